@@ -1,0 +1,38 @@
+"""`<topic>.dead`: what could not be handled, whole, with the reason and the place. Record key: as the source's."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from shared.contracts.envelope import Envelope, Message, Moment
+
+DEAD_TYPE = "andon.dead.letter"
+
+
+class DeadReason(StrEnum):
+    NOT_JSON = "not-json"
+    BAD_SHAPE = "bad-shape"
+    UNTRANSLATABLE = "untranslatable"
+    IN_THE_FUTURE = "in-the-future"
+    TOO_LARGE = "too-large"
+
+
+class DeadData(Message):
+    """The record as it was (`body` in base64), why it could not be handled, and where it lay.
+
+    `place` is `topic/partition/offset`, or `intake/<source>/<index in the request>` for what never reached a topic.
+    """
+
+    topic: str
+    reason: DeadReason
+    detail: str
+    place: str
+    body: str
+    key: str | None = None
+    headers: dict[str, str] = {}
+    first_attempt_at: Moment
+    last_attempt_at: Moment
+
+
+class DeadEvent(Envelope[DeadData]):
+    type: str = DEAD_TYPE

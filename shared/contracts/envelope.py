@@ -1,0 +1,68 @@
+"""CloudEvents 1.0 in structured JSON mode: the one form of every message.
+
+Source: CloudEvents 1.0.2, JSON event format. Readers ignore attributes they do not know.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer, StringConstraints
+
+Data = TypeVar("Data")
+
+
+def iso(moment: datetime) -> str:
+    """`2011-09-30T22:38:44.880000Z`: UTC, always six digits, so that text order is time order."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("holds a NUL character, which cannot be stored; send the text without it")
+    return text
+
+
+def _to_utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_to_utc), PlainSerializer(iso, return_type=str, when_used="json")]
+Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_no_nul)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_no_nul)]
+
+
+class Message(BaseModel):
+    """Base of everything that is read from or written to a topic."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+
+class Envelope(Message, Generic[Data]):
+    """One CloudEvent. `(source, id)` identifies it; `time` is when it became true."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: Name
+    source: Name
+    type: Name
+    subject: Name
+    time: Moment
+    receivedat: Moment | None = None
+    dataversion: int = 1
+    data: Data
+
+    def to_json(self) -> bytes:
+        """The message as it goes on the wire. Fields that were never set are left out: absent says nothing."""
+        return self.model_dump_json(exclude=self._unsaid()).encode()
+
+    def _unsaid(self) -> dict[str, Any]:
+        """What was not said: fields of `data` that were never set, and an absent `receivedat`."""
+        unsaid: dict[str, Any] = {"receivedat": True} if self.receivedat is None else {}
+        if isinstance(self.data, SparseData):
+            unsaid["data"] = set(type(self.data).model_fields) - self.data.model_fields_set
+        return unsaid
+
+
+class SparseData(Message):
+    """Data in which an absent field says nothing, while null takes a value back."""

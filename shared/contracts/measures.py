@@ -1,0 +1,41 @@
+"""`flow.measures`: one point of a measure. Record key: pipeline/stage/measure/start of the period (compacted)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from shared.contracts.envelope import Envelope, Message, Moment, Name
+
+MEASURE_TYPE = "andon.measure.point"
+
+
+class Measure(StrEnum):
+    """What is measured at the end of each day, per stage. Ages are seconds on the stage's clock."""
+
+    WIP = "wip"
+    OVER_AGE = "over-age"
+    STALLED = "stalled"
+    AGE_MEDIAN = "age-median"
+    AGE_OLDEST = "age-oldest"
+
+
+class MeasureData(Message):
+    """One point: `value` at the end of `[start, end)`. Empty: no value. Published again when late events change it."""
+
+    pipeline: Name
+    stage: Name | None
+    measure: Measure
+    period: Literal["day"] = "day"
+    start: Moment
+    end: Moment
+    value: float | None
+    definition: int = 1
+
+    @property
+    def key(self) -> str:
+        return f"{self.pipeline}/{self.stage or '-'}/{self.measure}/{self.start:%Y-%m-%d}"
+
+
+class MeasureEvent(Envelope[MeasureData]):
+    type: Literal["andon.measure.point"] = "andon.measure.point"

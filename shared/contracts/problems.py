@@ -1,0 +1,102 @@
+"""`flow.problems`: a problem opened, changed, cleared or was retracted. Record key: the problem key."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from shared.contracts.envelope import Envelope, Message, Moment, Name
+
+
+class ProblemType(StrEnum):
+    OPENED = "andon.problem.opened"
+    CHANGED = "andon.problem.changed"
+    CLEARED = "andon.problem.cleared"
+    RETRACTED = "andon.problem.retracted"
+
+
+class ProblemReason(StrEnum):
+    """Why a message about a problem was published."""
+
+    OPENED = "opened"
+    GREW = "grew"
+    REVISED = "revised"
+    CLEARED = "cleared"
+    RETRACTED = "retracted"
+
+
+class CauseClass(StrEnum):
+    """`special`: something happened around this time; `common`: the system must change; `unknown`: too little data."""
+
+    SPECIAL = "special"
+    COMMON = "common"
+    UNKNOWN = "unknown"
+
+
+class Mode(StrEnum):
+    """`active` opens tickets, `monitor` is counted and shown but opens nothing, `off` is not judged."""
+
+    ACTIVE = "active"
+    MONITOR = "monitor"
+    OFF = "off"
+
+
+class EvidenceDeal(Message):
+    """One deal that the problem is seen in. No owner, ever."""
+
+    deal: Name
+    name: str | None = None
+    amount: str | None = None
+    currency: str | None = None
+    entered_at: Moment
+    age_seconds: float = Field(description="age on the stage's clock at `at` of the evidence")
+    last_movement_at: Moment | None = None
+    next_step_at: Moment | None = None
+    url: str | None = None
+
+
+class Evidence(Message):
+    """Deals behind a problem as of `at`: the worst, and a random sample seeded by the problem's key and instant."""
+
+    at: Moment
+    total: int
+    worst: tuple[EvidenceDeal, ...] = ()
+    sample: tuple[EvidenceDeal, ...] = ()
+
+
+class Interval(Message):
+    """`[opened_at, cleared_at)`; `cleared_at` is empty while the problem lasts. `peak`: see the rule."""
+
+    opened_at: Moment
+    cleared_at: Moment | None = None
+    peak: int
+
+
+class ProblemData(Interval):
+    """One interval of one problem. `(key, opened_at)` identifies it; `was` names it when a revision moved it."""
+
+    key: Name
+    kind: Name
+    pipeline: Name
+    stage: Name | None = None
+    reason: ProblemReason
+    mode: Mode = Mode.ACTIVE
+    historic: bool = Field(False, description="found by going back, over before judgement: opens no ticket, sends no mail")
+    detected_at: Moment
+    was: Interval | None = None
+    rule: str = Field(description="id and version of the rule, e.g. aging/1")
+    policy_version: str
+    count: int = Field(description="deals that fulfil the condition now: over age, in work, or stalled")
+    threshold: int = Field(description="`count` of aging and stalled, `max` or `min` of WIP rules")
+    limit: str | None = Field(None, description="the rule's limit as written in the policy, e.g. 21d")
+    limit_seconds: int | None = None
+    hold_seconds: int = 0
+    usual: float | None = Field(None, description="median of the same count at the ends of the days before; empty: too few")
+    cause_class: CauseClass = CauseClass.UNKNOWN
+    chance: float | None = Field(None, description="how often such a signal appears by chance, where that is known")
+    evidence: Evidence | None = None
+
+
+class ProblemEvent(Envelope[ProblemData]):
+    type: ProblemType

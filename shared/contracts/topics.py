@@ -1,0 +1,45 @@
+"""Names of the topics and how each is laid out on the broker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+EVENTS = "pipeline.events"
+PROBLEMS = "flow.problems"
+MEASURES = "flow.measures"
+TICKETS = "improvement.tickets"
+NOTICES = "improvement.notices"
+DEAD_SUFFIX = ".dead"
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic: its name, what its record key is, its partitions and its settings on the broker."""
+
+    name: str
+    key: str
+    partitions: int = 4
+    config: dict[str, str] = field(default_factory=dict)
+
+
+_KEPT = {"retention.ms": "-1"}
+_COMPACTED = {"cleanup.policy": "compact"}
+
+# pipeline.events is the history: kept for ever, so that state can be built anew from it.
+PRODUCT_TOPICS = (
+    Topic(EVENTS, "deal", config=_KEPT),
+    Topic(PROBLEMS, "problem key", config=_KEPT),
+    Topic(MEASURES, "pipeline/stage/measure/start of the period", config=_COMPACTED),
+    Topic(TICKETS, "ticket", config=_KEPT),
+    Topic(NOTICES, "ticket", config=_KEPT),
+)
+
+
+def dead(topic: str) -> str:
+    """The topic that takes what could not be handled on `topic`."""
+    return topic + DEAD_SUFFIX
+
+
+ALL_TOPICS = PRODUCT_TOPICS + tuple(
+    Topic(dead(t.name), t.key, partitions=1, config=_KEPT) for t in PRODUCT_TOPICS
+)
