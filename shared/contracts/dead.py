@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pydantic import Field
+
 from shared.contracts.envelope import Envelope, Message, Moment
 
 DEAD_TYPE = "andon.dead.letter"
@@ -29,7 +31,7 @@ class DeadData(Message):
     place: str
     body: str
     key: str | None = None
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default_factory=dict)
     first_attempt_at: Moment
     last_attempt_at: Moment
 

@@ -31,7 +31,9 @@ class DealData(SparseData):
 
     pipeline: Name | None = None
     stage: Name | None = None
-    entered_at: Moment | None = Field(None, description="since when the deal has been in the stage, where the CRM tells")
+    entered_at: Moment | None = Field(
+        None, description="since when the deal has been in the stage, where the CRM tells"
+    )
     name: Text | None = None
     amount: str | None = Field(None, pattern=r"^-?\d{1,30}(\.\d{1,12})?$", description="decimal as a string")
     currency: str | None = Field(None, max_length=12, pattern=r"^[^\x00]*$")

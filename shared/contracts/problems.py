@@ -82,7 +82,9 @@ class ProblemData(Interval):
     stage: Name | None = None
     reason: ProblemReason
     mode: Mode = Mode.ACTIVE
-    historic: bool = Field(False, description="found by going back, over before judgement: opens no ticket, sends no mail")
+    historic: bool = Field(
+        False, description="found by going back, over before judgement: opens no ticket, sends no mail"
+    )
     detected_at: Moment
     was: Interval | None = None
     rule: str = Field(description="id and version of the rule, e.g. aging/1")
@@ -92,7 +94,9 @@ class ProblemData(Interval):
     limit: str | None = Field(None, description="the rule's limit as written in the policy, e.g. 21d")
     limit_seconds: int | None = None
     hold_seconds: int = 0
-    usual: float | None = Field(None, description="median of the same count at the ends of the days before; empty: too few")
+    usual: float | None = Field(
+        None, description="median of the same count at the ends of the days before; empty: too few"
+    )
     cause_class: CauseClass = CauseClass.UNKNOWN
     chance: float | None = Field(None, description="how often such a signal appears by chance, where that is known")
     evidence: Evidence | None = None

@@ -63,7 +63,9 @@ class TicketData(Message):
     stage_name: str | None = None
     state: TicketState
     outcome: Outcome | None = None
-    title: str = Field(description="a manager's words, stable over the ticket's life: `Deals wait too long in Proposal`")
+    title: str = Field(
+        description="a manager's words, stable over the ticket's life: `Deals wait too long in Proposal`"
+    )
     sentence: str = Field(description="`12 deals have been in Proposal for more than 21 days; usually 3 are.`")
     asks_for: str = Field(description="what the cause class asks of the manager, one sentence")
     cause_class: CauseClass

@@ -40,6 +40,4 @@ def dead(topic: str) -> str:
     return topic + DEAD_SUFFIX
 
 
-ALL_TOPICS = PRODUCT_TOPICS + tuple(
-    Topic(dead(t.name), t.key, partitions=1, config=_KEPT) for t in PRODUCT_TOPICS
-)
+ALL_TOPICS = PRODUCT_TOPICS + tuple(Topic(dead(t.name), t.key, partitions=1, config=_KEPT) for t in PRODUCT_TOPICS)

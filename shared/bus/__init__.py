@@ -1,0 +1,1 @@
+"""Kafka: batches in, acknowledged messages out, topics, dead letters."""

@@ -1,0 +1,181 @@
+"""Batches in, on FastStream: raw records, manual acknowledgement, offsets from Postgres.
+
+FastStream's own parser and decoder are switched off: one record that they cannot read would cost the whole batch.
+Where a consumer starts is decided by `positions` (the service's own database); what is committed to Kafka is a hint
+for lag tools only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from shared.runtime.health import Progress
+from shared.runtime.log import logger
+from shared.runtime.metrics import ConsumerMetrics
+from shared.storage.pool import PASSING
+
+_log = logger(__name__)
+Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
+Positions = Callable[[], Awaitable[dict[TopicPartition, int]]]
+POLL_MS = 20
+
+
+class BatchConsumer:
+    """Reads topics in batches and hands each to `handle` until it succeeds: nothing is skipped, nothing given up.
+
+    `handle` does everything in one transaction (`positions.claim` ... `positions.advance`). Not promised: that a batch
+    is handed out once only. A replica that loses its partitions waits for the batch in hand before it lets them go.
+    """
+
+    def __init__(
+        self, bootstrap: str, topics: Sequence[str], group: str, handle: Handle, positions: Positions,
+        metrics: dict[str, ConsumerMetrics], progress: Progress, max_records: int = 500, replica: str | None = None,
+    ) -> None:  # fmt: skip
+        self._handle, self._positions, self._metrics, self._progress = handle, positions, metrics, progress
+        self._busy = asyncio.Lock()
+        self._broker = KafkaBroker(
+            bootstrap, logger=logging.getLogger("faststream"), log_level=logging.DEBUG, graceful_timeout=14
+        )
+        self._subscriber = self._broker.subscriber(
+            *topics, batch=True, group_id=group, group_instance_id=replica, max_records=max_records,
+            batch_timeout_ms=POLL_MS, fetch_max_wait_ms=100, auto_offset_reset="earliest", ack_policy=AckPolicy.MANUAL,
+            session_timeout_ms=6_000, heartbeat_interval_ms=1_500, rebalance_timeout_ms=60_000,
+            parser=_parse, decoder=_undecoded, listener=_Listener(self),
+        )  # fmt: skip
+        self._subscriber(self._receive)
+
+    @property
+    def kafka(self) -> Any:
+        """aiokafka's consumer: assignment, positions, high-water marks. None before the start."""
+        return self._subscriber.consumer
+
+    async def run(self) -> None:
+        """Consume until cancelled; the batch in hand is finished first."""
+        self._progress.expect("consume", 60)
+        await self._start()
+        try:
+            while True:
+                self._measure()
+                if not self._busy.locked():
+                    self._progress.beat("consume")
+                await asyncio.sleep(1)
+        finally:
+            await self._broker.stop()
+
+    async def _start(self) -> None:
+        while True:
+            try:
+                await self._broker.start()
+                return
+            except (KafkaError, OSError) as error:
+                _log.warning("waiting for Kafka", error=str(error))
+                await self._broker.stop()
+                await asyncio.sleep(1)
+
+    async def _receive(self, message: KafkaMessage) -> None:
+        records: tuple[ConsumerRecord, ...] = message.raw_message
+        async with self._busy:
+            await self._until_done(records)
+        await message.ack()
+
+    async def _until_done(self, records: Sequence[ConsumerRecord]) -> None:
+        delay, started = 0.1, time.perf_counter()
+        while True:
+            try:
+                await self._handle(records)
+                break
+            except (*PASSING, TimeoutError) as error:
+                _log.warning("batch is tried again", error=repr(error), records=len(records))
+                self._metrics[records[0].topic].retries.inc()
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, 5)
+        self._progress.beat("consume")
+        metrics = self._metrics[records[0].topic]
+        metrics.batch_seconds.observe(time.perf_counter() - started)
+        metrics.batch_records.observe(len(records))
+        metrics.records.inc(len(records))
+
+    def _measure(self) -> None:
+        """Lag by topic, from what the consumer knows anyway."""
+        if self.kafka is None:
+            return
+        for topic, metrics in self._metrics.items():
+            mine = [tp for tp in self.kafka.assignment() if tp.topic == topic]
+            lags = [max(0, (self.kafka.highwater(tp) or 0) - _next(self.kafka, tp)) for tp in mine]
+            metrics.lag_records.set(sum(lags))
+            oldest = [
+                t for tp, lag in zip(mine, lags, strict=True) if lag and (t := self.kafka.last_poll_timestamp(tp))
+            ]
+            metrics.lag_seconds.set(max(0.0, time.time() - min(oldest) / 1000) if oldest else 0.0)
+
+    async def seek(self, partitions: set[TopicPartition]) -> None:
+        """Go to where the database says that each partition stands."""
+        known = await self._positions()
+        for partition in partitions:
+            self.kafka.seek(partition, known.get(partition, 0))
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Partitions are let go only after the batch in hand, and taken up where the database says."""
+
+    def __init__(self, consumer: BatchConsumer) -> None:
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        async with self._consumer._busy:
+            return
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        while True:
+            try:
+                await self._consumer.seek(assigned)
+                return
+            except PASSING as error:
+                _log.warning("waiting for Postgres", error=repr(error))
+                await asyncio.sleep(0.5)
+
+
+def _next(kafka: Any, partition: TopicPartition) -> int:
+    """The next offset that the consumer hands out, as far as it is known without asking the broker."""
+    state = kafka._subscription.subscription.assignment.state_value(partition)
+    return int(state._position or 0) if state else 0
+
+
+async def _parse(records: Any, original: Any) -> KafkaMessage:
+    """A message around the raw records; headers are left alone, so that no header can break it."""
+    stripped = tuple(_without_headers(record) for record in records)
+    message: KafkaMessage = await original(stripped)
+    message.raw_message = records
+    return message
+
+
+def _without_headers(record: ConsumerRecord) -> ConsumerRecord:
+    return record if not record.headers else _Headless(record)
+
+
+class _Headless:
+    """A record as FastStream's parser sees it, without headers that may not be UTF-8."""
+
+    headers: tuple[()] = ()
+
+    def __init__(self, record: ConsumerRecord) -> None:
+        self.value, self.topic, self.offset, self.timestamp = (
+            record.value,
+            record.topic,
+            record.offset,
+            record.timestamp,
+        )
+
+
+async def _undecoded(message: Any) -> None:
+    """Decoding is the handler's: record by record, so that one bad record costs only itself."""
+    return

@@ -1,0 +1,56 @@
+"""Health that proves progress: a loop stamps it, so that readiness is more than being alive."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections.abc import Callable
+
+from shared.runtime.log import logger
+
+_log = logger(__name__)
+
+
+class Progress:
+    """When each loop last got on. A loop that has not within its time makes the service unready."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._within: dict[str, float] = {}
+        self._beats: dict[str, float] = {}
+        self._reported: set[str] = set()
+
+    def expect(self, loop: str, within_seconds: float) -> None:
+        """From now on `loop` has to beat at least so often; it is unready until its first beat."""
+        self._within[loop] = within_seconds
+
+    def beat(self, loop: str) -> None:
+        """`loop` has made progress."""
+        self._beats[loop] = self._monotonic()
+        self._reported.discard(loop)
+
+    def stuck(self) -> dict[str, str]:
+        """The loops that do not get on, each with what is wrong."""
+        now = self._monotonic()
+        late: dict[str, str] = {}
+        for loop, within in self._within.items():
+            beat = self._beats.get(loop)
+            if beat is None:
+                late[loop] = "has not begun"
+            elif now - beat > within:
+                late[loop] = f"no progress for {now - beat:.0f} s, at most {within:.0f} s are usual"
+                self._dump(loop)
+        return late
+
+    def _dump(self, loop: str) -> None:
+        """Say once where every task stands when a loop is stuck."""
+        if loop in self._reported:
+            return
+        self._reported.add(loop)
+        stacks = {t.get_name(): "".join(traceback.format_list(_stack(t))) for t in asyncio.all_tasks()}
+        _log.error("loop is stuck", loop=loop, tasks=stacks)
+
+
+def _stack(task: asyncio.Task[object]) -> traceback.StackSummary:
+    return traceback.StackSummary.extract((frame, frame.f_lineno) for frame in task.get_stack(limit=4))

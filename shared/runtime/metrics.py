@@ -1,0 +1,49 @@
+"""Metrics that every consuming service has, named by Prometheus' conventions. No deal or person in a label."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+BATCH_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+BATCH_RECORDS = (1, 5, 20, 50, 100, 250, 500, 1000, 2000, 5000)
+
+
+class ConsumerMetrics:
+    """How a service keeps up with one topic."""
+
+    def __init__(self, registry: CollectorRegistry, topic: str) -> None:
+        label = ["topic"]
+        self.lag_records = Gauge(
+            "andon_consumer_lag_records", "records on the topic not yet handled", label, registry=registry
+        ).labels(topic)
+        self.lag_seconds = Gauge(
+            "andon_consumer_lag_seconds", "age of the oldest record not yet handled", label, registry=registry
+        ).labels(topic)
+        self.batch_seconds = Histogram(
+            "andon_consumer_batch_seconds", "time to handle a batch", label, buckets=BATCH_SECONDS, registry=registry
+        ).labels(topic)
+        self.batch_records = Histogram(
+            "andon_consumer_batch_records", "records in a batch", label, buckets=BATCH_RECORDS, registry=registry
+        ).labels(topic)
+        self.records = Counter("andon_consumer_records_total", "records handled", label, registry=registry).labels(
+            topic
+        )
+        self.dead_letters = Counter(
+            "andon_consumer_dead_letters_total", "records put aside", label, registry=registry
+        ).labels(topic)
+        self.retries = Counter(
+            "andon_consumer_batch_retries_total", "batches tried again", label, registry=registry
+        ).labels(topic)
+
+
+class OutboxMetrics:
+    """What waits in a service's outbox."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.depth = Gauge("andon_outbox_depth", "messages waiting in the outbox", registry=registry)
+        self.oldest_seconds = Gauge(
+            "andon_outbox_oldest_seconds", "age of the oldest message in the outbox", registry=registry
+        )
+        self.published = Counter(
+            "andon_outbox_published_total", "messages published from the outbox", registry=registry
+        )

@@ -1,0 +1,150 @@
+"""Runs a service: HTTP, loops, signals, an orderly stop. A crashed loop ends the process: restart is the cure."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
+
+import uvicorn
+import uvloop
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    GCCollector,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from shared.runtime.health import Progress
+from shared.runtime.log import configure, logger
+from shared.runtime.settings import ServiceSettings, SettingsError
+
+_log = logger(__name__)
+STOP_WITHIN_SECONDS = 15
+Loop = Callable[[], Awaitable[None]]
+
+
+class Service:
+    """What `build` hands over to be run: an ASGI application and the loops beside it."""
+
+    def __init__(self, application: ASGIApp, loops: Sequence[Loop]) -> None:
+        self.application = application
+        self.loops = loops
+
+
+Build = Callable[[], AbstractAsyncContextManager[Service]]
+
+
+def new_registry() -> CollectorRegistry:
+    """A registry of this service alone, with the process's own metrics."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
+
+
+def health_routes(progress: Progress, registry: CollectorRegistry) -> list[BaseRoute]:
+    """`/livez`, `/readyz` and `/metrics`."""
+
+    async def livez(request: Request) -> Response:
+        return PlainTextResponse("alive\n")
+
+    async def readyz(request: Request) -> Response:
+        stuck = progress.stuck()
+        return JSONResponse({"ready": not stuck, "stuck": stuck}, status_code=503 if stuck else 200)
+
+    async def metrics(request: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+def main(
+    name: str,
+    settings_type: type[ServiceSettings],
+    build: Callable[[ServiceSettings], AbstractAsyncContextManager[Service]],
+) -> None:
+    """Entry point of a service: settings, logs, run; exits 0 after a signal, 1 after a crash, 2 on wrong settings."""
+    try:
+        settings = settings_type.from_environment()
+    except SettingsError as error:
+        sys.exit(f"{name} cannot start, its settings are wrong:\n{error}")
+    configure(settings.log, name)
+    failed = uvloop.run(run(settings, lambda: build(settings)))
+    sys.exit(1 if failed else 0)
+
+
+async def run(settings: ServiceSettings, build: Build) -> bool:
+    """Run until a signal or a crash; true when a loop crashed."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with build() as service:
+        server = _server(service.application, settings)
+        tasks = [asyncio.ensure_future(loop()) for loop in service.loops]
+        tasks.append(asyncio.ensure_future(server.serve()))
+        gc.collect()
+        gc.freeze()
+        # Live models make the default thresholds expensive.
+        gc.set_threshold(50_000, 20, 50)
+        _log.info("started", host=settings.host, port=settings.port)
+        waiter = asyncio.ensure_future(stop.wait())
+        await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        waiter.cancel()
+        failed = _crashed(tasks)
+        server.should_exit = True
+        await _end(tasks)
+    _log.info("stopped", crashed=failed)
+    return failed
+
+
+def _server(application: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
+    config = uvicorn.Config(
+        application, host=settings.host, port=settings.port, log_level="warning", access_log=False, lifespan="off",
+        server_header=False, timeout_graceful_shutdown=5,
+    )  # fmt: skip
+    return _QuietServer(config)
+
+
+class _QuietServer(uvicorn.Server):
+    """Signals are ours: uvicorn would raise them again after its own stop."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _crashed(tasks: Sequence[asyncio.Future[None]]) -> bool:
+    failed = False
+    for task in tasks:
+        if task.done() and not task.cancelled() and (error := task.exception()):
+            failed = True
+            _log.error("a loop crashed", error=repr(error), exc_info=error)
+        elif task.done():
+            failed = True
+            _log.error("a loop ended by itself")
+    return failed
+
+
+async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
+    """The server drains; the loops are cancelled and get their time to finish a batch."""
+    for task in tasks[:-1]:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=STOP_WITHIN_SECONDS)
+
+
+async def every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+    """Call `step` again and again, so many seconds apart."""
+    while True:
+        await step()
+        await asyncio.sleep(seconds)

@@ -1,0 +1,87 @@
+"""Settings from the environment, checked at start. A wrong or unknown `ANDON_` variable is an error for people."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from shared.runtime.log import LogForm
+
+PREFIX = "ANDON_"
+# One environment may serve all parts: what only another part reads is no typing error here.
+OF_ONE_PART = ("clock", "data", "demo_", "detector_", "intake_", "notifier_", "smtp_", "sources", "test_", "tickets_")
+
+
+class SettingsError(Exception):
+    """Every fault of the settings at once, a line each."""
+
+
+class ServiceSettings(BaseSettings):
+    """What all services are told. Each service adds its own fields."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port[,host:port]")
+    postgres: SecretStr = Field(
+        SecretStr("postgresql://andon@127.0.0.1:5432/andon"),
+        description="Postgres DSN; ANDON_POSTGRES_FILE names a file",
+    )
+    policy: Path = Field(Path("policy.yaml"), description="the policy file")
+    log: LogForm = Field("json", description="form of the logs: json or console")
+    host: str = Field("127.0.0.1", description="address that the service's HTTP listens on")
+    port: int = Field(8080, ge=0, le=65535, description="port that the service's HTTP listens on")
+    replica: str = Field(default_factory=socket.gethostname, description="name of this replica, unique per service")
+    topic_prefix: str = Field("", description="put before every topic's name, to share a Kafka")
+
+    @property
+    def dsn(self) -> str:
+        return self.postgres.get_secret_value()
+
+    def topic(self, name: str) -> str:
+        """The name of a topic on this Kafka."""
+        return self.topic_prefix + name
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
+        """Read and check; raises SettingsError that names each variable, its fault and the way out."""
+        variables = dict(os.environ if environment is None else environment)
+        values = {n[len(PREFIX) :].lower(): v for n, v in variables.items() if n.startswith(PREFIX)}
+        values = _with_files(values)
+        known = {n: v for n, v in values.items() if n in cls.model_fields or not n.startswith(OF_ONE_PART)}
+        try:
+            return cls.model_validate(known)
+        except ValidationError as error:
+            raise SettingsError(_explain(error)) from None
+
+
+def _with_files(values: dict[str, str]) -> dict[str, str]:
+    """`ANDON_X_FILE=path` gives `x` the file's text."""
+    plain = {}
+    for name, value in values.items():
+        if not name.endswith("_file"):
+            plain[name] = value
+            continue
+        try:
+            plain[name.removesuffix("_file")] = Path(value).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(
+                f"{PREFIX}{name.upper()}={value}: {error.strerror}; name a file that can be read"
+            ) from None
+    return plain
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for fault in error.errors(include_url=False, include_input=False):
+        name = PREFIX + "_".join(str(part) for part in fault["loc"]).upper()
+        if fault["type"] == "extra_forbidden":
+            lines.append(f"{name}: no such setting; see docs/operator/settings.md for the names")
+        else:
+            lines.append(f"{name}: {fault['msg']}")
+    return "\n".join(sorted(lines))

@@ -1,0 +1,1 @@
+"""Postgres: the pool, migrations, positions in topics, and the outbox."""

@@ -1,0 +1,58 @@
+"""Where a service stands in its topics, kept with its effects: an effect and its offset are one transaction.
+
+Source: aiokafka's documentation, "Storing Offsets Outside Kafka".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiokafka import ConsumerRecord, TopicPartition
+
+_LOAD = "SELECT topic, partition, next_offset FROM position WHERE topic = ANY($1)"
+_LOCK = """
+WITH wanted AS (SELECT * FROM unnest($1::text[], $2::int[]) AS w (topic, partition))
+SELECT topic, partition, next_offset FROM position JOIN wanted USING (topic, partition)
+ORDER BY topic, partition FOR UPDATE OF position
+"""
+_ENSURE = """
+INSERT INTO position SELECT topic, partition, 0 FROM unnest($1::text[], $2::int[]) AS w (topic, partition)
+ORDER BY topic, partition ON CONFLICT DO NOTHING
+"""
+_ADVANCE = """
+UPDATE position AS p SET next_offset = w.next_offset
+FROM unnest($1::text[], $2::int[], $3::bigint[]) AS w (topic, partition, next_offset)
+WHERE p.topic = w.topic AND p.partition = w.partition
+"""
+
+
+async def load(connection: Any, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    """The next offset of every partition that this service has read from."""
+    rows = await connection.fetch(_LOAD, list(topics))
+    return {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+
+
+async def claim(connection: Any, records: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
+    """Lock the positions of the batch and give the records that nobody has handled yet.
+
+    A replica that has lost a partition finds its records handled by the new owner: they fall out here, and the lock
+    keeps the two from working on them at once. Call inside the transaction that also calls `advance`.
+    """
+    partitions = sorted({(record.topic, record.partition) for record in records})
+    topics, numbers = [t for t, _ in partitions], [p for _, p in partitions]
+    rows = await connection.fetch(_LOCK, topics, numbers)
+    if len(rows) < len(partitions):
+        await connection.execute(_ENSURE, topics, numbers)
+        rows = await connection.fetch(_LOCK, topics, numbers)
+    standing = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    return [record for record in records if record.offset >= standing[record.topic, record.partition]]
+
+
+async def advance(connection: Any, records: Sequence[ConsumerRecord]) -> None:
+    """Note that the claimed records are handled."""
+    ends: dict[tuple[str, int], int] = {}
+    for record in records:
+        place = (record.topic, record.partition)
+        ends[place] = max(ends.get(place, 0), record.offset + 1)
+    await connection.execute(_ADVANCE, [t for t, _ in ends], [p for _, p in ends], list(ends.values()))

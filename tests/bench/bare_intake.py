@@ -1,0 +1,54 @@
+"""The bare handler that intake is measured against: signature check, one record, `acks=all`. Nothing else.
+
+Run as `python -m tests.bench.bare_intake PORT KAFKA TOPIC SECRET URL`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from aiokafka import AIOKafkaProducer
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+
+def build(kafka: str, topic: str, secret: bytes, url: str) -> Starlette:
+    """The application: one route."""
+    producers: list[AIOKafkaProducer] = []
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        producer = AIOKafkaProducer(
+            bootstrap_servers=kafka, acks="all", enable_idempotence=True, linger_ms=0, max_batch_size=131072,
+            compression_type="lz4",
+        )  # fmt: skip
+        await producer.start()
+        producers.append(producer)
+        yield
+        await producer.stop()
+
+    async def ingest(request: Request) -> Response:
+        body = await request.body()
+        stamp = request.headers["x-hubspot-request-timestamp"]
+        signed = f"POST{url}".encode() + body + stamp.encode()
+        expected = base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
+        if not hmac.compare_digest(expected, request.headers["x-hubspot-signature-v3"]):
+            return Response(status_code=401)
+        await producers[0].send_and_wait(topic, body, key=stamp.encode() + body[-12:])
+        return Response(status_code=202)
+
+    return Starlette(routes=[Route("/v1/ingest/{source}", ingest, methods=["POST"])], lifespan=lifespan)
+
+
+if __name__ == "__main__":
+    port, kafka, topic, secret, url = sys.argv[1:]
+    app = build(kafka, topic, secret.encode(), url)
+    uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", access_log=False)

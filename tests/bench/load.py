@@ -1,0 +1,92 @@
+"""A load generator for HTTP: keeps N connections busy with ready-made requests and notes each answer's time.
+
+Python's HTTP clients cost more per request than the service under test, so this speaks HTTP/1.1 by hand,
+as far as uvicorn's answers need it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Outcome:
+    """What a run gave: answers by status, seconds from request to answer, seconds in all."""
+
+    seconds: float = 0.0
+    statuses: dict[int, int] = field(default_factory=dict)
+    latencies: list[float] = field(default_factory=list)
+
+    @property
+    def per_second(self) -> float:
+        return sum(self.statuses.values()) / self.seconds
+
+    def quantile(self, q: float) -> float:
+        """Latency in seconds below which a share `q` of the answers lies."""
+        ordered = sorted(self.latencies)
+        return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+
+
+class _Connection(asyncio.Protocol):
+    """Sends the next request as soon as the answer to the last is whole; ends when there are no more."""
+
+    def __init__(self, requests: Iterator[bytes], outcome: Outcome, done: asyncio.Future[None]) -> None:
+        self._requests, self._outcome, self._done = requests, outcome, done
+        self._buffer = b""
+        self._sent_at = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101
+        self._transport = transport
+        self._send_next()
+
+    def _send_next(self) -> None:
+        request = next(self._requests, None)
+        if request is None:
+            self._transport.close()
+            return
+        self._sent_at = time.perf_counter()
+        self._transport.write(request)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head, separator, rest = self._buffer.partition(b"\r\n\r\n")
+        if not separator:
+            return
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+        if len(rest) < length:
+            return
+        status = int(self._buffer[9:12])
+        self._outcome.statuses[status] = self._outcome.statuses.get(status, 0) + 1
+        self._outcome.latencies.append(time.perf_counter() - self._sent_at)
+        self._buffer = rest[length:]
+        self._send_next()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
+
+
+async def flood(port: int, requests: list[bytes], connections: int = 32) -> Outcome:
+    """Send all requests as fast as the service answers, over so many connections."""
+    outcome, queue = Outcome(), iter(requests)
+    loop = asyncio.get_running_loop()
+    started = time.perf_counter()
+    ends = []
+    for _ in range(connections):
+        done = loop.create_future()
+        await loop.create_connection(lambda done=done: _Connection(queue, outcome, done), "127.0.0.1", port)
+        ends.append(done)
+    await asyncio.gather(*ends)
+    outcome.seconds = time.perf_counter() - started
+    return outcome
+
+
+def post(path: str, headers: dict[str, str], body: bytes) -> bytes:
+    """One request as bytes."""
+    lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
