@@ -1,0 +1,1 @@
+"""The detector: where every deal is and was, and which problems of the system that shows."""

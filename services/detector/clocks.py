@@ -1,0 +1,157 @@
+"""Clocks that ages are told by: calendar time, or the hours in which a business works.
+
+A business clock is a row of spans of real time. Daylight saving is real time: a span on such a day is an hour shorter or
+longer. An age reached at the end of a span is reached then, not when the next begins.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_left, bisect_right
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from shared.policy import Policy
+from shared.policy.durations import Duration
+from shared.policy.model import CALENDAR, DAYS
+from shared.policy.model import Clock as ClockPolicy
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICRO = timedelta(microseconds=1)
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since the epoch, exactly."""
+    return (moment - EPOCH) // _MICRO
+
+
+def moment(instant: int) -> datetime:
+    """The instant as a time in UTC."""
+    return EPOCH + timedelta(microseconds=instant)
+
+
+class Clock(Protocol):
+    """Tells ages on its own time, in microseconds. `name` stands for its whole definition."""
+
+    name: str
+    day_seconds: int
+
+    def due(self, since: int, length: int) -> int:
+        """The instant at which an age of `length` is reached."""
+
+    def age(self, since: int, until: int) -> int:
+        """How much of this clock's time lies between two instants."""
+
+
+class Calendar:
+    """24 x 7."""
+
+    name = CALENDAR
+    day_seconds = 86_400
+
+    def due(self, since: int, length: int) -> int:
+        return since + length
+
+    def age(self, since: int, until: int) -> int:
+        return until - since
+
+
+class Business:
+    """Runs in its hours only. Spans are laid out year by year as they are asked for."""
+
+    def __init__(self, policy: ClockPolicy) -> None:
+        self._policy = policy
+        self.name = hashlib.sha256(policy.model_dump_json().encode()).hexdigest()[:12]
+        self._zone = ZoneInfo(policy.timezone)
+        self.day_seconds = policy.day_seconds
+        self._weekdays = {DAYS.index(day) for day in policy.days}
+        self._begins: list[int] = []
+        self._ends: list[int] = []
+        self._sums: list[int] = [0]  # working time before each span
+        self._years: tuple[int, int] | None = None
+
+    def due(self, since: int, length: int) -> int:
+        """Past the last year that can be told (9999) there is no due instant: the greatest is given."""
+        target = self._worked(since) + length
+        while target > self._sums[-1]:
+            if not self._extend_after():
+                return micros(datetime.max.replace(tzinfo=UTC))
+        if length == 0:
+            return since
+        at = bisect_left(self._sums, target) - 1
+        return self._begins[at] + target - self._sums[at]
+
+    def age(self, since: int, until: int) -> int:
+        # Both years first: laying out an earlier one moves all sums.
+        self._cover(moment(until).year)
+        self._cover(moment(since).year)
+        return self._worked(until) - self._worked(since)
+
+    def _worked(self, instant: int) -> int:
+        """Working time from the first laid-out span to the instant."""
+        self._cover(moment(instant).year)
+        at = bisect_right(self._begins, instant) - 1
+        if at < 0:
+            return 0
+        return self._sums[at] + min(instant, self._ends[at]) - self._begins[at]
+
+    def _cover(self, year: int) -> None:
+        if self._years is None:
+            self._years = (year, year - 1)
+        if year - 1 < self._years[0]:
+            self._lay_out(year - 1, max(self._years[1], year + 1))
+        while year + 1 > self._years[1] and self._extend_after():
+            pass
+
+    def _extend_after(self) -> bool:
+        first, last = self._years or (0, 0)
+        if last >= 9998:
+            return False
+        self._append(last + 1)
+        self._years = (first, last + 1)
+        return True
+
+    def _lay_out(self, first: int, last: int) -> None:
+        self._begins, self._ends, self._sums = [], [], [0]
+        first = max(1, first)
+        for year in range(first, last + 1):
+            self._append(year)
+        self._years = (first, last)
+
+    def _append(self, year: int) -> None:
+        day, end = date(year, 1, 1), date(year + 1, 1, 1) if year < 9999 else date.max
+        while day < end:
+            if day.weekday() in self._weekdays and day not in self._policy.holidays:
+                for begin, finish in self._policy.hours:
+                    self._append_span(self._instant(day, begin), self._instant(day, finish))
+            day += timedelta(days=1)
+
+    def _append_span(self, begin: int, end: int) -> None:
+        if end > begin:
+            self._begins.append(begin)
+            self._ends.append(end)
+            self._sums.append(self._sums[-1] + end - begin)
+
+    def _instant(self, day: date, seconds: int) -> int:
+        """The instant of a time of the day; 24:00 is the next day's 00:00. A time that DST skips is its later reading."""
+        whole, rest = divmod(seconds, 86_400)
+        local = datetime(day.year, day.month, day.day) + timedelta(days=whole, seconds=rest)  # noqa: DTZ001
+        return micros(local.replace(tzinfo=self._zone).astimezone(UTC))
+
+
+class Clocks:
+    """The clocks of a policy, by stage."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._clocks: dict[str, Clock] = {CALENDAR: Calendar()}
+        self._clocks |= {name: Business(clock) for name, clock in policy.clocks.items()}
+
+    def of(self, pipeline: str, stage: str) -> Clock:
+        """The clock that ages of this stage are told by."""
+        return self._clocks[self._policy.pipelines[pipeline].clock_of(stage)]
+
+    def length(self, pipeline: str, stage: str, duration: Duration) -> int:
+        """A duration on the stage's clock, in microseconds of that clock."""
+        return duration.micros(self.of(pipeline, stage).day_seconds)

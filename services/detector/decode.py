@@ -1,0 +1,25 @@
+"""From messages to the core's events."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.detector.clocks import micros
+from services.detector.flow import Event, Key
+from shared.contracts.events import RANK, DealData, DealEvent
+
+_MOMENTS = ("entered_at", "next_step_at")
+
+
+def event_of(message: DealEvent) -> Event:
+    """The core's form of a message; only what was said is in it."""
+    return Event(message.subject, Key(micros(message.time), RANK[message.type], message.id), said(message.data))
+
+
+def said(data: DealData) -> dict[str, Any]:
+    """What was said, times as microseconds."""
+    values = {name: getattr(data, name) for name in data.model_fields_set}
+    for name in _MOMENTS:
+        if values.get(name) is not None:
+            values[name] = micros(values[name])
+    return values

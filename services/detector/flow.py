@@ -1,0 +1,209 @@
+"""A deal's events become visits. The state of a deal is a function of the set of its events.
+
+Times are integer microseconds since 1970 in UTC. Events are taken in the order of their keys, (time, rank, id); a state
+that has taken some can go on with later ones, which gives what taking all of them anew would give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+
+from shared.contracts.events import RANK, EventType
+from shared.policy import Outcome
+
+CREATED, CHANGED, TOUCHED, REOPENED, MOVED, WON, LOST, MERGED, DELETED = (RANK[t] for t in EventType)
+UNKNOWN_PIPELINE = ""
+
+
+class Key(NamedTuple):
+    """The place of an event in its deal's history."""
+
+    time: int
+    rank: int
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of one deal; `said` holds the fields of its data that were said, times as microseconds."""
+
+    deal: str
+    key: Key
+    said: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Visit:
+    """A stay in one open stage, `[entered, left)`; `left` is None while it lasts.
+
+    `progress`: instants, after entering, at which the buyer took part. `steps`: (known since, planned next step or None).
+    `known` is False when nobody told when the deal had entered.
+    """
+
+    pipeline: str
+    stage: str
+    entered: int
+    known: bool
+    left: int | None = None
+    progress: list[int] = field(default_factory=list)
+    steps: list[tuple[int, int | None]] = field(default_factory=list)
+
+    @property
+    def progressed(self) -> int:
+        """The last progress; entering the stage is the first."""
+        return self.progress[-1] if self.progress else self.entered
+
+
+class Stages(Protocol):
+    """What the fold must know of the policy."""
+
+    def pipeline_of(self, stage: str) -> str | None:
+        """The only pipeline that has this stage, None when there is none or more than one."""
+
+    def outcome(self, pipeline: str, stage: str) -> Outcome:
+        """Open for stages that the policy does not know."""
+
+
+DESCRIBED = ("name", "amount", "currency", "url", "expected_close")
+
+
+@dataclass(slots=True)
+class Deal:
+    """What is known of a deal after the events taken so far. `finished` collects the visits that ended meanwhile."""
+
+    last: Key | None = None
+    created: bool = False
+    staged: bool = False
+    closed: bool = False
+    gone: bool = False
+    pipeline: str | None = None
+    place: tuple[str, str] | None = None
+    step: int | None = None
+    current: Visit | None = None
+    described: dict[str, Any] = field(default_factory=dict)
+    finished: list[Visit] = field(default_factory=list)
+
+    def take(self, events: Iterable[Event], stages: Stages) -> None:
+        """Take events that are in the order of their keys and later than all taken before."""
+        for event in events:
+            self.last = event.key
+            if not self.gone:
+                self._take(event, stages)
+
+    def _take(self, event: Event, stages: Stages) -> None:
+        time, rank, _ = event.key
+        said = event.said
+        self._describe(said, time)
+        if rank == CREATED:
+            self.created = True
+        if rank in (CREATED, MOVED):
+            self._move(time, said, stages)
+        elif rank == REOPENED:
+            self._reopen(time, said, stages)
+        elif rank == TOUCHED:
+            if self.current is not None and said.get("buyer") is True and time > self.current.entered:
+                self.current.progress.append(time)
+        elif rank in (WON, LOST):
+            self._close(time)
+        elif rank in (MERGED, DELETED):
+            self._leave(time)
+            self.gone = True
+
+    def _describe(self, said: dict[str, Any], time: int) -> None:
+        for name in DESCRIBED:
+            if name in said:
+                self.described[name] = said[name]
+        if said.get("pipeline"):
+            self.pipeline = said["pipeline"]
+            if self.current is not None and self.current.pipeline == UNKNOWN_PIPELINE:
+                self.current.pipeline = said["pipeline"]
+                self.place = (said["pipeline"], self.current.stage)
+        if "next_step_at" in said:
+            self.step = said["next_step_at"]
+            if self.current is not None:
+                self.current.steps.append((time, self.step))
+
+    def _move(self, time: int, said: dict[str, Any], stages: Stages, exact: bool = False) -> None:
+        stage, told = said.get("stage"), said.get("entered_at")
+        if not stage:
+            return
+        pipeline = self.pipeline or stages.pipeline_of(stage) or UNKNOWN_PIPELINE
+        first, self.staged = not self.staged, True
+        if stages.outcome(pipeline, stage) is not Outcome.OPEN:
+            self._close(time)
+            return
+        if self.current is not None and (self.current.pipeline, self.current.stage) == (pipeline, stage):
+            return
+        self._leave(time)
+        middle = first and not self.created and not exact
+        entered = min(told, time) if middle and told is not None else time
+        self._enter(pipeline, stage, entered, known=not middle or told is not None)
+
+    def _reopen(self, time: int, said: dict[str, Any], stages: Stages) -> None:
+        if said.get("stage"):
+            self._move(time, said, stages, exact=True)
+        elif self.closed:
+            self.closed = False
+            if self.place is not None:
+                self._enter(*self.place, time, known=True)
+
+    def _enter(self, pipeline: str, stage: str, time: int, known: bool) -> None:
+        self.closed = False
+        self.place = (pipeline, stage)
+        steps = [(time, self.step)] if self.step is not None else []
+        self.current = Visit(pipeline, stage, time, known, steps=steps)
+
+    def _close(self, time: int) -> None:
+        self._leave(time)
+        self.closed = True
+
+    def _leave(self, time: int) -> None:
+        """The stay ends; one of no length is no visit."""
+        visit, self.current = self.current, None
+        if visit is not None and time > visit.entered:
+            visit.left = time
+            visit.progress = [p for p in visit.progress if p < time]
+            self.finished.append(visit)
+
+    def pack(self) -> bytes:
+        """The state as bytes; finished visits are kept elsewhere."""
+        visit = self.current
+        now = visit and [visit.pipeline, visit.stage, visit.entered, visit.known, visit.progress, visit.steps]
+        flags = self.created | self.staged << 1 | self.closed << 2 | self.gone << 3
+        return orjson.dumps([self.last, flags, self.pipeline, self.place, self.step, now, self.described])
+
+    @staticmethod
+    def unpack(raw: bytes) -> Deal:
+        """The state that `pack` wrote."""
+        last, flags, pipeline, place, step, now, described = orjson.loads(raw)
+        visit = now and Visit(*now[:4], progress=now[4], steps=[(a, b) for a, b in now[5]])
+        return Deal(
+            last=last and Key(*last), created=bool(flags & 1), staged=bool(flags & 2), closed=bool(flags & 4),
+            gone=bool(flags & 8), pipeline=pipeline, place=place and tuple(place), step=step, current=visit or None,
+            described=described,
+        )  # fmt: skip
+
+
+def unique(events: Iterable[Event]) -> list[Event]:
+    """Each event once, in order. Of two that share an id, the same one is kept whatever the order they came in."""
+    kept: dict[str, Event] = {}
+    for event in events:
+        other = kept.get(event.key.id)
+        if other is None or _text(event) < _text(other):
+            kept[event.key.id] = event
+    return sorted(kept.values(), key=lambda event: event.key)
+
+
+def _text(event: Event) -> tuple[Key, bytes]:
+    return event.key, orjson.dumps(event.said, option=orjson.OPT_SORT_KEYS)
+
+
+def visits(events: Iterable[Event], stages: Stages) -> list[Visit]:
+    """All visits of one deal, in order of entering; the last may be open."""
+    deal = Deal()
+    deal.take(unique(events), stages)
+    return deal.finished + ([deal.current] if deal.current is not None else [])

@@ -1,0 +1,77 @@
+"""A policy made ready to judge: its rules, the series that they share, and the stages as the fold of events asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from services.detector.clocks import Clocks
+from services.detector.flow import Visit
+from services.detector.rules import KINDS, Judgement, Series, WipHigh
+from services.detector.rules.shape import Span
+from shared.contracts.measures import Measure
+from shared.policy import Mode, Outcome, Policy
+
+
+class Judging:
+    """The rules of a policy that are not off, by series and by stage. Implements `flow.Stages`."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.clocks = Clocks(policy)
+        self.rules: list[Judgement] = [
+            KINDS[rule.kind](name, rule, self.clocks)
+            for name, pipeline in policy.pipelines.items()
+            for rule in pipeline.rules
+            if rule.mode is not Mode.OFF
+        ]
+        self._homes: dict[str, str | None] = {}
+        self._outcomes: dict[tuple[str, str], Outcome] = {}
+        for name, pipeline in policy.pipelines.items():
+            for stage in pipeline.stages:
+                self._outcomes[name, stage.id] = stage.outcome
+                self._homes[stage.id] = None if stage.id in self._homes else name
+
+    def pipeline_of(self, stage: str) -> str | None:
+        return self._homes.get(stage)
+
+    def outcome(self, pipeline: str, stage: str) -> Outcome:
+        return self._outcomes.get((pipeline, stage), Outcome.OPEN)
+
+    def knows(self, pipeline: str, stage: str) -> bool:
+        """Whether the policy has this stage."""
+        return (pipeline, stage) in self._outcomes
+
+    @cached_property
+    def stages(self) -> list[tuple[str, str]]:
+        """Every open stage of the policy."""
+        return [place for place, outcome in self._outcomes.items() if outcome is Outcome.OPEN]
+
+    @cached_property
+    def series(self) -> dict[Series, list[Judgement]]:
+        """Every count that is kept, with the rules that judge it. WIP is counted for each open stage, judged or not."""
+        found: dict[Series, list[Judgement]] = {wip(*place): [] for place in self.stages}
+        for rule in self.rules:
+            found.setdefault(rule.series, []).append(rule)
+        return found
+
+    @cached_property
+    def _counters(self) -> dict[tuple[str, str], list[tuple[Series, Judgement | None]]]:
+        found: dict[tuple[str, str], list[tuple[Series, Judgement | None]]] = {}
+        for series, rules in self.series.items():
+            counter = rules[0] if rules else None
+            found.setdefault((series.pipeline, series.stage), []).append((series, counter))
+        return found
+
+    def spans(self, visit: Visit) -> Iterable[tuple[Series, Sequence[Span]]]:
+        """When a visit counts, for each series of its stage."""
+        for series, counter in self._counters.get((visit.pipeline, visit.stage), ()):
+            yield series, counter.spans(visit) if counter else [(visit.entered, visit.left)]
+
+
+def wip(pipeline: str, stage: str) -> Series:
+    """The series of the deals in a stage."""
+    return Series(pipeline, stage, Measure.WIP.value, "")
+
+
+assert WipHigh.measure is Measure.WIP  # noqa: S101 (rules on WIP and the WIP of unjudged stages are one series)

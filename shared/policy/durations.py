@@ -1,0 +1,44 @@
+"""Durations as people write them: `30s`, `90m`, `4h`, `3d`, `2w`, `1d 4h`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_PART = re.compile(r"(\d{1,6})\s*([wdhms])")
+_WHOLE = re.compile(r"^\s*(\d{1,6}\s*[wdhms]\s*)+$")
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+_NAMES = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
+CALENDAR_DAY = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """Days and seconds apart, as the length of a day depends on the clock it is asked of. A week is seven days."""
+
+    text: str
+    days: int
+    seconds: int
+
+    def micros(self, day_seconds: int = CALENDAR_DAY) -> int:
+        """Microseconds, where a day has `day_seconds`."""
+        return (self.days * day_seconds + self.seconds) * 1_000_000
+
+    def words(self, day: str = "day") -> str:
+        """`1 day 4 hours`; `day` names what a day is on the clock."""
+        parts = [(int(n), _NAMES[unit]) for n, unit in _PART.findall(self.text)]
+        named = [(n, day if name == "day" else name) for n, name in parts if n]
+        return " ".join(f"{n} {name}{'' if n == 1 else 's'}" for n, name in named) or "0 seconds"
+
+
+def parse_duration(text: str) -> Duration:
+    """Raises ValueError that says how a duration is written."""
+    if not isinstance(text, str) or not _WHOLE.match(text):
+        raise ValueError(f"{text!r} is no duration; write for example 30s, 90m, 4h, 3d, 2w or 1d 4h")
+    days = seconds = 0
+    for number, unit in _PART.findall(text):
+        if unit in "wd":
+            days += int(number) * (7 if unit == "w" else 1)
+        else:
+            seconds += int(number) * _SECONDS[unit]
+    return Duration(" ".join(text.split()), days, seconds)

@@ -1,0 +1,198 @@
+"""The policy as values. Only open stages hold work; rules judge one stage each."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator
+
+from shared.contracts.envelope import Name
+from shared.contracts.problems import Mode
+from shared.policy.durations import Duration, parse_duration
+
+__all__ = ["CALENDAR", "Clock", "Mode", "Outcome", "Owner", "Pipeline", "Policy", "Rule", "Stage"]
+CALENDAR = "calendar"
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _zone(name: object) -> str:
+    try:
+        ZoneInfo(str(name))
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{name!r} is no time zone; use a name such as Europe/Berlin or UTC") from None
+    return str(name)
+
+
+Zone = Annotated[str, BeforeValidator(_zone)]
+Length = Annotated[Duration, BeforeValidator(parse_duration)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Outcome(StrEnum):
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+def _span(text: object) -> tuple[int, int]:
+    """`09:00-12:30` as seconds of the day; `24:00` is the day's end."""
+    begin, dash, end = str(text).partition("-")
+    try:
+        span = (_seconds(begin), _seconds(end))
+    except ValueError:
+        dash = ""
+        span = (0, 0)
+    if not dash or span[0] >= span[1]:
+        raise ValueError(f"{text!r} are no hours; write for example 09:00-17:30, the end after the begin")
+    return span
+
+
+def _seconds(text: str) -> int:
+    if text.strip() == "24:00":
+        return 86_400
+    moment = time.fromisoformat(text.strip())
+    return moment.hour * 3600 + moment.minute * 60 + moment.second
+
+
+class Clock(_Part):
+    """A business clock: it runs on these days in these hours, and stands still on holidays."""
+
+    timezone: Zone
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(min_length=1)
+    hours: tuple[Annotated[tuple[int, int], BeforeValidator(_span)], ...] = Field(min_length=1)
+    holidays: frozenset[date] = frozenset()
+
+    @field_validator("hours")
+    @classmethod
+    def _apart(cls, hours: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+        ordered = tuple(sorted(hours))
+        if any(begin < end for (_, end), (begin, _) in pairwise(ordered)):
+            raise ValueError("hours overlap; let each span begin where the one before has ended, or later")
+        return ordered
+
+    @field_validator("days")
+    @classmethod
+    def _once(cls, days: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(days)) < len(days):
+            raise ValueError("a day stands twice; name each once")
+        return days
+
+    @property
+    def day_seconds(self) -> int:
+        """Length of a working day."""
+        return sum(end - begin for begin, end in self.hours)
+
+
+class Owner(_Part):
+    """Who owns the policy of a pipeline and can change the system."""
+
+    name: str = Field(min_length=1, max_length=200, pattern=r"^[^\r\n\x00]*$")
+    mail: str = Field(max_length=300, pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+$")
+
+
+class Stage(_Part):
+    """One stage; its place in the list is its order."""
+
+    id: Name
+    name: str = ""
+    clock: str | None = None
+    outcome: Outcome = Outcome.OPEN
+
+    @property
+    def title(self) -> str:
+        return self.name or self.id
+
+
+class _Rule(_Part):
+    stage: Name
+    mode: Mode = Mode.ACTIVE
+    clear_hold: Length | None = None
+
+    @property
+    def hold_length(self) -> Duration:
+        return getattr(self, "hold", None) or Duration("0s", 0, 0)
+
+    @property
+    def clear_hold_length(self) -> Duration:
+        return self.clear_hold or self.hold_length
+
+
+class AgingRule(_Rule):
+    kind: Literal["aging"]
+    limit: Length
+    count: int = Field(1, ge=1, le=1_000_000)
+
+
+class StalledRule(_Rule):
+    kind: Literal["stalled"]
+    limit: Length
+    count: int = Field(1, ge=1, le=1_000_000)
+
+
+class WipHighRule(_Rule):
+    kind: Literal["wip-high"]
+    max: int = Field(ge=0, le=1_000_000)
+    hold: Length | None = None
+
+
+class WipLowRule(_Rule):
+    kind: Literal["wip-low"]
+    min: int = Field(ge=1, le=1_000_000)
+    hold: Length | None = None
+
+
+Rule = AgingRule | StalledRule | WipHighRule | WipLowRule
+
+
+class Pipeline(_Part):
+    name: str
+    owner: Owner
+    clock: str = CALENDAR
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    rules: tuple[Annotated[Rule, Field(discriminator="kind")], ...] = ()
+
+    def stage(self, stage_id: str) -> Stage | None:
+        return next((stage for stage in self.stages if stage.id == stage_id), None)
+
+    def clock_of(self, stage_id: str) -> str:
+        """The name of the clock that ages of this stage are told by."""
+        stage = self.stage(stage_id)
+        return (stage.clock if stage else None) or self.clock
+
+
+class Policy(_Part):
+    """The whole file. `digest` names this very content and is the policy's version in messages."""
+
+    version: int = Field(ge=1)
+    timezone: Zone = "UTC"
+    lateness: Length = Duration("7d", 7, 0)
+    reopen_within: Length = Duration("14d", 14, 0)
+    clocks: dict[Name, Clock] = Field(default_factory=dict)
+    pipelines: dict[Name, Pipeline] = Field(min_length=1)
+
+    _digest: str = PrivateAttr("")
+
+    @property
+    def digest(self) -> str:
+        return f"{self.version}-{self._digest}"
+
+    def stage(self, pipeline: str, stage: str) -> Stage | None:
+        found = self.pipelines.get(pipeline)
+        return found.stage(stage) if found else None
+
+    def day_seconds(self, pipeline: str, stage: str) -> int:
+        """Length of a day on the stage's clock."""
+        name = self.pipelines[pipeline].clock_of(stage)
+        return 86_400 if name == CALENDAR else self.clocks[name].day_seconds
+
+    def sealed(self, digest: str) -> Self:
+        """This policy with the digest of the text that it was read from."""
+        self._digest = digest
+        return self
