@@ -180,7 +180,7 @@ class Deal:
     def unpack(raw: bytes) -> Deal:
         """The state that `pack` wrote."""
         last, flags, pipeline, place, step, now, described = orjson.loads(raw)
-        visit = now and Visit(*now[:4], progress=now[4], steps=[(a, b) for a, b in now[5]])
+        visit = now and Visit(*now[:4], None, now[4], [(a, b) for a, b in now[5]])
         return Deal(
             last=last and Key(*last), created=bool(flags & 1), staged=bool(flags & 2), closed=bool(flags & 4),
             gone=bool(flags & 8), pipeline=pipeline, place=place and tuple(place), step=step, current=visit or None,

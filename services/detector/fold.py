@@ -1,8 +1,8 @@
 """From a count over time to problem intervals: the only judge, used live, in replays, in what-if and in tests.
 
-Boundaries are (instant, delta), in order of instant. All changes of one instant are applied before the condition is asked.
-A problem opens at `s + hold` when the condition is true on the whole closed interval from s to s + hold, s being the start
-of an unbroken run; it clears at `f + clear_hold` likewise. States are values: an old one can be gone on from again.
+Boundaries are (instant, delta), in order of instant. All changes of one instant are applied before the condition is
+asked. A problem opens at `s + hold` when the condition is true on the whole closed interval from s to s + hold, s being
+the start of an unbroken run; it clears at `f + clear_hold` likewise. States are values: an old one can be gone on from.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Change(NamedTuple):
     turn: Turn
     opened_at: int
     peak: int
-    count: int
+    number: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,8 +42,8 @@ class Judgement(ABC):
         self.clock = clocks.of(pipeline, self.stage)
         self.limit = clocks.length(pipeline, self.stage, rule.limit) if hasattr(rule, "limit") else None
         # Holds are always real time.
-        self.hold = rule.hold_length.micros()
-        self.clear_hold = rule.clear_hold_length.micros()
+        self.hold: int = rule.hold_length.micros()
+        self.clear_hold: int = rule.clear_hold_length.micros()
 
     @property
     def key(self) -> str:

@@ -1,0 +1,78 @@
+"""Services as real processes, started and killed as operations would."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from services.demo.kafka import free_port, tail
+
+
+class ServiceProcess:
+    """One `andon <service>` with its log in a file."""
+
+    def __init__(self, service: str, environment: Mapping[str, str], folder: Path, port: int | None = None) -> None:
+        self.service, self.port = service, port or free_port()
+        self.log = folder / f"{service}-{self.port}.log"
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
+        own = {"ANDON_PORT": str(self.port), "ANDON_REPLICA": f"{service}-{self.port}", "ANDON_LOG": "console"}
+        self._environment = {**plain, **own, **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self) -> ServiceProcess:
+        command = [sys.executable, "-m", "services.cli.main", self.service]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
+        return self
+
+    def ready(self, within: float = 40) -> ServiceProcess:
+        """Wait until /readyz says yes."""
+        deadline = time.monotonic() + within
+        while not self._answers():
+            assert self._process is not None
+            ended = self._process.poll() is not None
+            assert not ended and time.monotonic() < deadline, f"{self.service} is not ready:\n{tail(self.log, 40)}"
+            time.sleep(0.1)
+        return self
+
+    def kill(self) -> None:
+        """Kill -9."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> int:
+        """Stop in order; the exit code."""
+        return self._end(signal.SIGTERM)
+
+    def get(self, path: str) -> str:
+        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            return str(answer.read().decode())
+
+    def _answers(self) -> bool:
+        try:
+            self.get("/readyz")
+        except (urllib.error.URLError, OSError):
+            return False
+        return True
+
+    def _end(self, number: signal.Signals) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(number)
+        return process.wait(40)

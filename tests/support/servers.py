@@ -1,0 +1,81 @@
+"""The Kafka and the Postgres of a test session: from the environment, from containers, or embedded. Tests do not know."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.demo.kafka import Kafka, free_port
+from services.demo.postgres import Postgres
+
+
+def engine_answers() -> bool:
+    """Whether a container engine is there."""
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        docker.from_env(timeout=5).ping()
+    except DockerException:
+        return False
+    return os.environ.get("ANDON_TEST_EMBEDDED") != "1"
+
+
+@contextmanager
+def kafka_address(folder: Path) -> Iterator[str]:
+    """A broker's address for the session."""
+    if given := os.environ.get("ANDON_TEST_KAFKA"):
+        yield given
+    elif engine_answers():
+        yield from _kafka_container()
+    else:
+        server = Kafka(folder / "kafka")
+        server.start()
+        yield server.bootstrap
+        server.stop()
+
+
+@contextmanager
+def postgres_dsn(folder: Path) -> Iterator[str]:
+    """A DSN that may create databases, for the session."""
+    if given := os.environ.get("ANDON_TEST_POSTGRES"):
+        yield given
+    elif engine_answers():
+        from testcontainers.community.postgres import PostgresContainer
+
+        with PostgresContainer("postgres:18", driver=None) as container:
+            yield container.get_connection_url()
+    else:
+        server = Postgres(folder / "postgres")
+        server.start()
+        yield server.dsn
+        server.stop()
+        server.remove()
+
+
+def _kafka_container() -> Iterator[str]:
+    """apache/kafka: its advertised address must be known before it starts, so a free port is bound one to one."""
+    from testcontainers.core.container import DockerContainer
+    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
+
+    port = free_port()
+    settings = {
+        "KAFKA_NODE_ID": "1",
+        "KAFKA_PROCESS_ROLES": "broker,controller",
+        "KAFKA_LISTENERS": f"PLAINTEXT://:{port},CONTROLLER://:9093",
+        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port}",
+        "KAFKA_CONTROLLER_LISTENER_NAMES": "CONTROLLER",
+        "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "KAFKA_CONTROLLER_QUORUM_VOTERS": "1@localhost:9093",
+        "KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR": "1",
+        "KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS": "0",
+        "KAFKA_MESSAGE_MAX_BYTES": "4194304",
+    }
+    container = DockerContainer("apache/kafka:4.3.1").with_bind_ports(port, port)
+    for name, value in settings.items():
+        container = container.with_env(name, value)
+    container.waiting_for(LogMessageWaitStrategy("Kafka Server started"))
+    with container:
+        yield f"127.0.0.1:{port}"
