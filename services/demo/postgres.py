@@ -1,4 +1,4 @@
-"""A real Postgres 18 from a wheel, on loopback. As root it runs under the account `nobody`, as Postgres refuses root."""
+"""A real Postgres 18 from a wheel, on loopback. Postgres refuses root, so as root it runs as `nobody`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from services.demo.kafka import ServerError, answers, free_port, tail
 
@@ -69,10 +70,30 @@ class Postgres:
         self._lay_out()
         programs = _binaries()
         if not (self.data / "PG_VERSION").exists():
-            self._run([str(programs / "initdb"), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "-D", str(self.data)])
+            self._run(
+                [str(programs / "initdb"), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "-D", str(self.data)]
+            )
         (self.data / "postmaster.pid").unlink(missing_ok=True)
-        command = [str(programs / "postgres"), "-D", str(self.data), "-p", str(self.port), "-k", "", "-c", "max_connections=200"]
-        command += ["-c", "listen_addresses=127.0.0.1", "-c", "shared_buffers=256MB", "-c", "max_wal_size=2GB", *self._options]
+        command = [
+            str(programs / "postgres"),
+            "-D",
+            str(self.data),
+            "-p",
+            str(self.port),
+            "-k",
+            "",
+            "-c",
+            "max_connections=200",
+        ]
+        command += [
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "shared_buffers=256MB",
+            "-c",
+            "max_wal_size=2GB",
+            *self._options,
+        ]
         with (self.folder / "postgres.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **_account())
         deadline = time.monotonic() + within_seconds
@@ -116,7 +137,9 @@ class Postgres:
     def _ready(self, programs: Path) -> bool:
         if not answers(self.port):
             return False
-        asked = subprocess.run([str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False)
+        asked = subprocess.run(
+            [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False
+        )
         return asked.returncode == 0
 
     def _run(self, command: list[str]) -> None:
@@ -136,7 +159,7 @@ class Postgres:
             process.wait()
 
 
-def _account() -> dict[str, object]:
+def _account() -> dict[str, Any]:
     """Whom to run Postgres as."""
     if os.getuid() != 0:
         return {}

@@ -1,7 +1,7 @@
 """Clocks that ages are told by: calendar time, or the hours in which a business works.
 
-A business clock is a row of spans of real time. Daylight saving is real time: a span on such a day is an hour shorter or
-longer. An age reached at the end of a span is reached then, not when the next begins.
+A business clock is a row of spans of real time. Daylight saving is real time: a span on such a day is an hour shorter
+or longer. An age reached at the end of a span is reached then, not when the next begins.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Business:
             self._sums.append(self._sums[-1] + end - begin)
 
     def _instant(self, day: date, seconds: int) -> int:
-        """The instant of a time of the day; 24:00 is the next day's 00:00. A time that DST skips is its later reading."""
+        """The instant of a time of day; 24:00 is the next day's 00:00. What DST skips is read by the offset before."""
         whole, rest = divmod(seconds, 86_400)
         local = datetime(day.year, day.month, day.day) + timedelta(days=whole, seconds=rest)  # noqa: DTZ001
         return micros(local.replace(tzinfo=self._zone).astimezone(UTC))

@@ -40,7 +40,7 @@ class Event:
 class Visit:
     """A stay in one open stage, `[entered, left)`; `left` is None while it lasts.
 
-    `progress`: instants, after entering, at which the buyer took part. `steps`: (known since, planned next step or None).
+    `progress`: instants, after entering, at which the buyer took part. `steps`: (known since, planned next step).
     `known` is False when nobody told when the deal had entered.
     """
 
@@ -154,7 +154,7 @@ class Deal:
     def _enter(self, pipeline: str, stage: str, time: int, known: bool) -> None:
         self.closed = False
         self.place = (pipeline, stage)
-        steps = [(time, self.step)] if self.step is not None else []
+        steps: list[tuple[int, int | None]] = [] if self.step is None else [(time, self.step)]
         self.current = Visit(pipeline, stage, time, known, steps=steps)
 
     def _close(self, time: int) -> None:
@@ -180,10 +180,12 @@ class Deal:
     def unpack(raw: bytes) -> Deal:
         """The state that `pack` wrote."""
         last, flags, pipeline, place, step, now, described = orjson.loads(raw)
-        visit = now and Visit(*now[:4], None, now[4], [(a, b) for a, b in now[5]])
+        visit = None
+        if now:
+            visit = Visit(now[0], now[1], now[2], now[3], None, now[4], [(a, b) for a, b in now[5]])
         return Deal(
             last=last and Key(*last), created=bool(flags & 1), staged=bool(flags & 2), closed=bool(flags & 4),
-            gone=bool(flags & 8), pipeline=pipeline, place=place and tuple(place), step=step, current=visit or None,
+            gone=bool(flags & 8), pipeline=pipeline, place=place and tuple(place), step=step, current=visit,
             described=described,
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""A policy made ready to judge: its rules, the series that they share, and the stages as the fold of events asks for them."""
+"""A policy made ready to judge: its rules, the series that they share, the stages as the fold asks for them."""
 
 from __future__ import annotations
 

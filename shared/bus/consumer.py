@@ -11,7 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -29,6 +29,13 @@ Positions = Callable[[], Awaitable[dict[TopicPartition, int]]]
 POLL_MS = 20
 
 
+class Handled(NamedTuple):
+    """How far a partition is handled: the next offset, and the greatest record time (0: none since the start)."""
+
+    next_offset: int
+    last_ms: int
+
+
 class BatchConsumer:
     """Reads topics in batches and hands each to `handle` until it succeeds: nothing is skipped, nothing given up.
 
@@ -42,6 +49,7 @@ class BatchConsumer:
     ) -> None:  # fmt: skip
         self._handle, self._positions, self._metrics, self._progress = handle, positions, metrics, progress
         self._busy = asyncio.Lock()
+        self.handled: dict[TopicPartition, Handled] = {}
         self._broker = KafkaBroker(
             bootstrap, logger=logging.getLogger("faststream"), log_level=logging.DEBUG, graceful_timeout=14
         )
@@ -85,6 +93,7 @@ class BatchConsumer:
         records: tuple[ConsumerRecord, ...] = message.raw_message
         async with self._busy:
             await self._until_done(records)
+            self._note(records)
         await message.ack()
 
     async def _until_done(self, records: Sequence[ConsumerRecord]) -> None:
@@ -104,24 +113,34 @@ class BatchConsumer:
         metrics.batch_records.observe(len(records))
         metrics.records.inc(len(records))
 
+    def _note(self, records: Sequence[ConsumerRecord]) -> None:
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            before = self.handled.get(partition, Handled(0, 0))
+            next_offset = max(before.next_offset, record.offset + 1)
+            self.handled[partition] = Handled(next_offset, max(before.last_ms, record.timestamp))
+
     def _measure(self) -> None:
         """Lag by topic, from what the consumer knows anyway."""
         if self.kafka is None:
             return
         for topic, metrics in self._metrics.items():
-            mine = [tp for tp in self.kafka.assignment() if tp.topic == topic]
-            lags = [max(0, (self.kafka.highwater(tp) or 0) - _next(self.kafka, tp)) for tp in mine]
-            metrics.lag_records.set(sum(lags))
-            oldest = [
-                t for tp, lag in zip(mine, lags, strict=True) if lag and (t := self.kafka.last_poll_timestamp(tp))
-            ]
-            metrics.lag_seconds.set(max(0.0, time.time() - min(oldest) / 1000) if oldest else 0.0)
+            lags = [(self._lag(tp), self.handled.get(tp)) for tp in self.kafka.assignment() if tp.topic == topic]
+            metrics.lag_records.set(sum(lag for lag, _ in lags))
+            oldest = min((place.last_ms for lag, place in lags if lag and place and place.last_ms), default=0)
+            metrics.lag_seconds.set(max(0.0, time.time() - oldest / 1000) if oldest else 0.0)
+
+    def _lag(self, partition: TopicPartition) -> int:
+        """Records of a partition not yet handled, as far as fetches have told."""
+        place = self.handled.get(partition)
+        return max(0, (self.kafka.highwater(partition) or 0) - place.next_offset) if place else 0
 
     async def seek(self, partitions: set[TopicPartition]) -> None:
         """Go to where the database says that each partition stands."""
         known = await self._positions()
         for partition in partitions:
             self.kafka.seek(partition, known.get(partition, 0))
+            self.handled[partition] = Handled(known.get(partition, 0), 0)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -132,7 +151,8 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         async with self._consumer._busy:
-            return
+            for partition in revoked:
+                self._consumer.handled.pop(partition, None)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         while True:
@@ -142,12 +162,6 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
             except PASSING as error:
                 _log.warning("waiting for Postgres", error=repr(error))
                 await asyncio.sleep(0.5)
-
-
-def _next(kafka: Any, partition: TopicPartition) -> int:
-    """The next offset that the consumer hands out, as far as it is known without asking the broker."""
-    state = kafka._subscription.subscription.assignment.state_value(partition)
-    return int(state._position or 0) if state else 0
 
 
 async def _parse(records: Any, original: Any) -> KafkaMessage:

@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import TypeVar
 
 import uvicorn
 import uvloop
@@ -69,12 +70,13 @@ def health_routes(progress: Progress, registry: CollectorRegistry) -> list[BaseR
     return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
 
 
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
 def main(
-    name: str,
-    settings_type: type[ServiceSettings],
-    build: Callable[[ServiceSettings], AbstractAsyncContextManager[Service]],
+    name: str, settings_type: type[Settings], build: Callable[[Settings], AbstractAsyncContextManager[Service]]
 ) -> None:
-    """Entry point of a service: settings, logs, run; exits 0 after a signal, 1 after a crash, 2 on wrong settings."""
+    """Entry point of a service: settings, logs, run; exits 0 after a signal, 1 after a crash or on wrong settings."""
     try:
         settings = settings_type.from_environment()
     except SettingsError as error:

@@ -1,0 +1,166 @@
+"""`andon`: what is imported is imported inside the commands, so that help comes at once."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_show_locals=False, help=(
+    "Andon sees where the flow of deals breaks, and opens one ticket for each problem of the system."
+))  # fmt: skip
+errors = Console(stderr=True)
+POLICY = Annotated[Path, typer.Option("--policy", "-p", help="the policy file", envvar="ANDON_POLICY")]
+
+
+def _fail(text: object) -> typer.Exit:
+    errors.print(f"[red]{text}[/red]", highlight=False, soft_wrap=True)
+    return typer.Exit(1)
+
+
+@app.command()
+def intake() -> None:
+    """Run the service that takes webhooks in."""
+    from services.intake.app import main
+
+    main()
+
+
+@app.command()
+def detector() -> None:
+    """Run the service that sees where deals are and judges."""
+    from services.detector.app import main
+
+    main()
+
+
+@app.command()
+def tickets() -> None:
+    """Run the service of tickets, with its pages and its API."""
+    from services.tickets.app import main
+
+    main()
+
+
+@app.command()
+def notifier() -> None:
+    """Run the service that sends mail."""
+    from services.notifier.app import main
+
+    main()
+
+
+@app.command("what-if")
+def what_if(
+    events: Annotated[str, typer.Argument(help="events, one JSON object a line; gzip or not; - for standard input")],
+    policy: POLICY,
+    as_of: Annotated[str | None, typer.Option(help="judge as of this time (ISO 8601); default: the last event")] = None,
+    form: Annotated[str, typer.Option("--format", help="text or json")] = "text",
+    visits: Annotated[bool, typer.Option("--visits", help="list every visit too (json)")] = False,
+) -> None:
+    """What would this policy have found in these events? No Kafka, no database."""
+    from services.detector.files import FileError
+    from services.detector.report import what_if as report
+    from shared.policy import PolicyError
+
+    try:
+        report(events, policy, as_of, form, visits)
+    except (FileError, PolicyError, ValueError) as error:
+        raise _fail(error) from None
+
+
+@app.command()
+def replay(events: Annotated[str, typer.Argument(help="events as for what-if")]) -> None:
+    """Put a file of events on pipeline.events, each record at the time of its event."""
+    from services.cli.progress import counting
+    from services.detector.files import FileError
+    from services.detector.replay import replay as run
+    from shared.runtime.settings import ServiceSettings
+
+    try:
+        with counting("events published") as show:
+            count = asyncio.run(run(ServiceSettings.from_environment(), events, show))
+    except (FileError, TimeoutError) as error:
+        raise _fail(error) from None
+    errors.print(f"{count} events are on pipeline.events")
+
+
+@app.command()
+def reevaluate(
+    since: Annotated[str, typer.Option(help="what ended before this time (ISO 8601) stays as it was told")],
+) -> None:
+    """Work all problems out anew: after an import, or after a change of the policy."""
+    from services.cli.progress import bar
+    from services.detector.clocks import micros
+    from services.detector.reevaluate import reevaluate as run
+    from services.detector.report import moment_of
+    from services.detector.settings import DetectorSettings
+
+    try:
+        instant = micros(moment_of(since))
+    except ValueError as error:
+        raise _fail(error) from None
+    with bar("events read again") as show:
+        outcome = asyncio.run(run(DetectorSettings.from_environment(), instant, show))
+    told = ", ".join(f"{count} {reason.value}" for reason, count in outcome.told.items()) if outcome else ""
+    errors.print(f"Told: {told or 'nothing differs'}.")
+
+
+policy_app = typer.Typer(no_args_is_help=True, help="The policy file.")
+app.add_typer(policy_app, name="policy")
+
+
+@policy_app.command("check")
+def policy_check(file: Annotated[Path, typer.Argument(help="the policy file")]) -> None:
+    """Say everything that is wrong with a policy file, or what it judges."""
+    from shared.policy import PolicyError, load
+
+    try:
+        policy = load(file)
+    except PolicyError as error:
+        raise _fail(error) from None
+    for name, pipeline in policy.pipelines.items():
+        Console().print(
+            f"{name}: {len(pipeline.stages)} stages, {len(pipeline.rules)} rules, owner {pipeline.owner.mail}"
+        )
+
+
+topics_app = typer.Typer(no_args_is_help=True, help="The topics on Kafka.")
+app.add_typer(topics_app, name="topics")
+
+
+@topics_app.command("create")
+def topics_create(
+    replication: Annotated[int, typer.Option(help="replicas of each partition; 3 on a cluster")] = 1,
+) -> None:
+    """Make the topics that are missing."""
+    from shared.bus.admin import TopicMismatchError, create_topics
+    from shared.runtime.settings import ServiceSettings
+
+    settings = ServiceSettings.from_environment()
+    try:
+        made = asyncio.run(create_topics(settings.kafka, settings.topic_prefix, replication=replication))
+    except TopicMismatchError as error:
+        raise _fail(error) from None
+    errors.print(f"made: {', '.join(made) or 'nothing, all topics are there'}")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database of every service up to date."""
+    from shared.runtime.settings import ServiceSettings
+    from shared.storage.migrate import MigrationError, migrate_all
+
+    try:
+        applied = asyncio.run(migrate_all(ServiceSettings.from_environment().dsn))
+    except MigrationError as error:
+        raise _fail(error) from None
+    for schema, names in applied.items():
+        errors.print(f"{schema}: {', '.join(names) or 'up to date'}")
+
+
+if __name__ == "__main__":
+    app()

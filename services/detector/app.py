@@ -1,0 +1,143 @@
+"""Wires the detector: a consumer that writes history, a judge, a relay, health and metrics."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import ConsumerRecord
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from services.detector import judgement_time, reevaluate
+from services.detector.apply import Applier
+from services.detector.judge import Judge
+from services.detector.judgement_time import ClockKind
+from services.detector.judging import Judging
+from services.detector.metrics import DetectorMetrics
+from services.detector.present import measure_present
+from services.detector.settings import DetectorSettings
+from services.detector.telling import Teller
+from shared.bus.consumer import BatchConsumer
+from shared.bus.publisher import Publisher
+from shared.contracts.topics import EVENTS, PRODUCT_TOPICS
+from shared.policy import load
+from shared.runtime.clock import SystemClock
+from shared.runtime.health import Progress
+from shared.runtime.log import logger
+from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.service import Service, health_routes, new_registry
+from shared.runtime.service import main as run_service
+from shared.storage import positions
+from shared.storage.outbox import Relay
+from shared.storage.pool import PASSING, open_pool
+
+_log = logger(__name__)
+PARTITIONS = next(topic.partitions for topic in PRODUCT_TOPICS if topic.name == EVENTS)
+STANDING_SECONDS = 0.1
+PRESENT_SECONDS = 15.0
+
+
+class Detector:
+    """The loops of one replica."""
+
+    def __init__(self, settings: DetectorSettings, judging: Judging, pool: Any, registry: CollectorRegistry) -> None:
+        self._settings, self._judging, self._pool = settings, judging, pool
+        self.progress = Progress()
+        self._metrics = DetectorMetrics(registry, judging)
+        self._applier = Applier(judging, self._metrics, self._present)
+        self._judge = Judge(judging, Teller(judging, settings.topic_prefix), PARTITIONS, settings.clock)
+        publisher = Publisher(settings.kafka)
+        self.relay = Relay(pool, publisher, OutboxMetrics(registry), self.progress)
+        topic = settings.topic(EVENTS)
+        self.consumer = BatchConsumer(
+            settings.kafka, [topic], settings.topic("andon-detector"), self._take, self._positions,
+            {topic: ConsumerMetrics(registry, EVENTS)}, self.progress, settings.detector_batch,
+        )  # fmt: skip
+        self._clock = SystemClock()
+        self._changed = asyncio.Event()
+
+    def loops(self) -> Sequence[Any]:
+        return (self.consumer.run, self.relay.run, self._judging_loop, self._standing_loop, self._present_loop)
+
+    def _present(self, record: ConsumerRecord) -> datetime:
+        if self._settings.clock is ClockKind.LOG:
+            return datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        return self._clock.now()
+
+    async def _positions(self) -> Any:
+        return await positions.load(self._pool, [self._settings.topic(EVENTS)])
+
+    async def _take(self, records: Sequence[ConsumerRecord]) -> None:
+        """One batch: its effects, and how far its partitions are read, in one transaction."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await self._applier.apply(connection, records)
+            await judgement_time.note(
+                connection, judgement_time.standings(self.consumer.kafka, self.consumer.handled, records)
+            )
+        self._changed.set()
+
+    async def _standing_loop(self) -> None:
+        """A partition that is read to its end stands at now, also while nothing comes."""
+        while True:
+            standings = judgement_time.standings(self.consumer.kafka, self.consumer.handled)
+            try:
+                if standings:
+                    await judgement_time.note(self._pool, standings)
+            except PASSING as error:
+                _log.warning("progress cannot be noted", error=repr(error))
+            await asyncio.sleep(STANDING_SECONDS)
+
+    async def _judging_loop(self) -> None:
+        self.progress.expect("judge", 60)
+        while True:
+            try:
+                await self._pass()
+            except PASSING as error:
+                _log.warning("judging waits", error=repr(error))
+                await asyncio.sleep(1)
+            await asyncio.sleep(self._settings.detector_pass_seconds)
+
+    async def _pass(self) -> None:
+        now = self._clock.now()
+        with self._metrics.pass_seconds.time():
+            async with self._pool.acquire() as connection, connection.transaction():
+                outcome = await self._judge.judge(connection, now)
+        self.progress.beat("judge")
+        if outcome is None:
+            return
+        if self._settings.clock is ClockKind.WALL:
+            self._metrics.judgement_delay.set(max(0.0, now.timestamp() - outcome.judged / 1_000_000))
+        for reason, count in outcome.told.items():
+            self._metrics.messages[reason].inc(count)
+        if outcome.told:
+            _log.info("judged", **{reason.value: count for reason, count in outcome.told.items()})
+            self.relay.wake.set()
+
+    async def _present_loop(self) -> None:
+        while True:
+            try:
+                await measure_present(self._pool, self._judging, self._metrics, self._clock.now())
+            except PASSING as error:
+                _log.warning("the present cannot be measured", error=repr(error))
+            await asyncio.sleep(PRESENT_SECONDS)
+
+
+@asynccontextmanager
+async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
+    """Connect and put the parts together."""
+    judging = Judging(load(settings.policy))
+    pool = await open_pool(settings.dsn, "flow")
+    registry = new_registry()
+    await reevaluate.follow_policy(pool, judging, settings)
+    detector = Detector(settings, judging, pool, registry)
+    yield Service(Starlette(routes=health_routes(detector.progress, registry)), detector.loops())
+    await pool.close()
+
+
+def main() -> None:
+    """`andon detector`."""
+    run_service("detector", DetectorSettings, build)

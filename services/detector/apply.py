@@ -1,0 +1,175 @@
+"""Writes history: a batch of records becomes events, deals, visits and changes of counts in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+from aiokafka import ConsumerRecord
+from pydantic import ValidationError
+
+from services.detector import history
+from services.detector.decode import event_of
+from services.detector.flow import Deal, Event, Visit, unique
+from services.detector.fold import Boundary
+from services.detector.history import Said
+from services.detector.judging import Judging
+from services.detector.metrics import DetectorMetrics
+from services.detector.packing import net
+from services.detector.rules import Series
+from shared.bus import dead_letters
+from shared.bus.publisher import OutgoingMessage
+from shared.contracts.dead import DeadReason
+from shared.contracts.events import DealEvent
+from shared.contracts.topics import EVENTS
+from shared.storage import outbox, positions
+
+AHEAD = timedelta(minutes=5)
+
+
+@dataclass
+class Work:
+    """What a batch does to deals: their new states, visits to write and to drop, counts that change."""
+
+    packed: list[tuple[str, bytes]] = field(default_factory=list)
+    stays: list[tuple[str, Visit]] = field(default_factory=list)
+    gone: list[tuple[str, int]] = field(default_factory=list)
+    changes: dict[Series, list[Boundary]] = field(default_factory=dict)
+
+    def count(self, judging: Judging, visit: Visit, sign: int) -> None:
+        """Let a visit count (+1), or no longer (-1)."""
+        for series, spans in judging.spans(visit):
+            found = self.changes.setdefault(series, [])
+            for start, end in spans:
+                found.append((start, sign))
+                if end is not None:
+                    found.append((end, -sign))
+
+
+class Applier:
+    """Takes batches of `pipeline.events`. `present` tells when now is, for times that lie in the future."""
+
+    def __init__(
+        self, judging: Judging, metrics: DetectorMetrics, present: Callable[[ConsumerRecord], datetime]
+    ) -> None:
+        self._judging, self._metrics, self._present = judging, metrics, present
+
+    async def apply(self, connection: Any, records: Sequence[ConsumerRecord]) -> None:
+        """One transaction's work; the caller opens the transaction and commits it."""
+        records = await positions.claim(connection, records)
+        if not records:
+            return
+        said, dead = self._decode(records)
+        new = await history.insert_events(connection, said) if said else set()
+        fresh = self._fresh(said, new)
+        if fresh:
+            await self._write(connection, fresh)
+        await outbox.put(connection, dead)
+        await positions.advance(connection, records)
+        self._metrics.took(applied=sum(map(len, fresh.values())), read=len(said), dead=len(dead))
+
+    def _decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[Said], list[OutgoingMessage]]:
+        """Each record by itself: a bad one goes to the dead letters and costs the others nothing."""
+        said, dead = [], []
+        for record in records:
+            try:
+                message = DealEvent.model_validate_json(record.value or b"")
+            except ValidationError as error:
+                dead.append(self._bury(record, _reason(error), _explain(error)))
+                continue
+            if message.time > self._present(record) + AHEAD:
+                detail = (
+                    f"time {message.time.isoformat()} is more than five minutes in the future; mend the sender's clock"
+                )
+                dead.append(self._bury(record, DeadReason.IN_THE_FUTURE, detail))
+                continue
+            event = event_of(message)
+            said.append(Said(event, message.time, orjson.dumps(event.said).decode()))
+        return said, dead
+
+    def _bury(self, record: ConsumerRecord, reason: DeadReason, detail: str) -> OutgoingMessage:
+        self._metrics.dead[reason].inc()
+        return dead_letters.of_record(record, EVENTS, reason, detail, self._present(record))
+
+    def _fresh(self, said: Sequence[Said], new: set[tuple[str, str]]) -> dict[str, list[Event]]:
+        """New events by deal; of two in this batch that share an id, the database took the first."""
+        fresh: dict[str, list[Event]] = {}
+        for one in said:
+            place = (one.event.deal, one.event.key.id)
+            if place in new:
+                new.discard(place)
+                fresh.setdefault(one.event.deal, []).append(one.event)
+        return fresh
+
+    async def _write(self, connection: Any, fresh: dict[str, list[Event]]) -> None:
+        packed = await history.states(connection, list(fresh))
+        work, late = Work(), []
+        for deal, events in fresh.items():
+            state = Deal.unpack(packed[deal]) if deal in packed else Deal()
+            events.sort(key=lambda event: event.key)
+            if state.last is not None and events[0].key < state.last:
+                late.append(deal)
+            else:
+                self._go_on(work, deal, state, events)
+        if late:
+            await self._anew(connection, work, late, packed, fresh)
+        await history.save_deals(connection, work.packed)
+        await history.drop_visits(connection, work.gone)
+        await history.save_visits(connection, work.stays)
+        await history.add_changes(connection, {series: net(found) for series, found in work.changes.items()})
+
+    def _go_on(self, work: Work, deal: str, state: Deal, events: list[Event]) -> None:
+        """The usual case: all events are later than what the deal has seen."""
+        before = state.current
+        if before is not None:
+            work.count(self._judging, before, -1)
+        state.take(events, self._judging)
+        after = state.finished + ([state.current] if state.current is not None else [])
+        if before is not None and all(visit.entered != before.entered for visit in after):
+            work.gone.append((deal, before.entered))
+        self._keep(work, deal, state, after)
+
+    async def _anew(
+        self, connection: Any, work: Work, late: list[str], packed: dict[str, bytes], fresh: dict[str, list[Event]]
+    ) -> None:
+        """Some event comes before what the deal has seen: fold all its events, old and new."""
+        events, stored = await history.events_of(connection, late), await history.visits_of(connection, late)
+        for deal in late:
+            added = {event.key.id for event in fresh[deal]}
+            before = Deal()
+            before.take(unique(e for e in events[deal] if e.key.id not in added), self._judging)
+            for visit in _all(before):
+                work.count(self._judging, visit, -1)
+            state = Deal()
+            state.take(unique(events[deal]), self._judging)
+            after = _all(state)
+            kept = {visit.entered for visit in after}
+            work.gone += [(deal, entered) for entered in stored[deal] if entered not in kept]
+            self._keep(work, deal, state, after)
+
+    def _keep(self, work: Work, deal: str, state: Deal, visits: list[Visit]) -> None:
+        for visit in visits:
+            work.count(self._judging, visit, 1)
+            work.stays.append((deal, visit))
+            if not self._judging.knows(visit.pipeline, visit.stage):
+                self._metrics.unknown_stage.inc()
+        work.packed.append((deal, state.pack()))
+
+
+def _all(deal: Deal) -> list[Visit]:
+    return deal.finished + ([deal.current] if deal.current is not None else [])
+
+
+def _reason(error: ValidationError) -> DeadReason:
+    json = any(fault["type"] == "json_invalid" for fault in error.errors(include_url=False))
+    return DeadReason.NOT_JSON if json else DeadReason.BAD_SHAPE
+
+
+def _explain(error: ValidationError) -> str:
+    faults = error.errors(include_url=False)
+    return "; ".join(
+        f"{'.'.join(map(str, f['loc'])) or 'record'}: {f['msg']}, found {str(f['input'])[:80]!r}" for f in faults
+    )

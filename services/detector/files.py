@@ -1,0 +1,43 @@
+"""Reads canonical events from JSON Lines, gzip or not, or standard input, with errors for people."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from pydantic import ValidationError
+
+from shared.contracts.events import DealEvent
+
+
+class FileError(Exception):
+    """A file or a line of it cannot be read; the message says which and what to do."""
+
+
+@contextmanager
+def opened(path: str) -> Iterator[IO[bytes]]:
+    """The file's bytes, unpacked where they are gzip; `-` is standard input."""
+    try:
+        with sys.stdin.buffer if path == "-" else Path(path).open("rb") as raw:
+            packed = raw.peek(2)[:2] == b"\x1f\x8b"  # type: ignore[attr-defined]
+            yield gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[misc]
+    except OSError as error:
+        raise FileError(f"{path}: {error.strerror or error}; name a file of events, one JSON object a line") from None
+
+
+def read_events(path: str) -> Iterator[tuple[bytes, DealEvent]]:
+    """Each line with the event that it holds; empty lines are passed over. Raises FileError."""
+    with opened(path) as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                try:
+                    yield line.strip(), DealEvent.model_validate_json(line)
+                except ValidationError as error:
+                    fault = error.errors(include_url=False)[0]
+                    place = ".".join(map(str, fault["loc"])) or "line"
+                    found = str(fault["input"])[:80]
+                    raise FileError(f"{path}, line {number}: {place}: {fault['msg']} (found {found!r})") from None

@@ -1,0 +1,171 @@
+"""Judges: a pass takes what the writers changed, goes back where it must, folds on, and tells the difference.
+
+By one replica at a time, in one transaction with the messages that it causes. A pass costs what happened and what fell
+due, never the number of open deals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from services.detector import ledger
+from services.detector.fold import Boundary
+from services.detector.judgement_time import ClockKind, judgement_time
+from services.detector.judging import Judging
+from services.detector.ledger import Told
+from services.detector.packing import SLOT
+from services.detector.revision import Revision, diff
+from services.detector.rules import Judgement
+from services.detector.telling import Finding, Teller
+from services.detector.timeline import BEGINNING, Checkpoint, Pass, next_due, run, worth_keeping
+from shared.contracts.problems import ProblemReason
+from shared.storage import outbox
+
+_REACHED = "UPDATE judgement SET judged = $1"
+
+
+@dataclass
+class Outcome:
+    """What a pass did: judgement time, and how many messages of each reason it caused."""
+
+    judged: int
+    told: dict[ProblemReason, int] = field(default_factory=dict)
+
+
+class Judge:
+    """Holds nothing between passes: what it needs is in the database."""
+
+    def __init__(self, judging: Judging, teller: Teller, partitions: int, clock: ClockKind) -> None:
+        self._judging, self._teller, self._partitions, self._clock = judging, teller, partitions, clock
+        self._zone = ZoneInfo(judging.policy.timezone)
+        self._lateness = judging.policy.lateness.micros()
+        self._rules = {series.text: rules for series, rules in judging.series.items()}
+
+    async def judge(self, connection: Any, now: datetime) -> Outcome | None:
+        """One pass, in the caller's transaction; None when another replica judges or nothing may be judged yet."""
+        if not await ledger.try_lock(connection):
+            return None
+        reached = await connection.fetchval("SELECT judged FROM judgement")
+        until = await judgement_time(connection, self._partitions, self._clock)
+        if until is None or until <= 0:
+            return None
+        until = max(until, reached or until)
+        changes = await self._take(connection, reached)
+        await ledger.merge(connection, changes)
+        series = await self._affected(connection, changes, until)
+        findings = await self._fold(connection, series, until) if series else []
+        return await self._tell(connection, findings, reached, until, now)
+
+    async def judge_all(self, connection: Any, since: int, until: int, now: datetime) -> Outcome:
+        """Judge everything from the beginning, the counts being built anew; what ended by `since` stays as it was."""
+        before = dict.fromkeys(self._rules, BEGINNING)
+        findings = await self._fold(connection, before, until)
+        return await self._tell(connection, findings, until, until, now, since)
+
+    async def _take(self, connection: Any, reached: int | None) -> dict[str, list[Boundary]]:
+        """New changes; those older than the lateness take effect at its edge, so that the present is right."""
+        edge = BEGINNING if reached is None else reached - self._lateness
+        taken = await ledger.take_changes(connection)
+        return {
+            series: [(max(instant, edge), delta) for instant, delta in found]
+            for series, found in taken.items()
+            if series in self._rules
+        }
+
+    async def _affected(self, connection: Any, changes: dict[str, list[Boundary]], until: int) -> dict[str, int]:
+        """The series to fold, each with the instant before which the fold must begin."""
+        first = {series: min(instant for instant, _ in found) for series, found in changes.items() if found}
+        ahead = {series: at for series, at in first.items() if at > until}
+        await ledger.set_due(connection, ahead, earlier_only=True)
+        series = dict.fromkeys(await ledger.due(connection, until) & self._rules.keys(), until + 1)
+        return series | {name: at for name, at in first.items() if at <= until}
+
+    async def _fold(self, connection: Any, series: dict[str, int], until: int) -> list[Finding]:
+        starts = await ledger.starts(connection, series)
+        ranges = {name: (start.at // SLOT, until // SLOT) for name, start in starts.items()}
+        found = await ledger.boundaries(connection, ranges)
+        later = await ledger.following(connection, list(series), until // SLOT)
+        passes: dict[str, Pass] = {}
+        dues: dict[str, int] = {}
+        for name, start in starts.items():
+            rules = self._rules[name]
+            mine = [b for b in found[name] if start.at < b[0] <= until]
+            passes[name] = run(rules, start, mine, until, self._zone)
+            ahead = next((at for at, _ in found[name] if at > until), later.get(name))
+            dues[name] = next_due(rules, passes[name].last, ahead, self._zone)
+        await ledger.set_due(connection, dues)
+        await self._keep(connection, starts, passes, until)
+        return [Finding(name, self._rules[name], starts[name], passes[name]) for name in passes]
+
+    async def _keep(self, connection: Any, starts: dict[str, Checkpoint], passes: dict[str, Pass], until: int) -> None:
+        """Checkpoints: the new ones, thinned by age, and always one before the edge of the lateness."""
+        after = {name: start.at for name, start in starts.items()}
+        await ledger.save_checkpoints(connection, after, {name: p.checkpoints for name, p in passes.items()})
+        edge = until - self._lateness
+        gone = []
+        for name, instants in (await ledger.checkpoints(connection, list(passes))).items():
+            base = max((at for at in instants if at < edge), default=instants[0])
+            gone += [(name, at) for at in instants[:-1] if at < base or (at > base and not worth_keeping(at, until))]
+        await ledger.drop_checkpoints(connection, gone)
+
+    async def _tell(
+        self, connection: Any, findings: list[Finding], reached: int | None, until: int, now: datetime,
+        since: int = BEGINNING,
+    ) -> Outcome:  # fmt: skip
+        revisions = []
+        for finding in findings:
+            revisions += await self._revise(connection, finding, reached, now, max(since, finding.start.at))
+        messages = await self._teller.problems(connection, revisions, until, now)
+        messages += await self._teller.measures(connection, findings, until)
+        await outbox.put(connection, messages)
+        await connection.execute(_REACHED, until)
+        outcome = Outcome(until)
+        for _, revision, _ in revisions:
+            outcome.told[revision.reason] = outcome.told.get(revision.reason, 0) + 1
+        return outcome
+
+    async def _revise(
+        self, connection: Any, finding: Finding, reached: int | None, now: datetime, since: int
+    ) -> list[tuple[Judgement, Revision, bool]]:
+        """Write the differences of one series; those worth a message come back, with whether each is historic."""
+        worth = []
+        told = await ledger.told(connection, dict.fromkeys((rule.key for rule in finding.rules), since))
+        for rule in finding.rules:
+            known = told[rule.key]
+            state = finding.result.last.states[rule.key]
+            found = [i for i in finding.result.intervals(rule.key) if i.cleared_at is None or i.cleared_at > since]
+            revisions = diff([t.interval for t in known.values()], found)
+            for revision in revisions:
+                historic = is_historic(revision, reached)
+                was = known.get(revision.was.opened_at) if revision.was else None
+                level = state.told if revision.interval.cleared_at is None else revision.interval.peak
+                await self._write(connection, rule, revision, level, historic, now)
+                if is_worth_telling(revision, was, level, historic):
+                    worth.append((rule, revision, historic))
+        return worth
+
+    async def _write(
+        self, connection: Any, rule: Judgement, revision: Revision, told: int, historic: bool, now: datetime
+    ) -> None:
+        was, interval = revision.was, revision.interval
+        if was is not None and (revision.reason is ProblemReason.RETRACTED or was.opened_at != interval.opened_at):
+            await ledger.drop_problems(connection, [(rule.key, was.opened_at)])
+        if revision.reason is not ProblemReason.RETRACTED:
+            version = self._judging.policy.digest
+            await ledger.save_problem(connection, rule, Told(interval, told), version, historic, now)
+
+
+def is_historic(revision: Revision, reached: int | None) -> bool:
+    """Found by going back, and over before the judgement time already reached."""
+    cleared = revision.interval.cleared_at
+    return revision.was is None and reached is not None and cleared is not None and cleared <= reached
+
+
+def is_worth_telling(revision: Revision, was: Told | None, level: int, historic: bool) -> bool:
+    """Growth is told by half again only; of a historic interval one message says all."""
+    if revision.reason is ProblemReason.GREW:
+        return was is None or was.told != level
+    return not (historic and revision.reason is ProblemReason.OPENED)

@@ -1,0 +1,139 @@
+"""Works everything out anew: after an import or a change of the policy, intervals equal f(history, policy) again.
+
+While it runs the writers wait, so it sees one consistent history.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from services.detector import history, ledger
+from services.detector.flow import Deal, Event, Visit, unique
+from services.detector.fold import Boundary
+from services.detector.judge import Judge, Outcome
+from services.detector.judging import Judging
+from services.detector.packing import net
+from services.detector.settings import DetectorSettings
+from services.detector.telling import Teller
+from services.detector.timeline import BEGINNING
+from shared.policy import load
+from shared.runtime.log import logger
+from shared.storage.pool import open_pool
+
+_log = logger(__name__)
+_CHUNK = 5000
+_FREEZE = "LOCK TABLE event, span_change IN SHARE ROW EXCLUSIVE MODE"
+_CLEAR = "TRUNCATE span_change, bucket, checkpoint, due"
+_KNOWN = "SELECT series, outcomes, judged FROM judgement"
+_NOTE = "UPDATE judgement SET series = $1, outcomes = $2"
+_COUNT = "SELECT count(*) FROM event"
+Show = Callable[[int, int], None]
+
+
+@dataclass
+class Rebuilt:
+    """Counts of every series, and the visits of the chunk in hand."""
+
+    judging: Judging
+    counts: dict[str, list[Boundary]] = field(default_factory=dict)
+    stays: list[tuple[str, Visit]] = field(default_factory=list)
+    packed: list[tuple[str, bytes]] = field(default_factory=list)
+
+    def take(self, deal: str, events: list[Event]) -> None:
+        state = Deal()
+        state.take(unique(events), self.judging)
+        for visit in state.finished + ([state.current] if state.current is not None else []):
+            self.stays.append((deal, visit))
+            for series, spans in self.judging.spans(visit):
+                found = self.counts.setdefault(series.text, [])
+                for start, end in spans:
+                    found.append((start, 1))
+                    if end is not None:
+                        found.append((end, -1))
+        self.packed.append((deal, state.pack()))
+
+
+def digests(judging: Judging) -> tuple[str, str]:
+    """What the stored counts and visits depend on: the definitions of the series, the outcomes of the stages."""
+    series = "\n".join(sorted(s.text + "".join(_terms(r) for r in rules) for s, rules in judging.series.items()))
+    outcomes = "\n".join(f"{p}/{s.id}={s.outcome}" for p, pipe in judging.policy.pipelines.items() for s in pipe.stages)
+    return _digest(series), _digest(outcomes)
+
+
+def _terms(rule: Any) -> str:
+    return f"|{rule.key}:{rule.version}:{rule.threshold}:{rule.hold}:{rule.clear_hold}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+async def follow_policy(pool: Any, judging: Judging, settings: DetectorSettings) -> None:
+    """At start: when the policy's terms have changed, judge anew from the edge of the lateness on."""
+    row = await pool.fetchrow(_KNOWN)
+    if (row["series"], row["outcomes"]) == digests(judging):
+        return
+    if not row["series"]:
+        await pool.execute(_NOTE, *digests(judging))
+        return
+    since = BEGINNING if row["judged"] is None else row["judged"] - judging.policy.lateness.micros()
+    _log.info("the policy has changed: judging anew within the lateness; andon reevaluate does so for all time")
+    await rebuild(pool, judging, settings, since, lambda done, total: None)
+
+
+async def rebuild(pool: Any, judging: Judging, settings: DetectorSettings, since: int, show: Show) -> Outcome | None:
+    """Refold all deals, rebuild all counts, judge from the beginning, tell what differs after `since`."""
+    async with pool.acquire() as connection, connection.transaction():
+        await ledger.lock(connection)
+        await connection.execute(_FREEZE)
+        judged = await connection.fetchval("SELECT judged FROM judgement")
+        rebuilt = await _refold(connection, judging, show)
+        await connection.execute(_CLEAR)
+        await ledger.merge(connection, {name: net(found) for name, found in rebuilt.counts.items()})
+        await connection.execute(_NOTE, *digests(judging))
+        if judged is None:
+            return None
+        judge = Judge(judging, Teller(judging, settings.topic_prefix), 0, settings.clock)
+        return await judge.judge_all(connection, since, judged, datetime.now(UTC))
+
+
+async def _refold(connection: Any, judging: Judging, show: Show) -> Rebuilt:
+    rebuilt, deal = Rebuilt(judging), None
+    events: list[Event] = []
+    total, done = await connection.fetchval(_COUNT), 0
+    await connection.execute("TRUNCATE visit")
+    async for event in history.all_events(connection):
+        if event.deal != deal:
+            if deal is not None:
+                rebuilt.take(deal, events)
+            deal, events = event.deal, []
+            if len(rebuilt.packed) >= _CHUNK:
+                await _save(connection, rebuilt)
+                show(done, total)
+        events.append(event)
+        done += 1
+    if deal is not None:
+        rebuilt.take(deal, events)
+    await _save(connection, rebuilt)
+    show(total, total)
+    return rebuilt
+
+
+async def _save(connection: Any, rebuilt: Rebuilt) -> None:
+    await history.save_deals(connection, rebuilt.packed)
+    await history.save_visits(connection, rebuilt.stays)
+    rebuilt.packed.clear()
+    rebuilt.stays.clear()
+
+
+async def reevaluate(settings: DetectorSettings, since: int, show: Show) -> Outcome | None:
+    """`andon reevaluate --since T`."""
+    pool = await open_pool(settings.dsn, "flow", most=2)
+    try:
+        return await rebuild(pool, Judging(load(settings.policy)), settings, since, show)
+    finally:
+        await pool.close()

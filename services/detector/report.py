@@ -1,0 +1,94 @@
+"""What `andon what-if` prints: a table for people, JSON for programs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from services.cli.progress import counting
+from services.detector.clocks import micros, moment
+from services.detector.decode import event_of
+from services.detector.files import FileError, read_events
+from services.detector.flow import Event
+from services.detector.fold import Interval
+from services.detector.whatif import Found, find
+from shared.contracts.envelope import iso
+from shared.policy import load
+
+
+def moment_of(text: str) -> datetime:
+    """A time from the command line; raises ValueError that says how to write it."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no time; write for example 2026-03-01 or 2026-03-01T12:00:00Z") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def what_if(events: str, policy: Path, as_of: str | None, form: str, with_visits: bool) -> None:
+    """Read, judge, print. Raises FileError, PolicyError, ValueError."""
+    if form not in ("text", "json"):
+        raise ValueError(f"--format {form}: use text or json")
+    rules, until = load(policy), None if as_of is None else micros(moment_of(as_of))
+    read = _read(events)
+    if not read:
+        raise FileError(f"{events}: there is no event in it; one JSON object a line is expected")
+    found = find(read, rules, max(event.key.time for event in read) if until is None else until)
+    if form == "json":
+        typer.echo(orjson.dumps(_json(found, with_visits), option=orjson.OPT_INDENT_2).decode())
+    else:
+        _print(found)
+
+
+def _read(path: str) -> list[Event]:
+    events = []
+    with counting("events read") as show:
+        for _, message in read_events(path):
+            events.append(event_of(message))
+            if len(events) % 1000 == 0:
+                show(len(events))
+    return events
+
+
+def _time(instant: int | None) -> str | None:
+    return None if instant is None else iso(moment(instant))
+
+
+def _json(found: Found, with_visits: bool) -> dict[str, Any]:
+    result: dict[str, Any] = {
+        "as_of": _time(found.as_of),
+        "problems": {key: [interval_json(i) for i in some] for key, some in found.problems.items()},
+    }
+    if with_visits:
+        result["visits"] = [
+            [deal, v.pipeline, v.stage, _time(v.entered), _time(v.left), v.known] for deal, v in found.visits
+        ]
+    return result
+
+
+def interval_json(interval: Interval) -> dict[str, Any]:
+    """One interval as what-if prints it."""
+    return {"opened_at": _time(interval.opened_at), "cleared_at": _time(interval.cleared_at), "peak": interval.peak}
+
+
+def _print(found: Found) -> None:
+    table = Table(title=f"Problems as of {moment(found.as_of):%Y-%m-%d %H:%M} UTC")
+    for column in ("problem", "opened", "cleared", "lasted", "peak"):
+        table.add_column(column, justify="right" if column in ("lasted", "peak") else "left")
+    for key, some in found.problems.items():
+        for i in some:
+            end = found.as_of if i.cleared_at is None else i.cleared_at
+            cleared = "still open" if i.cleared_at is None else f"{moment(i.cleared_at):%Y-%m-%d %H:%M}"
+            lasted = str(timedelta(seconds=(end - i.opened_at) // 1_000_000))
+            table.add_row(key, f"{moment(i.opened_at):%Y-%m-%d %H:%M}", cleared, lasted, str(i.peak))
+    quiet = [key for key, some in found.problems.items() if not some]
+    console = Console()
+    console.print(table)
+    if quiet:
+        console.print("Nothing found by: " + ", ".join(quiet))

@@ -1,0 +1,19 @@
+"""What the detector is told."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from services.detector.judgement_time import ClockKind
+from shared.runtime.settings import ServiceSettings
+
+
+class DetectorSettings(ServiceSettings):
+    """Settings of the detector."""
+
+    port: int = Field(8081, ge=0, le=65535, description="port of health and metrics")
+    clock: ClockKind = Field(
+        ClockKind.WALL, description="wall: live; log: replays, the records' own times stand for now"
+    )
+    detector_batch: int = Field(2000, ge=1, le=10_000, description="most records in one transaction")
+    detector_pass_seconds: float = Field(0.1, gt=0, le=60, description="time between two passes of judging")

@@ -1,0 +1,181 @@
+"""Puts findings into messages: problems with their evidence, and the daily points of measures."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from services.detector import evidence
+from services.detector.clocks import micros, moment
+from services.detector.judging import Judging
+from services.detector.ledger import series_of
+from services.detector.revision import Revision, instant
+from services.detector.rules import Judgement
+from services.detector.timeline import Checkpoint, Pass
+from shared.bus.publisher import OutgoingMessage
+from shared.contracts.measures import Measure, MeasureData, MeasureEvent
+from shared.contracts.problems import (
+    CauseClass,
+    Interval,
+    ProblemData,
+    ProblemEvent,
+    ProblemReason,
+    ProblemType,
+)
+from shared.contracts.topics import MEASURES, PROBLEMS
+
+SOURCE = "andon/detector"
+USUAL_DAYS, USUAL_LEAST = 56, 10
+# Natural process limits of an XmR chart: mean +- 2.66 x mean moving range (Wheeler).
+LIMIT_FACTOR = 2.66
+TYPES = {
+    ProblemReason.OPENED: ProblemType.OPENED,
+    ProblemReason.GREW: ProblemType.CHANGED,
+    ProblemReason.REVISED: ProblemType.CHANGED,
+    ProblemReason.CLEARED: ProblemType.CLEARED,
+    ProblemReason.RETRACTED: ProblemType.RETRACTED,
+}
+_DAYS = """
+SELECT value FROM measure WHERE pipeline = $1 AND stage = $2 AND measure = $3 AND end_at > $4 AND end_at <= $5
+ORDER BY end_at
+"""
+_SAMPLES = """
+INSERT INTO measure AS m (pipeline, stage, measure, start_at, end_at, value)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::float8[])
+ON CONFLICT (pipeline, stage, measure, end_at) DO UPDATE SET value = excluded.value
+WHERE m.value IS DISTINCT FROM excluded.value
+RETURNING pipeline, stage, measure, start_at, end_at, value
+"""
+_AGES = """
+SELECT d.at, v.pipeline, v.stage, min(v.entered) AS oldest,
+    percentile_disc(0.5) WITHIN GROUP (ORDER BY v.entered) AS median
+FROM unnest($1::timestamptz[]) AS d (at)
+JOIN visit AS v ON v.entered <= d.at AND (v.left_at IS NULL OR v.left_at > d.at)
+GROUP BY d.at, v.pipeline, v.stage
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a pass found on one series, and where it began."""
+
+    series: str
+    rules: Sequence[Judgement]
+    start: Checkpoint
+    result: Pass
+
+
+class Teller:
+    """Makes messages for `flow.problems` and `flow.measures`."""
+
+    def __init__(self, judging: Judging, topic_prefix: str = "") -> None:
+        self._judging, self._prefix = judging, topic_prefix
+        self._zone = ZoneInfo(judging.policy.timezone)
+
+    async def problems(
+        self, connection: Any, revisions: Sequence[tuple[Judgement, Revision, bool]], until: int, now: datetime
+    ) -> list[OutgoingMessage]:
+        """One message for each revision, in the order of their instants."""
+        messages = []
+        for rule, revision, historic in sorted(revisions, key=lambda r: instant(r[1])):
+            data = await self._problem(connection, rule, revision, historic, until, now)
+            event = ProblemEvent(
+                id=uuid4().hex, source=SOURCE, type=TYPES[revision.reason], subject=rule.key,
+                time=moment(instant(revision)), data=data,
+            )  # fmt: skip
+            messages.append(OutgoingMessage(self._prefix + PROBLEMS, rule.key.encode(), event.to_json()))
+        return messages
+
+    async def _problem(
+        self, connection: Any, rule: Judgement, revision: Revision, historic: bool, until: int, now: datetime
+    ) -> ProblemData:
+        interval, was = revision.interval, revision.was
+        days = await self._usual_days(connection, rule, interval.opened_at)
+        shown = None if historic else await evidence.gather(connection, rule, interval.opened_at, until)
+        open_now = interval.cleared_at is None
+        return ProblemData(
+            key=rule.key, kind=rule.kind, pipeline=rule.pipeline, stage=rule.stage, reason=revision.reason,
+            mode=rule.mode, historic=historic, detected_at=now, opened_at=moment(interval.opened_at),
+            cleared_at=None if interval.cleared_at is None else moment(interval.cleared_at), peak=interval.peak,
+            was=None if was is None else _contract(was), rule=f"{rule.kind}/{rule.version}",
+            policy_version=self._judging.policy.digest,
+            count=shown.total if shown is not None and open_now else interval.peak, threshold=rule.threshold,
+            limit=rule.rule.limit.text if rule.limit is not None else None,
+            limit_seconds=None if rule.limit is None else rule.limit // 1_000_000, hold_seconds=rule.hold // 1_000_000,
+            usual=statistics.median(days) if len(days) >= USUAL_LEAST else None,
+            cause_class=cause_class(rule, interval.peak, days), evidence=shown,
+        )  # fmt: skip
+
+    async def _usual_days(self, connection: Any, rule: Judgement, opened_at: int) -> list[float]:
+        """The same count at the ends of the days before."""
+        end = moment(opened_at)
+        begin = end - timedelta(days=USUAL_DAYS)
+        rows = await connection.fetch(_DAYS, rule.pipeline, rule.stage, rule.measure.value, begin, end)
+        return [row["value"] for row in rows]
+
+    async def measures(self, connection: Any, findings: Sequence[Finding], until: int) -> list[OutgoingMessage]:
+        """The points that are new or have changed: counts at the ends of days, and the ages then."""
+        points, ends = [], set()
+        for finding in findings:
+            series = series_of(finding.series)
+            for at, count in finding.result.samples:
+                points.append((series.pipeline, series.stage, series.measure, at, float(count)))
+                ends.add(at)
+        points += await self._ages(connection, sorted(ends))
+        return [self._point(row) for row in await self._save(connection, points)]
+
+    async def _ages(self, connection: Any, ends: Sequence[int]) -> list[tuple[str, str, str, int, float]]:
+        """Median and greatest age at the ends of days; the order of ages is that of entering."""
+        points = []
+        for row in await connection.fetch(_AGES, [moment(at) for at in ends]) if ends else ():
+            place = (row["pipeline"], row["stage"])
+            if not self._judging.knows(*place):
+                continue
+            clock, at = self._judging.clocks.of(*place), micros(row["at"])
+            for measure, entered in ((Measure.AGE_OLDEST, row["oldest"]), (Measure.AGE_MEDIAN, row["median"])):
+                points.append((*place, measure.value, at, clock.age(micros(entered), at) / 1_000_000))
+        return points
+
+    async def _save(self, connection: Any, points: Sequence[tuple[str, str, str, int, float]]) -> list[Any]:
+        if not points:
+            return []
+        ends = [moment(at) for _, _, _, at, _ in points]
+        return list(
+            await connection.fetch(
+                _SAMPLES, [p[0] for p in points], [p[1] for p in points], [p[2] for p in points],
+                [self._day_start(end) for end in ends], ends, [p[4] for p in points],
+            )
+        )  # fmt: skip
+
+    def _day_start(self, end: datetime) -> datetime:
+        local = end.astimezone(self._zone)
+        return (local.replace(tzinfo=None) - timedelta(days=1)).replace(tzinfo=self._zone)
+
+    def _point(self, row: Any) -> OutgoingMessage:
+        data = MeasureData(
+            pipeline=row["pipeline"], stage=row["stage"], measure=row["measure"], start=row["start_at"],
+            end=row["end_at"], value=row["value"],
+        )  # fmt: skip
+        event = MeasureEvent(id=uuid4().hex, source=SOURCE, subject=data.key, time=row["end_at"], data=data)
+        return OutgoingMessage(self._prefix + MEASURES, data.key.encode(), event.to_json())
+
+
+def cause_class(rule: Judgement, peak: int, days: Sequence[float]) -> CauseClass:
+    """Special where the count lies outside of what the days before let expect; common where it lies within."""
+    if len(days) < USUAL_LEAST:
+        return CauseClass.UNKNOWN
+    mean = statistics.fmean(days)
+    spread = LIMIT_FACTOR * statistics.fmean(abs(b - a) for a, b in pairwise(days))
+    outside = peak < mean - spread if rule.starves else peak > mean + spread
+    return CauseClass.SPECIAL if outside else CauseClass.COMMON
+
+
+def _contract(interval: Any) -> Interval:
+    cleared = None if interval.cleared_at is None else moment(interval.cleared_at)
+    return Interval(opened_at=moment(interval.opened_at), cleared_at=cleared, peak=interval.peak)
