@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -43,11 +43,11 @@ async def dsn(postgres: str) -> str:
 
 
 @pytest.fixture
-async def prefix(kafka: str) -> AsyncIterator[str]:
+async def prefix(kafka: str) -> str:
     """A prefix under which all topics have been made, so that tests share a broker without meeting."""
     name = f"t{next(_numbers)}-{secrets.token_hex(4)}."
     await create_topics(kafka, name)
-    yield name
+    return name
 
 
 @pytest.fixture(scope="session")

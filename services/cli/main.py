@@ -22,33 +22,9 @@ def _fail(text: object) -> typer.Exit:
 
 
 @app.command()
-def intake() -> None:
-    """Run the service that takes webhooks in."""
-    from services.intake.app import main
-
-    main()
-
-
-@app.command()
 def detector() -> None:
     """Run the service that sees where deals are and judges."""
     from services.detector.app import main
-
-    main()
-
-
-@app.command()
-def tickets() -> None:
-    """Run the service of tickets, with its pages and its API."""
-    from services.tickets.app import main
-
-    main()
-
-
-@app.command()
-def notifier() -> None:
-    """Run the service that sends mail."""
-    from services.notifier.app import main
 
     main()
 

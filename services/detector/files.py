@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import gzip
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 from pydantic import ValidationError
 
@@ -22,9 +20,9 @@ class FileError(Exception):
 def opened(path: str) -> Iterator[IO[bytes]]:
     """The file's bytes, unpacked where they are gzip; `-` is standard input."""
     try:
-        with sys.stdin.buffer if path == "-" else Path(path).open("rb") as raw:
-            packed = raw.peek(2)[:2] == b"\x1f\x8b"  # type: ignore[attr-defined]
-            yield gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[misc]
+        with open(0 if path == "-" else path, "rb") as raw:  # noqa: PTH123 (0 is standard input)
+            packed = raw.peek(2)[:2] == b"\x1f\x8b"
+            yield cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if packed else raw
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}; name a file of events, one JSON object a line") from None
 

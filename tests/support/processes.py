@@ -47,7 +47,8 @@ class ServiceProcess:
         while not self._answers():
             assert self._process is not None
             ended = self._process.poll() is not None
-            assert not ended and time.monotonic() < deadline, f"{self.service} is not ready:\n{tail(self.log, 40)}"
+            if ended or time.monotonic() > deadline:
+                raise AssertionError(f"{self.service} is not ready:\n{tail(self.log, 40)}")
             time.sleep(0.1)
         return self
 

@@ -1,4 +1,4 @@
-"""The Kafka and the Postgres of a test session: from the environment, from containers, or embedded. Tests do not know."""
+"""The Kafka and the Postgres of a test session: from the environment, from containers, or embedded."""
 
 from __future__ import annotations
 

@@ -1,1 +1,0 @@
-"""The notifier: who hears what, when; mail that is sent at least once and never refused in silence."""
