@@ -174,7 +174,9 @@ class Deal:
         visit = self.current
         now = visit and [visit.pipeline, visit.stage, visit.entered, visit.known, visit.progress, visit.steps]
         flags = self.created | self.staged << 1 | self.closed << 2 | self.gone << 3
-        return orjson.dumps([self.last, flags, self.pipeline, self.place, self.step, now, self.described])
+        kept = [self.last, flags, self.pipeline, self.place, self.step, now, self.described]
+        # A named tuple is a list here.
+        return orjson.dumps(kept, default=tuple)
 
     @staticmethod
     def unpack(raw: bytes) -> Deal:

@@ -49,6 +49,7 @@ class BatchConsumer:
     ) -> None:  # fmt: skip
         self._handle, self._positions, self._metrics, self._progress = handle, positions, metrics, progress
         self._busy = asyncio.Lock()
+        self._defect: Exception | None = None
         self.handled: dict[TopicPartition, Handled] = {}
         self._broker = KafkaBroker(
             bootstrap, logger=logging.getLogger("faststream"), log_level=logging.DEBUG, graceful_timeout=14
@@ -72,6 +73,8 @@ class BatchConsumer:
         await self._start()
         try:
             while True:
+                if self._defect is not None:
+                    raise self._defect
                 self._measure()
                 if not self._busy.locked():
                     self._progress.beat("consume")
@@ -92,7 +95,14 @@ class BatchConsumer:
     async def _receive(self, message: KafkaMessage) -> None:
         records: tuple[ConsumerRecord, ...] = message.raw_message
         async with self._busy:
-            await self._until_done(records)
+            if self._defect is not None:
+                return
+            try:
+                await self._until_done(records)
+            except Exception as error:
+                # FastStream would log it and go on with the next batch: `run` ends the process instead.
+                self._defect = error
+                return
             self._note(records)
         await message.ack()
 

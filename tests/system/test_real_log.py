@@ -1,0 +1,175 @@
+"""The real event log through real Kafka, real detector processes and Postgres: exactly the expected intervals."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.detector.clocks import micros, moment
+from services.detector.decode import event_of
+from services.detector.report import interval_json
+from services.detector.whatif import find
+from shared.bus.publisher import OutgoingMessage, Publisher
+from shared.contracts.envelope import iso
+from shared.contracts.events import DealEvent
+from shared.contracts.topics import EVENTS
+from shared.policy import load
+from shared.storage.migrate import migrate_all
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import eventually
+
+LATENESS_MS = 7 * 86_400_000
+_PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM flow.problem ORDER BY key, opened_at"
+_VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM flow.visit"
+Lines = list[tuple[int, bytes, bytes]]
+
+
+def read_lines(path: Path) -> Lines:
+    """(time in ms, deal, line) of each event."""
+    lines = []
+    with gzip.open(path) as file:
+        for line in file:
+            event = json.loads(line)
+            lines.append((micros_of(event["time"]) // 1000, event["subject"].encode(), line.strip()))
+    return lines
+
+
+def micros_of(text: str) -> int:
+    from datetime import datetime
+
+    return micros(datetime.fromisoformat(text))
+
+
+async def publish(kafka: str, topic: str, lines: Lines) -> None:
+    publisher = Publisher(kafka, deadline_seconds=60)
+    for start in range(0, len(lines), 5000):
+        chunk = lines[start : start + 5000]
+        await publisher.publish_all([OutgoingMessage(topic, deal, line, at) for at, deal, line in chunk])
+    await publisher.stop()
+
+
+@asynccontextmanager
+async def detectors(
+    count: int, kafka: str, dsn: str, prefix: str, policy: Path, folder: Path, batch: int = 500
+) -> AsyncIterator[list[ServiceProcess]]:
+    await migrate_all(dsn)
+    environment = {
+        "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_POLICY": str(policy), "ANDON_TOPIC_PREFIX": prefix,
+        "ANDON_CLOCK": "log", "ANDON_DETECTOR_BATCH": str(batch),
+    }  # fmt: skip
+    replicas = [ServiceProcess("detector", environment, folder) for _ in range(count)]
+    for replica in replicas:
+        replica.start()
+    for replica in replicas:
+        replica.ready()
+    try:
+        yield replicas
+    finally:
+        for replica in replicas:
+            replica.stop()
+
+
+async def judged_until(dsn: str, last: int, within: float = 240) -> Any:
+    """Wait until everything is judged; the connection to ask further."""
+    connection = await asyncpg.connect(dsn)
+
+    async def ask() -> int:
+        return int(await connection.fetchval("SELECT judged FROM flow.judgement") or 0)
+
+    await eventually(ask, lambda judged: judged >= last, within)
+    return connection
+
+
+async def intervals(connection: Any) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in await connection.fetch(_PROBLEMS):
+        cleared = None if row["cleared_at"] is None else iso(row["cleared_at"])
+        found.setdefault(row["key"], []).append(
+            {"opened_at": iso(row["opened_at"]), "cleared_at": cleared, "peak": row["peak"]}
+        )
+    return found
+
+
+async def visits(connection: Any) -> set[tuple[Any, ...]]:
+    return {tuple(row) for row in await connection.fetch(_VISITS)}
+
+
+def expected(lines: Lines, policy: Path) -> tuple[dict[str, Any], set[tuple[Any, ...]]]:
+    """What the pure core finds in the same lines."""
+    events = [event_of(DealEvent.model_validate_json(line)) for _, _, line in lines]
+    found = find(events, load(policy), max(event.key.time for event in events))
+    problems = {key: [interval_json(i) for i in some] for key, some in found.problems.items() if some}
+    stays = {
+        (deal, v.pipeline, v.stage, moment(v.entered), None if v.left is None else moment(v.left), v.known)
+        for deal, v in found.visits
+    }
+    return problems, stays
+
+
+def as_it_is(lines: Lines, seed: random.Random) -> Lines:
+    return lines
+
+
+def twice_and_shuffled(lines: Lines, seed: random.Random) -> Lines:
+    """10 % of the events twice, and each up to almost the lateness later than it happened."""
+    doubled = lines + seed.sample(lines, len(lines) // 10)
+    return sorted(doubled, key=lambda line: line[0] + seed.random() * LATENESS_MS * 0.95)
+
+
+async def check(
+    replicas: int, batch: int, mangle: Callable[[Lines, random.Random], Lines], kill: bool, lines: Lines, policy: Path,
+    kafka: str, dsn: str, prefix: str, folder: Path,
+) -> None:  # fmt: skip
+    """Run the lines through; the same problems and visits as the pure core finds."""
+    seed = random.Random(7)
+    problems, stays = expected(lines, policy)
+    async with detectors(replicas, kafka, dsn, prefix, policy, folder, batch) as running:
+        mangled = mangle(lines, seed)
+        for part in range(8):
+            begin, end = len(mangled) * part // 8, len(mangled) * (part + 1) // 8
+            await publish(kafka, prefix + EVENTS, mangled[begin:end])
+            if kill:
+                victim = seed.choice(running)
+                victim.kill()
+                victim.start()
+        connection = await judged_until(dsn, max(at for at, _, _ in lines) * 1000)
+
+        async def differing() -> dict[str, Any]:
+            found = await intervals(connection)
+            return {
+                key: found.get(key) for key in problems.keys() | found.keys() if found.get(key) != problems.get(key)
+            }
+
+        await eventually(differing, lambda rest: not rest, 30)
+        assert await visits(connection) == stays
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("replicas", "batch", "mangle", "kill"),
+    [(1, 500, as_it_is, False), (2, 500, twice_and_shuffled, False), (4, 2000, twice_and_shuffled, True)],
+)
+async def test_the_real_log_gives_exactly_the_expected_problems(
+    replicas: int, batch: int, mangle: Callable[[Lines, random.Random], Lines], kill: bool, bpic2012: Path, kafka: str,
+    dsn: str, prefix: str, tmp_path: Path,
+) -> None:  # fmt: skip
+    lines = read_lines(bpic2012 / "events.jsonl.gz")
+
+    await check(replicas, batch, mangle, kill, lines, bpic2012 / "policy.yaml", kafka, dsn, prefix, tmp_path)
+
+
+@pytest.mark.parametrize("batch", [1, 17])
+async def test_small_batches_find_the_same(
+    batch: int, bpic2012: Path, kafka: str, dsn: str, prefix: str, tmp_path: Path
+) -> None:
+    lines = read_lines(bpic2012 / "events.jsonl.gz")[: 3000 if batch == 1 else 20_000]
+
+    await check(1, batch, as_it_is, False, lines, bpic2012 / "policy.yaml", kafka, dsn, prefix, tmp_path)
