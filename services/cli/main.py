@@ -22,6 +22,14 @@ def _fail(text: object) -> typer.Exit:
 
 
 @app.command()
+def intake() -> None:
+    """Run the service that takes webhooks."""
+    from services.intake.app import main
+
+    main()
+
+
+@app.command()
 def detector() -> None:
     """Run the service that sees where deals are and judges."""
     from services.detector.app import main

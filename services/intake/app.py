@@ -1,0 +1,42 @@
+"""Wires intake: sources, delivery to Kafka, HTTP."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+
+from services.intake.config import load
+from services.intake.delivery import Delivery
+from services.intake.ingest import Ingest
+from services.intake.metrics import IntakeMetrics
+from services.intake.settings import IntakeSettings
+from shared.bus.publisher import Publisher
+from shared.runtime.health import Progress
+from shared.runtime.service import Service, health_routes, new_registry
+from shared.runtime.service import main as run_service
+from shared.runtime.yamlfile import FaultsError
+
+
+@asynccontextmanager
+async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
+    """Read the sources and put the parts together."""
+    try:
+        sources = load(settings.sources)
+    except FaultsError as error:
+        sys.exit(f"intake cannot start, {settings.sources} is wrong:\n{error}")
+    registry, progress = new_registry(), Progress()
+    metrics = IntakeMetrics(registry, sources)
+    publisher = Publisher(settings.kafka, linger_ms=0, deadline_seconds=settings.intake_deadline_seconds)
+    delivery = Delivery(publisher, metrics, progress)
+    ingest = Ingest(sources, delivery, metrics, settings.topic_prefix)
+    routes = [*ingest.routes(), *health_routes(progress, registry)]
+    yield Service(Starlette(routes=routes), [delivery.run])
+    await publisher.stop()
+
+
+def main() -> None:
+    """`andon intake`."""
+    run_service("intake", IntakeSettings, build)

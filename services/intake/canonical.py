@@ -1,0 +1,87 @@
+"""From what a source said to messages: events for `pipeline.events`, dead letters for the rest."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import orjson
+
+from services.intake.sources.base import Ignored, Said, Told, Unclear
+from shared.bus.publisher import OutgoingMessage
+from shared.contracts.dead import DeadData, DeadEvent, DeadReason
+from shared.contracts.envelope import iso
+from shared.contracts.topics import EVENTS, dead
+
+AHEAD = timedelta(minutes=5)
+LONGEST_ID = 300
+# Kafka takes no record over a megabyte; base64 makes a third more of it.
+LONGEST_DEAD_BODY = 600_000
+
+
+@dataclass
+class Translated:
+    """The messages of one request, and how many parts became what."""
+
+    messages: list[OutgoingMessage] = field(default_factory=list)
+    accepted: int = 0
+    ignored: int = 0
+    unclear: list[Unclear] = field(default_factory=list)
+
+
+def translated(source: str, said: Sequence[Said], received_at: datetime, prefix: str) -> Translated:
+    """Messages of one request, in its order."""
+    result = Translated()
+    latest = received_at + AHEAD
+    received = iso(received_at)
+    for index, told in enumerate(said):
+        one = _in_the_future(told) if isinstance(told, Told) and told.time > latest else told
+        if isinstance(one, Ignored):
+            result.ignored += 1
+        elif isinstance(one, Unclear):
+            result.unclear.append(one)
+            result.messages.append(_dead_letter(source, index, one, received_at, prefix))
+        else:
+            result.accepted += 1
+            result.messages.append(_event(source, one, received, prefix))
+    return result
+
+
+def _event(source: str, told: Told, received: str, prefix: str) -> OutgoingMessage:
+    """Built as plain JSON: the same bytes as DealEvent.to_json in meaning, at a fraction of the time."""
+    deal = f"{source}:{told.deal}"
+    value = {
+        "specversion": "1.0", "id": _short(told.id), "source": source, "type": told.type.value, "subject": deal,
+        "time": iso(told.time), "receivedat": received, "data": told.data,
+    }  # fmt: skip
+    return OutgoingMessage(prefix + EVENTS, deal.encode(), orjson.dumps(value))
+
+
+def _short(number: str) -> str:
+    return number if len(number) <= LONGEST_ID else hashlib.sha256(number.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _in_the_future(told: Told) -> Unclear:
+    detail = f"time {iso(told.time)} is more than five minutes in the future; mend the sender's clock"
+    part = {"type": told.type.value, "id": told.id, "deal": told.deal, "time": iso(told.time), "data": told.data}
+    return Unclear(detail, orjson.dumps(part), DeadReason.IN_THE_FUTURE)
+
+
+def _dead_letter(source: str, index: int, unclear: Unclear, received_at: datetime, prefix: str) -> OutgoingMessage:
+    digest = hashlib.sha256(unclear.raw).hexdigest()[:16]
+    place = f"intake/{source}/{index}"
+    cut = len(unclear.raw) > LONGEST_DEAD_BODY
+    detail = unclear.detail + (f" (the first {LONGEST_DEAD_BODY} bytes are kept)" if cut else "")
+    letter = DeadEvent(
+        id=f"{place}/{received_at.timestamp():.6f}/{digest}", source="andon/dead-letters", subject=place,
+        time=received_at,
+        data=DeadData(
+            topic=EVENTS, reason=unclear.reason, detail=detail[:2000], place=place, key=source,
+            body=base64.b64encode(unclear.raw[:LONGEST_DEAD_BODY]).decode(), first_attempt_at=received_at,
+            last_attempt_at=received_at,
+        ),
+    )  # fmt: skip
+    return OutgoingMessage(prefix + dead(EVENTS), source.encode(), letter.to_json())

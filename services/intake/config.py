@@ -1,0 +1,56 @@
+"""The file of sources: names, kinds, secrets. Every fault is told in one go, with its line and the way out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from services.intake.sources import kinds
+from services.intake.sources.base import Source
+from shared.runtime.yamlfile import Fault, FaultsError, Lines, fault_at, read_text, read_yaml, words_of
+
+_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,59}$")
+
+
+def load(path: Path) -> dict[str, Source]:
+    """Every source by its name; raises FaultsError."""
+    return parse(read_text(path, "ANDON_SOURCES"))
+
+
+def parse(text: str) -> dict[str, Source]:
+    """As `load`, from text."""
+    lines, document = read_yaml(text)
+    written = document.get("sources") if isinstance(document, dict) else None
+    if not isinstance(written, dict) or not written:
+        raise FaultsError([Fault(1, "sources", "is missing; name at least one source, with its kind and secrets")])
+    known, faults, sources = kinds(), [], {}
+    faults += [fault_at((key,), "no such field; remove it", lines) for key in document if key != "sources"]
+    for name, settings in written.items():
+        try:
+            sources[str(name)] = _source(str(name), settings, known, lines)
+        except FaultsError as error:
+            faults += error.faults
+    if faults:
+        raise FaultsError(faults)
+    return sources
+
+
+def _source(name: str, written: Any, known: dict[str, type[Source]], lines: Lines) -> Source:
+    place = ("sources", name)
+    if not _NAME.match(name):
+        words = "a name is 1 to 60 lower-case letters, digits and dashes: it stands in the address and in every deal"
+        raise FaultsError([fault_at(place, words, lines)])
+    kind = written.get("kind") if isinstance(written, dict) else None
+    if not isinstance(kind, str) or kind not in known:
+        raise FaultsError(
+            [fault_at(place, f"kind {kind!r} is not known; use one of {', '.join(sorted(known))}", lines)]
+        )
+    try:
+        return known[kind](name, known[kind].settings_type.model_validate(written))
+    except ValidationError as error:
+        # Not the value itself: it may be a secret.
+        faults = error.errors(include_url=False, include_input=False)
+        raise FaultsError([fault_at((*place, *f["loc"]), words_of(dict(f)), lines) for f in faults]) from None

@@ -1,0 +1,53 @@
+"""Intake's own metrics, made at start so that zero shows. Labels are sources, never deals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from shared.contracts.dead import DeadReason
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+RESULTS = ("accepted", "ignored", "dead")
+STATUSES = (202, 401, 413, 415, 503)
+
+
+class IntakeMetrics:
+    """Requests and events by source and what became of them."""
+
+    def __init__(self, registry: CollectorRegistry, sources: Iterable[str]) -> None:
+        self.requests = Counter(
+            "andon_intake_requests_total", "requests by source and answer", ["source", "status"], registry=registry
+        )
+        self.events = Counter(
+            "andon_intake_events_total", "events by source and what became of them", ["source", "result"],
+            registry=registry,
+        )  # fmt: skip
+        self.failures = Counter(
+            "andon_intake_translation_failures_total", "events that could not be translated", ["source", "reason"],
+            registry=registry,
+        )  # fmt: skip
+        self.refused = Counter(
+            "andon_intake_refusals_total", "requests refused, by reason", ["source", "reason"], registry=registry
+        )
+        self.seconds = Histogram(
+            "andon_intake_request_seconds", "time to answer a request", buckets=SECONDS, registry=registry
+        )
+        self.publish_seconds = Histogram(
+            "andon_intake_publish_seconds", "time until Kafka has acknowledged a request's events", buckets=SECONDS,
+            registry=registry,
+        )  # fmt: skip
+        self.last_event = Gauge(
+            "andon_intake_last_event_timestamp_seconds", "when a source last sent an event; 0: not since the start",
+            ["source"], registry=registry,
+        )  # fmt: skip
+        self.broker = Gauge("andon_intake_broker_available", "1 while Kafka can be reached", registry=registry)
+        for source in sources:
+            for status in STATUSES:
+                self.requests.labels(source, status)
+            for result in RESULTS:
+                self.events.labels(source, result)
+            for reason in (DeadReason.UNTRANSLATABLE, DeadReason.NOT_JSON, DeadReason.IN_THE_FUTURE):
+                self.failures.labels(source, reason.value)
+            self.last_event.labels(source)

@@ -1,0 +1,275 @@
+"""What every kind of source has in common: a request, what it may say, and how it is refused."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, ClassVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from shared.contracts.dead import DeadReason
+from shared.contracts.events import EventType
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+WINDOW = timedelta(minutes=5)
+MIB = 1024 * 1024
+
+
+class SourceSettings(BaseModel):
+    """What the sources file says about one source; kinds add their own fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: str
+    secrets: list[str] = Field(
+        min_length=1,
+        description="shared secrets, the present one and during a rotation the one before; env:NAME or file:PATH"
+        " keeps them out of this file",
+    )
+    max_bytes: int = Field(MIB, ge=1024, le=64 * MIB, description="the largest body that is taken")
+
+    @field_validator("secrets")
+    @classmethod
+    def _resolve(cls, written: list[str]) -> list[str]:
+        return [resolve(one) for one in written]
+
+
+def resolve(written: str) -> str:
+    """A secret from where it is kept."""
+    if written.startswith("env:"):
+        secret = os.environ.get(written[4:], "")
+        if not secret:
+            raise ValueError(f"{written}: the environment has no such variable; set it")
+    elif written.startswith("file:"):
+        try:
+            secret = Path(written[5:]).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{written}: {error}; name a file that can be read") from None
+    else:
+        secret = written
+    if len(secret) < 8:
+        raise ValueError("a secret of less than 8 characters can be guessed; use a long random one")
+    return secret
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request as it came. Header names are in lower case."""
+
+    method: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+class RefusalReason(StrEnum):
+    NO_SIGNATURE = "no-signature"
+    WRONG_SIGNATURE = "wrong-signature"
+    OLD_TIMESTAMP = "old-timestamp"
+    BAD_TIMESTAMP = "bad-timestamp"
+    UNKNOWN_FORM = "unknown-form"
+
+
+class RefusedError(Exception):
+    """The request is not shown to be genuine, or is of no form that this source speaks."""
+
+    def __init__(self, reason: RefusalReason, detail: str, status: int = 401) -> None:
+        super().__init__(detail)
+        self.reason, self.status = reason, status
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event of a deal; `deal` is the CRM's own id."""
+
+    type: EventType
+    id: str
+    deal: str
+    time: datetime
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Genuine, understood, and of no use to Andon."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """Genuine, but it cannot be translated: it goes to the dead letters with the bytes it was made of."""
+
+    detail: str
+    raw: bytes
+    reason: DeadReason = DeadReason.UNTRANSLATABLE
+
+
+Said = Told | Ignored | Unclear
+
+
+class Source(ABC):
+    """One connection to a CRM. A kind has a name, its settings, and its two steps: verify, translate."""
+
+    kind: ClassVar[str] = ""
+    settings_type: ClassVar[type[SourceSettings]] = SourceSettings
+
+    def __init__(self, name: str, settings: SourceSettings) -> None:
+        self.name, self.settings = name, settings
+
+    @abstractmethod
+    def verify(self, request: Request) -> None:
+        """Raise RefusedError unless the request was made by one who knows a secret of this source."""
+
+    @abstractmethod
+    def translate(self, request: Request) -> list[Said]:
+        """What a genuine request says, in its order. Never raises on any body."""
+
+    def handshake(self, request: Request) -> dict[str, str] | None:
+        """The headers that answer an OPTIONS request; None where the kind has no handshake."""
+        return None
+
+
+class UnclearError(ValueError):
+    """A part cannot be translated; the text names field, value and the way out."""
+
+
+def json_of(body: bytes) -> Any:
+    """The document of a body; raises UnclearError (deeper than 1024 levels and broken encodings are refused)."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise UnclearError(f"body: not JSON ({error}); send UTF-8 JSON") from None
+
+
+def unreadable(body: bytes, error: UnclearError) -> Unclear:
+    """A body that is not JSON at all."""
+    return Unclear(str(error), body, DeadReason.NOT_JSON)
+
+
+def raw(part: Any) -> bytes:
+    """The bytes of one part of a document."""
+    return orjson.dumps(part)
+
+
+def moment_of_text(value: Any, field: str) -> datetime:
+    """RFC 3339 with an offset. A time without one would be a guess and is refused."""
+    try:
+        if not isinstance(value, str) or len(value) < 20:
+            raise ValueError
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise UnclearError(
+            f"{field}: {shown(value)} is no time; send RFC 3339 with an offset, as 2026-03-10T09:00:00Z"
+        ) from None
+
+
+def moment_of_ms(value: Any, field: str) -> datetime:
+    """Milliseconds since 1970, as an integer or as its text."""
+    try:
+        text = str(value) if isinstance(value, int | str) else ""
+        if not (text.isascii() and text.removeprefix("-").isdigit()):
+            raise ValueError
+        return _EPOCH + timedelta(milliseconds=int(text))
+    except (ValueError, OverflowError):
+        raise UnclearError(f"{field}: {shown(value)} is no time; milliseconds since 1970 are expected") from None
+
+
+def id_of(value: Any, field: str) -> str:
+    """An id as text; numbers are taken where they are exact integers."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not 0 < len(value) <= 200 or "\x00" in value:
+        raise UnclearError(f"{field}: {shown(value)} is no id; an integer or a text of 1 to 200 characters is expected")
+    return value
+
+
+def text_of(value: Any, field: str, most: int = 4000) -> str:
+    """A text that can be kept."""
+    if not isinstance(value, str) or "\x00" in value:
+        raise UnclearError(f"{field}: {shown(value)} is no text without NUL characters")
+    return value[:most]
+
+
+def amount_of(value: Any, field: str) -> str:
+    """A decimal as text without an exponent."""
+    try:
+        if isinstance(value, bool) or not isinstance(value, int | float | str):
+            raise ValueError
+        amount = Decimal(str(value))
+        exponent = amount.as_tuple().exponent
+        if not isinstance(exponent, int) or exponent < -12 or abs(amount) >= Decimal(10) ** 30:
+            raise ValueError
+    except (ValueError, InvalidOperation):
+        raise UnclearError(f"{field}: {shown(value)} is no amount; a decimal is expected, as 48500.00") from None
+    return f"{amount:f}"
+
+
+def stamp_of(header: str, value: str, unit: timedelta) -> datetime:
+    """A signed time: how many units since 1970. Raises RefusedError."""
+    try:
+        if not (value.isascii() and value.isdigit()):
+            raise ValueError
+        return _EPOCH + unit * int(value)
+    except (ValueError, OverflowError):
+        raise RefusedError(
+            RefusalReason.BAD_TIMESTAMP, f"header {header}: {shown(value)} is no time; digits since 1970 are expected"
+        ) from None
+
+
+def shown(value: Any) -> str:
+    """A value in an error, cut short."""
+    return repr(value)[:80]
+
+
+def unbase64(text: str) -> bytes | None:
+    """Strict base64; None when it is not."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        return None
+
+
+def fits(right: Iterable[bytes], given: Sequence[bytes]) -> bool:
+    """Whether one of the right values was given; all are compared, so that the time taken tells nothing."""
+    found = False
+    for one in right:
+        for other in given:
+            found |= hmac.compare_digest(one, other)
+    return found
+
+
+def single(headers: Mapping[str, str], name: str) -> str:
+    """A header that must be there."""
+    if not (value := headers.get(name, "")):
+        raise RefusedError(RefusalReason.NO_SIGNATURE, f"header {name} is missing; this source signs its requests")
+    return value
+
+
+def check_age(sent: datetime, now: datetime, header: str) -> None:
+    """A signed time must lie within five minutes of now."""
+    if abs(now - sent) > WINDOW:
+        raise RefusedError(
+            RefusalReason.OLD_TIMESTAMP,
+            f"header {header}: signed {sent.isoformat()}, more than 5 minutes from {now.isoformat()};"
+            " send it anew with the present time, or set the sender's clock",
+        )
+
+
+def first_of(data: Mapping[str, Any], names: Sequence[str]) -> tuple[str, Any] | None:
+    """The first of several spellings of a field that is there."""
+    return next(((name, data[name]) for name in names if name in data), None)

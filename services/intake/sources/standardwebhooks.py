@@ -1,0 +1,101 @@
+"""Standard Webhooks, signature v1 (symmetric), carrying our own `deal.*` data. Svix spells its headers `svix-`.
+
+Source: the Standard Webhooks specification.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import b64encode
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from pydantic import Field, field_validator
+
+from services.intake.deal_form import told
+from services.intake.sources.base import (
+    RefusalReason,
+    RefusedError,
+    Request,
+    Said,
+    Source,
+    SourceSettings,
+    Unclear,
+    UnclearError,
+    check_age,
+    fits,
+    json_of,
+    moment_of_text,
+    resolve,
+    shown,
+    single,
+    stamp_of,
+    unbase64,
+    unreadable,
+)
+
+PREFIX = "whsec_"
+
+
+class StandardWebhooksSettings(SourceSettings):
+    """`secrets` are `whsec_` and base64 of 24 to 64 random bytes."""
+
+    secrets: list[str] = Field(
+        min_length=1, description="whsec_..., the present one and during a rotation the one before"
+    )
+
+    @field_validator("secrets")
+    @classmethod
+    def _resolve(cls, written: list[str]) -> list[str]:
+        secrets = [resolve(one) for one in written]
+        for secret in secrets:
+            key = unbase64(secret.removeprefix(PREFIX))
+            if not secret.startswith(PREFIX) or key is None or not 24 <= len(key) <= 64:
+                raise ValueError("a secret is whsec_ and base64 of 24 to 64 bytes; copy it whole from the sender")
+        return secrets
+
+
+class StandardWebhooks(Source):
+    kind: ClassVar[str] = "standardwebhooks"
+    settings_type = StandardWebhooksSettings
+
+    def __init__(self, name: str, settings: StandardWebhooksSettings) -> None:
+        super().__init__(name, settings)
+        self._keys = [unbase64(secret.removeprefix(PREFIX)) or b"" for secret in settings.secrets]
+
+    def verify(self, request: Request) -> None:
+        """Any one fitting entry of the list will do; entries of other versions are passed over."""
+        spelling = "svix-" if "webhook-id" not in request.headers and "svix-id" in request.headers else "webhook-"
+        number, stamp = single(request.headers, spelling + "id"), single(request.headers, spelling + "timestamp")
+        entries = single(request.headers, spelling + "signature").split(" ")
+        given = [entry[3:].encode() for entry in entries if entry.startswith("v1,")]
+        signed = f"{number}.{stamp}.".encode() + request.body
+        right = [b64encode(hmac.digest(key, signed, hashlib.sha256)) for key in self._keys]
+        if not fits(right, given):
+            raise RefusedError(
+                RefusalReason.WRONG_SIGNATURE,
+                f"header {spelling}signature has no v1 entry that fits; compare the secret with `secrets`",
+            )
+        check_age(
+            stamp_of(spelling + "timestamp", stamp, timedelta(seconds=1)), request.received_at, spelling + "timestamp"
+        )
+
+    def translate(self, request: Request) -> list[Said]:
+        try:
+            document = json_of(request.body)
+        except UnclearError as error:
+            return [unreadable(request.body, error)]
+        try:
+            return [self._told(document, request)]
+        except UnclearError as error:
+            return [Unclear(str(error), request.body)]
+
+    def _told(self, document: Any, request: Request) -> Said:
+        if not isinstance(document, dict) or not isinstance(document.get("type"), str):
+            raise UnclearError("type: is missing; send an object with type, timestamp and data")
+        time = moment_of_text(document.get("timestamp"), "timestamp")
+        number = request.headers.get("webhook-id") or request.headers["svix-id"]
+        if "\x00" in number:
+            raise UnclearError(f"webhook-id: {shown(number)} holds a NUL character")
+        return told(self.name, document["type"], number, time, document.get("data"))
