@@ -1,0 +1,152 @@
+"""Whatever comes: every message is a valid event or a valid dead letter, and order and splitting change nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.intake.canonical import Translated, translated
+from shared.contracts.dead import DeadEvent, DeadReason
+from shared.contracts.events import DealEvent
+from tests.unit.intake.support import NOW, request, sample, source
+
+_LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+ANY_JSON = st.recursive(
+    _LEAVES, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+)
+_TYPES = [
+    f"{a}.{b}" for a in ("deal", "object") for b in ("creation", "deletion", "restore", "merge", "propertyChange")
+]
+_PROPERTIES = ["dealstage", "pipeline", "amount", "dealname", "closedate", "notes_next_activity_date", "x"]
+
+
+def almost(right: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return right | ANY_JSON
+
+
+HUBSPOT_EVENTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "subscriptionType": almost(st.sampled_from(_TYPES)),
+            "objectId": almost(st.integers(1, 5)),
+            "portalId": almost(st.just(1)),
+            "eventId": almost(st.integers(1, 9)),
+            "occurredAt": almost(st.integers(0, 2 * 10**12)),
+        },
+        optional={
+            "objectTypeId": almost(st.just("0-3")),
+            "propertyName": almost(st.sampled_from(_PROPERTIES)),
+            "propertyValue": almost(st.text(max_size=8) | st.integers(0, 10**13).map(str)),
+            "mergedObjectIds": almost(st.lists(st.integers(1, 5), max_size=3)),
+            "newObjectId": almost(st.integers(1, 5)),
+        },
+    )
+    | ANY_JSON,
+    max_size=6,
+)
+
+
+def messages(kind: str, body: bytes, headers: dict[str, str]) -> Translated:
+    door = source(kind)
+    return translated("acme", door.translate(request(body, headers)), NOW, "t.")
+
+
+def check(result: Translated) -> None:
+    """Everything that goes to Kafka can be read by the contract, under its key."""
+    for message in result.messages:
+        if message.topic == "t.pipeline.events":
+            event = DealEvent.model_validate_json(message.value)
+            assert event.subject.encode() == message.key
+            assert event.time <= NOW + timedelta(minutes=5)
+        else:
+            assert message.topic == "t.pipeline.events.dead"
+            assert DeadEvent.model_validate_json(message.value).data.detail
+    assert len(result.messages) == result.accepted + len(result.unclear)
+
+
+def dumps(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=True).encode()
+
+
+@given(HUBSPOT_EVENTS)
+def test_whatever_hubspot_sends_becomes_valid_messages(events: list[Any]) -> None:
+    check(messages("hubspot", dumps(events), {}))
+
+
+@given(
+    st.lists(
+        st.dictionaries(
+            st.sampled_from(["id", "source", "specversion", "type", "time", "subject", "data"]),
+            almost(st.sampled_from(["1.0", "deal.moved", "2026-03-10T09:00:00Z", {"id": "1", "stage": "s"}])),
+        ),
+        max_size=4,
+    )
+)
+def test_whatever_comes_as_a_batch_of_cloudevents_becomes_valid_messages(events: list[Any]) -> None:
+    check(messages("cloudevents", dumps(events), {"Content-Type": "application/cloudevents-batch+json"}))
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["type", "timestamp", "data"]),
+        almost(st.sampled_from(["deal.moved", "2026-03-10T09:00:00Z", {"id": "1", "stage": "s"}])),
+    )
+)
+def test_whatever_comes_as_a_standard_webhook_becomes_valid_messages(document: Any) -> None:
+    check(messages("standardwebhooks", dumps(document), {"webhook-id": "m1"}))
+
+
+@given(st.binary(max_size=200), st.sampled_from(["hubspot", "cloudevents", "standardwebhooks"]))
+def test_whatever_bytes_come_are_kept_and_never_crash(body: bytes, kind: str) -> None:
+    headers = {"webhook-id": "m1", "Content-Type": "application/cloudevents+json"}
+
+    check(messages(kind, body, headers))
+
+
+def facts(result: Translated) -> set[bytes]:
+    return {message.value for message in result.messages}
+
+
+@given(st.permutations(json.loads(sample("hubspot-deal-batch-generic.json"))), st.integers(0, 6))
+def test_order_splitting_and_repeating_give_the_same_set_of_events(events: list[Any], cut: int) -> None:
+    whole = facts(messages("hubspot", sample("hubspot-deal-batch-generic.json"), {}))
+
+    parts = [events[:cut], events[cut:], events[:2]]
+
+    assert set().union(*(facts(messages("hubspot", dumps(part), {})) for part in parts)) == whole
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe[]",
+        b"[" * 10_000,
+        b"[" * 10_000 + b"]" * 10_000,
+        b'{"a":1e999}',
+        b'"\\ud800"',
+        "ä".encode("latin-1"),
+    ],
+)
+def test_what_is_not_json_is_a_dead_letter_that_says_so(body: bytes) -> None:
+    result = messages("hubspot", body, {})
+
+    assert result.accepted == 0
+    assert [unclear.raw for unclear in result.unclear] == [body]
+
+
+def test_a_time_in_the_future_is_refused_to_the_dead_letters() -> None:
+    ahead = int((NOW + timedelta(minutes=6)).timestamp() * 1000)
+    body = dumps(
+        [{"subscriptionType": "deal.creation", "objectId": 1, "portalId": 1, "eventId": 1, "occurredAt": ahead}]
+    )
+
+    result = messages("hubspot", body, {})
+
+    assert [unclear.reason for unclear in result.unclear] == [DeadReason.IN_THE_FUTURE]
