@@ -12,7 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.detector import ledger
-from services.detector.fold import Boundary
+from services.detector.fold import Boundary, Interval, State
 from services.detector.judgement_time import ClockKind, judgement_time
 from services.detector.judging import Judging
 from services.detector.ledger import Told
@@ -138,24 +138,32 @@ class Judge:
             state = finding.result.last.states[rule.key]
             found = [i for i in finding.result.intervals(rule.key) if i.cleared_at is None or i.cleared_at > since]
             revisions = diff([t.interval for t in known.values()], found)
+            historic = {r.interval.opened_at for r in revisions if is_historic(r, reached)}
+            await self._write(connection, rule, known, [Told(i, _level(i, state)) for i in found], historic, now)
             for revision in revisions:
-                historic = is_historic(revision, reached)
                 was = known.get(revision.was.opened_at) if revision.was else None
-                level = state.told if revision.interval.cleared_at is None else revision.interval.peak
-                await self._write(connection, rule, revision, level, historic, now)
-                if is_worth_telling(revision, was, level, historic):
-                    worth.append((rule, revision, historic))
+                over = revision.interval.opened_at in historic
+                if is_worth_telling(revision, was, _level(revision.interval, state), over):
+                    worth.append((rule, revision, over))
         return worth
 
     async def _write(
-        self, connection: Any, rule: Judgement, revision: Revision, told: int, historic: bool, now: datetime
-    ) -> None:
-        was, interval = revision.was, revision.interval
-        if was is not None and (revision.reason is ProblemReason.RETRACTED or was.opened_at != interval.opened_at):
-            await ledger.drop_problems(connection, [(rule.key, was.opened_at)])
-        if revision.reason is not ProblemReason.RETRACTED:
-            version = self._judging.policy.digest
-            await ledger.save_problem(connection, rule, Told(interval, told), version, historic, now)
+        self, connection: Any, rule: Judgement, known: dict[int, Told], found: list[Told], historic: set[int],
+        now: datetime,
+    ) -> None:  # fmt: skip
+        """What is no longer found goes first, and an interval that lasts comes last: of a key, at most one may."""
+        instants = {one.interval.opened_at for one in found}
+        await ledger.drop_problems(connection, [(rule.key, at) for at in known if at not in instants])
+        for one in sorted(found, key=lambda one: one.interval.cleared_at is None):
+            before = known.get(one.interval.opened_at)
+            if before is None or before.interval != one.interval:
+                over = one.interval.opened_at in historic
+                await ledger.save_problem(connection, rule, one, self._judging.policy.digest, over, now)
+
+
+def _level(interval: Interval, state: State) -> int:
+    """The count at the last telling."""
+    return state.told if interval.cleared_at is None else interval.peak
 
 
 def is_historic(revision: Revision, reached: int | None) -> bool:

@@ -7,8 +7,11 @@ import sys
 from typing import Literal, cast
 
 import structlog
+import structlog.tracebacks
 from structlog.typing import Processor
 
+# Without local variables: they hold payloads and secrets.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 LogForm = Literal["json", "console"]
 
 
@@ -16,13 +19,15 @@ def configure(form: LogForm, service: str) -> None:
     """Set up structlog for the process; libraries' own loggers speak from WARNING on."""
     last: Processor = structlog.processors.JSONRenderer()
     if form == "console":
-        last = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        last = structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.dict_tracebacks if form == "json" else structlog.processors.StackInfoRenderer(),
+            _TRACEBACKS if form == "json" else structlog.processors.StackInfoRenderer(),
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
