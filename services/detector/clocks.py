@@ -62,7 +62,7 @@ class Business:
 
     def __init__(self, policy: ClockPolicy) -> None:
         self._policy = policy
-        self.name = hashlib.sha256(policy.model_dump_json().encode()).hexdigest()[:12]
+        self.name = _digest(policy)
         self._zone = ZoneInfo(policy.timezone)
         self.day_seconds = policy.day_seconds
         self._weekdays = {DAYS.index(day) for day in policy.days}
@@ -138,6 +138,12 @@ class Business:
         whole, rest = divmod(seconds, 86_400)
         local = datetime(day.year, day.month, day.day) + timedelta(days=whole, seconds=rest)  # noqa: DTZ001
         return micros(local.replace(tzinfo=self._zone).astimezone(UTC))
+
+
+def _digest(policy: ClockPolicy) -> str:
+    """The same in every process: sets come in an order of their own, so they are sorted."""
+    parts = (policy.timezone, sorted(policy.days), sorted(policy.hours), sorted(map(str, policy.holidays)))
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
 class Clocks:
