@@ -37,6 +37,14 @@ def detector() -> None:
     main()
 
 
+@app.command()
+def tickets() -> None:
+    """Run the service that keeps tickets and shows them."""
+    from services.tickets.app import main
+
+    main()
+
+
 @app.command("what-if")
 def what_if(
     events: Annotated[str, typer.Argument(help="events, one JSON object a line; gzip or not; - for standard input")],

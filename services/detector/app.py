@@ -55,7 +55,7 @@ class Detector:
         topic = settings.topic(EVENTS)
         self.consumer = BatchConsumer(
             settings.kafka, [topic], settings.topic("andon-detector"), self._take, self._positions,
-            {topic: ConsumerMetrics(registry, EVENTS)}, self.progress, settings.detector_batch,
+            ConsumerMetrics.of_topics(registry, {topic: EVENTS}), self.progress, settings.detector_batch,
         )  # fmt: skip
         self._clock = SystemClock()
         self._changed = asyncio.Event()

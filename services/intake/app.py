@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,16 +16,12 @@ from shared.bus.publisher import Publisher
 from shared.runtime.health import Progress
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
-from shared.runtime.yamlfile import FaultsError
 
 
 @asynccontextmanager
 async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
     """Read the sources and put the parts together."""
-    try:
-        sources = load(settings.sources)
-    except FaultsError as error:
-        sys.exit(f"intake cannot start, {settings.sources} is wrong:\n{error}")
+    sources = load(settings.sources)
     registry, progress = new_registry(), Progress()
     metrics = IntakeMetrics(registry, sources)
     publisher = Publisher(settings.kafka, linger_ms=0, deadline_seconds=settings.intake_deadline_seconds)

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 BATCH_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 BATCH_RECORDS = (1, 5, 20, 50, 100, 250, 500, 1000, 2000, 5000)
 
 
+@dataclass(frozen=True)
 class ConsumerMetrics:
     """How a service keeps up with one topic."""
 
-    def __init__(self, registry: CollectorRegistry, topic: str) -> None:
+    lag_records: Gauge
+    lag_seconds: Gauge
+    batch_seconds: Histogram
+    batch_records: Histogram
+    records: Counter
+    retries: Counter
+
+    @staticmethod
+    def of_topics(registry: CollectorRegistry, names: Mapping[str, str]) -> dict[str, ConsumerMetrics]:
+        """One for each topic; `names` gives the label of each topic as it is called on the broker."""
         label = ["topic"]
-        self.lag_records = Gauge(
-            "andon_consumer_lag_records", "records on the topic not yet handled", label, registry=registry
-        ).labels(topic)
-        self.lag_seconds = Gauge(
-            "andon_consumer_lag_seconds", "age of the oldest record not yet handled", label, registry=registry
-        ).labels(topic)
-        self.batch_seconds = Histogram(
-            "andon_consumer_batch_seconds", "time to handle a batch", label, buckets=BATCH_SECONDS, registry=registry
-        ).labels(topic)
-        self.batch_records = Histogram(
-            "andon_consumer_batch_records", "records in a batch", label, buckets=BATCH_RECORDS, registry=registry
-        ).labels(topic)
-        self.records = Counter("andon_consumer_records_total", "records handled", label, registry=registry).labels(
-            topic
-        )
-        self.dead_letters = Counter(
-            "andon_consumer_dead_letters_total", "records put aside", label, registry=registry
-        ).labels(topic)
-        self.retries = Counter(
-            "andon_consumer_batch_retries_total", "batches tried again", label, registry=registry
-        ).labels(topic)
+        parts = {
+            "lag_records": Gauge("andon_consumer_lag_records", "records not yet handled", label, registry=registry),
+            "lag_seconds": Gauge(
+                "andon_consumer_lag_seconds", "age of the oldest record not yet handled", label, registry=registry
+            ),
+            "batch_seconds": Histogram(
+                "andon_consumer_batch_seconds", "time to handle a batch", label, buckets=BATCH_SECONDS,
+                registry=registry,
+            ),
+            "batch_records": Histogram(
+                "andon_consumer_batch_records", "records in a batch", label, buckets=BATCH_RECORDS, registry=registry
+            ),
+            "records": Counter("andon_consumer_records_total", "records handled", label, registry=registry),
+            "retries": Counter("andon_consumer_batch_retries_total", "batches tried again", label, registry=registry),
+        }  # fmt: skip
+        return {
+            topic: ConsumerMetrics(**{part: metric.labels(name) for part, metric in parts.items()})  # type: ignore[arg-type]
+            for topic, name in names.items()
+        }
 
 
 class OutboxMetrics:

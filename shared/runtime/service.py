@@ -28,6 +28,7 @@ from starlette.types import ASGIApp
 from shared.runtime.health import Progress
 from shared.runtime.log import configure, logger
 from shared.runtime.settings import ServiceSettings, SettingsError
+from shared.runtime.yamlfile import FaultsError
 
 _log = logger(__name__)
 STOP_WITHIN_SECONDS = 15
@@ -82,7 +83,10 @@ def main(
     except SettingsError as error:
         sys.exit(f"{name} cannot start, its settings are wrong:\n{error}")
     configure(settings.log, name)
-    failed = uvloop.run(run(settings, lambda: build(settings)))
+    try:
+        failed = uvloop.run(run(settings, lambda: build(settings)))
+    except FaultsError as error:
+        sys.exit(f"{name} cannot start, a file is wrong:\n{error}")
     sys.exit(1 if failed else 0)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-SERVICES = {"flow": "services.detector"}
+SERVICES = {"flow": "services.detector", "tickets": "services.tickets"}
 _LOCK = 0x616E646F6E  # "andon"
 
 

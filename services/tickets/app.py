@@ -1,0 +1,140 @@
+"""Wires tickets: the consumer, the relay, the clock that wakes what rests, pages and API."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import ConsumerRecord
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.tickets import store
+from services.tickets.desk import Desk
+from services.tickets.metrics import TicketMetrics
+from services.tickets.settings import LOOPBACK, TicketsSettings
+from services.tickets.web.api import Api
+from services.tickets.web.pages import Pages
+from shared.bus.consumer import BatchConsumer
+from shared.bus.publisher import Publisher
+from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS
+from shared.policy import load
+from shared.runtime.clock import SystemClock
+from shared.runtime.health import Progress
+from shared.runtime.log import logger
+from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.service import Service, health_routes, new_registry
+from shared.runtime.service import main as run_service
+from shared.storage import positions
+from shared.storage.outbox import Relay
+from shared.storage.pool import PASSING, open_pool
+
+_log = logger(__name__)
+WAKE_SECONDS = 5.0
+TOPICS = (PROBLEMS, MEASURES, NOTICES)
+_HEADERS = (
+    (b"content-security-policy", b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+     b" frame-ancestors 'none'; form-action 'self'; base-uri 'none'"),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+)  # fmt: skip
+
+
+class SafeHeaders:
+    """No page runs a script of another's, sits in another's frame, or tells other sites where it was."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class Tickets:
+    """The loops of one replica."""
+
+    def __init__(self, settings: TicketsSettings, pool: Any, registry: Any) -> None:
+        self._pool, self.progress, self.clock = pool, Progress(), SystemClock()
+        self.policy = load(settings.policy)
+        self._metrics = TicketMetrics(registry)
+        self.desk = Desk(self.policy, settings.tickets_url, settings.topic_prefix, self._metrics, self.clock)
+        self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress, batch=20)
+        self._topics = [settings.topic(name) for name in TOPICS]
+        consumed = ConsumerMetrics.of_topics(registry, dict(zip(self._topics, TOPICS, strict=True)))
+        self.consumer = BatchConsumer(
+            settings.kafka, self._topics, settings.topic("andon-tickets"), self._take, self._positions, consumed,
+            self.progress,
+        )  # fmt: skip
+
+    def loops(self) -> Sequence[Any]:
+        return (self.consumer.run, self.relay.run, self._waking_loop)
+
+    async def _positions(self) -> Any:
+        return await positions.load(self._pool, self._topics)
+
+    async def _take(self, records: Sequence[ConsumerRecord]) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            changes = await self.desk.take(connection, records)
+        if changes:
+            _log.info("tickets changed", changes=changes)
+            self.relay.wake.set()
+
+    async def _waking_loop(self) -> None:
+        while True:
+            try:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    if await self.desk.wake(connection):
+                        self.relay.wake.set()
+                self._metrics.count(await store.counts(self._pool))
+            except PASSING as error:
+                _log.warning("tickets cannot be looked at", error=repr(error))
+            await asyncio.sleep(WAKE_SECONDS)
+
+
+def application(tickets: Tickets, pool: Any, registry: Any) -> Starlette:
+    """Pages, API, health; every fault is a page that says what to do."""
+    pages = Pages(pool, tickets.desk, tickets.policy, tickets.clock, tickets.relay.wake)
+
+    async def fault(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        if status == 404:
+            return pages.error(404, "There is no such page", "Look whether the address is whole, or begin at the list.")
+        if status == 405:
+            return pages.error(405, "This page cannot be asked like that", "Open the ticket and use its buttons.")
+        return pages.error(status, "This did not work", "Try again; if it stays, tell those who run Andon.")
+
+    async def away(request: Request, error: Exception) -> Response:
+        _log.warning("page without a database", error=repr(error))
+        return pages.error(503, "The database does not answer just now", "Nothing is lost. Try again in a minute.")
+
+    handlers: dict[Any, Any] = {HTTPException: fault, 500: fault} | dict.fromkeys(PASSING, away)
+    routes = [*health_routes(tickets.progress, registry), *Api(pool, tickets.policy).routes(), *pages.routes()]
+    return Starlette(routes=routes, middleware=[Middleware(SafeHeaders)], exception_handlers=handlers)
+
+
+@asynccontextmanager
+async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
+    """Connect and put the parts together."""
+    if settings.host not in LOOPBACK:
+        _log.warning("tickets are shown to anyone who reaches this port: there is no sign-in yet", host=settings.host)
+    pool = await open_pool(settings.dsn, "tickets")
+    registry = new_registry()
+    tickets = Tickets(settings, pool, registry)
+    yield Service(application(tickets, pool, registry), tickets.loops())
+    await pool.close()
+
+
+def main() -> None:
+    """`andon tickets`."""
+    run_service("tickets", TicketsSettings, build)

@@ -1,0 +1,157 @@
+"""The life of a ticket: what a problem or a person makes of it. Pure: values in, steps out.
+
+`open -> acknowledged`, `snoozed` beside them (always with an end), and from any state `closed` with an outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from shared.contracts.problems import Mode, ProblemData, ProblemReason
+from shared.contracts.tickets import Actor, Change, Outcome, TicketState
+
+LONGEST_SNOOZE = timedelta(days=92)
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A ticket as it stands. `id` 0: not written yet. `problem`: the newest interval that belongs to it."""
+
+    id: int
+    key: str
+    state: TicketState
+    seq: int
+    opened_at: datetime
+    changed_at: datetime
+    problem: ProblemData
+    outcome: Outcome | None = None
+    closed_at: datetime | None = None
+    snoozed_until: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state is not TicketState.CLOSED
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change, and the ticket after it."""
+
+    change: Change
+    ticket: Ticket
+    at: datetime
+    actor: Actor = Actor.SYSTEM
+    reason: str | None = None
+
+
+class NotPossibleError(Exception):
+    """What a person asked for does not fit the ticket; the text says what to do."""
+
+
+def on_problem(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> list[Step]:
+    """What a message about a problem makes of the newest ticket of its key."""
+    if problem.historic or problem.mode is not Mode.ACTIVE:
+        return []
+    if problem.reason is ProblemReason.RETRACTED:
+        return _retracted(last, problem)
+    if last is not None and last.is_open:
+        return _more(last, problem)
+    if problem.cleared_at is not None or problem.reason is ProblemReason.GREW:
+        return []
+    return [_begin(last, problem, reopen_within)]
+
+
+def _begin(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> Step:
+    """A ticket that closed a short while ago opens again with its history; else there is a new one."""
+    at = problem.opened_at
+    if last is not None and last.closed_at is not None and at <= last.closed_at + reopen_within:
+        again = replace(
+            last, state=TicketState.OPEN, outcome=None, closed_at=None, problem=problem, seq=last.seq + 1,
+            changed_at=at,
+        )  # fmt: skip
+        return Step(Change.REOPENED, again, at)
+    fresh = Ticket(0, problem.key, TicketState.OPEN, 1, at, at, problem)
+    return Step(Change.OPENED, fresh, at)
+
+
+def _more(ticket: Ticket, problem: ProblemData) -> list[Step]:
+    """The ticket is open: the problem adds to it, or ends."""
+    if not _concerns(ticket, problem):
+        if problem.opened_at < ticket.problem.opened_at or problem.cleared_at is not None:
+            return []
+        return [_step(ticket, Change.UPDATED, problem.opened_at, "the problem opened again", problem=problem)]
+    if problem.cleared_at is not None:
+        cleared = _step(ticket, Change.CLEARED, problem.cleared_at, problem=problem)
+        return [cleared, _close(cleared.ticket, Outcome.CLEARED_WITHOUT_CHANGE, problem.cleared_at)]
+    if problem.reason is ProblemReason.GREW:
+        return [_step(ticket, Change.GREW, problem.detected_at, f"to {problem.peak}", problem=problem)]
+    if problem.reason is ProblemReason.REVISED:
+        return [_step(ticket, Change.UPDATED, problem.detected_at, "late events changed it", problem=problem)]
+    return []
+
+
+def _retracted(last: Ticket | None, problem: ProblemData) -> list[Step]:
+    if last is None or not last.is_open or not _concerns(last, problem):
+        return []
+    why = "late events show that the problem never was"
+    return [_close(last, Outcome.RETRACTED, problem.detected_at, Actor.SYSTEM, why)]
+
+
+def _concerns(ticket: Ticket, problem: ProblemData) -> bool:
+    """Whether the message tells of the interval that the ticket has."""
+    was = problem.was.opened_at if problem.was is not None else problem.opened_at
+    return ticket.problem.opened_at in (was, problem.opened_at)
+
+
+def acknowledge(ticket: Ticket, now: datetime) -> Step:
+    """Somebody has seen it."""
+    if ticket.state not in (TicketState.OPEN, TicketState.SNOOZED):
+        raise NotPossibleError(f"The ticket is {ticket.state} already; nothing is left to acknowledge.")
+    return _step(
+        ticket, Change.ACKNOWLEDGED, now, actor=Actor.PERSON, state=TicketState.ACKNOWLEDGED, snoozed_until=None
+    )
+
+
+def snooze(ticket: Ticket, until: datetime, now: datetime, reason: str | None = None) -> Step:
+    """Put it aside until a day; it comes back by itself."""
+    if not ticket.is_open:
+        raise NotPossibleError("The ticket is closed; a closed ticket needs no rest.")
+    if not now < until <= now + LONGEST_SNOOZE:
+        raise NotPossibleError("Choose a day after today and within three months.")
+    return _step(ticket, Change.SNOOZED, now, reason, Actor.PERSON, state=TicketState.SNOOZED, snoozed_until=until)
+
+
+def wake(ticket: Ticket, now: datetime) -> Step | None:
+    """The rest is over; None when it is not, or when the ticket does not rest."""
+    if ticket.state is not TicketState.SNOOZED or ticket.snoozed_until is None or now < ticket.snoozed_until:
+        return None
+    return _step(ticket, Change.WOKE, ticket.snoozed_until, state=TicketState.OPEN, snoozed_until=None)
+
+
+def close(ticket: Ticket, outcome: Outcome, reason: str, now: datetime) -> Step:
+    """A person closes it without a change that was verified; the reason is asked for."""
+    if not ticket.is_open:
+        raise NotPossibleError("The ticket is closed already.")
+    if outcome not in (Outcome.ABANDONED, Outcome.WONT_FIX):
+        raise NotPossibleError("Choose: nothing will be changed, or the work on it was given up.")
+    if not reason.strip():
+        raise NotPossibleError("Write why, so that whoever meets this problem next can learn from it.")
+    return _close(ticket, outcome, now, Actor.PERSON, reason.strip())
+
+
+def _close(
+    ticket: Ticket, outcome: Outcome, at: datetime, actor: Actor = Actor.SYSTEM, reason: str | None = None
+) -> Step:
+    return _step(
+        ticket, Change.CLOSED, at, reason, actor, state=TicketState.CLOSED, outcome=outcome, closed_at=at,
+        snoozed_until=None,
+    )  # fmt: skip
+
+
+def _step(
+    ticket: Ticket, change: Change, at: datetime, reason: str | None = None, actor: Actor = Actor.SYSTEM,
+    **fields: object,
+) -> Step:  # fmt: skip
+    after = replace(ticket, seq=ticket.seq + 1, changed_at=at, **fields)  # type: ignore[arg-type]
+    return Step(change, after, at, actor, reason)

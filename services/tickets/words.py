@@ -1,0 +1,125 @@
+"""A problem in a manager's words: title, sentence, what it asks for, and the finding of its chart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from shared.contracts.problems import CauseClass, ProblemData
+from shared.policy import Policy
+from shared.policy.durations import parse_duration
+from shared.policy.model import CALENDAR
+
+
+@dataclass(frozen=True)
+class Told:
+    """All that is said of a problem."""
+
+    pipeline: str
+    stage: str
+    title: str
+    sentence: str
+    asks_for: str
+    finding: str
+
+
+def tell(problem: ProblemData, policy: Policy) -> Told:
+    """Names come from the policy; what the policy does not know is called by its id."""
+    pipeline = policy.pipelines.get(problem.pipeline)
+    stage = policy.stage(problem.pipeline, problem.stage or "")
+    name = stage.title if stage else problem.stage or problem.pipeline
+    sentence = f"{_count(problem, name, policy)}{_usually(problem)}."
+    return Told(
+        pipeline.name if pipeline else problem.pipeline, name, title(problem.kind, name), sentence,
+        asks_for(problem, policy), _finding(problem, name, policy),
+    )  # fmt: skip
+
+
+def title(kind: str, stage: str) -> str:
+    """Stable over a ticket's life: it is the subject of the whole thread of mails."""
+    return {
+        "aging": f"Deals wait too long in {stage}",
+        "wip-high": f"Too much work in {stage}",
+        "wip-low": f"{stage} is running dry",
+        "stalled": f"Deals stand still in {stage}",
+    }.get(kind, f"{kind} in {stage}")
+
+
+def number(value: float) -> str:
+    """`3`, `2.5`"""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def deals(count: int) -> str:
+    return "1 deal" if count == 1 else f"{count} deals"
+
+
+def limit(problem: ProblemData, policy: Policy) -> str:
+    """`21 days`, `12 working days`"""
+    if problem.limit is None:
+        return ""
+    pipeline = policy.pipelines.get(problem.pipeline)
+    business = pipeline is not None and pipeline.clock_of(problem.stage or "") != CALENDAR
+    return parse_duration(problem.limit).words("working day" if business else "day")
+
+
+def _count(problem: ProblemData, stage: str, policy: Policy) -> str:
+    count = problem.count if problem.cleared_at is None else problem.peak
+    have, are = ("has", "is") if count == 1 else ("have", "are")
+    if problem.cleared_at is not None:
+        have, are = "had", "was" if count == 1 else "were"
+    if problem.kind == "aging":
+        had = "had been" if problem.cleared_at is not None else f"{have} been"
+        return f"{deals(count)} {had} in {stage} for more than {limit(problem, policy)}"
+    if problem.kind == "stalled":
+        done = f"{have} shown" if problem.cleared_at is None else "had shown"
+        return f"{deals(count)} in {stage} {done} no progress for {limit(problem, policy)}"
+    if problem.kind == "wip-low":
+        return f"{deals(count) if count else 'No deal'} {'is' if not count else are} in {stage}; at least " + str(
+            problem.threshold
+        )
+    return f"{deals(count)} {are} in {stage}; the limit is {problem.threshold}"
+
+
+def _usually(problem: ProblemData) -> str:
+    if problem.kind == "wip-low":
+        keep = " keep the next stages at work"
+        return keep if problem.usual is None else f"{keep}, usually {_there(problem.usual)}"
+    if problem.usual is None:
+        return ""
+    return f"; usually {_there(problem.usual)}"
+
+
+def _there(usual: float) -> str:
+    return "none is" if usual == 0 else f"{number(usual)} {'is' if usual == 1 else 'are'}"
+
+
+def asks_for(problem: ProblemData, policy: Policy) -> str:
+    """What the class of the cause asks of the manager."""
+    since = day(problem.opened_at, policy.timezone)
+    if problem.cause_class is CauseClass.SPECIAL:
+        return f"Find out what happened around {since}: this lies outside of what the weeks before let expect."
+    if problem.cause_class is CauseClass.COMMON:
+        return (
+            "Change the policy or the system: this is its ordinary way of working, and no single day will explain it."
+        )
+    return "Look, but do not conclude yet: too few days are known to tell the unusual from the ordinary."
+
+
+def _finding(problem: ProblemData, stage: str, policy: Policy) -> str:
+    """The title of the chart: what it shows, in a sentence."""
+    count = problem.count if problem.cleared_at is None else problem.peak
+    holds = "holds" if problem.cleared_at is None else "held"
+    if problem.kind == "aging":
+        return f"{stage} {holds} {deals(count)} older than {limit(problem, policy)}"
+    if problem.kind == "stalled":
+        return f"{stage} {holds} {deals(count)} without progress for {limit(problem, policy)}"
+    bound = "at least" if problem.kind == "wip-low" else "the limit is"
+    return f"{stage} {holds} {deals(count)}; {bound} {problem.threshold}"
+
+
+def day(moment: datetime, zone: str) -> str:
+    """`3 November`"""
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{local.day} {local:%B}"
