@@ -45,6 +45,14 @@ def tickets() -> None:
     main()
 
 
+@app.command()
+def notifier() -> None:
+    """Run the service that sends mails."""
+    from services.notifier.app import main
+
+    main()
+
+
 @app.command("what-if")
 def what_if(
     events: Annotated[str, typer.Argument(help="events, one JSON object a line; gzip or not; - for standard input")],

@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-SERVICES = {"flow": "services.detector", "tickets": "services.tickets"}
+SERVICES = {"flow": "services.detector", "tickets": "services.tickets", "notices": "services.notifier"}
 _LOCK = 0x616E646F6E  # "andon"
 
 

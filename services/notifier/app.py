@@ -1,0 +1,108 @@
+"""Wires the notifier: a consumer that keeps intents, a sender, a relay for results."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from aiokafka import ConsumerRecord
+from prometheus_client import CollectorRegistry
+from pydantic import ValidationError
+from starlette.applications import Starlette
+
+from services.notifier import store
+from services.notifier.decide import decide
+from services.notifier.metrics import NotifierMetrics
+from services.notifier.sender import Sender
+from services.notifier.settings import NotifierSettings
+from shared.bus import dead_letters
+from shared.bus.consumer import BatchConsumer
+from shared.bus.publisher import OutgoingMessage, Publisher
+from shared.contracts.dead import DeadReason
+from shared.contracts.tickets import TicketData, TicketEvent
+from shared.contracts.topics import TICKETS
+from shared.policy import load
+from shared.runtime.clock import SystemClock
+from shared.runtime.health import Progress
+from shared.runtime.log import logger
+from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.service import Service, health_routes, new_registry
+from shared.runtime.service import main as run_service
+from shared.storage import outbox, positions
+from shared.storage.outbox import Relay
+from shared.storage.pool import open_pool
+
+_log = logger(__name__)
+
+
+class Notifier:
+    """The loops of one replica."""
+
+    def __init__(self, settings: NotifierSettings, pool: Any, registry: CollectorRegistry) -> None:
+        self._settings, self._pool, self._clock = settings, pool, SystemClock()
+        self.progress = Progress()
+        self._metrics = NotifierMetrics(registry)
+        self._policy = load(settings.policy)
+        self._grew_every = timedelta(seconds=settings.notifier_grew_every_seconds)
+        self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
+        self.sender = Sender(pool, settings, self._policy, self._metrics, self.progress, self._clock, self.relay.wake)
+        self._topic = settings.topic(TICKETS)
+        self.consumer = BatchConsumer(
+            settings.kafka, [self._topic], settings.topic("andon-notifier"), self._take, self._positions,
+            ConsumerMetrics.of_topics(registry, {self._topic: TICKETS}), self.progress, max_records=100,
+        )  # fmt: skip
+
+    def loops(self) -> Sequence[Any]:
+        return (self.consumer.run, self.sender.run, self.relay.run)
+
+    async def _positions(self) -> Any:
+        return await positions.load(self._pool, [self._topic])
+
+    async def _take(self, records: Sequence[ConsumerRecord]) -> None:
+        """The intents of a batch, in one transaction; mails go out only after it."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            claimed = await positions.claim(connection, records)
+            dead: list[OutgoingMessage] = []
+            for record in claimed:
+                try:
+                    event = TicketEvent.model_validate_json(record.value or b"")
+                except ValidationError as error:
+                    dead.append(self._bury(record, error))
+                    continue
+                await self._note(connection, event.data)
+            await outbox.put(connection, dead)
+            if claimed:
+                await positions.advance(connection, claimed)
+        self.sender.wake.set()
+
+    def _bury(self, record: ConsumerRecord, error: ValidationError) -> OutgoingMessage:
+        self._metrics.dead.inc()
+        detail = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors()[:5])
+        return dead_letters.of_record(record, TICKETS, DeadReason.BAD_SHAPE, detail, self._clock.now())
+
+    async def _note(self, connection: Any, about: TicketData) -> None:
+        pipeline = self._policy.pipelines.get(about.pipeline)
+        if pipeline is None:
+            _log.warning("nobody is told: the policy does not know the pipeline", pipeline=about.pipeline)
+            return
+        waiting, last_grew = await store.waiting(connection, about.ticket)
+        decision = decide(about.change, self._clock.now(), waiting, last_grew, self._grew_every)
+        if decision is not None:
+            await store.write(connection, about, decision, pipeline.owner)
+
+
+@asynccontextmanager
+async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
+    """Connect and put the parts together."""
+    pool = await open_pool(settings.dsn, "notices")
+    registry = new_registry()
+    notifier = Notifier(settings, pool, registry)
+    yield Service(Starlette(routes=health_routes(notifier.progress, registry)), notifier.loops())
+    await pool.close()
+
+
+def main() -> None:
+    """`andon notifier`."""
+    run_service("notifier", NotifierSettings, build)

@@ -1,0 +1,101 @@
+"""A notice as a mail: text and HTML, each complete, the chart inside, one thread for a ticket in every program."""
+
+from __future__ import annotations
+
+import base64
+import re
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from shared.contracts.notices import NoticeReason
+from shared.contracts.problems import EvidenceDeal
+from shared.contracts.tickets import TicketData
+
+_FOLDER = Path(__file__).parent / "templates"
+_HTML = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+_TEXT = Environment(loader=FileSystemLoader(_FOLDER), autoescape=False, undefined=StrictUndefined, trim_blocks=True)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+HEADLINES = {
+    NoticeReason.OPENED: "A problem was found",
+    NoticeReason.GREW: "The problem has grown",
+    NoticeReason.REOPENED: "The problem has come back",
+    NoticeReason.CLEARED: "The problem is over",
+    NoticeReason.OPENED_AND_CLEARED: "A problem was found, and is over already",
+}
+CHART = "chart"
+
+
+def message_id(ticket: int, seq: int, domain: str) -> str:
+    """The same for the same change of a ticket, however often it is sent."""
+    return f"<andon.ticket-{ticket}.{seq}@{domain}>"
+
+
+def compose(
+    about: TicketData, reason: NoticeReason, to_name: str, to_mail: str, sender: str, domain: str, written: datetime,
+    zone: str, seq: int,
+) -> EmailMessage:  # fmt: skip
+    """The whole mail. Header values lose every control character, so nothing can be added to the headers."""
+    mail = EmailMessage(policy=SMTP)
+    mail["From"] = Address(display_name="Andon", addr_spec=sender)
+    mail["To"] = Address(display_name=one_line(to_name), addr_spec=to_mail)
+    mail["Subject"] = one_line(f"[Andon] {about.title} ({about.pipeline_name})")[:180]
+    mail["Date"] = format_datetime(written)
+    mail["Message-ID"] = message_id(about.ticket, seq, domain)
+    root = message_id(about.ticket, 1, domain)
+    if seq > 1:
+        mail["In-Reply-To"] = root
+        mail["References"] = root
+    mail["Auto-Submitted"] = "auto-generated"
+    mail["X-Auto-Response-Suppress"] = "All"
+    mail["List-Id"] = f"<tickets.andon.{domain}>"
+    values = _values(about, reason, zone)
+    mail.set_content(_TEXT.get_template("notice.txt").render(values))
+    mail.add_alternative(_HTML.get_template("notice.html").render(values), subtype="html")
+    if about.chart_png:
+        html: Any = mail.get_payload()[1]  # type: ignore[index]
+        html.add_related(
+            base64.b64decode(about.chart_png), "image", "png", cid=f"<{CHART}>", disposition="inline",
+            filename="chart.png",
+        )  # fmt: skip
+    return mail
+
+
+def one_line(text: str) -> str:
+    """Without line breaks and other control characters."""
+    return _CONTROL.sub(" ", text).strip()
+
+
+def _values(about: TicketData, reason: NoticeReason, zone: str) -> dict[str, Any]:
+    worst = about.evidence.worst if about.evidence else ()
+    over = about.problem.cleared_at
+    return {
+        "about": about, "headline": HEADLINES[reason], "chart": CHART if about.chart_png else None, "over": over,
+        "began": exact(about.problem.opened_at, zone), "ended": exact(over, zone) if over else "",
+        "oldest": [(deal_name(deal), days(deal.age_seconds)) for deal in worst[:3]],
+    }  # fmt: skip
+
+
+def exact(moment: datetime, zone: str) -> str:
+    """`Monday 3 November, 09:12`"""
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{local:%A} {local.day} {local:%B}, {local:%H:%M}"
+
+
+def deal_name(deal: EvidenceDeal) -> str:
+    return one_line(deal.name or deal.deal.partition(":")[2] or deal.deal)[:120]
+
+
+def days(seconds: float) -> str:
+    count = int(seconds // 86_400)
+    if count:
+        return f"{count} day{'' if count == 1 else 's'}"
+    hours = int(seconds // 3600)
+    return f"{hours} hour{'' if hours == 1 else 's'}"

@@ -1,0 +1,35 @@
+"""The notifier's own metrics. Labels are reasons and results, never a recipient."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from shared.contracts.notices import NoticeReason
+
+RESULTS = ("sent", "refused", "deferred")
+SECONDS = (0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class NotifierMetrics:
+    """Mails by what became of them, and what waits."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.mails = Counter(
+            "andon_notifier_mails_total", "mails by reason and result; deferred: tried, to be tried again",
+            ["reason", "result"], registry=registry,
+        )  # fmt: skip
+        self.waiting = Gauge("andon_notifier_waiting", "mails that have not gone out", registry=registry)
+        self.oldest = Gauge(
+            "andon_notifier_oldest_waiting_seconds", "how long the oldest due mail has waited", registry=registry
+        )
+        self.seconds = Histogram(
+            "andon_notifier_smtp_seconds", "time to hand a mail to the server", buckets=SECONDS, registry=registry
+        )
+        self.delay = Histogram(
+            "andon_notifier_change_to_mail_seconds", "from the intent to the server's 250", buckets=SECONDS,
+            registry=registry,
+        )  # fmt: skip
+        self.dead = Counter("andon_notifier_dead_letters_total", "records put aside", registry=registry)
+        for reason in NoticeReason:
+            for result in RESULTS:
+                self.mails.labels(reason.value, result)

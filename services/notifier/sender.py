@@ -1,0 +1,162 @@
+"""Hands mails to the server: claimed before, marked after its 250, tried again for as long as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import aiosmtplib
+
+from services.notifier import store
+from services.notifier.compose import compose, message_id
+from services.notifier.metrics import NotifierMetrics
+from services.notifier.settings import NotifierSettings
+from services.notifier.store import Notice
+from shared.bus.publisher import OutgoingMessage
+from shared.contracts.notices import NoticeData, NoticeEvent, NoticeResult
+from shared.contracts.topics import NOTICES
+from shared.policy import Policy
+from shared.runtime.clock import Clock
+from shared.runtime.health import Progress
+from shared.runtime.log import logger
+from shared.storage import outbox
+from shared.storage.pool import PASSING
+
+_log = logger(__name__)
+AT_ONCE = 20
+IDLE_SECONDS = 1.0
+LONGEST_WAIT = 300.0
+# The server knows these as faults of our settings: the mail itself is not refused.
+SIGN_IN = (454, 530, 534, 535, 538)
+
+
+def backoff(attempts: int, chance: float) -> timedelta:
+    """1, 2, 4 ... 300 seconds, half of it by chance, so that replicas do not come at once."""
+    whole = min(LONGEST_WAIT, 2.0 ** min(attempts - 1, 20))
+    return timedelta(seconds=whole * (0.5 + chance / 2))
+
+
+def is_final(error: Exception) -> bool:
+    """Whether the server refused this very mail, and would again."""
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+        return all(is_final(one) for one in error.recipients)
+    if isinstance(error, aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPSenderRefused | aiosmtplib.SMTPDataError):
+        return error.code >= 500 and error.code not in SIGN_IN
+    return False
+
+
+class Sender:
+    """One loop. Several replicas may send at once: each mail is claimed by one."""
+
+    def __init__(
+        self, pool: Any, settings: NotifierSettings, policy: Policy, metrics: NotifierMetrics, progress: Progress,
+        clock: Clock, relay_wake: asyncio.Event,
+    ) -> None:  # fmt: skip
+        self._pool, self._settings, self._policy = pool, settings, policy
+        self._metrics, self._progress, self._clock, self._relay_wake = metrics, progress, clock, relay_wake
+        self._server: aiosmtplib.SMTP | None = None
+        self.wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        self._progress.expect("send", 120)
+        try:
+            while True:
+                if not await self._round():
+                    await self._rest()
+        finally:
+            await self._hang_up()
+
+    async def _round(self) -> int:
+        try:
+            notices = await store.claim(self._pool, self._clock.now(), AT_ONCE)
+            for place, notice in enumerate(notices):
+                if not await self._send(notice):
+                    await store.release(self._pool, notices[place + 1 :])
+                    break
+            waiting, oldest = await store.queue(self._pool)
+        except PASSING as error:
+            _log.warning("mails wait for Postgres", error=repr(error))
+            await asyncio.sleep(1)
+            return 0
+        self._metrics.waiting.set(waiting)
+        self._metrics.oldest.set(oldest)
+        self._progress.beat("send")
+        return len(notices)
+
+    async def _send(self, notice: Notice) -> bool:
+        """False when the server is away, so that the rest need not be tried now."""
+        mail = compose(
+            notice.about, notice.reason, notice.to_name, notice.to_mail, self._settings.smtp_sender,
+            self._settings.domain, notice.written, self._policy.timezone, notice.seq,
+        )  # fmt: skip
+        try:
+            with self._metrics.seconds.time():
+                server = await self._connected()
+                await server.send_message(mail)
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
+            return await self._failed(notice, error)
+        await self._ended(notice, NoticeResult.SENT, None)
+        self._metrics.delay.observe((self._clock.now() - notice.written).total_seconds())
+        return True
+
+    async def _failed(self, notice: Notice, error: Exception) -> bool:
+        answer = f"{type(error).__name__}: {error}"[:500]
+        # An address that cannot be written into a mail at all is refused as by the server.
+        if is_final(error) or isinstance(error, ValueError):
+            await self._ended(notice, NoticeResult.REFUSED, answer)
+            _log.warning("a mail was refused for good", reason=notice.reason.value, attempts=notice.attempts)
+            return True
+        self._metrics.mails.labels(notice.reason.value, "deferred").inc()
+        wait = backoff(notice.attempts, random.random())
+        await store.defer(self._pool, notice, self._clock.now() + wait, answer)
+        _log.warning("a mail will be tried again", error=type(error).__name__, seconds=round(wait.total_seconds()))
+        await self._hang_up()
+        return isinstance(error, aiosmtplib.SMTPResponseException)
+
+    async def _ended(self, notice: Notice, result: NoticeResult, answer: str | None) -> None:
+        now = self._clock.now()
+        async with self._pool.acquire() as connection, connection.transaction():
+            if await store.end(connection, notice, result.value, answer):
+                await outbox.put(connection, [self._result(notice, result, answer, now)])
+                self._metrics.mails.labels(notice.reason.value, result.value).inc()
+        self._relay_wake.set()
+
+    def _result(self, notice: Notice, result: NoticeResult, answer: str | None, now: datetime) -> OutgoingMessage:
+        data = NoticeData(
+            notice=notice.notice, ticket=notice.ticket, reason=notice.reason, result=result, at=now, detail=answer,
+            message_id=message_id(notice.ticket, notice.seq, self._settings.domain),
+        )  # fmt: skip
+        event = NoticeEvent(id=uuid4().hex, source="andon/notifier", subject=str(notice.ticket), time=now, data=data)
+        topic = self._settings.topic(NOTICES)
+        return OutgoingMessage(topic, str(notice.ticket).encode(), event.to_json())
+
+    async def _connected(self) -> aiosmtplib.SMTP:
+        """One connection is kept, and made anew when the server has gone."""
+        if self._server is not None and self._server.is_connected:
+            return self._server
+        settings = self._settings
+        server = aiosmtplib.SMTP(
+            hostname=settings.smtp_host, port=settings.smtp_port, use_tls=settings.smtp_security == "tls",
+            start_tls=settings.smtp_security == "starttls", timeout=settings.smtp_timeout_seconds,
+            username=settings.smtp_username or None,
+            password=settings.smtp_password.get_secret_value() if settings.smtp_username else None,
+        )  # fmt: skip
+        await server.connect()
+        self._server = server
+        return server
+
+    async def _hang_up(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+
+    async def _rest(self) -> None:
+        try:
+            await asyncio.wait_for(self.wake.wait(), IDLE_SECONDS)
+        except TimeoutError:
+            return
+        self.wake.clear()

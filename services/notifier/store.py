@@ -1,0 +1,115 @@
+"""SQL of the notices: intents, claims, results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from services.notifier.decide import Decision, Waiting
+from shared.contracts.notices import NoticeReason
+from shared.contracts.tickets import TicketData
+from shared.policy.model import Owner
+
+_WAITING = """
+SELECT id, reason, claimed_until IS NOT NULL AS taken FROM notice WHERE ticket = $1 AND state = 'waiting'
+ORDER BY id FOR UPDATE
+"""
+_LAST_GREW = "SELECT max(written) FROM notice WHERE ticket = $1 AND reason = 'grew' AND state <> 'merged'"
+_INSERT = """
+INSERT INTO notice (notice, ticket, seq, reason, to_name, to_mail, about, due)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (notice) DO NOTHING
+"""
+_INTO = "UPDATE notice SET reason = $2, about = $3 WHERE id = $1 AND (about->>'seq')::int < $4"
+_MERGED = "UPDATE notice SET state = 'merged', ended = clock_timestamp() WHERE id = ANY($1::bigint[])"
+# In order within a ticket; a claim that was not ended (its process died) is taken up again.
+_CLAIM = """
+UPDATE notice SET claimed_until = $1 + interval '2 minutes', attempts = attempts + 1 WHERE id IN (
+    SELECT id FROM notice AS n
+    WHERE state = 'waiting' AND due <= $1 AND (claimed_until IS NULL OR claimed_until < $1)
+        AND NOT EXISTS (SELECT FROM notice AS e WHERE e.ticket = n.ticket AND e.state = 'waiting' AND e.id < n.id)
+    ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED
+) RETURNING id, notice, ticket, seq, reason, to_name, to_mail, about, written, attempts
+"""
+_END = """
+UPDATE notice SET state = $2, ended = clock_timestamp(), answer = $3, claimed_until = NULL
+WHERE id = $1 AND state = 'waiting' RETURNING id
+"""
+_DEFER = "UPDATE notice SET due = $2, answer = $3, claimed_until = NULL WHERE id = $1 AND state = 'waiting'"
+_RELEASE = """
+UPDATE notice SET claimed_until = NULL, attempts = attempts - 1 WHERE id = ANY($1::bigint[]) AND state = 'waiting'
+"""
+_QUEUE = """
+SELECT count(*) AS waiting, coalesce(extract(epoch FROM clock_timestamp() - min(written)
+    FILTER (WHERE due <= clock_timestamp() OR attempts > 0)), 0) AS oldest
+FROM notice WHERE state = 'waiting'
+"""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A mail in hand."""
+
+    id: int
+    notice: str
+    ticket: int
+    seq: int
+    reason: NoticeReason
+    to_name: str
+    to_mail: str
+    about: TicketData
+    written: datetime
+    attempts: int
+
+
+async def waiting(connection: Any, ticket: int) -> tuple[list[Waiting], datetime | None]:
+    """Mails about a ticket that have not gone out, locked; and when growth was last told."""
+    rows = await connection.fetch(_WAITING, ticket)
+    found = [Waiting(row["id"], NoticeReason(row["reason"]), row["taken"]) for row in rows]
+    return found, await connection.fetchval(_LAST_GREW, ticket)
+
+
+async def write(connection: Any, about: TicketData, decision: Decision, owner: Owner) -> None:
+    """The intent to tell. A second delivery of the same change writes nothing."""
+    data = about.model_dump(mode="json")
+    if decision.merged:
+        await connection.execute(_MERGED, list(decision.merged))
+    if decision.into is not None:
+        await connection.execute(_INTO, decision.into, decision.reason.value, data, about.seq)
+        return
+    await connection.execute(
+        _INSERT, f"{about.ticket}-{about.seq}", about.ticket, about.seq, decision.reason.value, owner.name, owner.mail,
+        data, decision.due,
+    )  # fmt: skip
+
+
+async def claim(pool: Any, now: datetime, most: int) -> list[Notice]:
+    """Take mails in hand that are due."""
+    rows = await pool.fetch(_CLAIM, now, most)
+    found = [
+        Notice(**{**dict(row), "reason": NoticeReason(row["reason"]), "about": TicketData.model_validate(row["about"])})
+        for row in rows
+    ]
+    return sorted(found, key=lambda notice: notice.id)
+
+
+async def end(connection: Any, notice: Notice, state: str, answer: str | None) -> bool:
+    """The mail was taken or refused for good; false when another had noted that already."""
+    return await connection.fetchval(_END, notice.id, state, answer) is not None
+
+
+async def defer(pool: Any, notice: Notice, due: datetime, answer: str) -> None:
+    """To be tried again."""
+    await pool.execute(_DEFER, notice.id, due, answer[:500])
+
+
+async def release(pool: Any, notices: list[Notice]) -> None:
+    """Give back what was claimed and not tried."""
+    if notices:
+        await pool.execute(_RELEASE, [notice.id for notice in notices])
+
+
+async def queue(pool: Any) -> tuple[int, float]:
+    """How many mails wait, and for how many seconds the oldest that is due."""
+    row = await pool.fetchrow(_QUEUE)
+    return row["waiting"], float(row["oldest"])
