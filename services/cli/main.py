@@ -89,6 +89,16 @@ def replay(events: Annotated[str, typer.Argument(help="events as for what-if")])
 
 
 @app.command()
+def hold() -> None:
+    """Take deals in without judging, until reevaluate: before a back-fill or an import."""
+    from services.detector.reevaluate import hold as run
+    from services.detector.settings import DetectorSettings
+
+    asyncio.run(run(DetectorSettings.from_environment()))
+    errors.print("Judging waits. End it with: andon reevaluate --since TIME")
+
+
+@app.command()
 def reevaluate(
     since: Annotated[str, typer.Option(help="what ended before this time (ISO 8601) stays as it was told")],
 ) -> None:
@@ -107,6 +117,41 @@ def reevaluate(
         outcome = asyncio.run(run(DetectorSettings.from_environment(), instant, show))
     told = ", ".join(f"{count} {reason.value}" for reason, count in outcome.told.items()) if outcome else ""
     errors.print(f"Told: {told or 'nothing differs'}.")
+
+
+@app.command()
+def simulate(
+    to: Annotated[str | None, typer.Option(help="address of a HubSpot source: http://host:port/v1/ingest/NAME")] = None,
+    secret: Annotated[str, typer.Option(help="the client secret of that source", envvar="ANDON_DEMO_SECRET")] = "",
+    public_url: Annotated[
+        str | None, typer.Option(help="public_url of that source, where it differs from --to")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="write Andon's own events to this file instead of posting")] = None,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same company")] = 7,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="length of the history")] = 180,
+    end: Annotated[str | None, typer.Option(help="end of the history (ISO 8601); default: now")] = None,
+    live: Annotated[bool, typer.Option("--live/--no-live", help="go on with live events after the history")] = False,
+    per_minute: Annotated[float, typer.Option(min=0.1, max=6000, help="live events a minute")] = 20,
+    journal: Annotated[Path | None, typer.Option(help="remember in this file how far it got, and go on there")] = None,
+) -> None:
+    """Play a CRM: months of two pipelines in which things go wrong, posted as signed HubSpot webhooks."""
+    from services.cli.simulate import simulate as run
+
+    try:
+        run(to, secret, public_url, out, seed, days, end, live, per_minute, journal)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise _fail(error) from None
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="where its data live")] = Path(".data/demo"),
+    seed: Annotated[int, typer.Option(help="the same seed gives the same company")] = 7,
+) -> None:
+    """Everything on this machine: Kafka, Postgres, a mail sink, the services, and a simulated CRM."""
+    from services.demo.app import demo as run
+
+    raise typer.Exit(run(folder, seed))
 
 
 policy_app = typer.Typer(no_args_is_help=True, help="The policy file.")

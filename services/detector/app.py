@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from services.detector import judgement_time, reevaluate
 from services.detector.apply import Applier
 from services.detector.judge import Judge
-from services.detector.judgement_time import ClockKind
+from services.detector.judgement_time import PARTITIONS, ClockKind
 from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
 from services.detector.present import measure_present
@@ -23,7 +23,7 @@ from services.detector.settings import DetectorSettings
 from services.detector.telling import Teller
 from shared.bus.consumer import BatchConsumer
 from shared.bus.publisher import Publisher
-from shared.contracts.topics import EVENTS, PRODUCT_TOPICS
+from shared.contracts.topics import EVENTS
 from shared.policy import load
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
@@ -36,7 +36,6 @@ from shared.storage.outbox import Relay
 from shared.storage.pool import PASSING, open_pool
 
 _log = logger(__name__)
-PARTITIONS = next(topic.partitions for topic in PRODUCT_TOPICS if topic.name == EVENTS)
 STANDING_SECONDS = 0.1
 PRESENT_SECONDS = 15.0
 

@@ -48,9 +48,9 @@ class Judge:
         """One pass, in the caller's transaction; None when another replica judges or nothing may be judged yet."""
         if not await ledger.try_lock(connection):
             return None
-        reached = await connection.fetchval("SELECT judged FROM judgement")
+        reached, held = await connection.fetchrow("SELECT judged, held FROM judgement")
         until = await judgement_time(connection, self._partitions, self._clock)
-        if until is None or until <= 0:
+        if held or until is None or until <= 0:
             return None
         until = max(until, reached or until)
         changes = await self._take(connection, reached)
@@ -118,8 +118,9 @@ class Judge:
         revisions = []
         for finding in findings:
             revisions += await self._revise(connection, finding, reached, now, max(since, finding.start.at))
-        messages = await self._teller.problems(connection, revisions, until, now)
-        messages += await self._teller.measures(connection, findings, until)
+        # Measures first: what is usual, and the chart of a new ticket, are made of them.
+        messages = await self._teller.measures(connection, findings, until)
+        messages += await self._teller.problems(connection, revisions, until, now)
         await outbox.put(connection, messages)
         await connection.execute(_REACHED, until)
         outcome = Outcome(until)

@@ -15,7 +15,9 @@ from typing import Any
 from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.bus.consumer import Handled
+from shared.contracts.topics import EVENTS, PRODUCT_TOPICS
 
+PARTITIONS = next(topic.partitions for topic in PRODUCT_TOPICS if topic.name == EVENTS)
 # What a fetch saw of the log's end is a little older than the moment at which its answer was noted.
 MARGIN_MS = 50
 _NOTE = """

@@ -15,6 +15,7 @@ from services.detector import history, ledger
 from services.detector.flow import Deal, Event, Visit, unique
 from services.detector.fold import Boundary
 from services.detector.judge import Judge, Outcome
+from services.detector.judgement_time import PARTITIONS, judgement_time
 from services.detector.judging import Judging
 from services.detector.packing import net
 from services.detector.settings import DetectorSettings
@@ -29,7 +30,9 @@ _CHUNK = 5000
 _FREEZE = "LOCK TABLE event, span_change IN SHARE ROW EXCLUSIVE MODE"
 _CLEAR = "TRUNCATE span_change, bucket, checkpoint, due"
 _KNOWN = "SELECT series, outcomes, judged FROM judgement"
-_NOTE = "UPDATE judgement SET series = $1, outcomes = $2"
+_NOTE = "UPDATE judgement SET series = $1, outcomes = $2, held = false"
+_FIRST_NOTE = "UPDATE judgement SET series = $1, outcomes = $2"
+_HOLD = "UPDATE judgement SET held = true"
 _COUNT = "SELECT count(*) FROM event"
 Show = Callable[[int, int], None]
 
@@ -78,7 +81,7 @@ async def follow_policy(pool: Any, judging: Judging, settings: DetectorSettings)
     if (row["series"], row["outcomes"]) == digests(judging):
         return
     if not row["series"]:
-        await pool.execute(_NOTE, *digests(judging))
+        await pool.execute(_FIRST_NOTE, *digests(judging))
         return
     since = BEGINNING if row["judged"] is None else row["judged"] - judging.policy.lateness.micros()
     _log.info("the policy has changed: judging anew within the lateness; andon reevaluate does so for all time")
@@ -93,12 +96,16 @@ async def rebuild(pool: Any, judging: Judging, settings: DetectorSettings, since
         judged = await connection.fetchval("SELECT judged FROM judgement")
         rebuilt = await _refold(connection, judging, show)
         await connection.execute(_CLEAR)
-        await ledger.merge(connection, {name: net(found) for name, found in rebuilt.counts.items()})
+        counts = {name: net(found) for name, found in rebuilt.counts.items()}
         await connection.execute(_NOTE, *digests(judging))
-        if judged is None:
+        until = judged or await judgement_time(connection, PARTITIONS, settings.clock)
+        if until is None:
+            # Nothing can be judged yet: the judge will find the counts as if they had just been written.
+            await history.add_changes(connection, {ledger.series_of(name): found for name, found in counts.items()})
             return None
-        judge = Judge(judging, Teller(judging, settings.topic_prefix), 0, settings.clock)
-        return await judge.judge_all(connection, since, judged, datetime.now(UTC))
+        await ledger.merge(connection, counts)
+        judge = Judge(judging, Teller(judging, settings.topic_prefix), PARTITIONS, settings.clock)
+        return await judge.judge_all(connection, since, until, datetime.now(UTC))
 
 
 async def _refold(connection: Any, judging: Judging, show: Show) -> Rebuilt:
@@ -135,5 +142,14 @@ async def reevaluate(settings: DetectorSettings, since: int, show: Show) -> Outc
     pool = await open_pool(settings.dsn, "flow", most=2)
     try:
         return await rebuild(pool, Judging(load(settings.policy)), settings, since, show)
+    finally:
+        await pool.close()
+
+
+async def hold(settings: DetectorSettings) -> None:
+    """`andon hold`: deals are taken in and nothing is judged, until `reevaluate`."""
+    pool = await open_pool(settings.dsn, "flow", most=1)
+    try:
+        await pool.execute(_HOLD)
     finally:
         await pool.close()

@@ -69,7 +69,7 @@ def _image(canvas: Any) -> Any:
     """Quantised to a palette: a third of the bytes."""
     from PIL import Image
 
-    return Image.fromarray(canvas.buffer_rgba()).convert("RGB").quantize(32)
+    return Image.frombuffer("RGBA", canvas.get_width_height(physical=True), canvas.buffer_rgba()).convert("RGB").quantize(32)
 
 
 def _draw(chart: Chart) -> Figure:

@@ -1,0 +1,147 @@
+"""The demonstration's mail sink: takes every mail, keeps it in a folder, and shows it as its reader would see it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import email
+import itertools
+import signal
+import time
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from aiosmtpd.controller import Controller
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+_SAFE = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-src 'self'; frame-ancestors 'self'"
+
+
+class Mailbox:
+    """Mails as files, named so that their order is that of their arrival."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._count = itertools.count()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 (aiosmtpd's name)
+        """A mail came: it is in its file before the sender hears so."""
+        name = f"{time.time_ns()}-{next(self._count)}.eml"
+        fresh = self._folder / f"{name}.new"
+        fresh.write_bytes(envelope.content)
+        fresh.rename(self._folder / name)
+        return "250 kept"
+
+    def names(self) -> list[str]:
+        """The newest first."""
+        return sorted((path.stem for path in self._folder.glob("*.eml")), reverse=True)
+
+    def raw(self, name: str) -> bytes | None:
+        """A mail's bytes; None where there is none of this name."""
+        return (self._folder / f"{name}.eml").read_bytes() if name in self.names() else None
+
+    def mail(self, name: str) -> EmailMessage | None:
+        found = self.raw(name)
+        return email.message_from_bytes(found, policy=default) if found is not None else None  # type: ignore[return-value, unused-ignore]
+
+
+class Pages:
+    """The inbox and its mails."""
+
+    def __init__(self, box: Mailbox) -> None:
+        self._box = box
+        self._templates = Environment(
+            loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
+            trim_blocks=True,
+        )  # fmt: skip
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/", self.inbox),
+            Route("/mails/{name}", self.mail),
+            Route("/mails/{name}/html", self.html),
+            Route("/mails/{name}/raw", self.raw),
+            Route("/mails/{name}/part/{part}", self.part),
+        ]
+
+    async def inbox(self, request: Request) -> Response:
+        names = self._box.names()[:500]
+        mails = [(name, mail) for name in names if (mail := self._box.mail(name)) is not None]
+        return self._page("inbox.html", mails=mails)
+
+    async def mail(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        mail = self._box.mail(name)
+        if mail is None:
+            return self._page("inbox.html", mails=[], status=404)
+        text = mail.get_body(("plain",))
+        headers = [(key, str(value)) for key, value in mail.items()]
+        return self._page(
+            "mail.html", name=name, mail=mail, text=text.get_content() if text else "", headers=headers,
+            has_html=mail.get_body(("html",)) is not None,
+        )  # fmt: skip
+
+    async def html(self, request: Request) -> Response:
+        """The HTML part alone; pictures inside of the mail are found by their ids."""
+        name = request.path_params["name"]
+        mail = self._box.mail(name)
+        body = mail.get_body(("html",)) if mail else None
+        if body is None:
+            return PlainTextResponse("no such mail", 404)
+        content = body.get_content().replace("cid:", f"/mails/{name}/part/")
+        return HTMLResponse(content, headers={"Content-Security-Policy": _SAFE})
+
+    async def part(self, request: Request) -> Response:
+        mail = self._box.mail(request.path_params["name"])
+        wanted = f"<{request.path_params['part']}>"
+        for part in mail.walk() if mail else ():
+            if part.get("Content-ID") == wanted and part.get_content_maintype() == "image":
+                return Response(part.get_payload(decode=True), media_type=part.get_content_type())
+        return PlainTextResponse("no such part", 404)
+
+    async def raw(self, request: Request) -> Response:
+        found = self._box.raw(request.path_params["name"])
+        return PlainTextResponse(found if found is not None else "no such mail", 200 if found is not None else 404)
+
+    def _page(self, template: str, status: int = 200, **values: Any) -> Response:
+        return HTMLResponse(
+            self._templates.get_template(template).render(**values), status, {"Content-Security-Policy": _SAFE}
+        )
+
+
+async def serve(folder: Path, smtp_port: int, http_port: int) -> None:
+    """Until a signal."""
+    box = Mailbox(folder)
+    controller = Controller(box, hostname="127.0.0.1", port=smtp_port, data_size_limit=33_554_432)
+    controller.start()  # type: ignore[no-untyped-call, unused-ignore]
+    config = uvicorn.Config(
+        Starlette(routes=Pages(box).routes()), "127.0.0.1", http_port, log_level="warning", access_log=False,
+        lifespan="off",
+    )  # fmt: skip
+    server = uvicorn.Server(config)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: setattr(server, "should_exit", True))
+    await server.serve()
+    controller.stop()  # type: ignore[no-untyped-call, unused-ignore]
+
+
+def main() -> None:
+    """`python -m services.demo.inbox FOLDER SMTP_PORT HTTP_PORT`"""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("smtp_port", type=int)
+    parser.add_argument("http_port", type=int)
+    chosen = parser.parse_args()
+    asyncio.run(serve(chosen.folder, chosen.smtp_port, chosen.http_port))
+
+
+if __name__ == "__main__":
+    main()

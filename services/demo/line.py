@@ -1,0 +1,148 @@
+"""The line as the demonstration lays it: ports, settings of each service, the source of the simulated CRM."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from services.demo.children import Child
+from services.demo.kafka import answers, free_port
+from services.detector import reevaluate
+from services.detector.judgement_time import PARTITIONS
+from services.detector.settings import DetectorSettings
+from services.simulator import run
+from services.simulator.post import poster
+from services.simulator.run import Journal
+from shared.bus.admin import create_topics
+from shared.contracts.topics import EVENTS
+from shared.storage.migrate import migrate_all
+
+POLICY = Path(__file__).parent / "policy.yaml"
+SOURCE = "hubspot-demo"
+PORTS = {"tickets": 8080, "inbox": 8025, "smtp": 1025, "intake": 8081, "detector": 8082, "notifier": 8084}
+
+
+class Line:
+    """What the parts of one demonstration have to know of each other."""
+
+    def __init__(self, folder: Path, kafka: str, postgres: str) -> None:
+        self.folder, self.kafka, self.postgres = folder, kafka, postgres
+        self.ports = {name: port if not answers(port) else free_port() for name, port in PORTS.items()}
+        self._own_sink = "ANDON_SMTP_HOST" not in os.environ
+        self._secret = self._kept_secret()
+
+    @property
+    def tickets_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['tickets']}"
+
+    @property
+    def inbox_url(self) -> str | None:
+        return f"http://127.0.0.1:{self.ports['inbox']}" if self._own_sink else None
+
+    @property
+    def webhook_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['intake']}/v1/ingest/{SOURCE}"
+
+    @property
+    def shown_postgres(self) -> str:
+        """The address without a password."""
+        parts = urlsplit(self.postgres)
+        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    def environment(self, name: str = "") -> dict[str, str]:
+        """The settings of a service."""
+        own = {
+            "ANDON_KAFKA": self.kafka, "ANDON_POSTGRES": self.postgres, "ANDON_POLICY": str(POLICY),
+            "ANDON_SOURCES": str(self._sources()), "ANDON_DEMO_SECRET": self._secret, "ANDON_LOG": "console",
+            "ANDON_TICKETS_URL": self.tickets_url, "ANDON_REPLICA": f"{name}-demo", "ANDON_HOST": "127.0.0.1",
+        }  # fmt: skip
+        if name in self.ports:
+            own["ANDON_PORT"] = str(self.ports[name])
+        if self._own_sink:
+            own |= {"ANDON_SMTP_HOST": "127.0.0.1", "ANDON_SMTP_PORT": str(self.ports["smtp"])}
+        return own
+
+    async def prepare(self, hold: bool) -> None:
+        """Topics and tables; while a history goes in nothing is judged."""
+        await create_topics(self.kafka)
+        await migrate_all(self.postgres)
+        if hold:
+            await reevaluate.hold(self._detector())
+
+    def service(self, name: str) -> Child:
+        log = self.folder / f"{name}.log"
+        return Child(name, ["services.cli.main", name], self.environment(name), log, self.ports[name])
+
+    def sink(self) -> list[Child]:
+        """The mail sink, unless the environment names a mail server."""
+        arguments = [
+            "services.demo.inbox", str(self.folder / "mails"), str(self.ports["smtp"]), str(self.ports["inbox"]),
+        ]  # fmt: skip
+        log = self.folder / "inbox.log"
+        return [Child("inbox", arguments, {}, log, self.ports["inbox"])] if self._own_sink else []
+
+    def crm(self, journal: Path, folder: Path) -> Child:
+        """The simulated CRM, from where its journal says that it stands."""
+        arguments = ["services.cli.main", "simulate", "--to", self.webhook_url, "--live", "--journal", str(journal)]
+        return Child("simulated CRM", arguments, self.environment(), folder / "crm.log")
+
+    async def play_history(self, journal: Journal, console: Console) -> None:
+        """Post the history, wait until it is read, and judge it as a whole."""
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console) as progress:
+            total = sum(
+                len(one.properties) + one.created for one in run.history(journal.seed, journal.days, journal.end)
+            )
+            posting = progress.add_task("half a year of webhooks, posted", total=total)
+            reading = progress.add_task("read by the detector", total=None)
+            judging = progress.add_task("judged as a whole", total=None)
+            async with poster(self.webhook_url, self._secret) as to:
+                await run.post_history(to, journal, lambda done: progress.update(posting, completed=done))
+            await self._until_read(lambda done, all_: progress.update(reading, completed=done, total=all_))
+            await reevaluate.reevaluate(
+                self._detector(), 0, lambda done, all_: progress.update(judging, completed=done, total=all_)
+            )
+
+    async def _until_read(self, show: reevaluate.Show) -> None:
+        """Until the detector stands at the end of the topic."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
+        await consumer.start()
+        ends = await consumer.end_offsets([TopicPartition(EVENTS, number) for number in range(PARTITIONS)])
+        await consumer.stop()
+        connection = await asyncpg.connect(self.postgres)
+        try:
+            read, total = 0, sum(ends.values())
+            while read < total:
+                read = await connection.fetchval(
+                    "SELECT coalesce(sum(next_offset), 0)::bigint FROM flow.position WHERE topic = $1", EVENTS
+                )
+                show(read, total)
+                await asyncio.sleep(0.1)
+        finally:
+            await connection.close()
+
+    def _detector(self) -> DetectorSettings:
+        return DetectorSettings.from_environment(self.environment("detector"))
+
+    def _sources(self) -> Path:
+        file = self.folder / "sources.yaml"
+        file.write_text(
+            "# The simulated CRM.\nsources:\n"
+            f"  {SOURCE}: {{kind: hubspot, secrets: ['env:ANDON_DEMO_SECRET'], public_url: '{self.webhook_url}'}}\n"
+        )
+        return file
+
+    def _kept_secret(self) -> str:
+        file = self.folder / "secret"
+        if not file.exists():
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(32))
+        return file.read_text().strip()
