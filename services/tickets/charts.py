@@ -56,7 +56,7 @@ def png(chart: Chart) -> bytes:
     """For a mail: 600 points wide at twice the density, few colours."""
     with matplotlib.rc_context({"font.family": "sans-serif"}):
         figure = _draw(chart)
-        figure.set_facecolor("white")
+        figure.patch.set(facecolor="white", alpha=1)
         canvas: Any = FigureCanvasAgg(figure)
         figure.set_dpi(144)
         canvas.draw()
@@ -69,7 +69,11 @@ def _image(canvas: Any) -> Any:
     """Quantised to a palette: a third of the bytes."""
     from PIL import Image
 
-    return Image.frombuffer("RGBA", canvas.get_width_height(physical=True), canvas.buffer_rgba()).convert("RGB").quantize(32)
+    return (
+        Image.frombuffer("RGBA", canvas.get_width_height(physical=True), canvas.buffer_rgba())
+        .convert("RGB")
+        .quantize(32)
+    )
 
 
 def _draw(chart: Chart) -> Figure:
@@ -114,7 +118,7 @@ def _finish(axes: Any, chart: Chart) -> None:
     for side in ("left", "bottom"):
         axes.spines[side].set_color(GREY)
     axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
-    axes.legend(fontsize=8, frameon=False, loc="upper left", ncols=3, labelcolor="#333333")
+    axes.figure.legend(fontsize=8, frameon=False, loc="outside lower left", ncols=4, labelcolor="#333333")
 
 
 def sparkline(points: Sequence[Point], limit: float | None, width: int = 120, height: int = 28) -> str:

@@ -194,7 +194,9 @@ class Pages:
 
     def _age(self, pipeline: str, stage: str, newest: dict[tuple[str, str, str], float | None]) -> str:
         seconds = newest.get((pipeline, stage, Measure.AGE_OLDEST.value))
-        return present.age(seconds, self._policy.day_seconds(pipeline, stage)) if seconds is not None else ""
+        if seconds is None or not newest.get((pipeline, stage, Measure.WIP.value)):
+            return ""
+        return present.age(seconds, self._policy.day_seconds(pipeline, stage))
 
 
 def _until(text: str, zone: str) -> datetime:
