@@ -4,16 +4,28 @@ BIN := $(VENV)/bin
 SOURCES := services shared tests
 
 .DEFAULT_GOAL := help
-.PHONY: help test check format lock clean
+.PHONY: help demo clean-demo test test-containers check format lock bench chaos clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
-$(VENV)/.dev: requirements/dev.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+$(VENV)/.demo: requirements/demo.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
+
+demo: $(VENV)/.demo ## run everything on this machine, with a simulated CRM
+	@$(BIN)/andon demo
+
+clean-demo: $(VENV)/.demo ## remove the data of the demo
+	@$(BIN)/andon demo --clean
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@ $(VENV)/.demo
 
 test: $(VENV)/.dev ## run every test, on a real Kafka and a real Postgres
 	$(BIN)/python -m pytest
@@ -23,12 +35,19 @@ check: $(VENV)/.dev ## format, lint and types
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 
+bench: $(VENV)/.dev ## measure speed against bare baselines; writes bench.json
+	$(BIN)/python -m tests.bench.run
+
+chaos: $(VENV)/.dev ## kill everything again and again, and compare with a clean run
+	$(BIN)/python -m tests.chaos.run
+
 format: $(VENV)/.dev ## bring the code into its format
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
 lock: $(VENV)/.dev ## pin the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt
+	$(BIN)/uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/demo.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt
 
 clean: ## remove what was installed and cached here

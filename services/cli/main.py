@@ -147,11 +147,51 @@ def simulate(
 def demo(
     folder: Annotated[Path, typer.Option(help="where its data live")] = Path(".data/demo"),
     seed: Annotated[int, typer.Option(help="the same seed gives the same company")] = 7,
+    clean: Annotated[bool, typer.Option("--clean", help="remove its data and end")] = False,
 ) -> None:
     """Everything on this machine: Kafka, Postgres, a mail sink, the services, and a simulated CRM."""
     from services.demo.app import demo as run
+    from services.demo.app import remove
 
-    raise typer.Exit(run(folder, seed))
+    raise typer.Exit(remove(folder) if clean else run(folder, seed))
+
+
+dead_app = typer.Typer(no_args_is_help=True, help="What could not be handled.")
+app.add_typer(dead_app, name="dead-letters")
+TOPIC = Annotated[str | None, typer.Option(help="of this topic only, as pipeline.events")]
+
+
+@dead_app.command("list")
+def dead_list(topic: TOPIC = None) -> None:
+    """List dead letters, the oldest first."""
+    from services.cli.dead_letters import show_list
+
+    show_list(topic)
+
+
+@dead_app.command("show")
+def dead_show(letter: Annotated[str, typer.Argument(help="the id that the list gives")]) -> None:
+    """Show one dead letter: its reason, its place, and its bytes."""
+    from services.cli.dead_letters import show_one
+
+    if not show_one(letter):
+        raise _fail(f"there is no dead letter {letter}; see andon dead-letters list")
+
+
+@dead_app.command("redrive")
+def dead_redrive(
+    letters: Annotated[list[str] | None, typer.Argument(help="ids that the list gives; none: all")] = None,
+    topic: TOPIC = None,
+) -> None:
+    """Put dead letters back on their topic, once what they failed on is mended. Doing it twice is harmless."""
+    from services.cli.dead_letters import drive_again
+    from shared.bus.dead_letters import NotRedrivableError
+
+    try:
+        count = drive_again(letters, topic)
+    except (NotRedrivableError, TimeoutError) as error:
+        raise _fail(error) from None
+    errors.print(f"{count} dead letters are on their topics again")
 
 
 policy_app = typer.Typer(no_args_is_help=True, help="The policy file.")

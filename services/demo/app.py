@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shutil
 import signal
 import threading
 import time
@@ -51,6 +52,20 @@ def demo(folder: Path, seed: int) -> int:
     except (ServerError, OSError, TimeoutError) as error:
         console.print(f"[red]The demonstration cannot run.[/red] {error}", highlight=False)
         return 1
+    return 0
+
+
+def remove(folder: Path) -> int:
+    """`--clean`: the data of the servers, wherever they are, and the folder."""
+    try:
+        if folder.exists():
+            with _alone(folder):
+                Postgres(folder.resolve() / "postgres").remove()
+                shutil.rmtree(folder)
+    except (ServerError, OSError) as error:
+        console.print(f"[red]The data cannot be removed.[/red] {error}", highlight=False)
+        return 1
+    console.print(f"{folder} is removed")
     return 0
 
 

@@ -33,7 +33,8 @@ ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, pea
 _DROP_PROBLEM = "DELETE FROM problem WHERE key = $1 AND opened_at = $2"
 _MEASURES = """
 INSERT INTO measure (pipeline, stage, measure, end_at, value)
-SELECT DISTINCT ON (p, s, m, e) p, s, m, e, v FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::float8[])
+SELECT DISTINCT ON (p, s, m, e) p, s, m, e, v
+FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::float8[])
     WITH ORDINALITY AS w (p, s, m, e, v, n) ORDER BY p, s, m, e, n DESC
 ON CONFLICT (pipeline, stage, measure, end_at) DO UPDATE SET value = excluded.value
 """
