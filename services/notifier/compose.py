@@ -22,7 +22,7 @@ from shared.contracts.tickets import TicketData
 _FOLDER = Path(__file__).parent / "templates"
 _HTML = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
 _TEXT = Environment(loader=FileSystemLoader(_FOLDER), autoescape=False, undefined=StrictUndefined, trim_blocks=True)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 HEADLINES = {
     NoticeReason.OPENED: "A problem was found",
     NoticeReason.GREW: "The problem has grown",
@@ -45,7 +45,7 @@ def compose(
     """The whole mail. Header values lose every control character, so nothing can be added to the headers."""
     mail = EmailMessage(policy=SMTP)
     mail["From"] = Address(display_name="Andon", addr_spec=sender)
-    mail["To"] = Address(display_name=one_line(to_name), addr_spec=to_mail)
+    mail["To"] = Address(display_name=one_line(to_name)[:100], addr_spec=to_mail)
     mail["Subject"] = one_line(f"[Andon] {about.title} ({about.pipeline_name})")[:180]
     mail["Date"] = format_datetime(written)
     mail["Message-ID"] = message_id(about.ticket, seq, domain)

@@ -1,0 +1,207 @@
+"""A real notifier, Kafka, Postgres and SMTP server: every notice goes out once, through outages, refusals and kills."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import AIOKafkaConsumer
+
+from services.demo.kafka import tail
+from shared.bus.publisher import OutgoingMessage, Publisher
+from shared.contracts.notices import NoticeEvent
+from shared.contracts.problems import Interval
+from shared.contracts.tickets import Change, TicketEvent
+from shared.contracts.topics import NOTICES, TICKETS
+from shared.storage.migrate import migrate_all
+from tests.support.problems import POLICY, day, ticket_event
+from tests.support.processes import ServiceProcess
+from tests.support.sink import Sink, sink
+from tests.support.waiting import eventually
+
+
+class Line:
+    """One notifier and what is around it."""
+
+    def __init__(self, kafka: str, dsn: str, prefix: str, folder: Path, mails: Sink) -> None:
+        self.kafka, self.dsn, self.prefix, self.mails = kafka, dsn, prefix, mails
+        (folder / "policy.yaml").write_text(POLICY)
+        self.environment = {
+            "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_TOPIC_PREFIX": prefix,
+            "ANDON_POLICY": str(folder / "policy.yaml"), "ANDON_SMTP_PORT": str(mails.port),
+        }  # fmt: skip
+        self.folder = folder
+
+    def replica(self) -> ServiceProcess:
+        return ServiceProcess("notifier", self.environment, self.folder).start().ready()
+
+    async def publish(self, *events: TicketEvent | bytes) -> None:
+        publisher = Publisher(self.kafka)
+        values = [e if isinstance(e, bytes) else e.to_json() for e in events]
+        keys = [b"1" if isinstance(e, bytes) else str(e.data.ticket).encode() for e in events]
+        await publisher.publish_all(
+            [OutgoingMessage(self.prefix + TICKETS, key, value) for key, value in zip(keys, values, strict=True)]
+        )
+        await publisher.stop()
+
+    async def sent(self, count: int) -> list[str]:
+        async def ids() -> list[str]:
+            return self.mails.ids()
+
+        return await eventually(ids, lambda found: len(found) >= count, 30)
+
+    async def rows(self, query: str) -> list[Any]:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            return list(await connection.fetch(query))
+        finally:
+            await connection.close()
+
+    async def results(self, count: int) -> list[NoticeEvent]:
+        """What was told on improvement.notices."""
+        consumer = AIOKafkaConsumer(
+            self.prefix + NOTICES, bootstrap_servers=self.kafka, auto_offset_reset="earliest", enable_auto_commit=False
+        )
+        await consumer.start()
+        found = [NoticeEvent.model_validate_json((await consumer.getone()).value) for _ in range(count)]
+        await consumer.stop()
+        return found
+
+
+@pytest.fixture
+def mails() -> Iterator[Sink]:
+    with sink() as server:
+        yield server
+
+
+@pytest.fixture
+async def line(kafka: str, dsn: str, prefix: str, tmp_path: Path, mails: Sink) -> Line:
+    await migrate_all(dsn)
+    return Line(kafka, dsn, prefix, tmp_path, mails)
+
+
+@pytest.fixture
+async def notifier(line: Line) -> AsyncIterator[ServiceProcess]:
+    process = line.replica()
+    yield process
+    process.kill()
+
+
+async def all_ended(line: Line, count: int) -> None:
+    """Until so many notices were sent, refused or merged, and none waits."""
+
+    async def ended() -> tuple[int, int]:
+        rows = await line.rows("SELECT state = 'waiting' AS waits FROM notices.notice")
+        return len(rows), sum(row["waits"] for row in rows)
+
+    await eventually(ended, lambda found: found[0] >= count and found[1] == 0)
+
+
+async def test_each_change_is_told_once_in_order_of_its_ticket(line: Line, notifier: ServiceProcess) -> None:
+    over = Interval(opened_at=day(0), cleared_at=day(1), peak=12)
+    first = ticket_event()
+    await line.publish(first, first)
+    await line.sent(1)
+    await line.publish(ticket_event(Change.CLEARED, seq=2, problem=over), ticket_event(Change.CLOSED, seq=3), first)
+
+    ids = await line.sent(2)
+    await all_ended(line, 2)
+
+    assert ids == ["<andon.ticket-1.1@localhost.localdomain>", "<andon.ticket-1.2@localhost.localdomain>"]
+    assert [r.data.result.value for r in await line.results(2)] == ["sent", "sent"]
+    assert [str(mail["To"]) for mail in line.mails.mails] == ["Head of new business <head@sales.example>"] * 2
+
+
+async def test_an_outage_is_waited_for_and_what_is_over_by_then_is_one_mail(
+    line: Line, notifier: ServiceProcess
+) -> None:
+    line.mails.stop()
+    await line.publish(ticket_event())
+
+    async def tried() -> list[Any]:
+        return await line.rows("SELECT FROM notices.notice WHERE attempts > 0 AND claimed_until IS NULL")
+
+    await eventually(tried, bool)
+    over = Interval(opened_at=day(0), cleared_at=day(1), peak=12)
+    await line.publish(ticket_event(Change.CLEARED, seq=2, problem=over))
+
+    async def merged() -> list[Any]:
+        return await line.rows("SELECT FROM notices.notice WHERE reason = 'opened-and-cleared'")
+
+    await eventually(merged, bool)
+    line.mails.start()
+    ids = await line.sent(1)
+    await all_ended(line, 1)
+
+    assert ids == ["<andon.ticket-1.1@localhost.localdomain>"]
+    assert "is over already" in line.mails.raw[0].decode()
+
+
+async def test_a_refusal_is_recorded_told_and_not_repeated_while_others_go_out(
+    line: Line, notifier: ServiceProcess
+) -> None:
+    line.mails.answer = lambda raw: "550 no such user" if b"ticket-1.1@" in raw else "250 kept"
+    await line.publish(ticket_event(), ticket_event(ticket=2))
+
+    await all_ended(line, 2)
+
+    assert {r.data.ticket: (r.data.result.value, r.data.detail or "") for r in await line.results(2)} == {
+        1: ("refused", "SMTPDataError: (550, 'no such user')"), 2: ("sent", ""),
+    }  # fmt: skip
+    assert [row["attempts"] for row in await line.rows("SELECT attempts FROM notices.notice ORDER BY ticket")] == [1, 1]
+
+
+async def test_a_deferral_is_tried_again_with_the_same_id(line: Line, notifier: ServiceProcess) -> None:
+    answers = iter(["451 come later", "451 come later"])
+    line.mails.answer = lambda raw: next(answers, "250 kept")
+    await line.publish(ticket_event())
+
+    await line.sent(1)
+    await all_ended(line, 1)
+
+    assert [row["attempts"] for row in await line.rows("SELECT attempts FROM notices.notice")] == [3]
+
+
+async def test_killed_after_the_server_took_the_mail_it_sends_it_again_under_the_same_id(line: Line) -> None:
+    victim = line.replica()
+    line.mails.on_mail = victim.kill
+    await line.publish(ticket_event())
+    await line.sent(1)
+    line.mails.on_mail = lambda: None
+    connection = await asyncpg.connect(line.dsn)
+    await connection.execute("UPDATE notices.notice SET claimed_until = now() WHERE state = 'waiting'")
+    await connection.close()
+
+    second = line.replica()
+    ids = await line.sent(2)
+    await all_ended(line, 1)
+    second.kill()
+
+    assert ids == ["<andon.ticket-1.1@localhost.localdomain>"] * 2
+
+
+async def test_two_replicas_send_each_mail_once(line: Line) -> None:
+    replicas = [line.replica(), line.replica()]
+    await line.publish(*(ticket_event(ticket=number) for number in range(1, 41)))
+
+    await line.sent(40)
+    await all_ended(line, 40)
+    for replica in replicas:
+        replica.kill()
+
+    assert len(set(line.mails.ids())) == len(line.mails.ids()) == 40
+
+
+async def test_poison_goes_to_the_dead_letters_and_the_rest_goes_out(line: Line, notifier: ServiceProcess) -> None:
+    await line.publish(b"{", b"[" * 10_000, b'{"type": 4}', ticket_event(), ticket_event(ticket=9, pipeline="gone"))
+
+    assert await line.sent(1) == ["<andon.ticket-1.1@localhost.localdomain>"]
+
+    async def metric() -> bool:
+        return "andon_notifier_dead_letters_total 3.0" in await asyncio.to_thread(notifier.get, "/metrics")
+
+    assert await eventually(metric), tail(notifier.log, 20)

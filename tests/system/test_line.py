@@ -1,0 +1,95 @@
+"""The whole line as `andon demo` lays it: webhooks in, tickets on the page, mails with charts out, and on again."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from email import message_from_bytes
+from email.policy import default
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.demo.kafka import tail
+from tests.support.waiting import eventually
+
+
+class Demo:
+    """One run of `andon demo` on a folder."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder, self.log = folder, folder.with_suffix(".log")
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.cli.main", "demo", "--folder", str(folder)], stdout=log, stderr=log,
+                env=plain | environment | {"COLUMNS": "200"},
+            )  # fmt: skip
+
+    async def url(self, name: str) -> str:
+        """An address from the screen."""
+
+        async def shown() -> str:
+            assert self.process.poll() is None, tail(self.log, 40)
+            found = re.search(rf"{name} +(http\S+)", self.log.read_text())
+            return found[1] if found else ""
+
+        return await eventually(shown, within=180)
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(60)
+
+
+async def tickets(url: str) -> list[dict[str, Any]]:
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"{url}/api/v1/tickets")
+        return list(answer.json()["tickets"])
+
+
+@pytest.fixture
+def servers(kafka: str, postgres: str) -> Iterator[dict[str, str]]:
+    """The demo would bring up its own; here it is told of those of the session."""
+    yield {"ANDON_KAFKA": kafka, "ANDON_POSTGRES": postgres}
+
+
+async def test_the_demonstration_shows_tickets_and_mails_and_goes_on_after_a_stop(
+    servers: dict[str, str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "demo"
+    first = Demo(folder, servers)
+    pages, inbox = await first.url("Tickets"), await first.url("Inbox")
+    titles = {ticket["title"] for ticket in await eventually(lambda: tickets(pages), lambda t: len(t) >= 4, 90)}
+
+    assert {"Deals wait too long in Proposal", "Discovery is running dry", "Too much work in Lead"} <= titles
+
+    async def mails() -> list[Path]:
+        return list((folder / "mails").glob("*.eml"))
+
+    found = await eventually(mails, lambda some: len(some) >= 4)
+    parsed = [message_from_bytes(path.read_bytes(), policy=default) for path in found]
+    assert all(any(part.get_content_type() == "image/png" for part in mail.walk()) for mail in parsed)
+    async with httpx.AsyncClient() as client:
+        assert "Too much work in Lead" in (await client.get(inbox)).text
+        assert "<svg" in (await client.get(f"{pages}/tickets/1")).text
+    assert first.end() == 0
+    assert await asyncio.to_thread(_left_over, folder) == []
+
+    second = Demo(folder, servers)
+    pages = await second.url("Tickets")
+    assert {ticket["title"] for ticket in await tickets(pages)} >= titles
+    assert "half a year of webhooks" not in second.log.read_text()
+    assert second.end() == 0
+
+
+def _left_over(folder: Path) -> list[str]:
+    """Processes that still know the folder."""
+    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if str(folder) in line]

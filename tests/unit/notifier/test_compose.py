@@ -1,0 +1,106 @@
+"""A mail is complete in text and HTML, keeps its thread, and cannot be turned into another by what it quotes."""
+
+from __future__ import annotations
+
+import email
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notifier.compose import compose, message_id
+from shared.contracts.notices import NoticeReason
+from shared.contracts.problems import Interval
+from tests.support.problems import day, evidence, ticket_event
+
+DEAL_OWNER = "61123456"
+
+
+def mail(
+    reason: NoticeReason = NoticeReason.OPENED, seq: int = 1, to: str = "Head of sales", **fields: Any
+) -> EmailMessage:
+    """The mail as its receiver parses it."""
+    about = ticket_event(seq=seq, **fields).data
+    made = compose(
+        about, reason, to, "head@sales.example", "andon@x.example", "x.example", day(0), "Europe/Berlin", seq
+    )
+    raw = made.as_bytes()
+    assert all(len(line) < 998 for line in raw.split(b"\r\n"))
+    return email.message_from_bytes(raw, policy=default)  # type: ignore[return-value, unused-ignore]
+
+
+def part(message: EmailMessage, kind: str) -> str:
+    body = message.get_body((kind,))
+    assert body is not None
+    return str(body.get_content())
+
+
+@pytest.mark.parametrize("reason", list(NoticeReason))
+def test_both_parts_say_the_whole(reason: NoticeReason) -> None:
+    made = mail(reason)
+
+    for kind in ("plain", "html"):
+        said = part(made, kind)
+        assert "12 deals have been in Proposal for more than 21 days; usually 3 are." in said
+        assert "http://andon.example/tickets/1" in said
+        assert "Deal 0" in said
+        assert "Monday 2 March, 10:00" in said
+
+
+def test_the_chart_is_inside_and_says_its_finding_where_pictures_are_off() -> None:
+    made = mail()
+    pictures = [p for p in made.walk() if p.get_content_type() == "image/png"]
+
+    assert [p["Content-ID"] for p in pictures] == ["<chart>"]
+    assert 'src="cid:chart"' in part(made, "html")
+    assert 'alt="Proposal holds 12 deals older than 21 days"' in part(made, "html")
+    assert "cid:" not in part(mail(chart=False), "html")
+
+
+def test_mails_of_one_ticket_are_one_thread() -> None:
+    first, second, other = mail(seq=1), mail(NoticeReason.GREW, seq=4), mail(ticket=2)
+
+    assert first["Subject"] == second["Subject"]
+    assert second["References"] == second["In-Reply-To"] == first["Message-ID"]
+    assert first["References"] is None
+    assert len({m["Message-ID"] for m in (first, second, other)}) == 3
+    assert first["Message-ID"] == message_id(1, 1, "x.example")
+    assert first["Auto-Submitted"] == "auto-generated"
+
+
+def test_what_is_over_asks_for_nothing_more() -> None:
+    over = Interval(opened_at=day(0), cleared_at=day(1), peak=12)
+    made = mail(NoticeReason.CLEARED, seq=2, problem=over)
+
+    assert "was over on Tuesday 3 March, 10:00" in part(made, "plain")
+    assert "What it asks for" not in part(made, "plain") + part(made, "html")
+
+
+HOSTILE = st.text(max_size=300) | st.sampled_from(
+    [
+        "a\r\nBcc: x@y.example",
+        "\u202eevil",
+        "<script>alert(1)</script>",
+        "😀" * 50,
+        "a" * 10_000,
+        "=?utf-8?q?x?=",
+        '"; x',
+        "é\x00",
+    ]
+)
+
+
+@given(HOSTILE, HOSTILE, HOSTILE)
+def test_hostile_names_change_neither_headers_nor_pages(title: str, to: str, deal: str) -> None:
+    shown = evidence(1)
+    worst = shown.worst[0].model_copy(update={"name": deal})
+    made = mail(title=title, to=to, evidence=shown.model_copy(update={"worst": (worst,)}))
+
+    assert made.get_all("Bcc") is None
+    assert [a.addr_spec for a in made["To"].addresses] == ["head@sales.example"]
+    assert "\n" not in made["Subject"]
+    assert "<script>" not in part(made, "html")
+    assert part(made, "plain")

@@ -1,0 +1,58 @@
+"""Who is told of what and when; mails that wait are put together."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from services.notifier.decide import Decision, Waiting, decide
+from services.notifier.sender import backoff
+from shared.contracts.notices import NoticeReason
+from shared.contracts.tickets import Change
+from tests.support.problems import day
+
+HOUR = timedelta(hours=1)
+OPENED, GREW, CLEARED, BOTH = (
+    NoticeReason.OPENED, NoticeReason.GREW, NoticeReason.CLEARED, NoticeReason.OPENED_AND_CLEARED,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", [Change.OPENED, Change.REOPENED, Change.CLEARED, Change.GREW])
+def test_four_changes_are_told_at_once(change: Change) -> None:
+    assert decide(change, day(1), [], None, HOUR) == Decision(NoticeReason(change.value), day(1))
+
+
+@pytest.mark.parametrize("change", [Change.UPDATED, Change.ACKNOWLEDGED, Change.SNOOZED, Change.WOKE, Change.CLOSED])
+def test_the_others_are_not(change: Change) -> None:
+    assert decide(change, day(1), [], None, HOUR) is None
+
+
+def test_growth_is_told_once_an_hour() -> None:
+    last = day(1) - timedelta(minutes=20)
+
+    assert decide(Change.GREW, day(1), [], last, HOUR) == Decision(GREW, day(1) + timedelta(minutes=40))
+
+
+def test_growth_goes_into_a_mail_that_waits() -> None:
+    assert decide(Change.GREW, day(1), [Waiting(7, OPENED)], None, HOUR) == Decision(OPENED, day(1), 7)
+    assert decide(Change.GREW, day(1), [Waiting(7, GREW)], None, HOUR) == Decision(GREW, day(1), 7)
+
+
+def test_a_problem_over_before_its_mail_went_out_gets_one_mail_that_says_both() -> None:
+    waiting = [Waiting(7, OPENED), Waiting(8, GREW)]
+
+    assert decide(Change.CLEARED, day(1), waiting, None, HOUR) == Decision(BOTH, day(1), 7, (8,))
+
+
+def test_a_mail_in_a_senders_hand_is_left_alone() -> None:
+    waiting = [Waiting(7, OPENED, taken=True)]
+
+    assert decide(Change.CLEARED, day(1), waiting, None, HOUR) == Decision(CLEARED, day(1))
+
+
+def test_waits_grow_to_five_minutes_and_no_further() -> None:
+    waits = [backoff(attempt, 1.0).total_seconds() for attempt in (1, 2, 3, 9, 10, 1000)]
+
+    assert waits == [1, 2, 4, 256, 300, 300]
+    assert backoff(5, 0.0) == timedelta(seconds=8)

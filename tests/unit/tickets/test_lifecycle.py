@@ -1,0 +1,147 @@
+"""The life of a ticket: every step, and what must hold whatever the order of messages and wishes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.tickets import lifecycle
+from services.tickets.lifecycle import NotPossibleError, Ticket, on_problem
+from shared.contracts.problems import Mode, ProblemReason
+from shared.contracts.tickets import Change, Outcome, TicketState
+from tests.support.problems import day, problem
+
+FORTNIGHT = timedelta(days=14)
+
+
+def after(*messages: Any, ticket: Ticket | None = None) -> tuple[Ticket | None, list[str]]:
+    """The ticket after messages, and what happened."""
+    told = []
+    for message in messages:
+        for step in on_problem(ticket, message, FORTNIGHT):
+            ticket = step.ticket if step.ticket.id else lifecycle.replace(step.ticket, id=1)
+            told.append(step.change.value)
+    return ticket, told
+
+
+def opened(**fields: Any) -> Any:
+    return problem(ProblemReason.OPENED, **fields)
+
+
+def test_a_problem_opens_one_ticket_and_more_of_it_adds_to_it() -> None:
+    ticket, told = after(opened(), problem(ProblemReason.GREW, peak=20), opened(opened=1))
+
+    assert told == ["opened", "grew", "updated"]
+    assert ticket is not None
+    assert (ticket.state, ticket.seq, ticket.opened_at) == (TicketState.OPEN, 3, day(0))
+
+
+@pytest.mark.parametrize("fields", [{"historic": True}, {"mode": Mode.MONITOR}])
+def test_what_is_past_or_only_watched_opens_nothing(fields: dict[str, Any]) -> None:
+    assert after(opened(**fields)) == (None, [])
+
+
+def test_a_problem_that_clears_by_itself_is_no_success() -> None:
+    ticket, told = after(opened(), problem(ProblemReason.CLEARED, cleared=2))
+
+    assert told == ["opened", "cleared", "closed"]
+    assert ticket is not None
+    assert (ticket.outcome, ticket.closed_at) == (Outcome.CLEARED_WITHOUT_CHANGE, day(2))
+
+
+@pytest.mark.parametrize(("again", "change"), [(15.9, "reopened"), (16.1, "opened")])
+def test_it_reopens_within_a_fortnight_and_is_a_new_ticket_after(again: float, change: str) -> None:
+    first = after(opened(), problem(ProblemReason.CLEARED, cleared=2))[0]
+
+    ticket, told = after(opened(opened=again), ticket=first)
+
+    assert told == [change]
+    assert ticket is not None
+    assert (ticket.state, ticket.seq) == (TicketState.OPEN, 4 if change == "reopened" else 1)
+
+
+def test_a_problem_that_never_was_closes_its_ticket_as_retracted() -> None:
+    ticket, told = after(opened(), problem(ProblemReason.RETRACTED, was=0))
+
+    assert told == ["opened", "closed"]
+    assert ticket is not None
+    assert ticket.outcome is Outcome.RETRACTED
+
+
+def test_an_interval_that_late_events_moved_stays_with_its_ticket() -> None:
+    ticket, told = after(opened(opened=1), problem(ProblemReason.REVISED, opened=0.5, was=1))
+
+    assert told == ["opened", "updated"]
+    assert ticket is not None
+    assert ticket.problem.opened_at == day(0.5)
+
+
+def test_news_of_an_older_interval_change_nothing() -> None:
+    assert after(opened(opened=5), problem(ProblemReason.CLEARED, opened=1, cleared=2))[1] == ["opened"]
+
+
+def test_a_person_acknowledges_puts_aside_and_closes() -> None:
+    ticket = after(opened())[0]
+    assert ticket is not None
+
+    seen = lifecycle.acknowledge(ticket, day(1)).ticket
+    aside = lifecycle.snooze(seen, day(9), day(1)).ticket
+    assert lifecycle.wake(aside, day(8)) is None
+    woken = lifecycle.wake(aside, day(10))
+    assert woken is not None
+    done = lifecycle.close(woken.ticket, Outcome.WONT_FIX, " too dear ", day(11))
+
+    assert [seen.state, aside.state, woken.ticket.state] == ["acknowledged", "snoozed", "open"]
+    assert (done.ticket.outcome, done.reason, done.ticket.seq) == (Outcome.WONT_FIX, "too dear", 5)
+
+
+def test_wishes_that_do_not_fit_say_what_to_do() -> None:
+    ticket = after(opened())[0]
+    assert ticket is not None
+    closed = lifecycle.close(ticket, Outcome.ABANDONED, "given up", day(1)).ticket
+    seen = lifecycle.acknowledge(ticket, day(1)).ticket
+
+    for wish in (
+        lambda: lifecycle.close(ticket, Outcome.WONT_FIX, "  ", day(1)),
+        lambda: lifecycle.close(ticket, Outcome.RETRACTED, "because", day(1)),
+        lambda: lifecycle.close(closed, Outcome.WONT_FIX, "because", day(2)),
+        lambda: lifecycle.snooze(ticket, day(1), day(2)),
+        lambda: lifecycle.snooze(ticket, day(200), day(2)),
+        lambda: lifecycle.snooze(closed, day(9), day(2)),
+        lambda: lifecycle.acknowledge(closed, day(2)),
+        lambda: lifecycle.acknowledge(seen, day(2)),
+    ):
+        with pytest.raises(NotPossibleError):
+            wish()
+
+
+def any_message(reason: ProblemReason, at: int, length: int, was: int) -> Any:
+    again = reason in (ProblemReason.REVISED, ProblemReason.RETRACTED)
+    ends = reason is ProblemReason.CLEARED or (reason is ProblemReason.REVISED and was % 2)
+    return problem(reason, opened=at, was=was if again else None, cleared=at + length if ends else None)
+
+
+MESSAGES = st.lists(
+    st.builds(
+        any_message, st.sampled_from(list(ProblemReason)), st.integers(0, 40), st.integers(1, 9), st.integers(0, 40)
+    ),
+    max_size=12,
+)
+
+
+@given(MESSAGES)
+def test_whatever_comes_a_ticket_keeps_its_order(messages: list[Any]) -> None:
+    ticket = None
+    for message in messages:
+        seq = ticket.seq if ticket is not None else 0
+        for step in on_problem(ticket, message, FORTNIGHT):
+            fresh = step.change is Change.OPENED
+            assert step.ticket.seq == (1 if fresh else seq + 1)
+            assert not fresh or ticket is None or not ticket.is_open, "never two open tickets of one key"
+            assert (step.ticket.state is TicketState.CLOSED) == (step.ticket.outcome is not None)
+            assert (step.ticket.closed_at is not None) == (step.ticket.outcome is not None)
+            ticket, seq = step.ticket, step.ticket.seq

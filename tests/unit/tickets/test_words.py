@@ -1,0 +1,54 @@
+"""A problem in a manager's words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.tickets.words import tell
+from shared.contracts.problems import CauseClass
+from tests.support.problems import policy, problem
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({}, "12 deals have been in Proposal for more than 21 days; usually 3 are."),
+        ({"count": 1, "usual": 1.0}, "1 deal has been in Proposal for more than 21 days; usually 1 is."),
+        ({"usual": None}, "12 deals have been in Proposal for more than 21 days."),
+        ({"usual": 0.0}, "12 deals have been in Proposal for more than 21 days; usually none is."),
+        ({"usual": 2.5}, "12 deals have been in Proposal for more than 21 days; usually 2.5 are."),
+        ({"cleared": 3, "peak": 14}, "14 deals had been in Proposal for more than 21 days; usually 3 are."),
+        (
+            {"stage": "legal", "limit": "10d"},
+            "12 deals have been in Legal for more than 10 working days; usually 3 are.",
+        ),
+        (
+            {"kind": "wip-high", "stage": "demo", "threshold": 25, "count": 34, "limit": None, "usual": 21.0},
+            "34 deals are in Demo; the limit is 25; usually 21 are.",
+        ),
+        (
+            {"kind": "wip-low", "stage": "demo", "threshold": 4, "count": 0, "limit": None, "usual": None},
+            "No deal is in Demo; at least 4 keep the next stages at work.",
+        ),
+        (
+            {"kind": "stalled", "limit": "14d", "usual": None},
+            "12 deals in Proposal have shown no progress for 14 days.",
+        ),
+        (
+            {"pipeline": "gone", "stage": "nowhere"},
+            "12 deals have been in nowhere for more than 21 days; usually 3 are.",
+        ),
+    ],
+)
+def test_sentences(fields: dict[str, Any], sentence: str) -> None:
+    assert tell(problem(**fields), policy()).sentence == sentence
+
+
+def test_the_class_of_the_cause_decides_what_is_asked_for() -> None:
+    asked = {cause: tell(problem(cause_class=cause), policy()).asks_for for cause in CauseClass}
+
+    assert "2 March" in asked[CauseClass.SPECIAL]
+    assert asked[CauseClass.COMMON].startswith("Change the policy or the system")
+    assert "do not conclude" in asked[CauseClass.UNKNOWN]
