@@ -66,9 +66,9 @@ STORIES = (
     # A campaign brought more than could be worked on.
     Story("new", 76, 64, arrivals=4.0),
     # Discounts need an approval now: proposals wait.
-    Story("new", 38, 0, stage="proposal", stay=3.2),
+    Story("new", 42, 0, stage="proposal", stay=3.8),
     # The legal department lost half of its hands.
-    Story("enterprise", 60, 0, stage="legal", stay=3.5),
+    Story("enterprise", 60, 0, stage="legal", stay=4.0),
     # A quarter of silence in prospecting was felt once already, and is again.
     Story("enterprise", 130, 112, arrivals=0.05),
     Story("enterprise", 22, 0, arrivals=0.08),

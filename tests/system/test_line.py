@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
@@ -55,9 +54,9 @@ async def tickets(url: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def servers(kafka: str, postgres: str) -> Iterator[dict[str, str]]:
+def servers(kafka: str, postgres: str) -> dict[str, str]:
     """The demo would bring up its own; here it is told of those of the session."""
-    yield {"ANDON_KAFKA": kafka, "ANDON_POSTGRES": postgres}
+    return {"ANDON_KAFKA": kafka, "ANDON_POSTGRES": postgres}
 
 
 async def test_the_demonstration_shows_tickets_and_mails_and_goes_on_after_a_stop(
