@@ -1,0 +1,129 @@
+"""docker-compose.yml on a real engine: everything becomes healthy, and a webhook becomes a mail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.demo.kafka import free_port
+from tests.support.waiting import eventually
+from tests.unit.intake.support import signed_v3
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRET = "the-client-secret-of-the-app"
+URL = "https://hooks.example.org/v1/ingest/hubspot"
+POLICY = """
+version: 1
+pipelines:
+  default:
+    name: Sales pipeline
+    owner: {name: Head of sales, mail: sales@example.org}
+    stages: [{id: appointmentscheduled, name: Appointment scheduled}]
+    rules: [{kind: wip-high, stage: appointmentscheduled, max: 2}]
+"""
+pytestmark = [
+    pytest.mark.containers,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(os.environ.get("ANDON_TEST_CONTAINERS") != "1", reason="needs an engine: make test-containers"),
+]
+
+
+class Stack:
+    """The compose file under a project name of its own, on free ports."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ports = {name: free_port() for name in ("INTAKE", "TICKETS", "MAILPIT", "PROMETHEUS", "GRAFANA")}
+        (folder / "policy.yaml").write_text(POLICY)
+        settings = {f"{name}_PORT": str(port) for name, port in self.ports.items()} | {
+            "POSTGRES_PASSWORD": "a-password-for-the-test", "HUBSPOT_SECRET": SECRET,
+            "ANDON_POLICY_FILE": str(folder / "policy.yaml"),
+        }  # fmt: skip
+        (folder / "env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+        (folder / "policy.yaml").chmod(0o644)
+        self._command = ["docker", "compose", "-p", f"andon-test-{os.getpid()}", "--env-file", str(folder / "env")]
+
+    def compose(self, *arguments: str, check: bool = True) -> str:
+        environment = os.environ | {"DOCKER_BUILDKIT": "0", "COMPOSE_DOCKER_CLI_BUILD": "0"}
+        ended = subprocess.run(
+            [*self._command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, env=environment
+        )
+        assert not check or ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-4000:]
+        return ended.stdout
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    folder = tmp_path_factory.mktemp("compose")
+    folder.chmod(0o755)
+    stack = Stack(folder)
+    try:
+        stack.compose("build")
+        stack.compose("up", "-d", "--wait", "--wait-timeout", "240")
+        yield stack
+    finally:
+        print(stack.compose("logs", "--tail", "30", check=False)[-8000:])
+        stack.compose("down", "--volumes", "--timeout", "20", check=False)
+
+
+def creations(count: int) -> bytes:
+    now = int(time.time() * 1000)
+    base = {"portalId": 1, "occurredAt": now}
+    stage = {
+        "subscriptionType": "deal.propertyChange",
+        "propertyName": "dealstage",
+        "propertyValue": "appointmentscheduled",
+    }
+    events = [base | {"subscriptionType": "deal.creation", "objectId": n, "eventId": n} for n in range(count)]
+    return json.dumps(events + [base | stage | {"objectId": n, "eventId": 100 + n} for n in range(count)]).encode()
+
+
+async def test_a_webhook_becomes_a_ticket_and_a_mail(stack: Stack) -> None:
+    body = creations(3)
+    async with httpx.AsyncClient(timeout=20) as client:
+        headers = signed_v3(body, SECRET, str(int(time.time() * 1000)), URL)
+        answer = await client.post(f"{stack.url('INTAKE')}/v1/ingest/hubspot", content=body, headers=headers)
+        assert (answer.status_code, answer.json()["accepted"]) == (202, 6)
+
+        async def mails() -> list[Any]:
+            return list((await client.get(f"{stack.url('MAILPIT')}/api/v1/messages")).json()["messages"])
+
+        (mail,) = await eventually(mails, bool, 60)
+        (ticket,) = (await client.get(f"{stack.url('TICKETS')}/api/v1/tickets")).json()["tickets"]
+
+    assert mail["Subject"] == "[Andon] Too much work in Appointment scheduled (Sales pipeline)"
+    assert mail["To"][0]["Address"] == "sales@example.org"
+    assert ticket["title"] == "Too much work in Appointment scheduled"
+
+
+async def test_prometheus_scrapes_every_service(stack: Stack) -> None:
+    async with httpx.AsyncClient(timeout=20) as client:
+
+        async def up() -> int:
+            answer = await client.get(f"{stack.url('PROMETHEUS')}/api/v1/query", params={"query": "sum(up)"})
+            found = answer.json()["data"]["result"]
+            return int(found[0]["value"][1]) if found else 0
+
+        assert await eventually(up, lambda count: count == 4, 60)
+        rules = (await client.get(f"{stack.url('PROMETHEUS')}/api/v1/rules")).json()["data"]["groups"]
+    assert {rule["health"] for group in rules for rule in group["rules"]} <= {"ok", "unknown"}
+
+
+async def test_a_service_that_is_killed_comes_back_and_loses_nothing(stack: Stack) -> None:
+    stack.compose("kill", "-s", "KILL", "detector", "tickets", "notifier")
+    await asyncio.to_thread(stack.compose, "up", "-d", "--wait", "--wait-timeout", "120")
+    async with httpx.AsyncClient(timeout=20) as client:
+        tickets = (await client.get(f"{stack.url('TICKETS')}/api/v1/tickets")).json()["tickets"]
+
+    assert [ticket["title"] for ticket in tickets] == ["Too much work in Appointment scheduled"]
