@@ -1,0 +1,162 @@
+"""Events a second: the detector against the bare consumer, turn by turn over one topic; and the cost of time."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+import psutil
+from prometheus_client import CollectorRegistry
+
+from services.detector import history
+from services.detector.apply import Work
+from services.detector.clocks import micros
+from services.detector.flow import Visit
+from services.detector.judge import Judge
+from services.detector.judgement_time import PARTITIONS, ClockKind, Standing, note
+from services.detector.judging import Judging
+from services.detector.metrics import DetectorMetrics
+from services.detector.packing import net
+from services.detector.telling import Teller
+from services.simulator import dialects, run
+from shared.bus.publisher import OutgoingMessage, Publisher
+from shared.contracts.topics import EVENTS
+from shared.policy import load
+from shared.storage.migrate import migrate_all
+from shared.storage.pool import open_pool
+from tests.bench.figures import Figure, at_least, at_most
+from tests.support.processes import ServiceProcess
+
+POLICY = Path(dialects.__file__).parents[1] / "demo" / "policy.yaml"
+SEEDS = 10
+DAY = 86_400_000_000
+
+
+async def fill(kafka: str, prefix: str) -> int:
+    """The histories of some companies, in order of time, on the topic; how many events."""
+    end = datetime.now(UTC).replace(microsecond=0)
+    events = [
+        event | {"id": f"{seed}-{event['id']}", "subject": f"{event['subject']}{seed}"}
+        for seed in range(SEEDS) for one in run.history(seed, 180, end) for event in dialects.canonical(one)
+    ]  # fmt: skip
+    events.sort(key=lambda event: event["time"])
+    publisher = Publisher(kafka, deadline_seconds=60)
+    for start in range(0, len(events), 5000):
+        part = events[start : start + 5000]
+        await publisher.publish_all(
+            [OutgoingMessage(prefix + EVENTS, e["subject"].encode(), orjson.dumps(e)) for e in part]
+        )
+    await publisher.stop()
+    return len(events)
+
+
+async def product(kafka: str, dsn: str, prefix: str, folder: Path, total: int) -> tuple[float, float]:
+    """Events per second from the first batch to the last, and the memory then in MB."""
+    await migrate_all(dsn)
+    environment = {
+        "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_POLICY": str(POLICY), "ANDON_TOPIC_PREFIX": prefix,
+    }  # fmt: skip
+    service = ServiceProcess("detector", environment, folder).start()
+    connection = await asyncpg.connect(dsn)
+    started, done, first = 0.0, 0, 0
+    while done < total:
+        done = int(await connection.fetchval("SELECT coalesce(sum(next_offset), 0) FROM flow.position"))
+        if done and not started:
+            started, first = time.perf_counter(), done
+        await asyncio.sleep(0.01)
+    seconds = time.perf_counter() - started
+    memory = psutil.Process(service.pid).memory_info().rss / 2**20
+    await connection.close()
+    service.stop()
+    return (total - first) / seconds, memory
+
+
+def bare(kafka: str, dsn: str, prefix: str, total: int) -> float:
+    program = (
+        "import uvloop; from tests.bench.bare_detector import consume;"
+        f"print(uvloop.run(consume({kafka!r}, {dsn!r}, {prefix + EVENTS!r}, {total})))"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return float(ended.stdout)
+
+
+async def measure(
+    kafka: str, new_dsn: Callable[[], Any], prefix: str, folder: Path, rounds: int, show: Callable[[str], None]
+) -> list[Figure]:
+    """Medians of `rounds` turns each."""
+    show("detector: filling the topic")
+    total = await fill(kafka, prefix)
+    mine, others, memory = [], [], 0.0
+    for number in range(rounds):
+        show(f"detector, turn {number + 1} of {rounds}: bare")
+        others.append(await asyncio.to_thread(bare, kafka, await new_dsn(), prefix, total))
+        show(f"detector, turn {number + 1} of {rounds}: product")
+        speed, memory = await product(kafka, await new_dsn(), prefix, folder, total)
+        mine.append(speed)
+    ratio = statistics.median(a / b for a, b in zip(mine, others, strict=True))
+    return [
+        Figure("detector, bare consumer", statistics.median(others), "events/s"),
+        Figure("detector", statistics.median(mine), "events/s"),
+        at_least("detector against bare", ratio, "x", 0.8),
+        at_most(f"memory of the detector after {total} events", memory, "MB", 150),
+    ]
+
+
+async def cost_of_time(new_dsn: Callable[[], Any], passes: int, show: Callable[[str], None]) -> list[Figure]:
+    """Milliseconds of a pass that moves time on by a second, in which one deal moves, by the number of open deals."""
+    costs = {}
+    for deals in (10_000, 100_000, 1_000_000):
+        show(f"cost of time: {deals} open deals")
+        dsn = await new_dsn()
+        await migrate_all(dsn)
+        pool = await open_pool(dsn, "flow", most=2)
+        costs[deals] = await _pass_ms(pool, deals, passes)
+        await pool.close()
+    figures = [Figure(f"a pass with {deals} open deals", cost, "ms") for deals, cost in costs.items()]
+    return [*figures, at_most("1 M open deals against 10 k", costs[1_000_000] / costs[10_000], "x", 1.2)]
+
+
+async def _pass_ms(pool: Any, deals: int, passes: int) -> float:
+    judging = Judging(load(POLICY))
+    DetectorMetrics(CollectorRegistry(), judging)
+    judge = Judge(judging, Teller(judging), PARTITIONS, ClockKind.WALL)
+    now = micros(datetime.now(UTC) - timedelta(days=1))
+    async with pool.acquire() as connection:
+        for start in range(0, deals, 50_000):
+            await _open_deals(connection, judging, range(start, min(start + 50_000, deals)), now)
+        await _pass(connection, judge, now)
+        times = []
+        for number in range(passes):
+            at = now + (number + 1) * 1_000_000
+            await _open_deals(connection, judging, range(deals + number, deals + number + 1), at, spread=1)
+            began = time.perf_counter()
+            await _pass(connection, judge, at)
+            times.append(time.perf_counter() - began)
+    return statistics.median(times) * 1000
+
+
+async def _open_deals(connection: Any, judging: Judging, numbers: range, until: int, spread: int = 60 * DAY) -> None:
+    """Deals that have been in proposal for up to two months."""
+    work = Work()
+    for number in numbers:
+        visit = Visit("new", "proposal", until - (number * 7_919_999) % spread, True, None, [], [])
+        work.count(judging, visit, 1)
+        work.stays.append((f"d{number}", visit))
+    async with connection.transaction():
+        await history.save_visits(connection, work.stays)
+        await history.add_changes(connection, {series: net(found) for series, found in work.changes.items()})
+
+
+async def _pass(connection: Any, judge: Judge, at: int) -> None:
+    async with connection.transaction():
+        await note(connection, [Standing(n, True, at, at) for n in range(PARTITIONS)])
+        await judge.judge(connection, datetime.now(UTC))

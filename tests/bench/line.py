@@ -1,0 +1,123 @@
+"""From the webhook to the mail, while other webhooks come in: probes that each open a problem of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import Callable
+from email import message_from_bytes
+from pathlib import Path
+
+import httpx
+import psutil
+
+from shared.storage.migrate import migrate_all
+from tests.bench.figures import Figure, at_most
+from tests.bench.intake import SECRET, URL, sources
+from tests.support.processes import ServiceProcess
+from tests.support.sink import Sink, sink
+from tests.unit.intake.support import signed_v3
+
+PROBES = 150
+
+
+def policy(folder: Path) -> Path:
+    """A stage for each probe, in which one deal is too much; the rest of the load is in a stage without rules."""
+    stages = ", ".join(f"{{id: s{n}, name: Stage {n}}}" for n in range(PROBES))
+    rules = "\n".join(f"      - {{kind: wip-high, stage: s{n}, max: 0}}" for n in range(PROBES))
+    file = folder / "policy.yaml"
+    file.write_text(
+        f"version: 1\npipelines:\n  p:\n    name: P\n    owner: {{name: Owner, mail: o@x.example}}\n"
+        f"    stages: [{stages}, {{id: busy}}]\n    rules:\n{rules}\n"
+    )
+    return file
+
+
+def change(deal: int, name: str, value: str) -> bytes:
+    return json.dumps([{
+        "eventId": deal, "portalId": 1, "occurredAt": int(time.time() * 1000), "subscriptionType": "deal.propertyChange",
+        "objectId": deal, "propertyName": name, "propertyValue": value,
+    }]).encode()  # fmt: skip
+
+
+class Load:
+    """Webhooks at a steady rate, and probes between them."""
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/v1/ingest/crm"
+        self.posted: dict[int, float] = {}
+        self.count = 0
+
+    async def run(self, per_second: int, seconds: int) -> None:
+        limits = httpx.Limits(max_connections=40)
+        async with httpx.AsyncClient(limits=limits, timeout=20) as client:
+            began = time.perf_counter()
+            tasks: set[asyncio.Task[None]] = set()
+            total = per_second * seconds
+            for number in range(total):
+                ahead = began + number / per_second - time.perf_counter()
+                if ahead > 0:
+                    await asyncio.sleep(ahead)
+                name, value = ("dealstage", "busy") if number % 4 == 0 else ("amount", str(number))
+                body = change(10_000 + number % 2000, name, value)
+                tasks.add(asyncio.create_task(self._post(client, body)))
+                if number % (total // PROBES) == 0 and len(self.posted) < PROBES:
+                    probe = len(self.posted)
+                    self.posted[probe] = time.time()
+                    tasks.add(asyncio.create_task(self._post(client, change(probe, "dealstage", f"s{probe}"))))
+                tasks = {task for task in tasks if not task.done()}
+            await asyncio.gather(*tasks)
+
+    async def _post(self, client: httpx.AsyncClient, body: bytes) -> None:
+        headers = signed_v3(body, SECRET, str(int(time.time() * 1000)), URL)
+        answer = await client.post(self._url, content=body, headers=headers)
+        assert answer.status_code == 202, answer.text
+        self.count += 1
+
+
+async def measure(
+    kafka: str, dsn: str, prefix: str, folder: Path, per_second: int, seconds: int, show: Callable[[str], None]
+) -> list[Figure]:
+    await migrate_all(dsn)
+    received: list[float] = []
+    with sink() as mails:
+        mails.on_mail = lambda: received.append(time.time())
+        environment = {
+            "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_TOPIC_PREFIX": prefix,
+            "ANDON_POLICY": str(policy(folder)), "ANDON_SOURCES": str(sources(folder)),
+            "ANDON_SMTP_PORT": str(mails.port),
+        }  # fmt: skip
+        services = {n: ServiceProcess(n, environment, folder) for n in ("intake", "detector", "tickets", "notifier")}
+        for service in services.values():
+            service.start()
+        for service in services.values():
+            service.ready()
+        show(f"webhook to mail: {per_second} webhooks a second for {seconds} s")
+        load = Load(services["intake"].url)
+        await load.run(per_second, seconds)
+        deadline = time.monotonic() + 30
+        while len(mails.raw) < len(load.posted) and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+        memory = {name: psutil.Process(s.pid).memory_info().rss / 2**20 for name, s in services.items()}
+        for service in services.values():
+            service.stop()
+        delays = sorted(_delays(mails, received, load.posted))
+    p99 = delays[min(len(delays) - 1, int(0.99 * len(delays)))]
+    return [
+        Figure("webhooks posted", load.count, ""),
+        Figure("mails of probes", len(delays), f"of {len(load.posted)}"),
+        Figure("webhook to mail p50", statistics.median(delays), "s"),
+        at_most("webhook to mail p99", p99, "s", 1.0),
+        *(at_most(f"memory of {n} under load", mb, "MB", 300 if n == "tickets" else 150) for n, mb in memory.items()),
+    ]
+
+
+def _delays(mails: Sink, received: list[float], posted: dict[int, float]) -> list[float]:
+    found = []
+    for raw, at in zip(mails.raw, received, strict=True):
+        subject = str(message_from_bytes(raw)["Subject"])
+        number = int(subject.partition("Stage ")[2].partition(" ")[0])
+        found.append(at - posted[number])
+    return found

@@ -1,0 +1,94 @@
+"""`make bench`: measures against bare baselines in the same run, prints a table, writes bench.json."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import platform
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+from rich.console import Console
+from rich.table import Table
+
+from shared.bus.admin import create_topics
+from tests.bench import detector, intake, line
+from tests.bench.figures import Figure
+from tests.support.servers import kafka_address, postgres_dsn
+
+console = Console()
+_numbers = itertools.count(1)
+
+
+class Databases:
+    """A fresh database whenever one is asked for."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    async def new(self) -> str:
+        name = f"bench{os.getpid()}_{next(_numbers)}"
+        connection = await asyncpg.connect(self._dsn)
+        await connection.execute(f"CREATE DATABASE {name}")
+        await connection.close()
+        return urlunsplit(urlsplit(self._dsn)._replace(path=f"/{name}"))
+
+
+async def prefix(kafka: str) -> str:
+    name = f"bench{os.getpid()}-{next(_numbers)}."
+    await create_topics(kafka, name)
+    return name
+
+
+async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path) -> list[Figure]:
+    databases, figures = Databases(dsn), []
+    with console.status("bench") as status:
+        show = status.update
+        if "intake" in chosen.parts:
+            figures += await intake.measure(kafka, await prefix(kafka), folder, chosen.rounds, show)
+        if "detector" in chosen.parts:
+            figures += await detector.measure(kafka, databases.new, await prefix(kafka), folder, chosen.rounds, show)
+        if "time" in chosen.parts:
+            figures += await detector.cost_of_time(databases.new, 200, show)
+        if "line" in chosen.parts:
+            figures += await line.measure(
+                kafka, await databases.new(), await prefix(kafka), folder, chosen.per_second, chosen.seconds, show
+            )
+    return figures
+
+
+def show(figures: list[Figure]) -> None:
+    table = Table("what", "measured", "unit", "to reach", "reached")
+    for figure in figures:
+        reached = "" if figure.reached is None else "[green]yes[/green]" if figure.reached else "[red]no[/red]"
+        value = f"{figure.value:,.3g}" if figure.value < 100 else f"{figure.value:,.0f}"
+        table.add_row(figure.name, value, figure.unit, figure.target, reached)
+    console.print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", nargs="+", default=["intake", "detector", "time", "line"])
+    parser.add_argument("--rounds", type=int, default=5, help="turns of bare and product each")
+    parser.add_argument("--per-second", type=int, default=500)
+    parser.add_argument("--seconds", type=int, default=60)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with kafka_address(folder / "kafka") as kafka, postgres_dsn(folder / "postgres") as dsn:
+            figures = asyncio.run(measure(chosen, kafka, dsn, folder))
+    show(figures)
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    result = {"at": datetime.now(UTC).isoformat(), **machine, "figures": [figure.as_json() for figure in figures]}
+    Path("bench.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
