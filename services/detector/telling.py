@@ -34,6 +34,7 @@ SOURCE = "andon/detector"
 USUAL_DAYS, USUAL_LEAST = 56, 10
 # Natural process limits of an XmR chart: mean +- 2.66 x mean moving range (Wheeler).
 LIMIT_FACTOR = 2.66
+DAYS_AT_ONCE = 14
 TYPES = {
     ProblemReason.OPENED: ProblemType.OPENED,
     ProblemReason.GREW: ProblemType.CHANGED,
@@ -132,8 +133,11 @@ class Teller:
 
     async def _ages(self, connection: Any, ends: Sequence[int]) -> list[tuple[str, str, str, int, float]]:
         """Median and greatest age at the ends of days; the order of ages is that of entering."""
-        points = []
-        for row in await connection.fetch(_AGES, [moment(at) for at in ends]) if ends else ():
+        points, rows = [], []
+        # Some days at once: each joins with all deals of its time.
+        for start in range(0, len(ends), DAYS_AT_ONCE):
+            rows += await connection.fetch(_AGES, [moment(at) for at in ends[start : start + DAYS_AT_ONCE]])
+        for row in rows:
             place = (row["pipeline"], row["stage"])
             if not self._judging.knows(*place):
                 continue

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from email import message_from_bytes
 from pathlib import Path
 
-import httpx
 import psutil
 
 from shared.storage.migrate import migrate_all
 from tests.bench.figures import Figure, at_most
 from tests.bench.intake import SECRET, URL, sources
+from tests.bench.load import paced, post
 from tests.support.processes import ServiceProcess
 from tests.support.sink import Sink, sink
 from tests.unit.intake.support import signed_v3
@@ -37,44 +37,19 @@ def policy(folder: Path) -> Path:
 
 def change(deal: int, name: str, value: str) -> bytes:
     return json.dumps([{
-        "eventId": deal, "portalId": 1, "occurredAt": int(time.time() * 1000), "subscriptionType": "deal.propertyChange",
-        "objectId": deal, "propertyName": name, "propertyValue": value,
+        "eventId": deal, "portalId": 1, "occurredAt": int(time.time() * 1000),
+        "subscriptionType": "deal.propertyChange", "objectId": deal, "propertyName": name, "propertyValue": value,
     }]).encode()  # fmt: skip
 
 
-class Load:
-    """Webhooks at a steady rate, and probes between them."""
-
-    def __init__(self, url: str) -> None:
-        self._url = f"{url}/v1/ingest/crm"
-        self.posted: dict[int, float] = {}
-        self.count = 0
-
-    async def run(self, per_second: int, seconds: int) -> None:
-        limits = httpx.Limits(max_connections=40)
-        async with httpx.AsyncClient(limits=limits, timeout=20) as client:
-            began = time.perf_counter()
-            tasks: set[asyncio.Task[None]] = set()
-            total = per_second * seconds
-            for number in range(total):
-                ahead = began + number / per_second - time.perf_counter()
-                if ahead > 0:
-                    await asyncio.sleep(ahead)
-                name, value = ("dealstage", "busy") if number % 4 == 0 else ("amount", str(number))
-                body = change(10_000 + number % 2000, name, value)
-                tasks.add(asyncio.create_task(self._post(client, body)))
-                if number % (total // PROBES) == 0 and len(self.posted) < PROBES:
-                    probe = len(self.posted)
-                    self.posted[probe] = time.time()
-                    tasks.add(asyncio.create_task(self._post(client, change(probe, "dealstage", f"s{probe}"))))
-                tasks = {task for task in tasks if not task.done()}
-            await asyncio.gather(*tasks)
-
-    async def _post(self, client: httpx.AsyncClient, body: bytes) -> None:
-        headers = signed_v3(body, SECRET, str(int(time.time() * 1000)), URL)
-        answer = await client.post(self._url, content=body, headers=headers)
-        assert answer.status_code == 202, answer.text
-        self.count += 1
+def request(number: int, every: int) -> bytes:
+    """Every so many, a probe; between them the ordinary life of other deals."""
+    if number % every == 0 and number // every < PROBES:
+        body = change(number // every, "dealstage", f"s{number // every}")
+    else:
+        name, value = ("dealstage", "busy") if number % 4 == 0 else ("amount", str(number))
+        body = change(10_000 + number % 2000, name, value)
+    return post("/v1/ingest/crm", signed_v3(body, SECRET, str(int(time.time() * 1000)), URL), body)
 
 
 async def measure(
@@ -95,19 +70,27 @@ async def measure(
         for service in services.values():
             service.ready()
         show(f"webhook to mail: {per_second} webhooks a second for {seconds} s")
-        load = Load(services["intake"].url)
-        await load.run(per_second, seconds)
+        total = per_second * seconds
+        every = total // PROBES
+        posted: dict[int, float] = {}
+
+        def sent(number: int) -> None:
+            if number % every == 0 and number // every < PROBES:
+                posted[number // every] = time.time()
+
+        statuses = await paced(services["intake"].port, lambda n: request(n, every), total, per_second, sent)
+        assert set(statuses) == {202}, statuses
         deadline = time.monotonic() + 30
-        while len(mails.raw) < len(load.posted) and time.monotonic() < deadline:
+        while len(mails.raw) < len(posted) and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
         memory = {name: psutil.Process(s.pid).memory_info().rss / 2**20 for name, s in services.items()}
         for service in services.values():
             service.stop()
-        delays = sorted(_delays(mails, received, load.posted))
+        delays = sorted(_delays(mails, received, posted))
     p99 = delays[min(len(delays) - 1, int(0.99 * len(delays)))]
     return [
-        Figure("webhooks posted", load.count, ""),
-        Figure("mails of probes", len(delays), f"of {len(load.posted)}"),
+        Figure("webhooks posted", total, ""),
+        Figure("mails of probes", len(delays), f"of {len(posted)}"),
         Figure("webhook to mail p50", statistics.median(delays), "s"),
         at_most("webhook to mail p99", p99, "s", 1.0),
         *(at_most(f"memory of {n} under load", mb, "MB", 300 if n == "tickets" else 150) for n, mb in memory.items()),

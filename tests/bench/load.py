@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 
@@ -90,3 +90,31 @@ def post(path: str, headers: dict[str, str], body: bytes) -> bytes:
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+async def paced(
+    port: int, make: Callable[[int], bytes], total: int, per_second: float, on_sent: Callable[[int], None],
+    connections: int = 32,
+) -> dict[int, int]:  # fmt: skip
+    """Send `make(0)`, `make(1)` ... at a steady rate; answers by status. `on_sent` is called as each goes out."""
+    numbers, statuses = iter(range(total)), dict[int, int]()
+    began = time.perf_counter()
+
+    async def worker() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for number in numbers:
+            ahead = began + number / per_second - time.perf_counter()
+            if ahead > 0:
+                await asyncio.sleep(ahead)
+            request = make(number)
+            on_sent(number)
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
+            await reader.readexactly(length)
+            status = int(head[9:12])
+            statuses[status] = statuses.get(status, 0) + 1
+        writer.close()
+
+    await asyncio.gather(*(worker() for _ in range(connections)))
+    return statuses
