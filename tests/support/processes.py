@@ -52,6 +52,10 @@ class ServiceProcess:
             time.sleep(0.1)
         return self
 
+    def has_ended(self) -> bool:
+        """Whether it was started and has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
     def kill(self) -> None:
         """Kill -9."""
         self._end(signal.SIGKILL)

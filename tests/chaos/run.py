@@ -1,0 +1,217 @@
+"""`make chaos`: kills everything again and again while webhooks come in, and compares with one clean run.
+
+Afterwards: every accepted event is there once, visits and problems are what the pure core finds in the same events,
+every problem has its one ticket, and no mail is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+from rich.console import Console
+
+from services.detector import reevaluate
+from services.detector.clocks import moment
+from services.detector.decode import event_of
+from services.detector.settings import DetectorSettings
+from services.detector.whatif import find
+from services.intake.canonical import translated
+from services.intake.config import parse
+from services.intake.sources.base import Request
+from services.simulator import dialects, run
+from services.simulator.post import post_all, poster
+from shared.bus.admin import create_topics
+from shared.contracts.events import DealEvent
+from shared.policy import load
+from shared.storage.migrate import migrate_all
+from tests.chaos.world import SECRET, STAGES, World
+from tests.support.sink import Sink, sink
+
+console = Console()
+PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM flow.problem ORDER BY key, opened_at"
+VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM flow.visit"
+Hook = dict[str, Any]
+
+
+def histories(events: int, end: datetime) -> Iterator[Hook]:
+    """Webhooks of as many companies as are needed."""
+    count, seed = 0, 0
+    while count < events:
+        for hook in dialects.hubspot_events(run.history(seed, 180, end)):
+            yield hook | {"objectId": hook["objectId"] + seed * 100_000_000_000}
+            count += 1
+            if count == events:
+                return
+        seed += 1
+
+
+def live(stage: int, deal: int, where: str, number: int) -> list[Hook]:
+    base = {"portalId": 1, "occurredAt": int(time.time() * 1000), "objectId": 9_000_000 + stage * 100 + deal}
+    property_of = {"subscriptionType": "deal.propertyChange", "propertyName": "dealstage", "propertyValue": where}
+    return [base | property_of | {"eventId": number}]
+
+
+class Chaos:
+    """One run."""
+
+    def __init__(self, world: World, mails: Sink, show: Callable[[str], None]) -> None:
+        self._world, self._mails, self._show = world, mails, show
+        self._posted: list[Hook] = []
+
+    async def run(self, events: int, kills: int) -> None:
+        url = f"{self._world.services['intake'].url}/v1/ingest/crm"
+        settings = DetectorSettings.from_environment(self._world.environment)
+        await reevaluate.hold(settings)
+        self._world.start()
+        async with poster(url, SECRET, "http://x.example/crm") as to:
+            history = list(histories(events, datetime.now(UTC)))
+            self._posted += history
+            tormented = [self._world.torment(kills), self._world.outages()]
+            await self._alive(asyncio.gather(post_all(to, history, lambda done: None), *tormented))
+            await self._until("all events are read", self._all_read)
+            await reevaluate.reevaluate(settings, 0, lambda done, total: None)
+            for wave, where in enumerate(("x{stage}", "out")):
+                hooks = [
+                    hook for stage in range(STAGES) for deal in range(4)
+                    for hook in live(stage, deal, where.format(stage=stage), wave)
+                ]  # fmt: skip
+                self._posted += hooks
+                tormented = [self._world.torment(max(4, kills // 4))]
+                await self._alive(asyncio.gather(post_all(to, hooks, lambda done: None), *tormented))
+                state = "closed" if wave else "open"
+                await self._until(f"every live ticket is {state}", lambda state=state: self._tickets(state))
+        await self._until("every mail is out", self._no_mail_waits)
+        await self._compare()
+
+    async def _alive(self, work: Awaitable[Any]) -> None:
+        """While the work goes on, what ended by itself is started again."""
+        task = asyncio.ensure_future(work)
+        while not task.done():
+            self._world.revive()
+            await asyncio.wait([task], timeout=0.5)
+        await task
+
+    async def _until(self, what: str, ask: Callable[[], Awaitable[bool]], within: float = 240) -> None:
+        self._show(f"waiting until {what}")
+        deadline = time.monotonic() + within
+        while True:
+            self._world.revive()
+            try:
+                if await ask():
+                    return
+            except (OSError, asyncpg.PostgresError):
+                await asyncio.sleep(0.5)
+            assert time.monotonic() < deadline, f"not within {within:.0f} s: {what}"
+            await asyncio.sleep(0.2)
+
+    async def _fetch(self, query: str) -> list[Any]:
+        connection = await asyncpg.connect(self._world.postgres.dsn)
+        try:
+            return list(await connection.fetch(query))
+        finally:
+            await connection.close()
+
+    async def _all_read(self) -> bool:
+        rows = await self._fetch("SELECT deal, id FROM flow.event")
+        return {(row["deal"], row["id"]) for row in rows} >= {(e.subject, e.id) for e in self._events()}
+
+    async def _tickets(self, state: str) -> bool:
+        rows = await self._fetch(f"SELECT state FROM tickets.ticket WHERE pipeline = 'live' AND state = '{state}'")
+        return len(rows) == STAGES
+
+    async def _no_mail_waits(self) -> bool:
+        (row,) = await self._fetch(
+            "SELECT (SELECT count(*) FROM notices.notice WHERE state = 'waiting')"
+            " + (SELECT count(*) FROM tickets.outbox) AS left"
+        )
+        return bool(row["left"] == 0)
+
+    def _events(self) -> list[DealEvent]:
+        """What intake makes of all that was posted."""
+        text = f"sources: {{crm: {{kind: hubspot, secrets: [{SECRET}], public_url: 'http://x.example/crm'}}}}"
+        door, now = parse(text)["crm"], datetime.now(UTC)
+        said = door.translate(Request("POST", {}, {}, orjson.dumps(self._posted), now))
+        return [DealEvent.model_validate_json(m.value) for m in translated("crm", said, now, "").messages]
+
+    async def _compare(self) -> None:
+        self._show("comparing with a clean run")
+        connection = await asyncpg.connect(self._world.postgres.dsn)
+        async with connection.transaction(isolation="repeatable_read"):
+            judged = await connection.fetchval("SELECT judged FROM flow.judgement")
+            problems = [tuple(row) for row in await connection.fetch(PROBLEMS)]
+            visits = {tuple(row) for row in await connection.fetch(VISITS)}
+        stored = await connection.fetchval("SELECT count(*) FROM flow.event")
+        await connection.close()
+        events = self._events()
+        clean = find([event_of(event) for event in events], load(self._world.policy), judged)
+        assert stored == len({(e.subject, e.id) for e in events}), "every accepted event is there once"
+        assert visits == {
+            (deal, v.pipeline, v.stage, moment(v.entered), None if v.left is None else moment(v.left), v.known)
+            for deal, v in clean.visits
+        }, "visits are those of a clean run"
+        wanted = [
+            (key, moment(i.opened_at), None if i.cleared_at is None else moment(i.cleared_at), i.peak)
+            for key, found in sorted(clean.problems.items()) for i in found
+        ]  # fmt: skip
+        assert problems == wanted, "problems are those of a clean run"
+        watched = {r["key"] for r in await self._fetch("SELECT DISTINCT key FROM flow.problem WHERE mode = 'monitor'")}
+        await self._check_tickets({key for key, _, cleared, _ in wanted if cleared is None} - watched)
+
+    async def _check_tickets(self, lasting: set[str]) -> None:
+        tickets = await self._fetch("SELECT id, key, state, pipeline FROM tickets.ticket")
+        still_open = {row["key"] for row in tickets if row["state"] != "closed"}
+        assert still_open == lasting, f"open tickets: {sorted(still_open)}, lasting problems: {sorted(lasting)}"
+        history = await self._fetch(
+            "SELECT ticket, array_agg(change ORDER BY seq) AS told FROM tickets.change GROUP BY 1"
+        )
+        told = {row["ticket"]: row["told"] for row in history}
+        of_live = [row["id"] for row in tickets if row["pipeline"] == "live"]
+        assert len(of_live) == STAGES, "one ticket for each problem"
+        assert all([c for c in told[n] if c != "grew"] == ["opened", "cleared", "closed"] for n in of_live)
+        sent = {str(mail["Message-ID"]).partition("@")[0].partition("ticket-")[2] for mail in self._mails.mails}
+        notices = await self._fetch("SELECT notice, state FROM notices.notice")
+        wanted = {row["notice"].replace("-", ".") for row in notices if row["state"] == "sent"}
+        assert sent == wanted, "no mail is missing, and each has its one id"
+        assert {row["notice"].partition("-")[0] for row in notices} == {str(row["id"]) for row in tickets}
+
+
+async def torment(chosen: argparse.Namespace, folder: Path) -> dict[str, int]:
+    with sink() as mails, console.status("chaos") as status:
+        world = World(folder, random.Random(chosen.seed), mails, status.update)
+        try:
+            await create_topics(world.kafka.bootstrap)
+            await migrate_all(world.postgres.dsn)
+            await Chaos(world, mails, status.update).run(chosen.events, chosen.kills)
+        finally:
+            world.stop()
+            world.postgres.remove()
+        return world.kills
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--kills", type=int, default=20, help="kills of services while the history goes in")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    chosen = parser.parse_args()
+    console.print(f"chaos with seed {chosen.seed}, {chosen.events} events")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        kills = asyncio.run(torment(chosen, Path(name)))
+    killed = ", ".join(f"{name} {count}" for name, count in kills.items())
+    console.print(f"The same as a clean run, after kills: {killed}. {time.monotonic() - began:.0f} s")
+
+
+if __name__ == "__main__":
+    main()
