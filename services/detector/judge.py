@@ -63,6 +63,9 @@ class Judge:
         """Judge everything from the beginning, the counts being built anew; what ended by `since` stays as it was."""
         before = dict.fromkeys(self._rules, BEGINNING)
         findings = await self._fold(connection, before, until)
+        keys = [rule.key for rules in self._rules.values() for rule in rules]
+        unruled = await ledger.take_unruled(connection, keys, since)
+        await outbox.put(connection, self._teller.unruled(unruled, now))
         return await self._tell(connection, findings, until, until, now, since)
 
     async def _take(self, connection: Any, reached: int | None) -> dict[str, list[Boundary]]:

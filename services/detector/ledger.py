@@ -60,6 +60,10 @@ _TOLD = """
 SELECT key, opened_at, cleared_at, peak, told FROM problem JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, since)
 USING (key) WHERE cleared_at IS NULL OR cleared_at > since
 """
+_UNRULED = """
+DELETE FROM problem WHERE key <> ALL($1::text[]) AND (cleared_at IS NULL OR cleared_at > $2)
+RETURNING key, opened_at, cleared_at, peak, kind, pipeline, stage, mode, rule, policy_version
+"""
 _DROP_PROBLEMS = """
 DELETE FROM problem USING unnest($1::text[], $2::timestamptz[]) AS w (key, opened_at)
 WHERE problem.key = w.key AND problem.opened_at = w.opened_at
@@ -183,6 +187,11 @@ async def told(connection: Any, since: dict[str, int]) -> dict[str, dict[int, To
         interval = Interval(micros(row["opened_at"]), cleared, row["peak"])
         found[row["key"]][interval.opened_at] = Told(interval, row["told"])
     return found
+
+
+async def take_unruled(connection: Any, keys: Sequence[str], since: int) -> list[Any]:
+    """Remove the intervals that no rule of the policy finds any more, and give them."""
+    return list(await connection.fetch(_UNRULED, list(keys), moment(max(since, 0))))
 
 
 async def drop_problems(connection: Any, gone: Sequence[tuple[str, int]]) -> None:

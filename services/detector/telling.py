@@ -93,6 +93,24 @@ class Teller:
             messages.append(OutgoingMessage(self._prefix + PROBLEMS, rule.key.encode(), event.to_json()))
         return messages
 
+    def unruled(self, rows: Sequence[Any], now: datetime) -> list[OutgoingMessage]:
+        """What a rule found that the policy has no more is taken back."""
+        messages = []
+        for row in rows:
+            interval = Interval(opened_at=row["opened_at"], cleared_at=row["cleared_at"], peak=row["peak"])
+            data = ProblemData(
+                key=row["key"], kind=row["kind"], pipeline=row["pipeline"], stage=row["stage"],
+                reason=ProblemReason.RETRACTED, mode=row["mode"], historic=row["cleared_at"] is not None,
+                detected_at=now, was=interval, rule=row["rule"], policy_version=row["policy_version"], count=0,
+                threshold=0, **dict(interval),
+            )  # fmt: skip
+            event = ProblemEvent(
+                id=uuid4().hex, source=SOURCE, type=ProblemType.RETRACTED, subject=data.key, time=data.opened_at,
+                data=data,
+            )  # fmt: skip
+            messages.append(OutgoingMessage(self._prefix + PROBLEMS, data.key.encode(), event.to_json()))
+        return messages
+
     async def _problem(
         self, connection: Any, rule: Judgement, revision: Revision, historic: bool, until: int, now: datetime
     ) -> ProblemData:

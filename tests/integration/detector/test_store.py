@@ -1,0 +1,282 @@
+"""Apply and judge on a real Postgres: in any order, in any batches, at any steps of time, what is found is the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from services.detector import reevaluate
+from services.detector.apply import Applier
+from services.detector.clocks import micros, moment
+from services.detector.decode import event_of
+from services.detector.judge import Judge
+from services.detector.judgement_time import PARTITIONS, ClockKind, Standing, note
+from services.detector.judging import Judging
+from services.detector.metrics import DetectorMetrics
+from services.detector.settings import DetectorSettings
+from services.detector.telling import Teller
+from services.detector.whatif import find
+from shared.contracts.dead import DeadEvent
+from shared.contracts.events import DealEvent
+from shared.contracts.problems import ProblemEvent
+from shared.policy import Policy, parse
+from shared.storage.migrate import migrate_all
+from shared.storage.pool import open_pool
+from tests.support import histories
+from tests.support.histories import END, START, at
+from tests.unit.detector.test_edge_cases import CASES
+
+TABLES = "event, deal, visit, span_change, bucket, checkpoint, due, problem, measure, progress, position, outbox"
+PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM problem ORDER BY key, opened_at"
+VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM visit"
+
+
+class Store:
+    """One detector without Kafka: records are handed in, time is moved on by hand."""
+
+    def __init__(self, pool: Any, policy: Policy, now: datetime | None = None) -> None:
+        self.pool, self.policy, self.judging = pool, policy, Judging(policy)
+        present = now or datetime.now(UTC)
+        metrics = DetectorMetrics(CollectorRegistry(), self.judging)
+        self.applier = Applier(self.judging, metrics, lambda record: present)
+        self.judge = Judge(self.judging, Teller(self.judging), PARTITIONS, ClockKind.WALL)
+        self._offset = 0
+
+    async def take(self, values: list[bytes], **fields: Any) -> None:
+        """One batch."""
+        records = []
+        for value in values:
+            parts = {"key": b"k", "headers": ()} | fields
+            records.append(ConsumerRecord(
+                "pipeline.events", 0, self._offset, 0, 0, parts["key"], value, 0, len(value or b""), 0, parts["headers"]
+            ))  # fmt: skip
+            self._offset += 1
+        async with self.pool.acquire() as connection, connection.transaction():
+            await self.applier.apply(connection, records)
+
+    async def judge_at(self, instant: datetime) -> None:
+        async with self.pool.acquire() as connection, connection.transaction():
+            await note(connection, [Standing(n, True, micros(instant), micros(instant)) for n in range(PARTITIONS)])
+            await self.judge.judge(connection, datetime.now(UTC))
+
+    async def problems(self) -> list[tuple[Any, ...]]:
+        return [tuple(row) for row in await self.pool.fetch(PROBLEMS)]
+
+    async def visits(self) -> set[tuple[Any, ...]]:
+        return {tuple(row) for row in await self.pool.fetch(VISITS)}
+
+    async def told(self) -> list[ProblemEvent]:
+        rows = await self.pool.fetch("SELECT value FROM outbox WHERE topic = 'flow.problems' ORDER BY id")
+        return [ProblemEvent.model_validate_json(row["value"]) for row in rows]
+
+
+def expected(events: list[DealEvent], policy: Policy, until: datetime) -> tuple[list[Any], set[Any]]:
+    """What the pure core finds."""
+    result = find([event_of(event) for event in events], policy, micros(until))
+    problems = [
+        (key, moment(i.opened_at), None if i.cleared_at is None else moment(i.cleared_at), i.peak)
+        for key, some in sorted(result.problems.items()) for i in some
+    ]  # fmt: skip
+    visits = {
+        (deal, v.pipeline, v.stage, moment(v.entered), None if v.left is None else moment(v.left), v.known)
+        for deal, v in result.visits
+    }
+    return problems, visits
+
+
+@pytest.fixture(scope="module")
+async def pool(postgres: str) -> AsyncIterator[Any]:
+    import asyncpg
+
+    connection = await asyncpg.connect(postgres)
+    await connection.execute("DROP DATABASE IF EXISTS detector_store")
+    await connection.execute("CREATE DATABASE detector_store")
+    await connection.close()
+    dsn = postgres.rpartition("/")[0] + "/detector_store"
+    await migrate_all(dsn)
+    pool = await open_pool(dsn, "flow", most=2)
+    yield pool
+    await pool.close()
+
+
+async def emptied(pool: Any) -> Any:
+    await pool.execute(
+        f"TRUNCATE {TABLES}; UPDATE judgement SET judged = NULL, held = false, series = '', outcomes = ''"
+    )
+    return pool
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(histories.events(ends=True), histories.rules(), st.randoms(use_true_random=False))
+async def test_what_is_found_does_not_hang_on_order_batches_or_steps(
+    pool: Any, events: list[DealEvent], written: list[dict[str, Any]], chance: Any
+) -> None:
+    policy = parse(json.dumps(histories.policy_text(written)))
+    store = Store(await emptied(pool), policy)
+    mixed = events + chance.sample(events, len(events) // 3)
+    chance.shuffle(mixed)
+    stops = sorted(chance.randint(0, END) for _ in mixed)
+    while mixed:
+        size = chance.randint(1, 4)
+        await store.take([event.to_json() for event in mixed[:size]])
+        mixed = mixed[size:]
+        await store.judge_at(at(stops[min(len(stops) - 1, len(stops) - len(mixed))]))
+    await store.judge_at(at(END))
+
+    problems, visits = expected(events, policy, at(END))
+    assert await store.visits() == visits
+    assert await store.problems() == problems
+    await check_messages(store, problems)
+
+
+async def check_messages(store: Store, problems: list[Any]) -> None:
+    """Whoever follows the messages knows what the table knows."""
+    known: dict[tuple[str, datetime], tuple[Any, ...]] = {}
+    for event in await store.told():
+        data = event.data
+        if data.was is not None and data.was.opened_at != data.opened_at:
+            known.pop((data.key, data.was.opened_at), None)
+        known[data.key, data.opened_at] = (data.key, data.opened_at, data.cleared_at)
+        if data.reason.value == "retracted":
+            known.pop((data.key, data.opened_at))
+    assert sorted(known.values(), key=str) == sorted((p[:3] for p in problems), key=str)
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+async def test_edge_cases_through_the_store(case: dict[str, Any], pool: Any) -> None:
+    policy, until = parse(json.dumps(case["policy"])), datetime.fromisoformat(case["as_of"])
+    events = [DealEvent.model_validate(event) for event in case["events"]]
+    store = Store(await emptied(pool), policy, now=datetime.max.replace(tzinfo=UTC) - timedelta(days=1))
+    taken = [event for event in events if event.time <= until]
+    for event in sorted(taken, key=lambda e: e.time):
+        await store.take([event.to_json()])
+        await store.judge_at(event.time)
+    await store.judge_at(until)
+
+    problems, visits = expected(events, policy, until)
+    assert await store.visits() == visits
+    assert await store.problems() == problems
+
+
+def moved(deal: int, second: float, stage: str, number: int = 0) -> bytes:
+    event = {
+        "id": f"{deal}-{second}-{number}", "source": "crm", "type": "andon.deal.moved", "subject": f"crm:{deal}",
+        "time": (START + timedelta(seconds=second)).isoformat(), "specversion": "1.0",
+        "data": {"pipeline": "p", "stage": stage},
+    }  # fmt: skip
+    return json.dumps(event).encode()
+
+
+WIP = [{"kind": "wip-high", "max": 0}]
+
+
+async def test_news_older_than_the_lateness_mend_the_present_and_reevaluate_the_past(
+    pool: Any, dsn: str, tmp_path: Any
+) -> None:
+    written = histories.policy_text(WIP) | {"lateness": "10s"}
+    policy = parse(json.dumps(written))
+    store = Store(await emptied(pool), policy)
+    await store.take([moved(1, 0, "b")])
+    await store.judge_at(at(40))
+    await store.take([moved(2, 5, "a"), moved(2, 8, "b"), moved(3, 6, "a")])
+    await store.judge_at(at(41))
+
+    assert await store.problems() == [("wip-high/p/a", at(30), None, 1)], "at the edge of what may be revised"
+
+    (tmp_path / "policy.yaml").write_text(json.dumps(written))
+    settings = DetectorSettings(policy=tmp_path / "policy.yaml")
+    await reevaluate.rebuild(pool, Judging(policy), settings, 0, lambda done, total: None)
+    assert await store.problems() == [("wip-high/p/a", at(5), None, 2)]
+
+
+async def test_an_interval_found_by_going_back_that_was_over_is_historic(pool: Any) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+    await store.judge_at(at(20))
+    await store.take([moved(1, 3, "a"), moved(1, 9, "b")])
+    await store.judge_at(at(21))
+
+    (told,) = await store.told()
+    assert (told.data.historic, told.data.opened_at, told.data.cleared_at) == (True, at(3), at(9))
+
+
+async def test_a_problem_that_late_news_undo_is_retracted(pool: Any) -> None:
+    store = Store(
+        await emptied(pool), parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": 0, "hold": "5s"}])))
+    )
+    await store.take([moved(1, 3, "a")])
+    await store.judge_at(at(10))
+    await store.take([moved(1, 4, "b")])
+    await store.judge_at(at(11))
+
+    assert [event.data.reason.value for event in await store.told()] == ["opened", "retracted"]
+    assert await store.problems() == []
+
+
+async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: Any, tmp_path: Any) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+    await reevaluate.follow_policy(pool, store.judging, DetectorSettings())
+    await store.take([moved(1, 3, "a")])
+    await store.judge_at(at(10))
+    assert len(await store.problems()) == 1
+
+    without = Judging(parse(json.dumps(histories.policy_text([]))))
+    await reevaluate.follow_policy(pool, without, DetectorSettings())
+
+    assert await store.problems() == []
+    assert [event.data.reason.value for event in await store.told()] == ["opened", "retracted"]
+
+
+async def test_while_judging_is_held_nothing_is_found(pool: Any) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+    await pool.execute("UPDATE judgement SET held = true")
+    await store.take([moved(1, 3, "a")])
+    await store.judge_at(at(10))
+    assert await store.problems() == []
+
+    await reevaluate.rebuild(pool, store.judging, DetectorSettings(), 0, lambda done, total: None)
+    assert await store.problems() == [("wip-high/p/a", at(3), None, 1)]
+    await store.judge_at(at(11))
+    assert len(await store.problems()) == 1
+
+
+GOOD = moved(1, 1, "a")
+BAD = {
+    "empty": b"", "not JSON": b"{", "not UTF-8": b'{"id": "\xff"}', "nested": b"[" * 10_000 + b"]" * 10_000,
+    "an array": b"[]", "a big number": GOOD.replace(b'"1.0"', b"1" * 400),
+    "NUL": GOOD.replace(b'"crm:1"', b'"crm:\\u0000"'), "no zone": GOOD.replace(b"+00:00", b""),
+    "no time": GOOD.replace(b"2026-03-02", b"2026-13-02"), "far past": GOOD.replace(b"2026-03-02T09", b"0000-03-02T09"),
+    "unknown type": GOOD.replace(b"deal.moved", b"deal.exploded"), "long id": GOOD.replace(b"1-1-0", b"1" * 500),
+    "future": GOOD.replace(b"2026-03-02", b"2999-03-02"), "amount": GOOD.replace(b'"stage"', b'"amount": "much", "stage"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+async def test_a_bad_record_goes_to_the_dead_letters_and_costs_the_others_nothing(bad: bytes, pool: Any) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+
+    await store.take([moved(7, 1, "a"), bad, moved(8, 1, "a")], key=None, headers=(("h", b"\xff\xfe"),))
+
+    assert {row[0] for row in await store.visits()} == {"crm:7", "crm:8"}
+    (row,) = await pool.fetch("SELECT topic, value FROM outbox WHERE topic LIKE '%dead'")
+    letter = DeadEvent.model_validate_json(row["value"])
+    assert letter.data.place == "pipeline.events/0/1"
+    assert letter.data.detail
+
+
+async def test_unknown_stages_and_pipelines_are_kept_and_counted(pool: Any) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+    elsewhere = moved(2, 1, "a").replace(b'"pipeline": "p"', b'"pipeline": "elsewhere"')
+
+    await store.take([moved(1, 1, "nowhere"), elsewhere])
+    await store.judge_at(at(10))
+
+    assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "nowhere"), ("crm:2", "elsewhere", "a")}
+    assert await store.problems() == []

@@ -1,0 +1,75 @@
+"""Small random histories on a clock of whole seconds, so that the definition can be asked at every instant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from shared.contracts.events import DealEvent
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+END = 50
+_AT = st.integers(0, 40)
+
+
+def at(second: int) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+def _event(deal: int, number: int, second: int, kind: str, data: dict[str, Any]) -> DealEvent:
+    return DealEvent.model_validate({
+        "id": f"{deal}-{number}", "source": "crm", "type": f"andon.deal.{kind}", "subject": f"crm:{deal}",
+        "time": at(second), "data": data,
+    })  # fmt: skip
+
+
+_MOVES = st.tuples(_AT, st.just("moved"), st.sampled_from(["a", "a", "b", "won"]).map(lambda s: {"stage": s}))
+_TOUCHES = st.tuples(_AT, st.just("touched"), st.booleans().map(lambda buyer: {"buyer": buyer}))
+_STEPS = st.tuples(
+    _AT,
+    st.just("changed"),
+    (st.none() | st.integers(0, 55)).map(lambda s: {"next_step_at": None if s is None else at(s)}),
+)
+_ENDS = st.tuples(_AT, st.sampled_from(["won", "lost", "reopened", "deleted"]), st.just({}))
+
+
+@st.composite
+def events(draw: st.DrawFn, ends: bool = False) -> list[DealEvent]:
+    """Some deals of pipeline p, each created and then moved, touched, planned. With `ends` also won, lost, deleted."""
+    kinds = [_MOVES, _MOVES, _TOUCHES, _STEPS] + ([_ENDS] if ends else [])
+    found = []
+    for deal in range(draw(st.integers(1, 4))):
+        begun = draw(_AT)
+        found.append(_event(deal, 0, begun, "created", {"pipeline": "p", "stage": "a"}))
+        for number, (second, kind, data) in enumerate(draw(st.lists(st.one_of(kinds), max_size=7)), 1):
+            found.append(_event(deal, number, max(second, begun), kind, data))
+    return found
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """One rule of each kind on stage a, with small numbers and durations in seconds."""
+
+    def seconds() -> str:
+        return f"{draw(st.integers(0, 9))}s"
+
+    return [
+        {"kind": "aging", "limit": seconds(), "count": draw(st.integers(1, 3)), "clear_hold": seconds()},
+        {"kind": "stalled", "limit": seconds(), "count": draw(st.integers(1, 3)), "clear_hold": seconds()},
+        {"kind": "wip-high", "max": draw(st.integers(0, 2)), "hold": seconds(), "clear_hold": seconds()},
+        {"kind": "wip-low", "min": draw(st.integers(1, 3)), "hold": seconds(), "clear_hold": seconds()},
+    ]
+
+
+def policy_text(written: list[dict[str, Any]]) -> dict[str, Any]:
+    """A policy with these rules on stage a."""
+    return {
+        "version": 1, "lateness": "1d",
+        "pipelines": {"p": {
+            "name": "P", "owner": {"name": "O", "mail": "o@x.example"},
+            "stages": [{"id": "a"}, {"id": "b"}, {"id": "won", "outcome": "won"}],
+            "rules": [{"stage": "a", **rule} for rule in written],
+        }},
+    }  # fmt: skip

@@ -1,0 +1,96 @@
+"""The core against the definition, asked at every instant of small random histories; and against itself in parts."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.detector.clocks import micros
+from services.detector.decode import event_of
+from services.detector.flow import Deal, visits
+from services.detector.fold import State, advance, boundaries, intervals
+from services.detector.judging import Judging
+from services.detector.whatif import find
+from shared.contracts.events import DealEvent
+from shared.policy import parse
+from tests.support import definition, histories
+from tests.support.histories import END, START, at
+
+SECOND = 1_000_000
+ZERO = micros(START)
+
+
+def found(events: list[DealEvent], written: list[dict[str, Any]]) -> dict[str, list[tuple[int, int | None, int]]]:
+    """What the core finds, in seconds."""
+    policy = parse(json.dumps(histories.policy_text(written)))
+    result = find([event_of(event) for event in events], policy, micros(at(END))).problems
+
+    def seconds(instant: int | None) -> int | None:
+        return None if instant is None else (instant - ZERO) // SECOND
+
+    return {
+        key: [(seconds(i.opened_at) or 0, seconds(i.cleared_at), i.peak) for i in some] for key, some in result.items()
+    }
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories.events(), histories.rules())
+def test_the_core_finds_what_the_definition_says(events: list[DealEvent], written: list[dict[str, Any]]) -> None:
+    assert found(events, written) == definition.problems(events, written, END)
+
+
+@settings(max_examples=200, deadline=None)
+@given(histories.events(ends=True), histories.rules(), st.randoms(use_true_random=False))
+def test_order_and_repetition_change_nothing(
+    events: list[DealEvent], written: list[dict[str, Any]], chance: Any
+) -> None:
+    mixed = events + chance.sample(events, len(events) // 2)
+    chance.shuffle(mixed)
+
+    assert found(mixed, written) == found(events, written)
+
+
+@settings(max_examples=120, deadline=None)
+@given(histories.events(ends=True), st.data())
+def test_going_on_from_a_packed_state_is_the_same_as_beginning_anew(events: list[DealEvent], data: Any) -> None:
+    judging = Judging(parse(json.dumps(histories.policy_text([]))))
+    mine = sorted((event_of(e) for e in events if e.subject == "crm:0"), key=lambda e: e.key)
+    cut = data.draw(st.integers(0, len(mine)))
+    first = Deal()
+    first.take(mine[:cut], judging)
+    done = list(first.finished)
+    second = Deal.unpack(first.pack())
+    second.take(mine[cut:], judging)
+
+    # A visit that later news cut to no length was still open in the first part.
+    together = done + second.finished + ([second.current] if second.current is not None else [])
+    assert [(v.stage, v.entered, v.left, v.known) for v in together] == [
+        (v.stage, v.entered, v.left, v.known) for v in visits(mine, judging)
+    ]
+
+
+@settings(max_examples=120, deadline=None)
+@given(histories.events(), histories.rules(), st.lists(st.integers(0, END), max_size=6))
+def test_time_may_go_on_in_any_steps(events: list[DealEvent], written: list[dict[str, Any]], stops: list[int]) -> None:
+    judging = Judging(parse(json.dumps(histories.policy_text(written))))
+    stays = [
+        v for deal in range(4) for v in visits([event_of(e) for e in events if e.subject == f"crm:{deal}"], judging)
+    ]
+    for rule in judging.rules:
+        spans = [span for visit in stays if visit.stage == "a" for span in rule.spans(visit)]
+        marks = sorted(b for b in boundaries(spans) if b[0] <= micros(at(END)))
+        whole, told = advance(rule, State(), marks, micros(at(END)))
+        here, parts, taken = State(), [], 0
+        for stop in [*sorted(micros(at(s)) for s in stops), micros(at(END))]:
+            upto = sum(1 for instant, _ in marks if instant <= stop)
+            # A state is a value: it may be packed, and gone on from twice.
+            here = State.unpack(here.pack())
+            advance(rule, here, marks[taken:upto], stop)
+            here, some = advance(rule, here, marks[taken:upto], stop)
+            parts += some
+            taken = upto
+        assert (here, parts) == (whole, told)
+        assert intervals(here, parts) == intervals(whole, told)
