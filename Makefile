@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SOURCES := services shared tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo test test-containers check format lock bench chaos clean
+.PHONY: help demo clean-demo test test-containers check format docs lock bench chaos clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ chaos: $(VENV)/.dev ## kill everything again and again, and compare with a clean
 format: $(VENV)/.dev ## bring the code into its format
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
+
+docs: $(VENV)/.dev ## write the pages that are made of the code
+	$(BIN)/python -m services.cli.reference docs
 
 lock: $(VENV)/.dev ## pin the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt

@@ -11,7 +11,7 @@ from shared.runtime.settings import ServiceSettings
 class DetectorSettings(ServiceSettings):
     """Settings of the detector."""
 
-    port: int = Field(8081, ge=0, le=65535, description="port of health and metrics")
+    port: int = Field(8082, ge=0, le=65535, description="port of health and metrics")
     clock: ClockKind = Field(
         ClockKind.WALL, description="wall: live; log: replays, the records' own times stand for now"
     )

@@ -10,6 +10,7 @@ from shared.runtime.settings import ServiceSettings
 
 
 class NotifierSettings(ServiceSettings):
+    port: int = Field(8084, ge=0, le=65535, description="port that the service's HTTP listens on")
     smtp_host: str = Field("127.0.0.1", description="the mail server")
     smtp_port: int = Field(1025, ge=1, le=65535, description="its port")
     smtp_security: Literal["none", "starttls", "tls"] = Field(

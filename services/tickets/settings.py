@@ -12,6 +12,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class TicketsSettings(ServiceSettings):
+    port: int = Field(8080, ge=0, le=65535, description="port that the service's HTTP listens on")
     tickets_url: str = Field(
         "http://127.0.0.1:8080",
         pattern=r"^https?://\S+$",
