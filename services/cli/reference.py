@@ -50,8 +50,8 @@ def pages() -> dict[str, str]:
 
 def _settings() -> Iterator[str]:
     yield "# Settings\n"
-    yield "All by environment, checked at start; a name that does not exist is an error. `ANDON_X_FILE` names a file that"
-    yield "holds the value of `ANDON_X`. The policy and the sources are files of their own.\n"
+    yield "All by environment, checked at start; a name that does not exist is an error. `ANDON_X_FILE` names a file"
+    yield "that holds the value of `ANDON_X`. The policy and the sources are files of their own.\n"
     yield from _table("All services", ServiceSettings, set())
     for service, model in OWN.items():
         yield from _table(service, model, set(ServiceSettings.model_fields) - {"port"})
@@ -79,8 +79,8 @@ def _table(
 
 def _topics() -> Iterator[str]:
     yield "# Topics\n"
-    yield "`andon topics create` makes them; replicas of each partition by `--replication`. Values are CloudEvents 1.0 in"
-    yield "structured JSON; their schemas are in `docs/schemas`.\n"
+    yield "`andon topics create` makes them; replicas of each partition by `--replication`. Values are CloudEvents 1.0"
+    yield "in structured JSON; their schemas are in `docs/schemas`.\n"
     yield "| topic | record key | partitions | settings |\n|---|---|---|---|"
     for topic in ALL_TOPICS:
         settings = ", ".join(f"{key}={value}" for key, value in topic.config.items())

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import orjson
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import JSONResponse, Response
@@ -43,7 +44,7 @@ class Ingest:
         if source is None:
             return _problem(404, "no such source; the address ends with the name of a source in the sources file")
         response = await self._of(source, http)
-        self._metrics.requests.labels(source.name, response.status_code).inc()
+        self._metrics.answered(source.name, response.status_code)
         self._metrics.seconds.observe(time.perf_counter() - started)
         return response
 
@@ -77,18 +78,15 @@ class Ingest:
 
     def _accepted(self, source: str, result: Translated, request: Request) -> Response:
         counts = {"accepted": result.accepted, "ignored": result.ignored, "dead": len(result.unclear)}
-        for name, count in counts.items():
-            if count:
-                self._metrics.events.labels(source, name).inc(count)
+        self._metrics.took(source, counts, request.received_at)
         for unclear in result.unclear:
             self._metrics.failures.labels(source, unclear.reason.value).inc()
         if result.unclear:
             _log.warning("events went to the dead letters", source=source, count=len(result.unclear))
-        self._metrics.last_event.labels(source).set(request.received_at.timestamp())
         answer: dict[str, object] = dict(counts)
         if result.unclear:
             answer["why"] = [unclear.detail[:300] for unclear in result.unclear[:5]]
-        return JSONResponse(answer, status_code=202)
+        return Response(orjson.dumps(answer), 202, media_type="application/json")
 
 
 def _request(http: HttpRequest, body: bytes) -> Request:
@@ -100,13 +98,17 @@ async def _read(http: HttpRequest, most: int) -> bytes:
     told = http.headers.get("content-length", "")
     if told.isdigit() and len(told) < 19 and int(told) > most:
         raise TooLargeError
-    parts, size = [], 0
-    async for part in http.stream():
+    parts, size, more = [], 0, True
+    while more:
+        message = await http.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part, more = message.get("body", b""), message.get("more_body", False)
         size += len(part)
         if size > most:
             raise TooLargeError
         parts.append(part)
-    return b"".join(parts)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
+from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -16,7 +17,7 @@ STATUSES = (202, 401, 413, 415, 503)
 class IntakeMetrics:
     """Requests and events by source and what became of them."""
 
-    def __init__(self, registry: CollectorRegistry, sources: Iterable[str]) -> None:
+    def __init__(self, registry: CollectorRegistry, sources: Collection[str]) -> None:
         self.requests = Counter(
             "andon_intake_requests_total", "requests by source and answer", ["source", "status"], registry=registry
         )
@@ -43,11 +44,21 @@ class IntakeMetrics:
             ["source"], registry=registry,
         )  # fmt: skip
         self.broker = Gauge("andon_intake_broker_available", "1 while Kafka can be reached", registry=registry)
+        # Looking a child up costs more than counting: the usual ones are kept at hand.
+        self._answers = {(s, status): self.requests.labels(s, status) for s in sources for status in STATUSES}
+        self._results = {(s, result): self.events.labels(s, result) for s in sources for result in RESULTS}
+        self._last = {s: self.last_event.labels(s) for s in sources}
         for source in sources:
-            for status in STATUSES:
-                self.requests.labels(source, status)
-            for result in RESULTS:
-                self.events.labels(source, result)
             for reason in (DeadReason.UNTRANSLATABLE, DeadReason.NOT_JSON, DeadReason.IN_THE_FUTURE):
                 self.failures.labels(source, reason.value)
-            self.last_event.labels(source)
+
+    def answered(self, source: str, status: int) -> None:
+        """A request was answered."""
+        (self._answers.get((source, status)) or self.requests.labels(source, status)).inc()
+
+    def took(self, source: str, counts: Mapping[str, int], at: datetime) -> None:
+        """The events of a request, by what became of them."""
+        for result, count in counts.items():
+            if count:
+                self._results[source, result].inc(count)
+        self._last[source].set(at.timestamp())

@@ -76,7 +76,10 @@ class Publisher:
         # One that fails on the way takes the producer with it: the others go on with theirs.
         producer = self._producer
         sent = [await producer.send(m.topic, m.value, key=m.key, timestamp_ms=m.timestamp_ms) for m in messages]
-        await asyncio.gather(*sent)
+        if len(sent) == 1:
+            await sent[0]
+        else:
+            await asyncio.gather(*sent)
 
     def _drop(self) -> None:
         """Begin anew with the next message; the old producer is closed aside, which may take seconds."""

@@ -15,7 +15,7 @@ Data = TypeVar("Data")
 
 def iso(moment: datetime) -> str:
     """`2011-09-30T22:38:44.880000Z`: UTC, always six digits, so that text order is time order."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _no_nul(text: str) -> str:

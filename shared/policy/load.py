@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from shared.policy.model import CALENDAR, Outcome, Pipeline, Policy
-from shared.runtime.yamlfile import Fault, FaultsError, Lines, Place, fault_at, read_text, read_yaml, words_of
+from shared.runtime.yamlfile import Fault, FaultsError, Lines, Place, fault_at, read_text, read_yaml, telling, words_of
 
 
 class PolicyError(FaultsError):
@@ -34,7 +34,7 @@ def parse(text: str) -> Policy:
     except FaultsError as error:
         raise PolicyError(error.faults) from None
     except ValidationError as error:
-        faults = [_fault(e["loc"], words_of(dict(e)), lines) for e in error.errors(include_url=False)]
+        faults = [_fault(e["loc"], words_of(dict(e)), lines) for e in telling(error.errors(include_url=False))]
         raise PolicyError(faults) from None
     faults = [_fault(place, words, lines) for place, words in _cross_checks(policy)]
     if faults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, time
 from enum import StrEnum
 from itertools import pairwise
@@ -94,7 +95,14 @@ class Owner(_Part):
     """Who owns the policy of a pipeline and can change the system."""
 
     name: str = Field(min_length=1, max_length=200, pattern=r"^[^\r\n\x00]*$")
-    mail: str = Field(max_length=300, pattern=r"^[^@\s<>,;]+@[^@\s<>,;]+$")
+    mail: str = Field(max_length=300)
+
+    @field_validator("mail")
+    @classmethod
+    def _is_address(cls, mail: str) -> str:
+        if not re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", mail):
+            raise ValueError("this is no mail address; write one alone, as sales@example.org")
+        return mail
 
 
 class Stage(_Part):

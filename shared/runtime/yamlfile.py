@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -116,3 +116,14 @@ def words_of(error: dict[str, Any]) -> str:
         return f"kind {named!r} is not known; use one of {error['ctx']['expected_tags']}"
     shown = f" (found {given!r})" if isinstance(given, str | int | float | bool) else ""
     return str(error["msg"]).removeprefix("Value error, ") + shown
+
+
+def telling(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Pydantic's errors without those that only follow from others: a list is too short where its items are wrong."""
+    places = [tuple(error["loc"]) for error in errors]
+
+    def follows(error: Mapping[str, Any]) -> bool:
+        here = tuple(error["loc"])
+        return error["type"] == "too_short" and any(p != here and p[: len(here)] == here for p in places)
+
+    return [error for error in errors if not follows(error)]

@@ -104,15 +104,18 @@ async def test_the_database_itself_keeps_a_second_open_ticket_out(pool: Any, des
         await pool.execute(f"INSERT INTO ticket ({columns}) SELECT {columns} FROM ticket")
 
 
-async def test_poison_on_any_topic_goes_to_its_dead_letters_and_nothing_else_is_lost(pool: Any, desk: Desk) -> None:
+@pytest.mark.parametrize("topic", TOPICS.values())
+async def test_poison_on_any_topic_goes_to_its_dead_letters_and_nothing_else_is_lost(
+    topic: str, pool: Any, desk: Desk
+) -> None:
     bad = [b"", b"{", b"\xff", b"[" * 10_000, b'{"type": "andon.problem.opened", "data": {"key": "\\u0000"}}']
-    records = [record(one, number) for number, one in enumerate(bad)]
+    records = [ConsumerRecord(topic, 0, n, 0, 0, b"k", one, 0, len(one), 0, ()) for n, one in enumerate(bad)]
 
     await take(pool, desk, *records, record(event(problem()), len(bad)))
 
     assert len(await store.listed(pool, Place())) == 1
     dead = await pool.fetch("SELECT topic FROM outbox WHERE topic LIKE '%.dead'")
-    assert [row["topic"] for row in dead] == ["flow.problems.dead"] * len(bad)
+    assert [row["topic"] for row in dead] == [f"{topic}.dead"] * len(bad)
 
 
 async def test_what_rests_wakes(pool: Any, desk: Desk) -> None:

@@ -1,0 +1,110 @@
+"""The policy file: every fault at once, each with its line, what was found, and the way out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.policy import PolicyError, load, parse
+from shared.policy.durations import parse_duration
+from tests.support.problems import POLICY
+
+WRONG = """version: 1
+timezone: Europe/Berlinn
+latenes: 7d
+clocks:
+  office: {timezone: Mars, days: [mon, mon], hours: ["09:00-12:00", "11:00-17:00"]}
+  night: {timezone: UTC, days: [mon], hours: ["22:00-06:00"]}
+pipelines:
+  new:
+    name: New
+    owner: {name: Head, mail: nobody}
+    stages: [{id: a}, {id: won, outcome: sold}]
+    rules:
+      - {kind: aging, stage: a, limit: soon}
+      - {kind: wip-high, stage: a, max: -1}
+      - {kind: shiny, stage: a}
+      - {kind: stalled, stage: a, limt: 3d}
+"""
+
+
+def faults(text: str) -> list[str]:
+    with pytest.raises(PolicyError) as error:
+        parse(text)
+    return str(error.value).splitlines()
+
+
+def test_every_fault_is_told_in_one_go() -> None:
+    told = faults(WRONG)
+
+    expected = {
+        "line 2: timezone": "Europe/Berlinn", "line 3: latenes": "no such field",
+        "line 5: clocks.office.timezone": "Mars",
+        "line 5: clocks.office.days": "stands twice", "line 5: clocks.office.hours": "overlap",
+        "line 6: clocks.night.hours.0": "22:00-06:00", "line 10: pipelines.new.owner.mail": "no mail address",
+        "line 11: pipelines.new.stages.1.outcome": "sold", "line 13: pipelines.new.rules.0.limit": "soon",
+        "line 14: pipelines.new.rules.1.max": "-1", "line 15: pipelines.new.rules.2": "shiny",
+        "line 16: pipelines.new.rules.3.limit": "missing", "line 16: pipelines.new.rules.3.limt": "no such field",
+    }  # fmt: skip
+    assert len(told) == len(expected)
+    for place, words in expected.items():
+        assert any(line.startswith(f"{place}: ") and words in line for line in told), f"{place}: {told}"
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("{id: demo, name: Demo}", "{id: proposal, name: Demo}"), "stage 'proposal' stands twice"),
+        (("stage: proposal, limit", "stage: nowhere, limit"), "stage 'nowhere' is not a stage of this pipeline"),
+        (("clock: office", "clock: offic"), "clock 'offic' is not defined"),
+        (("clocks: {office:", "clocks: {calendar:"), "means 24 x 7"),
+        (
+            ("{kind: aging, stage: legal, limit: 10d}", "{kind: aging, stage: proposal, limit: 10d}"),
+            "a second aging rule",
+        ),
+        (("{id: demo, name: Demo}", "{id: demo, outcome: won}"), "holds no work"),
+        (("version: 1", "version: 1\nversion: 2"), "stands twice"),
+        (("version: 1", "version: [1"), "not YAML"),
+        (("version: 1", "version: \t1"), "not YAML"),
+    ],
+)
+def test_what_no_field_can_say_alone_is_told_too(change: tuple[str, str], says: str) -> None:
+    assert any(says in line for line in faults(POLICY.replace(*change)))
+
+
+@given(st.text(max_size=200))
+def test_no_text_breaks_the_reader(text: str) -> None:
+    with pytest.raises(PolicyError):
+        parse(text)
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: object) -> None:
+    from pathlib import Path
+
+    folder = Path(str(tmp_path))
+    (folder / "latin").write_bytes("name: é".encode("latin-1"))
+    for name, says in (("none", "No such file"), ("latin", "UTF-8")):
+        with pytest.raises(PolicyError, match=says):
+            load(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("text", "micros", "words"),
+    [
+        ("30s", 30, "30 seconds"), ("90m", 5400, "90 minutes"), ("1d 4h", 100_800, "1 day 4 hours"),
+        ("2w", 1_209_600, "2 weeks"), ("0s", 0, "0 seconds"),
+    ],
+)  # fmt: skip
+def test_durations_as_people_write_them(text: str, micros: int, words: str) -> None:
+    assert (parse_duration(text).micros(), parse_duration(text).words()) == (micros * 1_000_000, words)
+
+
+def test_a_day_of_a_business_clock_is_as_long_as_its_hours() -> None:
+    assert parse_duration("2d 1h").micros(8 * 3600) == 17 * 3600 * 1_000_000
+
+
+@pytest.mark.parametrize("text", ["", "3", "d", "3 days", "-1d", "1.5h", "3d4", "9999999d"])
+def test_what_is_no_duration_says_how_one_is_written(text: str) -> None:
+    with pytest.raises(ValueError, match="write for example"):
+        parse_duration(text)

@@ -1,0 +1,44 @@
+"""Settings: every fault by its variable; secrets from files, and never shown; pages closed unless told otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.notifier.settings import NotifierSettings
+from services.tickets.settings import TicketsSettings
+from shared.runtime.settings import ServiceSettings, SettingsError
+
+
+def test_every_fault_is_told_by_its_variable() -> None:
+    with pytest.raises(SettingsError) as error:
+        ServiceSettings.from_environment({"ANDON_PORT": "x", "ANDON_LOG": "xml", "ANDON_KAFKAA": "1", "OTHER": "1"})
+
+    lines = str(error.value).splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["ANDON_KAFKAA", "ANDON_LOG", "ANDON_PORT"]
+    assert "no such setting" in lines[0]
+
+
+def test_a_secret_may_lie_in_a_file_and_is_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("very secret\n")
+    settings = NotifierSettings.from_environment({"ANDON_SMTP_PASSWORD_FILE": str(tmp_path / "password")})
+
+    assert settings.smtp_password.get_secret_value() == "very secret"
+    assert "very secret" not in repr(settings)
+    with pytest.raises(SettingsError, match="name a file that can be read"):
+        NotifierSettings.from_environment({"ANDON_SMTP_PASSWORD_FILE": "/nowhere"})
+
+
+def test_one_environment_serves_all_parts() -> None:
+    environment = {"ANDON_SMTP_HOST": "mail.example", "ANDON_TICKETS_URL": "https://x.example", "ANDON_CLOCK": "log"}
+
+    assert ServiceSettings.from_environment(environment).port == 8080
+
+
+def test_pages_are_for_this_machine_unless_a_setting_says_what_it_means() -> None:
+    with pytest.raises(SettingsError, match="ANDON_TICKETS_LET_ANYONE_READ_AND_CHANGE"):
+        TicketsSettings.from_environment({"ANDON_HOST": "0.0.0.0"})
+    opened = {"ANDON_HOST": "0.0.0.0", "ANDON_TICKETS_LET_ANYONE_READ_AND_CHANGE": "true"}
+    assert TicketsSettings.from_environment(opened).host == "0.0.0.0"
+    assert TicketsSettings.from_environment({}).host == "127.0.0.1"
