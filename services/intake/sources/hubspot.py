@@ -187,6 +187,8 @@ class HubSpot(Source):
 
     def _changed(self, event: dict[str, Any]) -> list[Said]:
         name, value = event.get("propertyName"), event.get("propertyValue")
+        if not isinstance(name, str):
+            raise UnclearError(f"propertyName: {shown(name)}; the name of a property is expected")
         if name == "dealstage":
             return [self._linked(event, EventType.MOVED, {"stage": id_of(value, "propertyValue of dealstage")})]
         if name not in _PROPERTIES:

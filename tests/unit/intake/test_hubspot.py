@@ -118,6 +118,7 @@ def test_a_cleared_property_is_taken_back() -> None:
         ({"subscriptionType": "deal.propertyChange", "propertyName": "amount", "propertyValue": "NaN"}, "amount"),
         ({"subscriptionType": "deal.propertyChange", "propertyName": "dealname", "propertyValue": "a\0"}, "dealname"),
         ({"subscriptionType": "deal.propertyChange", "propertyName": "dealstage", "propertyValue": ""}, "dealstage"),
+        ({"subscriptionType": "deal.propertyChange", "propertyName": []}, "propertyName"),
         ({"subscriptionType": "deal.merge", "mergedObjectIds": 5}, "mergedObjectIds"),
     ],
 )
