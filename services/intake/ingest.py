@@ -15,7 +15,7 @@ from starlette.routing import Route
 from services.intake.canonical import Translated, translated
 from services.intake.delivery import AwayError, Delivery
 from services.intake.metrics import IntakeMetrics
-from services.intake.sources.base import RefusedError, Request, Source
+from services.intake.sources.base import RefusedError, Request, Said, Source, Unclear
 from shared.runtime.log import logger
 
 _log = logger(__name__)
@@ -68,13 +68,21 @@ class Ingest:
             self._metrics.refused.labels(source.name, error.reason.value).inc()
             _log.warning("request refused", source=source.name, reason=error.reason.value)
             return _problem(error.status, str(error))
-        result = translated(source.name, source.translate(request), request.received_at, self._prefix)
+        result = translated(source.name, self._said(source, request), request.received_at, self._prefix)
         try:
             if result.messages:
                 await self._delivery.deliver(result.messages)
         except AwayError:
             return _problem(503, "the events could not be kept just now; send the request again", RETRY_AFTER)
         return self._accepted(source.name, result, request)
+
+    def _said(self, source: Source, request: Request) -> list[Said]:
+        """A fault of ours must not cost the CRM's events: they are kept whole until it is mended."""
+        try:
+            return source.translate(request)
+        except Exception as error:
+            _log.error("a translator failed", source=source.name, exc_info=error)
+            return [Unclear(f"the translator failed: {type(error).__name__}; tell those who make Andon", request.body)]
 
     def _accepted(self, source: str, result: Translated, request: Request) -> Response:
         counts = {"accepted": result.accepted, "ignored": result.ignored, "dead": len(result.unclear)}

@@ -1,0 +1,49 @@
+"""A fault in a translator costs no event: the request is kept whole, and the sender gets its 2xx."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from services.intake.ingest import Ingest
+from services.intake.metrics import IntakeMetrics
+from shared.bus.publisher import OutgoingMessage
+from shared.contracts.dead import DeadEvent
+from tests.unit.intake.support import TOKEN, source
+
+
+class Kept:
+    """Where messages would go on to Kafka."""
+
+    def __init__(self) -> None:
+        self.messages: list[OutgoingMessage] = []
+
+    async def deliver(self, messages: Sequence[OutgoingMessage]) -> None:
+        self.messages += messages
+
+
+async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
+    door, kept = source("cloudevents"), Kept()
+
+    def broken(request: Any) -> Any:
+        raise KeyError("a fault of ours")
+
+    door.translate = broken  # type: ignore[method-assign]
+    delivery: Any = kept
+    ingest = Ingest({"acme": door}, delivery, IntakeMetrics(CollectorRegistry(), ["acme"]), "")
+    transport = httpx.ASGITransport(Starlette(routes=ingest.routes()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        answer = await client.post(
+            "/v1/ingest/acme", content=b"{}",
+            headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/cloudevents+json"},
+        )  # fmt: skip
+
+    assert (answer.status_code, answer.json()["dead"]) == (202, 1)
+    (letter,) = kept.messages
+    assert json.loads(letter.value)["data"]["body"] == "e30="
+    assert "KeyError" in DeadEvent.model_validate_json(letter.value).data.detail
