@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,15 +77,22 @@ def interval_json(interval: Interval) -> dict[str, Any]:
     return {"opened_at": _time(interval.opened_at), "cleared_at": _time(interval.cleared_at), "peak": interval.peak}
 
 
+def _lasted(seconds: int) -> str:
+    """`3 d 4 h`, `25 min`"""
+    days, rest = divmod(seconds, 86_400)
+    return f"{days} d {rest // 3600} h" if days else f"{rest // 3600} h" if rest >= 3600 else f"{rest // 60} min"
+
+
 def _print(found: Found) -> None:
     table = Table(title=f"Problems as of {moment(found.as_of):%Y-%m-%d %H:%M} UTC")
     for column in ("problem", "opened", "cleared", "lasted", "peak"):
-        table.add_column(column, justify="right" if column in ("lasted", "peak") else "left")
+        right = column in ("lasted", "peak")
+        table.add_column(column, justify="right" if right else "left", no_wrap=column != "problem", overflow="fold")
     for key, some in found.problems.items():
         for i in some:
             end = found.as_of if i.cleared_at is None else i.cleared_at
             cleared = "still open" if i.cleared_at is None else f"{moment(i.cleared_at):%Y-%m-%d %H:%M}"
-            lasted = str(timedelta(seconds=(end - i.opened_at) // 1_000_000))
+            lasted = _lasted((end - i.opened_at) // 1_000_000)
             table.add_row(key, f"{moment(i.opened_at):%Y-%m-%d %H:%M}", cleared, lasted, str(i.peak))
     quiet = [key for key, some in found.problems.items() if not some]
     console = Console()
