@@ -40,9 +40,12 @@ def message_id(ticket: int, seq: int, domain: str) -> str:
 
 def compose(
     about: TicketData, reason: NoticeReason, to_name: str, to_mail: str, sender: str, domain: str, written: datetime,
-    zone: str, seq: int,
+    zone: str, seq: int, day_seconds: int = 86_400,
 ) -> EmailMessage:  # fmt: skip
-    """The whole mail. Header values lose every control character, so nothing can be added to the headers."""
+    """The whole mail. Header values lose every control character, so nothing can be added to the headers.
+
+    `day_seconds`: length of a day on the stage's clock, by which ages are told.
+    """
     mail = EmailMessage(policy=SMTP)
     mail["From"] = Address(display_name="Andon", addr_spec=sender)
     mail["To"] = Address(display_name=one_line(to_name)[:100], addr_spec=to_mail)
@@ -56,7 +59,7 @@ def compose(
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Auto-Response-Suppress"] = "All"
     mail["List-Id"] = f"<tickets.andon.{domain}>"
-    values = _values(about, reason, zone)
+    values = _values(about, reason, zone, day_seconds)
     mail.set_content(_TEXT.get_template("notice.txt").render(values))
     mail.add_alternative(_HTML.get_template("notice.html").render(values), subtype="html")
     if about.chart_png:
@@ -73,13 +76,13 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(" ", text).strip()
 
 
-def _values(about: TicketData, reason: NoticeReason, zone: str) -> dict[str, Any]:
+def _values(about: TicketData, reason: NoticeReason, zone: str, day_seconds: int) -> dict[str, Any]:
     worst = about.evidence.worst if about.evidence else ()
     over = about.problem.cleared_at
     return {
         "about": about, "headline": HEADLINES[reason], "chart": CHART if about.chart_png else None, "over": over,
         "began": exact(about.problem.opened_at, zone), "ended": exact(over, zone) if over else "",
-        "oldest": [(deal_name(deal), days(deal.age_seconds)) for deal in worst[:3]],
+        "oldest": [(deal_name(deal), days(deal.age_seconds, day_seconds)) for deal in worst[:3]],
     }  # fmt: skip
 
 
@@ -93,9 +96,9 @@ def deal_name(deal: EvidenceDeal) -> str:
     return one_line(deal.name or deal.deal.partition(":")[2] or deal.deal)[:120]
 
 
-def days(seconds: float) -> str:
-    count = int(seconds // 86_400)
-    if count:
-        return f"{count} day{'' if count == 1 else 's'}"
-    hours = int(seconds // 3600)
-    return f"{hours} hour{'' if hours == 1 else 's'}"
+def days(seconds: float, day_seconds: int = 86_400) -> str:
+    """`47 days`, `3 working days`, `5 hours`"""
+    count, name = int(seconds // day_seconds), "day" if day_seconds == 86_400 else "working day"
+    if not count:
+        count, name = int(seconds // 3600), "hour"
+    return f"{count} {name}{'' if count == 1 else 's'}"

@@ -91,7 +91,7 @@ class Sender:
         """False when the server is away, so that the rest need not be tried now."""
         mail = compose(
             notice.about, notice.reason, notice.to_name, notice.to_mail, self._settings.smtp_sender,
-            self._settings.domain, notice.written, self._policy.timezone, notice.seq,
+            self._settings.domain, notice.written, self._policy.timezone, notice.seq, self._day_seconds(notice),
         )  # fmt: skip
         try:
             with self._metrics.seconds.time():
@@ -102,6 +102,11 @@ class Sender:
         await self._ended(notice, NoticeResult.SENT, None)
         self._metrics.delay.observe((self._clock.now() - notice.written).total_seconds())
         return True
+
+    def _day_seconds(self, notice: Notice) -> int:
+        """Length of a day on the clock of the ticket's stage."""
+        place = (notice.about.pipeline, notice.about.stage or "")
+        return self._policy.day_seconds(*place) if self._policy.stage(*place) else 86_400
 
     async def _failed(self, notice: Notice, error: Exception) -> bool:
         answer = f"{type(error).__name__}: {error}"[:500]

@@ -116,6 +116,13 @@ async def test_each_change_is_told_once_in_order_of_its_ticket(line: Line, notif
     assert [str(mail["To"]) for mail in line.mails.mails] == ["Head of new business <head@sales.example>"] * 2
 
 
+async def test_a_stage_with_a_business_clock_is_told_in_working_days(line: Line, notifier: ServiceProcess) -> None:
+    await line.publish(ticket_event(stage="legal"))
+    await line.sent(1)
+
+    assert "Deal 0 90 working days" in line.mails.raw[0].decode()
+
+
 async def test_an_outage_is_waited_for_and_what_is_over_by_then_is_one_mail(
     line: Line, notifier: ServiceProcess
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.compose import compose, message_id
+from services.notifier.compose import compose, days, message_id
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import Interval
 from tests.support.problems import day, evidence, ticket_event
@@ -58,6 +58,13 @@ def test_the_chart_is_inside_and_says_its_finding_where_pictures_are_off() -> No
     assert 'src="cid:chart"' in part(made, "html")
     assert 'alt="Proposal holds 12 deals older than 21 days"' in part(made, "html")
     assert "cid:" not in part(mail(chart=False), "html")
+
+
+def test_ages_are_told_on_the_stages_clock() -> None:
+    assert days(30 * 86_400.0) == "30 days"
+    assert days(15 * 8 * 3600.0, 8 * 3600) == "15 working days"
+    assert days(8 * 3600.0, 8 * 3600) == "1 working day"
+    assert days(3700.0, 8 * 3600) == "1 hour"
 
 
 def test_mails_of_one_ticket_are_one_thread() -> None:
