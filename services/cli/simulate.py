@@ -29,6 +29,8 @@ def simulate(
     if not to or not secret:
         raise ValueError("name where to post (--to) and the source's secret (--secret), or a file to write (--out)")
     kept = run.Journal.open(journal, seed, days, until)
+    # Before the first webhook: a run that was cut off goes on with the same history.
+    kept.keep(journal)
     try:
         asyncio.run(_post(to, secret, public_url, kept, journal, per_minute if live else None))
     except KeyboardInterrupt:
