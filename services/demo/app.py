@@ -13,18 +13,24 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import IO
 
 from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
 from services.demo.children import Child, end_all
+from services.demo.guard import Guard
 from services.demo.kafka import Kafka, ServerError, tail
 from services.demo.line import Line
 from services.demo.postgres import Postgres
+from services.simulator.post import RefusedError
 from services.simulator.run import Journal
+from shared.bus.admin import TopicMismatchError
+from shared.storage.migrate import MigrationError
 
 console = Console()
 DAYS = 180
@@ -42,15 +48,18 @@ def demo(folder: Path, seed: int) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _stop)
     try:
-        with _alone(folder), ExitStack() as ends:
-            Demo(folder, seed, ends).run()
+        with _alone(folder) as lock, ExitStack() as ends:
+            guard = Guard(lock, folder / "guard.log")
+            ends.callback(guard.dismiss)
+            Demo(folder, seed, ends, guard).run()
     except Stopped:
         console.print(
             "Everything has stopped. The data are kept; [b]make demo[/b] goes on, make clean-demo removes them."
         )
         return 0
-    except (ServerError, OSError, TimeoutError) as error:
-        console.print(f"[red]The demonstration cannot run.[/red] {error}", highlight=False)
+    except (ServerError, OSError, TimeoutError, RefusedError, TopicMismatchError, MigrationError) as error:
+        console.print("[red]The demonstration cannot run.[/red]")
+        console.print(str(error), highlight=False, markup=False)
         return 1
     return 0
 
@@ -77,24 +86,28 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path) -> Iterator[IO[str]]:
     """Only one demonstration at a time uses the folder."""
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ServerError(f"another demonstration runs on {folder}; end it, or choose another --folder") from None
-        yield
+            raise ServerError(
+                f"another demonstration runs on {folder}, or is just ending: wait, end it, or choose another --folder"
+            ) from None
+        yield lock
 
 
 class Demo:
     """One run, step by step; what was started is ended by `ends`, the last first."""
 
-    def __init__(self, folder: Path, seed: int, ends: ExitStack) -> None:
-        self._folder, self._ends = folder, ends
+    def __init__(self, folder: Path, seed: int, ends: ExitStack, guard: Guard) -> None:
+        self._folder, self._ends, self._guard = folder, ends, guard
         self._journal_file = folder / "crm.json"
         now = datetime.now(UTC).replace(microsecond=0)
         self._journal = Journal.open(self._journal_file, seed, DAYS, now)
+        # Before the first webhook: a start that was cut off goes on with the same history.
+        self._journal.keep(self._journal_file)
 
     def run(self) -> None:
         began = time.monotonic()
@@ -110,7 +123,7 @@ class Demo:
             self._journal.history = True
             self._journal.keep(self._journal_file)
         crm = line.crm(self._journal_file, self._folder)
-        crm.start()
+        crm.start(self._guard.watch)
         self._ends.callback(end_all, [crm])
         self._show(line, time.monotonic() - began)
         self._watch([*children, crm])
@@ -131,7 +144,7 @@ class Demo:
     def _kafka(self) -> str:
         if given := os.environ.get("ANDON_KAFKA"):
             return given
-        server = Kafka(self._folder / "kafka")
+        server = Kafka(self._folder / "kafka", started=partial(self._guard.watch, "Kafka"))
         self._ends.callback(server.stop)
         server.start()
         return server.bootstrap
@@ -139,7 +152,7 @@ class Demo:
     def _postgres(self) -> str:
         if given := os.environ.get("ANDON_POSTGRES"):
             return given
-        server = Postgres(self._folder / "postgres")
+        server = Postgres(self._folder / "postgres", started=partial(self._guard.watch, "Postgres"))
         self._ends.callback(server.stop)
         server.start()
         return server.dsn
@@ -148,7 +161,7 @@ class Demo:
         children = [*line.sink(), *(line.service(name) for name in SERVICES)]
         self._ends.callback(end_all, children)
         for child in children:
-            child.start()
+            child.start(self._guard.watch)
         for child in children:
             child.wait_until_ready()
         return children
@@ -174,5 +187,5 @@ class Demo:
                 if child.has_ended():
                     console.print(f"[yellow]{child.name} ended; it is started again.[/yellow] {child.log}:")
                     console.print(tail(child.log, 5), highlight=False, markup=False)
-                    child.start()
+                    child.start(self._guard.watch)
             threading.Event().wait(1)

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from services.demo.kafka import ServerError, tail
@@ -28,13 +28,15 @@ class Child:
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, started: Callable[[str, int], None]) -> None:
+        """Start it, and tell `started` its process."""
         # A session of its own: Ctrl-C in the terminal is for the demonstration, which ends its processes in order.
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )  # fmt: skip
+        started(self.name, self._process.pid)
 
     def wait_until_ready(self, within_seconds: float = 60) -> None:
         deadline = time.monotonic() + within_seconds

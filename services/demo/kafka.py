@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from services.demo.jars import jars
@@ -58,10 +59,12 @@ def answers(port: int) -> bool:
 
 
 class Kafka:
-    """One broker with its data in `folder`; keeps its ports over restarts."""
+    """One broker with its data in `folder`; keeps its ports over restarts; `started` is told its process."""
 
-    def __init__(self, folder: Path, port: int | None = None) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, port: int | None = None, started: Callable[[int], None] = lambda pid: None
+    ) -> None:
+        self.folder, self._started = folder, started
         self.port = port or free_port()
         self._controller = free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -82,6 +85,7 @@ class Kafka:
         # A session of its own: Ctrl-C in the terminal is for the demo, which stops its servers in order.
         with (self.folder / "kafka.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        self._started(self._process.pid)
         deadline = time.monotonic() + within_seconds
         while not answers(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:

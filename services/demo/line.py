@@ -10,11 +10,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from services.demo.children import Child
-from services.demo.kafka import answers, free_port
+from services.demo.kafka import ServerError, answers, free_port
 from services.detector import reevaluate
 from services.detector.judgement_time import PARTITIONS
 from services.detector.settings import DetectorSettings
@@ -72,8 +73,14 @@ class Line:
 
     async def prepare(self, hold: bool) -> None:
         """Topics and tables; while a history goes in nothing is judged."""
-        await create_topics(self.kafka)
-        await migrate_all(self.postgres)
+        try:
+            await create_topics(self.kafka)
+        except KafkaError as error:
+            raise ServerError(f"Kafka at {self.kafka} (ANDON_KAFKA) cannot be used: {error}") from None
+        try:
+            await migrate_all(self.postgres)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise ServerError(f"Postgres at {self.shown_postgres} (ANDON_POSTGRES) cannot be used: {error}") from None
         if hold:
             await reevaluate.hold(self._detector())
 

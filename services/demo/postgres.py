@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,11 @@ class Postgres:
     folder inside of root's cannot be reached by others.
     """
 
-    def __init__(self, folder: Path, port: int | None = None, options: Sequence[str] = ()) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, port: int | None = None, options: Sequence[str] = (),
+        started: Callable[[int], None] = lambda pid: None,
+    ) -> None:  # fmt: skip
+        self.folder, self._started = folder, started
         self.port = port or free_port()
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
@@ -96,6 +99,7 @@ class Postgres:
         ]
         with (self.folder / "postgres.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **_account())
+        self._started(self._process.pid)
         deadline = time.monotonic() + within_seconds
         while not self._ready(programs):
             if self._process.poll() is not None or time.monotonic() > deadline:
