@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 
 from services.intake.config import load
 from services.intake.delivery import Delivery
+from services.intake.door import Door
 from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
 from services.intake.settings import IntakeSettings
@@ -24,11 +25,11 @@ async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
     sources = load(settings.sources)
     registry, progress = new_registry(), Progress()
     metrics = IntakeMetrics(registry, sources)
-    publisher = Publisher(settings.kafka, linger_ms=0, deadline_seconds=settings.intake_deadline_seconds)
+    publisher = Publisher(settings.kafka, settings.intake_deadline_seconds)
     delivery = Delivery(publisher, metrics, progress)
     ingest = Ingest(sources, delivery, metrics, settings.topic_prefix)
-    routes = [*ingest.routes(), *health_routes(progress, registry)]
-    yield Service(Starlette(routes=routes), [delivery.run])
+    door = Door(ingest.answer, Starlette(routes=health_routes(progress, registry)))
+    yield Service(door, [delivery.run])
     await publisher.stop()
 
 

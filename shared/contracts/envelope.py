@@ -15,7 +15,8 @@ Data = TypeVar("Data")
 
 def iso(moment: datetime) -> str:
     """`2011-09-30T22:38:44.880000Z`: UTC, always six digits, so that text order is time order."""
-    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def _no_nul(text: str) -> str:
@@ -25,7 +26,7 @@ def _no_nul(text: str) -> str:
 
 
 def _to_utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_to_utc), PlainSerializer(iso, return_type=str, when_used="json")]

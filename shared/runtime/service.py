@@ -117,7 +117,7 @@ async def run(settings: ServiceSettings, build: Build) -> bool:
 def _server(application: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
     config = uvicorn.Config(
         application, host=settings.host, port=settings.port, log_level="warning", access_log=False, lifespan="off",
-        server_header=False, timeout_graceful_shutdown=5,
+        server_header=False, proxy_headers=False, timeout_graceful_shutdown=5,
     )  # fmt: skip
     return _QuietServer(config)
 

@@ -94,7 +94,7 @@ async def test_a_webhook_becomes_a_ticket_and_a_mail(stack: Stack) -> None:
     async with httpx.AsyncClient(timeout=20) as client:
         headers = signed_v3(body, SECRET, str(int(time.time() * 1000)), URL)
         answer = await client.post(f"{stack.url('INTAKE')}/v1/ingest/hubspot", content=body, headers=headers)
-        assert (answer.status_code, answer.json()["accepted"]) == (202, 6)
+        assert (answer.status_code, answer.content) == (202, b"")
 
         async def mails() -> list[Any]:
             return list((await client.get(f"{stack.url('MAILPIT')}/api/v1/messages")).json()["messages"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
+from urllib.parse import parse_qsl
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -21,6 +23,8 @@ from shared.contracts.dead import DeadReason
 from shared.contracts.events import EventType
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# What Decimal would give back as it is.
+_PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,28})(?:\.[0-9]{1,12})?")
 WINDOW = timedelta(minutes=5)
 MIB = 1024 * 1024
 
@@ -64,13 +68,18 @@ def resolve(written: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as it came. Header names are in lower case."""
+    """One request as it came. Header names are in lower case; the query is as it was written."""
 
     method: str
     headers: Mapping[str, str]
-    query: Mapping[str, str]
+    query_string: str
     body: bytes
     received_at: datetime
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The parts of the query by name; of several with one name, the last."""
+        return dict(parse_qsl(self.query_string, keep_blank_values=True))
 
 
 class RefusalReason(StrEnum):
@@ -89,8 +98,7 @@ class RefusedError(Exception):
         self.reason, self.status = reason, status
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """An event of a deal; `deal` is the CRM's own id."""
 
     type: EventType
@@ -100,15 +108,13 @@ class Told:
     data: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
+class Ignored(NamedTuple):
     """Genuine, understood, and of no use to Andon."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unclear:
+class Unclear(NamedTuple):
     """Genuine, but it cannot be translated: it goes to the dead letters with the bytes it was made of."""
 
     detail: str
@@ -207,6 +213,8 @@ def text_of(value: Any, field: str, most: int = 4000) -> str:
 
 def amount_of(value: Any, field: str) -> str:
     """A decimal as text without an exponent."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        return value
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError

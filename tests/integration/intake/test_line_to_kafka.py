@@ -83,7 +83,7 @@ async def deals(kafka: str, prefix: str) -> list[str]:
 async def test_what_is_accepted_is_on_the_topic(service: ServiceProcess, kafka: str, prefix: str) -> None:
     answer = post(service.url, events(100))
 
-    assert (answer.status_code, answer.json()) == (202, {"accepted": 100, "ignored": 0, "dead": 0})
+    assert (answer.status_code, answer.content) == (202, b"")
     assert sorted(await deals(kafka, prefix)) == sorted(f"crm:{n}" for n in range(100))
 
 

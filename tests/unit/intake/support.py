@@ -33,10 +33,10 @@ def source(kind: str, name: str = "acme", **settings: Any) -> Source:
 
 
 def request(
-    body: bytes, headers: Mapping[str, str], now: datetime = NOW, query: Mapping[str, str] | None = None,
+    body: bytes, headers: Mapping[str, str], now: datetime = NOW, query: str = "",
     method: str = "POST",
 ) -> Request:  # fmt: skip
-    return Request(method, {name.lower(): value for name, value in headers.items()}, query or {}, body, now)
+    return Request(method, {name.lower(): value for name, value in headers.items()}, query, body, now)
 
 
 def signed_v3(body: bytes, secret: str = SECRET, stamp: str = "1773133201500", url: str = URL) -> dict[str, str]:

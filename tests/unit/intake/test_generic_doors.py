@@ -141,15 +141,15 @@ def test_every_fault_is_named(change: dict[str, Any], named: str) -> None:
 @pytest.mark.parametrize(
     ("headers", "query", "status"),
     [
-        ({"Content-Type": "application/cloudevents+json"}, {}, 401),
-        ({"Authorization": "Bearer wrong", "Content-Type": "application/cloudevents+json"}, {}, 401),
-        ({"Authorization": f"Basic {TOKEN}", "Content-Type": "application/cloudevents+json"}, {}, 401),
-        ({"Content-Type": "application/cloudevents+json"}, {"access_token": "wrong"}, 401),
-        ({**BEARER, "Content-Type": "application/json"}, {}, 415),
+        ({"Content-Type": "application/cloudevents+json"}, "", 401),
+        ({"Authorization": "Bearer wrong", "Content-Type": "application/cloudevents+json"}, "", 401),
+        ({"Authorization": f"Basic {TOKEN}", "Content-Type": "application/cloudevents+json"}, "", 401),
+        ({"Content-Type": "application/cloudevents+json"}, "access_token=wrong", 401),
+        ({**BEARER, "Content-Type": "application/json"}, "", 415),
     ],
 )
 def test_cloudevents_without_the_token_or_of_no_form_are_refused(
-    headers: dict[str, str], query: dict[str, str], status: int
+    headers: dict[str, str], query: str, status: int
 ) -> None:
     with pytest.raises(RefusedError) as refused:
         source("cloudevents").verify(request(b"{}", headers, query=query))
@@ -160,7 +160,7 @@ def test_cloudevents_without_the_token_or_of_no_form_are_refused(
 def test_the_token_may_come_as_a_query_parameter() -> None:
     headers = {"Content-Type": "application/cloudevents+json"}
 
-    source("cloudevents").verify(request(b"{}", headers, query={"access_token": TOKEN}))
+    source("cloudevents").verify(request(b"{}", headers, query=f"access_token={TOKEN}"))
 
 
 @pytest.mark.parametrize("name", ["headers_v1", "headers_rotation_two_secrets", "headers_mixed", "svix_spelling"])

@@ -10,6 +10,7 @@ import httpx
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
+from services.intake.door import Door
 from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
 from shared.bus.publisher import OutgoingMessage
@@ -36,7 +37,7 @@ async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
     door.translate = broken  # type: ignore[method-assign]
     delivery: Any = kept
     ingest = Ingest({"acme": door}, delivery, IntakeMetrics(CollectorRegistry(), ["acme"]), "")
-    transport = httpx.ASGITransport(Starlette(routes=ingest.routes()))
+    transport = httpx.ASGITransport(Door(ingest.answer, Starlette()))
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         answer = await client.post(
             "/v1/ingest/acme", content=b"{}",
