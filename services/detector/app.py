@@ -20,6 +20,7 @@ from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
 from services.detector.present import measure_present
 from services.detector.settings import DetectorSettings
+from services.detector.staging import open_flow
 from services.detector.telling import Teller
 from shared.bus.consumer import BatchConsumer
 from shared.bus.publisher import Publisher
@@ -33,7 +34,7 @@ from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.storage import positions
 from shared.storage.outbox import Relay
-from shared.storage.pool import PASSING, open_pool
+from shared.storage.pool import PASSING
 
 _log = logger(__name__)
 STANDING_SECONDS = 0.1
@@ -129,7 +130,7 @@ class Detector:
 async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
     judging = Judging(load(settings.policy))
-    pool = await open_pool(settings.dsn, "flow")
+    pool = await open_flow(settings.dsn)
     registry = new_registry()
     await reevaluate.follow_policy(pool, judging, settings)
     detector = Detector(settings, judging, pool, registry)

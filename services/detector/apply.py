@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -63,13 +63,12 @@ class Applier:
         if not records:
             return
         said, dead = self._decode(records)
-        new = await history.insert_events(connection, said) if said else set()
-        fresh = self._fresh(said, new)
-        if fresh:
-            await self._write(connection, fresh)
+        new = await history.insert_events(connection, said) if said else []
+        if new:
+            await self._write(connection, _by_deal(new))
         await outbox.put(connection, dead)
         await positions.advance(connection, records)
-        self._metrics.took(applied=sum(map(len, fresh.values())), read=len(said), dead=len(dead))
+        self._metrics.took(applied=len(new), read=len(said), dead=len(dead))
 
     def _decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[Said], list[OutgoingMessage]]:
         """Each record by itself: a bad one goes to the dead letters and costs the others nothing."""
@@ -87,22 +86,12 @@ class Applier:
                 dead.append(self._bury(record, DeadReason.IN_THE_FUTURE, detail))
                 continue
             event = event_of(message)
-            said.append(Said(event, message.time, orjson.dumps(event.said).decode()))
+            said.append(Said(event, orjson.dumps(event.said).decode()))
         return said, dead
 
     def _bury(self, record: ConsumerRecord, reason: DeadReason, detail: str) -> OutgoingMessage:
         self._metrics.dead[reason].inc()
         return dead_letters.of_record(record, EVENTS, reason, detail, self._present(record))
-
-    def _fresh(self, said: Sequence[Said], new: set[tuple[str, str]]) -> dict[str, list[Event]]:
-        """New events by deal; of two in this batch that share an id, the database took the first."""
-        fresh: dict[str, list[Event]] = {}
-        for one in said:
-            place = (one.event.deal, one.event.key.id)
-            if place in new:
-                new.discard(place)
-                fresh.setdefault(one.event.deal, []).append(one.event)
-        return fresh
 
     async def _write(self, connection: Any, fresh: dict[str, list[Event]]) -> None:
         packed = await history.states(connection, list(fresh))
@@ -157,6 +146,13 @@ class Applier:
             if not self._judging.knows(visit.pipeline, visit.stage):
                 self._metrics.unknown_stage.inc()
         work.packed.append((deal, state.pack()))
+
+
+def _by_deal(events: Iterable[Event]) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = {}
+    for event in events:
+        found.setdefault(event.deal, []).append(event)
+    return found
 
 
 def _all(deal: Deal) -> list[Visit]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -13,27 +13,30 @@ from services.detector.clocks import micros, moment
 from services.detector.flow import Event, Key, Visit
 from services.detector.packing import pack
 from services.detector.rules import Series
+from services.detector.staging import instant, stage
 
-_NEW = """
+_NEW = f"""
 INSERT INTO event (deal, id, time, rank, said)
-SELECT * FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::smallint[], $5::text[])
-ON CONFLICT DO NOTHING RETURNING deal, id
+SELECT deal, id, {instant("time")}, rank, said FROM staged_event ON CONFLICT DO NOTHING
+"""
+_WRITTEN = """
+SELECT deal, id FROM event JOIN staged_event USING (deal, id) WHERE event.xmin = pg_current_xact_id()::xid
 """
 _STATES = "SELECT deal, state FROM deal WHERE deal = ANY($1::text[])"
 _EVENTS = "SELECT deal, id, time, rank, said FROM event WHERE deal = ANY($1::text[]) ORDER BY deal, time, rank, id"
 _VISITS = "SELECT deal, entered, pipeline, stage, left_at, known FROM visit WHERE deal = ANY($1::text[])"
 _SAVE_DEALS = """
-INSERT INTO deal (deal, state) SELECT * FROM unnest($1::text[], $2::bytea[])
+INSERT INTO deal (deal, state) SELECT deal, state FROM staged_deal
 ON CONFLICT (deal) DO UPDATE SET state = excluded.state
 """
 _DROP_VISITS = """
 DELETE FROM visit USING unnest($1::text[], $2::timestamptz[]) AS w (deal, entered)
 WHERE visit.deal = w.deal AND visit.entered = w.entered
 """
-_SAVE_VISITS = """
+_SAVE_VISITS = f"""
 INSERT INTO visit (deal, entered, pipeline, stage, left_at, known, progressed)
-SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::text[], $4::text[], $5::timestamptz[], $6::bool[],
-    $7::timestamptz[])
+SELECT deal, {instant("entered")}, pipeline, stage, {instant("left_at")}, known, {instant("progressed")}
+FROM staged_visit
 ON CONFLICT (deal, entered) DO UPDATE SET pipeline = excluded.pipeline, stage = excluded.stage,
     left_at = excluded.left_at, known = excluded.known, progressed = excluded.progressed
 """
@@ -43,21 +46,27 @@ _ALL_EVENTS = "SELECT deal, id, time, rank, said FROM event ORDER BY deal, time,
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An event as it is stored: the core's form, its time, and what was said as text."""
+    """An event as it is stored: the core's form, and what was said as text."""
 
     event: Event
-    time: datetime
     text: str
 
 
-async def insert_events(connection: Any, said: Sequence[Said]) -> set[tuple[str, str]]:
-    """Write what is new; the (deal, id) of what was."""
-    events = [s.event for s in said]
-    rows = await connection.fetch(
-        _NEW, [e.deal for e in events], [e.key.id for e in events], [s.time for s in said],
-        [e.key.rank for e in events], [s.text for s in said],
-    )  # fmt: skip
-    return {(row["deal"], row["id"]) for row in rows}
+async def insert_events(connection: Any, said: Sequence[Said]) -> list[Event]:
+    """Write what is new; gives what was. Of two with one id in `said`, the first is taken."""
+    rows = [(s.event.deal, s.event.key.id, s.event.key.time, s.event.key.rank, s.text) for s in said]
+    await stage(connection, "staged_event", rows)
+    status = await connection.execute(_NEW)
+    if int(status.rpartition(" ")[2]) == len(said):
+        # The usual case, told by the count alone.
+        return [s.event for s in said]
+    new = {(row["deal"], row["id"]) for row in await connection.fetch(_WRITTEN)}
+    found: dict[tuple[str, str], Event] = {}
+    for s in said:
+        place = (s.event.deal, s.event.key.id)
+        if place in new:
+            found.setdefault(place, s.event)
+    return list(found.values())
 
 
 async def states(connection: Any, deals: Sequence[str]) -> dict[str, bytes]:
@@ -93,8 +102,8 @@ def event_of_row(row: Any) -> Event:
 
 async def save_deals(connection: Any, packed: Sequence[tuple[str, bytes]]) -> None:
     """Write states, in the order of deals."""
-    ordered = sorted(packed)
-    await connection.execute(_SAVE_DEALS, [deal for deal, _ in ordered], [state for _, state in ordered])
+    await stage(connection, "staged_deal", sorted(packed))
+    await connection.execute(_SAVE_DEALS)
 
 
 async def drop_visits(connection: Any, gone: Sequence[tuple[str, int]]) -> None:
@@ -107,13 +116,9 @@ async def save_visits(connection: Any, stays: Sequence[tuple[str, Visit]]) -> No
     """Write visits as they are now."""
     if not stays:
         return
-    stays = sorted(stays, key=lambda stay: (stay[0], stay[1].entered))
-    visits = [visit for _, visit in stays]
-    await connection.execute(
-        _SAVE_VISITS, [deal for deal, _ in stays], [moment(v.entered) for v in visits], [v.pipeline for v in visits],
-        [v.stage for v in visits], [None if v.left is None else moment(v.left) for v in visits],
-        [v.known for v in visits], [moment(v.progressed) for v in visits],
-    )  # fmt: skip
+    rows = [(deal, v.entered, v.pipeline, v.stage, v.left, v.known, v.progressed) for deal, v in stays]
+    await stage(connection, "staged_visit", sorted(rows, key=itemgetter(0, 1)))
+    await connection.execute(_SAVE_VISITS)
 
 
 async def add_changes(connection: Any, changes: dict[Series, list[tuple[int, int]]]) -> None:

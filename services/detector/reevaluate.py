@@ -19,11 +19,11 @@ from services.detector.judgement_time import PARTITIONS, judgement_time
 from services.detector.judging import Judging
 from services.detector.packing import net
 from services.detector.settings import DetectorSettings
+from services.detector.staging import open_flow
 from services.detector.telling import Teller
 from services.detector.timeline import BEGINNING
 from shared.policy import load
 from shared.runtime.log import logger
-from shared.storage.pool import open_pool
 
 _log = logger(__name__)
 _CHUNK = 5000
@@ -139,7 +139,7 @@ async def _save(connection: Any, rebuilt: Rebuilt) -> None:
 
 async def reevaluate(settings: DetectorSettings, since: int, show: Show) -> Outcome | None:
     """`andon reevaluate --since T`."""
-    pool = await open_pool(settings.dsn, "flow", most=2)
+    pool = await open_flow(settings.dsn, most=2)
     try:
         return await rebuild(pool, Judging(load(settings.policy)), settings, since, show)
     finally:
@@ -148,7 +148,7 @@ async def reevaluate(settings: DetectorSettings, since: int, show: Show) -> Outc
 
 async def hold(settings: DetectorSettings) -> None:
     """`andon hold`: deals are taken in and nothing is judged, until `reevaluate`."""
-    pool = await open_pool(settings.dsn, "flow", most=1)
+    pool = await open_flow(settings.dsn, most=1)
     try:
         await pool.execute(_HOLD)
     finally:

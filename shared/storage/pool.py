@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -33,20 +34,25 @@ Pool = asyncpg.Pool
 Connection = asyncpg.Connection
 
 
-async def _prepare(connection: Any) -> None:
+async def _prepare(connection: Any, script: str) -> None:
+    if script:
+        await connection.execute(script)
     await connection.set_type_codec(
         "jsonb", encoder=lambda value: b"\x01" + orjson.dumps(value), decoder=lambda raw: orjson.loads(raw[1:]),
         schema="pg_catalog", format="binary",
     )  # fmt: skip
 
 
-async def open_pool(dsn: str, schema: str, most: int = 6) -> Any:
-    """Connect, waiting for the database as long as it takes; every statement sees `schema` first."""
+async def open_pool(dsn: str, schema: str, most: int = 6, script: str = "") -> Any:
+    """Connect, waiting for the database as long as it takes; every statement sees `schema` first.
+
+    Each new connection runs `script`.
+    """
     delay = 0.1
     while True:
         try:
             return await asyncpg.create_pool(
-                dsn, min_size=1, max_size=most, init=_prepare, command_timeout=300,
+                dsn, min_size=1, max_size=most, init=partial(_prepare, script=script), command_timeout=300,
                 server_settings={"search_path": f"{schema},public", "application_name": f"andon-{schema}"},
             )  # fmt: skip
         except AWAY as error:

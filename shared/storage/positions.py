@@ -51,8 +51,6 @@ async def claim(connection: Any, records: Sequence[ConsumerRecord]) -> list[Cons
 
 async def advance(connection: Any, records: Sequence[ConsumerRecord]) -> None:
     """Note that the claimed records are handled."""
-    ends: dict[tuple[str, int], int] = {}
-    for record in records:
-        place = (record.topic, record.partition)
-        ends[place] = max(ends.get(place, 0), record.offset + 1)
+    # The records of a partition are in order: the last one counts.
+    ends = {(record.topic, record.partition): record.offset + 1 for record in records}
     await connection.execute(_ADVANCE, [t for t, _ in ends], [p for _, p in ends], list(ends.values()))

@@ -26,13 +26,13 @@ from services.detector.judgement_time import PARTITIONS, ClockKind, Standing, no
 from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
 from services.detector.packing import net
+from services.detector.staging import open_flow
 from services.detector.telling import Teller
 from services.simulator import dialects, run
 from shared.bus.publisher import OutgoingMessage, Publisher
 from shared.contracts.topics import EVENTS
 from shared.policy import load
 from shared.storage.migrate import migrate_all
-from shared.storage.pool import open_pool
 from tests.bench.figures import Figure, at_least, at_most
 from tests.support.processes import ServiceProcess
 
@@ -118,7 +118,7 @@ async def cost_of_time(new_dsn: Callable[[], Any], passes: int, show: Callable[[
         show(f"cost of time: {deals} open deals")
         dsn = await new_dsn()
         await migrate_all(dsn)
-        pool = await open_pool(dsn, "flow", most=2)
+        pool = await open_flow(dsn, most=2)
         costs[deals] = await _pass_ms(pool, deals, passes)
         await pool.close()
     figures = [Figure(f"a pass with {deals} open deals", cost, "ms") for deals, cost in costs.items()]

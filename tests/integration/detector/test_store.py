@@ -22,6 +22,7 @@ from services.detector.judgement_time import PARTITIONS, ClockKind, Standing, no
 from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
 from services.detector.settings import DetectorSettings
+from services.detector.staging import open_flow
 from services.detector.telling import Teller
 from services.detector.whatif import find
 from shared.contracts.dead import DeadEvent
@@ -29,7 +30,6 @@ from shared.contracts.events import DealEvent
 from shared.contracts.problems import ProblemEvent
 from shared.policy import Policy, parse
 from shared.storage.migrate import migrate_all
-from shared.storage.pool import open_pool
 from tests.support import histories
 from tests.support.histories import END, START, at
 from tests.unit.detector.test_edge_cases import CASES
@@ -102,7 +102,7 @@ async def pool(postgres: str) -> AsyncIterator[Any]:
     await connection.close()
     dsn = postgres.rpartition("/")[0] + "/detector_store"
     await migrate_all(dsn)
-    pool = await open_pool(dsn, "flow", most=2)
+    pool = await open_flow(dsn, most=2)
     yield pool
     await pool.close()
 
