@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from aiokafka import ConsumerRecord
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.detector import judgement_time, reevaluate
+from services.detector import ages, judgement_time, reevaluate
 from services.detector.apply import Applier
 from services.detector.judge import Judge
 from services.detector.judgement_time import PARTITIONS, ClockKind
 from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
+from services.detector.points import Points
 from services.detector.present import measure_present
 from services.detector.settings import DetectorSettings
 from services.detector.staging import open_flow
@@ -39,6 +42,7 @@ from shared.storage.pool import PASSING
 _log = logger(__name__)
 STANDING_SECONDS = 0.1
 PRESENT_SECONDS = 15.0
+AGES_SECONDS = 5.0
 
 
 class Detector:
@@ -56,12 +60,16 @@ class Detector:
         self.consumer = BatchConsumer(
             settings.kafka, [topic], settings.topic("andon-detector"), self._take, self._positions,
             ConsumerMetrics.of_topics(registry, {topic: EVENTS}), self.progress, settings.detector_batch,
+            settings.detector_lanes,
         )  # fmt: skip
         self._clock = SystemClock()
         self._changed = asyncio.Event()
 
     def loops(self) -> Sequence[Any]:
-        return (self.consumer.run, self.relay.run, self._judging_loop, self._standing_loop, self._present_loop)
+        return (
+            self.consumer.run, self.relay.run, self._judging_loop, self._standing_loop, self._ages_loop,
+            self._present_loop,
+        )  # fmt: skip
 
     def _present(self, record: ConsumerRecord) -> datetime:
         if self._settings.clock is ClockKind.LOG:
@@ -117,6 +125,22 @@ class Detector:
             _log.info("judged", **{reason.value: count for reason, count in outcome.told.items()})
             self.relay.wake.set()
 
+    async def _ages_loop(self) -> None:
+        points = Points(ZoneInfo(self._judging.policy.timezone), self._settings.topic_prefix)
+        while True:
+            began = time.monotonic()
+            try:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    told = await ages.tell_some(connection, self._judging, points)
+            except PASSING as error:
+                _log.warning("ages cannot be told", error=repr(error))
+                told = 0
+            if told:
+                self.relay.wake.set()
+            # Many days take no more than a fifth of the time: judging and new events come first.
+            rest = 4 * (time.monotonic() - began) if told == ages.DAYS_AT_ONCE else AGES_SECONDS
+            await asyncio.sleep(min(rest, AGES_SECONDS))
+
     async def _present_loop(self) -> None:
         while True:
             try:
@@ -130,7 +154,8 @@ class Detector:
 async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
     judging = Judging(load(settings.policy))
-    pool = await open_flow(settings.dsn)
+    # One for each lane; others for the judge, the relay, the standing and what is measured.
+    pool = await open_flow(settings.dsn, most=settings.detector_lanes + 4)
     registry = new_registry()
     await reevaluate.follow_policy(pool, judging, settings)
     detector = Detector(settings, judging, pool, registry)

@@ -18,7 +18,8 @@ def event_of(message: DealEvent) -> Event:
 
 def said(data: DealData) -> dict[str, Any]:
     """What was said, times as microseconds."""
-    values = {name: getattr(data, name) for name in data.model_fields_set}
+    found = data.__dict__
+    values = {name: found[name] for name in data.model_fields_set}
     for name in _MOMENTS:
         if values.get(name) is not None:
             values[name] = micros(values[name])

@@ -166,7 +166,8 @@ class Deal:
         visit, self.current = self.current, None
         if visit is not None and time > visit.entered:
             visit.left = time
-            visit.progress = [p for p in visit.progress if p < time]
+            if visit.progress:
+                visit.progress = [p for p in visit.progress if p < time]
             self.finished.append(visit)
 
     def pack(self) -> bytes:

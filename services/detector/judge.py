@@ -122,7 +122,7 @@ class Judge:
         for finding in findings:
             revisions += await self._revise(connection, finding, reached, now, max(since, finding.start.at))
         # Measures first: what is usual, and the chart of a new ticket, are made of them.
-        messages = await self._teller.measures(connection, findings, until)
+        messages = await self._teller.measures(connection, findings)
         messages += await self._teller.problems(connection, revisions, until, now)
         await outbox.put(connection, messages)
         await connection.execute(_REACHED, until)

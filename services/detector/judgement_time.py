@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 
-from shared.bus.consumer import Handled
+from shared.bus.consumer import Handled, reached
 from shared.contracts.topics import EVENTS, PRODUCT_TOPICS
 
 PARTITIONS = next(topic.partitions for topic in PRODUCT_TOPICS if topic.name == EVENTS)
@@ -54,7 +54,7 @@ class Standing:
 def standings(kafka: Any, handled: dict[Any, Handled], records: Sequence[ConsumerRecord] = ()) -> list[Standing]:
     """Where this replica's partitions stand; with `records`, as they will when that batch is applied."""
     now = time.time_ns() // 1000 if records else 0
-    places = _after(records) if records else dict(handled)
+    places = reached(records) if records else dict(handled)
     mine = kafka.assignment() if kafka is not None else ()
     found = []
     for partition, place in places.items():
@@ -63,15 +63,6 @@ def standings(kafka: Any, handled: dict[Any, Handled], records: Sequence[Consume
             at_end = place.next_offset >= end
             read_ms = polled - MARGIN_MS if at_end else place.last_ms
             found.append(Standing(partition.partition, at_end, read_ms * 1000, place.last_ms * 1000, now))
-    return found
-
-
-def _after(records: Sequence[ConsumerRecord]) -> dict[Any, Handled]:
-    found: dict[Any, Handled] = {}
-    for record in records:
-        partition = TopicPartition(record.topic, record.partition)
-        before = found.get(partition, Handled(0, 0))
-        found[partition] = Handled(max(before.next_offset, record.offset + 1), max(before.last_ms, record.timestamp))
     return found
 
 

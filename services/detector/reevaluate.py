@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from services.detector import history, ledger
+from services.detector import history, ledger, staging
 from services.detector.flow import Deal, Event, Visit, unique
 from services.detector.fold import Boundary
 from services.detector.judge import Judge, Outcome
@@ -133,6 +133,7 @@ async def _refold(connection: Any, judging: Judging, show: Show) -> Rebuilt:
 async def _save(connection: Any, rebuilt: Rebuilt) -> None:
     await history.save_deals(connection, rebuilt.packed)
     await history.save_visits(connection, rebuilt.stays)
+    await staging.clear(connection)
     rebuilt.packed.clear()
     rebuilt.stays.clear()
 

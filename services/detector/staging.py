@@ -35,6 +35,11 @@ def instant(column: str) -> str:
     )
 
 
+async def clear(connection: Any) -> None:
+    """Empty the tables within a transaction that goes on to stage more."""
+    await connection.execute("TRUNCATE staged_event, staged_deal, staged_visit")
+
+
 async def stage(connection: Any, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
     """Put rows, in the order of the table's columns."""
     await connection.copy_records_to_table(table, records=rows, schema_name="pg_temp")

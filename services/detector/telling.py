@@ -1,4 +1,4 @@
-"""Puts findings into messages: problems with their evidence, and the daily points of measures."""
+"""Puts findings into messages: problems with their evidence, and the daily points of counts."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-from services.detector import evidence
-from services.detector.clocks import micros, moment
+from services.detector import ages, evidence
+from services.detector.clocks import moment
 from services.detector.judging import Judging
 from services.detector.ledger import series_of
+from services.detector.points import SOURCE, Point, Points
 from services.detector.revision import Revision, instant
 from services.detector.rules import Judgement
 from services.detector.timeline import Checkpoint, Pass
 from shared.bus.publisher import OutgoingMessage
-from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.problems import (
     CauseClass,
     Interval,
@@ -28,13 +28,11 @@ from shared.contracts.problems import (
     ProblemReason,
     ProblemType,
 )
-from shared.contracts.topics import MEASURES, PROBLEMS
+from shared.contracts.topics import PROBLEMS
 
-SOURCE = "andon/detector"
 USUAL_DAYS, USUAL_LEAST = 56, 10
 # Natural process limits of an XmR chart: mean +- 2.66 x mean moving range (Wheeler).
 LIMIT_FACTOR = 2.66
-DAYS_AT_ONCE = 14
 TYPES = {
     ProblemReason.OPENED: ProblemType.OPENED,
     ProblemReason.GREW: ProblemType.CHANGED,
@@ -45,20 +43,6 @@ TYPES = {
 _DAYS = """
 SELECT value FROM measure WHERE pipeline = $1 AND stage = $2 AND measure = $3 AND end_at > $4 AND end_at <= $5
 ORDER BY end_at
-"""
-_SAMPLES = """
-INSERT INTO measure AS m (pipeline, stage, measure, start_at, end_at, value)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::float8[])
-ON CONFLICT (pipeline, stage, measure, end_at) DO UPDATE SET value = excluded.value
-WHERE m.value IS DISTINCT FROM excluded.value
-RETURNING pipeline, stage, measure, start_at, end_at, value
-"""
-_AGES = """
-SELECT d.at, v.pipeline, v.stage, min(v.entered) AS oldest,
-    percentile_disc(0.5) WITHIN GROUP (ORDER BY v.entered) AS median
-FROM unnest($1::timestamptz[]) AS d (at)
-JOIN visit AS v ON v.entered <= d.at AND (v.left_at IS NULL OR v.left_at > d.at)
-GROUP BY d.at, v.pipeline, v.stage
 """
 
 
@@ -77,7 +61,7 @@ class Teller:
 
     def __init__(self, judging: Judging, topic_prefix: str = "") -> None:
         self._judging, self._prefix = judging, topic_prefix
-        self._zone = ZoneInfo(judging.policy.timezone)
+        self._points = Points(ZoneInfo(judging.policy.timezone), topic_prefix)
 
     async def problems(
         self, connection: Any, revisions: Sequence[tuple[Judgement, Revision, bool]], until: int, now: datetime
@@ -138,54 +122,17 @@ class Teller:
         rows = await connection.fetch(_DAYS, rule.pipeline, rule.stage, rule.measure.value, begin, end)
         return [row["value"] for row in rows]
 
-    async def measures(self, connection: Any, findings: Sequence[Finding], until: int) -> list[OutgoingMessage]:
-        """The points that are new or have changed: counts at the ends of days, and the ages then."""
+    async def measures(self, connection: Any, findings: Sequence[Finding]) -> list[OutgoingMessage]:
+        """The counts at the ends of days that are new or have changed; the ages then are marked for `ages`."""
         points, ends = [], set()
         for finding in findings:
             series = series_of(finding.series)
             for at, count in finding.result.samples:
-                points.append((series.pipeline, series.stage, series.measure, at, float(count)))
+                points.append(Point(series.pipeline, series.stage, series.measure, at, float(count)))
                 ends.add(at)
-        points += await self._ages(connection, sorted(ends))
-        return [self._point(row) for row in await self._save(connection, points)]
-
-    async def _ages(self, connection: Any, ends: Sequence[int]) -> list[tuple[str, str, str, int, float]]:
-        """Median and greatest age at the ends of days; the order of ages is that of entering."""
-        points, rows = [], []
-        # Some days at once: each joins with all deals of its time.
-        for start in range(0, len(ends), DAYS_AT_ONCE):
-            rows += await connection.fetch(_AGES, [moment(at) for at in ends[start : start + DAYS_AT_ONCE]])
-        for row in rows:
-            place = (row["pipeline"], row["stage"])
-            if not self._judging.knows(*place):
-                continue
-            clock, at = self._judging.clocks.of(*place), micros(row["at"])
-            for measure, entered in ((Measure.AGE_OLDEST, row["oldest"]), (Measure.AGE_MEDIAN, row["median"])):
-                points.append((*place, measure.value, at, clock.age(micros(entered), at) / 1_000_000))
-        return points
-
-    async def _save(self, connection: Any, points: Sequence[tuple[str, str, str, int, float]]) -> list[Any]:
-        if not points:
-            return []
-        ends = [moment(at) for _, _, _, at, _ in points]
-        return list(
-            await connection.fetch(
-                _SAMPLES, [p[0] for p in points], [p[1] for p in points], [p[2] for p in points],
-                [self._day_start(end) for end in ends], ends, [p[4] for p in points],
-            )
-        )  # fmt: skip
-
-    def _day_start(self, end: datetime) -> datetime:
-        local = end.astimezone(self._zone)
-        return (local.replace(tzinfo=None) - timedelta(days=1)).replace(tzinfo=self._zone)
-
-    def _point(self, row: Any) -> OutgoingMessage:
-        data = MeasureData(
-            pipeline=row["pipeline"], stage=row["stage"], measure=row["measure"], start=row["start_at"],
-            end=row["end_at"], value=row["value"],
-        )  # fmt: skip
-        event = MeasureEvent(id=uuid4().hex, source=SOURCE, subject=data.key, time=row["end_at"], data=data)
-        return OutgoingMessage(self._prefix + MEASURES, data.key.encode(), event.to_json())
+        if ends:
+            await ages.mark(connection, list(ends))
+        return await self._points.save(connection, points)
 
 
 def cause_class(rule: Judgement, peak: int, days: Sequence[float]) -> CauseClass:

@@ -2,7 +2,7 @@
 
 FastStream's own parser and decoder are switched off: one record that they cannot read would cost the whole batch.
 Where a consumer starts is decided by `positions` (the service's own database); what is committed to Kafka is a hint
-for lag tools only.
+for lag tools only, and may be ahead by the batches in hand.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ _log = logger(__name__)
 Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
 Positions = Callable[[], Awaitable[dict[TopicPartition, int]]]
 POLL_MS = 20
+WAITING = 2
 
 
 class Handled(NamedTuple):
@@ -36,26 +37,49 @@ class Handled(NamedTuple):
     last_ms: int
 
 
+def reached(records: Sequence[ConsumerRecord]) -> dict[TopicPartition, Handled]:
+    """How far these records go. Those of a partition are in order, so its last one tells the offset."""
+    lasts = {(record.topic, record.partition): record for record in records}
+    times = dict.fromkeys(lasts, 0)
+    for record in records:
+        place = (record.topic, record.partition)
+        if record.timestamp > times[place]:
+            times[place] = record.timestamp
+    return {TopicPartition(*place): Handled(last.offset + 1, times[place]) for place, last in lasts.items()}
+
+
+class _Lane:
+    """Batches that are handled one after the other; a few may wait, so that other lanes get theirs meanwhile."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.batches: asyncio.Queue[Sequence[ConsumerRecord]] = asyncio.Queue(WAITING)
+        self.in_hand = 0
+
+
 class BatchConsumer:
     """Reads topics in batches and hands each to `handle` until it succeeds: nothing is skipped, nothing given up.
 
     `handle` does everything in one transaction (`positions.claim` ... `positions.advance`). Not promised: that a batch
-    is handed out once only. A replica that loses its partitions waits for the batch in hand before it lets them go.
+    is handed out once only. A replica that loses its partitions waits for the batches in hand before it lets them go.
+
+    With more than one lane, so many batches are in hand at once: while the database works on one, the next is read. A
+    partition belongs to one lane, which takes its records in their order.
     """
 
     def __init__(
         self, bootstrap: str, topics: Sequence[str], group: str, handle: Handle, positions: Positions,
-        metrics: dict[str, ConsumerMetrics], progress: Progress, max_records: int = 500, replica: str | None = None,
+        metrics: dict[str, ConsumerMetrics], progress: Progress, max_records: int = 500, lanes: int = 1,
     ) -> None:  # fmt: skip
         self._handle, self._positions, self._metrics, self._progress = handle, positions, metrics, progress
-        self._busy = asyncio.Lock()
+        self._lanes = [_Lane(f"consume {number}") for number in range(lanes)]
         self._defect: Exception | None = None
         self.handled: dict[TopicPartition, Handled] = {}
         self._broker = KafkaBroker(
             bootstrap, logger=logging.getLogger("faststream"), log_level=logging.DEBUG, graceful_timeout=14
         )
         self._subscriber = self._broker.subscriber(
-            *topics, batch=True, group_id=group, group_instance_id=replica, max_records=max_records,
+            *topics, batch=True, group_id=group, max_records=max_records,
             batch_timeout_ms=POLL_MS, fetch_max_wait_ms=100, auto_offset_reset="earliest", ack_policy=AckPolicy.MANUAL,
             session_timeout_ms=6_000, heartbeat_interval_ms=1_500, rebalance_timeout_ms=60_000,
             parser=_parse, decoder=_undecoded, listener=_Listener(self),
@@ -69,18 +93,24 @@ class BatchConsumer:
 
     async def run(self) -> None:
         """Consume until cancelled; the batch in hand is finished first."""
-        self._progress.expect("consume", 60)
+        for lane in self._lanes:
+            self._progress.expect(lane.name, 60)
+        workers = [asyncio.ensure_future(self._work(lane)) for lane in self._lanes]
         await self._start()
         try:
             while True:
                 if self._defect is not None:
                     raise self._defect
                 self._measure()
-                if not self._busy.locked():
-                    self._progress.beat("consume")
+                for lane in self._lanes:
+                    if not lane.in_hand:
+                        self._progress.beat(lane.name)
                 await asyncio.sleep(1)
         finally:
             await self._broker.stop()
+            await self.rest()
+            for worker in workers:
+                worker.cancel()
 
     async def _start(self) -> None:
         while True:
@@ -92,21 +122,36 @@ class BatchConsumer:
                 await self._broker.stop()
                 await asyncio.sleep(1)
 
+    async def rest(self) -> None:
+        """Back when no batch is in hand."""
+        for lane in self._lanes:
+            await lane.batches.join()
+
     async def _receive(self, message: KafkaMessage) -> None:
-        records: tuple[ConsumerRecord, ...] = message.raw_message
-        async with self._busy:
-            if self._defect is not None:
-                return
+        """Give each lane its part; waits while one that gets some has enough."""
+        parts: dict[_Lane, list[ConsumerRecord]] = {}
+        for record in message.raw_message:
+            parts.setdefault(self._lanes[record.partition % len(self._lanes)], []).append(record)
+        for lane, records in parts.items():
+            lane.in_hand += 1
+            await lane.batches.put(records)
+        await message.ack()
+
+    async def _work(self, lane: _Lane) -> None:
+        while True:
+            records = await lane.batches.get()
             try:
-                await self._until_done(records)
+                if self._defect is None:
+                    await self._until_done(lane, records)
+                    self._note(records)
             except Exception as error:
                 # FastStream would log it and go on with the next batch: `run` ends the process instead.
                 self._defect = error
-                return
-            self._note(records)
-        await message.ack()
+            finally:
+                lane.in_hand -= 1
+                lane.batches.task_done()
 
-    async def _until_done(self, records: Sequence[ConsumerRecord]) -> None:
+    async def _until_done(self, lane: _Lane, records: Sequence[ConsumerRecord]) -> None:
         delay, started = 0.1, time.perf_counter()
         while True:
             try:
@@ -117,18 +162,17 @@ class BatchConsumer:
                 self._metrics[records[0].topic].retries.inc()
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5)
-        self._progress.beat("consume")
+        self._progress.beat(lane.name)
         metrics = self._metrics[records[0].topic]
         metrics.batch_seconds.observe(time.perf_counter() - started)
         metrics.batch_records.observe(len(records))
         metrics.records.inc(len(records))
 
     def _note(self, records: Sequence[ConsumerRecord]) -> None:
-        for record in records:
-            partition = TopicPartition(record.topic, record.partition)
+        for partition, place in reached(records).items():
             before = self.handled.get(partition, Handled(0, 0))
-            next_offset = max(before.next_offset, record.offset + 1)
-            self.handled[partition] = Handled(next_offset, max(before.last_ms, record.timestamp))
+            next_offset = max(before.next_offset, place.next_offset)
+            self.handled[partition] = Handled(next_offset, max(before.last_ms, place.last_ms))
 
     def _measure(self) -> None:
         """Lag by topic, from what the consumer knows anyway."""
@@ -160,9 +204,9 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer = consumer
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        async with self._consumer._busy:
-            for partition in revoked:
-                self._consumer.handled.pop(partition, None)
+        await self._consumer.rest()
+        for partition in revoked:
+            self._consumer.handled.pop(partition, None)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         while True:
@@ -175,19 +219,14 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
 
 async def _parse(records: Any, original: Any) -> KafkaMessage:
-    """A message around the raw records; headers are left alone, so that no header can break it."""
-    stripped = tuple(_without_headers(record) for record in records)
-    message: KafkaMessage = await original(stripped)
+    """A message around the raw records. FastStream sees the first alone, without headers that may not be UTF-8."""
+    message: KafkaMessage = await original((_Headless(records[0]),))
     message.raw_message = records
     return message
 
 
-def _without_headers(record: ConsumerRecord) -> ConsumerRecord:
-    return record if not record.headers else _Headless(record)
-
-
 class _Headless:
-    """A record as FastStream's parser sees it, without headers that may not be UTF-8."""
+    """A record as FastStream's parser sees it."""
 
     headers: tuple[()] = ()
 

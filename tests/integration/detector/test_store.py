@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from aiokafka import ConsumerRecord
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from services.detector import reevaluate
+from services.detector import ages, reevaluate
 from services.detector.apply import Applier
 from services.detector.clocks import micros, moment
 from services.detector.decode import event_of
@@ -21,6 +22,7 @@ from services.detector.judge import Judge
 from services.detector.judgement_time import PARTITIONS, ClockKind, Standing, note
 from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
+from services.detector.points import Points
 from services.detector.settings import DetectorSettings
 from services.detector.staging import open_flow
 from services.detector.telling import Teller
@@ -34,7 +36,9 @@ from tests.support import histories
 from tests.support.histories import END, START, at
 from tests.unit.detector.test_edge_cases import CASES
 
-TABLES = "event, deal, visit, span_change, bucket, checkpoint, due, problem, measure, progress, position, outbox"
+TABLES = (
+    "event, deal, visit, span_change, bucket, checkpoint, due, problem, measure, progress, position, outbox, stale_day"
+)
 PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM problem ORDER BY key, opened_at"
 VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM visit"
 
@@ -281,3 +285,36 @@ async def test_unknown_stages_and_pipelines_are_kept_and_counted(pool: Any) -> N
 
     assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "nowhere"), ("crm:2", "elsewhere", "a")}
     assert await store.problems() == []
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(histories.events(ends=True), histories.rules(), st.randoms(use_true_random=False))
+async def test_ages_at_the_ends_of_days_are_those_of_the_visits(
+    pool: Any, events: list[DealEvent], written: list[dict[str, Any]], chance: Any
+) -> None:
+    policy = parse(json.dumps(histories.policy_text(written)))
+    store = Store(await emptied(pool), policy)
+    chance.shuffle(events)
+    points = Points(ZoneInfo(policy.timezone), "")
+    # Told twice: once on half of the events, and anew what the others change.
+    for part in (events[: len(events) // 2], events[len(events) // 2 :]):
+        await store.take([event.to_json() for event in part])
+        await store.judge_at(histories.START + timedelta(hours=16))
+        async with pool.acquire() as connection:
+            while await ages.tell_some(connection, store.judging, points):
+                pass
+
+    visits = [row for row in await store.visits() if store.judging.knows(row[1], row[2])]
+    rows = await pool.fetch("SELECT pipeline, stage, measure, end_at, value FROM measure WHERE measure LIKE 'age-%'")
+    for pipeline, stage, measure, end, value in rows:
+        alive = [v for v in visits if v[3] <= end and (not v[4] or v[4] > end)]
+        entered = sorted(v[3] for v in alive if v[1:3] == (pipeline, stage))
+        if entered:
+            since = entered[0] if measure == "age-oldest" else entered[(len(entered) - 1) // 2]
+            clock = store.judging.clocks.of(pipeline, stage)
+            assert value == pytest.approx(clock.age(micros(since), micros(end)) / 1_000_000)
+    told = {tuple(row)[:4] for row in rows}
+    for end in {row[3] for row in told}:
+        places = {v[1:3] for v in visits if v[3] <= end and (not v[4] or v[4] > end)}
+        assert {(p, s) for p, s, _, at in told if at == end} >= places
+    assert told or all(v[4] for v in visits)
