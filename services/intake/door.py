@@ -6,39 +6,28 @@ Every webhook passes here, so nothing stands between it and the source: no routi
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.intake.sources.base import Request
+from services.intake.sources.base import Reply, Request
 
 PATH = "/v1/ingest/"
-JSON, PROBLEM = "application/json", "application/problem+json"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is sent back."""
-
-    status: int
-    body: bytes = b""
-    media_type: str = JSON
-    headers: Mapping[str, str] = field(default_factory=dict)
+PROBLEM = "application/problem+json"
 
 
 class NotReadError(Exception):
     """The body is too large or did not come to its end."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Reply) -> None:
         super().__init__(answer.status)
         self.answer = answer
 
 
-def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Answer:
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Reply:
     """RFC 9457."""
-    return Answer(status, orjson.dumps({"status": status, "detail": detail}), PROBLEM, headers or {})
+    return Reply(status, orjson.dumps({"status": status, "detail": detail}), PROBLEM, headers or {})
 
 
 class Door:
@@ -47,7 +36,7 @@ class Door:
     `answer` gets the name that ends the path, and a function that reads the request with a limit in bytes.
     """
 
-    def __init__(self, answer: Callable[[str, Read], Awaitable[Answer]], others: ASGIApp) -> None:
+    def __init__(self, answer: Callable[[str, Read], Awaitable[Reply]], others: ASGIApp) -> None:
         self._answer, self._others = answer, others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -106,7 +95,7 @@ def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return found
 
 
-def _head(answer: Answer) -> Message:
+def _head(answer: Reply) -> Message:
     headers = [(b"content-length", str(len(answer.body)).encode())]
     if answer.body:
         headers.append((b"content-type", answer.media_type.encode("latin-1")))

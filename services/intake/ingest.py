@@ -9,9 +9,9 @@ import orjson
 
 from services.intake.canonical import Translated, translated
 from services.intake.delivery import AwayError, Delivery
-from services.intake.door import Answer, NotReadError, Read, problem
+from services.intake.door import NotReadError, Read, problem
 from services.intake.metrics import IntakeMetrics
-from services.intake.sources.base import RefusedError, Request, Said, Source, Unclear
+from services.intake.sources.base import RefusedError, Reply, Request, Said, Source, Unclear
 from shared.runtime.log import logger
 
 _log = logger(__name__)
@@ -26,7 +26,7 @@ class Ingest:
     ) -> None:
         self._sources, self._delivery, self._metrics, self._prefix = sources, delivery, metrics, topic_prefix
 
-    async def answer(self, name: str, read: Read) -> Answer:
+    async def answer(self, name: str, read: Read) -> Reply:
         """The answer to one request to the source of this name."""
         started = time.perf_counter()
         source = self._sources.get(name)
@@ -41,13 +41,15 @@ class Ingest:
         self._metrics.seconds.observe(time.perf_counter() - started)
         return answer
 
-    async def _of(self, source: Source, request: Request) -> Answer:
+    async def _of(self, source: Source, request: Request) -> Reply:
         if request.method == "POST":
             return await self._take(source, request)
         headers = source.handshake(request) if request.method == "OPTIONS" else None
-        return Answer(200, headers=headers) if headers else problem(405, "send a POST", {"Allow": "POST, OPTIONS"})
+        return Reply(200, headers=headers) if headers else problem(405, "send a POST", {"Allow": "POST, OPTIONS"})
 
-    async def _take(self, source: Source, request: Request) -> Answer:
+    async def _take(self, source: Source, request: Request) -> Reply:
+        if question := source.challenge(request):
+            return question
         try:
             source.verify(request)
         except RefusedError as error:
@@ -60,7 +62,10 @@ class Ingest:
                 await self._delivery.deliver(result.messages)
         except AwayError:
             return problem(503, "the events could not be kept just now; send the request again", RETRY_AFTER)
-        return self._accepted(source.name, result, request)
+        answer = self._accepted(source.name, result, request)
+        return (
+            answer if source.reply is None else Reply(source.reply.status, source.reply.body, source.reply.media_type)
+        )
 
     def _said(self, source: Source, request: Request) -> list[Said]:
         """A fault of ours must not cost the CRM's events: they are kept whole until it is mended."""
@@ -68,18 +73,22 @@ class Ingest:
             return source.translate(request)
         except Exception as error:
             _log.error("a translator failed", source=source.name, exc_info=error)
-            return [Unclear(f"the translator failed: {type(error).__name__}; tell those who make Andon", request.body)]
+            return [
+                Unclear(
+                    f"the translator failed: {type(error).__name__}; tell those who make Andon", source.kept(request)
+                )
+            ]
 
-    def _accepted(self, source: str, result: Translated, request: Request) -> Answer:
+    def _accepted(self, source: str, result: Translated, request: Request) -> Reply:
         counts = {"accepted": result.accepted, "ignored": result.ignored, "dead": len(result.unclear)}
         self._metrics.took(source, counts, request.received_at)
         if result.accepted and not result.unclear and not result.ignored:
             # The usual case. No body: a second write to the socket would cost as much as the translation.
-            return Answer(202)
+            return Reply(202)
         answer: dict[str, object] = dict(counts)
         if result.unclear:
             answer["why"] = [unclear.detail[:300] for unclear in result.unclear[:5]]
             _log.warning("events went to the dead letters", source=source, count=len(result.unclear))
         for unclear in result.unclear:
             self._metrics.failures.labels(source, unclear.reason.value).inc()
-        return Answer(202, orjson.dumps(answer))
+        return Reply(202, orjson.dumps(answer))

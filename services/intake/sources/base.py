@@ -8,7 +8,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -82,6 +82,16 @@ class Request:
         return dict(parse_qsl(self.query_string, keep_blank_values=True))
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What is sent back."""
+
+    status: int
+    body: bytes = b""
+    media_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
 class RefusalReason(StrEnum):
     NO_SIGNATURE = "no-signature"
     WRONG_SIGNATURE = "wrong-signature"
@@ -129,6 +139,8 @@ class Source(ABC):
     """One connection to a CRM. A kind has a name, its settings, and its two steps: verify, translate."""
 
     kind: ClassVar[str] = ""
+    # What is answered when everything was taken; None: 202.
+    reply: ClassVar[Reply | None] = None
     settings_type: ClassVar[type[SourceSettings]] = SourceSettings
 
     def __init__(self, name: str, settings: SourceSettings) -> None:
@@ -141,6 +153,14 @@ class Source(ABC):
     @abstractmethod
     def translate(self, request: Request) -> list[Said]:
         """What a genuine request says, in its order. Never raises on any body."""
+
+    def challenge(self, request: Request) -> Reply | None:
+        """The answer to a question that some CRMs ask at set-up, before anything can be verified."""
+        return None
+
+    def kept(self, request: Request) -> bytes:
+        """The body as it may be kept: without secrets that the CRM writes into it."""
+        return request.body
 
     def handshake(self, request: Request) -> dict[str, str] | None:
         """The headers that answer an OPTIONS request; None where the kind has no handshake."""

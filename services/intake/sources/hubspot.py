@@ -69,6 +69,9 @@ class HubSpotSettings(SourceSettings):
     allow_v1: bool = Field(
         False, description="take requests signed by version 1 alone: they can be sent again by others"
     )
+    allow_v2: bool = Field(
+        False, description="take requests signed by version 2 alone (workflows, cards): they can be sent again, too"
+    )
     max_bytes: int = Field(8 * MIB, ge=1024, le=64 * MIB, description="the largest body that is taken")
 
     @field_validator("deal_url")
@@ -94,8 +97,8 @@ class HubSpot(Source):
 
     def verify(self, request: Request) -> None:
         """Version 3; a wrong version 3 is never mended by a right version 1."""
-        if V3 not in request.headers and self.settings.allow_v1:
-            return self._verify_v1(request)
+        if V3 not in request.headers and (self.settings.allow_v1 or self.settings.allow_v2):
+            return self._verify_older(request)
         given, stamp = single(request.headers, V3).encode(), single(request.headers, STAMP)
         signed = self._signed_head + request.body + stamp.encode()
         if not fits([b64encode(hmac.digest(key, signed, hashlib.sha256)) for key in self._keys], [given]):
@@ -107,14 +110,17 @@ class HubSpot(Source):
         check_age(stamp_of(STAMP, stamp, timedelta(milliseconds=1)), request.received_at, STAMP)
         return None
 
-    def _verify_v1(self, request: Request) -> None:
-        given = single(request.headers, V1).encode()
-        version = request.headers.get(VERSION, "v1")
-        right = [hashlib.sha256(key + request.body).hexdigest().encode() for key in self._keys]
-        if version != "v1" or not fits(right, [given]):
+    def _verify_older(self, request: Request) -> None:
+        """Versions 1 and 2 are plain hashes that begin with the secret; 2 holds method and address."""
+        given, version = single(request.headers, V1).encode(), request.headers.get(VERSION, "v1")
+        allowed = {"v1": self.settings.allow_v1, "v2": self.settings.allow_v2}
+        signed = (self._signed_head if version == "v2" else b"") + request.body
+        right = [hashlib.sha256(key + signed).hexdigest().encode() for key in self._keys]
+        if not allowed.get(version, False) or not fits(right, [given]):
             raise RefusedError(
                 RefusalReason.WRONG_SIGNATURE,
-                f"header {V1} does not fit as version 1: compare the app's client secret with `secrets`",
+                f"header {V1} does not fit as version {version[:10]}, or that version is not allowed: compare the app's"
+                " client secret with `secrets`, and see allow_v1 and allow_v2",
             )
 
     def translate(self, request: Request) -> list[Said]:

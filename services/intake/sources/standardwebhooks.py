@@ -1,5 +1,6 @@
-"""Standard Webhooks, signature v1 (symmetric), carrying our own `deal.*` data. Svix spells its headers `svix-`.
+"""Standard Webhooks, signatures v1 (symmetric) and v1a (ed25519), carrying our own `deal.*` data.
 
+Svix spells its headers `svix-`.
 Source: the Standard Webhooks specification.
 """
 
@@ -8,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import b64encode
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Field, field_validator
 
 from services.intake.deal_form import told
@@ -35,14 +39,14 @@ from services.intake.sources.base import (
     unreadable,
 )
 
-PREFIX = "whsec_"
+PREFIX, PUBLIC = "whsec_", "whpk_"
 
 
 class StandardWebhooksSettings(SourceSettings):
-    """`secrets` are `whsec_` and base64 of 24 to 64 random bytes."""
+    """`secrets` are `whsec_` and base64 of 24 to 64 random bytes, or `whpk_` and base64 of an ed25519 public key."""
 
     secrets: list[str] = Field(
-        min_length=1, description="whsec_..., the present one and during a rotation the one before"
+        min_length=1, description="whsec_... or whpk_..., the present one and during a rotation the one before"
     )
 
     @field_validator("secrets")
@@ -50,9 +54,12 @@ class StandardWebhooksSettings(SourceSettings):
     def _resolve(cls, written: list[str]) -> list[str]:
         secrets = [resolve(one) for one in written]
         for secret in secrets:
-            key = unbase64(secret.removeprefix(PREFIX))
-            if not secret.startswith(PREFIX) or key is None or not 24 <= len(key) <= 64:
-                raise ValueError("a secret is whsec_ and base64 of 24 to 64 bytes; copy it whole from the sender")
+            key = unbase64(secret[len(PREFIX) :] if secret.startswith(PREFIX) else secret.removeprefix(PUBLIC)) or b""
+            symmetric = secret.startswith(PREFIX) and 24 <= len(key) <= 64
+            if not symmetric and not (secret.startswith(PUBLIC) and len(key) == 32):
+                raise ValueError(
+                    "a secret is whsec_ and base64 of 24 to 64 bytes, or whpk_ and base64 of 32; copy it whole"
+                )
         return secrets
 
 
@@ -62,7 +69,12 @@ class StandardWebhooks(Source):
 
     def __init__(self, name: str, settings: StandardWebhooksSettings) -> None:
         super().__init__(name, settings)
-        self._keys = [unbase64(secret.removeprefix(PREFIX)) or b"" for secret in settings.secrets]
+        self._keys = [unbase64(s.removeprefix(PREFIX)) or b"" for s in settings.secrets if s.startswith(PREFIX)]
+        self._public = [
+            Ed25519PublicKey.from_public_bytes(unbase64(s.removeprefix(PUBLIC)) or b"")
+            for s in settings.secrets
+            if s.startswith(PUBLIC)
+        ]
 
     def verify(self, request: Request) -> None:
         """Any one fitting entry of the list will do; entries of other versions are passed over."""
@@ -72,14 +84,23 @@ class StandardWebhooks(Source):
         given = [entry[3:].encode() for entry in entries if entry.startswith("v1,")]
         signed = f"{number}.{stamp}.".encode() + request.body
         right = [b64encode(hmac.digest(key, signed, hashlib.sha256)) for key in self._keys]
-        if not fits(right, given):
+        if not fits(right, given) and not self._fits_public(entries, signed):
             raise RefusedError(
                 RefusalReason.WRONG_SIGNATURE,
-                f"header {spelling}signature has no v1 entry that fits; compare the secret with `secrets`",
+                f"header {spelling}signature has no v1 or v1a entry that fits; compare the secret with `secrets`",
             )
         check_age(
             stamp_of(spelling + "timestamp", stamp, timedelta(seconds=1)), request.received_at, spelling + "timestamp"
         )
+
+    def _fits_public(self, entries: list[str], signed: bytes) -> bool:
+        given = [unbase64(entry[4:]) for entry in entries if entry.startswith("v1a,")]
+        for key in self._public:
+            for signature in filter(None, given):
+                with suppress(InvalidSignature):
+                    key.verify(signature, signed)
+                    return True
+        return False
 
     def translate(self, request: Request) -> list[Said]:
         try:

@@ -1,0 +1,140 @@
+"""Microsoft Dynamics 365 / Dataverse: the execution context of a step on opportunities; a key, no signature.
+
+Source: Microsoft's "Use webhooks to create external handlers for server events"; docs/sources/dynamics.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from services.intake.sources.base import (
+    Ignored,
+    Request,
+    Said,
+    SourceSettings,
+    Told,
+    Unclear,
+    UnclearError,
+    amount_of,
+    id_of,
+    raw,
+    shown,
+    text_of,
+)
+from services.intake.sources.forms import JsonSource, fields_of, standing, taken, verify_key, zoneless
+from shared.contracts.dead import DeadReason
+from shared.contracts.envelope import iso
+from shared.contracts.events import EventType
+
+_DATE = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STATES = {0: "open", 1: "won", 2: "lost"}
+_CLOSED = {"Win": EventType.WON, "Lose": EventType.LOST}
+_STATED = ("Create", "Update", "SetState", "SetStateDynamicEntity", "Assign")
+
+
+class DynamicsSettings(SourceSettings):
+    """`secrets` are the webhook key (`?code=`) or the value of the header `x-webhook-key`."""
+
+    max_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="Dynamics sends at most 256 KB")
+    stage_field: str = Field("stepname", pattern=r"^[a-z0-9_]{1,100}$", description="column that holds the stage")
+    address: str = Field(
+        "", pattern=r"^(https://[^\s/]+)?$", description="https://ORGANIZATION.crm.dynamics.com, for links to deals"
+    )
+
+
+class Dynamics(JsonSource):
+    kind: ClassVar[str] = "dynamics"
+    settings_type = DynamicsSettings
+    settings: DynamicsSettings
+
+    def verify(self, request: Request) -> None:
+        verify_key(request, self.settings.secrets, ("x-webhook-key", "x-andon-key"), ("code", "key"))
+
+    def said(self, part: Any, request: Request) -> Iterable[Said]:
+        context = fields_of(part, "body")
+        if context.get("PrimaryEntityName") != "opportunity":
+            return [Ignored("not-a-deal")]
+        deal, message = id_of(context.get("PrimaryEntityId"), "PrimaryEntityId"), context.get("MessageName")
+        time, number = _moment(context.get("OperationCreatedOn"), "OperationCreatedOn"), _number(context)
+        if message == "Delete":
+            return [Told(EventType.DELETED, number, deal, time, {})]
+        if "x-ms-dynamics-msg-size-exceeded" in request.headers or "InputParameters" not in context:
+            detail = f"opportunity {deal}: larger than 256 KB, so Dynamics sent no columns; choose fewer in the images"
+            return [Unclear(detail, raw(part), DeadReason.TOO_LARGE)]
+        if message in _CLOSED:
+            return [Told(_CLOSED[message], number, deal, time, self._closed(context))]
+        if message not in _STATED:
+            return [Ignored("other-message")]
+        columns = {**_columns(context.get("PostEntityImages")), **_columns(context["InputParameters"])}
+        return self._standing(columns, number, deal, time, created=message == "Create")
+
+    def _standing(
+        self, columns: dict[str, Any], number: str, deal: str, time: datetime, created: bool
+    ) -> Iterable[Said]:
+        state = columns.get("statecode", 0)
+        if state not in _STATES:
+            raise UnclearError(f"statecode: {shown(state)} is not known; 0, 1 or 2 is expected")
+        told = taken(columns, {**_FIELDS, self.settings.stage_field: ("stage", id_of)})
+        if self.settings.address:
+            told["url"] = f"{self.settings.address}/main.aspx?etn=opportunity&pagetype=entityrecord&id={deal}"
+        return standing(number, deal, time, _STATES[state], told, created)
+
+    def _closed(self, context: dict[str, Any]) -> dict[str, Any]:
+        closing = _columns(context["InputParameters"], "OpportunityClose")
+        return taken(closing, {"actualrevenue": ("amount", amount_of), "subject": ("reason", text_of)})
+
+
+def _columns(listed: Any, key: str | None = None) -> dict[str, Any]:
+    """The columns of the entities in a list of key and value; typed values as what they hold."""
+    return dict(_pairs(listed, key))
+
+
+def _pairs(listed: Any, wanted: str | None) -> Iterator[tuple[str, Any]]:
+    for entry in listed if isinstance(listed, list) else ():
+        entity = entry.get("value") if isinstance(entry, dict) else None
+        if not isinstance(entity, dict) or (wanted is not None and entry.get("key") != wanted):
+            continue
+        attributes = entity.get("Attributes")
+        for one in attributes if isinstance(attributes, list) else ():
+            if isinstance(one, dict) and isinstance(one.get("key"), str):
+                yield one["key"], _plain(one.get("value"))
+
+
+def _plain(value: Any) -> Any:
+    """Money and option sets hold a Value, references an Id."""
+    if isinstance(value, dict):
+        return value.get("Value", value.get("Id"))
+    return value
+
+
+def _moment(value: Any, field: str) -> datetime:
+    """`/Date(ms)/`, with an offset that is for show only, or ISO 8601."""
+    match = _DATE.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return zoneless(value, field)
+    try:
+        return _EPOCH + timedelta(milliseconds=int(match[1]))
+    except OverflowError:
+        raise UnclearError(f"{field}: {shown(value)} is no time; milliseconds since 1970 are expected") from None
+
+
+def _day(value: Any, field: str) -> str:
+    return iso(_moment(value, field))[:10]
+
+
+_FIELDS = {
+    "name": ("name", text_of), "estimatedvalue": ("amount", amount_of), "estimatedclosedate": ("expected_close", _day),
+}  # fmt: skip
+
+
+def _number(context: dict[str, Any]) -> str:
+    extension = context.get("OwningExtension")
+    step = extension.get("Id") if isinstance(extension, dict) else None
+    organization = id_of(context.get("OrganizationId"), "OrganizationId")
+    return f"{organization}/{id_of(context.get('OperationId'), 'OperationId')}/{str(step)[:80]}"

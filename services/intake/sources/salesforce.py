@@ -1,0 +1,137 @@
+"""Salesforce Outbound Messages: SOAP with 1 to 100 notifications of how opportunities stand; nothing is signed.
+
+Source: Salesforce's SOAP API guide, "Outbound Messaging"; docs/sources/salesforce.md says what to click.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import ClassVar
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import Element, ParseError, tostring
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+from pydantic import Field
+
+from services.intake.sources.base import (
+    Ignored,
+    RefusalReason,
+    RefusedError,
+    Reply,
+    Request,
+    Said,
+    Source,
+    SourceSettings,
+    Unclear,
+    UnclearError,
+    amount_of,
+    id_of,
+    moment_of_text,
+    shown,
+    text_of,
+)
+from services.intake.sources.forms import day_of, standing, taken, verify_key
+from shared.contracts.dead import DeadReason
+
+OUTBOUND = "{http://soap.sforce.com/2005/09/outbound}"
+OBJECT = "{urn:sobject.enterprise.soap.sforce.com}"
+TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+ACK = (
+    b'<?xml version="1.0" encoding="UTF-8"?>\n'
+    b'<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body>'
+    b'<notificationsResponse xmlns="http://soap.sforce.com/2005/09/outbound"><Ack>true</Ack></notificationsResponse>'
+    b"</soapenv:Body></soapenv:Envelope>"
+)
+# A session's id is a live credential: it is blanked before anything is kept.
+_SESSION = re.compile(rb"(<(?:\w+:)?SessionId\b[^>]*>)[^<]*(</(?:\w+:)?SessionId>)")
+# Two fields of one moment, written by one transaction.
+_TOGETHER_SECONDS = 2
+_FIELDS = {
+    "StageName": ("stage", id_of), "Name": ("name", text_of), "Amount": ("amount", amount_of),
+    "CurrencyIsoCode": ("currency", text_of), "CloseDate": ("expected_close", day_of),
+    "RecordTypeId": ("pipeline", id_of),
+}  # fmt: skip
+
+
+class SalesforceSettings(SourceSettings):
+    """`secrets` are keys at the end of the endpoint's address (`?key=`): Salesforce cannot sign."""
+
+    organization: str = Field(
+        pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$", description="organization id, 15 or 18 characters from 00D"
+    )
+
+
+class Salesforce(Source):
+    kind: ClassVar[str] = "salesforce"
+    settings_type = SalesforceSettings
+    settings: SalesforceSettings
+    reply: ClassVar[Reply | None] = Reply(200, ACK, "text/xml; charset=utf-8")
+
+    def verify(self, request: Request) -> None:
+        verify_key(request, self.settings.secrets)
+        # Not secret, so that it proves nothing; but a message of another organization is a mistake to be told.
+        found = re.search(rb"OrganizationId>\s*(\w{15,18})\s*<", request.body[:4000])
+        if found is not None and found[1].decode()[:15] != self.settings.organization[:15]:
+            raise RefusedError(
+                RefusalReason.WRONG_SIGNATURE,
+                f"OrganizationId {found[1].decode()} is not the organization of this source; compare `organization`",
+            )
+
+    def kept(self, request: Request) -> bytes:
+        return _SESSION.sub(rb"\1\2", request.body)
+
+    def translate(self, request: Request) -> list[Said]:
+        try:
+            notifications = _notifications(request.body)
+        except UnclearError as error:
+            return [Unclear(str(error), self.kept(request), DeadReason.BAD_SHAPE)]
+        said: list[Said] = []
+        for element in notifications.iter(f"{OUTBOUND}Notification"):
+            try:
+                said += self._of(notifications, element)
+            except UnclearError as error:
+                said.append(Unclear(str(error), tostring(element)))
+        return said or [Ignored("no-notification")]
+
+    def _of(self, message: Element, notification: Element) -> list[Said]:
+        record = notification.find(f"{OUTBOUND}sObject")
+        if record is None or len(record) == 0:
+            return [Ignored("record-was-deleted-meanwhile")]
+        if record.get(TYPE, "").rpartition(":")[2] != "Opportunity":
+            return [Ignored("not-a-deal")]
+        data = {field.tag.removeprefix(OBJECT): (field.text or "").strip() or None for field in record}
+        organization = message.findtext(f"{OUTBOUND}OrganizationId", "").strip()
+        number = f"{organization[:18]}/{id_of(notification.findtext(f'{OUTBOUND}Id'), 'Notification/Id')}"
+        deal = id_of(data.get("Id"), "sf:Id")
+        time = _time(data)
+        told = taken(data, _FIELDS)
+        if host := urlsplit(message.findtext(f"{OUTBOUND}EnterpriseUrl", "")).hostname:
+            told["url"] = text_of(f"https://{host}/{deal}", "EnterpriseUrl")
+        status = "won" if data.get("IsWon") == "true" else "lost" if data.get("IsClosed") == "true" else "open"
+        return standing(number, deal, time, status, told, created=_is_new(data, time))
+
+
+def _notifications(body: bytes) -> Element:
+    """The `notifications` element. No DTD, no entities: what could grow or reach out is refused by the parser."""
+    try:
+        envelope = fromstring(body, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise UnclearError(f"body: no XML that is taken ({type(error).__name__}: {shown(str(error))})") from None
+    found = envelope.find(f".//{OUTBOUND}notifications")
+    if found is None:
+        raise UnclearError("body: no notifications element; an Outbound Message is expected")
+    return found
+
+
+def _time(data: dict[str, str | None]) -> datetime:
+    for name in ("SystemModstamp", "LastModifiedDate"):
+        if data.get(name):
+            return moment_of_text(data[name], f"sf:{name}")
+    raise UnclearError("sf:SystemModstamp: is missing; tick it in the Outbound Message, it tells when things happened")
+
+
+def _is_new(data: dict[str, str | None], time: datetime) -> bool:
+    made = data.get("CreatedDate")
+    return bool(made) and abs((time - moment_of_text(made, "sf:CreatedDate")).total_seconds()) <= _TOGETHER_SECONDS
