@@ -61,7 +61,10 @@ def _event(source: str, told: Told, received: str, prefix: str) -> OutgoingMessa
 
 
 def _short(number: str) -> str:
-    return number if len(number) <= LONGEST_ID else hashlib.sha256(number.encode("utf-8", "surrogatepass")).hexdigest()
+    """What is too long, or cannot be stored, is known by its digest."""
+    if len(number) <= LONGEST_ID and "\x00" not in number:
+        return number
+    return hashlib.sha256(number.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _in_the_future(told: Told) -> Unclear:

@@ -15,6 +15,7 @@ from services.intake.sources.base import (
     Told,
     UnclearError,
     amount_of,
+    currency_of,
     first_of,
     id_of,
     moment_of_text,
@@ -44,10 +45,6 @@ def _truth(value: Any, field: str) -> bool:
     return value
 
 
-def _currency(value: Any, field: str) -> str:
-    return text_of(value, field, 12)
-
-
 # Our field, the names under which it may come, how it is read.
 _FIELDS: tuple[tuple[str, tuple[str, ...], Callable[[Any, str], Any]], ...] = (
     ("pipeline", ("pipeline", "pipeline_id"), id_of),
@@ -55,7 +52,7 @@ _FIELDS: tuple[tuple[str, tuple[str, ...], Callable[[Any, str], Any]], ...] = (
     ("entered_at", ("entered_at",), _moment),
     ("name", ("name", "title"), text_of),
     ("amount", ("amount",), amount_of),
-    ("currency", ("currency",), _currency),
+    ("currency", ("currency",), currency_of),
     ("expected_close", ("expected_close",), text_of),
     ("next_step_at", ("next_step_at",), _moment),
     ("reason", ("reason",), text_of),

@@ -36,7 +36,7 @@ from shared.storage.migrate import migrate_all
 from tests.bench.figures import Figure, at_least, at_most
 from tests.support.processes import ServiceProcess
 
-POLICY = Path(dialects.__file__).parents[1] / "demo" / "policy.yaml"
+POLICY = Path(dialects.__file__).parents[2] / "demo" / "policy.yaml"
 SEEDS = 10
 DAY = 86_400_000_000
 

@@ -23,7 +23,7 @@ def policy(folder: Path) -> Path:
     stages = ", ".join(f"{{id: x{n}, name: Stage {n}}}" for n in range(STAGES))
     rules = "\n".join(f"      - {{kind: wip-high, stage: x{n}, max: 2}}" for n in range(STAGES))
     file = folder / "policy.yaml"
-    demo = (Path(dialects.__file__).parents[1] / "demo" / "policy.yaml").read_text()
+    demo = (Path(dialects.__file__).parents[2] / "demo" / "policy.yaml").read_text()
     file.write_text(
         f"{demo}  live:\n    name: Live\n    owner: {{name: Owner, mail: owner@andon.example}}\n"
         f"    stages: [{stages}, {{id: out, name: Out, outcome: lost}}]\n    rules:\n{rules}\n"

@@ -231,6 +231,11 @@ def text_of(value: Any, field: str, most: int = 4000) -> str:
     return value[:most]
 
 
+def currency_of(value: Any, field: str) -> str:
+    """The short text of a currency, as EUR."""
+    return text_of(value, field, 12)
+
+
 def amount_of(value: Any, field: str) -> str:
     """A decimal as text without an exponent."""
     if isinstance(value, str) and _PLAIN.fullmatch(value):

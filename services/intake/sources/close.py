@@ -24,6 +24,7 @@ from services.intake.sources.base import (
     Told,
     UnclearError,
     check_age,
+    currency_of,
     fits,
     id_of,
     resolve,
@@ -103,7 +104,7 @@ def _cents(value: Any, field: str) -> str:
 
 _FIELDS = {
     "pipeline_id": ("pipeline", id_of), "status_id": ("stage", id_of), "value": ("amount", _cents),
-    "value_currency": ("currency", text_of), "lead_name": ("name", text_of), "date_won": ("expected_close", day_of),
+    "value_currency": ("currency", currency_of), "lead_name": ("name", text_of), "date_won": ("expected_close", day_of),
 }  # fmt: skip
 
 

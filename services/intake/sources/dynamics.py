@@ -60,7 +60,7 @@ class Dynamics(JsonSource):
         context = fields_of(part, "body")
         if context.get("PrimaryEntityName") != "opportunity":
             return [Ignored("not-a-deal")]
-        deal, message = id_of(context.get("PrimaryEntityId"), "PrimaryEntityId"), context.get("MessageName")
+        deal, message = id_of(context.get("PrimaryEntityId"), "PrimaryEntityId"), str(context.get("MessageName"))
         time, number = _moment(context.get("OperationCreatedOn"), "OperationCreatedOn"), _number(context)
         if message == "Delete":
             return [Told(EventType.DELETED, number, deal, time, {})]
@@ -78,7 +78,7 @@ class Dynamics(JsonSource):
         self, columns: dict[str, Any], number: str, deal: str, time: datetime, created: bool
     ) -> Iterable[Said]:
         state = columns.get("statecode", 0)
-        if state not in _STATES:
+        if not isinstance(state, int) or state not in _STATES:
             raise UnclearError(f"statecode: {shown(state)} is not known; 0, 1 or 2 is expected")
         told = taken(columns, {**_FIELDS, self.settings.stage_field: ("stage", id_of)})
         if self.settings.address:

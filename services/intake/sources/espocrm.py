@@ -22,6 +22,7 @@ from services.intake.sources.base import (
     Told,
     UnclearError,
     amount_of,
+    currency_of,
     fits,
     id_of,
     resolve,
@@ -35,7 +36,7 @@ from shared.contracts.events import EventType
 SIGNATURE, LEGACY = "signature", "x-signature"
 _FIELDS = {
     "stage": ("stage", id_of), "name": ("name", text_of), "amount": ("amount", amount_of),
-    "amountCurrency": ("currency", text_of), "closeDate": ("expected_close", day_of),
+    "amountCurrency": ("currency", currency_of), "closeDate": ("expected_close", day_of),
 }  # fmt: skip
 
 

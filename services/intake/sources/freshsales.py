@@ -15,6 +15,7 @@ from services.intake.sources.base import (
     Told,
     UnclearError,
     amount_of,
+    currency_of,
     id_of,
     shown,
     text_of,
@@ -24,8 +25,8 @@ from shared.contracts.events import EventType
 
 _FIELDS = {
     "stage": ("stage", id_of), "pipeline": ("pipeline", id_of), "name": ("name", text_of),
-    "amount": ("amount", amount_of), "currency": ("currency", text_of), "expected_close": ("expected_close", day_of),
-    "reason": ("reason", text_of), "url": ("url", text_of),
+    "amount": ("amount", amount_of), "currency": ("currency", currency_of), "reason": ("reason", text_of),
+    "expected_close": ("expected_close", day_of), "url": ("url", text_of),
 }  # fmt: skip
 _STATUS = {"created": "open", "updated": "open", "won": "won", "lost": "lost"}
 
@@ -44,7 +45,7 @@ class Freshsales(JsonSource):
     def said(self, part: Any, request: Request) -> Iterable[Said]:
         # An empty placeholder leaves an empty text: nothing was said.
         document = {name: value for name, value in fields_of(part, "body").items() if value not in ("", None)}
-        deal, what = id_of(document.get("deal_id"), "deal_id"), document.get("event", "updated")
+        deal, what = id_of(document.get("deal_id"), "deal_id"), str(document.get("event", "updated"))
         updated = document.get("updated_at")
         time = zoneless(updated, "updated_at") if updated else request.received_at
         number = f"{deal}/{what}/{updated}" if updated else f"{deal}/{unnamed(request, document)}"

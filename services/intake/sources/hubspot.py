@@ -29,6 +29,7 @@ from services.intake.sources.base import (
     UnclearError,
     amount_of,
     check_age,
+    currency_of,
     fits,
     id_of,
     json_of,
@@ -218,7 +219,7 @@ _PROPERTIES: dict[str, tuple[str, Callable[[str], str]]] = {
     "pipeline": ("pipeline", lambda value: id_of(value, "propertyValue of pipeline")),
     "dealname": ("name", lambda value: text_of(value, "propertyValue of dealname")),
     "amount": ("amount", lambda value: amount_of(value, "propertyValue of amount")),
-    "deal_currency_code": ("currency", lambda value: text_of(value, "propertyValue of deal_currency_code", 12)),
+    "deal_currency_code": ("currency", lambda value: currency_of(value, "propertyValue of deal_currency_code")),
     "closedate": ("expected_close", _day),
     "notes_next_activity_date": ("next_step_at", _instant),
 }

@@ -44,6 +44,7 @@ class MondaySettings(SourceSettings):
     """`secrets` are the app's signing secret, or keys at the end of the address (`?key=`) without an app."""
 
     board: str = Field(min_length=1, max_length=40, description="id of the board of deals")
+    pipeline: str = Field("", max_length=100, description="the policy's pipeline of this board; empty: the stage tells")
     stage_column: str = Field("deal_stage", min_length=1, max_length=100, description="id of the column of the stage")
     amount_column: str = Field("deal_value", min_length=1, max_length=100, description="id of the column of the amount")
 
@@ -52,6 +53,10 @@ class Monday(JsonSource):
     kind: ClassVar[str] = "monday"
     settings_type = MondaySettings
     settings: MondaySettings
+
+    @property
+    def _pipeline(self) -> dict[str, Any]:
+        return {"pipeline": self.settings.pipeline} if self.settings.pipeline else {}
 
     def challenge(self, request: Request) -> Reply | None:
         """The set-up asks for its own words back, before anything is proved: short ones only."""
@@ -93,7 +98,7 @@ class Monday(JsonSource):
         name = event.get("pulseName", event.get("itemName"))
         named = {"name": text_of(name, "event.pulseName")} if name is not None else {}
         if what in _MADE:
-            return [Told(EventType.CREATED, number, deal, time, {"pipeline": self.settings.board, **named})]
+            return [Told(EventType.CREATED, number, deal, time, {**self._pipeline, **named})]
         if what in _GONE:
             return [Told(EventType.DELETED, number, deal, time, {})]
         if what in _NAMED:
@@ -103,7 +108,7 @@ class Monday(JsonSource):
 
     def _column(self, event: dict[str, Any], number: str, deal: str, time: datetime, named: dict[str, Any]) -> Said:
         column, value = event.get("columnId"), event.get("value")
-        told = {"pipeline": self.settings.board, **named}
+        told = {**self._pipeline, **named}
         if column == self.settings.stage_column:
             label = fields_of(fields_of(value, "event.value").get("label"), "event.value.label")
             stage = id_of(label.get("text"), "event.value.label.text")

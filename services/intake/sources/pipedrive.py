@@ -17,6 +17,7 @@ from services.intake.sources.base import (
     Told,
     UnclearError,
     amount_of,
+    currency_of,
     id_of,
     moment_of_ms,
     shown,
@@ -36,7 +37,7 @@ from shared.contracts.events import EventType
 
 _FIELDS = {
     "pipeline_id": ("pipeline", id_of), "stage_id": ("stage", id_of), "title": ("name", text_of),
-    "value": ("amount", amount_of), "currency": ("currency", text_of),
+    "value": ("amount", amount_of), "currency": ("currency", currency_of),
     "expected_close_date": ("expected_close", day_of), "lost_reason": ("reason", text_of),
 }  # fmt: skip
 _DONE = {"create": "create", "added": "create", "change": "change", "updated": "change", "merged": "change"}
@@ -70,7 +71,7 @@ class Pipedrive(JsonSource):
     def _deal(
         self, meta: dict[str, Any], number: str, deal: str, time: datetime, now: Any, before: Any
     ) -> Iterable[Said]:
-        action = meta.get("action")
+        action = str(meta.get("action"))
         if action in ("delete", "deleted"):
             if (into := meta.get("merged_to_id")) is not None:
                 into_deal = {"into": f"{self.name}:{id_of(into, 'meta.merged_to_id')}"}

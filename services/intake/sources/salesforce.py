@@ -27,6 +27,7 @@ from services.intake.sources.base import (
     Unclear,
     UnclearError,
     amount_of,
+    currency_of,
     id_of,
     moment_of_text,
     shown,
@@ -50,7 +51,7 @@ _SESSION = re.compile(rb"(<(?:\w+:)?SessionId\b[^>]*>)[^<]*(</(?:\w+:)?SessionId
 _TOGETHER_SECONDS = 2
 _FIELDS = {
     "StageName": ("stage", id_of), "Name": ("name", text_of), "Amount": ("amount", amount_of),
-    "CurrencyIsoCode": ("currency", text_of), "CloseDate": ("expected_close", day_of),
+    "CurrencyIsoCode": ("currency", currency_of), "CloseDate": ("expected_close", day_of),
     "RecordTypeId": ("pipeline", id_of),
 }  # fmt: skip
 

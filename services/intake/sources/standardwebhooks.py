@@ -82,6 +82,11 @@ class StandardWebhooks(Source):
         number, stamp = single(request.headers, spelling + "id"), single(request.headers, spelling + "timestamp")
         entries = single(request.headers, spelling + "signature").split(" ")
         given = [entry[3:].encode() for entry in entries if entry.startswith("v1,")]
+        if any(entry.endswith(",") for entry in entries):
+            raise RefusedError(
+                RefusalReason.WRONG_SIGNATURE,
+                f"header {spelling}signature came twice; send one, entries apart by spaces",
+            )
         signed = f"{number}.{stamp}.".encode() + request.body
         right = [b64encode(hmac.digest(key, signed, hashlib.sha256)) for key in self._keys]
         if not fits(right, given) and not self._fits_public(entries, signed):

@@ -24,6 +24,7 @@ from services.intake.sources.base import (
     Told,
     UnclearError,
     check_age,
+    currency_of,
     fits,
     id_of,
     moment_of_text,
@@ -91,7 +92,7 @@ class Twenty(JsonSource):
         amount = record.get("amount")
         if isinstance(amount, dict) and isinstance(micros := amount.get("amountMicros"), int | str):
             told["amount"] = _micros(micros)
-            told["currency"] = text_of(amount.get("currencyCode") or "", "amount.currencyCode", 12) or None
+            told["currency"] = currency_of(amount.get("currencyCode") or "", "amount.currencyCode") or None
         if self.settings.address:
             told["url"] = f"{self.settings.address}/object/opportunity/{deal}"
         return told

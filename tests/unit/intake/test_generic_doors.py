@@ -175,9 +175,15 @@ def test_standard_webhooks_vectors_are_genuine(name: str) -> None:
     assert told.data == {"stage": "proposal", "name": "Müller & Söhne"}
 
 
-def test_the_asymmetric_version_alone_is_not_taken_yet() -> None:
-    with pytest.raises(RefusedError, match="no v1 entry"):
-        source("standardwebhooks").verify(request(sample("standardwebhooks-deal.json"), STANDARD["headers_v1a"]))
+@pytest.mark.parametrize("headers", ["headers_v1a", "headers_mixed"])
+def test_the_asymmetric_version_is_taken_by_the_public_key(headers: str) -> None:
+    door = source("standardwebhooks", secrets=[STANDARD["ed25519_public"]])
+    door.verify(request(sample(STANDARD["body_file"]), STANDARD[headers]))
+
+    with pytest.raises(RefusedError, match="no v1 or v1a entry"):
+        door.verify(request(sample(STANDARD["body_file"]) + b" ", STANDARD[headers]))
+    with pytest.raises(RefusedError, match="no v1 or v1a entry"):
+        source("standardwebhooks").verify(request(sample(STANDARD["body_file"]), STANDARD["headers_v1a"]))
 
 
 def test_what_the_standard_webhooks_library_signs_is_genuine() -> None:

@@ -21,7 +21,7 @@ from shared.policy import load
 from tests.unit.intake.support import request, sample, source
 
 END = datetime(2026, 7, 1, 9, tzinfo=UTC)
-POLICY = load(Path(dialects.__file__).parents[1] / "demo" / "policy.yaml")
+POLICY = load(Path(dialects.__file__).parents[2] / "demo" / "policy.yaml")
 
 
 def canonical(end: datetime = END, seed: int = 7) -> list[bytes]:

@@ -1,13 +1,16 @@
-"""How happenings are told: as HubSpot's webhooks, or as Andon's own events in a file."""
+"""HubSpot: one event for each property, signed by version 3."""
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 
+from services.simulator.dialects.base import Deal, Dialect, Webhook, ms
 from services.simulator.model import Happening
-from shared.contracts.envelope import iso
-from shared.contracts.events import EventType
 
 PORTAL, APP = 48112233, 7654321
 _SUBSCRIPTIONS = {
@@ -49,18 +52,18 @@ def hubspot_events(told: Iterable[Happening]) -> Iterator[dict[str, Any]]:
         yield from events
 
 
-def canonical(happening: Happening, source: str = "hubspot-demo") -> Iterator[dict[str, Any]]:
-    """The same as Andon's own events, for `what-if` and `replay`."""
-    said = happening.properties
-    base = {
-        "specversion": "1.0",
-        "source": source,
-        "subject": f"{source}:{happening.deal}",
-        "time": iso(happening.time),
-    }
-    stamp = f"{happening.deal}-{int(happening.time.timestamp() * 1000)}"
-    if happening.created:
-        data = {"pipeline": said["pipeline"], "name": said["dealname"], "amount": said["amount"]}
-        yield base | {"id": f"{stamp}-created", "type": EventType.CREATED.value, "data": data}
-    if "dealstage" in said:
-        yield base | {"id": f"{stamp}-moved", "type": EventType.MOVED.value, "data": {"stage": said["dealstage"]}}
+class HubSpot(Dialect):
+    kind: ClassVar[str] = "hubspot"
+    url: ClassVar[str] = "https://hooks.example.org/v1/ingest/crm"
+    settings = {"public_url": url}  # noqa: RUF012 (as declared by the base)
+
+    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+        yield hubspot(happening, 1_000_000 + 10 * self.count)
+
+    def signed(self, body: bytes, now: datetime) -> Webhook:
+        stamp = str(ms(now))
+        signature = hmac.digest(
+            self.secret.encode(), f"POST{self.url}".encode() + body + stamp.encode(), hashlib.sha256
+        )
+        headers = {"X-HubSpot-Request-Timestamp": stamp, "X-HubSpot-Signature-v3": b64encode(signature).decode()}
+        return Webhook(body, headers)

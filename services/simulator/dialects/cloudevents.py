@@ -1,0 +1,22 @@
+"""CloudEvents in structured mode, with Andon's own events as data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar
+
+from services.simulator.dialects.base import Deal, Dialect, Webhook
+from services.simulator.dialects.plain import canonical
+from services.simulator.model import Happening
+
+
+class CloudEvents(Dialect):
+    kind: ClassVar[str] = "cloudevents"
+
+    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+        yield from canonical(happening, "crm")
+
+    def signed(self, body: bytes, now: datetime) -> Webhook:
+        headers = {"Authorization": f"Bearer {self.secret}", "Content-Type": "application/cloudevents+json"}
+        return Webhook(body, headers)

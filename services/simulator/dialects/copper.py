@@ -1,0 +1,35 @@
+"""Copper: the old and the new value of what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar
+
+from services.simulator.dialects.base import Deal, Dialect, Webhook, z
+from services.simulator.model import Happening
+
+
+class Copper(Dialect):
+    kind: ClassVar[str] = "copper"
+
+    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+        old, new = _values(before), _values(deal)
+        changed = {
+            name: [None if happening.created else old[name], new[name]] for name in new if new[name] != old[name]
+        }
+        yield {
+            "subscription_id": 160001, "event": "new" if happening.created else "update", "type": "opportunity",
+            "ids": [deal.id], "updated_attributes": changed, "timestamp": z(happening.time),
+            "secret_field": self.secret,
+        }  # fmt: skip
+
+    def signed(self, body: bytes, now: datetime) -> Webhook:
+        return Webhook(body)
+
+
+def _values(deal: Deal) -> dict[str, Any]:
+    return {
+        "pipeline_id": deal.pipeline, "pipeline_stage_id": deal.stage, "status": deal.status.capitalize(),
+        "name": deal.name, "monetary_value": float(deal.amount or 0),
+    }  # fmt: skip

@@ -1,0 +1,42 @@
+"""EspoCRM: arrays of records, as PHP writes JSON, signed with the key of each webhook."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar
+
+from services.simulator.dialects.base import CURRENCY, Deal, Dialect, Webhook, hex_hmac, naive
+from services.simulator.model import Happening
+
+CREATE, UPDATE = "65ff00000000000c1", "65ff00000000000d2"
+
+
+class EspoCrm(Dialect):
+    kind: ClassVar[str] = "espocrm"
+    settings = {  # noqa: RUF012 (as declared by the base)
+        "secrets": [],
+        "webhooks": {
+            CREATE: {"event": "Opportunity.create", "secrets": [Dialect.secret]},
+            UPDATE: {"event": "Opportunity.update", "secrets": [Dialect.secret]},
+        },
+    }
+
+    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+        record: dict[str, Any] = {"id": str(deal.id), "stage": deal.told}
+        if happening.created:
+            record |= {
+                "name": deal.name, "amount": float(deal.amount), "amountCurrency": CURRENCY, "deleted": False,
+                "closeDate": deal.close and deal.close.date().isoformat(), "createdAt": naive(happening.time),
+            }  # fmt: skip
+        yield [record]
+
+    def body(self, document: Any) -> bytes:
+        return json.dumps(document, separators=(",", ":")).replace("/", "\\/").encode()
+
+    def signed(self, body: bytes, now: datetime) -> Webhook:
+        hook = CREATE if b'"createdAt"' in body else UPDATE
+        signature = f"{hook}:{hex_hmac(self.secret.encode(), body)}"
+        return Webhook(body, {"Signature": b64encode(signature.encode()).decode()})

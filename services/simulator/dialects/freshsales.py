@@ -1,0 +1,25 @@
+"""Freshsales: the template of docs/sources/freshsales.md, filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar
+
+from services.simulator.dialects.base import CURRENCY, Deal, Dialect, Webhook, z
+from services.simulator.model import Happening
+
+
+class Freshsales(Dialect):
+    kind: ClassVar[str] = "freshsales"
+
+    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+        what = "created" if happening.created else {"open": "updated"}.get(deal.status, deal.status)
+        yield {
+            "event": what, "deal_id": str(deal.id), "stage": deal.stage, "pipeline": deal.pipeline, "name": deal.name,
+            "amount": deal.amount, "currency": CURRENCY, "updated_at": z(happening.time), "reason": "",
+            "expected_close": deal.close.date().isoformat() if deal.close else "",
+        }  # fmt: skip
+
+    def signed(self, body: bytes, now: datetime) -> Webhook:
+        return Webhook(body, {"X-Andon-Key": self.secret})

@@ -1,0 +1,30 @@
+"""Odoo: the fields that an automation rule was told to send, as newer versions write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar
+
+from services.simulator.dialects.base import Deal, Dialect, Webhook, naive
+from services.simulator.model import Happening
+
+
+class Odoo(Dialect):
+    kind: ClassVar[str] = "odoo"
+
+    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+        yield {
+            "_action": "Send Webhook Notification(#812)", "_id": deal.id, "_model": "crm.lead", "id": deal.id,
+            "active": deal.status != "lost", "date_deadline": deal.close and deal.close.date().isoformat(),
+            "expected_revenue": float(deal.amount or 0), "lost_reason_id": False, "name": deal.name,
+            "probability": {"open": 40.0, "won": 100.0, "lost": 0.0}[deal.status], "stage_id": deal.stage,
+            "team_id": deal.pipeline, "type": "opportunity", "write_date": naive(happening.time, "microseconds"),
+        }  # fmt: skip
+
+    def body(self, document: Any) -> bytes:
+        return json.dumps(document, sort_keys=True, default=str).encode()
+
+    def signed(self, body: bytes, now: datetime) -> Webhook:
+        return Webhook(body, {}, f"key={self.secret}")

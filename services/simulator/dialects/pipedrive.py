@@ -1,0 +1,39 @@
+"""Pipedrive, webhooks v2: the whole deal, and what of it was other before."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar
+
+from services.simulator.dialects.base import CURRENCY, Deal, Dialect, Webhook, z
+from services.simulator.model import Happening
+
+
+class Pipedrive(Dialect):
+    kind: ClassVar[str] = "pipedrive"
+    secret: ClassVar[str] = "pipedrive:pa:ss of the simulated crm"  # noqa: S105 (nobody's)
+
+    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+        data, old = _deal(deal, happening.time), _deal(before, happening.time)
+        previous = {name: value for name, value in old.items() if data[name] != value}
+        meta = {
+            "action": "create" if happening.created else "change", "company_id": "8087001", "entity": "deal",
+            "correlation_id": f"c{self.count}", "entity_id": str(deal.id), "id": f"event-{deal.id}-{self.count}",
+            "is_bulk_edit": False, "timestamp": z(happening.time), "type": "general", "version": "2.0", "attempt": 1,
+            "webhook_id": "4710801", "change_source": "app", "host": "acme-sandbox.pipedrive.com",
+        }  # fmt: skip
+        yield {"data": data, "previous": None if happening.created else previous, "meta": meta}
+
+    def signed(self, body: bytes, now: datetime) -> Webhook:
+        return Webhook(body, {"Authorization": "Basic " + b64encode(self.secret.encode()).decode()})
+
+
+def _deal(deal: Deal, now: datetime) -> dict[str, Any]:
+    return {
+        "id": deal.id, "title": deal.name, "value": float(deal.amount or 0), "currency": CURRENCY,
+        "stage_id": deal.stage, "pipeline_id": deal.pipeline, "status": deal.status, "custom_fields": {},
+        "add_time": deal.made and z(deal.made), "stage_change_time": deal.entered and z(deal.entered),
+        "expected_close_date": deal.close and deal.close.date().isoformat(), "update_time": z(now),
+    }  # fmt: skip

@@ -1,0 +1,53 @@
+"""Salesforce Outbound Messages: how an opportunity stands, in SOAP."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar
+from xml.sax.saxutils import escape
+
+from services.simulator.dialects.base import Deal, Dialect, Webhook, z
+from services.simulator.model import Happening
+
+ORGANIZATION = "00D5g000004T0CkEAK"
+_ENVELOPE = """<?xml version="1.0" encoding="UTF-8"?>
+<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" \
+xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+ <soapenv:Body>
+  <notifications xmlns="http://soap.sforce.com/2005/09/outbound">
+   <OrganizationId>{organization}</OrganizationId>
+   <ActionId>04k5g000000GmaVAAS</ActionId>
+   <SessionId xsi:nil="true"/>
+   <EnterpriseUrl>https://example-org.my.salesforce.com/services/Soap/c/62.0/00D5g000004T0Ck</EnterpriseUrl>
+   <PartnerUrl>https://example-org.my.salesforce.com/services/Soap/u/62.0/00D5g000004T0Ck</PartnerUrl>
+   <Notification>
+    <Id>{number}</Id>
+    <sObject xsi:type="sf:Opportunity" xmlns:sf="urn:sobject.enterprise.soap.sforce.com">
+{fields}
+    </sObject>
+   </Notification>
+  </notifications>
+ </soapenv:Body>
+</soapenv:Envelope>"""
+
+
+class Salesforce(Dialect):
+    kind: ClassVar[str] = "salesforce"
+    settings = {"organization": ORGANIZATION}  # noqa: RUF012 (as declared by the base)
+
+    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+        values = {
+            "Id": f"006{deal.id}", "Amount": deal.amount, "CloseDate": deal.close and deal.close.date().isoformat(),
+            "CreatedDate": deal.made and z(deal.made), "IsClosed": str(deal.status != "open").lower(),
+            "IsWon": str(deal.status == "won").lower(), "LastModifiedDate": z(happening.time), "Name": deal.name,
+            "RecordTypeId": deal.pipeline, "StageName": deal.told, "SystemModstamp": z(happening.time),
+        }  # fmt: skip
+        fields = "\n".join(f"     <sf:{n}>{escape(str(v))}</sf:{n}>" for n, v in values.items() if v)
+        yield _ENVELOPE.format(organization=ORGANIZATION, number=f"04l{self.count:015d}", fields=fields)
+
+    def body(self, document: Any) -> bytes:
+        return str(document).encode()
+
+    def signed(self, body: bytes, now: datetime) -> Webhook:
+        return Webhook(body, {"Content-Type": "text/xml; charset=utf-8"}, f"key={self.secret}")

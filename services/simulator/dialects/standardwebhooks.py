@@ -1,0 +1,32 @@
+"""Standard Webhooks, signed by version 1, with Andon's own events as data."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar
+
+from services.simulator.dialects.base import Deal, Dialect, Webhook
+from services.simulator.dialects.plain import canonical
+from services.simulator.model import Happening
+
+
+class StandardWebhooks(Dialect):
+    kind: ClassVar[str] = "standardwebhooks"
+    secret: ClassVar[str] = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="  # noqa: S105 (nobody's)
+
+    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+        for event in canonical(happening, "crm"):
+            data = {"id": str(happening.deal), **event["data"]}
+            yield {"type": event["type"], "timestamp": event["time"], "data": data}
+
+    def signed(self, body: bytes, now: datetime) -> Webhook:
+        number = "msg_" + hashlib.sha256(body).hexdigest()[:24]
+        stamp = str(int(now.timestamp()))
+        key = b64decode(self.secret.removeprefix("whsec_"))
+        signature = hmac.digest(key, f"{number}.{stamp}.".encode() + body, hashlib.sha256)
+        headers = {"webhook-id": number, "webhook-timestamp": stamp}
+        return Webhook(body, headers | {"webhook-signature": "v1," + b64encode(signature).decode()})

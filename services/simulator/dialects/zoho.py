@@ -1,0 +1,29 @@
+"""Zoho CRM notifications, of a channel that sends the changed values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, ClassVar
+
+from services.simulator.dialects.base import Deal, Dialect, Webhook, ms
+from services.simulator.model import Happening
+
+
+class Zoho(Dialect):
+    kind: ClassVar[str] = "zoho"
+
+    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+        values: dict[str, Any] = {"Stage": deal.told}
+        if happening.created:
+            values |= {"Pipeline": deal.pipeline, "Deal_Name": deal.name, "Amount": float(deal.amount)}
+        record = str(deal.id)
+        yield {
+            "server_time": ms(happening.time), "module": "Deals", "ids": [record], "query_params": {},
+            "resource_uri": "https://www.zohoapis.com/crm/v8/Deals", "affected_fields": [{record: list(values)}],
+            "affected_values": [{"record_id": record, "values": values}], "channel_id": "7700000000042",
+            "operation": "insert" if happening.created else "update", "token": self.secret,
+        }  # fmt: skip
+
+    def signed(self, body: bytes, now: datetime) -> Webhook:
+        return Webhook(body)

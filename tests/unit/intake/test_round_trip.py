@@ -1,0 +1,123 @@
+"""The simulated half-year, told in every dialect, gives the problems that it gives when told plainly."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.detector.clocks import micros
+from services.detector.decode import event_of
+from services.detector.flow import Event
+from services.detector.whatif import find
+from services.intake.canonical import translated
+from services.intake.config import parse
+from services.intake.sources.base import Request, Source
+from services.simulator import dialects, run
+from services.simulator.dialects import DIALECTS, Dialect
+from services.simulator.dialects.base import Webhook
+from shared.contracts.events import DealEvent
+from shared.policy import load
+
+END = datetime(2026, 6, 30, 12, tzinfo=UTC)
+POLICY = load(Path(dialects.__file__).parents[2] / "demo" / "policy.yaml")
+# Attio tells neither stages nor anything else that a count could be made of: docs/sources/attio.md.
+KNOWS_NO_STAGES = {"attio"}
+# In microseconds; EspoCRM tells when a deal was created in whole seconds: docs/sources/espocrm.md.
+PRECISION = {"espocrm": 1_000_000}
+MILLISECOND = 1000
+
+
+def source_of(dialect: type[Dialect]) -> Source:
+    """The source that understands a dialect."""
+    settings = {"kind": dialect.kind, "secrets": [dialect.secret], **dialect.settings}
+    return parse(json.dumps({"sources": {"crm": settings}}))["crm"]
+
+
+def told(source: Source, webhook: Webhook, now: datetime) -> list[DealEvent]:
+    """What intake makes of a request that came at `now`, once it is shown to be genuine."""
+    headers = {name.lower(): value for name, value in webhook.headers.items()}
+    request = Request("POST", headers, webhook.query, webhook.body, now)
+    source.verify(request)
+    result = translated("crm", source.translate(request), now, "")
+    assert not result.unclear, result.unclear
+    return [DealEvent.model_validate_json(message.value) for message in result.messages]
+
+
+@cache
+def history() -> list[Any]:
+    return list(run.history(7, 180, END))
+
+
+def requests(dialect: type[Dialect]) -> Iterator[tuple[datetime, Webhook]]:
+    crm = dialect()
+    for happening in history():
+        for webhook in crm.tell(happening):
+            yield happening.time, webhook
+
+
+@cache
+def events(kind: str) -> list[Event]:
+    source = source_of(DIALECTS[kind])
+    return [event_of(e) for now, webhook in requests(DIALECTS[kind]) for e in told(source, webhook, now)]
+
+
+def found(some: list[Event], unit: int = MILLISECOND) -> tuple[dict[str, Any], set[Any]]:
+    result = find(some, POLICY, micros(END))
+    visits = {(v.pipeline, v.stage, v.entered // unit, v.left and v.left // unit) for _, v in result.visits}
+    problems = {
+        key: [(i.opened_at // unit, i.cleared_at and i.cleared_at // unit, i.peak) for i in intervals]
+        for key, intervals in result.problems.items() if intervals
+    }  # fmt: skip
+    return problems, visits
+
+
+@cache
+def plainly(unit: int) -> tuple[dict[str, Any], set[Any]]:
+    some = [DealEvent.model_validate(event) for one in history() for event in dialects.canonical(one)]
+    return found([event_of(event) for event in some], unit)
+
+
+@pytest.mark.parametrize("kind", sorted(DIALECTS.keys() - KNOWS_NO_STAGES))
+def test_every_dialect_gives_the_same_visits_and_problems(kind: str) -> None:
+    unit = PRECISION.get(kind, MILLISECOND)
+    problems, visits = plainly(unit)
+
+    assert len(problems) >= 4
+    assert found(events(kind), unit) == (problems, visits)
+
+
+def test_attio_tells_of_deals_and_of_no_stage() -> None:
+    assert found(events("attio")) == ({}, set())
+    assert len({event.deal for event in events("attio")}) == len({one.deal for one in history()})
+
+
+@pytest.mark.parametrize("kind", sorted(DIALECTS))
+def test_order_and_repetition_change_nothing(kind: str) -> None:
+    mixed = events(kind) + random.Random(kind).sample(events(kind), len(events(kind)) // 3)
+    random.Random(kind).shuffle(mixed)
+
+    assert found(mixed) == found(events(kind))
+
+
+@pytest.mark.parametrize("kind", ["hubspot", "espocrm"])
+def test_arrays_may_be_joined_and_split(kind: str) -> None:
+    """What came as many arrays is told as one, and the other way round."""
+    dialect = DIALECTS[kind]()
+    source = source_of(DIALECTS[kind])
+    bodies = [json.loads(w.body) for one in history()[:200] if not one.created for w in dialect.tell(one)]
+    joined = [one for body in bodies for one in body]
+    now = END if kind == "espocrm" else history()[200].time + timedelta(seconds=1)
+
+    def events_of(arrays: list[Any]) -> set[Any]:
+        signed = [dialect.signed(json.dumps(array).encode(), now) for array in arrays]
+        return {(e.subject, e.type, e.time, str(e.data)) for webhook in signed for e in told(source, webhook, now)}
+
+    assert events_of([joined]) == events_of([[one] for one in joined]) == events_of(bodies)
+    assert len(joined) > 50
