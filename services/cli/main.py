@@ -194,6 +194,26 @@ def dead_redrive(
     errors.print(f"{count} dead letters are on their topics again")
 
 
+@app.command()
+def retranslate(
+    source: Annotated[str, typer.Option(help="name of the source, as in the sources file")],
+    since: Annotated[str, typer.Option(help="when the requests came, as 2026-03-10 or 2026-03-10T09:00:00Z")],
+) -> None:
+    """Translate again what a source sent, after its translator was mended. Doing it twice is harmless."""
+    from services.cli.retranslate import run
+    from services.detector.report import moment_of
+    from shared.runtime.yamlfile import FaultsError
+
+    try:
+        counts = run(source, moment_of(since))
+    except (ValueError, FaultsError, TimeoutError) as error:
+        raise _fail(error) from None
+    errors.print(
+        f"{counts['requests']} requests gave {counts['events']} events; {counts['ignored']} parts were ignored,"
+        f" {counts['unclear']} could not be translated"
+    )
+
+
 policy_app = typer.Typer(no_args_is_help=True, help="The policy file.")
 app.add_typer(policy_app, name="policy")
 

@@ -11,6 +11,7 @@ from services.intake.canonical import Translated, translated
 from services.intake.delivery import AwayError, Delivery
 from services.intake.door import NotReadError, Read, problem
 from services.intake.metrics import IntakeMetrics
+from services.intake.received import kept
 from services.intake.sources.base import RefusedError, Reply, Request, Said, Source, Unclear
 from shared.runtime.log import logger
 
@@ -58,8 +59,7 @@ class Ingest:
             return problem(error.status, str(error))
         result = translated(source.name, self._said(source, request), request.received_at, self._prefix)
         try:
-            if result.messages:
-                await self._delivery.deliver(result.messages)
+            await self._delivery.deliver([*kept(source, request, self._prefix), *result.messages])
         except AwayError:
             return problem(503, "the events could not be kept just now; send the request again", RETRY_AFTER)
         answer = self._accepted(source.name, result, request)

@@ -23,6 +23,7 @@ class OutgoingMessage(NamedTuple):
     key: bytes
     value: bytes
     timestamp_ms: int | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 # While several ask at once, those who were just answered come again within this time: fewer, larger writes.
@@ -157,11 +158,21 @@ def _batches(producer: Any, messages: Iterable[OutgoingMessage]) -> Iterable[Any
     """Batches that are full or hold the last message; closed, so that none waits for more."""
     batch = producer.create_batch()
     for message in messages:
-        while batch.append(key=message.key, value=message.value, timestamp=message.timestamp_ms) is None:
+        while not _put(batch, message):
             yield batch
             batch = producer.create_batch()
     batch.close()
     yield batch
+
+
+def _put(batch: Any, message: OutgoingMessage) -> bool:
+    """False where the batch is full; an empty one takes any message."""
+    return (
+        batch.append(
+            key=message.key, value=message.value, timestamp=message.timestamp_ms, headers=list(message.headers)
+        )
+        is not None
+    )
 
 
 def _fail(lost: Iterable[Waiter], error: BaseException) -> None:

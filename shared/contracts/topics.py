@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+RECEIVED = "webhooks.received"
 EVENTS = "pipeline.events"
 PROBLEMS = "flow.problems"
 MEASURES = "flow.measures"
@@ -40,4 +41,9 @@ def dead(topic: str) -> str:
     return topic + DEAD_SUFFIX
 
 
-ALL_TOPICS = PRODUCT_TOPICS + tuple(Topic(dead(t.name), t.key, partitions=1, config=_KEPT) for t in PRODUCT_TOPICS)
+_FORTNIGHT = {"retention.ms": str(14 * 24 * 3600 * 1000)}
+ALL_TOPICS = (
+    Topic(RECEIVED, "source", config=_FORTNIGHT),
+    *PRODUCT_TOPICS,
+    *(Topic(dead(t.name), t.key, partitions=1, config=_KEPT) for t in PRODUCT_TOPICS),
+)

@@ -1,0 +1,80 @@
+"""`webhooks.received`: each genuine request as it came, so that a mended translator can be run over it again.
+
+A record's value is the body, byte for byte; what else belongs to the request stands in the record's headers, named as
+by the Kafka protocol binding of CloudEvents (binary mode). A body too large for one record lies in several.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import orjson
+
+from services.intake.sources.base import Request, Source
+from shared.bus.publisher import OutgoingMessage
+from shared.contracts.envelope import iso
+from shared.contracts.topics import RECEIVED
+
+TYPE = "andon.webhook.received"
+# Kafka takes no record over a megabyte by default.
+LARGEST_PART = 900_000
+_SECRET_HEADERS = frozenset(
+    ("authorization", "proxy-authorization", "cookie", "x-andon-key", "x-webhook-key", "x-api-key")
+)
+_SECRET_QUERIES = frozenset(("key", "code", "access_token", "token"))
+
+
+def kept(source: Source, request: Request, prefix: str) -> list[OutgoingMessage]:
+    """The records of one request, without secrets."""
+    body = source.kept(request)
+    parts = [body[at : at + LARGEST_PART] for at in range(0, len(body), LARGEST_PART)] or [b""]
+    received = iso(request.received_at)
+    number = f"{received}/{hashlib.sha256(body).hexdigest()[:24]}"
+    own = (
+        ("ce_specversion", b"1.0"), ("ce_type", TYPE.encode()), ("ce_source", b"andon/intake"),
+        ("ce_subject", source.name.encode()), ("ce_time", received.encode()), ("ce_id", number.encode()),
+        ("ce_verifiedby", source.kind.encode()), ("ce_headers", orjson.dumps(_harmless(request.headers))),
+        ("ce_query", _without_keys(request.query_string).encode()), ("ce_method", request.method.encode()),
+    )  # fmt: skip
+    topic, key = prefix + RECEIVED, source.name.encode()
+    if len(parts) == 1:
+        return [OutgoingMessage(topic, key, body, None, own)]
+    return [
+        OutgoingMessage(topic, key, part, None, (*own, ("ce_part", f"{place}/{len(parts)}".encode())))
+        for place, part in enumerate(parts)
+    ]
+
+
+def _harmless(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name not in _SECRET_HEADERS}
+
+
+def _without_keys(query: str) -> str:
+    if not query:
+        return ""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    return urlencode([(name, value) for name, value in pairs if name not in _SECRET_QUERIES])
+
+
+def requests(records: Iterable[Any]) -> Iterator[Request]:
+    """The requests of one source's records, in their order; those whose first part is not among them are left out."""
+    ahead: dict[str, list[bytes]] = {}
+    for record in records:
+        said = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+        if said.get("ce_type") != TYPE:
+            continue
+        place, _, count = said.get("ce_part", "0/1").partition("/")
+        parts = ahead.setdefault(said["ce_id"], [])
+        if len(parts) == int(place):
+            parts.append(record.value or b"")
+        if len(parts) == int(count):
+            yield _request(said, b"".join(ahead.pop(said["ce_id"])))
+
+
+def _request(said: Mapping[str, str], body: bytes) -> Request:
+    received = datetime.fromisoformat(said["ce_time"])
+    return Request(said.get("ce_method", "POST"), orjson.loads(said["ce_headers"]), said["ce_query"], body, received)

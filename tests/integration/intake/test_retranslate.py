@@ -1,0 +1,151 @@
+"""Requests are kept as they came, and a translator that was broken and mended leaves no trace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from services.detector.decode import event_of
+from services.intake.delivery import Delivery
+from services.intake.door import Door
+from services.intake.ingest import Ingest
+from services.intake.metrics import IntakeMetrics
+from services.intake.received import requests
+from services.intake.retranslate import retranslate
+from services.intake.sources.base import Source, Told
+from services.simulator.dialects import DIALECTS
+from shared.bus.publisher import Publisher
+from shared.contracts.events import DealEvent
+from shared.contracts.topics import EVENTS, RECEIVED
+from shared.runtime.health import Progress
+from tests.integration.intake.test_line_to_kafka import records
+from tests.unit.intake.test_round_trip import found, history, source_of
+
+PATH = "http://intake/v1/ingest/crm"
+
+
+class Line:
+    """Intake in this process, before a real Kafka."""
+
+    def __init__(self, kafka: str, prefix: str, source: Source) -> None:
+        self.kafka, self.prefix = kafka, prefix
+        metrics = IntakeMetrics(CollectorRegistry(), ["crm"])
+        self.publisher = Publisher(kafka)
+        self.delivery = Delivery(self.publisher, metrics, Progress())
+        door = Door(Ingest({"crm": source}, self.delivery, metrics, prefix).answer, Starlette())
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(door))
+
+    async def events(self) -> list[DealEvent]:
+        return [DealEvent.model_validate_json(r.value) for r in await records(self.kafka, self.prefix + EVENTS, 4)]
+
+
+@asynccontextmanager
+async def running(line: Line) -> AsyncIterator[Line]:
+    looking = asyncio.ensure_future(line.delivery.run())
+    while not line.delivery._there:
+        await asyncio.sleep(0.02)
+    yield line
+    looking.cancel()
+    await asyncio.wait([looking])
+    await line.client.aclose()
+    await line.publisher.stop()
+
+
+@pytest.fixture
+async def espo(kafka: str, prefix: str) -> AsyncIterator[Line]:
+    async with running(Line(kafka, prefix, source_of(DIALECTS["espocrm"]))) as line:
+        yield line
+
+
+@pytest.fixture
+async def odoo(kafka: str, prefix: str) -> AsyncIterator[Line]:
+    async with running(Line(kafka, prefix, source_of(DIALECTS["odoo"]))) as line:
+        yield line
+
+
+async def test_a_request_is_kept_byte_for_byte_and_without_its_key(odoo: Line) -> None:
+    body = b'{"_model": "crm.lead",  "_id": 5, "stage_id": 3, "write_date": "2026-03-10 09:00:00"}'
+    answer = await odoo.client.post(
+        f"{PATH}?key={DIALECTS['odoo'].secret}&event=delete", content=body, headers={"authorization": "Bearer other"}
+    )
+    assert answer.status_code == 202
+
+    (record,) = await records(odoo.kafka, odoo.prefix + RECEIVED, 4)
+    (request,) = requests([record])
+    assert (record.key, record.value, request.query) == (b"crm", body, {"event": "delete"})
+    assert not any(DIALECTS["odoo"].secret.encode() in value or b"Bearer" in value for _, value in record.headers)
+    (told,) = source_of(DIALECTS["odoo"]).translate(request)
+    assert isinstance(told, Told)
+    assert told.type.value == "andon.deal.deleted"
+
+
+async def test_a_large_body_lies_in_several_records(kafka: str, prefix: str) -> None:
+    dialect = DIALECTS["hubspot"]()
+    line = Line(kafka, prefix, source_of(DIALECTS["hubspot"]))
+    async with running(line):
+        events = [
+            {"subscriptionType": "deal.creation", "objectId": n, "portalId": 1, "eventId": n, "occurredAt": 10**12,
+             "sourceId": f"{n:x}" * 5000} for n in range(100)
+        ]  # fmt: skip
+        webhook = dialect.signed(json.dumps(events).encode(), datetime.now(UTC))
+        answer = await line.client.post(PATH, content=webhook.body, headers=dict(webhook.headers))
+        assert answer.status_code == 202
+
+    kept = await records(kafka, prefix + RECEIVED, 4)
+    assert len(kept) == len(webhook.body) // 900_000 + 1 >= 2
+    (request,) = requests(kept)
+    assert request.body == webhook.body
+    counts = await retranslate(kafka, prefix, source_of(DIALECTS["hubspot"]), long_ago(), lambda done, total: None)
+    assert (counts["requests"], counts["events"]) == (1, 100)
+
+
+def long_ago() -> datetime:
+    return datetime.now(UTC) - timedelta(hours=1)
+
+
+async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: Line) -> None:
+    """EspoCRM, because its events get their time and number from when the request came: the hardest case."""
+    broken, dialect = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"]()
+    real = type(broken).said
+
+    def half_broken(self: Any, part: Any, request: Any) -> Any:
+        if part.get("stage") in ("demo", "proposal", "new_won"):
+            raise KeyError("a fault of ours")
+        return real(self, part, request)
+
+    some = [webhook for one in history()[:400] for webhook in dialect.tell(one)]
+    door = Door(
+        Ingest({"crm": broken}, espo.delivery, IntakeMetrics(CollectorRegistry(), ["crm"]), espo.prefix).answer,
+        Starlette(),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(broken), "said", half_broken)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
+            for webhook in some:
+                answer = await client.post(PATH, content=webhook.body, headers=dict(webhook.headers))
+                assert answer.status_code == 202
+
+    kept = list(requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
+    never_broken = [one for request in kept for one in source_of(DIALECTS["espocrm"]).translate(request)]
+    before = await espo.events()
+    assert 0 < len(before) < len(never_broken) == len(some)
+
+    for _ in range(2):
+        counts = await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None)
+        assert (counts["requests"], counts["unclear"]) == (len(some), 0)
+
+    expected = {(f"crm:{one.deal}", one.id, one.time) for one in never_broken if isinstance(one, Told)}
+    after = await espo.events()
+    assert {(event.subject, event.id, event.time) for event in after} == expected
+    assert len(found([event_of(event) for event in after])[1]) == len(
+        found([event_of(event) for event in {e.id: e for e in after}.values()])[1]
+    )
