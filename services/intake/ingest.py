@@ -17,6 +17,7 @@ from shared.runtime.log import logger
 
 _log = logger(__name__)
 RETRY_AFTER = {"Retry-After": "5"}
+ACCEPTED = Reply(202)
 
 
 class Ingest:
@@ -84,7 +85,7 @@ class Ingest:
         self._metrics.took(source, counts, request.received_at)
         if result.accepted and not result.unclear and not result.ignored:
             # The usual case. No body: a second write to the socket would cost as much as the translation.
-            return Reply(202)
+            return ACCEPTED
         answer: dict[str, object] = dict(counts)
         if result.unclear:
             answer["why"] = [unclear.detail[:300] for unclear in result.unclear[:5]]

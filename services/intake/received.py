@@ -19,11 +19,12 @@ from shared.bus.publisher import OutgoingMessage
 from shared.contracts.envelope import iso
 from shared.contracts.topics import RECEIVED
 
-TYPE = "andon.webhook.received"
+TYPE = b"andon.webhook.received"
 # Kafka takes no record over a megabyte by default.
 LARGEST_PART = 900_000
-_SECRET_HEADERS = frozenset(
-    ("authorization", "proxy-authorization", "cookie", "x-andon-key", "x-webhook-key", "x-api-key")
+# Secrets, and what the body tells by itself.
+_LEFT_OUT = frozenset(
+    ("authorization", "proxy-authorization", "cookie", "x-andon-key", "x-webhook-key", "x-api-key", "content-length")
 )
 _SECRET_QUERIES = frozenset(("key", "code", "access_token", "token"))
 
@@ -34,11 +35,12 @@ def kept(source: Source, request: Request, prefix: str) -> list[OutgoingMessage]
     parts = [body[at : at + LARGEST_PART] for at in range(0, len(body), LARGEST_PART)] or [b""]
     received = iso(request.received_at)
     number = f"{received}/{hashlib.sha256(body).hexdigest()[:24]}"
+    asked = {"method": request.method, "headers": _harmless(request.headers)}
+    if request.query_string:
+        asked["query"] = _without_keys(request.query_string)
     own = (
-        ("ce_specversion", b"1.0"), ("ce_type", TYPE.encode()), ("ce_source", b"andon/intake"),
-        ("ce_subject", source.name.encode()), ("ce_time", received.encode()), ("ce_id", number.encode()),
-        ("ce_verifiedby", source.kind.encode()), ("ce_headers", orjson.dumps(_harmless(request.headers))),
-        ("ce_query", _without_keys(request.query_string).encode()), ("ce_method", request.method.encode()),
+        ("ce_specversion", b"1.0"), ("ce_type", TYPE), ("ce_source", b"andon/intake"), ("ce_id", number.encode()),
+        ("ce_time", received.encode()), ("ce_verifiedby", source.kind.encode()), ("ce_request", orjson.dumps(asked)),
     )  # fmt: skip
     topic, key = prefix + RECEIVED, source.name.encode()
     if len(parts) == 1:
@@ -50,12 +52,10 @@ def kept(source: Source, request: Request, prefix: str) -> list[OutgoingMessage]
 
 
 def _harmless(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name not in _SECRET_HEADERS}
+    return {name: value for name, value in headers.items() if name not in _LEFT_OUT}
 
 
 def _without_keys(query: str) -> str:
-    if not query:
-        return ""
     pairs = parse_qsl(query, keep_blank_values=True)
     return urlencode([(name, value) for name, value in pairs if name not in _SECRET_QUERIES])
 
@@ -65,7 +65,7 @@ def requests(records: Iterable[Any]) -> Iterator[Request]:
     ahead: dict[str, list[bytes]] = {}
     for record in records:
         said = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-        if said.get("ce_type") != TYPE:
+        if said.get("ce_type") != TYPE.decode():
             continue
         place, _, count = said.get("ce_part", "0/1").partition("/")
         parts = ahead.setdefault(said["ce_id"], [])
@@ -77,4 +77,5 @@ def requests(records: Iterable[Any]) -> Iterator[Request]:
 
 def _request(said: Mapping[str, str], body: bytes) -> Request:
     received = datetime.fromisoformat(said["ce_time"])
-    return Request(said.get("ce_method", "POST"), orjson.loads(said["ce_headers"]), said["ce_query"], body, received)
+    asked = orjson.loads(said["ce_request"])
+    return Request(asked["method"], asked["headers"], asked.get("query", ""), body, received)
