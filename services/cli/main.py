@@ -214,6 +214,34 @@ def retranslate(
     )
 
 
+source_app = typer.Typer(no_args_is_help=True, help="The connections to CRMs.")
+app.add_typer(source_app, name="source")
+
+
+@source_app.command("check")
+def source_check(
+    source: Annotated[str, typer.Argument(help="name of the source, as in the sources file")],
+    file: Annotated[Path, typer.Argument(help="a saved request: headers, an empty line, the body")],
+) -> None:
+    """Explain a saved request: whether it is genuine, why not, and what is understood of it."""
+    from datetime import UTC, datetime
+
+    from services.intake.config import load
+    from services.intake.explain import explained, saved
+    from services.intake.settings import IntakeSettings
+    from shared.runtime.yamlfile import FaultsError
+
+    try:
+        sources = load(IntakeSettings.from_environment().sources)
+        if source not in sources:
+            raise ValueError(f"{source}: no such source; there are {', '.join(sorted(sources))}")
+        lines = list(explained(sources[source], saved(file.read_bytes(), datetime.now(UTC))))
+    except (FaultsError, ValueError, OSError) as error:
+        raise _fail(error) from None
+    for line in lines:
+        Console().print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 policy_app = typer.Typer(no_args_is_help=True, help="The policy file.")
 app.add_typer(policy_app, name="policy")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 
@@ -10,6 +11,7 @@ import orjson
 from services.intake.canonical import Translated, translated
 from services.intake.delivery import AwayError, Delivery
 from services.intake.door import NotReadError, Read, problem
+from services.intake.limits import Limit
 from services.intake.metrics import IntakeMetrics
 from services.intake.received import kept
 from services.intake.sources.base import RefusedError, Reply, Request, Said, Source, Unclear
@@ -27,6 +29,7 @@ class Ingest:
         self, sources: Mapping[str, Source], delivery: Delivery, metrics: IntakeMetrics, topic_prefix: str
     ) -> None:
         self._sources, self._delivery, self._metrics, self._prefix = sources, delivery, metrics, topic_prefix
+        self._limits = {name: Limit(s.settings.per_second, s.settings.at_once) for name, s in sources.items()}
 
     async def answer(self, name: str, read: Read) -> Reply:
         """The answer to one request to the source of this name."""
@@ -34,14 +37,23 @@ class Ingest:
         source = self._sources.get(name)
         if source is None:
             return problem(404, "no such source; the address ends with the name of a source in the sources file")
+        limit = self._limits[name]
+        limit.together += 1
         try:
-            request = await read(source.settings.max_bytes)
-            answer = await self._of(source, request)
-        except NotReadError as error:
-            answer = error.answer
+            answer = await self._within(source, limit, read)
+        finally:
+            limit.together -= 1
         self._metrics.answered(source.name, answer.status)
         self._metrics.seconds.observe(time.perf_counter() - started)
         return answer
+
+    async def _within(self, source: Source, limit: Limit, read: Read) -> Reply:
+        if limit.crowded():
+            return _later(source, 1)
+        try:
+            return await self._of(source, await read(source.settings.max_bytes))
+        except NotReadError as error:
+            return error.answer
 
     async def _of(self, source: Source, request: Request) -> Reply:
         if request.method == "POST":
@@ -58,6 +70,9 @@ class Ingest:
             self._metrics.refused.labels(source.name, error.reason.value).inc()
             _log.warning("request refused", source=source.name, reason=error.reason.value)
             return problem(error.status, str(error))
+        # Only what is genuine counts: nobody else can use up the allowance.
+        if wait := self._limits[source.name].wait():
+            return _later(source, wait)
         result = translated(source.name, self._said(source, request), request.received_at, self._prefix)
         try:
             await self._delivery.deliver([*kept(source, request, self._prefix), *result.messages])
@@ -93,3 +108,9 @@ class Ingest:
         for unclear in result.unclear:
             self._metrics.failures.labels(source, unclear.reason.value).inc()
         return Reply(202, orjson.dumps(answer))
+
+
+def _later(source: Source, seconds: float) -> Reply:
+    """This source asks for more than it may; the others go on."""
+    detail = "too many requests of this source; come again, or raise per_second or at_once"
+    return problem(source.slow_down, detail, {"Retry-After": str(math.ceil(seconds))})

@@ -40,6 +40,10 @@ class SourceSettings(BaseModel):
         description="shared secrets, the present one and during a rotation the one before; env:NAME or file:PATH"
         " keeps them out of this file",
     )
+    per_second: float = Field(
+        0, ge=0, le=100_000, description="genuine requests a second, with a burst of as many; 0: no limit"
+    )
+    at_once: int = Field(200, ge=1, le=10_000, description="requests together; more are told to come again")
     max_bytes: int = Field(MIB, ge=1024, le=64 * MIB, description="the largest body that is taken")
 
     @field_validator("secrets")
@@ -141,6 +145,8 @@ class Source(ABC):
     kind: ClassVar[str] = ""
     # What is answered when everything was taken; None: 202.
     reply: ClassVar[Reply | None] = None
+    # What makes this CRM come again later: 503 does for all that come again at all.
+    slow_down: ClassVar[int] = 503
     settings_type: ClassVar[type[SourceSettings]] = SourceSettings
 
     def __init__(self, name: str, settings: SourceSettings) -> None:

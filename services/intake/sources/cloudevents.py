@@ -45,6 +45,7 @@ class CloudEventsSettings(SourceSettings):
 class CloudEvents(Source):
     kind: ClassVar[str] = "cloudevents"
     settings_type = CloudEventsSettings
+    slow_down: ClassVar[int] = 429
     settings: CloudEventsSettings
 
     def verify(self, request: Request) -> None:

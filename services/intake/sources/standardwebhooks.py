@@ -66,6 +66,7 @@ class StandardWebhooksSettings(SourceSettings):
 class StandardWebhooks(Source):
     kind: ClassVar[str] = "standardwebhooks"
     settings_type = StandardWebhooksSettings
+    slow_down: ClassVar[int] = 429
 
     def __init__(self, name: str, settings: StandardWebhooksSettings) -> None:
         super().__init__(name, settings)

@@ -1,0 +1,80 @@
+"""Explains a saved request: what was seen, whether it is genuine, what would be understood of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from services.intake.canonical import translated
+from services.intake.sources.base import Ignored, RefusedError, Request, Source, Told, Unclear
+from shared.contracts.envelope import iso
+
+_HIDDEN = ("authorization", "cookie", "x-andon-key", "x-webhook-key")
+_LONGEST = 100
+
+
+def saved(raw: bytes, now: datetime) -> Request:
+    """A request as text: an optional request line, headers, an empty line, the body. Raises ValueError.
+
+    The time at which it came is `now`, unless a header `X-Received-At` (ISO 8601) tells when that was.
+    """
+    normal = raw.replace(b"\r\n\r\n", b"\n\n", 1)
+    head, separator, body = normal.partition(b"\n\n")
+    if not separator:
+        raise ValueError("no empty line between headers and body; save the headers, an empty line, then the body")
+    lines = [line.strip() for line in head.decode("latin-1").splitlines() if line.strip()]
+    method, target = "POST", ""
+    if lines and ":" not in lines[0].partition(" ")[0]:
+        method, _, rest = lines.pop(0).partition(" ")
+        target = rest.partition(" ")[0]
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise ValueError(f"{line[:60]!r} is no header; write name: value")
+        key = name.strip().lower()
+        headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
+    came = headers.pop("x-received-at", None)
+    received = datetime.fromisoformat(came).astimezone(UTC) if came else now
+    return Request(method, headers, target.partition("?")[2], body, received)
+
+
+def explained(source: Source, request: Request) -> Iterator[str]:
+    """Line by line, for people."""
+    yield f"source {source.name}, kind {source.kind}: {request.method}, {len(request.body)} bytes"
+    for name, value in request.headers.items():
+        yield f"  header {name}: {'(hidden)' if name in _HIDDEN else value[:_LONGEST]}"
+    names = ", ".join(request.query) or "none"
+    yield f"  in the address after '?': {names}"
+    if source.challenge(request) is not None:
+        yield "taken: a question at set-up, which is answered"
+        return
+    try:
+        source.verify(request)
+    except RefusedError as error:
+        yield f"refused with {error.status} ({error.reason.value}): {error}"
+        if error.reason.value == "old-timestamp":
+            yield "  a saved request grows old; add a line X-Received-At with the time at which it came"
+        return
+    yield "genuine"
+    yield from _understood(source, request)
+
+
+def _understood(source: Source, request: Request) -> Iterator[str]:
+    for one in source.translate(request):
+        match one:
+            case Told():
+                yield f"  {_sentence(one)}"
+            case Ignored():
+                yield f"  ignored: {one.reason}"
+            case Unclear():
+                yield f"  not understood ({one.reason.value}), kept in the dead letters: {one.detail}"
+    result = translated(source.name, source.translate(request), request.received_at, "")
+    yield f"{result.accepted} events, {result.ignored} ignored, {len(result.unclear)} to the dead letters"
+
+
+def _sentence(told: Told) -> str:
+    what = told.type.value.rpartition(".")[2]
+    stage = f" to stage {told.data['stage']}" if told.data.get("stage") else ""
+    others = ", ".join(f"{name} {value}" for name, value in told.data.items() if name not in ("stage", "url"))
+    return f"deal {told.deal} {what}{stage} at {iso(told.time)}" + (f" ({others})" if others else "")

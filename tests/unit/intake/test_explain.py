@@ -1,0 +1,73 @@
+"""`andon source check`: what a saved request was, in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.main import app
+from services.intake.explain import explained, saved
+from tests.unit.intake.support import sample
+from tests.unit.intake.test_samples import BASIC, CLOSE, NOW, source
+
+HEAD = b"POST /v1/ingest/crm?key=x HTTP/1.1\r\nHost: a\r\n"
+
+
+def close(now: datetime, body: bytes | None = None, **more: str) -> str:
+    vector = CLOSE["vectors"][0]
+    lines = [f"{name}: {value}" for name, value in {**vector["headers"], **more}.items()]
+    raw = HEAD + "\r\n".join(lines).encode() + b"\r\n\r\n" + (body or sample(vector["body_file"]))
+    return "\n".join(explained(source("close"), saved(raw, now)))
+
+
+def test_a_genuine_request_is_told_in_words() -> None:
+    text = close(NOW)
+
+    assert "genuine" in text
+    assert "deal oppo_FlowSampleOppo0000000000000000000000000001 created to stage stat_FlowSample" in text
+    assert "1 events, 0 ignored, 0 to the dead letters" in text
+
+
+def test_an_old_request_says_how_to_check_it_all_the_same() -> None:
+    late = NOW + timedelta(days=9)
+
+    assert "X-Received-At" in close(late)
+    assert "genuine" in close(late, **{"X-Received-At": NOW.isoformat()})
+
+
+def test_a_wrong_signature_names_what_to_compare() -> None:
+    text = close(NOW, body=b"{}")
+
+    assert "refused with 401 (wrong-signature)" in text
+    assert "signature key" in text
+
+
+def test_secrets_are_hidden_and_what_is_not_understood_is_explained() -> None:
+    raw = f"{BASIC['expected_header']}\n\n{{}}".encode()
+    text = "\n".join(explained(source("pipedrive"), saved(raw, NOW)))
+
+    assert BASIC["expected_header"].split()[-1] not in text
+    assert "not understood" in text
+    assert "meta" in text
+
+
+@pytest.mark.parametrize("raw", [b"", b"no empty line", b"not a header\nx\n\nbody"])
+def test_a_file_that_is_no_request_is_refused(raw: bytes) -> None:
+    with pytest.raises(ValueError, match=r"empty line|header"):
+        saved(raw, datetime.now(UTC))
+
+
+def test_the_command(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "sources.yaml").write_text("sources: {crm: {kind: odoo, secrets: [a-key-that-is-long-enough]}}")
+    (tmp_path / "request").write_bytes(
+        b"POST /x?key=a-key-that-is-long-enough HTTP/1.1\n\n" + sample("odoo-crm-lead-17.json")
+    )
+    monkeypatch.setenv("ANDON_SOURCES", str(tmp_path / "sources.yaml"))
+    right = CliRunner().invoke(app, ["source", "check", "crm", str(tmp_path / "request")])
+    wrong = CliRunner().invoke(app, ["source", "check", "crn", str(tmp_path / "request")])
+
+    assert right.exit_code == 0
+    assert "deal 4711 moved to stage 3 at 2026-03-10T09:00:00.000000Z" in right.output
+    assert wrong.exit_code != 0
