@@ -121,8 +121,8 @@ def reevaluate(
 
 @app.command()
 def simulate(
-    to: Annotated[str | None, typer.Option(help="address of a HubSpot source: http://host:port/v1/ingest/NAME")] = None,
-    secret: Annotated[str, typer.Option(help="the client secret of that source", envvar="ANDON_DEMO_SECRET")] = "",
+    to: Annotated[str | None, typer.Option(help="address of a source: http://host:port/v1/ingest/NAME")] = None,
+    secret: Annotated[str, typer.Option(help="the secret of that source", envvar="ANDON_DEMO_SECRET")] = "",
     public_url: Annotated[
         str | None, typer.Option(help="public_url of that source, where it differs from --to")
     ] = None,
@@ -133,12 +133,13 @@ def simulate(
     live: Annotated[bool, typer.Option("--live/--no-live", help="go on with live events after the history")] = False,
     per_minute: Annotated[float, typer.Option(min=0.1, max=6000, help="live events a minute")] = 20,
     journal: Annotated[Path | None, typer.Option(help="remember in this file how far it got, and go on there")] = None,
+    kind: Annotated[str, typer.Option(help="the CRM whose webhooks are posted: any kind of source")] = "hubspot",
 ) -> None:
-    """Play a CRM: months of two pipelines in which things go wrong, posted as signed HubSpot webhooks."""
+    """Play a CRM: months of two pipelines in which things go wrong, posted as signed webhooks of any CRM."""
     from services.cli.simulate import simulate as run
 
     try:
-        run(to, secret, public_url, out, seed, days, end, live, per_minute, journal)
+        run(to, secret, public_url, out, seed, days, end, live, per_minute, journal, kind)
     except (ValueError, OSError, RuntimeError) as error:
         raise _fail(error) from None
 

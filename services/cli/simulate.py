@@ -12,6 +12,7 @@ from rich.console import Console
 from services.cli.progress import counting
 from services.detector.report import moment_of
 from services.simulator import dialects, run
+from services.simulator.dialects import DIALECTS
 from services.simulator.post import RefusedError, poster
 
 _console = Console(stderr=True)
@@ -19,7 +20,7 @@ _console = Console(stderr=True)
 
 def simulate(
     to: str | None, secret: str, public_url: str | None, out: Path | None, seed: int, days: int, end: str | None,
-    live: bool, per_minute: float, journal: Path | None,
+    live: bool, per_minute: float, journal: Path | None, kind: str = "hubspot",
 ) -> None:  # fmt: skip
     """Write a file, or post; raises ValueError that says what is missing."""
     until = moment_of(end) if end else datetime.now(UTC).replace(microsecond=0)
@@ -28,11 +29,13 @@ def simulate(
         return
     if not to or not secret:
         raise ValueError("name where to post (--to) and the source's secret (--secret), or a file to write (--out)")
+    if kind not in DIALECTS:
+        raise ValueError(f"--kind {kind}: not known; use one of {', '.join(sorted(DIALECTS))}")
     kept = run.Journal.open(journal, seed, days, until)
     # Before the first webhook: a run that was cut off goes on with the same history.
     kept.keep(journal)
     try:
-        asyncio.run(_post(to, secret, public_url, kept, journal, per_minute if live else None))
+        asyncio.run(_post(to, secret, public_url, kind, kept, journal, per_minute if live else None))
     except KeyboardInterrupt:
         _console.print("stopped")
     except RefusedError as error:
@@ -50,9 +53,10 @@ def _write(out: Path, journal: run.Journal) -> None:
 
 
 async def _post(
-    to: str, secret: str, public_url: str | None, kept: run.Journal, journal: Path | None, per_minute: float | None
-) -> None:
-    async with poster(to, secret, public_url) as sender:
+    to: str, secret: str, public_url: str | None, kind: str, kept: run.Journal, journal: Path | None,
+    per_minute: float | None,
+) -> None:  # fmt: skip
+    async with poster(to, secret, public_url, kind) as sender:
         if not kept.history:
             with counting("events posted") as show:
                 count = await run.post_history(sender, kept, show)

@@ -1,19 +1,17 @@
-"""Posts webhooks as HubSpot does: signed, at most 100 events at once, and again until they were taken."""
+"""Posts webhooks as a CRM does: signed anew for each attempt, and again until they were taken."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
-import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 import httpx
-import orjson
+
+from services.simulator.dialects import DIALECTS, Dialect
 
 AT_ONCE, TOGETHER = 100, 4
 
@@ -23,18 +21,19 @@ class RefusedError(Exception):
 
 
 class Poster:
-    """One sender with one secret; `public_url` is what the receiver knows itself by, and is signed."""
+    """One sender that speaks one dialect."""
 
-    def __init__(self, client: httpx.AsyncClient, url: str, secret: str, public_url: str | None = None) -> None:
-        self._client, self._url, self._secret = client, url, secret.encode()
-        self._signed_head = f"POST{public_url or url}".encode()
+    def __init__(self, client: httpx.AsyncClient, url: str, dialect: Dialect) -> None:
+        self._client, self._url, self.dialect = client, url, dialect
 
-    async def post(self, events: list[dict[str, Any]]) -> None:
+    async def post(self, document: Any) -> None:
         """Until it is taken; raises RefusedError when that will never be."""
         for attempt in range(10_000):
-            body = orjson.dumps([event | {"attemptNumber": attempt} for event in events])
+            webhook = self.dialect.signed(self.dialect.body(document, attempt), datetime.now(UTC))
+            url = f"{self._url}?{webhook.query}" if webhook.query else self._url
+            headers = {"Content-Type": "application/json", **webhook.headers}
             try:
-                answer = await self._client.post(self._url, content=body, headers=self._headers(body))
+                answer = await self._client.post(url, content=webhook.body, headers=headers)
             except httpx.TransportError:
                 await asyncio.sleep(min(5.0, 0.2 * 2 ** min(attempt, 5)))
                 continue
@@ -45,28 +44,26 @@ class Poster:
                 continue
             raise RefusedError(f"{self._url} answered {answer.status_code}: {answer.text[:300]}")
 
-    def _headers(self, body: bytes) -> dict[str, str]:
-        stamp = str(int(time.time() * 1000))
-        signature = hmac.digest(self._secret, self._signed_head + body + stamp.encode(), hashlib.sha256)
-        return {
-            "Content-Type": "application/json", "X-HubSpot-Request-Timestamp": stamp,
-            "X-HubSpot-Signature-v3": base64.b64encode(signature).decode(),
-        }  # fmt: skip
-
 
 @asynccontextmanager
-async def poster(url: str, secret: str, public_url: str | None = None) -> AsyncIterator[Poster]:
+async def poster(url: str, secret: str, public_url: str | None = None, kind: str = "hubspot") -> AsyncIterator[Poster]:
+    """`public_url` is what the receiver knows itself by; some sign it."""
     async with httpx.AsyncClient(timeout=15) as client:
-        yield Poster(client, url, secret, public_url)
+        yield Poster(client, url, DIALECTS[kind](secret, public_url or url))
 
 
-async def post_all(to: Poster, events: Iterable[dict[str, Any]], show: Callable[[int], None]) -> int:
-    """Everything, a few requests at a time; how many events."""
-    rest, posted = iter(events), 0
-    while True:
-        arrays = [part for _ in range(TOGETHER) if (part := list(islice(rest, AT_ONCE)))]
-        if not arrays:
-            return posted
-        await asyncio.gather(*(to.post(array) for array in arrays))
-        posted += sum(map(len, arrays))
+def arrays(events: Iterable[Any]) -> Iterator[list[Any]]:
+    """Events as they go together in one request."""
+    rest = iter(events)
+    while array := list(islice(rest, AT_ONCE)):
+        yield array
+
+
+async def post_all(to: Poster, documents: Iterable[Any], show: Callable[[int], None]) -> int:
+    """Everything, a few requests at a time; how many events (those of an array are counted)."""
+    rest, posted = iter(documents), 0
+    while some := list(islice(rest, TOGETHER)):
+        await asyncio.gather(*(to.post(document) for document in some))
+        posted += sum(len(document) if isinstance(document, list) else 1 for document in some)
         show(posted)
+    return posted

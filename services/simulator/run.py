@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,8 +16,9 @@ from pydantic import BaseModel
 
 from services.simulator import dialects
 from services.simulator.company import FIRST, NEW, PURPOSE, SECOND
+from services.simulator.dialects import Dialect
 from services.simulator.model import FIRST_DEAL, Happening, happenings
-from services.simulator.post import Poster, post_all
+from services.simulator.post import Poster, arrays, post_all
 
 # Live events have numbers of their own, above those of any history.
 LIVE_EVENTS = 500_000_000
@@ -52,8 +54,10 @@ def history(seed: int, days: int, end: datetime) -> Iterator[Happening]:
 
 async def post_history(to: Poster, journal: Journal, show: Callable[[int], None]) -> int:
     """The whole history, as webhook events; how many."""
-    told = dialects.hubspot_events(history(journal.seed, journal.days, journal.end))
-    return await post_all(to, told, show)
+    told = history(journal.seed, journal.days, journal.end)
+    if to.dialect.kind == "hubspot":
+        return await post_all(to, arrays(dialects.hubspot_events(told)), show)
+    return await post_all(to, (document for one in told for document in to.dialect.say(one)), show)
 
 
 def ahead(journal: Journal) -> Iterator[Happening]:
@@ -75,11 +79,23 @@ async def live(
     to: Poster, journal: Journal, path: Path | None, per_minute: float, show: Callable[[Happening, int], None]
 ) -> None:
     """What comes after the history happens now, so many times a minute, until cancelled."""
+    _recall(to.dialect, journal)
     for one in islice(ahead(journal), journal.live, None):
         now = replace(one, time=datetime.now(UTC) - timedelta(milliseconds=200))
-        events: list[dict[str, Any]] = dialects.hubspot(now, LIVE_EVENTS + 10 * journal.live)
-        await to.post(events)
+        for document in _now(to.dialect, now, LIVE_EVENTS + 10 * journal.live):
+            await to.post(document)
         journal.live += 1
         journal.keep(path)
         show(now, journal.live)
         await asyncio.sleep(0.5 if journal.live <= FAIR_DEALS else 60 / per_minute)
+
+
+def _recall(dialect: Dialect, journal: Journal) -> None:
+    """A CRM that tells whole deals knows them all, also after it was started anew."""
+    if dialect.kind != "hubspot" and dialect.count == 0:
+        for one in (*history(journal.seed, journal.days, journal.end), *islice(ahead(journal), journal.live)):
+            deque(dialect.say(one), maxlen=0)
+
+
+def _now(dialect: Dialect, happening: Happening, number: int) -> Iterator[Any]:
+    return iter([dialects.hubspot(happening, number)]) if dialect.kind == "hubspot" else dialect.say(happening)

@@ -29,7 +29,7 @@ from services.intake.canonical import translated
 from services.intake.config import parse
 from services.intake.sources.base import Request
 from services.simulator import dialects, run
-from services.simulator.post import post_all, poster
+from services.simulator.post import arrays, post_all, poster
 from shared.bus.admin import create_topics
 from shared.contracts.events import DealEvent
 from shared.policy import load
@@ -77,7 +77,7 @@ class Chaos:
             history = list(histories(events, datetime.now(UTC)))
             self._posted += history
             tormented = [self._world.torment(kills), self._world.outages()]
-            await self._alive(asyncio.gather(post_all(to, history, lambda done: None), *tormented))
+            await self._alive(asyncio.gather(post_all(to, arrays(history), lambda done: None), *tormented))
             await self._until("all events are read", self._all_read)
             await reevaluate.reevaluate(settings, 0, lambda done, total: None)
             for wave, where in enumerate(("x{stage}", "out")):
@@ -87,7 +87,7 @@ class Chaos:
                 ]  # fmt: skip
                 self._posted += hooks
                 tormented = [self._world.torment(max(4, kills // 4))]
-                await self._alive(asyncio.gather(post_all(to, hooks, lambda done: None), *tormented))
+                await self._alive(asyncio.gather(post_all(to, arrays(hooks), lambda done: None), *tormented))
                 state = "closed" if wave else "open"
                 await self._until(f"every live ticket is {state}", lambda state=state: self._tickets(state))
         await self._until("every mail is out", self._no_mail_waits)

@@ -22,4 +22,4 @@ class Attio(Dialect):
         yield {"webhook_id": "99ced249-6a12-50bc-8bd2-3a33d51608f8", "events": [{"event_type": what, "id": ids}]}
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
-        return Webhook(body, {"Attio-Signature": hex_hmac(self.secret.encode(), body)})
+        return Webhook(body, {"Attio-Signature": hex_hmac(self.key.encode(), body)})

@@ -66,23 +66,29 @@ class Dialect(ABC):
     secret: ClassVar[str] = "the-secret-of-the-simulated-crm"  # noqa: S105 (nobody's)
     settings: ClassVar[Mapping[str, Any]] = {}
 
-    def __init__(self) -> None:
+    def __init__(self, secret: str | None = None, url: str = "https://hooks.example.org/v1/ingest/crm") -> None:
+        self.key, self.url = secret or self.secret, url
         self._deals: dict[int, Deal] = {}
         self.count = 0
 
     def tell(self, happening: Happening) -> Iterator[Webhook]:
         """The requests of one happening, signed as of its time."""
+        for document in self.say(happening):
+            yield self.signed(self.body(document), happening.time)
+
+    def say(self, happening: Happening) -> Iterator[Any]:
+        """What is said of a happening. In order: what a deal was before is remembered."""
         before = self._deals.get(happening.deal, Deal(happening.deal))
         deal = self._deals[happening.deal] = before.after(happening)
         self.count += 1
-        for document in self.documents(happening, before, deal):
-            yield self.signed(self.body(document), happening.time)
+        return self.documents(happening, before, deal)
 
     @abstractmethod
     def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
         """What is said, not yet bytes."""
 
-    def body(self, document: Any) -> bytes:
+    def body(self, document: Any, attempt: int = 0) -> bytes:
+        """The bytes; some CRMs count their attempts in them."""
         return orjson.dumps(document)
 
     @abstractmethod

@@ -30,7 +30,7 @@ class Close(Dialect):
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
         stamp = str(int(now.timestamp()))
-        signature = hex_hmac(bytes.fromhex(self.secret), stamp.encode() + body)
+        signature = hex_hmac(bytes.fromhex(self.key), stamp.encode() + body)
         return Webhook(body, {"close-sig-timestamp": stamp, "close-sig-hash": signature})
 
 

@@ -18,5 +18,5 @@ class CloudEvents(Dialect):
         yield from canonical(happening, "crm")
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
-        headers = {"Authorization": f"Bearer {self.secret}", "Content-Type": "application/cloudevents+json"}
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/cloudevents+json"}
         return Webhook(body, headers)

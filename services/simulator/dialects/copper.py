@@ -21,7 +21,7 @@ class Copper(Dialect):
         yield {
             "subscription_id": 160001, "event": "new" if happening.created else "update", "type": "opportunity",
             "ids": [deal.id], "updated_attributes": changed, "timestamp": z(happening.time),
-            "secret_field": self.secret,
+            "secret_field": self.key,
         }  # fmt: skip
 
     def signed(self, body: bytes, now: datetime) -> Webhook:

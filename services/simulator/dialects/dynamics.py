@@ -35,7 +35,7 @@ class Dynamics(Dialect):
         }  # fmt: skip
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
-        return Webhook(body, {"x-webhook-key": self.secret})
+        return Webhook(body, {"x-webhook-key": self.key})
 
 
 def _entity(columns: dict[str, Any]) -> dict[str, Any]:

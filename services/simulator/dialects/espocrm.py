@@ -33,10 +33,10 @@ class EspoCrm(Dialect):
             }  # fmt: skip
         yield [record]
 
-    def body(self, document: Any) -> bytes:
+    def body(self, document: Any, attempt: int = 0) -> bytes:
         return json.dumps(document, separators=(",", ":")).replace("/", "\\/").encode()
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
         hook = CREATE if b'"createdAt"' in body else UPDATE
-        signature = f"{hook}:{hex_hmac(self.secret.encode(), body)}"
+        signature = f"{hook}:{hex_hmac(self.key.encode(), body)}"
         return Webhook(body, {"Signature": b64encode(signature.encode()).decode()})

@@ -22,4 +22,4 @@ class Freshsales(Dialect):
         }  # fmt: skip
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
-        return Webhook(body, {"X-Andon-Key": self.secret})
+        return Webhook(body, {"X-Andon-Key": self.key})

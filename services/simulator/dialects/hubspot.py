@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
+import orjson
+
 from services.simulator.dialects.base import Deal, Dialect, Webhook, ms
 from services.simulator.model import Happening
 
@@ -54,16 +56,16 @@ def hubspot_events(told: Iterable[Happening]) -> Iterator[dict[str, Any]]:
 
 class HubSpot(Dialect):
     kind: ClassVar[str] = "hubspot"
-    url: ClassVar[str] = "https://hooks.example.org/v1/ingest/crm"
-    settings = {"public_url": url}  # noqa: RUF012 (as declared by the base)
+    settings = {"public_url": "https://hooks.example.org/v1/ingest/crm"}  # noqa: RUF012 (as declared by the base)
 
     def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
         yield hubspot(happening, 1_000_000 + 10 * self.count)
 
+    def body(self, document: Any, attempt: int = 0) -> bytes:
+        return orjson.dumps([event | {"attemptNumber": attempt} for event in document])
+
     def signed(self, body: bytes, now: datetime) -> Webhook:
         stamp = str(ms(now))
-        signature = hmac.digest(
-            self.secret.encode(), f"POST{self.url}".encode() + body + stamp.encode(), hashlib.sha256
-        )
+        signature = hmac.digest(self.key.encode(), f"POST{self.url}".encode() + body + stamp.encode(), hashlib.sha256)
         headers = {"X-HubSpot-Request-Timestamp": stamp, "X-HubSpot-Signature-v3": b64encode(signature).decode()}
         return Webhook(body, headers)

@@ -35,4 +35,4 @@ class Monday(Dialect):
         }  # fmt: skip
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
-        return Webhook(body, {}, f"key={self.secret}")
+        return Webhook(body, {}, f"key={self.key}")

@@ -23,8 +23,8 @@ class Odoo(Dialect):
             "team_id": deal.pipeline, "type": "opportunity", "write_date": naive(happening.time, "microseconds"),
         }  # fmt: skip
 
-    def body(self, document: Any) -> bytes:
+    def body(self, document: Any, attempt: int = 0) -> bytes:
         return json.dumps(document, sort_keys=True, default=str).encode()
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
-        return Webhook(body, {}, f"key={self.secret}")
+        return Webhook(body, {}, f"key={self.key}")

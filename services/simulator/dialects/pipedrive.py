@@ -27,7 +27,7 @@ class Pipedrive(Dialect):
         yield {"data": data, "previous": None if happening.created else previous, "meta": meta}
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
-        return Webhook(body, {"Authorization": "Basic " + b64encode(self.secret.encode()).decode()})
+        return Webhook(body, {"Authorization": "Basic " + b64encode(self.key.encode()).decode()})
 
 
 def _deal(deal: Deal, now: datetime) -> dict[str, Any]:

@@ -46,8 +46,8 @@ class Salesforce(Dialect):
         fields = "\n".join(f"     <sf:{n}>{escape(str(v))}</sf:{n}>" for n, v in values.items() if v)
         yield _ENVELOPE.format(organization=ORGANIZATION, number=f"04l{self.count:015d}", fields=fields)
 
-    def body(self, document: Any) -> bytes:
+    def body(self, document: Any, attempt: int = 0) -> bytes:
         return str(document).encode()
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
-        return Webhook(body, {"Content-Type": "text/xml; charset=utf-8"}, f"key={self.secret}")
+        return Webhook(body, {"Content-Type": "text/xml; charset=utf-8"}, f"key={self.key}")

@@ -26,7 +26,7 @@ class StandardWebhooks(Dialect):
     def signed(self, body: bytes, now: datetime) -> Webhook:
         number = "msg_" + hashlib.sha256(body).hexdigest()[:24]
         stamp = str(int(now.timestamp()))
-        key = b64decode(self.secret.removeprefix("whsec_"))
+        key = b64decode(self.key.removeprefix("whsec_"))
         signature = hmac.digest(key, f"{number}.{stamp}.".encode() + body, hashlib.sha256)
         headers = {"webhook-id": number, "webhook-timestamp": stamp}
         return Webhook(body, headers | {"webhook-signature": "v1," + b64encode(signature).decode()})

@@ -28,5 +28,5 @@ class Twenty(Dialect):
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
         stamp = str(ms(now))
-        signature = hex_hmac(self.secret.encode(), f"{stamp}:".encode() + body)
+        signature = hex_hmac(self.key.encode(), f"{stamp}:".encode() + body)
         return Webhook(body, {"X-Twenty-Webhook-Timestamp": stamp, "X-Twenty-Webhook-Signature": signature})

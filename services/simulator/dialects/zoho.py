@@ -22,7 +22,7 @@ class Zoho(Dialect):
             "server_time": ms(happening.time), "module": "Deals", "ids": [record], "query_params": {},
             "resource_uri": "https://www.zohoapis.com/crm/v8/Deals", "affected_fields": [{record: list(values)}],
             "affected_values": [{"record_id": record, "values": values}], "channel_id": "7700000000042",
-            "operation": "insert" if happening.created else "update", "token": self.secret,
+            "operation": "insert" if happening.created else "update", "token": self.key,
         }  # fmt: skip
 
     def signed(self, body: bytes, now: datetime) -> Webhook:

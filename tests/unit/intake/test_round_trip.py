@@ -80,8 +80,12 @@ def found(some: list[Event], unit: int = MILLISECOND) -> tuple[dict[str, Any], s
 
 @cache
 def plainly(unit: int) -> tuple[dict[str, Any], set[Any]]:
-    some = [DealEvent.model_validate(event) for one in history() for event in dialects.canonical(one)]
-    return found([event_of(event) for event in some], unit)
+    return found(plain(history()), unit)
+
+
+def plain(some: list[Any]) -> list[Event]:
+    """Happenings as Andon's own events."""
+    return [event_of(DealEvent.model_validate(event)) for one in some for event in dialects.canonical(one)]
 
 
 @pytest.mark.parametrize("kind", sorted(DIALECTS.keys() - KNOWS_NO_STAGES))
