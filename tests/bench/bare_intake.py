@@ -1,6 +1,6 @@
 """The bare handler that intake is measured against: signature check, one record, `acks=all`. Nothing else.
 
-Run as `python -m tests.bench.bare_intake PORT KAFKA TOPIC SECRET URL`.
+Run as `python -m tests.bench.bare_intake PORT KAFKA TOPIC SECRET URL KIND`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import base64
 import hashlib
 import hmac
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -19,8 +19,29 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+Check = Callable[[Request, bytes], bool]
 
-def build(kafka: str, topic: str, secret: bytes, url: str) -> Starlette:
+
+def check_of(kind: str, secret: str, url: str) -> Check:
+    """The same proof as intake asks for."""
+
+    def hubspot(request: Request, body: bytes) -> bool:
+        stamp = request.headers["x-hubspot-request-timestamp"]
+        signed = f"POST{url}".encode() + body + stamp.encode()
+        expected = base64.b64encode(hmac.digest(secret.encode(), signed, hashlib.sha256)).decode()
+        return hmac.compare_digest(expected, request.headers["x-hubspot-signature-v3"])
+
+    def pipedrive(request: Request, body: bytes) -> bool:
+        given = base64.b64decode(request.headers["authorization"].removeprefix("Basic "))
+        return hmac.compare_digest(given, secret.encode())
+
+    def salesforce(request: Request, body: bytes) -> bool:
+        return hmac.compare_digest(request.query_params["key"], secret)
+
+    return {"hubspot": hubspot, "pipedrive": pipedrive, "salesforce": salesforce}[kind]
+
+
+def build(kafka: str, topic: str, check: Check) -> Starlette:
     """The application: one route."""
     producers: list[AIOKafkaProducer] = []
 
@@ -37,18 +58,15 @@ def build(kafka: str, topic: str, secret: bytes, url: str) -> Starlette:
 
     async def ingest(request: Request) -> Response:
         body = await request.body()
-        stamp = request.headers["x-hubspot-request-timestamp"]
-        signed = f"POST{url}".encode() + body + stamp.encode()
-        expected = base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode()
-        if not hmac.compare_digest(expected, request.headers["x-hubspot-signature-v3"]):
+        if not check(request, body):
             return Response(status_code=401)
-        await producers[0].send_and_wait(topic, body, key=stamp.encode() + body[-12:])
+        await producers[0].send_and_wait(topic, body, key=body[-24:])
         return Response(status_code=202)
 
     return Starlette(routes=[Route("/v1/ingest/{source}", ingest, methods=["POST"])], lifespan=lifespan)
 
 
 if __name__ == "__main__":
-    port, kafka, topic, secret, url = sys.argv[1:]
-    app = build(kafka, topic, secret.encode(), url)
+    port, kafka, topic, secret, url, kind = sys.argv[1:]
+    app = build(kafka, topic, check_of(kind, secret, url))
     uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", access_log=False)

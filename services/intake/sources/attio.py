@@ -44,6 +44,10 @@ class AttioSettings(SourceSettings):
 
 class Attio(JsonSource):
     kind: ClassVar[str] = "attio"
+    clicks: ClassVar[str] = (
+        "Workspace settings > Developers > your app > Webhooks: this URL, record.created, record.updated,"
+        " record.deleted, filtered to Deals. The secret is shown there."
+    )
     settings_type = AttioSettings
     settings: AttioSettings
 

@@ -143,6 +143,10 @@ class Source(ABC):
     """One connection to a CRM. A kind has a name, its settings, and its two steps: verify, translate."""
 
     kind: ClassVar[str] = ""
+    # What to do in the CRM, for `andon source add`.
+    clicks: ClassVar[str] = ""
+    # Whether the secret stands at the end of the address, as `?key=`.
+    keyed: ClassVar[bool] = False
     # What is answered when everything was taken; None: 202.
     reply: ClassVar[Reply | None] = None
     # What makes this CRM come again later: 503 does for all that come again at all.

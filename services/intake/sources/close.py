@@ -57,6 +57,10 @@ class CloseSettings(SourceSettings):
 
 class Close(JsonSource):
     kind: ClassVar[str] = "close"
+    clicks: ClassVar[str] = (
+        "POST /api/v1/webhook/ with this url and the events opportunity.created, .updated and .deleted; "
+        "the secret is signature_key of the answer, which is shown once."
+    )
     settings_type = CloseSettings
 
     def __init__(self, name: str, settings: CloseSettings) -> None:

@@ -44,6 +44,10 @@ class CloudEventsSettings(SourceSettings):
 
 class CloudEvents(Source):
     kind: ClassVar[str] = "cloudevents"
+    clicks: ClassVar[str] = (
+        "Let the sender POST CloudEvents 1.0 to this URL with Authorization: Bearer and the secret; "
+        "docs/sources/deal-events.md has the data."
+    )
     settings_type = CloudEventsSettings
     slow_down: ClassVar[int] = 429
     settings: CloudEventsSettings

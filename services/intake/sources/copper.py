@@ -45,6 +45,10 @@ class CopperSettings(SourceSettings):
 
 class Copper(JsonSource):
     kind: ClassVar[str] = "copper"
+    clicks: ClassVar[str] = (
+        "POST /developer_api/v1/webhooks for type opportunity, once each with event new, update, delete, "
+        'this target, and the secret as {"secret_field": ...}.'
+    )
     settings_type = CopperSettings
     settings: CopperSettings
 

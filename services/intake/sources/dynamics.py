@@ -50,6 +50,11 @@ class DynamicsSettings(SourceSettings):
 
 class Dynamics(JsonSource):
     kind: ClassVar[str] = "dynamics"
+    clicks: ClassVar[str] = (
+        "Plug-in Registration Tool > Register > New Web Hook, authentication WebhookKey with the secret; "
+        "asynchronous steps on opportunity for Create, Update, Delete, Win, Lose, with a post-image on "
+        "Create and Update."
+    )
     settings_type = DynamicsSettings
     settings: DynamicsSettings
 

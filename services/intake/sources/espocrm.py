@@ -66,6 +66,10 @@ class EspoSettings(SourceSettings):
 
 class EspoCrm(JsonSource):
     kind: ClassVar[str] = "espocrm"
+    clicks: ClassVar[str] = (
+        "Administration > Webhooks: one each for Opportunity.create, Opportunity.update, "
+        "Opportunity.delete with this URL; each shows its id and its secret key."
+    )
     settings_type = EspoSettings
     settings: EspoSettings
 

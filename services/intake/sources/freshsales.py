@@ -37,6 +37,10 @@ class FreshsalesSettings(SourceSettings):
 
 class Freshsales(JsonSource):
     kind: ClassVar[str] = "freshsales"
+    clicks: ClassVar[str] = (
+        "Admin settings > Workflows > New on Deals: Trigger webhook, POST, this URL, header X-Andon-Key "
+        "with the secret, JSON with the template of docs/sources/freshsales.md."
+    )
     settings_type = FreshsalesSettings
 
     def verify(self, request: Request) -> None:

@@ -87,6 +87,11 @@ class HubSpotSettings(SourceSettings):
 
 class HubSpot(Source):
     kind: ClassVar[str] = "hubspot"
+    clicks: ClassVar[str] = (
+        "In your app: Webhooks > target URL, then subscriptions for deals: creation, deletion, merge, "
+        "restore and the properties dealstage, pipeline, dealname, amount, deal_currency_code, closedate,"
+        " notes_next_activity_date. The secret is the client secret (Auth)."
+    )
     settings_type = HubSpotSettings
     settings: HubSpotSettings
 

@@ -51,6 +51,11 @@ class MondaySettings(SourceSettings):
 
 class Monday(JsonSource):
     kind: ClassVar[str] = "monday"
+    keyed: ClassVar[bool] = True
+    clicks: ClassVar[str] = (
+        "On the board of deals: Integrate > Webhooks, when an item is created, when a column changes, "
+        "when an item is deleted, with this URL."
+    )
     settings_type = MondaySettings
     settings: MondaySettings
 

@@ -34,6 +34,12 @@ class OdooSettings(SourceSettings):
 
 class Odoo(JsonSource):
     kind: ClassVar[str] = "odoo"
+    keyed: ClassVar[bool] = True
+    clicks: ClassVar[str] = (
+        "Developer mode, Settings > Technical > Automation Rules: model Lead/Opportunity, on save, Send "
+        "Webhook Notification, fields write_date, stage_id, team_id, name, expected_revenue, "
+        "date_deadline, probability, active, type."
+    )
     settings_type = OdooSettings
     settings: OdooSettings
 

@@ -49,6 +49,10 @@ class PipedriveSettings(SourceSettings):
 
 class Pipedrive(JsonSource):
     kind: ClassVar[str] = "pipedrive"
+    clicks: ClassVar[str] = (
+        "Tools and apps > Webhooks > Create: event action *, object deal (a second one for activity), "
+        "version 2, HTTP auth user and password as in the secret user:password."
+    )
     settings_type = PipedriveSettings
 
     def verify(self, request: Request) -> None:

@@ -66,6 +66,12 @@ class SalesforceSettings(SourceSettings):
 
 class Salesforce(Source):
     kind: ClassVar[str] = "salesforce"
+    keyed: ClassVar[bool] = True
+    clicks: ClassVar[str] = (
+        "Setup > Outbound Messages > New on Opportunity, without Send Session ID, with CreatedDate, "
+        "LastModifiedDate, SystemModstamp, Name, StageName, Amount, CloseDate, IsClosed, IsWon; then a "
+        "record-triggered flow on create and update that sends it."
+    )
     settings_type = SalesforceSettings
     settings: SalesforceSettings
     reply: ClassVar[Reply | None] = Reply(200, ACK, "text/xml; charset=utf-8")

@@ -65,6 +65,10 @@ class StandardWebhooksSettings(SourceSettings):
 
 class StandardWebhooks(Source):
     kind: ClassVar[str] = "standardwebhooks"
+    clicks: ClassVar[str] = (
+        "Let the sender POST to this URL, signed as Standard Webhooks with the secret; docs/sources/deal-"
+        "events.md has the data."
+    )
     settings_type = StandardWebhooksSettings
     slow_down: ClassVar[int] = 429
 

@@ -51,6 +51,9 @@ class TwentySettings(SourceSettings):
 
 class Twenty(JsonSource):
     kind: ClassVar[str] = "twenty"
+    clicks: ClassVar[str] = (
+        "Settings > APIs and webhooks > Create webhook: this URL, object Opportunity, all actions, the secret."
+    )
     settings_type = TwentySettings
     settings: TwentySettings
 

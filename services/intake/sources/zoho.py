@@ -42,6 +42,10 @@ class ZohoSettings(SourceSettings):
 
 class Zoho(JsonSource):
     kind: ClassVar[str] = "zoho"
+    clicks: ClassVar[str] = (
+        "POST {api-domain}/crm/v8/actions/watch with events Deals.all, this notify_url, the secret as "
+        "token, return_affected_field_values true."
+    )
     settings_type = ZohoSettings
 
     def verify(self, request: Request) -> None:

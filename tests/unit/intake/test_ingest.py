@@ -15,6 +15,7 @@ from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
 from shared.bus.publisher import OutgoingMessage
 from shared.contracts.dead import DeadEvent
+from shared.contracts.topics import RECEIVED
 from tests.unit.intake.support import TOKEN, source
 
 
@@ -45,6 +46,8 @@ async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
         )  # fmt: skip
 
     assert (answer.status_code, answer.json()["dead"]) == (202, 1)
-    (letter,) = kept.messages
+    came, letter = kept.messages
+    assert (came.topic, came.value) == (RECEIVED, b"{}")
+    assert not any(TOKEN.encode() in value for _, value in came.headers)
     assert json.loads(letter.value)["data"]["body"] == "e30="
     assert "KeyError" in DeadEvent.model_validate_json(letter.value).data.detail
