@@ -243,6 +243,27 @@ def source_check(
         Console().print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+@source_app.command("add")
+def source_add(
+    name: Annotated[str, typer.Argument(help="lower-case letters, digits and dashes: it stands in the address")],
+    kind: Annotated[str | None, typer.Option(help="the CRM; asked for where it is not given")] = None,
+    address: Annotated[str | None, typer.Option(help="https://... at which the CRM reaches intake")] = None,
+    wait: Annotated[bool, typer.Option(help="wait for the first webhook and say what it says")] = True,
+) -> None:
+    """Connect a CRM: asks, writes the sources file, says what to click, waits for the first webhook."""
+    from services.cli import sources
+    from services.intake.settings import IntakeSettings
+    from shared.runtime.yamlfile import FaultsError
+
+    try:
+        settings = IntakeSettings.from_environment()
+        source = sources.add(name, kind, settings.sources, address)
+        if wait:
+            sources.wait(settings.kafka, settings.topic_prefix, source)
+    except (FaultsError, ValueError, OSError) as error:
+        raise _fail(error) from None
+
+
 policy_app = typer.Typer(no_args_is_help=True, help="The policy file.")
 app.add_typer(policy_app, name="policy")
 

@@ -57,10 +57,11 @@ def explained(source: Source, request: Request) -> Iterator[str]:
             yield "  a saved request grows old; add a line X-Received-At with the time at which it came"
         return
     yield "genuine"
-    yield from _understood(source, request)
+    yield from understood(source, request)
 
 
-def _understood(source: Source, request: Request) -> Iterator[str]:
+def understood(source: Source, request: Request) -> Iterator[str]:
+    """What a genuine request says, line by line."""
     for one in source.translate(request):
         match one:
             case Told():

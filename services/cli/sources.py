@@ -1,0 +1,146 @@
+"""`andon source add`: asks, writes the sources file, says what to click, and waits for the first webhook."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import typer
+import yaml
+from aiokafka import AIOKafkaConsumer
+from rich.console import Console
+
+from services.intake.config import parse
+from services.intake.explain import understood
+from services.intake.received import requests
+from services.intake.sources import kinds
+from services.intake.sources.base import Source
+from shared.contracts.topics import RECEIVED
+from shared.runtime.yamlfile import FaultsError
+
+_console = Console()
+_OURS = ("kind", "secrets", "webhooks", "max_bytes", "per_second", "at_once")
+_THEIRS = ("hubspot", "close", "attio")
+
+
+def add(name: str, kind: str | None, file: Path, address: str | None) -> Source:
+    """Ask for what a source of this kind needs, and write it; raises ValueError or FaultsError and writes nothing."""
+    known = kinds()
+    document = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
+    entries = (document or {}).get("sources") or {}
+    if name in entries:
+        raise ValueError(f"{name}: is in {file} already; take another name, or change it there")
+    chosen = kind or typer.prompt(f"kind ({', '.join(sorted(known))})")
+    if chosen not in known:
+        raise ValueError(f"{chosen}: no such kind; use one of {', '.join(sorted(known))}")
+    base = (address or typer.prompt("address at which the CRM reaches intake (https://...)")).rstrip("/")
+    entry, kept = _entry(known[chosen], name, f"{base}/v1/ingest/{name}", file)
+    text = _with(file.read_text(encoding="utf-8") if file.exists() else "sources:\n", name, entry)
+    source = _written(text, name, kept)
+    file.write_text(text, encoding="utf-8")
+    _say(source, f"{base}/v1/ingest/{name}", file)
+    return source
+
+
+def _written(text: str, name: str, kept: dict[Path, str]) -> Source:
+    """The source of the new text, its secrets kept; none of them is, where the text is not right."""
+    for path, secret in kept.items():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secret + "\n", encoding="utf-8")
+    try:
+        return parse(text)[name]
+    except FaultsError:
+        for path in kept:
+            path.unlink()
+        raise
+
+
+def _entry(kind: type[Source], name: str, url: str, file: Path) -> tuple[dict[str, Any], dict[Path, str]]:
+    """What is written of it, and its secrets by the files that keep them."""
+    entry: dict[str, Any] = {"kind": kind.kind}
+    kept: dict[Path, str] = {}
+    if kind.kind == "espocrm":
+        entry["webhooks"] = _webhooks(name, file, kept)
+    else:
+        entry["secrets"] = [_keep(_secret(kind.kind), name, file, kept)]
+    for field, info in kind.settings_type.model_fields.items():
+        if field == "public_url":
+            entry[field] = url
+        elif field not in _OURS and info.is_required():
+            entry[field] = typer.prompt(f"{field} ({info.description})")
+    return entry, kept
+
+
+def _secret(kind: str) -> str:
+    if kind in _THEIRS:
+        return str(typer.prompt("the secret that the CRM shows", hide_input=True))
+    if kind == "pipedrive":
+        return f"andon:{secrets.token_urlsafe(24)}"
+    if kind == "standardwebhooks":
+        return str(typer.prompt("the secret of the sender (whsec_... or whpk_...)", hide_input=True))
+    # At most 50 characters, as Zoho wants it.
+    return secrets.token_urlsafe(32)
+
+
+def _webhooks(name: str, file: Path, kept: dict[Path, str]) -> dict[str, Any]:
+    found = {}
+    for what in ("create", "update", "delete"):
+        number = typer.prompt(f"id of the webhook for Opportunity.{what}")
+        secret = typer.prompt("its secret key", hide_input=True)
+        place = _keep(secret, f"{name}-{what}", file, kept)
+        found[str(number)] = {"event": f"Opportunity.{what}", "secrets": [place]}
+    return found
+
+
+def _keep(secret: str, name: str, file: Path, kept: dict[Path, str]) -> str:
+    place = file.resolve().parent / "secrets" / name
+    kept[place] = secret
+    return f"file:{place}"
+
+
+def _with(text: str, name: str, entry: dict[str, Any]) -> str:
+    """The file with one entry more, its comments untouched."""
+    block = yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True)
+    indented = "".join(f"  {line}\n" for line in block.splitlines())
+    return text.rstrip("\n") + "\n" + indented
+
+
+def _say(source: Source, url: str, file: Path) -> None:
+    secret = source.settings.secrets[0] if source.settings.secrets else ""
+    _console.print(f"{source.name} is in {file}; its secrets lie beside it, in the folder secrets.")
+    _console.print("URL for the CRM:", url + (f"?key={secret}" if source.keyed else ""), soft_wrap=True, markup=False)
+    if secret and source.kind not in _THEIRS and not source.keyed:
+        _console.print("secret for the CRM:", secret, soft_wrap=True, markup=False)
+    _console.print(source.clicks, soft_wrap=True, markup=False)
+    _console.print("Then start intake anew: it reads the sources file when it starts.")
+
+
+async def first(bootstrap: str, prefix: str, source: Source) -> AsyncIterator[str]:
+    """Wait for the next genuine request of a source, and what is understood of it."""
+    consumer = AIOKafkaConsumer(prefix + RECEIVED, bootstrap_servers=bootstrap, auto_offset_reset="latest")
+    await consumer.start()
+    try:
+        async for record in consumer:
+            if record.key != source.name.encode():
+                continue
+            for request in requests([record]):
+                for line in understood(source, request):
+                    yield line
+                return
+    finally:
+        await consumer.stop()
+
+
+def wait(bootstrap: str, prefix: str, source: Source) -> None:
+    """Print what the first webhook says; Ctrl-C ends the wait."""
+
+    async def run() -> None:
+        async for line in first(bootstrap, prefix, source):
+            _console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+    with _console.status("waiting for the first webhook (Ctrl-C ends the wait; refused ones are in intake's log)"):
+        asyncio.run(run())

@@ -1,0 +1,33 @@
+"""The first webhook of a new source is told in words as soon as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from services.cli.sources import first
+from services.intake.received import kept
+from services.intake.sources.base import Request
+from shared.bus.publisher import Publisher
+from tests.unit.intake.support import sample
+from tests.unit.intake.test_samples import source
+
+
+async def test_it_says_what_was_understood(kafka: str, prefix: str) -> None:
+    odoo, publisher = source("odoo"), Publisher(kafka)
+    waiting = asyncio.ensure_future(_lines(kafka, prefix))
+    request = Request("POST", {}, "key=x", sample("odoo-crm-lead-17.json"), datetime.now(UTC))
+    while not waiting.done():
+        # Who waits reads from the end on, and may not have begun.
+        await publisher.publish_all(kept(odoo, request, prefix))
+        await asyncio.sleep(0.1)
+    await publisher.stop()
+
+    assert waiting.result() == [
+        "  deal 4711 moved to stage 3 at 2026-03-10T09:00:00.000000Z (name Müller & Söhne, amount 48500.0)",
+        "1 events, 0 ignored, 0 to the dead letters",
+    ]
+
+
+async def _lines(kafka: str, prefix: str) -> list[str]:
+    return [line async for line in first(kafka, prefix, source("odoo"))]

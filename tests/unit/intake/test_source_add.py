@@ -1,0 +1,64 @@
+"""`andon source add`: what is asked, what is written, what is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from services.cli.main import app
+from services.intake.config import load
+from services.intake.sources import kinds
+
+ADDRESS = ["--address", "https://hooks.example.org/", "--no-wait"]
+ANSWERS = {
+    "hubspot": "the-client-secret-of-the-app\n", "close": "00112233445566778899aabb\n",
+    "attio": "the-secret-of-attio\n3bdd5e1a-a195\n", "salesforce": "00D5g000004T0CkEAK\n", "monday": "1771800001\n",
+    "espocrm": "".join(f"65ff0{n}\nsecret-key-number-{n}\n" for n in range(3)),
+    "standardwebhooks": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n",
+}  # fmt: skip
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ANDON_SOURCES", str(tmp_path / "sources.yaml"))
+    return tmp_path / "sources.yaml"
+
+
+def add(name: str, kind: str, answers: str = "") -> Result:
+    return CliRunner().invoke(app, ["source", "add", name, "--kind", kind, *ADDRESS], input=answers)
+
+
+@pytest.mark.parametrize("kind", sorted(kinds()))
+def test_every_kind_can_be_added(kind: str, file: Path) -> None:
+    told = add("crm", kind, ANSWERS.get(kind, ""))
+
+    assert told.exit_code == 0, told.output
+    assert "https://hooks.example.org/v1/ingest/crm" in told.output
+    assert kinds()[kind].clicks[:40] in told.output
+    source = load(file)["crm"]
+    assert source.kind == kind
+    assert not any(secret in file.read_text() for secret in source.settings.secrets)
+    kept = list((file.parent / "secrets").iterdir())
+    assert kept
+    assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
+
+
+def test_what_is_there_stays_and_a_name_is_taken_once(file: Path) -> None:
+    file.write_text("# ours\nsources:\n  old: {kind: cloudevents, secrets: [a-token-that-is-long]}\n")
+
+    assert add("new", "odoo").exit_code == 0
+    assert file.read_text().startswith("# ours\nsources:\n  old: {kind: cloudevents")
+    assert load(file).keys() == {"old", "new"}
+    again = add("new", "odoo")
+    assert (again.exit_code, "is in" in again.output) == (1, True)
+
+
+@pytest.mark.parametrize(("name", "kind", "answers"), [("A b", "odoo", ""), ("crm", "close", "not hexadecimal\n")])
+def test_what_is_wrong_is_told_and_nothing_is_written(name: str, kind: str, answers: str, file: Path) -> None:
+    told = add(name, kind, answers)
+
+    assert told.exit_code == 1
+    assert not file.exists()
+    assert not list((file.parent / "secrets").glob("*"))
