@@ -104,7 +104,7 @@ async def measure_kind(
         for name, at in (("bare", port), ("product", product.port)):
             show(f"intake, {kind}, turn {number} of {rounds}: {name}")
             outcome = await flood(at, requests(number * REQUESTS, kind=kind), connections=32)
-            assert set(outcome.statuses) == {202}, outcome.statuses
+            assert set(outcome.statuses) <= {200, 202}, outcome.statuses
             # The first turn warms up.
             turns[name] += [outcome] if number else []
     memory = psutil.Process(product.pid).memory_info().rss / 2**20
