@@ -248,8 +248,9 @@ def currency_of(value: Any, field: str) -> str:
 
 def amount_of(value: Any, field: str) -> str:
     """A decimal as text without an exponent."""
-    if isinstance(value, str) and _PLAIN.fullmatch(value):
-        return value
+    plain = value if isinstance(value, str) else str(value) if isinstance(value, int | float) else ""
+    if _PLAIN.fullmatch(plain):
+        return plain
     try:
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise ValueError

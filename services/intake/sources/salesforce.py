@@ -8,11 +8,8 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from typing import ClassVar
-from urllib.parse import urlsplit
-from xml.etree.ElementTree import Element, ParseError, tostring
 
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
+from lxml import etree
 from pydantic import Field
 
 from services.intake.sources.base import (
@@ -38,6 +35,7 @@ from shared.contracts.dead import DeadReason
 
 OUTBOUND = "{http://soap.sforce.com/2005/09/outbound}"
 OBJECT = "{urn:sobject.enterprise.soap.sforce.com}"
+URL = f"{OUTBOUND}EnterpriseUrl"
 TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 ACK = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -47,6 +45,11 @@ ACK = (
 )
 # A session's id is a live credential: it is blanked before anything is kept.
 _SESSION = re.compile(rb"(<(?:\w+:)?SessionId\b[^>]*>)[^<]*(</(?:\w+:)?SessionId>)")
+_ORGANIZATION = re.compile(rb"OrganizationId>\s*(\w{15,18})\s*<")
+_HOST = re.compile(r"https://([A-Za-z0-9.-]{1,200})(?:/|$)")
+_PARSER = etree.XMLParser(
+    resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+)
 # Two fields of one moment, written by one transaction.
 _TOGETHER_SECONDS = 2
 _FIELDS = {
@@ -79,7 +82,7 @@ class Salesforce(Source):
     def verify(self, request: Request) -> None:
         verify_key(request, self.settings.secrets)
         # Not secret, so that it proves nothing; but a message of another organization is a mistake to be told.
-        found = re.search(rb"OrganizationId>\s*(\w{15,18})\s*<", request.body[:4000])
+        found = _ORGANIZATION.search(request.body, 0, 4000)
         if found is not None and found[1].decode()[:15] != self.settings.organization[:15]:
             raise RefusedError(
                 RefusalReason.WRONG_SIGNATURE,
@@ -94,39 +97,41 @@ class Salesforce(Source):
             notifications = _notifications(request.body)
         except UnclearError as error:
             return [Unclear(str(error), self.kept(request), DeadReason.BAD_SHAPE)]
+        own = {part.tag: (part.text or "").strip() for part in notifications}
+        organization, host = own.get(f"{OUTBOUND}OrganizationId", "")[:18], _HOST.match(own.get(URL, ""))
         said: list[Said] = []
-        for element in notifications.iter(f"{OUTBOUND}Notification"):
+        for part in notifications.iterchildren(f"{OUTBOUND}Notification"):
             try:
-                said += self._of(notifications, element)
+                said += self._of(part, organization, host[1] if host else "")
             except UnclearError as error:
-                said.append(Unclear(str(error), tostring(element)))
+                said.append(Unclear(str(error), etree.tostring(part)))
         return said or [Ignored("no-notification")]
 
-    def _of(self, message: Element, notification: Element) -> list[Said]:
+    def _of(self, notification: etree._Element, organization: str, host: str) -> list[Said]:
         record = notification.find(f"{OUTBOUND}sObject")
         if record is None or len(record) == 0:
             return [Ignored("record-was-deleted-meanwhile")]
         if record.get(TYPE, "").rpartition(":")[2] != "Opportunity":
             return [Ignored("not-a-deal")]
-        data = {field.tag.removeprefix(OBJECT): (field.text or "").strip() or None for field in record}
-        organization = message.findtext(f"{OUTBOUND}OrganizationId", "").strip()
-        number = f"{organization[:18]}/{id_of(notification.findtext(f'{OUTBOUND}Id'), 'Notification/Id')}"
-        deal = id_of(data.get("Id"), "sf:Id")
-        time = _time(data)
+        data = {field.tag[len(OBJECT) :]: (field.text or "").strip() or None for field in record}
+        number = f"{organization}/{id_of(notification.findtext(f'{OUTBOUND}Id'), 'Notification/Id')}"
+        deal, time = id_of(data.get("Id"), "sf:Id"), _time(data)
         told = taken(data, _FIELDS)
-        if host := urlsplit(message.findtext(f"{OUTBOUND}EnterpriseUrl", "")).hostname:
+        if host:
             told["url"] = text_of(f"https://{host}/{deal}", "EnterpriseUrl")
         status = "won" if data.get("IsWon") == "true" else "lost" if data.get("IsClosed") == "true" else "open"
         return standing(number, deal, time, status, told, created=_is_new(data, time))
 
 
-def _notifications(body: bytes) -> Element:
-    """The `notifications` element. No DTD, no entities: what could grow or reach out is refused by the parser."""
+def _notifications(body: bytes) -> etree._Element:
+    """The `notifications` element. Entities are not resolved, nothing is fetched, and a DTD is refused altogether."""
     try:
-        envelope = fromstring(body, forbid_dtd=True)
-    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        envelope = etree.fromstring(body, _PARSER)
+    except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         raise UnclearError(f"body: no XML that is taken ({type(error).__name__}: {shown(str(error))})") from None
-    found = envelope.find(f".//{OUTBOUND}notifications")
+    if envelope.getroottree().docinfo.internalDTD is not None:
+        raise UnclearError("body: XML with a DTD is not taken; an Outbound Message has none")
+    found: etree._Element | None = next(envelope.iter(f"{OUTBOUND}notifications"), None)
     if found is None:
         raise UnclearError("body: no notifications element; an Outbound Message is expected")
     return found

@@ -234,3 +234,31 @@ def test_what_is_no_deal_is_ignored(kind: str, body: bytes) -> None:
     (said,) = source(kind).translate(posted(body))
 
     assert isinstance(said, Ignored)
+
+
+@pytest.mark.parametrize(("old", "new"), [
+    (b"<Notification>", b"<Notification><!-- a remark --><?and an instruction?>"),
+    (b"https://example-org.my", b"https://[example-org.my"), (b"<sf:Amount>48500.0</sf:Amount>", b""),
+    (b'<?xml version="1.0" encoding="UTF-8"?>', b'\xef\xbb\xbf<?xml version="1.0"?>'),
+])  # fmt: skip
+def test_salesforce_is_read_by_namespace_and_not_by_looks(old: bytes, new: bytes) -> None:
+    body = sample("salesforce-outbound-opportunity.xml")
+    assert old in body
+    (told,) = source("salesforce").translate(posted(body.replace(old, new)))
+
+    assert isinstance(told, Told)
+    assert (told.deal, told.data["stage"]) == ("0065g00000XyZ01AAF", "Proposal/Price Quote")
+
+
+def test_a_hundred_notifications_are_read_and_one_that_is_wrong_costs_only_itself() -> None:
+    body = sample("salesforce-outbound-opportunity.xml").decode()
+    start, end = body.index("   <Notification>"), body.index("  </notifications>")
+    one = body[start:end]
+    many = "".join(
+        one.replace("04l5g00003AAAA1AAO", f"04l{n:015}").replace("0065g00000XyZ01AAF", f"006{n:015}") for n in range(99)
+    )
+    wrong = one.replace("2026-03-10T09:00:01.000Z", "yesterday")
+    said = source("salesforce").translate(posted((body[:start] + many + wrong + body[end:]).encode()))
+
+    assert [type(part) for part in said] == [Told] * 99 + [Unclear]
+    assert "SystemModstamp" in said[-1].detail
