@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.bus.admin import create_topics
-from tests.bench import detector, intake, line
+from tests.bench import detector, intake, line, memory
 from tests.bench.figures import Figure
 from tests.support.servers import kafka_address, postgres_dsn
 
@@ -56,6 +56,8 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
             figures += await detector.measure(kafka, databases.new, await prefix(kafka), folder, chosen.rounds, show)
         if "time" in chosen.parts:
             figures += await detector.cost_of_time(databases.new, 200, show)
+        if "memory" in chosen.parts:
+            figures += await memory.measure(kafka, await databases.new(), await prefix(kafka), folder, show)
         if "line" in chosen.parts:
             figures += await line.measure(
                 kafka, await databases.new(), await prefix(kafka), folder, chosen.per_second, chosen.seconds, show
@@ -74,7 +76,7 @@ def show(figures: list[Figure]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", default=["intake", "detector", "time", "line"])
+    parser.add_argument("--parts", nargs="+", default=["intake", "detector", "time", "memory", "line"])
     parser.add_argument("--rounds", type=int, default=5, help="turns of bare and product each")
     parser.add_argument("--per-second", type=int, default=500)
     parser.add_argument("--seconds", type=int, default=60)
