@@ -1,8 +1,8 @@
 """Batches in, on FastStream: raw records, manual acknowledgement, offsets from Postgres.
 
 FastStream's own parser and decoder are switched off: one record that they cannot read would cost the whole batch.
-Where a consumer starts is decided by `positions` (the service's own database); what is committed to Kafka is a hint
-for lag tools only, and may be ahead by the batches in hand.
+Where a consumer starts is decided by `positions` (the service's own database). What is committed to Kafka is a hint for
+lag tools, and never ahead of what is handled: aiokafka fetches from there before it is told where to start.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
 Positions = Callable[[], Awaitable[dict[TopicPartition, int]]]
 POLL_MS = 20
 WAITING = 2
+HINT_SECONDS = 2
 
 
 class Handled(NamedTuple):
@@ -75,6 +76,10 @@ class BatchConsumer:
         self._lanes = [_Lane(f"consume {number}") for number in range(lanes)]
         self._defect: Exception | None = None
         self.handled: dict[TopicPartition, Handled] = {}
+        # The next offset that was not handed to a lane; the first after a gap that was asked for once more.
+        self._following: dict[TopicPartition, int] = {}
+        self._gaps: dict[TopicPartition, int] = {}
+        self._hinted: dict[TopicPartition, int] = {}
         self._broker = KafkaBroker(
             bootstrap, logger=logging.getLogger("faststream"), log_level=logging.DEBUG, graceful_timeout=14
         )
@@ -105,6 +110,7 @@ class BatchConsumer:
                 for lane in self._lanes:
                     if not lane.in_hand:
                         self._progress.beat(lane.name)
+                await self.hint()
                 await asyncio.sleep(1)
         finally:
             await self._broker.stop()
@@ -129,13 +135,50 @@ class BatchConsumer:
 
     async def _receive(self, message: KafkaMessage) -> None:
         """Give each lane its part; waits while one that gets some has enough."""
-        parts: dict[_Lane, list[ConsumerRecord]] = {}
+        read: dict[tuple[str, int], list[ConsumerRecord]] = {}
         for record in message.raw_message:
-            parts.setdefault(self._lanes[record.partition % len(self._lanes)], []).append(record)
+            read.setdefault((record.topic, record.partition), []).append(record)
+        parts: dict[_Lane, list[ConsumerRecord]] = {}
+        for place, records in read.items():
+            if self._follows_on(TopicPartition(*place), records):
+                parts.setdefault(self._lanes[place[1] % len(self._lanes)], []).extend(records)
         for lane, records in parts.items():
             lane.in_hand += 1
             await lane.batches.put(records)
-        await message.ack()
+
+    def _follows_on(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> bool:
+        """Whether nothing lies between these records and those before; else they are read again.
+
+        aiokafka may hand out what it fetched from the committed offset before the listener told it where to start. A
+        gap that is there again when asked for once more is in the log itself: retention or compaction took records.
+        """
+        first, following = records[0].offset, self._following.get(partition)
+        if following is None:
+            return False
+        if first > following and self._gaps.get(partition) != first:
+            self._gaps[partition] = first
+            self.kafka.seek(partition, following)
+            return False
+        if first > following:
+            metrics = self._metrics[partition.topic]
+            metrics.gone.inc(first - following)
+            _log.warning("records are gone from the log", topic=partition.topic, begin=following, end=first)
+        self._gaps.pop(partition, None)
+        self._following[partition] = max(following, records[-1].offset + 1)
+        return True
+
+    async def hint(self) -> None:
+        """Commit to Kafka what is handled, where that has changed."""
+        offsets = {place: handled.next_offset for place, handled in self.handled.items()}
+        fresh = {place: offset for place, offset in offsets.items() if self._hinted.get(place, 0) != offset}
+        if not fresh or self.kafka is None:
+            return
+        try:
+            async with asyncio.timeout(HINT_SECONDS):
+                await self.kafka.commit(fresh)
+            self._hinted |= fresh
+        except (KafkaError, TimeoutError) as error:
+            _log.debug("no hint for lag tools", error=repr(error))
 
     async def _work(self, lane: _Lane) -> None:
         while True:
@@ -193,8 +236,17 @@ class BatchConsumer:
         """Go to where the database says that each partition stands."""
         known = await self._positions()
         for partition in partitions:
-            self.kafka.seek(partition, known.get(partition, 0))
-            self.handled[partition] = Handled(known.get(partition, 0), 0)
+            start = known.get(partition, 0)
+            self.kafka.seek(partition, start)
+            self.handled[partition], self._following[partition] = Handled(start, 0), start
+
+    def let_go(self, partitions: set[TopicPartition]) -> None:
+        """Know nothing more of these partitions."""
+        for partition in partitions:
+            self.handled.pop(partition, None)
+            self._following.pop(partition, None)
+            self._gaps.pop(partition, None)
+            self._hinted.pop(partition, None)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -205,8 +257,7 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         await self._consumer.rest()
-        for partition in revoked:
-            self._consumer.handled.pop(partition, None)
+        self._consumer.let_go(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         while True:

@@ -21,6 +21,7 @@ class ConsumerMetrics:
     batch_records: Histogram
     records: Counter
     retries: Counter
+    gone: Counter
 
     @staticmethod
     def of_topics(registry: CollectorRegistry, names: Mapping[str, str]) -> dict[str, ConsumerMetrics]:
@@ -40,6 +41,10 @@ class ConsumerMetrics:
             ),
             "records": Counter("andon_consumer_records_total", "records handled", label, registry=registry),
             "retries": Counter("andon_consumer_batch_retries_total", "batches tried again", label, registry=registry),
+            "gone": Counter(
+                "andon_consumer_gone_records_total", "records that were gone from the log before they were read", label,
+                registry=registry,
+            ),
         }  # fmt: skip
         return {
             topic: ConsumerMetrics(**{part: metric.labels(name) for part, metric in parts.items()})  # type: ignore[arg-type]
