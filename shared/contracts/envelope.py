@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 Data = TypeVar("Data")
 
@@ -26,10 +26,28 @@ def _no_nul(text: str) -> str:
 
 
 def _to_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    try:
+        return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("lies outside of the years 1 to 9999 in UTC; mend the time or its offset") from None
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_to_utc), PlainSerializer(iso, return_type=str, when_used="json")]
+def _can_be_counted_from(moment: datetime) -> datetime:
+    """Days are counted and drawn from these instants, in any zone: both ends of the calendar are too near its edge."""
+    if not EARLIEST_YEAR <= moment.year < LATEST_YEAR:
+        raise ValueError(f"lies outside of the years {EARLIEST_YEAR} to {LATEST_YEAR - 1}; mend the sender's clock")
+    return moment
+
+
+EARLIEST_YEAR, LATEST_YEAR = 1970, 9999
+_WRITTEN = PlainSerializer(iso, return_type=str, when_used="json")
+AnyMoment = Annotated[AwareDatetime, AfterValidator(_to_utc), _WRITTEN]
+Moment = Annotated[AwareDatetime, AfterValidator(_to_utc), AfterValidator(_can_be_counted_from), _WRITTEN]
+Words = Annotated[str, AfterValidator(_no_nul)]
+# What Postgres keeps as int and bigint, and JSON as a number.
+Count = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Decimal = Annotated[str, StringConstraints(pattern=r"^-?\d{1,30}(\.\d{1,12})?$")]
 Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_no_nul)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_no_nul)]
 

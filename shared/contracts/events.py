@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from shared.contracts.envelope import Envelope, Moment, Name, SparseData, Text
+from shared.contracts.envelope import AnyMoment, Decimal, Envelope, Moment, Name, SparseData, Text
 
 
 class EventType(StrEnum):
@@ -35,11 +35,11 @@ class DealData(SparseData):
         None, description="since when the deal has been in the stage, where the CRM tells"
     )
     name: Text | None = None
-    amount: str | None = Field(None, pattern=r"^-?\d{1,30}(\.\d{1,12})?$", description="decimal as a string")
+    amount: Decimal | None = Field(None, description="decimal as a string")
     currency: str | None = Field(None, max_length=12, pattern=r"^[^\x00]*$")
     owner: Text | None = Field(None, description="key of the owner; never shown")
     expected_close: Text | None = None
-    next_step_at: Moment | None = Field(None, description="planned next step; null takes it back")
+    next_step_at: AnyMoment | None = Field(None, description="planned next step; null takes it back")
     reason: Text | None = None
     into: Name | None = Field(None, description="the deal that goes on after a merge")
     activity: Text | None = None

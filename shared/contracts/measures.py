@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from pydantic import FiniteFloat
+
 from shared.contracts.envelope import Envelope, Message, Moment, Name
 
 MEASURE_TYPE = "andon.measure.point"
@@ -29,7 +31,7 @@ class MeasureData(Message):
     period: Literal["day"] = "day"
     start: Moment
     end: Moment
-    value: float | None
+    value: FiniteFloat | None
     definition: int = 1
 
     @property

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
-from shared.contracts.envelope import Envelope, Message, Moment, Name
+from shared.contracts.envelope import Envelope, Message, Moment, Name, Number, Words
 
 
 class NoticeReason(StrEnum):
@@ -26,13 +27,13 @@ class NoticeData(Message):
     """A mail was taken by the server, or refused for good (`detail` holds the server's answer)."""
 
     notice: Name
-    ticket: int
+    ticket: Number
     reason: NoticeReason
     result: NoticeResult
-    message_id: str
+    message_id: Words
     at: Moment
-    detail: str | None = None
+    detail: Words | None = None
 
 
 class NoticeEvent(Envelope[NoticeData]):
-    type: str = "andon.notice.result"
+    type: Literal["andon.notice.result"] = "andon.notice.result"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
-from shared.contracts.envelope import Envelope, Message, Moment, Name
+from shared.contracts.envelope import AnyMoment, Count, Decimal, Envelope, Message, Moment, Name, Number, Words
 
 
 class ProblemType(StrEnum):
@@ -46,21 +46,21 @@ class EvidenceDeal(Message):
     """One deal that the problem is seen in. No owner, ever."""
 
     deal: Name
-    name: str | None = None
-    amount: str | None = None
-    currency: str | None = None
+    name: Words | None = None
+    amount: Decimal | None = None
+    currency: Words | None = None
     entered_at: Moment
-    age_seconds: float = Field(description="age on the stage's clock at `at` of the evidence")
+    age_seconds: FiniteFloat = Field(description="age on the stage's clock at `at` of the evidence")
     last_movement_at: Moment | None = None
-    next_step_at: Moment | None = None
-    url: str | None = None
+    next_step_at: AnyMoment | None = None
+    url: Words | None = None
 
 
 class Evidence(Message):
     """Deals behind a problem as of `at`: the worst, and a random sample seeded by the problem's key and instant."""
 
     at: Moment
-    total: int
+    total: Count
     worst: tuple[EvidenceDeal, ...] = ()
     sample: tuple[EvidenceDeal, ...] = ()
 
@@ -70,7 +70,7 @@ class Interval(Message):
 
     opened_at: Moment
     cleared_at: Moment | None = None
-    peak: int
+    peak: Count
 
 
 class ProblemData(Interval):
@@ -87,18 +87,22 @@ class ProblemData(Interval):
     )
     detected_at: Moment
     was: Interval | None = None
-    rule: str = Field(description="id and version of the rule, e.g. aging/1")
-    policy_version: str
-    count: int = Field(description="deals that fulfil the condition now: over age, in work, or stalled")
-    threshold: int = Field(description="`count` of aging and stalled, `max` or `min` of WIP rules")
-    limit: str | None = Field(None, description="the rule's limit as written in the policy, e.g. 21d")
-    limit_seconds: int | None = None
-    hold_seconds: int = 0
-    usual: float | None = Field(
+    rule: Words = Field(description="id and version of the rule, e.g. aging/1")
+    policy_version: Words
+    count: Count = Field(description="deals that fulfil the condition now: over age, in work, or stalled")
+    threshold: Count = Field(description="`count` of aging and stalled, `max` or `min` of WIP rules")
+    limit: Words | None = Field(
+        None, pattern=r"^([0-9]{1,6} ?[wdhms] ?)+$", description="the rule's limit as written in the policy, e.g. 21d"
+    )
+    limit_seconds: Number | None = None
+    hold_seconds: Number = 0
+    usual: FiniteFloat | None = Field(
         None, description="median of the same count at the ends of the days before; empty: too few"
     )
     cause_class: CauseClass = CauseClass.UNKNOWN
-    chance: float | None = Field(None, description="how often such a signal appears by chance, where that is known")
+    chance: FiniteFloat | None = Field(
+        None, description="how often such a signal appears by chance, where that is known"
+    )
     evidence: Evidence | None = None
 
 

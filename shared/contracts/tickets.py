@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
-from shared.contracts.envelope import Envelope, Message, Moment, Name
+from shared.contracts.envelope import Count, Envelope, Message, Moment, Name, Number, Words
 from shared.contracts.problems import CauseClass, Evidence, Interval
 
 
@@ -49,36 +49,36 @@ class Actor(StrEnum):
 class TicketData(Message):
     """One change of one ticket. `seq` counts the changes of a ticket from 1 without a gap."""
 
-    ticket: int
-    seq: int
+    ticket: Number
+    seq: Count
     change: Change
     at: Moment
     actor: Actor
-    reason: str | None = None
+    reason: Words | None = None
     key: Name
     kind: Name
     pipeline: Name
-    pipeline_name: str
+    pipeline_name: Words
     stage: Name | None = None
-    stage_name: str | None = None
+    stage_name: Words | None = None
     state: TicketState
     outcome: Outcome | None = None
-    title: str = Field(
+    title: Words = Field(
         description="a manager's words, stable over the ticket's life: `Deals wait too long in Proposal`"
     )
-    sentence: str = Field(description="`12 deals have been in Proposal for more than 21 days; usually 3 are.`")
-    asks_for: str = Field(description="what the cause class asks of the manager, one sentence")
+    sentence: Words = Field(description="`12 deals have been in Proposal for more than 21 days; usually 3 are.`")
+    asks_for: Words = Field(description="what the cause class asks of the manager, one sentence")
     cause_class: CauseClass
-    count: int
-    peak: int
-    usual: float | None = None
+    count: Count
+    peak: Count
+    usual: FiniteFloat | None = None
     opened_at: Moment = Field(description="of the ticket")
     problem: Interval
     snoozed_until: Moment | None = None
     evidence: Evidence | None = None
-    chart_png: str | None = Field(None, description="base64 of the ticket's chart, on changes that are told by mail")
-    chart_alt: str | None = Field(None, description="the chart's finding in words")
-    url: str = Field(description="address of the ticket's page")
+    chart_png: Words | None = Field(None, description="base64 of the ticket's chart, on changes that are told by mail")
+    chart_alt: Words | None = Field(None, description="the chart's finding in words")
+    url: Words = Field(description="address of the ticket's page")
 
 
 class TicketEvent(Envelope[TicketData]):

@@ -257,6 +257,8 @@ BAD = {
     "an array": b"[]", "a big number": GOOD.replace(b'"1.0"', b"1" * 400),
     "NUL": GOOD.replace(b'"crm:1"', b'"crm:\\u0000"'), "no zone": GOOD.replace(b"+00:00", b""),
     "no time": GOOD.replace(b"2026-03-02", b"2026-13-02"), "far past": GOOD.replace(b"2026-03-02T09", b"0000-03-02T09"),
+    "outside of the calendar": GOOD.replace(b"2026-03-02T09", b"0001-01-01T00").replace(b"+00:00", b"+14:00"),
+    "before what can be counted": GOOD.replace(b"2026-03-02", b"0001-03-02"),
     "unknown type": GOOD.replace(b"deal.moved", b"deal.exploded"), "long id": GOOD.replace(b"1-1-0", b"1" * 500),
     "future": GOOD.replace(b"2026-03-02", b"2999-03-02"),
     "amount": GOOD.replace(b'"stage"', b'"amount": "much", "stage"'),

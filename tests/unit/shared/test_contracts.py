@@ -1,0 +1,92 @@
+"""What no service could store, count from or draw is refused by the contract, so that it ends in the dead letters."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from shared.contracts.events import DealEvent
+from shared.contracts.measures import Measure, MeasureData, MeasureEvent
+from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
+from shared.contracts.problems import ProblemEvent
+from shared.contracts.tickets import TicketEvent
+from tests.support.problems import day, event, problem, ticket_event
+
+POINT = MeasureData(pipeline="p", stage="s", measure=Measure.WIP, start=day(0), end=day(1), value=1.0)
+RESULT = NoticeData(
+    notice="1-1", ticket=1, reason=NoticeReason.OPENED, result=NoticeResult.SENT, message_id="<a@b>", at=day(0)
+)
+GOOD: dict[type[Any], Any] = {
+    DealEvent: {
+        "id": "1", "source": "crm", "type": "andon.deal.moved", "subject": "crm:1", "time": "2026-03-02T09:00:00Z",
+        "data": {"stage": "a", "entered_at": "2026-03-02T09:00:00Z"},
+    },
+    ProblemEvent: json.loads(event(problem()).to_json()),
+    MeasureEvent: json.loads(MeasureEvent(id="1", source="d", subject="p", time=day(1), data=POINT).to_json()),
+    NoticeEvent: json.loads(NoticeEvent(id="1", source="n", subject="1", time=day(1), data=RESULT).to_json()),
+    TicketEvent: json.loads(ticket_event().to_json()),
+}  # fmt: skip
+BAD = [
+    (DealEvent, "time", "0001-01-01T00:00:00+14:00"),
+    (DealEvent, "time", "9999-12-31T23:59:59-12:00"),
+    (DealEvent, "time", "0001-01-01T00:00:00Z"),
+    (DealEvent, "data.entered_at", "0001-01-01T00:00:00Z"),
+    (DealEvent, "data.next_step_at", "9999-12-31T23:59:59-12:00"),
+    (ProblemEvent, "data.opened_at", "0001-01-01T00:00:00Z"),
+    (ProblemEvent, "data.detected_at", "9999-12-31T00:00:00Z"),
+    (ProblemEvent, "data.peak", 2**40),
+    (ProblemEvent, "data.count", 2**80),
+    (ProblemEvent, "data.rule", "a\0"),
+    (ProblemEvent, "data.limit", "soon"),
+    (ProblemEvent, "data.usual", float("nan")),
+    (ProblemEvent, "data.limit_seconds", 2**70),
+    (ProblemEvent, "data.evidence.worst.0.amount", "much"),
+    (ProblemEvent, "data.evidence.worst.0.name", "a\0"),
+    (ProblemEvent, "data.evidence.worst.0.age_seconds", float("inf")),
+    (MeasureEvent, "data.value", float("nan")),
+    (MeasureEvent, "type", "andon.problem.opened"),
+    (NoticeEvent, "data.ticket", 2**70),
+    (NoticeEvent, "data.message_id", "\0"),
+    (NoticeEvent, "type", "andon.ticket.opened"),
+    (TicketEvent, "data.ticket", 2**70),
+    (TicketEvent, "data.seq", 2**40),
+    (TicketEvent, "data.title", "\0"),
+    (TicketEvent, "data.sentence", "\0"),
+    (TicketEvent, "data.chart_alt", "\0"),
+    (TicketEvent, "type", "andon.notice.result"),
+]
+
+
+@pytest.mark.parametrize(("contract", "place", "value"), BAD)
+def test_what_cannot_be_kept_is_refused_by_its_field(contract: type[Any], place: str, value: Any) -> None:
+    whole = json.loads(json.dumps(GOOD[contract]))
+    contract.model_validate_json(json.dumps(whole))
+    part: Any = whole
+    *path, last = (int(name) if name.isdigit() else name for name in place.split("."))
+    for name in path:
+        part = part[name]
+    part[last] = value
+
+    with pytest.raises(ValidationError) as refused:
+        contract.model_validate_json(json.dumps(whole))
+
+    assert [".".join(map(str, error["loc"])) for error in refused.value.errors()] == [place]
+
+
+def test_a_planned_step_may_lie_at_the_end_of_the_calendar() -> None:
+    whole = GOOD[DealEvent] | {"data": {"next_step_at": "9999-12-31T23:59:59Z"}}
+
+    found = DealEvent.model_validate_json(json.dumps(whole)).data.next_step_at
+
+    assert found == datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("contract", GOOD)
+def test_fields_that_are_not_known_yet_are_passed_over(contract: type[Any]) -> None:
+    whole = GOOD[contract] | {"later": {"a": [1]}, "data": GOOD[contract]["data"] | {"later": "x"}}
+
+    assert contract.model_validate_json(json.dumps(whole)) == contract.model_validate_json(json.dumps(GOOD[contract]))
