@@ -1,6 +1,6 @@
 """The two charts of a ticket: the count against its limit, and the ages. SVG for pages, PNG for mails.
 
-Okabe-Ito colours; matplotlib by its objects, without global state.
+Okabe-Ito colours; matplotlib by its objects. Its settings are made once: charts are drawn in several threads.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ _Locator: Any = dates.AutoDateLocator
 _Formatter: Any = dates.ConciseDateFormatter
 BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#E69F00", "#D55E00", "#767676"
 Point = tuple[datetime, float]
+# Names of stages are told as they are: between two $ the library would read a formula.
+matplotlib.rcParams.update(
+    {"svg.fonttype": "none", "svg.hashsalt": "andon", "font.family": "sans-serif", "text.parse_math": False}
+)
 
 
 @dataclass(frozen=True)
@@ -43,25 +47,22 @@ class Chart:
 
 def svg(chart: Chart) -> str:
     """For a page: text stays text, and takes the page's colour."""
-    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "andon", "font.family": "sans-serif"}):
-        figure = _draw(chart)
-        out = io.StringIO()
-        canvas: Any = FigureCanvasSVG(figure)
-        canvas.print_svg(out, metadata={"Date": None, "Creator": None})
+    out = io.StringIO()
+    canvas: Any = FigureCanvasSVG(_draw(chart))
+    canvas.print_svg(out, metadata={"Date": None, "Creator": None})
     text = out.getvalue()
     return text[text.index("<svg") :].replace("#333333", "currentColor")
 
 
 def png(chart: Chart) -> bytes:
     """For a mail: 600 points wide at twice the density, few colours."""
-    with matplotlib.rc_context({"font.family": "sans-serif"}):
-        figure = _draw(chart)
-        figure.patch.set(facecolor="white", alpha=1)
-        canvas: Any = FigureCanvasAgg(figure)
-        figure.set_dpi(144)
-        canvas.draw()
-        out = io.BytesIO()
-        _image(canvas).save(out, "PNG", optimize=True)
+    figure = _draw(chart)
+    figure.patch.set(facecolor="white", alpha=1)
+    canvas: Any = FigureCanvasAgg(figure)
+    figure.set_dpi(144)
+    canvas.draw()
+    out = io.BytesIO()
+    _image(canvas).save(out, "PNG", optimize=True)
     return out.getvalue()
 
 
