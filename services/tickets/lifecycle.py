@@ -51,13 +51,16 @@ class NotPossibleError(Exception):
 
 def on_problem(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> list[Step]:
     """What a message about a problem makes of the newest ticket of its key."""
-    if problem.historic or problem.mode is not Mode.ACTIVE:
+    if problem.historic:
         return []
     if problem.reason is ProblemReason.RETRACTED:
         return _retracted(last, problem)
+    if problem.mode is not Mode.ACTIVE and problem.cleared_at is None:
+        # Only watched; but a ticket from before the policy said so ends with its problem.
+        return []
     if last is not None and last.is_open:
         return _more(last, problem)
-    if problem.cleared_at is not None or problem.reason is ProblemReason.GREW:
+    if problem.cleared_at is not None or (last is not None and _is_settled(last, problem)):
         return []
     return [_begin(last, problem, reopen_within)]
 
@@ -73,6 +76,11 @@ def _begin(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) 
         return Step(Change.REOPENED, again, at)
     fresh = Ticket(0, problem.key, TicketState.OPEN, 1, at, at, problem)
     return Step(Change.OPENED, fresh, at)
+
+
+def _is_settled(last: Ticket, problem: ProblemData) -> bool:
+    """Whether a person has closed the ticket of this very interval: what is new about it opens nothing."""
+    return last.outcome in (Outcome.ABANDONED, Outcome.WONT_FIX) and _concerns(last, problem)
 
 
 def _more(ticket: Ticket, problem: ProblemData) -> list[Step]:

@@ -64,6 +64,35 @@ def test_it_reopens_within_a_fortnight_and_is_a_new_ticket_after(again: float, c
     assert (ticket.state, ticket.seq) == (TicketState.OPEN, 4 if change == "reopened" else 1)
 
 
+@pytest.mark.parametrize("message", [
+    problem(ProblemReason.REVISED, opened=0, was=0), problem(ProblemReason.REVISED, opened=-1, was=0),
+    problem(ProblemReason.GREW, peak=90),
+])  # fmt: skip
+def test_what_a_person_closed_stays_closed_while_the_same_problem_lasts(message: Any) -> None:
+    first = after(opened())[0]
+    assert first is not None
+    closed = lifecycle.close(first, Outcome.WONT_FIX, "too dear", day(1)).ticket
+
+    assert after(message, ticket=closed) == (closed, [])
+    assert after(opened(opened=3), ticket=closed)[1] == ["reopened"]
+
+
+@pytest.mark.parametrize(
+    "message", [problem(ProblemReason.CLEARED, cleared=2), problem(ProblemReason.RETRACTED, was=0)]
+)
+def test_a_ticket_from_before_its_rule_was_only_watched_ends_with_its_problem(message: Any) -> None:
+    watched = message.model_copy(update={"mode": Mode.MONITOR})
+
+    ticket, _ = after(opened(), problem(ProblemReason.GREW, peak=90, mode=Mode.MONITOR), watched)
+
+    assert ticket is not None
+    assert (ticket.state, ticket.problem.peak) == (TicketState.CLOSED, 12)
+
+
+def test_a_problem_that_was_only_watched_opens_a_ticket_when_it_grows_under_an_active_rule() -> None:
+    assert after(opened(mode=Mode.MONITOR), problem(ProblemReason.GREW, peak=20))[1] == ["opened"]
+
+
 def test_a_problem_that_never_was_closes_its_ticket_as_retracted() -> None:
     ticket, told = after(opened(), problem(ProblemReason.RETRACTED, was=0))
 
