@@ -15,6 +15,7 @@ TOLD = {
     Change.REOPENED: NoticeReason.REOPENED,
     Change.CLEARED: NoticeReason.CLEARED,
 }
+OVER = (NoticeReason.CLEARED, NoticeReason.OPENED_AND_CLEARED)
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def decide(
             return Decision(NoticeReason.OPENED_AND_CLEARED, now, begun.id, grown)
         return Decision(reason, now, None, grown)
     if reason is NoticeReason.GREW:
-        begun = next((one for one in free if one.reason is not NoticeReason.CLEARED), None)
+        begun = next((one for one in reversed(free) if one.reason not in OVER), None)
         if begun is not None:
             # What waits says the newest count.
             return Decision(begun.reason, now, begun.id)

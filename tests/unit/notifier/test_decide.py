@@ -39,6 +39,13 @@ def test_growth_goes_into_a_mail_that_waits() -> None:
     assert decide(Change.GREW, day(1), [Waiting(7, GREW)], None, HOUR) == Decision(GREW, day(1), 7)
 
 
+def test_growth_goes_into_no_mail_that_says_it_is_over() -> None:
+    waiting = [Waiting(7, BOTH), Waiting(8, NoticeReason.REOPENED)]
+
+    assert decide(Change.GREW, day(1), waiting, None, HOUR) == Decision(NoticeReason.REOPENED, day(1), 8)
+    assert decide(Change.GREW, day(1), waiting[:1], None, HOUR) == Decision(GREW, day(1))
+
+
 def test_a_problem_over_before_its_mail_went_out_gets_one_mail_that_says_both() -> None:
     waiting = [Waiting(7, OPENED), Waiting(8, GREW)]
 
