@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from datetime import datetime, timedelta
+from email.errors import MessageError
+from email.message import EmailMessage
 from typing import Any
 from uuid import uuid4
 
@@ -31,6 +33,8 @@ IDLE_SECONDS = 1.0
 LONGEST_WAIT = 300.0
 # The server knows these as faults of our settings: the mail itself is not refused.
 SIGN_IN = (454, 530, 534, 535, 538)
+# What cannot be written as a mail at all (its address, its picture) is refused as by the server.
+UNWRITABLE = (ValueError, MessageError)
 
 
 def backoff(attempts: int, chance: float) -> timedelta:
@@ -89,19 +93,22 @@ class Sender:
 
     async def _send(self, notice: Notice) -> bool:
         """False when the server is away, so that the rest need not be tried now."""
-        mail = compose(
-            notice.about, notice.reason, notice.to_name, notice.to_mail, self._settings.smtp_sender,
-            self._settings.domain, notice.written, self._policy.timezone, notice.seq, self._day_seconds(notice),
-        )  # fmt: skip
         try:
+            mail = self._compose(notice)
             with self._metrics.seconds.time():
                 server = await self._connected()
                 await server.send_message(mail)
-        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, *UNWRITABLE) as error:
             return await self._failed(notice, error)
         await self._ended(notice, NoticeResult.SENT, None)
         self._metrics.delay.observe((self._clock.now() - notice.written).total_seconds())
         return True
+
+    def _compose(self, notice: Notice) -> EmailMessage:
+        return compose(
+            notice.about, notice.reason, notice.to_name, notice.to_mail, self._settings.smtp_sender,
+            self._settings.domain, notice.written, self._policy.timezone, notice.seq, self._day_seconds(notice),
+        )  # fmt: skip
 
     def _day_seconds(self, notice: Notice) -> int:
         """Length of a day on the clock of the ticket's stage."""
@@ -110,8 +117,7 @@ class Sender:
 
     async def _failed(self, notice: Notice, error: Exception) -> bool:
         answer = f"{type(error).__name__}: {error}"[:500]
-        # An address that cannot be written into a mail at all is refused as by the server.
-        if is_final(error) or isinstance(error, ValueError):
+        if is_final(error) or isinstance(error, UNWRITABLE):
             await self._ended(notice, NoticeResult.REFUSED, answer)
             _log.warning("a mail was refused for good", reason=notice.reason.value, attempts=notice.attempts)
             return True

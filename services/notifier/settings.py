@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
+from shared.runtime.addresses import ADDRESS
 from shared.runtime.settings import ServiceSettings
 
 
@@ -19,7 +20,7 @@ class NotifierSettings(ServiceSettings):
     smtp_username: str = Field("", description="name to sign in with; empty: no sign-in")
     smtp_password: SecretStr = Field(SecretStr(""), description="ANDON_SMTP_PASSWORD_FILE names a file")
     smtp_sender: str = Field(
-        "andon@localhost.localdomain", pattern=r"^[^@\s<>]+@[^@\s<>]+$", description="the address that mails come from"
+        "andon@localhost.localdomain", pattern=ADDRESS, description="the address that mails come from"
     )
     smtp_timeout_seconds: float = Field(20, gt=0, le=300, description="how long the server may take for a step")
     notifier_grew_every_seconds: int = Field(

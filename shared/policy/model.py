@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 from shared.contracts.envelope import Name
 from shared.contracts.problems import Mode
 from shared.policy.durations import Duration, parse_duration
+from shared.runtime.addresses import ADDRESS
 
 __all__ = ["CALENDAR", "Clock", "Mode", "Outcome", "Owner", "Pipeline", "Policy", "Rule", "Stage"]
 CALENDAR = "calendar"
@@ -100,8 +101,11 @@ class Owner(_Part):
     @field_validator("mail")
     @classmethod
     def _is_address(cls, mail: str) -> str:
-        if not re.fullmatch(r"[^@\s<>,;]+@[^@\s<>,;]+", mail):
-            raise ValueError("this is no mail address; write one alone, as sales@example.org")
+        if not re.fullmatch(ADDRESS, mail):
+            raise ValueError(
+                "this is no mail address; write one alone, as sales@example.org, in ASCII (a domain such as"
+                " bücher.example as xn--bcher-kva.example)"
+            )
         return mail
 
 

@@ -162,6 +162,16 @@ async def test_a_refusal_is_recorded_told_and_not_repeated_while_others_go_out(
     assert [row["attempts"] for row in await line.rows("SELECT attempts FROM notices.notice ORDER BY ticket")] == [1, 1]
 
 
+async def test_what_cannot_be_written_as_a_mail_is_refused_and_holds_nobody_up(
+    line: Line, notifier: ServiceProcess
+) -> None:
+    await line.publish(ticket_event(chart_png="no picture"), ticket_event(ticket=2))
+
+    await all_ended(line, 2)
+
+    assert {r.data.ticket: r.data.result.value for r in await line.results(2)} == {1: "refused", 2: "sent"}
+
+
 async def test_a_deferral_is_tried_again_with_the_same_id(line: Line, notifier: ServiceProcess) -> None:
     answers = iter(["451 come later", "451 come later"])
     line.mails.answer = lambda raw: next(answers, "250 kept")

@@ -73,6 +73,22 @@ def test_what_no_field_can_say_alone_is_told_too(change: tuple[str, str], says: 
     assert any(says in line for line in faults(POLICY.replace(*change)))
 
 
+@pytest.mark.parametrize(
+    "mail",
+    [
+        "a..b@x.example",
+        "'a\"b@x.example'",
+        ".a@x.example",
+        "'a@[x'",
+        "a@x..example",
+        "jürgen@x.example",
+        "a@bücher.example",
+    ],
+)
+def test_an_address_that_no_mail_can_carry_is_no_owners(mail: str) -> None:
+    assert any("no mail address" in line for line in faults(POLICY.replace("head@sales.example", mail)))
+
+
 @given(st.text(max_size=200))
 def test_no_text_breaks_the_reader(text: str) -> None:
     with pytest.raises(PolicyError):
