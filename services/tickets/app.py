@@ -11,6 +11,7 @@ from aiokafka import ConsumerRecord
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -102,7 +103,7 @@ class Tickets:
             await asyncio.sleep(WAKE_SECONDS)
 
 
-def application(tickets: Tickets, pool: Any, registry: Any) -> Starlette:
+def application(tickets: Tickets, pool: Any, registry: Any, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health; every fault is a page that says what to do."""
     pages = Pages(pool, tickets.desk, tickets.policy, tickets.clock, tickets.relay.wake)
 
@@ -120,7 +121,8 @@ def application(tickets: Tickets, pool: Any, registry: Any) -> Starlette:
 
     handlers: dict[Any, Any] = {HTTPException: fault, 500: fault} | dict.fromkeys(PASSING, away)
     routes = [*health_routes(tickets.progress, registry), *Api(pool, tickets.policy).routes(), *pages.routes()]
-    return Starlette(routes=routes, middleware=[Middleware(SafeHeaders)], exception_handlers=handlers)
+    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)]
+    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
 
 
 @asynccontextmanager
@@ -131,7 +133,7 @@ async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
     pool = await open_pool(settings.dsn, "tickets")
     registry = new_registry()
     tickets = Tickets(settings, pool, registry)
-    yield Service(application(tickets, pool, registry), tickets.loops())
+    yield Service(application(tickets, pool, registry, settings.hosts), tickets.loops())
     await pool.close()
 
 

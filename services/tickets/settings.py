@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -23,6 +24,14 @@ class TicketsSettings(ServiceSettings):
         description="there is no sign-in yet: pages are for this machine only, unless this is true, and then for anyone"
         " who can reach the port",
     )
+
+    @property
+    def hosts(self) -> list[str]:
+        """Names that the pages answer to. On this machine its own alone: a site could have its name point here, and its
+        pages would then be let in by the browser as ours (DNS rebinding)."""
+        if self.host not in LOOPBACK:
+            return ["*"]
+        return [*LOOPBACK, "[::1]", urlsplit(self.tickets_url).hostname or LOOPBACK[0]]
 
     @model_validator(mode="after")
     def _is_closed(self) -> Self:

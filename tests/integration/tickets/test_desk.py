@@ -7,6 +7,7 @@ import base64
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -18,8 +19,10 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.tickets import store
+from services.tickets.app import Tickets, application
 from services.tickets.desk import Desk
 from services.tickets.metrics import TicketMetrics
+from services.tickets.settings import TicketsSettings
 from services.tickets.store import Place
 from services.tickets.web.api import Api, openapi
 from services.tickets.web.pages import Pages
@@ -30,7 +33,7 @@ from shared.contracts.tickets import TicketEvent
 from shared.runtime.clock import SystemClock
 from shared.storage.migrate import migrate_all
 from shared.storage.pool import open_pool
-from tests.support.problems import event, evidence, policy, problem
+from tests.support.problems import POLICY, event, evidence, policy, problem
 
 TOPICS = {"ProblemEvent": "flow.problems", "MeasureEvent": "flow.measures", "NoticeEvent": "improvement.notices"}
 
@@ -219,6 +222,27 @@ async def test_forms_of_other_sites_do_nothing(web: httpx.AsyncClient, pool: Any
         assert (await web.post("/tickets/1/acknowledge", headers=headers)).status_code == 403
 
     assert len(await messages(pool)) == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8080", 200), ("localhost:8080", 200), ("[::1]:8080", 200), ("andon.example", 200),
+        ("evil.example:8080", 400), ("127.0.0.1.evil.example", 400), ("", 400),
+    ],
+)  # fmt: skip
+async def test_pages_of_this_machine_answer_to_its_own_names(pool: Any, tmp_path: Path, host: str, status: int) -> None:
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    settings = TicketsSettings(policy=tmp_path / "policy.yaml", tickets_url="https://Andon.example/x")
+    registry = CollectorRegistry()
+    app = application(Tickets(settings, pool, registry), pool, registry, settings.hosts)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+
+        assert (await client.get("/", headers=headers)).status_code == status
+        assert (await client.post("/tickets/1/acknowledge", headers=headers)).status_code == (
+            404 if status == 200 else 400
+        )
 
 
 @pytest.mark.parametrize(
