@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -30,6 +31,15 @@ HERE = Path(__file__).parent
 SPARK_DAYS = 60
 
 
+class _TicketNumber(IntegerConvertor):
+    """What Postgres keeps as a bigint; a longer number is no page."""
+
+    regex = "[0-9]{1,18}"
+
+
+register_url_convertor("ticket", _TicketNumber())
+
+
 class Pages:
     """Server-rendered pages over the ticket store."""
 
@@ -46,10 +56,10 @@ class Pages:
         return [
             Route("/", self.tickets),
             Route("/tickets", self.tickets),
-            Route("/tickets/{number:int}", self.ticket),
-            Route("/tickets/{number:int}/{chart}.svg", self.chart),
-            Route("/tickets/{number:int}/chart.png", self.image),
-            Route("/tickets/{number:int}/{action}", self.act, methods=["POST"]),
+            Route("/tickets/{number:ticket}", self.ticket),
+            Route("/tickets/{number:ticket}/{chart}.svg", self.chart),
+            Route("/tickets/{number:ticket}/chart.png", self.image),
+            Route("/tickets/{number:ticket}/{action}", self.act, methods=["POST"]),
             Route("/pipelines", self.pipelines),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ]
@@ -63,9 +73,11 @@ class Pages:
 
     async def tickets(self, request: Request) -> Response:
         """The list: what needs somebody first, then the rest."""
-        chosen = {name: request.query_params.get(name) or None for name in ("pipeline", "kind", "state")}
-        before = request.query_params.get("before", "")
-        until = int(before) if before.isdigit() and len(before) < 19 else None
+        # Postgres keeps no NUL character, so nothing is found by it.
+        asked = {name: value.replace("\x00", "\ufffd") for name, value in request.query_params.items()}
+        chosen = {name: asked.get(name) or None for name in ("pipeline", "kind", "state")}
+        before = asked.get("before", "")
+        until = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
         place = Place(chosen["pipeline"], chosen["kind"], chosen["state"], until)
         async with self._pool.acquire() as connection:
             found = await store.listed(connection, place)
@@ -94,7 +106,7 @@ class Pages:
 
     async def _ticket_page(self, number: int, status: int = 200, wrong: str = "", kept: Any = None) -> Response:
         async with self._pool.acquire() as connection:
-            ticket = await store.one(connection, number) if number < 2**63 else None
+            ticket = await store.one(connection, number)
             if ticket is None:
                 return self._no_ticket(number)
             problem, now, zone = ticket.problem, self._clock.now(), self._policy.timezone
@@ -135,7 +147,7 @@ class Pages:
 
     async def _drawn(self, request: Request, draw: Callable[..., Awaitable[charts.Chart]]) -> charts.Chart | None:
         async with self._pool.acquire() as connection:
-            ticket = await store.one(connection, min(request.path_params["number"], 2**63 - 1))
+            ticket = await store.one(connection, request.path_params["number"])
             known = ticket and self._policy.stage(ticket.problem.pipeline, ticket.problem.stage or "")
             return await draw(connection, ticket.problem, self._policy, self._clock.now()) if known and ticket else None
 
@@ -148,7 +160,7 @@ class Pages:
         try:
             wish = self._wish(request.path_params["action"], form)
             async with self._pool.acquire() as connection, connection.transaction():
-                ticket = await self._desk.act(connection, min(number, 2**63 - 1), wish)
+                ticket = await self._desk.act(connection, number, wish)
         except NotPossibleError as error:
             return await self._ticket_page(number, 422, str(error), form)
         if ticket is None:
@@ -203,9 +215,9 @@ def _until(text: str, zone: str) -> datetime:
     """The morning of a day, where the policy is at home."""
     try:
         day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
-    except ValueError:
+        return datetime.combine(day, time(8), ZoneInfo(zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
         raise NotPossibleError(f"{text!r} is no day; choose one in the calendar, as 2026-03-31.") from None
-    return datetime.combine(day, time(8), ZoneInfo(zone)).astimezone(UTC)
 
 
 def _same_origin(request: Request) -> bool:

@@ -69,7 +69,11 @@ def ago(moment: datetime, now: datetime) -> str:
 
 def exact(moment: datetime, zone: str) -> str:
     """`Mon 3 Nov 2025, 09:12 CET`"""
-    local = moment.astimezone(ZoneInfo(zone))
+    try:
+        local = moment.astimezone(ZoneInfo(zone))
+    except OverflowError:
+        # Some CRMs plan a next step for the last second of the year 9999: other zones are past it.
+        local = moment
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
 
 

@@ -217,6 +217,27 @@ async def test_wishes_that_cannot_be_are_answered(web: httpx.AsyncClient, path: 
     assert (answer.status_code, "That did not work" in answer.text) == (422, True)
 
 
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/tickets?pipeline=%00", 200), ("/tickets?kind=%ff&state=lost", 200), ("/tickets?before=%C2%B2", 200),
+        ("/tickets/" + "9" * 18, 404), ("/tickets/" + "9" * 5000, 404), ("/tickets/%00", 404), ("/static/%00", 404),
+    ],
+)  # fmt: skip
+async def test_wrong_addresses_are_answered(web: httpx.AsyncClient, path: str, status: int) -> None:
+    assert (await web.get(path)).status_code == status
+
+
+async def test_a_next_step_at_the_end_of_the_calendar_is_told(pool: Any, desk: Desk, web: httpx.AsyncClient) -> None:
+    shown = evidence(1)
+    late = shown.worst[0].model_copy(update={"next_step_at": datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)})
+    data = problem(evidence=shown.model_copy(update={"worst": (late,)}), key="aging/new/demo", stage="demo")
+
+    await take(pool, desk, record(event(data), 1000))
+
+    assert "31 Dec 9999, 23:59 UTC" in (await web.get("/tickets/2")).text
+
+
 async def test_forms_of_other_sites_do_nothing(web: httpx.AsyncClient, pool: Any) -> None:
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
         assert (await web.post("/tickets/1/acknowledge", headers=headers)).status_code == 403
