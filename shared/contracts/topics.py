@@ -23,8 +23,11 @@ class Topic:
     config: dict[str, str] = field(default_factory=dict)
 
 
-_KEPT = {"retention.ms": "-1"}
-_COMPACTED = {"cleanup.policy": "compact"}
+# No message of ours is larger; a dead letter has room for the largest one, which base64 makes a third longer.
+_LARGEST = {"max.message.bytes": "2097152"}
+_LARGEST_DEAD = {"max.message.bytes": "4194304"}
+_KEPT = {"retention.ms": "-1"} | _LARGEST
+_COMPACTED = {"cleanup.policy": "compact"} | _LARGEST
 
 # pipeline.events is the history: kept for ever, so that state can be built anew from it.
 PRODUCT_TOPICS = (
@@ -41,9 +44,9 @@ def dead(topic: str) -> str:
     return topic + DEAD_SUFFIX
 
 
-_FORTNIGHT = {"retention.ms": str(14 * 24 * 3600 * 1000)}
+_FORTNIGHT = {"retention.ms": str(14 * 24 * 3600 * 1000)} | _LARGEST
 ALL_TOPICS = (
     Topic(RECEIVED, "source", config=_FORTNIGHT),
     *PRODUCT_TOPICS,
-    *(Topic(dead(t.name), t.key, partitions=1, config=_KEPT) for t in PRODUCT_TOPICS),
+    *(Topic(dead(t.name), t.key, partitions=1, config=_KEPT | _LARGEST_DEAD) for t in PRODUCT_TOPICS),
 )
