@@ -7,6 +7,7 @@ import base64
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from shared.bus import dead_letters
 from shared.bus.publisher import Publisher
@@ -21,11 +22,25 @@ def _read(topic: str | None) -> list[DeadEvent]:
     return asyncio.run(dead_letters.read_all(settings.kafka, settings.topic_prefix, topic))
 
 
+def _plain(text: object) -> str:
+    """As text alone: what came from outside may hold commands to the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in str(text))
+
+
+def _print(text: str) -> None:
+    _console.print(_plain(text), highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
 def show_list(topic: str | None) -> None:
     """A table on standard output."""
     table = Table("id", "when", "reason", "detail")
     for letter in _read(topic):
-        table.add_row(letter.id, f"{letter.time:%Y-%m-%d %H:%M:%S}", letter.data.reason.value, letter.data.detail[:200])
+        table.add_row(
+            Text(_plain(letter.id)),
+            f"{letter.time:%Y-%m-%d %H:%M:%S}",
+            letter.data.reason.value,
+            Text(_plain(letter.data.detail[:200])),
+        )
     _console.print(table)
 
 
@@ -36,11 +51,10 @@ def show_one(wanted: str) -> bool:
         return False
     data = letter.data
     for name in ("topic", "place", "reason", "detail", "key", "first_attempt_at", "last_attempt_at"):
-        _console.print(f"{name}: {getattr(data, name)}", highlight=False, markup=False, soft_wrap=True)
+        _print(f"{name}: {getattr(data, name)}")
     for header, value in data.headers.items():
-        _console.print(f"header {header}: {value}", highlight=False, markup=False, soft_wrap=True)
-    body = base64.b64decode(data.body).decode("utf-8", "backslashreplace")
-    _console.print(body, highlight=False, markup=False, soft_wrap=True)
+        _print(f"header {header}: {value}")
+    _print(base64.b64decode(data.body).decode("utf-8", "backslashreplace"))
     return True
 
 
