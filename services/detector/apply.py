@@ -63,9 +63,9 @@ class Applier:
         if not records:
             return
         said, dead = self._decode(records)
-        new = await history.insert_events(connection, said) if said else []
+        new, was = await history.insert_events(connection, said) if said else ([], [])
         if new:
-            await self._write(connection, _by_deal(new))
+            await self._write(connection, _by_deal(new), _by_deal(was))
         await outbox.put(connection, dead)
         await positions.advance(connection, records)
         self._metrics.took(applied=len(new), read=len(said), dead=len(dead))
@@ -93,18 +93,18 @@ class Applier:
         self._metrics.dead[reason].inc()
         return dead_letters.of_record(record, EVENTS, reason, detail, self._present(record))
 
-    async def _write(self, connection: Any, fresh: dict[str, list[Event]]) -> None:
+    async def _write(self, connection: Any, fresh: dict[str, list[Event]], was: dict[str, list[Event]]) -> None:
         packed = await history.states(connection, list(fresh))
         work, late = Work(), []
         for deal, events in fresh.items():
             state = Deal.unpack(packed[deal]) if deal in packed else Deal()
             events.sort(key=lambda event: event.key)
-            if state.last is not None and events[0].key < state.last:
+            if deal in was or (state.last is not None and events[0].key < state.last):
                 late.append(deal)
             else:
                 self._go_on(work, deal, state, events)
         if late:
-            await self._anew(connection, work, late, packed, fresh)
+            await self._anew(connection, work, late, fresh, was)
         await history.save_deals(connection, work.packed)
         await history.drop_visits(connection, work.gone)
         await history.save_visits(connection, work.stays)
@@ -122,14 +122,15 @@ class Applier:
         self._keep(work, deal, state, after)
 
     async def _anew(
-        self, connection: Any, work: Work, late: list[str], packed: dict[str, bytes], fresh: dict[str, list[Event]]
+        self, connection: Any, work: Work, late: list[str], fresh: dict[str, list[Event]], was: dict[str, list[Event]]
     ) -> None:
-        """Some event comes before what the deal has seen: fold all its events, old and new."""
+        """Some event comes before what the deal has seen, or in place of it: fold all its events, old and new."""
         events, stored = await history.events_of(connection, late), await history.visits_of(connection, late)
         for deal in late:
             added = {event.key.id for event in fresh[deal]}
             before = Deal()
-            before.take(unique(e for e in events[deal] if e.key.id not in added), self._judging)
+            others = [e for e in events[deal] if e.key.id not in added]
+            before.take(unique(others + was.get(deal, [])), self._judging)
             for visit in _all(before):
                 work.count(self._judging, visit, -1)
             state = Deal()

@@ -198,12 +198,13 @@ def unique(events: Iterable[Event]) -> list[Event]:
     kept: dict[str, Event] = {}
     for event in events:
         other = kept.get(event.key.id)
-        if other is None or _text(event) < _text(other):
+        if other is None or precedence(event) < precedence(other):
             kept[event.key.id] = event
     return sorted(kept.values(), key=lambda event: event.key)
 
 
-def _text(event: Event) -> tuple[Key, bytes]:
+def precedence(event: Event) -> tuple[Key, bytes]:
+    """Of events that share an id the one with the least is kept."""
     return event.key, orjson.dumps(event.said, option=orjson.OPT_SORT_KEYS)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from services.detector.clocks import micros, moment
-from services.detector.flow import Event, Key, Visit
+from services.detector.flow import Event, Key, Visit, precedence
 from services.detector.packing import pack
 from services.detector.rules import Series
 from services.detector.staging import instant, stage
@@ -21,6 +21,15 @@ SELECT deal, id, {instant("time")}, rank, said FROM staged_event ON CONFLICT DO 
 """
 _WRITTEN = """
 SELECT deal, id FROM event JOIN staged_event USING (deal, id) WHERE event.xmin = pg_current_xact_id()::xid
+"""
+_OTHERS = f"""
+SELECT event.deal, event.id, event.time, event.rank, event.said FROM event JOIN staged_event AS s USING (deal, id)
+WHERE (event.time, event.rank, event.said) IS DISTINCT FROM ({instant("s.time")}, s.rank, s.said)
+"""
+_REPLACE = """
+UPDATE event SET time = w.time, rank = w.rank, said = w.said
+FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::smallint[], $5::text[]) AS w (deal, id, time, rank, said)
+WHERE event.deal = w.deal AND event.id = w.id
 """
 _STATES = "SELECT deal, state FROM deal WHERE deal = ANY($1::text[])"
 _EVENTS = "SELECT deal, id, time, rank, said FROM event WHERE deal = ANY($1::text[]) ORDER BY deal, time, rank, id"
@@ -52,21 +61,48 @@ class Said:
     text: str
 
 
-async def insert_events(connection: Any, said: Sequence[Said]) -> list[Event]:
-    """Write what is new; gives what was. Of two with one id in `said`, the first is taken."""
+async def insert_events(connection: Any, said: Sequence[Said]) -> tuple[list[Event], list[Event]]:
+    """Write what is new; gives what was, and the earlier forms of events that have another now.
+
+    Of two that share an id the same one is kept in whatever order they come, as in `flow.unique`.
+    """
     rows = [(s.event.deal, s.event.key.id, s.event.key.time, s.event.key.rank, s.text) for s in said]
     await stage(connection, "staged_event", rows)
     status = await connection.execute(_NEW)
     if int(status.rpartition(" ")[2]) == len(said):
         # The usual case, told by the count alone.
-        return [s.event for s in said]
+        return [s.event for s in said], []
     new = {(row["deal"], row["id"]) for row in await connection.fetch(_WRITTEN)}
     found: dict[tuple[str, str], Event] = {}
     for s in said:
-        place = (s.event.deal, s.event.key.id)
-        if place in new:
-            found.setdefault(place, s.event)
-    return list(found.values())
+        if _place(s.event) in new:
+            found.setdefault(_place(s.event), s.event)
+    replaced = await _replace(connection, said)
+    found |= {place: event for place, (_, event) in replaced.items()}
+    return list(found.values()), [was for place, (was, _) in replaced.items() if place not in new]
+
+
+async def _replace(connection: Any, said: Sequence[Said]) -> dict[tuple[str, str], tuple[Event, Event]]:
+    """Where something else is stored under an id of `said` and has to give way: (what was stored, what is now)."""
+    stored = {_place(event): event for event in map(event_of_row, await connection.fetch(_OTHERS))}
+    better: dict[tuple[str, str], Said] = {}
+    for s in said:
+        place = _place(s.event)
+        if place in stored and precedence(s.event) < precedence(
+            better[place].event if place in better else stored[place]
+        ):
+            better[place] = s
+    if better:
+        events = [s.event for s in better.values()]
+        await connection.execute(
+            _REPLACE, [e.deal for e in events], [e.key.id for e in events], [moment(e.key.time) for e in events],
+            [e.key.rank for e in events], [s.text for s in better.values()],
+        )  # fmt: skip
+    return {place: (stored[place], s.event) for place, s in better.items()}
+
+
+def _place(event: Event) -> tuple[str, str]:
+    return event.deal, event.key.id
 
 
 async def states(connection: Any, deals: Sequence[str]) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -199,6 +200,29 @@ async def test_news_older_than_the_lateness_mend_the_present_and_reevaluate_the_
     settings = DetectorSettings(policy=tmp_path / "policy.yaml")
     await reevaluate.rebuild(pool, Judging(policy), settings, 0, lambda done, total: None)
     assert await store.problems() == [("wip-high/p/a", at(5), None, 2)]
+
+
+SHARING = [
+    moved(1, 3, "a"), moved(1, 9, "b"), moved(1, 3, "b"),
+    moved(1, 3, "a").replace(b"09:00:03", b"09:00:05"), moved(1, 3, "a").replace(b"deal.moved", b"deal.created"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("order", list(permutations(range(len(SHARING))))[::24])
+@pytest.mark.parametrize("size", [1, 2, 5])
+async def test_of_events_that_share_an_id_the_same_one_is_kept_in_any_order(
+    order: tuple[int, ...], size: int, pool: Any
+) -> None:
+    policy = parse(json.dumps(histories.policy_text(WIP)))
+    store = Store(await emptied(pool), policy)
+    values = [SHARING[number] for number in order]
+    for first in range(0, len(values), size):
+        await store.take(values[first : first + size])
+        await store.judge_at(at(10))
+
+    said = [DealEvent.model_validate_json(value) for value in SHARING]
+    problems, visits = expected(said, policy, at(10))
+    assert (await store.problems(), await store.visits()) == (problems, visits)
 
 
 async def test_an_interval_found_by_going_back_that_was_over_is_historic(pool: Any) -> None:
