@@ -50,6 +50,7 @@ class Detector:
 
     def __init__(self, settings: DetectorSettings, judging: Judging, pool: Any, registry: CollectorRegistry) -> None:
         self._settings, self._judging, self._pool = settings, judging, pool
+        self._digests = reevaluate.digests(judging)
         self.progress = Progress()
         self._metrics = DetectorMetrics(registry, judging)
         self._applier = Applier(judging, self._metrics, self._present)
@@ -86,6 +87,7 @@ class Detector:
             await judgement_time.note(
                 connection, judgement_time.standings(self.consumer.kafka, self.consumer.handled, records)
             )
+            await reevaluate.check_policy(connection, self._digests)
         self._changed.set()
 
     async def _standing_loop(self) -> None:
@@ -114,6 +116,7 @@ class Detector:
         with self._metrics.pass_seconds.time():
             async with self._pool.acquire() as connection, connection.transaction():
                 outcome = await self._judge.judge(connection, now)
+                await reevaluate.check_policy(connection, self._digests)
         self.progress.beat("judge")
         if outcome is None:
             return

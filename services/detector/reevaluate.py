@@ -75,6 +75,23 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+class OtherPolicyError(Exception):
+    """Another replica, or `andon reevaluate`, has built the counts by another policy."""
+
+
+async def check_policy(connection: Any, known: tuple[str, str]) -> None:
+    """At the end of a transaction: raises OtherPolicyError where the counts are no longer those of `known` digests.
+
+    What a replica with the old file counts and judges would be wrong for good: its transaction falls, its process
+    ends, and begins anew with the file as it is then.
+    """
+    row = await connection.fetchrow(_KNOWN)
+    if row["series"] and (row["series"], row["outcomes"]) != known:
+        raise OtherPolicyError(
+            "the counts were built by another policy; this replica ends, to begin with the file as it is"
+        )
+
+
 async def follow_policy(pool: Any, judging: Judging, settings: DetectorSettings) -> None:
     """At start: when the policy's terms have changed, judge anew from the edge of the lateness on."""
     row = await pool.fetchrow(_KNOWN)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from services.detector import ages, reevaluate
+from services.detector.app import Detector
 from services.detector.apply import Applier
 from services.detector.clocks import micros, moment
 from services.detector.decode import event_of
@@ -260,6 +261,26 @@ async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: A
 
     assert await store.problems() == []
     assert [event.data.reason.value for event in await store.told()] == ["opened", "retracted"]
+
+
+async def test_a_replica_with_another_policy_neither_counts_nor_judges(pool: Any) -> None:
+    old, new = (Judging(parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": n}])))) for n in (0, 1))
+    await reevaluate.follow_policy(await emptied(pool), old, DetectorSettings())
+    replica = Detector(DetectorSettings(), old, pool, CollectorRegistry())
+    records = [
+        ConsumerRecord("pipeline.events", 0, n, 0, 0, b"k", value, 0, len(value), 0, ())
+        for n, value in enumerate([moved(1, 3, "a"), moved(2, 3, "a")])
+    ]
+    await replica._take(records[:1])
+    await replica._pass()
+
+    await reevaluate.follow_policy(pool, new, DetectorSettings())
+
+    with pytest.raises(reevaluate.OtherPolicyError):
+        await replica._take(records[1:])
+    with pytest.raises(reevaluate.OtherPolicyError):
+        await replica._pass()
+    assert {row[0] for row in await Store(pool, new.policy).visits()} == {"crm:1"}
 
 
 async def test_while_judging_is_held_nothing_is_found(pool: Any) -> None:
