@@ -8,7 +8,7 @@ from email.policy import default
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.notifier.compose import compose, days, message_id
@@ -100,6 +100,7 @@ HOSTILE = st.text(max_size=300) | st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(HOSTILE, HOSTILE, HOSTILE)
 def test_hostile_names_change_neither_headers_nor_pages(title: str, to: str, deal: str) -> None:
     shown = evidence(1)
