@@ -101,7 +101,8 @@ HOSTILE = st.text(max_size=300) | st.sampled_from(
 
 
 @settings(deadline=None)
-@given(HOSTILE, HOSTILE, HOSTILE)
+# The contract lets no NUL into a title.
+@given(HOSTILE.map(lambda text: text.replace("\0", "")), HOSTILE, HOSTILE)
 def test_hostile_names_change_neither_headers_nor_pages(title: str, to: str, deal: str) -> None:
     shown = evidence(1)
     worst = shown.worst[0].model_copy(update={"name": deal})
