@@ -27,6 +27,7 @@ from services.demo.guard import Guard
 from services.demo.kafka import Kafka, ServerError, tail
 from services.demo.line import Line
 from services.demo.postgres import Postgres
+from services.importer.going_in import NotInError
 from services.simulator.post import RefusedError
 from services.simulator.run import Journal
 from shared.bus.admin import TopicMismatchError
@@ -57,7 +58,7 @@ def demo(folder: Path, seed: int) -> int:
             "Everything has stopped. The data are kept; [b]make demo[/b] goes on, make clean-demo removes them."
         )
         return 0
-    except (ServerError, OSError, TimeoutError, RefusedError, TopicMismatchError, MigrationError) as error:
+    except (ServerError, OSError, TimeoutError, RefusedError, TopicMismatchError, MigrationError, NotInError) as error:
         console.print("[red]The demonstration cannot run.[/red]")
         console.print(str(error), highlight=False, markup=False)
         return 1

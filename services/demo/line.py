@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import secrets
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from services.cli.going_in import steps
 from services.demo.children import Child
 from services.demo.kafka import ServerError, answers, free_port
 from services.detector import reevaluate
-from services.detector.judgement_time import PARTITIONS
 from services.detector.settings import DetectorSettings
+from services.importer.going_in import settle
 from services.simulator import run
 from services.simulator.post import poster
 from services.simulator.run import Journal
 from shared.bus.admin import create_topics
-from shared.contracts.topics import EVENTS
 from shared.storage.migrate import migrate_all
 
 POLICY = Path(__file__).parent / "policy.yaml"
@@ -103,38 +100,12 @@ class Line:
 
     async def play_history(self, journal: Journal, console: Console) -> None:
         """Post the history, wait until it is read, and judge it as a whole."""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console) as progress:
-            total = sum(
-                len(one.properties) + one.created for one in run.history(journal.seed, journal.days, journal.end)
-            )
-            posting = progress.add_task("half a year of webhooks, posted", total=total)
-            reading = progress.add_task("read by the detector", total=None)
-            judging = progress.add_task("judged as a whole", total=None)
+        told = run.history(journal.seed, journal.days, journal.end)
+        total = sum(len(one.properties) + one.created for one in told)
+        with steps("half a year of webhooks, posted", console, total) as shown:
             async with poster(self.webhook_url, self._secret) as to:
-                await run.post_history(to, journal, lambda done: progress.update(posting, completed=done))
-            await self._until_read(lambda done, all_: progress.update(reading, completed=done, total=all_))
-            await reevaluate.reevaluate(
-                self._detector(), 0, lambda done, all_: progress.update(judging, completed=done, total=all_)
-            )
-
-    async def _until_read(self, show: reevaluate.Show) -> None:
-        """Until the detector stands at the end of the topic."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.kafka, enable_auto_commit=False)
-        await consumer.start()
-        ends = await consumer.end_offsets([TopicPartition(EVENTS, number) for number in range(PARTITIONS)])
-        await consumer.stop()
-        connection = await asyncpg.connect(self.postgres)
-        try:
-            read, total = 0, sum(ends.values())
-            while read < total:
-                read = await connection.fetchval(
-                    "SELECT coalesce(sum(next_offset), 0)::bigint FROM flow.position WHERE topic = $1", EVENTS
-                )
-                show(read, total)
-                await asyncio.sleep(0.1)
-        finally:
-            await connection.close()
+                await run.post_history(to, journal, shown.published)
+            await settle(self._detector(), 0, shown)
 
     def _detector(self) -> DetectorSettings:
         return DetectorSettings.from_environment(self.environment("detector"))

@@ -29,10 +29,10 @@ _log = logger(__name__)
 _CHUNK = 5000
 _FREEZE = "LOCK TABLE event, span_change IN SHARE ROW EXCLUSIVE MODE"
 _CLEAR = "TRUNCATE span_change, bucket, checkpoint, due"
-_KNOWN = "SELECT series, outcomes, judged FROM judgement"
+_KNOWN = "SELECT series, outcomes, judged, held FROM judgement"
 _NOTE = "UPDATE judgement SET series = $1, outcomes = $2, held = false"
 _FIRST_NOTE = "UPDATE judgement SET series = $1, outcomes = $2"
-_HOLD = "UPDATE judgement SET held = true"
+HOLD = "UPDATE judgement SET held = true"
 _COUNT = "SELECT count(*) FROM event"
 Show = Callable[[int, int], None]
 
@@ -99,6 +99,9 @@ async def follow_policy(pool: Any, judging: Judging, settings: DetectorSettings)
         return
     if not row["series"]:
         await pool.execute(_FIRST_NOTE, *digests(judging))
+        return
+    if row["held"]:
+        # Half of a history may be in: the reevaluate that ends the wait does this, too.
         return
     since = BEGINNING if row["judged"] is None else row["judged"] - judging.policy.lateness.micros()
     _log.info("the policy has changed: judging anew within the lateness; andon reevaluate does so for all time")
@@ -168,6 +171,6 @@ async def hold(settings: DetectorSettings) -> None:
     """`andon hold`: deals are taken in and nothing is judged, until `reevaluate`."""
     pool = await open_flow(settings.dsn, most=1)
     try:
-        await pool.execute(_HOLD)
+        await pool.execute(HOLD)
     finally:
         await pool.close()

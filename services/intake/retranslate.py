@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 
 from services.intake.canonical import translated
 from services.intake.received import requests
 from services.intake.sources.base import Source
+from shared.bus.admin import partitions_of
 from shared.bus.publisher import Publisher
 from shared.contracts.topics import DEAD_SUFFIX, RECEIVED
 
@@ -56,7 +56,7 @@ async def _records(
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
     await consumer.start()
     try:
-        places = [TopicPartition(topic, number) for number in await _partitions(bootstrap, topic)]
+        places = [TopicPartition(topic, number) for number in await partitions_of(bootstrap, topic)]
         consumer.assign(places)
         starts = await consumer.offsets_for_times(dict.fromkeys(places, int(since.timestamp() * 1000)))
         ends = await consumer.end_offsets(places)
@@ -74,16 +74,6 @@ async def _records(
                 yield mine[:whole], done, total
     finally:
         await consumer.stop()
-
-
-async def _partitions(bootstrap: str, topic: str) -> list[int]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        (described,) = await admin.describe_topics([topic])
-        return sorted(partition["partition"] for partition in described["partitions"])
-    finally:
-        await admin.close()
 
 
 def _whole(records: list[Any]) -> int:

@@ -37,3 +37,14 @@ def _check(present: dict[str, int], topics: tuple[Topic, ...], prefix: str) -> N
                 f"topic {prefix + topic.name} has {there} partitions, {topic.partitions} are needed; "
                 "delete it if it is empty, or add partitions while all services are stopped"
             )
+
+
+async def partitions_of(bootstrap: str, topic: str) -> list[int]:
+    """The numbers of a topic's partitions; none where there is no such topic."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        (described,) = await admin.describe_topics([topic])
+        return sorted(partition["partition"] for partition in described["partitions"])
+    finally:
+        await admin.close()

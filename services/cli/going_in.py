@@ -1,0 +1,26 @@
+"""The steps of a history that goes in, as bars of progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from services.importer.going_in import Shown
+
+
+@contextmanager
+def steps(words: str, console: Console, total: int | None = None) -> Iterator[Shown]:
+    """Published (named by `words`), read, judged; `total` of the first where it is known."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as progress:
+        first = progress.add_task(words, total=total)
+        reading = progress.add_task("read by the detector", total=None)
+        judging = progress.add_task("judged as a whole", total=None)
+        yield Shown(
+            lambda done: progress.update(first, completed=done),
+            lambda done, all_: progress.update(reading, completed=done, total=all_),
+            lambda done, all_: progress.update(judging, completed=done, total=all_),
+        )

@@ -1,0 +1,1 @@
+"""Lets histories in: tables that a CRM exported, and whatever else tells of the past."""

@@ -1,0 +1,141 @@
+"""A history goes in with judging held, also when it is cut off; what it finds of the past is historic."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from services.detector.clocks import micros
+from services.detector.settings import DetectorSettings
+from services.importer.going_in import NotInError, Portion, Shown, go_in, settle
+from shared.bus.publisher import OutgoingMessage
+from shared.contracts.envelope import iso
+from shared.contracts.topics import EVENTS
+from shared.storage.migrate import migrate_all
+from tests.support.histories import policy_text
+from tests.support.processes import ServiceProcess
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+NOBODY = Shown(lambda done: None, lambda done, total: None, lambda done, total: None)
+CROWDED = [{"kind": "wip-high", "max": 2, "hold": "1d"}]
+
+
+def settings_of(kafka: str, dsn: str, prefix: str, folder: Path) -> DetectorSettings:
+    policy = folder / "policy.yaml"
+    policy.write_text(json.dumps(policy_text(CROWDED)))
+    return DetectorSettings.model_validate(
+        {"kafka": kafka, "postgres": dsn, "topic_prefix": prefix, "policy": policy}
+    )  # fmt: skip
+
+
+def detector(settings: DetectorSettings, folder: Path) -> ServiceProcess:
+    environment = {
+        "ANDON_KAFKA": settings.kafka, "ANDON_POSTGRES": settings.dsn, "ANDON_POLICY": str(settings.policy),
+        "ANDON_TOPIC_PREFIX": settings.topic_prefix,
+    }  # fmt: skip
+    return ServiceProcess("detector", environment, folder)
+
+
+def event(prefix: str, deal: int, day: float, kind: str, data: dict[str, Any]) -> OutgoingMessage:
+    value = {
+        "specversion": "1.0", "id": f"{kind}-{day}", "source": "crm", "type": f"andon.deal.{kind}",
+        "subject": f"crm:{deal}", "time": iso(START + timedelta(days=day)), "data": data,
+    }  # fmt: skip
+    return OutgoingMessage(prefix + EVENTS, f"crm:{deal}".encode(), orjson.dumps(value))
+
+
+async def history(prefix: str) -> AsyncIterator[Portion]:
+    """Four deals crowd stage a from day 0 to day 10; told in two portions, the later events first."""
+    yield Portion([event(prefix, n, 10, "won", {}) for n in range(4)], micros(START + timedelta(days=10)))
+    begun = [event(prefix, n, 0, "created", {"pipeline": "p", "stage": "a"}) for n in range(4)]
+    yield Portion(begun, micros(START))
+
+
+async def broken(prefix: str) -> AsyncIterator[Portion]:
+    async for portion in history(prefix):
+        yield portion
+        raise TimeoutError("the tape is torn")
+
+
+async def held(dsn: str) -> Any:
+    connection = await asyncpg.connect(dsn)
+    found = await connection.fetchval("SELECT held FROM flow.judgement")
+    await connection.close()
+    return found
+
+
+async def test_problems_of_the_past_are_historic(kafka: str, dsn: str, prefix: str, tmp_path: Path) -> None:
+    await migrate_all(dsn)
+    settings = settings_of(kafka, dsn, prefix, tmp_path)
+    process = detector(settings, tmp_path).start().ready()
+
+    went = await go_in(settings, history(prefix), NOBODY)
+    again = await go_in(settings, history(prefix), NOBODY)
+
+    assert process.stop() == 0
+    connection = await asyncpg.connect(dsn)
+    assert [tuple(row) for row in await connection.fetch("SELECT key, opened_at, historic FROM flow.problem")] == [
+        ("wip-high/p/a", START + timedelta(days=1), True)
+    ]
+    assert await connection.fetchval("SELECT count(*) FROM flow.event") == went.published == again.published == 8
+    assert went.outcome is not None
+    assert again.outcome is not None
+    assert sum(went.outcome.told.values()) == 1
+    assert again.outcome.told == {}
+    assert await held(dsn) is False
+    await connection.close()
+
+
+async def test_what_is_cut_off_stays_held_until_a_run_comes_to_its_end(
+    kafka: str, dsn: str, prefix: str, tmp_path: Path
+) -> None:
+    await migrate_all(dsn)
+    settings = settings_of(kafka, dsn, prefix, tmp_path)
+
+    with pytest.raises(NotInError, match=r"torn.*Judging waits"):
+        await go_in(settings, broken(prefix), NOBODY)
+    assert await held(dsn) is True
+
+    with pytest.raises(NotInError, match=r"nothing for 0 s, 4 records are left"):
+        await settle(settings, 0, NOBODY, patience=0.3)
+    assert await held(dsn) is True
+
+    # With another policy a start judges anew: not while half of a history is in.
+    settings.policy.write_text(json.dumps(policy_text([])))
+    process = detector(settings, tmp_path).start().ready()
+    assert await held(dsn) is True
+    await go_in(settings, history(prefix), NOBODY)
+    assert await held(dsn) is False
+    process.stop()
+
+
+async def test_one_history_goes_in_at_a_time(kafka: str, dsn: str, prefix: str, tmp_path: Path) -> None:
+    await migrate_all(dsn)
+    settings = settings_of(kafka, dsn, prefix, tmp_path)
+    refused = []
+
+    async def first() -> AsyncIterator[Portion]:
+        try:
+            await go_in(settings, history(prefix), NOBODY)
+        except NotInError as error:
+            refused.append(str(error))
+        return
+        yield
+
+    assert (await go_in(settings, first(), NOBODY)).published == 0
+    assert refused == ["another import or back-fill is going in: wait for its end, then run this again"]
+    assert await held(dsn) is False
+
+
+async def test_a_missing_topic_is_named(kafka: str, dsn: str, tmp_path: Path) -> None:
+    await migrate_all(dsn)
+
+    with pytest.raises(NotInError, match=r"no topic nowhere\.pipeline\.events: make it"):
+        await settle(settings_of(kafka, dsn, "nowhere.", tmp_path), 0, NOBODY)
