@@ -98,6 +98,7 @@ async def test_what_is_cut_off_stays_held_until_a_run_comes_to_its_end(
 ) -> None:
     await migrate_all(dsn)
     settings = settings_of(kafka, dsn, prefix, tmp_path)
+    detector(settings, tmp_path).start().ready().stop()
 
     with pytest.raises(NotInError, match=r"torn.*Judging waits"):
         await go_in(settings, broken(prefix), NOBODY)
