@@ -119,6 +119,39 @@ def reevaluate(
     errors.print(f"Told: {told or 'nothing differs'}.")
 
 
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="a CSV, Excel (.xlsx) or Parquet file of deals; gzip or not")],
+    source: Annotated[str, typer.Option(help="name of the source whose deals these are, as its webhooks come in")],
+    mapping: Annotated[Path | None, typer.Option(help="what the columns mean; nothing is asked")] = None,
+    save: Annotated[Path | None, typer.Option(help="write what was proposed and answered here, for --mapping")] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="take what is proposed; stops where something must be asked")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="let nothing in: say what would go in")] = False,
+    out: Annotated[Path | None, typer.Option(help="with --dry-run: write the events here, for what-if")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="let nothing in if any row cannot be taken")] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="where the journal and the rejected rows are kept; default: beside FILE")
+    ] = None,
+) -> None:
+    """Let a CRM's export of deals in; what its columns mean is proposed and asked. Doing it twice is harmless."""
+    from services.cli import importing
+    from services.importer.going_in import WAITS, NotInError
+    from services.importer.run import BadRowsError
+    from services.importer.tables import TableError
+    from shared.runtime.yamlfile import FaultsError
+
+    try:
+        wishes = importing.Wishes(file, source, mapping, save, yes, dry_run, out, strict, folder)
+        code = importing.run(wishes)
+    except (TableError, NotInError, BadRowsError, FaultsError, ValueError, OSError) as error:
+        raise _fail(error) from None
+    except KeyboardInterrupt:
+        raise _fail(f"Cut off. {WAITS}") from None
+    raise typer.Exit(code)
+
+
 @app.command()
 def simulate(
     to: Annotated[str | None, typer.Option(help="address of a source: http://host:port/v1/ingest/NAME")] = None,

@@ -102,7 +102,7 @@ class Line:
         """Post the history, wait until it is read, and judge it as a whole."""
         told = run.history(journal.seed, journal.days, journal.end)
         total = sum(len(one.properties) + one.created for one in told)
-        with steps("half a year of webhooks, posted", console, total) as shown:
+        with steps("half a year of webhooks, posted", console, lambda done: total) as shown:
             async with poster(self.webhook_url, self._secret) as to:
                 await run.post_history(to, journal, shown.published)
             await settle(self._detector(), 0, shown)

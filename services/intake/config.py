@@ -12,7 +12,8 @@ from services.intake.sources import kinds
 from services.intake.sources.base import Source
 from shared.runtime.yamlfile import Fault, FaultsError, Lines, fault_at, read_text, read_yaml, words_of
 
-_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,59}$")
+# Of a source.
+NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,59}$")
 
 
 def load(path: Path) -> dict[str, Source]:
@@ -40,7 +41,7 @@ def parse(text: str) -> dict[str, Source]:
 
 def _source(name: str, written: Any, known: dict[str, type[Source]], lines: Lines) -> Source:
     place = ("sources", name)
-    if not _NAME.match(name):
+    if not NAME.match(name):
         words = "a name is 1 to 60 lower-case letters, digits and dashes: it stands in the address and in every deal"
         raise FaultsError([fault_at(place, words, lines)])
     kind = written.get("kind") if isinstance(written, dict) else None

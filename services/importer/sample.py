@@ -1,0 +1,95 @@
+"""The first rows of a table, looked at column by column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+
+from services.importer.amounts import decimals_of, is_plain
+from services.importer.dates import DateFault, orders_of
+from services.importer.mapping import DateOrder
+from services.importer.tables.base import Cell
+
+_OFFSET = re.compile(r":\d{2}\S*?\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})$|^\d{13}$")
+_EVERY = frozenset(DateOrder)
+MOST_WORDS = 60
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Names of the columns, and the cells of the first rows."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+    def values(self, column: str) -> list[Cell]:
+        """What is not empty, in the order of the rows."""
+        place = self.columns.index(column)
+        return [row[place] for row in self.rows if place < len(row) and row[place] not in (None, "")]
+
+    def texts(self, column: str) -> list[str]:
+        return [text for value in self.values(column) if (text := str(value).strip())]
+
+    def words(self, column: str) -> list[str]:
+        """The different texts, in the order in which they come; none of a column in which nearly each is another."""
+        found = list(dict.fromkeys(self.texts(column)))
+        return found if len(found) <= MOST_WORDS else []
+
+    def is_dates(self, column: str) -> bool:
+        """Whether all values are dates, and there is one."""
+        values = self.values(column)
+        return bool(values) and all(_is_date(value) for value in values)
+
+    def orders(self, columns: Sequence[str]) -> frozenset[DateOrder]:
+        """The orders in which all dates of these columns can be read."""
+        found = _EVERY
+        for column in columns:
+            for value in self.values(column):
+                if isinstance(value, str):
+                    found &= _orders(value)
+        return found
+
+    def has_bare_times(self, columns: Sequence[str]) -> bool:
+        """Whether the zone of the table matters: some value is a day, or a time without an offset."""
+        return any(_is_bare(value) for column in columns for value in self.values(column))
+
+    def is_amounts(self, column: str) -> bool:
+        values = self.values(column)
+        return bool(values) and all(not isinstance(v, str) or bool(decimals_of(v)) for v in values)
+
+    def decimals(self, column: str) -> frozenset[str]:
+        """The ways in which all amounts can be read that depend on it; both where none does."""
+        found: frozenset[str] = frozenset(("point", "comma"))
+        for value in self.values(column):
+            if isinstance(value, str) and not is_plain(value):
+                found &= decimals_of(value)
+        return found
+
+    def needs_decimals(self, column: str) -> bool:
+        return any(isinstance(value, str) and not is_plain(value) for value in self.values(column))
+
+
+@lru_cache(100_000)
+def _orders(text: str) -> frozenset[DateOrder]:
+    try:
+        return orders_of(text.strip())
+    except DateFault:
+        return frozenset()
+
+
+def _is_date(value: Cell) -> bool:
+    if isinstance(value, str):
+        # Thirteen figures are milliseconds in a column of dates, and an id elsewhere.
+        return bool(_orders(value))
+    return isinstance(value, date | datetime)
+
+
+def _is_bare(value: Cell) -> bool:
+    if isinstance(value, datetime):
+        return value.tzinfo is None
+    if isinstance(value, str):
+        return _OFFSET.search(value.strip()) is None
+    return isinstance(value, date)

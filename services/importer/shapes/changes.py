@@ -1,0 +1,24 @@
+"""A row for each change of a stage. Rows may stand in any order: each tells its own change and no more."""
+
+from __future__ import annotations
+
+from services.importer.cells import Cells, RowFault
+from services.importer.steps import Step
+from shared.contracts.events import EventType
+from shared.policy import Outcome
+
+
+def steps(cells: Cells) -> list[Step]:
+    """Raises RowFault."""
+    columns = cells.mapping.columns
+    stage, outcome, when = cells.stage(), cells.outcome(), cells.when(columns.time)
+    if columns.time is None or when is None:
+        raise RowFault(columns.time or columns.deal, "", "is empty; fill in when the deal moved")
+    if outcome is None or stage is None:
+        raise RowFault(columns.of_stage[0], "", "is empty; fill in the stage that the deal moved to")
+    created = cells.when(columns.created)
+    begun = [] if created is None or columns.created is None else [Step(EventType.CREATED, created, columns.created)]
+    if outcome.outcome is Outcome.OPEN:
+        return [*begun, Step(EventType.MOVED, when, columns.time, stage.id, exact=True)]
+    kind = EventType.WON if outcome.outcome is Outcome.WON else EventType.LOST
+    return [*begun, Step(kind, when, columns.time)]

@@ -1,0 +1,22 @@
+"""How a row with one closing date ends its deal."""
+
+from __future__ import annotations
+
+from services.importer.cells import Cells, RowFault
+from services.importer.steps import Step
+from shared.contracts.events import EventType
+from shared.policy import Outcome
+
+
+def closing(cells: Cells) -> list[Step]:
+    """The closing step, or none while the deal is open; raises RowFault where nothing says when it was closed."""
+    outcome = cells.outcome()
+    if outcome is None or outcome.outcome is Outcome.OPEN:
+        return []
+    columns = cells.mapping.columns
+    for column in (columns.closed, columns.entered):
+        if column and (when := cells.when(column)) is not None:
+            kind = EventType.WON if outcome.outcome is Outcome.WON else EventType.LOST
+            return [Step(kind, when, column, last=True)]
+    column = columns.closed or columns.entered or columns.deal
+    raise RowFault(column, "", f"is empty, but the deal is {outcome.word}: fill in when it was closed")

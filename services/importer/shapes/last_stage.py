@@ -1,0 +1,43 @@
+"""A row for each deal, with the stage it is in: what came between its creation and that stage is not known."""
+
+from __future__ import annotations
+
+from services.detector.clocks import micros
+from services.importer.cells import Cells, RowFault, Stage
+from services.importer.dates import When
+from services.importer.shapes.closing import closing
+from services.importer.steps import Step
+from shared.contracts.events import EventType
+
+
+def steps(cells: Cells) -> list[Step]:
+    """Raises RowFault."""
+    ended = closing(cells)
+    if ended:
+        return [*_created(cells, cells.mapping.first_stage), *ended]
+    stage = cells.stage()
+    if stage is None:
+        columns = cells.mapping.columns
+        raise RowFault((columns.of_stage or (columns.deal,))[0], "", "is empty; fill in the stage that the deal is in")
+    return _open(cells, stage)
+
+
+def _open(cells: Cells, stage: Stage) -> list[Step]:
+    mapping = cells.mapping
+    entered = cells.when(mapping.columns.entered)
+    if entered is not None and mapping.columns.entered:
+        moved = Step(EventType.MOVED, entered, mapping.columns.entered, stage.id, exact=True)
+        return [*_created(cells, mapping.first_stage), moved]
+    if stage.id == mapping.first_stage and (begun := _created(cells, stage.id)):
+        return begun
+    if mapping.exported_at is not None:
+        # No creation: with it, the deal would seem to have come to the stage when it was seen there.
+        seen = micros(mapping.exported_at)
+        return [Step(EventType.MOVED, When(seen, seen), mapping.columns.of_stage[0], stage.id)]
+    return _created(cells, None)
+
+
+def _created(cells: Cells, stage: str | None) -> list[Step]:
+    column = cells.mapping.columns.created
+    when = cells.when(column)
+    return [] if when is None or column is None else [Step(EventType.CREATED, when, column, stage)]

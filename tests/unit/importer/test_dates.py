@@ -1,0 +1,119 @@
+"""Instants and amounts as people write them: read where there is one reading, refused where there are two."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.detector.clocks import micros
+from services.importer.amounts import AmountFault, read_amount
+from services.importer.dates import DateFault, Dates, orders_of, read_date
+from services.importer.mapping import DateOrder
+
+YMD, DMY, MDY = DateOrder.YMD, DateOrder.DMY, DateOrder.MDY
+NOON = datetime(2026, 3, 4, 12, 5)  # noqa: DTZ001 (as it is written)
+
+
+@pytest.mark.parametrize(
+    ("text", "order", "meant"),
+    [
+        ("2026-03-04", None, date(2026, 3, 4)),
+        ("2026/3/4", None, date(2026, 3, 4)),
+        ("2026-03-04 12:05", None, NOON),
+        ("2026-03-04T12:05:00Z", None, NOON.replace(tzinfo=UTC)),
+        ("2026-03-04 12:05:00 UTC", None, NOON.replace(tzinfo=UTC)),
+        ("04.03.2026", DMY, date(2026, 3, 4)),
+        ("4.3.26", DMY, date(2026, 3, 4)),
+        ("03/04/2026", MDY, date(2026, 3, 4)),
+        ("3/4/2026, 12:05 PM", MDY, NOON),
+        ("04/03/2026 12h05", DMY, NOON),
+        ("04-03-2026 12:05", DMY, NOON),
+        ("4 March 2026", None, date(2026, 3, 4)),
+        ("Mar 4, 2026 12:05 pm", None, NOON),
+        ("04-Mar-2026", None, date(2026, 3, 4)),
+        ("4. März 2026", None, date(2026, 3, 4)),
+        ("4 août 2026", None, date(2026, 8, 4)),
+        ("4 juin 2026", None, date(2026, 6, 4)),
+        ("4 juil. 2026", None, date(2026, 7, 4)),
+        ("4 de enero de 2026", None, date(2026, 1, 4)),
+        ("4 mrt. 2026", None, date(2026, 3, 4)),
+        ("4 de dezembro de 2026", None, date(2026, 12, 4)),
+    ],
+)
+def test_dates_are_read(text: str, order: DateOrder | None, meant: date) -> None:
+    assert read_date(text, order) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "order", "words"),
+    [
+        ("03/04/2026", None, "more than one way"),
+        ("13/13/2026", DMY, "no date"),
+        ("31.02.2026", DMY, "no date"),
+        ("yesterday", DMY, "2026-03-31"),
+        ("4 Brumaire 2026", None, "month"),
+        ("42", DMY, "no date"),
+    ],
+)
+def test_what_is_no_date_or_two_is_refused(text: str, order: DateOrder | None, words: str) -> None:
+    with pytest.raises(DateFault, match=words):
+        read_date(text, order)
+
+
+def test_the_orders_in_which_a_text_can_be_read() -> None:
+    assert orders_of("25/03/2026") == {DMY}
+    assert orders_of("03/25/2026") == {MDY}
+    assert orders_of("03/04/2026") == {DMY, MDY}
+    assert orders_of("2026-03-04") == {YMD, DMY, MDY}
+
+
+def test_a_day_is_from_midnight_to_midnight_of_its_zone() -> None:
+    dates = Dates(DMY, "Europe/Berlin")
+    # The clocks go forward: the day has 23 hours.
+    assert dates.read("29.03.2026") == (
+        micros(datetime(2026, 3, 28, 23, tzinfo=UTC)), micros(datetime(2026, 3, 29, 22, tzinfo=UTC))
+    )  # fmt: skip
+    noon = micros(datetime(2026, 3, 4, 11, 5, tzinfo=UTC))
+    assert dates.read("04.03.2026 12:05") == dates.read(NOON) == (noon, noon)
+    assert dates.read("2026-03-04T12:05:00+01:00") == dates.read(str(noon // 1000)) == (noon, noon)
+    assert dates.read(datetime(2026, 3, 4)) == dates.read("04.03.2026")  # noqa: DTZ001
+    assert dates.read("  ") is dates.read(None) is None
+    with pytest.raises(DateFault, match="before 1970"):
+        dates.read("30.12.1899")
+    with pytest.raises(DateFault, match="is a number"):
+        dates.read(46000)
+
+
+@given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)), st.sampled_from(list(DateOrder)))  # noqa: DTZ001
+def test_every_moment_is_read_as_it_was_written(moment: datetime, order: DateOrder) -> None:
+    forms = {YMD: "%y-%m-%d", DMY: "%d.%m.%Y", MDY: "%m/%d/%Y"}
+    if order is YMD:
+        moment = moment.replace(year=2000 + moment.year % 100)
+
+    written = moment.strftime(forms[order] + " %H:%M:%S.%f")
+
+    assert read_date(written, order) == moment
+
+
+@pytest.mark.parametrize(
+    ("text", "way", "amount"),
+    [
+        ("1234", None, "1234"), ("1,234.50", "point", "1234.50"), ("1.234,50", "comma", "1234.50"),
+        ("€ 1.234", "comma", "1234"),
+        ("1 234,5 €", "comma", "1234.5"), ("$1,234.00", "point", "1234.00"), ("CHF 1'234.05", "point", "1234.05"),
+        ("(12.50)", "point", "-12.50"), (1234.5, None, "1234.5"), (7, None, "7"), ("", None, None), (None, None, None),
+    ],
+)  # fmt: skip
+def test_amounts_are_read(text: str, way: object, amount: str | None) -> None:
+    assert read_amount(text, way) == amount  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "way"), [("1,234", None), ("1.234,50", "point"), ("much", "point"), ("1,23,4", "point")]
+)
+def test_what_is_no_amount_or_two_is_refused(text: str, way: object) -> None:
+    with pytest.raises(AmountFault):
+        read_amount(text, way)  # type: ignore[arg-type]
