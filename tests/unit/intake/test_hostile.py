@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from services.intake.canonical import translated
 from services.intake.config import parse
 from services.intake.sources import kinds
-from services.intake.sources.base import RefusedError, Request, Source
+from services.intake.sources.base import RefusedError, Request, Source, Unclear
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
 from shared.contracts.dead import DeadEvent
@@ -217,6 +217,25 @@ EVILS.append(NESTED)
 def test_known_evils_are_kept_and_explained(kind: str, body: bytes) -> None:
     now, webhook = genuine(kind)[0]
     check(source_of(DIALECTS[kind]), request_of(webhook, now, body))
+
+
+def first_object(document: Any) -> dict[str, Any]:
+    return document if isinstance(document, dict) else first_object(document[0])
+
+
+@pytest.mark.parametrize("kind", sorted(DIALECTS.keys() - {"salesforce"}))
+@pytest.mark.parametrize("levels", [250, 300, 1000])
+def test_a_document_nested_too_deep_is_kept_and_explained(kind: str, levels: int) -> None:
+    now, webhook = genuine(kind)[0]
+    document = json.loads(webhook.body)
+    first_object(document)["more"] = "DEEP"
+    body = json.dumps(document).replace('"DEEP"', "[" * levels + "]" * levels).encode()
+    request = request_of(webhook, now, body)
+
+    said = source_of(DIALECTS[kind]).translate(request)
+
+    assert levels < 254 or ["254 levels" in one.detail for one in said if isinstance(one, Unclear)] == [True]
+    check(source_of(DIALECTS[kind]), request)
 
 
 def test_the_history_is_long_enough_to_be_worth_it() -> None:
