@@ -245,7 +245,7 @@ def id_of(value: Any, field: str) -> str:
 def text_of(value: Any, field: str, most: int = 4000) -> str:
     """A text that can be kept."""
     if not isinstance(value, str) or "\x00" in value:
-        raise UnclearError(f"{field}: {shown(value)} is no text without NUL characters")
+        raise UnclearError(f"{field}: {shown(value)} is no text; a text without NUL characters is expected")
     return value[:most]
 
 

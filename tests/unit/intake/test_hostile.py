@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from services.intake.canonical import translated
 from services.intake.config import parse
 from services.intake.sources import kinds
-from services.intake.sources.base import RefusedError, Request, Source, Unclear
+from services.intake.sources.base import RefusedError, Request, Source, Unclear, UnclearError, text_of
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
 from shared.contracts.dead import DeadEvent
@@ -236,6 +236,12 @@ def test_a_document_nested_too_deep_is_kept_and_explained(kind: str, levels: int
 
     assert levels < 254 or ["254 levels" in one.detail for one in said if isinstance(one, Unclear)] == [True]
     check(source_of(DIALECTS[kind]), request)
+
+
+@pytest.mark.parametrize("value", ["a\x00b", 7, None, ["text"]])
+def test_what_is_no_text_is_told_the_way_out(value: Any) -> None:
+    with pytest.raises(UnclearError, match=r"name: .* is no text; a text without NUL characters is expected"):
+        text_of(value, "name")
 
 
 def test_the_history_is_long_enough_to_be_worth_it() -> None:
