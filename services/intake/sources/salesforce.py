@@ -128,7 +128,8 @@ def _notifications(body: bytes) -> etree._Element:
     try:
         envelope = etree.fromstring(body, _PARSER)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
-        raise UnclearError(f"body: no XML that is taken ({type(error).__name__}: {shown(str(error))})") from None
+        why = f"{type(error).__name__}: {shown(str(error))}"
+        raise UnclearError(f"body: no XML that is taken ({why}); an Outbound Message is expected") from None
     if envelope.getroottree().docinfo.internalDTD is not None:
         raise UnclearError("body: XML with a DTD is not taken; an Outbound Message has none")
     found: etree._Element | None = next(envelope.iter(f"{OUTBOUND}notifications"), None)

@@ -244,6 +244,15 @@ def test_what_is_no_text_is_told_the_way_out(value: Any) -> None:
         text_of(value, "name")
 
 
+@pytest.mark.parametrize("body", [b"", b"<a", b"<a b></a>", BOMB, b"<a/>", b"\xff"])
+def test_what_is_no_outbound_message_is_told_the_way_out(body: bytes) -> None:
+    now, webhook = genuine("salesforce")[0]
+    (unclear,) = source_of(DIALECTS["salesforce"]).translate(request_of(webhook, now, body))
+
+    assert isinstance(unclear, Unclear)
+    assert "; an Outbound Message" in unclear.detail
+
+
 def test_the_history_is_long_enough_to_be_worth_it() -> None:
     assert len(history()) > 1000
     assert orjson.loads(genuine("hubspot")[0][1].body)
