@@ -27,7 +27,7 @@ from services.intake.sources.base import (
     shown,
     text_of,
 )
-from services.intake.sources.forms import JsonSource, fields_of, standing, taken
+from services.intake.sources.forms import JsonSource, blanked, fields_of, standing, taken
 from shared.contracts.events import EventType
 
 _STATUS = {"won": "won", "lost": "lost", "abandoned": "lost"}
@@ -69,10 +69,7 @@ class Copper(JsonSource):
             )
 
     def kept(self, request: Request) -> bytes:
-        kept = request.body
-        for secret in self.settings.secrets:
-            kept = kept.replace(secret.encode(), b"")
-        return kept
+        return blanked(request.body, self.settings.secrets)
 
     def said(self, part: Any, request: Request) -> Iterable[Said]:
         document = fields_of(part, "body")

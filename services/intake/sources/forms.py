@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
@@ -42,16 +43,16 @@ class JsonSource(Source):
         said: list[Said] = []
         try:
             for part in self.parts(document):
-                said += self._of(part, request)
+                said += self._of(part, request, whole=part is document)
         except UnclearError as error:
-            said.append(Unclear(str(error), request.body))
+            said.append(Unclear(str(error), self.kept(request)))
         return said
 
-    def _of(self, part: Any, request: Request) -> list[Said]:
+    def _of(self, part: Any, request: Request, whole: bool) -> list[Said]:
         try:
             return list(self.said(part, request))
         except UnclearError as error:
-            return [Unclear(str(error), raw(part))]
+            return [Unclear(str(error), self.kept(request) if whole else raw(part))]
 
     def parts(self, document: Any) -> Iterable[Any]:
         """What is translated by itself; raises UnclearError."""
@@ -95,6 +96,14 @@ def verify_basic(request: Request, secrets: Iterable[str]) -> None:
         raise RefusedError(
             RefusalReason.WRONG_SIGNATURE, "user and password do not fit; compare them with `secrets`, user:password"
         )
+
+
+def blanked(body: bytes, secrets: Iterable[str]) -> bytes:
+    """A JSON body without secrets that its sender wrote into it, else byte for byte as it was."""
+    for secret in secrets:
+        for escaped in (True, False):
+            body = body.replace(json.dumps(secret, ensure_ascii=escaped)[1:-1].encode(), b"")
+    return body
 
 
 def fields_of(value: Any, field: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Source: Zoho's CRM API, "Notifications"; docs/sources/zoho.md says how to set a 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
@@ -26,14 +25,13 @@ from services.intake.sources.base import (
     shown,
     text_of,
 )
-from services.intake.sources.forms import JsonSource, day_of, fields_of, taken
+from services.intake.sources.forms import JsonSource, blanked, day_of, fields_of, taken
 from shared.contracts.events import EventType
 
 _FIELDS = {
     "Stage": ("stage", id_of), "Pipeline": ("pipeline", id_of), "Deal_Name": ("name", text_of),
     "Amount": ("amount", amount_of), "Closing_Date": ("expected_close", day_of),
 }  # fmt: skip
-_TOKEN = re.compile(rb'("token"\s*:\s*")(?:[^"\\]|\\.)*(")')
 
 
 class ZohoSettings(SourceSettings):
@@ -64,7 +62,7 @@ class Zoho(JsonSource):
             )
 
     def kept(self, request: Request) -> bytes:
-        return _TOKEN.sub(rb"\1\2", request.body)
+        return blanked(request.body, self.settings.secrets)
 
     def said(self, part: Any, request: Request) -> Iterable[Said]:
         document = fields_of(part, "body")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from base64 import b64decode
 from datetime import timedelta
 from functools import cache
 from typing import Any
@@ -251,6 +252,24 @@ def test_what_is_no_outbound_message_is_told_the_way_out(body: bytes) -> None:
 
     assert isinstance(unclear, Unclear)
     assert "; an Outbound Message" in unclear.detail
+
+
+@pytest.mark.parametrize("kind", ["zoho", "copper"])
+@pytest.mark.parametrize("secret", ["a-secret-in-the-body", 'a "sécret" \\ in the body'])
+@pytest.mark.parametrize("spelled", [True, False])
+def test_a_secret_in_the_body_is_in_no_dead_letter_and_not_kept(kind: str, secret: str, spelled: bool) -> None:
+    now, webhook = genuine(kind)[0]
+    source = with_secrets(kind, secret)
+    document = json.loads(webhook.body) | {"ids": "none", "token": secret, "secret_field": secret}
+    request = request_of(webhook, now, json.dumps(document, ensure_ascii=spelled).encode())
+    source.verify(request)
+
+    (letter,) = translated(source.name, source.translate(request), now, "").messages
+
+    body = b64decode(DeadEvent.model_validate_json(letter.value).data.body)
+    assert set(json.loads(body)) == set(document)
+    assert "secret" not in str(list(json.loads(body).values())).replace("sécret", "secret")
+    assert body == source.kept(request)
 
 
 def test_the_history_is_long_enough_to_be_worth_it() -> None:
