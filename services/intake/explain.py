@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from services.intake.canonical import translated
-from services.intake.sources.base import Ignored, RefusedError, Request, Source, Told, Unclear
+from services.intake.sources.base import Ignored, RefusedError, Request, Source, Told, Unclear, moment_of_text
 from shared.contracts.envelope import iso
 
 _HIDDEN = ("authorization", "cookie", "x-andon-key", "x-webhook-key")
@@ -35,7 +35,7 @@ def saved(raw: bytes, now: datetime) -> Request:
         key = name.strip().lower()
         headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
     came = headers.pop("x-received-at", None)
-    received = datetime.fromisoformat(came).astimezone(UTC) if came else now
+    received = moment_of_text(came, "header X-Received-At") if came else now
     return Request(method, headers, target.partition("?")[2], body, received)
 
 

@@ -37,6 +37,12 @@ def test_an_old_request_says_how_to_check_it_all_the_same() -> None:
     assert "genuine" in close(late, **{"X-Received-At": NOW.isoformat()})
 
 
+@pytest.mark.parametrize("came", ["yesterday", "2026-03-10T09:00:00", "0001-01-01T00:00:00+14:00"])
+def test_a_time_of_receiving_that_is_none_is_told_the_way_out(came: str) -> None:
+    with pytest.raises(ValueError, match=r"X-Received-At: .* is no time; send RFC 3339 with an offset"):
+        saved(HEAD + f"X-Received-At: {came}\r\n\r\n{{}}".encode(), NOW)
+
+
 def test_a_wrong_signature_names_what_to_compare() -> None:
     text = close(NOW, body=b"{}")
 
