@@ -151,7 +151,7 @@ def _header(name: str, value: str) -> str:
     try:
         return unquote_to_bytes(text.encode("latin-1")).decode("utf-8")
     except UnicodeError:
-        raise UnclearError(f"header {name}: {shown(value)} is not percent-encoded UTF-8") from None
+        raise UnclearError(f"header {name}: {shown(value)} is no UTF-8; send it percent-encoded") from None
 
 
 def _data(event: dict[str, Any]) -> Any:

@@ -43,6 +43,15 @@ def test_the_binary_sample_is_the_same_event_as_the_structured_one() -> None:
     assert cloud(body, headers | BEARER) == cloud(sample("cloudevents-structured.json"))
 
 
+def test_a_binary_header_that_is_no_text_is_told_the_way_out() -> None:
+    headers, body = http_sample("cloudevents-binary-request.txt")
+
+    (unclear,) = cloud(body, headers | BEARER | {"ce-subject": "deal/\xff"})
+
+    assert isinstance(unclear, Unclear)
+    assert unclear.detail == "header ce-subject: 'deal/ÿ' is no UTF-8; send it percent-encoded"
+
+
 def test_the_batch_sample_is_two_events() -> None:
     first, second = cloud(
         sample("cloudevents-batch.json"), {**BEARER, "Content-Type": "application/cloudevents-batch+json"}
