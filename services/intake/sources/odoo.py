@@ -20,7 +20,18 @@ from services.intake.sources.base import (
     id_of,
     text_of,
 )
-from services.intake.sources.forms import JsonSource, day_of, fields_of, standing, taken, unnamed, verify_key, zoneless
+from services.intake.sources.forms import (
+    JsonSource,
+    day_of,
+    fields_of,
+    instant,
+    standing,
+    taken,
+    unnamed,
+    verify_key,
+    zoneless,
+)
+from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 
 
@@ -36,9 +47,9 @@ class Odoo(JsonSource):
     kind: ClassVar[str] = "odoo"
     keyed: ClassVar[bool] = True
     clicks: ClassVar[str] = (
-        "Developer mode, Settings > Technical > Automation Rules: model Lead/Opportunity, on save, Send "
-        "Webhook Notification, fields write_date, stage_id, team_id, name, expected_revenue, "
-        "date_deadline, probability, active, type."
+        "Developer mode, Settings > Technical > Automation Rules: model Lead/Opportunity, on save, when updating "
+        "stage_id, team_id, name, expected_revenue, date_deadline, probability, active, type; Send Webhook "
+        "Notification, with these fields and write_date, create_date, date_last_stage_update, date_conversion."
     )
     settings_type = OdooSettings
     settings: OdooSettings
@@ -53,13 +64,17 @@ class Odoo(JsonSource):
         deal = id_of(document.get("_id"), "_id")
         written = document.get("write_date")
         time = zoneless(written, "write_date") if written else request.received_at
-        number = f"crm.lead/{deal}/{written}" if written else f"crm.lead/{unnamed(request, document)}"
+        # One save can be told several times, each time as far as it had come, all with the same write_date: the last
+        # that came is the last in order.
+        save = f"{deal}/{written}/{iso(request.received_at)}" if written else unnamed(request, document)
+        number = f"crm.lead/{save}"
         if request.query_string and request.query.get("event") == "delete":
             return [Told(EventType.DELETED, f"{number}/delete", deal, time, {})]
-        told = taken(document, _FIELDS)
+        told = taken(document, _FIELDS) | _entered(document)
         if self.settings.address:
             told["url"] = f"{self.settings.address}/web#id={deal}&model=crm.lead&view_type=form"
-        return standing(number, deal, time, _status(document), told)
+        created = bool(written) and document.get("create_date") == written
+        return standing(number, deal, time, _status(document), told, created)
 
 
 def _plain(value: Any) -> Any:
@@ -70,11 +85,17 @@ def _plain(value: Any) -> Any:
 
 
 def _status(document: dict[str, Any]) -> str:
-    """Archived with a probability of nought is lost; a probability of 100 is won."""
-    probability = document.get("probability")
-    if "active" in document and not document["active"] and not probability:
-        return "lost"
-    return "won" if probability == 100 else "open"
+    """A probability of 100 is won; else archived is lost, whose probability 17 and 18 set to nought and 19 keeps."""
+    if document.get("probability") == 100:
+        return "won"
+    return "lost" if "active" in document and not document["active"] else "open"
+
+
+def _entered(document: dict[str, Any]) -> dict[str, str]:
+    """Since when it is in its stage; time as a lead, before it became an opportunity, is none in the pipeline."""
+    names = ("date_last_stage_update", "date_conversion")
+    since = [instant(document[name], name) for name in names if document.get(name)]
+    return {"entered_at": max(since)} if document.get("date_last_stage_update") else {}
 
 
 _FIELDS = {

@@ -17,10 +17,12 @@ class Odoo(Dialect):
     def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
         yield {
             "_action": "Send Webhook Notification(#812)", "_id": deal.id, "_model": "crm.lead", "id": deal.id,
-            "active": deal.status != "lost", "date_deadline": deal.close and deal.close.date().isoformat(),
+            "active": deal.status != "lost", "create_date": _time(deal.made), "date_conversion": False,
+            "date_deadline": deal.close and deal.close.date().isoformat(),
+            "date_last_stage_update": _time(deal.entered),
             "expected_revenue": float(deal.amount or 0), "lost_reason_id": False, "name": deal.name,
             "probability": {"open": 40.0, "won": 100.0, "lost": 0.0}[deal.status], "stage_id": deal.stage,
-            "team_id": deal.pipeline, "type": "opportunity", "write_date": naive(happening.time, "microseconds"),
+            "team_id": deal.pipeline, "type": "opportunity", "write_date": _time(happening.time),
         }  # fmt: skip
 
     def body(self, document: Any, attempt: int = 0) -> bytes:
@@ -28,3 +30,7 @@ class Odoo(Dialect):
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body, {}, f"key={self.key}")
+
+
+def _time(moment: datetime | None) -> str | bool:
+    return naive(moment, "microseconds") if moment else False

@@ -86,6 +86,9 @@ TWENTY_SAID = {
     "name": "Müller & Söhne – Erweiterung", "expected_close": "2026-04-30", "amount": "48500", "currency": "EUR",
 }  # fmt: skip
 ODOO = {"stage": "3", "name": "Müller & Söhne", "amount": "48500.0"}
+ODOO_CAPTURED = {
+    "pipeline": "1", "name": "Müller & Söhne – Erweiterung", "amount": "48500.0", "expected_close": "2026-12-31",
+}  # fmt: skip
 EXPECTED: list[tuple[str, str, list[Any]]] = [
     ("pipedrive", "pipedrive-v2-deal-create.json", [
         ("created", "801", "2026-03-02T08:15:00.412000+00:00", {**PIPEDRIVE, "stage": "1", "entered_at": SINCE[2]}),
@@ -150,6 +153,32 @@ EXPECTED: list[tuple[str, str, list[Any]]] = [
     ("odoo", "odoo-crm-lead-17.json", [("moved", "4711", "2026-03-10T09:00:00+00:00", ODOO)]),
     ("odoo", "odoo-crm-lead-newer.json", [
         ("moved", "4711", "2026-03-10T09:00:00+00:00", {**ODOO, "expected_close": "2026-04-30"}),
+    ]),
+    ("odoo", "odoo-captured-17-created.json", [
+        ("created", "11", "2026-11-25T03:30:20.054771+00:00", {
+            **ODOO_CAPTURED, "stage": "1", "entered_at": "2026-11-25T03:30:20.054771Z",
+        }),
+    ]),
+    ("odoo", "odoo-captured-17-moved.json", [
+        ("moved", "11", "2026-11-25T03:30:21.663679+00:00", {
+            **ODOO_CAPTURED, "stage": "2", "entered_at": "2026-11-25T03:30:21.663679Z",
+        }),
+    ]),
+    ("odoo", "odoo-captured-17-won.json", [
+        ("won", "11", "2026-11-25T03:30:26.735857+00:00", {
+            **ODOO_CAPTURED, "stage": "4", "entered_at": "2026-11-25T03:30:26.735857Z", "amount": "51000.5",
+            "expected_close": None,
+        }),
+    ]),
+    ("odoo", "odoo-captured-18-moved.json", [
+        ("moved", "11", "2026-11-25T03:30:22.279577+00:00", {
+            **ODOO_CAPTURED, "stage": "2", "entered_at": "2026-11-25T03:30:22.279577Z",
+        }),
+    ]),
+    ("odoo", "odoo-captured-19-moved.json", [
+        ("moved", "13", "2026-11-25T03:30:22.156963+00:00", {
+            **ODOO_CAPTURED, "stage": "2", "entered_at": "2026-11-25T03:30:22.156963Z",
+        }),
     ]),
     ("attio", "attio-record-updated.json", [
         ("changed", "67a6469b-7fc8-524d-9586-5ef7bfc7cbb1", NOW.isoformat(), {}),
