@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
@@ -31,6 +32,11 @@ class Demo:
                 [sys.executable, "-m", "services.cli.main", "demo", "--folder", str(folder)], stdout=log, stderr=log,
                 env=plain | environment | {"COLUMNS": "200"},
             )  # fmt: skip
+
+    def close(self) -> None:
+        """Leave nothing running, however the test ended."""
+        self.process.kill()
+        self.process.wait()
 
     async def url(self, name: str) -> str:
         """An address from the screen."""
@@ -63,31 +69,39 @@ async def test_the_demonstration_shows_tickets_and_mails_and_goes_on_after_a_sto
     servers: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "demo"
-    first = Demo(folder, servers)
-    pages, inbox = await first.url("Tickets"), await first.url("Inbox")
-    titles = {ticket["title"] for ticket in await eventually(lambda: tickets(pages), lambda t: len(t) >= 4, 90)}
+    with closing(Demo(folder, servers)) as first:
+        titles = await _first_start(first, folder)
+    assert await asyncio.to_thread(_left_over, folder) == []
 
-    assert {"Deals wait too long in Proposal", "Discovery is running dry", "Too much work in Lead"} <= titles
+    with closing(Demo(folder, servers)) as second:
+        pages = await second.url("Tickets")
+        assert {ticket["title"] for ticket in await tickets(pages)} >= titles
+        assert "half a year of webhooks" not in second.log.read_text()
+    await eventually(lambda: asyncio.to_thread(_left_over, folder), lambda left: not left)
+
+
+async def _first_start(demo: Demo, folder: Path) -> set[str]:
+    """Tickets, mails and pages, and an end in order; the titles of the tickets."""
+    pages, inbox = await demo.url("Tickets"), await demo.url("Inbox")
+    # Others may be there, too: what goes wrong in the company hangs on the day of the week on which its history ends.
+    wanted = {"Deals wait too long in Proposal", "Discovery is running dry", "Too much work in Lead"}
+
+    async def titled() -> set[str]:
+        return {ticket["title"] for ticket in await tickets(pages)}
+
+    titles = await eventually(titled, lambda found: wanted <= found, 120)
 
     async def mails() -> list[Path]:
         return list((folder / "mails").glob("*.eml"))
 
-    found = await eventually(mails, lambda some: len(some) >= 4)
+    found = await eventually(mails, lambda some: len(some) >= len(wanted))
     parsed = [message_from_bytes(path.read_bytes(), policy=default) for path in found]
     assert all(any(part.get_content_type() == "image/png" for part in mail.walk()) for mail in parsed)
     async with httpx.AsyncClient() as client:
         assert "Too much work in Lead" in (await client.get(inbox)).text
         assert "<svg" in (await client.get(f"{pages}/tickets/1")).text
-    assert first.end() == 0
-    assert await asyncio.to_thread(_left_over, folder) == []
-
-    second = Demo(folder, servers)
-    pages = await second.url("Tickets")
-    assert {ticket["title"] for ticket in await tickets(pages)} >= titles
-    assert "half a year of webhooks" not in second.log.read_text()
-    second.process.kill()
-    second.process.wait()
-    await eventually(lambda: asyncio.to_thread(_left_over, folder), lambda left: not left)
+    assert demo.end() == 0
+    return titles
 
 
 def _left_over(folder: Path) -> list[str]:

@@ -150,9 +150,11 @@ async def check(
                 key: found.get(key) for key in problems.keys() | found.keys() if found.get(key) != problems.get(key)
             }
 
-        await eventually(differing, lambda rest: not rest, 30)
-        assert await visits(connection) == stays
-        await connection.close()
+        try:
+            await eventually(differing, lambda rest: not rest, 30)
+            assert await visits(connection) == stays
+        finally:
+            await connection.close()
 
 
 @pytest.mark.parametrize(
