@@ -88,8 +88,7 @@ class Judge:
 
     async def _fold(self, connection: Any, series: dict[str, int], until: int) -> list[Finding]:
         starts = await ledger.starts(connection, series)
-        ranges = {name: (start.at // SLOT, until // SLOT) for name, start in starts.items()}
-        found = await ledger.boundaries(connection, ranges)
+        found = await ledger.boundaries(connection, {name: start.at for name, start in starts.items()}, until // SLOT)
         later = await ledger.following(connection, list(series), until // SLOT)
         passes: dict[str, Pass] = {}
         dues: dict[str, int] = {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.detector.clocks import micros, moment
 from services.detector.fold import Boundary, Interval
-from services.detector.packing import by_slot, net, pack, unpack
+from services.detector.packing import SLOT, by_slot, first_at, merged, net, unpack, unpack_after
 from services.detector.rules import Judgement, Series
 from services.detector.timeline import BEGINNING, Checkpoint
 
@@ -108,14 +108,13 @@ async def merge(connection: Any, changes: dict[str, list[Boundary]]) -> None:
     if not slots:
         return
     names, numbers = [series for series, _ in slots], [slot for _, slot in slots]
-    for row in await connection.fetch(_BUCKETS, names, numbers):
-        slots[row["series"], row["slot"]] += unpack(row["deltas"])
-    merged = {place: net(found) for place, found in slots.items()}
-    full = [(place, found) for place, found in merged.items() if found]
-    empty = [place for place, found in merged.items() if not found]
+    there = {(r["series"], r["slot"]): r["deltas"] for r in await connection.fetch(_BUCKETS, names, numbers)}
+    buckets = {place: merged(there.get(place, b""), more) for place, more in slots.items()}
+    full = [(place, raw) for place, raw in buckets.items() if raw]
+    empty = [place for place, raw in buckets.items() if not raw]
     await connection.execute(
-        _SAVE_BUCKETS, [s for (s, _), _ in full], [n for (_, n), _ in full], [f[0][0] for _, f in full],
-        [pack(f) for _, f in full],
+        _SAVE_BUCKETS, [s for (s, _), _ in full], [n for (_, n), _ in full], [first_at(raw) for _, raw in full],
+        [raw for _, raw in full],
     )  # fmt: skip
     if empty:
         await connection.execute(_EMPTY, [s for s, _ in empty], [n for _, n in empty])
@@ -140,14 +139,12 @@ async def starts(connection: Any, before: dict[str, int]) -> dict[str, Checkpoin
     return found
 
 
-async def boundaries(connection: Any, ranges: dict[str, tuple[int, int]]) -> dict[str, list[Boundary]]:
-    """The boundaries in the slots [first, last] of each series, in order."""
-    found: dict[str, list[Boundary]] = {series: [] for series in ranges}
-    rows = await connection.fetch(
-        _RANGE, list(ranges), [r[0] for r in ranges.values()], [r[1] for r in ranges.values()]
-    )
-    for row in rows:
-        found[row["series"]] += unpack(row["deltas"])
+async def boundaries(connection: Any, after: dict[str, int], last: int) -> dict[str, list[Boundary]]:
+    """The boundaries of each series later than an instant, up to the end of the slot `last`, in order."""
+    found: dict[str, list[Boundary]] = {series: [] for series in after}
+    slots = [instant // SLOT for instant in after.values()]
+    for row in await connection.fetch(_RANGE, list(after), slots, [last] * len(slots)):
+        found[row["series"]] += unpack_after(row["deltas"], after[row["series"]])
     return {series: net(some) for series, some in found.items()}
 
 

@@ -17,7 +17,7 @@ from services.detector.fold import Boundary
 from services.detector.judge import Judge, Outcome
 from services.detector.judgement_time import PARTITIONS, judgement_time
 from services.detector.judging import Judging
-from services.detector.packing import net
+from services.detector.packing import SLOT, net
 from services.detector.settings import DetectorSettings
 from services.detector.staging import open_flow
 from services.detector.telling import Teller
@@ -61,8 +61,10 @@ class Rebuilt:
 
 
 def digests(judging: Judging) -> tuple[str, str]:
-    """What the stored counts and visits depend on: the definitions of the series, the outcomes of the stages."""
-    series = "\n".join(sorted(s.text + "".join(_terms(r) for r in rules) for s, rules in judging.series.items()))
+    """What the stored counts and visits depend on: how counts are kept, the definitions of the series, the outcomes."""
+    series = f"{SLOT}\n" + "\n".join(
+        sorted(s.text + "".join(_terms(r) for r in rules) for s, rules in judging.series.items())
+    )
     outcomes = "\n".join(f"{p}/{s.id}={s.outcome}" for p, pipe in judging.policy.pipelines.items() for s in pipe.stages)
     return _digest(series), _digest(outcomes)
 
