@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 RECEIVED = "webhooks.received"
 EVENTS = "pipeline.events"
+STAGES = "pipeline.stages"
 PROBLEMS = "flow.problems"
 MEASURES = "flow.measures"
 TICKETS = "improvement.tickets"
@@ -32,6 +33,7 @@ _COMPACTED = {"cleanup.policy": "compact"} | _LARGEST
 # pipeline.events is the history: kept for ever, so that state can be built anew from it.
 PRODUCT_TOPICS = (
     Topic(EVENTS, "deal", config=_KEPT),
+    Topic(STAGES, "source/pipeline/stage/fields said", partitions=1, config=_COMPACTED),
     Topic(PROBLEMS, "problem key", config=_KEPT),
     Topic(MEASURES, "pipeline/stage/measure/start of the period", config=_COMPACTED),
     Topic(TICKETS, "ticket", config=_KEPT),

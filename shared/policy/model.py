@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import date, time
-from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
@@ -13,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from shared.contracts.envelope import Name
 from shared.contracts.problems import Mode
+from shared.contracts.stages import Outcome
 from shared.policy.durations import Duration, parse_duration
 from shared.runtime.addresses import ADDRESS
 
@@ -35,12 +35,6 @@ Length = Annotated[Duration, BeforeValidator(parse_duration)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-class Outcome(StrEnum):
-    OPEN = "open"
-    WON = "won"
-    LOST = "lost"
 
 
 def _span(text: object) -> tuple[int, int]:

@@ -1,0 +1,70 @@
+"""`pipeline.stages`: what a source's stages and pipelines are called, and where they stand. Compacted.
+
+Record key: source/pipeline/stage/the fields that are said, so that compaction never takes a field away: a later record
+that says only the name leaves the order of an earlier one in the topic.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from shared.contracts.envelope import Envelope, Name, SparseData, Text
+
+STAGE_TYPE = "andon.stage.described"
+
+
+class Outcome(StrEnum):
+    """What it means for a deal to be in a stage: only open stages hold work."""
+
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+class StageData(SparseData):
+    """What is said of one stage, or of a pipeline alone where `stage` is absent.
+
+    An absent field says nothing; null takes a value back. Of two that say the same field, the later one counts: by the
+    envelope's `time`, then by its `id` as text.
+    """
+
+    source: Name
+    pipeline: Name | None = Field(None, description="the CRM's id; absent where it has no pipelines or does not tell")
+    stage: Name | None = Field(None, description="the CRM's id; absent where only the pipeline is described")
+    name: Text | None = Field(None, description="name of the stage")
+    pipeline_name: Text | None = Field(None, description="name of the pipeline")
+    order: int | None = Field(None, ge=-1_000_000, le=1_000_000, description="place in the pipeline, low is early")
+    probability: float | None = Field(None, ge=0, le=1, description="of winning, as the CRM has it")
+    outcome: Outcome | None = Field(None, description="a deal that comes here is open, won or lost")
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Self:
+        if self.pipeline is None and self.stage is None:
+            raise ValueError("neither pipeline nor stage is named; send the id of one")
+        return self
+
+    @property
+    def place(self) -> str:
+        """`source/pipeline/stage`, a part that is absent left empty; slashes within a part as %2F."""
+        return "/".join(_part(part or "") for part in (self.source, self.pipeline, self.stage))
+
+    @property
+    def key(self) -> str:
+        """The record's key."""
+        return f"{self.place}/{'+'.join(field for field in SAYS if field in self.model_fields_set)}"
+
+
+SAYS = ("name", "pipeline_name", "order", "probability", "outcome")
+
+
+def _part(text: str) -> str:
+    return text.replace("%", "%25").replace("/", "%2F")
+
+
+class StageEvent(Envelope[StageData]):
+    """One description. `source` is the source, `subject` the place, `time` since when it is known to be so."""
+
+    type: Literal["andon.stage.described"] = "andon.stage.described"
