@@ -16,6 +16,7 @@ from starlette.applications import Starlette
 
 from services.detector import ages, judgement_time, reevaluate
 from services.detector.apply import Applier
+from services.detector.describing import Describer
 from services.detector.judge import Judge
 from services.detector.judgement_time import PARTITIONS, ClockKind
 from services.detector.judging import Judging
@@ -23,14 +24,15 @@ from services.detector.metrics import DetectorMetrics
 from services.detector.points import Points
 from services.detector.present import measure_present
 from services.detector.settings import DetectorSettings
+from services.detector.stage_store import Follower
 from services.detector.staging import open_flow
 from services.detector.telling import Teller
 from shared.bus.consumer import BatchConsumer
 from shared.bus.publisher import Publisher
-from shared.contracts.topics import EVENTS
+from shared.contracts.topics import EVENTS, STAGES
 from shared.policy import load
 from shared.runtime.clock import SystemClock
-from shared.runtime.health import Progress
+from shared.runtime.health import Part, Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
@@ -50,26 +52,32 @@ class Detector:
 
     def __init__(self, settings: DetectorSettings, judging: Judging, pool: Any, registry: CollectorRegistry) -> None:
         self._settings, self._judging, self._pool = settings, judging, pool
-        self._digests = reevaluate.digests(judging)
+        self._follower = Follower(judging)
         self.progress = Progress()
         self._metrics = DetectorMetrics(registry, judging)
         self._applier = Applier(judging, self._metrics, self._present)
+        self._describer = Describer(judging, settings, self._metrics, self._present)
         self._judge = Judge(judging, Teller(judging, settings.topic_prefix), PARTITIONS, settings.clock)
         publisher = Publisher(settings.kafka)
         self.relay = Relay(pool, publisher, OutboxMetrics(registry), self.progress)
-        topic = settings.topic(EVENTS)
+        topic, stages = settings.topic(EVENTS), settings.topic(STAGES)
+        consumed = ConsumerMetrics.of_topics(registry, {topic: EVENTS, stages: STAGES})
         self.consumer = BatchConsumer(
             settings.kafka, [topic], settings.topic("andon-detector"), self._take, self._positions,
-            ConsumerMetrics.of_topics(registry, {topic: EVENTS}), self.progress, settings.detector_batch,
-            settings.detector_lanes,
+            {topic: consumed[topic]}, self.progress, settings.detector_batch, settings.detector_lanes,
+        )  # fmt: skip
+        # By itself: what it takes up must not wait in a lane behind deals, nor count for judgement time.
+        self.stages = BatchConsumer(
+            settings.kafka, [stages], settings.topic("andon-detector-stages"), self._describe, self._positions,
+            {stages: consumed[stages]}, Part(self.progress, "stages"), settings.detector_batch,
         )  # fmt: skip
         self._clock = SystemClock()
         self._changed = asyncio.Event()
 
     def loops(self) -> Sequence[Any]:
         return (
-            self.consumer.run, self.relay.run, self._judging_loop, self._standing_loop, self._ages_loop,
-            self._present_loop,
+            self.consumer.run, self.stages.run, self.relay.run, self._judging_loop, self._standing_loop,
+            self._ages_loop, self._present_loop,
         )  # fmt: skip
 
     def _present(self, record: ConsumerRecord) -> datetime:
@@ -78,7 +86,7 @@ class Detector:
         return self._clock.now()
 
     async def _positions(self) -> Any:
-        return await positions.load(self._pool, [self._settings.topic(EVENTS)])
+        return await positions.load(self._pool, [self._settings.topic(name) for name in (EVENTS, STAGES)])
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         """One batch: its effects, and how far its partitions are read, in one transaction."""
@@ -87,8 +95,14 @@ class Detector:
             await judgement_time.note(
                 connection, judgement_time.standings(self.consumer.kafka, self.consumer.handled, records)
             )
-            await reevaluate.check_policy(connection, self._digests)
         self._changed.set()
+
+    async def _describe(self, records: Sequence[ConsumerRecord]) -> None:
+        """One batch of descriptions, and what follows of it."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            refolded = await self._describer.take(connection, records)
+        if refolded:
+            self.relay.wake.set()
 
     async def _standing_loop(self) -> None:
         """A partition that is read to its end stands at now, also while nothing comes."""
@@ -116,7 +130,7 @@ class Detector:
         with self._metrics.pass_seconds.time():
             async with self._pool.acquire() as connection, connection.transaction():
                 outcome = await self._judge.judge(connection, now)
-                await reevaluate.check_policy(connection, self._digests)
+                await self._follower.follow(connection)
         self.progress.beat("judge")
         if outcome is None:
             return
@@ -157,8 +171,8 @@ class Detector:
 async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
     judging = Judging(load(settings.policy))
-    # One for each lane; others for the judge, the relay, the standing and what is measured.
-    pool = await open_flow(settings.dsn, most=settings.detector_lanes + 4)
+    # One for each lane; others for stages, the judge, the relay, the standing and what is measured.
+    pool = await open_flow(settings.dsn, most=settings.detector_lanes + 5)
     registry = new_registry()
     await reevaluate.follow_policy(pool, judging, settings)
     detector = Detector(settings, judging, pool, registry)

@@ -20,6 +20,7 @@ from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
 from services.detector.packing import net
 from services.detector.rules import Series
+from services.detector.stage_store import Follower
 from shared.bus import dead_letters
 from shared.bus.publisher import OutgoingMessage
 from shared.contracts.dead import DeadReason
@@ -56,6 +57,7 @@ class Applier:
         self, judging: Judging, metrics: DetectorMetrics, present: Callable[[ConsumerRecord], datetime]
     ) -> None:
         self._judging, self._metrics, self._present = judging, metrics, present
+        self._follower = Follower(judging)
 
     async def apply(self, connection: Any, records: Sequence[ConsumerRecord]) -> None:
         """One transaction's work; the caller opens the transaction and commits it."""
@@ -77,7 +79,7 @@ class Applier:
             try:
                 message = DealEvent.model_validate_json(record.value or b"")
             except ValidationError as error:
-                dead.append(self._bury(record, _reason(error), _explain(error)))
+                dead.append(self._bury(record, reason_of(error), explain(error)))
                 continue
             if message.time > self._present(record) + AHEAD:
                 detail = (
@@ -94,6 +96,7 @@ class Applier:
         return dead_letters.of_record(record, EVENTS, reason, detail, self._present(record))
 
     async def _write(self, connection: Any, fresh: dict[str, list[Event]], was: dict[str, list[Event]]) -> None:
+        await self._follower.follow(connection)
         packed = await history.states(connection, list(fresh))
         work, late = Work(), []
         for deal, events in fresh.items():
@@ -160,12 +163,14 @@ def _all(deal: Deal) -> list[Visit]:
     return deal.finished + ([deal.current] if deal.current is not None else [])
 
 
-def _reason(error: ValidationError) -> DeadReason:
+def reason_of(error: ValidationError) -> DeadReason:
+    """Why a record cannot be read."""
     json = any(fault["type"] == "json_invalid" for fault in error.errors(include_url=False))
     return DeadReason.NOT_JSON if json else DeadReason.BAD_SHAPE
 
 
-def _explain(error: ValidationError) -> str:
+def explain(error: ValidationError) -> str:
+    """What is wrong with a record, field by field."""
     faults = error.errors(include_url=False)
     return "; ".join(
         f"{'.'.join(map(str, f['loc'])) or 'record'}: {f['msg']}, found {str(f['input'])[:80]!r}" for f in faults

@@ -58,14 +58,22 @@ class Visit:
         return self.progress[-1] if self.progress else self.entered
 
 
+class Home(NamedTuple):
+    """Where a stage is at home: in the policy's ids, or in the CRM's where the policy does not know it."""
+
+    pipeline: str
+    stage: str
+    outcome: Outcome
+
+
 class Stages(Protocol):
-    """What the fold must know of the policy."""
+    """What the fold must know of the policy and of the stage map."""
 
-    def pipeline_of(self, stage: str) -> str | None:
-        """The only pipeline that has this stage, None when there is none or more than one."""
+    def home(self, deal: str, pipeline: str | None, stage: str) -> Home:
+        """The home of a stage of the deal's CRM; `pipeline` is None where nobody told it.
 
-    def outcome(self, pipeline: str, stage: str) -> Outcome:
-        """Open for stages that the policy does not know."""
+        A stage that nobody knows is open. Its pipeline is UNKNOWN_PIPELINE where it was not told.
+        """
 
 
 DESCRIBED = ("name", "amount", "currency", "url", "expected_close")
@@ -97,13 +105,13 @@ class Deal:
     def _take(self, event: Event, stages: Stages) -> None:
         time, rank, _ = event.key
         said = event.said
-        self._describe(said, time)
+        self._describe(event, stages)
         if rank == CREATED:
             self.created = True
         if rank in (CREATED, MOVED):
-            self._move(time, said, stages)
+            self._move(event, stages)
         elif rank == REOPENED:
-            self._reopen(time, said, stages)
+            self._reopen(event, stages)
         elif rank == TOUCHED:
             if self.current is not None and said.get("buyer") is True and time > self.current.entered:
                 self.current.progress.append(time)
@@ -113,27 +121,35 @@ class Deal:
             self._leave(time)
             self.gone = True
 
-    def _describe(self, said: dict[str, Any], time: int) -> None:
+    def _describe(self, event: Event, stages: Stages) -> None:
+        said = event.said
         for name in DESCRIBED:
             if name in said:
                 self.described[name] = said[name]
         if said.get("pipeline"):
             self.pipeline = said["pipeline"]
             if self.current is not None and self.current.pipeline == UNKNOWN_PIPELINE:
-                self.current.pipeline = said["pipeline"]
-                self.place = (said["pipeline"], self.current.stage)
+                self._settle(self.current, stages.home(event.deal, self.pipeline, self.current.stage))
         if "next_step_at" in said:
             self.step = said["next_step_at"]
             if self.current is not None:
-                self.current.steps.append((time, self.step))
+                self.current.steps.append((event.key.time, self.step))
 
-    def _move(self, time: int, said: dict[str, Any], stages: Stages, exact: bool = False) -> None:
-        stage, told = said.get("stage"), said.get("entered_at")
+    def _settle(self, visit: Visit, home: Home) -> None:
+        """The pipeline of the present visit is told at last: it may be a stage that holds no work."""
+        if home.outcome is Outcome.OPEN:
+            visit.pipeline, visit.stage, _ = home
+            self.place = home.pipeline, home.stage
+        else:
+            self.place, self.current, self.closed = None, None, True
+
+    def _move(self, event: Event, stages: Stages, exact: bool = False) -> None:
+        stage, told, time = event.said.get("stage"), event.said.get("entered_at"), event.key.time
         if not stage:
             return
-        pipeline = self.pipeline or stages.pipeline_of(stage) or UNKNOWN_PIPELINE
+        pipeline, stage, outcome = stages.home(event.deal, self.pipeline, stage)
         first, self.staged = not self.staged, True
-        if stages.outcome(pipeline, stage) is not Outcome.OPEN:
+        if outcome is not Outcome.OPEN:
             self._close(time)
             return
         if self.current is not None and (self.current.pipeline, self.current.stage) == (pipeline, stage):
@@ -143,13 +159,13 @@ class Deal:
         entered = min(told, time) if middle and told is not None else time
         self._enter(pipeline, stage, entered, known=not middle or told is not None)
 
-    def _reopen(self, time: int, said: dict[str, Any], stages: Stages) -> None:
-        if said.get("stage"):
-            self._move(time, said, stages, exact=True)
+    def _reopen(self, event: Event, stages: Stages) -> None:
+        if event.said.get("stage"):
+            self._move(event, stages, exact=True)
         elif self.closed:
             self.closed = False
             if self.place is not None:
-                self._enter(*self.place, time, known=True)
+                self._enter(*self.place, event.key.time, known=True)
 
     def _enter(self, pipeline: str, stage: str, time: int, known: bool) -> None:
         self.closed = False

@@ -6,17 +6,22 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from services.detector.clocks import Clocks
-from services.detector.flow import Visit
+from services.detector.flow import Home, Visit
+from services.detector.places import Places
 from services.detector.rules import KINDS, Judgement, Series, WipHigh
 from services.detector.rules.shape import Span
+from services.detector.stage_map import StageMap
 from shared.contracts.measures import Measure
 from shared.policy import Mode, Outcome, Policy
 
 
 class Judging:
-    """The rules of a policy that are not off, by series and by stage. Implements `flow.Stages`."""
+    """The rules of a policy that are not off, by series and by stage. Implements `flow.Stages`.
 
-    def __init__(self, policy: Policy) -> None:
+    `places` hangs on the stage map too, and is put anew when that leads elsewhere.
+    """
+
+    def __init__(self, policy: Policy, stage_map: StageMap | None = None) -> None:
         self.policy = policy
         self.clocks = Clocks(policy)
         self.rules: list[Judgement] = [
@@ -25,27 +30,24 @@ class Judging:
             for rule in pipeline.rules
             if rule.mode is not Mode.OFF
         ]
-        self._homes: dict[str, str | None] = {}
-        self._outcomes: dict[tuple[str, str], Outcome] = {}
-        for name, pipeline in policy.pipelines.items():
-            for stage in pipeline.stages:
-                self._outcomes[name, stage.id] = stage.outcome
-                self._homes[stage.id] = None if stage.id in self._homes else name
+        self.places = Places(policy, stage_map or StageMap())
 
-    def pipeline_of(self, stage: str) -> str | None:
-        return self._homes.get(stage)
-
-    def outcome(self, pipeline: str, stage: str) -> Outcome:
-        return self._outcomes.get((pipeline, stage), Outcome.OPEN)
+    def home(self, deal: str, pipeline: str | None, stage: str) -> Home:
+        return self.places.home(deal, pipeline, stage)
 
     def knows(self, pipeline: str, stage: str) -> bool:
         """Whether the policy has this stage."""
-        return (pipeline, stage) in self._outcomes
+        return (pipeline, stage) in self.places.fixed
 
     @cached_property
     def stages(self) -> list[tuple[str, str]]:
         """Every open stage of the policy."""
-        return [place for place, outcome in self._outcomes.items() if outcome is Outcome.OPEN]
+        return [
+            (name, stage.id)
+            for name, pipeline in self.policy.pipelines.items()
+            for stage in pipeline.stages
+            if stage.outcome is Outcome.OPEN
+        ]
 
     @cached_property
     def series(self) -> dict[Series, list[Judgement]]:

@@ -5,19 +5,19 @@ While it runs the writers wait, so it sees one consistent history.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from services.detector import history, ledger, staging
+from services.detector import history, ledger, stage_store, staging, terms
 from services.detector.flow import Deal, Event, Visit, unique
 from services.detector.fold import Boundary
 from services.detector.judge import Judge, Outcome
 from services.detector.judgement_time import PARTITIONS, judgement_time
 from services.detector.judging import Judging
-from services.detector.packing import SLOT, net
+from services.detector.packing import net
+from services.detector.places import Places
 from services.detector.settings import DetectorSettings
 from services.detector.staging import open_flow
 from services.detector.telling import Teller
@@ -29,9 +29,8 @@ _log = logger(__name__)
 _CHUNK = 5000
 _FREEZE = "LOCK TABLE event, span_change IN SHARE ROW EXCLUSIVE MODE"
 _CLEAR = "TRUNCATE span_change, bucket, checkpoint, due"
-_KNOWN = "SELECT series, outcomes, judged, held FROM judgement"
-_NOTE = "UPDATE judgement SET series = $1, outcomes = $2, held = false"
-_FIRST_NOTE = "UPDATE judgement SET series = $1, outcomes = $2"
+_NOTE = "UPDATE judgement SET series = $1, outcomes = $2"
+_RELEASE = "UPDATE judgement SET held = false"
 HOLD = "UPDATE judgement SET held = true"
 _COUNT = "SELECT count(*) FROM event"
 Show = Callable[[int, int], None]
@@ -60,74 +59,54 @@ class Rebuilt:
         self.packed.append((deal, state.pack()))
 
 
-def digests(judging: Judging) -> tuple[str, str]:
-    """What the stored counts and visits depend on: how counts are kept, the definitions of the series, the outcomes."""
-    series = f"{SLOT}\n" + "\n".join(
-        sorted(s.text + "".join(_terms(r) for r in rules) for s, rules in judging.series.items())
-    )
-    outcomes = "\n".join(f"{p}/{s.id}={s.outcome}" for p, pipe in judging.policy.pipelines.items() for s in pipe.stages)
-    return _digest(series), _digest(outcomes)
-
-
-def _terms(rule: Any) -> str:
-    return f"|{rule.key}:{rule.version}:{rule.threshold}:{rule.hold}:{rule.clear_hold}"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-class OtherPolicyError(Exception):
-    """Another replica, or `andon reevaluate`, has built the counts by another policy."""
-
-
-async def check_policy(connection: Any, known: tuple[str, str]) -> None:
-    """At the end of a transaction: raises OtherPolicyError where the counts are no longer those of `known` digests.
-
-    What a replica with the old file counts and judges would be wrong for good: its transaction falls, its process
-    ends, and begins anew with the file as it is then.
-    """
-    row = await connection.fetchrow(_KNOWN)
-    if row["series"] and (row["series"], row["outcomes"]) != known:
-        raise OtherPolicyError(
-            "the counts were built by another policy; this replica ends, to begin with the file as it is"
-        )
-
-
 async def follow_policy(pool: Any, judging: Judging, settings: DetectorSettings) -> None:
-    """At start: when the policy's terms have changed, judge anew from the edge of the lateness on."""
-    row = await pool.fetchrow(_KNOWN)
-    if (row["series"], row["outcomes"]) == digests(judging):
-        return
-    if not row["series"]:
-        await pool.execute(_FIRST_NOTE, *digests(judging))
-        return
-    if row["held"]:
-        # Half of a history may be in: the reevaluate that ends the wait does this, too.
-        return
-    since = BEGINNING if row["judged"] is None else row["judged"] - judging.policy.lateness.micros()
-    _log.info("the policy has changed: judging anew within the lateness; andon reevaluate does so for all time")
-    await rebuild(pool, judging, settings, since, lambda done, total: None)
+    """At start: when the terms of the policy or of the stage map have changed, judge anew within the lateness."""
+    async with pool.acquire() as connection, connection.transaction():
+        await ledger.lock(connection)
+        judging.places = Places(judging.policy, await stage_store.load(connection))
+        known, mine = await terms.stored(connection), terms.of(judging)
+        if known == mine:
+            return
+        if not known.series:
+            await connection.execute(_NOTE, *mine)
+            return
+        _log.info("the policy has changed: judging anew within the lateness; andon reevaluate does so for all time")
+        await refold(connection, judging, settings)
+
+
+async def refold(connection: Any, judging: Judging, settings: DetectorSettings) -> Outcome | None:
+    """As `rebuild` within the lateness, in the caller's transaction that holds the judge's lock; a hold goes on."""
+    judged, held = await connection.fetchrow("SELECT judged, held FROM judgement")
+    since = BEGINNING if judged is None else judged - judging.policy.lateness.micros()
+    return await _anew(connection, judging, settings, since, held, lambda done, total: None)
 
 
 async def rebuild(pool: Any, judging: Judging, settings: DetectorSettings, since: int, show: Show) -> Outcome | None:
-    """Refold all deals, rebuild all counts, judge from the beginning, tell what differs after `since`."""
+    """Refold all deals, rebuild all counts, judge from the beginning, tell what differs after `since`; ends a hold."""
     async with pool.acquire() as connection, connection.transaction():
         await ledger.lock(connection)
-        await connection.execute(_FREEZE)
-        judged = await connection.fetchval("SELECT judged FROM judgement")
-        rebuilt = await _refold(connection, judging, show)
-        await connection.execute(_CLEAR)
-        counts = {name: net(found) for name, found in rebuilt.counts.items()}
-        await connection.execute(_NOTE, *digests(judging))
-        until = judged or await judgement_time(connection, PARTITIONS, settings.clock)
-        if until is None:
-            # Nothing can be judged yet: the judge will find the counts as if they had just been written.
-            await history.add_changes(connection, {ledger.series_of(name): found for name, found in counts.items()})
-            return None
-        await ledger.merge(connection, counts)
-        judge = Judge(judging, Teller(judging, settings.topic_prefix), PARTITIONS, settings.clock)
-        return await judge.judge_all(connection, since, until, datetime.now(UTC))
+        judging.places = Places(judging.policy, await stage_store.load(connection))
+        await connection.execute(_RELEASE)
+        return await _anew(connection, judging, settings, since, False, show)
+
+
+async def _anew(
+    connection: Any, judging: Judging, settings: DetectorSettings, since: int, held: bool, show: Show
+) -> Outcome | None:
+    await connection.execute(_FREEZE)
+    judged = await connection.fetchval("SELECT judged FROM judgement")
+    rebuilt = await _refold(connection, judging, show)
+    await connection.execute(_CLEAR)
+    counts = {name: net(found) for name, found in rebuilt.counts.items()}
+    await connection.execute(_NOTE, *terms.of(judging))
+    until = judged or await judgement_time(connection, PARTITIONS, settings.clock)
+    if until is None or held:
+        # Nothing may be judged yet: the judge will find the counts as if they had just been written.
+        await history.add_changes(connection, {ledger.series_of(name): found for name, found in counts.items()})
+        return None
+    await ledger.merge(connection, counts)
+    judge = Judge(judging, Teller(judging, settings.topic_prefix), PARTITIONS, settings.clock)
+    return await judge.judge_all(connection, since, until, datetime.now(UTC))
 
 
 async def _refold(connection: Any, judging: Judging, show: Show) -> Rebuilt:

@@ -9,6 +9,7 @@ from services.detector.flow import Event, Visit, visits
 from services.detector.fold import Boundary, Interval, State, advance, boundaries, intervals
 from services.detector.judging import Judging
 from services.detector.rules import Judgement, Series
+from services.detector.stage_map import StageMap
 from shared.policy import Policy
 
 
@@ -21,9 +22,9 @@ class Found:
     visits: list[tuple[str, Visit]]
 
 
-def find(events: Iterable[Event], policy: Policy, as_of: int) -> Found:
-    """Problem intervals = f(history, policy): takes in events with time <= as_of and instants due <= as_of."""
-    judging = Judging(policy)
+def find(events: Iterable[Event], policy: Policy, as_of: int, stage_map: StageMap | None = None) -> Found:
+    """Problem intervals = f(history, policy, stage map): takes in what is due at <= as_of."""
+    judging = Judging(policy, stage_map)
     deals: dict[str, list[Event]] = {}
     for event in events:
         if event.key.time <= as_of:

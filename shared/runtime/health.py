@@ -52,5 +52,19 @@ class Progress:
         _log.error("loop is stuck", loop=loop, tasks=stacks)
 
 
+class Part(Progress):
+    """The loops of one part of a service, named apart from those of the others."""
+
+    def __init__(self, whole: Progress, name: str) -> None:
+        super().__init__()
+        self._whole, self._name = whole, name
+
+    def expect(self, loop: str, within_seconds: float) -> None:
+        self._whole.expect(f"{self._name}: {loop}", within_seconds)
+
+    def beat(self, loop: str) -> None:
+        self._whole.beat(f"{self._name}: {loop}")
+
+
 def _stack(task: asyncio.Task[object]) -> traceback.StackSummary:
     return traceback.StackSummary.extract((frame, frame.f_lineno) for frame in task.get_stack(limit=4))

@@ -28,6 +28,7 @@ from services.detector.points import Points
 from services.detector.settings import DetectorSettings
 from services.detector.staging import open_flow
 from services.detector.telling import Teller
+from services.detector.terms import OtherPolicyError
 from services.detector.whatif import find
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
@@ -39,7 +40,8 @@ from tests.support.histories import END, START, at
 from tests.unit.detector.test_edge_cases import CASES
 
 TABLES = (
-    "event, deal, visit, span_change, bucket, checkpoint, due, problem, measure, progress, position, outbox, stale_day"
+    "event, deal, visit, span_change, bucket, checkpoint, due, problem, measure, progress, position, outbox, stale_day,"
+    " stage_fact"
 )
 PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM problem ORDER BY key, opened_at"
 VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM visit"
@@ -276,9 +278,9 @@ async def test_a_replica_with_another_policy_neither_counts_nor_judges(pool: Any
 
     await reevaluate.follow_policy(pool, new, DetectorSettings())
 
-    with pytest.raises(reevaluate.OtherPolicyError):
+    with pytest.raises(OtherPolicyError):
         await replica._take(records[1:])
-    with pytest.raises(reevaluate.OtherPolicyError):
+    with pytest.raises(OtherPolicyError):
         await replica._pass()
     assert {row[0] for row in await Store(pool, new.policy).visits()} == {"crm:1"}
 

@@ -1,0 +1,198 @@
+"""The stage map on a real Postgres: whatever comes first, visits and problems are f(history, policy, stage map)."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from aiokafka import ConsumerRecord
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from services.detector import reevaluate, stage_store
+from services.detector.clocks import micros, moment
+from services.detector.decode import event_of
+from services.detector.describing import Describer
+from services.detector.judging import Judging
+from services.detector.metrics import DetectorMetrics
+from services.detector.settings import DetectorSettings
+from services.detector.stage_map import StageMap, facts_of
+from services.detector.whatif import find
+from shared.contracts.dead import DeadEvent
+from shared.contracts.events import DealEvent
+from shared.contracts.stages import StageEvent
+from shared.policy import Policy, parse
+from tests.integration.detector.test_store import Store, emptied, moved, pool
+from tests.support import histories
+from tests.support.histories import END, START, at
+
+__all__ = ["pool"]
+PRESENT = START + timedelta(days=1)
+
+
+def a_description(time: int = 0, number: str = "1", **data: Any) -> StageEvent:
+    said = {"source": "crm", "time": at(time), "id": number, "subject": "crm", "data": {"source": "crm", **data}}
+    return StageEvent.model_validate(said)
+
+
+class Described(Store):
+    """A detector that also takes descriptions."""
+
+    def __init__(self, pool: Any, policy: Policy) -> None:
+        super().__init__(pool, policy, now=PRESENT)
+        metrics = DetectorMetrics(CollectorRegistry(), self.judging)
+        self.describer = Describer(self.judging, DetectorSettings(), metrics, lambda record: PRESENT)
+        self._said = 0
+
+    async def describe(self, *values: bytes | None) -> bool:
+        records = []
+        for value in values:
+            size = len(value or b"")
+            records.append(
+                ConsumerRecord("pipeline.stages", 0, self._said, 0, 0, b"k", value, 0, size, 0, ())  # type: ignore[arg-type]
+            )
+            self._said += 1
+        async with self.pool.acquire() as connection, connection.transaction():
+            return await self.describer.take(connection, records)
+
+
+BY_NAME = {
+    "stages": [{"id": "A"}, {"id": "b"}, {"id": "Finished", "outcome": "won"}],
+    "rules": [{"kind": "wip-high", "stage": "A", "max": 0}, {"kind": "wip-high", "stage": "b", "max": 0}],
+}
+SAYINGS = st.lists(
+    st.tuples(
+        st.integers(0, 5),
+        st.fixed_dictionaries(
+            {"stage": st.sampled_from(["a", "b", "won"]), "name": st.sampled_from(["A", "Finished", "b", "x"])},
+            optional={"pipeline": st.just("p"), "outcome": st.sampled_from(["open", "lost", None])},
+        )
+        | st.just({"pipeline": "p", "pipeline_name": "Sales"}),
+    ),
+    max_size=4,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(histories.events(ends=True), SAYINGS, st.booleans(), st.randoms(use_true_random=False))
+async def test_events_and_descriptions_in_any_order_give_the_same_visits_and_problems(
+    pool: Any, events: list[DealEvent], sayings: list[tuple[int, dict[str, Any]]], renamed: bool, chance: Any
+) -> None:
+    written = histories.policy_text([])
+    written["pipelines"]["Sales" if renamed else "p"] = written["pipelines"].pop("p") | BY_NAME
+    policy = parse(json.dumps(written))
+    told = [a_description(time, str(number), **data) for number, (time, data) in enumerate(sayings)]
+    store = Described(await emptied(pool), policy)
+    mixed: list[DealEvent | StageEvent] = [*events, *told, *chance.sample(events, len(events) // 3), *told[:2]]
+    chance.shuffle(mixed)
+    for number, one in enumerate(mixed):
+        await (store.take([one.to_json()]) if isinstance(one, DealEvent) else store.describe(one.to_json()))
+        if chance.random() < 0.3:
+            await store.judge_at(at(number * END // len(mixed)))
+    await store.judge_at(at(END))
+
+    problems, visits = expected(events, policy, told)
+    assert await store.visits() == visits
+    assert await store.problems() == problems
+
+
+def expected(events: list[DealEvent], policy: Policy, told: list[StageEvent]) -> tuple[list[Any], set[Any]]:
+    """What the pure core finds."""
+    stage_map = StageMap.of(fact for one in told for fact in facts_of(one))
+    result = find([event_of(event) for event in events], policy, micros(at(END)), stage_map)
+    problems = [
+        (key, moment(i.opened_at), None if i.cleared_at is None else moment(i.cleared_at), i.peak)
+        for key, some in sorted(result.problems.items()) for i in some
+    ]  # fmt: skip
+    visits = {
+        (deal, v.pipeline, v.stage, moment(v.entered), None if v.left is None else moment(v.left), v.known)
+        for deal, v in result.visits
+    }
+    return problems, visits
+
+
+def a_policy() -> Policy:
+    return parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": 0}]) | {"lateness": "10s"}))
+
+
+async def test_two_replicas_work_under_the_map_that_the_visits_stand_under(pool: Any) -> None:
+    policy = a_policy()
+    one, other = Described(await emptied(pool), policy), Described(pool, policy)
+    other._offset = 100
+    await one.take([moved(1, 1, "7")])
+    await other.take([moved(2, 1, "7")])
+
+    assert await one.describe(a_description(pipeline="p", stage="7", name="a").to_json())
+    await other.take([moved(3, 2, "7")])
+
+    assert {row[:3] for row in await one.visits()} == {(f"crm:{n}", "p", "a") for n in (1, 2, 3)}
+
+
+async def test_a_map_that_changed_while_nobody_ran_is_followed_at_the_start(pool: Any) -> None:
+    store = Described(await emptied(pool), a_policy())
+    await reevaluate.follow_policy(pool, store.judging, DetectorSettings())
+    await store.take([moved(1, 1, "7")])
+    await store.judge_at(at(5))
+    await stage_store.save(pool, facts_of(a_description(pipeline="p", stage="7", name="a")))
+
+    await reevaluate.follow_policy(pool, Judging(store.policy), DetectorSettings())
+
+    assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "a")}
+    assert await store.problems() == [("wip-high/p/a", at(1), None, 1)]
+
+
+async def test_a_stage_that_is_said_to_be_lost_closes_the_deal_and_its_problem_goes(pool: Any) -> None:
+    policy = parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": 0, "clear_hold": "0s"}])))
+    store = Described(await emptied(pool), policy)
+    await store.take([moved(1, 1, "a"), moved(1, 5, "666")])
+    await store.judge_at(at(10))
+    assert {row[2] for row in await store.visits()} == {"a", "666"}
+
+    await store.describe(a_description(pipeline="p", stage="666", outcome="lost", probability=0).to_json())
+
+    assert {row[2] for row in await store.visits()} == {"a"}
+    assert await store.problems() == [("wip-high/p/a", at(1), at(5), 1)]
+
+
+async def test_while_judging_is_held_descriptions_refold_and_judge_nothing(pool: Any) -> None:
+    store = Described(await emptied(pool), a_policy())
+    await store.judge_at(at(0))
+    await pool.execute("UPDATE judgement SET held = true")
+    await store.take([moved(1, 1, "7")])
+    await store.describe(a_description(pipeline="p", stage="7", name="a").to_json())
+    await store.judge_at(at(10))
+    assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "a")}
+    assert await store.problems() == []
+
+    await reevaluate.rebuild(pool, store.judging, DetectorSettings(), 0, lambda done, total: None)
+    await store.judge_at(at(11))
+    assert await store.problems() == [("wip-high/p/a", at(1), None, 1)]
+
+
+GOOD = a_description(pipeline="p", stage="7", name="a").to_json()
+
+
+@pytest.mark.parametrize("bad", [
+    b"{", b"[]", GOOD.replace(b'"a"', b'"\\u0000"'), GOOD.replace(b"2026", b"2999"),
+    GOOD.replace(b'"name"', b'"probability":7,"name"'), GOOD.replace(b"stage.described", b"stage.imagined"),
+])  # fmt: skip
+async def test_a_bad_description_goes_to_the_dead_letters_and_costs_the_others_nothing(bad: bytes, pool: Any) -> None:
+    store = Described(await emptied(pool), a_policy())
+    other = a_description(pipeline="p", stage="8", name="b").to_json()
+
+    await store.describe(bad, None, other)
+
+    assert [place.stage for place in (await stage_store.load(pool)).stages] == ["8"]
+    (row,) = await pool.fetch("SELECT topic, value FROM outbox")
+    assert row["topic"] == "pipeline.stages.dead"
+    assert DeadEvent.model_validate_json(row["value"]).data.place == "pipeline.stages/0/0"
+
+
+async def test_the_same_name_again_refolds_nothing(pool: Any) -> None:
+    store = Described(await emptied(pool), a_policy())
+
+    assert await store.describe(GOOD)
+    assert not await store.describe(a_description(9, "2", pipeline="p", stage="7", name="a", order=3).to_json())
