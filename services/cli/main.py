@@ -243,7 +243,8 @@ def retranslate(
     except (ValueError, FaultsError, TimeoutError) as error:
         raise _fail(error) from None
     errors.print(
-        f"{counts['requests']} requests gave {counts['events']} events; {counts['ignored']} parts were ignored,"
+        f"{counts['requests']} requests gave {counts['events']} events and described {counts['described']} stages;"
+        f" {counts['ignored']} parts were ignored,"
         f" {counts['unclear']} could not be translated"
     )
 

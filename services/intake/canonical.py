@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from services.intake.sources.base import Ignored, Said, Told, Unclear
+from services.intake.sources.base import Described, Ignored, Said, Told, Unclear
 from shared.bus.publisher import OutgoingMessage
 from shared.contracts.dead import DeadData, DeadEvent, DeadReason
 from shared.contracts.envelope import iso
-from shared.contracts.topics import EVENTS, dead
+from shared.contracts.stages import StageData, StageEvent
+from shared.contracts.topics import EVENTS, STAGES, dead
 
 AHEAD = timedelta(minutes=5)
 LONGEST_ID = 300
@@ -28,6 +29,7 @@ class Translated:
 
     messages: list[OutgoingMessage] = field(default_factory=list)
     accepted: int = 0
+    described: int = 0
     ignored: int = 0
     unclear: list[Unclear] = field(default_factory=list)
 
@@ -38,12 +40,15 @@ def translated(source: str, said: Sequence[Said], received_at: datetime, prefix:
     latest = received_at + AHEAD
     received = iso(received_at)
     for index, told in enumerate(said):
-        one = _in_the_future(told) if isinstance(told, Told) and told.time > latest else told
+        one = _in_the_future(told) if isinstance(told, Told | Described) and told.time > latest else told
         if isinstance(one, Ignored):
             result.ignored += 1
         elif isinstance(one, Unclear):
             result.unclear.append(one)
             result.messages.append(_dead_letter(source, index, one, received_at, prefix))
+        elif isinstance(one, Described):
+            result.described += 1
+            result.messages.append(_description(source, one, received_at, prefix))
         else:
             result.accepted += 1
             result.messages.append(_event(source, one, received, prefix))
@@ -60,6 +65,16 @@ def _event(source: str, told: Told, received: str, prefix: str) -> OutgoingMessa
     return OutgoingMessage(prefix + EVENTS, deal.encode(), orjson.dumps(value))
 
 
+def _description(source: str, told: Described, received_at: datetime, prefix: str) -> OutgoingMessage:
+    data = StageData.model_validate({"source": source, **told.data})
+    digest = hashlib.sha256(data.model_dump_json().encode()).hexdigest()[:16]
+    event = StageEvent(
+        id=f"{digest}/{iso(told.time)}", source=source, subject=data.place, time=told.time, receivedat=received_at,
+        data=data,
+    )  # fmt: skip
+    return OutgoingMessage(prefix + STAGES, data.key.encode(), event.to_json())
+
+
 def _short(number: str) -> str:
     """What is too long, or cannot be stored, is known by its digest."""
     if len(number) <= LONGEST_ID and "\x00" not in number:
@@ -67,9 +82,11 @@ def _short(number: str) -> str:
     return hashlib.sha256(number.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _in_the_future(told: Told) -> Unclear:
+def _in_the_future(told: Told | Described) -> Unclear:
     detail = f"time {iso(told.time)} is more than five minutes in the future; mend the sender's clock"
-    part = {"type": told.type.value, "id": told.id, "deal": told.deal, "time": iso(told.time), "data": told.data}
+    part: dict[str, object] = {"time": iso(told.time), "data": told.data}
+    if isinstance(told, Told):
+        part |= {"type": told.type.value, "id": told.id, "deal": told.deal}
     return Unclear(detail, orjson.dumps(part), DeadReason.IN_THE_FUTURE)
 
 

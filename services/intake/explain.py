@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from services.intake.canonical import translated
-from services.intake.sources.base import Ignored, RefusedError, Request, Source, Told, Unclear, moment_of_text
+from services.intake.sources.base import (
+    Described,
+    Ignored,
+    RefusedError,
+    Request,
+    Source,
+    Told,
+    Unclear,
+    moment_of_text,
+)
 from shared.contracts.envelope import iso
 
 _HIDDEN = ("authorization", "cookie", "x-andon-key", "x-webhook-key")
@@ -66,12 +75,21 @@ def understood(source: Source, request: Request) -> Iterator[str]:
         match one:
             case Told():
                 yield f"  {_sentence(one)}"
+            case Described():
+                yield f"  {_description(one)}"
             case Ignored():
                 yield f"  ignored: {one.reason}"
             case Unclear():
                 yield f"  not understood ({one.reason.value}), kept in the dead letters: {one.detail}"
     result = translated(source.name, source.translate(request), request.received_at, "")
-    yield f"{result.accepted} events, {result.ignored} ignored, {len(result.unclear)} to the dead letters"
+    described = f"{result.described} descriptions of stages, " if result.described else ""
+    yield f"{result.accepted} events, {described}{result.ignored} ignored, {len(result.unclear)} to the dead letters"
+
+
+def _description(told: Described) -> str:
+    named = " of ".join(f"{part} {told.data[part]}" for part in ("stage", "pipeline") if part in told.data)
+    others = ", ".join(f"{name} {value}" for name, value in told.data.items() if name not in ("stage", "pipeline"))
+    return f"{named} is described: {others}"
 
 
 def _sentence(told: Told) -> str:

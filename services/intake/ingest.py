@@ -11,6 +11,7 @@ import orjson
 from services.intake.canonical import Translated, translated
 from services.intake.delivery import AwayError, Delivery
 from services.intake.door import NotReadError, Read, problem
+from services.intake.lately import Lately
 from services.intake.limits import Limit
 from services.intake.metrics import IntakeMetrics
 from services.intake.received import kept
@@ -29,6 +30,7 @@ class Ingest:
         self, sources: Mapping[str, Source], delivery: Delivery, metrics: IntakeMetrics, topic_prefix: str
     ) -> None:
         self._sources, self._delivery, self._metrics, self._prefix = sources, delivery, metrics, topic_prefix
+        self._lately = Lately()
         self._limits = {name: Limit(s.settings.per_second, s.settings.at_once) for name, s in sources.items()}
 
     async def answer(self, name: str, read: Read) -> Reply:
@@ -73,11 +75,14 @@ class Ingest:
         # Only what is genuine counts: nobody else can use up the allowance.
         if wait := self._limits[source.name].wait():
             return _later(source, wait)
-        result = translated(source.name, self._said(source, request), request.received_at, self._prefix)
+        said = self._lately.news(source.name, self._said(source, request))
+        result = translated(source.name, said, request.received_at, self._prefix)
         try:
             await self._delivery.deliver([*kept(source, request, self._prefix), *result.messages])
         except AwayError:
             return problem(503, "the events could not be kept just now; send the request again", RETRY_AFTER)
+        if result.described:
+            self._lately.wrote(source.name, said)
         answer = self._accepted(source.name, result, request)
         return (
             answer if source.reply is None else Reply(source.reply.status, source.reply.body, source.reply.media_type)
@@ -96,7 +101,10 @@ class Ingest:
             ]
 
     def _accepted(self, source: str, result: Translated, request: Request) -> Reply:
-        counts = {"accepted": result.accepted, "ignored": result.ignored, "dead": len(result.unclear)}
+        counts = {
+            "accepted": result.accepted, "described": result.described, "ignored": result.ignored,
+            "dead": len(result.unclear),
+        }  # fmt: skip
         self._metrics.took(source, counts, request.received_at)
         if result.accepted and not result.unclear and not result.ignored:
             # The usual case. No body: a second write to the socket would cost as much as the translation.

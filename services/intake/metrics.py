@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from shared.contracts.dead import DeadReason
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
-RESULTS = ("accepted", "ignored", "dead")
+RESULTS = ("accepted", "described", "ignored", "dead")
 STATUSES = (202, 401, 413, 415, 503)
 
 

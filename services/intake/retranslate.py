@@ -23,7 +23,7 @@ AT_ONCE = 200
 async def retranslate(
     bootstrap: str, prefix: str, source: Source, since: datetime, show: Callable[[int, int], None]
 ) -> Counter[str]:
-    """Publish the events of all requests to `source` since then; how many requests, events, ignored, still unclear.
+    """Publish the events of all requests to `source` since then; how many requests, events, descriptions, ...
 
     What cannot be translated this time either stays the dead letter that it is: none is written again.
     """
@@ -33,10 +33,11 @@ async def retranslate(
         async for records, done, total in _records(bootstrap, prefix + RECEIVED, source.name, since):
             for request in requests(records):
                 result = translated(source.name, source.translate(request), request.received_at, prefix)
-                events = [message for message in result.messages if not message.topic.endswith(DEAD_SUFFIX)]
-                await publisher.publish_all(events)
+                kept = [message for message in result.messages if not message.topic.endswith(DEAD_SUFFIX)]
+                await publisher.publish_all(kept)
                 counts["requests"] += 1
-                counts["events"] += len(events)
+                counts["events"] += result.accepted
+                counts["described"] += result.described
                 counts["ignored"] += result.ignored
                 counts["unclear"] += len(result.unclear)
             show(done, total)

@@ -124,6 +124,17 @@ class Told(NamedTuple):
     data: dict[str, Any]
 
 
+class Described(NamedTuple):
+    """What a stage or a pipeline is called, and where it stands: fields of `StageData` beside the source.
+
+    `passing`: told beside a deal, and so told again and again; else for its own sake.
+    """
+
+    time: datetime
+    data: dict[str, Any]
+    passing: bool = True
+
+
 class Ignored(NamedTuple):
     """Genuine, understood, and of no use to Andon."""
 
@@ -138,7 +149,7 @@ class Unclear(NamedTuple):
     reason: DeadReason = DeadReason.UNTRANSLATABLE
 
 
-Said = Told | Ignored | Unclear
+Said = Told | Described | Ignored | Unclear
 
 
 class Source(ABC):

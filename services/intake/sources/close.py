@@ -33,7 +33,7 @@ from services.intake.sources.base import (
     stamp_of,
     text_of,
 )
-from services.intake.sources.forms import JsonSource, day_of, fields_of, standing, taken, zoneless
+from services.intake.sources.forms import JsonSource, beside, day_of, fields_of, standing, taken, zoneless
 from shared.contracts.events import EventType
 
 STAMP, HASH = "close-sig-timestamp", "close-sig-hash"
@@ -97,7 +97,12 @@ class Close(JsonSource):
             raise UnclearError(
                 f"event.data.status_type: {shown(data.get('status_type'))}; active, won or lost is expected"
             )
-        return standing(number, deal, time, status, _told(data), created=action == "created")
+        told = _told(data)
+        label, pipeline = data.get("status_label"), data.get("pipeline_name")
+        return [
+            *standing(number, deal, time, status, told, created=action == "created"),
+            *beside(time, told, name=label, pipeline_name=pipeline, outcome=status),
+        ]
 
 
 def _cents(value: Any, field: str) -> str:

@@ -26,7 +26,7 @@ from services.intake.sources.base import (
     shown,
     text_of,
 )
-from services.intake.sources.forms import JsonSource, fields_of, standing, taken, verify_key, zoneless
+from services.intake.sources.forms import JsonSource, beside, fields_of, standing, taken, verify_key, zoneless
 from shared.contracts.dead import DeadReason
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
@@ -77,7 +77,13 @@ class Dynamics(JsonSource):
         if message not in _STATED:
             return [Ignored("other-message")]
         columns = {**_columns(context.get("PostEntityImages")), **_columns(context["InputParameters"])}
-        return self._standing(columns, number, deal, time, created=message == "Create")
+        column = self.settings.stage_field
+        label = _label(context["InputParameters"], column) or _label(context.get("PostEntityImages"), column)
+        stage = columns.get(column)
+        return [
+            *self._standing(columns, number, deal, time, created=message == "Create"),
+            *beside(time, {} if stage is None else {"stage": str(stage)}, name=label),
+        ]
 
     def _standing(
         self, columns: dict[str, Any], number: str, deal: str, time: datetime, created: bool
@@ -109,6 +115,17 @@ def _pairs(listed: Any, wanted: str | None) -> Iterator[tuple[str, Any]]:
         for one in attributes if isinstance(attributes, list) else ():
             if isinstance(one, dict) and isinstance(one.get("key"), str):
                 yield one["key"], _plain(one.get("value"))
+
+
+def _label(listed: Any, column: str) -> Any:
+    """What people see for the value of a column, where an entity of the list tells it."""
+    for entry in listed if isinstance(listed, list) else ():
+        entity = entry.get("value") if isinstance(entry, dict) else None
+        formatted = entity.get("FormattedValues") if isinstance(entity, dict) else None
+        for one in formatted if isinstance(formatted, list) else ():
+            if isinstance(one, dict) and one.get("key") == column:
+                return one.get("value")
+    return None
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from services.intake.sources.base import (
+    Described,
     RefusalReason,
     RefusedError,
     Request,
@@ -139,6 +140,20 @@ def day_of(value: Any, field: str) -> str:
         raise UnclearError(f"{field}: {shown(value)} is no date; as 2026-04-30 is expected") from None
 
 
+def order_of(value: Any, field: str) -> int:
+    """The place of a stage among others."""
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1_000_000:
+        raise UnclearError(f"{field}: {shown(value)} is no place in an order; an integer is expected")
+    return value
+
+
+def share_of(value: Any, field: str, whole: int = 1) -> float:
+    """A probability, told as a part of `whole`."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= whole:
+        raise UnclearError(f"{field}: {shown(value)} is no probability; a number from 0 to {whole} is expected")
+    return value / whole
+
+
 def taken(data: Mapping[str, Any], fields: Mapping[str, tuple[str, Read]]) -> dict[str, Any]:
     """Our fields from theirs (their name, ours, how it is read), where they are there; null takes a value back."""
     return {
@@ -166,6 +181,20 @@ def standing(
         return events
     kind = EventType.MOVED if data.get("stage") else EventType.CHANGED
     return [Told(kind, number, deal, time, data)]
+
+
+def beside(time: datetime, ids: Mapping[str, Any], **said: Any) -> list[Described]:
+    """What a deal's message tells of its stage and pipeline, whose ids are in `ids`; None and what is no name is left
+    out: it must not cost the deal its event.
+    """
+    place = {part: ids[part] for part in ("pipeline", "stage") if ids.get(part)}
+    told = {
+        field: value[:4000]
+        for field, value in said.items()
+        if isinstance(value, str) and value and "\x00" not in value
+        if ("pipeline" if field == "pipeline_name" else "stage") in place
+    }
+    return [Described(time, place | told)] if told else []
 
 
 def unnamed(request: Request, part: Any) -> str:

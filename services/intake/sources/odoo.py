@@ -22,6 +22,7 @@ from services.intake.sources.base import (
 )
 from services.intake.sources.forms import (
     JsonSource,
+    beside,
     day_of,
     fields_of,
     instant,
@@ -58,7 +59,8 @@ class Odoo(JsonSource):
         verify_key(request, self.settings.secrets)
 
     def said(self, part: Any, request: Request) -> Iterable[Said]:
-        document = {name: _plain(value) for name, value in fields_of(part, "body").items()}
+        sent = fields_of(part, "body")
+        document = {name: _plain(value) for name, value in sent.items()}
         if document.get("_model") != "crm.lead" or document.get("type") == "lead":
             return [Ignored("not-a-deal")]
         deal = id_of(document.get("_id"), "_id")
@@ -74,7 +76,13 @@ class Odoo(JsonSource):
         if self.settings.address:
             told["url"] = f"{self.settings.address}/web#id={deal}&model=crm.lead&view_type=form"
         created = bool(written) and document.get("create_date") == written
-        return standing(number, deal, time, _status(document), told, created)
+        # Stages belong to all teams.
+        stage, team = _name(sent.get("stage_id")), _name(sent.get("team_id"))
+        return [
+            *standing(number, deal, time, _status(document), told, created),
+            *beside(time, {"stage": told.get("stage")}, name=stage),
+            *beside(time, {"pipeline": told.get("pipeline")}, pipeline_name=team),
+        ]
 
 
 def _plain(value: Any) -> Any:
@@ -82,6 +90,10 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return value[0] if value else None
     return None if value is False else value
+
+
+def _name(value: Any) -> Any:
+    return value[1] if isinstance(value, list) and len(value) > 1 else None
 
 
 def _status(document: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from services.intake.sources.base import (
+    Described,
     Ignored,
     Request,
     Said,
@@ -25,9 +26,12 @@ from services.intake.sources.base import (
 )
 from services.intake.sources.forms import (
     JsonSource,
+    Read,
     day_of,
     fields_of,
     instant,
+    order_of,
+    share_of,
     standing,
     taken,
     verify_basic,
@@ -50,7 +54,7 @@ class PipedriveSettings(SourceSettings):
 class Pipedrive(JsonSource):
     kind: ClassVar[str] = "pipedrive"
     clicks: ClassVar[str] = (
-        "Tools and apps > Webhooks > Create: event action *, object deal (a second one for activity), "
+        "Tools and apps > Webhooks > Create: event action *, object deal (others for activity, stage and pipeline), "
         "version 2, HTTP auth user and password as in the secret user:password."
     )
     settings_type = PipedriveSettings
@@ -67,6 +71,8 @@ class Pipedrive(JsonSource):
         time, number = _time(meta), _number(document, meta, first)
         if entity == "activity":
             return _touched(number, time, now)
+        if entity in ("stage", "pipeline"):
+            return _described(str(entity), meta, time, now)
         if entity != "deal":
             return [Ignored("not-a-deal")]
         deal = id_of(meta.get("id" if first else "entity_id"), "meta.id" if first else "meta.entity_id")
@@ -111,6 +117,28 @@ def _touched(number: str, time: datetime, activity: Any) -> list[Said]:
     deal = id_of(activity["deal_id"], "data.deal_id")
     kind = activity.get("type")
     return [Told(EventType.TOUCHED, number, deal, time, {"activity": text_of(kind, "data.type")} if kind else {})]
+
+
+def _described(entity: str, meta: dict[str, Any], time: datetime, now: Any) -> list[Said]:
+    """A stage or a pipeline was made or changed."""
+    if str(meta.get("action")) in ("delete", "deleted"):
+        return [Ignored(f"{entity}-deleted")]
+    data = fields_of(now, "data")
+    number = id_of(data.get("id"), "data.id")
+    if entity == "pipeline":
+        return [Described(time, {"pipeline": number, **taken(data, {"name": ("pipeline_name", text_of)})}, False)]
+    pipeline = id_of(data.get("pipeline_id"), "data.pipeline_id")
+    return [Described(time, {"pipeline": pipeline, "stage": number, **taken(data, _STAGE)}, False)]
+
+
+def _percent(value: Any, field: str) -> float:
+    return share_of(value, field, 100)
+
+
+_STAGE: dict[str, tuple[str, Read]] = {
+    "name": ("name", text_of), "order_nr": ("order", order_of), "deal_probability": ("probability", _percent),
+    "pipeline_name": ("pipeline_name", text_of),
+}  # fmt: skip
 
 
 def _time(meta: dict[str, Any]) -> datetime:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from services.intake.canonical import Translated, translated
 from shared.contracts.dead import DeadEvent, DeadReason
 from shared.contracts.events import DealEvent
+from shared.contracts.stages import StageEvent
 from tests.unit.intake.support import NOW, request, sample, source
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
@@ -63,10 +64,14 @@ def check(result: Translated) -> None:
             event = DealEvent.model_validate_json(message.value)
             assert event.subject.encode() == message.key
             assert event.time <= NOW + timedelta(minutes=5)
+        elif message.topic == "t.pipeline.stages":
+            described = StageEvent.model_validate_json(message.value)
+            assert described.data.key.encode() == message.key
+            assert described.time <= NOW + timedelta(minutes=5)
         else:
             assert message.topic == "t.pipeline.events.dead"
             assert DeadEvent.model_validate_json(message.value).data.detail
-    assert len(result.messages) == result.accepted + len(result.unclear)
+    assert len(result.messages) == result.accepted + result.described + len(result.unclear)
 
 
 def dumps(value: Any) -> bytes:

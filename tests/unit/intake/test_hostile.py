@@ -22,6 +22,7 @@ from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
+from shared.contracts.stages import StageEvent
 from tests.unit.intake.support import SAMPLES
 from tests.unit.intake.test_round_trip import history, requests, source_of
 
@@ -130,10 +131,12 @@ def refusal(source: Source, request: Request) -> RefusedError | None:
 def check(source: Source, request: Request) -> None:
     """Whatever is said of a body can be written, read by who comes next, and explains itself."""
     result = translated(source.name, source.translate(request), request.received_at, "")
-    assert len(result.messages) == result.accepted + len(result.unclear)
+    assert len(result.messages) == result.accepted + result.described + len(result.unclear)
     for message in result.messages:
         if message.topic.endswith(".dead"):
             assert len(DeadEvent.model_validate_json(message.value).data.detail) > 10
+        elif message.topic == "pipeline.stages":
+            StageEvent.model_validate_json(message.value)
         else:
             DealEvent.model_validate_json(message.value)
 

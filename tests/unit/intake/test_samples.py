@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.intake.config import parse
-from services.intake.sources.base import Ignored, Request, Source, Told, Unclear
+from services.intake.sources.base import Described, Ignored, Request, Source, Told, Unclear
 from tests.unit.intake.support import SAMPLES, sample
 
 NOW = datetime.fromtimestamp(1773133202.5, UTC)
@@ -47,10 +47,16 @@ def posted(body: bytes, headers: dict[str, str] | None = None, query: str = KEY)
 
 
 def understood(kind: str, file: str, headers: dict[str, str] | None = None) -> list[Any]:
-    return [
-        (one.type.value.rpartition(".")[2], one.deal, one.time.isoformat(), one.data) if isinstance(one, Told) else one
-        for one in source(kind).translate(posted(sample(file), headers))
-    ]
+    return [_shown(one) for one in source(kind).translate(posted(sample(file), headers))]
+
+
+def _shown(one: Any) -> Any:
+    match one:
+        case Told():
+            return one.type.value.rpartition(".")[2], one.deal, one.time.isoformat(), one.data
+        case Described():
+            return "described", one.time.isoformat(), one.data, one.passing
+    return one
 
 
 VECTORS = [
@@ -85,6 +91,7 @@ DYNAMICS, TWENTY_DEAL = "76b780d9-e97c-5fad-86bf-d7b3f480cc4a", "4b5c6d7e-8f90-4
 TWENTY_SAID = {
     "name": "Müller & Söhne – Erweiterung", "expected_close": "2026-04-30", "amount": "48500", "currency": "EUR",
 }  # fmt: skip
+STAGE = {"pipeline": "1", "stage": "3", "name": "Proposal"}
 ODOO = {"stage": "3", "name": "Müller & Söhne", "amount": "48500.0"}
 ODOO_CAPTURED = {
     "pipeline": "1", "name": "Müller & Söhne – Erweiterung", "amount": "48500.0", "expected_close": "2026-12-31",
@@ -115,6 +122,17 @@ EXPECTED: list[tuple[str, str, list[Any]]] = [
     ("pipedrive", "pipedrive-v1-deal-updated-won.json", [
         ("won", "801", "2026-03-11T14:00:00.000509+00:00", {**PIPEDRIVE, "stage": "2", "entered_at": SINCE[5]}),
     ]),
+    ("pipedrive", "pipedrive-v2-stage-change.json", [
+        ("described", "2026-03-10T09:30:00.512000+00:00", {**STAGE, "order": 2, "probability": 0.6}, False),
+    ]),
+    ("pipedrive", "pipedrive-v2-pipeline-create.json", [
+        ("described", "2026-03-10T09:40:00.112000+00:00", {"pipeline": "2", "pipeline_name": "Renewals"}, False),
+    ]),
+    ("pipedrive", "pipedrive-v1-stage-updated.json", [
+        ("described", "2026-03-10T09:30:00.000509+00:00", {
+            **STAGE, "order": 2, "probability": 0.6, "pipeline_name": "Pipeline",
+        }, False),
+    ]),
     ("pipedrive", "pipedrive-v1-deal-deleted.json", [("deleted", "801", "2026-03-12T16:33:20.000509+00:00", {})]),
     ("close", "close-opportunity-created.json", [
         ("created", CLOSE_DEAL, "2026-03-02T08:15:00.395000+00:00", {
@@ -122,6 +140,9 @@ EXPECTED: list[tuple[str, str, list[Any]]] = [
             "name": "Müller & Söhne", "expected_close": None,
             "url": "https://app.close.com/lead/lead_FlowSampleLead0000000000000000000000000001/",
         }),
+        ("described", "2026-03-02T08:15:00.395000+00:00", {
+            "stage": "stat_FlowSampleProposal000000000000000000000001", "name": "New", "outcome": "open",
+        }, True),
     ]),
     ("close", "close-opportunity-deleted.json", [("deleted", CLOSE_DEAL, "2026-03-12T08:00:00.395000+00:00", {})]),
     ("salesforce", "salesforce-outbound-opportunity.xml", [
@@ -150,7 +171,10 @@ EXPECTED: list[tuple[str, str, list[Any]]] = [
     ("twenty", "twenty-opportunity-updated.json", [
         ("moved", TWENTY_DEAL, "2026-03-10T09:00:00.123000+00:00", {**TWENTY_SAID, "stage": "PROPOSAL"}),
     ]),
-    ("odoo", "odoo-crm-lead-17.json", [("moved", "4711", "2026-03-10T09:00:00+00:00", ODOO)]),
+    ("odoo", "odoo-crm-lead-17.json", [
+        ("moved", "4711", "2026-03-10T09:00:00+00:00", ODOO),
+        ("described", "2026-03-10T09:00:00+00:00", {"stage": "3", "name": "Proposition"}, True),
+    ]),
     ("odoo", "odoo-crm-lead-newer.json", [
         ("moved", "4711", "2026-03-10T09:00:00+00:00", {**ODOO, "expected_close": "2026-04-30"}),
     ]),

@@ -1,0 +1,137 @@
+"""What sources tell of stages and pipelines, and what of it is written down."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.intake.canonical import translated
+from services.intake.lately import SECONDS, Lately
+from services.intake.sources.base import Described, Ignored, Said, Told, Unclear
+from shared.contracts.stages import StageEvent
+from tests.unit.intake import test_generic_doors as doors
+from tests.unit.intake.support import NOW, sample
+from tests.unit.intake.test_samples import posted, source
+
+SAYS = {"pipeline": "1", "stage": "3", "name": "Proposal", "order": 2, "probability": 0.5, "outcome": "open"}
+
+
+def pipedrive(**changed: Any) -> list[Said]:
+    document = json.loads(sample("pipedrive-v2-stage-change.json"))
+    document["data"] |= changed
+    return source("pipedrive").translate(posted(json.dumps(document).encode()))
+
+
+def cloud(data: Any, kind: str = "andon.stage.described") -> list[Any]:
+    return doors.cloud(json.dumps({**doors.MOVED, "type": kind, "data": data}).encode())
+
+
+@pytest.mark.parametrize("kind", ["stage.described", "andon.stage.described", "org.example.crm.stage.described.v1"])
+def test_senders_of_our_own_form_describe_stages(kind: str) -> None:
+    assert cloud(SAYS, kind) == [Described(doors.cloud(sample("cloudevents-structured.json"))[0].time, SAYS, False)]
+
+
+@pytest.mark.parametrize(("field", "value"), [
+    ("outcome", "closed"), ("probability", 60), ("probability", "high"), ("order", 1.5), ("order", True),
+    ("order", 10**9), ("name", 5), ("stage", []),
+])  # fmt: skip
+def test_what_cannot_be_meant_is_answered_with_field_and_value(field: str, value: Any) -> None:
+    (said,) = cloud({**SAYS, field: value})
+
+    assert isinstance(said, Unclear)
+    assert f"data.{field}" in said.detail
+
+
+def test_a_description_of_nothing_says_what_is_missing() -> None:
+    (said,) = cloud({"name": "Proposal"})
+
+    assert "data.stage" in said.detail
+
+
+@pytest.mark.parametrize(("field", "value"), [("deal_probability", 101), ("order_nr", "2"), ("pipeline_id", None)])
+def test_a_stage_of_pipedrive_that_cannot_be_is_kept_and_explained(field: str, value: Any) -> None:
+    (said,) = pipedrive(**{field: value})
+
+    assert isinstance(said, Unclear)
+    assert field in said.detail
+
+
+def test_a_stage_that_is_gone_describes_nothing() -> None:
+    document = json.loads(sample("pipedrive-v2-stage-change.json"))
+    document["meta"]["action"], document["data"] = "delete", None
+
+    assert source("pipedrive").translate(posted(json.dumps(document).encode())) == [Ignored("stage-deleted")]
+
+
+@pytest.mark.parametrize("label", [None, "", 7, ["x"], "a\x00b"])
+def test_a_name_that_is_none_costs_the_deal_nothing(label: Any) -> None:
+    document = json.loads(sample("close-opportunity-created.json"))
+    document["event"]["data"]["status_label"] = label
+    told, described = source("close").translate(posted(json.dumps(document).encode()))
+
+    assert isinstance(told, Told)
+    assert isinstance(described, Described)
+    assert "name" not in described.data
+
+
+def test_the_teams_name_is_the_pipelines() -> None:
+    document = json.loads(sample("odoo-crm-lead-17.json")) | {"team_id": [5, "Direct sales"]}
+    said = source("odoo").translate(posted(json.dumps(document).encode()))
+
+    assert [one.data for one in said if isinstance(one, Described)] == [
+        {"stage": "3", "name": "Proposition"}, {"pipeline": "5", "pipeline_name": "Direct sales"},
+    ]  # fmt: skip
+
+
+def test_dynamics_tells_the_label_of_an_option_where_it_is_formatted() -> None:
+    document = json.loads(sample("dynamics-opportunity-update.json"))
+    target = document["InputParameters"][0]["value"]
+    target["Attributes"].append({"key": "statuscode", "value": {"Value": 2}})
+    target["FormattedValues"] = [{"key": "statuscode", "value": "On Hold"}]
+    said = source("dynamics", stage_field="statuscode").translate(posted(json.dumps(document).encode()))
+
+    assert [one.data for one in said if isinstance(one, Described)] == [{"stage": "2", "name": "On Hold"}]
+
+
+def test_a_description_is_a_message_of_the_contract_and_known_by_what_it_says() -> None:
+    first, again = (translated("crm", pipedrive(), NOW + timedelta(hours=1), "t.") for _ in range(2))
+    (message,) = first.messages
+    event = StageEvent.model_validate_json(message.value)
+
+    assert (first.described, first.accepted, message.topic) == (1, 0, "t.pipeline.stages")
+    assert message.key == event.data.key.encode() == b"crm/1/3/name+order+probability"
+    assert event.id == StageEvent.model_validate_json(again.messages[0].value).id
+
+
+def test_a_description_from_the_future_would_outlive_all_others_and_is_put_aside() -> None:
+    result = translated("crm", pipedrive(), NOW - timedelta(days=2), "")
+
+    assert (result.described, len(result.unclear)) == (0, 1)
+
+
+def test_what_is_told_in_passing_is_written_once_a_minute_and_news_at_once() -> None:
+    now = [0.0]
+    lately = Lately(lambda: now[0])
+    passing = Described(NOW, {"stage": "3", "name": "Proposal"})
+    renamed, own = passing._replace(data={"stage": "3", "name": "Offer"}), passing._replace(passing=False)
+    ignored = Ignored("x")
+
+    assert lately.news("crm", [passing, ignored]) == [passing, ignored]
+    assert lately.news("crm", [passing]) == [passing], "it was never written"
+    lately.wrote("crm", [passing, ignored])
+    assert lately.news("crm", [passing, ignored, renamed, own]) == [ignored, renamed, own]
+    assert lately.news("other", [passing]) == [passing]
+    now[0] = SECONDS
+    assert lately.news("crm", [passing]) == [passing]
+
+
+def test_memory_of_descriptions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.intake.lately.REMEMBERED", 3)
+    lately = Lately()
+
+    lately.wrote("crm", [Described(NOW, {"stage": str(number), "name": "x"}) for number in range(10)])
+
+    assert len(lately._written) <= 3
