@@ -58,10 +58,9 @@ def _writing(sample: Sample, mapping: Mapping) -> Iterator[Doubt]:
     orders = sample.orders(dates)
     if not orders:
         yield Doubt("dates", "dates are written in more than one order; which is meant?", None, tuple(DateOrder))
-    elif 1 < len(orders) < len(DateOrder):
-        example = next(text for c in dates for text in sample.texts(c))
-        question = f"day or month first, in dates such as {example}?"
-        yield Doubt("dates", question, None, tuple(sorted(order.value for order in orders)))
+    elif mapping.dates is None and (example := sample.unordered(dates)) is not None:
+        choices = tuple(sorted(order.value for order in orders))
+        yield Doubt("dates", f"what comes first, day, month or year, in dates such as {example}?", None, choices)
     amount = mapping.columns.amount
     if amount and mapping.decimal is None and sample.needs_decimals(amount):
         example = next(text for text in sample.texts(amount) if not text.isdigit())

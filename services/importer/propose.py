@@ -167,12 +167,15 @@ def _closing(
     words: list[str], known: frozenset[str], outcome: Outcome, found: dict[str, str], policy: Policy | None
 ) -> tuple[str, ...]:
     """The words that say so: by the policy, in any language, or a yes in a column that asks it."""
-    meant = {plain(name) for s in _policy_stages(policy) if s.outcome is outcome for name in (s.id, s.name or s.id)}
+    named = [name for s in _policy_stages(policy) if s.outcome is outcome for name in (s.id, s.name) if name]
+    meant = {plain(name) for name in named}
     asked = outcome is Outcome.WON and "won" in plain(found.get("outcome", "")).split()
-    return tuple(dict.fromkeys(
+    said = [
         word for word in words
         if plain(word) in meant or not known.isdisjoint(plain(word).split()) or (asked and plain(word) in YES)
-    ))  # fmt: skip
+    ]  # fmt: skip
+    # The policy's own words also where the first rows hold none.
+    return tuple(dict.fromkeys([*said, *named]))
 
 
 def _pipelines(sample: Sample, found: dict[str, str], policy: Policy | None) -> dict[str, str]:

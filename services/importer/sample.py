@@ -9,7 +9,7 @@ from datetime import date, datetime
 from functools import lru_cache
 
 from services.importer.amounts import decimals_of, is_plain
-from services.importer.dates import DateFault, orders_of
+from services.importer.dates import DateFault, orders_of, read_date
 from services.importer.mapping import DateOrder
 from services.importer.tables.base import Cell
 
@@ -52,6 +52,11 @@ class Sample:
                     found &= _orders(value)
         return found
 
+    def unordered(self, columns: Sequence[str]) -> str | None:
+        """A date that cannot be read without knowing the order; None where there is none."""
+        texts = (text for column in columns for text in self.texts(column))
+        return next((text for text in texts if _needs_order(text)), None)
+
     def has_bare_times(self, columns: Sequence[str]) -> bool:
         """Whether the zone of the table matters: some value is a day, or a time without an offset."""
         return any(_is_bare(value) for column in columns for value in self.values(column))
@@ -78,6 +83,15 @@ def _orders(text: str) -> frozenset[DateOrder]:
         return orders_of(text.strip())
     except DateFault:
         return frozenset()
+
+
+@lru_cache(100_000)
+def _needs_order(text: str) -> bool:
+    try:
+        read_date(text, None)
+    except DateFault:
+        return bool(_orders(text))
+    return False
 
 
 def _is_date(value: Cell) -> bool:

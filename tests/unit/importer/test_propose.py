@@ -1,0 +1,267 @@
+"""What is proposed for the exports of real CRMs: heads as their users get them, in six languages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.importer import doubts
+from services.importer.doubts import answered
+from services.importer.mapping import DateOrder, Shape
+from services.importer.propose import Proposal, propose
+from services.importer.sample import Sample
+from shared.policy import parse
+
+POLICY = parse("""
+version: 1
+timezone: Europe/Berlin
+pipelines:
+  default:
+    name: Sales Pipeline
+    owner: {name: Head, mail: head@sales.example}
+    stages:
+      - {id: appointmentscheduled, name: Appointment Scheduled}
+      - {id: contractsent, name: Contract Sent}
+      - {id: closedwon, name: Closed Won, outcome: won}
+      - {id: closedlost, name: Closed Lost, outcome: lost}
+""")
+
+
+def sample(head: list[str], *rows: list[Any]) -> Sample:
+    return Sample(head, rows)
+
+
+def asked(found: Proposal, some: Sample, policy: Any = None) -> dict[str, str | None]:
+    return {d.key: d.default for d in doubts.of(some, found.mapping, policy, found.found)}
+
+
+CASES: dict[str, tuple[list[str], list[list[Any]], dict[str, str]]] = {
+    "HubSpot": (
+        ["Record ID", "Deal Name", "Deal Stage", "Pipeline", "Amount", "Currency", "Create Date", "Close Date",
+         "Deal owner", "Last Modified Date", "Closed Lost Reason", "Associated Company"],
+        [["21840000001", "Alder", "Contract Sent", "Sales Pipeline", "1200.50", "EUR", "2026-03-02 09:15",
+         "2026-05-31 00:00", "A B",
+          "2026-03-04 10:00", "", "X"],
+         ["21840000002", "Birch", "Closed Won", "Sales Pipeline", "900", "EUR", "2026-02-02 09:15",
+          "2026-03-01 12:00", "A B",
+          "2026-03-04 10:00", "", "X"]],
+        {"deal": "Record ID", "name": "Deal Name", "stage": "Deal Stage", "pipeline": "Pipeline", "amount": "Amount",
+         "currency": "Currency", "created": "Create Date", "closed": "Close Date", "modified": "Last Modified Date",
+         "reason": "Closed Lost Reason"},
+    ),
+    "Pipedrive": (
+        ["Deal - ID", "Deal - Title", "Deal - Owner", "Deal - Value", "Deal - Currency of Value", "Deal - Stage",
+         "Deal - Pipeline",
+         "Deal - Status", "Deal - Deal created", "Deal - Update time", "Deal - Last stage change",
+         "Deal - Deal closed on",
+         "Deal - Lost reason", "Deal - Expected close date"],
+        [["1", "Alder", "A B", "1,200", "EUR", "Qualified", "Pipeline", "Won", "2026-03-02 09:15:00",
+         "2026-03-09 09:15:00",
+          "2026-03-05 09:15:00", "2026-03-09 09:15:00", "", ""],
+         ["2", "Birch", "A B", "900", "EUR", "Demo", "Pipeline", "Open", "2026-03-02 09:15:00", "2026-03-09 09:15:00",
+          "2026-03-05 09:15:00", "", "", "2026-06-01"]],
+        {"deal": "Deal - ID", "name": "Deal - Title", "stage": "Deal - Stage", "pipeline": "Deal - Pipeline",
+         "amount": "Deal - Value",
+         "currency": "Deal - Currency of Value", "created": "Deal - Deal created", "closed": "Deal - Deal closed on",
+         "entered": "Deal - Last stage change", "modified": "Deal - Update time", "outcome": "Deal - Status",
+         "reason": "Deal - Lost reason"},
+    ),
+    "Salesforce": (
+        ["Opportunity ID", "Opportunity Name", "Stage", "Amount", "Close Date", "Created Date",
+         "Last Stage Change Date",
+         "Opportunity Owner", "Probability (%)"],
+        [["006A", "Alder", "Prospecting", "USD 1,200.00", "3/31/2026", "3/2/2026", "3/5/2026", "A B", "10"],
+         ["006B", "Birch", "Closed Lost", "USD 900.00", "3/14/2026", "2/2/2026", "3/14/2026", "A B", "0"]],
+        {"deal": "Opportunity ID", "name": "Opportunity Name", "stage": "Stage", "amount": "Amount",
+         "closed": "Close Date",
+         "created": "Created Date", "entered": "Last Stage Change Date"},
+    ),
+    "Zoho": (
+        ["Record Id", "Deal Name", "Deal Owner", "Stage", "Amount", "Closing Date", "Created Time", "Modified Time",
+         "Pipeline"],
+        [["zcrm_1", "Alder", "A B", "Qualification", "1200", "2026-03-31", "2026-03-02 09:15:00",
+         "2026-03-09 09:15:00", "Standard"],
+         ["zcrm_2", "Birch", "A B", "Closed Won", "900", "2026-03-14", "2026-02-02 09:15:00", "2026-03-14 09:15:00",
+          "Standard"]],
+        {"deal": "Record Id", "name": "Deal Name", "stage": "Stage", "amount": "Amount", "closed": "Closing Date",
+         "created": "Created Time", "modified": "Modified Time", "pipeline": "Pipeline"},
+    ),
+    "Dynamics 365": (
+        ["(Do Not Modify) Opportunity", "Topic", "Est. revenue", "Actual Close Date", "Created On", "Modified On",
+         "Owner", "Status",
+         "Pipeline Phase", "Status Reason"],
+        [["6b1c-1", "Alder", "€1,200.00", "", "3/2/2026 9:15 AM", "3/9/2026 9:15 AM", "A B", "Open", "2-Develop",
+         "In Progress"],
+         ["6b1c-2", "Birch", "€900.00", "3/14/2026", "2/20/2026 9:15 AM", "3/14/2026 9:15 PM", "A B", "Won",
+          "4-Close", "Won"]],
+        {"deal": "(Do Not Modify) Opportunity", "name": "Topic", "amount": "Est. revenue",
+         "closed": "Actual Close Date",
+         "created": "Created On", "modified": "Modified On", "outcome": "Status", "stage": "Pipeline Phase",
+         "reason": "Status Reason"},
+    ),
+    "German": (
+        ["Datensatz-ID", "Deal-Name", "Deal-Phase", "Betrag", "Währung", "Erstellungsdatum", "Abschlussdatum",
+         "Zuständiger Mitarbeiter"],
+        [["1", "Alder", "Angebot", "1.200,50", "EUR", "02.03.2026 09:15", "31.03.2026", "A B"],
+         ["2", "Birch", "Gewonnen", "900", "EUR", "02.02.2026 09:15", "14.03.2026", "A B"],
+         ["3", "Cedar", "Verloren", "900", "EUR", "02.02.2026 09:15", "14.03.2026", "A B"]],
+        {"deal": "Datensatz-ID", "name": "Deal-Name", "stage": "Deal-Phase", "amount": "Betrag",
+         "currency": "Währung",
+         "created": "Erstellungsdatum", "closed": "Abschlussdatum"},
+    ),
+    "French": (
+        ["ID de la transaction", "Nom de la transaction", "Phase de la transaction", "Montant", "Date de création",
+         "Date de fermeture",
+         "Propriétaire de la transaction"],
+        [["1", "Alder", "Proposition", "1 200,50 €", "02/03/2026", "31/03/2026", "A B"],
+         ["2", "Birch", "Fermé gagné", "900 €", "02/02/2026", "14/03/2026", "A B"],
+         ["3", "Cedar", "Fermé perdu", "900 €", "02/02/2026", "14/03/2026", "A B"]],
+        {"deal": "ID de la transaction", "name": "Nom de la transaction", "stage": "Phase de la transaction",
+         "amount": "Montant",
+         "created": "Date de création", "closed": "Date de fermeture"},
+    ),
+    "Spanish": (
+        ["ID de registro", "Nombre del negocio", "Etapa del negocio", "Valor", "Fecha de creación", "Fecha de cierre",
+         "Propietario del negocio"],
+        [["1", "Alder", "Propuesta", "1.200,50", "02/03/2026", "31/03/2026", "A B"],
+         ["2", "Birch", "Cierre ganado", "900", "02/02/2026", "14/03/2026", "A B"]],
+        {"deal": "ID de registro", "name": "Nombre del negocio", "stage": "Etapa del negocio", "amount": "Valor",
+         "created": "Fecha de creación", "closed": "Fecha de cierre"},
+    ),
+    "Dutch": (
+        ["Record-ID", "Dealnaam", "Dealfase", "Bedrag", "Aanmaakdatum", "Sluitingsdatum", "Eigenaar van deal"],
+        [["1", "Alder", "Offerte", "1.200,50", "02-03-2026", "31-03-2026", "A B"],
+         ["2", "Birch", "Gewonnen", "900", "02-02-2026", "14-03-2026", "A B"]],
+        {"deal": "Record-ID", "name": "Dealnaam", "stage": "Dealfase", "amount": "Bedrag", "created": "Aanmaakdatum",
+         "closed": "Sluitingsdatum"},
+    ),
+    "Portuguese": (
+        ["ID do negócio", "Nome do negócio", "Etapa do negócio", "Valor", "Data de criação", "Data de fechamento",
+         "Proprietário do negócio"],
+        [["1", "Alder", "Proposta", "1.200,50", "02/03/2026", "31/03/2026", "A B"],
+         ["2", "Birch", "Fechado ganho", "900", "02/02/2026", "14/03/2026", "A B"]],
+        {"deal": "ID do negócio", "name": "Nome do negócio", "stage": "Etapa do negócio", "amount": "Valor",
+         "created": "Data de criação", "closed": "Data de fechamento"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("crm", CASES)
+def test_the_columns_of_an_export_are_known(crm: str) -> None:
+    head, rows, columns = CASES[crm]
+    found = propose(sample(head, *rows), None)
+
+    said = {name: column for name, column in found.mapping.columns.model_dump().items() if column}
+    assert said == columns
+    assert found.mapping.shape is Shape.LAST_STAGE
+    assert len(found.people) == 1
+    assert found.mapping.won or found.mapping.lost
+
+
+@pytest.mark.parametrize(
+    ("crm", "order", "decimal"),
+    [
+        ("German", DateOrder.DMY, "comma"), ("French", DateOrder.DMY, "comma"), ("Salesforce", DateOrder.MDY,
+         "point"),
+        ("Dynamics 365", DateOrder.MDY, "point"), ("HubSpot", None, "point"),
+    ],
+)  # fmt: skip
+def test_dates_and_amounts_are_decided_by_the_values(crm: str, order: DateOrder | None, decimal: str) -> None:
+    head, rows, _ = CASES[crm]
+    mapping = propose(sample(head, *rows), None).mapping
+
+    assert (mapping.dates, mapping.decimal) == (order, decimal)
+
+
+def test_what_values_do_not_decide_is_asked_and_has_no_default() -> None:
+    some = sample(
+        ["Deal ID", "Stage", "Created", "Create Date", "Amount"], ["1", "A", "", "03/04/2026", "1,200"],
+        ["2", "B", "", "04/05/2026", "3,400"],
+    )  # fmt: skip
+    found = propose(some, None)
+
+    questions = {d.key: d for d in doubts.of(some, found.mapping, None, found.found)}
+    assert (questions["dates"].default, questions["dates"].choices) == (None, ("dmy", "mdy"))
+    assert (questions["decimal"].default, questions["decimal"].choices) == (None, ("point", "comma"))
+    assert questions["timezone"].default == "UTC"
+    short = sample(["Deal ID", "Stage", "Create Date"], ["1", "A", "03/04/05"])
+    assert {d.key: d.choices for d in doubts.of(short, propose(short, None).mapping, None, frozenset({"deal"}))}[
+        "dates"
+    ] == ("dmy", "mdy", "ymd")
+
+
+def test_times_with_an_offset_need_no_zone() -> None:
+    some = sample(
+        ["id", "status", "timestamp"], ["1", "New", "2026-03-04T10:00:00+01:00"], ["1", "Done", "2026-03-05T10:00:00Z"]
+    )
+
+    found = propose(some, None)
+
+    assert found.mapping.shape is Shape.CHANGES
+    assert found.mapping.columns.time == "timestamp"
+    assert "timezone" not in asked(found, some)
+
+
+def test_a_history_of_changes_is_known() -> None:
+    some = sample(
+        ["Opportunity ID", "Opportunity Name", "From Stage", "To Stage", "Last Modified", "Last Modified By", "Amount"],
+        ["006A", "Alder", "Prospecting", "Demo", "2026-03-04 10:00", "A B", "1200"],
+        ["006A", "Alder", "Demo", "Closed Won", "2026-03-14 10:00", "A B", "1200"],
+    )
+    found = propose(some, None)
+
+    assert found.mapping.shape is Shape.CHANGES
+    assert (found.mapping.columns.stage, found.mapping.columns.time) == ("To Stage", "Last Modified")
+    assert found.mapping.won == ("Closed Won",)
+    assert found.people == ["Last Modified By"]
+
+
+@pytest.mark.parametrize(
+    "heads",
+    [
+        ('Date entered "Appointment Scheduled (Sales Pipeline)"', 'Date entered "Contract Sent (Sales Pipeline)"',
+         'Date entered "Closed Won (Sales Pipeline)"'),
+        ("Appointment Scheduled entered at", "Contract Sent entered at", "Closed Won entered at"),
+        ("Date d'entrée dans « Appointment Scheduled »", "Date d'entrée dans « Contract Sent »",
+         "Date d'entrée dans « Closed Won »"),
+        ("Appointment Scheduled", "Contract Sent", "Closed Won"),
+    ],
+)  # fmt: skip
+def test_a_date_for_each_stage_is_known_by_the_policy(heads: tuple[str, ...]) -> None:
+    some = sample(
+        ["Record ID", "Deal Stage", "Create Date", *heads],
+        ["1", "Closed Won", "2026-03-01", "2026-03-02", "2026-03-04", "2026-03-09"],
+        ["2", "Contract Sent", "2026-03-01", "2026-03-02", "2026-03-04", ""],
+    )
+    mapping = propose(some, POLICY).mapping
+
+    assert mapping.shape is Shape.STAGES
+    assert list(mapping.stage_dates) == ["appointmentscheduled", "contractsent", "closedwon"]
+    assert mapping.order == ("appointmentscheduled", "contractsent")
+    assert mapping.stages == {"Closed Won": "closedwon", "Contract Sent": "contractsent"}
+    assert (mapping.pipeline, mapping.timezone) == ("default", "Europe/Berlin")
+
+
+def test_a_stage_that_the_policy_does_not_have_is_asked() -> None:
+    head, rows, _ = CASES["HubSpot"]
+    some = sample(head, *rows, ["3", "C", "Legal", "Other", "", "", "2026-03-02", "", "A B", "", "", ""])
+    found = propose(some, POLICY)
+
+    assert found.mapping.pipelines == {"Sales Pipeline": "default"}
+    assert asked(found, some, POLICY)["stages.Legal"] == "Legal"
+    mapping = answered(found.mapping, "stages.Legal", "contractsent")
+    assert mapping.stages["Legal"] == "contractsent"
+
+
+def test_an_answer_that_cannot_be_used_says_why() -> None:
+    mapping = propose(sample(["id", "stage"], ["1", "A"]), None).mapping
+
+    for key, answer in (
+        ("timezone", "Berlin"),
+        ("exported_at", "yesterday"),
+        ("exported_at", "2026-03-31"),
+        ("dates", "dym"),
+    ):
+        with pytest.raises(ValueError, match=r".+"):
+            answered(mapping, key, answer)
