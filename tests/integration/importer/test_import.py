@@ -1,0 +1,255 @@
+"""`andon import` into a real Kafka, detector and Postgres: two real files, twice, and killed in the middle."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.importer.journal import Journal
+from shared.storage.migrate import migrate_all
+from tests.conftest import SHARED
+from tests.integration.importer.test_going_in import held
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import eventually
+
+VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM flow.visit"
+INCIDENTS = """
+version: 1
+shape: changes
+columns: {deal: incident, stage: [status, substatus], time: timestamp}
+pipeline: incidents
+stages:
+  Queued/Awaiting Assignment: awaiting_assignment
+  Accepted/In Progress: in_progress
+  Accepted/Assigned: assigned
+  Accepted/Wait: waiting
+  Accepted/Wait - Customer: waiting
+  Accepted/Wait - Implementation: waiting
+  Accepted/Wait - User: waiting
+  Accepted/Wait - Vendor: waiting
+  Completed/Resolved: resolved
+won: [Completed/Closed, Completed/In Call, Completed/Cancelled]
+ignore: [Unmatched/Unmatched]
+"""
+OPPORTUNITIES = """
+version: 1
+shape: last-stage
+columns: {deal: opportunity_id, stage: deal_stage, created: engage_date, closed: close_date, amount: close_value}
+pipeline: sales
+first_stage: engaging
+stages: {Engaging: engaging}
+won: [Won]
+lost: [Lost]
+timezone: America/New_York
+"""
+
+
+def data(folder: str, file: str) -> Path:
+    """A real file; it may not be copied, so a stranger's clone lacks it."""
+    path = SHARED / "data" / folder / file
+    if not path.exists():
+        pytest.skip(f"{folder} is not beside this clone (../shared/data/{folder})")
+    return path
+
+
+@pytest.fixture
+def incidents() -> Path:
+    return data("bpic2013-incidents", "events.csv.gz")
+
+
+@pytest.fixture
+def opportunities() -> Path:
+    return data("maven-crm-opportunities", "sales_pipeline.csv.gz")
+
+
+class Place:
+    """One database and prefix, with a detector, and what an import of a file there is started with."""
+
+    def __init__(self, kafka: str, dsn: str, prefix: str, folder: Path) -> None:
+        self.dsn, self.folder = dsn, folder
+        stages = ", ".join(f"{{id: {name}}}" for name in ("awaiting_assignment", "in_progress", "resolved"))
+        (folder / "policy.yaml").write_text(
+            "version: 1\npipelines:\n  incidents:\n    name: I\n    owner: {name: O, mail: o@x.example}\n"
+            f"    stages: [{stages}]\n    rules: [{{kind: wip-high, stage: awaiting_assignment, max: 300, hold: 1d}}]\n"
+        )
+        self.environment = {
+            "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_TOPIC_PREFIX": prefix,
+            "ANDON_POLICY": str(folder / "policy.yaml"),
+        }  # fmt: skip
+        self.detector = ServiceProcess("detector", self.environment, folder)
+
+    def start(self, file: Path, mapping: str, *more: str) -> subprocess.Popen[bytes]:
+        (self.folder / "mapping.yaml").write_text(mapping)
+        plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
+        command = [
+            sys.executable, "-m", "services.cli.main", "import", str(file), "--source", "crm", "--mapping",
+            str(self.folder / "mapping.yaml"), "--folder", str(self.folder), *more,
+        ]  # fmt: skip
+        return subprocess.Popen(command, env={**plain, **self.environment}, stderr=subprocess.PIPE)
+
+    async def let_in(self, file: Path, mapping: str, *more: str) -> tuple[int, str]:
+        """The exit code, and what was said."""
+        process = self.start(file, mapping, *more)
+        _, said = await asyncio.to_thread(process.communicate)
+        return process.returncode, said.decode()
+
+    async def fetch(self, query: str) -> list[Any]:
+        connection = await asyncpg.connect(self.dsn)
+        rows = await connection.fetch(query)
+        await connection.close()
+        return [tuple(row) for row in rows]
+
+
+@pytest.fixture
+async def place(kafka: str, dsn: str, prefix: str, tmp_path: Path) -> Any:
+    await migrate_all(dsn)
+    found = Place(kafka, dsn, prefix, tmp_path)
+    found.detector.start().ready()
+    yield found
+    found.detector.stop()
+
+
+def rows(path: Path) -> Iterator[dict[str, str]]:
+    with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file)
+
+
+def visits_of_incidents(path: Path) -> set[Any]:
+    """Read by brute force, from the description of the file: each deal's rows in order of time."""
+    meanings = {
+        "Awaiting Assignment": "awaiting_assignment", "In Progress": "in_progress", "Assigned": "assigned",
+        "Resolved": "resolved",
+    }  # fmt: skip
+    moves: dict[str, list[tuple[datetime, int, str]]] = {}
+    for row in rows(path):
+        if row["status"] != "Unmatched":
+            stage = meanings.get(row["substatus"], "waiting" if row["substatus"].startswith("Wait") else "")
+            moves.setdefault(row["incident"], []).append((datetime.fromisoformat(row["timestamp"]), not stage, stage))
+    found = set()
+    for deal, made in moves.items():
+        current: tuple[datetime, str] | None = None
+        for at, _, stage in sorted(made, key=lambda move: move[:2]):
+            if current is not None and current[1] == stage:
+                continue
+            if current is not None and current[0] < at:
+                found.add((f"crm:{deal}", "incidents", current[1], current[0], at, True))
+            current = (at, stage) if stage else None
+        if current is not None:
+            found.add((f"crm:{deal}", "incidents", current[1], current[0], None, True))
+    return found
+
+
+def ambiguous(path: Path) -> set[str]:
+    """Incidents with two different states at one instant: nothing in the file but its order says which came first."""
+    seen: dict[tuple[str, str], set[str]] = {}
+    for row in rows(path):
+        seen.setdefault((row["incident"], row["timestamp"]), set()).add(row["status"] + row["substatus"])
+    return {f"crm:{deal}" for (deal, _), states in seen.items() if len(states) > 1}
+
+
+async def test_a_row_for_each_change_twice(place: Place, incidents: Path) -> None:
+    code, said = await place.let_in(incidents, INCIDENTS)
+    assert code == 0, said
+    assert "65533 rows are 65528 events" in said
+    assert "5 rows were passed over" in said
+
+    unclear = ambiguous(incidents)
+    expected = {visit for visit in visits_of_incidents(incidents) if visit[0] not in unclear}
+    found = set(await place.fetch(VISITS))
+    assert {visit for visit in found if visit[0] not in unclear} == expected
+    assert len(expected) > 30_000
+    problems = await place.fetch("SELECT historic, cleared_at FROM flow.problem WHERE cleared_at IS NOT NULL")
+    assert problems
+    assert all(historic for historic, _ in problems)
+
+    before = await place.fetch("SELECT count(*) FROM flow.event")
+    told = await place.fetch("SELECT * FROM flow.problem ORDER BY key, opened_at")
+    code, said = await place.let_in(incidents, INCIDENTS)
+    assert code == 0, said
+    assert await place.fetch("SELECT count(*) FROM flow.event") == before
+    assert set(await place.fetch(VISITS)) == found
+    assert await place.fetch("SELECT * FROM flow.problem ORDER BY key, opened_at") == told
+
+
+async def test_a_row_for_each_deal(place: Place, opportunities: Path) -> None:
+    code, said = await place.let_in(opportunities, OPPORTUNITIES)
+
+    assert code == 1, said
+    assert "500 rows could not be taken" in said
+    report = (place.folder / "sales_pipeline.csv.gz.rejected.csv").read_text().splitlines()
+    assert len(report) == 501
+    assert report[1] == '8302,engage_date,,"is empty, as all dates of the row: nothing says when; fill it in"'
+    expected = set()
+    for row in rows(opportunities):
+        if row["engage_date"]:
+            left = day(row["close_date"]) if row["deal_stage"] in ("Won", "Lost") else None
+            expected.add((f"crm:{row['opportunity_id']}", "sales", "engaging", day(row["engage_date"]), left, True))
+    assert {
+        (deal, pipeline, stage, entered, left and left.replace(microsecond=0), known)
+        for deal, pipeline, stage, entered, left, known in await place.fetch(VISITS)
+    } == expected
+    assert len(expected) == 8300
+
+
+def day(text: str) -> datetime:
+    from zoneinfo import ZoneInfo
+
+    return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo("America/New_York")).astimezone(UTC)
+
+
+async def test_strict_lets_nothing_in_where_a_row_is_bad(place: Place, opportunities: Path) -> None:
+    code, said = await place.let_in(opportunities, OPPORTUNITIES, "--strict")
+
+    assert code == 1
+    assert "500 of 8800 rows cannot be taken, so none went in" in said
+    assert await place.fetch("SELECT count(*) FROM flow.event") == [(0,)]
+    assert await held(place.dsn) is False
+
+
+async def test_killed_in_the_middle_it_goes_on(place: Place, incidents: Path) -> None:
+    journal = place.folder / "events.csv.gz.import.json"
+    for least in (2_000, 20_000, 50_000):
+        process = place.start(incidents, INCIDENTS)
+
+        async def far_enough(process: Any = process, least: int = least) -> bool:
+            return process.poll() is not None or (
+                journal.exists() and Journal.model_validate_json(journal.read_text()).rows >= least
+            )
+
+        await eventually(far_enough, within=120)
+        assert process.poll() is None, "it was over before it was killed"
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert await held(place.dsn) is True
+    rows_before = Journal.model_validate_json(journal.read_text()).rows
+
+    code, said = await place.let_in(incidents, INCIDENTS)
+
+    assert code == 0, said
+    assert f"An import that was cut off after {rows_before} rows goes on." in said
+    assert "65533 rows are 65528 events" in said
+    assert await held(place.dsn) is False
+    assert json.loads(journal.read_text())["done"] is True
+    dry = subprocess.run(
+        [sys.executable, "-m", "services.cli.main", "import", str(incidents), "--source", "crm", "--mapping",
+         str(place.folder / "mapping.yaml"), "--folder", str(place.folder), "--dry-run", "--out",
+         str(place.folder / "all")],
+        check=True, capture_output=True, env={**os.environ, "ANDON_POLICY": place.environment["ANDON_POLICY"]},
+    )  # fmt: skip
+    assert b"would be 65528 events" in dry.stderr
+    with (place.folder / "all").open() as lines:
+        meant = {(one["subject"], one["id"]) for one in map(json.loads, lines)}
+    assert set(await place.fetch("SELECT deal, id FROM flow.event")) == meant
