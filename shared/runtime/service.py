@@ -26,12 +26,14 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from shared.runtime.health import Progress
+from shared.runtime.http import PatientProtocol
 from shared.runtime.log import configure, logger
 from shared.runtime.settings import ServiceSettings, SettingsError
 from shared.runtime.yamlfile import FaultsError
 
 _log = logger(__name__)
 STOP_WITHIN_SECONDS = 15
+MOST_CONNECTIONS = 4096
 Loop = Callable[[], Awaitable[None]]
 
 
@@ -116,8 +118,9 @@ async def run(settings: ServiceSettings, build: Build) -> bool:
 
 def _server(application: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
     config = uvicorn.Config(
-        application, host=settings.host, port=settings.port, log_level="warning", access_log=False, lifespan="off",
-        server_header=False, proxy_headers=False, timeout_graceful_shutdown=5,
+        application, host=settings.host, port=settings.port, log_level="error", access_log=False, lifespan="off",
+        server_header=False, proxy_headers=False, timeout_graceful_shutdown=5, http=PatientProtocol, ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
     )  # fmt: skip
     return _QuietServer(config)
 

@@ -1,0 +1,118 @@
+"""A client that takes its time, or sends without end, is told so and let go; the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from shared.runtime import http
+from shared.runtime.http import LARGEST_HEAD, PatientProtocol
+
+GOOD = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with the body; `/early` before it is read."""
+    body, more = b"early", scope["path"] != "/early"
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body, more = body.removeprefix(b"early") + message["body"], message["more_body"]
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
+    monkeypatch.setattr(http, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(http, "BODY_SECONDS", 0.6)
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(
+        echo, http=PatientProtocol, ws="none", lifespan="off", log_level="error", timeout_keep_alive=1
+    )
+    server = uvicorn.Server(config)
+    running = asyncio.ensure_future(server._serve([listener]))
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    await running
+
+
+async def told(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
+    """What the server said until it closed the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for part in parts:
+            writer.write(part)
+            await asyncio.sleep(pause)
+        return await asyncio.wait_for(reader.read(), 5)
+    except ConnectionError:
+        return b"reset"
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"POST /a HT", b"POST /a HTTP/1.1\r\nHost: x\r\nX-A: a", b"\r\n\r\n", GOOD + b"POST"]
+)
+async def test_a_head_that_does_not_come_is_not_waited_for(port: int, begun: bytes) -> None:
+    said = await told(port, begun)
+
+    assert b"HTTP/1.1 408 Request Timeout" in said
+    assert said.endswith(b"the request did not come to the end of its head within 0 seconds; send it again")
+
+
+async def test_a_head_that_trickles_has_no_more_time(port: int) -> None:
+    said = await told(port, b"POST /a HTTP/1.1\r\n", *[b"X-A: a\r\n"] * 20, pause=0.05)
+
+    assert b"408" in said or said == b"reset"
+
+
+@pytest.mark.parametrize("head", [b"Content-Length: 100", b"Transfer-Encoding: chunked"])
+async def test_a_body_that_does_not_come_is_not_waited_for(port: int, head: bytes) -> None:
+    said = await told(port, b"POST /a HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n")
+
+    assert b"408" in said
+    assert b"body" in said
+
+
+async def test_a_body_that_goes_on_after_its_answer_is_not_read_for_ever(port: int) -> None:
+    chunk = b"400\r\n" + b"x" * 1024 + b"\r\n"
+    said = await told(port, b"POST /early HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", *[chunk] * 40, pause=0.05)
+
+    assert said.count(b"HTTP/1.1") == 1 or said == b"reset"
+
+
+@pytest.mark.parametrize("pieces", [1, 50])
+@pytest.mark.parametrize("line", ["X-A: {}", "X-{}: a", "many"])
+async def test_a_head_larger_than_32_kib_is_refused(port: int, pieces: int, line: str) -> None:
+    lines = "X-A: a\r\n" * 5000 if line == "many" else line.format("a" * 40_000)
+    head = f"POST /a HTTP/1.1\r\n{lines}\r\nContent-Length: 0\r\n\r\n".encode()
+    step = len(head) // pieces + 1
+    said = await told(port, *[head[at : at + step] for at in range(0, len(head), step)])
+
+    assert said == b"reset" or (b"431" in said and str(LARGEST_HEAD).encode() in said)
+
+
+async def test_a_long_address_is_refused(port: int) -> None:
+    assert b"431" in await told(port, b"POST /" + b"a" * 40_000 + b" HTTP/1.1\r\n\r\n")
+
+
+async def test_a_head_of_30_kib_a_slow_body_and_several_requests_are_served(port: int) -> None:
+    long = b"POST /a HTTP/1.1\r\nX-A: " + b"a" * 30_000 + b"\r\nContent-Length: 200000\r\n\r\n"
+    said = await told(port, long + b"x" * 100_000, b"x" * 100_000, GOOD * 3, pause=0.1)
+
+    assert said.count(b"HTTP/1.1 200") == 4
+
+
+async def test_who_has_been_served_may_come_again(port: int) -> None:
+    said = await told(port, GOOD, GOOD, GOOD, pause=0.5)
+
+    assert said.count(b"HTTP/1.1 200") == 3
+    assert b"408" not in said
