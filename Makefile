@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SOURCES := services shared tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo test test-containers check format docs lock bench chaos fuzz clean
+.PHONY: help demo clean-demo test test-containers check format docs lock bench chaos soak fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ bench: $(VENV)/.dev ## measure speed against bare baselines; writes bench.json
 
 chaos: $(VENV)/.dev ## kill everything again and again, and compare with a clean run
 	$(BIN)/python -m tests.chaos.run
+
+soak: $(VENV)/.dev ## HubSpot's retries against a broker that comes and goes, for SOAK_MINUTES (60)
+	$(BIN)/python -m tests.chaos.retries --minutes $(or $(SOAK_MINUTES),60)
 
 fuzz: $(VENV)/.dev ## fuzz every source for FUZZ_SECONDS (60) each; what reaches new code is kept in tests/fuzz/corpus
 	$(BIN)/python -m tests.fuzz.run --seconds $(or $(FUZZ_SECONDS),60)
