@@ -53,6 +53,14 @@ def notifier() -> None:
     main()
 
 
+@app.command()
+def enricher() -> None:
+    """Run the service that asks CRMs for what their webhooks left out or lost."""
+    from services.enricher.app import main
+
+    main()
+
+
 @app.command("what-if")
 def what_if(
     events: Annotated[str, typer.Argument(help="events, one JSON object a line; gzip or not; - for standard input")],
@@ -247,6 +255,45 @@ def retranslate(
         f" {counts['ignored']} parts were ignored,"
         f" {counts['unclear']} could not be translated"
     )
+
+
+SOURCE = Annotated[str, typer.Option(help="name of the source, as in the sources file; it needs `api`")]
+
+
+@app.command()
+def reconcile(source: SOURCE) -> None:
+    """List what changed in a CRM since the last pass, and tell what it never delivered."""
+    from services.cli.crm import reconcile as run
+    from services.cli.progress import counting
+    from services.enricher.client import AwayError, RefusedError
+    from shared.runtime.yamlfile import FaultsError
+
+    try:
+        with counting("deals listed") as show:
+            told = run(source, show)
+    except (ValueError, FaultsError, TimeoutError, AwayError, RefusedError) as error:
+        raise _fail(error) from None
+    errors.print(f"{told} events were told; those that were known already change nothing")
+
+
+@app.command()
+def backfill(
+    source: SOURCE,
+    since: Annotated[str, typer.Option(help="deals that were open at some time since then (ISO 8601)")],
+) -> None:
+    """Read the history of a CRM's deals over its API. Doing it twice is harmless; a run that was cut off goes on."""
+    from services.cli.crm import backfill as run
+    from services.cli.progress import counting
+    from services.detector.report import moment_of
+    from services.enricher.client import AwayError, RefusedError
+    from shared.runtime.yamlfile import FaultsError
+
+    try:
+        with counting("deals looked at") as show:
+            filled = run(source, moment_of(since), show)
+    except (ValueError, FaultsError, TimeoutError, AwayError, RefusedError) as error:
+        raise _fail(error) from None
+    errors.print(f"{filled.deals} deals were looked at, {filled.messages} events published")
 
 
 source_app = typer.Typer(no_args_is_help=True, help="The connections to CRMs.")

@@ -14,6 +14,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from services.detector.settings import DetectorSettings
+from services.enricher.crms import crms
+from services.enricher.settings import EnricherSettings
 from services.intake.settings import IntakeSettings
 from services.intake.sources import kinds
 from services.notifier.settings import NotifierSettings
@@ -34,7 +36,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "dead-letters": DeadEvent,
 }  # fmt: skip
 OWN: dict[str, type[ServiceSettings]] = {
-    "intake": IntakeSettings, "detector": DetectorSettings, "tickets": TicketsSettings, "notifier": NotifierSettings,
+    "intake": IntakeSettings, "detector": DetectorSettings, "enricher": EnricherSettings, "tickets": TicketsSettings,
+    "notifier": NotifierSettings,
 }  # fmt: skip
 
 
@@ -61,6 +64,8 @@ def _settings() -> Iterator[str]:
     yield "`sources:` holds an entry for each connection: its name, its `kind`, and what the kind needs.\n"
     for kind, source in sorted(kinds().items()):
         yield from _table(f"kind: {kind}", source.settings_type, {"kind"}, prefix="", level="###")
+        if kind in crms():
+            yield from _table(f"kind: {kind}, `api`", crms()[kind].settings_type, set(), prefix="", level="###")
 
 
 def _table(

@@ -12,15 +12,15 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
+from services.intake.sources.api import ApiSettings, ApiSourceSettings
 from services.intake.sources.base import (
     Ignored,
     RefusalReason,
     RefusedError,
     Request,
     Said,
-    SourceSettings,
     Told,
     UnclearError,
     check_age,
@@ -40,8 +40,18 @@ STAMP, HASH = "close-sig-timestamp", "close-sig-hash"
 _STATUS = {"active": "open", "won": "won", "lost": "lost"}
 
 
-class CloseSettings(SourceSettings):
+class CloseApi(ApiSettings):
+    """`token`: an API key."""
+
+    url: str = Field(
+        "https://api.close.com", pattern=r"^https?://[^\s/?#]+$", description="address of the API, without a path"
+    )
+
+
+class CloseSettings(ApiSourceSettings):
     """`secrets` are signature keys: hexadecimal, shown by Close once, when the subscription is made."""
+
+    api: CloseApi | None = Field(None, description="the API, for the enricher; without it nothing is asked")
 
     @field_validator("secrets")
     @classmethod

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
+from services.intake.sources.api import ApiSettings, ApiSourceSettings
 from services.intake.sources.base import (
     MIB,
     Ignored,
@@ -23,7 +24,6 @@ from services.intake.sources.base import (
     Request,
     Said,
     Source,
-    SourceSettings,
     Told,
     Unclear,
     UnclearError,
@@ -55,7 +55,15 @@ STAMP, V3, V1, VERSION = (
 DEAL = "0-3"
 
 
-class HubSpotSettings(SourceSettings):
+class HubSpotApi(ApiSettings):
+    """`token`: access token of a private app with the scope crm.objects.deals.read."""
+
+    url: str = Field(
+        "https://api.hubapi.com", pattern=r"^https?://[^\s/?#]+$", description="address of the API, without a path"
+    )
+
+
+class HubSpotSettings(ApiSourceSettings):
     """`secrets` are the app's client secrets."""
 
     public_url: str = Field(
@@ -74,6 +82,8 @@ class HubSpotSettings(SourceSettings):
         False, description="take requests signed by version 2 alone (workflows, cards): they can be sent again, too"
     )
     max_bytes: int = Field(8 * MIB, ge=1024, le=64 * MIB, description="the largest body that is taken")
+
+    api: HubSpotApi | None = Field(None, description="the API, for the enricher; without it nothing is asked")
 
     @field_validator("deal_url")
     @classmethod

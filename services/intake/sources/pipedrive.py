@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from pydantic import Field
+
+from services.intake.sources.api import ApiSettings, ApiSourceSettings
 from services.intake.sources.base import (
     Described,
     Ignored,
     Request,
     Said,
-    SourceSettings,
     Told,
     UnclearError,
     amount_of,
@@ -47,8 +49,16 @@ _FIELDS = {
 _DONE = {"create": "create", "added": "create", "change": "change", "updated": "change", "merged": "change"}
 
 
-class PipedriveSettings(SourceSettings):
+class PipedriveApi(ApiSettings):
+    """`token`: the API token of an administrator; `url`: https://COMPANY.pipedrive.com."""
+
+    per_second: float = Field(2, gt=0, le=1000, description="requests a second, with a burst of as many")
+
+
+class PipedriveSettings(ApiSourceSettings):
     """`secrets` are `user:password`, as set on the webhook (HTTP auth)."""
+
+    api: PipedriveApi | None = Field(None, description="the API, for the enricher; without it nothing is asked")
 
 
 class Pipedrive(JsonSource):

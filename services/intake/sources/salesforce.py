@@ -12,6 +12,7 @@ from typing import ClassVar
 from lxml import etree
 from pydantic import Field
 
+from services.intake.sources.api import ApiSettings, ApiSourceSettings
 from services.intake.sources.base import (
     Ignored,
     RefusalReason,
@@ -20,7 +21,6 @@ from services.intake.sources.base import (
     Request,
     Said,
     Source,
-    SourceSettings,
     Unclear,
     UnclearError,
     amount_of,
@@ -59,8 +59,20 @@ _FIELDS = {
 }  # fmt: skip
 
 
-class SalesforceSettings(SourceSettings):
+class SalesforceApi(ApiSettings):
+    """`token`: the consumer secret of a connected app; `url`: https://MY-DOMAIN.my.salesforce.com."""
+
+    client_id: str = Field(min_length=1, description="the consumer key of the connected app (client credentials flow)")
+    version: str = Field("v62.0", pattern=r"^v\d{2,3}\.0$", description="version of the REST API")
+    record_types_stay: bool = Field(
+        False, description="record types of opportunities never change: the past is told under today's, too"
+    )
+
+
+class SalesforceSettings(ApiSourceSettings):
     """`secrets` are keys at the end of the endpoint's address (`?key=`): Salesforce cannot sign."""
+
+    api: SalesforceApi | None = Field(None, description="the API, for the enricher; without it nothing is asked")
 
     organization: str = Field(
         pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$", description="organization id, 15 or 18 characters from 00D"

@@ -1,0 +1,112 @@
+"""Wires the enricher: a consumer that notes gaps, and for each CRM a reader and a reconciler."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from aiokafka import ConsumerRecord
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from services.enricher import store
+from services.enricher.connections import connect, known_sources
+from services.enricher.desk import Desk
+from services.enricher.metrics import EnricherMetrics
+from services.enricher.noting import note
+from services.enricher.reader import Reader
+from services.enricher.reconcile import Reconciler
+from services.enricher.settings import EnricherSettings
+from services.intake.sources.base import Source
+from shared.bus.consumer import BatchConsumer
+from shared.bus.publisher import Publisher
+from shared.contracts.topics import EVENTS
+from shared.runtime.clock import SystemClock
+from shared.runtime.health import Progress
+from shared.runtime.log import logger
+from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.service import Service, every, health_routes, new_registry
+from shared.runtime.service import main as run_service
+from shared.storage import positions
+from shared.storage.outbox import Relay
+from shared.storage.pool import PASSING, open_pool
+
+_log = logger(__name__)
+MEASURE_SECONDS = 5.0
+
+
+class Enricher:
+    """The loops of one replica."""
+
+    def __init__(
+        self, settings: EnricherSettings, sources: dict[str, Source], pool: Any, registry: CollectorRegistry
+    ) -> None:
+        self._settings, self._clock = settings, SystemClock()
+        self.progress = Progress()
+        metrics = EnricherMetrics(registry, sources)
+        self._connections = connect(settings, sources, metrics)
+        self._crms = [one.crm for one in self._connections.values() if one.crm is not None]
+        self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
+        self.desk = Desk(pool, settings.topic_prefix, metrics, self.progress, self._clock, self.relay.wake)
+        self._topic = settings.topic(EVENTS)
+        self.consumer = BatchConsumer(
+            settings.kafka, [self._topic], settings.topic("andon-enricher"), self._take, self._positions,
+            ConsumerMetrics.of_topics(registry, {self._topic: EVENTS}), self.progress, max_records=2000,
+        )  # fmt: skip
+
+    def loops(self) -> Sequence[Any]:
+        readers = [Reader(self.desk, crm).run for crm in self._crms]
+        between = timedelta(seconds=self._settings.enricher_reconcile_seconds)
+        overlap = timedelta(seconds=self._settings.enricher_overlap_seconds)
+        passes = [Reconciler(self.desk, crm, between, overlap).run for crm in self._crms if between]
+        return (self.consumer.run, self.relay.run, self._measuring, *readers, *passes)
+
+    async def start(self) -> None:
+        await store.want_thin(self.desk.pool, [crm.source.name for crm in self._crms], self._clock.now())
+
+    async def stop(self) -> None:
+        for crm in self._crms:
+            await crm.client.close()
+
+    async def _positions(self) -> Any:
+        return await positions.load(self.desk.pool, [self._topic])
+
+    async def _take(self, records: Sequence[ConsumerRecord]) -> None:
+        async with self.desk.pool.acquire() as connection, connection.transaction():
+            await note(connection, records, self._connections, self._clock.now())
+
+    async def _measuring(self) -> None:
+        await every(MEASURE_SECONDS, self._measure)
+
+    async def _measure(self) -> None:
+        try:
+            counts, reached = await store.counts(self.desk.pool), await store.reached(self.desk.pool)
+        except PASSING as error:
+            _log.warning("gaps cannot be measured", error=repr(error))
+            return
+        for source in self._connections:
+            found = counts.get(source, store.Counts(0, 0))
+            self.desk.metrics.thin.labels(source).set(found.gaps)
+            self.desk.metrics.wanted.labels(source).set(found.wanted)
+            if source in reached:
+                self.desk.metrics.reconciled.labels(source).set(reached[source].timestamp())
+
+
+@asynccontextmanager
+async def build(settings: EnricherSettings) -> AsyncIterator[Service]:
+    """Read the sources, connect and put the parts together."""
+    sources = known_sources(settings)
+    pool = await open_pool(settings.dsn, "crm")
+    registry = new_registry()
+    enricher = Enricher(settings, sources, pool, registry)
+    await enricher.start()
+    yield Service(Starlette(routes=health_routes(enricher.progress, registry)), enricher.loops())
+    await enricher.stop()
+    await pool.close()
+
+
+def main() -> None:
+    """`andon enricher`."""
+    run_service("enricher", EnricherSettings, build)

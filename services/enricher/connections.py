@@ -1,0 +1,60 @@
+"""From the sources file to CRMs that can be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from services.enricher.client import Client
+from services.enricher.crms import crms
+from services.enricher.crms.base import Crm
+from services.enricher.gaps import Wish
+from services.enricher.metrics import EnricherMetrics
+from services.enricher.settings import EnricherSettings
+from services.intake.config import load
+from services.intake.sources.api import ApiSourceSettings
+from services.intake.sources.base import Source, resolve
+from shared.runtime.yamlfile import Fault, FaultsError
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A source of a kind that has an API; `crm` where there are credentials."""
+
+    source: Source
+    crm: Crm | None
+    wish: Wish
+
+
+def known_sources(settings: EnricherSettings) -> dict[str, Source]:
+    """The sources whose kind can be asked, by name; raises FaultsError."""
+    return {name: source for name, source in load(settings.sources).items() if source.kind in crms()}
+
+
+def connect(settings: EnricherSettings, sources: dict[str, Source], metrics: EnricherMetrics) -> dict[str, Connection]:
+    """A connection for each source; raises FaultsError that names what cannot be used."""
+    found, faults = {}, []
+    for name, source in sources.items():
+        kind = crms()[source.kind]
+        try:
+            crm = _crm(settings, kind, source, metrics)
+        except ValueError as error:
+            faults.append(Fault(0, f"sources.{name}.api.token", str(error)))
+            continue
+        wish = Wish(
+            kind.needs, crm is not None, timedelta(seconds=settings.enricher_patience_seconds),
+            timedelta(seconds=settings.enricher_read_again_seconds),
+        )  # fmt: skip
+        found[name] = Connection(source, crm, wish)
+    if faults:
+        raise FaultsError(faults)
+    return found
+
+
+def _crm(settings: EnricherSettings, kind: type[Crm], source: Source, metrics: EnricherMetrics) -> Crm | None:
+    written = source.settings
+    if not isinstance(written, ApiSourceSettings) or written.api is None:
+        return None
+    auth = kind.auth(written, resolve(written.api.token))
+    client = Client(source.name, written.api, auth, metrics, settings.enricher_give_up_seconds, kind.passing)
+    return kind(source, client)

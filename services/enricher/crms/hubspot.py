@@ -1,0 +1,205 @@
+"""HubSpot: deals with the history of their properties, up to fifty at once.
+
+Source: HubSpot's API reference, "CRM objects: Deals" (batch read with propertiesWithHistory, list, archived), "CRM
+search" (10,000 results at most), "Pipelines", and "API usage guidelines" (429 with policyName).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+import httpx
+
+from services.enricher.client import RefusedError
+from services.enricher.crms.base import Crm, Page, Record, records_of, told_of
+from services.intake.sources.api import ApiSourceSettings
+from services.intake.sources.base import (
+    Said,
+    Told,
+    amount_of,
+    currency_of,
+    id_of,
+    moment_of_text,
+    text_of,
+)
+from services.intake.sources.forms import Read, day_of, fields_of, instant
+from services.intake.sources.hubspot import HubSpotApi, HubSpotSettings
+from shared.contracts.envelope import iso
+from shared.contracts.events import EventType
+from shared.contracts.stages import Outcome, StageData
+
+_DEALS = "/crm/v3/objects/deals"
+# As many as HubSpot gives with their history.
+_MOST = 50
+# Where a search ends, however many it finds.
+_SEARCH_END = 10_000
+_FIELDS: dict[str, tuple[str, Read]] = {
+    "pipeline": ("pipeline", id_of), "dealname": ("name", text_of), "amount": ("amount", amount_of),
+    "deal_currency_code": ("currency", currency_of), "closedate": ("expected_close", day_of),
+    "notes_next_activity_date": ("next_step_at", instant),
+}  # fmt: skip
+_WITH_HISTORY = ("dealstage", *_FIELDS)
+_PLAIN = ("hs_createdate", "hs_lastmodifieddate", "hs_is_closed")
+
+
+class Bearer(httpx.Auth):
+    """`Authorization: Bearer`."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Iterator[httpx.Request]:  # type: ignore[override]
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        yield request
+
+
+class HubSpot(Crm):
+    kind: ClassVar[str] = "hubspot"
+    settings_type = HubSpotApi
+    at_once: ClassVar[int] = _MOST
+
+    @staticmethod
+    def auth(settings: ApiSourceSettings, token: str) -> httpx.Auth:
+        return Bearer(token)
+
+    async def read(self, deals: Sequence[str]) -> dict[str, list[Said]]:
+        found: dict[str, list[Said]] = {}
+        for archived in ("false", "true"):
+            missing = [deal for deal in deals if deal not in found]
+            for record in await self._batch(missing, archived) if missing else []:
+                found[id_of(record.get("id"), "id")] = told_of(record, self._said)
+        return {deal: found[deal] for deal in deals if deal in found}
+
+    async def _batch(self, deals: Sequence[str], archived: str = "false") -> list[Record]:
+        asked = {
+            "inputs": [{"id": deal} for deal in deals], "properties": _PLAIN, "propertiesWithHistory": _WITH_HISTORY
+        }  # fmt: skip
+        return records_of(await self.client.post(f"{_DEALS}/batch/read", asked, archived=archived), "results")
+
+    async def changed(self, since: datetime) -> AsyncIterator[Page]:
+        """Deletions first: what was deleted is not found by searching."""
+        async for records, _ in self._listed("true", ""):
+            gone = [one for one in records if moment_of_text(one.get("archivedAt"), "archivedAt") >= since]
+            yield Page(self._told(gone), len(records))
+        start, after = since, "0"
+        while True:
+            document = await self._search(start, after)
+            found = records_of(document, "results")
+            if not found:
+                return
+            records = await self._batch([id_of(one.get("id"), "id") for one in found])
+            reached = _modified(found[-1])
+            yield Page(self._told(records), len(found), reached=reached)
+            after = _next(document)
+            if not after:
+                return
+            if int(after) > _SEARCH_END - _MOST:
+                if reached == start:
+                    raise RefusedError(400, f"search: more than {_SEARCH_END} deals changed at {iso(start)}; back-fill")
+                start, after = reached, "0"
+
+    async def _search(self, since: datetime, after: str) -> Any:
+        stamp = str(int(since.timestamp() * 1000))
+        return await self.client.post(f"{_DEALS}/search", {
+            "filterGroups": [
+                {"filters": [{"propertyName": "hs_lastmodifieddate", "operator": "GTE", "value": stamp}]}
+            ],
+            "sorts": [{"propertyName": "hs_lastmodifieddate", "direction": "ASCENDING"}],
+            "properties": ["hs_lastmodifieddate"], "limit": _MOST, "after": after,
+        })  # fmt: skip
+
+    async def all(self, since: datetime, place: str) -> AsyncIterator[Page]:
+        """`place`: whether archived deals are listed, and HubSpot's `after`."""
+        archived, _, after = (place or "false/").partition("/")
+        if archived == "false":
+            async for records, on in self._listed("false", after):
+                mine = [one for one in records if not _closed(one) or _modified(one) >= since]
+                yield Page(self._told(mine), len(records), place=f"false/{on}" if on else "true/")
+            after = ""
+        async for records, on in self._listed("true", after):
+            gone = [one for one in records if moment_of_text(one.get("archivedAt"), "archivedAt") >= since]
+            yield Page(self._told(gone), len(records), place=f"true/{on}")
+
+    async def _listed(self, archived: str, after: str) -> AsyncIterator[tuple[list[Record], str]]:
+        """Deals page by page, with where the next page begins; empty: this was the last."""
+        while True:
+            document = await self.client.get(
+                _DEALS, limit=_MOST, archived=archived, after=after or None, properties=",".join(_PLAIN),
+                propertiesWithHistory=",".join(_WITH_HISTORY),
+            )  # fmt: skip
+            after = _next(document)
+            yield records_of(document, "results"), after
+            if not after:
+                return
+
+    async def stages(self) -> list[StageData]:
+        found: list[StageData] = []
+        for pipeline in records_of(await self.client.get("/crm/v3/pipelines/deals"), "results"):
+            number, label = id_of(pipeline.get("id"), "id"), text_of(pipeline.get("label"), "label")
+            for stage in records_of(pipeline, "stages"):
+                found.append(StageData.model_validate({
+                    "source": self.source.name, "pipeline": number, "pipeline_name": label,
+                    "stage": id_of(stage.get("id"), "id"), "name": text_of(stage.get("label"), "label"),
+                    "order": stage.get("displayOrder"), **_outcome(fields_of(stage.get("metadata"), "metadata")),
+                }))  # fmt: skip
+        return found
+
+    def _told(self, records: Iterable[Record]) -> list[Said]:
+        return [one for record in records for one in told_of(record, self._said)]
+
+    def _said(self, record: Record) -> Iterator[Said]:
+        """Creation, each version of each property, deletion."""
+        deal, plain = id_of(record.get("id"), "id"), fields_of(record.get("properties") or {}, "properties")
+        made = moment_of_text(plain.get("hs_createdate") or record.get("createdAt"), "createdAt")
+        settings = self.source.settings
+        link: dict[str, Any] = {}
+        if isinstance(settings, HubSpotSettings) and settings.portal is not None:
+            link["url"] = settings.deal_url.format(portal=settings.portal, deal=deal)
+        yield Told(EventType.CREATED, f"api/{deal}/created/{iso(made)}", deal, made, link)
+        histories = fields_of(record.get("propertiesWithHistory") or {}, "propertiesWithHistory")
+        for name in _WITH_HISTORY:
+            for version in records_of(histories, name):
+                yield from _version(deal, name, version)
+        if record.get("archived") is True:
+            gone = moment_of_text(record.get("archivedAt"), "archivedAt")
+            yield Told(EventType.DELETED, f"api/{deal}/deleted/{iso(gone)}", deal, gone, {})
+
+
+def _version(deal: str, name: str, version: Record) -> Iterator[Told]:
+    """One value that a property had, since when. A deal does not come to be in no stage."""
+    value, time = version.get("value") or None, moment_of_text(version.get("timestamp"), f"timestamp of {name}")
+    number = f"api/{deal}/{name}/{iso(time)}/{str(value or '')[:80]}"
+    if name == "dealstage":
+        if value is not None:
+            stage = {"stage": id_of(value, name), "entered_at": iso(time)}
+            yield Told(EventType.MOVED, number, deal, time, stage)
+        return
+    field, read = _FIELDS[name]
+    yield Told(EventType.CHANGED, number, deal, time, {field: None if value is None else read(value, name)})
+
+
+def _next(document: Any) -> str:
+    paging = fields_of(document, "answer").get("paging") or {}
+    return str((fields_of(paging, "paging").get("next") or {}).get("after") or "")
+
+
+def _modified(record: Record) -> datetime:
+    plain = fields_of(record.get("properties") or {}, "properties")
+    return moment_of_text(plain.get("hs_lastmodifieddate") or record.get("updatedAt"), "hs_lastmodifieddate")
+
+
+def _closed(record: Record) -> bool:
+    return fields_of(record.get("properties") or {}, "properties").get("hs_is_closed") == "true"
+
+
+def _outcome(metadata: Record) -> dict[str, Any]:
+    """A closed stage is won or lost by its probability: 1 or 0."""
+    try:
+        probability = float(str(metadata.get("probability")))
+    except ValueError:
+        return {}
+    if metadata.get("isClosed") in (True, "true"):
+        return {"probability": probability, "outcome": Outcome.WON if probability else Outcome.LOST}
+    return {"probability": probability, "outcome": Outcome.OPEN}

@@ -1,0 +1,270 @@
+"""A real enricher: gaps are filled, nothing is asked without need, what was lost is found, nothing is told twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from services.simulator.model import Happening
+from shared.contracts.events import DealEvent, EventType
+from shared.storage.migrate import migrate_all
+from tests.integration.enricher.support import Line, stays
+from tests.support.crms.base import FakeCrm, Trouble
+from tests.support.crms.world import FAKES, running
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import eventually
+from tests.unit.intake.test_round_trip import history, plain
+
+KINDS = sorted(FAKES)
+
+
+@pytest.fixture(params=KINDS)
+def crm(request: pytest.FixtureRequest) -> Iterator[FakeCrm]:
+    with running(request.param) as fake:
+        yield fake
+
+
+@pytest.fixture
+async def line(kafka: str, dsn: str, prefix: str, tmp_path: Path, crm: FakeCrm) -> Line:
+    await migrate_all(dsn)
+    return Line(kafka, dsn, prefix, tmp_path, crm)
+
+
+@asynccontextmanager
+async def serving(line: Line, **settings: str) -> AsyncIterator[ServiceProcess]:
+    process = line.replica(**settings)
+    try:
+        yield process
+    finally:
+        assert await asyncio.to_thread(process.stop) == 0
+
+
+def of_deals(count: int, skip: int = 0, newest: bool = False) -> list[Happening]:
+    """All that happens to a few deals that move at least twice."""
+    moved = [one.deal for one in history() if not one.created]
+    often = sorted(deal for deal in set(moved) if moved.count(deal) >= 2)
+    deals = (often[::-1] if newest else often)[skip : skip + count]
+    return [one for one in history() if one.deal in deals]
+
+
+def last_of(happenings: list[Happening]) -> list[Happening]:
+    """The last happening of each deal."""
+    return list({one.deal: one for one in happenings}.values())
+
+
+def thin(line: Line, happenings: list[Happening], name: str = "crm") -> list[DealEvent]:
+    """What a webhook says that knows a deal's stage and no more."""
+    return [
+        DealEvent.model_validate({
+            "id": f"hook/{one.deal}", "source": name, "type": "andon.deal.moved", "subject": f"{name}:{one.deal}",
+            "time": one.time, "data": {"stage": one.properties["dealstage"]},
+        })
+        for one in last_of(happenings)
+    ]  # fmt: skip
+
+
+def all_in(states: dict[str, str], count: int, state: str) -> bool:
+    return len(states) == count and set(states.values()) == {state}
+
+
+async def test_a_thin_deal_is_completed_with_its_history(line: Line) -> None:
+    some = of_deals(3)
+    line.crm.take(some)
+    await line.publish(thin(line, some))
+    async with serving(line) as service:
+        await line.states(lambda states: all_in(states, 3, "whole"))
+        text = service.get("/metrics")
+
+    assert stays(await line.told()) == stays(plain(some))
+    assert 'andon_enricher_deals_total{result="read",source="crm"} 3.0' in text
+    named = {e.subject for e in await line.events() if e.data.name}
+    assert named == {f"crm:{one.deal}" for one in some}
+
+
+async def test_without_credentials_nothing_is_asked_and_gaps_stay_marked(line: Line) -> None:
+    some = of_deals(2)
+    line.crm.take(some)
+    line.credentials(asked=False)
+    await line.publish(thin(line, some))
+    async with serving(line):
+        await line.states(lambda states: all_in(states, 2, "thin"))
+    assert line.crm.asked == []
+
+    line.credentials()
+    async with serving(line):
+        await line.states(lambda states: all_in(states, 2, "whole"))
+
+
+async def test_a_deal_that_webhooks_complete_is_not_asked_for(line: Line) -> None:
+    some = of_deals(3)
+    line.crm.take(some)
+    async with serving(line, patience_seconds="3"):
+        await line.publish(thin(line, some))
+        await line.states(lambda states: all_in(states, 3, "wanted"))
+        await line.webhooks(some)
+        await line.states(lambda states: all_in(states, 3, "whole"))
+    assert line.crm.asked == []
+
+
+async def test_an_outage_and_limits_are_waited_for(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = of_deals(2)
+    line.crm.take(some)
+    line.crm.stop()
+    await line.publish(thin(line, some))
+    async with serving(line) as service:
+
+        async def deferred() -> bool:
+            return 'result="deferred",source="crm"} 2.0' in service.get("/metrics")
+
+        await eventually(deferred)
+        line.crm.troubles += [Trouble(429, {"Retry-After": "1"}), Trouble(502)]
+        line.crm.start()
+        await line.rows("UPDATE crm.deal SET due = now()")
+        await line.states(lambda states: all_in(states, 2, "whole"))
+    assert not line.crm.troubles
+
+
+async def test_refused_credentials_are_told_once_and_not_tried_again(line: Line) -> None:
+    line.crm.take(of_deals(3))
+    line.crm.allowed = False
+    await line.publish(thin(line, of_deals(2)))
+    async with serving(line) as service:
+
+        async def suspended() -> bool:
+            return 'andon_enricher_suspended{source="crm"} 1.0' in service.get("/metrics")
+
+        await eventually(suspended)
+        tried = len(line.crm.asked)
+        await line.publish(thin(line, of_deals(1, skip=2)))
+        await line.rows("UPDATE crm.deal SET due = now()")
+        await line.states(lambda states: all_in(states, 3, "wanted"))
+    assert len(line.crm.asked) == tried
+    assert service.log.read_text().count("refuses our credentials") == 1
+
+
+async def test_a_deal_that_the_crm_does_not_know_is_asked_for_once(line: Line) -> None:
+    some = of_deals(2)
+    line.crm.take(one for one in some if one.deal == some[0].deal)
+    await line.publish(thin(line, some))
+    async with serving(line):
+        states = await line.states(lambda states: set(states.values()) == {"whole", "refused"})
+        tried = len(line.crm.asked)
+        await line.publish(thin(line, of_deals(1, skip=2)))
+        await line.states(lambda states: sorted(states.values()) == ["refused", "refused", "whole"])
+    assert states[str(some[0].deal)] == "whole"
+    ((answer,),) = await line.rows(f"SELECT answer FROM crm.deal WHERE deal = '{some[-1].deal}'")
+    assert "does not know" in answer
+    assert len(line.crm.asked) <= 2 * tried
+
+
+async def test_replicas_share_the_reading(line: Line) -> None:
+    some = of_deals(40)
+    line.crm.take(some)
+    async with serving(line), serving(line) as other:
+        await line.publish(thin(line, some))
+        await line.states(lambda states: all_in(states, 40, "whole"))
+        assert other.get("/readyz")
+
+    mine = [event for event in await line.events() if event.id.startswith("api/")]
+    assert len({(event.subject, event.id) for event in mine}) == len(mine), "each deal was told once"
+
+
+async def test_a_lost_webhook_and_a_deletion_are_found(line: Line) -> None:
+    now = datetime.now(UTC)
+    some = shifted(of_deals(8, newest=True), now)
+    early, late = some[:-1], some[-1:]
+    line.crm.take(early)
+    await line.webhooks(early)
+    async with serving(line, reconcile_seconds="1"):
+        await line.states(lambda states: len(states) == len({one.deal for one in early}))
+        line.crm.take(late)
+        gone = next(kept.deal.id for kept in line.crm.deals.values() if kept.deal.status == "open")
+        deleted = (now - timedelta(seconds=1)).replace(microsecond=0)
+        line.crm.delete(gone, deleted)
+
+        async def told() -> set[tuple[str, str, str | None]]:
+            events = [event for event in await line.events() if event.id.startswith("api/")]
+            return {(e.subject, e.type.value, e.data.stage) for e in events}
+
+        lost = {(subject_of(one), EventType.MOVED.value, one.properties["dealstage"]) for one in late}
+        awaited = {(f"crm:{gone}", EventType.DELETED.value, None)} | lost
+        await eventually(told, awaited.issubset)
+
+    expected = [one for one in some if one.deal != gone]
+    seen = [event for event in await line.told() if event.deal != f"crm:{gone}"]
+    assert stays(seen) == stays(plain(expected))
+    ends = [left for deal, *_, left in stays(await line.told()) if deal == str(gone)]
+    assert int(deleted.timestamp()) in ends
+    assert None not in ends
+
+
+def subject_of(one: Happening) -> str:
+    return f"crm:{one.deal}"
+
+
+def shifted(some: list[Happening], end: datetime) -> list[Happening]:
+    """The same, ending two minutes before `end`, in whole milliseconds."""
+    by = end - timedelta(minutes=2) - some[-1].time
+    by = timedelta(seconds=int(by.total_seconds()))
+    return [Happening(one.time + by, one.deal, one.created, one.properties) for one in some]
+
+
+async def test_a_pass_by_hand_tells_what_was_lost(line: Line) -> None:
+    some = shifted(of_deals(3), datetime.now(UTC))
+    line.crm.take(some)
+    process = line.andon("reconcile", "--source", "crm")
+    said, _ = await asyncio.to_thread(process.communicate)
+
+    assert process.returncode == 0, said
+    day = datetime.now(UTC) - timedelta(days=1)
+    lately = {subject_of(one) for one in some if one.time > day}
+    assert lately
+    assert {event.subject for event in await line.events()} >= lately
+
+
+async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives(line: Line) -> None:
+    some = of_deals(60)
+    line.crm.take(some)
+    line.crm.page = 4
+    arguments = ("backfill", "--source", "crm", "--since", "2020-01-01")
+    line.crm.slow = 0.05
+    process = line.andon(*arguments)
+
+    async def place() -> str:
+        return "".join(row["place"] for row in await line.rows("SELECT place FROM crm.walk"))
+
+    await eventually(place)
+    process.kill()
+    await asyncio.to_thread(process.communicate)
+    first = await line.events()
+    line.crm.slow = 0.0
+    for _ in range(2):
+        again = line.andon(*arguments)
+        said, _ = await asyncio.to_thread(again.communicate)
+        assert again.returncode == 0, said
+
+    events = await line.told()
+    assert 0 < len(first) < len({event.key.id + event.deal for event in events})
+    assert stays(events) == stays(plain(some))
+    asked = len(line.crm.asked)
+    assert asked > 20
+
+
+async def test_what_cannot_be_asked_is_explained(line: Line) -> None:
+    line.credentials(asked=False)
+    process = line.andon("backfill", "--source", "crm", "--since", "2020-01-01")
+    said, _ = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 1
+    assert "crm: has no `api`" in said
+
+    line.credentials(token="env:NO_SUCH_VARIABLE")
+    process = line.andon("enricher")
+    said, _ = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 1
+    assert "sources.crm.api.token" in said
+    assert "NO_SUCH_VARIABLE" in said

@@ -1,0 +1,47 @@
+"""A CRM that is asked in this process, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from services.detector.decode import event_of
+from services.detector.flow import Event
+from services.enricher.connections import connect
+from services.enricher.crms.base import Crm
+from services.enricher.metrics import EnricherMetrics
+from services.enricher.settings import EnricherSettings
+from services.intake.canonical import translated
+from services.intake.config import parse
+from services.intake.sources.base import Said
+from shared.contracts.events import DealEvent
+from shared.contracts.topics import EVENTS
+from tests.support.crms.base import FakeCrm
+from tests.support.crms.world import sources_file
+
+
+@asynccontextmanager
+async def asking(fake: FakeCrm, give_up: float = 5, **api: Any) -> AsyncIterator[Crm]:
+    """The module of a CRM before its fake."""
+    settings = EnricherSettings(sources=Path("none"), enricher_give_up_seconds=give_up)
+    sources = parse(sources_file(fake, **api))
+    metrics = EnricherMetrics(CollectorRegistry(), sources)
+    crm = connect(settings, sources, metrics)["crm"].crm
+    assert crm is not None
+    try:
+        yield crm
+    finally:
+        await crm.client.close()
+
+
+def events_of(said: Iterable[Said], now: datetime) -> list[Event]:
+    """What the detector gets of it; nothing may be unclear."""
+    result = translated("crm", list(said), now, "")
+    assert not result.unclear, result.unclear
+    return [event_of(DealEvent.model_validate(json.loads(m.value))) for m in result.messages if m.topic == EVENTS]
