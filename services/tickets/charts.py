@@ -1,11 +1,14 @@
-"""The two charts of a ticket: the count against its limit, and the ages. SVG for pages, PNG for mails.
+"""The charts of a ticket as SVG for pages and PNG for mails, and the small lines of lists.
 
-Okabe-Ito colours; matplotlib by its objects. Its settings are made once: charts are drawn in several threads.
+Okabe-Ito colours; matplotlib by its objects, whose settings are made once: charts are drawn in several threads. Drawn
+narrow, so that the letters can be read on a phone.
 """
 
 from __future__ import annotations
 
 import io
+import re
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,15 +22,21 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-# Untyped in the library.
-_Locator: Any = dates.AutoDateLocator
-_Formatter: Any = dates.ConciseDateFormatter
-BLUE, ORANGE, VERMILION, GREY = "#0072B2", "#E69F00", "#D55E00", "#767676"
-Point = tuple[datetime, float]
-# Names of stages are told as they are: between two $ the library would read a formula.
+# Once and for all, as the settings of a moment would be seen by the threads that draw at the same time. A `$` in a
+# stage's name is a dollar, no formula.
 matplotlib.rcParams.update(
     {"svg.fonttype": "none", "svg.hashsalt": "andon", "font.family": "sans-serif", "text.parse_math": False}
 )
+# Untyped in the library.
+_Locator: Any = dates.AutoDateLocator
+_Formatter: Any = dates.ConciseDateFormatter
+BLUE, ORANGE, VERMILION, GREY, INK = "#0072b2", "#e69f00", "#d55e00", "#767676", "#333333"
+# Vermilion that can be read as letters.
+DARK_VERMILION = "#b34700"
+PAGE, MAIL = 3.8, 4.6
+_TITLE_LETTERS = 10
+_OWN_IDS = re.compile(r' id="[a-z0-9]+_\d+"')
+Point = tuple[datetime, float]
 
 
 @dataclass(frozen=True)
@@ -40,30 +49,53 @@ class Chart:
     since: datetime
     until: datetime
     zone: str
-    limits: dict[str, float] = field(default_factory=dict)
+    limits: Mapping[str, float] = field(default_factory=dict)
+    usual: float | None = None
     intervals: Sequence[tuple[datetime, datetime | None]] = ()
     dots: Sequence[Point] = ()
 
+    def rows(self) -> list[tuple[datetime, list[float | None]]]:
+        """The numbers behind the lines, the newest first: one value a line, none where it has no point."""
+        by_time: dict[datetime, list[float | None]] = {}
+        for place, points in enumerate(self.lines.values()):
+            for at, value in points:
+                by_time.setdefault(at, [None] * len(self.lines))[place] = value
+        return sorted(by_time.items(), reverse=True)
+
+
+def inline(chart: Chart) -> str:
+    """To stand in a page, which gives it its title and its colours."""
+    text = _OWN_IDS.sub("", _svg(_draw(chart, PAGE, titled=False)))
+    for colour, variable in ((BLUE, "blue"), (DARK_VERMILION, "act"), (VERMILION, "act"), (GREY, "quiet")):
+        text = text.replace(colour, f"var(--{variable})")
+    return text.replace(INK, "currentColor")
+
 
 def svg(chart: Chart) -> str:
-    """For a page: text stays text, and takes the page's colour."""
-    out = io.StringIO()
-    canvas: Any = FigureCanvasSVG(_draw(chart))
-    canvas.print_svg(out, metadata={"Date": None, "Creator": None})
-    text = out.getvalue()
-    return text[text.index("<svg") :].replace("#333333", "currentColor")
+    """A file of its own, with its title."""
+    figure = _draw(chart, PAGE, titled=True)
+    figure.patch.set(facecolor="white", alpha=1)
+    return _svg(figure)
 
 
 def png(chart: Chart) -> bytes:
-    """For a mail: 600 points wide at twice the density, few colours."""
-    figure = _draw(chart)
+    """For a mail: drawn for 600 points of width at twice the density, few colours."""
+    figure = _draw(chart, MAIL, titled=False)
     figure.patch.set(facecolor="white", alpha=1)
     canvas: Any = FigureCanvasAgg(figure)
-    figure.set_dpi(144)
+    figure.set_dpi(210)
     canvas.draw()
     out = io.BytesIO()
     _image(canvas).save(out, "PNG", optimize=True)
     return out.getvalue()
+
+
+def _svg(figure: Figure) -> str:
+    out = io.StringIO()
+    canvas: Any = FigureCanvasSVG(figure)
+    canvas.print_svg(out, metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :]
 
 
 def _image(canvas: Any) -> Any:
@@ -77,55 +109,88 @@ def _image(canvas: Any) -> Any:
     )
 
 
-def _draw(chart: Chart) -> Figure:
-    figure = Figure(figsize=(6.2, 2.9))
+def _draw(chart: Chart, width: float, titled: bool) -> Figure:
+    title = _title(chart.title, width) if titled else []
+    height = 2.45 + 0.2 * len(title)
+    figure = Figure(figsize=(width, height))
     # Margins by hand: working them out costs more than all the drawing.
-    figure.subplots_adjust(left=0.085, right=0.975, top=0.9, bottom=0.27)
+    top = 1 - (0.06 + 0.2 * len(title)) / height
+    figure.subplots_adjust(left=0.5 / width, right=1 - 0.1 / width, top=top, bottom=0.58 / height)
     figure.patch.set_alpha(0)
     axes: Any = figure.add_subplot()
     axes.patch.set_alpha(0)
-    axes.set_title(chart.title, loc="left", fontsize=11, fontweight="bold", color="#333333")
-    axes.set_ylabel(chart.unit, color="#333333", fontsize=9)
+    if title:
+        figure.text(0.02, 1 - 0.05 / height, "\n".join(title), fontsize=11, fontweight="bold", color=INK, va="top")
+    axes.set_ylabel(chart.unit, color=INK, fontsize=9.5)
     _shade(axes, chart)
+    _lines(axes, chart)
+    _limits(axes, chart)
+    _finish(axes, chart)
+    return figure
+
+
+def _title(text: str, width: float) -> list[str]:
+    """In lines that fit; what no letter stands for is a space."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return textwrap.wrap(printable, int(width * _TITLE_LETTERS), max_lines=3, placeholder=" …")
+
+
+def _lines(axes: Any, chart: Chart) -> None:
     for (name, points), colour in zip(chart.lines.items(), (BLUE, ORANGE, GREY), strict=False):
         axes.plot(
-            [at for at, _ in points], [value for _, value in points], color=colour, label=name, linewidth=1.8,
+            [at for at, _ in points], [value for _, value in points], color=colour, label=name, linewidth=1.6,
             drawstyle="steps-post" if len(chart.lines) == 1 else "default",
         )  # fmt: skip
     if chart.dots:
-        axes.plot(*zip(*chart.dots, strict=True), "o", color=BLUE, markersize=4, alpha=0.75, label="deals now")
+        axes.plot(*zip(*chart.dots, strict=True), "o", color=BLUE, markersize=3.5, alpha=0.75, label="a deal now")
+
+
+def _limits(axes: Any, chart: Chart) -> None:
+    """Each limit has its name on it, at the begin, on the side where the line is not."""
+    early = chart.since + (chart.until - chart.since) / 2
     for name, value in chart.limits.items():
-        dashed = "--" if "usual" not in name else ":"
-        axes.axhline(value, color=VERMILION if dashed == "--" else GREY, linestyle=dashed, linewidth=1.2, label=name)
-    _finish(axes, chart)
-    return figure
+        axes.axhline(value, color=VERMILION, linestyle="--", linewidth=1.2)
+        first = [v for points in chart.lines.values() for at, v in points if at < early]
+        side = "top" if sum(v > value for v in first) > len(first) / 2 else "bottom"
+        axes.text(
+            0.015, value, name, transform=axes.get_yaxis_transform(), va=side, fontsize=9.5, color=DARK_VERMILION
+        )  # fmt: skip
+    if chart.usual is not None:
+        axes.axhline(chart.usual, color=GREY, linestyle=":", linewidth=1.4, label=f"usual {chart.usual:g}")
 
 
 def _shade(axes: Any, chart: Chart) -> None:
     for number, (opened, cleared) in enumerate(chart.intervals):
         begin, end = max(opened, chart.since), min(cleared or chart.until, chart.until)
-        axes.axvspan(begin, end, color=ORANGE, alpha=0.18, linewidth=0, label="problem" if number == 0 else None)
+        axes.axvspan(begin, end, color=ORANGE, alpha=0.2, linewidth=0, label="problem" if number == 0 else None)
 
 
 def _finish(axes: Any, chart: Chart) -> None:
     axes.set_xlim(chart.since, chart.until + timedelta(hours=12))
-    axes.set_ylim(bottom=0)
-    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-    locator: Any = _Locator(tz=ZoneInfo(chart.zone), minticks=3, maxticks=7)
+    values = [value for points in chart.lines.values() for _, value in points]
+    # Room above for a limit's name.
+    axes.set_ylim(0, max([*values, *chart.limits.values(), *(v for _, v in chart.dots), 1]) * 1.16)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    locator: Any = _Locator(tz=ZoneInfo(chart.zone), minticks=3, maxticks=6)
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(_Formatter(locator, tz=ZoneInfo(chart.zone), show_offset=True))
-    axes.tick_params(colors="#333333", labelsize=9)
-    axes.xaxis.get_offset_text().set_color("#333333")
+    axes.xaxis.set_major_formatter(
+        _Formatter(locator, tz=ZoneInfo(chart.zone), formats=["%Y", "%b", "%-d %b", "%H:%M", "%H:%M", "%S"],
+                   zero_formats=["", "%b", "%-d %b", "%-d %b", "%H:%M", "%H:%M"], show_offset=False)
+    )  # fmt: skip
+    axes.tick_params(colors=INK, labelsize=9.5)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(GREY)
     axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
-    axes.figure.legend(fontsize=8, frameon=False, loc="lower left", ncols=4, labelcolor="#333333")
+    axes.figure.legend(
+        fontsize=9.5, frameon=False, loc="lower left", ncols=4, labelcolor=INK, handlelength=1.2, columnspacing=1,
+        handletextpad=0.5, borderaxespad=0.1,
+    )  # fmt: skip
 
 
 def sparkline(points: Sequence[Point], limit: float | None, width: int = 120, height: int = 28) -> str:
-    """A small line for the list, as SVG without text."""
+    """A small line for a list, as SVG without text; the words beside it say what it shows."""
     values = [value for _, value in points]
     if len(values) < 2:
         return ""

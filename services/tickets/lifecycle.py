@@ -46,7 +46,15 @@ class Step:
 
 
 class NotPossibleError(Exception):
-    """What a person asked for does not fit the ticket; the text says what to do."""
+    """What a person asked for cannot be; the text says what to do, `field` where something else should be written."""
+
+    def __init__(self, text: str, field: str = "") -> None:
+        super().__init__(text)
+        self.field = field
+
+
+class TooLateError(NotPossibleError):
+    """The ticket has changed meanwhile, and the wish does not fit it any more."""
 
 
 def on_problem(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> list[Step]:
@@ -115,7 +123,7 @@ def _concerns(ticket: Ticket, problem: ProblemData) -> bool:
 def acknowledge(ticket: Ticket, now: datetime) -> Step:
     """Somebody has seen it."""
     if ticket.state not in (TicketState.OPEN, TicketState.SNOOZED):
-        raise NotPossibleError(f"The ticket is {ticket.state} already; nothing is left to acknowledge.")
+        raise TooLateError(f"The ticket is {ticket.state} already; nothing is left to acknowledge.")
     return _step(
         ticket, Change.ACKNOWLEDGED, now, actor=Actor.PERSON, state=TicketState.ACKNOWLEDGED, snoozed_until=None
     )
@@ -124,9 +132,9 @@ def acknowledge(ticket: Ticket, now: datetime) -> Step:
 def snooze(ticket: Ticket, until: datetime, now: datetime, reason: str | None = None) -> Step:
     """Put it aside until a day; it comes back by itself."""
     if not ticket.is_open:
-        raise NotPossibleError("The ticket is closed; a closed ticket needs no rest.")
+        raise TooLateError("The ticket is closed; a closed ticket needs no rest.")
     if not now < until <= now + LONGEST_SNOOZE:
-        raise NotPossibleError("Choose a day after today and within three months.")
+        raise NotPossibleError("Choose a day after today and within three months.", "until")
     return _step(ticket, Change.SNOOZED, now, reason, Actor.PERSON, state=TicketState.SNOOZED, snoozed_until=until)
 
 
@@ -140,11 +148,11 @@ def wake(ticket: Ticket, now: datetime) -> Step | None:
 def close(ticket: Ticket, outcome: Outcome, reason: str, now: datetime) -> Step:
     """A person closes it without a change that was verified; the reason is asked for."""
     if not ticket.is_open:
-        raise NotPossibleError("The ticket is closed already.")
+        raise TooLateError("The ticket is closed already.")
     if outcome not in (Outcome.ABANDONED, Outcome.WONT_FIX):
-        raise NotPossibleError("Choose: nothing will be changed, or the work on it was given up.")
+        raise NotPossibleError("Choose: nothing will be changed, or the work on it was given up.", "outcome")
     if not reason.strip():
-        raise NotPossibleError("Write why, so that whoever meets this problem next can learn from it.")
+        raise NotPossibleError("Write why, so that whoever meets this problem next can learn from it.", "reason")
     return _close(ticket, outcome, now, Actor.PERSON, reason.strip())
 
 

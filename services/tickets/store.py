@@ -50,30 +50,49 @@ _HISTORY = "SELECT seq, change, at, noted, actor, reason FROM change WHERE ticke
 _TICKET_NOTICES = "SELECT reason, result, at, detail FROM notice WHERE ticket = $1 ORDER BY at, notice"
 _EARLIER = f"SELECT {_COLUMNS} FROM ticket WHERE key = $1 AND id < $2 ORDER BY id DESC LIMIT 5"
 _POINTS = """
-SELECT measure, end_at, value FROM measure
-WHERE pipeline = $1 AND stage = $2 AND measure = ANY($3) AND end_at > $4 AND end_at <= $5 ORDER BY end_at
+SELECT m.pipeline, m.stage, m.measure, m.end_at, m.value FROM measure AS m
+JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure)) AS w
+    USING (pipeline, stage, measure)
+WHERE m.end_at > $4 AND m.end_at <= $5 ORDER BY m.end_at
 """
 _INTERVALS = """
 SELECT opened_at, cleared_at FROM problem WHERE key = $1 AND (cleared_at IS NULL OR cleared_at > $2) AND opened_at <= $3
 ORDER BY opened_at
 """
 _COUNTS = "SELECT kind, state, count(*) AS tickets FROM ticket GROUP BY kind, state"
-_NEWEST = """
-SELECT DISTINCT ON (pipeline, stage, measure) pipeline, stage, measure, end_at, value FROM measure
-ORDER BY pipeline, stage, measure, end_at DESC
+_CALM = """
+SELECT count(*) FILTER (WHERE cleared_at IS NULL) AS going_on, max(cleared_at) AS since,
+    EXISTS (SELECT FROM measure) AS measured
+FROM problem WHERE mode = 'active'
 """
-_SINCE = "SELECT max(coalesce(cleared_at, opened_at)) FROM problem WHERE mode = 'active'"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Which tickets are listed. `before`: those with a smaller number, for the next page."""
+    """Which tickets are listed. `before`: those with a smaller number, for the next page; `open`: all that are not
+    closed, or none of them; `closed_after`: those that closed since then.
+    """
 
     pipeline: str | None = None
     kind: str | None = None
     state: str | None = None
     before: int | None = None
     limit: int = 50
+    open: bool | None = None
+    closed_after: datetime | None = None
+
+
+# A measure of one stage: pipeline, stage, measure.
+Series = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class Calm:
+    """Whether the flow is within its limits: problems that go on, when the last was over, if any day was measured."""
+
+    going_on: int
+    since: datetime | None
+    measured: bool
 
 
 async def last_of(connection: Any, key: str) -> Ticket | None:
@@ -96,8 +115,10 @@ async def listed(connection: Any, place: Place) -> list[Ticket]:
     """Tickets by filters, the newest first."""
     rows = await connection.fetch(
         f"SELECT {_COLUMNS} FROM ticket WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)"
-        " AND ($3::text IS NULL OR state = $3) AND ($4::bigint IS NULL OR id < $4) ORDER BY id DESC LIMIT $5",
-        place.pipeline, place.kind, place.state, place.before, place.limit,
+        " AND ($3::text IS NULL OR state = $3) AND ($4::bigint IS NULL OR id < $4)"
+        " AND ($6::bool IS NULL OR (state <> 'closed') = $6) AND ($7::timestamptz IS NULL OR closed_at > $7)"
+        " ORDER BY id DESC LIMIT $5",
+        place.pipeline, place.kind, place.state, place.before, place.limit, place.open, place.closed_after,
     )  # fmt: skip
     return [_ticket(row) for row in rows]
 
@@ -172,13 +193,14 @@ async def earlier(connection: Any, ticket: Ticket) -> list[Ticket]:
 
 
 async def points(
-    connection: Any, pipeline: str, stage: str, measures: Sequence[str], since: datetime, until: datetime
-) -> dict[str, list[tuple[datetime, float]]]:
-    """Daily points by measure, in order of time."""
-    found: dict[str, list[tuple[datetime, float]]] = {measure: [] for measure in measures}
-    for row in await connection.fetch(_POINTS, pipeline, stage, list(measures), since, until):
+    connection: Any, wanted: Sequence[Series], since: datetime, until: datetime
+) -> dict[Series, list[tuple[datetime, float]]]:
+    """Daily points of each measure that is wanted, in order of time."""
+    found: dict[Series, list[tuple[datetime, float]]] = {one: [] for one in wanted}
+    columns = [list(column) for column in zip(*found, strict=True)] if found else [[], [], []]
+    for row in await connection.fetch(_POINTS, *columns, since, until):
         if row["value"] is not None:
-            found[row["measure"]].append((row["end_at"], row["value"]))
+            found[row["pipeline"], row["stage"], row["measure"]].append((row["end_at"], row["value"]))
     return found
 
 
@@ -194,15 +216,9 @@ async def counts(connection: Any) -> dict[tuple[str, str], int]:
     return {(row["kind"], row["state"]): row["tickets"] for row in await connection.fetch(_COUNTS)}
 
 
-async def newest_points(connection: Any) -> dict[tuple[str, str, str], float | None]:
-    """The newest value of every measure, by pipeline, stage and measure."""
-    return {(r["pipeline"], r["stage"], r["measure"]): r["value"] for r in await connection.fetch(_NEWEST)}
-
-
-async def quiet_since(connection: Any) -> datetime | None:
-    """When the last problem was over."""
-    at: datetime | None = await connection.fetchval(_SINCE)
-    return at
+async def calm(connection: Any) -> Calm:
+    row = await connection.fetchrow(_CALM)
+    return Calm(row["going_on"], row["since"], row["measured"])
 
 
 def _ticket(row: Any) -> Ticket:

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from shared.contracts.problems import CauseClass, ProblemData
 from shared.policy import Policy
-from shared.policy.durations import parse_duration
-from shared.policy.model import CALENDAR
+from shared.policy.durations import Duration, parse_duration
+from shared.policy.model import CALENDAR, Rule
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,40 @@ def limit(problem: ProblemData, policy: Policy) -> str:
     """`21 days`, `12 working days`"""
     if problem.limit is None:
         return ""
-    pipeline = policy.pipelines.get(problem.pipeline)
-    business = pipeline is not None and pipeline.clock_of(problem.stage or "") != CALENDAR
-    return parse_duration(problem.limit).words("working day" if business else "day")
+    return _length(parse_duration(problem.limit), policy, problem.pipeline, problem.stage or "")
+
+
+def _length(duration: Duration, policy: Policy, pipeline: str, stage: str) -> str:
+    found = policy.pipelines.get(pipeline)
+    business = found is not None and found.clock_of(stage) != CALENDAR
+    return duration.words("working day" if business else "day")
+
+
+def watched(rule: Rule, pipeline: str, policy: Policy) -> str:
+    """What a rule looks for: `6 deals or more for longer than 21 days`"""
+    if rule.kind == "wip-high":
+        return f"more than {deals(rule.max)}"
+    if rule.kind == "wip-low":
+        return f"fewer than {deals(rule.min)}"
+    length = _length(rule.limit, policy, pipeline, rule.stage)
+    many = "any deal" if rule.count == 1 else f"{deals(rule.count)} or more"
+    return f"{many} for longer than {length}" if rule.kind == "aging" else f"{many} without progress for {length}"
+
+
+def age(seconds: float, day_seconds: int) -> str:
+    """`47 days`, `3 working days`, `5 hours`: days of the stage's clock, hours below one."""
+    count, name = int(seconds // day_seconds), "day" if day_seconds == 86_400 else "working day"
+    if not count:
+        count, name = int(seconds // 3600), "hour"
+    if not count:
+        return "less than an hour"
+    return f"{count} {name}{'' if count == 1 else 's'}"
+
+
+def ages(oldest: float, median: float | None, stage: str, day_seconds: int) -> str:
+    """The title of the chart of ages."""
+    longest = f"The longest has been in {stage} for {age(oldest, day_seconds)}"
+    return longest if median is None else f"{longest}; half are there for less than {age(median, day_seconds)}"
 
 
 def _count(problem: ProblemData, stage: str, policy: Policy) -> str:
@@ -70,29 +101,20 @@ def _count(problem: ProblemData, stage: str, policy: Policy) -> str:
     if problem.cleared_at is not None:
         have, are = "had", "was" if count == 1 else "were"
     if problem.kind == "aging":
-        had = "had been" if problem.cleared_at is not None else f"{have} been"
-        return f"{deals(count)} {had} in {stage} for more than {limit(problem, policy)}"
+        return f"{deals(count)} {have} been in {stage} for more than {limit(problem, policy)}"
     if problem.kind == "stalled":
-        done = f"{have} shown" if problem.cleared_at is None else "had shown"
-        return f"{deals(count)} in {stage} {done} no progress for {limit(problem, policy)}"
+        return f"{deals(count)} in {stage} {have} shown no progress for {limit(problem, policy)}"
     if problem.kind == "wip-low":
-        return f"{deals(count) if count else 'No deal'} {'is' if not count else are} in {stage}; at least " + str(
-            problem.threshold
-        )
+        there = f"{deals(count)} {are}" if count else f"No deal {'is' if problem.cleared_at is None else 'was'}"
+        return f"{there} in {stage}; the next stages need at least {problem.threshold} there"
     return f"{deals(count)} {are} in {stage}; the limit is {problem.threshold}"
 
 
 def _usually(problem: ProblemData) -> str:
-    if problem.kind == "wip-low":
-        keep = " keep the next stages at work"
-        return keep if problem.usual is None else f"{keep}, usually {_there(problem.usual)}"
     if problem.usual is None:
         return ""
-    return f"; usually {_there(problem.usual)}"
-
-
-def _there(usual: float) -> str:
-    return "none is" if usual == 0 else f"{number(usual)} {'is' if usual == 1 else 'are'}"
+    there = "none is" if problem.usual == 0 else f"{number(problem.usual)} {'is' if problem.usual == 1 else 'are'}"
+    return f"; usually {there}"
 
 
 def asks_for(problem: ProblemData, policy: Policy) -> str:
@@ -115,7 +137,7 @@ def _finding(problem: ProblemData, stage: str, policy: Policy) -> str:
         return f"{stage} {holds} {deals(count)} older than {limit(problem, policy)}"
     if problem.kind == "stalled":
         return f"{stage} {holds} {deals(count)} without progress for {limit(problem, policy)}"
-    bound = "at least" if problem.kind == "wip-low" else "the limit is"
+    bound = "it needs at least" if problem.kind == "wip-low" else "the limit is"
     return f"{stage} {holds} {deals(count)}; {bound} {problem.threshold}"
 
 

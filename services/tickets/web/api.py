@@ -104,7 +104,7 @@ class Api:
 
     async def tickets(self, request: Request) -> Response:
         try:
-            place = _place(dict(request.query_params))
+            place = place_of(dict(request.query_params))
         except ValueError as error:
             return _answer(Problem(status=422, detail=str(error)), 422)
         async with self._pool.acquire() as connection:
@@ -146,7 +146,7 @@ class Api:
         return JSONResponse(openapi())
 
 
-def _place(query: dict[str, str]) -> Place:
+def place_of(query: dict[str, str]) -> Place:
     """Filters; raises ValueError that names the field, its value and the way out."""
     for name in query:
         if name not in _FILTERS:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
+from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.convertors import IntegerConvertor, register_url_convertor
@@ -17,18 +16,23 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from services.tickets import charts, lifecycle, picture, store
+from services.tickets import charts, picture, store, words
 from services.tickets.desk import Desk
-from services.tickets.lifecycle import NotPossibleError, Step, Ticket
-from services.tickets.store import Place
-from services.tickets.web import present
+from services.tickets.lifecycle import NotPossibleError, Ticket, TooLateError
+from services.tickets.store import Place, Series
+from services.tickets.web import forms, present
+from services.tickets.web.api import place_of
+from services.tickets.web.times import Times
 from shared.contracts.measures import Measure
-from shared.contracts.tickets import Outcome, TicketState
+from shared.contracts.tickets import TicketState
 from shared.policy import Policy
+from shared.policy.model import Stage
 from shared.runtime.clock import Clock
 
 HERE = Path(__file__).parent
 SPARK_DAYS = 60
+CLOSED_DAYS = 30
+FILTERS = ("pipeline", "kind", "state")
 
 
 class _TicketNumber(IntegerConvertor):
@@ -49,8 +53,12 @@ class Pages:
             loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(), undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
-        self._templates.globals.update(kinds=present.KINDS, states=present.STATES, policy=policy)
-        self._templates.filters["exact"] = lambda moment: present.exact(moment, policy.timezone)
+        times = Times(policy.timezone)
+        self._templates.filters.update(moment=times.moment, when=times.when, day=times.day, day_ended=times.day_ended)
+        self._templates.globals.update(
+            kinds=present.KINDS, states=present.STATES, policy=policy,
+            watched=lambda rule, pipeline: words.watched(rule, pipeline, policy),
+        )  # fmt: skip
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -65,68 +73,90 @@ class Pages:
         ]
 
     def html(self, name: str, status: int = 200, **values: Any) -> Response:
-        return HTMLResponse(self._templates.get_template(name).render(**values), status)
+        return HTMLResponse(self._templates.get_template(name).render(now=self._clock.now(), **values), status)
 
     def error(self, status: int, title: str, detail: str) -> Response:
         """A page that says what went wrong and what to do."""
         return self.html("error.html", status, title=title, detail=detail)
 
     async def tickets(self, request: Request) -> Response:
-        """The list: what needs somebody first, then the rest."""
-        # Postgres keeps no NUL character, so nothing is found by it.
-        asked = {name: value.replace("\x00", "\ufffd") for name, value in request.query_params.items()}
-        chosen = {name: asked.get(name) or None for name in ("pipeline", "kind", "state")}
-        before = asked.get("before", "")
-        until = int(before) if before.isascii() and before.isdigit() and len(before) < 19 else None
-        place = Place(chosen["pipeline"], chosen["kind"], chosen["state"], until)
+        """The list: what needs somebody first, then what is put aside, then what closed lately."""
+        query = {name: value for name, value in request.query_params.items() if value}
+        try:
+            place = place_of(query)
+        except ValueError as error:
+            return self.error(422, "The list cannot be shown like that", f"{error}.")
         async with self._pool.acquire() as connection:
-            found = await store.listed(connection, place)
-            views = [await self._listed(connection, ticket) for ticket in found]
-            quiet = await store.quiet_since(connection)
-        needing = [v for v in views if v.ticket.state in (TicketState.OPEN, TicketState.ACKNOWLEDGED)]
+            found, more = await self._found(connection, place)
+            views = await self._with_sparks(connection, found)
+            calm = await store.calm(connection)
+        of_state: dict[TicketState, list[present.View]] = {state: [] for state in TicketState}
+        for one in views:
+            of_state[one.ticket.state].append(one)
+        chosen = {name: query.get(name, "") for name in FILTERS}
         return self.html(
-            "tickets.html", needing=needing, quiet=quiet, chosen=chosen, now=self._clock.now(),
-            resting=[v for v in views if v.ticket.state is TicketState.SNOOZED],
-            closed=[v for v in views if v.ticket.state is TicketState.CLOSED],
-            more=found[-1].id if len(found) == place.limit else None,
+            "tickets.html", needing=of_state[TicketState.OPEN] + of_state[TicketState.ACKNOWLEDGED], calm=calm,
+            unseen=len(of_state[TicketState.OPEN]), resting=of_state[TicketState.SNOOZED], chosen=chosen,
+            closed=of_state[TicketState.CLOSED], lately=place.state is None and place.before is None,
+            outcomes=present.outcomes([v.ticket for v in of_state[TicketState.CLOSED]]), closed_days=CLOSED_DAYS,
+            query=urlencode({name: value for name, value in chosen.items() if value}), more=more,
         )  # fmt: skip
 
-    async def _listed(self, connection: Any, ticket: Ticket) -> present.View:
-        problem, now = ticket.problem, self._clock.now()
-        spark = ""
-        if ticket.is_open and problem.kind in picture.MEASURE:
-            measure = picture.MEASURE[problem.kind].value
-            since = now - timedelta(days=SPARK_DAYS)
-            points = await store.points(connection, problem.pipeline, problem.stage or "", [measure], since, now)
-            spark = charts.sparkline(points[measure], float(problem.threshold))
-        return present.view(ticket, self._policy, now, spark)
+    async def _found(self, connection: Any, place: Place) -> tuple[Sequence[Ticket], int | None]:
+        """What is open and what closed lately; with a state or a place in the list, one page of that."""
+        if place.state is not None or place.before is not None:
+            found = await store.listed(connection, place)
+            return found, found[-1].id if len(found) == place.limit else None
+        since = self._clock.now() - timedelta(days=CLOSED_DAYS)
+        here = (place.pipeline, place.kind, None, None, 200)
+        open_now = await store.listed(connection, Place(*here, open=True))
+        return [*open_now, *await store.listed(connection, Place(*here, closed_after=since))], None
+
+    async def _with_sparks(self, connection: Any, tickets: Sequence[Ticket]) -> list[present.View]:
+        """Each open ticket with the line of the last weeks."""
+        now = self._clock.now()
+        wanted = {
+            ticket.id: picture.series(ticket.problem, picture.MEASURE[ticket.problem.kind])
+            for ticket in tickets if ticket.is_open and ticket.problem.kind in picture.MEASURE
+        }  # fmt: skip
+        found = await store.points(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
+
+        def spark(ticket: Ticket) -> str:
+            if ticket.id not in wanted:
+                return ""
+            points = picture.with_newest(found[wanted[ticket.id]], ticket.problem, now)
+            return charts.sparkline(points, float(ticket.problem.threshold))
+
+        return [present.view(ticket, self._policy, now, spark(ticket)) for ticket in tickets]
 
     async def ticket(self, request: Request) -> Response:
         return await self._ticket_page(request.path_params["number"])
 
-    async def _ticket_page(self, number: int, status: int = 200, wrong: str = "", kept: Any = None) -> Response:
+    async def _ticket_page(
+        self, number: int, wrong: NotPossibleError | None = None, kept: dict[str, str] | None = None
+    ) -> Response:
         async with self._pool.acquire() as connection:
             ticket = await store.one(connection, number)
             if ticket is None:
                 return self._no_ticket(number)
-            problem, now, zone = ticket.problem, self._clock.now(), self._policy.timezone
+            problem, now = ticket.problem, self._clock.now()
             known = self._policy.stage(problem.pipeline, problem.stage or "") is not None
             day = self._policy.day_seconds(problem.pipeline, problem.stage or "") if known else 86_400
-            shown = problem.evidence
-            chart = await picture.count_chart(connection, problem, self._policy, now) if known else None
-            values = {
-                "view": present.view(ticket, self._policy, now), "now": now, "wrong": wrong, "kept": kept or {},
-                "worst": [present.deal_row(d, zone, day) for d in shown.worst] if shown else [],
-                "sample": [present.deal_row(d, zone, day) for d in shown.sample] if shown else [],
-                "chart": chart, "count_svg": charts.svg(chart) if chart else "",
-                "age_svg": charts.svg(await picture.age_chart(connection, problem, self._policy, now)) if known else "",
-                "earlier": [present.view(t, self._policy, now) for t in await store.earlier(connection, ticket)],
-                "history": present.history_rows(
-                    await store.history(connection, number), await store.notices_of(connection, number), zone
-                ),
-                "soonest": present.days_from(now, 1), "latest": present.days_from(now, 90),
-            }  # fmt: skip
-        return self.html("ticket.html", status, **values)
+            drawn = [
+                await draw(connection, problem, self._policy, now)
+                for draw in (picture.count_chart, picture.age_chart) if known
+            ]  # fmt: skip
+            earlier = await store.earlier(connection, ticket)
+            changes, mails = await store.history(connection, number), await store.notices_of(connection, number)
+        pictures = await asyncio.to_thread(lambda: [(chart, charts.inline(chart)) for chart in drawn])
+        status = 200 if wrong is None else 409 if isinstance(wrong, TooLateError) else 422
+        return self.html(
+            "ticket.html", status, view=present.view(ticket, self._policy, now), wrong=wrong, kept=kept or {},
+            evidence=present.evidence(problem, day), charts=pictures,
+            earlier=[present.view(one, self._policy, now) for one in earlier],
+            history=present.history_rows(changes, mails), soonest=present.days_from(now, 1),
+            latest=present.days_from(now, 90),
+        )  # fmt: skip
 
     def _no_ticket(self, number: int) -> Response:
         return self.error(404, f"There is no ticket {number}", "The list of tickets shows all that there are.")
@@ -137,7 +167,7 @@ class Pages:
         made = await self._drawn(request, draw) if draw else None
         if made is None:
             return self.error(404, "There is no such chart", "The ticket's page shows the charts that there are.")
-        return Response(charts.svg(made).replace("currentColor", "#333333"), media_type="image/svg+xml")
+        return Response(await asyncio.to_thread(charts.svg, made), media_type="image/svg+xml")
 
     async def image(self, request: Request) -> Response:
         made = await self._drawn(request, picture.count_chart)
@@ -154,76 +184,52 @@ class Pages:
     async def act(self, request: Request) -> Response:
         """A form of the ticket page was sent."""
         number = request.path_params["number"]
-        if not _same_origin(request):
+        if not forms.same_origin(request):
             return self.error(403, "This form came from another site", "Open the ticket's page and use its buttons.")
         form = {name: str(value) for name, value in (await request.form()).items()}
         try:
-            wish = self._wish(request.path_params["action"], form)
+            wish = forms.wish(request.path_params["action"], form, self._policy.timezone)
             async with self._pool.acquire() as connection, connection.transaction():
                 ticket = await self._desk.act(connection, number, wish)
         except NotPossibleError as error:
-            return await self._ticket_page(number, 422, str(error), form)
+            return await self._ticket_page(number, error, form)
         if ticket is None:
             return self._no_ticket(number)
         self._wake.set()
-        return RedirectResponse(f"/tickets/{number}", 303)
-
-    def _wish(self, action: str, form: dict[str, str]) -> Callable[[Ticket, datetime], Step]:
-        reason = form.get("reason", "").replace("\x00", "")[:2000]
-        if action == "acknowledge":
-            return lifecycle.acknowledge
-        if action == "snooze":
-            until = _until(form.get("until", ""), self._policy.timezone)
-            return lambda ticket, now: lifecycle.snooze(ticket, until, now, reason or None)
-        if action == "close":
-            outcome = next((o for o in Outcome if o.value == form.get("outcome")), Outcome.RETRACTED)
-            return lambda ticket, now: lifecycle.close(ticket, outcome, reason, now)
-        raise NotPossibleError("There is no such action; use the buttons of this page.")
+        # From the list back to the list, as it was chosen there.
+        back = f"/tickets?{form['list']}" if "list" in form else f"/tickets/{number}"
+        return RedirectResponse(back.rstrip("?"), 303)
 
     async def pipelines(self, request: Request) -> Response:
-        """Each pipeline with its stages as they are today, and what is watched."""
-        async with self._pool.acquire() as connection:
-            newest = await store.newest_points(connection)
-            tickets = await store.listed(connection, Place(limit=500))
-        open_tickets: dict[tuple[str, str], list[present.View]] = {}
-        for ticket in tickets:
-            if ticket.is_open:
-                place = (ticket.problem.pipeline, ticket.problem.stage or "")
-                open_tickets.setdefault(place, []).append(present.view(ticket, self._policy, self._clock.now()))
-        rows = {
-            key: [
-                {
-                    "stage": stage, "wip": newest.get((key, stage.id, Measure.WIP.value)),
-                    "over": newest.get((key, stage.id, Measure.OVER_AGE.value)),
-                    "oldest": self._age(key, stage.id, newest), "tickets": open_tickets.get((key, stage.id), []),
-                    "rules": [rule for rule in pipeline.rules if rule.stage == stage.id],
-                }
-                for stage in pipeline.stages if stage.outcome.value == "open"
-            ]
+        """Each pipeline with its stages as they were at the end of the last day, and what is watched."""
+        now = self._clock.now()
+        stages = [
+            (key, stage)
             for key, pipeline in self._policy.pipelines.items()
+            for stage in pipeline.stages if stage.outcome.value == "open"
+        ]  # fmt: skip
+        wanted = [(key, stage.id, measure.value) for key, stage in stages for measure in Measure]
+        async with self._pool.acquire() as connection:
+            points = await store.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
+            tickets = await store.listed(connection, Place(limit=500, open=True))
+        views = [present.view(ticket, self._policy, now) for ticket in tickets]
+        rows: dict[str, list[dict[str, Any]]] = {key: [] for key in self._policy.pipelines}
+        for key, stage in stages:
+            rows[key].append(self._stage_row(key, stage, points, views))
+        ends = [line[-1][0] for line in points.values() if line]
+        return self.html("pipelines.html", rows=rows, until=max(ends, default=None))
+
+    def _stage_row(
+        self, pipeline: str, stage: Stage, points: dict[Series, list[tuple[datetime, float]]], views: list[present.View]
+    ) -> dict[str, Any]:
+        lines = {measure: points[pipeline, stage.id, measure.value] for measure in Measure}
+        newest = {measure: line[-1][1] for measure, line in lines.items() if line}
+        oldest = newest.get(Measure.AGE_OLDEST) if newest.get(Measure.WIP) else None
+        rules = [rule for rule in self._policy.pipelines[pipeline].rules if rule.stage == stage.id]
+        # The line's limit: only that of work, as it is work that is drawn.
+        limit = next((float(rule.max) for rule in rules if rule.kind == "wip-high"), None)
+        return {
+            "stage": stage, "rules": rules, "newest": newest, "spark": charts.sparkline(lines[Measure.WIP], limit),
+            "oldest": "" if oldest is None else words.age(oldest, self._policy.day_seconds(pipeline, stage.id)),
+            "views": [v for v in views if (v.ticket.problem.pipeline, v.ticket.problem.stage) == (pipeline, stage.id)],
         }  # fmt: skip
-        return self.html("pipelines.html", rows=rows, now=self._clock.now())
-
-    def _age(self, pipeline: str, stage: str, newest: dict[tuple[str, str, str], float | None]) -> str:
-        seconds = newest.get((pipeline, stage, Measure.AGE_OLDEST.value))
-        if seconds is None or not newest.get((pipeline, stage, Measure.WIP.value)):
-            return ""
-        return present.age(seconds, self._policy.day_seconds(pipeline, stage))
-
-
-def _until(text: str, zone: str) -> datetime:
-    """The morning of a day, where the policy is at home."""
-    try:
-        day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
-        return datetime.combine(day, time(8), ZoneInfo(zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise NotPossibleError(f"{text!r} is no day; choose one in the calendar, as 2026-03-31.") from None
-
-
-def _same_origin(request: Request) -> bool:
-    """Browsers say where a form comes from; a program without a browser has no session to be misused."""
-    site = request.headers.get("sec-fetch-site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from services.tickets.lifecycle import Ticket
-from services.tickets.words import Told, tell
-from shared.contracts.problems import EvidenceDeal
-from shared.contracts.tickets import TicketState
+from services.tickets.web.times import ago
+from services.tickets.words import Told, age, tell
+from shared.contracts.problems import EvidenceDeal, ProblemData
+from shared.contracts.tickets import Outcome, TicketState
 from shared.policy import Policy
 
 STATES = {
-    TicketState.OPEN: "not yet seen", TicketState.ACKNOWLEDGED: "seen", TicketState.SNOOZED: "resting",
+    TicketState.OPEN: "not yet seen", TicketState.ACKNOWLEDGED: "seen", TicketState.SNOOZED: "put aside",
     TicketState.CLOSED: "closed",
+}  # fmt: skip
+MARKS = {
+    TicketState.OPEN: "!", TicketState.ACKNOWLEDGED: "○", TicketState.SNOOZED: "…", TicketState.CLOSED: "✓",
 }  # fmt: skip
 OUTCOMES = {
     "cleared-without-change": "the problem went away by itself", "abandoned": "given up",
     "wont-fix": "nothing will be changed", "retracted": "late events show that it never was",
+}  # fmt: skip
+WENT = {
+    "cleared-without-change": "went away by itself", "abandoned": "given up", "wont-fix": "left as it is",
+    "retracted": "never was",
 }  # fmt: skip
 KINDS = {
     "aging": "waiting too long",
@@ -30,12 +40,13 @@ KINDS = {
 CHANGES = {
     "opened": "The problem was found", "grew": "The problem grew", "updated": "The problem changed",
     "cleared": "The problem was over", "reopened": "The problem came back", "acknowledged": "Somebody has seen it",
-    "snoozed": "Put aside", "woke": "Came back after its rest", "closed": "Closed", "noticed": "Told by mail",
+    "snoozed": "Put aside", "woke": "Came back after its rest", "closed": "Closed",
 }  # fmt: skip
 MAILS = {
     "opened": "that it opened", "grew": "that it grew", "reopened": "that it came back", "cleared": "that it is over",
     "opened-and-cleared": "that it opened and is over",
 }  # fmt: skip
+FEW = 5
 
 
 @dataclass(frozen=True)
@@ -45,36 +56,25 @@ class View:
     ticket: Ticket
     told: Told
     state: str
+    mark: str
     since: str
     outcome: str | None
+    lasted: str | None
     spark: str = ""
 
 
 def view(ticket: Ticket, policy: Policy, now: datetime, spark: str = "") -> View:
+    begun, over = ticket.problem.opened_at, ticket.problem.cleared_at
     return View(
-        ticket, tell(ticket.problem, policy), STATES[ticket.state], ago(ticket.opened_at, now),
-        OUTCOMES[ticket.outcome.value] if ticket.outcome else None, spark,
+        ticket, tell(ticket.problem, policy), STATES[ticket.state], MARKS[ticket.state], ago(begun, now),
+        OUTCOMES[ticket.outcome.value] if ticket.outcome else None, ago(begun, over) if over else None, spark,
     )  # fmt: skip
 
 
-def ago(moment: datetime, now: datetime) -> str:
-    """`2 days`, `5 hours`, `3 minutes`: how long it has lasted."""
-    seconds = max(0, int((now - moment).total_seconds()))
-    for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = seconds // size
-            return f"{count} {name}{'' if count == 1 else 's'}"
-    return "less than a minute"
-
-
-def exact(moment: datetime, zone: str) -> str:
-    """`Mon 3 Nov 2025, 09:12 CET`"""
-    try:
-        local = moment.astimezone(ZoneInfo(zone))
-    except OverflowError:
-        # Some CRMs plan a next step for the last second of the year 9999: other zones are past it.
-        local = moment
-    return f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
+def outcomes(tickets: Sequence[Ticket]) -> str:
+    """`3 went away by itself, 1 given up`"""
+    counted = Counter(ticket.outcome for ticket in tickets)
+    return ", ".join(f"{counted[one]} {WENT[one.value]}" for one in Outcome if counted[one])
 
 
 @dataclass(frozen=True)
@@ -84,57 +84,88 @@ class DealRow:
     name: str
     age: str
     amount: str
-    moved: str
-    next_step: str
+    moved: datetime | None
+    next_step: datetime | None
     url: str | None
 
 
-def deal_row(deal: EvidenceDeal, zone: str, day_seconds: int) -> DealRow:
-    moved = exact(deal.last_movement_at, zone) if deal.last_movement_at else "not known"
+@dataclass(frozen=True)
+class Table:
+    """Some deals of the evidence under what they have in common."""
+
+    caption: str
+    rows: list[DealRow]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The evidence: a few of the worst, as many at random, and all that is known where that is more."""
+
+    worst: Table
+    sample: Table | None
+    rest: Table | None
+
+
+def evidence(problem: ProblemData, day_seconds: int) -> Shown | None:
+    found = problem.evidence
+    if found is None or not found.worst:
+        return None
+    known, total = [_deal_row(deal, day_seconds) for deal in found.worst], found.total
+    worst_first = "without progress for longest" if problem.kind == "stalled" else "longest in the stage"
+    if total <= FEW:
+        return Shown(
+            Table(f"{'The only deal' if total == 1 else f'All {total} deals'}, {worst_first}", known), None, None
+        )
+    sample = [_deal_row(deal, day_seconds) for deal in found.sample]
+    whole = f"All {total} deals" if total <= len(known) else f"The first {len(known)} of {total} deals"
+    return Shown(
+        Table(f"The {FEW} {worst_first}, of {total}", known[:FEW]),
+        Table(f"{len(sample)} of them at random, to see the ordinary ones too", sample) if sample else None,
+        Table(f"{whole}, {worst_first}", known) if len(known) > FEW else None,
+    )
+
+
+def _deal_row(deal: EvidenceDeal, day_seconds: int) -> DealRow:
     return DealRow(
-        deal.name or deal.deal.partition(":")[2] or deal.deal, age(deal.age_seconds, day_seconds), money(deal), moved,
-        exact(deal.next_step_at, zone) if deal.next_step_at else "none planned",
+        deal.name or deal.deal.partition(":")[2] or deal.deal, age(deal.age_seconds, day_seconds), money(deal),
+        deal.last_movement_at, deal.next_step_at,
         deal.url if deal.url and deal.url.startswith(("https://", "http://")) else None,
     )  # fmt: skip
-
-
-def age(seconds: float, day_seconds: int) -> str:
-    """In days of the stage's clock, or in hours below one."""
-    unit = "working day" if day_seconds != 86_400 else "day"
-    if seconds < day_seconds:
-        hours = int(seconds // 3600)
-        return f"{hours} hour{'' if hours == 1 else 's'}"
-    days = int(seconds // day_seconds)
-    return f"{days} {unit}{'' if days == 1 else 's'}"
 
 
 def money(deal: EvidenceDeal) -> str:
     """`48,500 EUR`"""
     if deal.amount is None:
         return ""
-    whole, _, rest = deal.amount.partition(".")
-    cents = f".{rest}" if rest.strip("0") else ""
-    return f"{int(whole):,}{cents} {deal.currency or ''}".strip()
+    amount = Decimal(deal.amount)
+    whole = amount == amount.to_integral_value()
+    return f"{amount.to_integral_value() if whole else amount:,} {deal.currency or ''}".strip()
 
 
-def history_rows(rows: list[Any], notices: list[Any], zone: str) -> list[dict[str, Any]]:
+def history_rows(rows: list[Any], notices: list[Any]) -> list[dict[str, Any]]:
     """Changes and mails in one row of time, the newest first."""
-    found = [
-        {
-            "at": row["at"], "exact": exact(row["at"], zone), "what": CHANGES.get(row["change"], row["change"]),
-            "who": "somebody on this page" if row["actor"] == "person" else "", "why": row["reason"], "bad": False,
-        }
-        for row in rows
-    ]  # fmt: skip
+    found = [{"at": row["at"], "what": _change(row), "why": _why(row), "bad": False} for row in rows]
     for row in notices:
-        sent = row["result"] == "sent"
-        about = MAILS.get(row["reason"], row["reason"])
+        sent, about = row["result"] == "sent", MAILS.get(row["reason"], row["reason"])
         found.append({
-            "at": row["at"], "exact": exact(row["at"], zone), "bad": not sent, "who": "",
+            "at": row["at"], "bad": not sent, "why": None if sent else row["detail"],
             "what": f"Mail to the owner of the policy, {about}: {'sent' if sent else 'refused by the mail server'}",
-            "why": None if sent else row["detail"],
         })  # fmt: skip
     return sorted(found, key=lambda one: one["at"], reverse=True)
+
+
+def _change(row: Any) -> str:
+    """A change in words."""
+    said, by_person = CHANGES.get(row["change"], row["change"]), row["actor"] == "person"
+    if row["change"] == "grew" and row["reason"]:
+        return f"{said} {row['reason']} deals"
+    if row["change"] == "closed" and not by_person and not row["reason"]:
+        return f"{said}: {OUTCOMES['cleared-without-change']}"
+    return f"{said} by somebody on this page" if by_person and row["change"] != "acknowledged" else said
+
+
+def _why(row: Any) -> str | None:
+    return None if row["change"] == "grew" else row["reason"]
 
 
 def days_from(now: datetime, days: int) -> str:

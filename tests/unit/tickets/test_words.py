@@ -30,7 +30,7 @@ from tests.support.problems import policy, problem
         ),
         (
             {"kind": "wip-low", "stage": "demo", "threshold": 4, "count": 0, "limit": None, "usual": None},
-            "No deal is in Demo; at least 4 keep the next stages at work.",
+            "No deal is in Demo; the next stages need at least 4 there.",
         ),
         (
             {"kind": "stalled", "limit": "14d", "usual": None},

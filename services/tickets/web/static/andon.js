@@ -1,0 +1,29 @@
+// Times in the reader's own zone. Without scripts they stand in the zone of the policy, which the foot of the page names.
+(() => {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const write = (at, options) => new Intl.DateTimeFormat("en-GB", options).format(at);
+  const midnight = (at) => new Date(at.getFullYear(), at.getMonth(), at.getDate());
+
+  function day(at, now) {
+    const days = Math.round((midnight(at) - midnight(now)) / 86400000);
+    const near = { "-1": "yesterday", 0: "today", 1: "tomorrow" }[days];
+    const year = at.getFullYear() === now.getFullYear() ? {} : { year: "numeric" };
+    return near || write(at, { day: "numeric", month: "long", ...year });
+  }
+
+  function tell(element, now) {
+    const at = new Date(element.dateTime);
+    const form = element.dataset.form;
+    let text = day(at, now);
+    if (form !== "day") text += " at " + write(at, { hour: "2-digit", minute: "2-digit" });
+    element.textContent = form === "when" && /^\d/.test(text) ? "on " + text : text;
+    element.title = write(at, {
+      weekday: "short", day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit",
+      timeZoneName: "short",
+    });
+  }
+
+  const now = new Date();
+  document.querySelectorAll("time[data-form]").forEach((element) => tell(element, now));
+  document.querySelectorAll("[data-zone]").forEach((element) => { element.textContent = zone; });
+})();
