@@ -10,6 +10,7 @@ import signal
 import time
 from email.message import EmailMessage
 from email.policy import default
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,7 @@ class Pages:
             loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True,
         )  # fmt: skip
+        self._templates.filters.update(first_line=first_line, sent=sent)
 
     def routes(self) -> list[Route]:
         return [
@@ -75,13 +77,13 @@ class Pages:
     async def inbox(self, request: Request) -> Response:
         names = self._box.names()[:500]
         mails = [(name, mail) for name in names if (mail := self._box.mail(name)) is not None]
-        return self._page("inbox.html", mails=mails)
+        return self._page("inbox.html", mails=mails, missing=False)
 
     async def mail(self, request: Request) -> Response:
         name = request.path_params["name"]
         mail = self._box.mail(name)
         if mail is None:
-            return self._page("inbox.html", mails=[], status=404)
+            return self._page("inbox.html", mails=[], missing=True, status=404)
         text = mail.get_body(("plain",))
         headers = [(key, str(value)) for key, value in mail.items()]
         return self._page(
@@ -96,7 +98,9 @@ class Pages:
         body = mail.get_body(("html",)) if mail else None
         if body is None:
             return PlainTextResponse("no such mail", 404)
-        content = body.get_content().replace("cid:", f"/mails/{name}/part/")
+        # A link opens beside the inbox: inside of its frame no other page would be shown.
+        content = body.get_content().replace("<head>", '<head><base target="_blank">', 1)
+        content = content.replace('src="cid:', f'src="/mails/{name}/part/')
         return HTMLResponse(content, headers={"Content-Security-Policy": _SAFE})
 
     async def part(self, request: Request) -> Response:
@@ -115,6 +119,19 @@ class Pages:
         return HTMLResponse(
             self._templates.get_template(template).render(**values), status, {"Content-Security-Policy": _SAFE}
         )
+
+
+def first_line(mail: EmailMessage) -> str:
+    """What a mail program shows under the subject: why it was sent, and what it says."""
+    text = mail.get_body(("plain",))
+    lines = [line for line in text.get_content().splitlines() if line] if text else []
+    return " ".join(lines[:2])
+
+
+def sent(mail: EmailMessage) -> str:
+    """`25 November, 04:14`, on this machine's clock."""
+    at = parsedate_to_datetime(str(mail["Date"])).astimezone()
+    return f"{at.day} {at:%B, %H:%M}"
 
 
 async def serve(folder: Path, smtp_port: int, http_port: int) -> None:

@@ -30,7 +30,17 @@ HEADLINES = {
     NoticeReason.CLEARED: "The problem is over",
     NoticeReason.OPENED_AND_CLEARED: "A problem was found, and is over already",
 }
+# What comes after the sentence, where there is more to say than what the cause asks for.
+MORE = {
+    NoticeReason.REOPENED: "Its ticket had closed a short while ago, and is open again with its history.",
+    NoticeReason.CLEARED: (
+        "Nothing is asked of you now. The ticket has closed by itself; as nothing was changed, this is not counted as a"
+        " success, and the problem may come back."
+    ),
+}
+MORE[NoticeReason.OPENED_AND_CLEARED] = MORE[NoticeReason.CLEARED]
 CHART = "chart"
+SHOWN = 3
 
 
 def message_id(ticket: int, seq: int, domain: str) -> str:
@@ -78,18 +88,31 @@ def one_line(text: str) -> str:
 
 def _values(about: TicketData, reason: NoticeReason, zone: str, day_seconds: int) -> dict[str, Any]:
     worst = about.evidence.worst if about.evidence else ()
-    over = about.problem.cleared_at
+    over, stalled = about.problem.cleared_at, about.kind == "stalled"
     return {
         "about": about, "headline": HEADLINES[reason], "chart": CHART if about.chart_png else None, "over": over,
         "began": exact(about.problem.opened_at, zone), "ended": exact(over, zone) if over else "",
-        "oldest": [(deal_name(deal), days(deal.age_seconds, day_seconds)) for deal in worst[:3]],
+        "more": MORE.get(reason, ""),
+        "worst_first": "Without progress for longest" if stalled else "Longest in the stage",
+        "worst": [
+            (deal_name(deal), moved(deal, zone) if stalled else days(deal.age_seconds, day_seconds))
+            for deal in worst[:SHOWN]
+        ],
     }  # fmt: skip
 
 
 def exact(moment: datetime, zone: str) -> str:
-    """`Monday 3 November, 09:12`"""
+    """`Monday 3 November, 09:12 CET`"""
     local = moment.astimezone(ZoneInfo(zone))
-    return f"{local:%A} {local.day} {local:%B}, {local:%H:%M}"
+    return f"{local:%A} {local.day} {local:%B}, {local:%H:%M %Z}"
+
+
+def moved(deal: EvidenceDeal, zone: str) -> str:
+    """`last movement 3 November`"""
+    if deal.last_movement_at is None:
+        return "last movement not known"
+    local = deal.last_movement_at.astimezone(ZoneInfo(zone))
+    return f"last movement {local.day} {local:%B}"
 
 
 def deal_name(deal: EvidenceDeal) -> str:
@@ -101,4 +124,6 @@ def days(seconds: float, day_seconds: int = 86_400) -> str:
     count, name = int(seconds // day_seconds), "day" if day_seconds == 86_400 else "working day"
     if not count:
         count, name = int(seconds // 3600), "hour"
+    if not count:
+        return "less than an hour"
     return f"{count} {name}{'' if count == 1 else 's'}"

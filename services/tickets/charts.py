@@ -80,7 +80,7 @@ def svg(chart: Chart) -> str:
 
 def png(chart: Chart) -> bytes:
     """For a mail: drawn for 600 points of width at twice the density, few colours."""
-    figure = _draw(chart, MAIL, titled=False)
+    figure = _draw(chart, MAIL, titled=True)
     figure.patch.set(facecolor="white", alpha=1)
     canvas: Any = FigureCanvasAgg(figure)
     figure.set_dpi(210)

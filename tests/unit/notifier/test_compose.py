@@ -84,6 +84,17 @@ def test_what_is_over_asks_for_nothing_more() -> None:
 
     assert "was over on Tuesday 3 March, 10:00" in part(made, "plain")
     assert "What it asks for" not in part(made, "plain") + part(made, "html")
+    assert all("not counted as a success" in part(made, kind).replace("\n", " ") for kind in ("plain", "html"))
+
+
+def test_deals_that_stand_still_are_told_by_their_last_movement() -> None:
+    shown = evidence(2)
+    moved = shown.worst[0].model_copy(update={"last_movement_at": day(-20)})
+    made = mail(kind="stalled", evidence=shown.model_copy(update={"worst": (moved, shown.worst[1])}))
+
+    for said in ("Without progress for longest", "last movement 10 February", "last movement not known"):
+        assert said in part(made, "plain")
+        assert said in part(made, "html")
 
 
 HOSTILE = st.text(max_size=300) | st.sampled_from(
