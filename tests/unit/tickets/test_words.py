@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.tickets.words import tell
+from services.tickets.words import age, ages, tell, watched
 from shared.contracts.problems import CauseClass
 from tests.support.problems import policy, problem
 
@@ -52,3 +52,18 @@ def test_the_class_of_the_cause_decides_what_is_asked_for() -> None:
     assert "2 March" in asked[CauseClass.SPECIAL]
     assert asked[CauseClass.COMMON].startswith("Change the policy or the system")
     assert "do not conclude" in asked[CauseClass.UNKNOWN]
+
+
+def test_what_is_watched_is_told_on_the_stages_clock() -> None:
+    told = [watched(rule, "new", policy()) for rule in policy().pipelines["new"].rules]
+
+    assert told == [
+        "5 deals or more for longer than 21 days", "any deal for longer than 10 working days", "more than 25 deals",
+    ]  # fmt: skip
+
+
+def test_the_chart_of_ages_says_what_it_shows() -> None:
+    assert ages(62 * 86_400, 15 * 86_400, "Proposal", 86_400) == (
+        "The longest has been in Proposal for 62 days; half are there for less than 15 days"
+    )
+    assert [age(s, 8 * 3600) for s in (8 * 3600, 7200, 3599)] == ["1 working day", "2 hours", "less than an hour"]

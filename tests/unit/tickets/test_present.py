@@ -1,0 +1,77 @@
+"""Evidence, amounts, outcomes and history, as the pages show them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.tickets.web import present
+from shared.contracts.problems import EvidenceDeal
+from tests.support.problems import day, evidence, problem
+
+DAY = 86_400
+
+
+def captions(count: int, kind: str = "aging") -> list[str]:
+    whole = evidence(min(count, 10)).model_copy(update={"total": count})
+    shown = present.evidence(problem(kind=kind, evidence=whole), DAY)
+    assert shown is not None
+    return [table.caption for table in (shown.worst, shown.sample, shown.rest) if table]
+
+
+def test_evidence_is_a_few_of_the_worst_some_at_random_and_all() -> None:
+    assert captions(16) == [
+        "The 5 longest in the stage, of 16", "1 of them at random, to see the ordinary ones too",
+        "The first 10 of 16 deals, longest in the stage",
+    ]  # fmt: skip
+    assert captions(7, "stalled")[::2] == [
+        "The 5 without progress for longest, of 7", "All 7 deals, without progress for longest",
+    ]  # fmt: skip
+    assert captions(3) == ["All 3 deals, longest in the stage"]
+    assert captions(1) == ["The only deal, longest in the stage"]
+    assert present.evidence(problem(evidence=None), DAY) is None
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "JAVASCRIPT:x", "data:text/html,x", "//evil.example", " http://x"]
+)
+def test_only_addresses_of_the_web_are_links(url: str) -> None:
+    deal = evidence(1).worst[0].model_copy(update={"url": url})
+    shown = present.evidence(problem(evidence=evidence(1).model_copy(update={"worst": (deal,)})), DAY)
+
+    assert shown is not None
+    assert shown.worst.rows[0].url is None
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "text"),
+    [
+        ("48500.00", "EUR", "48,500 EUR"), ("48500.5", "EUR", "48,500.5 EUR"), ("-0.50", None, "-0.50"),
+        ("9" * 30, "JPY", "999,999,999,999,999,999,999,999,999,999 JPY"), (None, "EUR", ""),
+    ],
+)  # fmt: skip
+def test_amounts_are_told_whole(amount: str | None, currency: str | None, text: str) -> None:
+    assert (
+        present.money(EvidenceDeal(deal="d", amount=amount, currency=currency, entered_at=day(0), age_seconds=1))
+        == text
+    )
+
+
+def change(name: str, actor: str = "system", reason: str | None = None) -> dict[str, Any]:
+    return {"at": day(0), "change": name, "actor": actor, "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("row", "what", "why"),
+    [
+        (change("grew", reason="to 14"), "The problem grew to 14 deals", None),
+        (change("closed"), "Closed: the problem went away by itself", None),
+        (change("closed", "person", "No time"), "Closed by somebody on this page", "No time"),
+        (change("acknowledged", "person"), "Somebody has seen it", None),
+    ],
+)
+def test_history_is_told_in_words(row: dict[str, Any], what: str, why: str | None) -> None:
+    (told,) = present.history_rows([row], [])
+
+    assert (told["what"], told["why"]) == (what, why)
