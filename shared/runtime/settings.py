@@ -15,7 +15,19 @@ from shared.runtime.log import LogForm
 
 PREFIX = "ANDON_"
 # One environment may serve all parts: what only another part reads is no typing error here.
-OF_ONE_PART = ("clock", "data", "demo_", "detector_", "enricher_", "intake_", "notifier_", "smtp_", "sources", "test_", "tickets_")
+OF_ONE_PART = (
+    "clock",
+    "data",
+    "demo_",
+    "detector_",
+    "enricher_",
+    "intake_",
+    "notifier_",
+    "smtp_",
+    "sources",
+    "test_",
+    "tickets_",
+)
 
 
 class SettingsError(Exception):
