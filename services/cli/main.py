@@ -68,15 +68,16 @@ def what_if(
     as_of: Annotated[str | None, typer.Option(help="judge as of this time (ISO 8601); default: the last event")] = None,
     form: Annotated[str, typer.Option("--format", help="text or json")] = "text",
     visits: Annotated[bool, typer.Option("--visits", help="list every visit too (json)")] = False,
+    stages: Annotated[Path | None, typer.Option(help="names of stages, as for stages import")] = None,
 ) -> None:
     """What would this policy have found in these events? No Kafka, no database."""
     from services.detector.files import FileError
     from services.detector.report import what_if as report
-    from shared.policy import PolicyError
+    from shared.runtime.yamlfile import FaultsError
 
     try:
-        report(events, policy, as_of, form, visits)
-    except (FileError, PolicyError, ValueError) as error:
+        report(events, policy, as_of, form, visits, stages)
+    except (FileError, FaultsError, ValueError) as error:
         raise _fail(error) from None
 
 
@@ -342,6 +343,40 @@ def source_add(
         if wait:
             sources.wait(settings.kafka, settings.topic_prefix, source)
     except (FaultsError, ValueError, OSError) as error:
+        raise _fail(error) from None
+
+
+stages_app = typer.Typer(no_args_is_help=True, help="What CRMs call their stages, and what the policy makes of them.")
+app.add_typer(stages_app, name="stages")
+
+
+@stages_app.command("import")
+def stages_import(
+    file: Annotated[Path, typer.Argument(help="YAML or CSV: source, pipeline, stage, name, order, probability, ...")],
+) -> None:
+    """Tell what stages are called, where the CRM does not. Doing it twice is harmless."""
+    from services.cli import stages
+    from shared.runtime.yamlfile import FaultsError
+
+    try:
+        count = stages.bring(file)
+    except (FaultsError, TimeoutError) as error:
+        raise _fail(error) from None
+    errors.print(f"{count} stages are on pipeline.stages; see andon stages list")
+
+
+@stages_app.command("list")
+def stages_list(
+    source: Annotated[str | None, typer.Option(help="of this source only")] = None,
+    policy: POLICY = Path("policy.yaml"),
+) -> None:
+    """List every stage that is known or was seen, whether the policy watches it, and what to do where it does not."""
+    from services.cli import stages
+    from shared.policy import PolicyError
+
+    try:
+        stages.show(policy, source)
+    except PolicyError as error:
         raise _fail(error) from None
 
 

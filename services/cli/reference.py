@@ -25,15 +25,15 @@ from shared.contracts.events import DealEvent
 from shared.contracts.measures import MeasureEvent
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.problems import ProblemEvent
-from shared.contracts.stages import StageEvent
+from shared.contracts.stages import SeenEvent, StageEvent
 from shared.contracts.tickets import TicketEvent
 from shared.contracts.topics import ALL_TOPICS
 from shared.runtime.settings import PREFIX, ServiceSettings
 
 SCHEMAS: dict[str, type[BaseModel]] = {
     "pipeline.events": DealEvent, "pipeline.stages": StageEvent, "flow.problems": ProblemEvent,
-    "flow.measures": MeasureEvent, "improvement.tickets": TicketEvent, "improvement.notices": NoticeEvent,
-    "dead-letters": DeadEvent,
+    "flow.measures": MeasureEvent, "flow.stages": SeenEvent, "improvement.tickets": TicketEvent,
+    "improvement.notices": NoticeEvent, "dead-letters": DeadEvent,
 }  # fmt: skip
 OWN: dict[str, type[ServiceSettings]] = {
     "intake": IntakeSettings, "detector": DetectorSettings, "enricher": EnricherSettings, "tickets": TicketsSettings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from aiokafka import ConsumerRecord
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.detector import ages, judgement_time, reevaluate
+from services.detector import ages, judgement_time, reevaluate, seen
 from services.detector.apply import Applier
 from services.detector.describing import Describer
 from services.detector.judge import Judge
@@ -72,7 +72,7 @@ class Detector:
             {stages: consumed[stages]}, Part(self.progress, "stages"), settings.detector_batch,
         )  # fmt: skip
         self._clock = SystemClock()
-        self._changed = asyncio.Event()
+        self._changed, self._described = asyncio.Event(), asyncio.Event()
 
     def loops(self) -> Sequence[Any]:
         return (
@@ -103,6 +103,7 @@ class Detector:
             refolded = await self._describer.take(connection, records)
         if refolded:
             self.relay.wake.set()
+        self._described.set()
 
     async def _standing_loop(self) -> None:
         """A partition that is read to its end stands at now, also while nothing comes."""
@@ -161,10 +162,16 @@ class Detector:
     async def _present_loop(self) -> None:
         while True:
             try:
-                await measure_present(self._pool, self._judging, self._metrics, self._clock.now())
+                now = self._clock.now()
+                await measure_present(self._pool, self._judging, self._metrics, now)
+                async with self._pool.acquire() as connection, connection.transaction():
+                    if await seen.tell(connection, self._judging.policy, self._settings.topic_prefix, now):
+                        self.relay.wake.set()
             except PASSING as error:
                 _log.warning("the present cannot be measured", error=repr(error))
-            await asyncio.sleep(PRESENT_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._described.wait(), PRESENT_SECONDS)
+            self._described.clear()
 
 
 @asynccontextmanager

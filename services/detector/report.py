@@ -12,11 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 from services.cli.progress import counting
+from services.detector import stage_file
 from services.detector.clocks import micros, moment
 from services.detector.decode import event_of
 from services.detector.files import FileError, read_events
 from services.detector.flow import Event
 from services.detector.fold import Interval
+from services.detector.stage_map import StageMap, facts
 from services.detector.whatif import Found, find
 from shared.contracts.envelope import iso
 from shared.policy import load
@@ -31,15 +33,18 @@ def moment_of(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def what_if(events: str, policy: Path, as_of: str | None, form: str, with_visits: bool) -> None:
-    """Read, judge, print. Raises FileError, PolicyError, ValueError."""
+def what_if(
+    events: str, policy: Path, as_of: str | None, form: str, with_visits: bool, stages: Path | None = None
+) -> None:
+    """Read, judge, print. Raises FileError, FaultsError, ValueError."""
     if form not in ("text", "json"):
         raise ValueError(f"--format {form}: use text or json")
     rules, until = load(policy), None if as_of is None else micros(moment_of(as_of))
+    stage_map = stages and StageMap.of(fact for data in stage_file.read(stages) for fact in facts(data, 0, ""))
     read = _read(events)
     if not read:
         raise FileError(f"{events}: there is no event in it; one JSON object a line is expected")
-    found = find(read, rules, max(event.key.time for event in read) if until is None else until)
+    found = find(read, rules, max(e.key.time for e in read) if until is None else until, stage_map or None)
     if form == "json":
         typer.echo(orjson.dumps(_json(found, with_visits), option=orjson.OPT_INDENT_2).decode())
     else:

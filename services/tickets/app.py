@@ -24,7 +24,7 @@ from services.tickets.web.api import Api
 from services.tickets.web.pages import Pages
 from shared.bus.consumer import BatchConsumer
 from shared.bus.publisher import Publisher
-from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS
+from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS, SEEN
 from shared.policy import load
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
@@ -38,7 +38,7 @@ from shared.storage.pool import PASSING, open_pool
 
 _log = logger(__name__)
 WAKE_SECONDS = 5.0
-TOPICS = (PROBLEMS, MEASURES, NOTICES)
+TOPICS = (PROBLEMS, MEASURES, NOTICES, SEEN)
 _HEADERS = (
     (b"content-security-policy", b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
      b" frame-ancestors 'none'; form-action 'self'; base-uri 'none'"),
@@ -95,6 +95,8 @@ class Tickets:
         while True:
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
+                    # Another replica may have heard of them.
+                    await self.desk.learn_names(connection)
                     if await self.desk.wake(connection):
                         self.relay.wake.set()
                 self._metrics.count(await store.counts(self._pool))

@@ -21,14 +21,15 @@ from shared.contracts.dead import DeadReason
 from shared.contracts.measures import MeasureEvent
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.problems import Interval, ProblemData, ProblemEvent, ProblemReason
+from shared.contracts.stages import SeenEvent
 from shared.contracts.tickets import Change, TicketData, TicketEvent
-from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS, TICKETS
+from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS, SEEN, TICKETS
 from shared.policy import Policy
 from shared.runtime.clock import Clock
 from shared.storage import outbox, positions
 
-CONTRACTS: dict[str, type[ProblemEvent] | type[MeasureEvent] | type[NoticeEvent]] = {
-    PROBLEMS: ProblemEvent, MEASURES: MeasureEvent, NOTICES: NoticeEvent,
+CONTRACTS: dict[str, type[ProblemEvent] | type[MeasureEvent] | type[NoticeEvent] | type[SeenEvent]] = {
+    PROBLEMS: ProblemEvent, MEASURES: MeasureEvent, NOTICES: NoticeEvent, SEEN: SeenEvent,
 }  # fmt: skip
 # These are told by mail, and carry the chart as it was then.
 WITH_CHART = (Change.OPENED, Change.GREW, Change.REOPENED, Change.CLEARED)
@@ -50,6 +51,9 @@ class Desk:
         read, dead = self._decode(records)
         await store.save_measures(connection, [e.data for e in read if isinstance(e, MeasureEvent)])
         await store.save_notices(connection, [e.data for e in read if isinstance(e, NoticeEvent)])
+        if seen := [e.data for e in read if isinstance(e, SeenEvent)]:
+            await store.save_stages(connection, seen)
+            await self.learn_names(connection)
         problems = [e for e in read if isinstance(e, ProblemEvent)]
         new = await store.take(connection, [e.id for e in problems]) if problems else set()
         changes = 0
@@ -60,6 +64,10 @@ class Desk:
         await outbox.put(connection, dead)
         await positions.advance(connection, records)
         return changes
+
+    async def learn_names(self, connection: Any) -> None:
+        """From now on stages without a name in the policy are called as their CRM calls them."""
+        self._policy.call(await store.stage_names(connection))
 
     def _decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[Any], list[OutgoingMessage]]:
         read, dead = [], []

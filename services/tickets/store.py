@@ -11,6 +11,7 @@ from services.tickets.lifecycle import Step, Ticket
 from shared.contracts.measures import MeasureData
 from shared.contracts.notices import NoticeData
 from shared.contracts.problems import ProblemData
+from shared.contracts.stages import SeenData
 from shared.contracts.tickets import Outcome, TicketState
 
 _COLUMNS = "id, key, state, seq, opened_at, changed_at, problem, outcome, closed_at, snoozed_until"
@@ -37,6 +38,19 @@ SELECT DISTINCT ON (p, s, m, e) p, s, m, e, v
 FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::float8[])
     WITH ORDINALITY AS w (p, s, m, e, v, n) ORDER BY p, s, m, e, n DESC
 ON CONFLICT (pipeline, stage, measure, end_at) DO UPDATE SET value = excluded.value
+"""
+_STAGES = """
+INSERT INTO stage (pipeline, stage, name, watched, deals, hint)
+SELECT DISTINCT ON (p, s) p, s, name, watched, deals, hint
+FROM unnest($1::text[], $2::text[], $3::text[], $4::bool[], $5::int[], $6::text[])
+    WITH ORDINALITY AS w (p, s, name, watched, deals, hint, n) ORDER BY p, s, n DESC
+ON CONFLICT (pipeline, stage) DO UPDATE SET name = excluded.name, watched = excluded.watched, deals = excluded.deals,
+    hint = excluded.hint
+"""
+_NAMES = "SELECT pipeline, stage, name FROM stage WHERE name IS NOT NULL"
+_UNWATCHED = """
+SELECT pipeline, stage, name, deals, hint FROM stage WHERE NOT watched AND deals > 0
+ORDER BY deals DESC, pipeline, stage
 """
 _NOTICES = """
 INSERT INTO notice (notice, ticket, reason, result, message_id, at, detail)
@@ -166,6 +180,25 @@ async def save_measures(connection: Any, points: Sequence[MeasureData]) -> None:
             _MEASURES, [p.pipeline for p in points], [p.stage or "" for p in points],
             [p.measure.value for p in points], [p.end for p in points], [p.value for p in points],
         )  # fmt: skip
+
+
+async def save_stages(connection: Any, stages: Sequence[SeenData]) -> None:
+    """What was told last of each stage."""
+    if stages:
+        await connection.execute(
+            _STAGES, [s.pipeline for s in stages], [s.stage for s in stages], [s.name for s in stages],
+            [s.watched for s in stages], [s.deals for s in stages], [s.hint for s in stages],
+        )  # fmt: skip
+
+
+async def stage_names(connection: Any) -> dict[tuple[str, str], str]:
+    """What CRMs call stages, by pipeline and stage."""
+    return {(row["pipeline"], row["stage"]): row["name"] for row in await connection.fetch(_NAMES)}
+
+
+async def unwatched(connection: Any) -> list[Any]:
+    """Stages that hold deals though the policy does not know them, those with the most deals first."""
+    return list(await connection.fetch(_UNWATCHED))
 
 
 async def save_notices(connection: Any, notices: Sequence[NoticeData]) -> None:

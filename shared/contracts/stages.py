@@ -1,7 +1,8 @@
-"""`pipeline.stages`: what a source's stages and pipelines are called, and where they stand. Compacted.
+"""`pipeline.stages`: what a source's stages and pipelines are called, and where they stand. `flow.stages`: as the
+detector has them. Both compacted.
 
-Record key: source/pipeline/stage/the fields that are said, so that compaction never takes a field away: a later record
-that says only the name leaves the order of an earlier one in the topic.
+Record key of the former: source/pipeline/stage/the fields that are said, so that compaction never takes a field away: a
+later record that says only the name leaves the order of an earlier one in the topic.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.contracts.envelope import Envelope, Name, SparseData, Text
+from shared.contracts.envelope import Envelope, Message, Name, SparseData, Text
 
 STAGE_TYPE = "andon.stage.described"
 
@@ -68,3 +69,28 @@ class StageEvent(Envelope[StageData]):
     """One description. `source` is the source, `subject` the place, `time` since when it is known to be so."""
 
     type: Literal["andon.stage.described"] = "andon.stage.described"
+
+
+SEEN_TYPE = "andon.stage.seen"
+
+
+class SeenData(Message):
+    """A stage by the names that problems and measures have: what its CRM calls it, and whether the policy knows it."""
+
+    pipeline: str = Field(description="empty where nobody told it")
+    stage: Name
+    name: Text | None = Field(None, description="what the CRM calls it, where that is known")
+    watched: bool = Field(description="whether the policy knows it")
+    deals: int = Field(0, ge=0, description="deals in it now; told of stages that the policy does not know")
+    hint: str | None = Field(None, description="what to do so that the policy watches it")
+
+    @property
+    def key(self) -> str:
+        """The record's key: pipeline/stage."""
+        return f"{_part(self.pipeline)}/{_part(self.stage)}"
+
+
+class SeenEvent(Envelope[SeenData]):
+    """A stage as the detector has it, told again when something of it is other than before. Topic: `flow.stages`."""
+
+    type: Literal["andon.stage.seen"] = "andon.stage.seen"

@@ -9,6 +9,7 @@ EVENTS = "pipeline.events"
 STAGES = "pipeline.stages"
 PROBLEMS = "flow.problems"
 MEASURES = "flow.measures"
+SEEN = "flow.stages"
 TICKETS = "improvement.tickets"
 NOTICES = "improvement.notices"
 DEAD_SUFFIX = ".dead"
@@ -36,6 +37,7 @@ PRODUCT_TOPICS = (
     Topic(STAGES, "source/pipeline/stage/fields said", partitions=1, config=_COMPACTED),
     Topic(PROBLEMS, "problem key", config=_KEPT),
     Topic(MEASURES, "pipeline/stage/measure/start of the period", config=_COMPACTED),
+    Topic(SEEN, "pipeline/stage", partitions=1, config=_COMPACTED),
     Topic(TICKETS, "ticket", config=_KEPT),
     Topic(NOTICES, "ticket", config=_KEPT),
 )

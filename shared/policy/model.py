@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, time
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -111,9 +112,16 @@ class Stage(_Part):
     clock: str | None = None
     outcome: Outcome = Outcome.OPEN
 
+    _called: str = PrivateAttr("")
+
     @property
     def title(self) -> str:
-        return self.name or self.id
+        """The policy's name, else what the CRM calls it, else the id."""
+        return self.name or self._called or self.id
+
+    def call(self, name: str) -> None:
+        """So the CRM calls it."""
+        self._called = name
 
 
 class _Rule(_Part):
@@ -192,6 +200,12 @@ class Policy(_Part):
     def stage(self, pipeline: str, stage: str) -> Stage | None:
         found = self.pipelines.get(pipeline)
         return found.stage(stage) if found else None
+
+    def call(self, names: Mapping[tuple[str, str], str]) -> None:
+        """Take over what CRMs call the stages, by pipeline and stage."""
+        for key, pipeline in self.pipelines.items():
+            for stage in pipeline.stages:
+                stage.call(names.get((key, stage.id), ""))
 
     def day_seconds(self, pipeline: str, stage: str) -> int:
         """Length of a day on the stage's clock."""

@@ -212,12 +212,13 @@ class Pages:
         async with self._pool.acquire() as connection:
             points = await store.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
             tickets = await store.listed(connection, Place(limit=500, open=True))
+            unwatched = await store.unwatched(connection)
         views = [present.view(ticket, self._policy, now) for ticket in tickets]
         rows: dict[str, list[dict[str, Any]]] = {key: [] for key in self._policy.pipelines}
         for key, stage in stages:
             rows[key].append(self._stage_row(key, stage, points, views))
         ends = [line[-1][0] for line in points.values() if line]
-        return self.html("pipelines.html", rows=rows, until=max(ends, default=None))
+        return self.html("pipelines.html", rows=rows, unwatched=unwatched, until=max(ends, default=None))
 
     def _stage_row(
         self, pipeline: str, stage: Stage, points: dict[Series, list[tuple[datetime, float]]], views: list[present.View]

@@ -1,0 +1,58 @@
+"""What is told on `flow.stages`: names of known stages, unknown ones that hold deals, and only what differs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from services.detector import seen
+from shared.contracts.stages import SeenData, SeenEvent
+from shared.policy import parse
+from tests.integration.detector.test_stages import Described, a_description, emptied, moved, pool
+from tests.support import histories
+
+__all__ = ["pool"]
+
+
+async def told(pool: Any, store: Described) -> dict[str, SeenData]:
+    """What one telling tells, by key."""
+    await pool.execute("TRUNCATE outbox")
+    async with pool.acquire() as connection, connection.transaction():
+        count = await seen.tell(connection, store.policy, "", datetime.now(UTC))
+    rows = await pool.fetch("SELECT key, value FROM outbox WHERE topic = 'flow.stages'")
+    events = [SeenEvent.model_validate_json(row["value"]) for row in rows]
+    assert count == len(events)
+    assert [row["key"].decode() for row in rows] == [event.data.key for event in events]
+    return {event.data.key: event.data for event in events}
+
+
+async def test_only_what_differs_is_told(pool: Any) -> None:
+    store = Described(await emptied(pool), parse(json.dumps(histories.policy_text([]))))
+    await pool.execute("TRUNCATE stage_told")
+    await store.take([moved(1, 1, "a"), moved(2, 1, "77"), moved(3, 1, "77")])
+    await store.describe(a_description(pipeline="p", stage="a", name="Angebot").to_json())
+
+    first = await told(pool, store)
+    assert set(first) == {"p/a", "p/77"}
+    assert (first["p/a"].name, first["p/a"].watched) == ("Angebot", True)
+    assert (first["p/77"].deals, first["p/77"].watched) == (2, False)
+    assert 'add `- {id: "77"}`' in (first["p/77"].hint or "")
+    assert await told(pool, store) == {}
+
+    await store.take([moved(2, 5, "a"), moved(3, 5, "a")])
+    await store.describe(a_description(1, "2", pipeline="p", stage="a", name=None).to_json())
+    second = await told(pool, store)
+    assert {key: (data.name, data.deals, data.watched) for key, data in second.items()} == {
+        "p/77": (None, 0, False), "p/a": (None, 0, True),
+    }  # fmt: skip
+    assert await told(pool, store) == {}
+
+
+async def test_a_crm_that_makes_stages_without_end_is_told_of_in_part(pool: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(seen, "MOST", 2)
+    store = Described(await emptied(pool), parse(json.dumps(histories.policy_text([]))))
+    await pool.execute("TRUNCATE stage_told")
+    await store.take([moved(n, 1, str(stage)) for n, stage in enumerate([1, 2, 2, 3, 3, 3])])
+
+    assert {key: data.deals for key, data in (await told(pool, store)).items()} == {"p/3": 3, "p/2": 2}

@@ -1,0 +1,71 @@
+"""What stages are called, and those that the policy does not know: on pages, in words, in messages."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+from aiokafka import ConsumerRecord
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from services.tickets.desk import Desk
+from services.tickets.metrics import TicketMetrics
+from services.tickets.web.pages import Pages
+from shared.contracts.stages import SeenData, SeenEvent
+from shared.policy import parse
+from shared.runtime.clock import SystemClock
+from tests.integration.tickets.test_desk import messages, pool, record, take
+from tests.support.problems import POLICY, event, problem
+
+__all__ = ["pool"]
+NAMELESS = parse(POLICY.replace("{id: proposal, name: Proposal}", "{id: proposal}"))
+HINT = 'stage 7 (<Legal>) of pipeline new is not in the policy; add `- {id: "7"}` or name it `<Legal>`'
+
+
+def seen(offset: int, stage: str, pipeline: str = "new", **said: Any) -> Any:
+    data = SeenData(pipeline=pipeline, stage=stage, **({"watched": False} | said))
+    now = datetime.now(UTC)
+    value = SeenEvent(id=str(offset), source="andon/detector", subject=data.key, time=now, data=data).to_json()
+    return ConsumerRecord("flow.stages", 0, offset, 0, 0, b"k", value, 0, len(value), 0, ())
+
+
+def a_desk() -> Desk:
+    return Desk(NAMELESS, "http://andon.example", "", TicketMetrics(CollectorRegistry()), SystemClock())
+
+
+async def test_the_crms_name_stands_where_the_policy_gives_none(pool: Any) -> None:
+    desk = a_desk()
+    named = seen(0, "proposal", name="Angebot", watched=True)
+    await take(pool, desk, named, seen(1, "legal", name="Recht", watched=True), record(event(problem()), 0))
+
+    (told,) = await messages(pool)
+    assert (told.data.title, told.data.stage_name) == ("Deals wait too long in Angebot", "Angebot")
+    assert NAMELESS.pipelines["new"].stages[2].title == "Legal", "the policy's name counts first"
+
+
+async def test_a_name_that_is_taken_back_leaves_the_id(pool: Any) -> None:
+    desk = a_desk()
+    await take(pool, desk, seen(0, "proposal", name="Angebot", watched=True))
+    await take(pool, desk, seen(1, "proposal", watched=True))
+
+    assert NAMELESS.pipelines["new"].stages[1].title == "proposal"
+
+
+async def test_the_page_shows_unknown_stages_with_counts_and_hints(pool: Any) -> None:
+    desk = a_desk()
+    rows = [seen(0, "7", name="<Legal>", deals=3, hint=HINT), seen(1, "x", "", deals=9), seen(2, "gone", deals=0)]
+    await take(pool, desk, *rows, seen(3, "7", name="<Legal>", deals=4, hint=HINT))
+    pages = Pages(pool, desk, NAMELESS, SystemClock(), asyncio.Event())
+    app = Starlette(routes=pages.routes())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
+        page = (await client.get("/pipelines")).text
+
+    _, _, unknown = page.partition("Stages that the policy does not know")
+    assert unknown.index(">x<") < unknown.index("&lt;Legal&gt;"), "those with the most deals first"
+    assert '<td class="n">4</td>' in unknown
+    assert "or name it `&lt;Legal&gt;`" in unknown
+    assert "not told" in unknown
+    assert "gone" not in unknown
