@@ -88,6 +88,13 @@ class EspoCrm(JsonSource):
                 RefusalReason.WRONG_SIGNATURE, "the signature does not fit; compare the webhook's secret key"
             )
 
+    def translate(self, request: Request) -> list[Said]:
+        """Changes of one deal can come in one request, all as of one time: their place in it is their order."""
+        return [
+            one._replace(id=f"{place:06}/{one.id}") if isinstance(one, Told) else one
+            for place, one in enumerate(super().translate(request))
+        ]
+
     def parts(self, document: Any) -> Iterable[Any]:
         if not isinstance(document, list):
             raise UnclearError(f"body: an array of records is expected, found {type(document).__name__}")
