@@ -1,0 +1,67 @@
+"""Intake, detector and tickets as real processes, for a test that lets a real CRM talk to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+
+from shared.storage.migrate import migrate_all
+from tests.support.processes import ServiceProcess
+
+SERVICES = ("intake", "detector", "tickets")
+
+
+class Line:
+    """The services before a real CRM, with a policy for the stages that it has, and what came of what it sent.
+
+    More than one deal in the second stage is too much.
+    """
+
+    def __init__(self, kafka: str, dsn: str, prefix: str, folder: Path) -> None:
+        self._dsn, self._folder = dsn, folder
+        environment = {
+            "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_TOPIC_PREFIX": prefix,
+            "ANDON_POLICY": str(folder / "policy.yaml"), "ANDON_SOURCES": str(folder / "sources.yaml"),
+        }  # fmt: skip
+        self._services = {name: ServiceProcess(name, environment, folder) for name in SERVICES}
+        self.hook = f"{self._services['intake'].url}/v1/ingest/crm"
+
+    async def start(self, pipeline: str, stages: Sequence[tuple[str, str, str]], source: dict[str, Any]) -> None:
+        """`stages` are id, name and outcome in order."""
+        policy = {
+            "version": 1, "timezone": "UTC", "pipelines": {pipeline: {
+                "name": "Sales", "owner": {"name": "Head of sales", "mail": "sales@andon.example"},
+                "stages": [{"id": stage, "name": name, "outcome": outcome} for stage, name, outcome in stages],
+                "rules": [{"kind": "wip-high", "stage": stages[1][0], "max": 1}],
+            }},
+        }  # fmt: skip
+        (self._folder / "policy.yaml").write_text(json.dumps(policy))
+        (self._folder / "sources.yaml").write_text(json.dumps({"sources": {"crm": source}}))
+        await migrate_all(self._dsn)
+        for service in self._services.values():
+            service.start()
+        for service in self._services.values():
+            service.ready()
+
+    def stop(self) -> None:
+        for service in self._services.values():
+            service.stop()
+
+    async def ticket(self) -> tuple[str, str]:
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"{self._services['tickets'].url}/api/v1/tickets")
+        found = answer.json()["tickets"]
+        assert len(found) <= 1
+        return (found[0]["title"], found[0]["state"]) if found else ("", "")
+
+    async def visits(self) -> list[tuple[str, str, bool, bool]]:
+        """Deal, stage, whether the entry is known, whether it lasts; in the order of entering."""
+        connection = await asyncpg.connect(self._dsn)
+        rows = await connection.fetch("SELECT deal, stage, known, left_at FROM flow.visit ORDER BY entered, deal")
+        await connection.close()
+        return [(r["deal"].rpartition(":")[2], r["stage"], r["known"], r["left_at"] is None) for r in rows]
