@@ -55,6 +55,6 @@ def _crm(settings: EnricherSettings, kind: type[Crm], source: Source, metrics: E
     written = source.settings
     if not isinstance(written, ApiSourceSettings) or written.api is None:
         return None
-    auth = kind.auth(written, resolve(written.api.token))
+    auth = kind.auth(written.api, resolve(written.api.token))
     client = Client(source.name, written.api, auth, metrics, settings.enricher_give_up_seconds, kind.passing)
-    return kind(source, client)
+    return kind(source, written.api, client)

@@ -15,8 +15,8 @@ import httpx
 
 from services.enricher.client import Client
 from services.enricher.gaps import ALL
-from services.intake.sources.api import ApiSettings, ApiSourceSettings
-from services.intake.sources.base import Said, Source, Told, Unclear, UnclearError, raw
+from services.intake.sources.api import ApiSettings
+from services.intake.sources.base import Said, Source, Unclear, UnclearError, raw
 from services.intake.sources.forms import fields_of
 from shared.contracts.stages import StageData
 
@@ -45,12 +45,12 @@ class Crm(ABC):
     # How many deals `read` takes together.
     at_once: ClassVar[int] = 10
 
-    def __init__(self, source: Source, client: Client) -> None:
-        self.source, self.client = source, client
+    def __init__(self, source: Source, api: ApiSettings, client: Client) -> None:
+        self.source, self.api, self.client = source, api, client
 
     @staticmethod
     @abstractmethod
-    def auth(settings: ApiSourceSettings, token: str) -> httpx.Auth:
+    def auth(api: ApiSettings, token: str) -> httpx.Auth:
         """How a request shows who asks."""
 
     @staticmethod
@@ -80,7 +80,7 @@ def told_of(record: Record, read: Callable[[Record], Iterable[Said]]) -> list[Sa
     try:
         return list(read(record))
     except UnclearError as error:
-        return [Unclear(str(error), raw(record))]
+        return [fault_of(record, error)]
 
 
 def records_of(document: Any, field: str) -> list[Record]:
@@ -89,6 +89,6 @@ def records_of(document: Any, field: str) -> list[Record]:
     return [fields_of(one, field) for one in found] if isinstance(found, list) else []
 
 
-def deal_of(said: Sequence[Said]) -> str | None:
-    """The deal that events are about; None where there is none."""
-    return next((one.deal for one in said if isinstance(one, Told)), None)
+def fault_of(record: Record, error: UnclearError) -> Unclear:
+    """A record that cannot be read."""
+    return Unclear(str(error), raw(record))

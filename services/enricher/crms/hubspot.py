@@ -14,7 +14,7 @@ import httpx
 
 from services.enricher.client import RefusedError
 from services.enricher.crms.base import Crm, Page, Record, records_of, told_of
-from services.intake.sources.api import ApiSourceSettings
+from services.intake.sources.api import ApiSettings
 from services.intake.sources.base import (
     Said,
     Told,
@@ -61,7 +61,7 @@ class HubSpot(Crm):
     at_once: ClassVar[int] = _MOST
 
     @staticmethod
-    def auth(settings: ApiSourceSettings, token: str) -> httpx.Auth:
+    def auth(api: ApiSettings, token: str) -> httpx.Auth:
         return Bearer(token)
 
     async def read(self, deals: Sequence[str]) -> dict[str, list[Said]]:

@@ -102,17 +102,20 @@ class Close(JsonSource):
         if action not in ("created", "updated"):
             raise UnclearError(f"event.action: {shown(action)} is not known; created, updated or deleted is expected")
         data = fields_of(event.get("data"), "event.data")
-        status = _STATUS.get(str(data.get("status_type", "active")))
-        if status is None:
-            raise UnclearError(
-                f"event.data.status_type: {shown(data.get('status_type'))}; active, won or lost is expected"
-            )
-        told = _told(data)
+        status = status_of(data.get("status_type", "active"), "event.data.status_type")
+        told = told_of(data)
         label, pipeline = data.get("status_label"), data.get("pipeline_name")
         return [
             *standing(number, deal, time, status, told, created=action == "created"),
             *beside(time, told, name=label, pipeline_name=pipeline, outcome=status),
         ]
+
+
+def status_of(value: Any, field: str) -> str:
+    """Open, won or lost."""
+    if (status := _STATUS.get(str(value))) is None:
+        raise UnclearError(f"{field}: {shown(value)}; active, won or lost is expected")
+    return status
 
 
 def _cents(value: Any, field: str) -> str:
@@ -127,7 +130,8 @@ _FIELDS = {
 }  # fmt: skip
 
 
-def _told(data: dict[str, Any]) -> dict[str, Any]:
+def told_of(data: dict[str, Any]) -> dict[str, Any]:
+    """Our fields of an opportunity."""
     told = taken(data, _FIELDS)
     if isinstance(lead := data.get("lead_id"), str):
         told["url"] = text_of(f"https://app.close.com/lead/{lead}/", "event.data.lead_id")

@@ -41,7 +41,7 @@ from services.intake.sources.forms import (
 )
 from shared.contracts.events import EventType
 
-_FIELDS = {
+FIELDS = {
     "pipeline_id": ("pipeline", id_of), "stage_id": ("stage", id_of), "title": ("name", text_of),
     "value": ("amount", amount_of), "currency": ("currency", currency_of),
     "expected_close_date": ("expected_close", day_of), "lost_reason": ("reason", text_of),
@@ -100,19 +100,19 @@ class Pipedrive(JsonSource):
         if action not in _DONE:
             raise UnclearError(f"meta.action: {shown(action)} is not known; create, change or delete is expected")
         data = fields_of(now, "data")
-        told = taken(data, _FIELDS)
+        told = taken(data, FIELDS)
         if isinstance(since := data.get("stage_change_time") or data.get("add_time"), str):
             told["entered_at"] = instant(since, "stage_change_time")
         if isinstance(host := meta.get("host"), str) and host.endswith(".pipedrive.com"):
             told["url"] = text_of(f"https://{host}/deal/{deal}", "meta.host")
-        status = _status(data.get("status"))
+        status = status_of(data.get("status"))
         if status is None:
             return [Told(EventType.DELETED, number, deal, time, {})]
         return standing(number, deal, time, status, told, created=_DONE[action] == "create")
 
 
-def _status(value: Any) -> str | None:
-    """None: deleted."""
+def status_of(value: Any) -> str | None:
+    """Open, won or lost; None: deleted."""
     if value == "deleted":
         return None
     if value not in ("open", "won", "lost", None):

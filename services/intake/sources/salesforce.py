@@ -52,7 +52,7 @@ _PARSER = etree.XMLParser(
 )
 # Two fields of one moment, written by one transaction.
 _TOGETHER_SECONDS = 2
-_FIELDS = {
+FIELDS = {
     "StageName": ("stage", id_of), "Name": ("name", text_of), "Amount": ("amount", amount_of),
     "CurrencyIsoCode": ("currency", currency_of), "CloseDate": ("expected_close", day_of),
     "RecordTypeId": ("pipeline", id_of),
@@ -128,7 +128,7 @@ class Salesforce(Source):
         data = {field.tag[len(OBJECT) :]: (field.text or "").strip() or None for field in record}
         number = f"{organization}/{id_of(notification.findtext(f'{OUTBOUND}Id'), 'Notification/Id')}"
         deal, time = id_of(data.get("Id"), "sf:Id"), _time(data)
-        told = taken(data, _FIELDS)
+        told = taken(data, FIELDS)
         if host:
             told["url"] = text_of(f"https://{host}/{deal}", "EnterpriseUrl")
         status = "won" if data.get("IsWon") == "true" else "lost" if data.get("IsClosed") == "true" else "open"

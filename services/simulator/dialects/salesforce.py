@@ -38,8 +38,8 @@ class Salesforce(Dialect):
 
     def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
         values = {
-            "Id": f"006{deal.id}", "Amount": deal.amount, "CloseDate": deal.close and deal.close.date().isoformat(),
-            "CreatedDate": deal.made and z(deal.made), "IsClosed": str(deal.status != "open").lower(),
+            "Id": f"006{deal.id:012d}", "Amount": deal.amount, "CreatedDate": deal.made and z(deal.made),
+            "CloseDate": deal.close and deal.close.date().isoformat(), "IsClosed": str(deal.status != "open").lower(),
             "IsWon": str(deal.status == "won").lower(), "LastModifiedDate": z(happening.time), "Name": deal.name,
             "RecordTypeId": deal.pipeline, "StageName": deal.told, "SystemModstamp": z(happening.time),
         }  # fmt: skip

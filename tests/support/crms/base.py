@@ -29,6 +29,7 @@ class Trouble:
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    text: str = "not now"
 
 
 @dataclass
@@ -59,6 +60,8 @@ class FakeCrm(ABC):
         # Fewer to a page, and more seconds to an answer, than is asked for.
         self.page: int | None = None
         self.slow = 0.0
+        # What is wrong with the records of some deals.
+        self.broken: dict[int, dict[str, Any]] = {}
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -77,6 +80,10 @@ class FakeCrm(ABC):
             kept = self.deals.setdefault(happening.deal, Kept(Deal(happening.deal)))
             before, kept.deal = kept.deal, kept.deal.after(happening)
             kept.changes.append((happening.time, before, kept.deal))
+
+    def number(self, deal: int) -> str:
+        """The CRM's id of a deal."""
+        return str(deal)
 
     def delete(self, deal: int, at: datetime) -> None:
         self.deals[deal].gone = at
@@ -122,7 +129,7 @@ class _Guarded:
         if self._crm.troubles:
             trouble = self._crm.troubles.pop(0)
             await asyncio.sleep(trouble.seconds)
-            answer: Any = Response("not now", trouble.status, trouble.headers)
+            answer: Any = Response(trouble.text, trouble.status, trouble.headers)
         elif not self._crm.allowed or not self._crm.knows(request):
             answer = JSONResponse({"message": "credentials are not right"}, 401)
         else:

@@ -50,7 +50,7 @@ class FakeHubSpot(FakeCrm):
             record["archivedAt"] = z(kept.gone)
         if history:
             record["propertiesWithHistory"] = {name: versions(kept, name) for name in _READ}
-        return record
+        return record | self.broken.get(kept.deal.id, {})
 
     async def batch(self, request: Request) -> Response:
         asked = json.loads(await request.body())

@@ -9,9 +9,12 @@ from typing import Any
 
 from services.simulator.dialects import DIALECTS
 from tests.support.crms.base import FakeCrm
+from tests.support.crms.close import FakeClose
 from tests.support.crms.hubspot import FakeHubSpot
+from tests.support.crms.pipedrive import FakePipedrive
+from tests.support.crms.salesforce import FakeSalesforce
 
-FAKES: dict[str, type[FakeCrm]] = {fake.kind: fake for fake in (FakeHubSpot,)}
+FAKES: dict[str, type[FakeCrm]] = {fake.kind: fake for fake in (FakeHubSpot, FakePipedrive, FakeClose, FakeSalesforce)}
 
 
 @contextmanager

@@ -1,0 +1,74 @@
+"""What has been said of a deal decides whether its CRM is asked, and when."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from services.enricher.client import rest_asked
+from services.enricher.gaps import ALL, Known, Part, State, Wish, after, said_by
+from shared.contracts.events import DealEvent
+
+NOW = datetime(2026, 3, 10, 9, tzinfo=UTC)
+WISH = Wish(ALL, True, timedelta(minutes=1), timedelta(days=1))
+
+
+def event(kind: str, **data: Any) -> DealEvent:
+    return DealEvent.model_validate({
+        "id": "1", "source": "crm", "type": f"andon.deal.{kind}", "subject": "crm:1", "time": NOW, "data": data
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("events", "parts"),
+    [
+        ([event("created")], Part.CREATED),
+        ([event("moved", stage="a"), event("changed", name="x", pipeline="p")], ALL & ~Part.CREATED),
+        ([event("changed", name=None, amount="1")], 0),
+        ([event("deleted")], Part.GONE),
+        ([event("merged", into="crm:2")], Part.GONE),
+    ],
+)
+def test_what_events_say(events: list[DealEvent], parts: int) -> None:
+    assert said_by(events) == parts
+
+
+def test_a_thin_deal_is_wanted_after_some_patience_and_whole_once_completed() -> None:
+    first = after(Known(), Part.STAGE, WISH, NOW)
+    assert first == Known(Part.STAGE, State.WANTED, NOW + timedelta(minutes=1))
+
+    later = after(first, Part.NAME, WISH, NOW + timedelta(seconds=30))
+    assert later.due == first.due, "further events do not put it off"
+
+    assert after(later, ALL, WISH, NOW) == Known(ALL, State.WHOLE)
+
+
+def test_what_is_gone_needs_nothing() -> None:
+    assert after(Known(Part.STAGE, State.WANTED, NOW), Part.GONE, WISH, NOW).state is State.WHOLE
+
+
+def test_without_credentials_the_gap_is_marked() -> None:
+    wish = Wish(ALL, False, WISH.patience, WISH.again)
+
+    assert after(Known(), Part.STAGE, wish, NOW) == Known(Part.STAGE, State.THIN)
+
+
+@pytest.mark.parametrize("state", [State.READ, State.REFUSED])
+def test_a_deal_that_was_asked_for_is_not_asked_for_again_within_some_time(state: State) -> None:
+    known = Known(Part.STAGE, state, None, NOW)
+
+    assert after(known, Part.STAGE, WISH, NOW + timedelta(hours=23)).state is state
+    assert after(known, Part.STAGE, WISH, NOW + timedelta(hours=25)).state is State.WANTED
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("99999", 3600.0), ("nan", None), ("", None), ("soon", None),
+        ("Tue, 10 Mar 2026 09:00:30 GMT", 30.0),
+    ],
+)  # fmt: skip
+def test_retry_after_is_seconds_or_a_date(written: str, seconds: float | None) -> None:
+    assert rest_asked({"retry-after": written}, NOW) == seconds

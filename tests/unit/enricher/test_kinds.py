@@ -1,0 +1,120 @@
+"""What is special about one CRM: sessions that end, limits told as refusals, stages of closed deals, faulty records."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from services.enricher.client import AwayError, RefusedError
+from services.intake.sources.base import Said, Told, Unclear
+from services.simulator.model import Happening
+from shared.contracts.events import EventType
+from tests.support.crms.base import FakeCrm, Trouble
+from tests.support.crms.pipedrive import FakePipedrive
+from tests.support.crms.salesforce import FakeSalesforce
+from tests.support.crms.world import FAKES, running
+from tests.unit.enricher.support import asking
+from tests.unit.intake.test_round_trip import history
+
+
+def one_deal() -> list[Happening]:
+    deal = next(one.deal for one in history() if not one.created)
+    return [one for one in history() if one.deal == deal]
+
+
+async def read(fake: FakeCrm, **api: Any) -> list[Said]:
+    fake.take(one_deal())
+    number = fake.number(one_deal()[0].deal)
+    async with asking(fake, **api) as crm:
+        return (await crm.read([number]))[number]
+
+
+def told(said: list[Said], *kinds: EventType) -> list[Told]:
+    return [one for one in said if isinstance(one, Told) and one.type in kinds]
+
+
+async def test_salesforce_sessions_that_end_are_opened_anew() -> None:
+    with running("salesforce") as fake:
+        assert isinstance(fake, FakeSalesforce)
+        fake.session_lasts = 1
+        assert told(await read(fake), EventType.CREATED)
+        assert fake.sessions > 2
+
+
+async def test_salesforce_wrong_secret_is_a_refusal_of_credentials() -> None:
+    with running("salesforce") as fake, pytest.raises(RefusedError) as error:
+        await read(fake, token="another-secret")
+    assert error.value.of_credentials
+
+
+async def test_salesforce_used_up_requests_mean_later() -> None:
+    with running("salesforce") as fake:
+        async with asking(fake, give_up=0.5) as crm:
+            fake.troubles = [Trouble(403, text='[{"errorCode":"REQUEST_LIMIT_EXCEEDED"}]')] * 20
+            with pytest.raises(AwayError):
+                await crm.read([fake.number(1)])
+
+
+async def test_salesforce_without_field_history_tells_what_it_has() -> None:
+    with running("salesforce") as fake:
+        whole = await read(fake)
+    with running("salesforce") as fake:
+        assert isinstance(fake, FakeSalesforce)
+        fake.tracked = False
+        less = await read(fake)
+
+    moves = [(one.time, one.data.get("stage")) for one in told(whole, EventType.MOVED)]
+    assert {(one.time, one.data.get("stage")) for one in told(less, EventType.MOVED)} == set(moves)
+
+
+async def test_salesforce_pipelines_of_the_past_are_no_guess() -> None:
+    with running("salesforce") as fake:
+        said = await read(fake, record_types_stay=False)
+
+    (made,) = told(said, EventType.CREATED)
+    assert "stage" in made.data
+    assert "pipeline" not in made.data
+    (state,) = [one for one in told(said, *EventType) if "/state/" in one.id]
+    assert state.data["pipeline"] == one_deal()[0].properties["pipeline"]
+
+
+async def test_salesforce_ids_that_are_none_are_not_asked_for() -> None:
+    with running("salesforce") as fake:
+        async with asking(fake) as crm:
+            assert await crm.read(["x' OR Name LIKE '%", "12"]) == {}
+        assert fake.asked == []
+
+
+async def test_a_closed_deal_of_pipedrive_stays_closed_in_another_stage() -> None:
+    with running("pipedrive") as fake:
+        assert isinstance(fake, FakePipedrive)
+        happenings = one_deal()
+        fake.take(happenings)
+        (kept,) = fake.deals.values()
+        assert kept.deal.status != "open"
+        end = kept.changes[-1][0] + timedelta(days=1)
+        fake.later = [("stage_id", kept.deal.stage, "lead", end)]
+        number = fake.number(kept.deal.id)
+        async with asking(fake) as crm:
+            said = (await crm.read([number]))[number]
+
+    assert end.replace(microsecond=0) not in {one.time for one in told(said, EventType.MOVED)}
+    assert told(said, EventType.WON, EventType.LOST)
+
+
+@pytest.mark.parametrize("kind", sorted(FAKES))
+async def test_a_record_that_cannot_be_read_costs_only_itself(kind: str) -> None:
+    with running(kind) as fake:
+        deals = list(dict.fromkeys(one.deal for one in history()))[:2]
+        fake.take(one for one in history() if one.deal in deals)
+        names = ("add_time", "date_created", "CreatedDate")
+        fake.broken = {deals[0]: dict.fromkeys(names, "soon") | {"properties": {"hs_createdate": "soon"}}}
+        numbers = [fake.number(deal) for deal in deals]
+        async with asking(fake) as crm:
+            said = await crm.read(numbers)
+
+    assert [type(one) for one in said[numbers[0]]] == [Unclear]
+    assert "soon" in str(said[numbers[0]][0])
+    assert told(said[numbers[1]], EventType.CREATED)
