@@ -32,6 +32,7 @@ from shared.runtime.clock import Clock
 HERE = Path(__file__).parent
 SPARK_DAYS = 60
 CLOSED_DAYS = 30
+MOST = 1000
 FILTERS = ("pipeline", "kind", "state")
 
 
@@ -82,6 +83,9 @@ class Pages:
     async def tickets(self, request: Request) -> Response:
         """The list: what needs somebody first, then what is put aside, then what closed lately."""
         query = {name: value for name, value in request.query_params.items() if value}
+        if len(query) < len(request.query_params):
+            # The form sends what was not chosen, too; the address is to be sent on.
+            return RedirectResponse(f"/tickets?{urlencode(query)}".rstrip("?"), 303)
         try:
             place = place_of(query)
         except ValueError as error:
@@ -108,7 +112,7 @@ class Pages:
             found = await store.listed(connection, place)
             return found, found[-1].id if len(found) == place.limit else None
         since = self._clock.now() - timedelta(days=CLOSED_DAYS)
-        here = (place.pipeline, place.kind, None, None, 200)
+        here = (place.pipeline, place.kind, None, None, MOST)
         open_now = await store.listed(connection, Place(*here, open=True))
         return [*open_now, *await store.listed(connection, Place(*here, closed_after=since))], None
 
@@ -211,7 +215,7 @@ class Pages:
         wanted = [(key, stage.id, measure.value) for key, stage in stages for measure in Measure]
         async with self._pool.acquire() as connection:
             points = await store.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
-            tickets = await store.listed(connection, Place(limit=500, open=True))
+            tickets = await store.listed(connection, Place(limit=MOST, open=True))
             unwatched = await store.unwatched(connection)
         views = [present.view(ticket, self._policy, now) for ticket in tickets]
         rows: dict[str, list[dict[str, Any]]] = {key: [] for key in self._policy.pipelines}
