@@ -1,0 +1,130 @@
+"""Chromium over a seeded company, an empty one, and the demonstration's inbox with a mail of every reason."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import httpx
+import pytest
+from playwright.async_api import Browser, async_playwright
+
+from services.demo.kafka import free_port
+from services.notifier.compose import compose
+from services.tickets.charts import Chart, png
+from shared.bus.admin import create_topics
+from shared.contracts.notices import NoticeReason
+from shared.contracts.problems import Interval
+from shared.storage.migrate import migrate_all
+from tests.browser.company import POLICY, Company
+from tests.support.problems import day, ticket_event
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import eventually
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed (Debian's package chromium)")
+    async with async_playwright() as playwright:
+        # Without its own sandbox, as containers often forbid it; it sees nothing but these tests' own pages.
+        found = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        await found.close()
+
+
+class Pages:
+    """A tickets service on a database and topics of its own."""
+
+    def __init__(self, kafka: str, postgres: str, folder: Path) -> None:
+        self.kafka, self.prefix = kafka, f"b{secrets.token_hex(4)}."
+        self._postgres, self._folder = postgres, folder
+        self.dsn = urlunsplit(urlsplit(postgres)._replace(path=f"/{self.prefix[:-1]}"))
+
+    async def start(self) -> ServiceProcess:
+        connection = await asyncpg.connect(self._postgres)
+        await connection.execute(f'CREATE DATABASE "{self.prefix[:-1]}"')
+        await connection.close()
+        await migrate_all(self.dsn)
+        await create_topics(self.kafka, self.prefix)
+        policy = self._folder / "policy.yaml"
+        policy.write_text(POLICY)
+        environment = {
+            "ANDON_KAFKA": self.kafka, "ANDON_POSTGRES": self.dsn, "ANDON_TOPIC_PREFIX": self.prefix,
+            "ANDON_POLICY": str(policy),
+        }  # fmt: skip
+        return ServiceProcess("tickets", environment, self._folder).start().ready()
+
+
+@pytest.fixture(scope="session")
+async def company(
+    browser: Browser, kafka: str, postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Company]:
+    """Tickets of every kind and state. Tests that change one change one of their own."""
+    pages = Pages(kafka, postgres, tmp_path_factory.mktemp("company"))
+    process = await pages.start()
+    found = Company(process.url)
+    await found.seed(kafka, pages.prefix)
+    yield found
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+async def empty(
+    browser: Browser, kafka: str, postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[str, str]]:
+    """Address and DSN of a service to which nothing was told."""
+    pages = Pages(kafka, postgres, tmp_path_factory.mktemp("empty"))
+    process = await pages.start()
+    yield process.url, pages.dsn
+    process.stop()
+
+
+def mails(url: str) -> Iterator[Any]:
+    """One of each reason, about a ticket at the address; the last quotes what is hostile."""
+    drawn = Chart(
+        "Proposal holds 12 deals older than 21 days", "deals", {"deals": [(day(n), float(n)) for n in range(20)]},
+        day(0), day(20), "Europe/Berlin", {"problem from 5": 5.0},
+    )  # fmt: skip
+    chart = base64.b64encode(png(drawn)).decode()
+    hostile = "<script>window.owned=1</script>" + "w" * 120
+    for seq, reason in enumerate([*NoticeReason, NoticeReason.OPENED], 1):
+        over = day(1) if "cleared" in reason.value else None
+        fields = {"title": hostile, "sentence": hostile} if seq > len(NoticeReason) else {}
+        about = ticket_event(
+            seq=seq, chart_png=chart, problem=Interval(opened_at=day(0), cleared_at=over, peak=12), url=url, **fields
+        ).data
+        yield compose(about, reason, "Head", "h@x.example", "a@x.example", "x.example", datetime.now(UTC), "UTC", seq)
+
+
+@pytest.fixture(scope="session")
+async def inbox(company: Company, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """Address of the demonstration's inbox with these mails."""
+    folder, port = tmp_path_factory.mktemp("mails"), free_port()
+    for number, mail in enumerate(mails(f"{company.url}/tickets/{company.numbers['aging/new/proposal']}")):
+        (folder / f"{number}.eml").write_bytes(mail.as_bytes())
+    process = subprocess.Popen([sys.executable, "-m", "services.demo.inbox", str(folder), str(free_port()), str(port)])
+    url = f"http://127.0.0.1:{port}"
+
+    async def answers() -> bool:
+        try:
+            async with httpx.AsyncClient() as client:
+                return (await client.get(url)).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    await eventually(answers)
+    yield url
+    process.terminate()
+    process.wait(20)

@@ -1,0 +1,139 @@
+"""Everything can be reached and done by keyboard, and without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from tests.browser.company import Company
+
+# All that a person can reach with Tab, in the order of the page; of a group of radio buttons one.
+CONTROLS = """() => [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')]
+    .filter(e => e.type !== 'hidden' && e.tabIndex >= 0 && e.checkVisibility())
+    .filter(e => e.type !== 'radio' || e === e.form.querySelector(`[name=${e.name}]`))
+    .map((e, n) => { e.dataset.walk = n; return n; })"""
+FOCUS = """() => { const e = document.activeElement, s = getComputedStyle(e);
+    return {walk: e.dataset.walk, seen: s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2}; }"""
+
+
+@pytest.fixture(params=[1280, 360])
+async def page(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    context = await browser.new_context(viewport={"width": request.param, "height": 800})
+    context.set_default_timeout(10_000)
+    yield await context.new_page()
+    await context.close()
+
+
+async def walk(page: Page) -> list[int]:
+    """The controls that Tab stops at, in order; each must show that it has the focus."""
+    found: list[int] = []
+    for _ in range(300):
+        await page.keyboard.press("Tab")
+        at = await page.evaluate(FOCUS)
+        if at["walk"] is None:
+            return found
+        assert at["seen"], f"the focus cannot be seen on control {at['walk']}"
+        if int(at["walk"]) not in found[-1:]:
+            found.append(int(at["walk"]))
+    raise AssertionError("Tab does not leave the page")
+
+
+@pytest.mark.parametrize("path", ["/", "/tickets/{}", "/pipelines", "/tickets?state=closed", "/nowhere"])
+async def test_tab_reaches_every_control_in_order(company: Company, page: Page, path: str) -> None:
+    await page.goto(company.url + path.format(company.numbers["aging/new/proposal"]))
+    controls = await page.evaluate(CONTROLS)
+
+    assert await walk(page) == controls
+    assert len(controls) > 5
+
+
+async def test_the_first_stop_leads_to_the_content(company: Company, page: Page) -> None:
+    await page.goto(company.url)
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+
+    assert await page.evaluate("document.activeElement.id") == "main"
+
+
+async def tab_to(page: Page, name: str) -> None:
+    for _ in range(100):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("document.activeElement.textContent.trim()") == name:
+            return
+    raise AssertionError(f"Tab does not come to {name}")
+
+
+async def reopen(page: Page) -> None:
+    """Put the ticket aside, so that it can be acknowledged anew."""
+    await page.locator("#until").evaluate("input => { input.value = input.max; }")
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Put aside").click()
+
+
+async def test_enter_acknowledges_and_a_second_wish_says_that_it_is_too_late(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/tickets/{company.numbers['wip-high/new/legal']}")
+    if await page.get_by_role("button", name="Acknowledge").count() == 0:
+        await reopen(page)
+    late = await page.context.new_page()
+    await late.goto(page.url)
+
+    await tab_to(page, "Acknowledge")
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
+    async with late.expect_navigation() as answered:
+        await late.get_by_role("button", name="Acknowledge").click()
+
+    assert await page.locator(".number .state").inner_text() == "seen"
+    answer = await answered.value
+    assert (answer.status if answer else 0) == 409
+    assert "nothing is left to acknowledge" in await late.get_by_role("alert").inner_text()
+
+
+async def test_errors_stand_at_their_field_and_what_was_typed_is_kept(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/tickets/{company.numbers['stalled/new/negotiation']}")
+    await page.locator("#reason").fill("It is <too> dear")
+    await page.locator("form[action$='/close']").evaluate("form => { form.noValidate = true; }")
+    await page.locator("#reason").press("Tab")
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
+
+    assert await page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+    assert await page.locator("#reason").input_value() == "It is <too> dear"
+    assert "Choose" in await page.locator("#outcome-fault").inner_text()
+    assert await page.locator("#outcome").get_attribute("aria-describedby") == "outcome-fault"
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    assert await page.evaluate("document.activeElement.id") == "outcome"
+
+
+async def test_a_ticket_is_acknowledged_from_the_list_that_was_chosen(company: Company, browser: Browser) -> None:
+    context = await browser.new_context()
+    page = await context.new_page()
+    await page.goto(f"{company.url}/tickets?pipeline=odd&kind=&state=")
+    await page.get_by_role("button", name="Acknowledge").focus()
+    async with page.expect_navigation():
+        await page.keyboard.press("Enter")
+
+    assert page.url == f"{company.url}/tickets?pipeline=odd"
+    assert "Somebody has seen it" in await page.locator(".lead").inner_text()
+    await context.close()
+
+
+async def test_everything_works_without_scripts(company: Company, browser: Browser) -> None:
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(company.url)
+    await page.get_by_label("Problem").select_option("aging")
+    await page.get_by_role("button", name="Show", exact=True).click()
+    assert "kind=aging" in page.url
+    await page.get_by_role("link", name="Deals wait too long in Proposal").click()
+    await page.locator("summary", has_text="The numbers").first.click()
+    assert await page.locator(".numbers").first.is_visible()
+    await page.get_by_label("Put aside until").fill("1999-01-01")
+    await page.locator("form[action$='/snooze']").get_by_role("button").focus()
+    await page.go_back()
+
+    assert await page.get_by_role("heading", level=1).inner_text() == "1 problem of the system needs you"
+    await context.close()

@@ -1,0 +1,214 @@
+"""Pages and mails in a real browser: WCAG by axe-core, phones, paper, the reader's zone, hostile texts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page
+
+from tests.browser.company import Company
+
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
+WIDTHS, SCHEMES = (1280, 360), ("light", "dark")
+# Letters of charts on lines lower than 12 px; a line that stands upright is narrow instead.
+SMALL = """() => [...document.querySelectorAll('.chart text')].filter(text => text.textContent.length > 2)
+    .filter(text => { const box = text.getBoundingClientRect(); return Math.min(box.width, box.height) < 12; })
+    .map(text => text.textContent)"""
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    context = await browser.new_context()
+    context.set_default_timeout(10_000)
+    found = await context.new_page()
+    yield found
+    await context.close()
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe-core finds against WCAG 2.1 A and AA in both schemes on desk and phone, and what scrolls sideways."""
+    found = []
+    for width in (768, *WIDTHS):
+        await page.set_viewport_size({"width": width, "height": 800})
+        if await page.evaluate("document.documentElement.scrollWidth") > width:
+            found.append(f"{width} px: the page scrolls sideways")
+    for width in WIDTHS:
+        await page.set_viewport_size({"width": width, "height": 800})
+        for scheme in SCHEMES:
+            await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            result = await Axe().run(page, options=WCAG)
+            for one in result.response["violations"]:
+                nodes = "; ".join(node["html"][:120] for node in one["nodes"][:3])
+                found.append(f"{width} px, {scheme}: {one['id']}: {one['help']}: {nodes}")
+    return found
+
+
+async def test_faults_are_found(page: Page) -> None:
+    await page.set_content("<body style='width: 400px; color: #999'><img src=x>grey on white")
+    found = " ".join(await violations(page))
+
+    assert all(name in found for name in ("image-alt", "color-contrast", "360 px: the page scrolls sideways"))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/", "/tickets?state=closed", "/tickets?pipeline=new&kind=aging", "/tickets?pipeline=odd&kind=stalled",
+        "/tickets?state=lost", "/pipelines", "/nowhere", "/tickets/999999", "/tickets/1/close",
+    ],
+)  # fmt: skip
+async def test_pages_and_errors_keep_wcag(company: Company, page: Page, path: str) -> None:
+    await page.goto(company.url + path)
+
+    assert await violations(page) == []
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "aging/new/proposal", "aging/new/legal", "wip-high/new/demo", "wip-high/new/legal", "wip-high/new/proposal",
+        "wip-low/new/lead", "wip-low/new/demo", "stalled/new/negotiation", 'wip-high/odd/a"b',
+    ],
+)  # fmt: skip
+async def test_tickets_of_every_kind_and_state_keep_wcag(company: Company, page: Page, key: str) -> None:
+    await page.goto(f"{company.url}/tickets/{company.numbers[key]}")
+    await unfold(page)
+
+    assert await violations(page) == []
+    assert await page.evaluate(SMALL) == [], "letters of a chart are too small on a phone"
+
+
+@pytest.mark.parametrize(
+    ("form", "typed"), [("snooze", {"until": "1999-12-31"}), ("close", {"reason": "Because"}), ("close", {})]
+)
+async def test_forms_with_errors_keep_wcag(company: Company, page: Page, form: str, typed: dict[str, str]) -> None:
+    await page.goto(f"{company.url}/tickets/{company.numbers['stalled/new/negotiation']}")
+    await send(page, form, typed)
+
+    assert (
+        await page.title() == "Error: Deals stand still in Negotiation · Ticket " + page.url.split("/")[4] + " · Andon"
+    )
+    assert await violations(page) == []
+
+
+async def unfold(page: Page) -> None:
+    """Show what stands in details."""
+    await page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+
+
+async def send(page: Page, form: str, typed: dict[str, str]) -> None:
+    """Send a form past the browser's own checks, as an old browser would."""
+    for name, value in typed.items():
+        await page.locator(f"form[action$='/{form}'] [name={name}]").fill(value)
+    await page.locator(f"form[action$='/{form}']").evaluate("form => { form.noValidate = true; }")
+    async with page.expect_navigation():
+        await page.locator(f"form[action$='/{form}'] button").click()
+
+
+async def test_the_empty_list_teaches_and_faults_of_ours_say_what_to_do(empty: tuple[str, str], page: Page) -> None:
+    url, dsn = empty
+    await page.goto(url)
+
+    assert "No day has been measured yet" in await page.locator("main").inner_text()
+    assert "Proposal: waiting too long, which is 5 deals or more" in await page.locator(".watched").inner_text()
+    assert await violations(page) == []
+    await page.goto(f"{url}/pipelines")
+    assert await violations(page) == []
+
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("ALTER TABLE tickets.measure RENAME TO away")
+    answer = await page.goto(f"{url}/pipelines")
+    await connection.execute("ALTER TABLE tickets.away RENAME TO measure")
+    await connection.close()
+
+    assert (answer.status if answer else 0) == 500
+    assert "Try again" in await page.locator("main").inner_text()
+    assert await violations(page) == []
+
+
+async def test_mails_and_inbox_keep_wcag(inbox: str, page: Page) -> None:
+    await page.goto(inbox)
+    mails = [await link.get_attribute("href") for link in await page.locator("li a").all()]
+
+    assert len(mails) == 6
+    assert await violations(page) == []
+    for mail in mails:
+        await page.goto(f"{inbox}{mail}/html")
+        assert await violations(page) == [], mail
+    await page.goto(inbox + str(mails[0]))
+    await unfold(page)
+    assert await violations(page) == []
+    await page.goto(f"{inbox}/mails/none")
+    assert await violations(page) == []
+
+
+async def test_the_link_of_a_mail_in_the_inbox_opens_a_ticket_that_can_be_worked(inbox: str, page: Page) -> None:
+    await page.goto(f"{inbox}/mails/0")
+    async with page.expect_popup() as opened:
+        await page.frame_locator("iframe").get_by_text("Open the ticket").click()
+    ticket = await opened.value
+
+    await send(ticket, "close", {})
+
+    assert "That did not work" in await ticket.locator("main").inner_text()
+
+
+async def test_hostile_names_stay_text(company: Company, page: Page) -> None:
+    number = company.numbers['wip-high/odd/a"b']
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    for path in ("/", f"/tickets/{number}", "/pipelines", "/tickets?pipeline=odd"):
+        await page.goto(company.url + path)
+
+        assert await page.evaluate("window.owned") is None, path
+        assert await page.locator("[href^='javascript:' i], [onerror], main img, main script").count() == 0, path
+    assert complaints == []
+    await page.goto(f"{company.url}/tickets/{number}")
+    assert "$x_1$ {{ 7 * 7 }}" in await page.locator("h1").inner_text()
+    await page.goto(f"{company.url}/tickets/{number}/chart.svg")
+    assert await page.evaluate("window.owned") is None
+
+
+async def test_times_are_the_readers_and_exact_on_hover(company: Company, browser: Browser) -> None:
+    path = f"{company.url}/tickets/{company.numbers['aging/new/proposal']}"
+    told = {}
+    for zone in ("Pacific/Auckland", "Europe/Berlin"):
+        context = await browser.new_context(timezone_id=zone)
+        page = await context.new_page()
+        await page.goto(path)
+        first = page.locator(".lead time")
+        told[zone] = (await first.inner_text(), str(await first.get_attribute("title")))
+        assert f"Times are those of {zone}" in await page.locator("footer").inner_text()
+        await context.close()
+    without = await browser.new_context(java_script_enabled=False)
+    page = await without.new_page()
+    await page.goto(path)
+    plain = (await page.locator(".lead time").inner_text(), await page.locator(".lead time").get_attribute("title"))
+    await without.close()
+
+    assert told["Europe/Berlin"][0] == plain[0]
+    assert told["Pacific/Auckland"][0] != plain[0]
+    assert "GMT+1" in told["Pacific/Auckland"][1] or "NZ" in told["Pacific/Auckland"][1]
+    assert str(plain[1]).endswith(("CET", "CEST"))
+
+
+async def test_paper_is_light_and_bears_no_buttons(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/tickets/{company.numbers['aging/new/proposal']}")
+    await page.emulate_media(media="print", color_scheme="dark")
+
+    assert await page.evaluate("getComputedStyle(document.body).color") == "rgb(29, 35, 39)"
+    assert not await page.get_by_role("button", name="Acknowledge").is_visible()
+    assert await page.locator(".chart svg").first.is_visible()
+
+
+async def test_the_charts_numbers_stand_in_a_table(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/tickets/{company.numbers['aging/new/proposal']}")
+    await page.locator("summary", has_text="The numbers").first.click()
+    rows = await page.locator(".numbers").first.locator("tbody tr").all_inner_texts()
+
+    assert rows[0].split() == ["as", "it", "was", "told", "last", "16"]
+    assert len(rows) > 80
