@@ -13,13 +13,16 @@ _MOMENTS = ("entered_at", "next_step_at")
 
 def event_of(message: DealEvent) -> Event:
     """The core's form of a message; only what was said is in it."""
-    return Event(message.subject, Key(micros(message.time), RANK[message.type], message.id), said(message.data))
+    known = said(message.data)
+    if message.translation:
+        known["translation"] = message.translation
+    return Event(message.subject, Key(micros(message.time), RANK[message.type], message.id), known)
 
 
 def said(data: DealData) -> dict[str, Any]:
-    """What was said, times as microseconds."""
+    """What was said, times as microseconds. The owner is a person: nothing is kept of it."""
     found = data.__dict__
-    values = {name: found[name] for name in data.model_fields_set}
+    values = {name: found[name] for name in data.model_fields_set if name != "owner"}
     for name in _MOMENTS:
         if values.get(name) is not None:
             values[name] = micros(values[name])

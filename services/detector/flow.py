@@ -94,6 +94,9 @@ class Deal:
     current: Visit | None = None
     described: dict[str, Any] = field(default_factory=dict)
     finished: list[Visit] = field(default_factory=list)
+    # What was told before the first stage was: a visit that began earlier takes it up.
+    touches: list[int] = field(default_factory=list)
+    plans: list[tuple[int, int | None]] = field(default_factory=list)
 
     def take(self, events: Iterable[Event], stages: Stages) -> None:
         """Take events that are in the order of their keys and later than all taken before."""
@@ -113,8 +116,8 @@ class Deal:
         elif rank == REOPENED:
             self._reopen(event, stages)
         elif rank == TOUCHED:
-            if self.current is not None and said.get("buyer") is True and time > self.current.entered:
-                self.current.progress.append(time)
+            if said.get("buyer") is True:
+                self._touch(time)
         elif rank in (WON, LOST):
             self._close(time)
         elif rank in (MERGED, DELETED):
@@ -134,6 +137,14 @@ class Deal:
             self.step = said["next_step_at"]
             if self.current is not None:
                 self.current.steps.append((event.key.time, self.step))
+            elif not self.staged:
+                self.plans.append((event.key.time, self.step))
+
+    def _touch(self, time: int) -> None:
+        if self.current is not None and time > self.current.entered:
+            self.current.progress.append(time)
+        elif not self.staged:
+            self.touches.append(time)
 
     def _settle(self, visit: Visit, home: Home) -> None:
         """The pipeline of the present visit is told at last: it may be a stage that holds no work."""
@@ -170,8 +181,11 @@ class Deal:
     def _enter(self, pipeline: str, stage: str, time: int, known: bool) -> None:
         self.closed = False
         self.place = (pipeline, stage)
-        steps: list[tuple[int, int | None]] = [] if self.step is None else [(time, self.step)]
-        self.current = Visit(pipeline, stage, time, known, steps=steps)
+        plans, touches, self.plans, self.touches = self.plans, self.touches, [], []
+        planned = next((step for said, step in reversed(plans) if said <= time), None) if plans else self.step
+        steps = [(time, planned)] if planned is not None else []
+        later = [plan for plan in plans if plan[0] > time]
+        self.current = Visit(pipeline, stage, time, known, None, [t for t in touches if t > time], steps + later)
 
     def _close(self, time: int) -> None:
         self._leave(time)
@@ -191,21 +205,24 @@ class Deal:
         visit = self.current
         now = visit and [visit.pipeline, visit.stage, visit.entered, visit.known, visit.progress, visit.steps]
         flags = self.created | self.staged << 1 | self.closed << 2 | self.gone << 3
-        kept = [self.last, flags, self.pipeline, self.place, self.step, now, self.described]
+        kept: list[Any] = [self.last, flags, self.pipeline, self.place, self.step, now, self.described]
+        if self.touches or self.plans:
+            kept += [self.touches, self.plans]
         # A named tuple is a list here.
         return orjson.dumps(kept, default=tuple)
 
     @staticmethod
     def unpack(raw: bytes) -> Deal:
         """The state that `pack` wrote."""
-        last, flags, pipeline, place, step, now, described = orjson.loads(raw)
+        last, flags, pipeline, place, step, now, described, *early = orjson.loads(raw)
+        touches, plans = early or ([], [])
         visit = None
         if now:
             visit = Visit(now[0], now[1], now[2], now[3], None, now[4], [(a, b) for a, b in now[5]])
         return Deal(
             last=last and Key(*last), created=bool(flags & 1), staged=bool(flags & 2), closed=bool(flags & 4),
             gone=bool(flags & 8), pipeline=pipeline, place=place and tuple(place), step=step, current=visit,
-            described=described,
+            described=described, touches=touches, plans=[(a, b) for a, b in plans],
         )  # fmt: skip
 
 
@@ -219,9 +236,9 @@ def unique(events: Iterable[Event]) -> list[Event]:
     return sorted(kept.values(), key=lambda event: event.key)
 
 
-def precedence(event: Event) -> tuple[Key, bytes]:
-    """Of events that share an id the one with the least is kept."""
-    return event.key, orjson.dumps(event.said, option=orjson.OPT_SORT_KEYS)
+def precedence(event: Event) -> tuple[int, Key, bytes]:
+    """Of events that share an id the one with the least is kept: that of the latest translation."""
+    return -event.said.get("translation", 0), event.key, orjson.dumps(event.said, option=orjson.OPT_SORT_KEYS)
 
 
 def visits(events: Iterable[Event], stages: Stages) -> list[Visit]:

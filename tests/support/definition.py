@@ -43,7 +43,8 @@ def lives(events: Sequence[DealEvent]) -> list[Life]:
             if event.data.stage is not None and event.data.stage != stage:
                 if stage == "a" and entered < now:
                     life.stays.append((entered, now))
-                stage, entered = event.data.stage, now
+                since = event.data.entered_at if stage is None and event.type == "andon.deal.moved" else None
+                stage, entered = event.data.stage, now if since is None else min(second(since), now)
         if stage == "a":
             life.stays.append((entered, None))
         found.append(life)

@@ -36,15 +36,30 @@ _ENDS = st.tuples(_AT, st.sampled_from(["won", "lost", "reopened", "deleted"]), 
 
 
 @st.composite
+def _first(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
+    """How a deal is first seen: created, or in the middle of its life, with or without since when it is there."""
+    data: dict[str, Any] = {"pipeline": "p", "stage": "a"}
+    if draw(st.integers(0, 2)):
+        return "created", data
+    since = draw(st.none() | st.integers(0, 45))
+    return "moved", data if since is None else data | {"entered_at": at(since)}
+
+
+@st.composite
 def events(draw: st.DrawFn, ends: bool = False) -> list[DealEvent]:
-    """Some deals of pipeline p, each created and then moved, touched, planned. With `ends` also won, lost, deleted."""
+    """Some deals of pipeline p, first seen somehow, then moved, touched, planned. With `ends` also won, lost, deleted.
+
+    Of a deal that is seen in the middle of its life, touches and plans may be told before its stage is.
+    """
     kinds = [_MOVES, _MOVES, _TOUCHES, _STEPS] + ([_ENDS] if ends else [])
     found = []
     for deal in range(draw(st.integers(1, 4))):
         begun = draw(_AT)
-        found.append(_event(deal, 0, begun, "created", {"pipeline": "p", "stage": "a"}))
+        first, said = draw(_first())
+        found.append(_event(deal, 0, begun, first, said))
         for number, (second, kind, data) in enumerate(draw(st.lists(st.one_of(kinds), max_size=7)), 1):
-            found.append(_event(deal, number, max(second, begun), kind, data))
+            early = first == "moved" and kind in ("touched", "changed")
+            found.append(_event(deal, number, second if early else max(second, begun), kind, data))
     return found
 
 
