@@ -34,8 +34,10 @@ class Translated:
     unclear: list[Unclear] = field(default_factory=list)
 
 
-def translated(source: str, said: Sequence[Said], received_at: datetime, prefix: str) -> Translated:
-    """Messages of one request, in its order."""
+def translated(
+    source: str, said: Sequence[Said], received_at: datetime, prefix: str, translation: int = 0
+) -> Translated:
+    """Messages of one request, in its order. Of two translations that give the same ids, the greater one counts."""
     result = Translated()
     latest = received_at + AHEAD
     received = iso(received_at)
@@ -51,17 +53,19 @@ def translated(source: str, said: Sequence[Said], received_at: datetime, prefix:
             result.messages.append(_description(source, one, received_at, prefix))
         else:
             result.accepted += 1
-            result.messages.append(_event(source, one, received, prefix))
+            result.messages.append(_event(source, one, received, prefix, translation))
     return result
 
 
-def _event(source: str, told: Told, received: str, prefix: str) -> OutgoingMessage:
+def _event(source: str, told: Told, received: str, prefix: str, translation: int) -> OutgoingMessage:
     """Built as plain JSON: the same bytes as DealEvent.to_json in meaning, at a fraction of the time."""
     deal = f"{source}:{told.deal}"
-    value = {
+    value: dict[str, object] = {
         "specversion": "1.0", "id": _short(told.id), "source": source, "type": told.type.value, "subject": deal,
         "time": iso(told.time), "receivedat": received, "data": told.data,
     }  # fmt: skip
+    if translation:
+        value["translation"] = translation
     return OutgoingMessage(prefix + EVENTS, deal.encode(), orjson.dumps(value))
 
 

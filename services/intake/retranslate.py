@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -28,11 +29,13 @@ async def retranslate(
     What cannot be translated this time either stays the dead letter that it is: none is written again.
     """
     counts: Counter[str] = Counter()
+    # Minutes since 1970: each run counts above those before, and above what came in meanwhile.
+    translation = int(time.time()) // 60
     publisher = Publisher(bootstrap, deadline_seconds=60)
     try:
         async for records, done, total in _records(bootstrap, prefix + RECEIVED, source.name, since):
             for request in requests(records):
-                result = translated(source.name, source.translate(request), request.received_at, prefix)
+                result = translated(source.name, source.translate(request), request.received_at, prefix, translation)
                 kept = [message for message in result.messages if not message.topic.endswith(DEAD_SUFFIX)]
                 await publisher.publish_all(kept)
                 counts["requests"] += 1

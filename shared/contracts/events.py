@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from shared.contracts.envelope import AnyMoment, Decimal, Envelope, Moment, Name, SparseData, Text
+from shared.contracts.envelope import AnyMoment, Count, Decimal, Envelope, Moment, Name, SparseData, Text
 
 
 class EventType(StrEnum):
@@ -37,7 +37,7 @@ class DealData(SparseData):
     name: Text | None = None
     amount: Decimal | None = Field(None, description="decimal as a string")
     currency: str | None = Field(None, max_length=12, pattern=r"^[^\x00]*$")
-    owner: Text | None = Field(None, description="key of the owner; never shown")
+    owner: Text | None = Field(None, description="key of the owner; neither kept nor shown")
     expected_close: Text | None = None
     next_step_at: AnyMoment | None = Field(None, description="planned next step; null takes it back")
     reason: Text | None = None
@@ -51,6 +51,9 @@ class DealEvent(Envelope[DealData]):
     """One event of one deal; `subject` is the deal, `source:id`."""
 
     type: EventType
+    translation: Count = Field(
+        0, description="of two that share an id the greater counts: a mended translation takes the place of a wrong one"
+    )
 
     @property
     def deal(self) -> str:

@@ -15,6 +15,8 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.detector.decode import event_of
+from services.detector.flow import unique
+from services.intake.canonical import translated
 from services.intake.delivery import Delivery
 from services.intake.door import Door
 from services.intake.ingest import Ingest
@@ -149,3 +151,41 @@ async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: Line) -
     assert len(found([event_of(event) for event in after])[1]) == len(
         found([event_of(event) for event in {e.id: e for e in after}.values()])[1]
     )
+
+
+async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
+    broken, dialect = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"]()
+    real = type(broken).said
+
+    def wrong(self: Any, part: Any, request: Any) -> Any:
+        # One smaller, one greater as text than the right one: neither may win by that.
+        names = {"demo": "a wrong stage", "proposal": "zz wrong stage"}
+        return [
+            one._replace(data=one.data | {"stage": names[one.data["stage"]]})
+            if isinstance(one, Told) and one.data.get("stage") in names else one
+            for one in real(self, part, request)
+        ]  # fmt: skip
+
+    some = [webhook for one in history()[:300] for webhook in dialect.tell(one)]
+    door = Door(
+        Ingest({"crm": broken}, espo.delivery, IntakeMetrics(CollectorRegistry(), ["crm"]), espo.prefix).answer,
+        Starlette(),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(broken), "said", wrong)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
+            for webhook in some:
+                answer = await client.post(PATH, content=webhook.body, headers=dict(webhook.headers))
+                assert answer.status_code == 202
+    kept = list(requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
+    right = [
+        event_of(DealEvent.model_validate_json(message.value))
+        for request in kept
+        for message in translated("crm", broken.translate(request), request.received_at, "").messages
+    ]  # fmt: skip
+
+    await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None)
+
+    after = [event_of(event) for event in await espo.events()]
+    assert {"a wrong stage", "zz wrong stage"} <= {event.said.get("stage") for event in after}
+    assert {(one.key, one.said.get("stage")) for one in unique(after)} == {(o.key, o.said.get("stage")) for o in right}
