@@ -97,10 +97,10 @@ class Applier:
 
     async def _write(self, connection: Any, fresh: dict[str, list[Event]], was: dict[str, list[Event]]) -> None:
         await self._follower.follow(connection)
-        packed = await history.states(connection, list(fresh))
+        stored = await history.states(connection, list(fresh))
         work, late = Work(), []
         for deal, events in fresh.items():
-            state = Deal.unpack(packed[deal]) if deal in packed else Deal()
+            state = Deal.unpack(stored[deal].state) if deal in stored else Deal()
             events.sort(key=lambda event: event.key)
             if deal in was or (state.last is not None and events[0].key < state.last):
                 late.append(deal)
@@ -108,7 +108,7 @@ class Applier:
                 self._go_on(work, deal, state, events)
         if late:
             await self._anew(connection, work, late, fresh, was)
-        await history.save_deals(connection, work.packed)
+        await history.save_deals(connection, [(deal, state, _next(stored.get(deal))) for deal, state in work.packed])
         await history.drop_visits(connection, work.gone)
         await history.save_visits(connection, work.stays)
         await history.add_changes(connection, {series: net(found) for series, found in work.changes.items()})
@@ -157,6 +157,10 @@ def _by_deal(events: Iterable[Event]) -> dict[str, list[Event]]:
     for event in events:
         found.setdefault(event.deal, []).append(event)
     return found
+
+
+def _next(stored: history.Stored | None) -> int:
+    return 1 if stored is None else stored.version + 1
 
 
 def _all(deal: Deal) -> list[Visit]:

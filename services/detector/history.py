@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
+from asyncpg import SerializationError
 
 from services.detector.clocks import micros, moment
 from services.detector.flow import Event, Key, Visit, precedence
@@ -31,13 +32,15 @@ UPDATE event SET time = w.time, rank = w.rank, said = w.said
 FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::smallint[], $5::text[]) AS w (deal, id, time, rank, said)
 WHERE event.deal = w.deal AND event.id = w.id
 """
-_STATES = "SELECT deal, state FROM deal WHERE deal = ANY($1::text[])"
+_STATES = "SELECT deal, state, version FROM deal WHERE deal = ANY($1::text[])"
 _EVENTS = "SELECT deal, id, time, rank, said FROM event WHERE deal = ANY($1::text[]) ORDER BY deal, time, rank, id"
 _VISITS = "SELECT deal, entered, pipeline, stage, left_at, known FROM visit WHERE deal = ANY($1::text[])"
 _SAVE_DEALS = """
-INSERT INTO deal (deal, state) SELECT deal, state FROM staged_deal
-ON CONFLICT (deal) DO UPDATE SET state = excluded.state
+INSERT INTO deal AS d (deal, state, version) SELECT deal, state, version FROM staged_deal
+ON CONFLICT (deal) DO UPDATE SET state = excluded.state, version = excluded.version
+WHERE d.version = excluded.version - 1
 """
+_RESTATE_DEALS = "UPDATE deal SET state = s.state FROM staged_deal AS s WHERE deal.deal = s.deal"
 _DROP_VISITS = """
 DELETE FROM visit USING unnest($1::text[], $2::timestamptz[]) AS w (deal, entered)
 WHERE visit.deal = w.deal AND visit.entered = w.entered
@@ -105,9 +108,16 @@ def _place(event: Event) -> tuple[str, str]:
     return event.deal, event.key.id
 
 
-async def states(connection: Any, deals: Sequence[str]) -> dict[str, bytes]:
-    """The packed state of each deal that is known."""
-    return {row["deal"]: row["state"] for row in await connection.fetch(_STATES, deals)}
+class Stored(NamedTuple):
+    """The packed state of a deal, and how often it was changed."""
+
+    state: bytes
+    version: int
+
+
+async def states(connection: Any, deals: Sequence[str]) -> dict[str, Stored]:
+    """What is stored of each deal that is known."""
+    return {row["deal"]: Stored(row["state"], row["version"]) for row in await connection.fetch(_STATES, deals)}
 
 
 async def events_of(connection: Any, deals: Sequence[str]) -> dict[str, list[Event]]:
@@ -136,10 +146,22 @@ def event_of_row(row: Any) -> Event:
     return Event(row["deal"], Key(micros(row["time"]), row["rank"], row["id"]), orjson.loads(row["said"]))
 
 
-async def save_deals(connection: Any, packed: Sequence[tuple[str, bytes]]) -> None:
-    """Write states, in the order of deals."""
-    await stage(connection, "staged_deal", sorted(packed))
-    await connection.execute(_SAVE_DEALS)
+async def save_deals(connection: Any, changed: Sequence[tuple[str, bytes, int]]) -> None:
+    """Write (deal, state, version) in the order of deals; `version` is one more than that of the state gone on from.
+
+    Raises SerializationError when a deal was changed meanwhile: its events came through two partitions at once. The
+    batch is tried again, and reads what is there then.
+    """
+    await stage(connection, "staged_deal", sorted(changed))
+    status = await connection.execute(_SAVE_DEALS)
+    if int(status.rpartition(" ")[2]) != len(changed):
+        raise SerializationError("a deal was changed by another batch meanwhile")
+
+
+async def restate_deals(connection: Any, packed: Sequence[tuple[str, bytes]]) -> None:
+    """Write states anew while nobody else writes any."""
+    await stage(connection, "staged_deal", [(deal, state, None) for deal, state in packed])
+    await connection.execute(_RESTATE_DEALS)
 
 
 async def drop_visits(connection: Any, gone: Sequence[tuple[str, int]]) -> None:

@@ -132,7 +132,7 @@ async def _refold(connection: Any, judging: Judging, show: Show) -> Rebuilt:
 
 
 async def _save(connection: Any, rebuilt: Rebuilt) -> None:
-    await history.save_deals(connection, rebuilt.packed)
+    await history.restate_deals(connection, rebuilt.packed)
     await history.save_visits(connection, rebuilt.stays)
     await staging.clear(connection)
     rebuilt.packed.clear()

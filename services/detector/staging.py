@@ -14,7 +14,7 @@ from shared.storage.pool import open_pool
 _TABLES = """
 CREATE TEMP TABLE IF NOT EXISTS staged_event (deal text, id text, time bigint, rank smallint, said text)
     ON COMMIT DELETE ROWS;
-CREATE TEMP TABLE IF NOT EXISTS staged_deal (deal text, state bytea) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS staged_deal (deal text, state bytea, version bigint) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS staged_visit (
     deal text, entered bigint, pipeline text, stage text, left_at bigint, known boolean, progressed bigint
 ) ON COMMIT DELETE ROWS;

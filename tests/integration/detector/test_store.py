@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
 from hypothesis import HealthCheck, given, settings
@@ -62,9 +65,10 @@ class Store:
         """One batch."""
         records = []
         for value in values:
-            parts = {"key": b"k", "headers": ()} | fields
+            parts = {"key": b"k", "headers": (), "partition": 0} | fields
             records.append(ConsumerRecord(
-                "pipeline.events", 0, self._offset, 0, 0, parts["key"], value, 0, len(value or b""), 0, parts["headers"]
+                "pipeline.events", parts["partition"], self._offset, 0, 0, parts["key"], value, 0, len(value or b""), 0,
+                parts["headers"],
             ))  # fmt: skip
             self._offset += 1
         async with self.pool.acquire() as connection, connection.transaction():
@@ -102,8 +106,6 @@ def expected(events: list[DealEvent], policy: Policy, until: datetime) -> tuple[
 
 @pytest.fixture(scope="module")
 async def pool(postgres: str) -> AsyncIterator[Any]:
-    import asyncpg
-
     connection = await asyncpg.connect(postgres)
     await connection.execute("DROP DATABASE IF EXISTS detector_store")
     await connection.execute("CREATE DATABASE detector_store")
@@ -283,6 +285,31 @@ async def test_a_replica_with_another_policy_neither_counts_nor_judges(pool: Any
     with pytest.raises(OtherPolicyError):
         await replica._pass()
     assert {row[0] for row in await Store(pool, new.policy).visits()} == {"crm:1"}
+
+
+async def test_a_deal_that_comes_through_two_partitions_at_once_is_whole(pool: Any) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+    for begun in ([], [moved(1, 1, "a"), moved(2, 1, "a")]):
+        await store.take(begun)
+
+        async def lane(partition: int, values: list[bytes]) -> None:
+            for _ in range(3):
+                with suppress(asyncpg.SerializationError):
+                    return await store.take(values, partition=partition)
+            raise AssertionError("never through")
+
+        await asyncio.gather(
+            lane(1, [moved(1, 7, "b"), moved(2, 5, "b")]), lane(2, [moved(2, 9, "a"), moved(1, 8, "a")])
+        )
+
+        said = [DealEvent.model_validate_json(row["v"]) for row in await pool.fetch(_SAID)]
+        assert await store.visits() == expected(said, store.policy, at(END))[1]
+
+
+_SAID = """
+SELECT json_build_object('id', id, 'source', 'crm', 'type', 'andon.deal.moved', 'subject', deal, 'time', time,
+    'data', said::json)::text AS v FROM event
+"""
 
 
 async def test_while_judging_is_held_nothing_is_found(pool: Any) -> None:
