@@ -118,7 +118,7 @@ class Applier:
         before = state.current
         if before is not None:
             work.count(self._judging, before, -1)
-        state.take(events, self._judging)
+        state.take(events, self._judging.places)
         after = state.finished + ([state.current] if state.current is not None else [])
         if before is not None and all(visit.entered != before.entered for visit in after):
             work.gone.append((deal, before.entered))
@@ -133,11 +133,11 @@ class Applier:
             added = {event.key.id for event in fresh[deal]}
             before = Deal()
             others = [e for e in events[deal] if e.key.id not in added]
-            before.take(unique(others + was.get(deal, [])), self._judging)
+            before.take(unique(others + was.get(deal, [])), self._judging.places)
             for visit in _all(before):
                 work.count(self._judging, visit, -1)
             state = Deal()
-            state.take(unique(events[deal]), self._judging)
+            state.take(unique(events[deal]), self._judging.places)
             after = _all(state)
             kept = {visit.entered for visit in after}
             work.gone += [(deal, entered) for entered in stored[deal] if entered not in kept]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from services.detector.clocks import Clocks
-from services.detector.flow import Home, Visit
+from services.detector.flow import Visit
 from services.detector.places import Places
 from services.detector.rules import KINDS, Judgement, Series, WipHigh
 from services.detector.rules.shape import Span
@@ -16,9 +16,9 @@ from shared.policy import Mode, Outcome, Policy
 
 
 class Judging:
-    """The rules of a policy that are not off, by series and by stage. Implements `flow.Stages`.
+    """The rules of a policy that are not off, by series and by stage.
 
-    `places` hangs on the stage map too, and is put anew when that leads elsewhere.
+    `places`, which the fold asks for stages, hangs on the stage map too, and is put anew when that leads elsewhere.
     """
 
     def __init__(self, policy: Policy, stage_map: StageMap | None = None) -> None:
@@ -31,9 +31,6 @@ class Judging:
             if rule.mode is not Mode.OFF
         ]
         self.places = Places(policy, stage_map or StageMap())
-
-    def home(self, deal: str, pipeline: str | None, stage: str) -> Home:
-        return self.places.home(deal, pipeline, stage)
 
     def knows(self, pipeline: str, stage: str) -> bool:
         """Whether the policy has this stage."""

@@ -47,7 +47,7 @@ class Rebuilt:
 
     def take(self, deal: str, events: list[Event]) -> None:
         state = Deal()
-        state.take(unique(events), self.judging)
+        state.take(unique(events), self.judging.places)
         for visit in state.finished + ([state.current] if state.current is not None else []):
             self.stays.append((deal, visit))
             for series, spans in self.judging.spans(visit):

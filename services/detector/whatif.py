@@ -29,7 +29,7 @@ def find(events: Iterable[Event], policy: Policy, as_of: int, stage_map: StageMa
     for event in events:
         if event.key.time <= as_of:
             deals.setdefault(event.deal, []).append(event)
-    stays = [(deal, visit) for deal in sorted(deals) for visit in visits(deals[deal], judging)]
+    stays = [(deal, visit) for deal in sorted(deals) for visit in visits(deals[deal], judging.places)]
     counts = _count(judging, (visit for _, visit in stays))
     problems = {rule.key: _judge(rule, counts[rule.series], as_of) for rule in judging.rules}
     return Found(as_of, problems, stays)

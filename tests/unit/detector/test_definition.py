@@ -60,15 +60,15 @@ def test_going_on_from_a_packed_state_is_the_same_as_beginning_anew(events: list
     mine = sorted((event_of(e) for e in events if e.subject == "crm:0"), key=lambda e: e.key)
     cut = data.draw(st.integers(0, len(mine)))
     first = Deal()
-    first.take(mine[:cut], judging)
+    first.take(mine[:cut], judging.places)
     done = list(first.finished)
     second = Deal.unpack(first.pack())
-    second.take(mine[cut:], judging)
+    second.take(mine[cut:], judging.places)
 
     # A visit that later news cut to no length was still open in the first part.
     together = done + second.finished + ([second.current] if second.current is not None else [])
     assert [(v.stage, v.entered, v.left, v.known) for v in together] == [
-        (v.stage, v.entered, v.left, v.known) for v in visits(mine, judging)
+        (v.stage, v.entered, v.left, v.known) for v in visits(mine, judging.places)
     ]
 
 
@@ -77,7 +77,9 @@ def test_going_on_from_a_packed_state_is_the_same_as_beginning_anew(events: list
 def test_time_may_go_on_in_any_steps(events: list[DealEvent], written: list[dict[str, Any]], stops: list[int]) -> None:
     judging = Judging(parse(json.dumps(histories.policy_text(written))))
     stays = [
-        v for deal in range(4) for v in visits([event_of(e) for e in events if e.subject == f"crm:{deal}"], judging)
+        v
+        for deal in range(4)
+        for v in visits([event_of(e) for e in events if e.subject == f"crm:{deal}"], judging.places)
     ]
     for rule in judging.rules:
         spans = [span for visit in stays if visit.stage == "a" for span in rule.spans(visit)]

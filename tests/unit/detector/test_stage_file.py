@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from services.cli.main import app
 from services.detector.stage_file import parse_csv, parse_yaml, read
 from shared.contracts.stages import StageData
 from shared.runtime.yamlfile import FaultsError
@@ -106,3 +109,30 @@ def test_whatever_is_written_is_read_or_refused(text: str) -> None:
     for parse in (parse_yaml, parse_csv):
         with suppress(FaultsError):
             parse(text)
+
+
+def test_what_if_takes_the_same_file(tmp_path: Path) -> None:
+    event = {
+        "specversion": "1.0", "id": "1", "source": "crm", "type": "andon.deal.moved", "subject": "crm:1",
+        "time": "2026-03-02T09:00:00Z", "data": {"pipeline": "default", "stage": "1234567"},
+    }  # fmt: skip
+    policy = {
+        "version": 1,
+        "pipelines": {"Sales": {
+            "name": "S", "owner": {"name": "O", "mail": "o@x.example"}, "stages": [{"id": "Proposal"}],
+            "rules": [{"kind": "wip-high", "stage": "Proposal", "max": 0}],
+        }},
+    }  # fmt: skip
+    (tmp_path / "events").write_text(json.dumps(event))
+    (tmp_path / "policy").write_text(json.dumps(policy))
+    (tmp_path / "stages.yaml").write_text(YAML)
+    words = ["what-if", str(tmp_path / "events"), "-p", str(tmp_path / "policy"), "--format", "json", "--visits"]
+
+    plain = json.loads(CliRunner().invoke(app, words).stdout)
+    named = json.loads(CliRunner().invoke(app, [*words, "--stages", str(tmp_path / "stages.yaml")]).stdout)
+    wrong = CliRunner().invoke(app, [*words, "--stages", str(tmp_path / "policy")])
+
+    assert plain["visits"][0][1:3] == ["default", "1234567"]
+    assert named["visits"][0][1:3] == ["Sales", "Proposal"]
+    assert len(named["problems"]["wip-high/Sales/Proposal"]) == 1
+    assert (wrong.exit_code, "stages: is missing" in wrong.output) == (1, True)
