@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -28,6 +29,7 @@ from shared.policy import Policy, parse
 from tests.integration.detector.test_store import Store, emptied, moved, pool
 from tests.support import histories
 from tests.support.histories import END, START, at
+from tests.support.waiting import eventually
 
 __all__ = ["pool"]
 PRESENT = START + timedelta(days=1)
@@ -48,6 +50,11 @@ class Described(Store):
         self._said = 0
 
     async def describe(self, *values: bytes | None) -> bool:
+        async with self.pool.acquire() as connection, connection.transaction():
+            return await self.describe_in(connection, *values)
+
+    async def describe_in(self, connection: Any, *values: bytes | None) -> bool:
+        """In a transaction that the caller ends."""
         records = []
         for value in values:
             size = len(value or b"")
@@ -55,8 +62,7 @@ class Described(Store):
                 ConsumerRecord("pipeline.stages", 0, self._said, 0, 0, b"k", value, 0, size, 0, ())  # type: ignore[arg-type]
             )
             self._said += 1
-        async with self.pool.acquire() as connection, connection.transaction():
-            return await self.describer.take(connection, records)
+        return await self.describer.take(connection, records)
 
 
 BY_NAME = {
@@ -129,6 +135,38 @@ async def test_two_replicas_work_under_the_map_that_the_visits_stand_under(pool:
     await other.take([moved(3, 2, "7")])
 
     assert {row[:3] for row in await one.visits()} == {(f"crm:{n}", "p", "a") for n in (1, 2, 3)}
+
+
+_WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+
+
+async def test_a_writer_that_meets_a_refold_writes_under_the_new_map(pool: Any) -> None:
+    store = Described(await emptied(pool), a_policy())
+    await store.take([moved(1, 1, "7")])
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            assert await store.describe_in(connection, a_description(pipeline="p", stage="7", name="a").to_json())
+            writing = asyncio.ensure_future(store.take([moved(2, 1, "7")]))
+            await eventually(lambda: connection.fetchval(_WAITS))
+        await writing
+
+    assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "a"), ("crm:2", "p", "a")}
+
+
+async def test_a_refold_that_meets_a_writer_waits_and_takes_its_deals_along(pool: Any) -> None:
+    store, other = Described(await emptied(pool), a_policy()), Described(pool, a_policy())
+    other._offset = 100
+    await store.take([moved(1, 1, "7")])
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            await other.applier.apply(connection, other.records([moved(2, 1, "7")]))
+            describing = asyncio.ensure_future(
+                store.describe(a_description(pipeline="p", stage="7", name="a").to_json())
+            )
+            await eventually(lambda: connection.fetchval(_WAITS))
+        assert await describing
+
+    assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "a"), ("crm:2", "p", "a")}
 
 
 async def test_a_map_that_changed_while_nobody_ran_is_followed_at_the_start(pool: Any) -> None:

@@ -63,6 +63,12 @@ class Store:
 
     async def take(self, values: list[bytes], **fields: Any) -> None:
         """One batch."""
+        records = self.records(values, **fields)
+        async with self.pool.acquire() as connection, connection.transaction():
+            await self.applier.apply(connection, records)
+
+    def records(self, values: list[bytes], **fields: Any) -> list[ConsumerRecord]:
+        """As they come from Kafka."""
         records = []
         for value in values:
             parts = {"key": b"k", "headers": (), "partition": 0} | fields
@@ -71,8 +77,7 @@ class Store:
                 parts["headers"],
             ))  # fmt: skip
             self._offset += 1
-        async with self.pool.acquire() as connection, connection.transaction():
-            await self.applier.apply(connection, records)
+        return records
 
     async def judge_at(self, instant: datetime) -> None:
         async with self.pool.acquire() as connection, connection.transaction():
