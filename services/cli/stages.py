@@ -15,7 +15,6 @@ from services.detector.places import Places
 from services.detector.stage_file import read
 from services.detector.staging import open_flow
 from shared.bus.publisher import OutgoingMessage, Publisher
-from shared.contracts.envelope import iso
 from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import STAGES
 from shared.policy import Policy, load
@@ -33,10 +32,7 @@ def bring(file: Path) -> int:
 
 
 def _message(data: StageData, now: datetime, topic: str) -> OutgoingMessage:
-    event = StageEvent(
-        id=f"import/{iso(now)}", source=data.source, subject=data.place, time=now, receivedat=now, data=data
-    )
-    return OutgoingMessage(topic, data.key.encode(), event.to_json())
+    return OutgoingMessage(topic, data.key.encode(), StageEvent.of(data, now, now).to_json())
 
 
 async def _publish(settings: ServiceSettings, messages: list[OutgoingMessage]) -> None:

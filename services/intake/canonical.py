@@ -71,11 +71,7 @@ def _event(source: str, told: Told, received: str, prefix: str, translation: int
 
 def _description(source: str, told: Described, received_at: datetime, prefix: str) -> OutgoingMessage:
     data = StageData.model_validate({"source": source, **told.data})
-    digest = hashlib.sha256(data.model_dump_json().encode()).hexdigest()[:16]
-    event = StageEvent(
-        id=f"{digest}/{iso(told.time)}", source=source, subject=data.place, time=told.time, receivedat=received_at,
-        data=data,
-    )  # fmt: skip
+    event = StageEvent.of(data, told.time, received_at)
     return OutgoingMessage(prefix + STAGES, data.key.encode(), event.to_json())
 
 

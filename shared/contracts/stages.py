@@ -7,14 +7,14 @@ later record that says only the name leaves the order of an earlier one in the t
 
 from __future__ import annotations
 
+import hashlib
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.contracts.envelope import Envelope, Message, Name, SparseData, Text
-
-STAGE_TYPE = "andon.stage.described"
+from shared.contracts.envelope import Envelope, Message, Name, SparseData, Text, iso
 
 
 class Outcome(StrEnum):
@@ -70,8 +70,14 @@ class StageEvent(Envelope[StageData]):
 
     type: Literal["andon.stage.described"] = "andon.stage.described"
 
-
-SEEN_TYPE = "andon.stage.seen"
+    @staticmethod
+    def of(data: StageData, time: datetime, received_at: datetime) -> StageEvent:
+        """Known by what it says and when: told twice, it is the same description."""
+        digest = hashlib.sha256(data.model_dump_json(exclude_unset=True).encode()).hexdigest()[:16]
+        return StageEvent(
+            id=f"{digest}/{iso(time)}", source=data.source, subject=data.place, time=time, receivedat=received_at,
+            data=data,
+        )  # fmt: skip
 
 
 class SeenData(Message):
