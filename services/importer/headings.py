@@ -49,14 +49,15 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "gewijzigd op", "data",
     ),
     "created": (
-        "create date", "created date", "created time", "created on", "created at", "createdate", "createdon",
+        "create date", "created", "created date", "created time", "created on", "created at", "createdate",
+        "createdon",
         "deal created", "add time", "date created", "date added", "creation date", "erstellungsdatum",
         "erstelldatum", "erstellt am", "angelegt am", "date de creation", "cree le", "fecha de creacion",
         "creado el", "aanmaakdatum", "gemaakt op", "aangemaakt op", "data de criacao", "criado em",
         "engage date",
     ),
     "closed": (
-        "actual close date", "deal closed on", "closed date", "close date", "closing date", "closedate",
+        "actual close date", "deal closed on", "closed", "closed date", "close date", "closing date", "closedate",
         "closed on", "closed at", "close time", "date closed", "abschlussdatum", "tatsachliches abschlussdatum",
         "schlusstermin", "geschlossen am", "date de fermeture", "date de cloture", "cloture le",
         "fecha de cierre", "cerrado el", "sluitingsdatum", "afsluitdatum", "gesloten op", "data de fechamento",

@@ -1,0 +1,116 @@
+"""`andon import` without servers: what is shown, asked, written and refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from services.cli.main import app
+from services.importer.cells import RowFault
+from services.importer.journal import Journal
+from services.importer.mapping import Shape, load
+from services.importer.report import Report
+
+TABLE = (
+    "Deal ID;Deal Name;Stage;Created;Closed Date;Deal owner;Amount\n"
+    "1;Alder;Won;03/04/2026;05/04/2026;A B;1,200\n2;Birch;Demo;03/05/2026;;A B;900\n3;Cedar;Lost;03/06/2026;;A B;900\n"
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deals.csv").write_text(TABLE)
+    return tmp_path / "deals.csv"
+
+
+def run(*arguments: str, answers: str = "") -> Result:
+    return CliRunner().invoke(app, ["import", "deals.csv", "--source", "crm", *arguments], input=answers)
+
+
+def test_it_asks_shows_and_keeps_the_mapping(file: Path) -> None:
+    answers = "\n".join(("mdy", "point", "Europe/Berlin", "Demo", "-")) + "\n"
+
+    told = run("--dry-run", "--save", "kept.yaml", "--out", "events.jsonl", answers=answers)
+
+    assert told.exit_code == 1, told.output
+    said = " ".join(told.output.split())
+    assert "Left out, because no person is measured: Deal owner." in said
+    assert "what comes first, day, month or year, in dates such as 03/04/2026?" in said
+    assert "line 2: deal 1 created 4 March 2026 in Demo; won 4 May 2026" in said
+    assert "line 4: cannot be taken: Closed Date: is empty, but the deal is Lost" in said
+    assert "1 rows could not be taken" in said
+    kept = load(Path("kept.yaml"), lambda found: TABLE.partition("\n")[0].split(";"))
+    assert (kept.shape, kept.dates, kept.decimal, kept.first_stage) == (Shape.LAST_STAGE, "mdy", "point", "Demo")
+    events = [json.loads(line) for line in Path("events.jsonl").read_text().splitlines()]
+    assert [(one["type"], one["subject"]) for one in events] == [
+        ("andon.deal.created", "crm:1"), ("andon.deal.won", "crm:1"), ("andon.deal.created", "crm:2")
+    ]  # fmt: skip
+    assert "A B" not in Path("events.jsonl").read_text()
+
+    again = run("--dry-run", "--mapping", "kept.yaml", "--out", "again.jsonl")
+    assert (again.exit_code, "?" in again.output) == (1, False)
+    assert Path("again.jsonl").read_text() == Path("events.jsonl").read_text()
+    assert Path("deals.csv.rejected.csv").read_text().splitlines()[1].startswith("4,Closed Date,,")
+
+
+def test_yes_stops_where_something_must_be_asked(file: Path) -> None:
+    told = run("--yes", "--dry-run")
+
+    assert told.exit_code == 1
+    assert "dates: what comes first" in told.output
+    assert "--save" in told.output
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("shape: changes\ncolumns: {deal: Deal ID}\n", "line 2: columns.stage: is missing"),
+        ("shape: last-stage\ncolumns: {deal: Id, stage: Stage}\n", "line 2: columns.deal: there is no column 'Id'"),
+        ("shape: stages\ncolumns: {deal: Deal ID}\n", "stage_dates: is missing"),
+        ("shape: last-stage\ncolumns: {deal: Deal ID, stage: Stage, closed: Closed Date}\n", "won: is missing"),
+        ("shape: last-stage\ncolumns: {deal: Deal ID, owner: Deal owner}\n", "columns.owner: no such field"),
+        ("shape: rows\ncolumns: {deal: Deal ID}\n", "shape"),
+    ],
+)
+def test_a_wrong_mapping_is_told_with_its_line(text: str, words: str, file: Path) -> None:
+    Path("wrong.yaml").write_text(text)
+
+    told = run("--mapping", "wrong.yaml", "--dry-run")
+
+    assert told.exit_code == 1
+    assert words in " ".join(told.output.split())
+
+
+def test_a_name_that_is_none_is_refused(file: Path) -> None:
+    told = CliRunner().invoke(app, ["import", "deals.csv", "--source", "A b"])
+
+    assert (told.exit_code, "--source A b" in told.output) == (1, True)
+
+
+def test_a_report_goes_on_behind_what_was_kept(tmp_path: Path) -> None:
+    path = tmp_path / "report.csv"
+    first = Report(path)
+    first.add(2, RowFault("a", "x", "is wrong"))
+    kept = first.kept()
+    first.add(3, RowFault("a", "y", "is known to nobody"))
+    first.close()
+
+    second = Report(path, kept)
+    second.add(3, RowFault("a", "y", "is wrong"))
+    second.close()
+
+    assert [line.split(",")[0] for line in path.read_text().splitlines()] == ["line", "2", "3"]
+
+
+def test_a_journal_is_of_one_table_and_what_lies_before_it_stays_known(tmp_path: Path) -> None:
+    path = tmp_path / "journal.json"
+    Journal(what="one", rows=7, earliest=5).keep(path)
+
+    assert Journal.opened(path, "one").rows == 7
+    assert (Journal.opened(path, "other").rows, Journal.opened(path, "other").earliest) == (0, 5)
+    Journal(what="one", rows=7, earliest=5, done=True).keep(path)
+    assert (Journal.opened(path, "one").rows, Journal.opened(path, "one").earliest) == (0, None)

@@ -1,0 +1,182 @@
+"""What single rows tell: order within a day, rework, closings, and rows that cannot be taken."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from services.importer.cells import RowFault
+from services.importer.mapping import Mapping
+from services.importer.sentences import sentence
+from services.importer.story import Story
+from services.importer.tables.base import Row
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+COLUMNS = ["id", "stage", "status", "created", "a", "b", "closed", "entered", "changed", "amount", "why"]
+
+
+def story(shape: str, columns: dict[str, Any], **fields: Any) -> Story:
+    own = {
+        "shape": shape,
+        "columns": {"deal": "id", **columns},
+        "won": ["Won"],
+        "lost": ["Lost"],
+        "timezone": "Europe/Berlin",
+    }
+    return Story.of(Mapping.model_validate(own | fields), COLUMNS, NOW)
+
+
+def row(**cells: Any) -> Row:
+    return Row(2, [cells.get(name) for name in COLUMNS])
+
+
+def told(some: Story, **cells: Any) -> list[tuple[str, str, str | None]]:
+    events = sorted(some.told(row(id="1", **cells)), key=lambda one: one.time)
+    return [
+        (
+            e.type.value.rpartition(".")[2],
+            f"{e.time.astimezone(ZoneInfo('Europe/Berlin')):%m-%d %H:%M:%S.%f}",
+            e.data.get("stage"),
+        )
+        for e in events
+    ]
+
+
+STAGES = {"created": "created", "closed": "closed", "stage": "stage", "reason": "why", "amount": "amount"}
+DATED = {"stage_dates": {"A": "a", "B": "b"}}
+
+
+def test_within_a_day_the_order_is_that_of_the_shape() -> None:
+    day = "2026-03-04"
+
+    assert told(story("stages", STAGES, **DATED), stage="Won", created=day, a=day, b=day, closed=day) == [
+        ("created", "03-04 00:00:00.000000", None), ("moved", "03-04 00:00:00.000000", "A"),
+        ("moved", "03-04 00:00:00.000001", "B"), ("won", "03-04 00:00:00.000003", None),
+    ]  # fmt: skip
+
+
+def test_a_day_comes_after_what_is_told_exactly_of_it() -> None:
+    some = story("stages", STAGES, **DATED)
+
+    assert told(some, stage="Won", created="2026-03-04 14:30", a="2026-03-04", b="2026-03-04 15:00",
+     closed="2026-03-04") == [
+        ("created", "03-04 14:30:00.000000", None), ("moved", "03-04 14:30:00.000000", "A"),
+        ("moved", "03-04 15:00:00.000000", "B"), ("won", "03-04 15:00:00.000001", None),
+    ]  # fmt: skip
+
+
+def test_two_moves_of_one_instant_keep_their_order() -> None:
+    at = "2026-03-04 14:30"
+
+    assert told(story("stages", STAGES, **DATED), stage="B", created=at, a=at, b=at) == [
+        ("created", "03-04 14:30:00.000000", None), ("moved", "03-04 14:30:00.000000", "A"),
+        ("moved", "03-04 14:30:00.000001", "B"),
+    ]  # fmt: skip
+
+
+def test_a_date_that_goes_backwards_is_rework_and_stays() -> None:
+    some = story("stages", STAGES, **DATED)
+
+    assert [step[2] for step in told(some, stage="A", a="2026-03-09", b="2026-03-04")] == ["B", "A"]
+
+
+def test_columns_of_closing_dates_close() -> None:
+    some = story("stages", {"stage": "stage"}, stage_dates={"A": "a", "Won": "b"})
+
+    assert [step[0] for step in told(some, stage="Won", a="2026-03-04", b="2026-03-09")] == ["moved", "won"]
+
+
+def test_an_open_deal_has_an_expected_close() -> None:
+    (event,) = story("stages", STAGES, **DATED).told(
+        row(id="1", stage="A", a="2026-03-04", closed="2027-03-31", amount="7")
+    )
+
+    assert (event.data["amount"], event.data["expected_close"][:10]) == ("7", "2027-03-30"), "midnight in Berlin"
+
+
+def test_a_lost_deal_has_a_reason() -> None:
+    *_, lost = story("stages", STAGES, **DATED).told(
+        row(id="1", stage="lost", a="2026-03-04", closed="2026-03-31", why="price")
+    )
+
+    assert (lost.type.value, lost.data["reason"]) == ("andon.deal.lost", "price")
+
+
+def test_the_last_change_of_the_row_says_since_when_amounts_hold() -> None:
+    some = story("stages", STAGES | {"modified": "changed"}, **DATED)
+
+    assert told(some, stage="A", a="2026-03-04", amount="7", changed="2026-04-01 10:00")[-1] == (
+        "changed", "04-01 10:00:00.000000", None
+    )  # fmt: skip
+
+
+LAST = STAGES | {"entered": "entered"}
+
+
+def test_a_deal_is_in_its_stage_since_the_row_says() -> None:
+    some = story("last-stage", LAST, first_stage="A")
+
+    assert told(some, stage="B", created="2026-03-04", entered="2026-03-09") == [
+        ("created", "03-04 00:00:00.000000", "A"), ("moved", "03-09 00:00:00.000000", "B")
+    ]  # fmt: skip
+    assert told(some, stage="Lost", created="2026-03-04", entered="2026-03-09")[-1][0] == "lost"
+
+
+def test_a_stage_without_a_date_is_left_out_or_seen() -> None:
+    columns = {"created": "created", "stage": "stage"}
+    without = story("last-stage", columns, first_stage="A")
+
+    assert told(without, stage="B", created="2026-03-04") == [("created", "03-04 00:00:00.000000", None)]
+    assert without.notes["unplaced"] == 1
+    seen = story("last-stage", columns, exported_at="2026-05-01T12:00:00+02:00")
+    (event,) = seen.told(row(id="1", stage="B", created="2026-03-04"))
+    assert (event.type.value, "entered_at" in event.data) == ("andon.deal.moved", False)
+    assert sentence([event], ZoneInfo("Europe/Berlin")) == "deal 1 seen in B 1 May 2026 12:00"
+
+
+def test_rows_in_sentences() -> None:
+    events = story("stages", STAGES, **DATED).told(
+        row(id="123", stage="Won", created="2026-03-03", a="2026-03-03", b="2026-03-09 14:05", closed="2026-04-14")
+    )
+
+    assert sentence(events, ZoneInfo("Europe/Berlin")) == (
+        "deal 123 created 3 March 2026; moved to A 3 March 2026; moved to B 9 March 2026 14:05; won 14 April 2026"
+    )
+
+
+def test_ids_are_of_what_is_told_and_of_nothing_else() -> None:
+    cells = {"id": "1", "stage": "Won", "created": "2026-03-04", "a": "2026-03-05", "closed": "2026-03-09"}
+    one = story("stages", STAGES, **DATED).told(row(**cells, amount="7"))
+    other = story("stages", STAGES, **DATED).told(Row(99, row(**cells, amount="8", b="2026-03-06").cells))
+
+    assert len({event.id for event in one}) == 3
+    assert {event.id for event in one} < {event.id for event in other}
+
+
+@pytest.mark.parametrize(
+    ("cells", "column", "words"),
+    [
+        ({"id": ""}, "id", "is no id"),
+        ({"id": "x" * 201}, "id", "is no id"),
+        ({}, "created", "all dates of the row"),
+        ({"a": "soon"}, "a", "is no date"),
+        ({"a": "03/04/2026"}, "a", "more than one way"),
+        ({"a": "2027-01-01"}, "a", "in the future"),
+        ({"a": "2026-03-04", "stage": "Won"}, "closed", "but the deal is Won"),
+        ({"a": "2026-03-04", "stage": "Won", "closed": "2026-03-01"}, "closed", "lies before the deal came to A"),
+        ({"a": "2026-03-04", "amount": "much"}, "amount", "two ways"),
+        ({"a": "2026-03-04", "why": "\x00", "stage": "Lost", "closed": "2026-03-09"}, "why", "NUL"),
+    ],
+)
+def test_what_cannot_be_taken_names_column_and_way_out(cells: dict[str, Any], column: str, words: str) -> None:
+    with pytest.raises(RowFault, match=words) as fault:
+        story("stages", STAGES, **DATED).told(row(**{"id": "1"} | cells))
+    assert fault.value.column == column
+
+
+def test_a_row_with_a_value_too_many_is_refused() -> None:
+    with pytest.raises(RowFault, match="12 values for 11 columns; put quotes"):
+        story("stages", STAGES, **DATED).told(Row(2, [*row(id="1").cells, "x"]))
