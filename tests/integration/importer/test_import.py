@@ -253,3 +253,28 @@ async def test_killed_in_the_middle_it_goes_on(place: Place, incidents: Path) ->
     with (place.folder / "all").open() as lines:
         meant = {(one["subject"], one["id"]) for one in map(json.loads, lines)}
     assert set(await place.fetch("SELECT deal, id FROM flow.event")) == meant
+
+
+async def test_cut_off_after_the_last_row_it_still_comes_to_its_end(place: Place) -> None:
+    """All is published, but not yet read: the run that goes on has no row left, and must end the wait all the same."""
+    table = place.folder / "deals.csv"
+    table.write_text("id,stage,at\n1,in_progress,2026-03-04T10:00:00Z\n1,resolved,2026-03-05T10:00:00Z\n")
+    mapping = "version: 1\nshape: changes\ncolumns: {deal: id, stage: stage, time: at}\npipeline: incidents\n"
+    place.detector.stop()
+    process = place.start(table, mapping)
+    journal = place.folder / "deals.csv.import.json"
+
+    async def all_safe() -> bool:
+        return journal.exists() and Journal.model_validate_json(journal.read_text()).rows == 2
+
+    await eventually(all_safe)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert await held(place.dsn) is True
+    place.detector.start().ready()
+
+    code, said = await place.let_in(table, mapping)
+
+    assert (code, "cut off after 2 rows" in said) == (0, True), said
+    assert await held(place.dsn) is False
+    assert len(await place.fetch(VISITS)) == 2
