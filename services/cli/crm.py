@@ -6,17 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from services.enricher.backfill import parts
+from services.detector.settings import DetectorSettings
+from services.enricher.backfill import BackFill
 from services.enricher.connections import connect, known_sources
 from services.enricher.crms.base import Crm
 from services.enricher.desk import Desk
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.reconcile import Reconciler
 from services.enricher.settings import EnricherSettings
+from services.importer.going_in import Shown, WentIn
 from shared.bus.publisher import Publisher
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
@@ -25,13 +27,6 @@ from shared.storage.outbox import Relay
 from shared.storage.pool import open_pool
 
 Show = Callable[[int], None]
-
-
-class Filled(NamedTuple):
-    """What a back-fill did."""
-
-    deals: int
-    messages: int
 
 
 @asynccontextmanager
@@ -67,16 +62,11 @@ async def _reconcile(settings: EnricherSettings, name: str, show: Show) -> int:
         return told or 0
 
 
-async def _fill(settings: EnricherSettings, name: str, since: datetime, show: Show) -> Filled:
-    metrics, publisher = EnricherMetrics(CollectorRegistry(), [name]), Publisher(settings.kafka, deadline_seconds=60)
-    deals = messages = 0
-    async with _asking(settings, name, metrics) as (crm, pool):
-        async for part in parts(pool, crm, since, settings.topic_prefix):
-            await publisher.publish_all(part.messages)
-            deals, messages = deals + part.deals, messages + len(part.messages)
-            show(deals)
-        await publisher.stop()
-    return Filled(deals, messages)
+async def _fill(settings: EnricherSettings, name: str, since: datetime, shown: Shown) -> tuple[int, WentIn]:
+    async with _asking(settings, name, EnricherMetrics(CollectorRegistry(), [name])) as (crm, pool):
+        filling = BackFill(pool, crm, since)
+        went = await filling.run(DetectorSettings.from_environment(), shown)
+        return filling.deals, went
 
 
 def reconcile(name: str, show: Show) -> int:
@@ -84,6 +74,6 @@ def reconcile(name: str, show: Show) -> int:
     return asyncio.run(_reconcile(EnricherSettings.from_environment(), name, show))
 
 
-def backfill(name: str, since: datetime, show: Show) -> Filled:
-    """Read the history of a source."""
-    return asyncio.run(_fill(EnricherSettings.from_environment(), name, since, show))
+def backfill(name: str, since: datetime, shown: Shown) -> tuple[int, WentIn]:
+    """Let the history of a source in; how many deals were looked at, and what came of it."""
+    return asyncio.run(_fill(EnricherSettings.from_environment(), name, since, shown))

@@ -282,19 +282,25 @@ def backfill(
     source: SOURCE,
     since: Annotated[str, typer.Option(help="deals that were open at some time since then (ISO 8601)")],
 ) -> None:
-    """Read the history of a CRM's deals over its API. Doing it twice is harmless; a run that was cut off goes on."""
+    """Let the history of a CRM's deals in over its API. Doing it twice is harmless; a run that was cut off goes on."""
     from services.cli.crm import backfill as run
-    from services.cli.progress import counting
+    from services.cli.going_in import steps
     from services.detector.report import moment_of
     from services.enricher.client import AwayError, RefusedError
+    from services.importer.going_in import WAITS, NotInError
     from shared.runtime.yamlfile import FaultsError
 
     try:
-        with counting("deals looked at") as show:
-            filled = run(source, moment_of(since), show)
-    except (ValueError, FaultsError, TimeoutError, AwayError, RefusedError) as error:
+        with steps("events published", errors) as shown:
+            deals, went = run(source, moment_of(since), shown)
+    except (ValueError, FaultsError, NotInError) as error:
         raise _fail(error) from None
-    errors.print(f"{filled.deals} deals were looked at, {filled.messages} events published")
+    except (AwayError, RefusedError) as error:
+        raise _fail(f"{error}. {WAITS}") from None
+    except KeyboardInterrupt:
+        raise _fail(f"Cut off. {WAITS}") from None
+    told = ", ".join(f"{count} {reason.value}" for reason, count in went.outcome.told.items()) if went.outcome else ""
+    errors.print(f"{deals} deals were looked at, {went.published} events published. Told: {told or 'nothing differs'}.")
 
 
 source_app = typer.Typer(no_args_is_help=True, help="The connections to CRMs.")

@@ -15,6 +15,7 @@ from services.enricher import store
 from services.enricher.connections import connect, known_sources
 from services.enricher.desk import Desk
 from services.enricher.metrics import EnricherMetrics
+from services.enricher.naming import Naming
 from services.enricher.noting import note
 from services.enricher.reader import Reader
 from services.enricher.reconcile import Reconciler
@@ -50,6 +51,7 @@ class Enricher:
         self._crms = [one.crm for one in self._connections.values() if one.crm is not None]
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
         self.desk = Desk(pool, settings.topic_prefix, metrics, self.progress, self._clock, self.relay.wake)
+        self._naming = {crm.source.name: Naming(self.desk, crm) for crm in self._crms}
         self._topic = settings.topic(EVENTS)
         self.consumer = BatchConsumer(
             settings.kafka, [self._topic], settings.topic("andon-enricher"), self._take, self._positions,
@@ -61,7 +63,14 @@ class Enricher:
         between = timedelta(seconds=self._settings.enricher_reconcile_seconds)
         overlap = timedelta(seconds=self._settings.enricher_overlap_seconds)
         passes = [Reconciler(self.desk, crm, between, overlap).run for crm in self._crms if between]
-        return (self.consumer.run, self.relay.run, self._measuring, *readers, *passes)
+        return (
+            self.consumer.run,
+            self.relay.run,
+            self._measuring,
+            *readers,
+            *passes,
+            *(one.run for one in self._naming.values()),
+        )
 
     async def start(self) -> None:
         await store.want_thin(self.desk.pool, [crm.source.name for crm in self._crms], self._clock.now())
@@ -75,7 +84,10 @@ class Enricher:
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         async with self.desk.pool.acquire() as connection, connection.transaction():
-            await note(connection, records, self._connections, self._clock.now())
+            seen = await note(connection, records, self._connections, self._clock.now())
+        for source, stages in seen.items():
+            if source in self._naming:
+                self._naming[source].saw(stages)
 
     async def _measuring(self) -> None:
         await every(MEASURE_SECONDS, self._measure)

@@ -18,16 +18,18 @@ from shared.storage import positions
 
 async def note(
     connection: Any, records: Sequence[ConsumerRecord], connections: Mapping[str, Connection], now: datetime
-) -> None:
-    """One batch, in the caller's transaction."""
+) -> dict[str, set[str]]:
+    """One batch, in the caller's transaction; the stages that were named in it, by source."""
     claimed = await positions.claim(connection, records)
     if not claimed:
-        return
+        return {}
     said: dict[store.Deal, int] = {}
+    stages: dict[str, set[str]] = {}
     for event in _events(claimed):
         if event.source in connections:
             deal = (event.source, event.deal.removeprefix(f"{event.source}:"))
             said[deal] = said.get(deal, 0) | said_by([event])
+            stages.setdefault(event.source, set()).update({event.data.stage} if event.data.stage else ())
     known = await store.known(connection, sorted(said))
     found = {
         deal: after(known.get(deal, Known()), parts, connections[deal[0]].wish, now) for deal, parts in said.items()
@@ -35,6 +37,7 @@ async def note(
     # Most events say nothing new of their deal.
     await store.save(connection, {deal: one for deal, one in found.items() if one != known.get(deal)})
     await positions.advance(connection, claimed)
+    return stages
 
 
 def _events(records: Sequence[ConsumerRecord]) -> list[DealEvent]:

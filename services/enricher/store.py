@@ -61,10 +61,13 @@ _REACHED = "SELECT source, since FROM walk WHERE purpose = 'reconcile'"
 _BEGIN_FILL = """
 INSERT INTO walk AS w (source, purpose, since, place) VALUES ($1, 'backfill', $2, '')
 ON CONFLICT (source, purpose) DO UPDATE SET since = excluded.since, ended = NULL,
-    place = CASE WHEN w.since = excluded.since AND w.ended IS NULL THEN w.place ELSE '' END
-RETURNING place
+    place = CASE WHEN w.since = excluded.since AND w.ended IS NULL THEN w.place ELSE '' END,
+    earliest = CASE WHEN w.ended IS NULL THEN w.earliest END
+RETURNING place, earliest
 """
-_PLACE = "UPDATE walk SET place = $2 WHERE source = $1 AND purpose = 'backfill'"
+_PLACE = """
+UPDATE walk SET place = $2, earliest = least(earliest, $3) WHERE source = $1 AND purpose = 'backfill'
+"""
 _END_FILL = "UPDATE walk SET ended = $2 WHERE source = $1 AND purpose = 'backfill'"
 Deal = tuple[str, str]
 
@@ -151,13 +154,15 @@ async def reached(pool: Any) -> dict[str, datetime]:
     return {row["source"]: row["since"] for row in await pool.fetch(_REACHED)}
 
 
-async def begin_fill(pool: Any, source: str, since: datetime) -> str:
-    """Where a back-fill of this source goes on; empty: at the beginning."""
-    return str(await pool.fetchval(_BEGIN_FILL, source, since))
+async def begin_fill(pool: Any, source: str, since: datetime) -> tuple[str, datetime | None]:
+    """Where a back-fill goes on, and the earliest time that it has told of; the beginning and None: it is new."""
+    row = await pool.fetchrow(_BEGIN_FILL, source, since)
+    return row["place"], row["earliest"]
 
 
-async def place(pool: Any, source: str, where: str) -> None:
-    await pool.execute(_PLACE, source, where)
+async def keep_place(pool: Any, source: str, where: str, earliest: datetime | None) -> None:
+    """A back-fill has come so far."""
+    await pool.execute(_PLACE, source, where, earliest)
 
 
 async def end_fill(pool: Any, source: str, now: datetime) -> None:

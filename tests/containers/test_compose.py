@@ -115,13 +115,13 @@ async def test_prometheus_scrapes_every_service(stack: Stack) -> None:
             found = answer.json()["data"]["result"]
             return int(found[0]["value"][1]) if found else 0
 
-        assert await eventually(up, lambda count: count == 4, 60)
+        assert await eventually(up, lambda count: count == 5, 60)
         rules = (await client.get(f"{stack.url('PROMETHEUS')}/api/v1/rules")).json()["data"]["groups"]
     assert {rule["health"] for group in rules for rule in group["rules"]} <= {"ok", "unknown"}
 
 
 async def test_a_service_that_is_killed_comes_back_and_loses_nothing(stack: Stack) -> None:
-    stack.compose("kill", "-s", "KILL", "detector", "tickets", "notifier")
+    stack.compose("kill", "-s", "KILL", "detector", "enricher", "tickets", "notifier")
     await asyncio.to_thread(stack.compose, "up", "-d", "--wait", "--wait-timeout", "120")
     async with httpx.AsyncClient(timeout=20) as client:
         tickets = (await client.get(f"{stack.url('TICKETS')}/api/v1/tickets")).json()["tickets"]

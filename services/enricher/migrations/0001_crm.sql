@@ -19,11 +19,13 @@ CREATE INDEX deal_with_gaps ON deal (source) WHERE state <> 'whole';
 
 -- How far a source's deals are listed: for reconciliation up to a time, for a back-fill up to a place of the CRM.
 CREATE TABLE walk (
-    source  text NOT NULL,
-    purpose text NOT NULL CHECK (purpose IN ('reconcile', 'backfill')),
-    since   timestamptz NOT NULL,
-    place   text NOT NULL,
-    due     timestamptz NOT NULL DEFAULT clock_timestamp(),
-    ended   timestamptz,
+    source   text NOT NULL,
+    purpose  text NOT NULL CHECK (purpose IN ('reconcile', 'backfill')),
+    since    timestamptz NOT NULL,
+    place    text NOT NULL,
+    due      timestamptz NOT NULL DEFAULT clock_timestamp(),
+    ended    timestamptz,
+    -- The earliest time that a back-fill has told of: from there on all is judged anew at its end.
+    earliest timestamptz,
     PRIMARY KEY (source, purpose)
 );

@@ -23,7 +23,7 @@ from tests.support.waiting import eventually
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 RULES = DEPLOY / "prometheus" / "rules" / "andon.yml"
-SERVICES = ("intake", "detector", "tickets", "notifier")
+SERVICES = ("intake", "detector", "enricher", "tickets", "notifier")
 _METRIC = re.compile(r"\b(andon_[a-z_]+|process_[a-z_]+|up)\b")
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="Prometheus is not installed (Debian's package prometheus)"
@@ -63,7 +63,7 @@ def sql() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 async def services(kafka: str, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
-    """All four, on an empty database of their own."""
+    """All of them, on an empty database of their own."""
     folder = tmp_path_factory.mktemp("observed")
     connection = await asyncpg.connect(postgres)
     await connection.execute("DROP DATABASE IF EXISTS observed")

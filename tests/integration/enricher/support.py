@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 
+from services import demo
 from services.detector.clocks import micros
 from services.detector.decode import event_of
 from services.detector.flow import Event
@@ -39,6 +40,9 @@ def stays(events: list[Event]) -> set[tuple[Any, ...]]:
     }  # fmt: skip
 
 
+DEMO_POLICY = Path(demo.__file__).parent / "policy.yaml"
+
+
 class Line:
     """What is around an enricher; `settings` are its own, quick for tests."""
 
@@ -46,8 +50,9 @@ class Line:
         self.kafka, self.dsn, self.prefix, self.folder, self.crm = kafka, dsn, prefix, folder, crm
         self.environment = {
             "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_TOPIC_PREFIX": prefix,
-            "ANDON_SOURCES": str(folder / "sources.yaml"), "ANDON_ENRICHER_PATIENCE_SECONDS": "0",
-            "ANDON_ENRICHER_RECONCILE_SECONDS": "0", "ANDON_ENRICHER_GIVE_UP_SECONDS": "2",
+            "ANDON_POLICY": str(DEMO_POLICY), "ANDON_SOURCES": str(folder / "sources.yaml"),
+            "ANDON_ENRICHER_PATIENCE_SECONDS": "0", "ANDON_ENRICHER_RECONCILE_SECONDS": "0",
+            "ANDON_ENRICHER_GIVE_UP_SECONDS": "2",
         }  # fmt: skip
         self.credentials()
 
@@ -92,6 +97,10 @@ class Line:
             return list(await connection.fetch(query))
         finally:
             await connection.close()
+
+    def asked(self) -> list[str]:
+        """The requests about deals; stages are asked for by the way."""
+        return [one for one in self.crm.asked if not one.endswith("/pipelines/deals")]
 
     async def states(self, enough: Any) -> dict[str, str]:
         """The states of all deals, once they are so."""

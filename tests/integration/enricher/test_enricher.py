@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -11,16 +12,21 @@ from typing import Any
 
 import pytest
 
+from services.simulator.company import PIPELINES
 from services.simulator.model import Happening
-from shared.contracts.events import DealEvent
+from shared.contracts.events import DealData, DealEvent
+from shared.contracts.stages import Outcome, StageEvent
+from shared.contracts.topics import ALL_TOPICS, STAGES
 from shared.storage.migrate import migrate_all
 from tests.integration.enricher.support import Line, stays
+from tests.integration.intake.test_line_to_kafka import records
 from tests.support.crms.base import FakeCrm, Trouble
 from tests.support.crms.world import FAKES, running
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 from tests.unit.intake.test_round_trip import history, plain
 
+PARTITIONS = next(topic.partitions for topic in ALL_TOPICS if topic.name == STAGES)
 EVERY = pytest.mark.parametrize("crm", sorted(FAKES), indirect=True)
 
 
@@ -100,7 +106,7 @@ async def test_without_credentials_nothing_is_asked_and_gaps_stay_marked(line: L
     await line.publish(thin(line, some))
     async with serving(line):
         await line.states(lambda states: all_in(states, 2, "thin"))
-    assert line.crm.asked == []
+    assert line.asked() == []
 
     line.credentials()
     async with serving(line):
@@ -115,7 +121,7 @@ async def test_a_deal_that_webhooks_complete_is_not_asked_for(line: Line) -> Non
         await line.states(lambda states: all_in(states, 3, "wanted"))
         await line.webhooks(some)
         await line.states(lambda states: all_in(states, 3, "whole"))
-    assert line.crm.asked == []
+    assert line.asked() == []
 
 
 async def test_an_outage_and_limits_are_waited_for(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,27 +152,28 @@ async def test_refused_credentials_are_told_once_and_not_tried_again(line: Line)
             return 'andon_enricher_suspended{source="crm"} 1.0' in service.get("/metrics")
 
         await eventually(suspended)
-        tried = len(line.crm.asked)
+        tried = len(line.asked())
         await line.publish(thin(line, of_deals(1, skip=2)))
         await line.rows("UPDATE crm.deal SET due = now()")
         await line.states(lambda states: all_in(states, 3, "wanted"))
-    assert len(line.crm.asked) == tried
+    assert len(line.asked()) == tried
     assert service.log.read_text().count("refuses our credentials") == 1
 
 
 async def test_a_deal_that_the_crm_does_not_know_is_asked_for_once(line: Line) -> None:
     some = of_deals(2)
-    line.crm.take(one for one in some if one.deal == some[0].deal)
+    known, unknown = sorted({one.deal for one in some})
+    line.crm.take(one for one in some if one.deal == known)
     await line.publish(thin(line, some))
     async with serving(line):
         states = await line.states(lambda states: set(states.values()) == {"whole", "refused"})
-        tried = len(line.crm.asked)
+        tried = len(line.asked())
         await line.publish(thin(line, of_deals(1, skip=2)))
         await line.states(lambda states: sorted(states.values()) == ["refused", "refused", "whole"])
-    assert states[str(some[0].deal)] == "whole"
-    ((answer,),) = await line.rows(f"SELECT answer FROM crm.deal WHERE deal = '{some[-1].deal}'")
+    assert states[str(known)] == "whole"
+    ((answer,),) = await line.rows(f"SELECT answer FROM crm.deal WHERE deal = '{unknown}'")
     assert "does not know" in answer
-    assert len(line.crm.asked) <= 2 * tried
+    assert len(line.asked()) <= 2 * tried
 
 
 async def test_replicas_share_the_reading(line: Line) -> None:
@@ -219,19 +226,26 @@ def shifted(some: list[Happening], end: datetime) -> list[Happening]:
 async def test_a_pass_by_hand_tells_what_was_lost(line: Line) -> None:
     some = shifted(of_deals(3), datetime.now(UTC))
     line.crm.take(some)
-    process = line.andon("reconcile", "--source", "crm")
-    said, _ = await asyncio.to_thread(process.communicate)
+    await finished(line.andon("reconcile", "--source", "crm"))
 
-    assert process.returncode == 0, said
     day = datetime.now(UTC) - timedelta(days=1)
     lately = {subject(line, one.deal) for one in some if one.time > day}
     assert lately
     assert {event.subject for event in await line.events()} >= lately
 
 
+@pytest.fixture
+async def detector(line: Line) -> AsyncIterator[ServiceProcess]:
+    process = ServiceProcess("detector", line.environment, line.folder).start().ready()
+    yield process
+    assert await asyncio.to_thread(process.stop) == 0
+
+
 @EVERY
-async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives(line: Line) -> None:
-    some = of_deals(60)
+async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives(
+    line: Line, detector: ServiceProcess
+) -> None:
+    some = of_deals(40)
     line.crm.take(some)
     line.crm.page = 4
     arguments = ("backfill", "--source", "crm", "--since", "2020-01-01")
@@ -245,17 +259,41 @@ async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives
     process.kill()
     await asyncio.to_thread(process.communicate)
     first = await line.events()
+    assert (await line.rows("SELECT held FROM flow.judgement"))[0]["held"], "half a history is not judged"
     line.crm.slow = 0.0
-    for _ in range(2):
-        again = line.andon(*arguments)
-        said, _ = await asyncio.to_thread(again.communicate)
-        assert again.returncode == 0, said
+    _, once_more = [await finished(line.andon(*arguments)) for _ in range(2)]
+    assert not (await line.rows("SELECT held FROM flow.judgement"))[0]["held"]
 
     events = await line.told()
-    assert 0 < len(first) < len({event.key.id + event.deal for event in events})
+    assert 0 < len(first) < len({(event.deal, event.key.id) for event in events})
     assert stays(events) == stays(plain(some))
-    asked = len(line.crm.asked)
-    assert asked > 20
+    assert "nothing differs" in once_more
+    rows = await line.rows("SELECT count(*) AS visits FROM flow.visit")
+    assert rows[0]["visits"] == len(stays(plain(some)))
+
+
+async def finished(process: subprocess.Popen[str]) -> str:
+    said, _ = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 0, said
+    return said
+
+
+@EVERY
+async def test_stages_are_told_by_name_and_again_when_one_is_new(line: Line) -> None:
+    line.crm.take(of_deals(1))
+    async with serving(line):
+
+        async def named() -> list[StageEvent]:
+            found = await records(line.kafka, line.prefix + STAGES, PARTITIONS)
+            return [StageEvent.model_validate_json(record.value) for record in found]
+
+        stages = [stage.id for pipeline in PIPELINES for stage in pipeline.stages]
+        told = await eventually(named, lambda events: {*stages} <= {event.data.stage for event in events})
+        first = {(event.data.pipeline, event.data.stage): event.data for event in told}
+        some = next(data for (_, stage), data in first.items() if stage == stages[1])
+        assert (some.name, some.outcome) == (stages[1].title(), Outcome.OPEN)
+        await line.publish([thin(line, of_deals(1))[0].model_copy(update={"data": DealData(stage="brand-new")})])
+        await eventually(named, lambda events: len(events) == 2 * len(told))
 
 
 async def test_what_cannot_be_asked_is_explained(line: Line) -> None:
