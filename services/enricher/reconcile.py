@@ -44,7 +44,7 @@ class Reconciler:
     async def _pass(self, loop: str) -> None:
         try:
             told = await self.once(lambda deals: self._desk.progress.beat(loop))
-        except (AwayError, UnclearError) as error:
+        except AwayError as error:
             _log.warning("a pass of reconciliation will be tried again", source=self._source, error=str(error))
             await store.walk_due(self._desk.pool, self._source, self._desk.clock.now() + AGAIN)
         except RefusedError as error:
@@ -52,6 +52,8 @@ class Reconciler:
                 self._desk.suspend(self._source, error)
             else:
                 _log.error("a pass of reconciliation was refused", source=self._source, answer=str(error))
+        except UnclearError as error:
+            _log.error("an answer has another form than documented", source=self._source, error=str(error))
         else:
             if told:
                 _log.info("reconciled", source=self._source, events=told)

@@ -31,8 +31,8 @@ from shared.contracts.events import EventType
 from shared.contracts.stages import Outcome, StageData
 
 _DEALS = "/crm/v3/objects/deals"
-# As many as HubSpot gives with their history.
-_MOST = 50
+# As many as HubSpot gives with their history, and without.
+_MOST, _MOST_PLAIN = 50, 100
 # Where a search ends, however many it finds.
 _SEARCH_END = 10_000
 _FIELDS: dict[str, tuple[str, Read]] = {
@@ -80,9 +80,10 @@ class HubSpot(Crm):
 
     async def changed(self, since: datetime) -> AsyncIterator[Page]:
         """Deletions first: what was deleted is not found by searching."""
-        async for records, _ in self._listed("true", ""):
-            gone = [one for one in records if moment_of_text(one.get("archivedAt"), "archivedAt") >= since]
-            yield Page(self._told(gone), len(records))
+        async for records, _ in self._listed("true", "", history=False):
+            gone = [id_of(one.get("id"), "id") for one in records if _archived(one) >= since]
+            for at in range(0, len(gone), _MOST):
+                yield Page(self._told(await self._batch(gone[at : at + _MOST], "true")), len(records))
         start, after = since, "0"
         while True:
             document = await self._search(start, after)
@@ -119,15 +120,15 @@ class HubSpot(Crm):
                 yield Page(self._told(mine), len(records), place=f"false/{on}" if on else "true/")
             after = ""
         async for records, on in self._listed("true", after):
-            gone = [one for one in records if moment_of_text(one.get("archivedAt"), "archivedAt") >= since]
+            gone = [one for one in records if _archived(one) >= since]
             yield Page(self._told(gone), len(records), place=f"true/{on}")
 
-    async def _listed(self, archived: str, after: str) -> AsyncIterator[tuple[list[Record], str]]:
+    async def _listed(self, archived: str, after: str, history: bool = True) -> AsyncIterator[tuple[list[Record], str]]:
         """Deals page by page, with where the next page begins; empty: this was the last."""
         while True:
             document = await self.client.get(
-                _DEALS, limit=_MOST, archived=archived, after=after or None, properties=",".join(_PLAIN),
-                propertiesWithHistory=",".join(_WITH_HISTORY),
+                _DEALS, limit=_MOST if history else _MOST_PLAIN, archived=archived, after=after or None,
+                properties=",".join(_PLAIN), propertiesWithHistory=",".join(_WITH_HISTORY) if history else None,
             )  # fmt: skip
             after = _next(document)
             yield records_of(document, "results"), after
@@ -163,7 +164,7 @@ class HubSpot(Crm):
             for version in records_of(histories, name):
                 yield from _version(deal, name, version)
         if record.get("archived") is True:
-            gone = moment_of_text(record.get("archivedAt"), "archivedAt")
+            gone = _archived(record)
             yield Told(EventType.DELETED, f"api/{deal}/deleted/{iso(gone)}", deal, gone, {})
 
 
@@ -188,6 +189,10 @@ def _next(document: Any) -> str:
 def _modified(record: Record) -> datetime:
     plain = fields_of(record.get("properties") or {}, "properties")
     return moment_of_text(plain.get("hs_lastmodifieddate") or record.get("updatedAt"), "hs_lastmodifieddate")
+
+
+def _archived(record: Record) -> datetime:
+    return moment_of_text(record.get("archivedAt"), "archivedAt")
 
 
 def _closed(record: Record) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from services.intake.sources.base import Said, Told
 from services.simulator.model import Happening
 from shared.contracts.events import EventType
 from tests.support.crms.base import FakeCrm, Trouble
+from tests.support.crms.salesforce import FakeSalesforce
 from tests.support.crms.world import FAKES, running
 from tests.unit.enricher.support import asking, events_of
 from tests.unit.intake.test_round_trip import END, events, found, history, plainly
@@ -123,11 +125,24 @@ async def test_only_deals_that_were_open_since_then_are_filled(half_year: FakeCr
 async def test_limits_outages_and_slow_answers_are_waited_for(fake: FakeCrm) -> None:
     fake.take(some())
     deals = [fake.number(deal) for deal in fake.deals]
-    async with asking(fake, timeout_seconds=0.3) as crm:
+    async with asking(fake, give_up=60, timeout_seconds=0.3) as crm:
         expected = await crm.read(deals)
         fake.troubles += [Trouble(429, {"Retry-After": "1"}), Trouble(503), Trouble(200, {}, 0.6), Trouble(500)]
         assert await crm.read(deals) == expected
     assert not fake.troubles
+
+
+async def test_no_more_is_asked_than_is_allowed(fake: FakeCrm) -> None:
+    fake.take(some(1))
+    if isinstance(fake, FakeSalesforce):
+        # A session that ends is opened anew beside the limit.
+        fake.session_lasts = 1000
+    (deal,) = [fake.number(deal) for deal in fake.deals]
+    async with asking(fake, per_second=20) as crm:
+        began = time.monotonic()
+        while len(fake.asked) < 40:
+            await crm.read([deal])
+    assert time.monotonic() - began >= 0.9 * (40 - 20) / 20, "twenty at once, then twenty a second"
 
 
 async def test_a_rest_that_is_too_long_is_told_and_nothing_is_asked_meanwhile(fake: FakeCrm) -> None:
