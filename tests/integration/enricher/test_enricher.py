@@ -270,6 +270,9 @@ async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives
     assert "nothing differs" in once_more
     rows = await line.rows("SELECT count(*) AS visits FROM flow.visit")
     assert rows[0]["visits"] == len(stays(plain(some)))
+    past = await line.rows("SELECT historic FROM flow.problem WHERE cleared_at IS NOT NULL")
+    assert past
+    assert all(row["historic"] for row in past)
 
 
 async def finished(process: subprocess.Popen[str]) -> str:
