@@ -291,7 +291,7 @@ def backfill(
     from shared.runtime.yamlfile import FaultsError
 
     try:
-        with steps("events published", errors) as shown:
+        with steps("events published", errors, lambda done: None) as shown:
             deals, went = run(source, moment_of(since), shown)
     except (ValueError, FaultsError, NotInError) as error:
         raise _fail(error) from None
