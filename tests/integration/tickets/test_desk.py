@@ -196,6 +196,58 @@ async def test_a_form_changes_the_ticket_and_leads_back(web: httpx.AsyncClient, 
     assert [m.data.change.value for m in await messages(pool)] == ["opened", "acknowledged"]
 
 
+async def test_what_closed_lately_is_counted_by_how(web: httpx.AsyncClient) -> None:
+    await web.post("/tickets/1/close", data={"outcome": "wont-fix", "reason": "the limit is too low"})
+
+    listed, alone = (await web.get("/")).text, (await web.get("/tickets?state=closed")).text
+    assert "Closed in the last 30 days (1: 1 left as it is)" in listed
+    assert "1 problem goes on, and is put aside or closed without a change" in listed
+    assert "Tickets that are closed" in alone
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "named"),
+    [
+        ("?state=lost", 422, "state"), ("?sort=1", 422, "sort"), ("?before=x", 422, "before"),
+        ("?pipeline=%00", 200, "fits this choice"), ("?pipeline=new&kind=&state=", 303, ""),
+    ],
+)  # fmt: skip
+async def test_wrong_choices_are_answered_and_empty_ones_left_out(
+    web: httpx.AsyncClient, query: str, status: int, named: str
+) -> None:
+    answer = await web.get(f"/tickets{query}")
+
+    assert (answer.status_code, named in answer.text) == (status, True)
+    assert answer.headers.get("location") == ("/tickets?pipeline=new" if status == 303 else None)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "back"),
+    [
+        ("", "/tickets"), ("pipeline=new", "/tickets?pipeline=new"),
+        ("//evil.example\r\nX: y", "/tickets?//evil.example%0D%0AX:%20y"),
+    ],
+)  # fmt: skip
+async def test_from_the_list_a_form_leads_back_to_the_list(web: httpx.AsyncClient, chosen: str, back: str) -> None:
+    answer = await web.post("/tickets/1/acknowledge", data={"list": chosen})
+
+    assert (answer.status_code, answer.headers["location"]) == (303, back)
+
+
+async def test_a_wish_that_comes_too_late_is_told_so(web: httpx.AsyncClient) -> None:
+    await web.post("/tickets/1/acknowledge")
+    answer = await web.post("/tickets/1/acknowledge")
+
+    assert (answer.status_code, "nothing is left to acknowledge" in answer.text) == (409, True)
+
+
+async def test_a_reason_that_is_too_long_is_not_cut(web: httpx.AsyncClient) -> None:
+    answer = await web.post("/tickets/1/close", data={"outcome": "wont-fix", "reason": "x" * 2001})
+
+    assert (answer.status_code, "The reason has 2,001 letters" in answer.text) == (422, True)
+    assert "x" * 2001 in answer.text
+
+
 async def test_what_was_typed_is_kept_when_something_is_wrong(web: httpx.AsyncClient) -> None:
     answer = await web.post("/tickets/1/close", data={"reason": "it is <too> dear", "outcome": "sold"})
 
