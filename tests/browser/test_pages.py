@@ -13,10 +13,11 @@ from tests.browser.company import Company
 
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
 WIDTHS, SCHEMES = (1280, 360), ("light", "dark")
-# Letters of charts on lines lower than 12 px; a line that stands upright is narrow instead.
-SMALL = """() => [...document.querySelectorAll('.chart text')].filter(text => text.textContent.length > 2)
-    .filter(text => { const box = text.getBoundingClientRect(); return Math.min(box.width, box.height) < 12; })
-    .map(text => text.textContent)"""
+# Texts of charts whose letters are smaller than 10.5 px on the screen, however far the drawing is drawn together.
+SMALL = """() => [...document.querySelectorAll('.chart text')].filter(text => {
+        const on = text.getScreenCTM();
+        return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(on.a, on.b) < 10.5;
+    }).map(text => text.textContent)"""
 
 
 @pytest.fixture
