@@ -11,6 +11,7 @@ from services.intake.config import load
 from services.intake.delivery import Delivery
 from services.intake.door import Door
 from services.intake.ingest import Ingest
+from services.intake.limits import Room
 from services.intake.metrics import IntakeMetrics
 from services.intake.settings import IntakeSettings
 from shared.bus.publisher import Publisher
@@ -27,7 +28,7 @@ async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
     metrics = IntakeMetrics(registry, sources)
     publisher = Publisher(settings.kafka, settings.intake_deadline_seconds)
     delivery = Delivery(publisher, metrics, progress)
-    ingest = Ingest(sources, delivery, metrics, settings.topic_prefix)
+    ingest = Ingest(sources, delivery, metrics, settings.topic_prefix, Room(settings.intake_bytes_in_hand))
     door = Door(ingest.answer, Starlette(routes=health_routes(progress, registry)))
     yield Service(door, [delivery.run])
     await publisher.stop()

@@ -25,6 +25,10 @@ class NotReadError(Exception):
         self.answer = answer
 
 
+class NoRoomError(Exception):
+    """Too much is in hand: the sender has to come again."""
+
+
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Reply:
     """RFC 9457."""
     return Reply(status, orjson.dumps({"status": status, "detail": detail}), PROBLEM, headers or {})
@@ -56,17 +60,20 @@ class Read:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._scope, self._receive = scope, receive
 
-    async def __call__(self, most: int) -> Request:
-        """The request; raises NotReadError as soon as its body is known to be larger than `most` bytes."""
+    async def __call__(self, most: int, room: Callable[[int], bool]) -> Request:
+        """The request; raises NotReadError as soon as its body is known to be larger than `most` bytes.
+
+        `room` is asked for every part of the body, and may say that there is none.
+        """
         headers = _headers(self._scope["headers"])
         told = headers.get("content-length", "")
         if told.isdigit() and len(told) < 19 and int(told) > most:
             raise _too_large(most)
-        body = await self._body(most)
+        body = await self._body(most, room)
         query = self._scope["query_string"].decode("latin-1")
         return Request(self._scope["method"], headers, query, body, datetime.now(UTC))
 
-    async def _body(self, most: int) -> bytes:
+    async def _body(self, most: int, room: Callable[[int], bool]) -> bytes:
         parts, size, more = [], 0, True
         while more:
             message = await self._receive()
@@ -76,6 +83,8 @@ class Read:
             size += len(part)
             if size > most:
                 raise _too_large(most)
+            if not room(len(part)):
+                raise NoRoomError
             parts.append(part)
         return parts[0] if len(parts) == 1 else b"".join(parts)
 

@@ -10,9 +10,9 @@ import orjson
 
 from services.intake.canonical import Translated, translated
 from services.intake.delivery import AwayError, Delivery
-from services.intake.door import NotReadError, Read, problem
+from services.intake.door import NoRoomError, NotReadError, Read, problem
 from services.intake.lately import Lately
-from services.intake.limits import Limit
+from services.intake.limits import Limit, Room, Share
 from services.intake.metrics import IntakeMetrics
 from services.intake.received import kept
 from services.intake.sources.base import RefusedError, Reply, Request, Said, Source, Unclear
@@ -21,16 +21,17 @@ from shared.runtime.log import logger
 _log = logger(__name__)
 RETRY_AFTER = {"Retry-After": "5"}
 ACCEPTED = Reply(202)
+CROWDED = "too many requests of this source; come again, or raise per_second or at_once"
 
 
 class Ingest:
     """Answers the webhooks of every source."""
 
     def __init__(
-        self, sources: Mapping[str, Source], delivery: Delivery, metrics: IntakeMetrics, topic_prefix: str
+        self, sources: Mapping[str, Source], delivery: Delivery, metrics: IntakeMetrics, topic_prefix: str, room: Room
     ) -> None:
         self._sources, self._delivery, self._metrics, self._prefix = sources, delivery, metrics, topic_prefix
-        self._lately = Lately()
+        self._room, self._lately = room, Lately()
         self._limits = {name: Limit(s.settings.per_second, s.settings.at_once) for name, s in sources.items()}
 
     async def answer(self, name: str, read: Read) -> Reply:
@@ -39,23 +40,29 @@ class Ingest:
         source = self._sources.get(name)
         if source is None:
             return problem(404, "no such source; the address ends with the name of a source in the sources file")
-        limit = self._limits[name]
-        limit.together += 1
+        share = self._room.share(name)
         try:
-            answer = await self._within(source, limit, read)
+            answer = await self._within(source, read, share)
         finally:
-            limit.together -= 1
+            share.give_back()
         self._metrics.answered(source.name, answer.status)
         self._metrics.seconds.observe(time.perf_counter() - started)
         return answer
 
-    async def _within(self, source: Source, limit: Limit, read: Read) -> Reply:
-        if limit.crowded():
-            return _later(source, 1)
+    async def _within(self, source: Source, read: Read, share: Share) -> Reply:
         try:
-            return await self._of(source, await read(source.settings.max_bytes))
+            request = await read(source.settings.max_bytes, share.take)
         except NotReadError as error:
             return error.answer
+        except NoRoomError:
+            return _later(source, 1, "too many bytes are in hand; come again, or send less at once")
+        # Not before: who only sends slowly, and need not be who he says he is, takes nobody's place.
+        limit = self._limits[source.name]
+        limit.together += 1
+        try:
+            return _later(source, 1) if limit.crowded() else await self._of(source, request)
+        finally:
+            limit.together -= 1
 
     async def _of(self, source: Source, request: Request) -> Reply:
         if request.method == "POST":
@@ -118,7 +125,6 @@ class Ingest:
         return Reply(202, orjson.dumps(answer))
 
 
-def _later(source: Source, seconds: float) -> Reply:
+def _later(source: Source, seconds: float, detail: str = CROWDED) -> Reply:
     """This source asks for more than it may; the others go on."""
-    detail = "too many requests of this source; come again, or raise per_second or at_once"
     return problem(source.slow_down, detail, {"Retry-After": str(math.ceil(seconds))})

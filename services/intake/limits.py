@@ -1,4 +1,4 @@
-"""What one source may ask of intake, so that one that floods does not slow the others."""
+"""What one source may ask of intake, so that one that floods does not slow the others, nor take all memory."""
 
 from __future__ import annotations
 
@@ -33,3 +33,55 @@ class Limit:
             return (1 - self._level) / self._rate
         self._level -= 1
         return 0.0
+
+
+# So much of every body is free: what is that small is limited by the number of connections.
+SMALL_BODY = 64 * 1024
+
+
+class Room:
+    """How many bytes of bodies may be in hand, from the first that is read until the answer: `most`, and half of it
+    for one source. A body that is alone may be larger, so that every body that its source may send is taken.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self.held = most, 0
+        self.of_source: dict[str, int] = {}
+
+    def share(self, source: str) -> Share:
+        """What one request of this source takes of the room: nothing yet."""
+        return Share(self, source)
+
+
+class Share:
+    """The room that one request holds."""
+
+    __slots__ = ("_held", "_read", "_room", "_source")
+
+    def __init__(self, room: Room, source: str) -> None:
+        self._room, self._source = room, source
+        self._read = self._held = 0
+
+    def take(self, size: int) -> bool:
+        """Make room for so many bytes more; false when there is none."""
+        self._read += size
+        more = max(0, self._read - SMALL_BODY) - self._held
+        if not more:
+            return True
+        room, of_source = self._room, self._room.of_source.get(self._source, 0)
+        if (of_source > self._held and of_source + more > room.most // 2) or (
+            room.held > self._held and room.held + more > room.most
+        ):
+            return False
+        self._hold(more)
+        return True
+
+    def give_back(self) -> None:
+        """All of it, once the request is answered."""
+        if self._held:
+            self._hold(-self._held)
+
+    def _hold(self, more: int) -> None:
+        self._held += more
+        self._room.held += more
+        self._room.of_source[self._source] = self._room.of_source.get(self._source, 0) + more

@@ -15,3 +15,8 @@ class IntakeSettings(ServiceSettings):
     intake_deadline_seconds: float = Field(
         4.0, gt=0, le=60, description="how long Kafka may take before the sender is told to come again"
     )
+    intake_bytes_in_hand: int = Field(
+        32 * 1024 * 1024, ge=1024 * 1024, le=2**33,
+        description="bytes of large bodies that are read or worked on at once, half of them for one source; a sender is"
+        " told to come again when there is no room. Memory takes about four times as much",
+    )  # fmt: skip

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from services.intake.door import Door
 from services.intake.ingest import Ingest
+from services.intake.limits import Room
 from services.intake.metrics import IntakeMetrics
 from shared.bus.publisher import OutgoingMessage
 from shared.contracts.dead import DeadEvent
@@ -37,7 +38,7 @@ async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
 
     door.translate = broken  # type: ignore[method-assign]
     delivery: Any = kept
-    ingest = Ingest({"acme": door}, delivery, IntakeMetrics(CollectorRegistry(), ["acme"]), "")
+    ingest = Ingest({"acme": door}, delivery, IntakeMetrics(CollectorRegistry(), ["acme"]), "", Room(2**25))
     transport = httpx.ASGITransport(Door(ingest.answer, Starlette()))
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         answer = await client.post(

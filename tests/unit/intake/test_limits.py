@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from services.intake.config import parse
 from services.intake.door import Door
 from services.intake.ingest import Ingest
-from services.intake.limits import Limit
+from services.intake.limits import SMALL_BODY, Limit, Room
 from services.intake.metrics import IntakeMetrics
 from shared.bus.publisher import OutgoingMessage
 from tests.unit.intake.support import TOKEN
@@ -49,13 +49,13 @@ class Slow:
         await self.free.wait()
 
 
-def client(delivery: Any, **settings: Any) -> httpx.AsyncClient:
+def client(delivery: Any, room: int = 2**25, **settings: Any) -> httpx.AsyncClient:
     own = {"kind": "odoo", "secrets": [TOKEN]}
     sources = parse(json.dumps({"sources": {
         "flood": {**own, **settings}, "other": own, "events": {"kind": "cloudevents", "secrets": [TOKEN], **settings},
     }}))  # fmt: skip
     metrics = IntakeMetrics(CollectorRegistry(), list(sources))
-    door = Door(Ingest(sources, delivery, metrics, "").answer, Starlette())
+    door = Door(Ingest(sources, delivery, metrics, "", Room(room)).answer, Starlette())
     return httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://intake/v1/ingest")
 
 
@@ -90,3 +90,62 @@ async def test_too_many_at_once_are_told_to_come_again() -> None:
     assert fourth.status_code == 503
     assert answers == [202] * 4
     assert after.status_code == 202
+
+
+async def test_who_sends_slowly_takes_nobodys_place() -> None:
+    delivery, go_on = Slow(), asyncio.Event()
+    delivery.free.set()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield EVENT[:10]
+        await go_on.wait()
+        yield EVENT[10:]
+
+    async with client(delivery, at_once=2) as to:
+        slow = [asyncio.ensure_future(to.post(f"/flood?key={TOKEN}", content=slowly())) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        quick = await to.post(f"/flood?key={TOKEN}", content=EVENT)
+        go_on.set()
+        answers = [(await answer).status_code for answer in slow]
+
+    assert (quick.status_code, answers) == (202, [202, 202])
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 5), st.integers(0, 3 * SMALL_BODY)), max_size=60))
+def test_no_more_bytes_are_in_hand_than_there_is_room_for(steps: list[tuple[str, int, int]]) -> None:
+    room, most = Room(6 * SMALL_BODY), 6 * SMALL_BODY
+    shares = {(source, number): room.share(source) for source in "ab" for number in range(6)}
+    for source, number, size in steps:
+        before, share = room.held, shares[source, number]
+        if not size:
+            share.give_back()
+            shares[source, number] = room.share(source)
+        elif not share.take(size):
+            assert room.held == before
+            assert before > 0
+        held = [one._held for one in shares.values()]
+        assert room.held == sum(held) <= max(most, *held)
+        for name in "ab":
+            mine = [one._held for (of, _), one in shares.items() if of == name]
+            assert room.of_source.get(name, 0) == sum(mine) <= max(most // 2, *mine)
+    for share in shares.values():
+        share.give_back()
+    assert room.held == 0
+
+
+async def test_without_room_the_sender_is_told_to_come_again_and_small_ones_and_others_are_taken() -> None:
+    delivery = Slow()
+    large = EVENT[:-1] + b", " + b" " * 3 * SMALL_BODY + b'"x": 1}'
+    async with client(delivery, room=8 * SMALL_BODY) as to:
+        first = asyncio.ensure_future(to.post(f"/flood?key={TOKEN}", content=large))
+        await asyncio.sleep(0.05)
+        second = await to.post(f"/flood?key={TOKEN}", content=large)
+        others = [asyncio.ensure_future(to.post(f"/{name}?key={TOKEN}", content=body))
+                  for name, body in (("flood", EVENT), ("other", large))]  # fmt: skip
+        await asyncio.sleep(0.05)
+        delivery.free.set()
+        answers = [(await answer).status_code for answer in (first, *others)]
+        again = await to.post(f"/flood?key={TOKEN}", content=large)
+
+    assert (second.status_code, second.headers["retry-after"]) == (503, "1")
+    assert (answers, again.status_code) == ([202] * 3, 202)
