@@ -66,6 +66,8 @@ class Read:
         `room` is asked for every part of the body, and may say that there is none.
         """
         headers = _headers(self._scope["headers"])
+        if (coding := headers.get("content-encoding", "identity")).lower() != "identity":
+            raise _encoded(coding)
         told = headers.get("content-length", "")
         if told.isdigit() and len(told) < 19 and int(told) > most:
             raise _too_large(most)
@@ -93,6 +95,11 @@ def _too_large(most: int) -> NotReadError:
     return NotReadError(
         problem(413, f"the body is larger than {most} bytes; send less at once, or raise max_bytes of this source")
     )
+
+
+def _encoded(coding: str) -> NotReadError:
+    detail = f"header content-encoding: {coding[:40]!r} is not taken; send the body as it is"
+    return NotReadError(problem(415, detail, {"Accept-Encoding": "identity"}))
 
 
 def _headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import httpx
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
@@ -149,3 +150,16 @@ async def test_without_room_the_sender_is_told_to_come_again_and_small_ones_and_
 
     assert (second.status_code, second.headers["retry-after"]) == (503, "1")
     assert (answers, again.status_code) == ([202] * 3, 202)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "gzip, gzip", "identity, gzip"])
+async def test_a_compressed_body_is_not_taken_for_something_else(coding: str) -> None:
+    delivery = Slow()
+    delivery.free.set()
+    async with client(delivery) as to:
+        answer = await to.post(f"/flood?key={TOKEN}", content=EVENT, headers={"Content-Encoding": coding})
+        plain = await to.post(f"/flood?key={TOKEN}", content=EVENT, headers={"Content-Encoding": "identity"})
+
+    assert (answer.status_code, answer.headers["accept-encoding"], plain.status_code) == (415, "identity", 202)
+    assert "content-encoding" in answer.json()["detail"]
+    assert answer.json()["detail"].endswith("send the body as it is")
