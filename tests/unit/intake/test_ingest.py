@@ -14,10 +14,13 @@ from services.intake.door import Door
 from services.intake.ingest import Ingest
 from services.intake.limits import Room
 from services.intake.metrics import IntakeMetrics
+from services.intake.received import kept
+from services.intake.sources.base import Request
 from shared.bus.publisher import OutgoingMessage
 from shared.contracts.dead import DeadEvent
 from shared.contracts.topics import RECEIVED
-from tests.unit.intake.support import TOKEN, source
+from shared.runtime.http import LARGEST_HEAD
+from tests.unit.intake.support import NOW, TOKEN, source
 
 
 class Kept:
@@ -31,13 +34,13 @@ class Kept:
 
 
 async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
-    door, kept = source("cloudevents"), Kept()
+    door, delivered = source("cloudevents"), Kept()
 
     def broken(request: Any) -> Any:
         raise KeyError("a fault of ours")
 
     door.translate = broken  # type: ignore[method-assign]
-    delivery: Any = kept
+    delivery: Any = delivered
     ingest = Ingest({"acme": door}, delivery, IntakeMetrics(CollectorRegistry(), ["acme"]), "", Room(2**25))
     transport = httpx.ASGITransport(Door(ingest.answer, Starlette()))
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
@@ -47,8 +50,19 @@ async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
         )  # fmt: skip
 
     assert (answer.status_code, answer.json()["dead"]) == (202, 1)
-    came, letter = kept.messages
+    came, letter = delivered.messages
     assert (came.topic, came.value) == (RECEIVED, b"{}")
     assert not any(TOKEN.encode() in value for _, value in came.headers)
     assert json.loads(letter.value)["data"]["body"] == "e30="
     assert "KeyError" in DeadEvent.model_validate_json(letter.value).data.detail
+
+
+def test_no_record_of_a_request_is_larger_than_kafka_takes() -> None:
+    """One that is would fail together with all that are written with it."""
+    head = {"x-signature": "\xff" * (LARGEST_HEAD // 2)}
+    request = Request("POST", head, "a=" + "\xff" * (LARGEST_HEAD // 2), b"x" * 3_000_000, NOW)
+
+    records = kept(source("hubspot"), request, "")
+
+    assert b"".join(record.value for record in records) == request.body
+    assert all(len(r.value) + sum(len(n) + len(v) for n, v in r.headers) < 1_000_000 for r in records)
