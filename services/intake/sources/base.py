@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -277,7 +277,7 @@ def amount_of(value: Any, field: str) -> str:
         exponent = amount.as_tuple().exponent
         if not isinstance(exponent, int) or exponent < -12 or abs(amount) >= Decimal(10) ** 30:
             raise ValueError
-    except (ValueError, InvalidOperation):
+    except (ValueError, ArithmeticError):
         raise UnclearError(f"{field}: {shown(value)} is no amount; a decimal is expected, as 48500.00") from None
     return f"{amount:f}"
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from services.intake.canonical import translated
 from services.intake.config import parse
 from services.intake.sources import kinds
-from services.intake.sources.base import RefusedError, Request, Source, Unclear, UnclearError, text_of
+from services.intake.sources.base import RefusedError, Request, Source, Unclear, UnclearError, amount_of, text_of
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
 from shared.contracts.dead import DeadEvent
@@ -246,6 +246,14 @@ def test_a_document_nested_too_deep_is_kept_and_explained(kind: str, levels: int
 def test_what_is_no_text_is_told_the_way_out(value: Any) -> None:
     with pytest.raises(UnclearError, match=r"name: .* is no text; a text without NUL characters is expected"):
         text_of(value, "name")
+
+
+@pytest.mark.parametrize(
+    "value", ["1e1000000", "9" * 1_000_001, "-1e99999999999999999999", "1e-1000000", "sNaN", 1e308]
+)
+def test_no_amount_is_too_much_for_the_reader(value: Any) -> None:
+    with pytest.raises(UnclearError, match=r"amount: .* is no amount; a decimal is expected"):
+        amount_of(value, "amount")
 
 
 @pytest.mark.parametrize("body", [b"", b"<a", b"<a b></a>", BOMB, b"<a/>", b"\xff"])
