@@ -44,7 +44,7 @@ ACK = (
     b"</soapenv:Body></soapenv:Envelope>"
 )
 # A session's id is a live credential: it is blanked before anything is kept.
-_SESSION = re.compile(rb"(<(?:\w+:)?SessionId\b[^>]*>)[^<]*(</(?:\w+:)?SessionId>)")
+_SESSION = re.compile(rb"(<(?:\w+:)?SessionId\b[^<>]*>)[^<]*(</(?:\w+:)?SessionId>)")
 _ORGANIZATION = re.compile(rb"OrganizationId>\s*(\w{15,18})\s*<")
 _HOST = re.compile(r"https://([A-Za-z0-9.-]{1,200})(?:/|$)")
 _PARSER = etree.XMLParser(
