@@ -171,9 +171,11 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
 
     some = [webhook for one in history()[:300] for webhook in dialect.tell(one)]
     door = Door(
-        Ingest({"crm": broken}, espo.delivery, IntakeMetrics(CollectorRegistry(), ["crm"]), espo.prefix).answer,
+        Ingest(
+            {"crm": broken}, espo.delivery, IntakeMetrics(CollectorRegistry(), ["crm"]), espo.prefix, Room(2**25)
+        ).answer,
         Starlette(),
-    )
+    )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(broken), "said", wrong)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
