@@ -39,6 +39,7 @@ TYPES = {
     ProblemReason.REVISED: ProblemType.CHANGED,
     ProblemReason.CLEARED: ProblemType.CLEARED,
     ProblemReason.RETRACTED: ProblemType.RETRACTED,
+    ProblemReason.UNRULED: ProblemType.RETRACTED,
 }
 _DAYS = """
 SELECT value FROM measure WHERE pipeline = $1 AND stage = $2 AND measure = $3 AND end_at > $4 AND end_at <= $5
@@ -84,12 +85,12 @@ class Teller:
             interval = Interval(opened_at=row["opened_at"], cleared_at=row["cleared_at"], peak=row["peak"])
             data = ProblemData(
                 key=row["key"], kind=row["kind"], pipeline=row["pipeline"], stage=row["stage"],
-                reason=ProblemReason.RETRACTED, mode=row["mode"], historic=row["cleared_at"] is not None,
+                reason=ProblemReason.UNRULED, mode=row["mode"], historic=row["cleared_at"] is not None,
                 detected_at=now, was=interval, rule=row["rule"], policy_version=row["policy_version"], count=0,
                 threshold=0, **dict(interval),
             )  # fmt: skip
             event = ProblemEvent(
-                id=uuid4().hex, source=SOURCE, type=ProblemType.RETRACTED, subject=data.key, time=data.opened_at,
+                id=uuid4().hex, source=SOURCE, type=TYPES[data.reason], subject=data.key, time=data.opened_at,
                 data=data,
             )  # fmt: skip
             messages.append(OutgoingMessage(self._prefix + PROBLEMS, data.key.encode(), event.to_json()))

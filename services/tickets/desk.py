@@ -20,7 +20,7 @@ from shared.bus.publisher import OutgoingMessage
 from shared.contracts.dead import DeadReason
 from shared.contracts.measures import MeasureEvent
 from shared.contracts.notices import NoticeEvent
-from shared.contracts.problems import Interval, ProblemData, ProblemEvent, ProblemReason
+from shared.contracts.problems import Interval, ProblemData, ProblemEvent
 from shared.contracts.stages import SeenEvent
 from shared.contracts.tickets import Change, TicketData, TicketEvent
 from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS, SEEN, TICKETS
@@ -82,7 +82,7 @@ class Desk:
         return read, dead
 
     async def _problem(self, connection: Any, problem: ProblemData) -> int:
-        await store.save_problem(connection, problem, problem.reason is ProblemReason.RETRACTED)
+        await store.save_problem(connection, problem, problem.reason in lifecycle.TAKEN_BACK)
         last = await store.last_of(connection, problem.key)
         steps = lifecycle.on_problem(last, problem, self._reopen_within)
         for step in steps:

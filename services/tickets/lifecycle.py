@@ -12,6 +12,10 @@ from shared.contracts.problems import Mode, ProblemData, ProblemReason
 from shared.contracts.tickets import Actor, Change, Outcome, TicketState
 
 LONGEST_SNOOZE = timedelta(days=92)
+TAKEN_BACK = {
+    ProblemReason.RETRACTED: "late events show that it never was",
+    ProblemReason.UNRULED: "the policy judges this no more",
+}
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,8 @@ def on_problem(last: Ticket | None, problem: ProblemData, reopen_within: timedel
     """What a message about a problem makes of the newest ticket of its key."""
     if problem.historic:
         return []
-    if problem.reason is ProblemReason.RETRACTED:
-        return _retracted(last, problem)
+    if problem.reason in TAKEN_BACK:
+        return _taken_back(last, problem)
     if problem.mode is not Mode.ACTIVE and problem.cleared_at is None:
         # Only watched; but a ticket from before the policy said so ends with its problem.
         return []
@@ -107,11 +111,12 @@ def _more(ticket: Ticket, problem: ProblemData) -> list[Step]:
     return []
 
 
-def _retracted(last: Ticket | None, problem: ProblemData) -> list[Step]:
+def _taken_back(last: Ticket | None, problem: ProblemData) -> list[Step]:
+    """The ticket keeps its problem as it was last known, and says why it is no more."""
     if last is None or not last.is_open or not _concerns(last, problem):
         return []
-    why = "late events show that the problem never was"
-    return [_close(last, Outcome.RETRACTED, problem.detected_at, Actor.SYSTEM, why)]
+    ended = replace(last, problem=last.problem.model_copy(update={"reason": problem.reason}))
+    return [_close(ended, Outcome.RETRACTED, problem.detected_at, Actor.SYSTEM, TAKEN_BACK[problem.reason])]
 
 
 def _concerns(ticket: Ticket, problem: ProblemData) -> bool:

@@ -17,13 +17,14 @@ class ProblemType(StrEnum):
 
 
 class ProblemReason(StrEnum):
-    """Why a message about a problem was published."""
+    """Why a message about a problem was published. `retracted`: it never was; `unruled`: no rule judges it any more."""
 
     OPENED = "opened"
     GREW = "grew"
     REVISED = "revised"
     CLEARED = "cleared"
     RETRACTED = "retracted"
+    UNRULED = "unruled"
 
 
 class CauseClass(StrEnum):

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from services.tickets.lifecycle import Ticket
+from services.tickets.lifecycle import TAKEN_BACK, Ticket
 from services.tickets.web.times import ago
 from services.tickets.words import Told, age, tell
-from shared.contracts.problems import EvidenceDeal, ProblemData
+from shared.contracts.problems import EvidenceDeal, ProblemData, ProblemReason
 from shared.contracts.tickets import Outcome, TicketState
 from shared.policy import Policy
 
@@ -24,12 +24,12 @@ MARKS = {
     TicketState.OPEN: "!", TicketState.ACKNOWLEDGED: "○", TicketState.SNOOZED: "…", TicketState.CLOSED: "✓",
 }  # fmt: skip
 OUTCOMES = {
-    "cleared-without-change": "the problem went away by itself", "abandoned": "given up",
-    "wont-fix": "nothing will be changed", "retracted": "late events show that it never was",
+    Outcome.CLEARED_WITHOUT_CHANGE: "the problem went away by itself", Outcome.ABANDONED: "given up",
+    Outcome.WONT_FIX: "nothing will be changed",
 }  # fmt: skip
 WENT = {
     "cleared-without-change": "went away by itself", "abandoned": "given up", "wont-fix": "left as it is",
-    "retracted": "never was",
+    "retracted": "taken back",
 }  # fmt: skip
 KINDS = {
     "aging": "waiting too long",
@@ -67,7 +67,7 @@ def view(ticket: Ticket, policy: Policy, now: datetime, spark: str = "") -> View
     begun, over = ticket.problem.opened_at, ticket.problem.cleared_at
     return View(
         ticket, tell(ticket.problem, policy), STATES[ticket.state], MARKS[ticket.state], ago(begun, now),
-        OUTCOMES[ticket.outcome.value] if ticket.outcome else None, ago(begun, over) if over else None, spark,
+        _outcome(ticket), ago(begun, over) if over else None, spark,
     )  # fmt: skip
 
 
@@ -75,6 +75,12 @@ def outcomes(tickets: Sequence[Ticket]) -> str:
     """`3 went away by itself, 1 given up`"""
     counted = Counter(ticket.outcome for ticket in tickets)
     return ", ".join(f"{counted[one]} {WENT[one.value]}" for one in Outcome if counted[one])
+
+
+def _outcome(ticket: Ticket) -> str | None:
+    if ticket.outcome is Outcome.RETRACTED:
+        return TAKEN_BACK.get(ticket.problem.reason, TAKEN_BACK[ProblemReason.RETRACTED])
+    return OUTCOMES[ticket.outcome] if ticket.outcome else None
 
 
 @dataclass(frozen=True)

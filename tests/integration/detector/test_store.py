@@ -160,7 +160,7 @@ async def check_messages(store: Store, problems: list[Any]) -> None:
         if data.was is not None and data.was.opened_at != data.opened_at:
             known.pop((data.key, data.was.opened_at), None)
         known[data.key, data.opened_at] = (data.key, data.opened_at, data.cleared_at)
-        if data.reason.value == "retracted":
+        if data.reason.value in ("retracted", "unruled"):
             known.pop((data.key, data.opened_at))
     assert sorted(known.values(), key=str) == sorted((p[:3] for p in problems), key=str)
 
@@ -269,7 +269,7 @@ async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: A
     await reevaluate.follow_policy(pool, without, DetectorSettings())
 
     assert await store.problems() == []
-    assert [event.data.reason.value for event in await store.told()] == ["opened", "retracted"]
+    assert [event.data.reason.value for event in await store.told()] == ["opened", "unruled"]
 
 
 async def test_a_replica_with_another_policy_neither_counts_nor_judges(pool: Any) -> None:

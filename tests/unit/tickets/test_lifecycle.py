@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from services.tickets import lifecycle
 from services.tickets.lifecycle import NotPossibleError, Ticket, on_problem
+from services.tickets.web.present import view
 from shared.contracts.problems import Mode, ProblemReason
 from shared.contracts.tickets import Change, Outcome, TicketState
-from tests.support.problems import day, problem
+from tests.support.problems import day, policy, problem
 
 FORTNIGHT = timedelta(days=14)
 
@@ -91,6 +92,17 @@ def test_a_ticket_from_before_its_rule_was_only_watched_ends_with_its_problem(me
 
 def test_a_problem_that_was_only_watched_opens_a_ticket_when_it_grows_under_an_active_rule() -> None:
     assert after(opened(mode=Mode.MONITOR), problem(ProblemReason.GREW, peak=20))[1] == ["opened"]
+
+
+def test_a_problem_that_the_policy_judges_no_more_is_not_said_to_have_never_been() -> None:
+    ticket = after(opened())[0]
+
+    (step,) = on_problem(ticket, problem(ProblemReason.UNRULED, was=0, count=0, threshold=0), FORTNIGHT)
+
+    assert (step.ticket.outcome, step.reason) == (Outcome.RETRACTED, "the policy judges this no more")
+    shown = view(step.ticket, policy(), day(1))
+    assert shown.outcome == "the policy judges this no more"
+    assert shown.told.sentence == "12 deals have been in Proposal for more than 21 days; usually 3 are."
 
 
 def test_a_problem_that_never_was_closes_its_ticket_as_retracted() -> None:
