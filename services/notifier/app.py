@@ -87,8 +87,11 @@ class Notifier:
         if pipeline is None:
             _log.warning("nobody is told: the policy does not know the pipeline", pipeline=about.pipeline)
             return
-        waiting, last_grew = await store.waiting(connection, about.ticket)
-        decision = decide(about.change, self._clock.now(), waiting, last_grew, self._grew_every)
+        earlier = await store.earlier(connection, about.ticket)
+        if about.seq <= earlier.newest:
+            # Came a second time: newer mails must not fall away for it.
+            return
+        decision = decide(about.change, self._clock.now(), earlier, self._grew_every, about.outcome)
         if decision is not None:
             await store.write(connection, about, decision, pipeline.owner)
 

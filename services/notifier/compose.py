@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import EvidenceDeal
-from shared.contracts.tickets import TicketData
+from shared.contracts.tickets import Outcome, TicketData
 
 _FOLDER = Path(__file__).parent / "templates"
 _HTML = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -89,8 +89,10 @@ def one_line(text: str) -> str:
 def _values(about: TicketData, reason: NoticeReason, zone: str, day_seconds: int) -> dict[str, Any]:
     worst = about.evidence.worst if about.evidence else ()
     over, stalled = about.problem.cleared_at, about.kind == "stalled"
+    taken_back = about.reason if about.outcome is Outcome.RETRACTED else None
     return {
-        "about": about, "headline": HEADLINES[reason], "chart": CHART if about.chart_png else None, "over": over,
+        "about": about, "headline": HEADLINES[reason], "chart": CHART if about.chart_png else None,
+        "taken_back": taken_back, "over": over or taken_back,
         "began": exact(about.problem.opened_at, zone), "ended": exact(over, zone) if over else "",
         "more": MORE.get(reason, ""),
         "worst_first": "Without progress for longest" if stalled else "Longest in the stage",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.notifier.decide import Decision, Waiting
+from services.notifier.decide import Decision, Earlier, Waiting
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketData
 from shared.policy.model import Owner
@@ -15,7 +15,12 @@ _WAITING = """
 SELECT id, reason, claimed_until IS NOT NULL AS taken FROM notice WHERE ticket = $1 AND state = 'waiting'
 ORDER BY id FOR UPDATE
 """
-_LAST_GREW = "SELECT max(written) FROM notice WHERE ticket = $1 AND reason = 'grew' AND state <> 'merged'"
+_EARLIER = """
+SELECT max(written) FILTER (WHERE reason = 'grew' AND state <> 'merged') AS last_grew,
+    coalesce(max((about->>'seq')::int), 0) AS newest,
+    (array_agg(reason ORDER BY id DESC) FILTER (WHERE state = 'sent'))[1] AS sent
+FROM notice WHERE ticket = $1
+"""
 _INSERT = """
 INSERT INTO notice (notice, ticket, seq, reason, to_name, to_mail, about, due)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (notice) DO NOTHING
@@ -62,11 +67,12 @@ class Notice:
     attempts: int
 
 
-async def waiting(connection: Any, ticket: int) -> tuple[list[Waiting], datetime | None]:
-    """Mails about a ticket that have not gone out, locked; and when growth was last told."""
+async def earlier(connection: Any, ticket: int) -> Earlier:
+    """The mails about a ticket; those that have not gone out are locked."""
     rows = await connection.fetch(_WAITING, ticket)
-    found = [Waiting(row["id"], NoticeReason(row["reason"]), row["taken"]) for row in rows]
-    return found, await connection.fetchval(_LAST_GREW, ticket)
+    waiting = [Waiting(row["id"], NoticeReason(row["reason"]), row["taken"]) for row in rows]
+    row = await connection.fetchrow(_EARLIER, ticket)
+    return Earlier(waiting, NoticeReason(row["sent"]) if row["sent"] else None, row["last_grew"], row["newest"])
 
 
 async def write(connection: Any, about: TicketData, decision: Decision, owner: Owner) -> None:
@@ -74,6 +80,8 @@ async def write(connection: Any, about: TicketData, decision: Decision, owner: O
     data = about.model_dump(mode="json")
     if decision.merged:
         await connection.execute(_MERGED, list(decision.merged))
+    if decision.reason is None:
+        return
     if decision.into is not None:
         await connection.execute(_INTO, decision.into, decision.reason.value, data, about.seq)
         return

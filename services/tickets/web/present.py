@@ -166,7 +166,7 @@ def _change(row: Any) -> str:
     if row["change"] == "grew" and row["reason"]:
         return f"{said} {row['reason']} deals"
     if row["change"] == "closed" and not by_person and not row["reason"]:
-        return f"{said}: {OUTCOMES['cleared-without-change']}"
+        return f"{said}: {OUTCOMES[Outcome.CLEARED_WITHOUT_CHANGE]}"
     return f"{said} by somebody on this page" if by_person and row["change"] != "acknowledged" else said
 
 

@@ -15,7 +15,7 @@ from services.demo.kafka import tail
 from shared.bus.publisher import OutgoingMessage, Publisher
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.problems import Interval
-from shared.contracts.tickets import Change, TicketEvent
+from shared.contracts.tickets import Change, Outcome, TicketEvent, TicketState
 from shared.contracts.topics import NOTICES, TICKETS
 from shared.storage.migrate import migrate_all
 from tests.support.problems import POLICY, day, ticket_event
@@ -146,6 +146,30 @@ async def test_an_outage_is_waited_for_and_what_is_over_by_then_is_one_mail(
 
     assert ids == ["<andon.ticket-1.1@localhost.localdomain>"]
     assert "is over already" in line.mails.raw[0].decode()
+
+
+async def test_a_problem_that_never_was_is_taken_back_where_it_was_told_and_else_is_not_told(
+    line: Line, notifier: ServiceProcess
+) -> None:
+    why = "late events show that it never was"
+    closed = {"state": TicketState.CLOSED, "outcome": Outcome.RETRACTED, "reason": why, "chart": False}
+    opened = [ticket_event(), ticket_event(ticket=2)]
+    line.mails.answer = lambda raw: "451 come later" if b"ticket-2." in raw else "250 kept"
+    await line.publish(*opened)
+    await line.sent(1)
+
+    async def tried() -> list[Any]:
+        return await line.rows("SELECT FROM notices.notice WHERE ticket = 2 AND attempts > 0 AND claimed_until IS NULL")
+
+    await eventually(tried, bool)
+    await line.publish(*(ticket_event(Change.CLOSED, number, 2, **closed) for number in (1, 2)), *opened)
+    await line.sent(2)
+    await all_ended(line, 3)
+
+    rows = await line.rows("SELECT ticket, seq, state FROM notices.notice ORDER BY ticket, seq")
+    assert [tuple(row) for row in rows] == [(1, 1, "sent"), (1, 2, "sent"), (2, 1, "merged")]
+    said = line.mails.mails[1].get_body(("plain",)).get_content()
+    assert (why in said, "It began" in said, "asks for" in said) == (True, False, False)
 
 
 async def test_a_refusal_is_recorded_told_and_not_repeated_while_others_go_out(
