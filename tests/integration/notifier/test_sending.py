@@ -120,7 +120,7 @@ async def test_a_stage_with_a_business_clock_is_told_in_working_days(line: Line,
     await line.publish(ticket_event(stage="legal"))
     await line.sent(1)
 
-    assert "Deal 0 90 working days" in line.mails.raw[0].decode()
+    assert "Deal 0: 90 working days" in line.mails.raw[0].decode()
 
 
 async def test_an_outage_is_waited_for_and_what_is_over_by_then_is_one_mail(

@@ -65,7 +65,7 @@ async def test_the_page_shows_unknown_stages_with_counts_and_hints(pool: Any) ->
 
     _, _, unknown = page.partition("Stages that the policy does not know")
     assert unknown.index(">x<") < unknown.index("&lt;Legal&gt;"), "those with the most deals first"
-    assert '<td class="n">4</td>' in unknown
+    assert 'data-label="Deals now">4</td>' in unknown
     assert "or name it `&lt;Legal&gt;`" in unknown
     assert "not told" in unknown
     assert "gone" not in unknown
