@@ -140,9 +140,11 @@ class Judge:
             known = told[rule.key]
             state = finding.result.last.states[rule.key]
             found = [i for i in finding.result.intervals(rule.key) if i.cleared_at is None or i.cleared_at > since]
-            revisions = diff([t.interval for t in known.values()], found)
+            revisions = diff([t.interval for t in known.values()], found) + _of_another_mode(rule, known, found)
             historic = {r.interval.opened_at for r in revisions if is_historic(r, reached)}
-            await self._write(connection, rule, known, [Told(i, _level(i, state)) for i in found], historic, now)
+            await self._write(
+                connection, rule, known, [Told(i, _level(i, state), rule.mode) for i in found], historic, now
+            )
             for revision in revisions:
                 was = known.get(revision.was.opened_at) if revision.was else None
                 over = revision.interval.opened_at in historic
@@ -159,9 +161,15 @@ class Judge:
         await ledger.drop_problems(connection, [(rule.key, at) for at in known if at not in instants])
         for one in sorted(found, key=lambda one: one.interval.cleared_at is None):
             before = known.get(one.interval.opened_at)
-            if before is None or before.interval != one.interval:
+            if before is None or (before.interval, before.mode) != (one.interval, one.mode):
                 over = one.interval.opened_at in historic
                 await ledger.save_problem(connection, rule, one, self._judging.policy.digest, over, now)
+
+
+def _of_another_mode(rule: Judgement, known: dict[int, Told], found: list[Interval]) -> list[Revision]:
+    """What lasts as it did, but is watched otherwise now: tickets must hear of it."""
+    same = [t.interval for t in known.values() if t.mode is not rule.mode and t.interval.cleared_at is None]
+    return [Revision(ProblemReason.REVISED, interval, interval) for interval in same if interval in found]
 
 
 def _level(interval: Interval, state: State) -> int:

@@ -11,6 +11,7 @@ from services.detector.fold import Boundary, Interval
 from services.detector.packing import SLOT, by_slot, first_at, merged, net, unpack, unpack_after
 from services.detector.rules import Judgement, Series
 from services.detector.timeline import BEGINNING, Checkpoint
+from shared.contracts.problems import Mode
 
 _LOCK = (
     "SELECT pg_try_advisory_xact_lock(hashtextextended('andon.judge.' || current_database() || current_schema(), 0))"
@@ -57,8 +58,8 @@ DELETE FROM checkpoint USING unnest($1::text[], $2::bigint[]) AS w (series, at)
 WHERE checkpoint.series = w.series AND checkpoint.at = w.at
 """
 _TOLD = """
-SELECT key, opened_at, cleared_at, peak, told FROM problem JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, since)
-USING (key) WHERE cleared_at IS NULL OR cleared_at > since
+SELECT key, opened_at, cleared_at, peak, told, mode FROM problem
+JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, since) USING (key) WHERE cleared_at IS NULL OR cleared_at > since
 """
 _UNRULED = """
 DELETE FROM problem WHERE key <> ALL($1::text[]) AND (cleared_at IS NULL OR cleared_at > $2)
@@ -72,7 +73,8 @@ _SAVE_PROBLEM = """
 INSERT INTO problem (key, opened_at, cleared_at, peak, told, kind, pipeline, stage, mode, rule, policy_version,
     historic, detected_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak, told = excluded.told
+ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak,
+    told = excluded.told, mode = excluded.mode
 """
 
 
@@ -82,6 +84,7 @@ class Told:
 
     interval: Interval
     told: int
+    mode: Mode
 
 
 async def try_lock(connection: Any) -> bool:
@@ -182,7 +185,7 @@ async def told(connection: Any, since: dict[str, int]) -> dict[str, dict[int, To
     for row in rows:
         cleared = None if row["cleared_at"] is None else micros(row["cleared_at"])
         interval = Interval(micros(row["opened_at"]), cleared, row["peak"])
-        found[row["key"]][interval.opened_at] = Told(interval, row["told"])
+        found[row["key"]][interval.opened_at] = Told(interval, row["told"], Mode(row["mode"]))
     return found
 
 
@@ -204,7 +207,7 @@ async def save_problem(
     cleared = None if interval.cleared_at is None else moment(interval.cleared_at)
     await connection.execute(
         _SAVE_PROBLEM, rule.key, moment(interval.opened_at), cleared, interval.peak, now.told, rule.kind, rule.pipeline,
-        rule.stage, rule.mode.value, f"{rule.kind}/{rule.version}", version, historic, detected_at,
+        rule.stage, now.mode.value, f"{rule.kind}/{rule.version}", version, historic, detected_at,
     )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def of(judging: Judging) -> Terms:
 
 
 def _rule(rule: Judgement) -> str:
-    return f"|{rule.key}:{rule.version}:{rule.threshold}:{rule.hold}:{rule.clear_hold}"
+    return f"|{rule.key}:{rule.version}:{rule.mode}:{rule.threshold}:{rule.hold}:{rule.clear_hold}"
 
 
 async def stored(connection: Any) -> Terms:

@@ -106,9 +106,15 @@ def _more(ticket: Ticket, problem: ProblemData) -> list[Step]:
         return [cleared, _close(cleared.ticket, Outcome.CLEARED_WITHOUT_CHANGE, problem.cleared_at)]
     if problem.reason is ProblemReason.GREW:
         return [_step(ticket, Change.GREW, problem.detected_at, f"to {problem.peak}", problem=problem)]
-    if problem.reason is ProblemReason.REVISED:
+    if problem.reason is ProblemReason.REVISED and not _as_it_was(problem):
         return [_step(ticket, Change.UPDATED, problem.detected_at, "late events changed it", problem=problem)]
     return []
+
+
+def _as_it_was(problem: ProblemData) -> bool:
+    """Only how it is watched has changed."""
+    was = problem.was
+    return was is not None and dict(was) == {name: getattr(problem, name) for name in type(was).model_fields}
 
 
 def _taken_back(last: Ticket | None, problem: ProblemData) -> list[Step]:

@@ -272,6 +272,21 @@ async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: A
     assert [event.data.reason.value for event in await store.told()] == ["opened", "unruled"]
 
 
+async def test_a_rule_that_is_only_watched_from_now_on_says_so_of_what_lasts(pool: Any) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+    await reevaluate.follow_policy(pool, store.judging, DetectorSettings())
+    await store.take([moved(1, 3, "a")])
+    await store.judge_at(at(10))
+
+    for mode in ("monitor", "active"):
+        other = Judging(parse(json.dumps(histories.policy_text([{**rule, "mode": mode} for rule in WIP]))))
+        await reevaluate.follow_policy(pool, other, DetectorSettings())
+        assert await pool.fetchval("SELECT mode FROM problem") == mode
+
+    told = [(event.data.reason.value, event.data.mode.value) for event in await store.told()]
+    assert told == [("opened", "active"), ("revised", "monitor"), ("revised", "active")]
+
+
 async def test_a_replica_with_another_policy_neither_counts_nor_judges(pool: Any) -> None:
     old, new = (Judging(parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": n}])))) for n in (0, 1))
     await reevaluate.follow_policy(await emptied(pool), old, DetectorSettings())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.tickets import lifecycle
 from services.tickets.lifecycle import NotPossibleError, Ticket, on_problem
 from services.tickets.web.present import view
-from shared.contracts.problems import Mode, ProblemReason
+from shared.contracts.problems import Interval, Mode, ProblemReason
 from shared.contracts.tickets import Change, Outcome, TicketState
 from tests.support.problems import day, policy, problem
 
@@ -92,6 +92,15 @@ def test_a_ticket_from_before_its_rule_was_only_watched_ends_with_its_problem(me
 
 def test_a_problem_that_was_only_watched_opens_a_ticket_when_it_grows_under_an_active_rule() -> None:
     assert after(opened(mode=Mode.MONITOR), problem(ProblemReason.GREW, peak=20))[1] == ["opened"]
+
+
+def test_that_a_rule_is_watched_otherwise_opens_what_lasts_and_changes_nothing_else() -> None:
+    same = {"was": Interval(opened_at=day(0), cleared_at=None, peak=12)}
+    revised = problem(ProblemReason.REVISED).model_copy(update=same)
+
+    assert after(opened(), revised)[1] == ["opened"]
+    assert after(revised)[1] == ["opened"]
+    assert after(revised.model_copy(update={"mode": Mode.MONITOR}))[1] == []
 
 
 def test_a_problem_that_the_policy_judges_no_more_is_not_said_to_have_never_been() -> None:
