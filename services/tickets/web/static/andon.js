@@ -23,7 +23,16 @@
     });
   }
 
-  const now = new Date();
-  document.querySelectorAll("time[data-form]").forEach((element) => tell(element, now));
-  document.querySelectorAll("[data-zone]").forEach((element) => { element.textContent = zone; });
+  function tellAll(root) {
+    const now = new Date();
+    root.querySelectorAll("time[data-form]").forEach((element) => tell(element, now));
+    root.querySelectorAll("[data-zone]").forEach((element) => { element.textContent = zone; });
+  }
+
+  tellAll(document);
+  // htmx puts an acknowledged ticket's row in place of the old one. Its button is gone: the focus goes to its title.
+  document.addEventListener("htmx:afterSettle", (event) => {
+    tellAll(document);
+    event.target.querySelector("a.title")?.focus();
+  });
 })();
