@@ -10,6 +10,8 @@ _WHOLE = re.compile(r"^\s*(\d{1,6}\s*[wdhms]\s*)+$")
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _NAMES = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 CALENDAR_DAY = 86_400
+# A hundred years: further than any instant that is counted with may lie.
+LONGEST_DAYS = 36_525
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Duration:
 
 
 def parse_duration(text: str) -> Duration:
-    """Raises ValueError that says how a duration is written."""
+    """Raises ValueError that says how a duration is written, and how long it may be."""
     if not isinstance(text, str) or not _WHOLE.match(text):
         raise ValueError(f"{text!r} is no duration; write for example 30s, 90m, 4h, 3d, 2w or 1d 4h")
     days = seconds = 0
@@ -41,4 +43,6 @@ def parse_duration(text: str) -> Duration:
             days += int(number) * (7 if unit == "w" else 1)
         else:
             seconds += int(number) * _SECONDS[unit]
+    if days * CALENDAR_DAY + seconds > LONGEST_DAYS * CALENDAR_DAY:
+        raise ValueError(f"{text!r} is longer than 100 years; write at most {LONGEST_DAYS}d")
     return Duration(" ".join(text.split()), days, seconds)

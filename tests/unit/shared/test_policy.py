@@ -120,6 +120,16 @@ def test_a_day_of_a_business_clock_is_as_long_as_its_hours() -> None:
     assert parse_duration("2d 1h").micros(8 * 3600) == 17 * 3600 * 1_000_000
 
 
+@pytest.mark.parametrize("text", ["999999w", "36526d", "36525d 1s", "5218w"])
+def test_a_duration_of_more_than_a_hundred_years_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=f"'{text}' is longer than 100 years; write at most 36525d"):
+        parse_duration(text)
+
+
+def test_a_hundred_years_are_a_duration() -> None:
+    assert parse_duration("36525d").days == 36_525
+
+
 @pytest.mark.parametrize("text", ["", "3", "d", "3 days", "-1d", "1.5h", "3d4", "9999999d"])
 def test_what_is_no_duration_says_how_one_is_written(text: str) -> None:
     with pytest.raises(ValueError, match="write for example"):
