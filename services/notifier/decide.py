@@ -20,7 +20,7 @@ OVER = (NoticeReason.CLEARED, NoticeReason.OPENED_AND_CLEARED)
 
 @dataclass(frozen=True)
 class Waiting:
-    """A mail about the same ticket that has not gone out; `taken`: a sender has it in hand."""
+    """A mail about the same ticket that has not gone out; `taken`: a sender has it in hand, or a server may have it."""
 
     id: int
     reason: NoticeReason

@@ -52,6 +52,16 @@ def is_final(error: Exception) -> bool:
     return False
 
 
+class Server(aiosmtplib.SMTP):
+    """Knows whether the content of the mail in hand was on its way: then a lost answer leaves open who has it."""
+
+    content_began = False
+
+    async def data(self, *args: Any, **kwargs: Any) -> aiosmtplib.SMTPResponse:
+        self.content_began = True
+        return await super().data(*args, **kwargs)
+
+
 class Sender:
     """One loop. Several replicas may send at once: each mail is claimed by one."""
 
@@ -61,7 +71,7 @@ class Sender:
     ) -> None:  # fmt: skip
         self._pool, self._settings, self._policy = pool, settings, policy
         self._metrics, self._progress, self._clock, self._relay_wake = metrics, progress, clock, relay_wake
-        self._server: aiosmtplib.SMTP | None = None
+        self._server: Server | None = None
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -123,10 +133,15 @@ class Sender:
             return True
         self._metrics.mails.labels(notice.reason.value, "deferred").inc()
         wait = backoff(notice.attempts, random.random())
-        await store.defer(self._pool, notice, self._clock.now() + wait, answer)
+        await store.defer(self._pool, notice, self._clock.now() + wait, answer, self._may_have_reached(error))
         _log.warning("a mail will be tried again", error=type(error).__name__, seconds=round(wait.total_seconds()))
         await self._hang_up()
         return isinstance(error, aiosmtplib.SMTPResponseException)
+
+    def _may_have_reached(self, error: Exception) -> bool:
+        """Whether the server could have the mail: its content was on its way, and no answer refused it."""
+        answered = isinstance(error, aiosmtplib.SMTPResponseException | aiosmtplib.SMTPRecipientsRefused)
+        return self._server is not None and self._server.content_began and not answered
 
     async def _ended(self, notice: Notice, result: NoticeResult, answer: str | None) -> None:
         now = self._clock.now()
@@ -145,12 +160,14 @@ class Sender:
         topic = self._settings.topic(NOTICES)
         return OutgoingMessage(topic, str(notice.ticket).encode(), event.to_json())
 
-    async def _connected(self) -> aiosmtplib.SMTP:
+    async def _connected(self) -> Server:
         """One connection is kept, and made anew when the server has gone."""
         if self._server is not None and self._server.is_connected:
+            self._server.content_began = False
             return self._server
+        self._server = None
         settings = self._settings
-        server = aiosmtplib.SMTP(
+        server = Server(
             hostname=settings.smtp_host, port=settings.smtp_port, use_tls=settings.smtp_security == "tls",
             start_tls=settings.smtp_security == "starttls", timeout=settings.smtp_timeout_seconds,
             username=settings.smtp_username or None,

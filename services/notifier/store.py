@@ -12,7 +12,7 @@ from shared.contracts.tickets import TicketData
 from shared.policy.model import Owner
 
 _WAITING = """
-SELECT id, reason, claimed_until IS NOT NULL AS taken FROM notice WHERE ticket = $1 AND state = 'waiting'
+SELECT id, reason, claimed_until IS NOT NULL OR reached AS taken FROM notice WHERE ticket = $1 AND state = 'waiting'
 ORDER BY id FOR UPDATE
 """
 _EARLIER = """
@@ -27,9 +27,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (notice) DO NOTHING
 """
 _INTO = "UPDATE notice SET reason = $2, about = $3 WHERE id = $1 AND (about->>'seq')::int < $4"
 _MERGED = "UPDATE notice SET state = 'merged', ended = clock_timestamp() WHERE id = ANY($1::bigint[])"
-# In order within a ticket; a claim that was not ended (its process died) is taken up again.
+# In order within a ticket; a claim that was not ended (its process died) is taken up again: it may have been sent.
 _CLAIM = """
-UPDATE notice SET claimed_until = $1 + interval '2 minutes', attempts = attempts + 1 WHERE id IN (
+UPDATE notice SET claimed_until = $1 + interval '2 minutes', attempts = attempts + 1,
+    reached = reached OR claimed_until IS NOT NULL
+WHERE id IN (
     SELECT id FROM notice AS n
     WHERE state = 'waiting' AND due <= $1 AND (claimed_until IS NULL OR claimed_until < $1)
         AND NOT EXISTS (SELECT FROM notice AS e WHERE e.ticket = n.ticket AND e.state = 'waiting' AND e.id < n.id)
@@ -40,7 +42,10 @@ _END = """
 UPDATE notice SET state = $2, ended = clock_timestamp(), answer = $3, claimed_until = NULL
 WHERE id = $1 AND state = 'waiting' RETURNING id
 """
-_DEFER = "UPDATE notice SET due = $2, answer = $3, claimed_until = NULL WHERE id = $1 AND state = 'waiting'"
+_DEFER = """
+UPDATE notice SET due = $2, answer = $3, reached = reached OR $4, claimed_until = NULL
+WHERE id = $1 AND state = 'waiting'
+"""
 _RELEASE = """
 UPDATE notice SET claimed_until = NULL, attempts = attempts - 1 WHERE id = ANY($1::bigint[]) AND state = 'waiting'
 """
@@ -106,9 +111,9 @@ async def end(connection: Any, notice: Notice, state: str, answer: str | None) -
     return await connection.fetchval(_END, notice.id, state, answer) is not None
 
 
-async def defer(pool: Any, notice: Notice, due: datetime, answer: str) -> None:
-    """To be tried again."""
-    await pool.execute(_DEFER, notice.id, due, answer[:500])
+async def defer(pool: Any, notice: Notice, due: datetime, answer: str, reached: bool) -> None:
+    """To be tried again. `reached`: the server may have taken it, so it keeps its content under its Message-ID."""
+    await pool.execute(_DEFER, notice.id, due, answer[:500], reached)
 
 
 async def release(pool: Any, notices: list[Notice]) -> None:

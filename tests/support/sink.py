@@ -23,8 +23,10 @@ class Sink:
         self.answer: Callable[[bytes], str] = lambda raw: "250 kept"
         self.on_mail: Callable[[], None] = lambda: None
         self._controller: Any = None
+        self._at_work: Any = None
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 (aiosmtpd's name)
+        self._at_work = server
         answer = self.answer(envelope.content)
         if answer.startswith("250"):
             self.raw.append(envelope.content)
@@ -37,6 +39,10 @@ class Sink:
 
     def ids(self) -> list[str]:
         return [str(mail["Message-ID"]) for mail in self.mails]
+
+    def hang_up(self) -> None:
+        """From `on_mail`: the line breaks before the answer."""
+        self._at_work.transport.abort()
 
     def start(self) -> None:
         self._controller = Controller(self, hostname="127.0.0.1", port=self.port, data_size_limit=33_554_432)

@@ -148,6 +148,28 @@ async def test_an_outage_is_waited_for_and_what_is_over_by_then_is_one_mail(
     assert "is over already" in line.mails.raw[0].decode()
 
 
+async def test_a_mail_that_a_server_may_have_taken_keeps_its_content_and_what_comes_later_is_another(
+    line: Line, notifier: ServiceProcess
+) -> None:
+    line.mails.on_mail = line.mails.hang_up
+    await line.publish(ticket_event())
+    await line.sent(1)
+
+    async def tried() -> list[Any]:
+        return await line.rows("SELECT FROM notices.notice WHERE attempts > 0 AND claimed_until IS NULL")
+
+    await eventually(tried, bool)
+    over = Interval(opened_at=day(0), cleared_at=day(1), peak=12)
+    await line.publish(ticket_event(Change.CLEARED, seq=2, problem=over))
+    line.mails.on_mail = lambda: None
+    await all_ended(line, 2)
+
+    by_id: dict[str, set[str]] = {}
+    for mail in line.mails.mails:
+        by_id.setdefault(str(mail["Message-ID"]), set()).add(mail.get_body(("plain",)).get_content())
+    assert [len(said) for said in by_id.values()] == [1, 1]
+
+
 async def test_a_problem_that_never_was_is_taken_back_where_it_was_told_and_else_is_not_told(
     line: Line, notifier: ServiceProcess
 ) -> None:
