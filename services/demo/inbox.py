@@ -18,9 +18,13 @@ import uvicorn
 from aiosmtpd.controller import Controller
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
+
+from shared.runtime.addresses import LOOPBACK_HOSTS
 
 _SAFE = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-src 'self'; frame-ancestors 'self'"
 
@@ -134,15 +138,20 @@ def sent(mail: EmailMessage) -> str:
     return f"{at.day} {at:%B, %H:%M}"
 
 
+def application(box: Mailbox) -> Starlette:
+    """The pages, under the names of this machine."""
+    hosts = Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_HOSTS)
+    return Starlette(routes=Pages(box).routes(), middleware=[hosts])
+
+
 async def serve(folder: Path, smtp_port: int, http_port: int) -> None:
     """Until a signal."""
     box = Mailbox(folder)
     controller = Controller(box, hostname="127.0.0.1", port=smtp_port, data_size_limit=33_554_432)
     controller.start()  # type: ignore[no-untyped-call, unused-ignore]
     config = uvicorn.Config(
-        Starlette(routes=Pages(box).routes()), "127.0.0.1", http_port, log_level="warning", access_log=False,
-        lifespan="off",
-    )  # fmt: skip
+        application(box), "127.0.0.1", http_port, log_level="warning", access_log=False, lifespan="off"
+    )
     server = uvicorn.Server(config)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: setattr(server, "should_exit", True))

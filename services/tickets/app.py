@@ -19,13 +19,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.tickets import store
 from services.tickets.desk import Desk
 from services.tickets.metrics import TicketMetrics
-from services.tickets.settings import LOOPBACK, TicketsSettings
+from services.tickets.settings import TicketsSettings
 from services.tickets.web.api import Api
 from services.tickets.web.pages import Pages
 from shared.bus.consumer import BatchConsumer
 from shared.bus.publisher import Publisher
 from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS, SEEN
 from shared.policy import load
+from shared.runtime.addresses import LOOPBACK
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger

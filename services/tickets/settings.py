@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from shared.runtime.addresses import LOOPBACK, LOOPBACK_HOSTS
 from shared.runtime.settings import ServiceSettings
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class TicketsSettings(ServiceSettings):
@@ -27,11 +26,10 @@ class TicketsSettings(ServiceSettings):
 
     @property
     def hosts(self) -> list[str]:
-        """Names that the pages answer to. On this machine its own alone: a site could have its name point here, and its
-        pages would then be let in by the browser as ours (DNS rebinding)."""
+        """Names that the pages answer to. On this machine its own alone."""
         if self.host not in LOOPBACK:
             return ["*"]
-        return [*LOOPBACK, "[::1]", urlsplit(self.tickets_url).hostname or LOOPBACK[0]]
+        return [*LOOPBACK_HOSTS, urlsplit(self.tickets_url).hostname or LOOPBACK[0]]
 
     @model_validator(mode="after")
     def _is_closed(self) -> Self:
