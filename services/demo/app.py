@@ -185,8 +185,7 @@ class Demo:
         """Start again what ends by itself, and say so."""
         while True:
             for child in children:
-                if child.has_ended():
+                if child.has_ended() and child.start_again(time.monotonic(), self._guard.watch):
                     console.print(f"[yellow]{child.name} ended; it is started again.[/yellow] {child.log}:")
                     console.print(tail(child.log, 5), highlight=False, markup=False)
-                    child.start(self._guard.watch)
             threading.Event().wait(1)

@@ -15,6 +15,9 @@ from pathlib import Path
 from services.demo.kafka import ServerError, tail
 
 STOP_WITHIN_SECONDS = 20
+# What runs for so long has not failed at its start.
+STEADY_SECONDS = 60
+LONGEST_PAUSE = 10.0
 
 
 class Child:
@@ -27,6 +30,8 @@ class Child:
         self._command = [sys.executable, "-m", *arguments]
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
+        self._begun_again, self._short_runs = 0.0, 0
+        self._due: float | None = None
 
     def start(self, started: Callable[[str, int], None]) -> None:
         """Start it, and tell `started` its process."""
@@ -47,6 +52,24 @@ class Child:
 
     def has_ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
+
+    def pause(self, now: float) -> float:
+        """Seconds until it is due to be started again: 1, 2, 4 ... 10 while it ends soon after each start.
+
+        `now`: of a clock that never goes back. It is noted with the first call after each end.
+        """
+        if self._due is None:
+            self._short_runs = self._short_runs + 1 if now - self._begun_again < STEADY_SECONDS else 0
+            self._due = now + min(LONGEST_PAUSE, 2.0 ** max(0, self._short_runs))
+        return max(0.0, self._due - now)
+
+    def start_again(self, now: float, started: Callable[[str, int], None]) -> bool:
+        """Start it if it is due; whether it was."""
+        if self.pause(now) > 0:
+            return False
+        self._due, self._begun_again = None, now
+        self.start(started)
+        return True
 
     def ask_to_end(self) -> None:
         if self._process is not None and self._process.poll() is None:
