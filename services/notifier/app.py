@@ -26,15 +26,12 @@ from shared.contracts.topics import TICKETS
 from shared.policy import load
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
-from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.storage import outbox, positions
 from shared.storage.outbox import Relay
 from shared.storage.pool import open_pool
-
-_log = logger(__name__)
 
 
 class Notifier:
@@ -83,17 +80,14 @@ class Notifier:
         return dead_letters.of_record(record, TICKETS, DeadReason.BAD_SHAPE, detail, self._clock.now())
 
     async def _note(self, connection: Any, about: TicketData) -> None:
-        pipeline = self._policy.pipelines.get(about.pipeline)
-        if pipeline is None:
-            _log.warning("nobody is told: the policy does not know the pipeline", pipeline=about.pipeline)
-            return
         earlier = await store.earlier(connection, about.ticket)
         if about.seq <= earlier.newest:
             # Came a second time: newer mails must not fall away for it.
             return
         decision = decide(about.change, self._clock.now(), earlier, self._grew_every, about.outcome)
         if decision is not None:
-            await store.write(connection, about, decision, pipeline.owner)
+            pipeline = self._policy.pipelines.get(about.pipeline)
+            await store.write(connection, about, decision, pipeline.owner if pipeline else None)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.contracts.notices import NoticeReason
 
-RESULTS = ("sent", "refused", "deferred")
+RESULTS = ("sent", "refused", "deferred", "unowned")
 SECONDS = (0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -15,7 +15,8 @@ class NotifierMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.mails = Counter(
-            "andon_notifier_mails_total", "mails by reason and result; deferred: tried, to be tried again",
+            "andon_notifier_mails_total",
+            "mails by reason and result; deferred: tried, to be tried again; unowned: the policy names nobody to tell",
             ["reason", "result"], registry=registry,
         )  # fmt: skip
         self.waiting = Gauge("andon_notifier_waiting", "mails that have not gone out", registry=registry)

@@ -35,6 +35,7 @@ LONGEST_WAIT = 300.0
 SIGN_IN = (454, 530, 534, 535, 538)
 # What cannot be written as a mail at all (its address, its picture) is refused as by the server.
 UNWRITABLE = (ValueError, MessageError)
+NO_OWNER = "no owner in the policy"
 
 
 def backoff(attempts: int, chance: float) -> timedelta:
@@ -103,6 +104,8 @@ class Sender:
 
     async def _send(self, notice: Notice) -> bool:
         """False when the server is away, so that the rest need not be tried now."""
+        if not notice.to_mail:
+            return await self._no_owner(notice)
         try:
             mail = self._compose(notice)
             with self._metrics.seconds.time():
@@ -125,6 +128,11 @@ class Sender:
         place = (notice.about.pipeline, notice.about.stage or "")
         return self._policy.day_seconds(*place) if self._policy.stage(*place) else 86_400
 
+    async def _no_owner(self, notice: Notice) -> bool:
+        _log.warning("nobody is told: the policy does not know the pipeline", pipeline=notice.about.pipeline)
+        await self._ended(notice, NoticeResult.REFUSED, NO_OWNER, "unowned")
+        return True
+
     async def _failed(self, notice: Notice, error: Exception) -> bool:
         answer = f"{type(error).__name__}: {error}"[:500]
         if is_final(error) or isinstance(error, UNWRITABLE):
@@ -143,12 +151,13 @@ class Sender:
         answered = isinstance(error, aiosmtplib.SMTPResponseException | aiosmtplib.SMTPRecipientsRefused)
         return self._server is not None and self._server.content_began and not answered
 
-    async def _ended(self, notice: Notice, result: NoticeResult, answer: str | None) -> None:
+    async def _ended(self, notice: Notice, result: NoticeResult, answer: str | None, counted: str = "") -> None:
+        """Note it and tell it; `counted`: the metric's word, where it is not the result's own."""
         now = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
             if await store.end(connection, notice, result.value, answer):
                 await outbox.put(connection, [self._result(notice, result, answer, now)])
-                self._metrics.mails.labels(notice.reason.value, result.value).inc()
+                self._metrics.mails.labels(notice.reason.value, counted or result.value).inc()
         self._relay_wake.set()
 
     def _result(self, notice: Notice, result: NoticeResult, answer: str | None, now: datetime) -> OutgoingMessage:

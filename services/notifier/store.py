@@ -80,8 +80,8 @@ async def earlier(connection: Any, ticket: int) -> Earlier:
     return Earlier(waiting, NoticeReason(row["sent"]) if row["sent"] else None, row["last_grew"], row["newest"])
 
 
-async def write(connection: Any, about: TicketData, decision: Decision, owner: Owner) -> None:
-    """The intent to tell. A second delivery of the same change writes nothing."""
+async def write(connection: Any, about: TicketData, decision: Decision, owner: Owner | None) -> None:
+    """The intent to tell; without an owner it has no address. A second delivery of the same change writes nothing."""
     data = about.model_dump(mode="json")
     if decision.merged:
         await connection.execute(_MERGED, list(decision.merged))
@@ -91,8 +91,8 @@ async def write(connection: Any, about: TicketData, decision: Decision, owner: O
         await connection.execute(_INTO, decision.into, decision.reason.value, data, about.seq)
         return
     await connection.execute(
-        _INSERT, f"{about.ticket}-{about.seq}", about.ticket, about.seq, decision.reason.value, owner.name, owner.mail,
-        data, decision.due,
+        _INSERT, f"{about.ticket}-{about.seq}", about.ticket, about.seq, decision.reason.value,
+        owner.name if owner else "", owner.mail if owner else "", data, decision.due,
     )  # fmt: skip
 
 

@@ -155,7 +155,7 @@ def history_rows(rows: list[Any], notices: list[Any]) -> list[dict[str, Any]]:
         sent, about = row["result"] == "sent", MAILS.get(row["reason"], row["reason"])
         found.append({
             "at": row["at"], "bad": not sent, "why": None if sent else row["detail"],
-            "what": f"Mail to the owner of the policy, {about}: {'sent' if sent else 'refused by the mail server'}",
+            "what": f"Mail to the owner of the policy, {about}: {row['result']}",
         })  # fmt: skip
     return sorted(found, key=lambda one: one["at"], reverse=True)
 

@@ -194,6 +194,20 @@ async def test_a_problem_that_never_was_is_taken_back_where_it_was_told_and_else
     assert (why in said, "It began" in said, "asks for" in said) == (True, False, False)
 
 
+async def test_a_ticket_without_an_owner_in_the_policy_is_told_to_nobody_and_this_can_be_seen(
+    line: Line, notifier: ServiceProcess
+) -> None:
+    await line.publish(ticket_event(pipeline="gone"), ticket_event(Change.ACKNOWLEDGED, seq=2, pipeline="gone"))
+
+    (result,) = await line.results(1)
+
+    assert (result.data.result.value, result.data.detail) == ("refused", "no owner in the policy")
+    assert await line.rows("SELECT state FROM notices.notice WHERE state <> 'refused'") == []
+    metrics = await asyncio.to_thread(notifier.get, "/metrics")
+    assert 'andon_notifier_mails_total{reason="opened",result="unowned"} 1.0' in metrics
+    assert line.mails.mails == []
+
+
 async def test_a_refusal_is_recorded_told_and_not_repeated_while_others_go_out(
     line: Line, notifier: ServiceProcess
 ) -> None:
