@@ -30,6 +30,7 @@ from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.storage import outbox, positions
+from shared.storage.batches import take_batch
 from shared.storage.outbox import Relay
 from shared.storage.pool import open_pool
 
@@ -59,25 +60,31 @@ class Notifier:
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         """The intents of a batch, in one transaction; mails go out only after it."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            claimed = await positions.claim(connection, records)
-            dead: list[OutgoingMessage] = []
-            for record in claimed:
-                try:
-                    event = TicketEvent.model_validate_json(record.value or b"")
-                except ValidationError as error:
-                    dead.append(self._bury(record, error))
-                    continue
-                await self._note(connection, event.data)
-            await outbox.put(connection, dead)
-            if claimed:
-                await positions.advance(connection, claimed)
+        await take_batch(self._pool, records, self._note_all, self._bury)
         self.sender.wake.set()
 
-    def _bury(self, record: ConsumerRecord, error: ValidationError) -> OutgoingMessage:
+    async def _note_all(self, connection: Any, records: Sequence[ConsumerRecord]) -> int:
+        claimed = await positions.claim(connection, records)
+        dead: list[OutgoingMessage] = []
+        for record in claimed:
+            try:
+                event = TicketEvent.model_validate_json(record.value or b"")
+            except ValidationError as error:
+                dead.append(self._bury(record, error))
+                continue
+            await self._note(connection, event.data)
+        await outbox.put(connection, dead)
+        if claimed:
+            await positions.advance(connection, claimed)
+        return len(claimed)
+
+    def _bury(self, record: ConsumerRecord, error: Exception) -> OutgoingMessage:
         self._metrics.dead.inc()
-        detail = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors()[:5])
-        return dead_letters.of_record(record, TICKETS, DeadReason.BAD_SHAPE, detail, self._clock.now())
+        reason, detail = DeadReason.HANDLER, repr(error)
+        if isinstance(error, ValidationError):
+            reason = DeadReason.BAD_SHAPE
+            detail = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors()[:5])
+        return dead_letters.of_record(record, TICKETS, reason, detail, self._clock.now())
 
     async def _note(self, connection: Any, about: TicketData) -> None:
         earlier = await store.earlier(connection, about.ticket)

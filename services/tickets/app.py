@@ -34,6 +34,7 @@ from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.storage import positions
+from shared.storage.batches import take_batch
 from shared.storage.outbox import Relay
 from shared.storage.pool import PASSING, open_pool
 
@@ -86,8 +87,7 @@ class Tickets:
         return await positions.load(self._pool, self._topics)
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
-        async with self._pool.acquire() as connection, connection.transaction():
-            changes = await self.desk.take(connection, records)
+        changes = await take_batch(self._pool, records, self.desk.take, self.desk.bury)
         if changes:
             _log.info("tickets changed", changes=changes)
             self.relay.wake.set()

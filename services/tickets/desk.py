@@ -76,10 +76,18 @@ class Desk:
             try:
                 read.append(CONTRACTS[topic].model_validate_json(record.value or b""))
             except ValidationError as error:
-                self._metrics.dead.inc()
                 detail = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors()[:5])
-                dead.append(dead_letters.of_record(record, topic, DeadReason.BAD_SHAPE, detail, self._clock.now()))
+                dead.append(self._letter(record, DeadReason.BAD_SHAPE, detail))
         return read, dead
+
+    def bury(self, record: ConsumerRecord, error: Exception) -> OutgoingMessage:
+        """The dead letter of a record that could not be handled."""
+        return self._letter(record, DeadReason.HANDLER, repr(error))
+
+    def _letter(self, record: ConsumerRecord, reason: DeadReason, detail: str) -> OutgoingMessage:
+        self._metrics.dead.inc()
+        topic = record.topic.removeprefix(self._prefix)
+        return dead_letters.of_record(record, topic, reason, detail, self._clock.now())
 
     async def _problem(self, connection: Any, problem: ProblemData) -> int:
         await store.save_problem(connection, problem, problem.reason in lifecycle.TAKEN_BACK)

@@ -12,11 +12,14 @@ DEAD_TYPE = "andon.dead.letter"
 
 
 class DeadReason(StrEnum):
+    """`handler`: it was understood, and handling it failed."""
+
     NOT_JSON = "not-json"
     BAD_SHAPE = "bad-shape"
     UNTRANSLATABLE = "untranslatable"
     IN_THE_FUTURE = "in-the-future"
     TOO_LARGE = "too-large"
+    HANDLER = "handler"
 
 
 class DeadData(Message):

@@ -273,6 +273,21 @@ async def test_two_replicas_send_each_mail_once(line: Line) -> None:
     assert len(set(line.mails.ids())) == len(line.mails.ids()) == 40
 
 
+async def test_a_record_that_alone_cannot_be_handled_is_put_aside_and_the_rest_goes_out(line: Line) -> None:
+    connection = await asyncpg.connect(line.dsn)
+    await connection.execute("ALTER TABLE notices.notice ADD CHECK (ticket <> 2)")
+    await connection.close()
+    await line.publish(*(ticket_event(ticket=number) for number in (1, 2, 3)))
+
+    process = line.replica()
+    ids = await line.sent(2)
+    metrics = await asyncio.to_thread(process.get, "/metrics")
+    process.kill()
+
+    assert sorted(ids) == [f"<andon.ticket-{number}.1@localhost.localdomain>" for number in (1, 3)]
+    assert "andon_notifier_dead_letters_total 1.0" in metrics
+
+
 async def test_poison_goes_to_the_dead_letters_and_the_rest_goes_out(line: Line, notifier: ServiceProcess) -> None:
     await line.publish(b"{", b"[" * 10_000, b'{"type": 4}', ticket_event(), ticket_event(ticket=9, pipeline="gone"))
 

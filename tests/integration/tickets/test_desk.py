@@ -26,6 +26,7 @@ from services.tickets.settings import TicketsSettings
 from services.tickets.store import Place
 from services.tickets.web.api import Api, openapi
 from services.tickets.web.pages import Pages
+from shared.contracts.dead import DeadEvent
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
 from shared.contracts.problems import ProblemReason
@@ -123,6 +124,43 @@ async def test_poison_on_any_topic_goes_to_its_dead_letters_and_nothing_else_is_
     assert len(await store.listed(pool, Place())) == 1
     dead = await pool.fetch("SELECT topic FROM outbox WHERE topic LIKE '%.dead'")
     assert [row["topic"] for row in dead] == [f"{topic}.dead"] * len(bad)
+
+
+@pytest.fixture
+def service(pool: Any, tmp_path: Path) -> Tickets:
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    return Tickets(TicketsSettings(policy=tmp_path / "policy.yaml"), pool, CollectorRegistry())
+
+
+def keyed(*keys: str) -> list[Any]:
+    return [record(event(problem(key=key)), n) for n, key in enumerate(keys)]
+
+
+async def test_a_record_that_alone_cannot_be_handled_is_put_aside_and_the_others_are_taken(
+    pool: Any, service: Tickets
+) -> None:
+    await pool.execute("ALTER TABLE problem ADD CHECK (key <> 'bad')")
+
+    await service._take(keyed("a", "bad", "b"))
+
+    assert {ticket.key for ticket in await store.listed(pool, Place())} == {"a", "b"}
+    (row,) = await pool.fetch("SELECT value FROM outbox WHERE topic = 'flow.problems.dead'")
+    letter = DeadEvent.model_validate_json(row["value"]).data
+    assert (letter.reason.value, letter.place) == ("handler", "flow.problems/0/1")
+    assert "CheckViolationError" in letter.detail
+    assert await pool.fetchval("SELECT next_offset FROM position") == 3
+
+
+async def test_what_is_no_records_fault_puts_nothing_aside(pool: Any, service: Tickets) -> None:
+    await pool.execute("ALTER TABLE problem ADD CHECK (key <> 'bad')")
+    with pytest.raises(asyncpg.CheckViolationError):
+        await service._take(keyed(*["bad"] * 11))
+    await pool.execute("ALTER TABLE problem RENAME TO hidden")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await service._take(keyed("a"))
+
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == 0
+    assert await pool.fetchval("SELECT count(*) FROM position") == 0
 
 
 async def test_what_rests_wakes(pool: Any, desk: Desk) -> None:
