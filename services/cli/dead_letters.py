@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from shared.bus import dead_letters
+from shared.bus.dead_letters import Unreadable
 from shared.bus.publisher import Publisher
 from shared.contracts.dead import DeadEvent
 from shared.runtime.settings import ServiceSettings
@@ -17,9 +18,9 @@ from shared.runtime.settings import ServiceSettings
 _console = Console()
 
 
-def _read(topic: str | None) -> list[DeadEvent]:
+def _read(topic: str | None) -> AsyncGenerator[DeadEvent | Unreadable, None]:
     settings = ServiceSettings.from_environment()
-    return asyncio.run(dead_letters.read_all(settings.kafka, settings.topic_prefix, topic))
+    return dead_letters.read(settings.kafka, settings.topic_prefix, topic)
 
 
 def _plain(text: object) -> str:
@@ -32,46 +33,67 @@ def _print(text: str) -> None:
 
 
 def show_list(topic: str | None) -> None:
-    """A table on standard output."""
-    table = Table("id", "when", "reason", "detail")
-    for letter in _read(topic):
-        table.add_row(
-            Text(_plain(letter.id)),
-            f"{letter.time:%Y-%m-%d %H:%M:%S}",
-            letter.data.reason.value,
-            Text(_plain(letter.data.detail[:200])),
-        )
-    _console.print(table)
+    """A line for each on standard output."""
+    asyncio.run(_list(topic))
+
+
+async def _list(topic: str | None) -> None:
+    async for letter in _read(topic):
+        if isinstance(letter, Unreadable):
+            when, reason, detail = letter.when, "unreadable", letter.why
+        else:
+            when, reason, detail = letter.time, letter.data.reason.value, letter.data.detail
+        _print(f"{letter.id}  {when:%Y-%m-%d %H:%M:%S}  {reason}  {' '.join(detail[:200].split())}")
 
 
 def show_one(wanted: str) -> bool:
     """Everything that is known of one; false when there is none of this id."""
-    letter = next((one for one in _read(None) if one.id == wanted), None)
-    if letter is None:
-        return False
+    return asyncio.run(_show(wanted))
+
+
+async def _show(wanted: str) -> bool:
+    async with aclosing(_read(None)) as letters:
+        async for letter in letters:
+            if letter.id == wanted:
+                _show_whole(letter)
+                return True
+    return False
+
+
+def _show_whole(letter: DeadEvent | Unreadable) -> None:
+    if isinstance(letter, Unreadable):
+        _print(f"no dead letter: {letter.why}")
+        _print(letter.raw.decode("utf-8", "backslashreplace"))
+        return
     data = letter.data
     for name in ("topic", "place", "reason", "detail", "key", "first_attempt_at", "last_attempt_at"):
         _print(f"{name}: {getattr(data, name)}")
     for header, value in data.headers.items():
         _print(f"header {header}: {value}")
     _print(base64.b64decode(data.body).decode("utf-8", "backslashreplace"))
-    return True
 
 
 def drive_again(wanted: list[str] | None, topic: str | None) -> int:
     """All of a topic, or those that are named; without a name, what never was on a topic is passed over."""
-    letters = _read(topic)
-    if wanted:
-        letters = [one for one in letters if one.id in set(wanted)]
-    else:
-        letters = [one for one in letters if not one.data.place.startswith("intake/")]
-    return asyncio.run(_publish(letters))
+    return asyncio.run(_publish(wanted, topic))
 
 
-async def _publish(letters: list[DeadEvent]) -> int:
+async def _chosen(wanted: list[str] | None, topic: str | None) -> AsyncGenerator[DeadEvent | Unreadable, None]:
+    names = set(wanted or ())
+    async with aclosing(_read(topic)) as letters:
+        async for letter in letters:
+            if wanted:
+                if letter.id in names:
+                    yield letter
+            elif isinstance(letter, DeadEvent) and not letter.data.place.startswith("intake/"):
+                yield letter
+
+
+async def _publish(wanted: list[str] | None, topic: str | None) -> int:
     settings = ServiceSettings.from_environment()
     publisher = Publisher(settings.kafka)
     try:
-        return await dead_letters.redrive(publisher, letters, settings.topic_prefix)
+        async with aclosing(_chosen(wanted, topic)) as letters:
+            return await dead_letters.redrive(publisher, letters, settings.topic_prefix)
     finally:
         await publisher.stop()

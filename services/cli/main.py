@@ -206,7 +206,7 @@ TOPIC = Annotated[str | None, typer.Option(help="of this topic only, as pipeline
 
 @dead_app.command("list")
 def dead_list(topic: TOPIC = None) -> None:
-    """List dead letters, the oldest first."""
+    """List dead letters, topic by topic, the oldest first."""
     from services.cli.dead_letters import show_list
 
     show_list(topic)

@@ -17,10 +17,10 @@ from aiokafka.partitioner import murmur2
 
 
 class OutgoingMessage(NamedTuple):
-    """One record to be written; the key decides its partition and so its order."""
+    """One record to be written; the key decides its partition and so its order (none: that of an empty one)."""
 
     topic: str
-    key: bytes
+    key: bytes | None
     value: bytes
     timestamp_ms: int | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
@@ -144,7 +144,7 @@ async def _by_partition(
         topic = message.topic
         if topic not in counts:
             counts[topic] = len(await producer.partitions_for(topic))
-        found.setdefault((topic, _hash(message.key) % counts[topic]), []).append(message)
+        found.setdefault((topic, _hash(message.key or b"") % counts[topic]), []).append(message)
     return found
 
 

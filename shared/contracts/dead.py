@@ -34,6 +34,9 @@ class DeadData(Message):
     place: str
     body: str
     key: str | None = None
+    key_base64: str | None = Field(
+        None, description="the key's bytes; null: it had none, or the letter is from before this field"
+    )
     headers: dict[str, str] = Field(default_factory=dict)
     first_attempt_at: Moment
     last_attempt_at: Moment

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import secrets
+from typing import Any
 
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from typer.testing import CliRunner
 
 from services.cli.main import app
@@ -30,7 +31,43 @@ async def publish(kafka: str, prefix: str) -> None:
     )  # fmt: skip
     letter = DeadEvent(id="pipeline.events/0/1", source="andon/dead-letters", subject="x", time=day(0), data=data)
     publisher = Publisher(kafka)
-    await publisher.publish_all([OutgoingMessage(prefix + "pipeline.events.dead", b"k", letter.to_json())])
+    for value in (b"\xff{", letter.to_json()):
+        await publisher.publish_all([OutgoingMessage(prefix + "pipeline.events.dead", b"k", value)])
+    await publisher.stop()
+
+
+async def letters(kafka: str, prefix: str, topic: str) -> list[Any]:
+    return [letter async for letter in dead_letters.read(kafka, prefix, topic)]
+
+
+async def records(kafka: str, topic: str) -> list[Any]:
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    found: list[Any] = []
+    while len(found) < 4:
+        for some in (await consumer.getmany(timeout_ms=500)).values():
+            found += some
+    await consumer.stop()
+    return found
+
+
+async def test_what_is_driven_again_is_as_it_was_and_keeps_its_first_attempt(kafka: str, prefix: str) -> None:
+    publisher, topic = Publisher(kafka), "flow.problems"
+    keys = [b"k", b"\xff\x00", b"", None]
+    for number, key in enumerate(keys):
+        record = ConsumerRecord(prefix + topic, 0, number, 0, 0, key, b"{", 0, 1, 0, (("trace", b"1"),))
+        await publisher.publish_all([dead_letters.of_record(record, topic, DeadReason.NOT_JSON, "why", day(0))])
+
+    assert await dead_letters.redrive(publisher, dead_letters.read(kafka, prefix, topic), prefix) == 4
+    again = await records(kafka, prefix + topic)
+
+    assert {record.key for record in again} == set(keys)
+    assert {record.value for record in again} == {b"{"}
+    assert all(dict(record.headers)["trace"] == b"1" for record in again)
+    for record in again:
+        await publisher.publish_all([dead_letters.of_record(record, topic, DeadReason.NOT_JSON, "why", day(2))])
+    told = [letter.data for letter in (await letters(kafka, prefix, topic))[4:]]
+    assert {(data.first_attempt_at, data.last_attempt_at) for data in told} == {(day(0), day(2))}
     await publisher.stop()
 
 
@@ -44,7 +81,7 @@ async def test_the_largest_record_that_a_topic_takes_has_room_in_its_dead_letter
     with pytest.raises(TimeoutError):
         await publisher.publish_all([huge._replace(value=secrets.token_bytes(2_200_000))])
 
-    (letter,) = await dead_letters.read_all(kafka, prefix, topic)
+    (letter,) = await letters(kafka, prefix, topic)
     assert base64.b64decode(letter.data.body) == huge.value
     await publisher.stop()
 
@@ -61,6 +98,13 @@ def test_what_is_in_them_neither_breaks_the_list_nor_reaches_the_terminal(
     listed = CliRunner().invoke(app, ["dead-letters", "list"])
     shown = CliRunner().invoke(app, ["dead-letters", "show", "pipeline.events/0/1"])
 
+    unreadable = CliRunner().invoke(app, ["dead-letters", "show", "pipeline.events.dead/0/0"])
+    driven = CliRunner().invoke(app, ["dead-letters", "redrive", "pipeline.events.dead/0/0"])
+
+    assert "pipeline.events.dead/0/0" in listed.output
+    assert "unreadable" in listed.output
+    assert "\\xff{" in unreadable.output
+    assert (driven.exit_code, "cannot be read" in driven.output) == (1, True)
     for result in (listed, shown):
         assert result.exit_code == 0, result.output
         assert "[/red]" in result.output
