@@ -150,7 +150,7 @@ class Company:
 
             async def mailed() -> bool:
                 page = (await client.get(f"/tickets/{self.numbers['aging/new/proposal']}")).text
-                return "refused by the mail server" in page
+                return ": refused" in page
 
             async def reopened() -> bool:
                 return (await client.get(f"/api/v1/tickets/{self.numbers['wip-high/new/legal']}")).json()[

@@ -24,6 +24,8 @@ from services.simulator.dialects.base import Webhook
 from shared.bus.publisher import OutgoingMessage
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
+from shared.contracts.stages import StageEvent
+from shared.contracts.topics import EVENTS, STAGES, dead
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
 LARGEST_MESSAGE = 1_000_000
@@ -48,6 +50,9 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 IN_THE_BODY = {"zoho", "copper"}
 TARGETS = ("body", "head")
+CONTRACTS: dict[str, type[DealEvent | DeadEvent | StageEvent]] = {
+    EVENTS: DealEvent, dead(EVENTS): DeadEvent, STAGES: StageEvent,
+}  # fmt: skip
 
 
 @cache
@@ -141,11 +146,11 @@ def genuine(source: Source, request: Request) -> None:
     for one in said:
         assert not isinstance(one, Unclear) or EXPLAINED.fullmatch(one.detail), f"unexplained: {one.detail}"
     result = translated(source.name, said, request.received_at, "")
-    assert result.accepted + result.ignored + len(result.unclear) == len(said)
-    assert len(result.messages) == result.accepted + len(result.unclear)
+    told = result.accepted + result.described
+    assert told + result.ignored + len(result.unclear) == len(said)
+    assert len(result.messages) == told + len(result.unclear)
     for message in result.messages:
-        contract = DeadEvent if message.topic.endswith(".dead") else DealEvent
-        contract.model_validate_json(message.value)
+        CONTRACTS[message.topic].model_validate_json(message.value)
     messages = [*kept(source, request, ""), *result.messages]
     for message in messages:
         assert size(message) <= LARGEST_MESSAGE, f"{size(message)} bytes for {message.topic}"
