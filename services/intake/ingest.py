@@ -12,7 +12,7 @@ from services.intake.canonical import Translated, translated
 from services.intake.delivery import AwayError, Delivery
 from services.intake.door import NoRoomError, NotReadError, Read, problem
 from services.intake.lately import Lately
-from services.intake.limits import Limit, Room, Share
+from services.intake.limits import Limit, Room, Seldom, Share
 from services.intake.metrics import IntakeMetrics
 from services.intake.received import kept
 from services.intake.sources.base import RefusedError, Reply, Request, Said, Source, Unclear
@@ -32,6 +32,7 @@ class Ingest:
     ) -> None:
         self._sources, self._delivery, self._metrics, self._prefix = sources, delivery, metrics, topic_prefix
         self._room, self._lately = room, Lately()
+        self._refusals = {name: Seldom(1.0) for name in sources}
         self._limits = {name: Limit(s.settings.per_second, s.settings.at_once) for name, s in sources.items()}
 
     async def answer(self, name: str, read: Read) -> Reply:
@@ -77,7 +78,8 @@ class Ingest:
             source.verify(request)
         except RefusedError as error:
             self._metrics.refused.labels(source.name, error.reason.value).inc()
-            _log.warning("request refused", source=source.name, reason=error.reason.value)
+            if count := self._refusals[source.name].count():
+                _log.warning("requests refused", source=source.name, count=count, last=error.reason.value)
             return problem(error.status, str(error))
         # Only what is genuine counts: nobody else can use up the allowance.
         if wait := self._limits[source.name].wait():

@@ -35,6 +35,23 @@ class Limit:
         return 0.0
 
 
+class Seldom:
+    """Counts what happens, and tells the count once in so many seconds: a flood is no flood of log lines."""
+
+    def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._now = seconds, now
+        self._next, self._count = now(), 0
+
+    def count(self) -> int:
+        """One more. How many since the last time this was told; 0 while it is too early to tell again."""
+        self._count += 1
+        if self._now() < self._next:
+            return 0
+        self._next = self._now() + self._seconds
+        count, self._count = self._count, 0
+        return count
+
+
 # So much of every body is free: what is that small is limited by the number of connections.
 SMALL_BODY = 64 * 1024
 

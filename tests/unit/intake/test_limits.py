@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from services.intake.config import parse
 from services.intake.door import Door
 from services.intake.ingest import Ingest
-from services.intake.limits import SMALL_BODY, Limit, Room
+from services.intake.limits import SMALL_BODY, Limit, Room, Seldom
 from services.intake.metrics import IntakeMetrics
 from shared.bus.publisher import OutgoingMessage
 from tests.unit.intake.support import TOKEN
@@ -38,6 +38,13 @@ def test_no_more_pass_than_the_burst_and_the_rate_allow(rate: float, pauses: lis
             now += wait + 1e-9
             assert limit.wait() == 0
             passed += 1
+
+
+def test_a_flood_is_told_once_a_second_with_its_count() -> None:
+    times = iter([0.0, 0.1, 0.1, 0.2, 0.9, 1.2, 1.2, 1.3])
+    seldom = Seldom(1.0, lambda: next(times))
+
+    assert [seldom.count() for _ in range(5)] == [1, 0, 0, 3, 0]
 
 
 class Slow:
