@@ -1,0 +1,84 @@
+"""A request, however many events it holds, is one write to the broker: its latency is that of one round trip."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from aiokafka.protocol.produce import ProduceRequest
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from services.intake.delivery import Delivery
+from services.intake.door import Door
+from services.intake.ingest import Ingest
+from services.intake.limits import Room
+from services.intake.metrics import IntakeMetrics
+from shared.bus.publisher import Publisher
+from shared.runtime.health import Progress
+from tests.integration.intake.test_line_to_kafka import events
+from tests.unit.intake.support import SECRET, URL, signed_v3, source
+
+
+class Counted(Publisher):
+    """A publisher that counts the produce requests its producer sends."""
+
+    def __init__(self, bootstrap: str) -> None:
+        super().__init__(bootstrap)
+        self.writes = 0
+
+    async def start(self) -> None:
+        await super().start()
+        client = self._producer.client
+        if not hasattr(client, "counted"):
+            client.send, client.counted = self._counting(client.send), True
+
+    def _counting(self, send: Callable[..., Any]) -> Callable[..., Any]:
+        def counting(node: int, request: Any, **named: Any) -> Any:
+            self.writes += isinstance(request, ProduceRequest)
+            return send(node, request, **named)
+
+        return counting
+
+
+@asynccontextmanager
+async def intake(kafka: str, prefix: str) -> AsyncIterator[tuple[httpx.AsyncClient, Counted]]:
+    metrics, publisher = IntakeMetrics(CollectorRegistry(), ["acme"]), Counted(kafka)
+    delivery = Delivery(publisher, metrics, Progress())
+    door = Door(Ingest({"acme": source("hubspot")}, delivery, metrics, prefix, Room(2**25)).answer, Starlette())
+    looking = asyncio.ensure_future(delivery.run())
+    while not delivery._there:
+        await asyncio.sleep(0.02)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
+        yield client, publisher
+    looking.cancel()
+    await asyncio.wait([looking])
+    await publisher.stop()
+
+
+async def post(client: httpx.AsyncClient, body: bytes) -> int:
+    headers = signed_v3(body, SECRET, str(int(time.time() * 1000)), URL)
+    return (await client.post("http://intake/v1/ingest/acme", content=body, headers=headers)).status_code
+
+
+async def test_an_array_of_a_hundred_events_is_one_round_trip(kafka: str, prefix: str) -> None:
+    async with intake(kafka, prefix) as (client, publisher):
+        assert await post(client, events(1)) == 202
+        before = publisher.writes
+        for number in range(20):
+            assert await post(client, events(100, first=number * 100)) == 202
+            assert publisher.writes == before + number + 1
+
+
+async def test_requests_that_come_together_share_round_trips(kafka: str, prefix: str) -> None:
+    async with intake(kafka, prefix) as (client, publisher):
+        assert await post(client, events(1)) == 202
+        before = publisher.writes
+        answers = await asyncio.gather(*(post(client, events(10, first=10 * number)) for number in range(40)))
+
+    assert answers == [202] * 40
+    assert publisher.writes - before <= 10
