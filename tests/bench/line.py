@@ -78,8 +78,8 @@ async def measure(
             if number % every == 0 and number // every < PROBES:
                 posted[number // every] = time.time()
 
-        statuses = await paced(services["intake"].port, lambda n: request(n, every), total, per_second, sent)
-        assert set(statuses) == {202}, statuses
+        outcome = await paced(services["intake"].port, lambda n: request(n, every), total, per_second, sent)
+        assert set(outcome.statuses) == {202}, outcome.statuses
         deadline = time.monotonic() + 30
         while len(mails.raw) < len(posted) and time.monotonic() < deadline:
             await asyncio.sleep(0.1)

@@ -95,9 +95,12 @@ def post(path: str, headers: dict[str, str], body: bytes) -> bytes:
 async def paced(
     port: int, make: Callable[[int], bytes], total: int, per_second: float, on_sent: Callable[[int], None],
     connections: int = 32,
-) -> dict[int, int]:  # fmt: skip
-    """Send `make(0)`, `make(1)` ... at a steady rate; answers by status. `on_sent` is called as each goes out."""
-    numbers, statuses = iter(range(total)), dict[int, int]()
+) -> Outcome:  # fmt: skip
+    """Send `make(0)`, `make(1)` ... at a steady rate. `on_sent` is called as each goes out.
+
+    The time of an answer counts from when its request was due: one that had to wait for a free connection waited.
+    """
+    numbers, outcome = iter(range(total)), Outcome()
     began = time.perf_counter()
 
     async def worker() -> None:
@@ -113,8 +116,10 @@ async def paced(
             length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
             await reader.readexactly(length)
             status = int(head[9:12])
-            statuses[status] = statuses.get(status, 0) + 1
+            outcome.statuses[status] = outcome.statuses.get(status, 0) + 1
+            outcome.latencies.append(time.perf_counter() - began - number / per_second)
         writer.close()
 
     await asyncio.gather(*(worker() for _ in range(connections)))
-    return statuses
+    outcome.seconds = time.perf_counter() - began
+    return outcome

@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.bus.admin import create_topics
-from tests.bench import detector, intake, line, memory
+from tests.bench import answers, detector, intake, line, memory
 from tests.bench.figures import Figure
 from tests.support.servers import kafka_address, postgres_dsn
 
@@ -52,6 +52,8 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
         show = status.update
         if "intake" in chosen.parts:
             figures += await intake.measure(kafka, await prefix(kafka), folder, chosen.rounds, show)
+        if "answers" in chosen.parts:
+            figures += await answers.measure(kafka, await prefix(kafka), folder, chosen.per_second, show)
         if "detector" in chosen.parts:
             figures += await detector.measure(kafka, databases.new, await prefix(kafka), folder, chosen.rounds, show)
         if "time" in chosen.parts:
@@ -76,7 +78,7 @@ def show(figures: list[Figure]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", nargs="+", default=["intake", "detector", "time", "memory", "line"])
+    parser.add_argument("--parts", nargs="+", default=["intake", "answers", "detector", "time", "memory", "line"])
     parser.add_argument("--rounds", type=int, default=5, help="turns of bare and product each")
     parser.add_argument("--per-second", type=int, default=500)
     parser.add_argument("--seconds", type=int, default=60)

@@ -53,11 +53,13 @@ async def intake(kafka: str, prefix: str) -> AsyncIterator[tuple[httpx.AsyncClie
     looking = asyncio.ensure_future(delivery.run())
     while not delivery._there:
         await asyncio.sleep(0.02)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
-        yield client, publisher
-    looking.cancel()
-    await asyncio.wait([looking])
-    await publisher.stop()
+    try:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
+            yield client, publisher
+    finally:
+        looking.cancel()
+        await asyncio.wait([looking])
+        await publisher.stop()
 
 
 async def post(client: httpx.AsyncClient, body: bytes) -> int:
