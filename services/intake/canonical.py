@@ -6,18 +6,20 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import orjson
 
 from services.intake.sources.base import Described, Ignored, Said, Told, Unclear
 from shared.bus.publisher import OutgoingMessage
 from shared.contracts.dead import DeadData, DeadEvent, DeadReason
-from shared.contracts.envelope import iso
+from shared.contracts.envelope import EARLIEST_YEAR, LATEST_YEAR, iso
 from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import EVENTS, STAGES, dead
 
 AHEAD = timedelta(minutes=5)
+_EPOCH = datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = f"{EARLIEST_YEAR}-", f"{LATEST_YEAR}-"
 LONGEST_ID = 300
 # Kafka takes no record over a megabyte; base64 makes a third more of it.
 LONGEST_DEAD_BODY = 600_000
@@ -42,7 +44,7 @@ def translated(
     latest = received_at + AHEAD
     received = iso(received_at)
     for index, told in enumerate(said):
-        one = _in_the_future(told) if isinstance(told, Told | Described) and told.time > latest else told
+        one = _in_time(told, latest) if isinstance(told, Told | Described) else told
         if isinstance(one, Ignored):
             result.ignored += 1
         elif isinstance(one, Unclear):
@@ -82,12 +84,25 @@ def _short(number: str) -> str:
     return hashlib.sha256(number.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _in_the_future(told: Told | Described) -> Unclear:
-    detail = f"time {iso(told.time)} is more than five minutes in the future; mend the sender's clock"
+def _in_time(told: Told | Described, latest: datetime) -> Told | Described | Unclear:
+    """What happened before 1970, or will happen, is told by a clock that is wrong."""
+    if told.time > latest:
+        fault = f"time {iso(told.time)} is more than five minutes in the future; mend the sender's clock"
+        return _untimely(told, fault, DeadReason.IN_THE_FUTURE)
+    if told.time < _EPOCH:
+        return _untimely(told, f"time: {iso(told.time)} lies before 1970; mend the sender's clock")
+    since = told.data.get("entered_at")
+    # As text, it is in the order of time.
+    if since is not None and not _FIRST <= since < _LAST:
+        return _untimely(told, f"entered_at: {since} lies outside of the years 1970 to 9998; mend it in the CRM")
+    return told
+
+
+def _untimely(told: Told | Described, detail: str, reason: DeadReason = DeadReason.UNTRANSLATABLE) -> Unclear:
     part: dict[str, object] = {"time": iso(told.time), "data": told.data}
     if isinstance(told, Told):
         part |= {"type": told.type.value, "id": told.id, "deal": told.deal}
-    return Unclear(detail, orjson.dumps(part), DeadReason.IN_THE_FUTURE)
+    return Unclear(detail, orjson.dumps(part), reason)
 
 
 def _dead_letter(source: str, index: int, unclear: Unclear, received_at: datetime, prefix: str) -> OutgoingMessage:

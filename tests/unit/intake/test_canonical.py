@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.intake.canonical import Translated, translated
+from services.intake.sources.base import Told
 from shared.contracts.dead import DeadEvent, DeadReason
-from shared.contracts.events import DealEvent
+from shared.contracts.events import DealEvent, EventType
 from shared.contracts.stages import StageEvent
 from tests.unit.intake.support import NOW, request, sample, source
 
@@ -155,3 +156,22 @@ def test_a_time_in_the_future_is_refused_to_the_dead_letters() -> None:
     result = messages("hubspot", body, {})
 
     assert [unclear.reason for unclear in result.unclear] == [DeadReason.IN_THE_FUTURE]
+
+
+@pytest.mark.parametrize(
+    ("time", "data", "said"),
+    [
+        (NOW.replace(year=1969), {}, "lies before 1970"),
+        (NOW, {"entered_at": "1969-12-31T23:59:59.999000Z"}, "entered_at: 1969-12-31T23:59:59.999000Z lies outside"),
+        (NOW, {"entered_at": "9999-01-01T00:00:00.000000Z"}, "entered_at: 9999-01-01T00:00:00.000000Z lies outside"),
+    ],
+)
+def test_a_time_that_nothing_can_be_counted_from_is_told_the_way_out(
+    time: datetime, data: dict[str, Any], said: str
+) -> None:
+    result = translated("acme", [Told(EventType.MOVED, "1", "7", time, {"stage": "a"} | data)], NOW, "")
+
+    (letter,) = [DeadEvent.model_validate_json(message.value) for message in result.messages]
+    assert (result.accepted, letter.data.reason) == (0, DeadReason.UNTRANSLATABLE)
+    assert said in letter.data.detail
+    assert "; mend" in letter.data.detail
