@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from services.cli import groups
+from services.cli.say import POLICY, errors, fail
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_show_locals=False, help=(
     "Andon sees where the flow of deals breaks, and opens one ticket for each problem of the system."
 ))  # fmt: skip
-errors = Console(stderr=True)
-POLICY = Annotated[Path, typer.Option("--policy", "-p", help="the policy file", envvar="ANDON_POLICY")]
-
-
-def _fail(text: object) -> typer.Exit:
-    errors.print(f"[red]{text}[/red]", highlight=False, soft_wrap=True)
-    return typer.Exit(1)
+app.add_typer(groups.dead_app, name="dead-letters")
+app.add_typer(groups.source_app, name="source")
+app.add_typer(groups.stages_app, name="stages")
+app.add_typer(groups.policy_app, name="policy")
+app.add_typer(groups.topics_app, name="topics")
 
 
 @app.command()
@@ -78,7 +78,7 @@ def what_if(
     try:
         report(events, policy, as_of, form, visits, stages)
     except (FileError, FaultsError, ValueError) as error:
-        raise _fail(error) from None
+        raise fail(error) from None
 
 
 @app.command()
@@ -93,7 +93,7 @@ def replay(events: Annotated[str, typer.Argument(help="events as for what-if")])
         with counting("events published") as show:
             count = asyncio.run(run(ServiceSettings.from_environment(), events, show))
     except (FileError, TimeoutError) as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     errors.print(f"{count} events are on pipeline.events")
 
 
@@ -121,7 +121,7 @@ def reevaluate(
     try:
         instant = micros(moment_of(since))
     except ValueError as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     with bar("events read again") as show:
         outcome = asyncio.run(run(DetectorSettings.from_environment(), instant, show))
     told = ", ".join(f"{count} {reason.value}" for reason, count in outcome.told.items()) if outcome else ""
@@ -155,9 +155,9 @@ def import_(
         wishes = importing.Wishes(file, source, mapping, save, yes, dry_run, out, strict, folder)
         code = importing.run(wishes)
     except (TableError, NotInError, BadRowsError, FaultsError, ValueError, OSError) as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     except KeyboardInterrupt:
-        raise _fail(f"Cut off. {WAITS}") from None
+        raise fail(f"Cut off. {WAITS}") from None
     raise typer.Exit(code)
 
 
@@ -183,7 +183,7 @@ def simulate(
     try:
         run(to, secret, public_url, out, seed, days, end, live, per_minute, journal, kind)
     except (ValueError, OSError, RuntimeError) as error:
-        raise _fail(error) from None
+        raise fail(error) from None
 
 
 @app.command()
@@ -199,44 +199,6 @@ def demo(
     raise typer.Exit(remove(folder) if clean else run(folder, seed))
 
 
-dead_app = typer.Typer(no_args_is_help=True, help="What could not be handled.")
-app.add_typer(dead_app, name="dead-letters")
-TOPIC = Annotated[str | None, typer.Option(help="of this topic only, as pipeline.events")]
-
-
-@dead_app.command("list")
-def dead_list(topic: TOPIC = None) -> None:
-    """List dead letters, topic by topic, the oldest first."""
-    from services.cli.dead_letters import show_list
-
-    show_list(topic)
-
-
-@dead_app.command("show")
-def dead_show(letter: Annotated[str, typer.Argument(help="the id that the list gives")]) -> None:
-    """Show one dead letter: its reason, its place, and its bytes."""
-    from services.cli.dead_letters import show_one
-
-    if not show_one(letter):
-        raise _fail(f"there is no dead letter {letter}; see andon dead-letters list")
-
-
-@dead_app.command("redrive")
-def dead_redrive(
-    letters: Annotated[list[str] | None, typer.Argument(help="ids that the list gives; none: all")] = None,
-    topic: TOPIC = None,
-) -> None:
-    """Put dead letters back on their topic, once what they failed on is mended. Doing it twice is harmless."""
-    from services.cli.dead_letters import drive_again
-    from shared.bus.dead_letters import NotRedrivableError
-
-    try:
-        count = drive_again(letters, topic)
-    except (NotRedrivableError, TimeoutError) as error:
-        raise _fail(error) from None
-    errors.print(f"{count} dead letters are on their topics again")
-
-
 @app.command()
 def retranslate(
     source: Annotated[str, typer.Option(help="name of the source, as in the sources file")],
@@ -250,7 +212,7 @@ def retranslate(
     try:
         counts = run(source, moment_of(since))
     except (ValueError, FaultsError, TimeoutError) as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     errors.print(
         f"{counts['requests']} requests gave {counts['events']} events and described {counts['described']} stages;"
         f" {counts['ignored']} parts were ignored,"
@@ -273,7 +235,7 @@ def reconcile(source: SOURCE) -> None:
         with counting("deals listed") as show:
             told = run(source, show)
     except (ValueError, FaultsError, TimeoutError, AwayError, RefusedError) as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     errors.print(f"{told} events were told; those that were known already change nothing")
 
 
@@ -294,135 +256,13 @@ def backfill(
         with steps("events published", errors, lambda done: None) as shown:
             deals, went = run(source, moment_of(since), shown)
     except (ValueError, FaultsError, NotInError) as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     except (AwayError, RefusedError) as error:
-        raise _fail(f"{error}. {WAITS}") from None
+        raise fail(f"{error}. {WAITS}") from None
     except KeyboardInterrupt:
-        raise _fail(f"Cut off. {WAITS}") from None
+        raise fail(f"Cut off. {WAITS}") from None
     told = ", ".join(f"{count} {reason.value}" for reason, count in went.outcome.told.items()) if went.outcome else ""
     errors.print(f"{deals} deals were looked at, {went.published} events published. Told: {told or 'nothing differs'}.")
-
-
-source_app = typer.Typer(no_args_is_help=True, help="The connections to CRMs.")
-app.add_typer(source_app, name="source")
-
-
-@source_app.command("check")
-def source_check(
-    source: Annotated[str, typer.Argument(help="name of the source, as in the sources file")],
-    file: Annotated[Path, typer.Argument(help="a saved request: headers, an empty line, the body")],
-) -> None:
-    """Explain a saved request: whether it is genuine, why not, and what is understood of it."""
-    from datetime import UTC, datetime
-
-    from services.intake.config import load
-    from services.intake.explain import explained, saved
-    from services.intake.settings import IntakeSettings
-    from shared.runtime.yamlfile import FaultsError
-
-    try:
-        sources = load(IntakeSettings.from_environment().sources)
-        if source not in sources:
-            raise ValueError(f"{source}: no such source; there are {', '.join(sorted(sources))}")
-        lines = list(explained(sources[source], saved(file.read_bytes(), datetime.now(UTC))))
-    except (FaultsError, ValueError, OSError) as error:
-        raise _fail(error) from None
-    for line in lines:
-        Console().print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-@source_app.command("add")
-def source_add(
-    name: Annotated[str, typer.Argument(help="lower-case letters, digits and dashes: it stands in the address")],
-    kind: Annotated[str | None, typer.Option(help="the CRM; asked for where it is not given")] = None,
-    address: Annotated[str | None, typer.Option(help="https://... at which the CRM reaches intake")] = None,
-    wait: Annotated[bool, typer.Option(help="wait for the first webhook and say what it says")] = True,
-) -> None:
-    """Connect a CRM: asks, writes the sources file, says what to click, waits for the first webhook."""
-    from services.cli import sources
-    from services.intake.settings import IntakeSettings
-    from shared.runtime.yamlfile import FaultsError
-
-    try:
-        settings = IntakeSettings.from_environment()
-        source = sources.add(name, kind, settings.sources, address)
-        if wait:
-            sources.wait(settings.kafka, settings.topic_prefix, source)
-    except (FaultsError, ValueError, OSError) as error:
-        raise _fail(error) from None
-
-
-stages_app = typer.Typer(no_args_is_help=True, help="What CRMs call their stages, and what the policy makes of them.")
-app.add_typer(stages_app, name="stages")
-
-
-@stages_app.command("import")
-def stages_import(
-    file: Annotated[Path, typer.Argument(help="YAML or CSV: source, pipeline, stage, name, order, probability, ...")],
-) -> None:
-    """Tell what stages are called, where the CRM does not. Doing it twice is harmless."""
-    from services.cli import stages
-    from shared.runtime.yamlfile import FaultsError
-
-    try:
-        count = stages.bring(file)
-    except (FaultsError, TimeoutError) as error:
-        raise _fail(error) from None
-    errors.print(f"{count} stages are on pipeline.stages; see andon stages list")
-
-
-@stages_app.command("list")
-def stages_list(
-    source: Annotated[str | None, typer.Option(help="of this source only")] = None,
-    policy: POLICY = Path("policy.yaml"),
-) -> None:
-    """List every stage that is known or was seen, whether the policy watches it, and what to do where it does not."""
-    from services.cli import stages
-    from shared.policy import PolicyError
-
-    try:
-        stages.show(policy, source)
-    except PolicyError as error:
-        raise _fail(error) from None
-
-
-policy_app = typer.Typer(no_args_is_help=True, help="The policy file.")
-app.add_typer(policy_app, name="policy")
-
-
-@policy_app.command("check")
-def policy_check(file: Annotated[Path, typer.Argument(help="the policy file")]) -> None:
-    """Say everything that is wrong with a policy file, or what it judges."""
-    from shared.policy import PolicyError, load
-
-    try:
-        policy = load(file)
-    except PolicyError as error:
-        raise _fail(error) from None
-    for name, pipeline in policy.pipelines.items():
-        Console().print(
-            f"{name}: {len(pipeline.stages)} stages, {len(pipeline.rules)} rules, owner {pipeline.owner.mail}"
-        )
-
-
-topics_app = typer.Typer(no_args_is_help=True, help="The topics on Kafka.")
-app.add_typer(topics_app, name="topics")
-
-
-@topics_app.command("create")
-def topics_create(
-    replication: Annotated[int, typer.Option(help="replicas of each partition; 3 on a cluster")] = 1,
-) -> None:
-    """Make the topics that are missing."""
-    from shared.bus.admin import TopicMismatchError, create_topics
-    from shared.runtime.settings import ServiceSettings
-
-    settings = ServiceSettings.from_environment()
-    try:
-        made = asyncio.run(create_topics(settings.kafka, settings.topic_prefix, replication=replication))
-    except TopicMismatchError as error:
-        raise _fail(error) from None
-    errors.print(f"made: {', '.join(made) or 'nothing, all topics are there'}")
 
 
 @app.command()
@@ -434,7 +274,7 @@ def migrate() -> None:
     try:
         applied = asyncio.run(migrate_all(ServiceSettings.from_environment().dsn))
     except MigrationError as error:
-        raise _fail(error) from None
+        raise fail(error) from None
     for schema, names in applied.items():
         errors.print(f"{schema}: {', '.join(names) or 'up to date'}")
 

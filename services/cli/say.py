@@ -1,0 +1,18 @@
+"""What commands share: standard error for people, a failure in red, the policy as an option."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+errors = Console(stderr=True)
+POLICY = Annotated[Path, typer.Option("--policy", "-p", help="the policy file", envvar="ANDON_POLICY")]
+
+
+def fail(text: object) -> typer.Exit:
+    """To be raised: the command ends with 1."""
+    errors.print(f"[red]{text}[/red]", highlight=False, soft_wrap=True)
+    return typer.Exit(1)
