@@ -153,6 +153,10 @@ topics_app = typer.Typer(no_args_is_help=True, help="The topics on Kafka.")
 @topics_app.command("create")
 def topics_create(
     replication: Annotated[int, typer.Option(help="replicas of each partition; 3 on a cluster")] = 1,
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=4, max=200, help="of each topic that has several: as many replicas share its work; 4"),
+    ] = None,
 ) -> None:
     """Make the topics that are missing."""
     from shared.bus.admin import TopicMismatchError, create_topics
@@ -160,7 +164,9 @@ def topics_create(
 
     settings = ServiceSettings.from_environment()
     try:
-        made = asyncio.run(create_topics(settings.kafka, settings.topic_prefix, replication=replication))
+        made = asyncio.run(
+            create_topics(settings.kafka, settings.topic_prefix, replication=replication, partitions=partitions)
+        )
     except TopicMismatchError as error:
         raise fail(error) from None
     errors.print(f"made: {', '.join(made) or 'nothing, all topics are there'}")

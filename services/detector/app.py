@@ -18,7 +18,7 @@ from services.detector import ages, judgement_time, reevaluate, seen
 from services.detector.apply import Applier
 from services.detector.describing import Describer
 from services.detector.judge import Judge
-from services.detector.judgement_time import PARTITIONS, ClockKind
+from services.detector.judgement_time import ClockKind
 from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
 from services.detector.points import Points
@@ -57,7 +57,7 @@ class Detector:
         self._metrics = DetectorMetrics(registry, judging)
         self._applier = Applier(judging, self._metrics, self._present)
         self._describer = Describer(judging, settings, self._metrics, self._present)
-        self._judge = Judge(judging, Teller(judging, settings.topic_prefix), PARTITIONS, settings.clock)
+        self._judge = Judge(judging, Teller(judging, settings.topic_prefix), settings.clock)
         publisher = Publisher(settings.kafka)
         self.relay = Relay(pool, publisher, OutboxMetrics(registry), self.progress)
         topic, stages = settings.topic(EVENTS), settings.topic(STAGES)
@@ -107,11 +107,16 @@ class Detector:
 
     async def _standing_loop(self) -> None:
         """A partition that is read to its end stands at now, also while nothing comes."""
+        known = 0
         while True:
             standings = judgement_time.standings(self.consumer.kafka, self.consumer.handled)
+            partitions = self.consumer.partitions(self._settings.topic(EVENTS))
             try:
                 if standings:
                     await judgement_time.note(self._pool, standings)
+                if partitions > known:
+                    await judgement_time.counted(self._pool, partitions)
+                    known = partitions
             except PASSING as error:
                 _log.warning("progress cannot be noted", error=repr(error))
             await asyncio.sleep(STANDING_SECONDS)

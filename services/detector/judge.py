@@ -38,8 +38,8 @@ class Outcome:
 class Judge:
     """Holds nothing between passes: what it needs is in the database."""
 
-    def __init__(self, judging: Judging, teller: Teller, partitions: int, clock: ClockKind) -> None:
-        self._judging, self._teller, self._partitions, self._clock = judging, teller, partitions, clock
+    def __init__(self, judging: Judging, teller: Teller, clock: ClockKind) -> None:
+        self._judging, self._teller, self._clock = judging, teller, clock
         self._zone = ZoneInfo(judging.policy.timezone)
         self._lateness = judging.policy.lateness.micros()
         self._rules = {series.text: rules for series, rules in judging.series.items()}
@@ -49,7 +49,7 @@ class Judge:
         if not await ledger.try_lock(connection):
             return None
         reached, held = await connection.fetchrow("SELECT judged, held FROM judgement")
-        until = await judgement_time(connection, self._partitions, self._clock)
+        until = await judgement_time(connection, self._clock)
         if held or until is None or until <= 0:
             return None
         until = max(until, reached or until)

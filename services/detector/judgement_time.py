@@ -15,9 +15,7 @@ from typing import Any
 from aiokafka import ConsumerRecord
 
 from shared.bus.consumer import Handled, reached
-from shared.contracts.topics import EVENTS, PRODUCT_TOPICS
 
-PARTITIONS = next(topic.partitions for topic in PRODUCT_TOPICS if topic.name == EVENTS)
 # What a fetch saw of the log's end is a little older than the moment at which its answer was noted.
 MARGIN_MS = 50
 _NOTE = """
@@ -27,6 +25,8 @@ ON CONFLICT (partition) DO UPDATE SET at_end = excluded.at_end, read_at = greate
     last_at = greatest(p.last_at, excluded.last_at), applied = greatest(p.applied, excluded.applied)
 """
 _READ = "SELECT partition, at_end, read_at, last_at, applied FROM progress"
+_COUNTED = "UPDATE judgement SET partitions = $1 WHERE coalesce(partitions, 0) < $1"
+_COUNT = "SELECT partitions FROM judgement"
 
 
 class ClockKind(StrEnum):
@@ -75,10 +75,16 @@ async def note(connection: Any, standings: Sequence[Standing]) -> None:
     )  # fmt: skip
 
 
-async def judgement_time(connection: Any, partitions: int, kind: ClockKind) -> int | None:
+async def counted(connection: Any, partitions: int) -> None:
+    """So many partitions there are; they never become fewer."""
+    await connection.execute(_COUNTED, partitions)
+
+
+async def judgement_time(connection: Any, kind: ClockKind) -> int | None:
     """The instant up to which may be judged; None until every partition has been seen."""
     rows = [Standing(*row) for row in await connection.fetch(_READ)]
-    if len(rows) < partitions:
+    partitions = await connection.fetchval(_COUNT)
+    if partitions is None or len(rows) < partitions:
         return None
     if kind is ClockKind.WALL:
         return min(row.read_at for row in rows)

@@ -14,7 +14,7 @@ from services.detector import history, ledger, stage_store, staging, terms
 from services.detector.flow import Deal, Event, Visit, unique
 from services.detector.fold import Boundary
 from services.detector.judge import Judge, Outcome
-from services.detector.judgement_time import PARTITIONS, judgement_time
+from services.detector.judgement_time import judgement_time
 from services.detector.judging import Judging
 from services.detector.packing import net
 from services.detector.places import Places
@@ -99,13 +99,13 @@ async def _anew(
     await connection.execute(_CLEAR)
     counts = {name: net(found) for name, found in rebuilt.counts.items()}
     await connection.execute(_NOTE, *terms.of(judging))
-    until = judged or await judgement_time(connection, PARTITIONS, settings.clock)
+    until = judged or await judgement_time(connection, settings.clock)
     if until is None or held:
         # Nothing may be judged yet: the judge will find the counts as if they had just been written.
         await history.add_changes(connection, {ledger.series_of(name): found for name, found in counts.items()})
         return None
     await ledger.merge(connection, counts)
-    judge = Judge(judging, Teller(judging, settings.topic_prefix), PARTITIONS, settings.clock)
+    judge = Judge(judging, Teller(judging, settings.topic_prefix), settings.clock)
     return await judge.judge_all(connection, since, until, datetime.now(UTC))
 
 

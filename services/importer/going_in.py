@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from services.detector.judge import Outcome
-from services.detector.judgement_time import PARTITIONS, judgement_time
+from services.detector.judgement_time import judgement_time
 from services.detector.reevaluate import HOLD, Show, reevaluate
 from services.detector.settings import DetectorSettings
 from services.detector.staging import open_flow
@@ -131,7 +131,7 @@ async def settle(
 
 async def _ready(pool: Any, settings: DetectorSettings, read: int, total: int) -> bool:
     """All is read, and it is known up to when may be judged: else what is over would not be known as historic."""
-    return read == total and await judgement_time(pool, PARTITIONS, settings.clock) is not None
+    return read == total and await judgement_time(pool, settings.clock) is not None
 
 
 async def _ends(bootstrap: str, topic: str) -> dict[TopicPartition, int]:

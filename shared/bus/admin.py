@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.contracts.topics import ALL_TOPICS, Topic
@@ -12,9 +14,15 @@ class TopicMismatchError(Exception):
 
 
 async def create_topics(
-    bootstrap: str, prefix: str = "", topics: tuple[Topic, ...] = ALL_TOPICS, replication: int = 1
-) -> list[str]:
-    """Make what is missing; the names of what was made. Raises TopicMismatchError where fewer partitions are there."""
+    bootstrap: str, prefix: str = "", topics: tuple[Topic, ...] = ALL_TOPICS, replication: int = 1,
+    partitions: int | None = None,
+) -> list[str]:  # fmt: skip
+    """Make what is missing; the names of what was made. Raises TopicMismatchError where fewer partitions are there.
+
+    `partitions`: of each topic that has several, other than the usual number.
+    """
+    if partitions is not None:
+        topics = tuple(replace(t, partitions=partitions) if t.partitions > 1 else t for t in topics)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:

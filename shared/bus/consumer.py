@@ -96,6 +96,10 @@ class BatchConsumer:
         """aiokafka's consumer: assignment, positions, high-water marks. None before the start."""
         return self._subscriber.consumer
 
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has; 0 while the broker has not told."""
+        return len(self.kafka.partitions_for_topic(topic) or ()) if self.kafka is not None else 0
+
     async def run(self) -> None:
         """Consume until cancelled; the batch in hand is finished first."""
         for lane in self._lanes:

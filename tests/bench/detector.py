@@ -22,7 +22,7 @@ from services.detector.apply import Work
 from services.detector.clocks import micros
 from services.detector.flow import Visit
 from services.detector.judge import Judge
-from services.detector.judgement_time import PARTITIONS, ClockKind, Standing, note
+from services.detector.judgement_time import ClockKind, Standing, counted, note
 from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
 from services.detector.packing import net
@@ -37,7 +37,7 @@ from tests.bench.figures import Figure, at_least, at_most
 from tests.support.processes import ServiceProcess
 
 POLICY = Path(dialects.__file__).parents[2] / "demo" / "policy.yaml"
-SEEDS = 10
+SEEDS, PARTITIONS = 10, 4
 DAY = 86_400_000_000
 
 
@@ -128,8 +128,9 @@ async def cost_of_time(new_dsn: Callable[[], Any], passes: int, show: Callable[[
 async def _pass_ms(pool: Any, deals: int, passes: int) -> float:
     judging = Judging(load(POLICY))
     DetectorMetrics(CollectorRegistry(), judging)
-    judge = Judge(judging, Teller(judging), PARTITIONS, ClockKind.WALL)
+    judge = Judge(judging, Teller(judging), ClockKind.WALL)
     now = micros(datetime.now(UTC) - timedelta(days=1))
+    await counted(pool, PARTITIONS)
     async with pool.acquire() as connection:
         for start in range(0, deals, 50_000):
             # They all came in on two days, and lie behind: what happens now is the same for any number of them.

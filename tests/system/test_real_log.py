@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from services.detector.clocks import micros, moment
 from services.detector.decode import event_of
 from services.detector.report import interval_json
 from services.detector.whatif import find
+from shared.bus.admin import create_topics
 from shared.bus.publisher import OutgoingMessage, Publisher
 from shared.contracts.envelope import iso
 from shared.contracts.events import DealEvent
@@ -168,6 +170,14 @@ async def test_the_real_log_gives_exactly_the_expected_problems(
     lines = read_lines(bpic2012 / "events.jsonl.gz")
 
     await check(replicas, batch, mangle, kill, lines, bpic2012 / "policy.yaml", kafka, dsn, prefix, tmp_path)
+
+
+async def test_any_number_of_partitions_gives_the_same(bpic2012: Path, kafka: str, dsn: str, tmp_path: Path) -> None:
+    prefix = f"many-{secrets.token_hex(4)}."
+    await create_topics(kafka, prefix, partitions=9)
+    lines = read_lines(bpic2012 / "events.jsonl.gz")[:20_000]
+
+    await check(2, 500, twice_and_shuffled, False, lines, bpic2012 / "policy.yaml", kafka, dsn, prefix, tmp_path)
 
 
 @pytest.mark.parametrize("batch", [1, 17])

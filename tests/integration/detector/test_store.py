@@ -24,7 +24,7 @@ from services.detector.apply import Applier
 from services.detector.clocks import micros, moment
 from services.detector.decode import event_of
 from services.detector.judge import Judge
-from services.detector.judgement_time import PARTITIONS, ClockKind, Standing, note
+from services.detector.judgement_time import ClockKind, Standing, note
 from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
 from services.detector.points import Points
@@ -42,6 +42,7 @@ from tests.support import histories
 from tests.support.histories import END, START, at
 from tests.unit.detector.test_edge_cases import CASES
 
+PARTITIONS = 4
 TABLES = (
     "event, deal, visit, span_change, bucket, checkpoint, due, problem, measure, progress, position, outbox, stale_day,"
     " stage_fact"
@@ -58,7 +59,7 @@ class Store:
         present = now or datetime.now(UTC)
         metrics = DetectorMetrics(CollectorRegistry(), self.judging)
         self.applier = Applier(self.judging, metrics, lambda record: present)
-        self.judge = Judge(self.judging, Teller(self.judging), PARTITIONS, ClockKind.WALL)
+        self.judge = Judge(self.judging, Teller(self.judging), ClockKind.WALL)
         self._offset = 0
 
     async def take(self, values: list[bytes], **fields: Any) -> None:
@@ -124,7 +125,8 @@ async def pool(postgres: str) -> AsyncIterator[Any]:
 
 async def emptied(pool: Any) -> Any:
     await pool.execute(
-        f"TRUNCATE {TABLES}; UPDATE judgement SET judged = NULL, held = false, series = '', outcomes = ''"
+        f"TRUNCATE {TABLES}; UPDATE judgement SET judged = NULL, held = false, series = '', outcomes = '',"
+        f" partitions = {PARTITIONS}"
     )
     return pool
 
