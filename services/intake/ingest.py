@@ -93,9 +93,7 @@ class Ingest:
         if result.described:
             self._lately.wrote(source.name, said)
         answer = self._accepted(source.name, result, request)
-        return (
-            answer if source.reply is None else Reply(source.reply.status, source.reply.body, source.reply.media_type)
-        )
+        return answer if source.reply is None else source.reply
 
     def _said(self, source: Source, request: Request) -> list[Said]:
         """A fault of ours must not cost the CRM's events: they are kept whole until it is mended."""

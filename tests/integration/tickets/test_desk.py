@@ -209,7 +209,7 @@ async def test_the_list_and_the_ticket_tell_the_problem(web: httpx.AsyncClient) 
     assert "12 deals have been in Proposal for more than 21 days" in ticket
     assert ticket.count("<svg") == 2
     assert 'href="https://crm.example/deals/0"' in ticket
-    assert "Mail to the owner of the policy, that it opened: refused: 550" in ticket
+    assert "Mail to the owner of the policy, that it opened: refused: <bdi>550" in ticket
     assert "550 no such &lt;user&gt;" in ticket
 
 
