@@ -27,7 +27,7 @@ _log = logger(__name__)
 Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
 Positions = Callable[[], Awaitable[dict[TopicPartition, int]]]
 POLL_MS = 20
-WAITING = 2
+WAITING = 1
 HINT_SECONDS = 2
 
 
