@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from services.demo.kafka import Kafka, free_port
 from services.demo.postgres import Postgres
@@ -17,6 +22,8 @@ def engine_answers() -> bool:
     """Whether a container engine is there."""
     if os.environ.get("ANDON_TEST_EMBEDDED") == "1" or shutil.which("docker") is None:
         return False
+    # Its reaper is one more image to be had; the containers are ended by the session itself.
+    os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
     return subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
 
 
@@ -55,7 +62,6 @@ def postgres_dsn(folder: Path) -> Iterator[str]:
 def _kafka_container() -> Iterator[str]:
     """apache/kafka: its advertised address must be known before it starts, so a free port is bound one to one."""
     from testcontainers.core.container import DockerContainer
-    from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
     port = free_port()
     settings = {
@@ -73,6 +79,22 @@ def _kafka_container() -> Iterator[str]:
     container = DockerContainer("apache/kafka:4.3.1").with_bind_ports(port, port)
     for name, value in settings.items():
         container = container.with_env(name, value)
-    container.waiting_for(LogMessageWaitStrategy("Kafka Server started"))
     with container:
+        asyncio.run(_until_it_answers(f"127.0.0.1:{port}"))
         yield f"127.0.0.1:{port}"
+
+
+async def _until_it_answers(bootstrap: str, within: float = 60) -> None:
+    """The port is open before the broker is there, and what it logs hangs on its settings: so it is asked."""
+    deadline = time.monotonic() + within
+    while True:
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        try:
+            await admin.start()
+            return
+        except KafkaError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.2)
+        finally:
+            await admin.close()
