@@ -26,6 +26,7 @@ from services.intake.received import requests
 from services.intake.retranslate import retranslate
 from services.intake.sources.base import Source, Told
 from services.simulator.dialects import DIALECTS
+from services.simulator.dialects.base import Webhook
 from shared.bus.publisher import Publisher
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS, RECEIVED
@@ -115,6 +116,18 @@ def long_ago() -> datetime:
     return datetime.now(UTC) - timedelta(hours=1)
 
 
+async def post_all(line: Line, source: Source, said: Any, webhooks: list[Webhook]) -> None:
+    """Post to an intake whose translator says what `said` does."""
+    metrics = IntakeMetrics(CollectorRegistry(), ["crm"])
+    door = Door(Ingest({"crm": source}, line.delivery, metrics, line.prefix, Room(2**25)).answer, Starlette())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(source), "said", said)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
+            for webhook in webhooks:
+                answer = await client.post(PATH, content=webhook.body, headers=dict(webhook.headers))
+                assert answer.status_code == 202
+
+
 async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: Line) -> None:
     """EspoCRM, because its events get their time and number from when the request came: the hardest case."""
     broken, dialect = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"]()
@@ -126,18 +139,7 @@ async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: Line) -
         return real(self, part, request)
 
     some = [webhook for one in history()[:400] for webhook in dialect.tell(one)]
-    door = Door(
-        Ingest(
-            {"crm": broken}, espo.delivery, IntakeMetrics(CollectorRegistry(), ["crm"]), espo.prefix, Room(2**25)
-        ).answer,
-        Starlette(),
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(broken), "said", half_broken)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
-            for webhook in some:
-                answer = await client.post(PATH, content=webhook.body, headers=dict(webhook.headers))
-                assert answer.status_code == 202
+    await post_all(espo, broken, half_broken, some)
 
     kept = list(requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
     never_broken = [one for request in kept for one in source_of(DIALECTS["espocrm"]).translate(request)]
@@ -170,18 +172,7 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
         ]  # fmt: skip
 
     some = [webhook for one in history()[:300] for webhook in dialect.tell(one)]
-    door = Door(
-        Ingest(
-            {"crm": broken}, espo.delivery, IntakeMetrics(CollectorRegistry(), ["crm"]), espo.prefix, Room(2**25)
-        ).answer,
-        Starlette(),
-    )  # fmt: skip
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(broken), "said", wrong)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
-            for webhook in some:
-                answer = await client.post(PATH, content=webhook.body, headers=dict(webhook.headers))
-                assert answer.status_code == 202
+    await post_all(espo, broken, wrong, some)
     kept = list(requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
     right = [
         event_of(DealEvent.model_validate_json(message.value))
