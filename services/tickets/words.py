@@ -92,7 +92,9 @@ def age(seconds: float, day_seconds: int) -> str:
 def ages(oldest: float, median: float | None, stage: str, day_seconds: int) -> str:
     """The title of the chart of ages."""
     longest = f"The longest has been in {stage} for {age(oldest, day_seconds)}"
-    return longest if median is None else f"{longest}; half are there for less than {age(median, day_seconds)}"
+    if median is None or age(median, day_seconds) == age(oldest, day_seconds):
+        return longest
+    return f"{longest}; half are there for less than {age(median, day_seconds)}"
 
 
 def _count(problem: ProblemData, stage: str, policy: Policy) -> str:

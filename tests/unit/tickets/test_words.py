@@ -66,4 +66,6 @@ def test_the_chart_of_ages_says_what_it_shows() -> None:
     assert ages(62 * 86_400, 15 * 86_400, "Proposal", 86_400) == (
         "The longest has been in Proposal for 62 days; half are there for less than 15 days"
     )
+    # Of one deal, or of deals that came in together, no half has been there for less.
+    assert ages(5 * 86_400, 5 * 86_400, "Discovery", 86_400) == "The longest has been in Discovery for 5 days"
     assert [age(s, 8 * 3600) for s in (8 * 3600, 7200, 3599)] == ["1 working day", "2 hours", "less than an hour"]
