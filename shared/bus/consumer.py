@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from shared.bus.lanes import Lane
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics
@@ -27,7 +28,8 @@ _log = logger(__name__)
 Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
 Positions = Callable[[], Awaitable[dict[TopicPartition, int]]]
 POLL_MS = 20
-WAITING = 1
+# Small parts of each partition in turn: whole lanes' worth of one after the other would leave the other lanes idle.
+FETCHED_BYTES = 128 * 1024
 HINT_SECONDS = 2
 
 
@@ -49,15 +51,6 @@ def reached(records: Sequence[ConsumerRecord]) -> dict[TopicPartition, Handled]:
     return {TopicPartition(*place): Handled(last.offset + 1, times[place]) for place, last in lasts.items()}
 
 
-class _Lane:
-    """Batches that are handled one after the other; a few may wait, so that other lanes get theirs meanwhile."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.batches: asyncio.Queue[Sequence[ConsumerRecord]] = asyncio.Queue(WAITING)
-        self.in_hand = 0
-
-
 class BatchConsumer:
     """Reads topics in batches and hands each to `handle` until it succeeds: nothing is skipped, nothing given up.
 
@@ -73,7 +66,7 @@ class BatchConsumer:
         metrics: dict[str, ConsumerMetrics], progress: Progress, max_records: int = 500, lanes: int = 1,
     ) -> None:  # fmt: skip
         self._handle, self._positions, self._metrics, self._progress = handle, positions, metrics, progress
-        self._lanes = [_Lane(f"consume {number}") for number in range(lanes)]
+        self._lanes = [Lane[ConsumerRecord](f"consume {number}", max_records) for number in range(lanes)]
         self._defect: Exception | None = None
         self.handled: dict[TopicPartition, Handled] = {}
         # The next offset that was not handed to a lane; the first after a gap that was asked for once more.
@@ -85,7 +78,8 @@ class BatchConsumer:
         )
         self._subscriber = self._broker.subscriber(
             *topics, batch=True, group_id=group, max_records=max_records,
-            batch_timeout_ms=POLL_MS, fetch_max_wait_ms=100, auto_offset_reset="earliest", ack_policy=AckPolicy.MANUAL,
+            batch_timeout_ms=POLL_MS, fetch_max_wait_ms=100, max_partition_fetch_bytes=FETCHED_BYTES,
+            auto_offset_reset="earliest", ack_policy=AckPolicy.MANUAL,
             session_timeout_ms=6_000, heartbeat_interval_ms=1_500, rebalance_timeout_ms=60_000,
             parser=_parse, decoder=_undecoded, listener=_Listener(self),
         )  # fmt: skip
@@ -112,7 +106,7 @@ class BatchConsumer:
                     raise self._defect
                 self._measure()
                 for lane in self._lanes:
-                    if not lane.in_hand:
+                    if lane.idle:
                         self._progress.beat(lane.name)
                 await self.hint()
                 await asyncio.sleep(1)
@@ -135,20 +129,19 @@ class BatchConsumer:
     async def rest(self) -> None:
         """Back when no batch is in hand."""
         for lane in self._lanes:
-            await lane.batches.join()
+            await lane.rest()
 
     async def _receive(self, message: KafkaMessage) -> None:
         """Give each lane its part; waits while one that gets some has enough."""
         read: dict[tuple[str, int], list[ConsumerRecord]] = {}
         for record in message.raw_message:
             read.setdefault((record.topic, record.partition), []).append(record)
-        parts: dict[_Lane, list[ConsumerRecord]] = {}
+        parts: dict[Lane[ConsumerRecord], list[ConsumerRecord]] = {}
         for place, records in read.items():
             if self._follows_on(TopicPartition(*place), records):
                 parts.setdefault(self._lanes[place[1] % len(self._lanes)], []).extend(records)
         for lane, records in parts.items():
-            lane.in_hand += 1
-            await lane.batches.put(records)
+            await lane.put(records)
 
     def _follows_on(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> bool:
         """Whether nothing lies between these records and those before; else they are read again.
@@ -184,9 +177,9 @@ class BatchConsumer:
         except (KafkaError, TimeoutError) as error:
             _log.debug("no hint for lag tools", error=repr(error))
 
-    async def _work(self, lane: _Lane) -> None:
+    async def _work(self, lane: Lane[ConsumerRecord]) -> None:
         while True:
-            records = await lane.batches.get()
+            records = await lane.take()
             try:
                 if self._defect is None:
                     await self._until_done(lane, records)
@@ -195,10 +188,9 @@ class BatchConsumer:
                 # FastStream would log it and go on with the next batch: `run` ends the process instead.
                 self._defect = error
             finally:
-                lane.in_hand -= 1
-                lane.batches.task_done()
+                await lane.done()
 
-    async def _until_done(self, lane: _Lane, records: Sequence[ConsumerRecord]) -> None:
+    async def _until_done(self, lane: Lane[ConsumerRecord], records: Sequence[ConsumerRecord]) -> None:
         delay, started = 0.1, time.perf_counter()
         while True:
             try:
@@ -230,6 +222,11 @@ class BatchConsumer:
             metrics.lag_records.set(sum(lag for lag, _ in lags))
             oldest = min((place.last_ms for lag, place in lags if lag and place and place.last_ms), default=0)
             metrics.lag_seconds.set(max(0.0, time.time() - oldest / 1000) if oldest else 0.0)
+
+    @property
+    def behind(self) -> int:
+        """Records of this replica's partitions that are not yet handled, as far as fetches have told."""
+        return sum(self._lag(partition) for partition in self.handled) if self.kafka is not None else 0
 
     def _lag(self, partition: TopicPartition) -> int:
         """Records of a partition not yet handled, as far as fetches have told."""
