@@ -45,6 +45,7 @@ _log = logger(__name__)
 STANDING_SECONDS = 0.1
 PRESENT_SECONDS = 15.0
 AGES_SECONDS = 5.0
+CATCHING_UP_SECONDS = 10.0
 
 
 class Detector:
@@ -129,6 +130,14 @@ class Detector:
             except PASSING as error:
                 _log.warning("judging waits", error=repr(error))
                 await asyncio.sleep(1)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Until the next pass. While much waits to be read, that comes first: it would change what was judged."""
+        until = time.monotonic() + CATCHING_UP_SECONDS
+        await asyncio.sleep(self._settings.detector_pass_seconds)
+        while self.consumer.behind > self._settings.detector_batch and time.monotonic() < until:
+            self.progress.beat("judge")
             await asyncio.sleep(self._settings.detector_pass_seconds)
 
     async def _pass(self) -> None:

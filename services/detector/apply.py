@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
 import orjson
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
 from services.detector import history
+from services.detector.counts import Counts
 from services.detector.decode import event_of
 from services.detector.flow import Deal, Event, Visit, unique
-from services.detector.fold import Boundary
 from services.detector.history import Said
 from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
-from services.detector.packing import net
-from services.detector.rules import Series
 from services.detector.stage_store import Follower
 from shared.bus import dead_letters
 from shared.bus.publisher import OutgoingMessage
@@ -29,25 +29,20 @@ from shared.contracts.topics import EVENTS
 from shared.storage import outbox, positions
 
 AHEAD = timedelta(minutes=5)
+# So many records or deals take about a millisecond.
+TURN = 100
+DOUBTS = 50
+One = TypeVar("One")
 
 
 @dataclass
 class Work:
-    """What a batch does to deals: their new states, visits to write and to drop, counts that change."""
+    """What a batch does to deals: counts that change, their new states, visits to write and to drop."""
 
+    counts: Counts
     packed: list[tuple[str, bytes]] = field(default_factory=list)
     stays: list[tuple[str, Visit]] = field(default_factory=list)
     gone: list[tuple[str, int]] = field(default_factory=list)
-    changes: dict[Series, list[Boundary]] = field(default_factory=dict)
-
-    def count(self, judging: Judging, visit: Visit, sign: int) -> None:
-        """Let a visit count (+1), or no longer (-1)."""
-        for series, spans in judging.spans(visit):
-            found = self.changes.setdefault(series, [])
-            for start, end in spans:
-                found.append((start, sign))
-                if end is not None:
-                    found.append((end, -sign))
 
 
 class Applier:
@@ -58,38 +53,52 @@ class Applier:
     ) -> None:
         self._judging, self._metrics, self._present = judging, metrics, present
         self._follower = Follower(judging)
+        self._doubts = 0
 
     async def apply(self, connection: Any, records: Sequence[ConsumerRecord]) -> None:
         """One transaction's work; the caller opens the transaction and commits it."""
         records = await positions.claim(connection, records)
         if not records:
             return
-        said, dead = self._decode(records)
-        new, was = await history.insert_events(connection, said) if said else ([], [])
+        said, dead = await self._decode(records)
+        new, was = await self._insert(connection, said) if said else ([], [])
         if new:
             await self._write(connection, _by_deal(new), _by_deal(was))
         await outbox.put(connection, dead)
         await positions.advance(connection, records)
         self._metrics.took(applied=len(new), read=len(said), dead=len(dead))
 
-    def _decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[Said], list[OutgoingMessage]]:
+    async def _insert(self, connection: Any, said: Sequence[Said]) -> tuple[list[Event], list[Event]]:
+        """What is sent once more comes in numbers: for some batches, none is taken for all new."""
+        new, was = await history.insert_events(connection, said, straight=not self._doubts)
+        self._doubts = DOUBTS if len(new) < len(said) else max(0, self._doubts - 1)
+        return new, was
+
+    async def _decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[Said], list[OutgoingMessage]]:
         """Each record by itself: a bad one goes to the dead letters and costs the others nothing."""
-        said, dead = [], []
-        for record in records:
-            try:
-                message = DealEvent.model_validate_json(record.value or b"")
-            except ValidationError as error:
-                dead.append(self._bury(record, reason_of(error), explain(error)))
-                continue
-            if message.time > self._present(record) + AHEAD:
-                detail = (
-                    f"time {message.time.isoformat()} is more than five minutes in the future; mend the sender's clock"
-                )
-                dead.append(self._bury(record, DeadReason.IN_THE_FUTURE, detail))
-                continue
-            event = event_of(message)
-            said.append(Said(event, orjson.dumps(event.said).decode()))
+        said: list[Said] = []
+        dead: list[OutgoingMessage] = []
+        # What lies before the present of the earliest record needs no look of its own.
+        past = self._present(min(records, key=attrgetter("timestamp")))
+        async for part in in_turns(records):
+            for record in part:
+                found = self._read(record, past)
+                if isinstance(found, Said):
+                    said.append(found)
+                else:
+                    dead.append(found)
         return said, dead
+
+    def _read(self, record: ConsumerRecord, past: datetime) -> Said | OutgoingMessage:
+        try:
+            message = DealEvent.model_validate_json(record.value or b"")
+        except ValidationError as error:
+            return self._bury(record, reason_of(error), explain(error))
+        if message.time > past and message.time > self._present(record) + AHEAD:
+            detail = f"time {message.time.isoformat()} is more than five minutes in the future; mend the sender's clock"
+            return self._bury(record, DeadReason.IN_THE_FUTURE, detail)
+        event = event_of(message)
+        return Said(event, orjson.dumps(event.said).decode(), message.time)
 
     def _bury(self, record: ConsumerRecord, reason: DeadReason, detail: str) -> OutgoingMessage:
         self._metrics.dead[reason].inc()
@@ -98,26 +107,27 @@ class Applier:
     async def _write(self, connection: Any, fresh: dict[str, list[Event]], was: dict[str, list[Event]]) -> None:
         await self._follower.follow(connection)
         stored = await history.states(connection, list(fresh))
-        work, late = Work(), []
-        for deal, events in fresh.items():
-            state = Deal.unpack(stored[deal].state) if deal in stored else Deal()
-            events.sort(key=lambda event: event.key)
-            if deal in was or (state.last is not None and events[0].key < state.last):
-                late.append(deal)
-            else:
-                self._go_on(work, deal, state, events)
+        work, late = Work(Counts(self._judging)), []
+        async for part in in_turns(list(fresh.items())):
+            for deal, events in part:
+                state = Deal.unpack(stored[deal].state) if deal in stored else Deal()
+                events.sort(key=attrgetter("key"))
+                if deal in was or (state.last is not None and events[0].key < state.last):
+                    late.append(deal)
+                else:
+                    self._go_on(work, deal, state, events)
         if late:
             await self._anew(connection, work, late, fresh, was)
         await history.save_deals(connection, [(deal, state, _next(stored.get(deal))) for deal, state in work.packed])
         await history.drop_visits(connection, work.gone)
         await history.save_visits(connection, work.stays)
-        await history.add_changes(connection, {series: net(found) for series, found in work.changes.items()})
+        await history.add_changes(connection, work.counts.packed())
 
     def _go_on(self, work: Work, deal: str, state: Deal, events: list[Event]) -> None:
         """The usual case: all events are later than what the deal has seen."""
         before = state.current
         if before is not None:
-            work.count(self._judging, before, -1)
+            work.counts.add(before, -1)
         state.take(events, self._judging.places)
         after = state.finished + ([state.current] if state.current is not None else [])
         if before is not None and all(visit.entered != before.entered for visit in after):
@@ -135,7 +145,7 @@ class Applier:
             others = [e for e in events[deal] if e.key.id not in added]
             before.take(unique(others + was.get(deal, [])), self._judging.places)
             for visit in _all(before):
-                work.count(self._judging, visit, -1)
+                work.counts.add(visit, -1)
             state = Deal()
             state.take(unique(events[deal]), self._judging.places)
             after = _all(state)
@@ -145,11 +155,21 @@ class Applier:
 
     def _keep(self, work: Work, deal: str, state: Deal, visits: list[Visit]) -> None:
         for visit in visits:
-            work.count(self._judging, visit, 1)
+            work.counts.add(visit)
             work.stays.append((deal, visit))
             if not self._judging.knows(visit.pipeline, visit.stage):
                 self._metrics.unknown_stage.inc()
         work.packed.append((deal, state.pack()))
+
+
+async def in_turns(many: Sequence[One]) -> AsyncIterator[Sequence[One]]:
+    """Parts of a millisecond's work; between them others have their turn.
+
+    A batch that held the loop to its end would leave the database idle: what it has done for other lanes waits for us.
+    """
+    for start in range(0, len(many), TURN):
+        yield many[start : start + TURN]
+        await asyncio.sleep(0)
 
 
 def _by_deal(events: Iterable[Event]) -> dict[str, list[Event]]:

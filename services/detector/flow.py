@@ -27,8 +27,7 @@ class Key(NamedTuple):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event of one deal; `said` holds the fields of its data that were said, times as microseconds."""
 
     deal: str

@@ -12,11 +12,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.detector import ledger
-from services.detector.fold import Boundary, Interval, State
+from services.detector.fold import Interval, State
 from services.detector.judgement_time import ClockKind, judgement_time
 from services.detector.judging import Judging
 from services.detector.ledger import Told
-from services.detector.packing import SLOT
+from services.detector.packing import SLOT, count_upto, first_at, later_than
 from services.detector.revision import Revision, diff
 from services.detector.rules import Judgement
 from services.detector.telling import Finding, Teller
@@ -53,9 +53,8 @@ class Judge:
         if held or until is None or until <= 0:
             return None
         until = max(until, reached or until)
-        changes = await self._take(connection, reached)
-        await ledger.merge(connection, changes)
-        series = await self._affected(connection, changes, until)
+        first = await self._take(connection, reached)
+        series = await self._affected(connection, first, until)
         findings = await self._fold(connection, series, until) if series else []
         return await self._tell(connection, findings, reached, until, now)
 
@@ -68,19 +67,22 @@ class Judge:
         await outbox.put(connection, self._teller.unruled(unruled, now))
         return await self._tell(connection, findings, until, until, now, since)
 
-    async def _take(self, connection: Any, reached: int | None) -> dict[str, list[Boundary]]:
-        """New changes; those older than the lateness take effect at its edge, so that the present is right."""
-        edge = BEGINNING if reached is None else reached - self._lateness
-        taken = await ledger.take_changes(connection)
-        return {
-            series: [(max(instant, edge), delta) for instant, delta in found]
-            for series, found in taken.items()
-            if series in self._rules
-        }
+    async def _take(self, connection: Any, reached: int | None) -> dict[str, int]:
+        """Put new changes into the buckets; the first instant that changes, by series.
 
-    async def _affected(self, connection: Any, changes: dict[str, list[Boundary]], until: int) -> dict[str, int]:
+        Those older than the lateness take effect at its edge, so that the present is right.
+        """
+        edge = BEGINNING if reached is None else reached - self._lateness
+        first: dict[str, int] = {}
+        async for taken in ledger.take_changes(connection, edge):
+            mine = {series: raw for series, raw in taken.items() if series in self._rules}
+            await ledger.merge(connection, mine)
+            for series, raw in mine.items():
+                first[series] = min(first.get(series, first_at(raw)), first_at(raw))
+        return first
+
+    async def _affected(self, connection: Any, first: dict[str, int], until: int) -> dict[str, int]:
         """The series to fold, each with the instant before which the fold must begin."""
-        first = {series: min(instant for instant, _ in found) for series, found in changes.items() if found}
         ahead = {series: at for series, at in first.items() if at > until}
         await ledger.set_due(connection, ahead, earlier_only=True)
         series = dict.fromkeys(await ledger.due(connection, until) & self._rules.keys(), until + 1)
@@ -93,10 +95,10 @@ class Judge:
         passes: dict[str, Pass] = {}
         dues: dict[str, int] = {}
         for name, start in starts.items():
-            rules = self._rules[name]
-            mine = [b for b in found[name] if start.at < b[0] <= until]
-            passes[name] = run(rules, start, mine, until, self._zone)
-            ahead = next((at for at, _ in found[name] if at > until), later.get(name))
+            rules, boundaries = self._rules[name], later_than(found.pop(name), start.at)
+            past = count_upto(boundaries, until)
+            passes[name] = run(rules, start, boundaries[:past], until, self._zone)
+            ahead = boundaries[past] >> 1 if past < len(boundaries) else later.get(name)
             dues[name] = next_due(rules, passes[name].last, ahead, self._zone)
         await ledger.set_due(connection, dues)
         await self._keep(connection, starts, passes, until)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from services.detector.clocks import micros, moment
-from services.detector.fold import Boundary, Interval
-from services.detector.packing import SLOT, by_slot, first_at, merged, net, unpack, unpack_after
+from services.detector.fold import Interval
+from services.detector.packing import SLOT, by_slot, clamped, first_at, in_order, merged
 from services.detector.rules import Judgement, Series
 from services.detector.timeline import BEGINNING, Checkpoint
 from shared.contracts.problems import Mode
@@ -16,7 +16,12 @@ from shared.contracts.problems import Mode
 _LOCK = (
     "SELECT pg_try_advisory_xact_lock(hashtextextended('andon.judge.' || current_database() || current_schema(), 0))"
 )
-_TAKE = "DELETE FROM span_change RETURNING series, deltas"
+_NEWEST = "SELECT max(id) FROM span_change"
+_TAKE = """
+DELETE FROM span_change WHERE id IN (SELECT id FROM span_change WHERE id <= $1 ORDER BY id LIMIT $2)
+RETURNING series, deltas
+"""
+TAKEN_AT_ONCE = 100
 _BUCKETS = """
 SELECT series, slot, deltas FROM bucket JOIN unnest($1::text[], $2::bigint[]) AS w (series, slot) USING (series, slot)
 """
@@ -41,7 +46,7 @@ CROSS JOIN LATERAL (
 """
 _RANGE = """
 SELECT w.series, b.deltas FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS w (series, first, last)
-JOIN bucket AS b ON b.series = w.series AND b.slot BETWEEN w.first AND w.last
+JOIN bucket AS b ON b.series = w.series AND b.slot BETWEEN w.first AND w.last ORDER BY b.slot
 """
 _FOLLOWING = """
 SELECT w.series, b.first_at FROM unnest($1::text[]) AS w (series)
@@ -97,17 +102,22 @@ async def lock(connection: Any) -> None:
     await connection.execute(_LOCK.replace("pg_try_advisory", "pg_advisory"))
 
 
-async def take_changes(connection: Any) -> dict[str, list[Boundary]]:
-    """What the writers appended since the last pass, by series."""
-    taken: dict[str, list[Boundary]] = {}
-    for row in await connection.fetch(_TAKE):
-        taken.setdefault(row["series"], []).extend(unpack(row["deltas"]))
-    return {series: net(found) for series, found in taken.items()}
+async def take_changes(connection: Any, edge: int) -> AsyncIterator[dict[str, bytes]]:
+    """What the writers appended since the last pass, packed by series, in parts that memory has room for.
+
+    What lies before `edge` takes effect there.
+    """
+    newest = await connection.fetchval(_NEWEST)
+    while rows := await connection.fetch(_TAKE, newest, TAKEN_AT_ONCE):
+        taken: dict[str, list[int]] = {}
+        for row in rows:
+            taken.setdefault(row["series"], []).extend(clamped(row["deltas"], edge))
+        yield {series: raw for series, numbers in taken.items() if (raw := in_order(numbers))}
 
 
-async def merge(connection: Any, changes: dict[str, list[Boundary]]) -> None:
+async def merge(connection: Any, changes: dict[str, bytes]) -> None:
     """Put changes into the buckets."""
-    slots = {(series, slot): part for series, found in changes.items() for slot, part in by_slot(found).items()}
+    slots = {(series, slot): part for series, raw in changes.items() for slot, part in by_slot(raw)}
     if not slots:
         return
     names, numbers = [series for series, _ in slots], [slot for _, slot in slots]
@@ -142,13 +152,13 @@ async def starts(connection: Any, before: dict[str, int]) -> dict[str, Checkpoin
     return found
 
 
-async def boundaries(connection: Any, after: dict[str, int], last: int) -> dict[str, list[Boundary]]:
-    """The boundaries of each series later than an instant, up to the end of the slot `last`, in order."""
-    found: dict[str, list[Boundary]] = {series: [] for series in after}
+async def boundaries(connection: Any, after: dict[str, int], last: int) -> dict[str, list[bytes]]:
+    """The buckets of each series from an instant's up to the slot `last`, in order: packed, as memory has room for."""
+    found: dict[str, list[bytes]] = {series: [] for series in after}
     slots = [instant // SLOT for instant in after.values()]
     for row in await connection.fetch(_RANGE, list(after), slots, [last] * len(slots)):
-        found[row["series"]] += unpack_after(row["deltas"], after[row["series"]])
-    return {series: net(some) for series, some in found.items()}
+        found[row["series"]].append(row["deltas"])
+    return found
 
 
 async def following(connection: Any, series: Sequence[str], slot: int) -> dict[str, int]:

@@ -1,6 +1,7 @@
-"""Boundaries as bytes: each a 64-bit number, the instant times two, plus one where the count rises.
+"""Changes of a count as bytes: each boundary a 64-bit number, its instant times two, plus one where the count rises.
 
-What is kept in a bucket is in order, so that a place in it is found by bisection and most of it is never unpacked.
+They are kept in order, so that a place among them is found by bisection, and are worked on as numbers: unpacked they
+take twenty times the room. Several at one instant are several numbers; a rise and a fall at one instant are none.
 """
 
 from __future__ import annotations
@@ -8,73 +9,94 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from services.detector.fold import Boundary
 
 # Of a thousand moves a second a slot still holds no more than can be written again with each pass.
-SLOT = 15 * 60 * 1_000_000
+SLOT = 5 * 60 * 1_000_000
 _WIDTH = 8
+_ODD = bytes(number & 1 for number in range(256))
 
 
-def pack(boundaries: Iterable[Boundary]) -> bytes:
-    """Little-endian numbers; a delta of n is n entries."""
-    numbers = array("q")
-    for instant, delta in boundaries:
-        numbers.extend([instant * 2 + (delta > 0)] * abs(delta))
+def number(instant: int, rises: bool) -> int:
+    """A boundary at which the count changes by one."""
+    return instant * 2 + rises
+
+
+def in_order(numbers: Iterable[int]) -> bytes:
+    """Boundaries as they are kept, little-endian."""
+    kept: list[int] = []
+    for one in sorted(numbers):
+        # At one instant the falls come before the rises.
+        if one & 1 and kept and kept[-1] == one - 1:
+            kept.pop()
+        else:
+            kept.append(one)
+    packed = array("q", kept)
     if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers.tobytes()
+        packed.byteswap()
+    return packed.tobytes()
 
 
-def unpack(raw: bytes) -> list[Boundary]:
-    """What `pack` wrote."""
-    return [(number >> 1, 1 if number & 1 else -1) for number in _numbers(raw)]
+def numbers_of(raw: bytes) -> Sequence[int]:
+    """The numbers, in order."""
+    if sys.byteorder == "little":
+        return memoryview(raw).cast("q")
+    numbers = array("q", raw)
+    numbers.byteswap()
+    return numbers
 
 
-def unpack_after(raw: bytes, instant: int) -> list[Boundary]:
-    """Those of a bucket that come later than the instant."""
-    return unpack(raw[_place(raw, instant + 1) :])
+def clamped(raw: bytes, edge: int) -> Iterator[int]:
+    """The numbers, those before the edge moved to it."""
+    place = _place(raw, edge)
+    # The lowest byte of a number tells whether the count rises; so many are not worth a look each.
+    rises = raw[:place:_WIDTH].translate(_ODD).count(1)
+    before = 2 * rises - place // _WIDTH
+    yield from (number(edge, before > 0) for _ in range(abs(before)))
+    yield from numbers_of(raw[place:])
+
+
+def later_than(buckets: Iterable[bytes], instant: int) -> Sequence[int]:
+    """The numbers of buckets, in order, that lie later than the instant."""
+    return numbers_of(b"".join([raw[_place(raw, instant + 1) :] for raw in buckets]))
+
+
+def count_upto(numbers: Sequence[int], instant: int) -> int:
+    """How many of the numbers lie at the instant or before."""
+    return bisect_left(numbers, number(instant + 1, False))
+
+
+def unpacked(numbers: Iterable[int]) -> Iterator[Boundary]:
+    """Each with its delta, 1 or -1."""
+    return ((one >> 1, 1 if one & 1 else -1) for one in numbers)
 
 
 def first_at(raw: bytes) -> int:
     """The instant of the first boundary."""
-    return unpack(raw[:_WIDTH])[0][0]
+    return numbers_of(raw[:_WIDTH])[0] >> 1
 
 
-def merged(raw: bytes, more: Iterable[Boundary]) -> bytes:
-    """A bucket with more boundaries in it, in order; what lies before the first of them is left as it is."""
-    fresh = net(more)
-    if not fresh:
+def merged(raw: bytes, more: bytes) -> bytes:
+    """Both; what lies before the first of `more` is left as it is."""
+    if not more:
         return raw
-    place = _place(raw, fresh[0][0])
-    return raw[:place] + pack(net([*unpack(raw[place:]), *fresh]))
+    place = _place(raw, first_at(more))
+    return raw[:place] + in_order(chain(numbers_of(raw[place:]), numbers_of(more)))
 
 
-def _numbers(raw: bytes) -> array[int]:
-    numbers = array("q")
-    numbers.frombytes(raw)
-    if sys.byteorder == "big":
-        numbers.byteswap()
-    return numbers
+def by_slot(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    """Boundaries by the slot that they lie in."""
+    start = 0
+    while start < len(raw):
+        slot = first_at(raw[start : start + _WIDTH]) // SLOT
+        end = max(_place(raw, (slot + 1) * SLOT), start + _WIDTH)
+        yield slot, raw[start:end]
+        start = end
 
 
 def _place(raw: bytes, instant: int) -> int:
-    """Where in the bytes of a bucket the boundaries of this instant and later ones begin."""
-    return bisect_left(_numbers(raw), instant * 2) * _WIDTH
-
-
-def net(boundaries: Iterable[Boundary]) -> list[Boundary]:
-    """One boundary per instant, in order; what cancels out is gone."""
-    sums: dict[int, int] = {}
-    for instant, delta in boundaries:
-        sums[instant] = sums.get(instant, 0) + delta
-    return sorted((instant, delta) for instant, delta in sums.items() if delta)
-
-
-def by_slot(boundaries: Iterable[Boundary]) -> dict[int, list[Boundary]]:
-    """Boundaries by the slot that they lie in."""
-    slots: dict[int, list[Boundary]] = {}
-    for boundary in boundaries:
-        slots.setdefault(boundary[0] // SLOT, []).append(boundary)
-    return slots
+    """Where in the bytes the boundaries of this instant and later ones begin."""
+    return bisect_left(numbers_of(raw), instant * 2) * _WIDTH

@@ -11,12 +11,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.detector import history, ledger, stage_store, staging, terms
+from services.detector.counts import Counts
 from services.detector.flow import Deal, Event, Visit, unique
-from services.detector.fold import Boundary
 from services.detector.judge import Judge, Outcome
 from services.detector.judgement_time import judgement_time
 from services.detector.judging import Judging
-from services.detector.packing import net
 from services.detector.places import Places
 from services.detector.settings import DetectorSettings
 from services.detector.staging import open_flow
@@ -41,7 +40,7 @@ class Rebuilt:
     """Counts of every series, and the visits of the chunk in hand."""
 
     judging: Judging
-    counts: dict[str, list[Boundary]] = field(default_factory=dict)
+    counts: Counts
     stays: list[tuple[str, Visit]] = field(default_factory=list)
     packed: list[tuple[str, bytes]] = field(default_factory=list)
 
@@ -50,12 +49,7 @@ class Rebuilt:
         state.take(unique(events), self.judging.places)
         for visit in state.finished + ([state.current] if state.current is not None else []):
             self.stays.append((deal, visit))
-            for series, spans in self.judging.spans(visit):
-                found = self.counts.setdefault(series.text, [])
-                for start, end in spans:
-                    found.append((start, 1))
-                    if end is not None:
-                        found.append((end, -1))
+            self.counts.add(visit)
         self.packed.append((deal, state.pack()))
 
 
@@ -97,12 +91,12 @@ async def _anew(
     judged = await connection.fetchval("SELECT judged FROM judgement")
     rebuilt = await _refold(connection, judging, show)
     await connection.execute(_CLEAR)
-    counts = {name: net(found) for name, found in rebuilt.counts.items()}
+    counts = rebuilt.counts.packed()
     await connection.execute(_NOTE, *terms.of(judging))
     until = judged or await judgement_time(connection, settings.clock)
     if until is None or held:
         # Nothing may be judged yet: the judge will find the counts as if they had just been written.
-        await history.add_changes(connection, {ledger.series_of(name): found for name, found in counts.items()})
+        await history.add_changes(connection, counts)
         return None
     await ledger.merge(connection, counts)
     judge = Judge(judging, Teller(judging, settings.topic_prefix), settings.clock)
@@ -110,7 +104,7 @@ async def _anew(
 
 
 async def _refold(connection: Any, judging: Judging, show: Show) -> Rebuilt:
-    rebuilt, deal = Rebuilt(judging), None
+    rebuilt, deal = Rebuilt(judging, Counts(judging)), None
     events: list[Event] = []
     total, done = await connection.fetchval(_COUNT), 0
     await connection.execute("TRUNCATE visit")

@@ -17,6 +17,6 @@ class DetectorSettings(ServiceSettings):
     )
     detector_batch: int = Field(2000, ge=1, le=10_000, description="most records in one transaction")
     detector_lanes: int = Field(
-        3, ge=1, le=12, description="batches in hand at once, each of other partitions, over a connection of its own"
+        2, ge=1, le=12, description="batches in hand at once, each of other partitions, over a connection of its own"
     )
     detector_pass_seconds: float = Field(0.1, gt=0, le=60, description="time between two passes of judging")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -10,7 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.detector.clocks import micros, moment
-from services.detector.fold import Boundary, Change, Interval, State, advance, due, intervals
+from services.detector.fold import Change, Interval, State, advance, due, intervals
+from services.detector.packing import count_upto, unpacked
 from services.detector.rules import Judgement
 
 BEGINNING = -(2**62)
@@ -53,15 +53,14 @@ class Pass:
         return intervals(self.last.states[key], self.changes.get(key, ()))
 
 
-def run(rules: Sequence[Judgement], start: Checkpoint, found: Sequence[Boundary], until: int, zone: ZoneInfo) -> Pass:
-    """Judge from `start` to `until`; `found` are the boundaries after `start.at`, in order."""
+def run(rules: Sequence[Judgement], start: Checkpoint, found: Sequence[int], until: int, zone: ZoneInfo) -> Pass:
+    """Judge from `start` to `until`; `found` are the packed boundaries after `start.at`, in order."""
     result, here = Pass(), start
-    instants = [instant for instant, _ in found]
-    begin = found[0][0] if start.at == BEGINNING and found else max(start.at, 0)
+    begin = found[0] >> 1 if start.at == BEGINNING and found else max(start.at, 0)
     days = set(day_ends(begin, until, zone)) if start.at != BEGINNING or found else set()
-    taken = bisect_right(instants, start.at)
+    taken = count_upto(found, start.at)
     for stop in _stops(begin, until, days):
-        upto = bisect_right(instants, stop)
+        upto = count_upto(found, stop)
         here = _judge(rules, here, found[taken:upto], stop, result.changes)
         taken = upto
         if stop in days:
@@ -72,13 +71,13 @@ def run(rules: Sequence[Judgement], start: Checkpoint, found: Sequence[Boundary]
 
 
 def _judge(
-    rules: Sequence[Judgement], here: Checkpoint, part: Sequence[Boundary], stop: int, told: dict[str, list[Change]]
+    rules: Sequence[Judgement], here: Checkpoint, part: Sequence[int], stop: int, told: dict[str, list[Change]]
 ) -> Checkpoint:
     states = {}
     for rule in rules:
-        states[rule.key], changes = advance(rule, here.states.get(rule.key, State()), part, stop)
+        states[rule.key], changes = advance(rule, here.states.get(rule.key, State()), unpacked(part), stop)
         told.setdefault(rule.key, []).extend(changes)
-    return Checkpoint(stop, here.count + sum(delta for _, delta in part), states)
+    return Checkpoint(stop, here.count + sum(delta for _, delta in unpacked(part)), states)
 
 
 def _stops(begin: int, until: int, days: Iterable[int]) -> list[int]:

@@ -18,14 +18,13 @@ import psutil
 from prometheus_client import CollectorRegistry
 
 from services.detector import history
-from services.detector.apply import Work
 from services.detector.clocks import micros
+from services.detector.counts import Counts
 from services.detector.flow import Visit
 from services.detector.judge import Judge
 from services.detector.judgement_time import ClockKind, Standing, counted, note
 from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
-from services.detector.packing import net
 from services.detector.staging import open_flow
 from services.detector.telling import Teller
 from services.simulator import dialects, run
@@ -148,14 +147,14 @@ async def _pass_ms(pool: Any, deals: int, passes: int) -> float:
 
 async def _open_deals(connection: Any, judging: Judging, numbers: range, until: int, spread: int = 1) -> None:
     """Deals that came into proposal within `spread` before `until`."""
-    work = Work()
+    counts, stays = Counts(judging), []
     for number in numbers:
         visit = Visit("new", "proposal", until - number * 7_919_999_983 % spread, True, None, [], [])
-        work.count(judging, visit, 1)
-        work.stays.append((f"d{number}", visit))
+        counts.add(visit)
+        stays.append((f"d{number}", visit))
     async with connection.transaction():
-        await history.save_visits(connection, work.stays)
-        await history.add_changes(connection, {series: net(found) for series, found in work.changes.items()})
+        await history.save_visits(connection, stays)
+        await history.add_changes(connection, counts.packed())
 
 
 async def _pass(connection: Any, judge: Judge, at: int) -> None:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from services.detector import ages, reevaluate
+from services.detector import ages, ledger, reevaluate
 from services.detector.app import Detector
 from services.detector.apply import Applier
 from services.detector.clocks import micros, moment
@@ -108,6 +108,12 @@ def expected(events: list[DealEvent], policy: Policy, until: datetime) -> tuple[
         for deal, v in result.visits
     }
     return problems, visits
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So small that a pass takes up what changed in several."""
+    monkeypatch.setattr(ledger, "TAKEN_AT_ONCE", 2)
 
 
 @pytest.fixture(scope="module")
