@@ -16,7 +16,7 @@ Data = TypeVar("Data")
 def iso(moment: datetime) -> str:
     """`2011-09-30T22:38:44.880000Z`: UTC, always six digits, so that text order is time order."""
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return utc.isoformat(timespec="microseconds")[:-6] + "Z"
+    return utc.isoformat("T", "microseconds")[:-6] + "Z"
 
 
 def _no_nul(text: str) -> str:

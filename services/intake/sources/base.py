@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -83,9 +85,15 @@ class Request:
     received_at: datetime
 
     @property
-    def query(self) -> dict[str, str]:
+    def query(self) -> Mapping[str, str]:
         """The parts of the query by name; of several with one name, the last."""
-        return dict(parse_qsl(self.query_string, keep_blank_values=True))
+        return _query(self.query_string)
+
+
+@lru_cache(256)
+def _query(written: str) -> Mapping[str, str]:
+    """A source sends the same query with every request."""
+    return MappingProxyType(dict(parse_qsl(written, keep_blank_values=True)))
 
 
 @dataclass(frozen=True, slots=True)
