@@ -19,6 +19,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.intake.sources.salesforce import ACK
+
 Check = Callable[[Request, bytes], bool]
 
 
@@ -41,7 +43,16 @@ def check_of(kind: str, secret: str, url: str) -> Check:
     return {"hubspot": hubspot, "pipedrive": pipedrive, "salesforce": salesforce}[kind]
 
 
-def build(kafka: str, topic: str, check: Check) -> Starlette:
+def answer_of(kind: str) -> Callable[[], Response]:
+    """What the CRM takes for an answer: an Outbound Message that is not acknowledged in its body comes again."""
+    return (
+        (lambda: Response(ACK, 200, media_type="text/xml"))
+        if kind == "salesforce"
+        else lambda: Response(status_code=202)
+    )
+
+
+def build(kafka: str, topic: str, check: Check, answer: Callable[[], Response]) -> Starlette:
     """The application: one route."""
     producers: list[AIOKafkaProducer] = []
 
@@ -61,12 +72,12 @@ def build(kafka: str, topic: str, check: Check) -> Starlette:
         if not check(request, body):
             return Response(status_code=401)
         await producers[0].send_and_wait(topic, body, key=body[-24:])
-        return Response(status_code=202)
+        return answer()
 
     return Starlette(routes=[Route("/v1/ingest/{source}", ingest, methods=["POST"])], lifespan=lifespan)
 
 
 if __name__ == "__main__":
     port, kafka, topic, secret, url, kind = sys.argv[1:]
-    app = build(kafka, topic, check_of(kind, secret, url))
+    app = build(kafka, topic, check_of(kind, secret, url), answer_of(kind))
     uvicorn.run(app, host="127.0.0.1", port=int(port), log_level="warning", access_log=False)

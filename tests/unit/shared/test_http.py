@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from shared.runtime import http
-from shared.runtime.http import LARGEST_HEAD, PatientProtocol
+from shared.runtime.http import LARGEST_HEAD, OneWrite, PatientProtocol
 
 GOOD = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
 
@@ -116,3 +116,49 @@ async def test_who_has_been_served_may_come_again(port: int) -> None:
 
     assert said.count(b"HTTP/1.1 200") == 3
     assert b"408" not in said
+
+
+class Wire:
+    """What a transport was given to send."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
+
+
+def test_a_head_goes_out_with_its_body_and_by_itself_where_nothing_follows() -> None:
+    wire = Wire()
+    one = OneWrite(wire)  # type: ignore[arg-type]
+    for data in (b"HTTP/1.1 100 Continue\r\n\r\n", HEAD, b"body", HEAD, b"", b"more"):
+        one.write(data)
+    assert wire.sent == [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + b"body", HEAD, b"more"]
+
+    one.write(HEAD)
+    one.flush()
+    one.flush()
+    assert wire.sent[4:] == [HEAD]
+
+    one.write(HEAD)
+    one.close()
+    assert wire.sent[5:] == [HEAD]
+    assert wire.closed
+
+
+async def test_an_answer_without_a_body_is_not_kept_back(port: int) -> None:
+    """A HEAD has none, whatever its length says; the next request on the connection is answered, too."""
+    asked = b"HEAD /early HTTP/1.1\r\nHost: x\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for _ in range(2):
+        writer.write(asked)
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 0.2)
+        assert b"content-length: 5" in head
+    writer.close()
