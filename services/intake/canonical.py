@@ -35,6 +35,12 @@ class Translated:
     ignored: int = 0
     unclear: list[Unclear] = field(default_factory=list)
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many parts became what, by name."""
+        dead = len(self.unclear)
+        return {"accepted": self.accepted, "described": self.described, "ignored": self.ignored, "dead": dead}
+
 
 def translated(
     source: str, said: Sequence[Said], received_at: datetime, prefix: str, translation: int = 0

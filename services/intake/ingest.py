@@ -108,13 +108,10 @@ class Ingest:
             ]
 
     def _accepted(self, source: str, result: Translated, request: Request) -> Reply:
-        counts = {
-            "accepted": result.accepted, "described": result.described, "ignored": result.ignored,
-            "dead": len(result.unclear),
-        }  # fmt: skip
+        counts = result.counts
         self._metrics.took(source, counts, request.received_at)
         if result.accepted and not result.unclear and not result.ignored:
-            # The usual case. No body: a second write to the socket would cost as much as the translation.
+            # The usual case.
             return ACCEPTED
         answer: dict[str, object] = dict(counts)
         if result.unclear:

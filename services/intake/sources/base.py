@@ -74,8 +74,7 @@ def resolve(written: str) -> str:
     return secret
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """One request as it came. Header names are in lower case; the query is as it was written."""
 
     method: str
