@@ -6,7 +6,7 @@ from typing import Any
 
 from services.detector.clocks import micros
 from services.detector.flow import Event, Key
-from shared.contracts.events import RANK, DealData, DealEvent
+from shared.contracts.events import DealData, DealEvent
 
 _MOMENTS = ("entered_at", "next_step_at")
 
@@ -16,7 +16,7 @@ def event_of(message: DealEvent) -> Event:
     known = said(message.data)
     if message.translation:
         known["translation"] = message.translation
-    return Event(message.subject, Key(micros(message.time), RANK[message.type], message.id), known)
+    return Event(message.subject, Key(micros(message.time), message.type.rank, message.id), known)
 
 
 def said(data: DealData) -> dict[str, Any]:

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from shared.contracts.events import RANK, EventType
+from shared.contracts.events import EventType
 from shared.policy import Outcome
 
-CREATED, CHANGED, TOUCHED, REOPENED, MOVED, WON, LOST, MERGED, DELETED = (RANK[t] for t in EventType)
+CREATED, CHANGED, TOUCHED, REOPENED, MOVED, WON, LOST, MERGED, DELETED = (kind.rank for kind in EventType)
 UNKNOWN_PIPELINE = ""
 
 
@@ -204,11 +204,11 @@ class Deal:
         visit = self.current
         now = visit and [visit.pipeline, visit.stage, visit.entered, visit.known, visit.progress, visit.steps]
         flags = self.created | self.staged << 1 | self.closed << 2 | self.gone << 3
-        kept: list[Any] = [self.last, flags, self.pipeline, self.place, self.step, now, self.described]
+        last = self.last and [*self.last]
+        kept: list[Any] = [last, flags, self.pipeline, self.place, self.step, now, self.described]
         if self.touches or self.plans:
             kept += [self.touches, self.plans]
-        # A named tuple is a list here.
-        return orjson.dumps(kept, default=tuple)
+        return orjson.dumps(kept)
 
     @staticmethod
     def unpack(raw: bytes) -> Deal:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -19,6 +20,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.bus.lanes import Lane
+from shared.bus.records import by_partition
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics
@@ -27,6 +29,7 @@ from shared.storage.pool import PASSING
 _log = logger(__name__)
 Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
 Positions = Callable[[], Awaitable[dict[TopicPartition, int]]]
+_TIMESTAMP = attrgetter("timestamp")
 POLL_MS = 20
 # Small parts of each partition in turn: whole lanes' worth of one after the other would leave the other lanes idle.
 FETCHED_BYTES = 128 * 1024
@@ -42,13 +45,9 @@ class Handled(NamedTuple):
 
 def reached(records: Sequence[ConsumerRecord]) -> dict[TopicPartition, Handled]:
     """How far these records go. Those of a partition are in order, so its last one tells the offset."""
-    lasts = {(record.topic, record.partition): record for record in records}
-    times = dict.fromkeys(lasts, 0)
-    for record in records:
-        place = (record.topic, record.partition)
-        if record.timestamp > times[place]:
-            times[place] = record.timestamp
-    return {TopicPartition(*place): Handled(last.offset + 1, times[place]) for place, last in lasts.items()}
+    return {
+        place: Handled(some[-1].offset + 1, max(map(_TIMESTAMP, some))) for place, some in by_partition(records).items()
+    }
 
 
 class BatchConsumer:
@@ -133,13 +132,10 @@ class BatchConsumer:
 
     async def _receive(self, message: KafkaMessage) -> None:
         """Give each lane its part; waits while one that gets some has enough."""
-        read: dict[tuple[str, int], list[ConsumerRecord]] = {}
-        for record in message.raw_message:
-            read.setdefault((record.topic, record.partition), []).append(record)
         parts: dict[Lane[ConsumerRecord], list[ConsumerRecord]] = {}
-        for place, records in read.items():
-            if self._follows_on(TopicPartition(*place), records):
-                parts.setdefault(self._lanes[place[1] % len(self._lanes)], []).extend(records)
+        for place, records in by_partition(message.raw_message).items():
+            if self._follows_on(place, records):
+                parts.setdefault(self._lanes[place.partition % len(self._lanes)], []).extend(records)
         for lane, records in parts.items():
             await lane.put(records)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Self
 
 from pydantic import Field
 
@@ -10,7 +11,15 @@ from shared.contracts.envelope import AnyMoment, Count, Decimal, Envelope, Momen
 
 
 class EventType(StrEnum):
-    """What became true of a deal. Declared in the order of rank: at one instant, earlier ones come first."""
+    """What became true of a deal. Declared in the order of rank: at one instant, those of a lower rank come first."""
+
+    rank: int
+
+    def __new__(cls, text: str) -> Self:
+        member = str.__new__(cls, text)
+        member._value_ = text
+        member.rank = len(cls.__members__)
+        return member
 
     CREATED = "andon.deal.created"
     CHANGED = "andon.deal.changed"
@@ -21,9 +30,6 @@ class EventType(StrEnum):
     LOST = "andon.deal.lost"
     MERGED = "andon.deal.merged"
     DELETED = "andon.deal.deleted"
-
-
-RANK: dict[str, int] = {kind: rank for rank, kind in enumerate(EventType)}
 
 
 class DealData(SparseData):

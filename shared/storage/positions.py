@@ -10,6 +10,8 @@ from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
 
+from shared.bus.records import by_partition
+
 _LOAD = "SELECT topic, partition, next_offset FROM position WHERE topic = ANY($1)"
 _LOCK = """
 WITH wanted AS (SELECT * FROM unnest($1::text[], $2::int[]) AS w (topic, partition))
@@ -39,18 +41,21 @@ async def claim(connection: Any, records: Sequence[ConsumerRecord]) -> list[Cons
     A replica that has lost a partition finds its records handled by the new owner: they fall out here, and the lock
     keeps the two from working on them at once. Call inside the transaction that also calls `advance`.
     """
-    partitions = sorted({(record.topic, record.partition) for record in records})
+    read = by_partition(records)
+    partitions = sorted(read)
     topics, numbers = [t for t, _ in partitions], [p for _, p in partitions]
     rows = await connection.fetch(_LOCK, topics, numbers)
     if len(rows) < len(partitions):
         await connection.execute(_ENSURE, topics, numbers)
         rows = await connection.fetch(_LOCK, topics, numbers)
     standing = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    if all(some[0].offset >= standing[place] for place, some in read.items()):
+        # The usual case: those of a partition are in order.
+        return list(records)
     return [record for record in records if record.offset >= standing[record.topic, record.partition]]
 
 
 async def advance(connection: Any, records: Sequence[ConsumerRecord]) -> None:
     """Note that the claimed records are handled."""
-    # The records of a partition are in order: the last one counts.
-    ends = {(record.topic, record.partition): record.offset + 1 for record in records}
+    ends = {place: some[-1].offset + 1 for place, some in by_partition(records).items()}
     await connection.execute(_ADVANCE, [t for t, _ in ends], [p for _, p in ends], list(ends.values()))

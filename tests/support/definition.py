@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.contracts.events import RANK, DealEvent
+from shared.contracts.events import DealEvent
 from tests.support.histories import START
 
 Count = Callable[[int], int]
@@ -32,7 +32,7 @@ def lives(events: Sequence[DealEvent]) -> list[Life]:
     found = []
     for deal in sorted({event.subject for event in events}):
         life, stage, entered = Life(), None, 0
-        ordered = sorted((e for e in events if e.subject == deal), key=lambda e: (e.time, RANK[e.type], e.id))
+        ordered = sorted((e for e in events if e.subject == deal), key=lambda e: (e.time, e.type.rank, e.id))
         for event in ordered:
             now = second(event.time)
             if event.type == "andon.deal.touched" and event.data.buyer:
