@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
-from shared.bus.lanes import Lane
+from shared.bus.lanes import Lane, Lanes
 from shared.bus.records import by_partition
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -65,7 +65,7 @@ class BatchConsumer:
         metrics: dict[str, ConsumerMetrics], progress: Progress, max_records: int = 500, lanes: int = 1,
     ) -> None:  # fmt: skip
         self._handle, self._positions, self._metrics, self._progress = handle, positions, metrics, progress
-        self._lanes = [Lane[ConsumerRecord](f"consume {number}", max_records) for number in range(lanes)]
+        self._lanes = Lanes[ConsumerRecord](lanes, max_records)
         self._defect: Exception | None = None
         self.handled: dict[TopicPartition, Handled] = {}
         # The next offset that was not handed to a lane; the first after a gap that was asked for once more.
@@ -127,17 +127,15 @@ class BatchConsumer:
 
     async def rest(self) -> None:
         """Back when no batch is in hand."""
-        for lane in self._lanes:
-            await lane.rest()
+        await self._lanes.rest()
 
     async def _receive(self, message: KafkaMessage) -> None:
         """Give each lane its part; waits while one that gets some has enough."""
-        parts: dict[Lane[ConsumerRecord], list[ConsumerRecord]] = {}
+        parts: dict[int, list[ConsumerRecord]] = {}
         for place, records in by_partition(message.raw_message).items():
             if self._follows_on(place, records):
-                parts.setdefault(self._lanes[place.partition % len(self._lanes)], []).extend(records)
-        for lane, records in parts.items():
-            await lane.put(records)
+                parts.setdefault(place.partition, []).extend(records)
+        await self._lanes.put(parts)
 
     def _follows_on(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> bool:
         """Whether nothing lies between these records and those before; else they are read again.

@@ -1,42 +1,34 @@
-"""A lane of a consumer: what was read waits in it for its turn."""
+"""Lanes of a consumer: what was read waits in one of them for its turn."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 One = TypeVar("One")
 
 
 class Lane(Generic[One]):
-    """Records that are handled in batches of at most `most`, one after the other; about as many again may wait.
+    """Records that are handled in batches of at most `most`, one after the other.
 
     What waits goes into one batch, however it was read: where there is much to do, batches are full.
     """
 
-    def __init__(self, name: str, most: int) -> None:
-        self.name, self._most = name, most
-        self._waiting: list[One] = []
+    def __init__(self, name: str, most: int, changed: asyncio.Condition) -> None:
+        self.name, self._most, self._changed = name, most, changed
+        self.waiting: list[One] = []
         self._in_hand = 0
-        self._changed = asyncio.Condition()
 
     @property
     def idle(self) -> bool:
-        return not self._waiting and not self._in_hand
-
-    async def put(self, records: Sequence[One]) -> None:
-        """Let these wait; back when there is room, so that other lanes get theirs meanwhile."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: len(self._waiting) < self._most)
-            self._waiting += records
-            self._changed.notify_all()
+        return not self.waiting and not self._in_hand
 
     async def take(self) -> Sequence[One]:
         """The next batch; it is in hand until `done`."""
         async with self._changed:
-            await self._changed.wait_for(lambda: bool(self._waiting))
-            batch, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+            await self._changed.wait_for(lambda: bool(self.waiting))
+            batch, self.waiting = self.waiting[: self._most], self.waiting[self._most :]
             self._in_hand = len(batch)
             self._changed.notify_all()
             return batch
@@ -46,7 +38,33 @@ class Lane(Generic[One]):
             self._in_hand = 0
             self._changed.notify_all()
 
+
+class Lanes(Generic[One]):
+    """All lanes of a consumer. Who reads waits while a batch for each of them waits, in whichever: what comes in for
+    one must not keep the others from theirs.
+    """
+
+    def __init__(self, count: int, most: int) -> None:
+        self._changed = asyncio.Condition()
+        self._all = [Lane[One](f"consume {number}", most, self._changed) for number in range(count)]
+        self._room = count * most
+
+    def __iter__(self) -> Iterator[Lane[One]]:
+        return iter(self._all)
+
+    def of(self, partition: int) -> Lane[One]:
+        """The lane of a partition: always the same."""
+        return self._all[partition % len(self._all)]
+
+    async def put(self, parts: Mapping[int, Sequence[One]]) -> None:
+        """Let the records of each partition wait in its lane; back when there was room for them."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: sum(len(lane.waiting) for lane in self._all) < self._room)
+            for partition, records in parts.items():
+                self.of(partition).waiting += records
+            self._changed.notify_all()
+
     async def rest(self) -> None:
         """Back when nothing is in hand and nothing waits."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self.idle)
+            await self._changed.wait_for(lambda: all(lane.idle for lane in self._all))
