@@ -188,6 +188,6 @@ async def test_small_batches_find_the_same(
 ) -> None:
     lines = read_lines(bpic2012 / "events.jsonl.gz")
     if "ANDON_TEST_WHOLE_LOG" not in os.environ:
-        lines = lines[: 3000 if batch == 1 else 20_000]
+        lines = lines[: 2000 if batch == 1 else 20_000]
 
     await check(1, batch, as_it_is, False, lines, bpic2012 / "policy.yaml", kafka, dsn, prefix, tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,17 @@ import pytest
 from services.demo.guard import Guard
 
 
+async def sleeping() -> asyncio.subprocess.Process:
+    """A process that an interrupt ends, also where those of this test run are told to ignore it."""
+    return await asyncio.create_subprocess_exec(
+        "sleep", "600", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
+
+
 async def test_what_still_runs_is_ended_when_the_demonstration_is_gone(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         guard = Guard(lock, tmp_path / "guard.log")
-    left = await asyncio.create_subprocess_exec("sleep", "600")
+    left = await sleeping()
     guard.watch("gone already", 2**22 + 1)
     guard.watch("left behind", left.pid)
 
@@ -28,8 +36,7 @@ async def test_what_still_runs_is_ended_when_the_demonstration_is_gone(tmp_path:
 async def test_a_process_that_was_started_again_is_known_by_its_new_number_only(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         guard = Guard(lock, tmp_path / "guard.log")
-    other = await asyncio.create_subprocess_exec("sleep", "600")
-    again = await asyncio.create_subprocess_exec("sleep", "600")
+    other, again = await sleeping(), await sleeping()
     guard.watch("intake", other.pid)
     guard.watch("intake", again.pid)
 
