@@ -31,7 +31,8 @@ from shared.storage import outbox, positions
 AHEAD = timedelta(minutes=5)
 # So many records or deals take about a millisecond.
 TURN = 100
-DOUBTS = 50
+# From so many on it pays to write them as if all were new; where they are not, Postgres logs it as an error.
+MANY, DOUBTS = 200, 50
 One = TypeVar("One")
 
 
@@ -69,8 +70,9 @@ class Applier:
         self._metrics.took(applied=len(new), read=len(said), dead=len(dead))
 
     async def _insert(self, connection: Any, said: Sequence[Said]) -> tuple[list[Event], list[Event]]:
-        """What is sent once more comes in numbers: for some batches, none is taken for all new."""
-        new, was = await history.insert_events(connection, said, straight=not self._doubts)
+        """Many are likely to be all new. What is sent once more comes in numbers: then not, for some batches."""
+        straight = len(said) >= MANY and not self._doubts
+        new, was = await history.insert_events(connection, said, straight)
         self._doubts = DOUBTS if len(new) < len(said) else max(0, self._doubts - 1)
         return new, was
 

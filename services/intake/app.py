@@ -26,7 +26,7 @@ async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
     sources = load(settings.sources)
     registry, progress = new_registry(), Progress()
     metrics = IntakeMetrics(registry, sources)
-    publisher = Publisher(settings.kafka, settings.intake_deadline_seconds)
+    publisher = Publisher(settings.kafka, settings.intake_deadline_seconds, metrics.publish_seconds.observe)
     delivery = Delivery(publisher, metrics, progress)
     ingest = Ingest(sources, delivery, metrics, settings.topic_prefix, Room(settings.intake_bytes_in_hand))
     door = Door(ingest.answer, Starlette(routes=health_routes(progress, registry)))

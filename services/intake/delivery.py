@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 from aiokafka.errors import KafkaError
@@ -32,10 +31,8 @@ class Delivery:
         """Back when all in-sync replicas have all messages; raises AwayError."""
         if not self._there:
             raise AwayError("Kafka cannot be reached")
-        began = time.perf_counter()
         try:
             await self._publisher.publish_all(messages)
-            self._metrics.publish_seconds.observe(time.perf_counter() - began)
         except TimeoutError as error:
             self._set(False)
             raise AwayError(str(error)) from error

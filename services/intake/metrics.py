@@ -36,7 +36,7 @@ class IntakeMetrics:
             "andon_intake_request_seconds", "time to answer a request", buckets=SECONDS, registry=registry
         )
         self.publish_seconds = Histogram(
-            "andon_intake_publish_seconds", "time until Kafka has acknowledged a request's events", buckets=SECONDS,
+            "andon_intake_publish_seconds", "time until Kafka has acknowledged a write", buckets=SECONDS,
             registry=registry,
         )  # fmt: skip
         self.last_event = Gauge(

@@ -220,7 +220,8 @@ class BatchConsumer:
     @property
     def behind(self) -> int:
         """Records of this replica's partitions that are not yet handled, as far as fetches have told."""
-        return sum(self._lag(partition) for partition in self.handled) if self.kafka is not None else 0
+        # What is handled may just have gone to another replica: its lag is not ours to ask for.
+        return sum(map(self._lag, self.kafka.assignment())) if self.kafka is not None else 0
 
     def _lag(self, partition: TopicPartition) -> int:
         """Records of a partition not yet handled, as far as fetches have told."""

@@ -7,7 +7,8 @@ batch per partition serve all who wait, at a fraction of the cost of sending mes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -35,10 +36,13 @@ class Publisher:
     """Publishes and waits. aiokafka's idempotent producer never gives up by itself, so the deadline is here.
 
     After a failure the producer is made anew: a message of unknown fate may be written twice, ids make that harmless.
+    `wrote` is told the seconds that each write took until it was acknowledged.
     """
 
-    def __init__(self, bootstrap: str, deadline_seconds: float = 10) -> None:
-        self._bootstrap, self._deadline = bootstrap, deadline_seconds
+    def __init__(
+        self, bootstrap: str, deadline_seconds: float = 10, wrote: Callable[[float], None] = lambda seconds: None
+    ) -> None:
+        self._bootstrap, self._deadline, self._wrote = bootstrap, deadline_seconds, wrote
         self._producer: Any = None
         self._waiting: list[Waiter] = []
         self._writing: asyncio.Future[None] | None = None
@@ -91,8 +95,10 @@ class Publisher:
                 if len(group) > 1:
                     await asyncio.sleep(GATHER_SECONDS)
                 group, self._waiting = self._waiting, []
+                began = time.perf_counter()
                 async with asyncio.timeout(self._deadline):
                     await self._publish([message for messages, _ in group for message in messages])
+                self._wrote(time.perf_counter() - began)
                 for _, done in group:
                     if not done.done():
                         done.set_result(None)

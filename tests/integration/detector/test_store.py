@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from services.detector import ages, ledger, reevaluate
+from services.detector import ages, apply, ledger, reevaluate
 from services.detector.app import Detector
 from services.detector.apply import Applier
 from services.detector.clocks import micros, moment
@@ -112,8 +112,9 @@ def expected(events: list[DealEvent], policy: Policy, until: datetime) -> tuple[
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So small that a pass takes up what changed in several."""
+    """So small that a pass takes up what changed in several; and so few events that are many."""
     monkeypatch.setattr(ledger, "TAKEN_AT_ONCE", 2)
+    monkeypatch.setattr(apply, "MANY", 2)
 
 
 @pytest.fixture(scope="module")

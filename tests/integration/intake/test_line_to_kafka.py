@@ -181,6 +181,7 @@ async def test_without_a_broker_the_answer_is_503_at_once_and_it_comes_back_by_i
     first = post(service.url, events(3, first=100))
     assert (first.status_code, first.headers["retry-after"]) == (503, "5")
     tried = published(service)
+    assert float(tried.split()[1]) == 1, "one write was acknowledged"
     assert post(service.url, events(3, first=100)).status_code == 503
     assert published(service) == tried, "it is known that the broker is away: nothing is tried, nobody waits"
 

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 from prometheus_client import CollectorRegistry
 
-from shared.bus.consumer import BatchConsumer
+from shared.bus.consumer import BatchConsumer, Handled
 from shared.bus.publisher import OutgoingMessage, Publisher
 from shared.contracts.topics import EVENTS
 from shared.runtime.health import Progress
@@ -59,6 +59,7 @@ class Reader:
         try:
             yield
         finally:
+            self.gate.set()
             loop.cancel()
             await asyncio.wait([loop])
 
@@ -141,3 +142,23 @@ async def test_records_that_are_gone_from_the_log_are_passed_over_and_counted(
         await all_seen(one, COUNT - 40)
 
     assert one.registry.get_sample_value("andon_consumer_gone_records_total", {"topic": EVENTS}) == 40
+
+
+async def test_behind_tells_what_waits_in_the_partitions_that_are_ours(
+    kafka: str, reader: Callable[..., Reader]
+) -> None:
+    held = reader()
+    held.gate.clear()
+    # As one that has just gone to another replica.
+    held.consumer.handled[TopicPartition(held.topic, 99)] = Handled(0, 0)
+
+    async def behind() -> int:
+        return held.consumer.behind
+
+    assert await behind() == 0
+    async with held.running():
+        await held.taking.wait()
+        await eventually(behind, lambda count: count == COUNT)
+        held.gate.set()
+        await eventually(behind, lambda count: count == 0)
+        assert sorted(held.seen) == list(range(COUNT))
