@@ -31,7 +31,8 @@ from shared.storage import outbox, positions
 AHEAD = timedelta(minutes=5)
 # So many records or deals take about a millisecond.
 TURN = 100
-# From so many on it pays to write them as if all were new; where they are not, Postgres logs it as an error.
+# From so many events on it pays to write them as if all were new; where they are not, Postgres logs it as an error, and
+# for so many batches it is not tried again.
 MANY, DOUBTS = 200, 50
 One = TypeVar("One")
 

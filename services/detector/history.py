@@ -60,9 +60,7 @@ class Said(NamedTuple):
     at: datetime
 
 
-async def insert_events(
-    connection: Any, said: Sequence[Said], straight: bool = True
-) -> tuple[list[Event], list[Event]]:
+async def insert_events(connection: Any, said: Sequence[Said], straight: bool) -> tuple[list[Event], list[Event]]:
     """Write what is new; gives what was, and the earlier forms of events that have another now.
 
     Of two that share an id the same one is kept in whatever order they come, as in `flow.unique`. `straight`: they are

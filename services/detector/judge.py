@@ -16,7 +16,7 @@ from services.detector.fold import Interval, State
 from services.detector.judgement_time import ClockKind, judgement_time
 from services.detector.judging import Judging
 from services.detector.ledger import Told
-from services.detector.packing import SLOT, count_upto, first_at, later_than
+from services.detector.packing import SLOT, count_upto, first_at, instant_of, later_than
 from services.detector.revision import Revision, diff
 from services.detector.rules import Judgement
 from services.detector.telling import Finding, Teller
@@ -98,7 +98,7 @@ class Judge:
             rules, boundaries = self._rules[name], later_than(found.pop(name), start.at)
             past = count_upto(boundaries, until)
             passes[name] = run(rules, start, boundaries[:past], until, self._zone)
-            ahead = boundaries[past] >> 1 if past < len(boundaries) else later.get(name)
+            ahead = instant_of(boundaries[past]) if past < len(boundaries) else later.get(name)
             dues[name] = next_due(rules, passes[name].last, ahead, self._zone)
         await ledger.set_due(connection, dues)
         await self._keep(connection, starts, passes, until)

@@ -25,6 +25,11 @@ def number(instant: int, rises: bool) -> int:
     return instant * 2 + rises
 
 
+def instant_of(one: int) -> int:
+    """The instant at which it does."""
+    return one >> 1
+
+
 def in_order(numbers: Iterable[int]) -> bytes:
     """Boundaries as they are kept, little-endian."""
     kept: list[int] = []
@@ -76,7 +81,7 @@ def unpacked(numbers: Iterable[int]) -> Iterator[Boundary]:
 
 def first_at(raw: bytes) -> int:
     """The instant of the first boundary."""
-    return numbers_of(raw[:_WIDTH])[0] >> 1
+    return instant_of(numbers_of(raw[:_WIDTH])[0])
 
 
 def merged(raw: bytes, more: bytes) -> bytes:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from services.detector.clocks import micros, moment
 from services.detector.fold import Change, Interval, State, advance, due, intervals
-from services.detector.packing import count_upto, unpacked
+from services.detector.packing import count_upto, instant_of, unpacked
 from services.detector.rules import Judgement
 
 BEGINNING = -(2**62)
@@ -56,9 +56,9 @@ class Pass:
 def run(rules: Sequence[Judgement], start: Checkpoint, found: Sequence[int], until: int, zone: ZoneInfo) -> Pass:
     """Judge from `start` to `until`; `found` are the packed boundaries after `start.at`, in order."""
     result, here = Pass(), start
-    begin = found[0] >> 1 if start.at == BEGINNING and found else max(start.at, 0)
+    begin = instant_of(found[0]) if start.at == BEGINNING and found else max(start.at, 0)
     days = set(day_ends(begin, until, zone)) if start.at != BEGINNING or found else set()
-    taken = count_upto(found, start.at)
+    taken = 0
     for stop in _stops(begin, until, days):
         upto = count_upto(found, stop)
         here = _judge(rules, here, found[taken:upto], stop, result.changes)

@@ -126,11 +126,11 @@ class BatchConsumer:
                 await asyncio.sleep(1)
 
     async def rest(self) -> None:
-        """Back when no batch is in hand."""
+        """Back when no batch is in hand and none waits."""
         await self._lanes.rest()
 
     async def _receive(self, message: KafkaMessage) -> None:
-        """Give each lane its part; waits while one that gets some has enough."""
+        """Give each lane its part; waits while the lanes have enough."""
         parts: dict[int, list[ConsumerRecord]] = {}
         for place, records in by_partition(message.raw_message).items():
             if self._follows_on(place, records):

@@ -11,6 +11,7 @@ import hmac
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import uvicorn
 from aiokafka import AIOKafkaProducer
@@ -45,11 +46,8 @@ def check_of(kind: str, secret: str, url: str) -> Check:
 
 def answer_of(kind: str) -> Callable[[], Response]:
     """What the CRM takes for an answer: an Outbound Message that is not acknowledged in its body comes again."""
-    return (
-        (lambda: Response(ACK, 200, media_type="text/xml"))
-        if kind == "salesforce"
-        else lambda: Response(status_code=202)
-    )
+    acknowledged = partial(Response, ACK, media_type="text/xml")
+    return acknowledged if kind == "salesforce" else partial(Response, status_code=202)
 
 
 def build(kafka: str, topic: str, check: Check, answer: Callable[[], Response]) -> Starlette:
