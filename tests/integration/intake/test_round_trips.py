@@ -62,6 +62,11 @@ async def intake(kafka: str, prefix: str) -> AsyncIterator[tuple[httpx.AsyncClie
         await publisher.stop()
 
 
+async def every_partition_was_written_to(client: httpx.AsyncClient) -> None:
+    """A broker may not lead the partitions of a topic just made: the producer then asks again, one request more."""
+    assert await post(client, events(100)) == 202
+
+
 async def post(client: httpx.AsyncClient, body: bytes) -> int:
     headers = signed_v3(body, SECRET, str(int(time.time() * 1000)), URL)
     return (await client.post("http://intake/v1/ingest/acme", content=body, headers=headers)).status_code
@@ -69,7 +74,7 @@ async def post(client: httpx.AsyncClient, body: bytes) -> int:
 
 async def test_an_array_of_a_hundred_events_is_one_round_trip(kafka: str, prefix: str) -> None:
     async with intake(kafka, prefix) as (client, publisher):
-        assert await post(client, events(1)) == 202
+        await every_partition_was_written_to(client)
         before = publisher.writes
         for number in range(20):
             assert await post(client, events(100, first=number * 100)) == 202
@@ -78,7 +83,7 @@ async def test_an_array_of_a_hundred_events_is_one_round_trip(kafka: str, prefix
 
 async def test_requests_that_come_together_share_round_trips(kafka: str, prefix: str) -> None:
     async with intake(kafka, prefix) as (client, publisher):
-        assert await post(client, events(1)) == 202
+        await every_partition_was_written_to(client)
         before = publisher.writes
         answers = await asyncio.gather(*(post(client, events(10, first=10 * number)) for number in range(40)))
 
