@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 import uvicorn
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.runtime import http
-from shared.runtime.http import LARGEST_HEAD, OneWrite, PatientProtocol
+from shared.runtime.http import LARGEST_HEAD, PatientProtocol
 
 GOOD = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
 
@@ -118,38 +119,94 @@ async def test_who_has_been_served_may_come_again(port: int) -> None:
     assert b"408" not in said
 
 
-class Wire:
-    """What a transport was given to send."""
+async def test_who_was_answered_early_is_let_go_once_the_body_has_come(port: int) -> None:
+    said = await told(port, b"POST /early HTTP/1.1\r\nContent-Length: 6\r\n\r\n", b"abc", b"def", pause=0.1)
+
+    assert said.count(b"HTTP/1.1") == 1
+    assert b"408" not in said
+
+
+class Wire(asyncio.Transport):
+    """Keeps what it was given to send."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.sent: list[bytes] = []
         self.closed = False
 
-    def write(self, data: bytes) -> None:
-        self.sent.append(data)
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent.append(bytes(data))
 
     def close(self) -> None:
         self.closed = True
 
+    def is_closing(self) -> bool:
+        return self.closed
 
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n"
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
 
 
-def test_a_head_goes_out_with_its_body_and_by_itself_where_nothing_follows() -> None:
-    wire = Wire()
-    one = OneWrite(wire)  # type: ignore[arg-type]
-    for data in (b"HTTP/1.1 100 Continue\r\n\r\n", HEAD, b"body", HEAD, b"", b"more"):
-        one.write(data)
-    assert wire.sent == [b"HTTP/1.1 100 Continue\r\n\r\n", HEAD + b"body", HEAD, b"more"]
+START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]}
+BODY = {"type": "http.response.body", "body": b"four"}
+PART = {"type": "http.response.body", "body": b"fo", "more_body": True}
+REST = {"type": "http.response.body", "body": b"ur"}
+EMPTY = {"type": "http.response.body"}
 
-    one.write(HEAD)
-    one.flush()
-    one.flush()
-    assert wire.sent[4:] == [HEAD]
 
-    one.write(HEAD)
-    one.close()
-    assert wire.sent[5:] == [HEAD]
+def start(*headers: tuple[bytes, bytes], status: int = 200) -> Message:
+    return {"type": "http.response.start", "status": status, "headers": list(headers)}
+
+
+async def sent_by(protocol: type[HttpToolsProtocol], messages: list[Message], asked: bytes) -> Wire:
+    """What goes over the wire when an application says this."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in messages:
+            await send(message)
+
+    config = uvicorn.Config(app, http=protocol, ws="none", lifespan="off", log_level="critical")
+    config.load()
+    state = uvicorn.server.ServerState()
+    state.default_headers = [(b"date", b"today")]
+    wire, connection = Wire(), protocol(config, state, {})
+    connection.connection_made(wire)
+    connection.data_received(asked)
+    await asyncio.gather(*state.tasks)
+    connection.connection_lost(ConnectionResetError())
+    return wire
+
+
+async def test_a_whole_answer_goes_out_in_one_write() -> None:
+    wire = await sent_by(PatientProtocol, [START, BODY], GOOD)
+
+    assert wire.sent == [b"HTTP/1.1 200 OK\r\ndate: today\r\ncontent-length: 4\r\n\r\nfour"]
+    assert not wire.closed
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [START, BODY], [START, PART, REST], [start(), BODY], [start(), PART, REST], [start(status=204), EMPTY],
+        [start((b"content-length", b"4"), (b"connection", b"close")), BODY], [start((b"content-length", b"3")), BODY],
+        [start((b"Content-Length", b"4"), (b"Connection", b"close")), BODY], [start((b"content-length", b"5")), BODY],
+        [start((b"transfer-encoding", b"chunked")), BODY], [start((b"a", b"b\r\nc"), (b"content-length", b"4")), BODY],
+        [{"type": "http.response.start", "status": 200}, BODY], [START, BODY, BODY], [START, START, BODY], [BODY], [],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("asked", [GOOD, GOOD.replace(b"POST", b"HEAD"), GOOD.replace(b"1.1", b"1.0")])
+async def test_every_answer_is_the_one_that_uvicorn_gives(messages: list[Message], asked: bytes) -> None:
+    mine, other = await sent_by(PatientProtocol, messages, asked), await sent_by(HttpToolsProtocol, messages, asked)
+
+    assert b"".join(mine.sent).lower() == b"".join(other.sent).lower()
+    assert mine.closed == other.closed
+
+
+async def test_an_application_that_ends_before_its_answer_has_a_body_is_a_500() -> None:
+    wire = await sent_by(PatientProtocol, [START], GOOD)
+
+    assert wire.sent[0].startswith(b"HTTP/1.1 500")
     assert wire.closed
 
 
