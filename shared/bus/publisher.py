@@ -56,7 +56,7 @@ class Publisher:
                 return
             producer = AIOKafkaProducer(
                 bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True, max_batch_size=131072,
-                max_request_size=4_194_304, compression_type="lz4", request_timeout_ms=10_000,
+                max_request_size=4_194_304, compression_type="snappy", request_timeout_ms=10_000,
             )  # fmt: skip
             try:
                 await producer.start()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
+import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 Data = TypeVar("Data")
@@ -16,7 +17,9 @@ Data = TypeVar("Data")
 def iso(moment: datetime) -> str:
     """`2011-09-30T22:38:44.880000Z`: UTC, always six digits, so that text order is time order."""
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    return utc.isoformat("T", "microseconds")[:-6] + "Z"
+    # orjson writes it in a quarter of isoformat's time, but leaves out a fraction of zero.
+    text = orjson.dumps(utc, option=orjson.OPT_UTC_Z)[1:-1].decode()
+    return text if utc.microsecond else f"{text[:-1]}.000000Z"
 
 
 def _no_nul(text: str) -> str:

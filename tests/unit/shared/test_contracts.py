@@ -7,8 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from shared.contracts.envelope import iso
 from shared.contracts.events import DealEvent
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
@@ -90,3 +93,13 @@ def test_fields_that_are_not_known_yet_are_passed_over(contract: type[Any]) -> N
     whole = GOOD[contract] | {"later": {"a": [1]}, "data": GOOD[contract]["data"] | {"later": "x"}}
 
     assert contract.model_validate_json(json.dumps(whole)) == contract.model_validate_json(json.dumps(GOOD[contract]))
+
+
+@given(st.datetimes(timezones=st.timezones()).filter(lambda moment: 1 < moment.year < 9999))
+@example(datetime(2011, 9, 30, 22, 38, 44, tzinfo=UTC))
+@example(datetime(1, 1, 3, tzinfo=UTC))
+def test_a_time_is_written_in_utc_with_six_digits(moment: datetime) -> None:
+    written = iso(moment)
+
+    assert written == moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    assert datetime.fromisoformat(written) == moment.astimezone(UTC)
