@@ -63,12 +63,15 @@ class Applier:
         if not records:
             return
         said, dead = await self._decode(records)
+        read = len(said)
         new, was = await self._insert(connection, said) if said else ([], [])
+        # What is written is not needed again: batches of several lanes are in memory at once.
+        said.clear()
         if new:
             await self._write(connection, _by_deal(new), _by_deal(was))
         await outbox.put(connection, dead)
         await positions.advance(connection, records)
-        self._metrics.took(applied=len(new), read=len(said), dead=len(dead))
+        self._metrics.took(applied=len(new), read=read, dead=len(dead))
 
     async def _insert(self, connection: Any, said: Sequence[Said]) -> tuple[list[Event], list[Event]]:
         """Many are likely to be all new. What is sent once more comes in numbers: then not, for some batches."""
@@ -111,8 +114,10 @@ class Applier:
         await self._follower.follow(connection)
         stored = await history.states(connection, list(fresh))
         work, late = Work(Counts(self._judging)), []
-        async for part in in_turns(list(fresh.items())):
-            for deal, events in part:
+        # In the order in which rows are written, once for all of them.
+        async for part in in_turns(sorted(fresh)):
+            for deal in part:
+                events = fresh[deal]
                 state = Deal.unpack(stored[deal].state) if deal in stored else Deal()
                 events.sort(key=attrgetter("key"))
                 if deal in was or (state.last is not None and events[0].key < state.last):

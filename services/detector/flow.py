@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
+from shared.contracts.envelope import compact
 from shared.contracts.events import EventType
 from shared.policy import Outcome
 
@@ -208,7 +209,7 @@ class Deal:
         kept: list[Any] = [last, flags, self.pipeline, self.place, self.step, now, self.described]
         if self.touches or self.plans:
             kept += [self.touches, self.plans]
-        return orjson.dumps(kept)
+        return compact(kept)
 
     @staticmethod
     def unpack(raw: bytes) -> Deal:

@@ -15,8 +15,8 @@ class DetectorSettings(ServiceSettings):
     clock: ClockKind = Field(
         ClockKind.WALL, description="wall: live; log: replays, the records' own times stand for now"
     )
-    detector_batch: int = Field(2000, ge=1, le=10_000, description="most records in one transaction")
+    detector_batch: int = Field(3000, ge=1, le=10_000, description="most records in one transaction")
     detector_lanes: int = Field(
-        2, ge=1, le=12, description="batches in hand at once, each of other partitions, over a connection of its own"
+        4, ge=1, le=12, description="batches in hand at once, each of other partitions, over a connection of its own"
     )
     detector_pass_seconds: float = Field(0.1, gt=0, le=60, description="time between two passes of judging")

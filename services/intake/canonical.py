@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import orjson
-
 from services.intake.sources.base import Described, Ignored, Said, Told, Unclear
 from shared.bus.publisher import OutgoingMessage
 from shared.contracts.dead import DeadData, DeadEvent, DeadReason
-from shared.contracts.envelope import EARLIEST_YEAR, LATEST_YEAR, iso
+from shared.contracts.envelope import EARLIEST_YEAR, LATEST_YEAR, compact, iso
 from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import EVENTS, STAGES, dead
 
@@ -74,7 +72,7 @@ def _event(source: str, told: Told, received: str, prefix: str, translation: int
     }  # fmt: skip
     if translation:
         value["translation"] = translation
-    return OutgoingMessage(prefix + EVENTS, deal.encode(), orjson.dumps(value))
+    return OutgoingMessage(prefix + EVENTS, deal.encode(), compact(value))
 
 
 def _description(source: str, told: Described, received_at: datetime, prefix: str) -> OutgoingMessage:
@@ -108,7 +106,7 @@ def _untimely(told: Told | Described, detail: str, reason: DeadReason = DeadReas
     part: dict[str, object] = {"time": iso(told.time), "data": told.data}
     if isinstance(told, Told):
         part |= {"type": told.type.value, "id": told.id, "deal": told.deal}
-    return Unclear(detail, orjson.dumps(part), reason)
+    return Unclear(detail, compact(part), reason)
 
 
 def _dead_letter(source: str, index: int, unclear: Unclear, received_at: datetime, prefix: str) -> OutgoingMessage:

@@ -17,7 +17,7 @@ import orjson
 
 from services.intake.sources.base import Request, Source
 from shared.bus.publisher import OutgoingMessage
-from shared.contracts.envelope import iso
+from shared.contracts.envelope import compact, iso
 from shared.contracts.topics import RECEIVED
 
 TYPE = b"andon.webhook.received"
@@ -41,7 +41,7 @@ def kept(source: Source, request: Request, prefix: str) -> list[OutgoingMessage]
         asked["query"] = _without_keys(request.query_string)
     own = (
         ("ce_specversion", b"1.0"), ("ce_type", TYPE), ("ce_source", b"andon/intake"), ("ce_id", number.encode()),
-        ("ce_time", received.encode()), ("ce_verifiedby", source.kind.encode()), ("ce_request", orjson.dumps(asked)),
+        ("ce_time", received.encode()), ("ce_verifiedby", source.kind.encode()), ("ce_request", compact(asked)),
     )  # fmt: skip
     topic, key = prefix + RECEIVED, source.name.encode()
     if len(parts) == 1:

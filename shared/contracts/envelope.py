@@ -22,6 +22,14 @@ def iso(moment: datetime) -> str:
     return text if utc.microsecond else f"{text[:-1]}.000000Z"
 
 
+def compact(value: Any) -> bytes:
+    """A value as JSON in no more memory than it needs, for what waits in numbers.
+
+    orjson leaves the bytes that it gives in the buffer that it wrote them in, of four KiB or more.
+    """
+    return bytes(memoryview(orjson.dumps(value)))
+
+
 def _no_nul(text: str) -> str:
     if "\x00" in text:
         raise ValueError("holds a NUL character, which cannot be stored; send the text without it")

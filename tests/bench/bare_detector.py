@@ -59,8 +59,10 @@ async def _apply(database: asyncpg.Connection, batch: dict[TopicPartition, list[
     return len(records)
 
 
-async def consume(kafka: str, dsn: str, topic: str, expected: int, batch_size: int = 2000) -> float:
-    """Read `expected` records of the topic; events per second from the first batch in hand to the last commit."""
+async def consume(kafka: str, dsn: str, topic: str, expected: int, batch_size: int) -> float:
+    """Read `expected` records of the topic, `batch_size` at once; events per second from the first batch in hand to
+    the last commit.
+    """
     database = await asyncpg.connect(dsn)
     await database.execute("DROP SCHEMA IF EXISTS bare CASCADE;" + TABLES)
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, auto_offset_reset="earliest")

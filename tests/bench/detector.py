@@ -25,6 +25,7 @@ from services.detector.judge import Judge
 from services.detector.judgement_time import ClockKind, Standing, counted, note
 from services.detector.judging import Judging
 from services.detector.metrics import DetectorMetrics
+from services.detector.settings import DetectorSettings
 from services.detector.staging import open_flow
 from services.detector.telling import Teller
 from services.simulator import dialects, run
@@ -36,7 +37,9 @@ from tests.bench.figures import Figure, at_least, at_most
 from tests.support.processes import ServiceProcess
 
 POLICY = Path(dialects.__file__).parents[2] / "demo" / "policy.yaml"
-SEEDS, PARTITIONS = 10, 4
+SEEDS, PARTITIONS = 20, 4
+# Both read as many records at once.
+BATCH = DetectorSettings.model_fields["detector_batch"].default
 DAY = 86_400_000_000
 
 
@@ -82,7 +85,7 @@ async def product(kafka: str, dsn: str, prefix: str, folder: Path, total: int) -
 def bare(kafka: str, dsn: str, prefix: str, total: int) -> float:
     program = (
         "import uvloop; from tests.bench.bare_detector import consume;"
-        f"print(uvloop.run(consume({kafka!r}, {dsn!r}, {prefix + EVENTS!r}, {total})))"
+        f"print(uvloop.run(consume({kafka!r}, {dsn!r}, {prefix + EVENTS!r}, {total}, {BATCH})))"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return float(ended.stdout)

@@ -22,6 +22,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from shared.contracts.dead import DeadReason
+from shared.contracts.envelope import compact
 from shared.contracts.events import EventType
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -222,7 +223,7 @@ def unreadable(body: bytes, error: UnclearError) -> Unclear:
 
 def raw(part: Any) -> bytes:
     """The bytes of one part of a document."""
-    return orjson.dumps(part)
+    return compact(part)
 
 
 def moment_of_text(value: Any, field: str) -> datetime:

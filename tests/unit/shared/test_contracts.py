@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.contracts.envelope import iso
+from shared.contracts.envelope import compact, iso
 from shared.contracts.events import DealEvent
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
@@ -103,3 +104,15 @@ def test_a_time_is_written_in_utc_with_six_digits(moment: datetime) -> None:
 
     assert written == moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
     assert datetime.fromisoformat(written) == moment.astimezone(UTC)
+
+
+def test_what_waits_as_json_takes_no_more_than_it_needs() -> None:
+    tracemalloc.start()
+    try:
+        kept = [compact({"number": number}) for number in range(1000)]
+        taken = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+
+    assert kept[7] == b'{"number":7}'
+    assert taken < 200 * len(kept)
