@@ -115,37 +115,53 @@ async def measure(
 
 async def cost_of_time(new_dsn: Callable[[], Any], passes: int, show: Callable[[str], None]) -> list[Figure]:
     """Milliseconds of a pass that moves time on by a second, in which one deal moves, by the number of open deals."""
-    costs = {}
+    flows = {}
     for deals in (10_000, 100_000, 1_000_000):
         show(f"cost of time: {deals} open deals")
-        dsn = await new_dsn()
-        await migrate_all(dsn)
-        pool = await open_flow(dsn, most=2)
-        costs[deals] = await _pass_ms(pool, deals, passes)
-        await pool.close()
+        flows[deals] = await Standstill.of(await new_dsn(), deals)
+    seconds: dict[int, list[float]] = {deals: [] for deals in flows}
+    for number in range(passes):
+        # In turn: what slows the database for a while, as its vacuum after so many deals, slows all of them.
+        for deals, flow in flows.items():
+            seconds[deals].append(await flow.second(number))
+    for flow in flows.values():
+        await flow.pool.close()
+    costs = {deals: statistics.median(some) * 1000 for deals, some in seconds.items()}
     figures = [Figure(f"a pass with {deals} open deals", cost, "ms") for deals, cost in costs.items()]
     return [*figures, at_most("1 M open deals against 10 k", costs[1_000_000] / costs[10_000], "x", 1.2)]
 
 
-async def _pass_ms(pool: Any, deals: int, passes: int) -> float:
-    judging = Judging(load(POLICY))
-    DetectorMetrics(CollectorRegistry(), judging)
-    judge = Judge(judging, Teller(judging), ClockKind.WALL)
-    now = micros(datetime.now(UTC) - timedelta(days=1))
-    await counted(pool, PARTITIONS)
-    async with pool.acquire() as connection:
-        for start in range(0, deals, 50_000):
-            # They all came in on two days, and lie behind: what happens now is the same for any number of them.
-            await _open_deals(connection, judging, range(start, min(start + 50_000, deals)), now - DAY, 2 * DAY)
-        await _pass(connection, judge, now)
-        times = []
-        for number in range(passes):
-            at = now + (number + 1) * 1_000_000
-            await _open_deals(connection, judging, range(deals + number, deals + number + 1), at)
+class Standstill:
+    """A flow in which so many deals are open and have been judged; they all came in on two days, and lie behind: what
+    happens now is the same for any number of them.
+    """
+
+    def __init__(self, pool: Any, deals: int) -> None:
+        self.pool, self._deals, self._judging = pool, deals, Judging(load(POLICY))
+        DetectorMetrics(CollectorRegistry(), self._judging)
+        self._judge = Judge(self._judging, Teller(self._judging), ClockKind.WALL)
+        self._now = micros(datetime.now(UTC) - timedelta(days=1))
+
+    @classmethod
+    async def of(cls, dsn: str, deals: int) -> Standstill:
+        await migrate_all(dsn)
+        flow = cls(await open_flow(dsn, most=2), deals)
+        await counted(flow.pool, PARTITIONS)
+        async with flow.pool.acquire() as connection:
+            for start in range(0, deals, 50_000):
+                numbers = range(start, min(start + 50_000, deals))
+                await _open_deals(connection, flow._judging, numbers, flow._now - DAY, 2 * DAY)
+            await _pass(connection, flow._judge, flow._now)
+        return flow
+
+    async def second(self, number: int) -> float:
+        """Let another deal come in, and a second pass; the seconds that judging took."""
+        at = self._now + (number + 1) * 1_000_000
+        async with self.pool.acquire() as connection:
+            await _open_deals(connection, self._judging, range(self._deals + number, self._deals + number + 1), at)
             began = time.perf_counter()
-            await _pass(connection, judge, at)
-            times.append(time.perf_counter() - began)
-    return statistics.median(times) * 1000
+            await _pass(connection, self._judge, at)
+            return time.perf_counter() - began
 
 
 async def _open_deals(connection: Any, judging: Judging, numbers: range, until: int, spread: int = 1) -> None:

@@ -49,7 +49,13 @@ _SESSION = re.compile(rb"(<(?:\w+:)?SessionId\b[^<>]*>)[^<]*(</(?:\w+:)?SessionI
 _ORGANIZATION = re.compile(rb"OrganizationId>\s*(\w{15,18})\s*<")
 _HOST = re.compile(r"https://([A-Za-z0-9.-]{1,200})(?:/|$)")
 _PARSER = etree.XMLParser(
-    resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+    resolve_entities=False,
+    no_network=True,
+    load_dtd=False,
+    huge_tree=False,
+    remove_comments=True,
+    remove_pis=True,
+    remove_blank_text=True,
 )
 # Two fields of one moment, written by one transaction.
 _TOGETHER_SECONDS = 2
