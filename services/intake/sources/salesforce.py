@@ -56,6 +56,7 @@ _PARSER = etree.XMLParser(
     remove_comments=True,
     remove_pis=True,
     remove_blank_text=True,
+    encoding="utf-8",
 )
 # Two fields of one moment, written by one transaction.
 _TOGETHER_SECONDS = 2
@@ -109,8 +110,10 @@ class Salesforce(Source):
             )
 
     def kept(self, request: Request) -> bytes:
+        # In UTF-16 no tag would be found; it is not taken, and can still be read without its zeros.
+        body = request.body.replace(b"\x00", b"")
         # Most send none, and the pattern looks at every tag.
-        return _SESSION.sub(rb"\1\2", request.body) if b"SessionId>" in request.body else request.body
+        return _SESSION.sub(rb"\1\2", body) if b"SessionId>" in body else body
 
     def translate(self, request: Request) -> list[Said]:
         try:
@@ -148,7 +151,7 @@ def _notifications(body: bytes) -> etree._Element:
         envelope = etree.fromstring(body, _PARSER)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         why = f"{type(error).__name__}: {shown(str(error))}"
-        raise UnclearError(f"body: no XML that is taken ({why}); an Outbound Message is expected") from None
+        raise UnclearError(f"body: no XML in UTF-8 ({why}); an Outbound Message is expected") from None
     if envelope.getroottree().docinfo.internalDTD is not None:
         raise UnclearError("body: XML with a DTD is not taken; an Outbound Message has none")
     found: etree._Element | None = next(envelope.iter(f"{OUTBOUND}notifications"), None)

@@ -267,6 +267,30 @@ def test_a_session_id_and_tokens_are_not_kept() -> None:
     assert b"shared-secret" not in source("copper").kept(posted(sample("copper-opportunity-update.json")))
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-32-le"])
+def test_an_outbound_message_in_another_encoding_is_not_taken_and_keeps_no_session_id(encoding: str) -> None:
+    body = (
+        sample("salesforce-outbound-opportunity.xml")
+        .decode()
+        .replace('<SessionId xsi:nil="true"/>', "<SessionId>00D!live.credential</SessionId>")
+        .replace('encoding="UTF-8"', f'encoding="{encoding.upper()}"')
+        .encode(encoding)
+    )
+    (said,) = source("salesforce").translate(posted(body))
+
+    assert isinstance(said, Unclear)
+    assert "no XML in UTF-8" in said.detail
+    for kept in (said.raw, source("salesforce").kept(posted(body))):
+        assert b"live.credential" not in kept.replace(b"\0", b"")
+        assert b"StageName" in kept
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_an_outbound_message_may_begin_with_a_byte_order_mark(mark: bytes) -> None:
+    body = mark + sample("salesforce-outbound-opportunity.xml")
+    assert any(isinstance(one, Told) for one in source("salesforce").translate(posted(body)))
+
+
 def test_monday_gets_its_challenge_back_and_nothing_else() -> None:
     reply = source("monday").challenge(posted(sample("monday-challenge.json")))
     assert reply is not None
