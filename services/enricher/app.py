@@ -50,7 +50,10 @@ class Enricher:
         self._connections = connect(settings, sources, metrics)
         self._crms = [one.crm for one in self._connections.values() if one.crm is not None]
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
-        self.desk = Desk(pool, settings.topic_prefix, metrics, self.progress, self._clock, self.relay.wake)
+        self.desk = Desk(
+            pool, settings.topic_prefix, metrics, self.progress, self._clock, self.relay.wake,
+            timedelta(seconds=settings.enricher_refused_seconds),
+        )  # fmt: skip
         self._naming = {crm.source.name: Naming(self.desk, crm) for crm in self._crms}
         self._topic = settings.topic(EVENTS)
         self.consumer = BatchConsumer(

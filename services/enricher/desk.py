@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.enricher.client import RefusedError
@@ -17,7 +18,7 @@ _log = logger(__name__)
 
 @dataclass(frozen=True)
 class Desk:
-    """`wake` is set when the outbox has something; a suspended source is not asked until a restart."""
+    """`wake` is set when the outbox has something. `refused_for`: a CRM that refuses our credentials is left alone."""
 
     pool: Any
     prefix: str
@@ -25,17 +26,27 @@ class Desk:
     progress: Progress
     clock: Clock
     wake: asyncio.Event
-    _suspended: set[str] = field(default_factory=set)
+    refused_for: timedelta = timedelta(minutes=15)
+    _suspended: dict[str, datetime] = field(default_factory=dict)
 
     def is_suspended(self, source: str) -> bool:
-        return source in self._suspended
+        """Whether this source is not to be asked now."""
+        until = self._suspended.get(source)
+        return until is not None and self.clock.now() < until
 
     def suspend(self, source: str, error: RefusedError) -> None:
-        """The CRM refuses our credentials: said once, and not asked again."""
+        """The CRM refuses our credentials: said once, until it answers again."""
         if source not in self._suspended:
-            self._suspended.add(source)
             self.metrics.suspended.labels(source).set(1)
             _log.error(
-                "the CRM refuses our credentials and is not asked any more; mend `api` of the source or what the token"
-                " may do (docs/sources), then start the enricher anew", source=source, answer=str(error),
+                "the CRM refuses our credentials and is left alone for a while; mend what the token may do"
+                " (docs/sources), or `api` of the source and start the enricher anew",
+                source=source, answer=str(error), seconds=self.refused_for.total_seconds(),
             )  # fmt: skip
+        self._suspended[source] = self.clock.now() + self.refused_for
+
+    def answered(self, source: str) -> None:
+        """The CRM takes our credentials."""
+        if self._suspended.pop(source, None) is not None:
+            self.metrics.suspended.labels(source).set(0)
+            _log.info("the CRM takes our credentials again", source=source)

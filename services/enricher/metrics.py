@@ -53,7 +53,7 @@ class EnricherMetrics:
         )  # fmt: skip
         self.wanted = Gauge("andon_enricher_deals_wanted", "deals to be read", ["source"], registry=registry)
         self.suspended = Gauge(
-            "andon_enricher_suspended", "1: the CRM refuses our credentials, nothing is asked until a restart",
+            "andon_enricher_suspended", "1: the CRM refuses our credentials and is left alone for a while",
             ["source"], registry=registry,
         )  # fmt: skip
         self.reconciled = Gauge(

@@ -59,6 +59,7 @@ class Reader:
             _log.error("an answer has another form than documented", source=self._source, error=str(error))
             await self._defer(deals, error, timedelta(hours=1))
         else:
+            self._desk.answered(self._source)
             await self._end(deals, found, refused)
         return len(deals)
 

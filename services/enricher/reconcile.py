@@ -55,6 +55,8 @@ class Reconciler:
         except UnclearError as error:
             _log.error("an answer has another form than documented", source=self._source, error=str(error))
         else:
+            if told is not None:
+                self._desk.answered(self._source)
             if told:
                 _log.info("reconciled", source=self._source, events=told)
 

@@ -27,3 +27,6 @@ class EnricherSettings(ServiceSettings):
     enricher_give_up_seconds: float = Field(
         120, gt=0, le=600, description="how long one request is tried before the deal waits for its next turn"
     )
+    enricher_refused_seconds: float = Field(
+        900, ge=0, le=86_400, description="a CRM that refuses our credentials is asked again after this time"
+    )

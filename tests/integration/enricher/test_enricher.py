@@ -142,7 +142,7 @@ async def test_an_outage_and_limits_are_waited_for(line: Line, monkeypatch: pyte
     assert not line.crm.troubles
 
 
-async def test_refused_credentials_are_told_once_and_not_tried_again(line: Line) -> None:
+async def test_refused_credentials_are_told_once_and_left_alone_for_a_while(line: Line) -> None:
     line.crm.take(of_deals(3))
     line.crm.allowed = False
     await line.publish(thin(line, of_deals(2)))
@@ -157,6 +157,29 @@ async def test_refused_credentials_are_told_once_and_not_tried_again(line: Line)
         await line.rows("UPDATE crm.deal SET due = now()")
         await line.states(lambda states: all_in(states, 3, "wanted"))
     assert len(line.asked()) == tried
+    assert service.log.read_text().count("refuses our credentials") == 1
+
+
+async def test_credentials_that_the_crm_takes_again_need_no_restart(line: Line) -> None:
+    line.crm.take(of_deals(2))
+    line.crm.allowed = False
+    await line.publish(thin(line, of_deals(2)))
+    async with serving(line, refused_seconds="0.5") as service:
+
+        async def refused_again() -> bool:
+            await line.rows("UPDATE crm.deal SET due = now()")
+            return len(line.asked()) > 2
+
+        await eventually(refused_again)
+        assert 'andon_enricher_suspended{source="crm"} 1.0' in service.get("/metrics")
+        line.crm.allowed = True
+        await line.rows("UPDATE crm.deal SET due = now()")
+        await line.states(lambda states: all_in(states, 2, "whole"))
+
+        async def taken_again() -> bool:
+            return 'andon_enricher_suspended{source="crm"} 0.0' in service.get("/metrics")
+
+        await eventually(taken_again)
     assert service.log.read_text().count("refuses our credentials") == 1
 
 
