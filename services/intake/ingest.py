@@ -61,15 +61,11 @@ class Ingest:
         limit = self._limits[source.name]
         limit.together += 1
         try:
-            return _later(source, 1) if limit.crowded() else await self._of(source, request)
+            if limit.crowded():
+                return _later(source, 1)
+            return await self._take(source, request) if request.method == "POST" else _no_post(source, request)
         finally:
             limit.together -= 1
-
-    async def _of(self, source: Source, request: Request) -> Reply:
-        if request.method == "POST":
-            return await self._take(source, request)
-        headers = source.handshake(request) if request.method == "OPTIONS" else None
-        return Reply(200, headers=headers) if headers else problem(405, "send a POST", {"Allow": "POST, OPTIONS"})
 
     async def _take(self, source: Source, request: Request) -> Reply:
         if question := source.challenge(request):
@@ -120,6 +116,11 @@ class Ingest:
         for unclear in result.unclear:
             self._metrics.failures.labels(source, unclear.reason.value).inc()
         return Reply(202, orjson.dumps(answer))
+
+
+def _no_post(source: Source, request: Request) -> Reply:
+    headers = source.handshake(request) if request.method == "OPTIONS" else None
+    return Reply(200, headers=headers) if headers else problem(405, "send a POST", {"Allow": "POST, OPTIONS"})
 
 
 def _later(source: Source, seconds: float, detail: str = CROWDED) -> Reply:

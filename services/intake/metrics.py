@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -47,8 +48,9 @@ class IntakeMetrics:
         # Looking a child up costs more than counting: the usual ones are kept at hand.
         self._answers = {(s, status): self.requests.labels(s, status) for s in sources for status in STATUSES}
         self._results = {(s, result): self.events.labels(s, result) for s in sources for result in RESULTS}
-        self._last = {s: self.last_event.labels(s) for s in sources}
+        self._last = dict.fromkeys(sources, 0.0)
         for source in sources:
+            self.last_event.labels(source).set_function(partial(self._last.__getitem__, source))
             for reason in (DeadReason.UNTRANSLATABLE, DeadReason.NOT_JSON, DeadReason.IN_THE_FUTURE):
                 self.failures.labels(source, reason.value)
 
@@ -61,4 +63,4 @@ class IntakeMetrics:
         for result, count in counts.items():
             if count:
                 self._results[source, result].inc(count)
-        self._last[source].set(at.timestamp())
+        self._last[source] = at.timestamp()

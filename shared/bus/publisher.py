@@ -163,22 +163,13 @@ def _hash(key: bytes) -> int:
 def _batches(producer: Any, messages: Iterable[OutgoingMessage]) -> Iterable[Any]:
     """Batches that are full or hold the last message; closed, so that none waits for more."""
     batch = producer.create_batch()
-    for message in messages:
-        while not _put(batch, message):
+    for _, key, value, timestamp, headers in messages:
+        # None where the batch is full; an empty one takes any message.
+        while batch.append(key=key, value=value, timestamp=timestamp, headers=list(headers)) is None:
             yield batch
             batch = producer.create_batch()
     batch.close()
     yield batch
-
-
-def _put(batch: Any, message: OutgoingMessage) -> bool:
-    """False where the batch is full; an empty one takes any message."""
-    return (
-        batch.append(
-            key=message.key, value=message.value, timestamp=message.timestamp_ms, headers=list(message.headers)
-        )
-        is not None
-    )
 
 
 def _fail(lost: Iterable[Waiter], error: BaseException) -> None:
