@@ -65,13 +65,15 @@ class Applier:
         said, dead = await self._decode(records)
         read = len(said)
         new, was = await self._insert(connection, said) if said else ([], [])
-        # What is written is not needed again: batches of several lanes are in memory at once.
+        applied, fresh = len(new), _by_deal(new)
+        # Batches of several lanes are in memory at once: what is done with is let go.
         said.clear()
-        if new:
-            await self._write(connection, _by_deal(new), _by_deal(was))
+        new.clear()
+        if fresh:
+            await self._write(connection, fresh, _by_deal(was))
         await outbox.put(connection, dead)
         await positions.advance(connection, records)
-        self._metrics.took(applied=len(new), read=read, dead=len(dead))
+        self._metrics.took(applied=applied, read=read, dead=len(dead))
 
     async def _insert(self, connection: Any, said: Sequence[Said]) -> tuple[list[Event], list[Event]]:
         """Many are likely to be all new. What is sent once more comes in numbers: then not, for some batches."""
@@ -126,7 +128,10 @@ class Applier:
                     self._go_on(work, deal, state, events)
         if late:
             await self._anew(connection, work, late, fresh, was)
-        await history.save_deals(connection, [(deal, state, _next(stored.get(deal))) for deal, state in work.packed])
+        changed = [(deal, state, _next(stored.get(deal))) for deal, state in work.packed]
+        for done in (fresh, stored, work.packed):
+            done.clear()
+        await history.save_deals(connection, changed)
         await history.drop_visits(connection, work.gone)
         await history.save_visits(connection, work.stays)
         await history.add_changes(connection, work.counts.packed())
