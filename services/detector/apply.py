@@ -129,8 +129,9 @@ class Applier:
         if late:
             await self._anew(connection, work, late, fresh, was)
         changed = [(deal, state, _next(stored.get(deal))) for deal, state in work.packed]
-        for done in (fresh, stored, work.packed):
-            done.clear()
+        # All is folded: it need not stay in memory while the database writes.
+        for folded in (fresh, stored, work.packed):
+            folded.clear()
         await history.save_deals(connection, changed)
         await history.drop_visits(connection, work.gone)
         await history.save_visits(connection, work.stays)

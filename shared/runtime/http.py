@@ -27,7 +27,7 @@ HEAD_SECONDS, BODY_SECONDS = 10.0, 60.0
 
 class OneWrite:
     """Runs an application for one request. An answer that is whole goes out in one write: a system call and a packet
-    less, and half of the work. Everything else is left to uvicorn.
+    less. Everything else is left to uvicorn.
     """
 
     __slots__ = ("_app", "_cycle", "_start")

@@ -118,7 +118,7 @@ async def cost_of_time(new_dsn: Callable[[], Any], passes: int, show: Callable[[
     flows = {}
     for deals in (10_000, 100_000, 1_000_000):
         show(f"cost of time: {deals} open deals")
-        flows[deals] = await Standstill.of(await new_dsn(), deals)
+        flows[deals] = await OpenDeals.of(await new_dsn(), deals)
     seconds: dict[int, list[float]] = {deals: [] for deals in flows}
     for number in range(passes):
         # In turn: what slows the database for a while, as its vacuum after so many deals, slows all of them.
@@ -131,7 +131,7 @@ async def cost_of_time(new_dsn: Callable[[], Any], passes: int, show: Callable[[
     return [*figures, at_most("1 M open deals against 10 k", costs[1_000_000] / costs[10_000], "x", 1.2)]
 
 
-class Standstill:
+class OpenDeals:
     """A flow in which so many deals are open and have been judged; they all came in on two days, and lie behind: what
     happens now is the same for any number of them.
     """
@@ -143,7 +143,7 @@ class Standstill:
         self._now = micros(datetime.now(UTC) - timedelta(days=1))
 
     @classmethod
-    async def of(cls, dsn: str, deals: int) -> Standstill:
+    async def of(cls, dsn: str, deals: int) -> OpenDeals:
         await migrate_all(dsn)
         flow = cls(await open_flow(dsn, most=2), deals)
         await counted(flow.pool, PARTITIONS)
