@@ -26,6 +26,7 @@ from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageEvent
 from shared.contracts.topics import EVENTS, STAGES, dead
+from tests.support.outbound import agree
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)
 LARGEST_MESSAGE = 1_000_000
@@ -143,6 +144,8 @@ def refusal(source: Source, request: Request) -> RefusedError | None:
 def genuine(source: Source, request: Request) -> None:
     """What is made of a request can be written and read, holds no secret, and explains itself."""
     said = source.translate(request)
+    if source.kind == "salesforce":
+        agree(request.body)
     for one in said:
         assert not isinstance(one, Unclear) or EXPLAINED.fullmatch(one.detail), f"unexplained: {one.detail}"
     result = translated(source.name, said, request.received_at, "")

@@ -9,7 +9,6 @@ import re
 from datetime import datetime
 from typing import ClassVar
 
-from lxml import etree
 from pydantic import Field
 
 from services.intake.sources.api import ApiSettings, ApiSourceSettings
@@ -27,17 +26,12 @@ from services.intake.sources.base import (
     currency_of,
     id_of,
     moment_of_text,
-    shown,
     text_of,
 )
 from services.intake.sources.forms import day_of, standing, taken, verify_key
+from services.intake.sources.outbound import Part, read
 from shared.contracts.dead import DeadReason
 
-OUTBOUND = "{http://soap.sforce.com/2005/09/outbound}"
-OBJECT = "{urn:sobject.enterprise.soap.sforce.com}"
-ORGANIZATION, URL = f"{OUTBOUND}OrganizationId", f"{OUTBOUND}EnterpriseUrl"
-NOTIFICATION, RECORD, ID = f"{OUTBOUND}Notification", f"{OUTBOUND}sObject", f"{OUTBOUND}Id"
-TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
 ACK = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
     b'<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/"><soapenv:Body>'
@@ -48,16 +42,6 @@ ACK = (
 _SESSION = re.compile(rb"(<(?:\w+:)?SessionId\b[^<>]*>)[^<]*(</(?:\w+:)?SessionId>)")
 _ORGANIZATION = re.compile(rb"OrganizationId>\s*(\w{15,18})\s*<")
 _HOST = re.compile(r"https://([A-Za-z0-9.-]{1,200})(?:/|$)")
-_PARSER = etree.XMLParser(
-    resolve_entities=False,
-    no_network=True,
-    load_dtd=False,
-    huge_tree=False,
-    remove_comments=True,
-    remove_pis=True,
-    remove_blank_text=True,
-    encoding="utf-8",
-)
 # Two fields of one moment, written by one transaction.
 _TOGETHER_SECONDS = 2
 FIELDS = {
@@ -117,53 +101,32 @@ class Salesforce(Source):
 
     def translate(self, request: Request) -> list[Said]:
         try:
-            notifications = _notifications(request.body)
+            message = read(request.body)
         except UnclearError as error:
             return [Unclear(str(error), self.kept(request), DeadReason.BAD_SHAPE)]
-        organization, host = _text(notifications, ORGANIZATION)[:18], _HOST.match(_text(notifications, URL))
+        organization, host = message.organization[:18], _HOST.match(message.url)
         said: list[Said] = []
-        for part in notifications.iterchildren(NOTIFICATION):
+        for part in message.parts:
             try:
-                said += self._of(part, organization, host[1] if host else "")
+                said += _said(part, organization, host[1] if host else "")
             except UnclearError as error:
-                said.append(Unclear(str(error), etree.tostring(part)))
+                said.append(Unclear(str(error), part.xml.encode()))
         return said or [Ignored("no-notification")]
 
-    def _of(self, notification: etree._Element, organization: str, host: str) -> list[Said]:
-        record = next(notification.iterchildren(RECORD), None)
-        if record is None or len(record) == 0:
-            return [Ignored("record-was-deleted-meanwhile")]
-        if record.get(TYPE, "").rpartition(":")[2] != "Opportunity":
-            return [Ignored("not-a-deal")]
-        data = {field.tag[len(OBJECT) :]: (field.text or "").strip() or None for field in record}
-        number = f"{organization}/{id_of(_text(notification, ID), 'Notification/Id')}"
-        deal, time = id_of(data.get("Id"), "sf:Id"), _time(data)
-        told = taken(data, FIELDS)
-        if host:
-            told["url"] = text_of(f"https://{host}/{deal}", "EnterpriseUrl")
-        status = "won" if data.get("IsWon") == "true" else "lost" if data.get("IsClosed") == "true" else "open"
-        return standing(number, deal, time, status, told, created=_is_new(data, time))
 
-
-def _notifications(body: bytes) -> etree._Element:
-    """The `notifications` element. Entities are not resolved, nothing is fetched, and a DTD is refused altogether."""
-    try:
-        envelope = etree.fromstring(body, _PARSER)
-    except (etree.XMLSyntaxError, ValueError, LookupError) as error:
-        why = f"{type(error).__name__}: {shown(str(error))}"
-        raise UnclearError(f"body: no XML in UTF-8 ({why}); an Outbound Message is expected") from None
-    if envelope.getroottree().docinfo.internalDTD is not None:
-        raise UnclearError("body: XML with a DTD is not taken; an Outbound Message has none")
-    found: etree._Element | None = next(envelope.iter(f"{OUTBOUND}notifications"), None)
-    if found is None:
-        raise UnclearError("body: no notifications element; an Outbound Message is expected")
-    return found
-
-
-def _text(parent: etree._Element, tag: str) -> str:
-    """The text of a child; empty where there is none. lxml's `findtext` takes paths, and four times as long."""
-    child = next(parent.iterchildren(tag), None)
-    return "" if child is None else (child.text or "").strip()
+def _said(part: Part, organization: str, host: str) -> list[Said]:
+    data = part.fields
+    if not data:
+        return [Ignored("record-was-deleted-meanwhile")]
+    if part.type != "Opportunity":
+        return [Ignored("not-a-deal")]
+    number = f"{organization}/{id_of(part.id, 'Notification/Id')}"
+    deal, time = id_of(data.get("Id"), "sf:Id"), _time(data)
+    told = taken(data, FIELDS)
+    if host:
+        told["url"] = text_of(f"https://{host}/{deal}", "EnterpriseUrl")
+    status = "won" if data.get("IsWon") == "true" else "lost" if data.get("IsClosed") == "true" else "open"
+    return standing(number, deal, time, status, told, created=_is_new(data, time))
 
 
 def _time(data: dict[str, str | None]) -> datetime:

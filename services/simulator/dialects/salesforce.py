@@ -13,7 +13,7 @@ from services.simulator.model import Happening
 ORGANIZATION = "00D5g000004T0CkEAK"
 _ENVELOPE = """<?xml version="1.0" encoding="UTF-8"?>
 <soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" \
-xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
+xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">
  <soapenv:Body>
   <notifications xmlns="http://soap.sforce.com/2005/09/outbound">
    <OrganizationId>{organization}</OrganizationId>
@@ -37,11 +37,13 @@ class Salesforce(Dialect):
     settings = {"organization": ORGANIZATION}  # noqa: RUF012 (as declared by the base)
 
     def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+        # After the id in the order of the alphabet, as Salesforce writes them.
         values = {
-            "Id": f"006{deal.id:012d}", "Amount": deal.amount, "CreatedDate": deal.made and z(deal.made),
-            "CloseDate": deal.close and deal.close.date().isoformat(), "IsClosed": str(deal.status != "open").lower(),
-            "IsWon": str(deal.status == "won").lower(), "LastModifiedDate": z(happening.time), "Name": deal.name,
-            "RecordTypeId": deal.pipeline, "StageName": deal.told, "SystemModstamp": z(happening.time),
+            "Id": f"006{deal.id:012d}", "Amount": deal.amount,
+            "CloseDate": deal.close and deal.close.date().isoformat(), "CreatedDate": deal.made and z(deal.made),
+            "IsClosed": str(deal.status != "open").lower(), "IsWon": str(deal.status == "won").lower(),
+            "LastModifiedDate": z(happening.time), "Name": deal.name, "RecordTypeId": deal.pipeline,
+            "StageName": deal.told, "SystemModstamp": z(happening.time),
         }  # fmt: skip
         fields = "\n".join(f"     <sf:{n}>{escape(str(v))}</sf:{n}>" for n, v in values.items() if v)
         yield _ENVELOPE.format(organization=ORGANIZATION, number=f"04l{self.count:015d}", fields=fields)

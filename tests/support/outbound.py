@@ -1,0 +1,16 @@
+"""Both readers of Salesforce's Outbound Messages, side by side."""
+
+from __future__ import annotations
+
+from services.intake.sources.outbound import Message, as_written, parsed
+
+
+def meant(message: Message) -> object:
+    """All but the text of the parts."""
+    return message.organization, message.url, [part[:3] for part in message.parts]
+
+
+def agree(body: bytes) -> None:
+    """The patterns read nothing, or what the parser reads."""
+    if (message := as_written(body)) is not None:
+        assert meant(message) == meant(parsed(body))
