@@ -214,9 +214,9 @@ def retranslate(
     except (ValueError, FaultsError, TimeoutError) as error:
         raise fail(error) from None
     errors.print(
-        f"{counts['requests']} requests gave {counts['events']} events and described {counts['described']} stages;"
-        f" {counts['ignored']} parts were ignored,"
-        f" {counts['unclear']} could not be translated"
+        f"{counts['requests']} requests gave {counts['accepted']} events and described {counts['described']} stages;"
+        f" {counts['ignored']} parts were ignored, {counts['dead']} could not be translated;"
+        f" {counts['taken back']} events that were wrong are taken back"
     )
 
 

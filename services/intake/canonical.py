@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from services.intake.sources.base import Described, Ignored, Said, Told, Unclear
+from services.intake.sources.base import Described, Ignored, Request, Said, Source, Told, Unclear
 from shared.bus.publisher import OutgoingMessage
 from shared.contracts.dead import DeadData, DeadEvent, DeadReason
 from shared.contracts.envelope import EARLIEST_YEAR, LATEST_YEAR, compact, iso
 from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import EVENTS, STAGES, dead
+from shared.runtime.log import logger
 
+_log = logger(__name__)
 AHEAD = timedelta(minutes=5)
 _EPOCH = datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = f"{EARLIEST_YEAR}-", f"{LATEST_YEAR}-"
@@ -38,6 +40,16 @@ class Translated:
         """How many parts became what, by name."""
         dead = len(self.unclear)
         return {"accepted": self.accepted, "described": self.described, "ignored": self.ignored, "dead": dead}
+
+
+def said_by(source: Source, request: Request) -> list[Said]:
+    """What a genuine request says. A fault of ours must not cost the CRM's events: they are kept until it is mended."""
+    try:
+        return source.translate(request)
+    except Exception as error:
+        _log.error("a translator failed", source=source.name, exc_info=error)
+        detail = f"the translator failed: {type(error).__name__}; tell those who make Andon"
+        return [Unclear(detail, source.kept(request))]
 
 
 def translated(

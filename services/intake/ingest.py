@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 import orjson
 
-from services.intake.canonical import Translated, translated
+from services.intake.canonical import Translated, said_by, translated
 from services.intake.delivery import AwayError, Delivery
 from services.intake.door import NoRoomError, NotReadError, Read, problem
 from services.intake.lately import Lately
 from services.intake.limits import Limit, Room, Seldom, Share
 from services.intake.metrics import IntakeMetrics
 from services.intake.received import kept
-from services.intake.sources.base import RefusedError, Reply, Request, Said, Source, Unclear
+from services.intake.sources.base import RefusedError, Reply, Request, Source
 from shared.runtime.log import logger
 
 _log = logger(__name__)
@@ -80,7 +80,7 @@ class Ingest:
         # Only what is genuine counts: nobody else can use up the allowance.
         if wait := self._limits[source.name].wait():
             return _later(source, wait)
-        said = self._lately.news(source.name, self._said(source, request))
+        said = self._lately.news(source.name, said_by(source, request))
         result = translated(source.name, said, request.received_at, self._prefix)
         try:
             await self._delivery.deliver([*kept(source, request, self._prefix), *result.messages])
@@ -90,18 +90,6 @@ class Ingest:
             self._lately.wrote(source.name, said)
         answer = self._accepted(source.name, result, request)
         return answer if source.reply is None else source.reply
-
-    def _said(self, source: Source, request: Request) -> list[Said]:
-        """A fault of ours must not cost the CRM's events: they are kept whole until it is mended."""
-        try:
-            return source.translate(request)
-        except Exception as error:
-            _log.error("a translator failed", source=source.name, exc_info=error)
-            return [
-                Unclear(
-                    f"the translator failed: {type(error).__name__}; tell those who make Andon", source.kept(request)
-                )
-            ]
 
     def _accepted(self, source: str, result: Translated, request: Request) -> Reply:
         counts = result.counts

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
-from services.intake.canonical import translated
+from services.intake.canonical import said_by, translated
 from services.intake.received import requests
-from services.intake.sources.base import Source
-from shared.bus.admin import partitions_of
-from shared.bus.publisher import Publisher
-from shared.contracts.topics import DEAD_SUFFIX, RECEIVED
+from services.intake.sources.base import Request, Source
+from services.intake.taken_back import TakenBack
+from shared.bus.past import Past, past
+from shared.bus.publisher import OutgoingMessage, Publisher
+from shared.contracts.topics import DEAD_SUFFIX, EVENTS, RECEIVED
 
-AT_ONCE = 200
+_BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
+# The events of a request are written with it, but not at the same instant.
+MARGIN = timedelta(minutes=5)
+# Messages that wait for one acknowledgement.
+TOGETHER = 1000
 
 
 async def retranslate(
@@ -26,58 +27,69 @@ async def retranslate(
 ) -> Counter[str]:
     """Publish the events of all requests to `source` since then; how many requests, events, descriptions, ...
 
-    What cannot be translated this time either stays the dead letter that it is: none is written again.
+    What was said of these requests before, and is not said now, is taken back. What cannot be translated this time
+    either stays the dead letter that it is: none is written again.
     """
-    counts: Counter[str] = Counter()
-    # Minutes since 1970: each run counts above those before, and above what came in meanwhile.
-    translation = int(time.time()) // 60
+    # In seconds: each run counts above those before, and above what came in meanwhile.
+    translation = int((datetime.now(UTC) - _BEGINNING).total_seconds())
     publisher = Publisher(bootstrap, deadline_seconds=60)
+    run = _Run(publisher, source, prefix, translation)
     try:
-        async for records, done, total in _records(bootstrap, prefix + RECEIVED, source.name, since):
-            for request in requests(records):
-                result = translated(source.name, source.translate(request), request.received_at, prefix, translation)
-                kept = [message for message in result.messages if not message.topic.endswith(DEAD_SUFFIX)]
-                await publisher.publish_all(kept)
-                counts["requests"] += 1
-                counts["events"] += result.accepted
-                counts["described"] += result.described
-                counts["ignored"] += result.ignored
-                counts["unclear"] += len(result.unclear)
-            show(done, total)
-            await asyncio.sleep(0)
+        async with (
+            past(bootstrap, prefix + RECEIVED, since) as came,
+            past(bootstrap, prefix + EVENTS, since - MARGIN) as told,
+        ):
+            total = came.total + told.total
+            async for some, done in _requests(came, source.name):
+                await run.again(some)
+                show(done, total)
+            async for _, records, done in told.parts():
+                run.back.before(records)
+                show(came.total + done, total)
+        await run.take_back()
     finally:
         await publisher.stop()
-    return counts
+    return run.counts
 
 
-async def _records(
-    bootstrap: str, topic: str, source: str, since: datetime
-) -> AsyncIterator[tuple[list[Any], int, int]]:
-    """Records of one source, partition by partition, up to what is there now; with how many are read, and of how many.
+class _Run:
+    """One run over what was kept."""
+
+    def __init__(self, publisher: Publisher, source: Source, prefix: str, translation: int) -> None:
+        self._publisher, self._source, self._prefix, self._translation = publisher, source, prefix, translation
+        self.back, self.counts = TakenBack(source.name, prefix + EVENTS), Counter[str]()
+
+    async def again(self, some: Iterable[Request]) -> None:
+        messages: list[OutgoingMessage] = []
+        for request in some:
+            said = said_by(self._source, request)
+            result = translated(self._source.name, said, request.received_at, self._prefix, self._translation)
+            messages += [message for message in result.messages if not message.topic.endswith(DEAD_SUFFIX)]
+            self.back.now(request.received_at, result)
+            self.counts.update(result.counts | {"requests": 1})
+        await self._publish(messages)
+
+    async def take_back(self) -> None:
+        messages = list(self.back.messages(self._translation))
+        await self._publish(messages)
+        self.counts["taken back"] = len(messages)
+
+    async def _publish(self, messages: Sequence[OutgoingMessage]) -> None:
+        for start in range(0, len(messages), TOGETHER):
+            await self._publisher.publish_all(messages[start : start + TOGETHER])
+
+
+async def _requests(came: Past, source: str) -> AsyncIterator[tuple[Sequence[Request], int]]:
+    """Requests of one source, and how many records are read with them.
 
     A request in several records is given whole: they lie one after the other in one partition.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        places = [TopicPartition(topic, number) for number in await partitions_of(bootstrap, topic)]
-        consumer.assign(places)
-        starts = await consumer.offsets_for_times(dict.fromkeys(places, int(since.timestamp() * 1000)))
-        ends = await consumer.end_offsets(places)
-        first = {place: found.offset if (found := starts[place]) else ends[place] for place in places}
-        total, done = sum(ends[place] - first[place] for place in places), 0
-        for place in places:
-            consumer.seek(place, first[place])
-            rest: list[Any] = []
-            while (at := await consumer.position(place)) < ends[place]:
-                batch = (await consumer.getmany(place, timeout_ms=1000, max_records=AT_ONCE)).get(place, [])
-                done += await consumer.position(place) - at
-                mine = rest + [record for record in batch if record.key == source.encode()]
-                whole = _whole(mine)
-                rest = mine[whole:]
-                yield mine[:whole], done, total
-    finally:
-        await consumer.stop()
+    rest: dict[int, list[Any]] = {}
+    async for partition, records, done in came.parts():
+        mine = rest.get(partition, []) + [record for record in records if record.key == source.encode()]
+        whole = _whole(mine)
+        rest[partition] = mine[whole:]
+        yield list(requests(mine[:whole])), done
 
 
 def _whole(records: list[Any]) -> int:

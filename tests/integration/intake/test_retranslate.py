@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,7 @@ from starlette.applications import Starlette
 
 from services.detector.decode import event_of
 from services.detector.flow import unique
-from services.intake.canonical import translated
+from services.intake.canonical import Translated, translated
 from services.intake.delivery import Delivery
 from services.intake.door import Door
 from services.intake.ingest import Ingest
@@ -24,11 +25,11 @@ from services.intake.limits import Room
 from services.intake.metrics import IntakeMetrics
 from services.intake.received import requests
 from services.intake.retranslate import retranslate
-from services.intake.sources.base import Source, Told
+from services.intake.sources.base import Request, Source, Told
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
-from shared.bus.publisher import Publisher
-from shared.contracts.events import DealEvent
+from shared.bus.publisher import OutgoingMessage, Publisher
+from shared.contracts.events import DealEvent, EventType
 from shared.contracts.topics import EVENTS, RECEIVED
 from shared.runtime.health import Progress
 from tests.integration.intake.test_line_to_kafka import records
@@ -109,7 +110,7 @@ async def test_a_large_body_lies_in_several_records(kafka: str, prefix: str) -> 
     (request,) = requests(kept)
     assert request.body == webhook.body
     counts = await retranslate(kafka, prefix, source_of(DIALECTS["hubspot"]), long_ago(), lambda done, total: None)
-    assert (counts["requests"], counts["events"]) == (1, 100)
+    assert (counts["requests"], counts["accepted"]) == (1, 100)
 
 
 def long_ago() -> datetime:
@@ -148,7 +149,7 @@ async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: Line) -
 
     for _ in range(2):
         counts = await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None)
-        assert (counts["requests"], counts["unclear"]) == (len(some), 0)
+        assert (counts["requests"], counts["dead"]) == (len(some), 0)
 
     expected = {(f"crm:{one.deal}", one.id, one.time) for one in never_broken if isinstance(one, Told)}
     after = await espo.events()
@@ -185,3 +186,84 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
     after = [event_of(event) for event in await espo.events()]
     assert {"a wrong stage", "zz wrong stage"} <= {event.said.get("stage") for event in after}
     assert {(one.key, one.said.get("stage")) for one in unique(after)} == {(o.key, o.said.get("stage")) for o in right}
+
+
+async def test_whatever_a_broken_translator_said_is_taken_back(espo: Line) -> None:
+    broken, dialect, chance = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"](), random.Random(5)
+    real = type(broken).said
+
+    def wrong(self: Any, part: Any, request: Any) -> Any:
+        for one in real(self, part, request):
+            match chance.randrange(9):
+                case 0:
+                    yield one._replace(deal="of-nobody")
+                case 1:
+                    yield one._replace(id=f"{one.id}-wrong")
+                case 2:
+                    yield one._replace(time=one.time - timedelta(days=3))
+                case 3:
+                    yield from (one, one._replace(type=EventType.DELETED, id=f"{one.id}-extra", data={}))
+                case 4:
+                    yield one._replace(data=one.data | {"stage": "zz wrong stage"})
+                case 5:
+                    raise KeyError("a fault of ours")
+                case 6:
+                    continue
+                case _:
+                    yield one
+
+    some = [webhook for one in history()[:300] for webhook in dialect.tell(one)]
+    await post_all(espo, broken, wrong, some)
+    kept = list(requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
+    right = [message for request in kept for message in now(broken, request).messages]
+    others = await said_otherwise(espo, right[3].value)
+    expected = found([event_of(event) for event in [*map(read, right), *others]])
+    assert expected[1]
+    assert found([event_of(event) for event in await espo.events()]) != expected
+
+    counts = [await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None) for _ in "12"]
+
+    assert counts[0]["taken back"] > 50
+    assert counts[1]["taken back"] == 0
+    assert found([event_of(event) for event in await espo.events()]) == expected
+
+
+async def said_otherwise(line: Line, message: bytes) -> list[DealEvent]:
+    """Events that stay: over an API, of another source, of a request that is not kept any more."""
+    like = json.loads(message)
+    others = [
+        like | {"id": "api/1/moved", "subject": "crm:1"},
+        like | {"source": "other", "subject": "other:2"},
+        like | {"id": "long ago", "subject": "crm:3", "receivedat": "2026-01-01T00:00:00.000001Z"},
+    ]
+    messages = [
+        OutgoingMessage(line.prefix + EVENTS, one["subject"].encode(), json.dumps(one).encode()) for one in others
+    ]
+    await line.publisher.publish_all(messages)
+    return [read(message) for message in messages]
+
+
+def now(source: Source, request: Request) -> Translated:
+    return translated("crm", source.translate(request), request.received_at, "")
+
+
+def read(message: OutgoingMessage) -> DealEvent:
+    return DealEvent.model_validate_json(message.value)
+
+
+async def test_what_cannot_be_translated_any_more_is_not_taken_back(espo: Line) -> None:
+    source, dialect = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"]()
+    real = type(source).said
+    await post_all(espo, source, real, [webhook for one in history()[:20] for webhook in dialect.tell(one)])
+    before = found([event_of(event) for event in await espo.events()])
+
+    def faulty(self: Any, part: Any, request: Any) -> Any:
+        raise KeyError("a fault of ours")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(source), "said", faulty)
+        counts = await retranslate(espo.kafka, espo.prefix, source, long_ago(), lambda done, total: None)
+
+    assert (counts["accepted"], counts["taken back"]) == (0, 0)
+    assert counts["dead"] == counts["requests"] > 10
+    assert before == found([event_of(event) for event in await espo.events()])
