@@ -166,10 +166,13 @@ def size(message: OutgoingMessage) -> int:
 
 
 def holds_no_secret(source: Source, request: Request, messages: list[OutgoingMessage]) -> None:
-    """A secret that a CRM writes into its one place is neither kept nor in a dead letter."""
+    """A secret that a CRM writes into its one place is neither kept nor in a dead letter; nor one that nobody wrote.
+
+    Zeros between its letters are not looked at: without them it is the sender who wrote it.
+    """
     secret = DIALECTS[source.kind].secret.encode()
     once = source.kind in IN_THE_BODY and request.body.count(secret) == 1 and refusal(source, request) is None
-    if once or secret not in request.body:
+    if once or secret not in request.body.replace(b"\x00", b""):
         for message in messages:
             plain = message.value
             if message.topic.endswith(".dead"):

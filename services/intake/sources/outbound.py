@@ -39,17 +39,17 @@ _NAME = r"[A-Za-z_][A-Za-z0-9_]{0,99}+"
 # Between the elements stands nothing, or each begins a line.
 _S = r"[ \n]*+"
 _HEAD = re.compile(
-    rf'<\?xml version="1.0" encoding="UTF-8"\?>{_S}'
-    r'<soapenv:Envelope xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" '
-    r'xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
-    rf'{_S}<soapenv:Body>{_S}<notifications xmlns="http://soap.sforce.com/2005/09/outbound">'
+    rf'<\?xml version="1\.0" encoding="UTF-8"\?>{_S}'
+    r'<soapenv:Envelope xmlns:soapenv="http://schemas\.xmlsoap\.org/soap/envelope/" '
+    r'xmlns:xsd="http://www\.w3\.org/2001/XMLSchema" xmlns:xsi="http://www\.w3\.org/2001/XMLSchema-instance">'
+    rf'{_S}<soapenv:Body>{_S}<notifications xmlns="http://soap\.sforce\.com/2005/09/outbound">'
     rf"{_S}<OrganizationId>({_WORDS})</OrganizationId>{_S}<ActionId>{_WORDS}</ActionId>"
     rf'{_S}<SessionId(?: xsi:nil="true"/>|>{_PLAIN}</SessionId>)'
     rf"{_S}<EnterpriseUrl>({_WORDS})</EnterpriseUrl>{_S}<PartnerUrl>{_WORDS}</PartnerUrl>{_S}"
 )
 _PART = re.compile(
     rf"<Notification>{_S}<Id>({_WORDS})</Id>"
-    rf'{_S}<sObject xsi:type="sf:({_NAME})" xmlns:sf="urn:sobject.enterprise.soap.sforce.com">'
+    rf'{_S}<sObject xsi:type="sf:({_NAME})" xmlns:sf="urn:sobject\.enterprise\.soap\.sforce\.com">'
     rf"({_S}(?:<sf:({_NAME})>{_TEXT}</sf:\4>{_S})*+)</sObject>{_S}</Notification>{_S}"
 )
 _FIELD = re.compile(rf"<sf:({_NAME})>([^<]++)<")

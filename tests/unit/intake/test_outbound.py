@@ -100,6 +100,12 @@ def test_whatever_a_text_is_both_readers_agree(at: int, put: list[str]) -> None:
     agree((SAMPLE[:at] + "".join(put) + SAMPLE[SAMPLE.index("<", at) :]).encode())
 
 
+def test_another_character_at_each_place_of_the_message_both_readers_agree() -> None:
+    for at in range(len(ONE_LINE)):
+        for other in "-x &<>":
+            agree((ONE_LINE[:at] + other + ONE_LINE[at + 1 :]).encode())
+
+
 @given(st.binary(max_size=6), st.integers(0, len(SAMPLE)))
 def test_whatever_bytes_are_put_in_both_readers_agree(put: bytes, at: int) -> None:
     body = SAMPLE.encode()
