@@ -26,7 +26,7 @@ from services.intake.sources.base import (
     shown,
     single,
 )
-from services.intake.sources.forms import JsonSource, fields_of, unnamed
+from services.intake.sources.forms import JsonSource, fields_of, named, unnamed
 from shared.contracts.events import EventType
 
 SIGNATURE, OTHER = "attio-signature", "x-attio-signature"
@@ -46,7 +46,7 @@ class Attio(JsonSource):
     kind: ClassVar[str] = "attio"
     clicks: ClassVar[str] = (
         "Workspace settings > Developers > your app > Webhooks: this URL, record.created, record.updated,"
-        " record.deleted, filtered to Deals. The secret is shown there."
+        " record.deleted, record.merged, filtered to Deals. The secret is shown there."
     )
     settings_type = AttioSettings
     settings: AttioSettings
@@ -68,12 +68,15 @@ class Attio(JsonSource):
 
     def said(self, part: Any, request: Request) -> Iterable[Said]:
         event = fields_of(part, "event")
-        what = str(event.get("event_type"))
+        what = named(event.get("event_type"), "event_type")
         ids = fields_of(event.get("id"), "id")
         if not what.startswith("record.") or ids.get("object_id") != self.settings.deals:
             return [Ignored("not-a-deal")]
         if what not in _WHAT:
             raise UnclearError(f"event_type: {shown(what)} is not known; one of {', '.join(_WHAT)} is expected")
         # Neither values nor a time are sent: that something changed, and no more, is known.
-        return [Told(_WHAT[what], unnamed(request, event), id_of(ids.get("record_id"), "id.record_id"),
-                     request.received_at, {})]  # fmt: skip
+        number, deal, time = unnamed(request, event), id_of(ids.get("record_id"), "id.record_id"), request.received_at
+        if what == "record.merged" and (gone := event.get("duplicate_record_id")) is not None:
+            into = {"into": f"{self.name}:{deal}"}
+            return [Told(EventType.MERGED, number, id_of(gone, "duplicate_record_id"), time, into)]
+        return [Told(_WHAT[what], number, deal, time, {})]

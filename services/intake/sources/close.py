@@ -33,7 +33,7 @@ from services.intake.sources.base import (
     stamp_of,
     text_of,
 )
-from services.intake.sources.forms import JsonSource, beside, day_of, fields_of, standing, taken, zoneless
+from services.intake.sources.forms import JsonSource, beside, day_of, fields_of, named, standing, taken, zoneless
 from shared.contracts.events import EventType
 
 STAMP, HASH = "close-sig-timestamp", "close-sig-hash"
@@ -68,8 +68,8 @@ class CloseSettings(ApiSourceSettings):
 class Close(JsonSource):
     kind: ClassVar[str] = "close"
     clicks: ClassVar[str] = (
-        "POST /api/v1/webhook/ with this url and the events opportunity.created, .updated and .deleted; "
-        "the secret is signature_key of the answer, which is shown once."
+        'POST /api/v1/webhook/ with this url and events [{"object_type": "opportunity", "action": "created"}, and the '
+        'same with "updated" and "deleted"]; the secret is signature_key of the answer, which is shown once.'
     )
     settings_type = CloseSettings
 
@@ -89,7 +89,7 @@ class Close(JsonSource):
 
     def said(self, part: Any, request: Request) -> Iterable[Said]:
         event = fields_of(fields_of(part, "body").get("event"), "event")
-        if event.get("object_type") != "opportunity":
+        if named(event.get("object_type"), "event.object_type") != "opportunity":
             return [Ignored("not-a-deal")]
         deal = id_of(event.get("object_id"), "event.object_id")
         updated = event.get("date_updated") or event.get("date_created")

@@ -27,7 +27,7 @@ from services.intake.sources.base import (
     shown,
     text_of,
 )
-from services.intake.sources.forms import JsonSource, blanked, fields_of, standing, taken
+from services.intake.sources.forms import JsonSource, blanked, fields_of, named, standing, taken
 from shared.contracts.events import EventType
 
 _STATUS = {"won": "won", "lost": "lost", "abandoned": "lost"}
@@ -69,11 +69,11 @@ class Copper(JsonSource):
             )
 
     def kept(self, request: Request) -> bytes:
-        return blanked(request.body, self.settings.secrets)
+        return blanked(request.body, self.settings.secrets, self.settings.secret_field)
 
     def said(self, part: Any, request: Request) -> Iterable[Said]:
         document = fields_of(part, "body")
-        if document.get("type") != "opportunity":
+        if named(document.get("type"), "type") != "opportunity":
             return [Ignored("not-a-deal")]
         ids = document.get("ids")
         if not isinstance(ids, list) or not ids:
@@ -89,8 +89,11 @@ class Copper(JsonSource):
         if what not in ("new", "update"):
             raise UnclearError(f"event: {shown(what)} is not known; new, update or delete is expected")
         changed = _news(document.get("updated_attributes"))
-        status = _STATUS.get(str(changed.get("status")).lower(), "open")
-        return standing(number, deal, time, status, taken(changed, _FIELDS), created=what == "new")
+        status, told = _STATUS.get(str(changed.get("status")).lower(), "open"), taken(changed, _FIELDS)
+        if what == "update" and "status" in changed and status == "open" and not told.get("stage"):
+            # Only what changed is sent: the stage is the one before it was closed.
+            return [Told(EventType.REOPENED, number, deal, time, told)]
+        return standing(number, deal, time, status, told, created=what == "new")
 
 
 def _news(changes: Any) -> dict[str, Any]:

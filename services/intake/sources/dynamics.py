@@ -26,13 +26,15 @@ from services.intake.sources.base import (
     shown,
     text_of,
 )
-from services.intake.sources.forms import JsonSource, beside, fields_of, standing, taken, verify_key, zoneless
+from services.intake.sources.forms import JsonSource, beside, fields_of, named, standing, taken, verify_key, zoneless
 from shared.contracts.dead import DeadReason
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 
 _DATE = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Only asynchronous steps are jobs, and have a number.
+_NO_OPERATION = "00000000-0000-0000-0000-000000000000"
 _STATES = {0: "open", 1: "won", 2: "lost"}
 _CLOSED = {"Win": EventType.WON, "Lose": EventType.LOST}
 _STATED = ("Create", "Update", "SetState", "SetStateDynamicEntity", "Assign")
@@ -63,20 +65,21 @@ class Dynamics(JsonSource):
 
     def said(self, part: Any, request: Request) -> Iterable[Said]:
         context = fields_of(part, "body")
-        if context.get("PrimaryEntityName") != "opportunity":
+        if named(context.get("PrimaryEntityName"), "PrimaryEntityName") != "opportunity":
             return [Ignored("not-a-deal")]
         deal, message = id_of(context.get("PrimaryEntityId"), "PrimaryEntityId"), str(context.get("MessageName"))
         time, number = _moment(context.get("OperationCreatedOn"), "OperationCreatedOn"), _number(context)
         if message == "Delete":
             return [Told(EventType.DELETED, number, deal, time, {})]
+        if message in _CLOSED:
+            return [Told(_CLOSED[message], number, deal, time, _closing(message, context.get("InputParameters")))]
         if "x-ms-dynamics-msg-size-exceeded" in request.headers or "InputParameters" not in context:
             detail = f"opportunity {deal}: larger than 256 KB, so Dynamics sent no columns; choose fewer in the images"
             return [Unclear(detail, raw(part), DeadReason.TOO_LARGE)]
-        if message in _CLOSED:
-            return [Told(_CLOSED[message], number, deal, time, self._closed(context))]
         if message not in _STATED:
             return [Ignored("other-message")]
         columns = {**_columns(context.get("PostEntityImages")), **_columns(context["InputParameters"])}
+        columns |= _state(context["InputParameters"])
         column = self.settings.stage_field
         label = _label(context["InputParameters"], column) or _label(context.get("PostEntityImages"), column)
         stage = columns.get(column)
@@ -96,9 +99,19 @@ class Dynamics(JsonSource):
             told["url"] = f"{self.settings.address}/main.aspx?etn=opportunity&pagetype=entityrecord&id={deal}"
         return standing(number, deal, time, _STATES[state], told, created)
 
-    def _closed(self, context: dict[str, Any]) -> dict[str, Any]:
-        closing = _columns(context["InputParameters"], "OpportunityClose")
-        return taken(closing, {"actualrevenue": ("amount", amount_of), "subject": ("reason", text_of)})
+
+def _closing(message: str, listed: Any) -> dict[str, Any]:
+    """What is told with a closing. What came in for a lost deal is nought: it was worth more."""
+    fields = {"subject": ("reason", text_of)} | ({"actualrevenue": ("amount", amount_of)} if message == "Win" else {})
+    return taken(_columns(listed, "OpportunityClose"), fields)
+
+
+def _state(listed: Any) -> dict[str, Any]:
+    """`SetState` tells the state beside the record."""
+    for entry in listed if isinstance(listed, list) else ():
+        if isinstance(entry, dict) and entry.get("key") == "State":
+            return {"statecode": _plain(entry.get("value"))}
+    return {}
 
 
 def _columns(listed: Any, key: str | None = None) -> dict[str, Any]:
@@ -158,5 +171,7 @@ _FIELDS = {
 def _number(context: dict[str, Any]) -> str:
     extension = context.get("OwningExtension")
     step = extension.get("Id") if isinstance(extension, dict) else None
-    organization = id_of(context.get("OrganizationId"), "OrganizationId")
-    return f"{organization}/{id_of(context.get('OperationId'), 'OperationId')}/{str(step)[:80]}"
+    organization, operation = id_of(context.get("OrganizationId"), "OrganizationId"), context.get("OperationId")
+    if operation == _NO_OPERATION:
+        raise UnclearError("OperationId: is empty; register the step as asynchronous, others cannot be told apart")
+    return f"{organization}/{id_of(operation, 'OperationId')}/{str(step)[:80]}"

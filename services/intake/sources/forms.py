@@ -99,12 +99,28 @@ def verify_basic(request: Request, secrets: Iterable[str]) -> None:
         )
 
 
-def blanked(body: bytes, secrets: Iterable[str]) -> bytes:
-    """A JSON body without secrets that its sender wrote into it, else byte for byte as it was."""
+def blanked(body: bytes, secrets: Iterable[str], field: str) -> bytes:
+    """A JSON body without secrets that its sender wrote into it, else byte for byte as it was.
+
+    Where the sender writes characters in another way, the document is written anew without what stands in `field`.
+    """
     for secret in secrets:
         for escaped in (True, False):
             body = body.replace(json.dumps(secret, ensure_ascii=escaped)[1:-1].encode(), b"")
+    try:
+        document = json_of(body)
+    except UnclearError:
+        return body
+    if isinstance(document, dict) and document.get(field):
+        return raw(document | {field: ""})
     return body
+
+
+def named(value: Any, field: str) -> str:
+    """What a message is about. One that does not say so has another form than we know: it is kept, not ignored."""
+    if not isinstance(value, str) or not value:
+        raise UnclearError(f"{field}: {shown(value)}; the kind of record is expected, the sender's form has changed")
+    return value
 
 
 def fields_of(value: Any, field: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from services.intake.sources.base import (
     text_of,
 )
 from services.intake.sources.forms import JsonSource, day_of, fields_of, standing, taken, unnamed, verify_key, zoneless
+from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 
 _FIELDS = {
@@ -52,7 +53,10 @@ class Freshsales(JsonSource):
         deal, what = id_of(document.get("deal_id"), "deal_id"), str(document.get("event", "updated"))
         updated = document.get("updated_at")
         time = zoneless(updated, "updated_at") if updated else request.received_at
-        number = f"{deal}/{what}/{updated}" if updated else f"{deal}/{unnamed(request, document)}"
+        # Several saves can have one time: the last that came is the last in order.
+        number = (
+            f"{deal}/{what}/{updated}/{iso(request.received_at)}" if updated else f"{deal}/{unnamed(request, document)}"
+        )
         if what == "deleted":
             return [Told(EventType.DELETED, number, deal, time, {})]
         if what not in _STATUS:

@@ -78,9 +78,7 @@ class HubSpotSettings(ApiSourceSettings):
     allow_v1: bool = Field(
         False, description="take requests signed by version 1 alone: they can be sent again by others"
     )
-    allow_v2: bool = Field(
-        False, description="take requests signed by version 2 alone (workflows, cards): they can be sent again, too"
-    )
+    allow_v2: bool = Field(False, description="take requests signed by version 2 alone: they can be sent again, too")
     max_bytes: int = Field(8 * MIB, ge=1024, le=64 * MIB, description="the largest body that is taken")
 
     api: HubSpotApi | None = Field(None, description="the API, for the enricher; without it nothing is asked")

@@ -53,8 +53,8 @@ class Monday(JsonSource):
     kind: ClassVar[str] = "monday"
     keyed: ClassVar[bool] = True
     clicks: ClassVar[str] = (
-        "On the board of deals: Integrate > Webhooks, when an item is created, when a column changes, "
-        "when an item is deleted, with this URL."
+        "On the board of deals: Integrate > Webhooks, when an item is created, when a column changes, when the name "
+        "changes, when an item is deleted, when an item is archived, with this URL."
     )
     settings_type = MondaySettings
     settings: MondaySettings
@@ -99,11 +99,11 @@ class Monday(JsonSource):
         what = event.get("type")
         deal = id_of(event.get("pulseId", event.get("itemId")), "event.pulseId")
         time = moment_of_text(event.get("triggerTime"), "event.triggerTime")
-        number = id_of(event.get("originalTriggerUuid") or event.get("triggerUuid"), "event.triggerUuid")
+        number = id_of(event.get("triggerUuid"), "event.triggerUuid")
         name = event.get("pulseName", event.get("itemName"))
         named = {"name": text_of(name, "event.pulseName")} if name is not None else {}
         if what in _MADE:
-            return [Told(EventType.CREATED, number, deal, time, {**self._pipeline, **named})]
+            return [Told(EventType.CREATED, number, deal, time, {**self._pipeline, **named, **self._columns(event)})]
         if what in _GONE:
             return [Told(EventType.DELETED, number, deal, time, {})]
         if what in _NAMED:
@@ -111,15 +111,39 @@ class Monday(JsonSource):
             return [Told(EventType.CHANGED, number, deal, time, {"name": text_of(value, "event.value.name")})]
         return [self._column(event, number, deal, time, named)] if what in _CHANGED else [Ignored("other-event")]
 
+    def _columns(self, event: dict[str, Any]) -> dict[str, Any]:
+        """What a new item was filled with; a label that it has by default is not told."""
+        values = event.get("columnValues")
+        values = values if isinstance(values, dict) else {}
+        stage, amount = _label(values.get(self.settings.stage_column)), values.get(self.settings.amount_column)
+        told = {} if stage is None else {"stage": stage}
+        return told if amount is None else {**told, "amount": _amount(amount)}
+
     def _column(self, event: dict[str, Any], number: str, deal: str, time: datetime, named: dict[str, Any]) -> Said:
         column, value = event.get("columnId"), event.get("value")
         told = {**self._pipeline, **named}
         if column == self.settings.stage_column:
-            label = fields_of(fields_of(value, "event.value").get("label"), "event.value.label")
-            stage = id_of(label.get("text"), "event.value.label.text")
-            return Told(EventType.MOVED, number, deal, time, {**told, "stage": stage})
+            stage = _label(value)
+            # Without a label it is in no stage: it stays in the last one that is known.
+            return (
+                Ignored("no-label")
+                if stage is None
+                else Told(EventType.MOVED, number, deal, time, {**told, "stage": stage})
+            )
         if column == self.settings.amount_column:
-            given = value.get("value") if isinstance(value, dict) else None
-            amount = None if given is None else amount_of(given, "event.value.value")
-            return Told(EventType.CHANGED, number, deal, time, {**told, "amount": amount})
+            return Told(EventType.CHANGED, number, deal, time, {**told, "amount": _amount(value)})
         return Ignored(f"other-column {shown(column)}"[:60])
+
+
+def _label(value: Any) -> str | None:
+    """The text of a status; None where it was emptied."""
+    if value is None:
+        return None
+    label = fields_of(value, "event.value").get("label")
+    text = None if label is None else fields_of(label, "event.value.label").get("text")
+    return None if text in (None, "") else id_of(text, "event.value.label.text")
+
+
+def _amount(value: Any) -> str | None:
+    given = value.get("value") if isinstance(value, dict) else None
+    return None if given is None else amount_of(given, "event.value.value")

@@ -26,6 +26,7 @@ from services.intake.sources.forms import (
     day_of,
     fields_of,
     instant,
+    named,
     standing,
     taken,
     unnamed,
@@ -61,7 +62,7 @@ class Odoo(JsonSource):
     def said(self, part: Any, request: Request) -> Iterable[Said]:
         sent = fields_of(part, "body")
         document = {name: _plain(value) for name, value in sent.items()}
-        if document.get("_model") != "crm.lead" or document.get("type") == "lead":
+        if named(document.get("_model"), "_model") != "crm.lead" or document.get("type") == "lead":
             return [Ignored("not-a-deal")]
         deal = id_of(document.get("_id"), "_id")
         written = document.get("write_date")

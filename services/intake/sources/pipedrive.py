@@ -32,6 +32,7 @@ from services.intake.sources.forms import (
     day_of,
     fields_of,
     instant,
+    named,
     order_of,
     share_of,
     standing,
@@ -83,7 +84,7 @@ class Pipedrive(JsonSource):
             return _touched(number, time, now)
         if entity in ("stage", "pipeline"):
             return _described(str(entity), meta, time, now)
-        if entity != "deal":
+        if named(entity, "meta.object" if first else "meta.entity") != "deal":
             return [Ignored("not-a-deal")]
         deal = id_of(meta.get("id" if first else "entity_id"), "meta.id" if first else "meta.entity_id")
         return self._deal(meta, number, deal, time, now, before)
@@ -156,6 +157,8 @@ def _time(meta: dict[str, Any]) -> datetime:
     if isinstance(micro := meta.get("timestamp_micro"), int):
         return moment_of_ms(micro // 1000, "meta.timestamp_micro") + timedelta(microseconds=micro % 1000)
     stamp = meta.get("timestamp")
+    if isinstance(stamp, str) and stamp.isascii() and stamp.isdigit():
+        stamp = int(stamp[:20])
     if isinstance(stamp, int) and not isinstance(stamp, bool):
         return moment_of_ms(stamp * 1000, "meta.timestamp")
     return zoneless(stamp, "meta.timestamp")

@@ -125,8 +125,13 @@ def _said(part: Part, organization: str, host: str) -> list[Said]:
     told = taken(data, FIELDS)
     if host:
         told["url"] = text_of(f"https://{host}/{deal}", "EnterpriseUrl")
-    status = "won" if data.get("IsWon") == "true" else "lost" if data.get("IsClosed") == "true" else "open"
-    return standing(number, deal, time, status, told, created=_is_new(data, time))
+    return standing(number, deal, time, _status(data), told, created=_is_new(data, time))
+
+
+def _status(data: dict[str, str | None]) -> str:
+    if data.get("IsClosed") == "true" and data.get("IsWon") is None:
+        raise UnclearError("sf:IsWon: is missing; tick it in the Outbound Message, it tells won from lost")
+    return "won" if data.get("IsWon") == "true" else "lost" if data.get("IsClosed") == "true" else "open"
 
 
 def _time(data: dict[str, str | None]) -> datetime:

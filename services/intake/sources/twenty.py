@@ -33,7 +33,7 @@ from services.intake.sources.base import (
     stamp_of,
     text_of,
 )
-from services.intake.sources.forms import JsonSource, day_of, fields_of, standing, taken
+from services.intake.sources.forms import JsonSource, day_of, fields_of, named, standing, taken
 from shared.contracts.events import EventType
 
 STAMP, SIGNATURE = "x-twenty-webhook-timestamp", "x-twenty-webhook-signature"
@@ -70,7 +70,14 @@ class Twenty(JsonSource):
 
     def said(self, part: Any, request: Request) -> Iterable[Said]:
         document = fields_of(part, "body")
-        about, _, what = str(document.get("eventName")).partition(".")
+        if "eventName" not in document and "event" in document:
+            # The form of Twenty's documentation, which its code does not send.
+            document = {
+                "eventName": document["event"],
+                "record": document.get("data"),
+                "eventDate": document.get("timestamp"),
+            }
+        about, _, what = named(document.get("eventName"), "eventName").partition(".")
         if about != "opportunity":
             return [Ignored("not-a-deal")]
         record = fields_of(document.get("record"), "record")
@@ -93,16 +100,17 @@ class Twenty(JsonSource):
     def _told(self, record: dict[str, Any], deal: str) -> dict[str, Any]:
         told = taken(record, _FIELDS)
         amount = record.get("amount")
-        if isinstance(amount, dict) and isinstance(micros := amount.get("amountMicros"), int | str):
-            told["amount"] = _micros(micros)
+        if isinstance(amount, dict) and "amountMicros" in amount:
+            micros = amount["amountMicros"]
+            told["amount"] = None if micros is None else _micros(micros)
             told["currency"] = currency_of(amount.get("currencyCode") or "", "amount.currencyCode") or None
         if self.settings.address:
             told["url"] = f"{self.settings.address}/object/opportunity/{deal}"
         return told
 
 
-def _micros(value: int | str) -> str:
-    text = str(value)
+def _micros(value: Any) -> str:
+    text = str(value) if isinstance(value, int | str) else ""
     if not text.removeprefix("-").isdigit() or not text.isascii() or len(text) > 30:
         raise UnclearError(f"amount.amountMicros: {shown(value)} is no amount; an integer of millionths is expected")
     return f"{Decimal(text).scaleb(-6).normalize():f}"

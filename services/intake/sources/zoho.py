@@ -25,7 +25,7 @@ from services.intake.sources.base import (
     shown,
     text_of,
 )
-from services.intake.sources.forms import JsonSource, blanked, day_of, fields_of, taken
+from services.intake.sources.forms import JsonSource, blanked, day_of, fields_of, named, taken
 from shared.contracts.events import EventType
 
 _FIELDS = {
@@ -41,8 +41,9 @@ class ZohoSettings(SourceSettings):
 class Zoho(JsonSource):
     kind: ClassVar[str] = "zoho"
     clicks: ClassVar[str] = (
-        "POST {api-domain}/crm/v8/actions/watch with events Deals.all, this notify_url, the secret as "
-        "token, return_affected_field_values true."
+        "POST {api-domain}/crm/v8/actions/watch with a channel_id, events Deals.all, this notify_url, the secret as "
+        "token, return_affected_field_values true, notify_on_related_action false, and channel_expiry in a week: "
+        "without it the channel ends after an hour. Enable it anew before it ends."
     )
     settings_type = ZohoSettings
 
@@ -62,11 +63,11 @@ class Zoho(JsonSource):
             )
 
     def kept(self, request: Request) -> bytes:
-        return blanked(request.body, self.settings.secrets)
+        return blanked(request.body, self.settings.secrets, "token")
 
     def said(self, part: Any, request: Request) -> Iterable[Said]:
         document = fields_of(part, "body")
-        if document.get("module") != "Deals":
+        if named(document.get("module"), "module") != "Deals":
             return [Ignored("not-a-deal")]
         ids = document.get("ids")
         if not isinstance(ids, list) or not ids:

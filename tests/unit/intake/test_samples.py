@@ -27,6 +27,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "close": {"secrets": [CLOSE["signature_key_hex"]]},
     "salesforce": {"secrets": [KEY[4:]], "organization": "00D5g000004T0CkEAK"},
     "dynamics": {"secrets": [KEY[4:]]},
+    "freshsales": {"secrets": [KEY[4:]]},
     "zoho": {"secrets": ["tok-3f9c0f5e-not-a-signature"]},
     "twenty": {"secrets": [TWENTY["secret"]]},
     "espocrm": {"webhooks": HOOKS},
