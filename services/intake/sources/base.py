@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +28,8 @@ from shared.contracts.events import EventType
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # What Decimal would give back as it is.
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,28})(?:\.[0-9]{1,12})?")
+# As fine as an amount is kept, and room for the largest that is as fine.
+_FINEST, _WIDE = Decimal("1e-12"), Context(prec=60)
 WINDOW = timedelta(minutes=5)
 MIB = 1024 * 1024
 # Levels of arrays and objects in a document.
@@ -283,8 +285,11 @@ def amount_of(value: Any, field: str) -> str:
             raise ValueError
         amount = Decimal(str(value))
         exponent = amount.as_tuple().exponent
-        if not isinstance(exponent, int) or exponent < -12 or abs(amount) >= Decimal(10) ** 30:
+        if not isinstance(exponent, int) or abs(amount) >= Decimal(10) ** 30:
             raise ValueError
+        if exponent < -12:
+            # What lies behind is the noise of binary fractions: 59.97 as 59.970000000000006.
+            amount = _WIDE.quantize(amount, _FINEST).normalize(_WIDE)
     except (ValueError, ArithmeticError):
         raise UnclearError(f"{field}: {shown(value)} is no amount; a decimal is expected, as 48500.00") from None
     return f"{amount:f}"

@@ -10,7 +10,7 @@ import pytest
 
 from services.detector.decode import said
 from services.detector.flow import Event, Home, Key, Visit, visits
-from services.intake.sources.base import Ignored, Said, Told, Unclear
+from services.intake.sources.base import Ignored, Said, Told, Unclear, amount_of
 from shared.contracts.events import DealData, EventType
 from shared.policy import Outcome
 from tests.unit.intake.support import sample
@@ -202,3 +202,13 @@ def test_a_secret_that_is_written_in_another_way_is_not_kept(kind: str, field: s
     found.verify(request)
 
     assert json.loads(found.kept(request)) == {field: "", "module": "Deals", "type": "opportunity"}
+
+
+@pytest.mark.parametrize(("value", "amount"), [
+    (59.970000000000006, "59.97"), ("1469.1263999999999", "1469.1264"), (0.1 + 0.2, "0.3"), (1e-9, "0.000000001"),
+    ("1e-13", "0"), ("1e-1000000", "0"),
+    ("9" * 29 + ".1234567890123", "9" * 29 + ".123456789012"), ("100.50", "100.50"),
+])  # fmt: skip
+def test_the_noise_of_binary_fractions_costs_no_deal_its_event(value: Any, amount: str) -> None:
+    assert amount_of(value, "amount") == amount
+    DealData(amount=amount)
