@@ -1,6 +1,7 @@
 """What a client may ask of the HTTP server: a head of limited size, and everything within its time.
 
-uvicorn alone waits for ever for a head and a body, keeps heads of any length, and reads on after it has answered.
+uvicorn alone waits for ever for a head, a body, and for its answer to be taken; it keeps heads of any length, makes
+requests of all that a client sends at once, and reads on after it has answered.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import (
     HEADER_RE,
     HEADER_VALUE_RE,
@@ -22,6 +24,8 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 LARGEST_HEAD = 32 * 1024
+# Bytes that are made into requests at once: some two hundred of the smallest.
+PARSED_AT_ONCE = 4096
 HEAD_SECONDS, BODY_SECONDS = 10.0, 60.0
 
 
@@ -93,8 +97,21 @@ class Awaited(Enum):
     NEXT = "next request"
 
 
+class Reading(FlowControl):
+    """Reads on only when nothing waits that was read before."""
+
+    def __init__(self, connection: PatientProtocol, transport: asyncio.Transport) -> None:
+        super().__init__(transport)
+        self._connection = connection
+
+    def resume_reading(self) -> None:
+        if not self._connection.has_more:
+            super().resume_reading()
+
+
 class PatientProtocol(HttpToolsProtocol):
-    """One connection. The line and headers of a request have ten seconds and 32 KiB, its body has a minute.
+    """One connection. The line and headers of a request have ten seconds and 32 KiB, its body has a minute, and so has
+    the client to take an answer.
 
     One timer for each connection, set anew when it goes off and not before, so that a request costs none.
     """
@@ -102,34 +119,65 @@ class PatientProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._awaited, self._until = Awaited.ANSWER, math.inf
+        # Bytes of the present head, or those since the last part of the body: trailers among them.
         self._head, self._head_is_too_large = 0, False
+        self._rest, self._taken = b"", 0.0
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether requests wait for their turn."""
+        return bool(self.pipeline or self._rest)
 
     def _await(self, what: Awaited, seconds: float) -> None:
         self._awaited, self._until = what, self.loop.time() + seconds
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.flow = Reading(self, transport)
+        self._taken = self.loop.time()
         self._await(Awaited.HEAD, HEAD_SECONDS)
         self._look()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._rest = b""
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._awaited is not Awaited.BODY:
-            self._head += len(data)
-            if self._awaited is not Awaited.HEAD:
-                self._await(Awaited.HEAD, HEAD_SECONDS)
+        if self.has_more or len(data) > PARSED_AT_ONCE:
+            self._rest += data
+            self._go_on()
+        else:
+            self._parse(data)
+
+    def _go_on(self) -> None:
+        """Parse what waits, until a request has to wait for another: it would take more memory than its bytes."""
+        at = 0
+        while at < len(self._rest) and not self.pipeline and not self.transport.is_closing():
+            self._parse(self._rest[at : at + PARSED_AT_ONCE])
+            at += PARSED_AT_ONCE
+        self._rest = b"" if self.transport.is_closing() else self._rest[at:]
+        if self._rest:
+            self.flow.pause_reading()
+
+    def _parse(self, data: bytes) -> None:
+        self._head += len(data)
+        if self._awaited in (Awaited.ANSWER, Awaited.NEXT):
+            self._await(Awaited.HEAD, HEAD_SECONDS)
         super().data_received(data)
-        if self._awaited is not Awaited.BODY and self._head > LARGEST_HEAD:
+        if self._head > LARGEST_HEAD:
             self._refuse_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._await(Awaited.HEAD, HEAD_SECONDS)
+
+    def on_body(self, body: bytes) -> None:
+        self._head = 0
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         if self._head > LARGEST_HEAD and self._size() > LARGEST_HEAD:
@@ -138,6 +186,8 @@ class PatientProtocol(HttpToolsProtocol):
         self._head = 0
         self._await(Awaited.BODY, BODY_SECONDS)
         super().on_headers_complete()
+        # What comes after the body is no part of the head that a source looks at (RFC 9110, 6.5.1).
+        self.headers = []
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
         super()._start_asgi_task(cycle, OneWrite(app, cycle))  # type: ignore[arg-type]
@@ -152,12 +202,17 @@ class PatientProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)  # type: ignore[arg-type]
         elif self._awaited is Awaited.ANSWER:
             self._await_next()
+        if self._rest and not self.pipeline:
+            if self._awaited in (Awaited.HEAD, Awaited.BODY):
+                # What came in time has waited here.
+                self._await(self._awaited, BODY_SECONDS if self._awaited is Awaited.BODY else HEAD_SECONDS)
+            self._go_on()
+        self.flow.resume_reading()
 
     def _await_next(self) -> None:
         if self.cycle.response_complete:
@@ -179,15 +234,23 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _look(self) -> None:
         """Whether the client has taken too long."""
-        left = self._until - self.loop.time()
-        if left > 0:
-            self._timer = self.loop.call_later(min(left, HEAD_SECONDS), self._look)
-        elif self._awaited is Awaited.NEXT:
-            self.transport.close()
-        else:
-            seconds = BODY_SECONDS if self._awaited is Awaited.BODY else HEAD_SECONDS
-            what = f"{self._awaited.value} within {seconds:.0f}"
-            self._end(408, f"the request did not come to the end of its {what} seconds; send it again")
+        now = self.loop.time()
+        if not self.transport.get_write_buffer_size():
+            self._taken = now
+        if now - self._taken > BODY_SECONDS:
+            return self.transport.abort()
+        left = self._until - now
+        if left <= 0 and not self.has_more and not self.transport.is_closing():
+            self._time_is_up()
+        self._timer = self.loop.call_later(left if 0 < left < HEAD_SECONDS else HEAD_SECONDS, self._look)
+        return None
+
+    def _time_is_up(self) -> None:
+        if self._awaited is Awaited.NEXT:
+            return self.transport.close()
+        seconds = BODY_SECONDS if self._awaited is Awaited.BODY else HEAD_SECONDS
+        what = f"{self._awaited.value} within {seconds:.0f}"
+        return self._end(408, f"the request did not come to the end of its {what} seconds; send it again")
 
     def _end(self, status: int, detail: str) -> None:
         """Tell why, unless the answer to this request is on its way already, and close."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
+import psutil
 import pytest
 import uvicorn
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.runtime import http
@@ -18,13 +20,14 @@ GOOD = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with the body; `/early` before it is read."""
+    """Answers with the body, for `/heads` with the names of headers; for `/early` before the body is read."""
     body, more = b"early", scope["path"] != "/early"
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             return
         body, more = body.removeprefix(b"early") + message["body"], message["more_body"]
+    body = b",".join(name for name, _ in scope["headers"]) if scope["path"] == "/heads" else body
     headers = [(b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
@@ -126,13 +129,84 @@ async def test_who_was_answered_early_is_let_go_once_the_body_has_come(port: int
     assert b"408" not in said
 
 
+async def test_trailers_are_no_headers(port: int) -> None:
+    said = await told(
+        port, b"POST /heads HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Late: b\r\n\r\n", GOOD
+    )
+
+    assert said.count(b"HTTP/1.1 200") == 2
+    assert b"transfer-encoding" in said
+    assert b"late" not in said
+
+
+@pytest.mark.parametrize("late", [b"a: b\r\n" * 20_000, b"a: " + b"b" * 100_000, b"1;" + b"x" * 100_000])
+async def test_trailers_without_end_are_refused(port: int, late: bytes) -> None:
+    begun = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+    end = b"" if late.startswith(b"1;") else b"0\r\n"
+    said = await told(port, begun + end, *[late[at : at + 5000] for at in range(0, len(late), 5000)])
+
+    assert said == b"reset" or b"431" in said
+
+
+async def test_many_small_chunks_are_a_body(port: int) -> None:
+    chunks = b"1\r\nx\r\n" * 30_000
+    said = await told(port, b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n", GOOD)
+
+    assert said.count(b"HTTP/1.1 200") == 2
+    assert b"x" * 30_000 in said
+
+
+async def test_who_does_not_take_his_answers_is_let_go(port: int) -> None:
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+        large = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n"
+        await asyncio.get_running_loop().sock_sendall(client, large + b"x" * 8_000_000)
+        connections = lambda: [c for c in psutil.Process().net_connections("tcp") if c.laddr.port == port and c.raddr]  # noqa: E731
+        assert len(connections()) == 1
+        async with asyncio.timeout(20):
+            while connections():
+                await asyncio.sleep(0.1)
+
+
+async def test_requests_that_were_sent_at_once_take_little_memory_and_are_answered_in_order() -> None:
+    """A request takes hundreds of times the memory of its bytes: they wait as bytes."""
+    one, many = b"GET /%05d HTTP/1.1\r\n\r\n", 20_000
+    gate = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await receive()
+        await gate.wait()
+        await send(start((b"content-length", b"5")))
+        await send({"type": "http.response.body", "body": scope["path"][1:].encode()})
+
+    connection, wire = connected(PatientProtocol, app)
+    sent = b"".join(one % number for number in range(many))
+    most = 0
+    for at in range(0, len(sent), 65536):
+        while wire.paused:
+            gate.set()
+            most = max(most, len(connection.pipeline))
+            await asyncio.sleep(0)
+        connection.data_received(sent[at : at + 65536])
+    while len(wire.sent) < many:
+        most = max(most, len(connection.pipeline))
+        await asyncio.sleep(0)
+    connection.connection_lost(None)
+
+    assert b"".join(wire.sent).split(b"\r\n\r\n")[-1] == b"%05d" % (many - 1)
+    assert [int(answer.rpartition(b"\r\n\r\n")[2]) for answer in wire.sent] == list(range(many))
+    assert 0 < most < 250
+
+
 class Wire(asyncio.Transport):
     """Keeps what it was given to send."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sent: list[bytes] = []
-        self.closed = False
+        self.closed = self.paused = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self.sent.append(bytes(data))
@@ -143,9 +217,14 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.paused = True
 
-    def resume_reading(self) -> None: ...
+    def resume_reading(self) -> None:
+        self.paused = False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]}
@@ -159,6 +238,17 @@ def start(*headers: tuple[bytes, bytes], status: int = 200) -> Message:
     return {"type": "http.response.start", "status": status, "headers": list(headers)}
 
 
+def connected(protocol: type[Any], app: ASGIApp) -> tuple[Any, Wire]:
+    """A connection to this application, and what it is connected by."""
+    config = uvicorn.Config(app, http=protocol, ws="none", lifespan="off", log_level="critical")
+    config.load()
+    state = uvicorn.server.ServerState()
+    state.default_headers = [(b"date", b"today")]
+    wire, connection = Wire(), protocol(config, state, {})
+    connection.connection_made(wire)
+    return connection, wire
+
+
 async def sent_by(protocol: type[HttpToolsProtocol], messages: list[Message], asked: bytes) -> Wire:
     """What goes over the wire when an application says this."""
 
@@ -166,14 +256,9 @@ async def sent_by(protocol: type[HttpToolsProtocol], messages: list[Message], as
         for message in messages:
             await send(message)
 
-    config = uvicorn.Config(app, http=protocol, ws="none", lifespan="off", log_level="critical")
-    config.load()
-    state = uvicorn.server.ServerState()
-    state.default_headers = [(b"date", b"today")]
-    wire, connection = Wire(), protocol(config, state, {})
-    connection.connection_made(wire)
+    connection, wire = connected(protocol, app)
     connection.data_received(asked)
-    await asyncio.gather(*state.tasks)
+    await asyncio.gather(*connection.tasks)
     connection.connection_lost(ConnectionResetError())
     return wire
 
