@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
-from services.detector.clocks import micros
+from services.detector.clocks import micros, moment
 from services.importer.amounts import AmountFault, read_amount
 from services.importer.dates import DateFault, Dates, When
 from services.importer.mapping import Mapping
@@ -41,6 +42,7 @@ class Readers:
         self.mapping = mapping
         self.columns = columns
         self.dates = Dates(mapping.dates, mapping.timezone)
+        self.zone = ZoneInfo(mapping.timezone)
         self.latest = micros(now + AHEAD)
         self.places = {name: place for place, name in enumerate(columns)}
         self._outcomes = dict.fromkeys(mapping.won, Outcome.WON) | dict.fromkeys(mapping.lost, Outcome.LOST)
@@ -98,7 +100,7 @@ class Cells:
         return found
 
     def date(self, column: str | None) -> When | None:
-        """As `when`, but the future is good: an expected close lies there."""
+        """As `when`, but the future is good."""
         if column is None:
             return None
         cell = self.value(column)
@@ -106,6 +108,11 @@ class Cells:
             return self._readers.dates.read(cell)
         except DateFault as error:
             raise RowFault(column, cell, str(error)) from None
+
+    def day(self, column: str | None) -> str | None:
+        """The day in the zone of the table, as CRMs tell an expected close, which may lie in the future."""
+        found = self.date(column)
+        return found and moment(found.first).astimezone(self._readers.zone).date().isoformat()
 
     def amount(self) -> str | None:
         column = self.mapping.columns.amount

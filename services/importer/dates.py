@@ -34,6 +34,7 @@ _MONTHS = (
 _EPOCH_MS = re.compile(r"\d{13}")
 _ORDERS = {DateOrder.YMD: "abc", DateOrder.DMY: "cba", DateOrder.MDY: "cab"}
 _DAY = timedelta(days=1)
+FIRST_YEAR, LAST_YEAR = 1970, 9998
 KEPT = 100_000
 
 
@@ -84,18 +85,28 @@ class Dates:
         return self._instant(found) if isinstance(found, datetime) else self._day(found)
 
     def _instant(self, moment: datetime) -> When:
+        _counted(moment.year)
         aware = moment if moment.tzinfo else moment.replace(tzinfo=self._zone)
         instant = micros(aware.astimezone(UTC))
         return _checked(When(instant, instant))
 
     def _day(self, day: date) -> When:
+        _counted(day.year)
         first, end = (datetime.combine(d, time(), self._zone).astimezone(UTC) for d in (day, day + _DAY))
         return _checked(When(micros(first), micros(end)))
 
 
+def _counted(year: int) -> None:
+    """The first and the last day of the calendar, by which some mean never, cannot be brought into another zone."""
+    if year < FIRST_YEAR:
+        raise DateFault(f"lies before {FIRST_YEAR}; mend it, or empty the cell")
+    if year > LAST_YEAR:
+        raise DateFault(f"lies after {LAST_YEAR}; mend it, or empty the cell")
+
+
 def _checked(when: When) -> When:
     if when.end <= 0:
-        raise DateFault("lies before 1970; mend it, or empty the cell")
+        raise DateFault(f"lies before {FIRST_YEAR}; mend it, or empty the cell")
     return when
 
 

@@ -28,7 +28,8 @@ def timed(steps: list[Step], places: Mapping[str, int]) -> list[int]:
 
     A day means its start in the table's zone. Within it a stage comes as many microseconds later as stages come before
     it in the order, closing after all of them, and each after what the row tells exactly of the same day. Of two moves
-    that are told for one instant the later in the shape comes a microsecond later.
+    that are told for one instant the later in the shape comes a microsecond later, and a closing of that instant is
+    not before them.
     """
     found: list[int] = []
     for step in steps:
@@ -37,12 +38,19 @@ def timed(steps: list[Step], places: Mapping[str, int]) -> list[int]:
             within = [at + _moves(other) for at, other in begun if step.when.first <= at < step.when.end]
             found.append(max([step.when.first + _place(step, places), *within]))
         else:
-            taken = {at for at, other in begun if _moves(other)} if _moves(step) else set()
-            at = step.when.first
-            while at in taken:
-                at += 1
-            found.append(at)
+            found.append(_exact(step, [(at, other) for at, other in begun if _moves(other)]))
     return found
+
+
+def _exact(step: Step, moves: list[tuple[int, Step]]) -> int:
+    """The instant of a step that is told exactly; `moves` are those before it, with their instants."""
+    at = step.when.first
+    if not _moves(step):
+        return max([at, *(moved for moved, other in moves if other.when.first == at)])
+    taken = {moved for moved, _ in moves}
+    while at in taken:
+        at += 1
+    return at
 
 
 def _moves(step: Step) -> bool:

@@ -88,8 +88,7 @@ def _description(cells: Cells) -> dict[str, Any]:
     if outcome is not None and outcome.outcome is Outcome.LOST:
         said["reason"] = cells.text(columns.reason)
     elif (outcome is None or outcome.outcome is Outcome.OPEN) and cells.mapping.shape is not Shape.CHANGES:
-        expected = cells.date(columns.closed)
-        said["expected_close"] = expected and iso(moment(expected.first))
+        said["expected_close"] = cells.day(columns.closed)
     return {field: value for field, value in said.items() if value}
 
 

@@ -12,6 +12,7 @@ from services.detector.clocks import micros
 from services.importer.amounts import AmountFault, read_amount
 from services.importer.dates import DateFault, Dates, orders_of, read_date
 from services.importer.mapping import DateOrder
+from services.importer.tables.base import Cell
 
 YMD, DMY, MDY = DateOrder.YMD, DateOrder.DMY, DateOrder.MDY
 NOON = datetime(2026, 3, 4, 12, 5)  # noqa: DTZ001 (as it is written)
@@ -85,6 +86,24 @@ def test_a_day_is_from_midnight_to_midnight_of_its_zone() -> None:
         dates.read("30.12.1899")
     with pytest.raises(DateFault, match="is a number"):
         dates.read(46000)
+
+
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/New_York"])
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("9999-12-31", "after 9998"),
+        ("31.12.9999 00:00", "after 9998"),
+        ("9999-12-31T23:59:59-05:00", "after 9998"),
+        (date.max, "after 9998"),
+        (datetime.max, "after 9998"),  # noqa: DTZ901 (as a workbook gives it)
+        ("01.01.0001 00:00", "before 1970"),
+        (date.min, "before 1970"),
+    ],
+)
+def test_the_ends_of_the_calendar_are_faults_of_the_table(cell: Cell, words: str, zone: str) -> None:
+    with pytest.raises(DateFault, match=words):
+        Dates(DMY, zone).read(cell)
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)), st.sampled_from(list(DateOrder)))  # noqa: DTZ001
