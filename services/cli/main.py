@@ -155,10 +155,15 @@ def import_(
         wishes = importing.Wishes(file, source, mapping, save, yes, dry_run, out, strict, folder)
         code = importing.run(wishes)
     except (TableError, NotInError, BadRowsError, FaultsError, ValueError, OSError) as error:
-        raise fail(error) from None
+        raise fail(_with_notes(error)) from None
     except KeyboardInterrupt:
         raise fail(f"Cut off. {WAITS}") from None
     raise typer.Exit(code)
+
+
+def _with_notes(error: Exception) -> str:
+    """What went wrong, and what it leaves behind."""
+    return "\n".join((str(error), *getattr(error, "__notes__", ())))
 
 
 @app.command()
@@ -256,7 +261,7 @@ def backfill(
         with steps("events published", errors, lambda done: None) as shown:
             deals, went = run(source, moment_of(since), shown)
     except (ValueError, FaultsError, NotInError) as error:
-        raise fail(error) from None
+        raise fail(_with_notes(error)) from None
     except (AwayError, RefusedError) as error:
         raise fail(f"{error}. {WAITS}") from None
     except KeyboardInterrupt:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterable, Callable, Sequence
+from collections.abc import AsyncIterable, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -76,7 +77,8 @@ async def go_in(settings: DetectorSettings, portions: AsyncIterable[Portion], sh
             if not await connection.fetchval(_ALONE):
                 raise NotInError("another import or back-fill is going in: wait for its end, then run this again")
             published, since = await _publish(connection, publisher, portions, shown)
-            outcome = None if since is None else await settle(settings, since, shown)
+            with _said_that_it_waits():
+                outcome = None if since is None else await settle(settings, since, shown)
             return WentIn(published, outcome)
     except (KafkaError, TimeoutError, *PASSING) as error:
         raise NotInError(f"{error or type(error).__name__}. {WAITS}") from error
@@ -90,14 +92,28 @@ async def _publish(
 ) -> tuple[int, int | None]:
     """How many events, and the earliest instant; judging waits from the first portion on."""
     published, since = 0, None
-    async for portion in portions:
-        if since is None:
-            await connection.execute(HOLD)
-        since = portion.earliest if since is None else min(since, portion.earliest)
-        await publisher.publish_all(portion.messages)
-        published += len(portion.messages)
-        shown.published(published)
+    with ExitStack() as held:
+        async for portion in portions:
+            if since is None:
+                await connection.execute(HOLD)
+                held.enter_context(_said_that_it_waits())
+            since = portion.earliest if since is None else min(since, portion.earliest)
+            await publisher.publish_all(portion.messages)
+            published += len(portion.messages)
+            shown.published(published)
     return published, since
+
+
+@contextmanager
+def _said_that_it_waits() -> Iterator[None]:
+    """Whatever breaks a history off here leaves judging waiting: the error carries that as a note."""
+    try:
+        yield
+    except NotInError:
+        raise
+    except Exception as error:
+        error.add_note(WAITS)
+        raise
 
 
 async def settle(
