@@ -22,7 +22,7 @@ from services.importer.cells import RowFault
 from services.importer.doubts import Doubt, answered
 from services.importer.going_in import WAITS
 from services.importer.mapping import Mapping, faults_of, load, written
-from services.importer.propose import propose
+from services.importer.propose import misfits, propose
 from services.importer.run import Import, Task
 from services.importer.sample import Sample
 from services.importer.sentences import sentence
@@ -78,13 +78,15 @@ def _mapping(wishes: Wishes, policy: Policy | None) -> Mapping:
         _show(wishes.file, mapping)
         return mapping
     table = opened(wishes.file)
-    sample = Sample(table.columns, [row.cells for row in islice(table.rows(), LOOKED_AT)])
+    sample = _sampled(table)
     proposal = propose(sample, policy)
     _say(f"Proposed, by the heads of the columns and the first {len(sample.rows)} rows:")
     _say(written(proposal.mapping))
     if proposal.people:
         _say(f"Left out, because no person is measured: {', '.join(proposal.people)}.")
     mapping = _asked(proposal.mapping, _Questions(sample, policy, proposal.found, table.guessed), wishes.yes)
+    for words in misfits(sample, mapping):
+        _say(words)
     wrong = faults_of(mapping, table.columns)
     if wrong:
         raise ValueError("\n".join(f"{name_of(place)} {words}" for place, words in wrong))
@@ -95,6 +97,12 @@ def _mapping(wishes: Wishes, policy: Policy | None) -> Mapping:
     if not (wishes.yes or wishes.dry_run):
         typer.confirm("Let the table in so?", abort=True, err=True)
     return mapping
+
+
+def _sampled(table: Table) -> Sample:
+    """The first rows, without those whose values stand in the wrong columns."""
+    rows = (row.cells for row in islice(table.rows(), LOOKED_AT))
+    return Sample(table.columns, [cells for cells in rows if len(cells) <= len(table.columns)])
 
 
 @dataclass(frozen=True)

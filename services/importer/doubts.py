@@ -39,22 +39,29 @@ def of(sample: Sample, mapping: Mapping, policy: Policy | None, found: frozenset
 
 
 def _columns(sample: Sample, mapping: Mapping, found: frozenset[str]) -> Iterator[Doubt]:
-    used = set(mapping.columns_used().values())
     named = tuple(column for column in sample.columns if column)
     if "deal" not in found:
         unique = [c for c in named if len(set(sample.texts(c))) == len(sample.rows) > 0 and not sample.is_dates(c)]
         yield Doubt("columns.deal", "which column holds the id of the deal?", next(iter(unique), None), named)
-    free = tuple(column for column in named if column not in used and sample.is_dates(column))
     if mapping.shape is Shape.CHANGES and mapping.columns.time is None:
         yield Doubt("columns.time", "which column says when the deal moved?", None, named)
     if mapping.shape is not Shape.CHANGES and mapping.columns.stage is None and not mapping.stage_dates:
         yield Doubt("columns.stage", "which column holds the stage?", None, named)
     if mapping.shape is not Shape.CHANGES and mapping.columns.created is None:
-        yield Doubt("columns.created", "which column says when the deal was created?", NONE, (*free, NONE))
+        yield Doubt("columns.created", "which column says when the deal was created?", NONE, (*named, NONE))
+    if _lacks_closing(sample, mapping):
+        yield Doubt("columns.closed", "which column says when the deal was won or lost?", None, (*named, NONE))
+
+
+def _lacks_closing(sample: Sample, mapping: Mapping) -> bool:
+    """Whether rows say won or lost and no column says when: they could not be taken."""
+    columns, closing = mapping.columns, {*mapping.won, *mapping.lost}
+    told = mapping.shape is Shape.CHANGES or columns.closed or columns.entered or closing & set(mapping.stage_dates)
+    return not told and not closing.isdisjoint(_closing_words(sample, mapping))
 
 
 def _writing(sample: Sample, mapping: Mapping) -> Iterator[Doubt]:
-    dates = [*mapping.stage_dates.values(), *_date_columns(mapping)]
+    dates = mapping.date_columns()
     orders = sample.orders(dates)
     if not orders:
         yield Doubt("dates", "dates are written in more than one order; which is meant?", None, tuple(DateOrder))
@@ -62,21 +69,26 @@ def _writing(sample: Sample, mapping: Mapping) -> Iterator[Doubt]:
         choices = tuple(sorted(order.value for order in orders))
         yield Doubt("dates", f"what comes first, day, month or year, in dates such as {example}?", None, choices)
     amount = mapping.columns.amount
-    if amount and mapping.decimal is None and sample.needs_decimals(amount):
-        example = next(text for text in sample.texts(amount) if not text.isdigit())
-        yield Doubt("decimal", f"what stands before the cents, in amounts such as {example}?", None, ("point", "comma"))
+    if amount and mapping.decimal is None and (undecided := sample.undecided(amount)):
+        question = f"what stands before the cents, in amounts such as {undecided[0].strip()}?"
+        yield Doubt("decimal", question, None, ("point", "comma"))
     if sample.has_bare_times(dates):
         yield Doubt("timezone", "in which time zone are the dates?", mapping.timezone)
 
 
 def _words(sample: Sample, mapping: Mapping) -> Iterator[Doubt]:
-    columns = (*mapping.columns.of_stage, *filter(None, [mapping.columns.outcome]))
-    words = list(dict.fromkeys(word for column in columns for word in sample.words(column)))
+    words = _closing_words(sample, mapping)
     needed = mapping.shape is not Shape.CHANGES and mapping.columns.closed is not None
     for key, known in (("won", mapping.won), ("lost", mapping.lost)):
         if not known and (needed or words) and words:
             question = f"which words mean {key}? (commas between; the table says {', '.join(words[:20])})"
             yield Doubt(key, question, NONE)
+
+
+def _closing_words(sample: Sample, mapping: Mapping) -> list[str]:
+    """The words that may say won or lost."""
+    columns = (*mapping.columns.of_stage, *filter(None, [mapping.columns.outcome]))
+    return list(dict.fromkeys(word for column in columns for word in sample.words(column)))
 
 
 def _places(sample: Sample, mapping: Mapping, policy: Policy | None) -> Iterator[Doubt]:
@@ -134,11 +146,6 @@ def _with_dates(sample: Sample, mapping: Mapping) -> dict[str, None]:
 def _rows(sample: Sample, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
     places = [sample.columns.index(column) for column in columns]
     return [tuple("" if row[p] is None else str(row[p]).strip() for p in places) for row in sample.rows]
-
-
-def _date_columns(mapping: Mapping) -> list[str]:
-    columns = mapping.columns
-    return [c for c in (columns.time, columns.created, columns.closed, columns.entered, columns.modified) if c]
 
 
 def of_encoding(sample: Sample, guessed: str) -> Doubt:

@@ -102,6 +102,12 @@ class Mapping(BaseModel):
             found |= {("columns", "stage", number): name for number, name in enumerate(self.columns.of_stage)}
         return found | {("stage_dates", stage): name for stage, name in self.stage_dates.items()}
 
+    def date_columns(self) -> list[str]:
+        """Every column of dates that is read."""
+        own = self.columns
+        named = filter(None, (own.time, own.created, own.closed, own.entered, own.modified))
+        return [*self.stage_dates.values(), *named]
+
 
 def load(path: Path, columns_of: Callable[[Mapping], list[str]]) -> Mapping:
     """A mapping file for the table whose columns are asked for; raises FaultsError, every fault in one go."""

@@ -44,6 +44,19 @@ def propose(sample: Sample, policy: Policy | None) -> Proposal:
     return Proposal(mapping, frozenset(found), people)
 
 
+def misfits(sample: Sample, mapping: Mapping) -> list[str]:
+    """What to say of the columns of dates and amounts in which some values are none."""
+    amount = mapping.columns.amount
+    found = [(column, "date", sample.no_dates(column)) for column in mapping.date_columns()]
+    found += [(amount, "amount", sample.no_amounts(amount))] if amount else []
+    return [
+        f"{column}: of {len(sample.values(column))} values {len(others)} can be read as no {kind}, "
+        f"as {str(others[0])[:40]!r}; mend or empty them, else their rows cannot be taken"
+        for column, kind, others in found
+        if others
+    ]
+
+
 def _claim(sample: Sample, free: list[str]) -> dict[str, str]:
     """Each field its column: the one that is named best among those whose values fit."""
     found: dict[str, str] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -16,6 +16,8 @@ from services.importer.tables.base import Cell
 _OFFSET = re.compile(r":\d{2}\S*?\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})$|^\d{13}$")
 _EVERY = frozenset(DateOrder)
 MOST_WORDS = 60
+# Of the values of a column, the share that must be of its kind: here and there somebody wrote n/a.
+MOST = 0.9
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class Sample:
     def values(self, column: str) -> list[Cell]:
         """What is not empty, in the order of the rows."""
         place = self.columns.index(column)
-        return [row[place] for row in self.rows if place < len(row) and row[place] not in (None, "")]
+        cells = (row[place] for row in self.rows if place < len(row))
+        return [cell for cell in cells if cell is not None and not (isinstance(cell, str) and not cell.strip())]
 
     def texts(self, column: str) -> list[str]:
         return [text for value in self.values(column) if (text := str(value).strip())]
@@ -39,16 +42,18 @@ class Sample:
         return found if len(found) <= MOST_WORDS else []
 
     def is_dates(self, column: str) -> bool:
-        """Whether all values are dates, and there is one."""
-        values = self.values(column)
-        return bool(values) and all(_is_date(value) for value in values)
+        """Whether most values are dates, and there is one."""
+        return _most(self.values(column), _is_date)
+
+    def no_dates(self, column: str) -> list[Cell]:
+        return [value for value in self.values(column) if not _is_date(value)]
 
     def orders(self, columns: Sequence[str]) -> frozenset[DateOrder]:
         """The orders in which all dates of these columns can be read."""
         found = _EVERY
         for column in columns:
             for value in self.values(column):
-                if isinstance(value, str):
+                if isinstance(value, str) and _is_date(value):
                     found &= _orders(value)
         return found
 
@@ -59,22 +64,30 @@ class Sample:
 
     def has_bare_times(self, columns: Sequence[str]) -> bool:
         """Whether the zone of the table matters: some value is a day, or a time without an offset."""
-        return any(_is_bare(value) for column in columns for value in self.values(column))
+        return any(_is_date(value) and _is_bare(value) for column in columns for value in self.values(column))
 
     def is_amounts(self, column: str) -> bool:
-        values = self.values(column)
-        return bool(values) and all(not isinstance(v, str) or bool(decimals_of(v)) for v in values)
+        """Whether most values are amounts, and there is one."""
+        return _most(self.values(column), _is_amount)
+
+    def no_amounts(self, column: str) -> list[Cell]:
+        return [value for value in self.values(column) if not _is_amount(value)]
 
     def decimals(self, column: str) -> frozenset[str]:
         """The ways in which all amounts can be read that depend on it; both where none does."""
         found: frozenset[str] = frozenset(("point", "comma"))
-        for value in self.values(column):
-            if isinstance(value, str) and not is_plain(value):
-                found &= decimals_of(value)
+        for text in self.undecided(column):
+            found &= decimals_of(text)
         return found
 
-    def needs_decimals(self, column: str) -> bool:
-        return any(isinstance(value, str) and not is_plain(value) for value in self.values(column))
+    def undecided(self, column: str) -> list[str]:
+        """The amounts that cannot be read without knowing what stands before the cents."""
+        texts = [value for value in self.values(column) if isinstance(value, str)]
+        return [text for text in texts if _is_amount(text) and not is_plain(text)]
+
+
+def _most(values: Sequence[Cell], fits: Callable[[Cell], bool]) -> bool:
+    return bool(values) and sum(map(fits, values)) >= MOST * len(values)
 
 
 @lru_cache(100_000)
@@ -99,6 +112,10 @@ def _is_date(value: Cell) -> bool:
         # Thirteen figures are milliseconds in a column of dates, and an id elsewhere.
         return bool(_orders(value))
     return isinstance(value, date | datetime)
+
+
+def _is_amount(value: Cell) -> bool:
+    return not isinstance(value, str) or bool(decimals_of(value))
 
 
 def _is_bare(value: Cell) -> bool:

@@ -48,8 +48,7 @@ class Story:
             return []
         steps = _SHAPES[mapping.shape](cells)
         if not steps:
-            column = mapping.columns.time or mapping.columns.created or mapping.columns.closed or mapping.columns.deal
-            raise RowFault(column, "", "is empty, as all dates of the row: nothing says when; fill it in")
+            raise _undated(mapping, deal)
         instants = timed(steps, mapping.places)
         _check(steps, instants, mapping)
         self._note(steps)
@@ -77,6 +76,16 @@ class Story:
         last = max(range(len(events)), key=lambda number: (events[number].time, number))
         events[last].data.update(said)
         return events
+
+
+def _undated(mapping: Mapping, deal: str) -> RowFault:
+    """Of an open deal: its closing date, if there is one, only says when it is expected to end."""
+    columns = mapping.columns
+    for column in (columns.created, *mapping.stage_dates.values(), columns.entered):
+        if column:
+            return RowFault(column, "", "is empty, as all dates of the row: nothing says when; fill it in")
+    text = "has no date, and the mapping names no column of one for open deals: created or entered"
+    return RowFault(columns.deal, deal, text)
 
 
 def _description(cells: Cells) -> dict[str, Any]:

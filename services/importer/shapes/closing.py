@@ -18,5 +18,11 @@ def closing(cells: Cells) -> list[Step]:
         if column and (when := cells.when(column)) is not None:
             kind = EventType.WON if outcome.outcome is Outcome.WON else EventType.LOST
             return [Step(kind, when, column, last=True)]
-    column = columns.closed or columns.entered or columns.deal
+    column = columns.closed or columns.entered
+    if column is None:
+        by_outcome = columns.outcome if cells.text(columns.outcome) == outcome.word else None
+        said = by_outcome or next(iter(columns.of_stage), columns.deal)
+        raise RowFault(
+            said, outcome.word, "is a closing, but no column says when: name it in the mapping: columns, closed"
+        )
     raise RowFault(column, "", f"is empty, but the deal is {outcome.word}: fill in when it was closed")

@@ -57,6 +57,32 @@ def test_it_asks_shows_and_keeps_the_mapping(file: Path) -> None:
     assert Path("deals.csv.rejected.csv").read_text().splitlines()[1].startswith("4,Closed Date,,")
 
 
+def test_one_bad_cell_costs_its_row_and_no_more(file: Path) -> None:
+    lines = ["Record ID,Deal Stage,Create Date,Close Date"]
+    lines += [f"{n},{'Closed Won' if n % 2 else 'Demo'},2026-01-02,{'2026-03-01' if n % 2 else ''}" for n in range(40)]
+    lines[8] = "7,Closed Won,2026-01-02,n/a"
+    file.write_text("\n".join(lines))
+
+    told = run("--yes", "--dry-run", "--save", "kept.yaml")
+
+    said = " ".join(told.output.split())
+    assert "Close Date: of 20 values 1 can be read as no date, as 'n/a'; mend or empty them" in said
+    assert "1 rows could not be taken" in said
+    assert Path("deals.csv.rejected.csv").read_text().splitlines()[1].startswith("9,Close Date,n/a,is no date")
+
+
+def test_rows_that_are_cut_wrongly_teach_nothing(file: Path) -> None:
+    lines = ["Record ID,Deal Name,Deal Stage,Create Date"]
+    lines += [f"{n},{'Oak, Elm' if n % 4 == 0 else 'Oak'},Demo,2026-01-02" for n in range(20)]
+    file.write_text("\n".join(lines))
+
+    told = run("--yes", "--dry-run", "--save", "kept.yaml")
+
+    assert "the first 15 rows" in told.output
+    assert "5 rows could not be taken" in told.output
+    assert "created: Create Date" in Path("kept.yaml").read_text()
+
+
 def test_yes_stops_where_something_must_be_asked(file: Path) -> None:
     told = run("--yes", "--dry-run")
 

@@ -9,7 +9,7 @@ import pytest
 from services.importer import doubts
 from services.importer.doubts import answered
 from services.importer.mapping import DateOrder, Shape
-from services.importer.propose import Proposal, propose
+from services.importer.propose import Proposal, misfits, propose
 from services.importer.sample import Sample
 from shared.policy import parse
 
@@ -241,6 +241,71 @@ def test_a_date_for_each_stage_is_known_by_the_policy(heads: tuple[str, ...]) ->
     assert mapping.order == ("appointmentscheduled", "contractsent")
     assert mapping.stages == {"Closed Won": "closedwon", "Contract Sent": "contractsent"}
     assert (mapping.pipeline, mapping.timezone) == ("default", "Europe/Berlin")
+
+
+def spoiled(column: str, value: Any) -> Sample:
+    """Twenty rows of which one holds something else in a column."""
+    head = ["Record ID", "Deal Stage", "Create Date", "Close Date", 'Date entered "Demo"', "Amount"]
+    rows = [
+        [str(n), "Closed Won" if n % 2 else "Demo", f"{n + 1:02}/03/2026", "29/03/2026", "28/03/2026", f"{n},50"]
+        for n in range(20)
+    ]
+    rows[7][head.index(column)] = value
+    return sample(head, *rows)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("Close Date", "n/a", "Close Date: of 20 values 1 can be read as no date, as 'n/a'"),
+        ("Create Date", "-", "Create Date: of 20 values 1 can be read as no date, as '-'"),
+        ("Create Date", 45992, "Create Date: of 20 values 1 can be read as no date, as '45992'"),
+        ('Date entered "Demo"', "soon", "Date entered \"Demo\": of 20 values 1 can be read as no date, as 'soon'"),
+        ("Amount", "TBD", "Amount: of 20 values 1 can be read as no amount, as 'TBD'"),
+    ],
+)
+def test_one_bad_cell_hides_no_column_and_is_told(column: str, value: Any, words: str) -> None:
+    some = spoiled(column, value)
+    found = propose(some, None)
+
+    assert found.mapping == propose(spoiled(column, None), None).mapping
+    assert (found.mapping.dates, found.mapping.decimal) == (DateOrder.DMY, "comma")
+    assert column in found.mapping.columns_used().values()
+    assert [fault.partition("; ")[0] for fault in misfits(some, found.mapping)] == [words]
+    assert {"dates", "decimal", "columns.created"}.isdisjoint(asked(found, some))
+
+
+def test_a_bad_cell_shows_no_way_of_writing() -> None:
+    rows = [[str(n), "Demo", "2026-03-04T10:00:00Z", "7"] for n in range(20)]
+    rows[0][2:] = ["n/a", "TBD"]
+    some = sample(["Deal ID", "Stage", "Create Date", "Amount"], *rows)
+
+    assert {"timezone", "dates", "decimal"}.isdisjoint(asked(propose(some, None), some))
+    rows[1][3] = "1,200"
+    doubt = next(
+        d for d in doubts.of(some, propose(some, None).mapping, None, frozenset(("deal",))) if d.key == "decimal"
+    )
+    assert "such as 1,200?" in doubt.question
+
+
+def test_a_column_of_other_things_is_not_taken_by_its_name() -> None:
+    rows = [[str(n), "Demo", "n/a" if n % 4 else "2026-03-04"] for n in range(20)]
+    some = sample(["Deal ID", "Stage", "Create Date"], *rows)
+    found = propose(some, None)
+
+    assert found.mapping.columns.created is None
+    (created,) = (d for d in doubts.of(some, found.mapping, None, found.found) if d.key == "columns.created")
+    assert created.choices == ("Deal ID", "Stage", "Create Date", "-")
+
+
+def test_a_closed_deal_without_a_column_of_closing_dates_is_asked_about() -> None:
+    rows = [["1", "Closed Won", "2026-03-04", "soon"], ["2", "Demo", "2026-03-04", ""]]
+    some = sample(["Deal ID", "Stage", "Create Date", "Ended"], *rows)
+    found = propose(some, None)
+
+    (closed,) = (d for d in doubts.of(some, found.mapping, None, found.found) if d.key == "columns.closed")
+    assert (closed.default, closed.choices) == (None, ("Deal ID", "Stage", "Create Date", "Ended", "-"))
+    assert answered(found.mapping, "columns.closed", "Ended").columns.closed == "Ended"
 
 
 def test_a_stage_that_the_policy_does_not_have_is_asked() -> None:

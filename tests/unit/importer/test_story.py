@@ -207,6 +207,26 @@ def test_what_cannot_be_taken_names_column_and_way_out(cells: dict[str, Any], co
     assert fault.value.column == column
 
 
+@pytest.mark.parametrize(
+    ("shape", "columns", "fields", "cells", "fault"),
+    [
+        ("last-stage", {"stage": "stage", "created": "created"}, {}, {"stage": "Won", "created": "2026-03-04"},
+         "stage: Won is a closing, but no column says when: name it in the mapping: columns, closed"),
+        ("last-stage", {"stage": "stage", "closed": "closed"}, {}, {"stage": "A", "closed": "2026-03-04"},
+         "id: 1 has no date, and the mapping names no column of one for open deals: created or entered"),
+        ("stages", {}, DATED, {}, "a:  is empty, as all dates of the row: nothing says when; fill it in"),
+        ("stages", {"created": "created"}, DATED, {},
+         "created:  is empty, as all dates of the row: nothing says when; fill it in"),
+    ],
+)  # fmt: skip
+def test_a_row_without_a_date_names_the_column_that_lacks_it(
+    shape: str, columns: dict[str, Any], fields: dict[str, Any], cells: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises(RowFault) as found:
+        story(shape, columns, **fields).told(row(id="1", **cells))
+    assert str(found.value) == fault
+
+
 def test_a_row_with_a_value_too_many_is_refused() -> None:
     with pytest.raises(RowFault, match="12 values for 11 columns; put quotes"):
         story("stages", STAGES, **DATED).told(Row(2, [*row(id="1").cells, "x"]))
