@@ -127,7 +127,7 @@ def _asked(mapping: Mapping, questions: _Questions, yes: bool) -> Mapping:
         asked.add(doubt.key)
         if not yes:
             mapping = _answer(mapping, doubt)
-        elif doubt.default is None:
+        elif doubt.default is None or doubt.guess:
             raise ValueError(f"{doubt.key}: {doubt.question} --yes cannot know: answer once and keep it with --save")
         else:
             mapping = answered(mapping, doubt.key, doubt.default)

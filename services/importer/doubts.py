@@ -19,13 +19,15 @@ NONE = "-"
 class Doubt:
     """A question about one field of the mapping. `default` is proposed; without one it must be answered.
 
-    `choices`: what may be answered, where that is known; `-` stands for nothing.
+    `choices`: what may be answered, where that is known; `-` stands for nothing. `guess`: the default is only likely,
+    so that nobody takes it who is not asked.
     """
 
     key: str
     question: str
     default: str | None = None
     choices: tuple[str, ...] = ()
+    guess: bool = False
 
 
 def of(sample: Sample, mapping: Mapping, policy: Policy | None, found: frozenset[str]) -> list[Doubt]:
@@ -42,7 +44,8 @@ def _columns(sample: Sample, mapping: Mapping, found: frozenset[str]) -> Iterato
     named = tuple(column for column in sample.columns if column)
     if "deal" not in found:
         unique = [c for c in named if len(set(sample.texts(c))) == len(sample.rows) > 0 and not sample.is_dates(c)]
-        yield Doubt("columns.deal", "which column holds the id of the deal?", next(iter(unique), None), named)
+        first = next(iter(unique), None)
+        yield Doubt("columns.deal", "which column holds the id of the deal?", first, named, guess=True)
     if mapping.shape is Shape.CHANGES and mapping.columns.time is None:
         yield Doubt("columns.time", "which column says when the deal moved?", None, named)
     if mapping.shape is not Shape.CHANGES and mapping.columns.stage is None and not mapping.stage_dates:
@@ -115,6 +118,7 @@ def _last_stage(sample: Sample, mapping: Mapping, words: list[str]) -> Iterator[
         "first_stage",
         "in which stage do deals begin, and stay until what the row says next? (- when they may have passed others)",
         begin,
+        guess=begin != NONE,
     )
     if mapping.columns.entered is None and words:
         yield Doubt(

@@ -28,9 +28,10 @@ class Proposal:
 
 def propose(sample: Sample, policy: Policy | None) -> Proposal:
     """What the table means, as far as it can be told."""
-    people = [name for name in sample.columns if is_person(name)]
-    found = _claim(sample, [name for name in sample.columns if name and name not in people])
-    dated = _stage_dates(sample, found, people, policy)
+    found = _claim(sample, [name for name in sample.columns if name and not is_person(name)])
+    dated = _stage_dates(sample, found, policy)
+    # The date of a stage is no person, though the stage be called manager approval.
+    people = [name for name in sample.columns if is_person(name) and name not in dated.values()]
     shape = _shape(sample, found, dated)
     if shape is Shape.CHANGES:
         found = _claim_time(sample, found)
@@ -87,7 +88,7 @@ def _claim_time(sample: Sample, found: dict[str, str]) -> dict[str, str]:
     ranked = sorted((place, column) for column in free if (place := _time_rank(column)) is not None)
     if ranked:
         return kept | {"time": ranked[0][1]}
-    return kept | ({"time": free[0]} if free else {})
+    return kept | ({"time": free[0]} if len(free) == 1 else {})
 
 
 def _time_rank(column: str) -> int | None:
@@ -102,14 +103,12 @@ def _shape(sample: Sample, found: dict[str, str], dated: dict[str, str]) -> Shap
     return Shape.STAGES if len(dated) > 1 else Shape.LAST_STAGE
 
 
-def _stage_dates(
-    sample: Sample, found: dict[str, str], people: list[str], policy: Policy | None
-) -> dict[str, str]:  # fmt: skip
+def _stage_dates(sample: Sample, found: dict[str, str], policy: Policy | None) -> dict[str, str]:
     """The columns that hold the date of a stage, by the stage; in the order of the policy, else of the table."""
     known = _known_stages(sample, found, policy)
     dated: dict[str, str] = {}
     for column in sample.columns:
-        if column in found.values() or column in people or not _dates_or_none(sample, column):
+        if column in found.values() or not _dates_or_none(sample, column):
             continue
         if (stage := _stage_of(column, known)) is not None and stage not in dated:
             dated[stage] = column
@@ -118,7 +117,8 @@ def _stage_dates(
 
 
 def _dates_or_none(sample: Sample, column: str) -> bool:
-    return sample.is_dates(column) or not sample.values(column)
+    """Whether nothing but dates is there; of a column that is headed like a person's they must be seen."""
+    return sample.is_dates(column) or not (sample.values(column) or is_person(column))
 
 
 def _stage_of(column: str, known: dict[str, str]) -> str | None:

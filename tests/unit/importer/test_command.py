@@ -59,21 +59,24 @@ def test_it_asks_shows_and_keeps_the_mapping(file: Path) -> None:
 
 def test_one_bad_cell_costs_its_row_and_no_more(file: Path) -> None:
     lines = ["Record ID,Deal Stage,Create Date,Close Date"]
-    lines += [f"{n},{'Closed Won' if n % 2 else 'Demo'},2026-01-02,{'2026-03-01' if n % 2 else ''}" for n in range(40)]
+    lines += [
+        f"{n},{('Demo', 'Closed Won', 'Lead')[n % 3]},2026-01-02,{'2026-03-01' if n % 3 == 1 else ''}"
+        for n in range(40)
+    ]
     lines[8] = "7,Closed Won,2026-01-02,n/a"
     file.write_text("\n".join(lines))
 
     told = run("--yes", "--dry-run", "--save", "kept.yaml")
 
     said = " ".join(told.output.split())
-    assert "Close Date: of 20 values 1 can be read as no date, as 'n/a'; mend or empty them" in said
+    assert "Close Date: of 13 values 1 can be read as no date, as 'n/a'; mend or empty them" in said
     assert "1 rows could not be taken" in said
     assert Path("deals.csv.rejected.csv").read_text().splitlines()[1].startswith("9,Close Date,n/a,is no date")
 
 
 def test_rows_that_are_cut_wrongly_teach_nothing(file: Path) -> None:
     lines = ["Record ID,Deal Name,Deal Stage,Create Date"]
-    lines += [f"{n},{'Oak, Elm' if n % 4 == 0 else 'Oak'},Demo,2026-01-02" for n in range(20)]
+    lines += [f"{n},{'Oak, Elm' if n % 4 == 0 else 'Oak'},{('Demo', 'Lead')[n % 2]},2026-01-02" for n in range(20)]
     file.write_text("\n".join(lines))
 
     told = run("--yes", "--dry-run", "--save", "kept.yaml")
@@ -89,6 +92,38 @@ def test_yes_stops_where_something_must_be_asked(file: Path) -> None:
     assert told.exit_code == 1
     assert "dates: what comes first" in told.output
     assert "--save" in told.output
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (
+            "Deal Name,Stage,Created\nAlder,a,2026-01-01\nBirch,b,2026-01-02\n",
+            "columns.deal: which column holds the id",
+        ),
+        ("Deal ID,Stage,Created\n1,a,2026-01-01\n2,a,2026-01-02\n", "first_stage: in which stage do deals begin"),
+        (
+            "Deal ID,Stage,This,That\n1,a,2026-01-01,2026-01-02\n1,b,2026-01-02,2026-01-02\n",
+            "columns.time: which column says when the deal moved",
+        ),
+    ],
+)
+def test_yes_takes_no_guess(table: str, words: str, file: Path) -> None:
+    file.write_text(table)
+
+    told = run("--yes", "--dry-run")
+
+    assert told.exit_code == 1
+    assert words in told.output
+
+
+@pytest.mark.parametrize("head", ["Record ID", "Deal ID", "Opportunity ID", "Id"])
+def test_yes_takes_what_is_sure(head: str, file: Path) -> None:
+    file.write_text(f"{head},Stage,Created\n1,a,2026-01-01\n2,b,2026-01-02\n")
+
+    told = run("--yes", "--dry-run")
+
+    assert (told.exit_code, "2 rows would be 2 events" in told.output) == (0, True), told.output
 
 
 @pytest.mark.parametrize(

@@ -243,6 +243,19 @@ def test_a_date_for_each_stage_is_known_by_the_policy(heads: tuple[str, ...]) ->
     assert (mapping.pipeline, mapping.timezone) == ("default", "Europe/Berlin")
 
 
+def test_dates_of_stages_that_are_named_after_people_are_no_persons() -> None:
+    some = sample(
+        ["Record ID", "Deal Stage", "Create Date", 'Date entered "Qualified"', 'Date entered "Commercial negotiation"',
+         'Date entered "Manager approval"', 'Date entered "Demo"', "Last modified by", "Rep entered", "Agent since"],
+        ["1", "Qualified", "2026-01-05", "2026-01-05", "2026-01-15", "2026-01-20", "", "A B", "A B", ""],
+        ["2", "Qualified", "2026-01-05", "2026-01-06", "2026-01-17", "", "", "A B", "A B", ""],
+    )  # fmt: skip
+    found = propose(some, None)
+
+    assert list(found.mapping.stage_dates) == ["Qualified", "Commercial negotiation", "Manager approval", "Demo"]
+    assert found.people == ["Last modified by", "Rep entered", "Agent since"]
+
+
 def spoiled(column: str, value: Any) -> Sample:
     """Twenty rows of which one holds something else in a column."""
     head = ["Record ID", "Deal Stage", "Create Date", "Close Date", 'Date entered "Demo"', "Amount"]
