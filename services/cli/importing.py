@@ -87,13 +87,13 @@ def _mapping(wishes: Wishes, policy: Policy | None) -> Mapping:
     mapping = _asked(proposal.mapping, _Questions(sample, policy, proposal.found, table.guessed), wishes.yes)
     for words in misfits(sample, mapping):
         _say(words)
+    if wishes.save is not None:
+        wishes.save.write_text(written(mapping), encoding="utf-8")
+        _say(f"The mapping is in {wishes.save}: with --mapping {wishes.save} nothing is asked the next time.")
     wrong = faults_of(mapping, table.columns)
     if wrong:
         raise ValueError("\n".join(f"{name_of(place)} {words}" for place, words in wrong))
     _show(wishes.file, mapping)
-    if wishes.save is not None:
-        wishes.save.write_text(written(mapping), encoding="utf-8")
-        _say(f"The mapping is in {wishes.save}: with --mapping {wishes.save} nothing is asked the next time.")
     if not (wishes.yes or wishes.dry_run):
         typer.confirm("Let the table in so?", abort=True, err=True)
     return mapping
@@ -156,6 +156,8 @@ def _show(file: Path, mapping: Mapping) -> None:
     """The first rows as they are understood."""
     table, zone = _opened(file, mapping), ZoneInfo(mapping.timezone)
     story = Story.of(mapping, table.columns, datetime.now(UTC))
+    if not mapping.closing:
+        _say("No word means won or lost: no row is ever closed.")
     _say("The first rows, as they are understood:")
     for row in islice(table.rows(), SHOWN):
         try:

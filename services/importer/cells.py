@@ -45,8 +45,8 @@ class Readers:
         self.zone = ZoneInfo(mapping.timezone)
         self.latest = micros(now + AHEAD)
         self.places = {name: place for place, name in enumerate(columns)}
-        self._outcomes = dict.fromkeys(mapping.won, Outcome.WON) | dict.fromkeys(mapping.lost, Outcome.LOST)
-        self._outcomes = {word.casefold(): outcome for word, outcome in self._outcomes.items()}
+        said = {Outcome.WON: mapping.won or (), Outcome.LOST: mapping.lost or ()}
+        self._outcomes = {word.casefold(): outcome for outcome, words in said.items() for word in words}
         self._stages: dict[str, Stage] = {}
 
     def of(self, row: Row) -> Cells:

@@ -58,7 +58,7 @@ def _columns(sample: Sample, mapping: Mapping, found: frozenset[str]) -> Iterato
 
 def _lacks_closing(sample: Sample, mapping: Mapping) -> bool:
     """Whether rows say won or lost and no column says when: they could not be taken."""
-    columns, closing = mapping.columns, {*mapping.won, *mapping.lost}
+    columns, closing = mapping.columns, mapping.closing
     told = mapping.shape is Shape.CHANGES or columns.closed or columns.entered or closing & set(mapping.stage_dates)
     return not told and not closing.isdisjoint(_closing_words(sample, mapping))
 
@@ -83,9 +83,11 @@ def _words(sample: Sample, mapping: Mapping) -> Iterator[Doubt]:
     words = _closing_words(sample, mapping)
     needed = mapping.shape is not Shape.CHANGES and mapping.columns.closed is not None
     for key, known in (("won", mapping.won), ("lost", mapping.lost)):
-        if not known and (needed or words) and words:
-            question = f"which words mean {key}? (commas between; the table says {', '.join(words[:20])})"
-            yield Doubt(key, question, NONE)
+        if known is None and (needed or words):
+            examples = f"; the table says {', '.join(words[:20])}" if words else ""
+            question = f"which words mean {key}? (commas between{examples})"
+            # A table that has a date of closing has closed deals, or none yet: only somebody who knows can tell.
+            yield Doubt(key, question, NONE, guess=needed and not mapping.closing)
 
 
 def _closing_words(sample: Sample, mapping: Mapping) -> list[str]:
@@ -133,7 +135,7 @@ def open_stages(sample: Sample, mapping: Mapping) -> dict[str, None]:
     """The words for open stages that the sample holds, joined as the mapping says."""
     columns = mapping.columns.of_stage
     words = {"/".join(filter(None, parts)): None for parts in _rows(sample, columns)} if columns else {}
-    closed = {*mapping.won, *mapping.lost, *mapping.ignore}
+    closed = {*mapping.closing, *mapping.ignore}
     return {word: None for word in [*words, *mapping.stage_dates] if word and word not in closed}
 
 

@@ -74,8 +74,8 @@ class Mapping(BaseModel):
     )
     stages: dict[str, str] = Field(default_factory=dict, description="the table's word for a stage: its id")
     order: tuple[str, ...] = Field((), description="ids of the stages in order: what comes first within a day")
-    won: tuple[str, ...] = Field((), description="the table's words for won")
-    lost: tuple[str, ...] = Field((), description="the table's words for lost")
+    won: tuple[str, ...] | None = Field(None, description="the table's words for won; an empty list for none")
+    lost: tuple[str, ...] | None = Field(None, description="the table's words for lost; an empty list for none")
     ignore: tuple[str, ...] = Field((), description="words of the stage whose rows are passed over")
     dates: DateOrder | None = Field(None, description="ymd, dmy or mdy: how dates in figures are written")
     timezone: Zone = Field("UTC", description="of times without an offset, and of days")
@@ -92,6 +92,11 @@ class Mapping(BaseModel):
         """The place of each stage in the order."""
         named = self.order or tuple(self.stage_dates)
         return {stage: place for place, stage in enumerate(named)}
+
+    @cached_property
+    def closing(self) -> frozenset[str]:
+        """The words for won and lost. Without any, no row is ever closed."""
+        return frozenset((*(self.won or ()), *(self.lost or ())))
 
     def columns_used(self) -> dict[Place, str]:
         """Every column that is read, by its place in this file."""
@@ -139,8 +144,9 @@ def faults_of(mapping: Mapping, columns: list[str]) -> list[tuple[Place, str]]:
         faults.append((("columns", "stage"), "is missing; name the column of the stage that the deal is in"))
     elif mapping.shape is Shape.STAGES and not mapping.stage_dates:
         faults.append((("stage_dates",), "is missing; name the column of each stage's date"))
-    if mapping.columns.closed and not (mapping.won or mapping.lost):
-        faults.append((("won",), "is missing; name the words by which the table says won, and in lost those for lost"))
+    if mapping.columns.closed and mapping.shape is not Shape.CHANGES and mapping.won is None and mapping.lost is None:
+        text = "is missing; name the words by which the table says won, and in lost those for lost; [] if all are open"
+        faults.append((("won",), text))
     return faults
 
 

@@ -178,8 +178,10 @@ def _meanings(
 
 def _closing(
     words: list[str], known: frozenset[str], outcome: Outcome, found: dict[str, str], policy: Policy | None
-) -> tuple[str, ...]:
-    """The words that say so: by the policy, in any language, or a yes in a column that asks it."""
+) -> tuple[str, ...] | None:
+    """The words that say so: by the policy, in any language, or a yes in a column that asks it. None where none is
+    known: it is not said that there are none.
+    """
     named = [name for s in _policy_stages(policy) if s.outcome is outcome for name in (s.id, s.name) if name]
     meant = {plain(name) for name in named}
     asked = outcome is Outcome.WON and "won" in plain(found.get("outcome", "")).split()
@@ -188,7 +190,7 @@ def _closing(
         if plain(word) in meant or not known.isdisjoint(plain(word).split()) or (asked and plain(word) in YES)
     ]  # fmt: skip
     # The policy's own words also where the first rows hold none.
-    return tuple(dict.fromkeys([*said, *named]))
+    return tuple(dict.fromkeys([*said, *named])) or None
 
 
 def _pipelines(sample: Sample, found: dict[str, str], policy: Policy | None) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from services.cli import importing
 from services.cli.main import app
 from services.importer.cells import RowFault
 from services.importer.journal import Journal
@@ -84,6 +85,42 @@ def test_rows_that_are_cut_wrongly_teach_nothing(file: Path) -> None:
     assert "the first 15 rows" in told.output
     assert "5 rows could not be taken" in told.output
     assert "created: Create Date" in Path("kept.yaml").read_text()
+
+
+OPEN = "Record ID,Deal Stage,Create Date,Close Date\n1,Demo,2026-01-05,2026-12-31\n2,Offer,2026-01-06,\n"
+CLOSES_NONE = "No word means won or lost: no row is ever closed."
+
+
+def test_an_export_of_open_deals_is_taken_when_it_is_said_that_none_is_closed(file: Path) -> None:
+    file.write_text(OPEN)
+
+    told = run("--dry-run", "--save", "kept.yaml", answers="UTC\n-\n-\n-\n-\n")
+    again = run("--dry-run", "--mapping", "kept.yaml")
+
+    for one in (told, again):
+        assert (one.exit_code, CLOSES_NONE in one.output) == (0, True), one.output
+        assert "2 rows would be 2 events" in one.output
+    assert {"won: []", "lost: []"} <= set(Path("kept.yaml").read_text().splitlines())
+
+
+def test_yes_does_not_know_that_a_date_of_closing_closes_nothing(file: Path) -> None:
+    file.write_text(OPEN)
+
+    told = run("--yes", "--dry-run")
+
+    assert (told.exit_code, "won: which words mean won?" in told.output) == (1, True)
+    file.write_text(OPEN.replace(",Close Date", "").replace(",2026-12-31", "").replace("6,\n", "6\n"))
+    told = run("--yes", "--dry-run")
+    assert (told.exit_code, CLOSES_NONE in told.output) == (0, True), told.output
+
+
+def test_answers_are_kept_before_the_mapping_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importing, "faults_of", lambda mapping, columns: [(("won",), "is wrong")])
+
+    told = run("--dry-run", "--save", "kept.yaml", answers="mdy\npoint\nUTC\nDemo\n-\n")
+
+    assert (told.exit_code, "won is wrong" in told.output) == (1, True), told.output
+    assert "dates: mdy" in Path("kept.yaml").read_text()
 
 
 def test_yes_stops_where_something_must_be_asked(file: Path) -> None:
