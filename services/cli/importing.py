@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import typer
@@ -27,7 +28,7 @@ from services.importer.run import Import, Task
 from services.importer.sample import Sample
 from services.importer.sentences import sentence
 from services.importer.story import Story
-from services.importer.tables import Reading, Table, opened
+from services.importer.tables import Reading, Table, TableError, opened
 from services.intake.canonical import translated
 from services.intake.config import NAME
 from shared.policy import Policy
@@ -77,20 +78,12 @@ def _mapping(wishes: Wishes, policy: Policy | None) -> Mapping:
         mapping = load(wishes.mapping, lambda found: _opened(wishes.file, found).columns)
         _show(wishes.file, mapping)
         return mapping
-    table = opened(wishes.file)
-    sample = _sampled(table)
-    proposal = propose(sample, policy)
-    _say(f"Proposed, by the heads of the columns and the first {len(sample.rows)} rows:")
-    _say(written(proposal.mapping))
-    if proposal.people:
-        _say(f"Left out, because no person is measured: {', '.join(proposal.people)}.")
-    mapping = _asked(proposal.mapping, _Questions(sample, policy, proposal.found, table.guessed), wishes.yes)
-    for words in misfits(sample, mapping):
-        _say(words)
+    looked = _looked_at(wishes)
+    mapping = _proposed(looked, policy, wishes.yes)
     if wishes.save is not None:
         wishes.save.write_text(written(mapping), encoding="utf-8")
         _say(f"The mapping is in {wishes.save}: with --mapping {wishes.save} nothing is asked the next time.")
-    wrong = faults_of(mapping, table.columns)
+    wrong = faults_of(mapping, list(looked.sample.columns))
     if wrong:
         raise ValueError("\n".join(f"{name_of(place)} {words}" for place, words in wrong))
     _show(wishes.file, mapping)
@@ -99,31 +92,55 @@ def _mapping(wishes: Wishes, policy: Policy | None) -> Mapping:
     return mapping
 
 
+class _Looked(NamedTuple):
+    """The first rows of a table, and how its letters are written where the file does not say it."""
+
+    sample: Sample
+    encoding: str | None
+
+
+def _looked_at(wishes: Wishes) -> _Looked:
+    """Letters are asked about before anything else: all names and words are read by them."""
+    table = opened(wishes.file)
+    sample, guessed = _sampled(table), table.guessed
+    if guessed is None or wishes.yes:
+        return _Looked(sample, guessed)
+    question = doubts.of_encoding(sample, guessed)
+    while (answer := str(typer.prompt(question, default="y", err=True)).strip()).casefold() not in ("y", "yes"):
+        try:
+            return _Looked(_sampled(opened(wishes.file, Reading(encoding=answer))), answer)
+        except TableError as error:
+            _say(str(error))
+    return _Looked(sample, guessed)
+
+
 def _sampled(table: Table) -> Sample:
     """The first rows, without those whose values stand in the wrong columns."""
     rows = (row.cells for row in islice(table.rows(), LOOKED_AT))
     return Sample(table.columns, [cells for cells in rows if len(cells) <= len(table.columns)])
 
 
-@dataclass(frozen=True)
-class _Questions:
-    """What is needed to know what is doubtful."""
+def _proposed(looked: _Looked, policy: Policy | None, yes: bool) -> Mapping:
+    """What is proposed, with the answers to all that is doubtful."""
+    sample = looked.sample
+    proposal = propose(sample, policy)
+    mapping = proposal.mapping
+    if looked.encoding is not None:
+        mapping = answered(mapping, "encoding", looked.encoding)
+    _say(f"Proposed, by the heads of the columns and the first {len(sample.rows)} rows:")
+    _say(written(mapping))
+    if proposal.people:
+        _say(f"Left out, because no person is measured: {', '.join(proposal.people)}.")
+    mapping = _asked(mapping, lambda found: doubts.of(sample, found, policy, proposal.found), yes)
+    for words in misfits(sample, mapping):
+        _say(words)
+    return mapping
 
-    sample: Sample
-    policy: Policy | None
-    found: frozenset[str]
-    guessed: str | None
 
-    def of(self, mapping: Mapping) -> Iterator[Doubt]:
-        if self.guessed is not None:
-            yield doubts.of_encoding(self.sample, self.guessed)
-        yield from doubts.of(self.sample, mapping, self.policy, self.found)
-
-
-def _asked(mapping: Mapping, questions: _Questions, yes: bool) -> Mapping:
+def _asked(mapping: Mapping, doubts_of: Callable[[Mapping], list[Doubt]], yes: bool) -> Mapping:
     """Each answer may settle other questions, or raise some."""
     asked: set[str] = set()
-    while doubt := next((one for one in questions.of(mapping) if one.key not in asked), None):
+    while doubt := next((one for one in doubts_of(mapping) if one.key not in asked), None):
         asked.add(doubt.key)
         if not yes:
             mapping = _answer(mapping, doubt)

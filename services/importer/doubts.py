@@ -154,12 +154,15 @@ def _rows(sample: Sample, columns: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [tuple("" if row[p] is None else str(row[p]).strip() for p in places) for row in sample.rows]
 
 
-def of_encoding(sample: Sample, guessed: str) -> Doubt:
-    """Whether letters are what they are read as; shows some that could be others."""
+def of_encoding(sample: Sample, guessed: str) -> str:
+    """The question whether letters are what they are read as; shows some that could be others."""
     texts = [text for column in sample.columns for text in sample.texts(column) if not text.isascii()]
     names = [name for name in sample.columns if not name.isascii()]
     shown = ", ".join(dict.fromkeys((names + texts)[:3]))
-    return Doubt("encoding", f"letters are read as {guessed}, as in {shown or 'none so far'}; is that right?", guessed)
+    return (
+        f"letters are read as {guessed}, as in {shown or 'none so far'}; is that right? "
+        "(y, or the name of their encoding, as cp850)"
+    )
 
 
 def answered(mapping: Mapping, key: str, answer: str) -> Mapping:

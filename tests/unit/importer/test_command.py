@@ -123,6 +123,41 @@ def test_answers_are_kept_before_the_mapping_is_refused(file: Path, monkeypatch:
     assert "dates: mdy" in Path("kept.yaml").read_text()
 
 
+LETTERS = "Record ID;Größe;Deal-Phase;Erstellungsdatum\n1;Müller;Demo;2026-01-05\n2;Größe;Angebot;2026-01-06\n"
+REST = "UTC\n-\n-\n-\n-\n"
+
+
+@pytest.mark.parametrize("answer", ["", "y", "Yes", "cp1252"])
+def test_letters_are_asked_about_first_and_yes_is_the_default(answer: str, file: Path) -> None:
+    file.write_bytes(LETTERS.encode("cp1252"))
+
+    told = run("--dry-run", "--save", "kept.yaml", answers=f"{answer}\n{REST}")
+
+    assert told.exit_code == 0, told.output
+    assert told.output.startswith("letters are read as cp1252, as in Größe, Müller; is that right? (y, or the")
+    assert "encoding: cp1252" in Path("kept.yaml").read_text()
+
+
+def test_another_encoding_is_tried_and_the_table_proposed_anew(file: Path) -> None:
+    file.write_bytes(LETTERS.replace("Größe;Deal", "Währung;Deal").encode("mac_roman"))
+
+    told = run("--dry-run", "--save", "kept.yaml", answers=f"no\nrot13\nutf-8\nmac_roman\n{REST}")
+
+    assert told.exit_code == 0, told.output
+    assert "encoding 'no' is not known" in told.output
+    assert "encoding 'rot13' is not known" in told.output
+    assert "is not utf-8" in told.output
+    assert {"encoding: mac_roman", "  currency: Währung"} <= set(Path("kept.yaml").read_text().splitlines())
+
+
+def test_yes_takes_the_encoding_that_is_found(file: Path) -> None:
+    file.write_bytes(LETTERS.encode("cp1252"))
+
+    told = run("--dry-run", "--yes", "--save", "kept.yaml")
+
+    assert (told.exit_code, "encoding: cp1252" in Path("kept.yaml").read_text()) == (0, True), told.output
+
+
 def test_yes_stops_where_something_must_be_asked(file: Path) -> None:
     told = run("--yes", "--dry-run")
 
