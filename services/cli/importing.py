@@ -102,22 +102,28 @@ class _Looked(NamedTuple):
 def _looked_at(wishes: Wishes) -> _Looked:
     """Letters are asked about before anything else: all names and words are read by them."""
     table = opened(wishes.file)
-    sample, guessed = _sampled(table), table.guessed
+    sample, guessed = _sampled(table, wishes.file), table.guessed
     if guessed is None or wishes.yes:
         return _Looked(sample, guessed)
     question = doubts.of_encoding(sample, guessed)
     while (answer := str(typer.prompt(question, default="y", err=True)).strip()).casefold() not in ("y", "yes"):
         try:
-            return _Looked(_sampled(opened(wishes.file, Reading(encoding=answer))), answer)
+            return _Looked(_sampled(opened(wishes.file, Reading(encoding=answer)), wishes.file), answer)
         except TableError as error:
             _say(str(error))
     return _Looked(sample, guessed)
 
 
-def _sampled(table: Table) -> Sample:
-    """The first rows, without those whose values stand in the wrong columns."""
-    rows = (row.cells for row in islice(table.rows(), LOOKED_AT))
-    return Sample(table.columns, [cells for cells in rows if len(cells) <= len(table.columns)])
+def _sampled(table: Table, file: Path) -> Sample:
+    """The first rows, without those whose values stand in the wrong columns; raises TableError where most do."""
+    rows = [row.cells for row in islice(table.rows(), LOOKED_AT)]
+    whole = [cells for cells in rows if len(cells) <= len(table.columns)]
+    if len(whole) * 2 < len(rows):
+        raise TableError(
+            f"{file}: the first line names {len(table.columns)} columns, and most rows have more values; let it name "
+            "every column: delete what stands above it, and put quotes around values that hold the delimiter"
+        )
+    return Sample(table.columns, whole)
 
 
 def _proposed(looked: _Looked, policy: Policy | None, yes: bool) -> Mapping:

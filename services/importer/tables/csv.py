@@ -87,8 +87,9 @@ class CsvTable:
         best = max(widths, key=lambda mark: widths[mark])
         if widths[best] < 2:
             raise TableError(
-                f"{self._path}: its lines cannot be cut into columns by comma, semicolon, tab or bar; name what stands "
-                "between the values in the mapping (delimiter), or save it as CSV"
+                f"{self._path}: its lines cannot be cut into columns by comma, semicolon, tab or bar; delete what "
+                "stands above the names of the columns, name what stands between the values in the mapping "
+                "(delimiter), or save it as CSV"
             )
         return best
 

@@ -50,8 +50,12 @@ class ExcelTable:
                 yield Row(number, fitted(list[Cell](values), len(self.columns)))
 
     def _head(self) -> tuple[int, list[Cell]]:
-        """The first line that is not empty; reports often begin with some that are."""
+        """The first line with several cells; reports often begin with titles of one, and empty lines."""
+        alone: tuple[int, list[Cell]] | None = None
         for number, values in enumerate(self._sheet.iter_rows(values_only=True), 1):
-            if any(value is not None for value in values):
+            filled = sum(value is not None for value in values)
+            if filled > 1:
                 return number, list(values)
-        return 1, []
+            if filled and alone is None:
+                alone = number, list(values)
+        return alone or (1, [])

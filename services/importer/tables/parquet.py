@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from services.importer.tables.base import Row, TableError, head
+from services.importer.tables.base import Cell, Row, TableError, head
 
 try:
     import pyarrow
@@ -38,9 +38,14 @@ class ParquetTable:
         self._at = 0
         try:
             for batch in self._file.iter_batches(batch_size=BATCH):
-                columns = [column.to_pylist() for column in batch.columns]
+                columns = [map(_text, column.to_pylist()) for column in batch.columns]
                 for cells in zip(*columns, strict=True):
                     self._at += 1
                     yield Row(self._at, list(cells))
         except (OSError, pyarrow.ArrowException) as error:
             raise TableError(f"{self._path}, after row {self._at}: {error}; write it once more") from None
+
+
+def _text(cell: Cell | bytes) -> Cell:
+    """Some programs write strings without saying that they are text. What is no UTF-8 stays told apart."""
+    return cell.decode("utf-8", "backslashreplace") if isinstance(cell, bytes) else cell

@@ -158,6 +158,15 @@ def test_yes_takes_the_encoding_that_is_found(file: Path) -> None:
     assert (told.exit_code, "encoding: cp1252" in Path("kept.yaml").read_text()) == (0, True), told.output
 
 
+def test_a_title_above_the_head_is_told(file: Path) -> None:
+    file.write_text("Report,of 2026-03-31,\nRecord ID,Stage,Created\n1,a,2026-01-01\n2,b,2026-01-02\n")
+
+    told = run("--dry-run")
+
+    assert (told.exit_code, "the first line names 2 columns, and most rows have more" in told.output) == (1, True)
+    assert "delete what stands above" in told.output
+
+
 def test_yes_stops_where_something_must_be_asked(file: Path) -> None:
     told = run("--yes", "--dry-run")
 

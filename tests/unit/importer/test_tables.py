@@ -79,6 +79,7 @@ def test_an_encoding_that_is_named_is_used(tmp_path: Path) -> None:
     [
         (b"", None, "is empty|cannot be cut"),
         (b"a word\nanother\n", None, "cannot be cut into columns"),
+        (b"Opportunity report\n\nid,name\n1,a\n2,b\n", None, "cannot be cut.*delete what stands above the names"),
         (b"id,id\n1,2\n", None, "'id' stands twice"),
         (b",,\n1,2,3\n", None, "names no columns"),
         (b"\x81\x8d,\x8f\n", None, "neither UTF-8 nor Windows-1252"),
@@ -127,6 +128,34 @@ def test_excel_is_read_sheet_by_sheet(tmp_path: Path) -> None:
     assert opened(path, Reading(sheet="other")).columns == ["a", "b"]
     with pytest.raises(TableError, match="there are Sheet, other"):
         opened(path, Reading(sheet="third"))
+
+
+def test_titles_above_the_head_of_a_sheet_are_passed_over(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["Opportunity report"], ["As of 2026-03-31"], [], ["id", "stage"], [1, "Demo"], [2]):
+        sheet.append(row)
+    book.create_sheet("one column").append(["id"])
+    path = tmp_path / "deals.xlsx"
+    book.save(path)
+
+    table = opened(path)
+    assert table.columns == ["id", "stage"]
+    assert [(row.line, row.cells) for row in table.rows()] == [(5, [1, "Demo"]), (6, [2, None])]
+    assert opened(path, Reading(sheet="one column")).columns == ["id"]
+
+
+def test_strings_that_are_kept_as_bytes_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "deals.parquet"
+    whole = pyarrow.table({
+        "id": pyarrow.array([b"006A", None], pyarrow.binary()),
+        "name": pyarrow.array(["Müller".encode(), b"\xff"], pyarrow.large_binary()),
+        "key": pyarrow.array([b"ab", b"cd"], pyarrow.binary(2)),
+    })  # fmt: skip
+    parquet.write_table(whole, path)
+
+    assert [row.cells for row in opened(path).rows()] == [["006A", "Müller", "ab"], [None, "\\xff", "cd"]]
 
 
 def test_parquet_is_read_in_batches(tmp_path: Path) -> None:
