@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from services.cli.say import POLICY, errors, fail
+from services.cli.say import POLICY, counted, errors, fail
 
 dead_app = typer.Typer(no_args_is_help=True, help="What could not be handled.")
 TOPIC = Annotated[str | None, typer.Option(help="of this topic only, as pipeline.events")]
@@ -45,7 +45,7 @@ def dead_redrive(
         count = drive_again(letters, topic)
     except (NotRedrivableError, TimeoutError) as error:
         raise fail(error) from None
-    errors.print(f"{count} dead letters are on their topics again")
+    errors.print(f"{counted(count, 'dead letter is', 'dead letters are')} on the topic again")
 
 
 source_app = typer.Typer(no_args_is_help=True, help="The connections to CRMs.")
@@ -111,7 +111,7 @@ def stages_import(
         count = stages.bring(file)
     except (FaultsError, TimeoutError) as error:
         raise fail(error) from None
-    errors.print(f"{count} stages are on pipeline.stages; see andon stages list")
+    errors.print(f"{counted(count, 'stage is', 'stages are')} on pipeline.stages; see andon stages list")
 
 
 @stages_app.command("list")

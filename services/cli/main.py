@@ -9,11 +9,13 @@ from typing import Annotated
 import typer
 
 from services.cli import groups
+from services.cli.away import Commands
 from services.cli.say import POLICY, errors, fail
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_show_locals=False, help=(
-    "Andon sees where the flow of deals breaks, and opens one ticket for each problem of the system."
-))  # fmt: skip
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_show_locals=False,
+    help="Andon sees where the flow of deals breaks, and opens one ticket for each problem of the system.",
+)  # fmt: skip
 app.add_typer(groups.dead_app, name="dead-letters")
 app.add_typer(groups.source_app, name="source")
 app.add_typer(groups.stages_app, name="stages")

@@ -12,6 +12,11 @@ errors = Console(stderr=True)
 POLICY = Annotated[Path, typer.Option("--policy", "-p", help="the policy file", envvar="ANDON_POLICY")]
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """`1 stage is`, `2 stages are`."""
+    return f"{number} {one if number == 1 else many}"
+
+
 def fail(text: object) -> typer.Exit:
     """To be raised: the command ends with 1."""
     errors.print(f"[red]{text}[/red]", highlight=False, soft_wrap=True)

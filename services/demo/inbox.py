@@ -133,9 +133,9 @@ def first_line(mail: EmailMessage) -> str:
 
 
 def sent(mail: EmailMessage) -> str:
-    """`25 November, 04:14`, on this machine's clock."""
+    """`25 November, 04:14 UTC`, on this machine's clock."""
     at = parsedate_to_datetime(str(mail["Date"])).astimezone()
-    return f"{at.day} {at:%B, %H:%M}"
+    return f"{at.day} {at:%B, %H:%M %Z}"
 
 
 def application(box: Mailbox) -> Starlette:

@@ -53,7 +53,8 @@ class Line:
     def shown_postgres(self) -> str:
         """The address without a password."""
         parts = urlsplit(self.postgres)
-        return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+        who, at, where = parts.netloc.rpartition("@")
+        return urlunsplit(parts._replace(netloc=who.partition(":")[0] + at + where))
 
     def environment(self, name: str = "") -> dict[str, str]:
         """The settings of a service."""

@@ -82,8 +82,12 @@ def understood(source: Source, request: Request) -> Iterator[str]:
             case Unclear():
                 yield f"  not understood ({one.reason.value}), kept in the dead letters: {one.detail}"
     result = translated(source.name, source.translate(request), request.received_at, "")
-    described = f"{result.described} descriptions of stages, " if result.described else ""
-    yield f"{result.accepted} events, {described}{result.ignored} ignored, {len(result.unclear)} to the dead letters"
+    events = "1 event" if result.accepted == 1 else f"{result.accepted} events"
+    described = (
+        "1 description of a stage, " if result.described == 1 else f"{result.described} descriptions of stages, "
+    )
+    described = described if result.described else ""
+    yield f"{events}, {described}{result.ignored} ignored, {len(result.unclear)} to the dead letters"
 
 
 def _description(told: Described) -> str:

@@ -16,14 +16,15 @@ Lines = dict[Place, int]
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong, and where."""
+    """One thing that is wrong, and where; `line` is 0 where it is of no line of the file."""
 
     line: int
     place: str
     text: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.place}: {self.text}" if self.place else f"line {self.line}: {self.text}"
+        line = f"line {self.line}" if self.line else ""
+        return ": ".join(part for part in (line, self.place, self.text) if part)
 
 
 class FaultsError(Exception):
@@ -39,7 +40,7 @@ def read_text(path: Path, setting: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise FaultsError([Fault(0, str(path), f"{error.strerror}; set {setting} to the file")]) from None
+        raise FaultsError([Fault(0, str(path), f"{error.strerror}; name the file, or set {setting} to it")]) from None
     except UnicodeDecodeError as error:
         raise FaultsError([Fault(0, str(path), f"is not UTF-8 ({error.reason}); save it as UTF-8")]) from None
 

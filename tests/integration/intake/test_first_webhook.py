@@ -26,7 +26,7 @@ async def test_it_says_what_was_understood(kafka: str, prefix: str) -> None:
     assert waiting.result() == [
         "  deal 4711 moved to stage 3 at 2026-03-10T09:00:00.000000Z (name Müller & Söhne, amount 48500.0)",
         "  stage 3 is described: name Proposition",
-        "1 events, 1 descriptions of stages, 0 ignored, 0 to the dead letters",
+        "1 event, 1 description of a stage, 0 ignored, 0 to the dead letters",
     ]
 
 

@@ -27,7 +27,7 @@ def test_a_genuine_request_is_told_in_words() -> None:
 
     assert "genuine" in text
     assert "deal oppo_FlowSampleOppo0000000000000000000000000001 created to stage stat_FlowSample" in text
-    assert "1 events, 1 descriptions of stages, 0 ignored, 0 to the dead letters" in text
+    assert "1 event, 1 description of a stage, 0 ignored, 0 to the dead letters" in text
 
 
 def test_an_old_request_says_how_to_check_it_all_the_same() -> None:
