@@ -35,7 +35,15 @@ LONGEST_WAIT = 300.0
 SIGN_IN = (454, 530, 534, 535, 538)
 # What cannot be written as a mail at all (its address, its picture) is refused as by the server.
 UNWRITABLE = (ValueError, MessageError)
+FAULTS = (aiosmtplib.SMTPException, OSError, TimeoutError, *UNWRITABLE)
 NO_OWNER = "no owner in the policy"
+# A server may take the time-out for each of its answers to EHLO, MAIL, RCPT, DATA and the content. A send is cut off
+# after all of these, counted from before its claim was renewed, and the claim lasts longer by the time to mark it:
+# so no send outlasts its claim. Connecting is not in it, that comes before.
+ANSWERS = 5
+MARK = timedelta(seconds=20)
+# Longer than a replica rests while it waits for Postgres to mark what went out.
+SETTLE = timedelta(seconds=10)
 
 
 def backoff(attempts: int, chance: float) -> timedelta:
@@ -73,6 +81,7 @@ class Sender:
         self._pool, self._settings, self._policy = pool, settings, policy
         self._metrics, self._progress, self._clock, self._relay_wake = metrics, progress, clock, relay_wake
         self._server: Server | None = None
+        self._longest = timedelta(seconds=ANSWERS * settings.smtp_timeout_seconds)
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -87,7 +96,7 @@ class Sender:
 
     async def _round(self) -> int:
         try:
-            notices = await store.claim(self._pool, self._clock.now(), AT_ONCE)
+            notices = await store.claim(self._pool, self._clock.now(), AT_ONCE, self._longest + MARK, SETTLE)
             for place, notice in enumerate(notices):
                 if not await self._send(notice):
                     await store.release(self._pool, notices[place + 1 :])
@@ -107,11 +116,22 @@ class Sender:
         if not notice.to_mail:
             return await self._no_owner(notice)
         try:
-            mail = self._compose(notice)
+            mail, server = self._compose(notice), await self._connected()
+        except FAULTS as error:
+            return await self._failed(notice, error)
+        cut_off = asyncio.get_running_loop().time() + self._longest.total_seconds()
+        mine = await store.renew(self._pool, notice, self._longest + MARK)
+        if mine is None:
+            _log.info("a mail is left to another replica, the server was slow", reason=notice.reason.value)
+            return True
+        return await self._hand_over(server, mail, mine, cut_off)
+
+    async def _hand_over(self, server: Server, mail: EmailMessage, notice: Notice, cut_off: float) -> bool:
+        try:
             with self._metrics.seconds.time():
-                server = await self._connected()
-                await server.send_message(mail)
-        except (aiosmtplib.SMTPException, OSError, TimeoutError, *UNWRITABLE) as error:
+                async with asyncio.timeout_at(cut_off):
+                    await server.send_message(mail)
+        except FAULTS as error:
             return await self._failed(notice, error)
         await self._ended(notice, NoticeResult.SENT, None)
         self._metrics.delay.observe((self._clock.now() - notice.written).total_seconds())
