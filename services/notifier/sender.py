@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from datetime import datetime, timedelta
 from email.errors import MessageError
@@ -42,7 +43,8 @@ NO_OWNER = "no owner in the policy"
 # so no send outlasts its claim. Connecting is not in it, that comes before.
 ANSWERS = 5
 MARK = timedelta(seconds=20)
-# Longer than a replica rests while it waits for Postgres to mark what went out.
+# A replica that waits for Postgres to mark what went out rests so long at most; others leave it more time than that.
+MARK_REST = 1.0
 SETTLE = timedelta(seconds=10)
 
 
@@ -172,13 +174,27 @@ class Sender:
         return self._server is not None and self._server.content_began and not answered
 
     async def _ended(self, notice: Notice, result: NoticeResult, answer: str | None, counted: str = "") -> None:
-        """Note it and tell it; `counted`: the metric's word, where it is not the result's own."""
+        """Note it and tell it; `counted`: the metric's word, where it is not the result's own.
+
+        Postgres is waited for here: a mail that went out and is not marked would be sent again.
+        """
+        for attempt in itertools.count():
+            try:
+                await self._note(notice, result, answer, counted)
+                break
+            except PASSING as error:
+                _log.warning("the end of a mail waits for Postgres", result=result.value, error=repr(error))
+                await asyncio.sleep(min(MARK_REST, 0.1 * 2 ** min(attempt, 20)))
+        self._relay_wake.set()
+
+    async def _note(self, notice: Notice, result: NoticeResult, answer: str | None, counted: str) -> None:
         now = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
-            if await store.end(connection, notice, result.value, answer):
+            noted = await store.end(connection, notice, result.value, answer)
+            if noted:
                 await outbox.put(connection, [self._result(notice, result, answer, now)])
-                self._metrics.mails.labels(notice.reason.value, counted or result.value).inc()
-        self._relay_wake.set()
+        if noted:
+            self._metrics.mails.labels(notice.reason.value, counted or result.value).inc()
 
     def _result(self, notice: Notice, result: NoticeResult, answer: str | None, now: datetime) -> OutgoingMessage:
         data = NoticeData(

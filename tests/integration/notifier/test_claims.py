@@ -23,6 +23,7 @@ from shared.storage.pool import open_pool
 from tests.support.problems import policy, ticket_event
 from tests.support.sink import Sink, sink
 from tests.support.waiting import eventually
+from tests.support.wire import wire
 
 RAN_OUT = "UPDATE notice SET claimed_until = now() - interval '1 minute' WHERE ticket = ANY($1) AND state = 'waiting'"
 
@@ -136,6 +137,24 @@ async def test_a_claim_outlasts_all_answers_of_the_server(pool: Any, mails: Sink
 
     # EHLO, MAIL, RCPT, DATA and the content are answered.
     assert lasts[0] > 5 * timedelta(seconds=300)
+
+
+async def test_a_mail_that_went_out_while_postgres_was_away_is_noted_and_not_sent_again(
+    dsn: str, pool: Any, mails: Sink
+) -> None:
+    async with wire(dsn) as (cable, over):
+        at_first_mail(mails, asyncio.get_running_loop(), cable.cut)
+        await write(pool, [1])
+        async with await open_pool(over, "notices") as behind, replica(behind, mails):
+            await eventually(lambda: asyncio.sleep(0, cable.refused), lambda times: times >= 5)
+            # The outage outlasts the claim.
+            await pool.execute(RAN_OUT, [1])
+            cable.mend()
+            await all_sent(pool, [1])
+            await write(pool, [2])
+            await all_sent(pool, [1, 2])
+
+    assert mails.ids() == ids([1, 2])
 
 
 async def test_a_claim_that_ran_out_while_postgres_was_away_stays_a_while_with_who_may_have_sent_the_mail(
