@@ -6,9 +6,9 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from typing import Any, TypeVar
 
 import uvicorn
 import uvloop
@@ -33,6 +33,7 @@ from shared.runtime.yamlfile import FaultsError
 
 _log = logger(__name__)
 STOP_WITHIN_SECONDS = 15
+CLOSE_WITHIN_SECONDS = 5
 MOST_CONNECTIONS = 4096
 Loop = Callable[[], Awaitable[None]]
 
@@ -97,22 +98,44 @@ async def run(settings: ServiceSettings, build: Build) -> bool:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with build() as service:
-        server = _server(service.application, settings)
-        tasks = [asyncio.ensure_future(loop()) for loop in service.loops]
-        tasks.append(asyncio.ensure_future(server.serve()))
-        gc.collect()
-        gc.freeze()
-        # Live models make the default thresholds expensive.
-        gc.set_threshold(50_000, 20, 50)
-        _log.info("started", host=settings.host, port=settings.port)
-        waiter = asyncio.ensure_future(stop.wait())
-        await asyncio.wait([waiter, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    waiter = asyncio.ensure_future(stop.wait())
+    parts = AsyncExitStack()
+    try:
+        service = await _unless(waiter, parts.enter_async_context(build()))
+        failed = service is not None and await _serve(service, settings, waiter)
+    finally:
         waiter.cancel()
-        failed = _crashed(tasks)
-        server.should_exit = True
-        await _end(tasks)
+        await _leave(parts)
     _log.info("stopped", crashed=failed)
+    return failed
+
+
+async def _unless(stopped: asyncio.Future[Any], built: Coroutine[Any, Any, Service]) -> Service | None:
+    """What is built, which may wait for Postgres as long as it takes; None when the stop comes first."""
+    building = asyncio.ensure_future(built)
+    try:
+        await asyncio.wait([stopped, building], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # Does nothing to what is built.
+        building.cancel()
+        await asyncio.wait([building])
+    return None if building.cancelled() else building.result()
+
+
+async def _serve(service: Service, settings: ServiceSettings, stopped: asyncio.Future[Any]) -> bool:
+    """Serve until the stop or a crash; true when a loop crashed."""
+    server = _server(service.application, settings)
+    tasks = [asyncio.ensure_future(loop()) for loop in service.loops]
+    tasks.append(asyncio.ensure_future(server.serve()))
+    gc.collect()
+    gc.freeze()
+    # Live models make the default thresholds expensive.
+    gc.set_threshold(50_000, 20, 50)
+    _log.info("started", host=settings.host, port=settings.port)
+    await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    failed = _crashed(tasks)
+    server.should_exit = True
+    await _end(tasks)
     return failed
 
 
@@ -150,6 +173,14 @@ async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
     for task in tasks[:-1]:
         task.cancel()
     await asyncio.wait(tasks, timeout=STOP_WITHIN_SECONDS)
+
+
+async def _leave(parts: AsyncExitStack) -> None:
+    """Close what was built; what does not come to an end is cut off. A pool whose closing is cancelled terminates."""
+    try:
+        await asyncio.wait_for(parts.aclose(), CLOSE_WITHIN_SECONDS)
+    except TimeoutError:
+        _log.warning("closing took too long and was cut off", seconds=CLOSE_WITHIN_SECONDS)
 
 
 async def every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:

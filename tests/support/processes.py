@@ -54,7 +54,15 @@ class ServiceProcess:
 
     def has_ended(self) -> bool:
         """Whether it was started and has ended by itself."""
-        return self._process is not None and self._process.poll() is not None
+        return self.exit_code() is not None
+
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Kill -9."""

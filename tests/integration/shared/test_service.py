@@ -1,0 +1,92 @@
+"""A service ends by itself when it is told to, whatever it waits for."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import asyncpg
+import pytest
+from starlette.applications import Starlette
+
+from services.demo.kafka import free_port
+from shared.runtime import service
+from shared.runtime.service import Service, run
+from shared.runtime.settings import ServiceSettings
+from shared.storage.pool import open_pool
+from tests.support.problems import POLICY
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import eventually
+
+SOURCES = 'sources: {close: {kind: close, secrets: ["0123456789abcdef"], api: {token: key}}}'
+
+
+@pytest.fixture
+async def as_before() -> AsyncIterator[None]:
+    """Takes back what `run` sets for a whole process."""
+    thresholds = gc.get_threshold()
+    yield
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().remove_signal_handler(number)
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
+
+
+@pytest.fixture(params=["detector", "tickets", "notifier", "enricher"])
+def without_postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServiceProcess]:
+    """A service that has been started, and that no Postgres answers."""
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    (tmp_path / "sources.yaml").write_text(SOURCES)
+    environment = {
+        "ANDON_KAFKA": f"127.0.0.1:{free_port()}", "ANDON_POSTGRES": f"postgresql://andon@127.0.0.1:{free_port()}/andon",
+        "ANDON_POLICY": str(tmp_path / "policy.yaml"), "ANDON_SOURCES": str(tmp_path / "sources.yaml"),
+    }  # fmt: skip
+    process = ServiceProcess(request.param, environment, tmp_path).start()
+    yield process
+    process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_a_service_that_waits_for_postgres(
+    without_postgres: ServiceProcess, number: signal.Signals
+) -> None:
+    async def waits() -> bool:
+        return "waiting for Postgres" in without_postgres.log.read_text()
+
+    await eventually(waits)
+    without_postgres.tell(number)
+
+    async def ended() -> int | None:
+        return without_postgres.exit_code()
+
+    assert await eventually(ended, lambda code: code is not None) == 0
+
+
+async def test_a_connection_that_is_not_given_back_is_cut_off_at_the_end(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, as_before: None
+) -> None:
+    monkeypatch.setattr(service, "CLOSE_WITHIN_SECONDS", 0.1, raising=False)
+
+    async def crash() -> None:
+        raise ValueError("a loop that crashes")
+
+    @asynccontextmanager
+    async def build() -> AsyncIterator[Service]:
+        pool = await open_pool(dsn, "kept")
+        await pool.acquire()
+        yield Service(Starlette(), [crash])
+        await pool.close()
+
+    assert await asyncio.wait_for(run(ServiceSettings(port=free_port()), build), 60)
+
+    async def connected() -> int:
+        connection = await asyncpg.connect(dsn)
+        count = await connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'andon-kept'")
+        await connection.close()
+        return int(count)
+
+    assert await eventually(connected, lambda count: count == 0) == 0
