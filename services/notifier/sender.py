@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+from collections import deque
 from datetime import datetime, timedelta
 from email.errors import MessageError
 from email.message import EmailMessage
@@ -99,10 +100,7 @@ class Sender:
     async def _round(self) -> int:
         try:
             notices = await store.claim(self._pool, self._clock.now(), AT_ONCE, self._longest + MARK, SETTLE)
-            for place, notice in enumerate(notices):
-                if not await self._send(notice):
-                    await store.release(self._pool, notices[place + 1 :])
-                    break
+            await self._all(deque(notices))
             waiting, oldest = await store.queue(self._pool)
         except PASSING as error:
             _log.warning("mails wait for Postgres", error=repr(error))
@@ -112,6 +110,24 @@ class Sender:
         self._metrics.oldest.set(oldest)
         self._progress.beat("send")
         return len(notices)
+
+    async def _all(self, notices: deque[Notice]) -> None:
+        """One after the other; what is left when the server is away, or at a stop, is given back."""
+        try:
+            while notices and await self._whole(notices.popleft()):
+                self._progress.beat("send")
+        finally:
+            if notices:
+                await store.release(self._pool, list(notices))
+
+    async def _whole(self, notice: Notice) -> bool:
+        """A stop waits for the mail in hand: one that the server has and that is not marked would be sent again."""
+        sending = asyncio.ensure_future(self._send(notice))
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            await sending
+            raise
 
     async def _send(self, notice: Notice) -> bool:
         """False when the server is away, so that the rest need not be tried now."""

@@ -168,3 +168,22 @@ async def test_a_claim_that_ran_out_while_postgres_was_away_stays_a_while_with_w
     assert await store.end(pool, sent, "sent", None)
 
     assert others == []
+
+
+async def test_a_stop_lets_the_mail_in_hand_come_to_its_end_and_gives_the_others_back(pool: Any, mails: Sink) -> None:
+    await write(pool, [1, 2, 3])
+    stopped: list[asyncio.Task[None]] = []
+
+    async def meanwhile() -> None:
+        stopped[0].cancel()
+        await asyncio.sleep(0.2)
+
+    at_first_mail(mails, asyncio.get_running_loop(), meanwhile)
+    settings, metrics = NotifierSettings(smtp_port=mails.port), NotifierMetrics(CollectorRegistry())
+    sender = Sender(pool, settings, policy(), metrics, Progress(), SystemClock(), asyncio.Event())
+    stopped.append(asyncio.ensure_future(sender.run()))
+    await asyncio.wait(stopped)
+
+    assert stopped[0].cancelled()
+    assert (await states(pool), mails.ids()) == ({1: "sent", 2: "waiting", 3: "waiting"}, ids([1]))
+    assert await pool.fetchval("SELECT count(*) FROM notice WHERE claimed_until > now()") == 0
