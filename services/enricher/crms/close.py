@@ -68,7 +68,8 @@ class Close(Crm):
     async def _listed(self, field: str, since: datetime, skip: int) -> AsyncIterator[tuple[list[Record], str]]:
         """Opportunities in order of a time, with the place of the next page.
 
-        Counted on from the last one's time: to skip over what moves away meanwhile would leave some out.
+        Each page begins at the time that the last one reached: to skip over what moves away meanwhile would leave some
+        out. Only where one instant fills a page it is skipped over.
         """
         while True:
             document = await self.client.get(
@@ -77,11 +78,13 @@ class Close(Crm):
             records = records_of(document, "data")
             if not records:
                 return
-            last = _time(records[-1], field)
-            skip = (skip if last == since else 0) + sum(_time(one, field) == last for one in records)
+            last, more = _time(records[-1], field), document.get("has_more")
+            before = [one for one in records if _time(one, field) < last]
+            ahead = bool(more and before)
+            skip = 0 if ahead else (skip if last == since else 0) + len(records) - len(before)
             since = last
-            yield records, f"{iso(since)}/{skip}"
-            if not document.get("has_more"):
+            yield before if ahead else records, f"{iso(since)}/{skip}"
+            if not more:
                 return
 
     async def _deleted(self, since: datetime) -> AsyncIterator[Page]:

@@ -1,18 +1,17 @@
 """HubSpot: deals with the history of their properties, up to fifty at once.
 
 Source: HubSpot's API reference, "CRM objects: Deals" (batch read with propertiesWithHistory, list, archived), "CRM
-search" (10,000 results at most), "Pipelines", and "API usage guidelines" (429 with policyName).
+search", "Pipelines", and "API usage guidelines" (429 with policyName).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import httpx
 
-from services.enricher.client import RefusedError
 from services.enricher.crms.base import Crm, Page, Record, records_of, told_of
 from services.intake.sources.api import ApiSettings
 from services.intake.sources.base import (
@@ -30,18 +29,18 @@ from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 from shared.contracts.stages import Outcome, StageData
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEALS = "/crm/v3/objects/deals"
 # As many as HubSpot gives with their history, and without.
 _MOST, _MOST_PLAIN = 50, 100
-# Where a search ends, however many it finds.
-_SEARCH_END = 10_000
+_MODIFIED, _ID = "hs_lastmodifieddate", "hs_object_id"
 _FIELDS: dict[str, tuple[str, Read]] = {
     "pipeline": ("pipeline", id_of), "dealname": ("name", text_of), "amount": ("amount", amount_of),
     "deal_currency_code": ("currency", currency_of), "closedate": ("expected_close", day_of),
     "notes_next_activity_date": ("next_step_at", instant),
 }  # fmt: skip
 _WITH_HISTORY = ("dealstage", *_FIELDS)
-_PLAIN = ("hs_createdate", "hs_lastmodifieddate", "hs_is_closed")
+_PLAIN = ("hs_createdate", _MODIFIED, "hs_is_closed")
 
 
 class Bearer(httpx.Auth):
@@ -84,31 +83,47 @@ class HubSpot(Crm):
             gone = [id_of(one.get("id"), "id") for one in records if _archived(one) >= since]
             for at in range(0, len(gone), _MOST):
                 yield Page(self._told(await self._batch(gone[at : at + _MOST], "true")), len(records))
-        start, after = since, "0"
+        async for found, reached in self._modified_since(since):
+            records = await self._batch([id_of(one.get("id"), "id") for one in found])
+            yield Page(self._told(records), len(found), reached=reached)
+
+    async def _modified_since(self, since: datetime) -> AsyncIterator[tuple[list[Record], datetime]]:
+        """Deals in order of their last change, and up to when they are listed.
+
+        Each page begins at the time that the last one reached: what changes meanwhile moves to the end, and to count
+        on would skip others over.
+        """
+        stamp = _milliseconds(since)
         while True:
-            document = await self._search(start, after)
-            found = records_of(document, "results")
+            document = await self._search(_MODIFIED, _filter(_MODIFIED, "GTE", stamp))
+            found, more = records_of(document, "results"), _next(document)
             if not found:
                 return
-            records = await self._batch([id_of(one.get("id"), "id") for one in found])
             reached = _modified(found[-1])
-            yield Page(self._told(records), len(found), reached=reached)
-            after = _next(document)
-            if not after:
+            last = _milliseconds(reached)
+            before = [one for one in found if _milliseconds(_modified(one)) < last]
+            if not more or before:
+                yield before if more else found, reached
+                stamp = last
+            else:
+                async for some in self._modified_at(last):
+                    yield some, reached
+                stamp = last + 1
+            if not more:
                 return
-            if int(after) > _SEARCH_END - _MOST:
-                if reached == start:
-                    raise RefusedError(400, f"search: more than {_SEARCH_END} deals changed at {iso(start)}; back-fill")
-                start, after = reached, "0"
 
-    async def _search(self, since: datetime, after: str) -> Any:
-        stamp = str(int(since.timestamp() * 1000))
+    async def _modified_at(self, stamp: int) -> AsyncIterator[list[Record]]:
+        """Deals that changed at one instant and fill a page, as after an import; by their ids, which do not change."""
+        last = "0"
+        instant = (_filter(_MODIFIED, "GTE", stamp), _filter(_MODIFIED, "LTE", stamp))
+        while found := records_of(await self._search(_ID, *instant, _filter(_ID, "GT", last)), "results"):
+            yield found
+            last = id_of(found[-1].get("id"), "id")
+
+    async def _search(self, order: str, *filters: Record) -> Any:
         return await self.client.post(f"{_DEALS}/search", {
-            "filterGroups": [
-                {"filters": [{"propertyName": "hs_lastmodifieddate", "operator": "GTE", "value": stamp}]}
-            ],
-            "sorts": [{"propertyName": "hs_lastmodifieddate", "direction": "ASCENDING"}],
-            "properties": ["hs_lastmodifieddate"], "limit": _MOST, "after": after,
+            "filterGroups": [{"filters": filters}], "sorts": [{"propertyName": order, "direction": "ASCENDING"}],
+            "properties": [_MODIFIED], "limit": _MOST,
         })  # fmt: skip
 
     async def all(self, since: datetime, place: str) -> AsyncIterator[Page]:
@@ -188,7 +203,16 @@ def _next(document: Any) -> str:
 
 def _modified(record: Record) -> datetime:
     plain = fields_of(record.get("properties") or {}, "properties")
-    return moment_of_text(plain.get("hs_lastmodifieddate") or record.get("updatedAt"), "hs_lastmodifieddate")
+    return moment_of_text(plain.get(_MODIFIED) or record.get("updatedAt"), _MODIFIED)
+
+
+def _milliseconds(moment: datetime) -> int:
+    """As HubSpot counts, without the rounding of a float."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _filter(name: str, operator: str, value: int | str) -> Record:
+    return {"propertyName": name, "operator": operator, "value": str(value)}
 
 
 def _archived(record: Record) -> datetime:

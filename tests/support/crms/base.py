@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar
@@ -62,6 +62,8 @@ class FakeCrm(ABC):
         self.slow = 0.0
         # What is wrong with the records of some deals.
         self.broken: dict[int, dict[str, Any]] = {}
+        # What happens before each right answer.
+        self.meanwhile: Callable[[], None] = lambda: None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -84,6 +86,11 @@ class FakeCrm(ABC):
     def number(self, deal: int) -> str:
         """The CRM's id of a deal."""
         return str(deal)
+
+    def touch(self, deal: int, at: datetime) -> None:
+        """Somebody changed what no history tells."""
+        kept = self.deals[deal]
+        kept.changes.append((at, kept.deal, kept.deal))
 
     def delete(self, deal: int, at: datetime) -> None:
         self.deals[deal].gone = at
@@ -133,6 +140,7 @@ class _Guarded:
         elif not self._crm.allowed or not self._crm.knows(request):
             answer = JSONResponse({"message": "credentials are not right"}, 401)
         else:
+            self._crm.meanwhile()
             answer = self._application
         await answer(scope, receive, send)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+import operator
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from starlette.requests import Request
@@ -18,6 +20,10 @@ _READ = {
     "amount": lambda d: d.amount, "closedate": lambda d: z(d.close) if d.close else "",
     "deal_currency_code": lambda d: "", "notes_next_activity_date": lambda d: "",
 }  # fmt: skip
+_SORTED: dict[str, Callable[[Kept], int]] = {
+    "hs_lastmodifieddate": lambda one: milliseconds(one.modified), "hs_object_id": lambda one: one.deal.id,
+}  # fmt: skip
+_OPERATORS: dict[str, Callable[[int, int], bool]] = {"GTE": operator.ge, "LTE": operator.le, "GT": operator.gt}
 SEARCH_END = 10_000
 
 
@@ -67,10 +73,9 @@ class FakeHubSpot(FakeCrm):
 
     async def search(self, request: Request) -> Response:
         asked = json.loads(await request.body())
-        ((only,),) = [group["filters"] for group in asked["filterGroups"]]
-        since = datetime.fromtimestamp(int(only["value"]) / 1000, UTC)
-        alive = [one for one in self.deals.values() if one.gone is None and one.modified >= since]
-        alive.sort(key=lambda one: one.modified)
+        (group,), (order,) = asked["filterGroups"], asked["sorts"]
+        alive = [one for one in self.deals.values() if one.gone is None and all(fits(one, f) for f in group["filters"])]
+        alive.sort(key=_SORTED[order["propertyName"]])
         after, limit = int(asked.get("after") or 0), self.page or int(asked["limit"])
         if after + limit > SEARCH_END:
             return JSONResponse({"category": "VALIDATION_ERROR", "message": "10,000 results at most"}, 400)
@@ -100,6 +105,14 @@ class FakeHubSpot(FakeCrm):
                 stage(p.won, 90, "1.0", True), stage(p.lost, 91, "0.0", True),
             ]} for n, p in enumerate(PIPELINES)
         ]})  # fmt: skip
+
+
+def milliseconds(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def fits(kept: Kept, only: dict[str, Any]) -> bool:
+    return _OPERATORS[only["operator"]](_SORTED[only["propertyName"]](kept), int(only["value"]))
 
 
 def stage(number: str, order: int, probability: str, closed: bool) -> dict[str, Any]:

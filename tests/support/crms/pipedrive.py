@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -57,15 +58,20 @@ class FakePipedrive(FakeCrm):
         by_time = asked["sort_by"] == "update_time"
         statuses = asked["status"].split(",")
         mine = [one for one in self.deals.values() if self.record(one)["status"] in statuses]
-        mine.sort(key=lambda one: (one.modified, one.deal.id) if by_time else (0, one.deal.id))
+
+        def place(one: Kept) -> tuple[str, int]:
+            return (seconds(one.modified) if by_time else "", one.deal.id)
+
+        mine.sort(key=place)
         if "updated_since" in asked:
             since = datetime.fromisoformat(asked["updated_since"])
             mine = [one for one in mine if one.modified.replace(microsecond=0) >= since]
-        start, limit = int(asked.get("cursor", "0")), self.page or int(asked["limit"])
-        more = str(start + limit) if start + limit < len(mine) else None
+        if "cursor" in asked:
+            mine = [one for one in mine if place(one) > tuple(json.loads(asked["cursor"]))]
+        some = mine[: self.page or int(asked["limit"])]
+        more = json.dumps(place(some[-1])) if len(some) < len(mine) else None
         return JSONResponse({
-            "success": True, "data": [self.record(one) for one in mine[start : start + limit]],
-            "additional_data": {"next_cursor": more},
+            "success": True, "data": [self.record(one) for one in some], "additional_data": {"next_cursor": more},
         })  # fmt: skip
 
     async def flow(self, request: Request) -> Response:

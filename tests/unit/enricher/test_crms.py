@@ -110,6 +110,32 @@ async def test_what_changed_since_a_time_is_listed_and_what_was_deleted(fake: Fa
     assert reached == sorted(reached)
 
 
+@pytest.mark.parametrize("seed", range(3))
+async def test_nothing_is_missed_that_changed_before_the_pass_whatever_changes_meanwhile(
+    fake: FakeCrm, seed: int
+) -> None:
+    chance, now = random.Random(seed), END
+    fake.take(some(20))
+    deals = list(fake.deals)
+    # Many at one instant, as an import changes them; Close counts microseconds.
+    for deal in chance.sample(deals, 2 if fake.kind == "close" else 8):
+        fake.touch(deal, now)
+    fake.page, left = 3, 60
+
+    def change() -> None:
+        nonlocal now, left
+        for deal in chance.sample(deals, min(left, chance.randrange(3))):
+            now, left = now + timedelta(seconds=1), left - 1
+            fake.touch(deal, now)
+
+    async with asking(fake, per_second=1000) as crm:
+        since = min(kept.modified for kept in fake.deals.values())
+        fake.meanwhile = change
+        told = {one.deal for one in await changed_of(crm, since) if isinstance(one, Told)}
+
+    assert told == {fake.number(deal) for deal in deals}
+
+
 async def test_only_deals_that_were_open_since_then_are_filled(half_year: FakeCrm) -> None:
     since = END - timedelta(days=30)
     async with asking(half_year) as crm:
