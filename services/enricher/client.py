@@ -34,11 +34,14 @@ class AwayError(Exception):
 
 
 class RefusedError(Exception):
-    """The CRM will not answer this however often it is asked. `of_credentials`: nor anything else."""
+    """The CRM will not answer this however often it is asked. `of_credentials`: nor anything else.
 
-    def __init__(self, status: int, text: str) -> None:
+    `answer`: all that it said.
+    """
+
+    def __init__(self, status: int, text: str, answer: bytes = b"") -> None:
         super().__init__(f"{status}: {text}")
-        self.status, self.of_credentials = status, status in _OF_CREDENTIALS
+        self.status, self.of_credentials, self.answer = status, status in _OF_CREDENTIALS, answer
 
 
 def rest_asked(headers: Mapping[str, str], now: datetime) -> float | None:
@@ -116,7 +119,7 @@ class Client:
             self._count(Answer.AWAY if status >= 500 else Answer.LIMITED)
             raise AwayError(f"{asked}: {status}", after)
         self._count(Answer.REFUSED)
-        raise RefusedError(status, f"{asked}: {response.text[:300]}")
+        raise RefusedError(status, f"{asked}: {response.text[:300]}", response.content)
 
     def _count(self, answer: Answer) -> None:
         self._metrics.requests.labels(self._source, answer.value).inc()

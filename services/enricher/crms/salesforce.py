@@ -8,13 +8,14 @@ credentials flow". Times are in whole seconds.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, cast
 
 import httpx
 
-from services.enricher.client import RefusedError
+from services.enricher.client import AwayError, RefusedError
 from services.enricher.crms.base import Crm, Page, Record, fault_of, records_of
 from services.enricher.gaps import Part
 from services.intake.sources.api import ApiSettings
@@ -27,6 +28,9 @@ from shared.contracts.stages import Outcome, StageData
 
 _ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _MOST = 200
+DAILY = 86_400.0
+# What Salesforce says of an object, or a field, that the organization does not have.
+_NOT_THERE = (b"INVALID_TYPE", b"INVALID_FIELD")
 _READ = (
     "Id", "Name", "StageName", "Amount", "CloseDate", "IsClosed", "IsWon", "IsDeleted", "CreatedDate",
     "SystemModstamp", "LastStageChangeDate", "RecordTypeId", "CurrencyIsoCode",
@@ -54,9 +58,22 @@ class ClientCredentials(httpx.Auth):
             # What the token's endpoint refuses is the answer: a 400 means credentials here.
             answer.status_code = 401 if answer.status_code == 400 else answer.status_code
             return
-        self._token = str(answer.json().get("access_token", ""))
+        self._token = _token_of(answer)
         request.headers["Authorization"] = f"Bearer {self._token}"
         yield request
+
+
+def _token_of(answer: httpx.Response) -> str:
+    """The token of a session; an answer of another form is a fault of transport: Salesforce is away, not refusing."""
+    try:
+        token = answer.json()["access_token"]
+    except (ValueError, TypeError, LookupError):
+        token = None
+    if not isinstance(token, str) or not token or not (token.isascii() and token.isprintable()):
+        raise httpx.DecodingError(
+            f"answer {answer.status_code} of the token's endpoint holds no access_token", request=answer.request
+        )
+    return token
 
 
 class Salesforce(Crm):
@@ -67,6 +84,7 @@ class Salesforce(Crm):
     at_once: ClassVar[int] = 100
     _fields: str = ""
     _outcomes: dict[str, Outcome] | None = None
+    _asked = 0.0
     _tracked = True
 
     @staticmethod
@@ -75,8 +93,10 @@ class Salesforce(Crm):
 
     @staticmethod
     def passing(response: httpx.Response) -> bool:
-        """The day's requests are used up: Salesforce answers 403."""
-        return response.status_code == 403 and b"REQUEST_LIMIT_EXCEEDED" in response.content
+        """The day's requests are used up (403), or a query took too long (400)."""
+        return (response.status_code, True) in (
+            (403, b"REQUEST_LIMIT_EXCEEDED" in response.content), (400, b"QUERY_TIMEOUT" in response.content)
+        )  # fmt: skip
 
     @property
     def _api(self) -> SalesforceApi:
@@ -143,13 +163,22 @@ class Salesforce(Crm):
         """What each of these opportunities says, with its history."""
         if not records:
             return []
-        if self._outcomes is None:
-            self._outcomes = {_name(stage): _outcome(stage) for stage in await self._query(_STAGES)}
         about = f"WHERE OpportunityId IN ({_quoted(id_of(one.get('Id'), 'Id') for one in records)})"
-        rows: dict[Any, list[Record]] = {}
-        for row in [*await self._stage_history(about), *await self._field_history(about)]:
-            rows.setdefault(row.get("OpportunityId"), []).append(row)
-        return [self._of(record, rows.get(record.get("Id"), [])) for record in records]
+        rows = [*await self._stage_history(about), *await self._field_history(about)]
+        await self._learn({str(one["StageName"]) for one in [*records, *rows] if one.get("StageName")})
+        by_deal: dict[Any, list[Record]] = {}
+        for row in rows:
+            by_deal.setdefault(row.get("OpportunityId"), []).append(row)
+        return [self._of(record, by_deal.get(record.get("Id"), [])) for record in records]
+
+    async def _learn(self, stages: set[str]) -> None:
+        """What stages mean. Asked for daily, and when an opportunity was in a stage that is new."""
+        now, known = time.monotonic(), self._outcomes or {}
+        if self._outcomes is not None and stages <= known.keys() and now - self._asked < DAILY:
+            return
+        found = {_name(stage): _outcome(stage) for stage in await self._query(_STAGES)}
+        # A stage that was removed is held to be open; it is not asked for with every opportunity.
+        self._outcomes, self._asked = dict.fromkeys(stages, Outcome.OPEN) | known | found, now
 
     async def _stage_history(self, about: str) -> list[Record]:
         fields = "Id, OpportunityId, StageName, Amount, CloseDate, CreatedDate"
@@ -166,6 +195,8 @@ class Salesforce(Crm):
         except RefusedError as error:
             if error.status != 400:
                 raise
+            if not any(code in error.answer for code in _NOT_THERE):
+                raise AwayError(f"OpportunityFieldHistory: {error}") from error
             # Without field history there is no such object.
             self._tracked = False
             return []

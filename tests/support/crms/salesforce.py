@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.simulator.company import PIPELINES
-from tests.support.crms.base import FakeCrm, Kept
+from tests.support.crms.base import FakeCrm, Kept, Trouble
 
 Row = dict[str, Any]
 
@@ -30,6 +30,10 @@ class FakeSalesforce(FakeCrm):
         self._left = 0
         self._waiting: list[list[Row]] = []
         self.tracked = True
+        # Stages that were made since the simulated company began.
+        self.later: list[Row] = []
+        # The next answers to queries of a table.
+        self.refusals: dict[str, list[Trouble]] = {}
 
     @property
     def api(self) -> dict[str, Any]:
@@ -83,8 +87,12 @@ class FakeSalesforce(FakeCrm):
         soql = request.query_params["q"]
         table = re.search(r"FROM (\w+)", soql)
         assert table is not None
+        if refusals := self.refusals.get(table[1]):
+            trouble = refusals.pop(0)
+            return Response(trouble.text, trouble.status, trouble.headers)
         if table[1] == "OpportunityFieldHistory" and not self.tracked:
-            return JSONResponse([{"errorCode": "INVALID_TYPE", "message": "sObject type is not supported"}], 400)
+            message = f"\n{soql}\n ^\nERROR at Row:1:Column:60\nsObject type '{table[1]}' is not supported."
+            return JSONResponse([{"message": message, "errorCode": "INVALID_TYPE"}], 400)
         return self._answer(_TABLES[table[1]](self, soql))
 
     def _answer(self, rows: list[Row]) -> Response:
@@ -151,7 +159,7 @@ class FakeSalesforce(FakeCrm):
                     "DefaultProbability": 100.0 if is_won else 0.0 if is_closed else 40.0, "IsClosed": is_closed,
                     "IsWon": is_won,
                 })  # fmt: skip
-        return found
+        return found + self.later
 
 
 _TABLES: dict[str, Callable[[FakeSalesforce, str], list[Row]]] = {

@@ -87,6 +87,57 @@ async def test_salesforce_ids_that_are_none_are_not_asked_for() -> None:
         assert fake.asked == []
 
 
+@pytest.mark.parametrize("text", ["<html>We are down for maintenance.</html>", "[]", '{"access_token": ""}', "{}"])
+async def test_salesforce_without_a_token_in_its_answer_is_away(text: str) -> None:
+    with running("salesforce") as fake:
+        async with asking(fake, give_up=0.2) as crm:
+            fake.troubles = [Trouble(200, text=text)] * 20
+            with pytest.raises(AwayError, match="access_token"):
+                await crm.read([fake.number(1)])
+
+
+async def test_salesforce_field_history_that_is_slow_is_asked_for_again() -> None:
+    with running("salesforce") as fake:
+        assert isinstance(fake, FakeSalesforce)
+        slow = Trouble(400, text='[{"errorCode":"QUERY_TIMEOUT","message":"Your query request was running too long."}]')
+        unknown = Trouble(400, text='[{"errorCode":"UNKNOWN_EXCEPTION"}]')
+        async with asking(fake) as crm:
+            fake.take(one_deal())
+            number = fake.number(one_deal()[0].deal)
+            fake.refusals["OpportunityFieldHistory"] = [slow]
+            first = await crm.read([number])
+            fake.refusals["OpportunityFieldHistory"] = [unknown]
+            with pytest.raises(AwayError, match="UNKNOWN_EXCEPTION"):
+                await crm.read([number])
+            assert await crm.read([number]) == first
+    assert any("/017" in one.id for one in told(first[number], *EventType)), "field history is told"
+
+
+async def test_salesforce_stages_are_asked_for_again_when_one_is_new_and_daily(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running("salesforce") as fake:
+        assert isinstance(fake, FakeSalesforce)
+        fake.take(one_deal())
+        (kept,) = fake.deals.values()
+        number = fake.number(kept.deal.id)
+        async with asking(fake) as crm:
+
+            async def queries() -> int:
+                before = len(fake.asked)
+                await crm.read([number])
+                return len(fake.asked) - before
+
+            fake.session_lasts = 1000
+            await queries()
+            usual = await queries()
+            fake.broken[kept.deal.id] = {"StageName": "Signed", "IsClosed": True, "IsWon": True}
+            fake.later = [{"ApiName": "Signed", "MasterLabel": "Signed", "IsClosed": True, "IsWon": True}]
+            assert await queries() == usual + 1
+            fake.broken[kept.deal.id] = {"StageName": "Removed"}
+            assert [await queries() - usual, await queries() - usual] == [1, 0]
+            monkeypatch.setattr("services.enricher.crms.salesforce.DAILY", 0.0)
+            assert await queries() == usual + 1
+
+
 async def test_a_closed_deal_of_pipedrive_stays_closed_in_another_stage() -> None:
     with running("pipedrive") as fake:
         assert isinstance(fake, FakePipedrive)
