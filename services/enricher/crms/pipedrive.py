@@ -117,11 +117,21 @@ class Pipedrive(Crm):
         """What one deal says, with its flow."""
         try:
             deal = id_of(record.get("id"), "id")
-            changes = sorted([change async for change in self._flow(deal)], key=lambda one: (one.time, one.number))
-            pipelines = await self._pipelines_by_stage({_stage(record), *(one.new for one in changes)})
+            changes = await self._changes(deal)
+            stages = {one.new for one in changes or () if one.field == "stage_id"}
+            pipelines = await self._pipelines_by_stage({_stage(record), *stages})
             return _Story(record, deal, pipelines, _link(self.api.url, deal)).told(changes)
         except UnclearError as error:
             return [fault_of(record, error)]
+
+    async def _changes(self, deal: str) -> list[_Change] | None:
+        """A deal's flow in order; None: it is not shown. Then the deal is told without it."""
+        try:
+            return sorted([one async for one in self._flow(deal)], key=lambda one: (one.time, one.number))
+        except RefusedError as error:
+            if error.status not in _NOT_SHOWN:
+                raise
+            return None
 
     async def _flow(self, deal: str) -> AsyncIterator[_Change]:
         start: int | None = 0
@@ -161,17 +171,23 @@ class _Story:
         self._stage: str | None = None
         self._status = "open"
 
-    def told(self, changes: Sequence[_Change]) -> list[Said]:
+    def told(self, changes: Sequence[_Change] | None) -> list[Said]:
         """Creation, moves, won, lost, opened again, other dates of close, and how the deal stands now."""
-        moves = [one for one in changes if one.field == "stage_id"]
-        self._stage = moves[0].old if moves else _stage(self._record)
+        self._stage = self._first(changes)
         made = zoneless(self._record.get("add_time"), "add_time")
         said: list[Said] = [
             Told(EventType.CREATED, f"api/{self._deal}/created", self._deal, made, self._place() | self._link)
         ]
-        for change in changes:
+        for change in changes or ():
             said += self._one(change)
         return said + self._present()
+
+    def _first(self, changes: Sequence[_Change] | None) -> str | None:
+        """The stage in which it was created; None: it has moved, and without a flow nobody tells from where."""
+        if moves := [one for one in changes or () if one.field == "stage_id"]:
+            return moves[0].old
+        stayed = self._record.get("stage_change_time") in (None, "", self._record.get("add_time"))
+        return _stage(self._record) if stayed or changes is not None else None
 
     def _place(self) -> dict[str, Any]:
         """Stage and pipeline; a pipeline that cannot be told is left out."""
@@ -210,7 +226,16 @@ class _Story:
             place = {f: data[f] for f in ("stage", "pipeline") if f in data} | {"entered_at": iso(entered)}
             moved = f"api/{self._deal}/stage/{_stage(self._record)}/{iso(entered)}"
             said.append(Told(EventType.MOVED, moved, self._deal, entered, place))
+        said += self._closing(status)
         return said + standing(number, self._deal, time, status, data | self._link)
+
+    def _closing(self, status: str) -> list[Said]:
+        """A closing that the flow does not tell, when it was: the deal may have changed since."""
+        at = self._record.get(f"{status}_time") or self._record.get("close_time")
+        if status in ("open", self._status) or not at:
+            return []
+        closed = zoneless(at, f"{status}_time")
+        return standing(f"api/{self._deal}/closed/{iso(closed)}", self._deal, closed, status, self._place())
 
 
 def _value(value: Any) -> str | None:

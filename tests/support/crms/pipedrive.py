@@ -15,13 +15,17 @@ from tests.support.crms.base import FakeCrm, Kept
 
 
 class FakePipedrive(FakeCrm):
-    """`later`: changes that come after all others (field, old, new, when)."""
+    """`later`: changes that come after all others (field, old, new, when). `unshown`: the answer of some deals' flows.
+    `silent`: fields whose changes no flow tells.
+    """
 
     kind: ClassVar[str] = "pipedrive"
 
     def __init__(self) -> None:
         super().__init__()
         self.later: list[tuple[str, Any, Any, datetime]] = []
+        self.unshown: dict[int, int] = {}
+        self.silent: set[str] = set()
 
     def knows(self, request: Request) -> bool:
         return request.headers.get("x-api-token") == self.token
@@ -37,13 +41,15 @@ class FakePipedrive(FakeCrm):
 
     def record(self, kept: Kept) -> dict[str, Any]:
         deal = kept.deal
-        closed = seconds(kept.changes[-1][0]) if deal.status != "open" else None
+        closed = seconds(next(at for at, _, now in kept.changes if now == deal)) if deal.status != "open" else None
         return {
             "id": deal.id, "title": deal.name, "value": float(deal.amount), "currency": "EUR", "stage_id": deal.stage,
             "pipeline_id": deal.pipeline, "status": "deleted" if kept.gone else deal.status,
             "is_deleted": kept.gone is not None, "add_time": seconds(kept.changes[0][0]),
             "update_time": seconds(kept.modified), "stage_change_time": deal.entered and seconds(deal.entered),
-            "close_time": closed, "expected_close_date": deal.close and deal.close.date().isoformat(),
+            "close_time": closed, "won_time": closed if deal.status == "won" else None,
+            "lost_time": closed if deal.status == "lost" else None,
+            "expected_close_date": deal.close and deal.close.date().isoformat(),
             "lost_reason": None, "owner_id": 12415001, "org_id": 31, "person_id": 88,
         } | self.broken.get(deal.id, {})  # fmt: skip
 
@@ -77,7 +83,9 @@ class FakePipedrive(FakeCrm):
     async def flow(self, request: Request) -> Response:
         """The newest first."""
         kept, asked = self.deals[request.path_params["deal"]], request.query_params
-        changes = changes_of(kept)
+        if status := self.unshown.get(kept.deal.id):
+            return JSONResponse({"success": False, "error": "not shown"}, status)
+        changes = [one for one in changes_of(kept) if one["field_key"] not in self.silent]
         changes += [change(kept, len(changes) + n, *one) for n, one in enumerate(self.later)]
         changes.reverse()
         start, limit = int(asked["start"]), min(int(asked["limit"]), 2)

@@ -138,6 +138,63 @@ async def test_salesforce_stages_are_asked_for_again_when_one_is_new_and_daily(m
             assert await queries() == usual + 1
 
 
+@pytest.mark.parametrize("status", [403, 404, 410])
+async def test_a_deal_of_pipedrive_whose_flow_is_not_shown_costs_no_other(status: int) -> None:
+    with running("pipedrive") as fake:
+        assert isinstance(fake, FakePipedrive)
+        fake.take(history())
+        deal, *_ = [kept.deal.id for kept in fake.deals.values() if kept.deal.entered and kept.deal.status == "open"]
+        fake.unshown[deal] = status
+        start = min(kept.modified for kept in fake.deals.values()).replace(microsecond=0)
+        async with asking(fake) as crm:
+            read = (await crm.read([str(deal)]))[str(deal)]
+            walks = [
+                [one for page in [page async for page in walk] for one in page.said]
+                for walk in (crm.changed(start), crm.all(start, ""))
+            ]
+
+    for said in walks:
+        assert [one for one in said if isinstance(one, Told) and one.deal == str(deal)] == read
+        assert {one.deal for one in told(said, EventType.CREATED)} == {str(one) for one in fake.deals}
+    (made,), (moved, _) = told(read, EventType.CREATED), told(read, EventType.MOVED)
+    assert "stage" not in made.data, "it has moved, and nobody tells from where"
+    assert moved.data["entered_at"].startswith(fake.deals[deal].deal.entered.isoformat()[:19])
+
+
+@pytest.mark.parametrize("fields", [("won_time", "lost_time"), ("close_time",), ()])
+async def test_a_deal_of_pipedrive_was_closed_when_it_was_closed_and_not_when_it_last_changed(
+    fields: tuple[str, ...],
+) -> None:
+    with running("pipedrive") as fake:
+        assert isinstance(fake, FakePipedrive)
+        fake.take(one_deal())
+        (kept,) = fake.deals.values()
+        closed = kept.changes[-1][0].replace(microsecond=0)
+        edited = closed + timedelta(days=40)
+        fake.touch(kept.deal.id, edited)
+        fake.silent = {"status"}
+        fake.broken[kept.deal.id] = {f: None for f in ("won_time", "lost_time", "close_time") if f not in fields}
+        async with asking(fake) as crm:
+            said = (await crm.read([str(kept.deal.id)]))[str(kept.deal.id)]
+
+    ends = told(said, EventType.WON, EventType.LOST)
+    assert min(one.time for one in ends) == (closed if fields else edited)
+    assert max(one.time for one in ends) == edited, "all other fields are as of then"
+    assert len({one.id for one in ends}) == len(ends)
+
+
+async def test_the_flow_tells_best_when_a_deal_of_pipedrive_was_closed() -> None:
+    with running("pipedrive") as fake:
+        fake.take(one_deal())
+        (kept,) = fake.deals.values()
+        fake.broken[kept.deal.id] = dict.fromkeys(("won_time", "lost_time", "close_time"), "2020-01-01T00:00:00Z")
+        async with asking(fake) as crm:
+            said = (await crm.read([str(kept.deal.id)]))[str(kept.deal.id)]
+
+    closed = kept.changes[-1][0].replace(microsecond=0)
+    assert {one.time for one in told(said, EventType.WON, EventType.LOST)} == {closed}
+
+
 async def test_a_closed_deal_of_pipedrive_stays_closed_in_another_stage() -> None:
     with running("pipedrive") as fake:
         assert isinstance(fake, FakePipedrive)
