@@ -59,9 +59,9 @@ class Close(Crm):
     async def all(self, since: datetime, place: str) -> AsyncIterator[Page]:
         """`place`: the creation of the last opportunity, and how many of that instant were listed."""
         made, _, skip = (place or "1970-01-01T00:00:00.000000Z/0").rpartition("/")
-        async for records, on in self._listed("date_created", zoneless(made, "place"), int(skip)):
+        async for records, place in self._listed("date_created", zoneless(made, "place"), int(skip)):
             mine = [one for one in records if _status(one) == "open" or _time(one, "date_updated") >= since]
-            yield Page(await self._told(mine), len(records), place=on)
+            yield Page(await self._told(mine), len(records), place=place)
         async for page in self._deleted(since):
             yield page._replace(place=place)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -193,6 +193,17 @@ async def test_the_flow_tells_best_when_a_deal_of_pipedrive_was_closed() -> None
 
     closed = kept.changes[-1][0].replace(microsecond=0)
     assert {one.time for one in told(said, EventType.WON, EventType.LOST)} == {closed}
+
+
+async def test_close_keeps_its_place_behind_the_last_page() -> None:
+    with running("close") as fake:
+        fake.take(history())
+        fake.delete(next(iter(fake.deals)), datetime.now(UTC))
+        start = min(kept.modified for kept in fake.deals.values())
+        async with asking(fake) as crm:
+            *_, last = [page.place async for page in crm.all(start, "")]
+            rest = [page.deals async for page in crm.all(start, last)]
+    assert rest == [1], "only deletions are listed again"
 
 
 async def test_a_closed_deal_of_pipedrive_stays_closed_in_another_stage() -> None:
