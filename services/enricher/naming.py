@@ -44,16 +44,19 @@ class Naming:
     async def run(self) -> None:
         """Tell until cancelled."""
         while True:
-            told = self._desk.is_suspended(self._source) or await self._tell()
+            rest = await self._tell()
             try:
-                await asyncio.wait_for(self._new.wait(), DAILY if told else AGAIN)
+                await asyncio.wait_for(self._new.wait(), rest)
                 await asyncio.sleep(GATHER)
             except TimeoutError:
                 continue
 
-    async def _tell(self) -> bool:
-        """Whether the CRM has told."""
+    async def _tell(self) -> float:
+        """Seconds until it is to be told again."""
         self._new.clear()
+        refused = max(AGAIN, self._desk.refused_for.total_seconds())
+        if self._desk.is_suspended(self._source):
+            return refused
         try:
             stages = await self._crm.stages()
             now = self._desk.clock.now()
@@ -62,11 +65,13 @@ class Naming:
                 await outbox.put(connection, messages)
         except (AwayError, RefusedError, UnclearError, ValidationError, *PASSING) as error:
             _log.warning("stages keep the names they have", source=self._source, error=str(error))
-            # What is refused, or of another form, will be so in a minute, too.
-            return isinstance(error, RefusedError | UnclearError | ValidationError)
+            if isinstance(error, RefusedError) and error.of_credentials:
+                return refused
+            # What is refused else, or of another form, will be so in a minute, too.
+            return DAILY if isinstance(error, RefusedError | UnclearError | ValidationError) else AGAIN
         self._known |= {one.stage for one in stages if one.stage}
         self._desk.wake.set()
-        return True
+        return DAILY
 
 
 def _message(source: str, data: StageData, now: datetime, prefix: str) -> OutgoingMessage:
