@@ -61,10 +61,13 @@ class Reconciler:
                 _log.info("reconciled", source=self._source, events=told)
 
     async def once(self, show: Callable[[int], None], at_once: bool = False) -> int | None:
-        """One pass, where one is due or `at_once`; how many events it told. Raises AwayError, RefusedError."""
+        """One pass, where one is due or `at_once`; how many events it told. Raises AwayError, RefusedError.
+
+        One `at_once` that fails puts no other off.
+        """
         began = self._desk.clock.now()
         since = await store.claim_walk(
-            self._desk.pool, self._source, began - FIRST, began + self._every, began, at_once
+            self._desk.pool, self._source, began - FIRST, began if at_once else began + self._every, began, at_once
         )
         if since is None:
             return None
@@ -73,7 +76,12 @@ class Reconciler:
             told += await self._keep(page, began)
             deals += page.deals
             show(deals)
+            # What changes meanwhile is for the next pass: this one would have no end where much does.
+            if page.reached is not None and page.reached > began:
+                break
         await store.reach(self._desk.pool, self._source, began)
+        if at_once:
+            await store.walk_due(self._desk.pool, self._source, began + self._every)
         return told
 
     async def _keep(self, page: Page, began: datetime) -> int:

@@ -53,7 +53,8 @@ WHERE state <> 'whole' GROUP BY source
 """
 _CLAIM_WALK = """
 INSERT INTO walk AS w (source, purpose, since, place, due) VALUES ($1, 'reconcile', $2, '', $3)
-ON CONFLICT (source, purpose) DO UPDATE SET due = excluded.due WHERE w.due <= $4 OR $5 RETURNING since
+ON CONFLICT (source, purpose) DO UPDATE SET due = CASE WHEN $5 THEN w.due ELSE excluded.due END
+WHERE w.due <= $4 OR $5 RETURNING since
 """
 _REACH = "UPDATE walk SET since = greatest(since, $2) WHERE source = $1 AND purpose = 'reconcile'"
 _WALK_DUE = "UPDATE walk SET due = $2 WHERE source = $1 AND purpose = 'reconcile'"
@@ -135,7 +136,10 @@ async def counts(pool: Any) -> dict[str, Counts]:
 async def claim_walk(
     pool: Any, source: str, first: datetime, due: datetime, now: datetime, at_once: bool
 ) -> datetime | None:
-    """Up to when the source is reconciled, where a pass is due; the next is due at `due`. None: it is not."""
+    """Up to when the source is reconciled, where a pass is due; the next is due at `due`. None: it is not.
+
+    `at_once`: also where none is due; the next stays due when it was.
+    """
     since: datetime | None = await pool.fetchval(_CLAIM_WALK, source, first, due, now, at_once)
     return since
 
