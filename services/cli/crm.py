@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from services.detector.settings import DetectorSettings
 from services.enricher.backfill import BackFill
+from services.enricher.client import AwayError, RefusedError, explained
 from services.enricher.connections import connect, known_sources
 from services.enricher.crms.base import Crm
 from services.enricher.desk import Desk
@@ -54,7 +55,10 @@ async def _reconcile(settings: EnricherSettings, name: str, show: Show) -> int:
         desk = Desk(pool, settings.topic_prefix, metrics, progress, SystemClock(), relay.wake)
         between = timedelta(seconds=settings.enricher_reconcile_seconds or 3600)
         overlap = timedelta(seconds=settings.enricher_overlap_seconds)
-        told = await Reconciler(desk, crm, between, overlap).once(show, at_once=True)
+        try:
+            told = await Reconciler(desk, crm, between, overlap).once(show, at_once=True)
+        except (AwayError, RefusedError) as error:
+            raise ValueError(explained(error, crm.kind)) from error
         # Where the service runs, its relay may be at it already.
         while await relay.run_once():
             pass
@@ -62,18 +66,17 @@ async def _reconcile(settings: EnricherSettings, name: str, show: Show) -> int:
         return told or 0
 
 
-async def _fill(settings: EnricherSettings, name: str, since: datetime, shown: Shown) -> tuple[int, WentIn]:
+async def _fill(settings: EnricherSettings, name: str, since: datetime, shown: Shown) -> tuple[BackFill, WentIn]:
     async with _asking(settings, name, EnricherMetrics(CollectorRegistry(), [name])) as (crm, pool):
         filling = BackFill(pool, crm, since)
-        went = await filling.run(DetectorSettings.from_environment(), shown)
-        return filling.deals, went
+        return filling, await filling.run(DetectorSettings.from_environment(), shown)
 
 
 def reconcile(name: str, show: Show) -> int:
-    """One pass over a source; how many events it told."""
+    """One pass over a source; how many events it told. Raises ValueError where the CRM does not answer."""
     return asyncio.run(_reconcile(EnricherSettings.from_environment(), name, show))
 
 
-def backfill(name: str, since: datetime, shown: Shown) -> tuple[int, WentIn]:
-    """Let the history of a source in; how many deals were looked at, and what came of it."""
+def backfill(name: str, since: datetime, shown: Shown) -> tuple[BackFill, WentIn]:
+    """Let the history of a source in; what was looked at, and what came of it."""
     return asyncio.run(_fill(EnricherSettings.from_environment(), name, since, shown))

@@ -10,7 +10,7 @@ import typer
 
 from services.cli import groups
 from services.cli.away import Commands
-from services.cli.say import POLICY, errors, fail
+from services.cli.say import POLICY, counted, errors, fail
 
 app = typer.Typer(
     cls=Commands, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_show_locals=False,
@@ -235,13 +235,12 @@ def reconcile(source: SOURCE) -> None:
     """List what changed in a CRM since the last pass, and tell what it never delivered."""
     from services.cli.crm import reconcile as run
     from services.cli.progress import counting
-    from services.enricher.client import AwayError, RefusedError
     from shared.runtime.yamlfile import FaultsError
 
     try:
         with counting("deals listed") as show:
             told = run(source, show)
-    except (ValueError, FaultsError, TimeoutError, AwayError, RefusedError) as error:
+    except (ValueError, FaultsError, TimeoutError) as error:
         raise fail(error) from None
     errors.print(f"{told} events were told; those that were known already change nothing")
 
@@ -255,21 +254,22 @@ def backfill(
     from services.cli.crm import backfill as run
     from services.cli.going_in import steps
     from services.detector.report import moment_of
-    from services.enricher.client import AwayError, RefusedError
     from services.importer.going_in import WAITS, NotInError
     from shared.runtime.yamlfile import FaultsError
 
     try:
         with steps("events published", errors, lambda done: None) as shown:
-            deals, went = run(source, moment_of(since), shown)
+            filled, went = run(source, moment_of(since), shown)
     except (ValueError, FaultsError, NotInError) as error:
         raise fail(_with_notes(error)) from None
-    except (AwayError, RefusedError) as error:
-        raise fail(f"{error}. {WAITS}") from None
     except KeyboardInterrupt:
         raise fail(f"Cut off. {WAITS}") from None
     told = ", ".join(f"{count} {reason.value}" for reason, count in went.outcome.told.items()) if went.outcome else ""
-    errors.print(f"{deals} deals were looked at, {went.published} events published. Told: {told or 'nothing differs'}.")
+    errors.print(f"{filled.deals} deals were looked at, {filled.events} events published.")
+    errors.print(f"Told: {told or 'nothing differs'}.")
+    if filled.unreadable:
+        records = counted(filled.unreadable, "record", "records")
+        errors.print(f"{records} could not be read: andon dead-letters list")
 
 
 @app.command()

@@ -12,22 +12,28 @@ from typing import Any
 from services.detector.clocks import micros
 from services.detector.settings import DetectorSettings
 from services.enricher import store
+from services.enricher.client import AwayError, RefusedError, explained
 from services.enricher.crms.base import Crm
-from services.importer.going_in import Portion, Shown, WentIn, go_in
+from services.importer.going_in import NotInError, Portion, Shown, WentIn, go_in
 from services.intake.canonical import translated
 from services.intake.sources.base import Told
 
 
 class BackFill:
-    """One run over one source. `deals` tells how many were looked at."""
+    """One run over one source: how many deals were looked at, and how many events and dead letters they gave."""
 
     def __init__(self, pool: Any, crm: Crm, since: datetime) -> None:
         self._pool, self._crm, self._since, self._source = pool, crm, since, crm.source.name
-        self.deals = 0
+        self.deals = self.events = self.unreadable = 0
 
     async def run(self, settings: DetectorSettings, shown: Shown) -> WentIn:
-        """Let the history in. Raises NotInError, AwayError, RefusedError: the next run goes on where this stopped."""
-        went = await go_in(settings, self._portions(settings.topic_prefix), shown)
+        """Let the history in. Raises NotInError: the next run goes on where this stopped."""
+        try:
+            went = await go_in(settings, self._portions(settings.topic_prefix), shown)
+        except (AwayError, RefusedError) as error:
+            # Once a portion is out, a note says that judging waits.
+            words = (explained(error, self._crm.kind), *getattr(error, "__notes__", ()))
+            raise NotInError("\n".join(words)) from error
         await store.end_fill(self._pool, self._source, datetime.now(UTC))
         return went
 
@@ -37,9 +43,14 @@ class BackFill:
         if earliest is not None:
             yield Portion((), micros(earliest))
         async for page in self._crm.all(self._since, place):
+            now = datetime.now(UTC)
+            result = translated(self._source, page.said, now, prefix)
             self.deals += page.deals
-            times = [one.time for one in page.said if isinstance(one, Told)]
-            if times:
-                messages = translated(self._source, page.said, datetime.now(UTC), prefix).messages
-                yield Portion(messages, micros(min(times)))
-            await store.keep_place(self._pool, self._source, page.place, min(times, default=None))
+            self.events += result.accepted
+            self.unreadable += len(result.unclear)
+            earliest = None
+            if result.messages:
+                # Dead letters speak of no time; but judging waits for them, too, and goes on at the end.
+                earliest = min((one.time for one in page.said if isinstance(one, Told)), default=now)
+                yield Portion(result.messages, micros(earliest))
+            await store.keep_place(self._pool, self._source, page.place, earliest)

@@ -44,6 +44,15 @@ class RefusedError(Exception):
         self.status, self.of_credentials, self.answer = status, status in _OF_CREDENTIALS, answer
 
 
+def explained(error: AwayError | RefusedError, kind: str) -> str:
+    """What it says to a person who asked, with the way out."""
+    if isinstance(error, AwayError):
+        return f"{error}; run it again when the CRM answers"
+    if error.of_credentials:
+        return f"{error}; mend `api` of the source, or what its token may do: docs/sources/{kind}.md"
+    return str(error)
+
+
 def rest_asked(headers: Mapping[str, str], now: datetime) -> float | None:
     """Seconds that `Retry-After` asks for, as a number or as a date (RFC 9110, 10.2.3); None where it says neither."""
     written = headers.get("retry-after", "").strip()

@@ -16,7 +16,7 @@ from services.simulator.company import PIPELINES
 from services.simulator.model import Happening
 from shared.contracts.events import DealData, DealEvent
 from shared.contracts.stages import Outcome, StageEvent
-from shared.contracts.topics import ALL_TOPICS, STAGES
+from shared.contracts.topics import ALL_TOPICS, EVENTS, STAGES, dead
 from shared.storage.migrate import migrate_all
 from tests.integration.enricher.support import Line, stays
 from tests.integration.intake.test_line_to_kafka import records
@@ -298,6 +298,21 @@ async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives
     assert all(row["historic"] for row in past)
 
 
+async def test_records_that_cannot_be_read_are_counted_and_no_page_of_them_is_lost(
+    line: Line, detector: ServiceProcess
+) -> None:
+    some = of_deals(3)
+    line.crm.take(some)
+    broken = {"createdAt": None, "properties": {"hs_lastmodifieddate": "2026-02-01T00:00:00Z"}}
+    line.crm.broken = dict.fromkeys(line.crm.deals, broken)
+    said = await finished(line.andon("backfill", "--source", "crm", "--since", "2020-01-01"))
+
+    assert "3 deals were looked at, 0 events published" in said
+    assert "3 records could not be read: andon dead-letters list" in said
+    assert len(await records(line.kafka, line.prefix + dead(EVENTS), 1)) == 3
+    assert not (await line.rows("SELECT held FROM flow.judgement"))[0]["held"]
+
+
 async def finished(process: subprocess.Popen[str]) -> str:
     said, _ = await asyncio.to_thread(process.communicate)
     assert process.returncode == 0, said
@@ -328,6 +343,13 @@ async def test_what_cannot_be_asked_is_explained(line: Line) -> None:
     said, _ = await asyncio.to_thread(process.communicate)
     assert process.returncode == 1
     assert "crm: has no `api`" in said
+
+    line.credentials(token="another-token")
+    for command in (("backfill", "--since", "2020-01-01"), ("reconcile",)):
+        said, _ = await asyncio.to_thread(line.andon(*command, "--source", "crm").communicate)
+        assert "401" in said
+        assert "docs/sources/hubspot.md" in said
+        assert "Judging waits" not in said
 
     line.credentials(token="env:NO_SUCH_VARIABLE")
     process = line.andon("enricher")

@@ -1,0 +1,128 @@
+"""A back-fill page by page: what cannot be read is kept as a dead letter, and what is told when it stops is true."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from services.detector.clocks import micros
+from services.detector.settings import DetectorSettings
+from services.enricher import backfill
+from services.enricher.backfill import BackFill
+from services.enricher.client import AwayError, RefusedError
+from services.enricher.crms.base import Page
+from services.importer import going_in
+from services.importer.going_in import NotInError, Portion, Shown, WentIn
+from services.intake.sources.base import Told, Unclear
+from shared.contracts.events import EventType
+from shared.contracts.topics import EVENTS, dead
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+TOLD = Told(EventType.CREATED, "api/1/created", "1", LONG_AGO, {})
+UNREAD = Unclear("createdAt: None is no time", b"{}")
+SHOWN = Shown(lambda done: None, lambda done, total: None, lambda done, total: None)
+
+
+class Walk:
+    """A CRM whose pages are these; an error among them ends the walk."""
+
+    kind = "hubspot"
+    source = SimpleNamespace(name="crm")
+
+    def __init__(self, *pages: Page | Exception) -> None:
+        self._pages = pages
+
+    async def all(self, since: datetime, place: str) -> AsyncIterator[Page]:
+        for page in self._pages:
+            if isinstance(page, Exception):
+                raise page
+            yield page
+
+
+class Kept:
+    """What a back-fill keeps: where it is, and the earliest time that it has told of."""
+
+    def __init__(self, earliest: datetime | None = None) -> None:
+        self.earliest, self.place = earliest, ""
+
+    async def fetchrow(self, query: str, *values: Any) -> dict[str, Any]:
+        return {"place": self.place, "earliest": self.earliest}
+
+    async def execute(self, query: str, source: str, place: Any, earliest: Any = None) -> None:
+        if earliest is not None:
+            self.earliest = earliest
+        self.place = place
+
+
+class Nothing:
+    """A database and a Kafka that take everything."""
+
+    async def execute(self, query: str) -> None: ...
+    async def publish_all(self, messages: Any) -> None: ...
+
+
+@pytest.fixture
+def portions(monkeypatch: pytest.MonkeyPatch) -> list[Portion]:
+    """What went in."""
+    found: list[Portion] = []
+
+    async def kept(given: AsyncIterable[Portion]) -> AsyncIterator[Portion]:
+        async for one in given:
+            found.append(one)
+            yield one
+
+    async def go_in(settings: DetectorSettings, given: AsyncIterable[Portion], shown: Shown) -> WentIn:
+        published, _ = await going_in._publish(Nothing(), Nothing(), kept(given), shown)  # type: ignore[arg-type]
+        return WentIn(published, None)
+
+    monkeypatch.setattr(backfill, "go_in", go_in)
+    return found
+
+
+async def run(filling: BackFill) -> WentIn:
+    return await filling.run(DetectorSettings(), SHOWN)
+
+
+async def test_a_page_of_which_nothing_can_be_read_is_published_and_counted(portions: list[Portion]) -> None:
+    kept = Kept()
+    filling = BackFill(kept, Walk(Page([UNREAD], 1, place="a"), Page([TOLD, UNREAD], 2), Page([], 3)), LONG_AGO)
+    await run(filling)
+
+    assert [[m.topic for m in one.messages] for one in portions] == [[dead(EVENTS)], [EVENTS, dead(EVENTS)]]
+    assert (filling.deals, filling.events, filling.unreadable) == (6, 1, 2)
+
+
+async def test_dead_letters_alone_speak_of_no_time_and_are_judged_when_it_goes_on(portions: list[Portion]) -> None:
+    began, kept = datetime.now(UTC), Kept()
+    await run(BackFill(kept, Walk(Page([UNREAD], 1, place="a")), LONG_AGO))
+
+    assert kept.earliest is not None
+    assert began <= kept.earliest < began + timedelta(minutes=1)
+    assert portions[0].earliest == micros(kept.earliest)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (RefusedError(401, "GET /: no"), "docs/sources/hubspot.md"), (RefusedError(403, "GET /: no"), "hubspot.md"),
+        (RefusedError(400, "GET /: no"), "400: GET /: no"), (AwayError("GET /: 503"), "run it again"),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("portions")
+async def test_that_judging_waits_is_said_only_where_it_does(error: Exception, words: str) -> None:
+    def said(earliest: datetime | None, *pages: Page) -> Any:
+        return run(BackFill(Kept(earliest), Walk(*pages, error), LONG_AGO))
+
+    with pytest.raises(NotInError) as first:
+        await said(None, Page([], 3))
+    assert words in str(first.value)
+    assert "Judging waits" not in str(first.value)
+    for earliest, page in ((LONG_AGO, Page([], 3)), (None, Page([TOLD], 3))):
+        with pytest.raises(NotInError) as later:
+            await said(earliest, page)
+        assert words in str(later.value)
+        assert "Judging waits" in str(later.value)
