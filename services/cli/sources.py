@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import typer
-import yaml
 from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 
-from services.intake.config import parse
+from services.cli.source_text import names, with_entry
+from services.intake.config import NAME, parse
 from services.intake.explain import understood
 from services.intake.received import requests
 from services.intake.sources import kinds
 from services.intake.sources.base import Source
 from shared.contracts.topics import RECEIVED
-from shared.runtime.yamlfile import FaultsError
+from shared.runtime.yamlfile import FaultsError, read_text
 
 _console = Console()
 _OURS = ("kind", "secrets", "webhooks", "max_bytes", "per_second", "at_once")
@@ -28,35 +28,47 @@ _THEIRS = ("hubspot", "close", "attio")
 
 def add(name: str, kind: str | None, file: Path, address: str | None) -> Source:
     """Ask for what a source of this kind needs, and write it; raises ValueError or FaultsError and writes nothing."""
-    known = kinds()
-    document = yaml.safe_load(file.read_text(encoding="utf-8")) if file.exists() else None
-    entries = (document or {}).get("sources") or {}
-    if name in entries:
-        raise ValueError(f"{name}: is in {file} already; take another name, or change it there")
+    known, text = kinds(), read_text(file, "ANDON_SOURCES") if file.exists() else ""
+    _check(name, text, file)
     chosen = kind or typer.prompt(f"kind ({', '.join(sorted(known))})")
     if chosen not in known:
         raise ValueError(f"{chosen}: no such kind; use one of {', '.join(sorted(known))}")
     base = (address or typer.prompt("address at which the CRM reaches intake (https://...)")).rstrip("/")
     entry, kept = _entry(known[chosen], name, f"{base}/v1/ingest/{name}", file)
-    text = _with(file.read_text(encoding="utf-8") if file.exists() else "sources:\n", name, entry)
-    source = _written(text, name, kept)
-    file.write_text(text, encoding="utf-8")
+    source = _written(with_entry(text, name, entry), name, file, kept)
     _say(source, f"{base}/v1/ingest/{name}", file)
     return source
 
 
-def _written(text: str, name: str, kept: dict[Path, str]) -> Source:
-    """The source of the new text, its secrets kept; none of them is, where the text is not right."""
-    for path, secret in kept.items():
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secret + "\n", encoding="utf-8")
+def _check(name: str, text: str, file: Path) -> None:
+    """Before anything is asked; raises ValueError where the file cannot take a source of this name."""
+    if not NAME.match(name):
+        raise ValueError(f"{name}: a name is 1 to 60 lower-case letters, digits and dashes, as hubspot-eu")
     try:
-        return parse(text)[name]
-    except FaultsError:
-        for path in kept:
+        there = names(text)
+        with_entry(text, name, {})
+    except (FaultsError, ValueError) as error:
+        raise ValueError(f"{file}: {error}") from None
+    if name in there:
+        raise ValueError(f"{name}: is in {file} already; take another name, or change it there")
+
+
+def _written(text: str, name: str, file: Path, kept: dict[Path, str]) -> Source:
+    """The source of the new text, which is in the file, its secrets kept; nothing is, where something fails."""
+    made: list[Path] = []
+    try:
+        for path, secret in kept.items():
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600, exist_ok=False)
+            made.append(path)
+            path.write_text(secret + "\n", encoding="utf-8")
+        source = parse(text)[name]
+        file.write_text(text, encoding="utf-8")
+    except (FaultsError, OSError) as error:
+        for path in made:
             path.unlink()
-        raise
+        raise ValueError(f"{file} stays as it is; with {name} in it:\n{error}") from None
+    return source
 
 
 def _entry(kind: type[Source], name: str, url: str, file: Path) -> tuple[dict[str, Any], dict[Path, str]]:
@@ -66,7 +78,9 @@ def _entry(kind: type[Source], name: str, url: str, file: Path) -> tuple[dict[st
     if kind.kind == "espocrm":
         entry["webhooks"] = _webhooks(name, file, kept)
     else:
-        entry["secrets"] = [_keep(_secret(kind.kind), name, file, kept)]
+        place = _place(name, file)
+        kept[place] = _secret(kind.kind)
+        entry["secrets"] = [f"file:{place}"]
     for field, info in kind.settings_type.model_fields.items():
         if field == "public_url":
             entry[field] = url
@@ -89,29 +103,25 @@ def _secret(kind: str) -> str:
 def _webhooks(name: str, file: Path, kept: dict[Path, str]) -> dict[str, Any]:
     found = {}
     for what in ("create", "update", "delete"):
+        place = _place(f"{name}-{what}", file)
         number = typer.prompt(f"id of the webhook for Opportunity.{what}")
-        secret = typer.prompt("its secret key", hide_input=True)
-        place = _keep(secret, f"{name}-{what}", file, kept)
-        found[str(number)] = {"event": f"Opportunity.{what}", "secrets": [place]}
+        kept[place] = typer.prompt("its secret key", hide_input=True)
+        found[str(number)] = {"event": f"Opportunity.{what}", "secrets": [f"file:{place}"]}
     return found
 
 
-def _keep(secret: str, name: str, file: Path, kept: dict[Path, str]) -> str:
+def _place(name: str, file: Path) -> Path:
+    """Where a secret will be kept; raises ValueError where another may be."""
     place = file.resolve().parent / "secrets" / name
-    kept[place] = secret
-    return f"file:{place}"
-
-
-def _with(text: str, name: str, entry: dict[str, Any]) -> str:
-    """The file with one entry more, its comments untouched."""
-    block = yaml.safe_dump({name: entry}, sort_keys=False, allow_unicode=True)
-    indented = "".join(f"  {line}\n" for line in block.splitlines())
-    return text.rstrip("\n") + "\n" + indented
+    if place.exists():
+        raise ValueError(f"{place}: is there already, and may be in use; move it away, or take another name")
+    return place
 
 
 def _say(source: Source, url: str, file: Path) -> None:
     secret = source.settings.secrets[0] if source.settings.secrets else ""
-    _console.print(f"{source.name} is in {file}; its secrets lie beside it, in the folder secrets.")
+    said = f"{source.name} is in {file}; its secrets lie beside it, in the folder secrets."
+    _console.print(said, soft_wrap=True, markup=False)
     _console.print("URL for the CRM:", url + (f"?key={secret}" if source.keyed else ""), soft_wrap=True, markup=False)
     if secret and source.kind not in _THEIRS and not source.keyed:
         _console.print("secret for the CRM:", secret, soft_wrap=True, markup=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -61,4 +63,66 @@ def test_what_is_wrong_is_told_and_nothing_is_written(name: str, kind: str, answ
 
     assert told.exit_code == 1
     assert not file.exists()
+    assert not list((file.parent / "secrets").glob("*"))
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "sources:\n    old:\n        kind: cloudevents\n        secrets: [a-token-that-is-long]\n",
+        "sources: {}\n", "sources: {}  # none yet\n", "sources:\n", "sources: null", "", "# ours\n\n", "---\n# ours\n",
+        "# ours\nsources:\n  # the first\n\n  old: {kind: cloudevents, secrets: [a-token-that-is-long]}",
+    ],
+)  # fmt: skip
+def test_a_source_is_added_to_every_form_of_the_file(before: str, file: Path) -> None:
+    file.write_text(before)
+    told = add("new", "odoo")
+
+    assert told.exit_code == 0, told.output
+    assert load(file).keys() == ({"old", "new"} if "old" in before else {"new"})
+    assert all(comment in file.read_text() for comment in re.findall("#.*", before))
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        ("sources: {old: {kind: cloudevents, secrets: [a-token-that-is-long]}}\n", "one below the other"),
+        ("- a\n", "sources:"), ("kinds: {}\n", "sources:"), ("sources: [a]\n", "sources:"), ("a: [\n", "not YAML"),
+        ("sources:\n  old: {kind: unknown}\n", "kind 'unknown'"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_added_to_is_named_and_stays(before: str, words: str, file: Path) -> None:
+    file.write_text(before)
+    told = add("new", "odoo")
+
+    assert told.exit_code == 1
+    assert str(file) in told.output.replace("\n", "")
+    assert words in told.output
+    assert file.read_text() == before
+    assert not list((file.parent / "secrets").glob("*"))
+
+
+@pytest.mark.parametrize(("kind", "secret"), [("odoo", "crm"), ("espocrm", "crm-update")])
+def test_a_secret_that_is_there_is_neither_overwritten_nor_removed(kind: str, secret: str, file: Path) -> None:
+    path = file.parent / "secrets" / secret
+    path.parent.mkdir()
+    path.write_text("what is used elsewhere")
+    told = add("crm", kind, ANSWERS.get(kind, ""))
+
+    assert told.exit_code == 1
+    assert str(path) in told.output.replace("\n", "")
+    assert [one.read_text() for one in path.parent.iterdir()] == ["what is used elsewhere"]
+    assert not file.exists()
+
+
+def test_a_sources_file_that_cannot_be_written_leaves_no_secret(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_text
+
+    def full(path: Path, *arguments: Any, **more: Any) -> int:
+        if path == file:
+            raise OSError(28, "No space left on device")
+        return write(path, *arguments, **more)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    assert "No space left" in add("crm", "odoo").output
     assert not list((file.parent / "secrets").glob("*"))
