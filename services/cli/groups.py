@@ -72,7 +72,7 @@ def source_check(
     except (FaultsError, ValueError, OSError) as error:
         raise fail(error) from None
     for line in lines:
-        Console().print(line, highlight=False, markup=False, soft_wrap=True)
+        Console().print(line, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 @source_app.command("add")
@@ -143,7 +143,9 @@ def policy_check(file: Annotated[Path, typer.Argument(help="the policy file")]) 
         raise fail(error) from None
     for name, pipeline in policy.pipelines.items():
         Console().print(
-            f"{name}: {len(pipeline.stages)} stages, {len(pipeline.rules)} rules, owner {pipeline.owner.mail}"
+            f"{name}: {len(pipeline.stages)} stages, {len(pipeline.rules)} rules, owner {pipeline.owner.mail}",
+            markup=False,
+            emoji=False,
         )
 
 

@@ -18,6 +18,6 @@ def counted(number: int, one: str, many: str) -> str:
 
 
 def fail(text: object) -> typer.Exit:
-    """To be raised: the command ends with 1."""
-    errors.print(f"[red]{text}[/red]", highlight=False, soft_wrap=True)
+    """To be raised: the command ends with 1. The text may hold names from outside: nothing in it is markup."""
+    errors.print(str(text), style="red", highlight=False, markup=False, emoji=False, soft_wrap=True)
     return typer.Exit(1)

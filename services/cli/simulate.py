@@ -49,7 +49,7 @@ def _write(out: Path, journal: run.Journal) -> None:
             for event in dialects.canonical(happening):
                 file.write(orjson.dumps(event) + b"\n")
                 count += 1
-    _console.print(f"{count} events are in {out}")
+    _console.print(f"{count} events are in {out}", markup=False, emoji=False)
 
 
 async def _post(

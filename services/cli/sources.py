@@ -121,7 +121,7 @@ def _place(name: str, file: Path) -> Path:
 def _say(source: Source, url: str, file: Path) -> None:
     secret = source.settings.secrets[0] if source.settings.secrets else ""
     said = f"{source.name} is in {file}; its secrets lie beside it, in the folder secrets."
-    _console.print(said, soft_wrap=True, markup=False)
+    _console.print(said, soft_wrap=True, markup=False, emoji=False)
     _console.print("URL for the CRM:", url + (f"?key={secret}" if source.keyed else ""), soft_wrap=True, markup=False)
     if secret and source.kind not in _THEIRS and not source.keyed:
         _console.print("secret for the CRM:", secret, soft_wrap=True, markup=False)
@@ -150,7 +150,7 @@ def wait(bootstrap: str, prefix: str, source: Source) -> None:
 
     async def run() -> None:
         async for line in first(bootstrap, prefix, source):
-            _console.print(line, soft_wrap=True, markup=False, highlight=False)
+            _console.print(line, soft_wrap=True, markup=False, emoji=False, highlight=False)
 
     with _console.status("waiting for the first webhook (Ctrl-C ends the wait; refused ones are in intake's log)"):
         asyncio.run(run())

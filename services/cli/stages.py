@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from services.detector import overview, stage_store
 from services.detector.overview import Overview, Row
@@ -49,10 +50,10 @@ def show(policy: Path, source: str | None) -> None:
     shown = [row for row in rows if source in (None, row.place.source)]
     table = Table("source", "pipeline", "stage", "name", "order", "probability", "outcome", "policy", "deals")
     for row in shown:
-        table.add_row(*_cells(row))
+        table.add_row(*map(Text, _cells(row)))
     _console.print(table)
     for hint in dict.fromkeys(row.hint for row in shown if row.hint):
-        _console.print(f"- {hint}", highlight=False, markup=False, soft_wrap=True)
+        _console.print(f"- {hint}", highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 async def _rows(settings: ServiceSettings, policy: Policy) -> list[Row]:
