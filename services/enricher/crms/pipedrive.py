@@ -146,10 +146,11 @@ class Pipedrive(Crm):
     async def _pipelines_by_stage(self, stages: set[str | None]) -> dict[str, str]:
         """The pipeline of each stage. Asked for once, and again when a deal is in a stage that is new."""
         if self._pipelines is None or not stages <= {None, *self._pipelines}:
-            known = {one.stage: one.pipeline for one in await self.stages()}
+            told = await self._every("/api/v2/stages")
+            known = {id_of(one.get("id"), "id"): id_of(one.get("pipeline_id"), "pipeline_id") for one in told}
             # A stage that was removed stays unknown: it is not asked for with every deal.
             gone = dict.fromkeys((s for s in stages if s), "") | (self._pipelines or {})
-            self._pipelines = gone | {stage: pipeline for stage, pipeline in known.items() if stage and pipeline}
+            self._pipelines = gone | known
         return self._pipelines
 
 

@@ -26,6 +26,8 @@ class FakePipedrive(FakeCrm):
         self.later: list[tuple[str, Any, Any, datetime]] = []
         self.unshown: dict[int, int] = {}
         self.silent: set[str] = set()
+        # What stands for the place of each stage, where it is none.
+        self.order: Any = None
 
     def knows(self, request: Request) -> bool:
         return request.headers.get("x-api-token") == self.token
@@ -101,8 +103,8 @@ class FakePipedrive(FakeCrm):
     async def stages(self, request: Request) -> Response:
         stages = [(p.id, n, s.id) for p in PIPELINES for n, s in enumerate(p.stages, 1)]
         return JSONResponse({"success": True, "additional_data": {"next_cursor": None}, "data": [
-            {"id": stage, "order_nr": n, "name": stage.title(), "pipeline_id": pipeline, "deal_probability": 40,
-             "is_deleted": False} for pipeline, n, stage in stages
+            {"id": stage, "order_nr": self.order or n, "name": stage.title(), "pipeline_id": pipeline,
+             "deal_probability": 40, "is_deleted": False} for pipeline, n, stage in stages
         ]})  # fmt: skip
 
     async def pipelines(self, request: Request) -> Response:

@@ -161,6 +161,15 @@ async def test_a_deal_of_pipedrive_whose_flow_is_not_shown_costs_no_other(status
     assert moved.data["entered_at"].startswith(fake.deals[deal].deal.entered.isoformat()[:19])
 
 
+async def test_a_stage_of_pipedrive_that_cannot_be_named_costs_no_deal() -> None:
+    with running("pipedrive") as fake:
+        assert isinstance(fake, FakePipedrive)
+        fake.order = "first"
+        said = await read(fake)
+
+    assert len(told(said, *EventType)) == len(said)
+
+
 @pytest.mark.parametrize("fields", [("won_time", "lost_time"), ("close_time",), ()])
 async def test_a_deal_of_pipedrive_was_closed_when_it_was_closed_and_not_when_it_last_changed(
     fields: tuple[str, ...],
