@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -34,6 +35,8 @@ def add(name: str, kind: str | None, file: Path, address: str | None) -> Source:
     if chosen not in known:
         raise ValueError(f"{chosen}: no such kind; use one of {', '.join(sorted(known))}")
     base = (address or typer.prompt("address at which the CRM reaches intake (https://...)")).rstrip("/")
+    if not re.match(r"https?://[^\s/?#]+", base):
+        raise ValueError(f"{base}: is no address; write it whole, as https://hooks.example.org")
     entry, kept = _entry(known[chosen], name, f"{base}/v1/ingest/{name}", file)
     source = _written(with_entry(text, name, entry), name, file, kept)
     _say(source, f"{base}/v1/ingest/{name}", file)
@@ -62,7 +65,7 @@ def _written(text: str, name: str, file: Path, kept: dict[Path, str]) -> Source:
             path.touch(mode=0o600, exist_ok=False)
             made.append(path)
             path.write_text(secret + "\n", encoding="utf-8")
-        source = parse(text)[name]
+        source = parse(text, file.resolve().parent)[name]
         file.write_text(text, encoding="utf-8")
     except (FaultsError, OSError) as error:
         for path in made:
@@ -80,7 +83,7 @@ def _entry(kind: type[Source], name: str, url: str, file: Path) -> tuple[dict[st
     else:
         place = _place(name, file)
         kept[place] = _secret(kind.kind)
-        entry["secrets"] = [f"file:{place}"]
+        entry["secrets"] = [_named(place, file)]
     for field, info in kind.settings_type.model_fields.items():
         if field == "public_url":
             entry[field] = url
@@ -106,8 +109,13 @@ def _webhooks(name: str, file: Path, kept: dict[Path, str]) -> dict[str, Any]:
         place = _place(f"{name}-{what}", file)
         number = typer.prompt(f"id of the webhook for Opportunity.{what}")
         kept[place] = typer.prompt("its secret key", hide_input=True)
-        found[str(number)] = {"event": f"Opportunity.{what}", "secrets": [f"file:{place}"]}
+        found[str(number)] = {"event": f"Opportunity.{what}", "secrets": [_named(place, file)]}
     return found
+
+
+def _named(place: Path, file: Path) -> str:
+    """Beside the sources file, so that both can be moved, and mounted, together."""
+    return f"file:{place.relative_to(file.resolve().parent)}"
 
 
 def _place(name: str, file: Path) -> Path:

@@ -18,13 +18,14 @@ NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,59}$")
 
 def load(path: Path) -> dict[str, Source]:
     """Every source by its name; raises FaultsError."""
-    return parse(read_text(path, "ANDON_SOURCES"))
+    return parse(read_text(path, "ANDON_SOURCES"), path.resolve().parent)
 
 
-def parse(text: str) -> dict[str, Source]:
-    """As `load`, from text."""
+def parse(text: str, folder: Path | None = None) -> dict[str, Source]:
+    """As `load`, from text; `folder`: where the files of secrets lie that are named without a whole path."""
     lines, document = read_yaml(text)
     written = document.get("sources") if isinstance(document, dict) else None
+    written = _placed(written, folder) if folder is not None else written
     if not isinstance(written, dict) or not written:
         raise FaultsError([Fault(1, "sources", "is missing; name at least one source, with its kind and secrets")])
     known, faults, sources = kinds(), [], {}
@@ -37,6 +38,17 @@ def parse(text: str) -> dict[str, Source]:
     if faults:
         raise FaultsError(faults)
     return sources
+
+
+def _placed(written: Any, folder: Path) -> Any:
+    """What is written, with whole paths to files of secrets."""
+    if isinstance(written, dict):
+        return {key: _placed(value, folder) for key, value in written.items()}
+    if isinstance(written, list):
+        return [_placed(value, folder) for value in written]
+    if isinstance(written, str) and written.startswith("file:"):
+        return f"file:{folder / written.removeprefix('file:')}"
+    return written
 
 
 def _source(name: str, written: Any, known: dict[str, type[Source]], lines: Lines) -> Source:

@@ -15,7 +15,10 @@ class ApiSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    token: str = Field(min_length=1, description="the API token; env:NAME or file:PATH keeps it out of this file")
+    token: str = Field(
+        min_length=1,
+        description="the API token; env:NAME or file:PATH (relative to this file's folder) keeps it out of this file",
+    )
     url: str = Field(pattern=r"^https?://[^\s/?#]+$", description="address of the API, without a path")
     per_second: float = Field(5, gt=0, le=1000, description="requests a second, with a burst of as many")
     timeout_seconds: float = Field(30, gt=0, le=300, description="how long one answer may take")

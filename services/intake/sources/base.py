@@ -45,7 +45,7 @@ class SourceSettings(BaseModel):
     secrets: list[str] = Field(
         min_length=1,
         description="shared secrets, the present one and during a rotation the one before; env:NAME or file:PATH"
-        " keeps them out of this file",
+        " (relative to this file's folder) keeps them out of this file",
     )
     per_second: float = Field(
         0, ge=0, le=100_000, description="genuine requests a second, with a burst of as many; 0: no limit"

@@ -51,6 +51,8 @@ def test_secrets_may_lie_in_the_environment_and_in_files(tmp_path: Path, monkeyp
     file.write_text(f'sources: {{a: {{kind: cloudevents, secrets: ["env:CRM_SECRET", "file:{tmp_path}/secret"]}}}}')
 
     assert load(file)["a"].settings.secrets == ["from-the-environment", "from-a-file-1234"]
+    file.write_text('sources: {a: {kind: cloudevents, secrets: ["file:secret"]}}')
+    assert load(file)["a"].settings.secrets == ["from-a-file-1234"]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

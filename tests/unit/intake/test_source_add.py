@@ -47,6 +47,24 @@ def test_every_kind_can_be_added(kind: str, file: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 
+@pytest.mark.parametrize("kind", ["pipedrive", "espocrm"])
+def test_the_file_and_its_secrets_can_be_moved_together(kind: str, file: Path, tmp_path: Path) -> None:
+    assert add("crm", kind, ANSWERS.get(kind, "")).exit_code == 0
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for part in (file, file.parent / "secrets"):
+        part.rename(moved / part.name)
+
+    assert load(moved / file.name)["crm"].kind == kind
+
+
+@pytest.mark.parametrize("address", ["hooks.example.org", "https://", "ftp://hooks.example.org", "https:// a"])
+def test_an_address_is_written_whole(address: str, file: Path) -> None:
+    told = CliRunner().invoke(app, ["source", "add", "crm", "--kind", "odoo", "--no-wait", "--address", address])
+
+    assert (told.exit_code, "write it whole" in told.output, file.exists()) == (1, True, False)
+
+
 def test_what_is_there_stays_and_a_name_is_taken_once(file: Path) -> None:
     file.write_text("# ours\nsources:\n  old: {kind: cloudevents, secrets: [a-token-that-is-long]}\n")
 
