@@ -30,6 +30,8 @@ HEADLINES = {
     NoticeReason.CLEARED: "The problem is over",
     NoticeReason.OPENED_AND_CLEARED: "A problem was found, and is over already",
 }
+# A problem that never was, or that is judged no more, is not over; why it is taken back stands below.
+TAKEN_BACK = "This ticket is taken back"
 # What comes after the sentence, where there is more to say than what the cause asks for.
 MORE = {
     NoticeReason.REOPENED: "Its ticket had closed a short while ago, and is open again with its history.",
@@ -91,8 +93,8 @@ def _values(about: TicketData, reason: NoticeReason, zone: str, day_seconds: int
     over, stalled = about.problem.cleared_at, about.kind == "stalled"
     taken_back = about.reason if about.outcome is Outcome.RETRACTED else None
     return {
-        "about": about, "headline": HEADLINES[reason], "chart": CHART if about.chart_png else None,
-        "taken_back": taken_back, "over": over or taken_back,
+        "about": about, "headline": TAKEN_BACK if taken_back else HEADLINES[reason],
+        "chart": CHART if about.chart_png else None, "taken_back": taken_back, "over": over or taken_back,
         "began": exact(about.problem.opened_at, zone), "ended": exact(over, zone) if over else "",
         "more": MORE.get(reason, ""),
         "worst_first": "Without progress for longest" if stalled else "Longest in the stage",

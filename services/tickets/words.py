@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -92,24 +93,38 @@ def age(seconds: float, day_seconds: int) -> str:
 def ages(oldest: float, median: float | None, stage: str, day_seconds: int) -> str:
     """The title of the chart of ages."""
     longest = f"The longest has been in {stage} for {age(oldest, day_seconds)}"
-    if median is None or age(median, day_seconds) == age(oldest, day_seconds):
+    if median is None:
         return longest
-    return f"{longest}; half are there for less than {age(median, day_seconds)}"
+    unit = day_seconds if median >= day_seconds else 3600
+    # Half are there for so long: it must not be told as less.
+    about = max(1, math.ceil(median / unit)) * unit
+    # Of one deal, or of deals that came in together, there is no half; and the median may be of the day before.
+    if about > oldest or age(about, day_seconds) == age(oldest, day_seconds):
+        return longest
+    return f"{longest}; half for about {age(about, day_seconds)}"
 
 
 def _count(problem: ProblemData, stage: str, policy: Policy) -> str:
-    count = problem.count if problem.cleared_at is None else problem.peak
+    over = problem.cleared_at is not None
+    count = problem.peak if over else problem.count
+    many = f"At most {deals(count)}" if over else deals(count)
     have, are = ("has", "is") if count == 1 else ("have", "are")
-    if problem.cleared_at is not None:
+    if over:
         have, are = "had", "was" if count == 1 else "were"
     if problem.kind == "aging":
-        return f"{deals(count)} {have} been in {stage} for more than {limit(problem, policy)}"
+        return f"{many} {have} been in {stage} for more than {limit(problem, policy)}"
     if problem.kind == "stalled":
-        return f"{deals(count)} in {stage} {have} shown no progress for {limit(problem, policy)}"
+        return f"{many} in {stage} {have} shown no progress for {limit(problem, policy)}"
     if problem.kind == "wip-low":
-        there = f"{deals(count)} {are}" if count else f"No deal {'is' if problem.cleared_at is None else 'was'}"
-        return f"{there} in {stage}; the next stages need at least {problem.threshold} there"
-    return f"{deals(count)} {are} in {stage}; the limit is {problem.threshold}"
+        return f"{_few(count, over)} in {stage}; the next stages need at least {problem.threshold} there"
+    return f"{many} {are} in {stage}; the limit is {problem.threshold}"
+
+
+def _few(count: int, over: bool) -> str:
+    """`No deal is`, `At the lowest, 2 deals were`"""
+    if over:
+        return f"At the lowest, {deals(count) if count else 'no deal'} {'were' if count > 1 else 'was'}"
+    return f"{deals(count) if count else 'No deal'} {'are' if count > 1 else 'is'}"
 
 
 def _usually(problem: ProblemData) -> str:
@@ -133,14 +148,17 @@ def asks_for(problem: ProblemData, policy: Policy) -> str:
 
 def _finding(problem: ProblemData, stage: str, policy: Policy) -> str:
     """The title of the chart: what it shows, in a sentence."""
-    count = problem.count if problem.cleared_at is None else problem.peak
-    holds = "holds" if problem.cleared_at is None else "held"
+    over = problem.cleared_at is not None
+    count = deals(problem.peak if over else problem.count)
+    if problem.kind == "wip-low":
+        held = f"held {count} at the lowest" if over else f"holds {count}"
+        return f"{stage} {held}; it needs at least {problem.threshold}"
+    held = f"held at most {count}" if over else f"holds {count}"
     if problem.kind == "aging":
-        return f"{stage} {holds} {deals(count)} older than {limit(problem, policy)}"
+        return f"{stage} {held} older than {limit(problem, policy)}"
     if problem.kind == "stalled":
-        return f"{stage} {holds} {deals(count)} without progress for {limit(problem, policy)}"
-    bound = "it needs at least" if problem.kind == "wip-low" else "the limit is"
-    return f"{stage} {holds} {deals(count)}; {bound} {problem.threshold}"
+        return f"{stage} {held} without progress for {limit(problem, policy)}"
+    return f"{stage} {held}; the limit is {problem.threshold}"
 
 
 def day(moment: datetime, zone: str) -> str:

@@ -14,18 +14,19 @@ from hypothesis import strategies as st
 from services.notifier.compose import compose, days, message_id
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import Interval
+from shared.contracts.tickets import Outcome
 from tests.support.problems import day, evidence, ticket_event
 
 DEAL_OWNER = "61123456"
 
 
 def mail(
-    reason: NoticeReason = NoticeReason.OPENED, seq: int = 1, to: str = "Head of sales", **fields: Any
+    notice: NoticeReason = NoticeReason.OPENED, seq: int = 1, to: str = "Head of sales", **fields: Any
 ) -> EmailMessage:
     """The mail as its receiver parses it."""
     about = ticket_event(seq=seq, **fields).data
     made = compose(
-        about, reason, to, "head@sales.example", "andon@x.example", "x.example", day(0), "Europe/Berlin", seq
+        about, notice, to, "head@sales.example", "andon@x.example", "x.example", day(0), "Europe/Berlin", seq
     )
     raw = made.as_bytes()
     assert all(len(line) < 998 for line in raw.split(b"\r\n"))
@@ -85,6 +86,16 @@ def test_what_is_over_asks_for_nothing_more() -> None:
     assert "was over on Tuesday 3 March, 10:00" in part(made, "plain")
     assert "What it asks for" not in part(made, "plain") + part(made, "html")
     assert all("not counted as a success" in part(made, kind).replace("\n", " ") for kind in ("plain", "html"))
+
+
+@pytest.mark.parametrize("why", ["late events show that it never was", "the policy judges this no more"])
+def test_what_is_taken_back_is_not_called_over(why: str) -> None:
+    made = mail(NoticeReason.CLEARED, seq=2, outcome=Outcome.RETRACTED, reason=why)
+
+    for said in (part(made, "plain"), part(made, "html")):
+        assert "This ticket is taken back" in said
+        assert f"Nothing is left to do here: {why}." in said
+        assert "The problem is over" not in said
 
 
 def test_deals_that_stand_still_are_told_by_their_last_movement() -> None:

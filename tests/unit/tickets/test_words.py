@@ -19,7 +19,24 @@ from tests.support.problems import policy, problem
         ({"usual": None}, "12 deals have been in Proposal for more than 21 days."),
         ({"usual": 0.0}, "12 deals have been in Proposal for more than 21 days; usually none is."),
         ({"usual": 2.5}, "12 deals have been in Proposal for more than 21 days; usually 2.5 are."),
-        ({"cleared": 3, "peak": 14}, "14 deals had been in Proposal for more than 21 days; usually 3 are."),
+        ({"cleared": 3, "peak": 14}, "At most 14 deals had been in Proposal for more than 21 days; usually 3 are."),
+        ({"cleared": 3, "peak": 1, "usual": None}, "At most 1 deal had been in Proposal for more than 21 days."),
+        (
+            {"kind": "wip-high", "stage": "demo", "threshold": 25, "cleared": 3, "peak": 34, "usual": None},
+            "At most 34 deals were in Demo; the limit is 25.",
+        ),
+        (
+            {"kind": "wip-low", "stage": "demo", "threshold": 4, "cleared": 3, "peak": 1, "usual": None},
+            "At the lowest, 1 deal was in Demo; the next stages need at least 4 there.",
+        ),
+        (
+            {"kind": "wip-low", "stage": "demo", "threshold": 4, "cleared": 3, "peak": 0, "usual": None},
+            "At the lowest, no deal was in Demo; the next stages need at least 4 there.",
+        ),
+        (
+            {"kind": "stalled", "limit": "14d", "cleared": 3, "usual": None},
+            "At most 12 deals in Proposal had shown no progress for 14 days.",
+        ),
         (
             {"stage": "legal", "limit": "10d"},
             "12 deals have been in Legal for more than 10 working days; usually 3 are.",
@@ -46,6 +63,20 @@ def test_sentences(fields: dict[str, Any], sentence: str) -> None:
     assert tell(problem(**fields), policy()).sentence == sentence
 
 
+@pytest.mark.parametrize(
+    ("fields", "finding"),
+    [
+        ({}, "Proposal holds 12 deals older than 21 days"),
+        ({"cleared": 3, "peak": 14}, "Proposal held at most 14 deals older than 21 days"),
+        ({"cleared": 3, "kind": "stalled"}, "Proposal held at most 12 deals without progress for 21 days"),
+        ({"cleared": 3, "kind": "wip-high"}, "Proposal held at most 12 deals; the limit is 5"),
+        ({"cleared": 3, "kind": "wip-low", "peak": 1}, "Proposal held 1 deal at the lowest; it needs at least 5"),
+    ],
+)
+def test_a_charts_finding_says_that_a_peak_is_one(fields: dict[str, Any], finding: str) -> None:
+    assert tell(problem(**fields), policy()).finding == finding
+
+
 def test_the_class_of_the_cause_decides_what_is_asked_for() -> None:
     asked = {cause: tell(problem(cause_class=cause), policy()).asks_for for cause in CauseClass}
 
@@ -64,8 +95,12 @@ def test_what_is_watched_is_told_on_the_stages_clock() -> None:
 
 def test_the_chart_of_ages_says_what_it_shows() -> None:
     assert ages(62 * 86_400, 15 * 86_400, "Proposal", 86_400) == (
-        "The longest has been in Proposal for 62 days; half are there for less than 15 days"
+        "The longest has been in Proposal for 62 days; half for about 15 days"
     )
+    # Half are there for so long, not for less.
+    assert ages(62 * 86_400, 15.1 * 86_400, "Proposal", 86_400).endswith("; half for about 16 days")
+    assert ages(62 * 86_400, 23.2 * 3600, "Proposal", 86_400).endswith("; half for about 1 day")
+    assert ages(62 * 86_400, 60, "Proposal", 86_400).endswith("; half for about 1 hour")
     # Of one deal, or of deals that came in together, no half has been there for less.
     assert ages(5 * 86_400, 5 * 86_400, "Discovery", 86_400) == "The longest has been in Discovery for 5 days"
     assert [age(s, 8 * 3600) for s in (8 * 3600, 7200, 3599)] == ["1 working day", "2 hours", "less than an hour"]
