@@ -123,7 +123,11 @@ def application(tickets: Tickets, pool: Any, registry: Any, hosts: Sequence[str]
         return pages.error(503, "The database does not answer just now", "Nothing is lost. Try again in a minute.")
 
     handlers: dict[Any, Any] = {HTTPException: fault, 500: fault} | dict.fromkeys(PASSING, away)
-    routes = [*health_routes(tickets.progress, registry), *Api(pool, tickets.policy).routes(), *pages.routes()]
+    routes = [
+        *health_routes(tickets.progress, registry),
+        *Api(pool, tickets.policy, tickets.clock).routes(),
+        *pages.routes(),
+    ]
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)]
     return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
 

@@ -142,7 +142,7 @@ def _lines(axes: Any, chart: Chart) -> None:
             drawstyle="steps-post" if len(chart.lines) == 1 else "default",
         )  # fmt: skip
     if chart.dots:
-        axes.plot(*zip(*chart.dots, strict=True), "o", color=BLUE, markersize=3.5, alpha=0.75, label="a deal now")
+        axes.plot(*zip(*chart.dots, strict=True), "o", color=BLUE, markersize=3.5, alpha=0.75, label="a deal")
 
 
 def _limits(axes: Any, chart: Chart) -> None:

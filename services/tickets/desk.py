@@ -12,6 +12,7 @@ from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
 from services.tickets import lifecycle, picture, store
+from services.tickets.counted import MEASURE
 from services.tickets.lifecycle import Step, Ticket
 from services.tickets.metrics import TicketMetrics
 from services.tickets.words import tell
@@ -123,7 +124,7 @@ class Desk:
         ticket, problem = step.ticket, step.ticket.problem
         words = tell(problem, self._policy)
         image = None
-        if step.change in WITH_CHART and problem.kind in picture.MEASURE:
+        if step.change in WITH_CHART and problem.kind in MEASURE:
             until = problem.cleared_at or problem.detected_at
             image = await picture.png_of(connection, problem, self._policy, max(until, self._clock.now()))
         data = TicketData(

@@ -69,6 +69,15 @@ JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[]) AS w (pi
     USING (pipeline, stage, measure)
 WHERE m.end_at > $4 AND m.end_at <= $5 ORDER BY m.end_at
 """
+_NEWEST = """
+SELECT w.pipeline, w.stage, w.measure, m.end_at, m.value
+FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure)) AS w
+CROSS JOIN LATERAL (
+    SELECT end_at, value FROM measure AS m
+    WHERE (m.pipeline, m.stage, m.measure) = (w.pipeline, w.stage, w.measure) AND end_at <= $4 AND value IS NOT NULL
+    ORDER BY end_at DESC LIMIT 1
+) AS m
+"""
 _INTERVALS = """
 SELECT opened_at, cleared_at FROM problem WHERE key = $1 AND (cleared_at IS NULL OR cleared_at > $2) AND opened_at <= $3
 ORDER BY opened_at
@@ -230,11 +239,22 @@ async def points(
 ) -> dict[Series, list[tuple[datetime, float]]]:
     """Daily points of each measure that is wanted, in order of time."""
     found: dict[Series, list[tuple[datetime, float]]] = {one: [] for one in wanted}
-    columns = [list(column) for column in zip(*found, strict=True)] if found else [[], [], []]
-    for row in await connection.fetch(_POINTS, *columns, since, until):
+    for row in await connection.fetch(_POINTS, *_columns(wanted), since, until):
         if row["value"] is not None:
             found[row["pipeline"], row["stage"], row["measure"]].append((row["end_at"], row["value"]))
     return found
+
+
+async def newest_points(
+    connection: Any, wanted: Sequence[Series], until: datetime
+) -> dict[Series, tuple[datetime, float]]:
+    """The last daily point of each measure that is wanted and has one."""
+    rows = await connection.fetch(_NEWEST, *_columns(wanted), until)
+    return {(row["pipeline"], row["stage"], row["measure"]): (row["end_at"], row["value"]) for row in rows}
+
+
+def _columns(wanted: Sequence[Series]) -> list[list[str]]:
+    return [list(column) for column in zip(*wanted, strict=True)] if wanted else [[], [], []]
 
 
 async def intervals(

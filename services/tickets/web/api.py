@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from services.tickets import store
+from services.tickets import counted, store
+from services.tickets.counted import Counted
 from services.tickets.lifecycle import Ticket
 from services.tickets.store import Place
 from services.tickets.words import tell
@@ -17,6 +18,7 @@ from shared.contracts.envelope import Moment
 from shared.contracts.problems import CauseClass, Evidence, Interval
 from shared.contracts.tickets import Actor, Change, Outcome, TicketState
 from shared.policy import Policy
+from shared.runtime.clock import Clock
 
 MOST = 200
 _FILTERS = ("pipeline", "kind", "state", "before", "limit")
@@ -37,6 +39,9 @@ class TicketSummary(BaseModel):
     kind: str
     mode: str
     count: int
+    count_at: Moment | None = Field(
+        description="as of when `count` and `sentence` are, as growth is told by half again only; empty once it is over"
+    )
     peak: int
     threshold: int
     usual: float | None
@@ -92,8 +97,8 @@ class Problem(BaseModel):
 class Api:
     """The read API."""
 
-    def __init__(self, pool: Any, policy: Policy) -> None:
-        self._pool, self._policy = pool, policy
+    def __init__(self, pool: Any, policy: Policy, clock: Clock) -> None:
+        self._pool, self._policy, self._clock = pool, policy, clock
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -109,8 +114,9 @@ class Api:
             return _answer(Problem(status=422, detail=str(error)), 422)
         async with self._pool.acquire() as connection:
             found = await store.listed(connection, place)
+            newest = await counted.newest(connection, found, self._clock.now())
         more = found[-1].id if len(found) == place.limit else None
-        return _answer(TicketList(tickets=[self._summary(t) for t in found], next_before=more))
+        return _answer(TicketList(tickets=[self._summary(t, newest[t.id]) for t in found], next_before=more))
 
     async def ticket(self, request: Request) -> Response:
         written = request.path_params["number"]
@@ -120,24 +126,26 @@ class Api:
             ticket = await store.one(connection, int(written))
             if ticket is None:
                 return _answer(Problem(status=404, detail=f"there is no ticket {written}; see /api/v1/tickets"), 404)
+            newest = await counted.newest(connection, [ticket], self._clock.now())
             history = await store.history(connection, ticket.id)
             mails = await store.notices_of(connection, ticket.id)
         whole = TicketWhole(
-            **dict(self._summary(ticket)), asks_for=tell(ticket.problem, self._policy).asks_for,
+            **dict(self._summary(ticket, newest[ticket.id])), asks_for=tell(ticket.problem, self._policy).asks_for,
             evidence=ticket.problem.evidence,
             history=[TicketChange(**{n: row[n] for n in TicketChange.model_fields}) for row in history],
             mails=[TicketMail(**dict(row)) for row in mails],
         )  # fmt: skip
         return _answer(whole)
 
-    def _summary(self, ticket: Ticket) -> TicketSummary:
-        problem = ticket.problem
+    def _summary(self, ticket: Ticket, newest: Counted) -> TicketSummary:
+        problem = newest.problem
         told = tell(problem, self._policy)
         return TicketSummary(
             id=ticket.id, key=ticket.key, title=told.title, sentence=told.sentence, state=ticket.state,
             outcome=ticket.outcome, cause_class=problem.cause_class, pipeline=problem.pipeline, stage=problem.stage,
-            kind=problem.kind, mode=problem.mode.value, count=problem.count, peak=problem.peak,
-            threshold=problem.threshold, usual=problem.usual, opened_at=ticket.opened_at, changed_at=ticket.changed_at,
+            kind=problem.kind, mode=problem.mode.value, count=problem.count,
+            count_at=None if problem.cleared_at else newest.at, peak=problem.peak, threshold=problem.threshold,
+            usual=problem.usual, opened_at=ticket.opened_at, changed_at=ticket.changed_at,
             closed_at=ticket.closed_at, snoozed_until=ticket.snoozed_until,
             problem=Interval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
         )  # fmt: skip

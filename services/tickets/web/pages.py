@@ -16,7 +16,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from services.tickets import charts, picture, store, words
+from services.tickets import charts, counted, picture, store, words
+from services.tickets.counted import judged
 from services.tickets.desk import Desk
 from services.tickets.lifecycle import NotPossibleError, Ticket, TooLateError
 from services.tickets.store import Place, Series
@@ -119,10 +120,8 @@ class Pages:
     async def _with_sparks(self, connection: Any, tickets: Sequence[Ticket]) -> list[present.View]:
         """Each open ticket with the line of the last weeks."""
         now = self._clock.now()
-        wanted = {
-            ticket.id: picture.series(ticket.problem, picture.MEASURE[ticket.problem.kind])
-            for ticket in tickets if ticket.is_open and ticket.problem.kind in picture.MEASURE
-        }  # fmt: skip
+        newest = await counted.newest(connection, tickets, now)
+        wanted = {ticket.id: series for ticket in tickets if ticket.is_open for series in judged(ticket.problem)}
         found = await store.points(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
 
         def spark(ticket: Ticket) -> str:
@@ -131,7 +130,7 @@ class Pages:
             points = picture.with_newest(found[wanted[ticket.id]], ticket.problem, now)
             return charts.sparkline(points, float(ticket.problem.threshold))
 
-        return [present.view(ticket, self._policy, now, spark(ticket)) for ticket in tickets]
+        return [present.view(one, self._policy, now, newest[one.id], spark(one)) for one in tickets]
 
     async def ticket(self, request: Request) -> Response:
         return await self._ticket_page(request.path_params["number"])
@@ -150,12 +149,13 @@ class Pages:
                 await draw(connection, problem, self._policy, now)
                 for draw in (picture.count_chart, picture.age_chart) if known
             ]  # fmt: skip
+            newest = (await counted.newest(connection, [ticket], now))[number]
             earlier = await store.earlier(connection, ticket)
             changes, mails = await store.history(connection, number), await store.notices_of(connection, number)
         pictures = await asyncio.to_thread(lambda: [(chart, charts.inline(chart)) for chart in drawn])
         status = 200 if wrong is None else 409 if isinstance(wrong, TooLateError) else 422
         return self.html(
-            "ticket.html", status, view=present.view(ticket, self._policy, now), wrong=wrong, kept=kept or {},
+            "ticket.html", status, view=present.view(ticket, self._policy, now, newest), wrong=wrong, kept=kept or {},
             evidence=present.evidence(problem, day), charts=pictures,
             earlier=[present.view(one, self._policy, now) for one in earlier],
             history=present.history_rows(changes, mails), soonest=present.days_from(now, 1),

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from services.tickets.counted import Counted, counted
 from services.tickets.lifecycle import TAKEN_BACK, Ticket
 from services.tickets.web.times import ago
 from services.tickets.words import Told, age, tell
@@ -60,14 +61,17 @@ class View:
     since: str
     outcome: str | None
     lasted: str | None
+    # Empty once the problem is over: then nothing is counted any more.
+    as_of: datetime | None
     spark: str = ""
 
 
-def view(ticket: Ticket, policy: Policy, now: datetime, spark: str = "") -> View:
+def view(ticket: Ticket, policy: Policy, now: datetime, newest: Counted | None = None, spark: str = "") -> View:
+    newest = newest or counted(ticket.problem)
     begun, over = ticket.problem.opened_at, ticket.problem.cleared_at
     return View(
-        ticket, tell(ticket.problem, policy), STATES[ticket.state], MARKS[ticket.state], ago(begun, now),
-        _outcome(ticket), ago(begun, over) if over else None, spark,
+        ticket, tell(newest.problem, policy), STATES[ticket.state], MARKS[ticket.state], ago(begun, now),
+        _outcome(ticket), ago(begun, over) if over else None, None if over else newest.at, spark,
     )  # fmt: skip
 
 

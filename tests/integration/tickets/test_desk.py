@@ -196,7 +196,7 @@ async def web(pool: Any, desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
     notice = NoticeEvent(id="n", source="andon/notifier", subject="1", time=now, data=refused)
     await take(pool, desk, record(event(data), 0), record(notice, 0), *(record(m, n) for n, m in enumerate(measures)))
     pages = Pages(pool, desk, policy(), SystemClock(), asyncio.Event())
-    app = Starlette(routes=[*Api(pool, policy()).routes(), *pages.routes()])
+    app = Starlette(routes=[*Api(pool, policy(), SystemClock()).routes(), *pages.routes()])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         yield client
 
@@ -211,6 +211,25 @@ async def test_the_list_and_the_ticket_tell_the_problem(web: httpx.AsyncClient) 
     assert 'href="https://crm.example/deals/0"' in ticket
     assert "Mail to the owner of the policy, that it opened: refused: <bdi>550" in ticket
     assert "550 no such &lt;user&gt;" in ticket
+
+
+async def test_the_count_is_the_newest_and_says_as_of_when(pool: Any, desk: Desk, web: httpx.AsyncClient) -> None:
+    told = (await web.get("/api/v1/tickets/1")).json()
+    assert (told["count"], told["count_at"]) == (12, told["evidence"]["at"])
+    later = datetime.fromisoformat(told["count_at"]) + timedelta(microseconds=1)
+    point = MeasureData(
+        pipeline="new", stage="proposal", measure=Measure.OVER_AGE, start=later - timedelta(days=1), end=later, value=59
+    )
+
+    await take(pool, desk, record(MeasureEvent(id="m", source="x", subject="x", time=later, data=point), 9000))
+
+    now = (await web.get("/api/v1/tickets")).json()["tickets"][0]
+    assert (now["count"], datetime.fromisoformat(now["count_at"])) == (59, later)
+    assert now["sentence"].startswith("59 deals have been in Proposal")
+    for path in ("/", "/tickets/1"):
+        page = (await web.get(path)).text
+        assert re.search(r"As of <time[^>]*>today at [^<]*</time>:\s+<bdi>59 deals have been in Proposal", page), path
+    assert "Proposal holds 59 deals older than 21 days" in (await web.get("/tickets/1")).text
 
 
 @pytest.mark.parametrize("path", ["/", "/tickets/1", "/pipelines", "/tickets/99"])
@@ -401,7 +420,7 @@ async def test_pages_of_the_api_follow_one_another(pool: Any, desk: Desk) -> Non
     for number in range(5):
         data = problem(opened=number * 40).model_copy(update={"key": f"aging/new/proposal-{number}"})
         await take(pool, desk, record(event(data), number))
-    app = Starlette(routes=Api(pool, policy()).routes())
+    app = Starlette(routes=Api(pool, policy(), SystemClock()).routes())
     seen: list[int] = []
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
         before = ""
