@@ -39,7 +39,7 @@ KINDS = {
     "stalled": "standing still",
 }
 CHANGES = {
-    "opened": "The problem was found", "grew": "The problem grew", "updated": "The problem changed",
+    "opened": "The problem began", "grew": "The problem grew", "updated": "The problem changed",
     "cleared": "The problem was over", "reopened": "The problem came back", "acknowledged": "Somebody has seen it",
     "snoozed": "Put aside", "woke": "Came back after its rest", "closed": "Closed",
 }  # fmt: skip
@@ -47,6 +47,7 @@ MAILS = {
     "opened": "that it opened", "grew": "that it grew", "reopened": "that it came back", "cleared": "that it is over",
     "opened-and-cleared": "that it opened and is over",
 }  # fmt: skip
+TAKEN_BACK_MAIL = "that it is taken back"
 FEW = 5
 
 
@@ -156,12 +157,27 @@ def history_rows(rows: list[Any], notices: list[Any]) -> list[dict[str, Any]]:
     """Changes and mails in one row of time, the newest first."""
     found = [{"at": row["at"], "what": _change(row), "why": _why(row), "bad": False} for row in rows]
     for row in notices:
-        sent, about = row["result"] == "sent", MAILS.get(row["reason"], row["reason"])
+        sent, about = row["result"] == "sent", _about(row, rows)
         found.append({
             "at": row["at"], "bad": not sent, "why": None if sent else row["detail"],
             "what": f"Mail to the owner of the policy, {about}: {row['result']}",
         })  # fmt: skip
-    return sorted(found, key=lambda one: one["at"], reverse=True)
+    # What happened at one instant stays in its order: changes have a number, and a mail comes after its change.
+    return sorted(found, key=lambda one: one["at"])[::-1]
+
+
+def _about(mail: Any, rows: list[Any]) -> str:
+    """What a mail said. That a problem is over and that it is taken back go out for the same reason."""
+    ends = [row for row in rows if row["change"] == "cleared" or _is_taken_back(row)]
+    before = [row for row in ends if row["noted"] <= mail["at"]] or ends
+    reason: str = mail["reason"]
+    if reason == "cleared" and before and _is_taken_back(before[-1]):
+        return TAKEN_BACK_MAIL
+    return MAILS.get(reason, reason)
+
+
+def _is_taken_back(row: Any) -> bool:
+    return row["change"] == "closed" and row["actor"] == "system" and row["reason"] is not None
 
 
 def _change(row: Any) -> str:

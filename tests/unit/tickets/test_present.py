@@ -58,13 +58,19 @@ def test_amounts_are_told_whole(amount: str | None, currency: str | None, text: 
     )
 
 
-def change(name: str, actor: str = "system", reason: str | None = None) -> dict[str, Any]:
-    return {"at": day(0), "change": name, "actor": actor, "reason": reason}
+def change(name: str, actor: str = "system", reason: str | None = None, at: float = 0) -> dict[str, Any]:
+    return {"at": day(at), "noted": day(at), "change": name, "actor": actor, "reason": reason}
+
+
+def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
+    notices = [{"reason": reason, "result": "sent", "at": day(at), "detail": None} for reason, at in mails]
+    return [row["what"] for row in present.history_rows(history, notices)]
 
 
 @pytest.mark.parametrize(
     ("row", "what", "why"),
     [
+        (change("opened"), "The problem began", None),
         (change("grew", reason="to 14"), "The problem grew to 14 deals", None),
         (change("closed"), "Closed: the problem went away by itself", None),
         (change("closed", "person", "No time"), "Closed by somebody on this page", "No time"),
@@ -75,3 +81,23 @@ def test_history_is_told_in_words(row: dict[str, Any], what: str, why: str | Non
     (told,) = present.history_rows([row], [])
 
     assert (told["what"], told["why"]) == (what, why)
+
+
+def test_what_happened_at_once_stands_in_its_order_the_newest_first() -> None:
+    assert told([change("opened"), change("cleared", at=1), change("closed", at=1)], ("cleared", 1)) == [
+        "Mail to the owner of the policy, that it is over: sent", "Closed: the problem went away by itself",
+        "The problem was over", "The problem began",
+    ]  # fmt: skip
+
+
+def test_a_mail_about_what_was_taken_back_does_not_say_that_it_is_over() -> None:
+    history = [
+        change("opened"), change("cleared", at=1), change("closed", at=1), change("reopened", at=3),
+        change("closed", reason="late events show that it never was", at=4),
+    ]  # fmt: skip
+    mails = [line for line in told(history, ("cleared", 1.5), ("cleared", 5)) if line.startswith("Mail")]
+
+    assert mails == [
+        "Mail to the owner of the policy, that it is taken back: sent",
+        "Mail to the owner of the policy, that it is over: sent",
+    ]
