@@ -17,10 +17,9 @@ from services.tickets.web.pages import Pages
 from shared.contracts.stages import SeenData, SeenEvent
 from shared.policy import parse
 from shared.runtime.clock import SystemClock
-from tests.integration.tickets.test_desk import messages, pool, record, take
+from tests.integration.tickets.records import messages, record, take
 from tests.support.problems import POLICY, event, problem
 
-__all__ = ["pool"]
 NAMELESS = parse(POLICY.replace("{id: proposal, name: Proposal}", "{id: proposal}"))
 HINT = 'stage 7 (<Legal>) of pipeline new is not in the policy; add `- {id: "7"}` or name it `<Legal>`'
 

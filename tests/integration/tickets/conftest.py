@@ -1,0 +1,74 @@
+"""A desk on a real Postgres, and the pages and the API over one ticket with measures and mails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from services.tickets.app import Tickets
+from services.tickets.desk import Desk
+from services.tickets.metrics import TicketMetrics
+from services.tickets.settings import TicketsSettings
+from services.tickets.web.api import Api
+from services.tickets.web.pages import Pages
+from shared.contracts.measures import Measure, MeasureData, MeasureEvent
+from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
+from shared.runtime.clock import SystemClock
+from shared.storage.migrate import migrate_all
+from shared.storage.pool import open_pool
+from tests.integration.tickets.records import record, take
+from tests.support.problems import POLICY, event, evidence, policy, problem
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[Any]:
+    await migrate_all(dsn)
+    pool = await open_pool(dsn, "tickets")
+    yield pool
+    await pool.close()
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk(policy(), "http://andon.example", "", TicketMetrics(CollectorRegistry()), SystemClock())
+
+
+@pytest.fixture
+def service(pool: Any, tmp_path: Path) -> Tickets:
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    return Tickets(TicketsSettings(policy=tmp_path / "policy.yaml"), pool, CollectorRegistry())
+
+
+@pytest.fixture
+async def web(pool: Any, desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+    """The pages and the API over one ticket with measures and mails."""
+    now = datetime.now(UTC)
+    begun = now - timedelta(days=3)
+    shown = evidence(3).model_copy(update={"at": now})
+    data = problem().model_copy(update={"opened_at": begun, "detected_at": begun, "evidence": shown})
+    points = [
+        MeasureData(
+            pipeline="new", stage="proposal", measure=measure, start=now - timedelta(days=n + 1),
+            end=now - timedelta(days=n), value=float(n % 7) * (86_400 if "age" in measure else 1),
+        )
+        for n in range(60) for measure in (Measure.OVER_AGE, Measure.AGE_MEDIAN, Measure.AGE_OLDEST, Measure.WIP)
+    ]  # fmt: skip
+    measures = [MeasureEvent(id=p.key, source="andon/detector", subject=p.key, time=p.end, data=p) for p in points]
+    refused = NoticeData(
+        notice="1-1", ticket=1, reason=NoticeReason.OPENED, result=NoticeResult.REFUSED, message_id="<a@b>", at=now,
+        detail="550 no such <user>",
+    )  # fmt: skip
+    notice = NoticeEvent(id="n", source="andon/notifier", subject="1", time=now, data=refused)
+    await take(pool, desk, record(event(data), 0), record(notice, 0), *(record(m, n) for n, m in enumerate(measures)))
+    pages = Pages(pool, desk, policy(), SystemClock(), asyncio.Event())
+    app = Starlette(routes=[*Api(pool, policy(), SystemClock()).routes(), *pages.routes()])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
+        yield client
