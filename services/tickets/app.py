@@ -20,7 +20,7 @@ from services.tickets import store
 from services.tickets.desk import Desk
 from services.tickets.metrics import TicketMetrics
 from services.tickets.settings import TicketsSettings
-from services.tickets.web.api import Api
+from services.tickets.web.api import Api, api_fault, is_api
 from services.tickets.web.pages import Pages
 from shared.bus.consumer import BatchConsumer
 from shared.bus.publisher import Publisher
@@ -112,6 +112,8 @@ def application(tickets: Tickets, pool: Any, registry: Any, hosts: Sequence[str]
 
     async def fault(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
+        if is_api(request):
+            return api_fault(status, error.headers if isinstance(error, HTTPException) else None)
         if status == 404:
             return pages.error(404, "There is no such page", "Look whether the address is whole, or begin at the list.")
         if status == 405:
@@ -120,6 +122,8 @@ def application(tickets: Tickets, pool: Any, registry: Any, hosts: Sequence[str]
 
     async def away(request: Request, error: Exception) -> Response:
         _log.warning("page without a database", error=repr(error))
+        if is_api(request):
+            return api_fault(503)
         return pages.error(503, "The database does not answer just now", "Nothing is lost. Try again in a minute.")
 
     handlers: dict[Any, Any] = {HTTPException: fault, 500: fault} | dict.fromkeys(PASSING, away)

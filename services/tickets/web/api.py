@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -176,9 +177,22 @@ def place_of(query: dict[str, str]) -> Place:
     return Place(pipeline, kind, state, numbers["before"], limit)
 
 
-def _answer(model: BaseModel, status: int = 200) -> Response:
+def _answer(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     media = "application/json" if status < 400 else "application/problem+json"
-    return Response(model.model_dump_json(), status, media_type=media)
+    return Response(model.model_dump_json(), status, headers, media)
+
+
+def is_api(request: Request) -> bool:
+    return f"{request.url.path}/".startswith("/api/")
+
+
+def api_fault(status: int, headers: Mapping[str, str] | None = None) -> Response:
+    """What a program is told where a person would be shown a page."""
+    detail = {
+        404: "there is no such address", 405: "the API is for reading; use GET",
+        503: "the database does not answer just now; try again in a minute",
+    }.get(status, "this did not work; try again, and tell those who run Andon if it stays")  # fmt: skip
+    return _answer(Problem(status=status, detail=f"{detail}; see /api/v1/openapi.json"), status, headers)
 
 
 def openapi() -> dict[str, Any]:

@@ -7,13 +7,44 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
+from services.tickets.app import Tickets, application
 from services.tickets.desk import Desk
 from services.tickets.web.api import Api, openapi
 from shared.runtime.clock import SystemClock
 from tests.integration.tickets.records import record, take
 from tests.support.problems import event, policy, problem
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/api/v1/nothing", 404), ("GET", "/api", 404), ("POST", "/api/v1/tickets", 405), ("GET", "/nothing", 404)],
+)
+async def test_the_api_tells_every_fault_as_json(
+    pool: Any, service: Tickets, method: str, path: str, status: int
+) -> None:
+    app = application(service, pool, CollectorRegistry(), ["*"])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        answer = await client.request(method, path)
+
+    media = "application/problem+json" if path.startswith("/api") else "text/html; charset=utf-8"
+    assert (answer.status_code, answer.headers["content-type"]) == (status, media)
+    if media.endswith("json"):
+        assert answer.json()["status"] == status
+        assert "/api/v1/openapi.json" in answer.json()["detail"]
+    assert (answer.headers.get("allow") is not None) == (status == 405)
+
+
+async def test_the_api_without_a_database_answers_as_json(pool: Any, service: Tickets) -> None:
+    app = application(service, pool, CollectorRegistry(), ["*"])
+    await pool.execute("ALTER TABLE ticket RENAME TO away")
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        answer = await client.get("/api/v1/tickets")
+
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
 
 
 async def test_answers_of_the_api_are_as_its_description_says(web: httpx.AsyncClient) -> None:
