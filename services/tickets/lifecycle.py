@@ -61,6 +61,10 @@ class TooLateError(NotPossibleError):
     """The ticket has changed meanwhile, and the wish does not fit it any more."""
 
 
+class AsWishedError(TooLateError):
+    """It is as it was wished already: somebody else, or the same form sent twice, was first."""
+
+
 def on_problem(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> list[Step]:
     """What a message about a problem makes of the newest ticket of its key."""
     if problem.historic:
@@ -133,8 +137,10 @@ def _concerns(ticket: Ticket, problem: ProblemData) -> bool:
 
 def acknowledge(ticket: Ticket, now: datetime) -> Step:
     """Somebody has seen it."""
+    if ticket.state is TicketState.ACKNOWLEDGED:
+        raise AsWishedError("The ticket is acknowledged already.")
     if ticket.state not in (TicketState.OPEN, TicketState.SNOOZED):
-        raise TooLateError(f"The ticket is {ticket.state} already; nothing is left to acknowledge.")
+        raise TooLateError(f"The ticket is {ticket.state}; nothing is left to acknowledge.")
     return _step(
         ticket, Change.ACKNOWLEDGED, now, actor=Actor.PERSON, state=TicketState.ACKNOWLEDGED, snoozed_until=None
     )

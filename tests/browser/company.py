@@ -104,6 +104,8 @@ def problems(now: datetime) -> list[ProblemData]:
         problem("wip-low", "demo", now, 1, count=0, evidence=Evidence(at=now, total=0)),
         problem("wip-high", 'a"b', now, 1, pipeline="odd", count=2, threshold=1,
                 evidence=Evidence(at=now, total=2, worst=evil, sample=evil)),
+        problem("wip-low", 'a"b', now, 1, pipeline="odd", count=2),
+        problem("stalled", "demo", now, 2, count=4),
     ]  # fmt: skip
 
 

@@ -181,20 +181,32 @@ async def test_times_are_the_readers_and_exact_on_hover(company: Company, browse
         context = await browser.new_context(timezone_id=zone)
         page = await context.new_page()
         await page.goto(path)
-        first = page.locator(".lead time")
+        first = page.locator(".lead time").last
         told[zone] = (await first.inner_text(), str(await first.get_attribute("title")))
         assert f"Times are those of {zone}" in await page.locator("footer").inner_text()
         await context.close()
     without = await browser.new_context(java_script_enabled=False)
     page = await without.new_page()
     await page.goto(path)
-    plain = (await page.locator(".lead time").inner_text(), await page.locator(".lead time").get_attribute("title"))
+    first = page.locator(".lead time").last
+    plain = (await first.inner_text(), await first.get_attribute("title"))
     await without.close()
 
     assert told["Europe/Berlin"][0] == plain[0]
     assert told["Pacific/Auckland"][0] != plain[0]
     assert "GMT+1" in told["Pacific/Auckland"][1] or "NZ" in told["Pacific/Auckland"][1]
     assert str(plain[1]).endswith(("CET", "CEST"))
+
+
+async def test_the_morning_on_which_a_ticket_comes_back_is_that_of_the_policys_zone(
+    company: Company, browser: Browser
+) -> None:
+    context = await browser.new_context(timezone_id="America/Los_Angeles")
+    page = await context.new_page()
+    await page.goto(f"{company.url}/tickets/{company.numbers['wip-low/new/lead']}")
+
+    assert (await page.locator(".number .state").inner_text()).endswith(" at 08:00 in Europe/Berlin")
+    await context.close()
 
 
 async def test_paper_is_light_and_bears_no_buttons(company: Company, page: Page) -> None:

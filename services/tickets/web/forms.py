@@ -13,6 +13,7 @@ from services.tickets import lifecycle
 from services.tickets.lifecycle import NotPossibleError, Step, Ticket
 from shared.contracts.tickets import Outcome
 
+ACTIONS = ("acknowledge", "snooze", "close")
 MOST_LETTERS = 2000
 BACK_AT = time(8)
 
@@ -32,8 +33,8 @@ def wish(action: str, form: dict[str, str], zone: str) -> Callable[[Ticket, date
 
 
 def _reason(form: dict[str, str]) -> str:
-    # Postgres keeps no NUL character.
-    reason = form.get("reason", "").replace("\x00", "")
+    # Postgres keeps no NUL character; a browser sends a line break as two letters, which its page counts as one.
+    reason = form.get("reason", "").replace("\x00", "").replace("\r\n", "\n")
     if len(reason) > MOST_LETTERS:
         raise NotPossibleError(
             f"The reason has {len(reason):,} letters; write it with {MOST_LETTERS:,} at most.", "reason"
@@ -43,12 +44,15 @@ def _reason(form: dict[str, str]) -> str:
 
 def _until(text: str, zone: str) -> datetime:
     """The morning of a day, where the policy is at home."""
+    if not text.strip():
+        raise NotPossibleError("Choose a day in the calendar.", "until")
     try:
         day = datetime.strptime(text, "%Y-%m-%d").date()  # noqa: DTZ007
         return datetime.combine(day, BACK_AT, ZoneInfo(zone)).astimezone(UTC)
     except (ValueError, OverflowError):
-        named = f"{text[:40]!r} is no day; choose" if text.strip() else "Choose"
-        raise NotPossibleError(f"{named} one in the calendar, as 2026-03-31.", "until") from None
+        raise NotPossibleError(
+            f"{text[:40]!r} is no day; choose one in the calendar, as 2026-03-31.", "until"
+        ) from None
 
 
 def same_origin(request: Request) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from starlette.convertors import IntegerConvertor, register_url_convertor
+from starlette.convertors import IntegerConvertor, StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from services.tickets import charts, counted, picture, store, words
 from services.tickets.counted import judged
 from services.tickets.desk import Desk
-from services.tickets.lifecycle import NotPossibleError, Ticket, TooLateError
+from services.tickets.lifecycle import AsWishedError, NotPossibleError, Ticket, TooLateError
 from services.tickets.store import Place, Series
 from services.tickets.web import forms, present
 from services.tickets.web.api import place_of
@@ -43,7 +43,14 @@ class _TicketNumber(IntegerConvertor):
     regex = "[0-9]{1,18}"
 
 
+class _Action(StringConvertor):
+    """What a form of the ticket page does."""
+
+    regex = "|".join(forms.ACTIONS)
+
+
 register_url_convertor("ticket", _TicketNumber())
+register_url_convertor("action", _Action())
 
 
 class Pages:
@@ -56,7 +63,10 @@ class Pages:
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         times = Times(policy.timezone)
-        self._templates.filters.update(moment=times.moment, when=times.when, day=times.day, day_ended=times.day_ended)
+        self._templates.filters.update(
+            moment=times.moment, when=times.when, day=times.day, day_ended=times.day_ended,
+            moment_at_home=times.moment_at_home, day_at_home=times.day_at_home,
+        )  # fmt: skip
         self._templates.globals.update(
             kinds=present.KINDS, states=present.STATES, policy=policy,
             watched=lambda rule, pipeline: words.watched(rule, pipeline, policy),
@@ -69,6 +79,7 @@ class Pages:
             Route("/tickets/{number:ticket}", self.ticket),
             Route("/tickets/{number:ticket}/{chart}.svg", self.chart),
             Route("/tickets/{number:ticket}/chart.png", self.image),
+            Route("/tickets/{number:ticket}/{action:action}", self.back),
             Route("/tickets/{number:ticket}/{action}", self.act, methods=["POST"]),
             Route("/pipelines", self.pipelines),
             Mount("/static", StaticFiles(directory=HERE / "static")),
@@ -105,6 +116,7 @@ class Pages:
             closed=of_state[TicketState.CLOSED], lately=place.state is None and place.before is None,
             outcomes=present.outcomes([v.ticket for v in of_state[TicketState.CLOSED]]), closed_days=CLOSED_DAYS,
             query=urlencode({name: value for name, value in chosen.items() if value}), more=more,
+            address=urlencode(query),
         )  # fmt: skip
 
     async def _found(self, connection: Any, place: Place) -> tuple[Sequence[Ticket], int | None]:
@@ -158,8 +170,9 @@ class Pages:
             "ticket.html", status, view=present.view(ticket, self._policy, now, newest), wrong=wrong, kept=kept or {},
             evidence=present.evidence(problem, day), charts=pictures,
             earlier=[present.view(one, self._policy, now) for one in earlier],
-            history=present.history_rows(changes, mails), soonest=present.days_from(now, 1),
-            latest=present.days_from(now, 90),
+            history=present.history_rows(changes, mails),
+            soonest=present.days_from(now, 1, self._policy.timezone),
+            latest=present.days_from(now, 90, self._policy.timezone),
         )  # fmt: skip
 
     def _no_ticket(self, number: int) -> Response:
@@ -185,6 +198,10 @@ class Pages:
             known = ticket and self._policy.stage(ticket.problem.pipeline, ticket.problem.stage or "")
             return await draw(connection, ticket.problem, self._policy, self._clock.now()) if known and ticket else None
 
+    async def back(self, request: Request) -> Response:
+        """The address of a form, opened as a page: after an error it stands in the address bar."""
+        return RedirectResponse(f"/tickets/{request.path_params['number']}", 303)
+
     async def act(self, request: Request) -> Response:
         """A form of the ticket page was sent."""
         number = request.path_params["number"]
@@ -194,12 +211,13 @@ class Pages:
         try:
             wish = forms.wish(request.path_params["action"], form, self._policy.timezone)
             async with self._pool.acquire() as connection, connection.transaction():
-                ticket = await self._desk.act(connection, number, wish)
+                if await self._desk.act(connection, number, wish) is None:
+                    return self._no_ticket(number)
+            self._wake.set()
+        except AsWishedError:
+            pass
         except NotPossibleError as error:
             return await self._ticket_page(number, error, form)
-        if ticket is None:
-            return self._no_ticket(number)
-        self._wake.set()
         # From the list back to the list, as it was chosen there.
         back = f"/tickets?{form['list']}" if "list" in form else f"/tickets/{number}"
         return RedirectResponse(back.rstrip("?"), 303)

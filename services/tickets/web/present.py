@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from services.tickets.counted import Counted, counted
 from services.tickets.lifecycle import TAKEN_BACK, Ticket
@@ -194,6 +195,6 @@ def _why(row: Any) -> str | None:
     return None if row["change"] == "grew" else row["reason"]
 
 
-def days_from(now: datetime, days: int) -> str:
-    """The date so many days ahead, for a form."""
-    return (now.astimezone(UTC) + timedelta(days=days)).date().isoformat()
+def days_from(now: datetime, days: int, zone: str) -> str:
+    """The date so many days ahead where the policy is at home, for a form."""
+    return (now.astimezone(ZoneInfo(zone)).date() + timedelta(days=days)).isoformat()

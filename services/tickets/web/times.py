@@ -32,17 +32,26 @@ class Times:
         """`26 October`, `today`"""
         return self._element(at, "day", _day(local(at, self._zone).date(), local(now, self._zone).date()))
 
+    def moment_at_home(self, at: datetime, now: datetime) -> Markup:
+        """A moment that belongs to the policy's zone, and is told in it to every reader: `8 April at 08:00`"""
+        return self._element(at, None, human(at, now, self._zone))
+
+    def day_at_home(self, at: datetime, now: datetime) -> Markup:
+        return self._element(at, None, _day(local(at, self._zone).date(), local(now, self._zone).date()))
+
     def day_ended(self, at: datetime) -> str:
         """The day that a daily point belongs to: `Mon 26 October`; a point within a day is the newest one."""
         ended = local(at, self._zone)
         last = ended - _MICROSECOND
         return f"{last:%a} {last.day} {last:%B}" if (ended.hour, ended.minute) == (0, 0) else "as it was told last"
 
-    def _element(self, at: datetime, form: str, text: str) -> Markup:
+    def _element(self, at: datetime, form: str | None, text: str) -> Markup:
+        """`form`: how `andon.js` writes it anew in the reader's zone; without one it stays."""
         here = local(at, self._zone)
         exact = f"{here:%a} {here.day} {here:%b %Y, %H:%M %Z}"
-        return Markup('<time datetime="{}" title="{}" data-form="{}">{}</time>').format(
-            at.astimezone(UTC).isoformat(timespec="seconds"), exact, form, text
+        turned = Markup(' data-form="{}"').format(form) if form else ""
+        return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(
+            at.astimezone(UTC).isoformat(timespec="seconds"), exact, turned, text
         )
 
 

@@ -109,11 +109,89 @@ async def test_from_the_list_a_form_leads_back_to_the_list(web: httpx.AsyncClien
     assert (answer.status_code, answer.headers["location"]) == (303, back)
 
 
-async def test_a_wish_that_comes_too_late_is_told_so(web: httpx.AsyncClient) -> None:
-    await web.post("/tickets/1/acknowledge")
-    answer = await web.post("/tickets/1/acknowledge")
+async def test_what_is_acknowledged_already_is_acknowledged(web: httpx.AsyncClient, pool: Any) -> None:
+    for _ in range(2):
+        answer = await web.post("/tickets/1/acknowledge", data={"list": ""})
 
-    assert (answer.status_code, "nothing is left to acknowledge" in answer.text) == (409, True)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/tickets")
+    assert [m.data.change.value for m in await messages(pool)] == ["opened", "acknowledged"]
+
+
+async def test_a_wish_that_comes_too_late_is_told_so_and_what_was_written_is_shown(web: httpx.AsyncClient) -> None:
+    written = {"outcome": "wont-fix", "reason": "It is <too> dear.\r\nAsk finance."}
+    await web.post("/tickets/1/close", data={"outcome": "abandoned", "reason": "No time"})
+    late = await web.post("/tickets/1/close", data=written)
+    seen = await web.post("/tickets/1/acknowledge")
+
+    assert (late.status_code, "The ticket is closed already" in late.text) == (409, True)
+    assert re.search(r"<textarea[^>]*readonly[^>]*>It is &lt;too&gt; dear.\r?\nAsk finance.</textarea>", late.text)
+    assert (seen.status_code, "nothing is left to acknowledge" in seen.text) == (409, True)
+    assert "<textarea" not in seen.text
+
+
+@pytest.mark.parametrize("action", ["acknowledge", "snooze", "close"])
+async def test_the_address_of_a_form_leads_to_its_ticket(web: httpx.AsyncClient, action: str) -> None:
+    answer = await web.get(f"/tickets/1/{action}")
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/tickets/1")
+    assert (await web.get("/tickets/1/explode")).status_code == 405
+
+
+async def test_a_line_break_is_one_letter(web: httpx.AsyncClient) -> None:
+    written = "\r\n".join(["x"] * 1000)
+    answer = await web.post("/tickets/1/close", data={"outcome": "wont-fix", "reason": written})
+
+    assert answer.status_code == 303
+    history = (await web.get("/api/v1/tickets/1")).json()["history"]
+    assert history[-1]["reason"] == written.replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(
+    ("until", "said"),
+    [
+        ("", "Choose a day in the calendar."), (" ", "Choose a day in the calendar."),
+        ("2026-02-31", "&#39;2026-02-31&#39; is no day; choose one in the calendar, as 2026-03-31."),
+    ],
+)  # fmt: skip
+async def test_a_fault_in_one_form_keeps_what_was_written_in_the_other(
+    web: httpx.AsyncClient, until: str, said: str
+) -> None:
+    form = {"until": until, "outcome": "wont-fix", "reason": "it is dear"}
+    answer = await web.post("/tickets/1/snooze", data=form)
+
+    assert (answer.status_code, said in answer.text) == (422, True)
+    assert ">it is dear</textarea>" in answer.text
+    assert re.search(r'value="wont-fix" required checked', answer.text)
+
+
+async def test_the_morning_on_which_a_ticket_comes_back_is_told_in_the_zone_of_the_policy(
+    web: httpx.AsyncClient,
+) -> None:
+    asked = (await web.get("/tickets/1")).text
+    until = (datetime.now(UTC) + timedelta(days=9)).date()
+    await web.post("/tickets/1/snooze", data={"until": until.isoformat()})
+    ticket, listed = (await web.get("/tickets/1")).text, (await web.get("/")).text
+
+    assert "at 8 in the morning of that day in Europe/Berlin" in asked
+    day = f"{until.day} {until:%B}"
+    # Without a form that the script would turn into the reader's zone.
+    told = rf'put aside until <time datetime="[^"]*" title="[^"]*">{day}'
+    assert re.search(rf"{told}[^<]* at 08:00</time> in Europe/Berlin", ticket)
+    assert re.search(rf"{told}[^<]*</time>", listed)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("state=closed", "No ticket that is closed fits this choice"),
+        ("state=snoozed", "No ticket that is put aside fits this choice"),
+        ("state=acknowledged", "No ticket that is seen fits this choice"),
+        ("kind=stalled", "No ticket that needs you fits this choice"),
+        ("before=1", "No older tickets"),
+    ],
+)
+async def test_an_empty_choice_is_told_in_its_words(web: httpx.AsyncClient, query: str, said: str) -> None:
+    assert f"<h1>{said}</h1>" in (await web.get(f"/tickets?{query}")).text
 
 
 async def test_a_reason_that_is_too_long_is_not_cut(web: httpx.AsyncClient) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -81,6 +82,14 @@ def test_history_is_told_in_words(row: dict[str, Any], what: str, why: str | Non
     (told,) = present.history_rows([row], [])
 
     assert (told["what"], told["why"]) == (what, why)
+
+
+def test_the_days_of_a_form_are_those_of_the_policys_zone() -> None:
+    late = datetime(2026, 11, 25, 3, 30, tzinfo=UTC)
+
+    assert present.days_from(late, 1, "America/Los_Angeles") == "2026-11-25"
+    assert present.days_from(late, 1, "Europe/Berlin") == "2026-11-26"
+    assert present.days_from(late + timedelta(hours=20), 1, "Europe/Berlin") == "2026-11-27"
 
 
 def test_what_happened_at_once_stands_in_its_order_the_newest_first() -> None:

@@ -29,6 +29,17 @@ def test_a_moment_is_told_as_people_do(at: datetime, text: str) -> None:
     assert f">{text.removeprefix('on ').partition(' at ')[0]}</time>" in TIMES.day(at, NOW)
 
 
+def test_what_belongs_to_the_policys_zone_is_not_turned_into_the_readers() -> None:
+    at = datetime(2026, 12, 8, 7, tzinfo=UTC)
+
+    for told, text in (
+        (TIMES.moment_at_home(at, NOW), "8 December at 08:00"),
+        (TIMES.day_at_home(at, NOW), "8 December"),
+    ):
+        assert f">{text}</time>" in told
+        assert "data-form" not in told
+
+
 def test_the_exact_time_stands_behind_it() -> None:
     told = TIMES.day(datetime(2026, 10, 26, 8, 20, tzinfo=UTC), NOW)
 

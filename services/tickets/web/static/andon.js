@@ -30,9 +30,18 @@
   }
 
   tellAll(document);
-  // htmx puts an acknowledged ticket's row in place of the old one. Its button is gone: the focus goes to its title.
+  // After a ticket was acknowledged htmx puts the list as it is now in place of the old one. The button is gone: the
+  // focus goes to the ticket's title or, where the ticket is not in the list any more, to the heading.
   document.addEventListener("htmx:afterSettle", (event) => {
     tellAll(document);
-    event.target.querySelector("a.title")?.focus();
+    const row = event.detail.requestConfig.elt.closest("li").id;
+    const heading = document.querySelector("h1");
+    heading.tabIndex = -1;
+    (document.querySelector(`#${row} a.title`) || heading).focus();
+  });
+  // What htmx does not show is shown as a page of its own, which says what to do.
+  document.addEventListener("htmx:responseError", (event) => event.detail.requestConfig.elt.submit());
+  document.addEventListener("htmx:sendError", () => {
+    document.getElementById("seen").textContent = "That did not work: Andon cannot be reached. Try again in a minute.";
   });
 })();
