@@ -74,7 +74,7 @@ def _show_whole(letter: DeadEvent | Unreadable) -> None:
 
 
 def drive_again(wanted: list[str] | None, topic: str | None) -> int:
-    """All of a topic, or those that are named; without a name, what never was on a topic is passed over."""
+    """All of a topic, or those that are named; without a name, what cannot be is passed over."""
     return asyncio.run(_publish(wanted, topic))
 
 
@@ -85,7 +85,7 @@ async def _chosen(wanted: list[str] | None, topic: str | None) -> AsyncGenerator
             if wanted:
                 if letter.id in names:
                     yield letter
-            elif isinstance(letter, DeadEvent) and not letter.data.place.startswith("intake/"):
+            elif not dead_letters.why_not(letter):
                 yield letter
 
 

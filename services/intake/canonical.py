@@ -130,7 +130,7 @@ def _dead_letter(source: str, index: int, unclear: Unclear, received_at: datetim
         id=f"{place}/{received_at.timestamp():.6f}/{digest}", source="andon/dead-letters", subject=place,
         time=received_at,
         data=DeadData(
-            topic=EVENTS, reason=unclear.reason, detail=detail[:2000], place=place, key=source,
+            topic=EVENTS, reason=unclear.reason, detail=detail[:2000], whole=not cut, place=place, key=source,
             body=base64.b64encode(unclear.raw[:LONGEST_DEAD_BODY]).decode(), first_attempt_at=received_at,
             last_attempt_at=received_at,
         ),

@@ -18,6 +18,9 @@ from shared.contracts.topics import ALL_TOPICS, DEAD_SUFFIX, dead
 # A record that was driven again says when it was first tried.
 FIRST_ATTEMPT = "andon-first-attempt"
 AT_ONCE = 100
+# Together a letter of less than the four MiB that its topic takes, whatever becomes of them in JSON: base64 makes a
+# third more of bytes, text may grow sixfold. Larger bodies come compressed alone: their topics take two MiB.
+LONGEST_BODY, LONGEST_KEY, LONGEST_HEADERS = 2_200_000, 50_000, 100_000
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
 
@@ -34,18 +37,42 @@ def of_record(record: ConsumerRecord, topic: str, reason: DeadReason, detail: st
     """The dead letter of a record that lay on `topic` (its name without prefix)."""
     place = f"{topic}/{record.partition}/{record.offset}"
     prefix = record.topic.removesuffix(topic)
-    body = base64.b64encode(record.value or b"").decode()
+    key = None if record.key is None else record.key[:LONGEST_KEY]
+    cut = _cut(record)
     letter = DeadEvent(
         id=place, source="andon/dead-letters", subject=place, time=now,
         data=DeadData(
-            topic=topic, reason=reason, detail=detail[:2000], place=place, body=body,
-            key=None if record.key is None else record.key.decode("utf-8", "backslashreplace"),
-            key_base64=None if record.key is None else base64.b64encode(record.key).decode(),
-            headers={name: value.decode("utf-8", "backslashreplace") for name, value in record.headers},
+            topic=topic, reason=reason, detail=f"{detail[:1800]}{cut}", whole=not cut, place=place,
+            body=base64.b64encode((record.value or b"")[:LONGEST_BODY]).decode(),
+            key=None if key is None else key.decode("utf-8", "backslashreplace"),
+            key_base64=None if key is None else base64.b64encode(key).decode(), headers=_headers(record),
             first_attempt_at=_first_attempt(record) or now, last_attempt_at=now,
         ),
     )  # fmt: skip
-    return OutgoingMessage(prefix + dead(topic), record.key or b"", letter.to_json())
+    return OutgoingMessage(prefix + dead(topic), key or b"", letter.to_json())
+
+
+def _cut(record: ConsumerRecord) -> str:
+    """What is said of the parts that are too large to be kept whole; empty: there are none."""
+    parts = (
+        ("body", len(record.value or b""), LONGEST_BODY),
+        ("key", len(record.key or b""), LONGEST_KEY),
+        ("headers", sum(len(name.encode()) + len(value or b"") for name, value in record.headers), LONGEST_HEADERS),
+    )
+    told = [f"the first {most} bytes of its {part} of {length}" for part, length, most in parts if length > most]
+    return f" (too large: {', '.join(told)} are kept)" if told else ""
+
+
+def _headers(record: ConsumerRecord) -> dict[str, str | None]:
+    """As text, as many as there is room for. A header may have no value at all."""
+    kept: dict[str, str | None] = {}
+    room = LONGEST_HEADERS
+    for name, value in record.headers:
+        if room <= 0:
+            break
+        kept[name[:room]] = None if value is None else value[:room].decode("utf-8", "backslashreplace")
+        room -= len(name.encode()) + len(value or b"")
+    return kept
 
 
 def _first_attempt(record: ConsumerRecord) -> datetime | None:
@@ -103,17 +130,22 @@ async def redrive(publisher: Publisher, letters: AsyncIterable[DeadEvent | Unrea
     return count + len(messages)
 
 
-def _original(letter: DeadEvent | Unreadable, prefix: str) -> OutgoingMessage:
+def why_not(letter: DeadEvent | Unreadable) -> str:
+    """Why a letter cannot be driven again; empty where it can."""
     if isinstance(letter, Unreadable):
-        raise NotRedrivableError(
-            f"{letter.id}: cannot be read ({letter.why}); andon dead-letters show prints its bytes"
-        )
+        return f"{letter.id}: cannot be read ({letter.why}); andon dead-letters show prints its bytes"
+    if letter.data.place.startswith("intake/"):
+        return f"{letter.id}: came from a request and was never on {letter.data.topic}; let the CRM send it again"
+    if not letter.data.whole:
+        return f"{letter.id}: was too large to be kept whole and is cut; send it again from where it came, smaller"
+    return ""
+
+
+def _original(letter: DeadEvent | Unreadable, prefix: str) -> OutgoingMessage:
+    if isinstance(letter, Unreadable) or why_not(letter):
+        raise NotRedrivableError(why_not(letter))
     data = letter.data
-    if data.place.startswith("intake/"):
-        raise NotRedrivableError(
-            f"{letter.id}: came from a request and was never on {data.topic}; let the CRM send it again"
-        )
-    headers = {name: value.encode() for name, value in data.headers.items()}
+    headers = {name: None if value is None else value.encode() for name, value in data.headers.items()}
     headers[FIRST_ATTEMPT] = iso(data.first_attempt_at).encode()
     body = base64.b64decode(data.body)
     return OutgoingMessage(prefix + data.topic, _key(data), body, headers=tuple(headers.items()))

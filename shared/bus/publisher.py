@@ -24,7 +24,7 @@ class OutgoingMessage(NamedTuple):
     key: bytes | None
     value: bytes
     timestamp_ms: int | None = None
-    headers: tuple[tuple[str, bytes], ...] = ()
+    headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
 # While several ask at once, those who were just answered come again within this time: fewer, larger writes.

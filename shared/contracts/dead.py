@@ -1,4 +1,4 @@
-"""`<topic>.dead`: what could not be handled, whole, with the reason and the place. Record key: as the source's."""
+"""`<topic>.dead`: what could not be handled, as it was, with the reason and the place. Record key: as the source's."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class DeadData(Message):
     key_base64: str | None = Field(
         None, description="the key's bytes; null: it had none, or the letter is from before this field"
     )
-    headers: dict[str, str] = Field(default_factory=dict)
+    headers: dict[str, str | None] = Field(default_factory=dict, description="null: the header had no value")
+    whole: bool = Field(True, description="false: body, key or headers are cut, as `detail` says")
     first_attempt_at: Moment
     last_attempt_at: Moment
 

@@ -372,7 +372,7 @@ BAD = {
 async def test_a_bad_record_goes_to_the_dead_letters_and_costs_the_others_nothing(bad: bytes, pool: Any) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
 
-    await store.take([moved(7, 1, "a"), bad, moved(8, 1, "a")], key=None, headers=(("h", b"\xff\xfe"),))
+    await store.take([moved(7, 1, "a"), bad, moved(8, 1, "a")], key=None, headers=(("h", b"\xff\xfe"), ("n", None)))
 
     assert {row[0] for row in await store.visits()} == {"crm:7", "crm:8"}
     (row,) = await pool.fetch("SELECT topic, value FROM outbox WHERE topic LIKE '%dead'")

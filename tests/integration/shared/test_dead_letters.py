@@ -8,7 +8,7 @@ import secrets
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from typer.testing import CliRunner
 
 from services.cli.main import app
@@ -40,11 +40,11 @@ async def letters(kafka: str, prefix: str, topic: str) -> list[Any]:
     return [letter async for letter in dead_letters.read(kafka, prefix, topic)]
 
 
-async def records(kafka: str, topic: str) -> list[Any]:
+async def records(kafka: str, topic: str, count: int = 4) -> list[Any]:
     consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     found: list[Any] = []
-    while len(found) < 4:
+    while len(found) < count:
         for some in (await consumer.getmany(timeout_ms=500)).values():
             found += some
     await consumer.stop()
@@ -68,6 +68,48 @@ async def test_what_is_driven_again_is_as_it_was_and_keeps_its_first_attempt(kaf
         await publisher.publish_all([dead_letters.of_record(record, topic, DeadReason.NOT_JSON, "why", day(2))])
     told = [letter.data for letter in (await letters(kafka, prefix, topic))[4:]]
     assert {(data.first_attempt_at, data.last_attempt_at) for data in told} == {(day(0), day(2))}
+    await publisher.stop()
+
+
+async def test_headers_of_any_kind_are_kept(kafka: str, prefix: str) -> None:
+    publisher, topic = Publisher(kafka), "flow.problems"
+    headers = [("none", None), ("broken", b"\xff"), ("empty", b""), (dead_letters.FIRST_ATTEMPT, None)]
+    producer = AIOKafkaProducer(bootstrap_servers=kafka)
+    await producer.start()
+    for _ in range(4):
+        await producer.send_and_wait(prefix + topic, b"{", headers=headers)
+    await producer.stop()
+
+    for record in await records(kafka, prefix + topic):
+        await publisher.publish_all([dead_letters.of_record(record, topic, DeadReason.NOT_JSON, "why", day(0))])
+
+    for letter in await letters(kafka, prefix, topic):
+        assert letter.data.headers | {dead_letters.FIRST_ATTEMPT: None} == letter.data.headers
+        assert letter.data.headers | {"none": None, "broken": "\\xff", "empty": ""} == letter.data.headers
+    assert await dead_letters.redrive(publisher, dead_letters.read(kafka, prefix, topic), prefix) == 4
+    again = [r for r in await records(kafka, prefix + topic, 8) if dict(r.headers)[dead_letters.FIRST_ATTEMPT]]
+    assert [dict(record.headers)["none"] for record in again] == [None] * 4
+    await publisher.stop()
+
+
+@pytest.mark.parametrize("part", ["key", "header", "headers", "body"])
+async def test_a_record_too_large_for_its_dead_letters_is_cut_and_says_so(part: str, kafka: str, prefix: str) -> None:
+    publisher, topic = Publisher(kafka), "flow.problems"
+    # What a topic takes compressed may be any size; no byte grows more in JSON than this one.
+    much = b"\x01" * 30_000_000
+    key, body = (much if part == "key" else b"k"), (much if part == "body" else b"{")
+    headers = {"header": [("h", much)], "headers": [(f"h{n}", much[:1000]) for n in range(5000)]}.get(part, [])
+    record = ConsumerRecord(prefix + topic, 0, 7, 0, 0, key, body, 0, 0, 0, tuple(headers))
+
+    await publisher.publish_all([dead_letters.of_record(record, topic, DeadReason.BAD_SHAPE, "w" * 3000, day(0))])
+
+    (letter,) = await letters(kafka, prefix, topic)
+    assert not letter.data.whole
+    assert letter.data.detail.startswith("w" * 1000)
+    assert f"{part.removesuffix('s')}" in letter.data.detail[1000:]
+    assert "the first" in letter.data.detail
+    with pytest.raises(dead_letters.NotRedrivableError, match="cut"):
+        await dead_letters.redrive(publisher, dead_letters.read(kafka, prefix, topic), prefix)
     await publisher.stop()
 
 
