@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from aiokafka.partitioner import murmur2
 
 
@@ -27,6 +27,14 @@ class OutgoingMessage(NamedTuple):
     headers: tuple[tuple[str, bytes | None], ...] = ()
 
 
+class TooLargeError(TimeoutError):
+    """One of the messages is larger than its topic takes; others of them may be written. The broker does not say which.
+
+    Who does not care for the difference comes again, as to a broker that is away.
+    """
+
+
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 # While several ask at once, those who were just answered come again within this time: fewer, larger writes.
 GATHER_SECONDS = 0.001
 Waiter = tuple[Sequence[OutgoingMessage], "asyncio.Future[None]"]
@@ -78,7 +86,10 @@ class Publisher:
                 raise KafkaConnectionError("no broker answers")
 
     async def publish_all(self, messages: Sequence[OutgoingMessage]) -> None:
-        """Write all, in order per key; back when all are acknowledged. Raises TimeoutError after the deadline."""
+        """Write all, in order per key; back when all are acknowledged. Raises TimeoutError after the deadline.
+
+        Raises TooLargeError where one of them can never be written.
+        """
         if not messages:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -117,7 +128,11 @@ class Publisher:
         for (topic, partition), some in (await _by_partition(producer, messages)).items():
             for batch in _batches(producer, some):
                 acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
-        await asyncio.gather(*acknowledged)
+        # What is on its way beside one that fails must not arrive after what is written next.
+        answers = await asyncio.gather(*acknowledged, return_exceptions=True)
+        errors = [answer for answer in answers if isinstance(answer, BaseException)]
+        if errors:
+            raise next((error for error in errors if isinstance(error, _TOO_LARGE)), errors[0])
 
     def _drop(self) -> None:
         """Begin anew with the next message; the old producer is closed aside, which may take seconds."""
@@ -174,8 +189,9 @@ def _batches(producer: Any, messages: Iterable[OutgoingMessage]) -> Iterable[Any
 
 def _fail(lost: Iterable[Waiter], error: BaseException) -> None:
     """Tell all who wait. A defect of ours is told as it is, an unreachable broker as TimeoutError."""
-    away = isinstance(error, KafkaError | TimeoutError)
+    kind: type[Exception] = TimeoutError if isinstance(error, KafkaError | TimeoutError) else RuntimeError
+    if isinstance(error, _TOO_LARGE):
+        kind = TooLargeError
     for messages, done in lost:
         if not done.done():
-            text = f"Kafka did not take {len(messages)} messages: {error!r}"
-            done.set_exception(TimeoutError(text) if away else RuntimeError(text))
+            done.set_exception(kind(f"Kafka did not take {len(messages)} messages: {error!r}"))

@@ -63,3 +63,6 @@ class OutboxMetrics:
         self.published = Counter(
             "andon_outbox_published_total", "messages published from the outbox", registry=registry
         )
+        self.refused = Gauge(
+            "andon_outbox_refused", "messages that Kafka does not take, put aside in outbox_refused", registry=registry
+        )

@@ -2,15 +2,16 @@
 
 Source: the transactional outbox pattern. Rows are deleted once the broker has acknowledged them, so no
 cursor can skip a transaction that commits late. One relay works at a time, so messages of one key keep their order.
+What is too large for its topic goes aside to `outbox_refused`: no time would mend it, and all others would wait.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from shared.bus.publisher import OutgoingMessage, Publisher
+from shared.bus.publisher import OutgoingMessage, Publisher, TooLargeError
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import OutboxMetrics
@@ -21,7 +22,12 @@ _PUT = "INSERT INTO outbox (topic, key, value) SELECT * FROM unnest($1::text[], 
 _NEXT = "SELECT id, topic, key, value FROM outbox ORDER BY id LIMIT $1"
 _DELETE = "DELETE FROM outbox WHERE id = ANY($1::bigint[])"
 _MEASURE = """
-SELECT count(*) AS depth, coalesce(extract(epoch FROM clock_timestamp() - min(written)), 0) AS oldest FROM outbox
+SELECT count(*) AS depth, coalesce(extract(epoch FROM clock_timestamp() - min(written)), 0) AS oldest,
+    (SELECT count(*) FROM outbox_refused) AS refused FROM outbox
+"""
+_REFUSE = """
+INSERT INTO outbox_refused (id, topic, key, value, written, why)
+SELECT id, topic, key, value, written, $2 FROM outbox WHERE id = $1
 """
 _LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(current_schema() || '.outbox', 0))"
 IDLE_SECONDS = 0.05
@@ -70,17 +76,37 @@ class Relay:
                 return 0
             rows = await connection.fetch(_NEXT, self._batch)
             if rows:
-                await self._publisher.publish_all([OutgoingMessage(r["topic"], r["key"], r["value"]) for r in rows])
+                refused = await self._publish(connection, rows)
                 await connection.execute(_DELETE, [row["id"] for row in rows])
-                self._metrics.published.inc(len(rows))
+                self._metrics.published.inc(len(rows) - refused)
             self._progress.beat("relay")
             return len(rows)
+
+    async def _publish(self, connection: Any, rows: Sequence[Any]) -> int:
+        """Publish all that Kafka takes; how many are put aside because it never will."""
+        try:
+            await self._publisher.publish_all([_message(row) for row in rows])
+            return 0
+        except TooLargeError:
+            # One by one it shows which; what was written with it is written twice, and ids make that harmless.
+            return sum([await self._refuses(connection, row) for row in rows])
+
+    async def _refuses(self, connection: Any, row: Any) -> bool:
+        self._progress.beat("relay")
+        try:
+            await self._publisher.publish_all([_message(row)])
+            return False
+        except TooLargeError as error:
+            _log.error("a message is put aside", topic=row["topic"], id=row["id"], bytes=len(row["value"]))
+            await connection.execute(_REFUSE, row["id"], str(error))
+            return True
 
     async def measure(self) -> None:
         """Bring the gauges up to date."""
         row = await self._pool.fetchrow(_MEASURE)
         self._metrics.depth.set(row["depth"])
         self._metrics.oldest_seconds.set(float(row["oldest"]))
+        self._metrics.refused.set(row["refused"])
 
     async def _rest(self) -> None:
         try:
@@ -88,3 +114,7 @@ class Relay:
         except TimeoutError:
             return
         self.wake.clear()
+
+
+def _message(row: Any) -> OutgoingMessage:
+    return OutgoingMessage(row["topic"], row["key"], row["value"])
