@@ -36,6 +36,15 @@ def _no_nul(text: str) -> str:
     return text
 
 
+def _indexed(text: str) -> str:
+    # So short, it cannot have more bytes.
+    if 4 * len(text) > INDEXED_BYTES and len(text.encode()) > INDEXED_BYTES:
+        raise ValueError(
+            f"is longer than {INDEXED_BYTES} bytes in UTF-8, which cannot be found again; send a shorter one"
+        )
+    return _no_nul(text)
+
+
 def _to_utc(moment: datetime) -> datetime:
     try:
         return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
@@ -51,6 +60,8 @@ def _can_be_counted_from(moment: datetime) -> datetime:
 
 
 EARLIEST_YEAR, LATEST_YEAR = 1970, 9999
+# Two names of so many bytes, and a time, have room in a row of an index of Postgres.
+INDEXED_BYTES = 1300
 _WRITTEN = PlainSerializer(iso, return_type=str, when_used="json")
 AnyMoment = Annotated[AwareDatetime, AfterValidator(_to_utc), _WRITTEN]
 Moment = Annotated[AwareDatetime, AfterValidator(_to_utc), AfterValidator(_can_be_counted_from), _WRITTEN]
@@ -61,6 +72,8 @@ Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Decimal = Annotated[str, StringConstraints(pattern=r"^-?\d{1,30}(\.\d{1,12})?$")]
 Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_no_nul)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_no_nul)]
+# A name that stands in an index beside another one.
+Indexed = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_indexed)]
 
 
 class Message(BaseModel):

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field
 
-from shared.contracts.envelope import AnyMoment, Count, Decimal, Envelope, Moment, Name, SparseData, Text
+from shared.contracts.envelope import AnyMoment, Count, Decimal, Envelope, Indexed, Moment, Name, SparseData, Text
 
 
 class EventType(StrEnum):
@@ -35,8 +35,8 @@ class EventType(StrEnum):
 class DealData(SparseData):
     """What an event says. Every field may be absent; `null` takes a value back where that has a meaning."""
 
-    pipeline: Name | None = None
-    stage: Name | None = None
+    pipeline: Indexed | None = None
+    stage: Indexed | None = None
     entered_at: Moment | None = Field(
         None, description="since when the deal has been in the stage, where the CRM tells"
     )
@@ -56,6 +56,8 @@ class DealData(SparseData):
 class DealEvent(Envelope[DealData]):
     """One event of one deal; `subject` is the deal, `source:id`."""
 
+    id: Indexed
+    subject: Indexed
     type: EventType
     translation: Count = Field(
         0, description="of two that share an id the greater counts: a mended translation takes the place of a wrong one"

@@ -14,7 +14,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from shared.contracts.envelope import Envelope, Message, Name, SparseData, Text, iso
+from shared.contracts.envelope import INDEXED_BYTES, Envelope, Message, Name, SparseData, Text, Words, iso
 
 
 class Outcome(StrEnum):
@@ -45,12 +45,20 @@ class StageData(SparseData):
     def _names_something(self) -> Self:
         if self.pipeline is None and self.stage is None:
             raise ValueError("neither pipeline nor stage is named; send the id of one")
+        if sum(len((part or "").encode()) for part in self._parts) > 2 * INDEXED_BYTES:
+            raise ValueError(
+                f"source, pipeline and stage have over {2 * INDEXED_BYTES} bytes in UTF-8; send shorter ids"
+            )
         return self
+
+    @property
+    def _parts(self) -> tuple[str, str | None, str | None]:
+        return self.source, self.pipeline, self.stage
 
     @property
     def place(self) -> str:
         """`source/pipeline/stage`, a part that is absent left empty; slashes within a part as %2F."""
-        return "/".join(_part(part or "") for part in (self.source, self.pipeline, self.stage))
+        return "/".join(_part(part or "") for part in self._parts)
 
     @property
     def key(self) -> str:
@@ -69,6 +77,8 @@ class StageEvent(Envelope[StageData]):
     """One description. `source` is the source, `subject` the place, `time` since when it is known to be so."""
 
     type: Literal["andon.stage.described"] = "andon.stage.described"
+    # Of several ids, each of which may be as long as a name.
+    subject: Words
 
     @staticmethod
     def of(data: StageData, time: datetime, received_at: datetime) -> StageEvent:
@@ -100,3 +110,4 @@ class SeenEvent(Envelope[SeenData]):
     """A stage as the detector has it, told again when something of it is other than before. Topic: `flow.stages`."""
 
     type: Literal["andon.stage.seen"] = "andon.stage.seen"
+    subject: Words

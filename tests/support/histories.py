@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 
 from hypothesis import strategies as st
@@ -16,6 +17,12 @@ _AT = st.integers(0, 40)
 
 def at(second: int) -> datetime:
     return START + timedelta(seconds=second)
+
+
+def wild(length: int, seed: int = 1) -> str:
+    """Characters of four bytes each, in which nothing repeats: no index makes them shorter."""
+    chance = Random(seed)
+    return "".join(chr(chance.randrange(0x10000, 0x110000)) for _ in range(length))
 
 
 def _event(deal: int, number: int, second: int, kind: str, data: dict[str, Any]) -> DealEvent:

@@ -56,3 +56,13 @@ async def test_a_crm_that_makes_stages_without_end_is_told_of_in_part(pool: Any,
     await store.take([moved(n, 1, str(stage)) for n, stage in enumerate([1, 2, 2, 3, 3, 3])])
 
     assert {key: data.deals for key, data in (await told(pool, store)).items()} == {"p/3": 3, "p/2": 2}
+
+
+async def test_a_stage_of_any_length_is_told(pool: Any) -> None:
+    store = Described(await emptied(pool), parse(json.dumps(histories.policy_text([]))))
+    await pool.execute("TRUNCATE stage_told")
+    long = "/" * 300
+
+    await store.take([moved(1, 1, long)])
+
+    assert [data.stage for data in (await told(pool, store)).values()] == [long]

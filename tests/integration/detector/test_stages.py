@@ -24,11 +24,11 @@ from services.detector.stage_map import StageMap, facts_of
 from services.detector.whatif import find
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
-from shared.contracts.stages import StageEvent
+from shared.contracts.stages import StageData, StageEvent
 from shared.policy import Policy, parse
 from tests.integration.detector.test_store import Store, emptied, moved, pool
 from tests.support import histories
-from tests.support.histories import END, START, at
+from tests.support.histories import END, START, at, wild
 from tests.support.waiting import eventually
 
 __all__ = ["pool"]
@@ -216,6 +216,7 @@ GOOD = a_description(pipeline="p", stage="7", name="a").to_json()
 @pytest.mark.parametrize("bad", [
     b"{", b"[]", GOOD.replace(b'"a"', b'"\\u0000"'), GOOD.replace(b"2026", b"2999"),
     GOOD.replace(b'"name"', b'"probability":7,"name"'), GOOD.replace(b"stage.described", b"stage.imagined"),
+    GOOD.replace(b'"7"', f'"{wild(400, 1)}"'.encode()).replace(b'"p"', f'"{wild(400, 2)}"'.encode()),
 ])  # fmt: skip
 async def test_a_bad_description_goes_to_the_dead_letters_and_costs_the_others_nothing(bad: bytes, pool: Any) -> None:
     store = Described(await emptied(pool), a_policy())
@@ -227,6 +228,15 @@ async def test_a_bad_description_goes_to_the_dead_letters_and_costs_the_others_n
     (row,) = await pool.fetch("SELECT topic, value FROM outbox")
     assert row["topic"] == "pipeline.stages.dead"
     assert DeadEvent.model_validate_json(row["value"]).data.place == "pipeline.stages/0/0"
+
+
+async def test_the_longest_ids_that_may_come_are_described(pool: Any) -> None:
+    store = Described(await emptied(pool), a_policy())
+    data = StageData(source=wild(50, 1), pipeline=wild(300, 2), stage=wild(300, 3), name="x")
+
+    await store.describe(StageEvent.of(data, at(0), at(0)).to_json())
+
+    assert [place[:3] for place in (await stage_store.load(pool)).stages] == [(data.source, data.pipeline, data.stage)]
 
 
 async def test_the_same_name_again_refolds_nothing(pool: Any) -> None:

@@ -34,12 +34,13 @@ from services.detector.telling import Teller
 from services.detector.terms import OtherPolicyError
 from services.detector.whatif import find
 from shared.contracts.dead import DeadEvent
+from shared.contracts.envelope import INDEXED_BYTES
 from shared.contracts.events import DealEvent
 from shared.contracts.problems import ProblemEvent
 from shared.policy import Policy, parse
 from shared.storage.migrate import migrate_all
 from tests.support import histories
-from tests.support.histories import END, START, at
+from tests.support.histories import END, START, at, wild
 from tests.unit.detector.test_edge_cases import CASES
 
 PARTITIONS = 4
@@ -355,6 +356,13 @@ async def test_while_judging_is_held_nothing_is_found(pool: Any) -> None:
 
 
 GOOD = moved(1, 1, "a")
+
+
+def with_ids(deal: str, number: str, pipeline: str, stage: str) -> bytes:
+    said = json.loads(GOOD) | {"subject": deal, "id": number, "data": {"pipeline": pipeline, "stage": stage}}
+    return json.dumps(said).encode()
+
+
 BAD = {
     "empty": b"", "not JSON": b"{", "not UTF-8": b'{"id": "\xff"}', "nested": b"[" * 10_000 + b"]" * 10_000,
     "an array": b"[]", "a big number": GOOD.replace(b'"1.0"', b"1" * 400),
@@ -365,6 +373,8 @@ BAD = {
     "unknown type": GOOD.replace(b"deal.moved", b"deal.exploded"), "long id": GOOD.replace(b"1-1-0", b"1" * 500),
     "future": GOOD.replace(b"2026-03-02", b"2999-03-02"),
     "amount": GOOD.replace(b'"stage"', b'"amount": "much", "stage"'),
+    "more bytes than an index takes": with_ids(wild(400, 1), wild(400, 2), "p", "a"),
+    "names of more": with_ids("crm:9", "1", wild(400, 3), wild(400, 4)),
 }  # fmt: skip
 
 
@@ -379,6 +389,16 @@ async def test_a_bad_record_goes_to_the_dead_letters_and_costs_the_others_nothin
     letter = DeadEvent.model_validate_json(row["value"])
     assert letter.data.place == "pipeline.events/0/1"
     assert letter.data.detail
+
+
+async def test_the_longest_ids_that_may_come_are_kept(pool: Any) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+    ids = [wild(INDEXED_BYTES // 4, seed) for seed in range(4)]
+
+    await store.take([with_ids(*ids), with_ids("crm:1", "1", ids[2], "a"), with_ids("crm:1", "2", "p", ids[3])])
+
+    assert {row[:3] for row in await store.visits()} >= {(ids[0], *ids[2:])}
+    assert await pool.fetchval("SELECT count(*) FROM outbox") == 0
 
 
 async def test_unknown_stages_and_pipelines_are_kept_and_counted(pool: Any) -> None:

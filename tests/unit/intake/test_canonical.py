@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.canonical import Translated, translated
-from services.intake.sources.base import Told
+from services.intake.canonical import LONGEST_ID, Translated, translated
+from services.intake.sources.base import Described, Told
 from shared.contracts.dead import DeadEvent, DeadReason
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.stages import StageEvent
+from tests.support.histories import wild
 from tests.unit.intake.support import NOW, request, sample, source
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
@@ -175,3 +176,18 @@ def test_a_time_that_nothing_can_be_counted_from_is_told_the_way_out(
     assert (result.accepted, letter.data.reason) == (0, DeadReason.UNTRANSLATABLE)
     assert said in letter.data.detail
     assert "; mend" in letter.data.detail
+
+
+@pytest.mark.parametrize("longest", [wild(200), "/" * 200], ids=["four bytes", "escaped"])
+def test_the_longest_ids_that_a_source_takes_are_no_dead_letters(longest: str) -> None:
+    name = "a" * 60
+    data = {"pipeline": longest, "stage": longest, "into": f"{name}:{longest}"}
+    said = [
+        Told(EventType.MOVED, wild(LONGEST_ID), longest, NOW, data),
+        Described(NOW, {"pipeline": longest, "stage": longest, "name": "x", "pipeline_name": "y"}),
+    ]
+
+    result = translated(name, said, NOW, "t.")
+
+    check(result)
+    assert (result.accepted, result.described) == (1, 1)
