@@ -38,6 +38,7 @@ from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.storage import positions
+from shared.storage.batches import take_batch
 from shared.storage.outbox import Relay
 from shared.storage.pool import PASSING
 
@@ -91,17 +92,25 @@ class Detector:
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         """One batch: its effects, and how far its partitions are read, in one transaction."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            await self._applier.apply(connection, records)
-            await judgement_time.note(
-                connection, judgement_time.standings(self.consumer.kafka, self.consumer.handled, records)
-            )
+        await take_batch(self._pool, records, self._apply, self._applier.bury, self._apply_more)
         self._changed.set()
+
+    async def _apply(self, connection: Any, records: Sequence[ConsumerRecord]) -> int:
+        await self._applier.apply(connection, records)
+        return await self._note(connection, records)
+
+    async def _apply_more(self, connection: Any, records: Sequence[ConsumerRecord]) -> int:
+        await self._applier.apply_more(connection, records)
+        return await self._note(connection, records)
+
+    async def _note(self, connection: Any, records: Sequence[ConsumerRecord]) -> int:
+        standings = judgement_time.standings(self.consumer.kafka, self.consumer.handled, records)
+        await judgement_time.note(connection, standings)
+        return len(records)
 
     async def _describe(self, records: Sequence[ConsumerRecord]) -> None:
         """One batch of descriptions, and what follows of it."""
-        async with self._pool.acquire() as connection, connection.transaction():
-            refolded = await self._describer.take(connection, records)
+        refolded = await take_batch(self._pool, records, self._describer.take, self._describer.bury)
         if refolded:
             self.relay.wake.set()
         self._described.set()

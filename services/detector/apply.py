@@ -13,7 +13,7 @@ import orjson
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
-from services.detector import history
+from services.detector import history, staging
 from services.detector.counts import Counts
 from services.detector.decode import event_of
 from services.detector.flow import Deal, Event, Visit, unique
@@ -74,6 +74,15 @@ class Applier:
         await outbox.put(connection, dead)
         await positions.advance(connection, records)
         self._metrics.took(applied=applied, read=read, dead=len(dead))
+
+    async def apply_more(self, connection: Any, records: Sequence[ConsumerRecord]) -> None:
+        """As `apply`, in a transaction in which other records may have been applied."""
+        await staging.clear(connection)
+        await self.apply(connection, records)
+
+    def bury(self, record: ConsumerRecord, error: Exception) -> OutgoingMessage:
+        """The dead letter of a record that can be read and cannot be handled."""
+        return self._bury(record, DeadReason.HANDLER, repr(error))
 
     async def _insert(self, connection: Any, said: Sequence[Said]) -> tuple[list[Event], list[Event]]:
         """Many are likely to be all new. What is sent once more comes in numbers: then not, for some batches."""

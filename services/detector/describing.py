@@ -50,6 +50,10 @@ class Describer:
         await positions.advance(connection, records)
         return refolded
 
+    def bury(self, record: ConsumerRecord, error: Exception) -> OutgoingMessage:
+        """The dead letter of a record that can be read and cannot be handled."""
+        return self._bury(record, DeadReason.HANDLER, repr(error))
+
     def _decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[Fact], list[OutgoingMessage]]:
         facts, dead = [], []
         for record in records:

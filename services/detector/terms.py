@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 from services.detector.judging import Judging
 from services.detector.packing import SLOT
 from services.detector.rules import Judgement
+from shared.storage.batches import NoRecordsFaultError
 
 _STORED = "SELECT series, outcomes FROM judgement"
 
 
-class OtherPolicyError(Exception):
+class OtherPolicyError(NoRecordsFaultError):
     """Another replica, or `andon reevaluate`, has built the counts by another policy."""
 
 

@@ -391,6 +391,32 @@ async def test_a_bad_record_goes_to_the_dead_letters_and_costs_the_others_nothin
     assert letter.data.detail
 
 
+async def test_events_that_alone_cannot_be_kept_are_put_aside(pool: Any) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+    replica = Detector(DetectorSettings(), store.judging, pool, CollectorRegistry())
+    good = [moved(n, second, stage) for n in range(20) for second, stage in ((1, "a"), (5, "b"))]
+    values = [*good[:7], moved(21, 1, "bad"), *good[7:30], moved(3, 9, "bad"), *good[30:]]
+
+    await pool.execute("ALTER TABLE visit ADD CONSTRAINT no_bad_ones CHECK (stage <> 'bad')")
+    try:
+        await replica._take(store.records(values))
+    finally:
+        await pool.execute("ALTER TABLE visit DROP CONSTRAINT no_bad_ones")
+
+    def right(some: list[bytes]) -> Any:
+        return expected([DealEvent.model_validate_json(one) for one in some], store.policy, at(END))[1]
+
+    assert await store.visits() == right(good)
+    dead = [DeadEvent.model_validate_json(r[0]).data for r in await pool.fetch("SELECT value FROM outbox ORDER BY id")]
+    assert [(letter.place, letter.reason) for letter in dead] == [
+        ("pipeline.events/0/7", "handler"), ("pipeline.events/0/31", "handler"),
+    ]  # fmt: skip
+    assert await pool.fetchval("SELECT next_offset FROM position") == len(values)
+    # Driven again when it is mended, they are what they would have been.
+    await replica._take(store.records(values))
+    assert await store.visits() == right(values)
+
+
 async def test_the_longest_ids_that_may_come_are_kept(pool: Any) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
     ids = [wild(INDEXED_BYTES // 4, seed) for seed in range(4)]

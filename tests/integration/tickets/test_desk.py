@@ -5,19 +5,24 @@ from __future__ import annotations
 import asyncio
 import base64
 from typing import Any
+from unittest.mock import AsyncMock
 
 import asyncpg
 import pytest
 from aiokafka import ConsumerRecord
+from aiokafka.errors import KafkaConnectionError
 
 from services.tickets import store
 from services.tickets.app import Tickets
 from services.tickets.desk import Desk
 from services.tickets.store import Place
 from shared.contracts.dead import DeadEvent
+from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.problems import ProblemReason
+from shared.storage.batches import NoRecordsFaultError, take_batch
 from tests.integration.tickets.records import TOPICS, messages, record, take
-from tests.support.problems import event, problem
+from tests.support.histories import wild
+from tests.support.problems import day, event, problem
 
 
 async def test_a_problem_becomes_a_ticket_with_history_message_and_chart(pool: Any, desk: Desk) -> None:
@@ -97,10 +102,33 @@ async def test_a_record_that_alone_cannot_be_handled_is_put_aside_and_the_others
     assert await pool.fetchval("SELECT next_offset FROM position") == 3
 
 
+async def test_any_number_of_bad_records_end_nothing(pool: Any, service: Tickets) -> None:
+    await pool.execute("ALTER TABLE problem ADD CHECK (key <> 'bad')")
+    point = MeasureData(pipeline="p", stage="s", measure=Measure.WIP, start=day(0), end=day(1), value=1.0)
+    # Two names of which an index takes one alone.
+    long = point.model_copy(update={"pipeline": wild(400, 1), "stage": wild(400, 2)})
+    points = [MeasureEvent(id=f"{n}", source="d", subject="p", time=day(1), data=long) for n in range(30)]
+
+    await service._take(keyed(*["bad"] * 15, "a", *["bad"] * 15))
+    await service._take([record(one, n) for n, one in enumerate(points)])
+
+    assert [ticket.key for ticket in await store.listed(pool, Place())] == ["a"]
+    dead = await pool.fetch("SELECT topic, value FROM outbox WHERE topic LIKE '%.dead' ORDER BY id")
+    places = [DeadEvent.model_validate_json(row["value"]).data.place for row in dead]
+    assert places[:30] == [f"flow.problems/0/{n}" for n in range(31) if n != 15]
+    assert places[30:] == [f"flow.measures/0/{n}" for n in range(30)]
+
+
 async def test_what_is_no_records_fault_puts_nothing_aside(pool: Any, service: Tickets) -> None:
     await pool.execute("ALTER TABLE problem ADD CHECK (key <> 'bad')")
     with pytest.raises(asyncpg.CheckViolationError):
         await service._take(keyed(*["bad"] * 11))
+    for error in (KafkaConnectionError(), NoRecordsFaultError(), MemoryError()):
+        take = AsyncMock(side_effect=error)
+        with pytest.raises(type(error)):
+            await take_batch(pool, keyed("a"), take, service.desk.bury)
+    with pytest.raises(KeyError):
+        await take_batch(pool, keyed(*"abcdefghijk"), AsyncMock(side_effect=KeyError), service.desk.bury)
     await pool.execute("ALTER TABLE problem RENAME TO hidden")
     with pytest.raises(asyncpg.UndefinedTableError):
         await service._take(keyed("a"))
