@@ -62,13 +62,16 @@ def _without_keys(query: str) -> str:
     return urlencode([(name, value) for name, value in pairs if name not in _SECRET_QUERIES])
 
 
+def is_ours(record: Any) -> bool:
+    """Not written beside the requests by another program."""
+    return dict(record.headers).get("ce_type") == TYPE
+
+
 def requests(records: Iterable[Any]) -> Iterator[Request]:
     """The requests of one source's records, in their order; those whose first part is not among them are left out."""
     ahead: dict[str, list[bytes]] = {}
-    for record in records:
-        said = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-        if said.get("ce_type") != TYPE.decode():
-            continue
+    for record in filter(is_ours, records):
+        said = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
         place, _, count = said.get("ce_part", "0/1").partition("/")
         parts = ahead.setdefault(said["ce_id"], [])
         if len(parts) == int(place):

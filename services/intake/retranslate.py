@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.intake.canonical import said_by, translated
-from services.intake.received import requests
+from services.intake.received import is_ours, requests
 from services.intake.sources.base import Request, Source
 from services.intake.taken_back import TakenBack
 from shared.bus.past import Past, past
@@ -86,7 +86,8 @@ async def _requests(came: Past, source: str) -> AsyncIterator[tuple[Sequence[Req
     """
     rest: dict[int, list[Any]] = {}
     async for partition, records, done in came.parts():
-        mine = rest.get(partition, []) + [record for record in records if record.key == source.encode()]
+        here = [record for record in records if record.key == source.encode() and is_ours(record)]
+        mine = rest.get(partition, []) + here
         whole = _whole(mine)
         rest[partition] = mine[whole:]
         yield list(requests(mine[:whole])), done

@@ -93,6 +93,20 @@ async def test_a_request_is_kept_byte_for_byte_and_without_its_key(odoo: Line) -
     assert told.type.value == "andon.deal.deleted"
 
 
+async def test_what_another_program_wrote_beside_the_requests_is_passed_over(odoo: Line) -> None:
+    body = b'{"_model": "crm.lead",  "_id": 5, "stage_id": 3, "write_date": "2026-03-10 09:00:00"}'
+    await odoo.client.post(f"{PATH}?key={DIALECTS['odoo'].secret}", content=body)
+    publisher = Publisher(odoo.kafka)
+    for headers in ((("ce_type", None), ("ce_part", None)), (("ce_part", b"\xff"),), (("ce_part", b"one/two"),)):
+        await publisher.publish_all([OutgoingMessage(odoo.prefix + RECEIVED, b"crm", b"{", None, headers)])
+    await publisher.stop()
+
+    since = datetime.now(UTC) - timedelta(hours=1)
+    counts = await retranslate(odoo.kafka, odoo.prefix, source_of(DIALECTS["odoo"]), since, lambda done, total: None)
+
+    assert (counts["requests"], counts["accepted"]) == (1, 1)
+
+
 async def test_a_large_body_lies_in_several_records(kafka: str, prefix: str) -> None:
     dialect = DIALECTS["hubspot"]()
     line = Line(kafka, prefix, source_of(DIALECTS["hubspot"]))
