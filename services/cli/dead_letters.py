@@ -43,7 +43,7 @@ async def _list(topic: str | None) -> None:
             when, reason, detail = letter.when, "unreadable", letter.why
         else:
             when, reason, detail = letter.time, letter.data.reason.value, letter.data.detail
-        _print(f"{letter.id}  {when:%Y-%m-%d %H:%M:%S}  {reason}  {' '.join(detail[:200].split())}")
+        _print(f"{letter.id}  {when:%Y-%m-%d %H:%M:%S} UTC  {reason}  {' '.join(detail[:200].split())}")
 
 
 def show_one(wanted: str) -> bool:

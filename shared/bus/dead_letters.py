@@ -89,8 +89,8 @@ async def read(
     """Every dead letter there is, of one topic or topic by topic, the oldest first; one at a time is in memory."""
     names = [dead(topic)] if topic else [t.name for t in ALL_TOPICS if t.name.endswith(DEAD_SUFFIX)]
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
-    await consumer.start()
     try:
+        await consumer.start()
         partitions = [TopicPartition(prefix + name, 0) for name in names]
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
@@ -135,7 +135,11 @@ def why_not(letter: DeadEvent | Unreadable) -> str:
     if isinstance(letter, Unreadable):
         return f"{letter.id}: cannot be read ({letter.why}); andon dead-letters show prints its bytes"
     if letter.data.place.startswith("intake/"):
-        return f"{letter.id}: came from a request and was never on {letter.data.topic}; let the CRM send it again"
+        source, day = letter.data.place.split("/")[1], f"{letter.data.first_attempt_at:%Y-%m-%d}"
+        return (
+            f"{letter.id}: came from a request and was never on {letter.data.topic}; once what it failed on is mended: "
+            f"andon retranslate --source {source} --since {day}"
+        )
     if not letter.data.whole:
         return f"{letter.id}: was too large to be kept whole and is cut; send it again from where it came, smaller"
     return ""

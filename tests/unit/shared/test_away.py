@@ -10,7 +10,7 @@ from services.demo.kafka import free_port
 
 
 @pytest.mark.parametrize(("command", "names"), [
-    ("topics create", "ANDON_KAFKA"), ("migrate", "ANDON_POSTGRES"),
+    ("topics create", "ANDON_KAFKA"), ("dead-letters list", "ANDON_KAFKA"), ("migrate", "ANDON_POSTGRES"),
 ])  # fmt: skip
 def test_a_server_that_is_not_there_is_told_in_one_line(
     command: str, names: str, monkeypatch: pytest.MonkeyPatch
