@@ -65,13 +65,14 @@ class Detector:
         topic, stages = settings.topic(EVENTS), settings.topic(STAGES)
         consumed = ConsumerMetrics.of_topics(registry, {topic: EVENTS, stages: STAGES})
         self.consumer = BatchConsumer(
-            settings.kafka, [topic], settings.topic("andon-detector"), self._take, self._positions,
+            settings.kafka, [topic], settings.topic("andon-detector"), self._take, positions.Kept(pool, [topic]),
             {topic: consumed[topic]}, self.progress, settings.detector_batch, settings.detector_lanes,
         )  # fmt: skip
         # By itself: what it takes up must not wait in a lane behind deals, nor count for judgement time.
         self.stages = BatchConsumer(
-            settings.kafka, [stages], settings.topic("andon-detector-stages"), self._describe, self._positions,
-            {stages: consumed[stages]}, Part(self.progress, "stages"), settings.detector_batch,
+            settings.kafka, [stages], settings.topic("andon-detector-stages"), self._describe,
+            positions.Kept(pool, [stages]), {stages: consumed[stages]}, Part(self.progress, "stages"),
+            settings.detector_batch,
         )  # fmt: skip
         self._clock = SystemClock()
         self._changed, self._described = asyncio.Event(), asyncio.Event()
@@ -86,9 +87,6 @@ class Detector:
         if self._settings.clock is ClockKind.LOG:
             return datetime.fromtimestamp(record.timestamp / 1000, UTC)
         return self._clock.now()
-
-    async def _positions(self) -> Any:
-        return await positions.load(self._pool, [self._settings.topic(name) for name in (EVENTS, STAGES)])
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         """One batch: its effects, and how far its partitions are read, in one transaction."""

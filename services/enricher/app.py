@@ -57,7 +57,8 @@ class Enricher:
         self._naming = {crm.source.name: Naming(self.desk, crm) for crm in self._crms}
         self._topic = settings.topic(EVENTS)
         self.consumer = BatchConsumer(
-            settings.kafka, [self._topic], settings.topic("andon-enricher"), self._take, self._positions,
+            settings.kafka, [self._topic], settings.topic("andon-enricher"), self._take,
+            positions.Kept(pool, [self._topic]),
             ConsumerMetrics.of_topics(registry, {self._topic: EVENTS}), self.progress, max_records=2000,
         )  # fmt: skip
 
@@ -81,9 +82,6 @@ class Enricher:
     async def stop(self) -> None:
         for crm in self._crms:
             await crm.client.close()
-
-    async def _positions(self) -> Any:
-        return await positions.load(self.desk.pool, [self._topic])
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         async with self.desk.pool.acquire() as connection, connection.transaction():

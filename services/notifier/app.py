@@ -48,15 +48,13 @@ class Notifier:
         self.sender = Sender(pool, settings, self._policy, self._metrics, self.progress, self._clock, self.relay.wake)
         self._topic = settings.topic(TICKETS)
         self.consumer = BatchConsumer(
-            settings.kafka, [self._topic], settings.topic("andon-notifier"), self._take, self._positions,
+            settings.kafka, [self._topic], settings.topic("andon-notifier"), self._take,
+            positions.Kept(pool, [self._topic]),
             ConsumerMetrics.of_topics(registry, {self._topic: TICKETS}), self.progress, max_records=100,
         )  # fmt: skip
 
     def loops(self) -> Sequence[Any]:
         return (self.consumer.run, self.sender.run, self.relay.run)
-
-    async def _positions(self) -> Any:
-        return await positions.load(self._pool, [self._topic])
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         """The intents of a batch, in one transaction; mails go out only after it."""

@@ -73,18 +73,15 @@ class Tickets:
         self._metrics = TicketMetrics(registry)
         self.desk = Desk(self.policy, settings.tickets_url, settings.topic_prefix, self._metrics, self.clock)
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress, batch=20)
-        self._topics = [settings.topic(name) for name in TOPICS]
-        consumed = ConsumerMetrics.of_topics(registry, dict(zip(self._topics, TOPICS, strict=True)))
+        topics = [settings.topic(name) for name in TOPICS]
+        consumed = ConsumerMetrics.of_topics(registry, dict(zip(topics, TOPICS, strict=True)))
         self.consumer = BatchConsumer(
-            settings.kafka, self._topics, settings.topic("andon-tickets"), self._take, self._positions, consumed,
+            settings.kafka, topics, settings.topic("andon-tickets"), self._take, positions.Kept(pool, topics), consumed,
             self.progress,
         )  # fmt: skip
 
     def loops(self) -> Sequence[Any]:
         return (self.consumer.run, self.relay.run, self._waking_loop)
-
-    async def _positions(self) -> Any:
-        return await positions.load(self._pool, self._topics)
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         changes = await take_batch(self._pool, records, self.desk.take, self.desk.bury)

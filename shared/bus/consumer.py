@@ -3,6 +3,9 @@
 FastStream's own parser and decoder are switched off: one record that they cannot read would cost the whole batch.
 Where a consumer starts is decided by `positions` (the service's own database). What is committed to Kafka is a hint for
 lag tools, and never ahead of what is handled: aiokafka fetches from there before it is told where to start.
+
+A log that is shorter than what was read of it (it has lost its end, or was made anew) is read again from its beginning:
+which of its records are new, nobody can tell, and ids make it harmless to take the others once more.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -25,15 +28,18 @@ from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics
 from shared.storage.pool import PASSING
+from shared.storage.positions import Kept
 
 _log = logger(__name__)
 Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
-Positions = Callable[[], Awaitable[dict[TopicPartition, int]]]
 _TIMESTAMP = attrgetter("timestamp")
 POLL_MS = 20
 # Small parts of each partition in turn: whole lanes' worth of one after the other would leave the other lanes idle.
 FETCHED_BYTES = 128 * 1024
 HINT_SECONDS = 2
+# How long to wait for where a log ends. It is asked so often whether it has become shorter than what was read of it.
+END_SECONDS = 3
+LOOK_SECONDS = 30.0
 
 
 class Handled(NamedTuple):
@@ -61,7 +67,7 @@ class BatchConsumer:
     """
 
     def __init__(
-        self, bootstrap: str, topics: Sequence[str], group: str, handle: Handle, positions: Positions,
+        self, bootstrap: str, topics: Sequence[str], group: str, handle: Handle, positions: Kept,
         metrics: dict[str, ConsumerMetrics], progress: Progress, max_records: int = 500, lanes: int = 1,
     ) -> None:  # fmt: skip
         self._handle, self._positions, self._metrics, self._progress = handle, positions, metrics, progress
@@ -72,6 +78,12 @@ class BatchConsumer:
         self._following: dict[TopicPartition, int] = {}
         self._gaps: dict[TopicPartition, int] = {}
         self._hinted: dict[TopicPartition, int] = {}
+        # Partitions of which nothing has come since they were taken up; those whose log may have become shorter.
+        self._fresh: set[TopicPartition] = set()
+        self._shorter: set[TopicPartition] = set()
+        # Where partitions stand is changed by one at a time.
+        self.placing = asyncio.Lock()
+        self._looked = 0.0
         self._broker = KafkaBroker(
             bootstrap, logger=logging.getLogger("faststream"), log_level=logging.DEBUG, graceful_timeout=14
         )
@@ -108,6 +120,7 @@ class BatchConsumer:
                     if lane.idle:
                         self._progress.beat(lane.name)
                 await self.hint()
+                await self._look()
                 await asyncio.sleep(1)
         finally:
             await self._broker.stop()
@@ -136,6 +149,8 @@ class BatchConsumer:
             if self._follows_on(place, records):
                 parts.setdefault(place.partition, []).extend(records)
         await self._lanes.put(parts)
+        if self._shorter:
+            await self._begin_again()
 
     def _follows_on(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> bool:
         """Whether nothing lies between these records and those before; else they are read again.
@@ -146,6 +161,9 @@ class BatchConsumer:
         first, following = records[0].offset, self._following.get(partition)
         if following is None:
             return False
+        if first < following:
+            self._shorter.add(partition)
+            return False
         if first > following and self._gaps.get(partition) != first:
             self._gaps[partition] = first
             self.kafka.seek(partition, following)
@@ -155,8 +173,38 @@ class BatchConsumer:
             metrics.gone.inc(first - following)
             _log.warning("records are gone from the log", topic=partition.topic, begin=following, end=first)
         self._gaps.pop(partition, None)
-        self._following[partition] = max(following, records[-1].offset + 1)
+        self._fresh.discard(partition)
+        self._following[partition] = records[-1].offset + 1
         return True
+
+    async def _begin_again(self) -> None:
+        """Go back where aiokafka did: to the beginning, because the log does not reach to where we were."""
+        await self.rest()
+        async with self.placing:
+            shorter, self._shorter = self._shorter & self._following.keys(), set()
+            for partition in shorter & self._fresh:
+                if await self.kafka.position(partition) == self._following[partition]:
+                    # What was fetched before the listener told where to start, and came after it.
+                    shorter.discard(partition)
+            await self.take_up(shorter, shorter)
+
+    async def _look(self) -> None:
+        """See whether a log ends before where its partition stands: nothing of it would be taken.
+
+        So it is when one that was away goes on with the old log after others began with the new one.
+        """
+        if not self._following or time.monotonic() - self._looked < LOOK_SECONDS:
+            return
+        self._looked = time.monotonic()
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                known = await self._positions.load()
+        except PASSING:
+            return
+        for partition, end in (await self._ends(list(self._following))).items():
+            if known.get(partition, 0) > end and partition in self._following:
+                # Its records come once more: they are the sign to begin again, with nothing in hand.
+                self.kafka.seek(partition, 0)
 
     async def hint(self) -> None:
         """Commit to Kafka what is handled, where that has changed."""
@@ -228,13 +276,57 @@ class BatchConsumer:
         place = self.handled.get(partition)
         return max(0, (self.kafka.highwater(partition) or 0) - place.next_offset) if place else 0
 
-    async def seek(self, partitions: set[TopicPartition]) -> None:
-        """Go to where the database says that each partition stands."""
-        known = await self._positions()
+    async def take_up(self, partitions: set[TopicPartition], shorter: Iterable[TopicPartition] = ()) -> None:
+        """Go to where the database says that each partition stands, however long it takes to tell."""
+        while True:
+            try:
+                await self._seek(partitions, shorter)
+                return
+            except (*PASSING, KafkaError) as error:
+                _log.warning("waiting to know where partitions stand", error=repr(error))
+                await asyncio.sleep(0.5)
+            except Exception as error:
+                # aiokafka and FastStream would log it and go on without: `run` ends the process instead.
+                self._defect = error
+                return
+
+    async def _seek(self, partitions: set[TopicPartition], shorter: Iterable[TopicPartition]) -> None:
+        known = await self._positions.load()
+        ends = await self._ends(partitions)
         for partition in partitions:
             start = known.get(partition, 0)
+            end = ends.get(partition, start)
+            if partition in shorter or start > end:
+                start = await self._set_back(partition, start, end)
             self.kafka.seek(partition, start)
             self.handled[partition], self._following[partition] = Handled(start, 0), start
+            self._fresh.add(partition)
+
+    async def _ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where logs end. One whose leader does not tell in time is left out: the others must not wait for it."""
+
+        async def end(partition: TopicPartition) -> dict[TopicPartition, int]:
+            try:
+                async with asyncio.timeout(END_SECONDS):
+                    found: dict[TopicPartition, int] = await self.kafka.end_offsets([partition])
+                    return found
+            except (KafkaError, TimeoutError):
+                return {}
+
+        found = await asyncio.gather(*map(end, partitions))
+        return {partition: offset for one in found for partition, offset in one.items()}
+
+    async def _set_back(self, partition: TopicPartition, known: int, end: int) -> int:
+        """The log is shorter than what was read of it: begin it again, and tell. Where the partition stands now."""
+        beginning: int = (await self.kafka.beginning_offsets([partition]))[partition]
+        stands = await self._positions.set_back(partition, known, beginning)
+        # One at least, where it has grown meanwhile.
+        self._metrics[partition.topic].gone.inc(max(1, known - end))
+        _log.error(
+            "the log is shorter than what was read of it: it is read from its beginning", topic=partition.topic,
+            partition=partition.partition, read=known, end=end, begin=stands,
+        )  # fmt: skip
+        return stands
 
     def let_go(self, partitions: set[TopicPartition]) -> None:
         """Know nothing more of these partitions."""
@@ -243,6 +335,8 @@ class BatchConsumer:
             self._following.pop(partition, None)
             self._gaps.pop(partition, None)
             self._hinted.pop(partition, None)
+        self._fresh -= partitions
+        self._shorter -= partitions
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -253,16 +347,12 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         await self._consumer.rest()
-        self._consumer.let_go(revoked)
+        async with self._consumer.placing:
+            self._consumer.let_go(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        while True:
-            try:
-                await self._consumer.seek(assigned)
-                return
-            except PASSING as error:
-                _log.warning("waiting for Postgres", error=repr(error))
-                await asyncio.sleep(0.5)
+        async with self._consumer.placing:
+            await self._consumer.take_up(assigned)
 
 
 async def _parse(records: Any, original: Any) -> KafkaMessage:

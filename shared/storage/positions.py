@@ -29,6 +29,31 @@ WHERE p.topic = w.topic AND p.partition = w.partition
 """
 
 
+_STANDS = "SELECT next_offset FROM position WHERE topic = $1 AND partition = $2"
+_SET_BACK = """
+UPDATE position SET next_offset = $4 WHERE topic = $1 AND partition = $2 AND next_offset = $3 RETURNING next_offset
+"""
+
+
+class Kept:
+    """The positions of one service in some topics, for the consumer that reads them."""
+
+    def __init__(self, pool: Any, topics: Sequence[str]) -> None:
+        self._pool, self._topics = pool, topics
+
+    async def load(self) -> dict[TopicPartition, int]:
+        """The next offset of every partition that was read from."""
+        return await load(self._pool, self._topics)
+
+    async def set_back(self, place: TopicPartition, known: int, beginning: int) -> int:
+        """Begin a partition again, where it stands as it was known to; where it stands now.
+
+        It waits for who has claimed it. One that has moved on meanwhile is left as it is.
+        """
+        moved: int | None = await self._pool.fetchval(_SET_BACK, *place, known, beginning)
+        return moved if moved is not None else await self._pool.fetchval(_STANDS, *place)
+
+
 async def load(connection: Any, topics: Sequence[str]) -> dict[TopicPartition, int]:
     """The next offset of every partition that this service has read from."""
     rows = await connection.fetch(_LOAD, list(topics))

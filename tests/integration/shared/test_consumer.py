@@ -3,88 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import Callable
 
+import asyncpg
 import pytest
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
-from prometheus_client import CollectorRegistry
 
-from shared.bus.consumer import BatchConsumer, Handled
-from shared.bus.publisher import OutgoingMessage, Publisher
+from shared.bus.consumer import Handled
 from shared.contracts.topics import EVENTS
-from shared.runtime.health import Progress
-from shared.runtime.metrics import ConsumerMetrics
 from shared.storage import positions
-from shared.storage.migrate import migrate, migrations_of
-from shared.storage.pool import open_pool
+from tests.support.reader import COUNT, Reader, all_seen
 from tests.support.waiting import eventually
-
-COUNT = 400
-
-
-class Reader:
-    """A consumer whose effect is that a record was seen, in one transaction with its position."""
-
-    def __init__(self, kafka: str, topic: str, pool: Any, slow_to_know: float = 0) -> None:
-        self.topic, self.pool, self.seen = topic, pool, list[int]()
-        self.registry = CollectorRegistry()
-        metrics = ConsumerMetrics.of_topics(self.registry, {topic: EVENTS})
-        self._slow, self.taking, self.gate = slow_to_know, asyncio.Event(), asyncio.Event()
-        self.gate.set()
-        self.group = f"{topic}.group"
-        self.consumer = BatchConsumer(
-            kafka, [topic], self.group, self._take, self._positions, metrics, Progress(), max_records=50
-        )
-
-    async def _positions(self) -> dict[TopicPartition, int]:
-        await asyncio.sleep(self._slow)
-        return await positions.load(self.pool, [self.topic])
-
-    async def _take(self, records: Sequence[ConsumerRecord]) -> None:
-        self.taking.set()
-        await self.gate.wait()
-        async with self.pool.acquire() as connection, connection.transaction():
-            claimed = await positions.claim(connection, records)
-            if claimed:
-                await positions.advance(connection, claimed)
-        self.seen += [int(record.value) for record in claimed]
-
-    @asynccontextmanager
-    async def running(self) -> Any:
-        loop = asyncio.ensure_future(self.consumer.run())
-        try:
-            yield
-        finally:
-            self.gate.set()
-            loop.cancel()
-            await asyncio.wait([loop])
-
-
-@pytest.fixture
-async def reader(kafka: str, prefix: str, dsn: str) -> Any:
-    await migrate(dsn, "flow", [m for m in migrations_of("services.detector") if m.name.startswith("0000")])
-    pool = await open_pool(dsn, "flow")
-    topic = prefix + EVENTS
-    publisher = Publisher(kafka)
-    await publisher.publish_all([OutgoingMessage(topic, str(n % 9).encode(), str(n).encode()) for n in range(COUNT)])
-    await publisher.stop()
-
-    def make(slow_to_know: float = 0) -> Reader:
-        return Reader(kafka, topic, pool, slow_to_know)
-
-    yield make
-    await pool.close()
-
-
-async def all_seen(reader: Reader, count: int = COUNT) -> list[int]:
-    async def seen() -> list[int]:
-        return sorted(reader.seen)
-
-    return await eventually(seen, lambda numbers: len(numbers) >= count)
 
 
 async def committed(kafka: str, reader: Reader) -> dict[int, int | None]:
@@ -142,6 +73,22 @@ async def test_records_that_are_gone_from_the_log_are_passed_over_and_counted(
         await all_seen(one, COUNT - 40)
 
     assert one.registry.get_sample_value("andon_consumer_gone_records_total", {"topic": EVENTS}) == 40
+
+
+async def test_a_database_that_cannot_tell_where_partitions_stand_ends_the_process(
+    reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load, errors = positions.Kept.load, [asyncpg.OutOfMemoryError("out of memory")]
+
+    async def load_later(kept: positions.Kept) -> dict[TopicPartition, int]:
+        if errors:
+            raise errors.pop()
+        return await load(kept)
+
+    monkeypatch.setattr(positions.Kept, "load", load_later)
+
+    with pytest.raises(asyncpg.OutOfMemoryError):
+        await asyncio.wait_for(reader().consumer.run(), 30)
 
 
 async def test_behind_tells_what_waits_in_the_partitions_that_are_ours(

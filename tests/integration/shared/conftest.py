@@ -1,0 +1,29 @@
+"""A reader of a topic on which records lie already."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.bus.publisher import OutgoingMessage, Publisher
+from shared.contracts.topics import EVENTS
+from shared.storage.migrate import migrate, migrations_of
+from shared.storage.pool import open_pool
+from tests.support.reader import COUNT, Reader
+
+
+@pytest.fixture
+async def reader(kafka: str, prefix: str, dsn: str) -> Any:
+    await migrate(dsn, "flow", [m for m in migrations_of("services.detector") if m.name.startswith("0000")])
+    pool = await open_pool(dsn, "flow")
+    topic = prefix + EVENTS
+    publisher = Publisher(kafka)
+    await publisher.publish_all([OutgoingMessage(topic, str(n % 9).encode(), str(n).encode()) for n in range(COUNT)])
+    await publisher.stop()
+
+    def make(slow_to_know: float = 0) -> Reader:
+        return Reader(kafka, topic, pool, slow_to_know)
+
+    yield make
+    await pool.close()

@@ -1,0 +1,100 @@
+"""Kafka may hold less than Postgres remembers: nothing that comes after it is skipped, and it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+
+from shared.bus import consumer
+from shared.bus.publisher import OutgoingMessage, Publisher
+from shared.contracts.topics import EVENTS
+from shared.storage import positions
+from tests.support.reader import COUNT, Reader, all_seen
+from tests.support.waiting import eventually
+
+NEW = range(COUNT, COUNT + 60)
+
+
+async def publish(kafka: str, topic: str, numbers: range) -> None:
+    publisher = Publisher(kafka)
+    await publisher.publish_all([OutgoingMessage(topic, str(n % 9).encode(), str(n).encode()) for n in numbers])
+    await publisher.stop()
+
+
+async def missing(reader: Reader, numbers: range) -> set[int]:
+    async def unseen() -> set[int]:
+        return set(numbers) - set(reader.seen)
+
+    return await eventually(unseen, lambda numbers: not numbers)
+
+
+def gone(reader: Reader) -> float:
+    return reader.registry.get_sample_value("andon_consumer_gone_records_total", {"topic": EVENTS}) or 0
+
+
+async def go_beyond_the_end(pool: Any) -> None:
+    """As after a broker has lost what was written last."""
+    await pool.execute("UPDATE position SET next_offset = next_offset + 1000")
+
+
+async def test_what_comes_after_a_log_has_lost_its_end_is_taken(kafka: str, reader: Callable[..., Reader]) -> None:
+    before = reader()
+    async with before.running():
+        await all_seen(before)
+    await go_beyond_the_end(before.pool)
+    await publish(kafka, before.topic, NEW)
+
+    after = reader()
+    async with after.running():
+        assert not await missing(after, NEW)
+
+    # The log from its beginning; what is not there is told.
+    assert sorted(after.seen) == [*range(COUNT), *NEW]
+    assert gone(after) == 4 * 1000 - len(NEW)
+    assert sum((await positions.load(after.pool, [after.topic])).values()) == COUNT + len(NEW)
+
+
+async def test_a_log_that_is_found_to_be_shorter_while_it_is_read_is_read_again(
+    kafka: str, reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As with a leader that is away when partitions are taken up, and another that knows less when it is there.
+    monkeypatch.setattr(consumer, "END_SECONDS", 0)
+    before = reader()
+    async with before.running():
+        await all_seen(before)
+    await go_beyond_the_end(before.pool)
+
+    after = reader()
+    async with after.running():
+        await all_seen(after)
+        await publish(kafka, after.topic, NEW)
+        assert not await missing(after, NEW)
+
+    assert sorted(after.seen) == [*range(COUNT), *NEW]
+    assert gone(after) == 4
+
+
+async def test_one_that_was_away_and_goes_on_with_the_old_log_skips_nothing(
+    kafka: str, reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "LOOK_SECONDS", 1.0)
+    one = reader()
+    async with one.running():
+        await all_seen(one)
+        # What it had in hand from the old log it has written, long after the new owner began again.
+        await go_beyond_the_end(one.pool)
+        await publish(kafka, one.topic, NEW)
+
+        assert not await missing(one, NEW)
+
+
+async def test_a_position_that_has_moved_on_is_not_set_back(reader: Callable[..., Reader]) -> None:
+    one = reader()
+    place = TopicPartition(one.topic, 0)
+    await one.pool.execute("INSERT INTO position VALUES ($1, 0, 70)", one.topic)
+
+    assert await positions.Kept(one.pool, [one.topic]).set_back(place, 60, 3) == 70
+    assert await positions.Kept(one.pool, [one.topic]).set_back(place, 70, 3) == 3

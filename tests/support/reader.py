@@ -1,0 +1,80 @@
+"""A consumer whose only effect is that a record was seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import ConsumerRecord, TopicPartition
+from prometheus_client import CollectorRegistry
+
+from shared.bus.consumer import BatchConsumer
+from shared.contracts.topics import EVENTS
+from shared.runtime.health import Progress
+from shared.runtime.metrics import ConsumerMetrics
+from shared.storage import positions
+from tests.support.waiting import eventually
+
+COUNT = 400
+
+
+class _Slow(positions.Kept):
+    """Takes its time to tell."""
+
+    def __init__(self, pool: Any, topics: Sequence[str], seconds: float) -> None:
+        super().__init__(pool, topics)
+        self._seconds = seconds
+
+    async def load(self) -> dict[TopicPartition, int]:
+        await asyncio.sleep(self._seconds)
+        return await super().load()
+
+
+class Reader:
+    """A consumer whose effect is that a record was seen, in one transaction with its position."""
+
+    def __init__(self, kafka: str, topic: str, pool: Any, slow_to_know: float = 0) -> None:
+        self.topic, self.pool, self.seen = topic, pool, list[int]()
+        self.registry = CollectorRegistry()
+        metrics = ConsumerMetrics.of_topics(self.registry, {topic: EVENTS})
+        self.taking, self.gate = asyncio.Event(), asyncio.Event()
+        self.gate.set()
+        self.group = f"{topic}.group"
+        self.consumer = BatchConsumer(
+            kafka,
+            [topic],
+            self.group,
+            self._take,
+            _Slow(pool, [topic], slow_to_know),
+            metrics,
+            Progress(),
+            max_records=50,
+        )
+
+    async def _take(self, records: Sequence[ConsumerRecord]) -> None:
+        self.taking.set()
+        await self.gate.wait()
+        async with self.pool.acquire() as connection, connection.transaction():
+            claimed = await positions.claim(connection, records)
+            if claimed:
+                await positions.advance(connection, claimed)
+        self.seen += [int(record.value) for record in claimed]
+
+    @asynccontextmanager
+    async def running(self) -> Any:
+        loop = asyncio.ensure_future(self.consumer.run())
+        try:
+            yield
+        finally:
+            self.gate.set()
+            loop.cancel()
+            await asyncio.wait([loop])
+
+
+async def all_seen(reader: Reader, count: int = COUNT) -> list[int]:
+    async def seen() -> list[int]:
+        return sorted(reader.seen)
+
+    return await eventually(seen, lambda numbers: len(numbers) >= count)
