@@ -1,6 +1,5 @@
 """Batches in, on FastStream: raw records, manual acknowledgement, offsets from Postgres.
 
-FastStream's own parser and decoder are switched off: one record that they cannot read would cost the whole batch.
 Where a consumer starts is decided by `positions` (the service's own database). What is committed to Kafka is a hint for
 lag tools, and never ahead of what is handled: aiokafka fetches from there before it is told where to start.
 
@@ -14,15 +13,19 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from shared.bus.ends import beginning_of, ends_of, stands_at
 from shared.bus.lanes import Lane, Lanes
+from shared.bus.listener import Listener
+from shared.bus.raw import parse, undecoded
 from shared.bus.records import by_partition
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -37,9 +40,12 @@ POLL_MS = 20
 # Small parts of each partition in turn: whole lanes' worth of one after the other would leave the other lanes idle.
 FETCHED_BYTES = 128 * 1024
 HINT_SECONDS = 2
-# How long to wait for where a log ends. It is asked so often whether it has become shorter than what was read of it.
-END_SECONDS = 3
+# It is asked so often whether a log has become shorter than what was read of it.
 LOOK_SECONDS = 30.0
+# A look at what was fetched comes back at once; one that has not for so long waits for something else.
+POLLED_SECONDS = 20.0
+# So often it is seen whether there is something that is never handed out.
+PASS_SECONDS = 0.5
 
 
 class Handled(NamedTuple):
@@ -83,7 +89,7 @@ class BatchConsumer:
         self._shorter: set[TopicPartition] = set()
         # Where partitions stand is changed by one at a time.
         self.placing = asyncio.Lock()
-        self._looked = 0.0
+        self._looked, self._passed, self._came_back = 0.0, 0.0, time.monotonic()
         self._broker = KafkaBroker(
             bootstrap, logger=logging.getLogger("faststream"), log_level=logging.DEBUG, graceful_timeout=14
         )
@@ -92,9 +98,10 @@ class BatchConsumer:
             batch_timeout_ms=POLL_MS, fetch_max_wait_ms=100, max_partition_fetch_bytes=FETCHED_BYTES,
             auto_offset_reset="earliest", ack_policy=AckPolicy.MANUAL,
             session_timeout_ms=6_000, heartbeat_interval_ms=1_500, rebalance_timeout_ms=60_000,
-            parser=_parse, decoder=_undecoded, listener=_Listener(self),
+            parser=parse, decoder=undecoded, listener=Listener(self),
         )  # fmt: skip
         self._subscriber(self._receive)
+        self._poll, self._subscriber.get_msg = self._subscriber.get_msg, self._polled  # type: ignore[method-assign]
 
     @property
     def kafka(self) -> Any:
@@ -116,9 +123,7 @@ class BatchConsumer:
                 if self._defect is not None:
                     raise self._defect
                 self._measure()
-                for lane in self._lanes:
-                    if lane.idle:
-                        self._progress.beat(lane.name)
+                self._beat()
                 await self.hint()
                 await self._look()
                 await asyncio.sleep(1)
@@ -141,6 +146,54 @@ class BatchConsumer:
     async def rest(self) -> None:
         """Back when no batch is in hand and none waits."""
         await self._lanes.rest()
+
+    def _beat(self) -> None:
+        """A lane without work gets on where it is looked what there is, or another has too much of it."""
+        looked = time.monotonic() - self._came_back < POLLED_SECONDS
+        for lane in self._lanes:
+            if lane.idle and (looked or not self._lanes.idle):
+                self._progress.beat(lane.name)
+
+    async def _polled(self, consumer: Any) -> tuple[Any, ...]:
+        """One look at what was fetched. Where it finds nothing FastStream would tell nobody."""
+        records = await self._poll(consumer)
+        self._came_back = time.monotonic()
+        if self._came_back - self._passed > PASS_SECONDS:
+            self._passed = self._came_back
+            await self._pass_over({TopicPartition(record.topic, record.partition) for record in records})
+        return records
+
+    async def _pass_over(self, came: set[TopicPartition]) -> None:
+        """Take as handled what is never handed out: marks of transactions, what was compacted.
+
+        Of partitions of which nothing came just now, all that was handed out is in the lanes: where aiokafka stands
+        further, nothing lies between.
+        """
+        behind = [partition for partition in self._following if partition not in came and self._lag(partition)]
+        held = self._held() if behind else {}
+        for partition in behind:
+            await self._go_on(partition)
+            place = self.handled.get(partition)
+            if place is not None and partition not in held and self._defect is None:
+                self.handled[partition] = place._replace(next_offset=self._following[partition])
+
+    async def _go_on(self, partition: TopicPartition) -> None:
+        """Go on from where aiokafka stands; what retention has let go before that is told."""
+        following, stands = self._following.get(partition), await stands_at(self.kafka, partition)
+        if following is None or stands is None or stands <= following:
+            return
+        try:
+            begin = await beginning_of(self.kafka, partition)
+        except (KafkaError, TimeoutError):
+            return
+        if self._following.get(partition) == following:
+            if begin > following:
+                self._tell_gone(partition, following, begin)
+            self._following[partition] = stands
+
+    def _tell_gone(self, partition: TopicPartition, begin: int, end: int) -> None:
+        self._metrics[partition.topic].gone.inc(end - begin)
+        _log.warning("records are gone from the log", topic=partition.topic, begin=begin, end=end)
 
     async def _receive(self, message: KafkaMessage) -> None:
         """Give each lane its part; waits while the lanes have enough."""
@@ -169,9 +222,7 @@ class BatchConsumer:
             self.kafka.seek(partition, following)
             return False
         if first > following:
-            metrics = self._metrics[partition.topic]
-            metrics.gone.inc(first - following)
-            _log.warning("records are gone from the log", topic=partition.topic, begin=following, end=first)
+            self._tell_gone(partition, following, first)
         self._gaps.pop(partition, None)
         self._fresh.discard(partition)
         self._following[partition] = records[-1].offset + 1
@@ -183,7 +234,7 @@ class BatchConsumer:
         async with self.placing:
             shorter, self._shorter = self._shorter & self._following.keys(), set()
             for partition in shorter & self._fresh:
-                if await self.kafka.position(partition) == self._following[partition]:
+                if await stands_at(self.kafka, partition) == self._following[partition]:
                     # What was fetched before the listener told where to start, and came after it.
                     shorter.discard(partition)
             await self.take_up(shorter, shorter)
@@ -193,18 +244,19 @@ class BatchConsumer:
 
         So it is when one that was away goes on with the old log after others began with the new one.
         """
-        if not self._following or time.monotonic() - self._looked < LOOK_SECONDS:
+        if not self._following or self.placing.locked() or time.monotonic() - self._looked < LOOK_SECONDS:
             return
         self._looked = time.monotonic()
-        try:
-            async with asyncio.timeout(END_SECONDS):
-                known = await self._positions.load()
-        except PASSING:
-            return
-        for partition, end in (await self._ends(list(self._following))).items():
-            if known.get(partition, 0) > end and partition in self._following:
-                # Its records come once more: they are the sign to begin again, with nothing in hand.
-                self.kafka.seek(partition, 0)
+        async with self.placing:
+            try:
+                async with asyncio.timeout(HINT_SECONDS):
+                    known = await self._positions.load()
+            except PASSING:
+                return
+            for partition, end in (await ends_of(self.kafka, list(self._following))).items():
+                if known.get(partition, 0) > end:
+                    # Its records come once more: they are the sign to begin again, with nothing in hand.
+                    self.kafka.seek(partition, 0)
 
     async def hint(self) -> None:
         """Commit to Kafka what is handled, where that has changed."""
@@ -259,11 +311,25 @@ class BatchConsumer:
         """Lag by topic, from what the consumer knows anyway."""
         if self.kafka is None:
             return
+        held = self._held()
         for topic, metrics in self._metrics.items():
-            lags = [(self._lag(tp), self.handled.get(tp)) for tp in self.kafka.assignment() if tp.topic == topic]
+            lags = [(self._lag(tp), self._since(tp, held)) for tp in self.kafka.assignment() if tp.topic == topic]
             metrics.lag_records.set(sum(lag for lag, _ in lags))
-            oldest = min((place.last_ms for lag, place in lags if lag and place and place.last_ms), default=0)
+            oldest = min((since for lag, since in lags if lag and since), default=0)
             metrics.lag_seconds.set(max(0.0, time.time() - oldest / 1000) if oldest else 0.0)
+
+    def _held(self) -> dict[TopicPartition, int]:
+        """The time of the first record of each partition that waits in a lane or is in hand."""
+        found: dict[TopicPartition, int] = {}
+        for lane in self._lanes:
+            for place, records in by_partition(chain(lane.in_hand, lane.waiting)).items():
+                found[place] = records[0].timestamp
+        return found
+
+    def _since(self, partition: TopicPartition, held: dict[TopicPartition, int]) -> int:
+        """Since when records of a partition wait: the first's time, else that of the last before it; 0: not known."""
+        place = self.handled.get(partition)
+        return held.get(partition) or (place.last_ms if place else 0)
 
     @property
     def behind(self) -> int:
@@ -292,7 +358,7 @@ class BatchConsumer:
 
     async def _seek(self, partitions: set[TopicPartition], shorter: Iterable[TopicPartition]) -> None:
         known = await self._positions.load()
-        ends = await self._ends(partitions)
+        ends = await ends_of(self.kafka, partitions)
         for partition in partitions:
             start = known.get(partition, 0)
             end = ends.get(partition, start)
@@ -302,24 +368,9 @@ class BatchConsumer:
             self.handled[partition], self._following[partition] = Handled(start, 0), start
             self._fresh.add(partition)
 
-    async def _ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """Where logs end. One whose leader does not tell in time is left out: the others must not wait for it."""
-
-        async def end(partition: TopicPartition) -> dict[TopicPartition, int]:
-            try:
-                async with asyncio.timeout(END_SECONDS):
-                    found: dict[TopicPartition, int] = await self.kafka.end_offsets([partition])
-                    return found
-            except (KafkaError, TimeoutError):
-                return {}
-
-        found = await asyncio.gather(*map(end, partitions))
-        return {partition: offset for one in found for partition, offset in one.items()}
-
     async def _set_back(self, partition: TopicPartition, known: int, end: int) -> int:
         """The log is shorter than what was read of it: begin it again, and tell. Where the partition stands now."""
-        beginning: int = (await self.kafka.beginning_offsets([partition]))[partition]
-        stands = await self._positions.set_back(partition, known, beginning)
+        stands = await self._positions.set_back(partition, known, await beginning_of(self.kafka, partition))
         # One at least, where it has grown meanwhile.
         self._metrics[partition.topic].gone.inc(max(1, known - end))
         _log.error(
@@ -337,45 +388,3 @@ class BatchConsumer:
             self._hinted.pop(partition, None)
         self._fresh -= partitions
         self._shorter -= partitions
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Partitions are let go only after the batch in hand, and taken up where the database says."""
-
-    def __init__(self, consumer: BatchConsumer) -> None:
-        self._consumer = consumer
-
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        await self._consumer.rest()
-        async with self._consumer.placing:
-            self._consumer.let_go(revoked)
-
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        async with self._consumer.placing:
-            await self._consumer.take_up(assigned)
-
-
-async def _parse(records: Any, original: Any) -> KafkaMessage:
-    """A message around the raw records. FastStream sees the first alone, without headers that may not be UTF-8."""
-    message: KafkaMessage = await original((_Headless(records[0]),))
-    message.raw_message = records
-    return message
-
-
-class _Headless:
-    """A record as FastStream's parser sees it."""
-
-    headers: tuple[()] = ()
-
-    def __init__(self, record: ConsumerRecord) -> None:
-        self.value, self.topic, self.offset, self.timestamp = (
-            record.value,
-            record.topic,
-            record.offset,
-            record.timestamp,
-        )
-
-
-async def _undecoded(message: Any) -> None:
-    """Decoding is the handler's: record by record, so that one bad record costs only itself."""
-    return

@@ -18,24 +18,24 @@ class Lane(Generic[One]):
     def __init__(self, name: str, most: int, changed: asyncio.Condition) -> None:
         self.name, self._most, self._changed = name, most, changed
         self.waiting: list[One] = []
-        self._in_hand = 0
+        self.in_hand: Sequence[One] = ()
 
     @property
     def idle(self) -> bool:
-        return not self.waiting and not self._in_hand
+        return not self.waiting and not self.in_hand
 
     async def take(self) -> Sequence[One]:
         """The next batch; it is in hand until `done`."""
         async with self._changed:
             await self._changed.wait_for(lambda: bool(self.waiting))
             batch, self.waiting = self.waiting[: self._most], self.waiting[self._most :]
-            self._in_hand = len(batch)
+            self.in_hand = batch
             self._changed.notify_all()
             return batch
 
     async def done(self) -> None:
         async with self._changed:
-            self._in_hand = 0
+            self.in_hand = ()
             self._changed.notify_all()
 
 
@@ -64,7 +64,12 @@ class Lanes(Generic[One]):
                 self.of(partition).waiting += records
             self._changed.notify_all()
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is in hand and nothing waits."""
+        return all(lane.idle for lane in self._all)
+
     async def rest(self) -> None:
         """Back when nothing is in hand and nothing waits."""
         async with self._changed:
-            await self._changed.wait_for(lambda: all(lane.idle for lane in self._all))
+            await self._changed.wait_for(lambda: self.idle)

@@ -37,7 +37,7 @@ class Reader:
 
     def __init__(self, kafka: str, topic: str, pool: Any, slow_to_know: float = 0) -> None:
         self.topic, self.pool, self.seen = topic, pool, list[int]()
-        self.registry = CollectorRegistry()
+        self.registry, self.progress = CollectorRegistry(), Progress()
         metrics = ConsumerMetrics.of_topics(self.registry, {topic: EVENTS})
         self.taking, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
@@ -49,7 +49,7 @@ class Reader:
             self._take,
             _Slow(pool, [topic], slow_to_know),
             metrics,
-            Progress(),
+            self.progress,
             max_records=50,
         )
 
