@@ -23,6 +23,8 @@ from shared.contracts.topics import RECEIVED
 TYPE = b"andon.webhook.received"
 # Kafka takes no record over a megabyte by default; the headers, of at most 32 KiB, may grow sixfold when they are kept.
 LARGEST_PART = 800_000
+# Many times the largest body that a source may be set to take.
+UNFINISHED_BYTES = 2**28
 # Secrets, and what the body tells by itself.
 _LEFT_OUT = frozenset(
     ("authorization", "proxy-authorization", "cookie", "x-andon-key", "x-webhook-key", "x-api-key", "content-length")
@@ -62,22 +64,43 @@ def _without_keys(query: str) -> str:
     return urlencode([(name, value) for name, value in pairs if name not in _SECRET_QUERIES])
 
 
-def is_ours(record: Any) -> bool:
-    """Not written beside the requests by another program."""
-    return dict(record.headers).get("ce_type") == TYPE
+class Joined:
+    """Puts requests together from the records of one source in one partition, however they are handed in.
+
+    Parts of several requests lie mixed where replicas wrote them at once. What was not written to its end, and so was
+    never answered with a 2xx, waits in vain: beyond so many bytes the oldest is let go.
+    """
+
+    def __init__(self, most_bytes: int = UNFINISHED_BYTES) -> None:
+        self._most, self._held = most_bytes, 0
+        self._ahead: dict[str, list[bytes]] = {}
+
+    def requests(self, records: Iterable[Any]) -> Iterator[Request]:
+        """The requests that these records end, in their order; one whose first part was not among any is left out."""
+        for record in records:
+            said = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+            if said.get("ce_type") != TYPE.decode():
+                # Written beside the requests by another program.
+                continue
+            place, _, count = said.get("ce_part", "0/1").partition("/")
+            parts = self._ahead.setdefault(said["ce_id"], [])
+            if len(parts) == int(place):
+                parts.append(record.value or b"")
+                self._held += len(parts[-1])
+            if len(parts) == int(count) or not parts:
+                self._drop(said["ce_id"])
+            if len(parts) == int(count):
+                yield _request(said, b"".join(parts))
+            while self._held > self._most:
+                self._drop(next(iter(self._ahead)))
+
+    def _drop(self, number: str) -> None:
+        self._held -= sum(map(len, self._ahead.pop(number)))
 
 
 def requests(records: Iterable[Any]) -> Iterator[Request]:
-    """The requests of one source's records, in their order; those whose first part is not among them are left out."""
-    ahead: dict[str, list[bytes]] = {}
-    for record in filter(is_ours, records):
-        said = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
-        place, _, count = said.get("ce_part", "0/1").partition("/")
-        parts = ahead.setdefault(said["ce_id"], [])
-        if len(parts) == int(place):
-            parts.append(record.value or b"")
-        if len(parts) == int(count):
-            yield _request(said, b"".join(ahead.pop(said["ce_id"])))
+    """The requests of all of one source's records, in their order."""
+    return Joined().requests(records)
 
 
 def _request(said: Mapping[str, str], body: bytes) -> Request:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from services.intake.canonical import said_by, translated
-from services.intake.received import is_ours, requests
+from services.intake.received import Joined
 from services.intake.sources.base import Request, Source
 from services.intake.taken_back import TakenBack
 from shared.bus.past import Past, past
@@ -82,22 +81,9 @@ class _Run:
 async def _requests(came: Past, source: str) -> AsyncIterator[tuple[Sequence[Request], int]]:
     """Requests of one source, and how many records are read with them.
 
-    A request in several records is given whole: they lie one after the other in one partition.
+    A request in several records is given with its last.
     """
-    rest: dict[int, list[Any]] = {}
+    joined: dict[int, Joined] = {}
     async for partition, records, done in came.parts():
-        here = [record for record in records if record.key == source.encode() and is_ours(record)]
-        mine = rest.get(partition, []) + here
-        whole = _whole(mine)
-        rest[partition] = mine[whole:]
-        yield list(requests(mine[:whole])), done
-
-
-def _whole(records: list[Any]) -> int:
-    """How many of the records, from the first, end with a whole request."""
-    for number in range(len(records), 0, -1):
-        part = dict(records[number - 1].headers).get("ce_part", b"0/1").decode()
-        place, _, count = part.partition("/")
-        if int(place) + 1 == int(count):
-            return number
-    return 0
+        mine = [record for record in records if record.key == source.encode()]
+        yield list(joined.setdefault(partition, Joined()).requests(mine)), done

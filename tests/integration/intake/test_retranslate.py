@@ -23,7 +23,7 @@ from services.intake.door import Door
 from services.intake.ingest import Ingest
 from services.intake.limits import Room
 from services.intake.metrics import IntakeMetrics
-from services.intake.received import requests
+from services.intake.received import kept, requests
 from services.intake.retranslate import retranslate
 from services.intake.sources.base import Request, Source, Told
 from services.simulator.dialects import DIALECTS
@@ -125,6 +125,26 @@ async def test_a_large_body_lies_in_several_records(kafka: str, prefix: str) -> 
     assert request.body == webhook.body
     counts = await retranslate(kafka, prefix, source_of(DIALECTS["hubspot"]), long_ago(), lambda done, total: None)
     assert (counts["requests"], counts["accepted"]) == (1, 100)
+
+
+async def test_large_requests_that_replicas_wrote_at_once_are_each_found(kafka: str, prefix: str) -> None:
+    # Such that no compression brings them into one answer of the broker.
+    source, written, chance = source_of(DIALECTS["hubspot"]), [], random.Random(3)
+    for number in range(2):
+        events = [
+            {"subscriptionType": "deal.creation", "objectId": n, "portalId": 1, "eventId": n + number * 1000,
+             "occurredAt": 10**12, "sourceId": chance.randbytes(11_750).hex()} for n in range(100)
+        ]  # fmt: skip
+        body = json.dumps(events).encode()
+        written.append(kept(source, Request("POST", {}, "", body, datetime.now(UTC)), prefix))
+    publisher = Publisher(kafka)
+    for message in (part for parts in zip(*written, strict=True) for part in parts):
+        await publisher.publish_all([message])
+    await publisher.stop()
+
+    counts = await retranslate(kafka, prefix, source, long_ago(), lambda done, total: None)
+
+    assert (counts["requests"], counts["accepted"]) == (2, 200)
 
 
 def long_ago() -> datetime:

@@ -1,0 +1,53 @@
+"""A request that lies in several records comes out whole, however its parts lie and are read."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.intake.received import LARGEST_PART, Joined, kept, requests
+from tests.unit.intake.support import request, source
+
+
+def parts_of(mark: bytes, count: int) -> list[Any]:
+    body = mark * ((count - 1) * LARGEST_PART + 1)
+    return [
+        SimpleNamespace(value=one.value, headers=one.headers)
+        for one in kept(source("hubspot"), request(body, {}), prefix="")
+    ]  # fmt: skip
+
+
+ONE, TWO = parts_of(b"a", 2), parts_of(b"b", 3)
+SMALL = parts_of(b"c", 1)
+
+
+@given(st.permutations([0, 0, 1, 1, 1, 2]), st.integers(1, 6))
+def test_parts_of_several_requests_may_lie_mixed_and_be_read_in_portions(order: list[int], portion: int) -> None:
+    waiting = [iter(ONE), iter(TWO), iter(SMALL)]
+    records = [next(waiting[number]) for number in order]
+
+    joined = Joined()
+    found = [
+        one.body[:1]
+        for start in range(0, len(records), portion)
+        for one in joined.requests(records[start : start + portion])
+    ]  # fmt: skip
+
+    last = {b"abc"[n : n + 1]: max(place for place, number in enumerate(order) if number == n) for n in range(3)}
+    assert found == sorted(last, key=lambda mark: last[mark])
+
+
+def test_a_request_without_its_beginning_is_left_out() -> None:
+    assert [one.body[:1] for one in requests([*TWO[1:], *ONE])] == [b"a"]
+
+
+def test_what_is_never_finished_is_let_go() -> None:
+    joined = Joined(most_bytes=3 * LARGEST_PART)
+    never = [record for mark in b"defghi" for record in parts_of(bytes([mark]), 2)[:1]]
+
+    assert not list(joined.requests(never))
+    assert joined._held <= 3 * LARGEST_PART
+    assert [one.body[:1] for one in joined.requests(ONE)] == [b"a"]
