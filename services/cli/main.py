@@ -225,6 +225,8 @@ def retranslate(
         f" {counts['ignored']} parts were ignored, {counts['dead']} could not be translated;"
         f" {counts['taken back']} events that were wrong are taken back"
     )
+    if counts["gone"]:
+        errors.print(f"{counts['gone']} records were let go by Kafka before they could be read")
 
 
 SOURCE = Annotated[str, typer.Option(help="name of the source, as in the sources file; it needs `api`")]

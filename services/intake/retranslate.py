@@ -45,6 +45,7 @@ async def retranslate(
             async for _, records, done in told.parts():
                 run.back.before(records)
                 show(came.total + done, total)
+        run.counts["gone"] = came.gone + told.gone
         await run.take_back()
     finally:
         await publisher.stop()

@@ -14,13 +14,14 @@ from shared.bus.admin import partitions_of
 AT_ONCE = 200
 
 
-@dataclass(frozen=True)
+@dataclass
 class Past:
-    """Records of a topic, from `first` to before `ends` of each partition."""
+    """Records of a topic, from `first` to before `ends` of each partition. `gone`: how many of them it held no more."""
 
     consumer: AIOKafkaConsumer
     first: dict[TopicPartition, int]
     ends: dict[TopicPartition, int]
+    gone: int = 0
 
     @property
     def total(self) -> int:
@@ -32,16 +33,32 @@ class Past:
         done = 0
         for place, end in self.ends.items():
             self.consumer.seek(place, self.first[place])
-            while (at := await self.consumer.position(place)) < end:
+            at = self.first[place]
+            while at < end:
                 records = (await self.consumer.getmany(place, timeout_ms=1000, max_records=AT_ONCE)).get(place, [])
-                done += await self.consumer.position(place) - at
+                came = records[0].offset if records else await self.consumer.position(place)
+                after = await self.consumer.position(place)
+                if came != at:
+                    self.gone += await self._gone(place, at, end)
+                if after < at:
+                    # The log has lost its end: what is there now lies before, or came later.
+                    break
+                done += min(after, end) - at
+                at = after
                 yield place.partition, records, done
+
+    async def _gone(self, place: TopicPartition, at: int, end: int) -> int:
+        """How many records were let go by retention, or lost at the log's end; marks of transactions are no records."""
+        begin: int = (await self.consumer.beginning_offsets([place]))[place]
+        now: int = (await self.consumer.end_offsets([place]))[place]
+        return max(0, min(begin, end) - at) + max(0, end - max(at, now))
 
 
 @asynccontextmanager
 async def past(bootstrap: str, topic: str, since: datetime) -> AsyncIterator[Past]:
     """What the topic holds since then, by the times of its records."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    # By itself it would go to the end of a partition whose beginning is let go while others are read.
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
         places = [TopicPartition(topic, number) for number in await partitions_of(bootstrap, topic)]
