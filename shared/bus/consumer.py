@@ -84,9 +84,10 @@ class BatchConsumer:
         self._following: dict[TopicPartition, int] = {}
         self._gaps: dict[TopicPartition, int] = {}
         self._hinted: dict[TopicPartition, int] = {}
-        # Partitions of which nothing has come since they were taken up; those whose log may have become shorter.
-        self._fresh: set[TopicPartition] = set()
+        # Partitions whose log has become shorter.
         self._shorter: set[TopicPartition] = set()
+        # The present look at what was fetched, and that during which each partition was taken up.
+        self._polls, self._placed = 0, dict[TopicPartition, int]()
         # Where partitions stand is changed by one at a time.
         self.placing = asyncio.Lock()
         self._looked, self._passed, self._came_back = 0.0, 0.0, time.monotonic()
@@ -156,6 +157,7 @@ class BatchConsumer:
 
     async def _polled(self, consumer: Any) -> tuple[Any, ...]:
         """One look at what was fetched. Where it finds nothing FastStream would tell nobody."""
+        self._polls += 1
         records = await self._poll(consumer)
         self._came_back = time.monotonic()
         if self._came_back - self._passed > PASS_SECONDS:
@@ -208,11 +210,12 @@ class BatchConsumer:
     def _follows_on(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> bool:
         """Whether nothing lies between these records and those before; else they are read again.
 
-        aiokafka may hand out what it fetched from the committed offset before the listener told it where to start. A
-        gap that is there again when asked for once more is in the log itself: retention or compaction took records.
+        aiokafka may hand out what it fetched from the committed offset before the listener told it where to start:
+        what was looked for meanwhile counts for nothing. A gap that is there again when asked for once more is in the
+        log itself: retention or compaction took records.
         """
         first, following = records[0].offset, self._following.get(partition)
-        if following is None:
+        if following is None or self._placed.get(partition) == self._polls:
             return False
         if first < following:
             self._shorter.add(partition)
@@ -224,7 +227,6 @@ class BatchConsumer:
         if first > following:
             self._tell_gone(partition, following, first)
         self._gaps.pop(partition, None)
-        self._fresh.discard(partition)
         self._following[partition] = records[-1].offset + 1
         return True
 
@@ -233,10 +235,6 @@ class BatchConsumer:
         await self.rest()
         async with self.placing:
             shorter, self._shorter = self._shorter & self._following.keys(), set()
-            for partition in shorter & self._fresh:
-                if await stands_at(self.kafka, partition) == self._following[partition]:
-                    # What was fetched before the listener told where to start, and came after it.
-                    shorter.discard(partition)
             await self.take_up(shorter, shorter)
 
     async def _look(self) -> None:
@@ -366,7 +364,7 @@ class BatchConsumer:
                 start = await self._set_back(partition, start, end)
             self.kafka.seek(partition, start)
             self.handled[partition], self._following[partition] = Handled(start, 0), start
-            self._fresh.add(partition)
+            self._placed[partition] = self._polls
 
     async def _set_back(self, partition: TopicPartition, known: int, end: int) -> int:
         """The log is shorter than what was read of it: begin it again, and tell. Where the partition stands now."""
@@ -386,5 +384,5 @@ class BatchConsumer:
             self._following.pop(partition, None)
             self._gaps.pop(partition, None)
             self._hinted.pop(partition, None)
-        self._fresh -= partitions
+            self._placed.pop(partition, None)
         self._shorter -= partitions
