@@ -211,11 +211,14 @@ class BatchConsumer:
         """Whether nothing lies between these records and those before; else they are read again.
 
         aiokafka may hand out what it fetched from the committed offset before the listener told it where to start:
-        what was looked for meanwhile counts for nothing. A gap that is there again when asked for once more is in the
-        log itself: retention or compaction took records.
+        what was looked for meanwhile is asked for once more. A gap that is there again when asked for so is in the log
+        itself: retention or compaction took records.
         """
         first, following = records[0].offset, self._following.get(partition)
-        if following is None or self._placed.get(partition) == self._polls:
+        if following is None:
+            return False
+        if self._placed.get(partition) == self._polls:
+            self.kafka.seek(partition, following)
             return False
         if first < following:
             self._shorter.add(partition)
