@@ -45,7 +45,7 @@ class Stack:
         (folder / "policy.yaml").write_text(POLICY)
         settings = {f"{name}_PORT": str(port) for name, port in self.ports.items()} | {
             "POSTGRES_PASSWORD": "a-password-for-the-test", "HUBSPOT_SECRET": SECRET,
-            "ANDON_POLICY_FILE": str(folder / "policy.yaml"), "ANDON_ENV_FILE": str(folder / "env"),
+            "ANDON_POLICY_FILE": str(folder / "policy.yaml"),
         }  # fmt: skip
         (folder / "env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         (folder / "policy.yaml").chmod(0o644)
