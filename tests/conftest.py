@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from shared.bus.admin import create_topics
+from shared.kafka.admin import create_topics
 from tests.support.servers import kafka_address, postgres_dsn
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from services.cli import groups
-from services.cli.away import Commands
-from services.cli.say import POLICY, counted, errors, fail
+from services.cli.commands import groups
+from services.cli.console import POLICY, counted, errors, fail
+from services.cli.errors import Commands
 
 app = typer.Typer(
     cls=Commands, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_show_locals=False,
@@ -73,9 +73,9 @@ def what_if(
     stages: Annotated[Path | None, typer.Option(help="names of stages, as for stages import")] = None,
 ) -> None:
     """What would this policy have found in these events? No Kafka, no database."""
-    from services.detector.files import FileError
-    from services.detector.report import what_if as report
-    from shared.runtime.yamlfile import FaultsError
+    from services.cli.event_files import FileError
+    from services.cli.what_if import what_if as report
+    from shared.runtime.yaml_file import FaultsError
 
     try:
         report(events, policy, as_of, form, visits, stages)
@@ -86,9 +86,9 @@ def what_if(
 @app.command()
 def replay(events: Annotated[str, typer.Argument(help="events as for what-if")]) -> None:
     """Put a file of events on pipeline.events, each record at the time of its event."""
+    from services.cli.event_files import FileError
     from services.cli.progress import counting
-    from services.detector.files import FileError
-    from services.detector.replay import replay as run
+    from services.cli.replay import replay as run
     from shared.runtime.settings import ServiceSettings
 
     try:
@@ -102,7 +102,7 @@ def replay(events: Annotated[str, typer.Argument(help="events as for what-if")])
 @app.command()
 def hold() -> None:
     """Take deals in without judging, until reevaluate: before a back-fill or an import."""
-    from services.detector.reevaluate import hold as run
+    from services.detector.evaluate.rebuild import hold as run
     from services.detector.settings import DetectorSettings
 
     asyncio.run(run(DetectorSettings.from_environment()))
@@ -115,10 +115,10 @@ def reevaluate(
 ) -> None:
     """Work all problems out anew: after an import, or after a change of the policy."""
     from services.cli.progress import bar
-    from services.detector.clocks import micros
-    from services.detector.reevaluate import reevaluate as run
-    from services.detector.report import moment_of
+    from services.cli.what_if import moment_of
+    from services.detector.evaluate.rebuild import reevaluate as run
     from services.detector.settings import DetectorSettings
+    from shared.flow.calendars import micros
 
     try:
         instant = micros(moment_of(since))
@@ -147,15 +147,15 @@ def import_(
     ] = None,
 ) -> None:
     """Let a CRM's export of deals in; what its columns mean is proposed and asked. Doing it twice is harmless."""
-    from services.cli import importing
-    from services.importer.going_in import WAITS, NotInError
-    from services.importer.run import BadRowsError
+    from services.importer import wizard
+    from services.importer.job import BadRowsError
+    from services.importer.load import WAITS, NotInError
     from services.importer.tables import TableError
-    from shared.runtime.yamlfile import FaultsError
+    from shared.runtime.yaml_file import FaultsError
 
     try:
-        wishes = importing.Wishes(file, source, mapping, save, yes, dry_run, out, strict, folder)
-        code = importing.run(wishes)
+        wishes = wizard.Wishes(file, source, mapping, save, yes, dry_run, out, strict, folder)
+        code = wizard.run(wishes)
     except (TableError, NotInError, BadRowsError, FaultsError, ValueError, OSError) as error:
         raise fail(_with_notes(error)) from None
     except KeyboardInterrupt:
@@ -185,7 +185,7 @@ def simulate(
     kind: Annotated[str, typer.Option(help="the CRM whose webhooks are posted: any kind of source")] = "hubspot",
 ) -> None:
     """Play a CRM: months of two pipelines in which things go wrong, posted as signed webhooks of any CRM."""
-    from services.cli.simulate import simulate as run
+    from services.cli.commands.simulate import simulate as run
 
     try:
         run(to, secret, public_url, out, seed, days, end, live, per_minute, journal, kind)
@@ -212,9 +212,9 @@ def retranslate(
     since: Annotated[str, typer.Option(help="when the requests came, as 2026-03-10 or 2026-03-10T09:00:00Z")],
 ) -> None:
     """Translate again what a source sent, after its translator was mended. Doing it twice is harmless."""
-    from services.cli.retranslate import run
-    from services.detector.report import moment_of
-    from shared.runtime.yamlfile import FaultsError
+    from services.cli.commands.retranslate import run
+    from services.cli.what_if import moment_of
+    from shared.runtime.yaml_file import FaultsError
 
     try:
         counts = run(source, moment_of(since))
@@ -235,9 +235,9 @@ SOURCE = Annotated[str, typer.Option(help="name of the source, as in the sources
 @app.command()
 def reconcile(source: SOURCE) -> None:
     """List what changed in a CRM since the last pass, and tell what it never delivered."""
-    from services.cli.crm import reconcile as run
+    from services.cli.commands.crm import reconcile as run
     from services.cli.progress import counting
-    from shared.runtime.yamlfile import FaultsError
+    from shared.runtime.yaml_file import FaultsError
 
     try:
         with counting("deals listed") as show:
@@ -253,11 +253,11 @@ def backfill(
     since: Annotated[str, typer.Option(help="deals that were open at some time since then (ISO 8601)")],
 ) -> None:
     """Let the history of a CRM's deals in over its API. Doing it twice is harmless; a run that was cut off goes on."""
-    from services.cli.crm import backfill as run
-    from services.cli.going_in import steps
-    from services.detector.report import moment_of
-    from services.importer.going_in import WAITS, NotInError
-    from shared.runtime.yamlfile import FaultsError
+    from services.cli.commands.crm import backfill as run
+    from services.cli.load_steps import steps
+    from services.cli.what_if import moment_of
+    from services.importer.load import WAITS, NotInError
+    from shared.runtime.yaml_file import FaultsError
 
     try:
         with steps("events published", errors, lambda done: None) as shown:
@@ -277,8 +277,8 @@ def backfill(
 @app.command()
 def migrate() -> None:
     """Bring the database of every service up to date."""
+    from shared.postgres.migrate import MigrationError, migrate_all
     from shared.runtime.settings import ServiceSettings
-    from shared.storage.migrate import MigrationError, migrate_all
 
     try:
         applied = asyncio.run(migrate_all(ServiceSettings.from_environment().dsn))

@@ -14,12 +14,11 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from services.detector.settings import DetectorSettings
-from services.enricher.crms import crms
 from services.enricher.settings import EnricherSettings
 from services.intake.settings import IntakeSettings
-from services.intake.sources import kinds
 from services.notifier.settings import NotifierSettings
 from services.tickets.settings import TicketsSettings
+from shared.connectors.registry import crms, kinds
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.measures import MeasureEvent

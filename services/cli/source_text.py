@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from shared.runtime.yamlfile import read_yaml
+from shared.runtime.yaml_file import read_yaml
 
 _INDENT = 2
 _MISSING = (

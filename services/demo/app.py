@@ -22,16 +22,16 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from services.demo.children import Child, end_all
-from services.demo.guard import Guard
 from services.demo.kafka import Kafka, ServerError, tail
-from services.demo.line import Line
 from services.demo.postgres import Postgres
-from services.importer.going_in import NotInError
+from services.demo.processes import Child, end_all
+from services.demo.reaper import Guard
+from services.demo.topology import Line
+from services.importer.load import NotInError
 from services.simulator.post import RefusedError
 from services.simulator.run import Journal
-from shared.bus.admin import TopicMismatchError
-from shared.storage.migrate import MigrationError
+from shared.kafka.admin import TopicMismatchError
+from shared.postgres.migrate import MigrationError
 
 console = Console()
 DAYS = 180

@@ -14,33 +14,36 @@ from aiokafka import ConsumerRecord
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.detector import ages, judgement_time, reevaluate, seen
-from services.detector.apply import Applier
-from services.detector.describing import Describer
-from services.detector.judge import Judge
-from services.detector.judgement_time import ClockKind
-from services.detector.judging import Judging
+from services.detector.evaluate import rebuild
+from services.detector.evaluate.evaluator import Judge
+from services.detector.ingest.event_writer import Applier
+from services.detector.ingest.stage_writer import Describer
 from services.detector.metrics import DetectorMetrics
-from services.detector.points import Points
-from services.detector.present import measure_present
+from services.detector.publish import ages
+from services.detector.publish import stages as seen
+from services.detector.publish.gauges import measure_present
+from services.detector.publish.measures import Points
+from services.detector.publish.problems import Teller
 from services.detector.settings import DetectorSettings
-from services.detector.stage_store import Follower
-from services.detector.staging import open_flow
-from services.detector.telling import Teller
-from shared.bus.consumer import BatchConsumer
-from shared.bus.publisher import Publisher
+from services.detector.store import watermark
+from services.detector.store.copy_tables import open_flow
+from services.detector.store.stages import Follower
+from services.detector.store.watermark import ClockKind
 from shared.contracts.topics import EVENTS, STAGES
+from shared.flow.ruleset import Judging
+from shared.kafka.publisher import Publisher
 from shared.policy import load
+from shared.postgres.pool import PASSING
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Part, Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
-from shared.storage import positions
-from shared.storage.batches import take_batch
-from shared.storage.outbox import Relay
-from shared.storage.pool import PASSING
+from shared.stream import positions
+from shared.stream.batches import take_batch
+from shared.stream.outbox import Relay
+from shared.stream.reader import BatchConsumer
 
 _log = logger(__name__)
 STANDING_SECONDS = 0.1
@@ -102,8 +105,8 @@ class Detector:
         return await self._note(connection, records)
 
     async def _note(self, connection: Any, records: Sequence[ConsumerRecord]) -> int:
-        standings = judgement_time.standings(self.consumer.kafka, self.consumer.handled, records)
-        await judgement_time.note(connection, standings)
+        standings = watermark.standings(self.consumer.kafka, self.consumer.handled, records)
+        await watermark.note(connection, standings)
         return len(records)
 
     async def _describe(self, records: Sequence[ConsumerRecord]) -> None:
@@ -117,13 +120,13 @@ class Detector:
         """A partition that is read to its end stands at now, also while nothing comes."""
         known = 0
         while True:
-            standings = judgement_time.standings(self.consumer.kafka, self.consumer.handled)
+            standings = watermark.standings(self.consumer.kafka, self.consumer.handled)
             partitions = self.consumer.partitions(self._settings.topic(EVENTS))
             try:
                 if standings:
-                    await judgement_time.note(self._pool, standings)
+                    await watermark.note(self._pool, standings)
                 if partitions > known:
-                    await judgement_time.counted(self._pool, partitions)
+                    await watermark.counted(self._pool, partitions)
                     known = partitions
             except PASSING as error:
                 _log.warning("progress cannot be noted", error=repr(error))
@@ -202,7 +205,7 @@ async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     # One for each lane; others for stages, the judge, the relay, the standing and what is measured.
     pool = await open_flow(settings.dsn, most=settings.detector_lanes + 5)
     registry = new_registry()
-    await reevaluate.follow_policy(pool, judging, settings)
+    await rebuild.follow_policy(pool, judging, settings)
     detector = Detector(settings, judging, pool, registry)
     yield Service(Starlette(routes=health_routes(detector.progress, registry)), detector.loops())
     await pool.close()

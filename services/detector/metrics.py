@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.detector.judging import Judging
 from shared.contracts.dead import DeadReason
 from shared.contracts.problems import ProblemReason
+from shared.flow.ruleset import Judging
 from shared.runtime.metrics import BATCH_SECONDS
 
 STAGE = ("pipeline", "stage")

@@ -13,26 +13,26 @@ from starlette.applications import Starlette
 
 from services.enricher import store
 from services.enricher.connections import connect, known_sources
-from services.enricher.desk import Desk
+from services.enricher.context import Desk
+from services.enricher.fetcher import Reader
+from services.enricher.handler import note
 from services.enricher.metrics import EnricherMetrics
-from services.enricher.naming import Naming
-from services.enricher.noting import note
-from services.enricher.reader import Reader
 from services.enricher.reconcile import Reconciler
 from services.enricher.settings import EnricherSettings
-from services.intake.sources.base import Source
-from shared.bus.consumer import BatchConsumer
-from shared.bus.publisher import Publisher
+from services.enricher.stage_names import Naming
+from shared.connectors.base.source import Source
 from shared.contracts.topics import EVENTS
+from shared.kafka.publisher import Publisher
+from shared.postgres.pool import PASSING, open_pool
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, every, health_routes, new_registry
 from shared.runtime.service import main as run_service
-from shared.storage import positions
-from shared.storage.outbox import Relay
-from shared.storage.pool import PASSING, open_pool
+from shared.stream import positions
+from shared.stream.outbox import Relay
+from shared.stream.reader import BatchConsumer
 
 _log = logger(__name__)
 MEASURE_SECONDS = 5.0

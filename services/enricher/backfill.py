@@ -9,14 +9,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-from services.detector.clocks import micros
 from services.detector.settings import DetectorSettings
 from services.enricher import store
-from services.enricher.client import AwayError, RefusedError, explained
-from services.enricher.crms.base import Crm
-from services.importer.going_in import NotInError, Portion, Shown, WentIn, go_in
-from services.intake.canonical import translated
-from services.intake.sources.base import Told
+from services.importer.load import NotInError, Portion, Shown, WentIn, go_in
+from shared.connectors.base.api_client import AwayError, RefusedError, explained
+from shared.connectors.base.canonical import translated
+from shared.connectors.base.crm_api import Crm
+from shared.connectors.base.source import Told
+from shared.flow.calendars import micros
 
 
 class BackFill:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.enricher.client import Client
-from services.enricher.crms import crms
-from services.enricher.crms.base import Crm
 from services.enricher.gaps import Wish
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.settings import EnricherSettings
-from services.intake.config import load
-from services.intake.sources.api import ApiSourceSettings
-from services.intake.sources.base import Source, resolve
-from shared.runtime.yamlfile import Fault, FaultsError
+from shared.connectors.base.api_client import Client
+from shared.connectors.base.api_settings import ApiSourceSettings
+from shared.connectors.base.crm_api import Crm
+from shared.connectors.base.source import Source, resolve
+from shared.connectors.config import load
+from shared.connectors.registry import crms
+from shared.runtime.yaml_file import Fault, FaultsError
 
 
 @dataclass(frozen=True)

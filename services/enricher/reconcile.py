@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from services.enricher import store
-from services.enricher.client import AwayError, RefusedError
-from services.enricher.crms.base import Crm, Page
-from services.enricher.desk import Desk
-from services.enricher.tell import tell
-from services.intake.sources.base import UnclearError
+from services.enricher.context import Desk
+from services.enricher.publish import tell
+from shared.connectors.base.api_client import AwayError, RefusedError
+from shared.connectors.base.crm_api import Crm, Page
+from shared.connectors.base.source import UnclearError
+from shared.postgres.pool import PASSING
 from shared.runtime.log import logger
-from shared.storage.pool import PASSING
 
 _log = logger(__name__)
 LOOK_SECONDS = 1.0

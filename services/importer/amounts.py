@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from services.importer.tables.base import Cell
-from services.intake.sources.base import UnclearError, amount_of
+from shared.connectors.base.source import UnclearError, amount_of
 
 Decimals = Literal["point", "comma"]
 # Spaces of all kinds, apostrophes of Switzerland, signs and names of currencies.

@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.detector.clocks import micros
 from services.importer.mapping import DateOrder
 from services.importer.tables.base import Cell
+from shared.flow.calendars import micros
 
 _CLOCK = (
     r"(?:[T ,]\s*(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"

@@ -12,7 +12,7 @@ import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.policy.model import Zone
-from shared.runtime.yamlfile import FaultsError, Place, fault_at, read_text, read_yaml, words_of
+from shared.runtime.yaml_file import FaultsError, Place, fault_at, read_text, read_yaml, words_of
 
 
 class Shape(StrEnum):

@@ -6,7 +6,7 @@ import csv
 import io
 from pathlib import Path
 
-from services.importer.cells import RowFault
+from services.importer.readers import RowFault
 
 _HEAD = ("line", "column", "value", "what is wrong, and the way out")
 LONGEST_VALUE = 200

@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 
-from services.intake.config import load
 from services.intake.delivery import Delivery
-from services.intake.door import Door
+from services.intake.http import Door
 from services.intake.ingest import Ingest
-from services.intake.limits import Room
 from services.intake.metrics import IntakeMetrics
+from services.intake.rate_limits import Room
 from services.intake.settings import IntakeSettings
-from shared.bus.publisher import Publisher
+from shared.connectors.config import load
+from shared.kafka.publisher import Publisher
 from shared.runtime.health import Progress
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service

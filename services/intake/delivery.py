@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from aiokafka.errors import KafkaError
 
 from services.intake.metrics import IntakeMetrics
-from shared.bus.publisher import OutgoingMessage, Publisher
+from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 

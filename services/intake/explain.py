@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from services.intake.canonical import translated
-from services.intake.sources.base import (
+from shared.connectors.base.canonical import translated
+from shared.connectors.base.source import (
     Described,
     Ignored,
     RefusedError,

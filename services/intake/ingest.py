@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 import orjson
 
-from services.intake.canonical import Translated, said_by, translated
 from services.intake.delivery import AwayError, Delivery
-from services.intake.door import NoRoomError, NotReadError, Read, problem
-from services.intake.lately import Lately
-from services.intake.limits import Limit, Room, Seldom, Share
+from services.intake.http import NoRoomError, NotReadError, Read, problem
 from services.intake.metrics import IntakeMetrics
+from services.intake.rate_limits import Limit, Room, Seldom, Share
 from services.intake.received import kept
-from services.intake.sources.base import RefusedError, Reply, Request, Source
+from services.intake.stage_cache import Lately
+from shared.connectors.base.canonical import Translated, said_by, translated
+from shared.connectors.base.source import RefusedError, Reply, Request, Source
 from shared.runtime.log import logger
 
 _log = logger(__name__)

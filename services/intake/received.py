@@ -15,10 +15,10 @@ from urllib.parse import parse_qsl, urlencode
 
 import orjson
 
-from services.intake.sources.base import Request, Source
-from shared.bus.publisher import OutgoingMessage
+from shared.connectors.base.source import Request, Source
 from shared.contracts.envelope import compact, iso
 from shared.contracts.topics import RECEIVED
+from shared.kafka.publisher import OutgoingMessage
 
 TYPE = b"andon.webhook.received"
 # Kafka takes no record over a megabyte by default; the headers, of at most 32 KiB, may grow sixfold when they are kept.

@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from services.intake.canonical import said_by, translated
 from services.intake.received import Joined
-from services.intake.sources.base import Request, Source
-from services.intake.taken_back import TakenBack
-from shared.bus.past import Past, past
-from shared.bus.publisher import OutgoingMessage, Publisher
+from services.intake.retractions import TakenBack
+from shared.connectors.base.canonical import said_by, translated
+from shared.connectors.base.source import Request, Source
 from shared.contracts.topics import DEAD_SUFFIX, EVENTS, RECEIVED
+from shared.kafka.publisher import OutgoingMessage, Publisher
+from shared.kafka.topic_range import Past, past
 
 _BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 # The events of a request are written with it, but not at the same instant.

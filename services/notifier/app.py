@@ -12,27 +12,26 @@ from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 from starlette.applications import Starlette
 
-from services.notifier import store
-from services.notifier.decide import decide
+from services.notifier.delivery.sender import Sender
+from services.notifier.domain.decide import decide
 from services.notifier.metrics import NotifierMetrics
-from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
-from shared.bus import dead_letters
-from shared.bus.consumer import BatchConsumer
-from shared.bus.publisher import OutgoingMessage, Publisher
+from services.notifier.store import notices as store
 from shared.contracts.dead import DeadReason
 from shared.contracts.tickets import TicketData, TicketEvent
 from shared.contracts.topics import TICKETS
+from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
+from shared.postgres.pool import open_pool
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
-from shared.storage import outbox, positions
-from shared.storage.batches import take_batch
-from shared.storage.outbox import Relay
-from shared.storage.pool import open_pool
+from shared.stream import dead_letters, outbox, positions
+from shared.stream.batches import take_batch
+from shared.stream.outbox import Relay
+from shared.stream.reader import BatchConsumer
 
 
 class Notifier:

@@ -16,16 +16,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.tickets import store
-from services.tickets.desk import Desk
+from services.tickets.api.routes import Api, api_fault, is_api
+from services.tickets.handlers import Desk
 from services.tickets.metrics import TicketMetrics
 from services.tickets.settings import TicketsSettings
-from services.tickets.web.api import Api, api_fault, is_api
+from services.tickets.store import tickets as store
 from services.tickets.web.pages import Pages
-from shared.bus.consumer import BatchConsumer
-from shared.bus.publisher import Publisher
 from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS, SEEN
+from shared.kafka.publisher import Publisher
 from shared.policy import load
+from shared.postgres.pool import PASSING, open_pool
 from shared.runtime.addresses import LOOPBACK
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
@@ -33,10 +33,10 @@ from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
-from shared.storage import positions
-from shared.storage.batches import take_batch
-from shared.storage.outbox import Relay
-from shared.storage.pool import PASSING, open_pool
+from shared.stream import positions
+from shared.stream.batches import take_batch
+from shared.stream.outbox import Relay
+from shared.stream.reader import BatchConsumer
 
 _log = logger(__name__)
 WAKE_SECONDS = 5.0

@@ -10,7 +10,17 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from shared.policy.model import CALENDAR, Outcome, Pipeline, Policy
-from shared.runtime.yamlfile import Fault, FaultsError, Lines, Place, fault_at, read_text, read_yaml, telling, words_of
+from shared.runtime.yaml_file import (
+    Fault,
+    FaultsError,
+    Lines,
+    Place,
+    fault_at,
+    read_text,
+    read_yaml,
+    telling,
+    words_of,
+)
 
 
 class PolicyError(FaultsError):

@@ -29,7 +29,7 @@ from shared.runtime.health import Progress
 from shared.runtime.http import PatientProtocol
 from shared.runtime.log import configure, logger
 from shared.runtime.settings import ServiceSettings, SettingsError
-from shared.runtime.yamlfile import FaultsError
+from shared.runtime.yaml_file import FaultsError
 
 _log = logger(__name__)
 STOP_WITHIN_SECONDS = 15

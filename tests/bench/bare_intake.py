@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.intake.sources.salesforce import ACK
+from shared.connectors.salesforce.webhook import ACK
 
 Check = Callable[[Request, bytes], bool]
 

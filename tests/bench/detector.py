@@ -17,22 +17,22 @@ import orjson
 import psutil
 from prometheus_client import CollectorRegistry
 
-from services.detector import history
-from services.detector.clocks import micros
-from services.detector.counts import Counts
-from services.detector.flow import Visit
-from services.detector.judge import Judge
-from services.detector.judgement_time import ClockKind, Standing, counted, note
-from services.detector.judging import Judging
+from services.detector.evaluate.evaluator import Judge
 from services.detector.metrics import DetectorMetrics
+from services.detector.publish.problems import Teller
 from services.detector.settings import DetectorSettings
-from services.detector.staging import open_flow
-from services.detector.telling import Teller
+from services.detector.store import history
+from services.detector.store.copy_tables import open_flow
+from services.detector.store.watermark import ClockKind, Standing, counted, note
 from services.simulator import dialects, run
-from shared.bus.publisher import OutgoingMessage, Publisher
 from shared.contracts.topics import EVENTS
+from shared.flow.calendars import micros
+from shared.flow.counts import Counts
+from shared.flow.ruleset import Judging
+from shared.flow.visits import Visit
+from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
-from shared.storage.migrate import migrate_all
+from shared.postgres.migrate import migrate_all
 from tests.bench.figures import Figure, at_least, at_most
 from tests.support.processes import ServiceProcess
 

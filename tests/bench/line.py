@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from shared.storage.migrate import migrate_all
+from shared.postgres.migrate import migrate_all
 from tests.bench.figures import Figure, at_most
 from tests.bench.intake import SECRET, URL, sources
 from tests.bench.load import paced, post

@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 import psutil
 
-from shared.storage.migrate import migrate_all
+from shared.postgres.migrate import migrate_all
 from tests.bench.detector import POLICY
 from tests.bench.figures import Figure, at_most
 from tests.bench.intake import SECRET, URL, sources

@@ -17,7 +17,7 @@ import asyncpg
 from rich.console import Console
 from rich.table import Table
 
-from shared.bus.admin import create_topics
+from shared.kafka.admin import create_topics
 from tests.bench import answers, detector, intake, line, memory
 from tests.bench.figures import Figure
 from tests.support.servers import kafka_address, postgres_dsn

@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 
-from shared.bus.publisher import OutgoingMessage, Publisher
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
 from shared.contracts.problems import CauseClass, Evidence, EvidenceDeal, ProblemData, ProblemReason
 from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS
+from shared.kafka.publisher import OutgoingMessage, Publisher
 from tests.support.problems import event
 from tests.support.waiting import eventually
 

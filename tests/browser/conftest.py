@@ -19,12 +19,12 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from services.demo.kafka import free_port
-from services.notifier.compose import compose
-from services.tickets.charts import Chart, png
-from shared.bus.admin import create_topics
+from services.notifier.render.compose import compose
+from services.tickets.charts.render import Chart, png
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import Interval
-from shared.storage.migrate import migrate_all
+from shared.kafka.admin import create_topics
+from shared.postgres.migrate import migrate_all
 from tests.browser.company import POLICY, Company
 from tests.support.problems import day, ticket_event
 from tests.support.processes import ServiceProcess

@@ -32,9 +32,9 @@ from rich.console import Console
 
 from services.demo.kafka import Kafka
 from services.simulator.dialects import DIALECTS
-from shared.bus.admin import create_topics
 from shared.contracts.envelope import iso
 from shared.contracts.topics import ALL_TOPICS, EVENTS, RECEIVED, dead
+from shared.kafka.admin import create_topics
 from tests.support.processes import ServiceProcess
 
 SECRET, PUBLIC = "the-secret-of-the-soak", "https://hooks.example.org/v1/ingest/crm"

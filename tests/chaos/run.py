@@ -20,20 +20,20 @@ import asyncpg
 import orjson
 from rich.console import Console
 
-from services.detector import reevaluate
-from services.detector.clocks import moment
-from services.detector.decode import event_of
+from services.detector.evaluate import rebuild
 from services.detector.settings import DetectorSettings
-from services.detector.whatif import find
-from services.intake.canonical import translated
-from services.intake.config import parse
-from services.intake.sources.base import Request
 from services.simulator import dialects, run
 from services.simulator.post import arrays, post_all, poster
-from shared.bus.admin import create_topics
+from shared.connectors.base.canonical import translated
+from shared.connectors.base.source import Request
+from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
+from shared.flow.calendars import moment
+from shared.flow.events import event_of
+from shared.flow.whatif import find
+from shared.kafka.admin import create_topics
 from shared.policy import load
-from shared.storage.migrate import migrate_all
+from shared.postgres.migrate import migrate_all
 from tests.chaos.world import SECRET, STAGES, World
 from tests.support.sink import Sink, sink
 
@@ -71,7 +71,7 @@ class Chaos:
     async def run(self, events: int, kills: int) -> None:
         url = f"{self._world.services['intake'].url}/v1/ingest/crm"
         settings = DetectorSettings.from_environment(self._world.environment)
-        await reevaluate.hold(settings)
+        await rebuild.hold(settings)
         self._world.start()
         async with poster(url, SECRET, "http://x.example/crm") as to:
             history = list(histories(events, datetime.now(UTC)))
@@ -79,7 +79,7 @@ class Chaos:
             tormented = [self._world.torment(kills), self._world.outages()]
             await self._alive(asyncio.gather(post_all(to, arrays(history), lambda done: None), *tormented))
             await self._until("all events are read", self._all_read)
-            await reevaluate.reevaluate(settings, 0, lambda done, total: None)
+            await rebuild.reevaluate(settings, 0, lambda done, total: None)
             for wave, where in enumerate(("x{stage}", "out")):
                 hooks = [
                     hook for stage in range(STAGES) for deal in range(4)

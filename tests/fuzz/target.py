@@ -14,18 +14,18 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from services.intake.canonical import translated
-from services.intake.config import parse
 from services.intake.explain import explained, saved, understood
 from services.intake.received import kept
-from services.intake.sources.base import RefusedError, Request, Source, Unclear
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
-from shared.bus.publisher import OutgoingMessage
+from shared.connectors.base.canonical import translated
+from shared.connectors.base.source import RefusedError, Request, Source, Unclear
+from shared.connectors.config import parse
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageEvent
 from shared.contracts.topics import EVENTS, STAGES, dead
+from shared.kafka.publisher import OutgoingMessage
 from tests.support.outbound import agree
 
 NOW = datetime(2026, 6, 30, 12, tzinfo=UTC)

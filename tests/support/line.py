@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import httpx
 
-from shared.storage.migrate import migrate_all
+from shared.postgres.migrate import migrate_all
 from tests.support.processes import ServiceProcess
 
 SERVICES = ("intake", "detector", "tickets")

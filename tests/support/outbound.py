@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.intake.sources.outbound import Message, as_written, parsed
+from shared.connectors.salesforce.outbound_message import Message, as_written, parsed
 
 
 def meant(message: Message) -> object:

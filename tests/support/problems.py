@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from services.detector.telling import TYPES
+from services.detector.publish.problems import TYPES
 from shared.contracts.problems import (
     CauseClass,
     Evidence,

@@ -10,11 +10,11 @@ from typing import Any
 from aiokafka import ConsumerRecord, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from shared.bus.consumer import BatchConsumer
 from shared.contracts.topics import EVENTS
 from shared.runtime.health import Progress
 from shared.runtime.metrics import ConsumerMetrics
-from shared.storage import positions
+from shared.stream import positions
+from shared.stream.reader import BatchConsumer
 from tests.support.waiting import eventually
 
 COUNT = 400

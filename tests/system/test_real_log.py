@@ -15,17 +15,17 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.detector.clocks import micros, moment
-from services.detector.decode import event_of
-from services.detector.report import interval_json
-from services.detector.whatif import find
-from shared.bus.admin import create_topics
-from shared.bus.publisher import OutgoingMessage, Publisher
+from services.cli.what_if import interval_json
 from shared.contracts.envelope import iso
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
+from shared.flow.calendars import micros, moment
+from shared.flow.events import event_of
+from shared.flow.whatif import find
+from shared.kafka.admin import create_topics
+from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
-from shared.storage.migrate import migrate_all
+from shared.postgres.migrate import migrate_all
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 

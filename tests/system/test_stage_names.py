@@ -16,7 +16,7 @@ import asyncpg
 import httpx
 import pytest
 
-from shared.storage.migrate import migrate_all
+from shared.postgres.migrate import migrate_all
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 from tests.unit.intake.support import sample, signed_v3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.importer.cells import Cells, RowFault
+from services.importer.readers import Cells, RowFault
 from services.importer.steps import Step
 from shared.contracts.events import EventType
 from shared.policy import Outcome

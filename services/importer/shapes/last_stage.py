@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from services.detector.clocks import micros
-from services.importer.cells import Cells, RowFault, Stage
 from services.importer.dates import When
+from services.importer.readers import Cells, RowFault, Stage
 from services.importer.shapes.closing import closing
 from services.importer.steps import Step
 from shared.contracts.events import EventType
+from shared.flow.calendars import micros
 
 
 def steps(cells: Cells) -> list[Step]:

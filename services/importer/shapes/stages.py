@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.importer.cells import Cells
+from services.importer.readers import Cells
 from services.importer.shapes.closing import closing
 from services.importer.steps import Step
 from shared.contracts.events import EventType

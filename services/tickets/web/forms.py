@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 
-from services.tickets import lifecycle
-from services.tickets.lifecycle import NotPossibleError, Step, Ticket
+from services.tickets.domain import lifecycle
+from services.tickets.domain.lifecycle import NotPossibleError, Step, Ticket
 from shared.contracts.tickets import Outcome
 
 ACTIONS = ("acknowledge", "snooze", "close")

@@ -16,19 +16,23 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from services.tickets import charts, counted, picture, store, words
-from services.tickets.counted import judged
-from services.tickets.desk import Desk
-from services.tickets.lifecycle import AsWishedError, NotPossibleError, Ticket, TooLateError
-from services.tickets.store import Place, Series
-from services.tickets.web import forms, present
-from services.tickets.web.api import place_of
+from services.tickets import latest_count
+from services.tickets.api.routes import place_of
+from services.tickets.charts import data as picture
+from services.tickets.charts import render as charts
+from services.tickets.domain.lifecycle import AsWishedError, NotPossibleError, Ticket, TooLateError
+from services.tickets.handlers import Desk
+from services.tickets.latest_count import judged
+from services.tickets.store import tickets as store
+from services.tickets.store.tickets import Place, Series
+from services.tickets.web import forms, view_models
 from services.tickets.web.times import Times
 from shared.contracts.measures import Measure
 from shared.contracts.tickets import TicketState
 from shared.policy import Policy
 from shared.policy.model import Stage
 from shared.runtime.clock import Clock
+from shared.wording import problem_text
 
 HERE = Path(__file__).parent
 SPARK_DAYS = 60
@@ -68,8 +72,8 @@ class Pages:
             moment_at_home=times.moment_at_home, day_at_home=times.day_at_home,
         )  # fmt: skip
         self._templates.globals.update(
-            kinds=present.KINDS, states=present.STATES, policy=policy,
-            watched=lambda rule, pipeline: words.watched(rule, pipeline, policy),
+            kinds=view_models.KINDS, states=view_models.STATES, policy=policy,
+            watched=lambda rule, pipeline: problem_text.watched(rule, pipeline, policy),
         )  # fmt: skip
 
     def routes(self) -> list[BaseRoute]:
@@ -106,7 +110,7 @@ class Pages:
             found, more = await self._found(connection, place)
             views = await self._with_sparks(connection, found)
             calm = await store.calm(connection)
-        of_state: dict[TicketState, list[present.View]] = {state: [] for state in TicketState}
+        of_state: dict[TicketState, list[view_models.View]] = {state: [] for state in TicketState}
         for one in views:
             of_state[one.ticket.state].append(one)
         chosen = {name: query.get(name, "") for name in FILTERS}
@@ -114,7 +118,7 @@ class Pages:
             "tickets.html", needing=of_state[TicketState.OPEN] + of_state[TicketState.ACKNOWLEDGED], calm=calm,
             unseen=len(of_state[TicketState.OPEN]), resting=of_state[TicketState.SNOOZED], chosen=chosen,
             closed=of_state[TicketState.CLOSED], lately=place.state is None and place.before is None,
-            outcomes=present.outcomes([v.ticket for v in of_state[TicketState.CLOSED]]), closed_days=CLOSED_DAYS,
+            outcomes=view_models.outcomes([v.ticket for v in of_state[TicketState.CLOSED]]), closed_days=CLOSED_DAYS,
             query=urlencode({name: value for name, value in chosen.items() if value}), more=more,
             address=urlencode(query),
         )  # fmt: skip
@@ -129,10 +133,10 @@ class Pages:
         open_now = await store.listed(connection, Place(*here, open=True))
         return [*open_now, *await store.listed(connection, Place(*here, closed_after=since))], None
 
-    async def _with_sparks(self, connection: Any, tickets: Sequence[Ticket]) -> list[present.View]:
+    async def _with_sparks(self, connection: Any, tickets: Sequence[Ticket]) -> list[view_models.View]:
         """Each open ticket with the line of the last weeks."""
         now = self._clock.now()
-        newest = await counted.newest(connection, tickets, now)
+        newest = await latest_count.newest(connection, tickets, now)
         wanted = {ticket.id: series for ticket in tickets if ticket.is_open for series in judged(ticket.problem)}
         found = await store.points(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
 
@@ -142,7 +146,7 @@ class Pages:
             points = picture.with_newest(found[wanted[ticket.id]], ticket.problem, now)
             return charts.sparkline(points, float(ticket.problem.threshold))
 
-        return [present.view(one, self._policy, now, newest[one.id], spark(one)) for one in tickets]
+        return [view_models.view(one, self._policy, now, newest[one.id], spark(one)) for one in tickets]
 
     async def ticket(self, request: Request) -> Response:
         return await self._ticket_page(request.path_params["number"])
@@ -161,18 +165,18 @@ class Pages:
                 await draw(connection, problem, self._policy, now)
                 for draw in (picture.count_chart, picture.age_chart) if known
             ]  # fmt: skip
-            newest = (await counted.newest(connection, [ticket], now))[number]
+            newest = (await latest_count.newest(connection, [ticket], now))[number]
             earlier = await store.earlier(connection, ticket)
             changes, mails = await store.history(connection, number), await store.notices_of(connection, number)
         pictures = await asyncio.to_thread(lambda: [(chart, charts.inline(chart)) for chart in drawn])
         status = 200 if wrong is None else 409 if isinstance(wrong, TooLateError) else 422
         return self.html(
-            "ticket.html", status, view=present.view(ticket, self._policy, now, newest), wrong=wrong, kept=kept or {},
-            evidence=present.evidence(problem, day), charts=pictures,
-            earlier=[present.view(one, self._policy, now) for one in earlier],
-            history=present.history_rows(changes, mails),
-            soonest=present.days_from(now, 1, self._policy.timezone),
-            latest=present.days_from(now, 90, self._policy.timezone),
+            "ticket.html", status, view=view_models.view(ticket, self._policy, now, newest), wrong=wrong, kept=kept or {},
+            evidence=view_models.evidence(problem, day), charts=pictures,
+            earlier=[view_models.view(one, self._policy, now) for one in earlier],
+            history=view_models.history_rows(changes, mails),
+            soonest=view_models.days_from(now, 1, self._policy.timezone),
+            latest=view_models.days_from(now, 90, self._policy.timezone),
         )  # fmt: skip
 
     def _no_ticket(self, number: int) -> Response:
@@ -235,7 +239,7 @@ class Pages:
             points = await store.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
             tickets = await store.listed(connection, Place(limit=MOST, open=True))
             unwatched = await store.unwatched(connection)
-        views = [present.view(ticket, self._policy, now) for ticket in tickets]
+        views = [view_models.view(ticket, self._policy, now) for ticket in tickets]
         rows: dict[str, list[dict[str, Any]]] = {key: [] for key in self._policy.pipelines}
         for key, stage in stages:
             rows[key].append(self._stage_row(key, stage, points, views))
@@ -243,7 +247,11 @@ class Pages:
         return self.html("pipelines.html", rows=rows, unwatched=unwatched, until=max(ends, default=None))
 
     def _stage_row(
-        self, pipeline: str, stage: Stage, points: dict[Series, list[tuple[datetime, float]]], views: list[present.View]
+        self,
+        pipeline: str,
+        stage: Stage,
+        points: dict[Series, list[tuple[datetime, float]]],
+        views: list[view_models.View],
     ) -> dict[str, Any]:
         lines = {measure: points[pipeline, stage.id, measure.value] for measure in Measure}
         newest = {measure: line[-1][1] for measure, line in lines.items() if line}
@@ -253,6 +261,6 @@ class Pages:
         limit = next((float(rule.max) for rule in rules if rule.kind == "wip-high"), None)
         return {
             "stage": stage, "rules": rules, "newest": newest, "spark": charts.sparkline(lines[Measure.WIP], limit),
-            "oldest": "" if oldest is None else words.age(oldest, self._policy.day_seconds(pipeline, stage.id)),
+            "oldest": "" if oldest is None else problem_text.age(oldest, self._policy.day_seconds(pipeline, stage.id)),
             "views": [v for v in views if (v.ticket.problem.pipeline, v.ticket.problem.stage) == (pipeline, stage.id)],
         }  # fmt: skip

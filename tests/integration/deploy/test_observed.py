@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from services.demo.kafka import free_port, tail
-from shared.storage.migrate import migrate_all
+from shared.postgres.migrate import migrate_all
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 
@@ -71,7 +71,7 @@ async def services(kafka: str, postgres: str, tmp_path_factory: pytest.TempPathF
     await connection.close()
     dsn = postgres.rpartition("/")[0] + "/observed"
     await migrate_all(dsn)
-    from shared.bus.admin import create_topics
+    from shared.kafka.admin import create_topics
 
     await create_topics(kafka, "observed.")
     environment = {

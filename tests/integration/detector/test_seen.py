@@ -6,7 +6,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from services.detector import seen
+from services.detector.publish import stages as seen
 from shared.contracts.stages import SeenData, SeenEvent
 from shared.policy import parse
 from tests.integration.detector.test_stages import Described, a_description, emptied, moved, pool

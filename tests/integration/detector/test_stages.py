@@ -13,18 +13,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from services.detector import reevaluate, stage_store
-from services.detector.clocks import micros, moment
-from services.detector.decode import event_of
-from services.detector.describing import Describer
-from services.detector.judging import Judging
+from services.detector.evaluate import rebuild
+from services.detector.ingest.stage_writer import Describer
 from services.detector.metrics import DetectorMetrics
 from services.detector.settings import DetectorSettings
-from services.detector.stage_map import StageMap, facts_of
-from services.detector.whatif import find
+from services.detector.store import stages as stage_store
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageData, StageEvent
+from shared.flow.calendars import micros, moment
+from shared.flow.events import event_of
+from shared.flow.ruleset import Judging
+from shared.flow.stage_map import StageMap, facts_of
+from shared.flow.whatif import find
 from shared.policy import Policy, parse
 from tests.integration.detector.test_store import Store, emptied, moved, pool
 from tests.support import histories
@@ -171,12 +172,12 @@ async def test_a_refold_that_meets_a_writer_waits_and_takes_its_deals_along(pool
 
 async def test_a_map_that_changed_while_nobody_ran_is_followed_at_the_start(pool: Any) -> None:
     store = Described(await emptied(pool), a_policy())
-    await reevaluate.follow_policy(pool, store.judging, DetectorSettings())
+    await rebuild.follow_policy(pool, store.judging, DetectorSettings())
     await store.take([moved(1, 1, "7")])
     await store.judge_at(at(5))
     await stage_store.save(pool, facts_of(a_description(pipeline="p", stage="7", name="a")))
 
-    await reevaluate.follow_policy(pool, Judging(store.policy), DetectorSettings())
+    await rebuild.follow_policy(pool, Judging(store.policy), DetectorSettings())
 
     assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "a")}
     assert await store.problems() == [("wip-high/p/a", at(1), None, 1)]
@@ -205,7 +206,7 @@ async def test_while_judging_is_held_descriptions_refold_and_judge_nothing(pool:
     assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "a")}
     assert await store.problems() == []
 
-    await reevaluate.rebuild(pool, store.judging, DetectorSettings(), 0, lambda done, total: None)
+    await rebuild.rebuild(pool, store.judging, DetectorSettings(), 0, lambda done, total: None)
     await store.judge_at(at(11))
     assert await store.problems() == [("wip-high/p/a", at(1), None, 1)]
 

@@ -18,25 +18,28 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from services.detector import ages, apply, ledger, reevaluate
 from services.detector.app import Detector
-from services.detector.apply import Applier
-from services.detector.clocks import micros, moment
-from services.detector.decode import event_of
-from services.detector.judge import Judge
-from services.detector.judgement_time import ClockKind, Standing, note
-from services.detector.judging import Judging
+from services.detector.evaluate import rebuild
+from services.detector.evaluate.evaluator import Judge
+from services.detector.ingest import event_writer
+from services.detector.ingest.event_writer import Applier
 from services.detector.metrics import DetectorMetrics
-from services.detector.points import Points
+from services.detector.publish import ages
+from services.detector.publish.measures import Points
+from services.detector.publish.problems import Teller
 from services.detector.settings import DetectorSettings
-from services.detector.staging import open_flow
-from services.detector.telling import Teller
-from services.detector.terms import OtherPolicyError
-from services.detector.whatif import find
+from services.detector.store import evaluation
+from services.detector.store.copy_tables import open_flow
+from services.detector.store.fingerprint import OtherPolicyError
+from services.detector.store.watermark import ClockKind, Standing, note
 from shared.contracts.events import DealEvent
 from shared.contracts.problems import ProblemEvent
+from shared.flow.calendars import micros, moment
+from shared.flow.events import event_of
+from shared.flow.ruleset import Judging
+from shared.flow.whatif import find
 from shared.policy import Policy, parse
-from shared.storage.migrate import migrate_all
+from shared.postgres.migrate import migrate_all
 from tests.support import histories
 from tests.support.histories import END, START, at
 from tests.unit.detector.test_edge_cases import CASES
@@ -112,8 +115,8 @@ def expected(events: list[DealEvent], policy: Policy, until: datetime) -> tuple[
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """So small that a pass takes up what changed in several; and so few events that are many."""
-    monkeypatch.setattr(ledger, "TAKEN_AT_ONCE", 2)
-    monkeypatch.setattr(apply, "MANY", 2)
+    monkeypatch.setattr(evaluation, "TAKEN_AT_ONCE", 2)
+    monkeypatch.setattr(event_writer, "MANY", 2)
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +219,7 @@ async def test_news_older_than_the_lateness_mend_the_present_and_reevaluate_the_
 
     (tmp_path / "policy.yaml").write_text(json.dumps(written))
     settings = DetectorSettings(policy=tmp_path / "policy.yaml")
-    await reevaluate.rebuild(pool, Judging(policy), settings, 0, lambda done, total: None)
+    await rebuild.rebuild(pool, Judging(policy), settings, 0, lambda done, total: None)
     assert await store.problems() == [("wip-high/p/a", at(5), None, 2)]
 
 
@@ -268,13 +271,13 @@ async def test_a_problem_that_late_news_undo_is_retracted(pool: Any) -> None:
 
 async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: Any, tmp_path: Any) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
-    await reevaluate.follow_policy(pool, store.judging, DetectorSettings())
+    await rebuild.follow_policy(pool, store.judging, DetectorSettings())
     await store.take([moved(1, 3, "a")])
     await store.judge_at(at(10))
     assert len(await store.problems()) == 1
 
     without = Judging(parse(json.dumps(histories.policy_text([]))))
-    await reevaluate.follow_policy(pool, without, DetectorSettings())
+    await rebuild.follow_policy(pool, without, DetectorSettings())
 
     assert await store.problems() == []
     assert [event.data.reason.value for event in await store.told()] == ["opened", "unruled"]
@@ -282,13 +285,13 @@ async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: A
 
 async def test_a_rule_that_is_only_watched_from_now_on_says_so_of_what_lasts(pool: Any) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
-    await reevaluate.follow_policy(pool, store.judging, DetectorSettings())
+    await rebuild.follow_policy(pool, store.judging, DetectorSettings())
     await store.take([moved(1, 3, "a")])
     await store.judge_at(at(10))
 
     for mode in ("monitor", "active"):
         other = Judging(parse(json.dumps(histories.policy_text([{**rule, "mode": mode} for rule in WIP]))))
-        await reevaluate.follow_policy(pool, other, DetectorSettings())
+        await rebuild.follow_policy(pool, other, DetectorSettings())
         assert await pool.fetchval("SELECT mode FROM problem") == mode
 
     told = [(event.data.reason.value, event.data.mode.value) for event in await store.told()]
@@ -297,7 +300,7 @@ async def test_a_rule_that_is_only_watched_from_now_on_says_so_of_what_lasts(poo
 
 async def test_a_replica_with_another_policy_neither_counts_nor_judges(pool: Any) -> None:
     old, new = (Judging(parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": n}])))) for n in (0, 1))
-    await reevaluate.follow_policy(await emptied(pool), old, DetectorSettings())
+    await rebuild.follow_policy(await emptied(pool), old, DetectorSettings())
     replica = Detector(DetectorSettings(), old, pool, CollectorRegistry())
     records = [
         ConsumerRecord("pipeline.events", 0, n, 0, 0, b"k", value, 0, len(value), 0, ())
@@ -306,7 +309,7 @@ async def test_a_replica_with_another_policy_neither_counts_nor_judges(pool: Any
     await replica._take(records[:1])
     await replica._pass()
 
-    await reevaluate.follow_policy(pool, new, DetectorSettings())
+    await rebuild.follow_policy(pool, new, DetectorSettings())
 
     with pytest.raises(OtherPolicyError):
         await replica._take(records[1:])
@@ -347,7 +350,7 @@ async def test_while_judging_is_held_nothing_is_found(pool: Any) -> None:
     await store.judge_at(at(10))
     assert await store.problems() == []
 
-    await reevaluate.rebuild(pool, store.judging, DetectorSettings(), 0, lambda done, total: None)
+    await rebuild.rebuild(pool, store.judging, DetectorSettings(), 0, lambda done, total: None)
     assert await store.problems() == [("wip-high/p/a", at(3), None, 1)]
     await store.judge_at(at(11))
     assert len(await store.problems()) == 1

@@ -17,7 +17,7 @@ from services.simulator.model import Happening
 from shared.contracts.events import DealData, DealEvent
 from shared.contracts.stages import Outcome, StageEvent
 from shared.contracts.topics import ALL_TOPICS, EVENTS, STAGES, dead
-from shared.storage.migrate import migrate_all
+from shared.postgres.migrate import migrate_all
 from tests.integration.enricher.support import Line, stays
 from tests.integration.intake.test_line_to_kafka import records
 from tests.support.crms.base import FakeCrm, Trouble

@@ -12,15 +12,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.enricher import store
-from services.enricher.client import AwayError
-from services.enricher.crms.base import Page
-from services.enricher.desk import Desk
+from services.enricher.context import Desk
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.reconcile import Reconciler
+from shared.connectors.base.api_client import AwayError
+from shared.connectors.base.crm_api import Page
+from shared.postgres.migrate import migrate_all
+from shared.postgres.pool import open_pool
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
-from shared.storage.migrate import migrate_all
-from shared.storage.pool import open_pool
 
 HOUR = timedelta(hours=1)
 

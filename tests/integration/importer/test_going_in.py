@@ -12,13 +12,13 @@ import asyncpg
 import orjson
 import pytest
 
-from services.detector.clocks import micros
 from services.detector.settings import DetectorSettings
-from services.importer.going_in import NotInError, Portion, Shown, go_in, settle
-from shared.bus.publisher import OutgoingMessage
+from services.importer.load import NotInError, Portion, Shown, go_in, settle
 from shared.contracts.envelope import iso
 from shared.contracts.topics import EVENTS
-from shared.storage.migrate import migrate_all
+from shared.flow.calendars import micros
+from shared.kafka.publisher import OutgoingMessage
+from shared.postgres.migrate import migrate_all
 from tests.support.histories import policy_text
 from tests.support.processes import ServiceProcess
 

@@ -19,7 +19,7 @@ import asyncpg
 import pytest
 
 from services.importer.journal import Journal
-from shared.storage.migrate import migrate_all
+from shared.postgres.migrate import migrate_all
 from tests.conftest import SHARED
 from tests.integration.importer.test_going_in import held
 from tests.support.processes import ServiceProcess

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.intake.config import parse
 from services.intake.retranslate import retranslate
+from shared.connectors.config import parse
 from shared.contracts.stages import StageEvent
 from shared.contracts.topics import STAGES
 from tests.integration.intake.test_line_to_kafka import deals, records

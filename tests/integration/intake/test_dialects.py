@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from services.detector.decode import event_of
-from services.detector.flow import Event
 from services.simulator.dialects import DIALECTS
 from services.simulator.post import post_all, poster
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS, RECEIVED
+from shared.flow.events import event_of
+from shared.flow.visits import Event
 from tests.integration.intake.test_line_to_kafka import records
 from tests.support.processes import ServiceProcess
 from tests.unit.intake.test_round_trip import found, history, plain

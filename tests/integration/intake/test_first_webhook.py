@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from services.cli.sources import first
+from services.cli.commands.sources import first
 from services.intake.received import kept
-from services.intake.sources.base import Request
-from shared.bus.publisher import Publisher
+from shared.connectors.base.source import Request
+from shared.kafka.publisher import Publisher
 from tests.unit.intake.support import sample
 from tests.unit.intake.test_samples import source
 

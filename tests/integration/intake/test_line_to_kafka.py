@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.demo.kafka import Kafka
-from shared.bus.admin import create_topics
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS, PRODUCT_TOPICS, dead
+from shared.kafka.admin import create_topics
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 from tests.unit.intake.support import signed_v3

@@ -15,22 +15,22 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.detector.decode import event_of
-from services.detector.flow import unique
-from services.intake.canonical import Translated, translated
 from services.intake.delivery import Delivery
-from services.intake.door import Door
+from services.intake.http import Door
 from services.intake.ingest import Ingest
-from services.intake.limits import Room
 from services.intake.metrics import IntakeMetrics
+from services.intake.rate_limits import Room
 from services.intake.received import kept, requests
 from services.intake.retranslate import retranslate
-from services.intake.sources.base import Request, Source, Told
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
-from shared.bus.publisher import OutgoingMessage, Publisher
+from shared.connectors.base.canonical import Translated, translated
+from shared.connectors.base.source import Request, Source, Told
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.topics import EVENTS, RECEIVED
+from shared.flow.events import event_of
+from shared.flow.visits import unique
+from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.runtime.health import Progress
 from tests.integration.intake.test_line_to_kafka import records
 from tests.unit.intake.test_round_trip import found, history, source_of

@@ -14,11 +14,11 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.intake.delivery import Delivery
-from services.intake.door import Door
+from services.intake.http import Door
 from services.intake.ingest import Ingest
-from services.intake.limits import Room
 from services.intake.metrics import IntakeMetrics
-from shared.bus.publisher import Publisher
+from services.intake.rate_limits import Room
+from shared.kafka.publisher import Publisher
 from shared.runtime.health import Progress
 from tests.integration.intake.test_line_to_kafka import events
 from tests.unit.intake.support import SECRET, URL, signed_v3, source

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.notifier import store
-from services.notifier.decide import Earlier, decide
+from services.notifier.delivery.sender import Sender
+from services.notifier.domain.decide import Earlier, decide
 from services.notifier.metrics import NotifierMetrics
-from services.notifier.sender import Sender
 from services.notifier.settings import NotifierSettings
+from services.notifier.store import notices as store
+from shared.postgres.migrate import migrate_all
+from shared.postgres.pool import open_pool
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
-from shared.storage.migrate import migrate_all
-from shared.storage.pool import open_pool
 from tests.support.problems import policy, ticket_event
 from tests.support.sink import Sink, sink
 from tests.support.waiting import eventually

@@ -12,12 +12,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from services.demo.kafka import tail
-from shared.bus.publisher import OutgoingMessage, Publisher
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.problems import Interval
 from shared.contracts.tickets import Change, Outcome, TicketEvent, TicketState
 from shared.contracts.topics import NOTICES, TICKETS
-from shared.storage.migrate import migrate_all
+from shared.kafka.publisher import OutgoingMessage, Publisher
+from shared.postgres.migrate import migrate_all
 from tests.support.problems import POLICY, day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.sink import Sink, sink

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from shared.bus.publisher import OutgoingMessage, Publisher
 from shared.contracts.topics import EVENTS
-from shared.storage.migrate import migrate, migrations_of
-from shared.storage.pool import open_pool
+from shared.kafka.publisher import OutgoingMessage, Publisher
+from shared.postgres.migrate import migrate, migrations_of
+from shared.postgres.pool import open_pool
 from tests.support.reader import COUNT, Reader
 
 

@@ -11,9 +11,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
-from shared.bus.consumer import Handled
 from shared.contracts.topics import EVENTS
-from shared.storage import positions
+from shared.stream import positions
+from shared.stream.reader import Handled
 from tests.support.reader import COUNT, Reader, all_seen
 from tests.support.waiting import eventually
 

@@ -12,10 +12,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from typer.testing import CliRunner
 
 from services.cli.main import app
-from shared.bus import dead_letters
-from shared.bus.admin import create_topics
-from shared.bus.publisher import OutgoingMessage, Publisher
 from shared.contracts.dead import DeadData, DeadEvent, DeadReason
+from shared.kafka.admin import create_topics
+from shared.kafka.publisher import OutgoingMessage, Publisher
+from shared.stream import dead_letters
 from tests.support.problems import day
 
 HOSTILE = "[/red] [link=javascript:alert(1)]x[/link] \x1b]0;owned\x07 \x1b[2J"

@@ -11,9 +11,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
-from services.detector.judgement_time import standings
-from shared.bus import consumer
+from services.detector.store.watermark import standings
 from shared.contracts.topics import EVENTS
+from shared.stream import reader as reader_module
 from tests.support.reader import COUNT, Reader, all_seen
 from tests.support.waiting import eventually
 
@@ -70,7 +70,7 @@ async def test_a_partition_that_waits_in_a_lane_is_not_at_its_end(kafka: str, re
     async with held.running():
         await held.taking.wait()
         await eventually(fetched, lambda count: count == COUNT)
-        await asyncio.sleep(2 * consumer.PASS_SECONDS)
+        await asyncio.sleep(2 * reader.PASS_SECONDS)
         assert not [s for s in standings(held.consumer.kafka, held.consumer.handled) if s.at_end]
 
 
@@ -95,7 +95,7 @@ async def test_a_log_that_was_let_go_as_a_whole_is_told_and_holds_nobody_up(
 async def test_a_lane_is_not_well_where_nobody_looks_what_there_is(
     reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "POLLED_SECONDS", 1.0)
+    monkeypatch.setattr(reader_module, "POLLED_SECONDS", 1.0)
     one = reader()
     beats: list[str] = []
     async with one.running():

@@ -11,8 +11,8 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
-from shared.bus.past import past
 from shared.contracts.topics import EVENTS
+from shared.kafka.topic_range import past
 
 EACH = 50
 

@@ -8,8 +8,8 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from services.demo.kafka import free_port
-from shared.bus.publisher import OutgoingMessage, Publisher
 from shared.contracts.topics import EVENTS, PROBLEMS
+from shared.kafka.publisher import OutgoingMessage, Publisher
 
 CALLERS, EACH = 40, 25
 

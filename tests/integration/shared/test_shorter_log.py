@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from shared.bus import consumer
-from shared.bus.publisher import OutgoingMessage, Publisher
 from shared.contracts.topics import EVENTS
-from shared.storage import positions
+from shared.kafka.publisher import OutgoingMessage, Publisher
+from shared.stream import positions
+from shared.stream import reader as reader_module
 from tests.support.reader import COUNT, Reader, all_seen
 from tests.support.waiting import eventually
 
@@ -64,7 +64,7 @@ async def test_a_log_that_is_found_to_be_shorter_while_it_is_read_is_read_again(
         return {}
 
     # As with a leader that is away when partitions are taken up, and another that knows less when it is there.
-    monkeypatch.setattr(consumer, "ends_of", untold)
+    monkeypatch.setattr(reader_module, "ends_of", untold)
     before = reader()
     async with before.running():
         await all_seen(before)
@@ -83,7 +83,7 @@ async def test_a_log_that_is_found_to_be_shorter_while_it_is_read_is_read_again(
 async def test_one_that_was_away_and_goes_on_with_the_old_log_skips_nothing(
     kafka: str, reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumer, "LOOK_SECONDS", 1.0)
+    monkeypatch.setattr(reader_module, "LOOK_SECONDS", 1.0)
     one = reader()
     async with one.running():
         await all_seen(one)

@@ -9,13 +9,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from shared.bus.publisher import OutgoingMessage, Publisher
 from shared.contracts.topics import PROBLEMS
+from shared.kafka.publisher import OutgoingMessage, Publisher
+from shared.postgres.migrate import Migration, MigrationError, migrate, migrations_of
+from shared.postgres.pool import open_pool
 from shared.runtime.health import Progress
 from shared.runtime.metrics import OutboxMetrics
-from shared.storage import outbox
-from shared.storage.migrate import Migration, MigrationError, migrate, migrations_of
-from shared.storage.pool import open_pool
+from shared.stream import outbox
 
 SHARED_ONLY = [m for m in migrations_of("services.detector") if m in migrations_of("services.notifier")]
 

@@ -13,17 +13,17 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
+from services.tickets.api.routes import Api
 from services.tickets.app import Tickets
-from services.tickets.desk import Desk
+from services.tickets.handlers import Desk
 from services.tickets.metrics import TicketMetrics
 from services.tickets.settings import TicketsSettings
-from services.tickets.web.api import Api
 from services.tickets.web.pages import Pages
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
+from shared.postgres.migrate import migrate_all
+from shared.postgres.pool import open_pool
 from shared.runtime.clock import SystemClock
-from shared.storage.migrate import migrate_all
-from shared.storage.pool import open_pool
 from tests.integration.tickets.records import record, take
 from tests.support.problems import POLICY, event, evidence, policy, problem
 

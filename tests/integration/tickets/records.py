@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from services.tickets.desk import Desk
+from services.tickets.handlers import Desk
 from shared.contracts.tickets import TicketEvent
 
 TOPICS = {"ProblemEvent": "flow.problems", "MeasureEvent": "flow.measures", "NoticeEvent": "improvement.notices"}

@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
+from services.tickets.api.routes import Api, openapi
 from services.tickets.app import Tickets, application
-from services.tickets.desk import Desk
-from services.tickets.web.api import Api, openapi
+from services.tickets.handlers import Desk
 from shared.runtime.clock import SystemClock
 from tests.integration.tickets.records import record, take
 from tests.support.problems import event, policy, problem

@@ -12,14 +12,14 @@ import pytest
 from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError
 
-from services.tickets import store
 from services.tickets.app import Tickets
-from services.tickets.desk import Desk
-from services.tickets.store import Place
+from services.tickets.handlers import Desk
+from services.tickets.store import tickets as store
+from services.tickets.store.tickets import Place
 from shared.contracts.dead import DeadEvent
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.problems import ProblemReason
-from shared.storage.batches import NoRecordsFaultError, take_batch
+from shared.stream.batches import NoRecordsFaultError, take_batch
 from tests.integration.tickets.records import TOPICS, messages, record, take
 from tests.support.histories import wild
 from tests.support.problems import day, event, problem

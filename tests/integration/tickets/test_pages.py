@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.tickets.app import Tickets, application
-from services.tickets.desk import Desk
+from services.tickets.handlers import Desk
 from services.tickets.settings import TicketsSettings
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from tests.integration.tickets.records import messages, record, take

@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.tickets.desk import Desk
+from services.tickets.handlers import Desk
 from services.tickets.metrics import TicketMetrics
 from services.tickets.web.pages import Pages
 from shared.contracts.stages import SeenData, SeenEvent

@@ -11,12 +11,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from services import demo
-from services.cli import stages
+from services.cli.commands import stages
+from services.cli.console import fail
 from services.cli.main import app
-from services.cli.say import fail
-from services.detector.flow import Home
-from services.detector.overview import Row
-from services.detector.stage_map import Described, Place
+from services.detector.publish.stage_catalog import Row
+from shared.flow.stage_map import Described, Place
+from shared.flow.visits import Home
 from shared.policy import Outcome
 
 POLICY = Path(demo.__file__).parent / "policy.yaml"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.demo.children import Child
+from services.demo.processes import Child
 from tests.support.waiting import eventually
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.demo.guard import Guard
+from services.demo.reaper import Guard
 
 
 async def sleeping() -> asyncio.subprocess.Process:

@@ -8,13 +8,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.detector.clocks import micros
-from services.detector.decode import event_of
-from services.detector.flow import Deal, visits
-from services.detector.fold import State, advance, boundaries, intervals
-from services.detector.judging import Judging
-from services.detector.whatif import find
 from shared.contracts.events import DealEvent
+from shared.flow.calendars import micros
+from shared.flow.events import event_of
+from shared.flow.intervals import State, advance, boundaries, intervals
+from shared.flow.ruleset import Judging
+from shared.flow.visits import Deal, visits
+from shared.flow.whatif import find
 from shared.policy import parse
 from tests.support import definition, histories
 from tests.support.histories import END, START, at

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from services.detector.clocks import micros, moment
-from services.detector.decode import event_of
-from services.detector.report import interval_json
-from services.detector.whatif import Found, find
+from services.cli.what_if import interval_json
 from shared.contracts.envelope import iso
 from shared.contracts.events import DealEvent
+from shared.flow.calendars import micros, moment
+from shared.flow.events import event_of
+from shared.flow.whatif import Found, find
 from shared.policy import load, parse
 
 CASES = json.loads((Path(__file__).parents[2] / "data" / "edge-cases.json").read_text())["cases"]

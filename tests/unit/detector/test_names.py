@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 _PROGRAM = """
-from services.detector.judging import Judging
+from shared.flow.ruleset import Judging
 from shared.policy import parse
 holidays = ", ".join(f"2026-{m:02}-{d:02}" for m in range(1, 13) for d in (1, 7, 19))
 text = '''

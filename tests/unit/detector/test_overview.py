@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from services.detector.overview import Overview, Row
-from services.detector.places import Places
-from services.detector.stage_map import StageMap
+from services.detector.publish.stage_catalog import Overview, Row
+from shared.flow.stage_map import StageMap
+from shared.flow.stage_resolver import Places
 from tests.unit.detector.test_places import NAMED, SALES, a_map, a_policy
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.detector.packing import (
+from shared.flow.deltas import (
     SLOT,
     by_slot,
     clamped,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.detector.flow import Home
-from services.detector.places import Places
-from services.detector.stage_map import StageMap, facts
 from shared.contracts.stages import StageData
+from shared.flow.stage_map import StageMap, facts
+from shared.flow.stage_resolver import Places
+from shared.flow.visits import Home
 from shared.policy import Outcome, Policy, parse
 
 OWNER = {"name": "O", "mail": "o@x.example"}
@@ -184,7 +184,7 @@ def test_equal_digests_mean_equal_homes_and_order_changes_nothing(
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.detector.places.REMEMBERED", 3)
+    monkeypatch.setattr("shared.flow.stage_resolver.REMEMBERED", 3)
     places = Places(SALES, StageMap())
 
     for number in range(10):

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from services.cli.main import app
-from services.detector.stage_file import parse_csv, parse_yaml, read
+from services.cli.stage_file import parse_csv, parse_yaml, read
 from shared.contracts.stages import StageData
-from shared.runtime.yamlfile import FaultsError
+from shared.runtime.yaml_file import FaultsError
 
 RIGHT = [
     StageData(source="crm", pipeline="default", stage="1234567", name="Proposal", order=2, probability=0.6),

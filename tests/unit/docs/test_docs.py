@@ -14,9 +14,9 @@ from typer.main import get_command
 
 from services.cli.main import app
 from services.cli.reference import pages
-from services.intake.canonical import translated
-from services.intake.config import load as load_sources
 from services.simulator import dialects, run
+from shared.connectors.base.canonical import translated
+from shared.connectors.config import load as load_sources
 from shared.policy import load
 from tests.support.problems import event, problem, ticket_event
 from tests.unit.intake.support import request, sample, source

@@ -11,17 +11,17 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from services.detector.decode import event_of
-from services.detector.flow import Event
 from services.enricher.connections import connect
-from services.enricher.crms.base import Crm
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.settings import EnricherSettings
-from services.intake.canonical import translated
-from services.intake.config import parse
-from services.intake.sources.base import Said
+from shared.connectors.base.canonical import translated
+from shared.connectors.base.crm_api import Crm
+from shared.connectors.base.source import Said
+from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
+from shared.flow.events import event_of
+from shared.flow.visits import Event
 from tests.support.crms.base import FakeCrm
 from tests.support.crms.world import sources_file
 

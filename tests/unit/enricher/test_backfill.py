@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from services.detector.clocks import micros
 from services.detector.settings import DetectorSettings
 from services.enricher import backfill
 from services.enricher.backfill import BackFill
-from services.enricher.client import AwayError, RefusedError
-from services.enricher.crms.base import Page
-from services.importer import going_in
-from services.importer.going_in import NotInError, Portion, Shown, WentIn
-from services.intake.sources.base import Told, Unclear
+from services.importer import load as going_in
+from services.importer.load import NotInError, Portion, Shown, WentIn
+from shared.connectors.base.api_client import AwayError, RefusedError
+from shared.connectors.base.crm_api import Page
+from shared.connectors.base.source import Told, Unclear
 from shared.contracts.events import EventType
 from shared.contracts.topics import EVENTS, dead
+from shared.flow.calendars import micros
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 TOLD = Told(EventType.CREATED, "api/1/created", "1", LONG_AGO, {})

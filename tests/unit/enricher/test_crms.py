@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.enricher.client import AwayError, RefusedError
-from services.enricher.crms.base import Crm
-from services.intake.sources.base import Said, Told
 from services.simulator.model import Happening
+from shared.connectors.base.api_client import AwayError, RefusedError
+from shared.connectors.base.crm_api import Crm
+from shared.connectors.base.source import Said, Told
 from shared.contracts.events import EventType
 from tests.support.crms.base import FakeCrm, Trouble
 from tests.support.crms.salesforce import FakeSalesforce

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.enricher.client import rest_asked
 from services.enricher.gaps import ALL, Known, Part, State, Wish, after, said_by
+from shared.connectors.base.api_client import rest_asked
 from shared.contracts.events import DealEvent
 
 NOW = datetime(2026, 3, 10, 9, tzinfo=UTC)

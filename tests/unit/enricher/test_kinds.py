@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from services.enricher.client import AwayError, RefusedError
-from services.intake.sources.base import Said, Told, Unclear
 from services.simulator.model import Happening
+from shared.connectors.base.api_client import AwayError, RefusedError
+from shared.connectors.base.source import Said, Told, Unclear
 from shared.contracts.events import EventType
 from tests.support.crms.base import FakeCrm, Trouble
 from tests.support.crms.pipedrive import FakePipedrive
@@ -134,7 +134,7 @@ async def test_salesforce_stages_are_asked_for_again_when_one_is_new_and_daily(m
             assert await queries() == usual + 1
             fake.broken[kept.deal.id] = {"StageName": "Removed"}
             assert [await queries() - usual, await queries() - usual] == [1, 0]
-            monkeypatch.setattr("services.enricher.crms.salesforce.DAILY", 0.0)
+            monkeypatch.setattr("shared.connectors.salesforce.api.DAILY", 0.0)
             assert await queries() == usual + 1
 
 

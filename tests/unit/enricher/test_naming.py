@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.enricher import naming
-from services.enricher.client import RefusedError
-from services.enricher.desk import Desk
+from services.enricher import stage_names
+from services.enricher.context import Desk
 from services.enricher.metrics import EnricherMetrics
-from services.enricher.naming import Naming
+from services.enricher.stage_names import Naming
+from shared.connectors.base.api_client import RefusedError
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from tests.support.waiting import eventually
@@ -55,7 +55,7 @@ class Refusing:
 async def test_refused_credentials_are_tried_again_after_the_time_that_deals_wait(
     suspended: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(naming, "AGAIN", 0.01)
+    monkeypatch.setattr(stage_names, "AGAIN", 0.01)
     metrics = EnricherMetrics(CollectorRegistry(), ["crm"])
     desk = Desk(Pool(), "", metrics, Progress(), SystemClock(), asyncio.Event(), timedelta(seconds=0.05))
     crm = Refusing(0 if suspended else 2)

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from services.cli import importing
 from services.cli.main import app
-from services.importer.cells import RowFault
+from services.importer import wizard
 from services.importer.journal import Journal
 from services.importer.mapping import Shape, load
+from services.importer.readers import RowFault
 from services.importer.report import Report
 
 TABLE = (
@@ -115,7 +115,7 @@ def test_yes_does_not_know_that_a_date_of_closing_closes_nothing(file: Path) -> 
 
 
 def test_answers_are_kept_before_the_mapping_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importing, "faults_of", lambda mapping, columns: [(("won",), "is wrong")])
+    monkeypatch.setattr(wizard, "faults_of", lambda mapping, columns: [(("won",), "is wrong")])
 
     told = run("--dry-run", "--save", "kept.yaml", answers="mdy\npoint\nUTC\nDemo\n-\n")
 

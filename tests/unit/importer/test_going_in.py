@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from services.cli import importing
 from services.cli.main import app
-from services.importer import going_in
-from services.importer.going_in import WAITS, Portion, Shown
+from services.importer import load as going_in
+from services.importer import wizard
+from services.importer.load import WAITS, Portion, Shown
 from services.importer.tables import TableError
 
 NOBODY = Shown(lambda done: None, lambda done, total: None, lambda done, total: None)
@@ -40,11 +40,11 @@ async def test_any_error_says_that_judging_waits_once_it_does(after: int, notes:
 
 @pytest.mark.parametrize("error", [TableError("line 7: mend the quotes"), ZeroDivisionError("a defect")])
 def test_the_command_shows_what_an_error_leaves_behind(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(wishes: importing.Wishes) -> int:
+    def run(wishes: wizard.Wishes) -> int:
         error.add_note(WAITS)
         raise error
 
-    monkeypatch.setattr(importing, "run", run)
+    monkeypatch.setattr(wizard, "run", run)
     told = CliRunner().invoke(app, ["import", "deals.csv", "--source", "crm"])
 
     if isinstance(error, TableError):

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from services.importer import doubts
-from services.importer.doubts import answered
+from services.importer import questions
+from services.importer.infer import Proposal, misfits, propose
 from services.importer.mapping import DateOrder, Shape
-from services.importer.propose import Proposal, misfits, propose
+from services.importer.questions import answered
 from services.importer.sample import Sample
 from shared.policy import parse
 
@@ -33,7 +33,7 @@ def sample(head: list[str], *rows: list[Any]) -> Sample:
 
 
 def asked(found: Proposal, some: Sample, policy: Any = None) -> dict[str, str | None]:
-    return {d.key: d.default for d in doubts.of(some, found.mapping, policy, found.found)}
+    return {d.key: d.default for d in questions.of(some, found.mapping, policy, found.found)}
 
 
 CASES: dict[str, tuple[list[str], list[list[Any]], dict[str, str]]] = {
@@ -181,12 +181,12 @@ def test_what_values_do_not_decide_is_asked_and_has_no_default() -> None:
     )  # fmt: skip
     found = propose(some, None)
 
-    questions = {d.key: d for d in doubts.of(some, found.mapping, None, found.found)}
-    assert (questions["dates"].default, questions["dates"].choices) == (None, ("dmy", "mdy"))
-    assert (questions["decimal"].default, questions["decimal"].choices) == (None, ("point", "comma"))
-    assert questions["timezone"].default == "UTC"
+    asked = {d.key: d for d in questions.of(some, found.mapping, None, found.found)}
+    assert (asked["dates"].default, asked["dates"].choices) == (None, ("dmy", "mdy"))
+    assert (asked["decimal"].default, asked["decimal"].choices) == (None, ("point", "comma"))
+    assert asked["timezone"].default == "UTC"
     short = sample(["Deal ID", "Stage", "Create Date"], ["1", "A", "03/04/05"])
-    assert {d.key: d.choices for d in doubts.of(short, propose(short, None).mapping, None, frozenset({"deal"}))}[
+    assert {d.key: d.choices for d in questions.of(short, propose(short, None).mapping, None, frozenset({"deal"}))}[
         "dates"
     ] == ("dmy", "mdy", "ymd")
 
@@ -296,7 +296,7 @@ def test_a_bad_cell_shows_no_way_of_writing() -> None:
     assert {"timezone", "dates", "decimal"}.isdisjoint(asked(propose(some, None), some))
     rows[1][3] = "1,200"
     doubt = next(
-        d for d in doubts.of(some, propose(some, None).mapping, None, frozenset(("deal",))) if d.key == "decimal"
+        d for d in questions.of(some, propose(some, None).mapping, None, frozenset(("deal",))) if d.key == "decimal"
     )
     assert "such as 1,200?" in doubt.question
 
@@ -307,7 +307,7 @@ def test_a_column_of_other_things_is_not_taken_by_its_name() -> None:
     found = propose(some, None)
 
     assert found.mapping.columns.created is None
-    (created,) = (d for d in doubts.of(some, found.mapping, None, found.found) if d.key == "columns.created")
+    (created,) = (d for d in questions.of(some, found.mapping, None, found.found) if d.key == "columns.created")
     assert created.choices == ("Deal ID", "Stage", "Create Date", "-")
 
 
@@ -316,7 +316,7 @@ def test_a_closed_deal_without_a_column_of_closing_dates_is_asked_about() -> Non
     some = sample(["Deal ID", "Stage", "Create Date", "Ended"], *rows)
     found = propose(some, None)
 
-    (closed,) = (d for d in doubts.of(some, found.mapping, None, found.found) if d.key == "columns.closed")
+    (closed,) = (d for d in questions.of(some, found.mapping, None, found.found) if d.key == "columns.closed")
     assert (closed.default, closed.choices) == (None, ("Deal ID", "Stage", "Create Date", "Ended", "-"))
     assert answered(found.mapping, "columns.closed", "Ended").columns.closed == "Ended"
 

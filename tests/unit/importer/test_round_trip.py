@@ -15,20 +15,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.demo.line import POLICY
-from services.detector.clocks import micros, moment
-from services.detector.decode import event_of
-from services.detector.whatif import find
-from services.importer import doubts
-from services.importer.doubts import answered
+from services.demo.topology import POLICY
+from services.importer import questions
+from services.importer.infer import propose
 from services.importer.mapping import Mapping, Shape, faults_of, load, written
-from services.importer.propose import propose
+from services.importer.questions import answered
+from services.importer.row_events import Story
 from services.importer.sample import Sample
-from services.importer.story import Story
 from services.importer.tables import opened
-from services.intake.canonical import translated
 from services.simulator import dialects, run
+from shared.connectors.base.canonical import translated
 from shared.contracts.events import DealEvent
+from shared.flow.calendars import micros, moment
+from shared.flow.events import event_of
+from shared.flow.whatif import find
 from shared.policy import load as load_policy
 from tests.support import tables
 from tests.support.tables import FORMS, Life
@@ -84,7 +84,7 @@ def understood(path: Path, answers: dict[str, str]) -> Mapping:
     assert proposal.people == ["Deal owner"]
     mapping, asked = proposal.mapping, set[str]()
     while doubt := next(
-        (d for d in doubts.of(sample, mapping, RULES, proposal.found) if d.key not in asked), None
+        (d for d in questions.of(sample, mapping, RULES, proposal.found) if d.key not in asked), None
     ):  # fmt: skip
         asked.add(doubt.key)
         mapping = answered(mapping, doubt.key, answers[doubt.key])

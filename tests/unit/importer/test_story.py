@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.importer.cells import RowFault
 from services.importer.mapping import Mapping
+from services.importer.readers import RowFault
+from services.importer.row_events import Story
 from services.importer.sentences import sentence
-from services.importer.story import Story
 from services.importer.tables.base import Row
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

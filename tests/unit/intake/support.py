@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from services.intake.config import parse
-from services.intake.sources.base import Request, Source
+from shared.connectors.base.source import Request, Source
+from shared.connectors.config import parse
 
 SAMPLES = Path(__file__).resolve().parents[2] / "data" / "webhooks"
 HUBSPOT = json.loads((SAMPLES / "hubspot-signature-vectors.json").read_text())

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.canonical import LONGEST_ID, Translated, translated
-from services.intake.sources.base import Described, Told
+from shared.connectors.base.canonical import LONGEST_ID, Translated, translated
+from shared.connectors.base.source import Described, Told
 from shared.contracts.dead import DeadEvent, DeadReason
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.stages import StageEvent

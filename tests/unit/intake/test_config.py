@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from services.intake.config import load, parse
-from shared.runtime.yamlfile import FaultsError
+from shared.connectors.config import load, parse
+from shared.runtime.yaml_file import FaultsError
 
 WRONG = """sources:
   HubSpot: {kind: hubspot, secrets: [long-enough-secret], public_url: "https://a.example/x"}

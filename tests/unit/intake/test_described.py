@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from services.intake.canonical import translated
-from services.intake.lately import SECONDS, Lately
-from services.intake.sources.base import Described, Ignored, Said, Told, Unclear
+from services.intake.stage_cache import SECONDS, Lately
+from shared.connectors.base.canonical import translated
+from shared.connectors.base.source import Described, Ignored, Said, Told, Unclear
 from shared.contracts.stages import StageEvent
 from tests.unit.intake import test_generic_doors as doors
 from tests.unit.intake.support import NOW, sample
@@ -129,7 +129,7 @@ def test_what_is_told_in_passing_is_written_once_a_minute_and_news_at_once() -> 
 
 
 def test_memory_of_descriptions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.intake.lately.REMEMBERED", 3)
+    monkeypatch.setattr("services.intake.stage_cache.REMEMBERED", 3)
     lately = Lately()
 
     lately.wrote("crm", [Described(NOW, {"stage": str(number), "name": "x"}) for number in range(10)])

@@ -11,7 +11,7 @@ from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 from standardwebhooks import Webhook
 
-from services.intake.sources.base import Ignored, RefusedError, Told, Unclear
+from shared.connectors.base.source import Ignored, RefusedError, Told, Unclear
 from tests.unit.intake.support import NOW, STANDARD, TOKEN, request, sample, source
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -15,12 +15,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.intake.canonical import translated
-from services.intake.config import parse
-from services.intake.sources import kinds
-from services.intake.sources.base import RefusedError, Request, Source, Unclear, UnclearError, amount_of, text_of
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
+from shared.connectors.base.canonical import translated
+from shared.connectors.base.source import (
+    RefusedError,
+    Request,
+    Source,
+    Unclear,
+    UnclearError,
+    amount_of,
+    text_of,
+)
+from shared.connectors.config import parse
+from shared.connectors.registry import kinds
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageEvent

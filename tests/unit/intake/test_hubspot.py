@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hubspot.utils.signature import Signature
 
-from services.intake.sources.base import Ignored, RefusedError, Told, Unclear
+from shared.connectors.base.source import Ignored, RefusedError, Told, Unclear
 from tests.unit.intake.support import HUBSPOT, NOW, SECRET, URL, request, sample, signed_v3, source
 
 LEGACY, GENERIC, WON = (

@@ -10,15 +10,15 @@ import httpx
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.intake.door import Door
+from services.intake.http import Door
 from services.intake.ingest import Ingest
-from services.intake.limits import Room
 from services.intake.metrics import IntakeMetrics
+from services.intake.rate_limits import Room
 from services.intake.received import kept
-from services.intake.sources.base import Request
-from shared.bus.publisher import OutgoingMessage
+from shared.connectors.base.source import Request
 from shared.contracts.dead import DeadEvent
 from shared.contracts.topics import RECEIVED
+from shared.kafka.publisher import OutgoingMessage
 from shared.runtime.http import LARGEST_HEAD
 from tests.unit.intake.support import NOW, TOKEN, source
 

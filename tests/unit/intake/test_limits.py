@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.intake.config import parse
-from services.intake.door import Door
+from services.intake.http import Door
 from services.intake.ingest import Ingest
-from services.intake.limits import SMALL_BODY, Limit, Room, Seldom
 from services.intake.metrics import IntakeMetrics
-from shared.bus.publisher import OutgoingMessage
+from services.intake.rate_limits import SMALL_BODY, Limit, Room, Seldom
+from shared.connectors.config import parse
+from shared.kafka.publisher import OutgoingMessage
 from tests.unit.intake.support import TOKEN
 
 EVENT = b'{"_model": "crm.lead", "_id": 5, "stage_id": 3, "write_date": "2026-03-10 09:00:00"}'

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from services.detector.decode import said
-from services.detector.flow import Event, Home, Key, Visit, visits
-from services.intake.sources.base import Ignored, Said, Told, Unclear, amount_of
+from shared.connectors.base.source import Ignored, Said, Told, Unclear, amount_of
 from shared.contracts.events import DealData, EventType
+from shared.flow.events import said
+from shared.flow.visits import Event, Home, Key, Visit, visits
 from shared.policy import Outcome
 from tests.unit.intake.support import sample
 from tests.unit.intake.test_samples import posted, source

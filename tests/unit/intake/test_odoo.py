@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from services.detector.clocks import micros, moment
-from services.detector.decode import event_of
-from services.detector.whatif import find
-from services.intake.canonical import translated
-from services.intake.config import parse
-from services.intake.sources.base import Request
+from shared.connectors.base.canonical import translated
+from shared.connectors.base.source import Request
+from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
+from shared.flow.calendars import micros, moment
+from shared.flow.events import event_of
+from shared.flow.whatif import find
 from tests.unit.intake.support import sample
 from tests.unit.intake.test_round_trip import POLICY
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.sources.base import UnclearError
-from services.intake.sources.outbound import as_written, parsed, read
+from shared.connectors.base.source import UnclearError
+from shared.connectors.salesforce.outbound_message import as_written, parsed, read
 from tests.support.outbound import agree, meant
 from tests.unit.intake.support import sample
 from tests.unit.intake.test_hostile import genuine

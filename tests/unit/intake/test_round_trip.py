@@ -12,21 +12,21 @@ from typing import Any
 
 import pytest
 
-from services.detector.clocks import micros
-from services.detector.decode import event_of
-from services.detector.flow import Event
-from services.detector.stage_map import Fact, StageMap, facts_of
-from services.detector.whatif import find
-from services.intake.canonical import translated
-from services.intake.config import parse
-from services.intake.sources.base import Request, Source
 from services.simulator import dialects, run
 from services.simulator.dialects import DIALECTS, Dialect
 from services.simulator.dialects.base import Webhook
-from shared.bus.publisher import OutgoingMessage
+from shared.connectors.base.canonical import translated
+from shared.connectors.base.source import Request, Source
+from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageEvent
 from shared.contracts.topics import EVENTS, STAGES
+from shared.flow.calendars import micros
+from shared.flow.events import event_of
+from shared.flow.stage_map import Fact, StageMap, facts_of
+from shared.flow.visits import Event
+from shared.flow.whatif import find
+from shared.kafka.publisher import OutgoingMessage
 from shared.policy import load
 
 END = datetime(2026, 6, 30, 12, tzinfo=UTC)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from services.intake.config import parse
-from services.intake.sources.base import Described, Ignored, Request, Source, Told, Unclear
+from shared.connectors.base.source import Described, Ignored, Request, Source, Told, Unclear
+from shared.connectors.config import parse
 from tests.unit.intake.support import SAMPLES, sample
 
 NOW = datetime.fromtimestamp(1773133202.5, UTC)

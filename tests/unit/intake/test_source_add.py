@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from services.cli.main import app
-from services.intake.config import load
-from services.intake.sources import kinds
+from shared.connectors.config import load
+from shared.connectors.registry import kinds
 
 ADDRESS = ["--address", "https://hooks.example.org/", "--no-wait"]
 ANSWERS = {

@@ -9,14 +9,14 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.detector.decode import event_of
-from services.detector.flow import Event, unique
-from services.intake.canonical import translated
-from services.intake.sources.base import Said, Told, Unclear
-from services.intake.taken_back import TakenBack
-from shared.bus.publisher import OutgoingMessage
+from services.intake.retractions import TakenBack
+from shared.connectors.base.canonical import translated
+from shared.connectors.base.source import Said, Told, Unclear
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.topics import EVENTS
+from shared.flow.events import event_of
+from shared.flow.visits import Event, unique
+from shared.kafka.publisher import OutgoingMessage
 
 START = datetime(2026, 3, 10, 9, tzinfo=UTC)
 told = st.builds(

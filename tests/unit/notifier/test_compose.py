@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notifier.compose import compose, days, message_id
+from services.notifier.render.compose import compose, days, message_id
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import Interval
 from shared.contracts.tickets import Outcome

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifier.decide import Decision, Earlier, Waiting, decide
-from services.notifier.sender import backoff
+from services.notifier.delivery.sender import backoff
+from services.notifier.domain.decide import Decision, Earlier, Waiting, decide
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import Change, Outcome
 from tests.support.problems import day

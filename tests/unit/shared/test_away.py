@@ -30,6 +30,6 @@ def test_any_other_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*arguments: object) -> None:
         raise RuntimeError("a fault of ours")
 
-    monkeypatch.setattr("shared.storage.migrate.migrate_all", broken)
+    monkeypatch.setattr("shared.postgres.migrate.migrate_all", broken)
 
     assert isinstance(CliRunner().invoke(app, ["migrate"]).exception, RuntimeError)

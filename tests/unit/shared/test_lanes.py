@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.bus.lanes import Lane, Lanes
+from shared.stream.workers import Lane, Lanes
 
 
 @given(

@@ -10,13 +10,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from services.detector.decode import event_of
-from services.detector.whatif import find
-from services.intake.canonical import translated
-from services.intake.sources.base import Ignored
 from services.simulator import dialects, run
 from services.simulator.run import Journal
+from shared.connectors.base.canonical import translated
+from shared.connectors.base.source import Ignored
 from shared.contracts.events import DealEvent
+from shared.flow.events import event_of
+from shared.flow.whatif import find
 from shared.policy import load
 from tests.unit.intake.support import request, sample, source
 

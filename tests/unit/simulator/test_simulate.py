@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.simulate import simulate
+from services.cli.commands.simulate import simulate
 from services.simulator.run import Journal
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.tickets import charts
+from services.tickets.charts import render as charts
 from tests.support.problems import day
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.tickets import lifecycle
-from services.tickets.lifecycle import AsWishedError, NotPossibleError, Ticket, on_problem
-from services.tickets.web.present import view
+from services.tickets.domain import lifecycle
+from services.tickets.domain.lifecycle import AsWishedError, NotPossibleError, Ticket, on_problem
+from services.tickets.web.view_models import view
 from shared.contracts.problems import Interval, Mode, ProblemReason
 from shared.contracts.tickets import Change, Outcome, TicketState
 from tests.support.problems import day, policy, problem

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.tickets import picture
-from services.tickets.counted import counted
+from services.tickets.charts import data as picture
+from services.tickets.latest_count import counted
 from shared.contracts.problems import Evidence, ProblemData
 from tests.support.problems import day, evidence, problem
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.tickets.web import present
+from services.tickets.web import view_models
 from shared.contracts.problems import EvidenceDeal
 from tests.support.problems import day, evidence, problem
 
@@ -16,7 +16,7 @@ DAY = 86_400
 
 def captions(count: int, kind: str = "aging") -> list[str]:
     whole = evidence(min(count, 10)).model_copy(update={"total": count})
-    shown = present.evidence(problem(kind=kind, evidence=whole), DAY)
+    shown = view_models.evidence(problem(kind=kind, evidence=whole), DAY)
     assert shown is not None
     return [table.caption for table in (shown.worst, shown.sample, shown.rest) if table]
 
@@ -31,7 +31,7 @@ def test_evidence_is_a_few_of_the_worst_some_at_random_and_all() -> None:
     ]  # fmt: skip
     assert captions(3) == ["All 3 deals, longest in the stage"]
     assert captions(1) == ["The only deal, longest in the stage"]
-    assert present.evidence(problem(evidence=None), DAY) is None
+    assert view_models.evidence(problem(evidence=None), DAY) is None
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_evidence_is_a_few_of_the_worst_some_at_random_and_all() -> None:
 )
 def test_only_addresses_of_the_web_are_links(url: str) -> None:
     deal = evidence(1).worst[0].model_copy(update={"url": url})
-    shown = present.evidence(problem(evidence=evidence(1).model_copy(update={"worst": (deal,)})), DAY)
+    shown = view_models.evidence(problem(evidence=evidence(1).model_copy(update={"worst": (deal,)})), DAY)
 
     assert shown is not None
     assert shown.worst.rows[0].url is None
@@ -54,7 +54,7 @@ def test_only_addresses_of_the_web_are_links(url: str) -> None:
 )  # fmt: skip
 def test_amounts_are_told_whole(amount: str | None, currency: str | None, text: str) -> None:
     assert (
-        present.money(EvidenceDeal(deal="d", amount=amount, currency=currency, entered_at=day(0), age_seconds=1))
+        view_models.money(EvidenceDeal(deal="d", amount=amount, currency=currency, entered_at=day(0), age_seconds=1))
         == text
     )
 
@@ -65,7 +65,7 @@ def change(name: str, actor: str = "system", reason: str | None = None, at: floa
 
 def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
     notices = [{"reason": reason, "result": "sent", "at": day(at), "detail": None} for reason, at in mails]
-    return [row["what"] for row in present.history_rows(history, notices)]
+    return [row["what"] for row in view_models.history_rows(history, notices)]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
     ],
 )
 def test_history_is_told_in_words(row: dict[str, Any], what: str, why: str | None) -> None:
-    (told,) = present.history_rows([row], [])
+    (told,) = view_models.history_rows([row], [])
 
     assert (told["what"], told["why"]) == (what, why)
 
@@ -87,9 +87,9 @@ def test_history_is_told_in_words(row: dict[str, Any], what: str, why: str | Non
 def test_the_days_of_a_form_are_those_of_the_policys_zone() -> None:
     late = datetime(2026, 11, 25, 3, 30, tzinfo=UTC)
 
-    assert present.days_from(late, 1, "America/Los_Angeles") == "2026-11-25"
-    assert present.days_from(late, 1, "Europe/Berlin") == "2026-11-26"
-    assert present.days_from(late + timedelta(hours=20), 1, "Europe/Berlin") == "2026-11-27"
+    assert view_models.days_from(late, 1, "America/Los_Angeles") == "2026-11-25"
+    assert view_models.days_from(late, 1, "Europe/Berlin") == "2026-11-26"
+    assert view_models.days_from(late + timedelta(hours=20), 1, "Europe/Berlin") == "2026-11-27"
 
 
 def test_what_happened_at_once_stands_in_its_order_the_newest_first() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.tickets.words import age, ages, tell, watched
 from shared.contracts.problems import CauseClass
+from shared.wording.problem_text import age, ages, tell, watched
 from tests.support.problems import policy, problem
 
 

@@ -1,0 +1,1 @@
+"""Finds problems: passes of the evaluator, and rebuilds."""

@@ -1,0 +1,1 @@
+"""Writes what topics say: deal events and descriptions of stages."""

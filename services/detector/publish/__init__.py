@@ -1,0 +1,1 @@
+"""What the detector publishes: problems, measures, stages, gauges."""

@@ -1,0 +1,63 @@
+"""The daily points of measures: kept, and told where they are new or have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+from shared.contracts.measures import MeasureData, MeasureEvent
+from shared.contracts.topics import MEASURES
+from shared.flow.calendars import moment
+from shared.kafka.publisher import OutgoingMessage
+
+SOURCE = "andon/detector"
+_SAVE = """
+INSERT INTO measure AS m (pipeline, stage, measure, start_at, end_at, value)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::float8[])
+ON CONFLICT (pipeline, stage, measure, end_at) DO UPDATE SET value = excluded.value
+WHERE m.value IS DISTINCT FROM excluded.value
+RETURNING pipeline, stage, measure, start_at, end_at, value
+"""
+
+
+class Point(NamedTuple):
+    """The value of a measure at the end of a day, `at` in microseconds; ages in seconds."""
+
+    pipeline: str
+    stage: str
+    measure: str
+    at: int
+    value: float
+
+
+class Points:
+    """Writes points, and gives the messages that tell of them."""
+
+    def __init__(self, zone: ZoneInfo, topic_prefix: str) -> None:
+        self._zone, self._prefix = zone, topic_prefix
+
+    async def save(self, connection: Any, points: Sequence[Point]) -> list[OutgoingMessage]:
+        """Messages for what is new or other than before."""
+        if not points:
+            return []
+        ends = [moment(point.at) for point in points]
+        rows = await connection.fetch(
+            _SAVE, [p.pipeline for p in points], [p.stage for p in points], [p.measure for p in points],
+            [self._day_start(end) for end in ends], ends, [p.value for p in points],
+        )  # fmt: skip
+        return [self._message(row) for row in rows]
+
+    def _day_start(self, end: datetime) -> datetime:
+        local = end.astimezone(self._zone)
+        return (local.replace(tzinfo=None) - timedelta(days=1)).replace(tzinfo=self._zone)
+
+    def _message(self, row: Any) -> OutgoingMessage:
+        data = MeasureData(
+            pipeline=row["pipeline"], stage=row["stage"], measure=row["measure"], start=row["start_at"],
+            end=row["end_at"], value=row["value"],
+        )  # fmt: skip
+        event = MeasureEvent(id=uuid4().hex, source=SOURCE, subject=data.key, time=row["end_at"], data=data)
+        return OutgoingMessage(self._prefix + MEASURES, data.key.encode(), event.to_json())

@@ -1,0 +1,1 @@
+"""SQL of the detector, one file per group of tables."""

@@ -1,0 +1,1 @@
+"""SQL of the tickets, one file per group of tables."""

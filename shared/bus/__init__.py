@@ -1,1 +1,0 @@
-"""Kafka: batches in, acknowledged messages out, topics, dead letters."""

@@ -1,0 +1,1 @@
+"""One CRM, one folder: its webhooks and its API."""

@@ -1,0 +1,1 @@
+"""What connectors share: the interfaces, signatures, field readers, the API client."""

@@ -1,0 +1,31 @@
+"""Finds the connectors. A new CRM is a new folder with a `webhook` and, where it has one, an `api`: no list to edit."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from importlib.util import find_spec
+from typing import Any
+
+from shared import connectors
+from shared.connectors.base.crm_api import Crm
+from shared.connectors.base.source import Source
+
+
+def kinds() -> dict[str, type[Source]]:
+    """The webhook class of every connector, by kind."""
+    return {value.kind: value for value in _classes("webhook") if issubclass(value, Source) and value.kind}
+
+
+def crms() -> dict[str, type[Crm]]:
+    """The API class of every connector that has one, by kind."""
+    return {value.kind: value for value in _classes("api") if issubclass(value, Crm) and value.kind}
+
+
+def _classes(part: str) -> Iterator[type[Any]]:
+    """The classes in the modules named `part`, folder by folder."""
+    for folder in pkgutil.iter_modules(connectors.__path__, f"{connectors.__name__}."):
+        if folder.ispkg and find_spec(f"{folder.name}.{part}") is not None:
+            module = importlib.import_module(f"{folder.name}.{part}")
+            yield from (value for value in vars(module).values() if isinstance(value, type))

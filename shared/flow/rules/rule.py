@@ -1,0 +1,75 @@
+"""What every rule says of itself: when a visit counts for it, when a count is a breach, for how long it must last."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple
+
+from shared.contracts.measures import Measure
+from shared.flow.calendars import Clocks
+from shared.flow.visits import Visit
+from shared.policy import Mode
+
+Span = tuple[int, int | None]
+
+
+class Series(NamedTuple):
+    """A count over time: how many visits of a stage count for `measure`, by a definition of their span."""
+
+    pipeline: str
+    stage: str
+    measure: str
+    definition: str
+
+    @property
+    def text(self) -> str:
+        """A name that is the same in every process."""
+        return "\x1f".join(self)
+
+
+class Judgement(ABC):
+    """One rule of the policy on one stage, ready to judge. Instants are microseconds."""
+
+    kind: ClassVar[str]
+    version: ClassVar[int] = 1
+    measure: ClassVar[Measure]
+    # Where True, nothing is judged before the stage's first visit, and the least count is the worst.
+    starves: ClassVar[bool] = False
+
+    def __init__(self, pipeline: str, rule: Any, clocks: Clocks) -> None:
+        self.pipeline, self.rule = pipeline, rule
+        self.stage: str = rule.stage
+        self.clock = clocks.of(pipeline, self.stage)
+        self.limit = clocks.length(pipeline, self.stage, rule.limit) if hasattr(rule, "limit") else None
+        # Holds are always real time.
+        self.hold: int = rule.hold_length.micros()
+        self.clear_hold: int = rule.clear_hold_length.micros()
+
+    @property
+    def key(self) -> str:
+        """The key of the problem that this rule finds."""
+        return f"{self.kind}/{self.pipeline}/{self.stage}"
+
+    @property
+    def mode(self) -> Mode:
+        return Mode(self.rule.mode)
+
+    @property
+    def series(self) -> Series:
+        """The count that is judged; rules of one series share it."""
+        limit = "" if self.limit is None else f"{self.limit}us"
+        clock = "" if self.limit is None else f"@{self.clock.name}"
+        return Series(self.pipeline, self.stage, self.measure.value, limit + clock)
+
+    @property
+    @abstractmethod
+    def threshold(self) -> int:
+        """The number in the policy that the count is held against."""
+
+    @abstractmethod
+    def spans(self, visit: Visit) -> list[Span]:
+        """When the visit counts, `[start, end)`; an open end is None."""
+
+    @abstractmethod
+    def breached(self, count: int) -> bool:
+        """Whether this count fulfils the condition."""

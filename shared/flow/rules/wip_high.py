@@ -1,0 +1,24 @@
+"""`wip-high`: more than `max` deals are in the stage, without a break for `hold`."""
+
+from __future__ import annotations
+
+from shared.contracts.measures import Measure
+from shared.flow.rules.rule import Judgement, Span
+from shared.flow.visits import Visit
+
+
+class WipHigh(Judgement):
+    """A visit counts as long as it lasts."""
+
+    kind = "wip-high"
+    measure = Measure.WIP
+
+    @property
+    def threshold(self) -> int:
+        return int(self.rule.max)
+
+    def spans(self, visit: Visit) -> list[Span]:
+        return [(visit.entered, visit.left)]
+
+    def breached(self, count: int) -> bool:
+        return count > self.threshold

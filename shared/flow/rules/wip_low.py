@@ -1,0 +1,25 @@
+"""`wip-low`: fewer than `min` deals are in the stage, without a break for `hold` (starvation)."""
+
+from __future__ import annotations
+
+from shared.contracts.measures import Measure
+from shared.flow.rules.rule import Judgement, Span
+from shared.flow.visits import Visit
+
+
+class WipLow(Judgement):
+    """A visit counts as long as it lasts; judged from the stage's first visit on."""
+
+    kind = "wip-low"
+    measure = Measure.WIP
+    starves = True
+
+    @property
+    def threshold(self) -> int:
+        return int(self.rule.min)
+
+    def spans(self, visit: Visit) -> list[Span]:
+        return [(visit.entered, visit.left)]
+
+    def breached(self, count: int) -> bool:
+        return count < self.threshold

@@ -1,0 +1,76 @@
+"""A policy made ready to judge: its rules, the series that they share, the stages as the fold asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from shared.contracts.measures import Measure
+from shared.flow.calendars import Clocks
+from shared.flow.rules import KINDS, Judgement, Series, WipHigh
+from shared.flow.rules.rule import Span
+from shared.flow.stage_map import StageMap
+from shared.flow.stage_resolver import Places
+from shared.flow.visits import Visit
+from shared.policy import Mode, Outcome, Policy
+
+
+class Judging:
+    """The rules of a policy that are not off, by series and by stage.
+
+    `places`, which the fold asks for stages, hangs on the stage map too, and is put anew when that leads elsewhere.
+    """
+
+    def __init__(self, policy: Policy, stage_map: StageMap | None = None) -> None:
+        self.policy = policy
+        self.clocks = Clocks(policy)
+        self.rules: list[Judgement] = [
+            KINDS[rule.kind](name, rule, self.clocks)
+            for name, pipeline in policy.pipelines.items()
+            for rule in pipeline.rules
+            if rule.mode is not Mode.OFF
+        ]
+        self.places = Places(policy, stage_map or StageMap())
+
+    def knows(self, pipeline: str, stage: str) -> bool:
+        """Whether the policy has this stage."""
+        return (pipeline, stage) in self.places.fixed
+
+    @cached_property
+    def stages(self) -> list[tuple[str, str]]:
+        """Every open stage of the policy."""
+        return [
+            (name, stage.id)
+            for name, pipeline in self.policy.pipelines.items()
+            for stage in pipeline.stages
+            if stage.outcome is Outcome.OPEN
+        ]
+
+    @cached_property
+    def series(self) -> dict[Series, list[Judgement]]:
+        """Every count that is kept, with the rules that judge it. WIP is counted for each open stage, judged or not."""
+        found: dict[Series, list[Judgement]] = {wip(*place): [] for place in self.stages}
+        for rule in self.rules:
+            found.setdefault(rule.series, []).append(rule)
+        return found
+
+    @cached_property
+    def _counters(self) -> dict[tuple[str, str], list[tuple[Series, Judgement | None]]]:
+        found: dict[tuple[str, str], list[tuple[Series, Judgement | None]]] = {}
+        for series, rules in self.series.items():
+            counter = rules[0] if rules else None
+            found.setdefault((series.pipeline, series.stage), []).append((series, counter))
+        return found
+
+    def spans(self, visit: Visit) -> Iterable[tuple[Series, Sequence[Span]]]:
+        """When a visit counts, for each series of its stage."""
+        for series, counter in self._counters.get((visit.pipeline, visit.stage), ()):
+            yield series, counter.spans(visit) if counter else [(visit.entered, visit.left)]
+
+
+def wip(pipeline: str, stage: str) -> Series:
+    """The series of the deals in a stage."""
+    return Series(pipeline, stage, Measure.WIP.value, "")
+
+
+assert WipHigh.measure is Measure.WIP  # noqa: S101 (rules on WIP and the WIP of unjudged stages are one series)

@@ -1,0 +1,1 @@
+"""Kafka clients: publisher, topics, offsets. Knows no Postgres."""

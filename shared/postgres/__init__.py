@@ -1,0 +1,1 @@
+"""Postgres: pools, migrations, locks. Knows no Kafka."""

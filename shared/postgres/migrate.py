@@ -1,0 +1,79 @@
+"""Migrations: numbered SQL files, applied once each, in order, by one process at a time."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import asyncpg
+
+SERVICES = {
+    "flow": "services.detector", "tickets": "services.tickets", "notices": "services.notifier",
+    "crm": "services.enricher",
+}  # fmt: skip
+_LOCK = 0x616E646F6E  # "andon"
+
+
+class MigrationError(Exception):
+    """A file was changed after it had been applied."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One file; `digest` finds a later change of it."""
+
+    name: str
+    sql: str
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations_of(package: str) -> list[Migration]:
+    """The shared migrations and then the service's own, by name."""
+    found = []
+    for place in ("shared.postgres", package):
+        folder = resources.files(place) / "migrations"
+        files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+        found += [Migration(f.name, f.read_text(encoding="utf-8")) for f in files]
+    return found
+
+
+async def migrate(dsn: str, schema: str, migrations: list[Migration]) -> list[str]:
+    """Bring one schema up to date; the names of what was applied. Safe to run twice at once."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        return [m.name for m in migrations if await _apply(connection, schema, m)]
+    finally:
+        await connection.close()
+
+
+async def migrate_all(dsn: str) -> dict[str, list[str]]:
+    """Bring every service's schema up to date."""
+    return {schema: await migrate(dsn, schema, migrations_of(package)) for schema, package in SERVICES.items()}
+
+
+async def _apply(connection: Any, schema: str, migration: Migration) -> bool:
+    async with connection.transaction():
+        await connection.execute(
+            f'CREATE SCHEMA IF NOT EXISTS "{schema}"; SET LOCAL search_path TO "{schema}", public;'
+            "CREATE TABLE IF NOT EXISTS schema_migrations"
+            " (name text PRIMARY KEY, digest text NOT NULL, applied timestamptz NOT NULL DEFAULT now())"
+        )
+        digest = await connection.fetchval("SELECT digest FROM schema_migrations WHERE name = $1", migration.name)
+        if digest is None:
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "INSERT INTO schema_migrations (name, digest) VALUES ($1, $2)",
+                migration.name,
+                migration.digest,
+            )
+        elif digest != migration.digest:
+            raise MigrationError(
+                f"{schema}/{migration.name} was changed after it had been applied; restore it and write a new migration"
+            )
+        return digest is None

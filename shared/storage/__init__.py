@@ -1,1 +1,0 @@
-"""Postgres: the pool, migrations, positions in topics, and the outbox."""

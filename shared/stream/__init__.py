@@ -1,0 +1,1 @@
+"""Where Kafka and Postgres meet: exactly-once batches, positions, outbox, dead letters."""

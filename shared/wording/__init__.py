@@ -1,0 +1,1 @@
+"""Problems in a manager's words, one file per kind."""
