@@ -13,9 +13,12 @@ from services.cli.console import POLICY, counted, errors, fail
 from services.cli.errors import Commands
 
 app = typer.Typer(
-    cls=Commands, no_args_is_help=True, rich_markup_mode="rich", pretty_exceptions_show_locals=False,
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
     help="Andon sees where the flow of deals breaks, and opens one ticket for each problem of the system.",
-)  # fmt: skip
+)
 app.add_typer(groups.dead_app, name="dead-letters")
 app.add_typer(groups.source_app, name="source")
 app.add_typer(groups.stages_app, name="stages")

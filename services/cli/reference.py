@@ -30,14 +30,22 @@ from shared.contracts.topics import ALL_TOPICS
 from shared.runtime.settings import PREFIX, ServiceSettings
 
 SCHEMAS: dict[str, type[BaseModel]] = {
-    "pipeline.events": DealEvent, "pipeline.stages": StageEvent, "flow.problems": ProblemEvent,
-    "flow.measures": MeasureEvent, "flow.stages": SeenEvent, "improvement.tickets": TicketEvent,
-    "improvement.notices": NoticeEvent, "dead-letters": DeadEvent,
-}  # fmt: skip
+    "pipeline.events": DealEvent,
+    "pipeline.stages": StageEvent,
+    "flow.problems": ProblemEvent,
+    "flow.measures": MeasureEvent,
+    "flow.stages": SeenEvent,
+    "improvement.tickets": TicketEvent,
+    "improvement.notices": NoticeEvent,
+    "dead-letters": DeadEvent,
+}
 OWN: dict[str, type[ServiceSettings]] = {
-    "intake": IntakeSettings, "detector": DetectorSettings, "enricher": EnricherSettings, "tickets": TicketsSettings,
+    "intake": IntakeSettings,
+    "detector": DetectorSettings,
+    "enricher": EnricherSettings,
+    "tickets": TicketsSettings,
     "notifier": NotifierSettings,
-}  # fmt: skip
+}
 
 
 def pages() -> dict[str, str]:

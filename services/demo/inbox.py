@@ -64,9 +64,11 @@ class Pages:
     def __init__(self, box: Mailbox) -> None:
         self._box = box
         self._templates = Environment(
-            loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined,
+            loader=FileSystemLoader(Path(__file__).parent / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
             trim_blocks=True,
-        )  # fmt: skip
+        )
         self._templates.filters.update(first_line=first_line, sent=sent)
 
     def routes(self) -> list[Route]:
@@ -91,9 +93,13 @@ class Pages:
         text = mail.get_body(("plain",))
         headers = [(key, str(value)) for key, value in mail.items()]
         return self._page(
-            "mail.html", name=name, mail=mail, text=text.get_content() if text else "", headers=headers,
+            "mail.html",
+            name=name,
+            mail=mail,
+            text=text.get_content() if text else "",
+            headers=headers,
             has_html=mail.get_body(("html",)) is not None,
-        )  # fmt: skip
+        )
 
     async def html(self, request: Request) -> Response:
         """The HTML part alone; pictures inside of the mail are found by their ids."""

@@ -52,9 +52,12 @@ class Postgres:
     """
 
     def __init__(
-        self, folder: Path, port: int | None = None, options: Sequence[str] = (),
+        self,
+        folder: Path,
+        port: int | None = None,
+        options: Sequence[str] = (),
         started: Callable[[int], None] = lambda pid: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.folder, self._started = folder, started
         self.port = port or free_port()
         self._options = options

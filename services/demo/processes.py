@@ -38,9 +38,13 @@ class Child:
         # A session of its own: Ctrl-C in the terminal is for the demonstration, which ends its processes in order.
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, env=self._environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                self._command,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
                 start_new_session=True,
-            )  # fmt: skip
+            )
         started(self.name, self._process.pid)
 
     def wait_until_ready(self, within_seconds: float = 60) -> None:

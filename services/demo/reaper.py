@@ -24,9 +24,13 @@ class Guard:
         told, self._tell = os.pipe()
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "services.demo.reaper"], stdin=told, stdout=output, stderr=output,
-                pass_fds=[lock.fileno()], start_new_session=True,
-            )  # fmt: skip
+                [sys.executable, "-m", "services.demo.reaper"],
+                stdin=told,
+                stdout=output,
+                stderr=output,
+                pass_fds=[lock.fileno()],
+                start_new_session=True,
+            )
         os.close(told)
 
     def watch(self, name: str, pid: int) -> None:

@@ -59,10 +59,16 @@ class Line:
     def environment(self, name: str = "") -> dict[str, str]:
         """The settings of a service."""
         own = {
-            "ANDON_KAFKA": self.kafka, "ANDON_POSTGRES": self.postgres, "ANDON_POLICY": str(POLICY),
-            "ANDON_SOURCES": str(self._sources()), "ANDON_DEMO_SECRET": self._secret, "ANDON_LOG": "console",
-            "ANDON_TICKETS_URL": self.tickets_url, "ANDON_REPLICA": f"{name}-demo", "ANDON_HOST": "127.0.0.1",
-        }  # fmt: skip
+            "ANDON_KAFKA": self.kafka,
+            "ANDON_POSTGRES": self.postgres,
+            "ANDON_POLICY": str(POLICY),
+            "ANDON_SOURCES": str(self._sources()),
+            "ANDON_DEMO_SECRET": self._secret,
+            "ANDON_LOG": "console",
+            "ANDON_TICKETS_URL": self.tickets_url,
+            "ANDON_REPLICA": f"{name}-demo",
+            "ANDON_HOST": "127.0.0.1",
+        }
         if name in self.ports:
             own["ANDON_PORT"] = str(self.ports[name])
         if self._own_sink:
@@ -89,8 +95,11 @@ class Line:
     def sink(self) -> list[Child]:
         """The mail sink, unless the environment names a mail server."""
         arguments = [
-            "services.demo.inbox", str(self.folder / "mails"), str(self.ports["smtp"]), str(self.ports["inbox"]),
-        ]  # fmt: skip
+            "services.demo.inbox",
+            str(self.folder / "mails"),
+            str(self.ports["smtp"]),
+            str(self.ports["inbox"]),
+        ]
         log = self.folder / "inbox.log"
         return [Child("inbox", arguments, {}, log, self.ports["inbox"])] if self._own_sink else []
 

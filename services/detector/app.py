@@ -68,23 +68,40 @@ class Detector:
         topic, stages = settings.topic(EVENTS), settings.topic(STAGES)
         consumed = ConsumerMetrics.of_topics(registry, {topic: EVENTS, stages: STAGES})
         self.consumer = BatchConsumer(
-            settings.kafka, [topic], settings.topic("andon-detector"), self._take, positions.Kept(pool, [topic]),
-            {topic: consumed[topic]}, self.progress, settings.detector_batch, settings.detector_lanes,
-        )  # fmt: skip
+            settings.kafka,
+            [topic],
+            settings.topic("andon-detector"),
+            self._take,
+            positions.Kept(pool, [topic]),
+            {topic: consumed[topic]},
+            self.progress,
+            settings.detector_batch,
+            settings.detector_lanes,
+        )
         # By itself: what it takes up must not wait in a lane behind deals, nor count for judgement time.
         self.stages = BatchConsumer(
-            settings.kafka, [stages], settings.topic("andon-detector-stages"), self._describe,
-            positions.Kept(pool, [stages]), {stages: consumed[stages]}, Part(self.progress, "stages"),
+            settings.kafka,
+            [stages],
+            settings.topic("andon-detector-stages"),
+            self._describe,
+            positions.Kept(pool, [stages]),
+            {stages: consumed[stages]},
+            Part(self.progress, "stages"),
             settings.detector_batch,
-        )  # fmt: skip
+        )
         self._clock = SystemClock()
         self._changed, self._described = asyncio.Event(), asyncio.Event()
 
     def loops(self) -> Sequence[Any]:
         return (
-            self.consumer.run, self.stages.run, self.relay.run, self._judging_loop, self._standing_loop,
-            self._ages_loop, self._present_loop,
-        )  # fmt: skip
+            self.consumer.run,
+            self.stages.run,
+            self.relay.run,
+            self._judging_loop,
+            self._standing_loop,
+            self._ages_loop,
+            self._present_loop,
+        )
 
     def _present(self, record: ConsumerRecord) -> datetime:
         if self._settings.clock is ClockKind.LOG:

@@ -51,16 +51,26 @@ class Enricher:
         self._crms = [one.crm for one in self._connections.values() if one.crm is not None]
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
         self.desk = Desk(
-            pool, settings.topic_prefix, metrics, self.progress, self._clock, self.relay.wake,
+            pool,
+            settings.topic_prefix,
+            metrics,
+            self.progress,
+            self._clock,
+            self.relay.wake,
             timedelta(seconds=settings.enricher_refused_seconds),
-        )  # fmt: skip
+        )
         self._naming = {crm.source.name: Naming(self.desk, crm) for crm in self._crms}
         self._topic = settings.topic(EVENTS)
         self.consumer = BatchConsumer(
-            settings.kafka, [self._topic], settings.topic("andon-enricher"), self._take,
+            settings.kafka,
+            [self._topic],
+            settings.topic("andon-enricher"),
+            self._take,
             positions.Kept(pool, [self._topic]),
-            ConsumerMetrics.of_topics(registry, {self._topic: EVENTS}), self.progress, max_records=2000,
-        )  # fmt: skip
+            ConsumerMetrics.of_topics(registry, {self._topic: EVENTS}),
+            self.progress,
+            max_records=2000,
+        )
 
     def loops(self) -> Sequence[Any]:
         readers = [Reader(self.desk, crm).run for crm in self._crms]

@@ -42,9 +42,11 @@ def connect(settings: EnricherSettings, sources: dict[str, Source], metrics: Enr
             faults.append(Fault(0, f"sources.{name}.api.token", str(error)))
             continue
         wish = Wish(
-            kind.needs, crm is not None, timedelta(seconds=settings.enricher_patience_seconds),
+            kind.needs,
+            crm is not None,
+            timedelta(seconds=settings.enricher_patience_seconds),
             timedelta(seconds=settings.enricher_read_again_seconds),
-        )  # fmt: skip
+        )
         found[name] = Connection(source, crm, wish)
     if faults:
         raise FaultsError(faults)

@@ -41,8 +41,10 @@ class Desk:
             _log.error(
                 "the CRM refuses our credentials and is left alone for a while; mend what the token may do"
                 " (docs/sources), or `api` of the source and start the enricher anew",
-                source=source, answer=str(error), seconds=self.refused_for.total_seconds(),
-            )  # fmt: skip
+                source=source,
+                answer=str(error),
+                seconds=self.refused_for.total_seconds(),
+            )
         self._suspended[source] = self.clock.now() + self.refused_for
 
     def answered(self, source: str) -> None:

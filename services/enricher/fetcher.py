@@ -96,8 +96,10 @@ class Reader:
         if gone := [deal for deal in deals if deal not in found]:
             _log.warning(
                 "deals cannot be read and keep their gaps; let the credentials see them, or let it be",
-                source=self._source, deals=gone[:10], answer=refused.get(gone[0], NOT_FOUND),
-            )  # fmt: skip
+                source=self._source,
+                deals=gone[:10],
+                answer=refused.get(gone[0], NOT_FOUND),
+            )
 
     async def _defer(self, deals: Sequence[str], error: Exception, wait: timedelta = DEFERRED) -> None:
         wait = max(wait, DEFERRED)

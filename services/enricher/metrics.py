@@ -33,33 +33,46 @@ class EnricherMetrics:
 
     def __init__(self, registry: CollectorRegistry, sources: Collection[str]) -> None:
         self.requests = Counter(
-            "andon_enricher_requests_total", "requests to a CRM's API, by answer", ["source", "result"],
+            "andon_enricher_requests_total",
+            "requests to a CRM's API, by answer",
+            ["source", "result"],
             registry=registry,
-        )  # fmt: skip
+        )
         self.seconds = Histogram(
-            "andon_enricher_request_seconds", "time to an answer of a CRM's API", ["source"], buckets=SECONDS,
+            "andon_enricher_request_seconds",
+            "time to an answer of a CRM's API",
+            ["source"],
+            buckets=SECONDS,
             registry=registry,
-        )  # fmt: skip
+        )
         self.deals = Counter(
-            "andon_enricher_deals_total", "wanted deals by what became of them; deferred: to be tried again",
-            ["source", "result"], registry=registry,
-        )  # fmt: skip
+            "andon_enricher_deals_total",
+            "wanted deals by what became of them; deferred: to be tried again",
+            ["source", "result"],
+            registry=registry,
+        )
         self.events = Counter(
             "andon_enricher_events_total", "events made of what an API told", ["source"], registry=registry
         )
         self.thin = Gauge(
-            "andon_enricher_deals_with_gaps", "deals of which something has never been told", ["source"],
+            "andon_enricher_deals_with_gaps",
+            "deals of which something has never been told",
+            ["source"],
             registry=registry,
-        )  # fmt: skip
+        )
         self.wanted = Gauge("andon_enricher_deals_wanted", "deals to be read", ["source"], registry=registry)
         self.suspended = Gauge(
-            "andon_enricher_suspended", "1: the CRM refuses our credentials and is left alone for a while",
-            ["source"], registry=registry,
-        )  # fmt: skip
+            "andon_enricher_suspended",
+            "1: the CRM refuses our credentials and is left alone for a while",
+            ["source"],
+            registry=registry,
+        )
         self.reconciled = Gauge(
-            "andon_enricher_reconciled_timestamp_seconds", "up to when lost changes were looked for; 0: never",
-            ["source"], registry=registry,
-        )  # fmt: skip
+            "andon_enricher_reconciled_timestamp_seconds",
+            "up to when lost changes were looked for; 0: never",
+            ["source"],
+            registry=registry,
+        )
         for source in sources:
             for answer in Answer:
                 self.requests.labels(source, answer.value)

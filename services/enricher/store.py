@@ -94,9 +94,13 @@ async def save(connection: Any, found: Mapping[Deal, Known]) -> None:
     """Write what is known now."""
     kept = list(found.items())
     await connection.execute(
-        _SAVE, [source for (source, _), _ in kept], [deal for (_, deal), _ in kept], [int(k.said) for _, k in kept],
-        [k.state.value for _, k in kept], [k.due for _, k in kept],
-    )  # fmt: skip
+        _SAVE,
+        [source for (source, _), _ in kept],
+        [deal for (_, deal), _ in kept],
+        [int(k.said) for _, k in kept],
+        [k.state.value for _, k in kept],
+        [k.due for _, k in kept],
+    )
 
 
 async def want_thin(pool: Any, sources: Collection[str], now: datetime) -> None:

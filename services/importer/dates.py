@@ -28,9 +28,19 @@ _MONTH_FIRST = re.compile(
 )
 # January to December in English, German, French, Spanish, Dutch and Portuguese: how their names begin, without accents.
 _MONTHS = (
-    "jan ene", "feb fev", "mar mrz maa mrt", "apr avr abr", "may mai mei", "jun juin", "jul juil", "aug aou ago",
-    "sep set", "oct okt out", "nov", "dec dez dic",
-)  # fmt: skip
+    "jan ene",
+    "feb fev",
+    "mar mrz maa mrt",
+    "apr avr abr",
+    "may mai mei",
+    "jun juin",
+    "jul juil",
+    "aug aou ago",
+    "sep set",
+    "oct okt out",
+    "nov",
+    "dec dez dic",
+)
 _EPOCH_MS = re.compile(r"\d{13}")
 _ORDERS = {DateOrder.YMD: "abc", DateOrder.DMY: "cba", DateOrder.MDY: "cab"}
 _DAY = timedelta(days=1)

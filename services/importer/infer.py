@@ -11,8 +11,20 @@ from services.importer.sample import Sample
 from shared.policy import Outcome, Policy, Stage
 
 _DATES = ("time", "created", "closed", "entered", "modified")
-_ORDER = ("deal", "stage", "outcome", "created", "closed", "entered", "modified", "pipeline", "currency", "amount",
-          "name", "reason")  # fmt: skip
+_ORDER = (
+    "deal",
+    "stage",
+    "outcome",
+    "created",
+    "closed",
+    "entered",
+    "modified",
+    "pipeline",
+    "currency",
+    "amount",
+    "name",
+    "reason",
+)
 # In a table of changes, deals come again: of so many rows, the share of different deals at most.
 AGAIN = 0.9
 
@@ -39,8 +51,10 @@ def propose(sample: Sample, policy: Policy | None) -> Proposal:
     elif shape is Shape.STAGES:
         found.pop("entered", None)
     draft: dict[str, Any] = {
-        "shape": shape, "columns": Columns(**{"deal": sample.columns[0], **found}), "stage_dates": dated,
-    }  # fmt: skip
+        "shape": shape,
+        "columns": Columns(**{"deal": sample.columns[0], **found}),
+        "stage_dates": dated,
+    }
     mapping = Mapping(**(draft | _meanings(sample, found, dated, policy)))
     return Proposal(mapping, frozenset(found), people)
 
@@ -152,9 +166,7 @@ def _policy_stages(policy: Policy | None) -> list[Stage]:
     return [stage for pipeline in policy.pipelines.values() for stage in pipeline.stages] if policy else []
 
 
-def _meanings(
-    sample: Sample, found: dict[str, str], dated: dict[str, str], policy: Policy | None
-) -> dict[str, Any]:  # fmt: skip
+def _meanings(sample: Sample, found: dict[str, str], dated: dict[str, str], policy: Policy | None) -> dict[str, Any]:
     """What words, dates and figures mean."""
     words = [word for name in ("stage", "outcome") if name in found for word in sample.words(found[name])]
     words += list(dated)
@@ -165,15 +177,18 @@ def _meanings(
     amounts = sample.decimals(found["amount"]) if "amount" in found else frozenset()
     order = tuple(stage.id for stage in _policy_stages(policy) if stage.outcome is Outcome.OPEN)
     return {
-        "stages": ids, "order": order or tuple(dated), "pipelines": _pipelines(sample, found, policy),
+        "stages": ids,
+        "order": order or tuple(dated),
+        "pipelines": _pipelines(sample, found, policy),
         "won": _closing(words, WON, Outcome.WON, found, policy),
         "lost": _closing(words, LOST, Outcome.LOST, found, policy),
         "dates": next(iter(orders)) if len(orders) == 1 else None,
         "decimal": next(iter(amounts)) if len(amounts) == 1 else None,
         "timezone": policy.timezone if policy else "UTC",
-        "pipeline": next(iter(policy.pipelines)) if policy and len(policy.pipelines) == 1 and "pipeline" not in found
+        "pipeline": next(iter(policy.pipelines))
+        if policy and len(policy.pipelines) == 1 and "pipeline" not in found
         else None,
-    }  # fmt: skip
+    }
 
 
 def _closing(
@@ -186,9 +201,10 @@ def _closing(
     meant = {plain(name) for name in named}
     asked = outcome is Outcome.WON and "won" in plain(found.get("outcome", "")).split()
     said = [
-        word for word in words
+        word
+        for word in words
         if plain(word) in meant or not known.isdisjoint(plain(word).split()) or (asked and plain(word) in YES)
-    ]  # fmt: skip
+    ]
     # The policy's own words also where the first rows hold none.
     return tuple(dict.fromkeys([*said, *named])) or None
 

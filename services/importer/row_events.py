@@ -92,8 +92,10 @@ def _description(cells: Cells) -> dict[str, Any]:
     columns = cells.mapping.columns
     outcome = cells.outcome()
     said: dict[str, Any] = {
-        "name": cells.text(columns.name), "amount": cells.amount(), "currency": cells.text(columns.currency)[:12]
-    }  # fmt: skip
+        "name": cells.text(columns.name),
+        "amount": cells.amount(),
+        "currency": cells.text(columns.currency)[:12],
+    }
     if outcome is not None and outcome.outcome is Outcome.LOST:
         said["reason"] = cells.text(columns.reason)
     elif (outcome is None or outcome.outcome is Outcome.OPEN) and cells.mapping.shape is not Shape.CHANGES:

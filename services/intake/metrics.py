@@ -23,13 +23,17 @@ class IntakeMetrics:
             "andon_intake_requests_total", "requests by source and answer", ["source", "status"], registry=registry
         )
         self.events = Counter(
-            "andon_intake_events_total", "events by source and what became of them", ["source", "result"],
+            "andon_intake_events_total",
+            "events by source and what became of them",
+            ["source", "result"],
             registry=registry,
-        )  # fmt: skip
+        )
         self.failures = Counter(
-            "andon_intake_translation_failures_total", "events that could not be translated", ["source", "reason"],
+            "andon_intake_translation_failures_total",
+            "events that could not be translated",
+            ["source", "reason"],
             registry=registry,
-        )  # fmt: skip
+        )
         self.refused = Counter(
             "andon_intake_refusals_total", "requests refused, by reason", ["source", "reason"], registry=registry
         )
@@ -37,13 +41,17 @@ class IntakeMetrics:
             "andon_intake_request_seconds", "time to answer a request", buckets=SECONDS, registry=registry
         )
         self.publish_seconds = Histogram(
-            "andon_intake_publish_seconds", "time until Kafka has acknowledged a write", buckets=SECONDS,
+            "andon_intake_publish_seconds",
+            "time until Kafka has acknowledged a write",
+            buckets=SECONDS,
             registry=registry,
-        )  # fmt: skip
+        )
         self.last_event = Gauge(
-            "andon_intake_last_event_timestamp_seconds", "when a source last sent an event; 0: not since the start",
-            ["source"], registry=registry,
-        )  # fmt: skip
+            "andon_intake_last_event_timestamp_seconds",
+            "when a source last sent an event; 0: not since the start",
+            ["source"],
+            registry=registry,
+        )
         self.broker = Gauge("andon_intake_broker_available", "1 while Kafka can be reached", registry=registry)
         # Looking a child up costs more than counting: the usual ones are kept at hand.
         self._answers = {(s, status): self.requests.labels(s, status) for s in sources for status in STATUSES}

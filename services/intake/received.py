@@ -42,9 +42,14 @@ def kept(source: Source, request: Request, prefix: str) -> list[OutgoingMessage]
     if request.query_string:
         asked["query"] = _without_keys(request.query_string)
     own = (
-        ("ce_specversion", b"1.0"), ("ce_type", TYPE), ("ce_source", b"andon/intake"), ("ce_id", number.encode()),
-        ("ce_time", received.encode()), ("ce_verifiedby", source.kind.encode()), ("ce_request", compact(asked)),
-    )  # fmt: skip
+        ("ce_specversion", b"1.0"),
+        ("ce_type", TYPE),
+        ("ce_source", b"andon/intake"),
+        ("ce_id", number.encode()),
+        ("ce_time", received.encode()),
+        ("ce_verifiedby", source.kind.encode()),
+        ("ce_request", compact(asked)),
+    )
     topic, key = prefix + RECEIVED, source.name.encode()
     if len(parts) == 1:
         return [OutgoingMessage(topic, key, body, None, own)]

@@ -16,7 +16,9 @@ class IntakeSettings(ServiceSettings):
         4.0, gt=0, le=60, description="how long Kafka may take before the sender is told to come again"
     )
     intake_bytes_in_hand: int = Field(
-        32 * 1024 * 1024, ge=1024 * 1024, le=2**33,
+        32 * 1024 * 1024,
+        ge=1024 * 1024,
+        le=2**33,
         description="bytes of large bodies that are read or worked on at once, half of them for one source; a sender is"
         " told to come again when there is no room. Memory takes about four times as much",
-    )  # fmt: skip
+    )

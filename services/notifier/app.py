@@ -47,10 +47,15 @@ class Notifier:
         self.sender = Sender(pool, settings, self._policy, self._metrics, self.progress, self._clock, self.relay.wake)
         self._topic = settings.topic(TICKETS)
         self.consumer = BatchConsumer(
-            settings.kafka, [self._topic], settings.topic("andon-notifier"), self._take,
+            settings.kafka,
+            [self._topic],
+            settings.topic("andon-notifier"),
+            self._take,
             positions.Kept(pool, [self._topic]),
-            ConsumerMetrics.of_topics(registry, {self._topic: TICKETS}), self.progress, max_records=100,
-        )  # fmt: skip
+            ConsumerMetrics.of_topics(registry, {self._topic: TICKETS}),
+            self.progress,
+            max_records=100,
+        )
 
     def loops(self) -> Sequence[Any]:
         return (self.consumer.run, self.sender.run, self.relay.run)

@@ -17,8 +17,9 @@ class NotifierMetrics:
         self.mails = Counter(
             "andon_notifier_mails_total",
             "mails by reason and result; deferred: tried, to be tried again; unowned: the policy names nobody to tell",
-            ["reason", "result"], registry=registry,
-        )  # fmt: skip
+            ["reason", "result"],
+            registry=registry,
+        )
         self.waiting = Gauge("andon_notifier_waiting", "mails that have not gone out", registry=registry)
         self.oldest = Gauge(
             "andon_notifier_oldest_waiting_seconds", "how long the oldest due mail has waited", registry=registry
@@ -27,9 +28,11 @@ class NotifierMetrics:
             "andon_notifier_smtp_seconds", "time to hand a mail to the server", buckets=SECONDS, registry=registry
         )
         self.delay = Histogram(
-            "andon_notifier_change_to_mail_seconds", "from the intent to the server's 250", buckets=SECONDS,
+            "andon_notifier_change_to_mail_seconds",
+            "from the intent to the server's 250",
+            buckets=SECONDS,
             registry=registry,
-        )  # fmt: skip
+        )
         self.dead = Counter("andon_notifier_dead_letters_total", "records put aside", registry=registry)
         for reason in NoticeReason:
             for result in RESULTS:

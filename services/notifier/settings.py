@@ -23,10 +23,12 @@ class NotifierSettings(ServiceSettings):
         "andon@localhost.localdomain", pattern=ADDRESS, description="the address that mails come from"
     )
     smtp_timeout_seconds: float = Field(
-        20, gt=0, le=300,
+        20,
+        gt=0,
+        le=300,
         description="how long the server may take for a step; what a process that died had in hand is taken up by"
         " another after five of these and 20 seconds",
-    )  # fmt: skip
+    )
     notifier_grew_every_seconds: int = Field(
         3600, ge=0, description="growth of one ticket is told at most so often; what comes between is put together"
     )

@@ -44,23 +44,32 @@ class Story:
 
 
 NEW = PipelineModel(
-    "new", 5.0,
+    "new",
+    5.0,
     (
-        StageModel("lead", 2.5, lost=0.25), StageModel("qualified", 4.0, lost=0.2), StageModel("demo", 5.0),
+        StageModel("lead", 2.5, lost=0.25),
+        StageModel("qualified", 4.0, lost=0.2),
+        StageModel("demo", 5.0),
         StageModel("proposal", 6.0, spread=0.5, lost=0.2, back=0.05),
         StageModel("negotiation", 4.0, lost=0.1, back=0.06),
     ),
-    "new_won", "new_lost", 9_000,
-)  # fmt: skip
+    "new_won",
+    "new_lost",
+    9_000,
+)
 ENTERPRISE = PipelineModel(
-    "enterprise", 1.4,
+    "enterprise",
+    1.4,
     (
-        StageModel("discovery", 5.0, lost=0.2), StageModel("scoping", 7.0, lost=0.2),
+        StageModel("discovery", 5.0, lost=0.2),
+        StageModel("scoping", 7.0, lost=0.2),
         StageModel("pilot", 14.0, spread=0.4),
         StageModel("legal", 6.0, spread=0.4, lost=0.08),
     ),
-    "enterprise_won", "enterprise_lost", 85_000,
-)  # fmt: skip
+    "enterprise_won",
+    "enterprise_lost",
+    85_000,
+)
 PIPELINES = (NEW, ENTERPRISE)
 STORIES = (
     # A campaign brought more than could be worked on.

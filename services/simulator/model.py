@@ -72,11 +72,18 @@ def _deal(
     """One deal's life: created, through the stages with a step back now and then, won or lost."""
     amount = round(pipeline.worth * math.exp(chance.gauss(0, 0.7)) / 50) * 50
     close = begin + timedelta(days=chance.randint(30, 90))
-    yield Happening(begin.astimezone(UTC), deal, True, {
-        "amount": f"{max(500, amount)}.00", "closedate": _ms(close), "pipeline": pipeline.id,
-        "dealname": f"{chance.choice(FIRST)} {chance.choice(SECOND)} {chance.choice(PURPOSE)}",
-        "dealstage": pipeline.stages[0].id,
-    })  # fmt: skip
+    yield Happening(
+        begin.astimezone(UTC),
+        deal,
+        True,
+        {
+            "amount": f"{max(500, amount)}.00",
+            "closedate": _ms(close),
+            "pipeline": pipeline.id,
+            "dealname": f"{chance.choice(FIRST)} {chance.choice(SECOND)} {chance.choice(PURPOSE)}",
+            "dealstage": pipeline.stages[0].id,
+        },
+    )
     place, now, steps = 0, begin, 0
     while True:
         stage = pipeline.stages[place]

@@ -69,10 +69,17 @@ def ahead(journal: Journal) -> Iterator[Happening]:
 def _fair(journal: Journal) -> Iterator[Happening]:
     chance = random.Random(f"{journal.seed}/fair")
     for number in range(FAIR_DEALS):
-        yield Happening(journal.end, FIRST_DEAL + 900_000_000 + number, True, {
-            "amount": f"{chance.randrange(2_000, 20_000, 50)}.00", "pipeline": NEW.id, "dealstage": NEW.stages[0].id,
-            "dealname": f"{chance.choice(FIRST)} {chance.choice(SECOND)} {chance.choice(PURPOSE)}",
-        })  # fmt: skip
+        yield Happening(
+            journal.end,
+            FIRST_DEAL + 900_000_000 + number,
+            True,
+            {
+                "amount": f"{chance.randrange(2_000, 20_000, 50)}.00",
+                "pipeline": NEW.id,
+                "dealstage": NEW.stages[0].id,
+                "dealname": f"{chance.choice(FIRST)} {chance.choice(SECOND)} {chance.choice(PURPOSE)}",
+            },
+        )
 
 
 async def live(

@@ -42,11 +42,14 @@ _log = logger(__name__)
 WAKE_SECONDS = 5.0
 TOPICS = (PROBLEMS, MEASURES, NOTICES, SEEN)
 _HEADERS = (
-    (b"content-security-policy", b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
-     b" frame-ancestors 'none'; form-action 'self'; base-uri 'none'"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+        b" frame-ancestors 'none'; form-action 'self'; base-uri 'none'",
+    ),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
-)  # fmt: skip
+)
 
 
 class SafeHeaders:
@@ -76,9 +79,14 @@ class Tickets:
         topics = [settings.topic(name) for name in TOPICS]
         consumed = ConsumerMetrics.of_topics(registry, dict(zip(topics, TOPICS, strict=True)))
         self.consumer = BatchConsumer(
-            settings.kafka, topics, settings.topic("andon-tickets"), self._take, positions.Kept(pool, topics), consumed,
+            settings.kafka,
+            topics,
+            settings.topic("andon-tickets"),
+            self._take,
+            positions.Kept(pool, topics),
+            consumed,
             self.progress,
-        )  # fmt: skip
+        )
 
     def loops(self) -> Sequence[Any]:
         return (self.consumer.run, self.relay.run, self._waking_loop)

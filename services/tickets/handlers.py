@@ -31,8 +31,11 @@ from shared.stream import dead_letters, outbox, positions
 from shared.wording.problem_text import tell
 
 CONTRACTS: dict[str, type[ProblemEvent] | type[MeasureEvent] | type[NoticeEvent] | type[SeenEvent]] = {
-    PROBLEMS: ProblemEvent, MEASURES: MeasureEvent, NOTICES: NoticeEvent, SEEN: SeenEvent,
-}  # fmt: skip
+    PROBLEMS: ProblemEvent,
+    MEASURES: MeasureEvent,
+    NOTICES: NoticeEvent,
+    SEEN: SeenEvent,
+}
 # These are told by mail, and carry the chart as it was then.
 WITH_CHART = (Change.OPENED, Change.GREW, Change.REOPENED, Change.CLEARED)
 
@@ -129,18 +132,41 @@ class Desk:
             until = problem.cleared_at or problem.detected_at
             image = await picture.png_of(connection, problem, self._policy, max(until, self._clock.now()))
         data = TicketData(
-            ticket=ticket.id, seq=ticket.seq, change=step.change, at=step.at, actor=step.actor, reason=step.reason,
-            key=ticket.key, kind=problem.kind, pipeline=problem.pipeline, pipeline_name=words.pipeline,
-            stage=problem.stage, stage_name=words.stage, state=ticket.state, outcome=ticket.outcome, title=words.title,
-            sentence=words.sentence, asks_for=words.asks_for, cause_class=problem.cause_class, count=problem.count,
-            peak=problem.peak, usual=problem.usual, opened_at=ticket.opened_at,
+            ticket=ticket.id,
+            seq=ticket.seq,
+            change=step.change,
+            at=step.at,
+            actor=step.actor,
+            reason=step.reason,
+            key=ticket.key,
+            kind=problem.kind,
+            pipeline=problem.pipeline,
+            pipeline_name=words.pipeline,
+            stage=problem.stage,
+            stage_name=words.stage,
+            state=ticket.state,
+            outcome=ticket.outcome,
+            title=words.title,
+            sentence=words.sentence,
+            asks_for=words.asks_for,
+            cause_class=problem.cause_class,
+            count=problem.count,
+            peak=problem.peak,
+            usual=problem.usual,
+            opened_at=ticket.opened_at,
             problem=Interval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
-            snoozed_until=ticket.snoozed_until, evidence=problem.evidence,
-            chart_png=base64.b64encode(image).decode() if image else None, chart_alt=words.finding,
+            snoozed_until=ticket.snoozed_until,
+            evidence=problem.evidence,
+            chart_png=base64.b64encode(image).decode() if image else None,
+            chart_alt=words.finding,
             url=f"{self._url}/tickets/{ticket.id}",
-        )  # fmt: skip
+        )
         event = TicketEvent(
-            id=uuid4().hex, source="andon/tickets", type=f"andon.ticket.{step.change.value}", subject=str(ticket.id),
-            time=step.at, data=data,
-        )  # fmt: skip
+            id=uuid4().hex,
+            source="andon/tickets",
+            type=f"andon.ticket.{step.change.value}",
+            subject=str(ticket.id),
+            time=step.at,
+            data=data,
+        )
         return OutgoingMessage(self._prefix + TICKETS, str(ticket.id).encode(), event.to_json())

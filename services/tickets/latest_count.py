@@ -15,8 +15,11 @@ from shared.contracts.measures import Measure
 from shared.contracts.problems import ProblemData
 
 MEASURE = {
-    "aging": Measure.OVER_AGE, "wip-high": Measure.WIP, "wip-low": Measure.WIP, "stalled": Measure.STALLED,
-}  # fmt: skip
+    "aging": Measure.OVER_AGE,
+    "wip-high": Measure.WIP,
+    "wip-low": Measure.WIP,
+    "stalled": Measure.STALLED,
+}
 
 
 @dataclass(frozen=True)

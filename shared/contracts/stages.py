@@ -85,9 +85,13 @@ class StageEvent(Envelope[StageData]):
         """Known by what it says and when: told twice, it is the same description."""
         digest = hashlib.sha256(data.model_dump_json(exclude_unset=True).encode()).hexdigest()[:16]
         return StageEvent(
-            id=f"{digest}/{iso(time)}", source=data.source, subject=data.place, time=time, receivedat=received_at,
+            id=f"{digest}/{iso(time)}",
+            source=data.source,
+            subject=data.place,
+            time=time,
+            receivedat=received_at,
             data=data,
-        )  # fmt: skip
+        )
 
 
 class SeenData(Message):

@@ -101,9 +101,11 @@ class StageMap:
         if own is None or general is None:
             return own or general or Described()
         return Described(
-            own.name or general.name, general.order if own.order is None else own.order,
-            general.probability if own.probability is None else own.probability, own.outcome or general.outcome,
-        )  # fmt: skip
+            own.name or general.name,
+            general.order if own.order is None else own.order,
+            general.probability if own.probability is None else own.probability,
+            own.outcome or general.outcome,
+        )
 
     @cached_property
     def _by_stage(self) -> dict[tuple[str, str], list[Place]]:

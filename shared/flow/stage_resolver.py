@@ -24,17 +24,19 @@ class Places:
         self.map = stage_map
         self.fixed: dict[tuple[str | None, str], Home] = {
             (key, stage.id): Home(key, stage.id, stage.outcome)
-            for key, pipeline in policy.pipelines.items() for stage in pipeline.stages
-        }  # fmt: skip
+            for key, pipeline in policy.pipelines.items()
+            for stage in pipeline.stages
+        }
         self._outcomes = [f"{key}/{stage}={home.outcome}" for (key, stage), home in self.fixed.items()]
         counted = Counter(stage for _, stage in self.fixed)
         self._shared = {stage for stage, count in counted.items() if count > 1}
         self.fixed |= {(None, h.stage): h for h in list(self.fixed.values()) if h.stage not in self._shared}
         keys = _folded(policy.pipelines)
         self.pipelines = {
-            scope: keys[name] for scope, name in stage_map.pipeline_names.items()
+            scope: keys[name]
+            for scope, name in stage_map.pipeline_names.items()
             if name in keys and scope[1] not in policy.pipelines
-        }  # fmt: skip
+        }
         self._named = {key: _folded(stage.id for stage in pipe.stages) for key, pipe in policy.pipelines.items()}
         self._found: dict[tuple[str, str | None, str], Home] = {}
 

@@ -220,10 +220,19 @@ class Deal:
         if now:
             visit = Visit(now[0], now[1], now[2], now[3], None, now[4], [(a, b) for a, b in now[5]])
         return Deal(
-            last=last and Key(*last), created=bool(flags & 1), staged=bool(flags & 2), closed=bool(flags & 4),
-            gone=bool(flags & 8), pipeline=pipeline, place=place and tuple(place), step=step, current=visit,
-            described=described, touches=touches, plans=[(a, b) for a, b in plans],
-        )  # fmt: skip
+            last=last and Key(*last),
+            created=bool(flags & 1),
+            staged=bool(flags & 2),
+            closed=bool(flags & 4),
+            gone=bool(flags & 8),
+            pipeline=pipeline,
+            place=place and tuple(place),
+            step=step,
+            current=visit,
+            described=described,
+            touches=touches,
+            plans=[(a, b) for a, b in plans],
+        )
 
 
 def unique(events: Iterable[Event]) -> list[Event]:

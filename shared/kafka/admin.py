@@ -14,9 +14,12 @@ class TopicMismatchError(Exception):
 
 
 async def create_topics(
-    bootstrap: str, prefix: str = "", topics: tuple[Topic, ...] = ALL_TOPICS, replication: int = 1,
+    bootstrap: str,
+    prefix: str = "",
+    topics: tuple[Topic, ...] = ALL_TOPICS,
+    replication: int = 1,
     partitions: int | None = None,
-) -> list[str]:  # fmt: skip
+) -> list[str]:
     """Make what is missing; the names of what was made. Raises TopicMismatchError where fewer partitions are there.
 
     `partitions`: of each topic that has several, other than the usual number.

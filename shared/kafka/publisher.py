@@ -63,9 +63,14 @@ class Publisher:
             if self._producer is not None:
                 return
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap, acks="all", enable_idempotence=True, max_batch_size=131072,
-                max_request_size=4_194_304, compression_type="snappy", request_timeout_ms=10_000,
-            )  # fmt: skip
+                bootstrap_servers=self._bootstrap,
+                acks="all",
+                enable_idempotence=True,
+                max_batch_size=131072,
+                max_request_size=4_194_304,
+                compression_type="snappy",
+                request_timeout_ms=10_000,
+            )
             try:
                 await producer.start()
             except BaseException:

@@ -10,9 +10,11 @@ from typing import Any
 import asyncpg
 
 SERVICES = {
-    "flow": "services.detector", "tickets": "services.tickets", "notices": "services.notifier",
+    "flow": "services.detector",
+    "tickets": "services.tickets",
+    "notices": "services.notifier",
     "crm": "services.enricher",
-}  # fmt: skip
+}
 _LOCK = 0x616E646F6E  # "andon"
 
 

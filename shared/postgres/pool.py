@@ -38,9 +38,12 @@ async def _prepare(connection: Any, script: str) -> None:
     if script:
         await connection.execute(script)
     await connection.set_type_codec(
-        "jsonb", encoder=lambda value: b"\x01" + orjson.dumps(value), decoder=lambda raw: orjson.loads(raw[1:]),
-        schema="pg_catalog", format="binary",
-    )  # fmt: skip
+        "jsonb",
+        encoder=lambda value: b"\x01" + orjson.dumps(value),
+        decoder=lambda raw: orjson.loads(raw[1:]),
+        schema="pg_catalog",
+        format="binary",
+    )
 
 
 async def open_pool(dsn: str, schema: str, most: int = 6, script: str = "") -> Any:
@@ -52,9 +55,13 @@ async def open_pool(dsn: str, schema: str, most: int = 6, script: str = "") -> A
     while True:
         try:
             return await asyncpg.create_pool(
-                dsn, min_size=1, max_size=most, init=partial(_prepare, script=script), command_timeout=300,
+                dsn,
+                min_size=1,
+                max_size=most,
+                init=partial(_prepare, script=script),
+                command_timeout=300,
                 server_settings={"search_path": f"{schema},public", "application_name": f"andon-{schema}"},
-            )  # fmt: skip
+            )
         except AWAY as error:
             _log.warning("waiting for Postgres", error=str(error))
             await asyncio.sleep(delay)

@@ -33,7 +33,10 @@ class ConsumerMetrics:
                 "andon_consumer_lag_seconds", "age of the oldest record not yet handled", label, registry=registry
             ),
             "batch_seconds": Histogram(
-                "andon_consumer_batch_seconds", "time to handle a batch", label, buckets=BATCH_SECONDS,
+                "andon_consumer_batch_seconds",
+                "time to handle a batch",
+                label,
+                buckets=BATCH_SECONDS,
                 registry=registry,
             ),
             "batch_records": Histogram(
@@ -42,10 +45,12 @@ class ConsumerMetrics:
             "records": Counter("andon_consumer_records_total", "records handled", label, registry=registry),
             "retries": Counter("andon_consumer_batch_retries_total", "batches tried again", label, registry=registry),
             "gone": Counter(
-                "andon_consumer_gone_records_total", "records that were gone from the log before they were read", label,
+                "andon_consumer_gone_records_total",
+                "records that were gone from the log before they were read",
+                label,
                 registry=registry,
             ),
-        }  # fmt: skip
+        }
         return {
             topic: ConsumerMetrics(**{part: metric.labels(name) for part, metric in parts.items()})  # type: ignore[arg-type]
             for topic, name in names.items()

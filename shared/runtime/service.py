@@ -141,10 +141,19 @@ async def _serve(service: Service, settings: ServiceSettings, stopped: asyncio.F
 
 def _server(application: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
     config = uvicorn.Config(
-        application, host=settings.host, port=settings.port, log_level="error", access_log=False, lifespan="off",
-        server_header=False, proxy_headers=False, timeout_graceful_shutdown=5, http=PatientProtocol, ws="none",
+        application,
+        host=settings.host,
+        port=settings.port,
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=5,
+        http=PatientProtocol,
+        ws="none",
         limit_concurrency=MOST_CONNECTIONS,
-    )  # fmt: skip
+    )
     return _QuietServer(config)
 
 

@@ -40,15 +40,24 @@ def of_record(record: ConsumerRecord, topic: str, reason: DeadReason, detail: st
     key = None if record.key is None else record.key[:LONGEST_KEY]
     cut = _cut(record)
     letter = DeadEvent(
-        id=place, source="andon/dead-letters", subject=place, time=now,
+        id=place,
+        source="andon/dead-letters",
+        subject=place,
+        time=now,
         data=DeadData(
-            topic=topic, reason=reason, detail=f"{detail[:1800]}{cut}", whole=not cut, place=place,
+            topic=topic,
+            reason=reason,
+            detail=f"{detail[:1800]}{cut}",
+            whole=not cut,
+            place=place,
             body=base64.b64encode((record.value or b"")[:LONGEST_BODY]).decode(),
             key=None if key is None else key.decode("utf-8", "backslashreplace"),
-            key_base64=None if key is None else base64.b64encode(key).decode(), headers=_headers(record),
-            first_attempt_at=_first_attempt(record) or now, last_attempt_at=now,
+            key_base64=None if key is None else base64.b64encode(key).decode(),
+            headers=_headers(record),
+            first_attempt_at=_first_attempt(record) or now,
+            last_attempt_at=now,
         ),
-    )  # fmt: skip
+    )
     return OutgoingMessage(prefix + dead(topic), key or b"", letter.to_json())
 
 

@@ -73,9 +73,17 @@ class BatchConsumer:
     """
 
     def __init__(
-        self, bootstrap: str, topics: Sequence[str], group: str, handle: Handle, positions: Kept,
-        metrics: dict[str, ConsumerMetrics], progress: Progress, max_records: int = 500, lanes: int = 1,
-    ) -> None:  # fmt: skip
+        self,
+        bootstrap: str,
+        topics: Sequence[str],
+        group: str,
+        handle: Handle,
+        positions: Kept,
+        metrics: dict[str, ConsumerMetrics],
+        progress: Progress,
+        max_records: int = 500,
+        lanes: int = 1,
+    ) -> None:
         self._handle, self._positions, self._metrics, self._progress = handle, positions, metrics, progress
         self._lanes = Lanes[ConsumerRecord](lanes, max_records)
         self._defect: Exception | None = None
@@ -95,12 +103,22 @@ class BatchConsumer:
             bootstrap, logger=logging.getLogger("faststream"), log_level=logging.DEBUG, graceful_timeout=14
         )
         self._subscriber = self._broker.subscriber(
-            *topics, batch=True, group_id=group, max_records=max_records,
-            batch_timeout_ms=POLL_MS, fetch_max_wait_ms=100, max_partition_fetch_bytes=FETCHED_BYTES,
-            auto_offset_reset="earliest", ack_policy=AckPolicy.MANUAL,
-            session_timeout_ms=6_000, heartbeat_interval_ms=1_500, rebalance_timeout_ms=60_000,
-            parser=parse, decoder=undecoded, listener=Listener(self),
-        )  # fmt: skip
+            *topics,
+            batch=True,
+            group_id=group,
+            max_records=max_records,
+            batch_timeout_ms=POLL_MS,
+            fetch_max_wait_ms=100,
+            max_partition_fetch_bytes=FETCHED_BYTES,
+            auto_offset_reset="earliest",
+            ack_policy=AckPolicy.MANUAL,
+            session_timeout_ms=6_000,
+            heartbeat_interval_ms=1_500,
+            rebalance_timeout_ms=60_000,
+            parser=parse,
+            decoder=undecoded,
+            listener=Listener(self),
+        )
         self._subscriber(self._receive)
         self._poll, self._subscriber.get_msg = self._subscriber.get_msg, self._polled  # type: ignore[method-assign]
 
@@ -375,9 +393,13 @@ class BatchConsumer:
         # One at least, where it has grown meanwhile.
         self._metrics[partition.topic].gone.inc(max(1, known - end))
         _log.error(
-            "the log is shorter than what was read of it: it is read from its beginning", topic=partition.topic,
-            partition=partition.partition, read=known, end=end, begin=stands,
-        )  # fmt: skip
+            "the log is shorter than what was read of it: it is read from its beginning",
+            topic=partition.topic,
+            partition=partition.partition,
+            read=known,
+            end=end,
+            begin=stands,
+        )
         return stands
 
     def let_go(self, partitions: set[TopicPartition]) -> None:

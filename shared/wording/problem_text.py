@@ -32,9 +32,13 @@ def tell(problem: ProblemData, policy: Policy) -> Told:
     name = stage.title if stage else problem.stage or problem.pipeline
     sentence = f"{_count(problem, name, policy)}{_usually(problem)}."
     return Told(
-        pipeline.name if pipeline else problem.pipeline, name, title(problem.kind, name), sentence,
-        asks_for(problem, policy), _finding(problem, name, policy),
-    )  # fmt: skip
+        pipeline.name if pipeline else problem.pipeline,
+        name,
+        title(problem.kind, name),
+        sentence,
+        asks_for(problem, policy),
+        _finding(problem, name, policy),
+    )
 
 
 def title(kind: str, stage: str) -> str:

@@ -28,13 +28,13 @@ def array(first: int) -> bytes:
     return json.dumps([json.loads(webhook(number))[0] for number in range(first, first + EVENTS)]).encode()
 
 
-async def measure(
-    kafka: str, prefix: str, folder: Path, per_second: int, show: Callable[[str], None]
-) -> list[Figure]:  # fmt: skip
+async def measure(kafka: str, prefix: str, folder: Path, per_second: int, show: Callable[[str], None]) -> list[Figure]:
     """Every request is one write to the broker: tests/integration/intake/test_round_trips.py counts them."""
     environment = {
-        "ANDON_KAFKA": kafka, "ANDON_TOPIC_PREFIX": prefix, "ANDON_SOURCES": str(sources(folder)),
-    }  # fmt: skip
+        "ANDON_KAFKA": kafka,
+        "ANDON_TOPIC_PREFIX": prefix,
+        "ANDON_SOURCES": str(sources(folder)),
+    }
     intake = ServiceProcess("intake", environment, folder).start().ready()
     try:
         show(f"answers at {per_second} requests a second for {SECONDS} s")

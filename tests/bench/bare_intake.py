@@ -57,9 +57,13 @@ def build(kafka: str, topic: str, check: Check, answer: Callable[[], Response]) 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         producer = AIOKafkaProducer(
-            bootstrap_servers=kafka, acks="all", enable_idempotence=True, linger_ms=0, max_batch_size=131072,
+            bootstrap_servers=kafka,
+            acks="all",
+            enable_idempotence=True,
+            linger_ms=0,
+            max_batch_size=131072,
             compression_type="lz4",
-        )  # fmt: skip
+        )
         await producer.start()
         producers.append(producer)
         yield

@@ -48,8 +48,10 @@ async def fill(kafka: str, prefix: str) -> int:
     end = datetime.now(UTC).replace(microsecond=0)
     events = [
         event | {"id": f"{seed}-{event['id']}", "subject": f"{event['subject']}{seed}"}
-        for seed in range(SEEDS) for one in run.history(seed, 180, end) for event in dialects.canonical(one)
-    ]  # fmt: skip
+        for seed in range(SEEDS)
+        for one in run.history(seed, 180, end)
+        for event in dialects.canonical(one)
+    ]
     events.sort(key=lambda event: event["time"])
     publisher = Publisher(kafka, deadline_seconds=60)
     for start in range(0, len(events), 5000):
@@ -65,8 +67,11 @@ async def product(kafka: str, dsn: str, prefix: str, folder: Path, total: int) -
     """Events per second from the first batch to the last, and the memory then in MB."""
     await migrate_all(dsn)
     environment = {
-        "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_POLICY": str(POLICY), "ANDON_TOPIC_PREFIX": prefix,
-    }  # fmt: skip
+        "ANDON_KAFKA": kafka,
+        "ANDON_POSTGRES": dsn,
+        "ANDON_POLICY": str(POLICY),
+        "ANDON_TOPIC_PREFIX": prefix,
+    }
     service = ServiceProcess("detector", environment, folder).start()
     connection = await asyncpg.connect(dsn)
     started, done, first = 0.0, 0, 0

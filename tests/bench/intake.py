@@ -28,11 +28,24 @@ REQUESTS = 8000
 
 def webhook(number: int) -> bytes:
     """One HubSpot event, as most of their requests are."""
-    return json.dumps([{
-        "eventId": number, "subscriptionId": 5500101, "portalId": 48112233, "appId": 7654321, "attemptNumber": 0,
-        "occurredAt": int(time.time() * 1000), "subscriptionType": "deal.propertyChange", "objectId": number % 500,
-        "propertyName": "amount", "propertyValue": str(number), "changeSource": "CRM_UI", "sourceId": "userId:1",
-    }]).encode()  # fmt: skip
+    return json.dumps(
+        [
+            {
+                "eventId": number,
+                "subscriptionId": 5500101,
+                "portalId": 48112233,
+                "appId": 7654321,
+                "attemptNumber": 0,
+                "occurredAt": int(time.time() * 1000),
+                "subscriptionType": "deal.propertyChange",
+                "objectId": number % 500,
+                "propertyName": "amount",
+                "propertyValue": str(number),
+                "changeSource": "CRM_UI",
+                "sourceId": "userId:1",
+            }
+        ]
+    ).encode()
 
 
 def bodies(kind: str, first: int, count: int = REQUESTS) -> list[bytes]:

@@ -36,10 +36,19 @@ def policy(folder: Path) -> Path:
 
 
 def change(deal: int, name: str, value: str) -> bytes:
-    return json.dumps([{
-        "eventId": deal, "portalId": 1, "occurredAt": int(time.time() * 1000),
-        "subscriptionType": "deal.propertyChange", "objectId": deal, "propertyName": name, "propertyValue": value,
-    }]).encode()  # fmt: skip
+    return json.dumps(
+        [
+            {
+                "eventId": deal,
+                "portalId": 1,
+                "occurredAt": int(time.time() * 1000),
+                "subscriptionType": "deal.propertyChange",
+                "objectId": deal,
+                "propertyName": name,
+                "propertyValue": value,
+            }
+        ]
+    ).encode()
 
 
 def request(number: int, every: int) -> bytes:
@@ -60,10 +69,13 @@ async def measure(
     with sink() as mails:
         mails.on_mail = lambda: received.append(time.time())
         environment = {
-            "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_TOPIC_PREFIX": prefix,
-            "ANDON_POLICY": str(policy(folder)), "ANDON_SOURCES": str(sources(folder)),
+            "ANDON_KAFKA": kafka,
+            "ANDON_POSTGRES": dsn,
+            "ANDON_TOPIC_PREFIX": prefix,
+            "ANDON_POLICY": str(policy(folder)),
+            "ANDON_SOURCES": str(sources(folder)),
             "ANDON_SMTP_PORT": str(mails.port),
-        }  # fmt: skip
+        }
         services = {n: ServiceProcess(n, environment, folder) for n in ("intake", "detector", "tickets", "notifier")}
         for service in services.values():
             service.start()

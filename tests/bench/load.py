@@ -93,9 +93,13 @@ def post(path: str, headers: dict[str, str], body: bytes) -> bytes:
 
 
 async def paced(
-    port: int, make: Callable[[int], bytes], total: int, per_second: float, on_sent: Callable[[int], None],
+    port: int,
+    make: Callable[[int], bytes],
+    total: int,
+    per_second: float,
+    on_sent: Callable[[int], None],
     connections: int = 32,
-) -> Outcome:  # fmt: skip
+) -> Outcome:
     """Send `make(0)`, `make(1)` ... at a steady rate. `on_sent` is called as each goes out.
 
     The time of an answer counts from when its request was due: one that had to wait for a free connection waited.

@@ -27,12 +27,20 @@ STAGES = ("lead", "qualified", "demo", "proposal", "negotiation")
 def array(first: int) -> bytes:
     """A hundred moves of a hundred deals."""
     began = int(time.time() * 1000) - 3_600_000
-    body = orjson.dumps([
-        {
-            "eventId": n, "portalId": 48112233, "subscriptionType": "deal.propertyChange", "objectId": n % DEALS,
-            "propertyName": "dealstage", "propertyValue": STAGES[n // DEALS % len(STAGES)], "occurredAt": began + n,
-        } for n in range(first, first + 100)
-    ])  # fmt: skip
+    body = orjson.dumps(
+        [
+            {
+                "eventId": n,
+                "portalId": 48112233,
+                "subscriptionType": "deal.propertyChange",
+                "objectId": n % DEALS,
+                "propertyName": "dealstage",
+                "propertyValue": STAGES[n // DEALS % len(STAGES)],
+                "occurredAt": began + n,
+            }
+            for n in range(first, first + 100)
+        ]
+    )
     return post("/v1/ingest/crm", signed_v3(body, SECRET, str(int(time.time() * 1000)), URL), body)
 
 
@@ -42,9 +50,12 @@ async def measure(kafka: str, dsn: str, prefix: str, folder: Path, show: Callabl
     """
     await migrate_all(dsn)
     environment = {
-        "ANDON_KAFKA": kafka, "ANDON_TOPIC_PREFIX": prefix, "ANDON_SOURCES": str(sources(folder)),
-        "ANDON_POSTGRES": dsn, "ANDON_POLICY": str(POLICY),
-    }  # fmt: skip
+        "ANDON_KAFKA": kafka,
+        "ANDON_TOPIC_PREFIX": prefix,
+        "ANDON_SOURCES": str(sources(folder)),
+        "ANDON_POSTGRES": dsn,
+        "ANDON_POLICY": str(POLICY),
+    }
     services = {name: ServiceProcess(name, environment, folder).start().ready() for name in ("intake", "detector")}
     connection = await asyncpg.connect(dsn)
     seen: dict[str, list[float]] = {name: [] for name in services}

@@ -50,20 +50,31 @@ pipelines:
 """
 LIMITS = {"aging": ("21d", 5), "stalled": ("14d", 3), "wip-high": (None, 25), "wip-low": (None, 4)}
 MEASURE = {
-    "aging": Measure.OVER_AGE, "stalled": Measure.STALLED, "wip-high": Measure.WIP, "wip-low": Measure.WIP,
-}  # fmt: skip
+    "aging": Measure.OVER_AGE,
+    "stalled": Measure.STALLED,
+    "wip-high": Measure.WIP,
+    "wip-low": Measure.WIP,
+}
 
 
 def deals(count: int, now: datetime, **fields: Any) -> tuple[EvidenceDeal, ...]:
     return tuple(
-        EvidenceDeal(**{
-            "deal": f"crm:{n}", "name": f"Deal number {n}", "amount": f"{9500 + n}.00", "currency": "EUR",
-            "entered_at": now - timedelta(days=60 - n), "age_seconds": (60 - n) * 86_400.0,
-            "last_movement_at": now - timedelta(days=40 - n),
-            "next_step_at": now + timedelta(days=n) if n % 3 == 1 else None, "url": f"https://crm.example/deals/{n}",
-        } | fields)
+        EvidenceDeal(
+            **{
+                "deal": f"crm:{n}",
+                "name": f"Deal number {n}",
+                "amount": f"{9500 + n}.00",
+                "currency": "EUR",
+                "entered_at": now - timedelta(days=60 - n),
+                "age_seconds": (60 - n) * 86_400.0,
+                "last_movement_at": now - timedelta(days=40 - n),
+                "next_step_at": now + timedelta(days=n) if n % 3 == 1 else None,
+                "url": f"https://crm.example/deals/{n}",
+            }
+            | fields
+        )
         for n in range(count)
-    )  # fmt: skip
+    )
 
 
 def problem(kind: str, stage: str, now: datetime, age: float = 3, **fields: Any) -> ProblemData:
@@ -73,12 +84,24 @@ def problem(kind: str, stage: str, now: datetime, age: float = 3, **fields: Any)
     limit, threshold = LIMITS[kind]
     begun = now - timedelta(days=age)
     data: dict[str, Any] = {
-        "key": f"{kind}/{pipeline}/{stage}", "kind": kind, "pipeline": pipeline, "stage": stage,
-        "reason": ProblemReason.OPENED, "opened_at": begun, "peak": count, "detected_at": begun, "rule": f"{kind}/1",
-        "policy_version": "1-x", "count": count, "threshold": threshold, "limit": limit,
-        "limit_seconds": int(limit[:-1]) * 86_400 if limit else None, "usual": 3.0, "cause_class": CauseClass.SPECIAL,
+        "key": f"{kind}/{pipeline}/{stage}",
+        "kind": kind,
+        "pipeline": pipeline,
+        "stage": stage,
+        "reason": ProblemReason.OPENED,
+        "opened_at": begun,
+        "peak": count,
+        "detected_at": begun,
+        "rule": f"{kind}/1",
+        "policy_version": "1-x",
+        "count": count,
+        "threshold": threshold,
+        "limit": limit,
+        "limit_seconds": int(limit[:-1]) * 86_400 if limit else None,
+        "usual": 3.0,
+        "cause_class": CauseClass.SPECIAL,
         "evidence": Evidence(at=now, total=count, worst=shown, sample=shown[::2][:5]),
-    }  # fmt: skip
+    }
     return ProblemData(**(data | fields))
 
 
@@ -98,15 +121,26 @@ def problems(now: datetime) -> list[ProblemData]:
         problem("wip-high", "demo", now, 0.2, count=34, cause_class=CauseClass.COMMON),
         problem("wip-low", "lead", now, 5, count=1, evidence=Evidence(at=now, total=1, worst=deals(1, now))),
         problem("stalled", "negotiation", now, 6, count=7, cause_class=CauseClass.UNKNOWN, usual=None),
-        over, cleared(over, now, 8), back, cleared(back, now, 6),
+        over,
+        cleared(over, now, 8),
+        back,
+        cleared(back, now, 6),
         back.model_copy(update={"opened_at": now - timedelta(days=2), "detected_at": now - timedelta(days=2)}),
         problem("wip-high", "proposal", now, 40, count=50),
         problem("wip-low", "demo", now, 1, count=0, evidence=Evidence(at=now, total=0)),
-        problem("wip-high", 'a"b', now, 1, pipeline="odd", count=2, threshold=1,
-                evidence=Evidence(at=now, total=2, worst=evil, sample=evil)),
+        problem(
+            "wip-high",
+            'a"b',
+            now,
+            1,
+            pipeline="odd",
+            count=2,
+            threshold=1,
+            evidence=Evidence(at=now, total=2, worst=evil, sample=evil),
+        ),
         problem("wip-low", 'a"b', now, 1, pipeline="odd", count=2),
         problem("stalled", "demo", now, 2, count=4),
-    ]  # fmt: skip
+    ]
 
 
 def measures(now: datetime) -> list[MeasureData]:
@@ -115,12 +149,17 @@ def measures(now: datetime) -> list[MeasureData]:
     places = [("new", stage) for stage in ("lead", "demo", "proposal", "negotiation", "legal")] + [("odd", 'a"b')]
     return [
         MeasureData(
-            pipeline=pipeline, stage=stage, measure=measure, start=midnight - timedelta(days=n + 1),
+            pipeline=pipeline,
+            stage=stage,
+            measure=measure,
+            start=midnight - timedelta(days=n + 1),
             end=midnight - timedelta(days=n),
             value=round(8 + 6 * math.sin(n / 7)) * (86_400.0 if measure.startswith("age") else 1.0),
         )
-        for pipeline, stage in places for n in range(90) for measure in Measure
-    ]  # fmt: skip
+        for pipeline, stage in places
+        for n in range(90)
+        for measure in Measure
+    ]
 
 
 class Company:
@@ -180,9 +219,14 @@ class Company:
         found = []
         for seq, result in enumerate((NoticeResult.SENT, NoticeResult.REFUSED), 1):
             data = NoticeData(
-                notice=f"{number}-{seq}", ticket=number, reason=NoticeReason.OPENED, result=result, message_id="<a@b>",
-                at=now, detail="550 no such <user>" if result is NoticeResult.REFUSED else None,
-            )  # fmt: skip
+                notice=f"{number}-{seq}",
+                ticket=number,
+                reason=NoticeReason.OPENED,
+                result=result,
+                message_id="<a@b>",
+                at=now,
+                detail="550 no such <user>" if result is NoticeResult.REFUSED else None,
+            )
             message = NoticeEvent(id=f"n{seq}", source="x", subject=str(number), time=now, data=data)
             found.append(OutgoingMessage(prefix + NOTICES, str(number).encode(), message.to_json()))
         return found

@@ -61,9 +61,11 @@ class Pages:
         policy = self._folder / "policy.yaml"
         policy.write_text(POLICY)
         environment = {
-            "ANDON_KAFKA": self.kafka, "ANDON_POSTGRES": self.dsn, "ANDON_TOPIC_PREFIX": self.prefix,
+            "ANDON_KAFKA": self.kafka,
+            "ANDON_POSTGRES": self.dsn,
+            "ANDON_TOPIC_PREFIX": self.prefix,
             "ANDON_POLICY": str(policy),
-        }  # fmt: skip
+        }
         return ServiceProcess("tickets", environment, self._folder).start().ready()
 
 
@@ -94,9 +96,14 @@ async def empty(
 def mails(url: str) -> Iterator[Any]:
     """One of each reason, about a ticket at the address; the last quotes what is hostile."""
     drawn = Chart(
-        "Proposal holds 12 deals older than 21 days", "deals", {"deals": [(day(n), float(n)) for n in range(20)]},
-        day(0), day(20), "Europe/Berlin", {"problem from 5": 5.0},
-    )  # fmt: skip
+        "Proposal holds 12 deals older than 21 days",
+        "deals",
+        {"deals": [(day(n), float(n)) for n in range(20)]},
+        day(0),
+        day(20),
+        "Europe/Berlin",
+        {"problem from 5": 5.0},
+    )
     chart = base64.b64encode(png(drawn)).decode()
     hostile = "<script>window.owned=1</script>" + "w" * 120
     for seq, reason in enumerate([*NoticeReason, NoticeReason.OPENED], 1):

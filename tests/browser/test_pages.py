@@ -57,10 +57,17 @@ async def test_faults_are_found(page: Page) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/", "/tickets?state=closed", "/tickets?pipeline=new&kind=aging", "/tickets?pipeline=odd&kind=stalled",
-        "/tickets?state=lost", "/pipelines", "/nowhere", "/tickets/999999", "/tickets/1/close",
+        "/",
+        "/tickets?state=closed",
+        "/tickets?pipeline=new&kind=aging",
+        "/tickets?pipeline=odd&kind=stalled",
+        "/tickets?state=lost",
+        "/pipelines",
+        "/nowhere",
+        "/tickets/999999",
+        "/tickets/1/close",
     ],
-)  # fmt: skip
+)
 async def test_pages_and_errors_keep_wcag(company: Company, page: Page, path: str) -> None:
     await page.goto(company.url + path)
 
@@ -70,10 +77,17 @@ async def test_pages_and_errors_keep_wcag(company: Company, page: Page, path: st
 @pytest.mark.parametrize(
     "key",
     [
-        "aging/new/proposal", "aging/new/legal", "wip-high/new/demo", "wip-high/new/legal", "wip-high/new/proposal",
-        "wip-low/new/lead", "wip-low/new/demo", "stalled/new/negotiation", 'wip-high/odd/a"b',
+        "aging/new/proposal",
+        "aging/new/legal",
+        "wip-high/new/demo",
+        "wip-high/new/legal",
+        "wip-high/new/proposal",
+        "wip-low/new/lead",
+        "wip-low/new/demo",
+        "stalled/new/negotiation",
+        'wip-high/odd/a"b',
     ],
-)  # fmt: skip
+)
 async def test_tickets_of_every_kind_and_state_keep_wcag(company: Company, page: Page, key: str) -> None:
     await page.goto(f"{company.url}/tickets/{company.numbers[key]}")
     await unfold(page)

@@ -103,19 +103,32 @@ class Sender:
     def event(self, number: int) -> dict[str, Any]:
         """As HubSpot writes it."""
         return {
-            "eventId": number, "subscriptionId": 5500102, "portalId": 48112233, "appId": 7654321, "attemptNumber": 0,
-            "occurredAt": self.begun + number, "subscriptionType": "deal.propertyChange", "objectId": number % DEALS,
-            "propertyName": "dealname", "propertyValue": f"Müller & Söhne {number}", "changeSource": "CRM_UI",
-        }  # fmt: skip
+            "eventId": number,
+            "subscriptionId": 5500102,
+            "portalId": 48112233,
+            "appId": 7654321,
+            "attemptNumber": 0,
+            "occurredAt": self.begun + number,
+            "subscriptionType": "deal.propertyChange",
+            "objectId": number % DEALS,
+            "propertyName": "dealname",
+            "propertyValue": f"Müller & Söhne {number}",
+            "changeSource": "CRM_UI",
+        }
 
     def canonical(self, number: int) -> dict[str, Any]:
         """As it has to be on the topic, apart from when it was received."""
         deal, time = number % DEALS, iso(EPOCH + timedelta(milliseconds=self.begun + number))
         key = f"48112233/deal.propertyChange/{deal}/dealname/{number}/{self.begun + number}"
         return {
-            "specversion": "1.0", "id": key, "source": "crm", "type": "andon.deal.changed", "subject": f"crm:{deal}",
-            "time": time, "data": {"name": f"Müller & Söhne {number}"},
-        }  # fmt: skip
+            "specversion": "1.0",
+            "id": key,
+            "source": "crm",
+            "type": "andon.deal.changed",
+            "subject": f"crm:{deal}",
+            "time": time,
+            "data": {"name": f"Müller & Söhne {number}"},
+        }
 
     async def run(self, over: asyncio.Future[None]) -> None:
         """New arrays at a steady pace until it is over, and each again until it is taken."""

@@ -82,9 +82,11 @@ class Chaos:
             await rebuild.reevaluate(settings, 0, lambda done, total: None)
             for wave, where in enumerate(("x{stage}", "out")):
                 hooks = [
-                    hook for stage in range(STAGES) for deal in range(4)
+                    hook
+                    for stage in range(STAGES)
+                    for deal in range(4)
                     for hook in live(stage, deal, where.format(stage=stage), wave)
-                ]  # fmt: skip
+                ]
                 self._posted += hooks
                 tormented = [self._world.torment(max(4, kills // 4))]
                 await self._alive(asyncio.gather(post_all(to, arrays(hooks), lambda done: None), *tormented))
@@ -161,8 +163,9 @@ class Chaos:
         }, "visits are those of a clean run"
         wanted = [
             (key, moment(i.opened_at), None if i.cleared_at is None else moment(i.cleared_at), i.peak)
-            for key, found in sorted(clean.problems.items()) for i in found
-        ]  # fmt: skip
+            for key, found in sorted(clean.problems.items())
+            for i in found
+        ]
         assert problems == wanted, "problems are those of a clean run"
         watched = {r["key"] for r in await self._fetch("SELECT DISTINCT key FROM flow.problem WHERE mode = 'monitor'")}
         await self._check_tickets({key for key, _, cleared, _ in wanted if cleared is None} - watched)

@@ -45,9 +45,12 @@ class World:
         )
         self.policy = policy(folder)
         self.environment = {
-            "ANDON_KAFKA": self.kafka.bootstrap, "ANDON_POSTGRES": self.postgres.dsn, "ANDON_POLICY": str(self.policy),
-            "ANDON_SOURCES": str(folder / "sources.yaml"), "ANDON_SMTP_PORT": str(mails.port),
-        }  # fmt: skip
+            "ANDON_KAFKA": self.kafka.bootstrap,
+            "ANDON_POSTGRES": self.postgres.dsn,
+            "ANDON_POLICY": str(self.policy),
+            "ANDON_SOURCES": str(folder / "sources.yaml"),
+            "ANDON_SMTP_PORT": str(mails.port),
+        }
         self.services = {name: ServiceProcess(name, self.environment, folder) for name in SERVICES}
 
     def start(self) -> None:

@@ -44,9 +44,10 @@ class Stack:
         self.ports = {name: free_port() for name in ("INTAKE", "TICKETS", "MAILPIT", "PROMETHEUS", "GRAFANA")}
         (folder / "policy.yaml").write_text(POLICY)
         settings = {f"{name}_PORT": str(port) for name, port in self.ports.items()} | {
-            "POSTGRES_PASSWORD": "a-password-for-the-test", "HUBSPOT_SECRET": SECRET,
+            "POSTGRES_PASSWORD": "a-password-for-the-test",
+            "HUBSPOT_SECRET": SECRET,
             "ANDON_POLICY_FILE": str(folder / "policy.yaml"),
-        }  # fmt: skip
+        }
         (folder / "env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         (folder / "policy.yaml").chmod(0o644)
         self._command = ["docker", "compose", "-p", f"andon-test-{os.getpid()}", "--env-file", str(folder / "env")]

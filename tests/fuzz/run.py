@@ -85,9 +85,14 @@ def table(outcomes: Iterable[Outcome]) -> Table:
     shown = Table("kind", "target", "executions", "a second", "coverage", "memory MB", "crash")
     for one in outcomes:
         shown.add_row(
-            one.kind, one.name, f"{one.executions:,}", f"{one.executions / max(1, one.seconds):,.0f}",
-            f"{one.coverage[0]} to {one.coverage[1]}", f"{one.memory[0]} to {one.memory[1]}", str(one.crash or "none"),
-        )  # fmt: skip
+            one.kind,
+            one.name,
+            f"{one.executions:,}",
+            f"{one.executions / max(1, one.seconds):,.0f}",
+            f"{one.coverage[0]} to {one.coverage[1]}",
+            f"{one.memory[0]} to {one.memory[1]}",
+            str(one.crash or "none"),
+        )
     return shown
 
 

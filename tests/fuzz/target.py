@@ -52,8 +52,10 @@ OPTIONS: dict[str, dict[str, Any]] = {
 IN_THE_BODY = {"zoho", "copper"}
 TARGETS = ("body", "head")
 CONTRACTS: dict[str, type[DealEvent | DeadEvent | StageEvent]] = {
-    EVENTS: DealEvent, dead(EVENTS): DeadEvent, STAGES: StageEvent,
-}  # fmt: skip
+    EVENTS: DealEvent,
+    dead(EVENTS): DeadEvent,
+    STAGES: StageEvent,
+}
 
 
 @cache

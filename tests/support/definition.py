@@ -109,8 +109,9 @@ def problems(events: Sequence[DealEvent], rules: Sequence[dict[str, Any]], until
         limit, hold = int(rule.get("limit", "0s")[:-1]), int(rule.get("hold", "0s")[:-1])
         count = {"aging": over_age(life, limit), "stalled": stalled(life, limit)}.get(kind, wip(life))
         breached: Callable[[int], bool] = {
-            "wip-high": lambda n, rule=rule: n > rule["max"], "wip-low": lambda n, rule=rule: n < rule["min"],
-        }.get(kind, lambda n, rule=rule: n >= rule["count"])  # fmt: skip
+            "wip-high": lambda n, rule=rule: n > rule["max"],
+            "wip-low": lambda n, rule=rule: n < rule["min"],
+        }.get(kind, lambda n, rule=rule: n >= rule["count"])
         begin = min(starts, default=until + 1) if kind == "wip-low" else 0
         clear = int(rule["clear_hold"][:-1])
         result[f"{kind}/p/a"] = intervals(count, breached, hold, clear, begin, until, kind == "wip-low")

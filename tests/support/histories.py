@@ -26,10 +26,16 @@ def wild(length: int, seed: int = 1) -> str:
 
 
 def _event(deal: int, number: int, second: int, kind: str, data: dict[str, Any]) -> DealEvent:
-    return DealEvent.model_validate({
-        "id": f"{deal}-{number}", "source": "crm", "type": f"andon.deal.{kind}", "subject": f"crm:{deal}",
-        "time": at(second), "data": data,
-    })  # fmt: skip
+    return DealEvent.model_validate(
+        {
+            "id": f"{deal}-{number}",
+            "source": "crm",
+            "type": f"andon.deal.{kind}",
+            "subject": f"crm:{deal}",
+            "time": at(second),
+            "data": data,
+        }
+    )
 
 
 _MOVES = st.tuples(_AT, st.just("moved"), st.sampled_from(["a", "a", "b", "won"]).map(lambda s: {"stage": s}))
@@ -88,10 +94,14 @@ def rules(draw: st.DrawFn) -> list[dict[str, Any]]:
 def policy_text(written: list[dict[str, Any]]) -> dict[str, Any]:
     """A policy with these rules on stage a."""
     return {
-        "version": 1, "lateness": "1d",
-        "pipelines": {"p": {
-            "name": "P", "owner": {"name": "O", "mail": "o@x.example"},
-            "stages": [{"id": "a"}, {"id": "b"}, {"id": "won", "outcome": "won"}],
-            "rules": [{"stage": "a", **rule} for rule in written],
-        }},
-    }  # fmt: skip
+        "version": 1,
+        "lateness": "1d",
+        "pipelines": {
+            "p": {
+                "name": "P",
+                "owner": {"name": "O", "mail": "o@x.example"},
+                "stages": [{"id": "a"}, {"id": "b"}, {"id": "won", "outcome": "won"}],
+                "rules": [{"stage": "a", **rule} for rule in written],
+            }
+        },
+    }

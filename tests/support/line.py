@@ -25,21 +25,29 @@ class Line:
     def __init__(self, kafka: str, dsn: str, prefix: str, folder: Path) -> None:
         self._dsn, self._folder = dsn, folder
         environment = {
-            "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_TOPIC_PREFIX": prefix,
-            "ANDON_POLICY": str(folder / "policy.yaml"), "ANDON_SOURCES": str(folder / "sources.yaml"),
-        }  # fmt: skip
+            "ANDON_KAFKA": kafka,
+            "ANDON_POSTGRES": dsn,
+            "ANDON_TOPIC_PREFIX": prefix,
+            "ANDON_POLICY": str(folder / "policy.yaml"),
+            "ANDON_SOURCES": str(folder / "sources.yaml"),
+        }
         self._services = {name: ServiceProcess(name, environment, folder) for name in SERVICES}
         self.hook = f"{self._services['intake'].url}/v1/ingest/crm"
 
     async def start(self, pipeline: str, stages: Sequence[tuple[str, str, str]], source: dict[str, Any]) -> None:
         """`stages` are id, name and outcome in order."""
         policy = {
-            "version": 1, "timezone": "UTC", "pipelines": {pipeline: {
-                "name": "Sales", "owner": {"name": "Head of sales", "mail": "sales@andon.example"},
-                "stages": [{"id": stage, "name": name, "outcome": outcome} for stage, name, outcome in stages],
-                "rules": [{"kind": "wip-high", "stage": stages[1][0], "max": 1}],
-            }},
-        }  # fmt: skip
+            "version": 1,
+            "timezone": "UTC",
+            "pipelines": {
+                pipeline: {
+                    "name": "Sales",
+                    "owner": {"name": "Head of sales", "mail": "sales@andon.example"},
+                    "stages": [{"id": stage, "name": name, "outcome": outcome} for stage, name, outcome in stages],
+                    "rules": [{"kind": "wip-high", "stage": stages[1][0], "max": 1}],
+                }
+            },
+        }
         (self._folder / "policy.yaml").write_text(json.dumps(policy))
         (self._folder / "sources.yaml").write_text(json.dumps({"sources": {"crm": source}}))
         await migrate_all(self._dsn)

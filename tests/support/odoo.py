@@ -19,8 +19,15 @@ DATABASE = "odoo"
 USER, PASSWORD = "admin", "admin"  # as every new database of Odoo has them
 # As docs/sources/odoo.md has them.
 TRIGGERS = (
-    "stage_id", "team_id", "name", "expected_revenue", "date_deadline", "probability", "active", "type",
-)  # fmt: skip
+    "stage_id",
+    "team_id",
+    "name",
+    "expected_revenue",
+    "date_deadline",
+    "probability",
+    "active",
+    "type",
+)
 SENT = (*TRIGGERS, "write_date", "create_date", "date_last_stage_update", "date_conversion")
 
 
@@ -31,10 +38,15 @@ class Odoo:
         server = urlsplit(dsn)
         self.log, self.port = folder / "odoo.log", free_port()
         self._command = [
-            os.environ.get("ANDON_TEST_ODOO_PYTHON", "python3"), "odoo-bin", "--addons-path=addons,odoo/addons",
-            f"--data-dir={folder / 'odoo-data'}", f"--db_host={server.hostname}", f"--db_port={server.port}",
-            f"--db_user={server.username}", f"--database={DATABASE}",
-        ]  # fmt: skip
+            os.environ.get("ANDON_TEST_ODOO_PYTHON", "python3"),
+            "odoo-bin",
+            "--addons-path=addons,odoo/addons",
+            f"--data-dir={folder / 'odoo-data'}",
+            f"--db_host={server.hostname}",
+            f"--db_port={server.port}",
+            f"--db_user={server.username}",
+            f"--database={DATABASE}",
+        ]
         self._place, self._password = place, server.password or ""
         self._process: subprocess.Popen[bytes] | None = None
         self._user = 0
@@ -69,14 +81,29 @@ class Odoo:
         (model,) = await self.call("ir.model", "search", [("model", "=", "crm.lead")])
         for trigger, where in (("on_create_or_write", url), ("on_unlink", f"{url}&event=delete")):
             updating = await self._fields(TRIGGERS) if trigger == "on_create_or_write" else []
-            rule = await self.call("base.automation", "create", {
-                "name": "Andon", "model_id": model, "trigger": trigger, "trigger_field_ids": [(6, 0, updating)],
-            })  # fmt: skip
-            await self.call("ir.actions.server", "create", {
-                "name": "Andon", "model_id": model, "state": "webhook", "webhook_url": where,
-                "webhook_field_ids": [(6, 0, await self._fields(SENT))], "base_automation_id": rule,
-                "usage": "base_automation",
-            })  # fmt: skip
+            rule = await self.call(
+                "base.automation",
+                "create",
+                {
+                    "name": "Andon",
+                    "model_id": model,
+                    "trigger": trigger,
+                    "trigger_field_ids": [(6, 0, updating)],
+                },
+            )
+            await self.call(
+                "ir.actions.server",
+                "create",
+                {
+                    "name": "Andon",
+                    "model_id": model,
+                    "state": "webhook",
+                    "webhook_url": where,
+                    "webhook_field_ids": [(6, 0, await self._fields(SENT))],
+                    "base_automation_id": rule,
+                    "usage": "base_automation",
+                },
+            )
 
     async def _fields(self, names: tuple[str, ...]) -> list[int]:
         found = await self.call("ir.model.fields", "search", [("model", "=", "crm.lead"), ("name", "in", list(names))])
@@ -103,9 +130,12 @@ class Odoo:
     def _start(self, *options: str) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [*self._command, *options], cwd=self._place, stdout=log, stderr=log,
+                [*self._command, *options],
+                cwd=self._place,
+                stdout=log,
+                stderr=log,
                 env=os.environ | {"PGPASSWORD": self._password},
-            )  # fmt: skip
+            )
 
 
 @asynccontextmanager

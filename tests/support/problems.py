@@ -53,32 +53,55 @@ def problem(reason: ProblemReason = ProblemReason.OPENED, opened: float = 0, **f
     """One message's data; `cleared` and `was` are days."""
     cleared, was = fields.pop("cleared", None), fields.pop("was", None)
     data: dict[str, Any] = {
-        "key": "aging/new/proposal", "kind": "aging", "pipeline": "new", "stage": "proposal", "reason": reason,
-        "opened_at": day(opened), "cleared_at": None if cleared is None else day(cleared), "peak": 12,
-        "detected_at": day(opened), "rule": "aging/1", "policy_version": "1-x", "count": 12, "threshold": 5,
-        "limit": "21d", "limit_seconds": 21 * 86_400, "usual": 3.0, "cause_class": CauseClass.SPECIAL,
+        "key": "aging/new/proposal",
+        "kind": "aging",
+        "pipeline": "new",
+        "stage": "proposal",
+        "reason": reason,
+        "opened_at": day(opened),
+        "cleared_at": None if cleared is None else day(cleared),
+        "peak": 12,
+        "detected_at": day(opened),
+        "rule": "aging/1",
+        "policy_version": "1-x",
+        "count": 12,
+        "threshold": 5,
+        "limit": "21d",
+        "limit_seconds": 21 * 86_400,
+        "usual": 3.0,
+        "cause_class": CauseClass.SPECIAL,
         "was": None if was is None else Interval(opened_at=day(was), cleared_at=None, peak=5),
-        "evidence": evidence(3), "mode": Mode.ACTIVE,
-    }  # fmt: skip
+        "evidence": evidence(3),
+        "mode": Mode.ACTIVE,
+    }
     return ProblemData(**(data | fields))
 
 
 def evidence(count: int) -> Evidence:
     deals = tuple(
         EvidenceDeal(
-            deal=f"crm:{n}", name=f"Deal {n}", amount="9500.00", currency="EUR", entered_at=day(-30 - n),
-            age_seconds=(30 + n) * 86_400.0, url=f"https://crm.example/deals/{n}",
+            deal=f"crm:{n}",
+            name=f"Deal {n}",
+            amount="9500.00",
+            currency="EUR",
+            entered_at=day(-30 - n),
+            age_seconds=(30 + n) * 86_400.0,
+            url=f"https://crm.example/deals/{n}",
         )
         for n in range(count)
-    )  # fmt: skip
+    )
     return Evidence(at=day(0), total=count, worst=deals, sample=deals[:1])
 
 
 def event(data: ProblemData, number: str | None = None) -> ProblemEvent:
     return ProblemEvent(
-        id=number or uuid4().hex, source="andon/detector", type=TYPES[data.reason], subject=data.key,
-        time=data.opened_at, data=data,
-    )  # fmt: skip
+        id=number or uuid4().hex,
+        source="andon/detector",
+        type=TYPES[data.reason],
+        subject=data.key,
+        time=data.opened_at,
+        data=data,
+    )
 
 
 def ticket_event(
@@ -86,17 +109,36 @@ def ticket_event(
 ) -> TicketEvent:
     """A message on improvement.tickets."""
     data: dict[str, Any] = {
-        "ticket": ticket, "seq": seq, "change": change, "at": day(0), "actor": Actor.SYSTEM,
-        "key": "aging/new/proposal", "kind": "aging", "pipeline": "new", "pipeline_name": "New business",
-        "stage": "proposal", "stage_name": "Proposal", "state": TicketState.OPEN,
+        "ticket": ticket,
+        "seq": seq,
+        "change": change,
+        "at": day(0),
+        "actor": Actor.SYSTEM,
+        "key": "aging/new/proposal",
+        "kind": "aging",
+        "pipeline": "new",
+        "pipeline_name": "New business",
+        "stage": "proposal",
+        "stage_name": "Proposal",
+        "state": TicketState.OPEN,
         "title": "Deals wait too long in Proposal",
         "sentence": "12 deals have been in Proposal for more than 21 days; usually 3 are.",
-        "asks_for": "Find out what happened around 2 March.", "cause_class": CauseClass.SPECIAL, "count": 12,
-        "peak": 12, "opened_at": day(0), "problem": Interval(opened_at=day(0), cleared_at=None, peak=12),
-        "evidence": evidence(3), "chart_png": PIXEL if chart else None,
-        "chart_alt": "Proposal holds 12 deals older than 21 days", "url": f"http://andon.example/tickets/{ticket}",
-    }  # fmt: skip
+        "asks_for": "Find out what happened around 2 March.",
+        "cause_class": CauseClass.SPECIAL,
+        "count": 12,
+        "peak": 12,
+        "opened_at": day(0),
+        "problem": Interval(opened_at=day(0), cleared_at=None, peak=12),
+        "evidence": evidence(3),
+        "chart_png": PIXEL if chart else None,
+        "chart_alt": "Proposal holds 12 deals older than 21 days",
+        "url": f"http://andon.example/tickets/{ticket}",
+    }
     return TicketEvent(
-        id=uuid4().hex, source="andon/tickets", type=f"andon.ticket.{change.value}", subject=str(ticket), time=day(0),
+        id=uuid4().hex,
+        source="andon/tickets",
+        type=f"andon.ticket.{change.value}",
+        subject=str(ticket),
+        time=day(0),
         data=TicketData(**(data | fields)),
-    )  # fmt: skip
+    )

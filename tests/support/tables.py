@@ -84,9 +84,9 @@ def stages(some: Sequence[Life], write: Write, amount: Callable[[str], str]) -> 
     for life in some:
         entered, last = dict(life.stages), life.end[0] if life.end else life.stages[-1][0]
         dates = [write(entered.get(name)) for name in names]
-        rows.append([
-            *_about(life, amount), last, write(life.created), *dates, write(life.end[1] if life.end else None)
-        ])  # fmt: skip
+        rows.append(
+            [*_about(life, amount), last, write(life.created), *dates, write(life.end[1] if life.end else None)]
+        )
     return rows
 
 

@@ -29,9 +29,11 @@ class Demo:
         plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "services.cli.main", "demo", "--folder", str(folder)], stdout=log, stderr=log,
+                [sys.executable, "-m", "services.cli.main", "demo", "--folder", str(folder)],
+                stdout=log,
+                stderr=log,
                 env=plain | environment | {"COLUMNS": "200"},
-            )  # fmt: skip
+            )
 
     def close(self) -> None:
         """Leave nothing running, however the test ended."""

@@ -32,9 +32,11 @@ class EspoCrm:
     def __init__(self, place: Path) -> None:
         self._place, port = place, free_port()
         self._process = subprocess.Popen(
-            ["php", "-S", f"127.0.0.1:{port}", "-t", "public"], cwd=place,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            ["php", "-S", f"127.0.0.1:{port}", "-t", "public"],
+            cwd=place,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         name, _, password = os.environ["ANDON_TEST_ESPOCRM_ADMIN"].partition(":")
         self._client = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}/api/v1/", auth=(name, password), timeout=60)
 
@@ -115,6 +117,9 @@ async def test_opportunities_moved_in_espocrm_move_a_ticket(
 
     stays = await eventually(line.visits, lambda found: not any(lasts for *_, lasts in found))
     assert [(deal, stage) for deal, stage, _, _ in stays if deal == first] == [
-        (first, "Prospecting"), (first, "Qualification"), (first, "Proposal"), (first, "Qualification"),
-    ]  # fmt: skip
+        (first, "Prospecting"),
+        (first, "Qualification"),
+        (first, "Proposal"),
+        (first, "Qualification"),
+    ]
     assert [stage for deal, stage, _, _ in stays if deal == second] == ["Prospecting", "Qualification"]

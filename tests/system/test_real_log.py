@@ -67,9 +67,13 @@ async def detectors(
 ) -> AsyncIterator[list[ServiceProcess]]:
     await migrate_all(dsn)
     environment = {
-        "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_POLICY": str(policy), "ANDON_TOPIC_PREFIX": prefix,
-        "ANDON_CLOCK": "log", "ANDON_DETECTOR_BATCH": str(batch),
-    }  # fmt: skip
+        "ANDON_KAFKA": kafka,
+        "ANDON_POSTGRES": dsn,
+        "ANDON_POLICY": str(policy),
+        "ANDON_TOPIC_PREFIX": prefix,
+        "ANDON_CLOCK": "log",
+        "ANDON_DETECTOR_BATCH": str(batch),
+    }
     replicas = [ServiceProcess("detector", environment, folder) for _ in range(count)]
     for replica in replicas:
         replica.start()
@@ -130,9 +134,17 @@ def twice_and_shuffled(lines: Lines, seed: random.Random) -> Lines:
 
 
 async def check(
-    replicas: int, batch: int, mangle: Callable[[Lines, random.Random], Lines], kill: bool, lines: Lines, policy: Path,
-    kafka: str, dsn: str, prefix: str, folder: Path,
-) -> None:  # fmt: skip
+    replicas: int,
+    batch: int,
+    mangle: Callable[[Lines, random.Random], Lines],
+    kill: bool,
+    lines: Lines,
+    policy: Path,
+    kafka: str,
+    dsn: str,
+    prefix: str,
+    folder: Path,
+) -> None:
     """Run the lines through; the same problems and visits as the pure core finds."""
     seed = random.Random(7)
     problems, stays = expected(lines, policy)
@@ -165,9 +177,16 @@ async def check(
     [(1, 500, as_it_is, False), (2, 500, twice_and_shuffled, False), (4, 2000, twice_and_shuffled, True)],
 )
 async def test_the_real_log_gives_exactly_the_expected_problems(
-    replicas: int, batch: int, mangle: Callable[[Lines, random.Random], Lines], kill: bool, bpic2012: Path, kafka: str,
-    dsn: str, prefix: str, tmp_path: Path,
-) -> None:  # fmt: skip
+    replicas: int,
+    batch: int,
+    mangle: Callable[[Lines, random.Random], Lines],
+    kill: bool,
+    bpic2012: Path,
+    kafka: str,
+    dsn: str,
+    prefix: str,
+    tmp_path: Path,
+) -> None:
     lines = read_lines(bpic2012 / "events.jsonl.gz")
 
     await check(replicas, batch, mangle, kill, lines, bpic2012 / "policy.yaml", kafka, dsn, prefix, tmp_path)

@@ -61,9 +61,15 @@ async def test_opportunities_moved_in_odoo_move_a_ticket(odoo: Odoo, line: Line)
     await odoo.call("crm.lead", "unlink", [second])
 
     expected = [
-        (first, new, False), (second, new, False), (third, new, False), (first, qualified, False),
-        (second, qualified, False), (first, proposition, True), (third, qualified, False), (second, qualified, False),
-    ]  # fmt: skip
+        (first, new, False),
+        (second, new, False),
+        (third, new, False),
+        (first, qualified, False),
+        (second, qualified, False),
+        (first, proposition, True),
+        (third, qualified, False),
+        (second, qualified, False),
+    ]
     await eventually(
         line.visits, lambda found: found == [(str(deal), str(stage), True, lasts) for deal, stage, lasts in expected]
     )

@@ -32,15 +32,19 @@ POLICY = {
     "version": 1,
     "pipelines": {
         "Sales": {
-            "name": "New business", "owner": OWNER, "stages": [{"id": "Qualified"}, {"id": "Proposal"}],
+            "name": "New business",
+            "owner": OWNER,
+            "stages": [{"id": "Qualified"}, {"id": "Proposal"}],
             "rules": [{"kind": "wip-high", "stage": "Proposal", "max": 1}],
         },
         "1": {
-            "name": "Renewals", "owner": OWNER, "stages": [{"id": "3"}, {"id": "4"}],
+            "name": "Renewals",
+            "owner": OWNER,
+            "stages": [{"id": "3"}, {"id": "4"}],
             "rules": [{"kind": "wip-high", "stage": "3", "max": 0}],
         },
     },
-}  # fmt: skip
+}
 STAGES = """source,pipeline,stage,name,order,probability,outcome,pipeline_name
 crm,default,1001,Qualified,1,0.2,,
 crm,default,1002,Proposal,2,0.6,,
@@ -65,13 +69,18 @@ class Line:
         now = int(time.time() * 1000) - 60_000
         events = [
             {
-                "subscriptionType": "deal.propertyChange", "objectId": deal, "portalId": 1, "eventId": number,
-                "occurredAt": now + number, "propertyName": name, "propertyValue": value,
+                "subscriptionType": "deal.propertyChange",
+                "objectId": deal,
+                "portalId": 1,
+                "eventId": number,
+                "occurredAt": now + number,
+                "propertyName": name,
+                "propertyValue": value,
             }
             for number, (deal, name, value) in enumerate(
                 part for deal, stage in moves for part in ((deal, "dealstage", stage), (deal, "pipeline", "default"))
             )
-        ]  # fmt: skip
+        ]
         body = json.dumps(events).encode()
         headers = signed_v3(body, SECRET, str(int(time.time() * 1000)), URL)
         await self._post("crm", body, headers=headers)
@@ -100,9 +109,13 @@ class Line:
 
     async def andon(self, *words: str) -> str:
         run = await asyncio.to_thread(
-            subprocess.run, [sys.executable, "-m", "services.cli.main", *words], capture_output=True, text=True,
-            env=os.environ | self.environment | {"COLUMNS": "240"}, check=False,
-        )  # fmt: skip
+            subprocess.run,
+            [sys.executable, "-m", "services.cli.main", *words],
+            capture_output=True,
+            text=True,
+            env=os.environ | self.environment | {"COLUMNS": "240"},
+            check=False,
+        )
         assert run.returncode == 0, run.stderr
         return run.stdout
 
@@ -112,10 +125,16 @@ async def line(kafka: str, prefix: str, dsn: str, tmp_path: Path) -> AsyncIterat
     await migrate_all(dsn)
     (tmp_path / "sources.yaml").write_text(SOURCES)
     (tmp_path / "policy.yaml").write_text(json.dumps(POLICY))
-    made = Line({
-        "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_TOPIC_PREFIX": prefix,
-        "ANDON_SOURCES": str(tmp_path / "sources.yaml"), "ANDON_POLICY": str(tmp_path / "policy.yaml"),
-    }, tmp_path)  # fmt: skip
+    made = Line(
+        {
+            "ANDON_KAFKA": kafka,
+            "ANDON_POSTGRES": dsn,
+            "ANDON_TOPIC_PREFIX": prefix,
+            "ANDON_SOURCES": str(tmp_path / "sources.yaml"),
+            "ANDON_POLICY": str(tmp_path / "policy.yaml"),
+        },
+        tmp_path,
+    )
     for process in (made.intake, made.detector, made.tickets):
         process.start()
     for process in (made.intake, made.detector, made.tickets):
@@ -134,9 +153,11 @@ async def test_names_that_come_after_the_deals_give_what_names_before_them_give(
     await line.andon("stages", "import", str(line.folder / "stages.csv"))
 
     after = [
-        ("crm:1", "Sales", "Qualified", False), ("crm:1", "Sales", "Proposal", True),
-        ("crm:2", "Sales", "Proposal", True), ("crm:3", "Sales", "1003", True),
-    ]  # fmt: skip
+        ("crm:1", "Sales", "Qualified", False),
+        ("crm:1", "Sales", "Proposal", True),
+        ("crm:2", "Sales", "Proposal", True),
+        ("crm:3", "Sales", "1003", True),
+    ]
     assert await eventually(line.visits, lambda rows: len(rows) == 4) == after
     await eventually(line.page, lambda page: "Too much work in Proposal" in page)
 

@@ -19,9 +19,18 @@ _console = Console(stderr=True)
 
 
 def simulate(
-    to: str | None, secret: str, public_url: str | None, out: Path | None, seed: int, days: int, end: str | None,
-    live: bool, per_minute: float, journal: Path | None, kind: str = "hubspot",
-) -> None:  # fmt: skip
+    to: str | None,
+    secret: str,
+    public_url: str | None,
+    out: Path | None,
+    seed: int,
+    days: int,
+    end: str | None,
+    live: bool,
+    per_minute: float,
+    journal: Path | None,
+    kind: str = "hubspot",
+) -> None:
     """Write a file, or post; raises ValueError that says what is missing."""
     until = moment_of(end) if end else datetime.now(UTC).replace(microsecond=0)
     if out is not None:
@@ -53,9 +62,14 @@ def _write(out: Path, journal: run.Journal) -> None:
 
 
 async def _post(
-    to: str, secret: str, public_url: str | None, kind: str, kept: run.Journal, journal: Path | None,
+    to: str,
+    secret: str,
+    public_url: str | None,
+    kind: str,
+    kept: run.Journal,
+    journal: Path | None,
     per_minute: float | None,
-) -> None:  # fmt: skip
+) -> None:
     async with poster(to, secret, public_url, kind) as sender:
         if not kept.history:
             with counting("events posted") as show:

@@ -72,6 +72,13 @@ def _cells(row: Row) -> list[str]:
     watched = f"{row.home.pipeline}/{row.home.stage}" if row.watched else "not in it"
     probability = "" if told.probability is None else f"{told.probability:.0%}"
     return [
-        row.place.source, pipeline, row.place.stage, told.name or "", "" if told.order is None else str(told.order),
-        probability, told.outcome or "", watched, str(row.deals),
-    ]  # fmt: skip
+        row.place.source,
+        pipeline,
+        row.place.stage,
+        told.name or "",
+        "" if told.order is None else str(told.order),
+        probability,
+        told.outcome or "",
+        watched,
+        str(row.deals),
+    ]

@@ -118,9 +118,14 @@ class Judge:
         await evaluation.drop_checkpoints(connection, gone)
 
     async def _tell(
-        self, connection: Any, findings: list[Finding], reached: int | None, until: int, now: datetime,
+        self,
+        connection: Any,
+        findings: list[Finding],
+        reached: int | None,
+        until: int,
+        now: datetime,
         since: int = BEGINNING,
-    ) -> Outcome:  # fmt: skip
+    ) -> Outcome:
         revisions = []
         for finding in findings:
             revisions += await self._revise(connection, finding, reached, now, max(since, finding.start.at))
@@ -157,9 +162,14 @@ class Judge:
         return worth
 
     async def _write(
-        self, connection: Any, rule: Judgement, known: dict[int, Told], found: list[Told], historic: set[int],
+        self,
+        connection: Any,
+        rule: Judgement,
+        known: dict[int, Told],
+        found: list[Told],
+        historic: set[int],
         now: datetime,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """What is no longer found goes first, and an interval that lasts comes last: of a key, at most one may."""
         instants = {one.interval.opened_at for one in found}
         await evaluation.drop_problems(connection, [(rule.key, at) for at in known if at not in instants])

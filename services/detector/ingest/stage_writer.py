@@ -35,9 +35,12 @@ class Describer:
     """Takes batches of `pipeline.stages`. `present` tells when now is, for times that lie in the future."""
 
     def __init__(
-        self, judging: Judging, settings: DetectorSettings, metrics: DetectorMetrics,
+        self,
+        judging: Judging,
+        settings: DetectorSettings,
+        metrics: DetectorMetrics,
         present: Callable[[ConsumerRecord], datetime],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._judging, self._settings, self._metrics, self._present = judging, settings, metrics, present
 
     async def take(self, connection: Any, records: Sequence[ConsumerRecord]) -> bool:

@@ -56,7 +56,13 @@ async def _counted(connection: Any, rule: Judgement, until: int) -> list[Any]:
 def _deal(rule: Judgement, row: Any, known: dict[str, Any], until: int) -> EvidenceDeal:
     entered, step = micros(row["entered"]), known.get("next_step_at")
     return EvidenceDeal(
-        deal=row["deal"], name=known.get("name"), amount=known.get("amount"), currency=known.get("currency"),
-        entered_at=row["entered"], age_seconds=rule.clock.age(entered, until) / 1_000_000,
-        last_movement_at=row["progressed"], next_step_at=None if step is None else moment(step), url=known.get("url"),
-    )  # fmt: skip
+        deal=row["deal"],
+        name=known.get("name"),
+        amount=known.get("amount"),
+        currency=known.get("currency"),
+        entered_at=row["entered"],
+        age_seconds=rule.clock.age(entered, until) / 1_000_000,
+        last_movement_at=row["progressed"],
+        next_step_at=None if step is None else moment(step),
+        url=known.get("url"),
+    )

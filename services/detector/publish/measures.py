@@ -45,9 +45,14 @@ class Points:
             return []
         ends = [moment(point.at) for point in points]
         rows = await connection.fetch(
-            _SAVE, [p.pipeline for p in points], [p.stage for p in points], [p.measure for p in points],
-            [self._day_start(end) for end in ends], ends, [p.value for p in points],
-        )  # fmt: skip
+            _SAVE,
+            [p.pipeline for p in points],
+            [p.stage for p in points],
+            [p.measure for p in points],
+            [self._day_start(end) for end in ends],
+            ends,
+            [p.value for p in points],
+        )
         return [self._message(row) for row in rows]
 
     def _day_start(self, end: datetime) -> datetime:
@@ -56,8 +61,12 @@ class Points:
 
     def _message(self, row: Any) -> OutgoingMessage:
         data = MeasureData(
-            pipeline=row["pipeline"], stage=row["stage"], measure=row["measure"], start=row["start_at"],
-            end=row["end_at"], value=row["value"],
-        )  # fmt: skip
+            pipeline=row["pipeline"],
+            stage=row["stage"],
+            measure=row["measure"],
+            start=row["start_at"],
+            end=row["end_at"],
+            value=row["value"],
+        )
         event = MeasureEvent(id=uuid4().hex, source=SOURCE, subject=data.key, time=row["end_at"], data=data)
         return OutgoingMessage(self._prefix + MEASURES, data.key.encode(), event.to_json())

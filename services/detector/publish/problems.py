@@ -72,9 +72,13 @@ class Teller:
         for rule, revision, historic in sorted(revisions, key=lambda r: instant(r[1])):
             data = await self._problem(connection, rule, revision, historic, until, now)
             event = ProblemEvent(
-                id=uuid4().hex, source=SOURCE, type=TYPES[revision.reason], subject=rule.key,
-                time=moment(instant(revision)), data=data,
-            )  # fmt: skip
+                id=uuid4().hex,
+                source=SOURCE,
+                type=TYPES[revision.reason],
+                subject=rule.key,
+                time=moment(instant(revision)),
+                data=data,
+            )
             messages.append(OutgoingMessage(self._prefix + PROBLEMS, rule.key.encode(), event.to_json()))
         return messages
 
@@ -84,15 +88,29 @@ class Teller:
         for row in rows:
             interval = Interval(opened_at=row["opened_at"], cleared_at=row["cleared_at"], peak=row["peak"])
             data = ProblemData(
-                key=row["key"], kind=row["kind"], pipeline=row["pipeline"], stage=row["stage"],
-                reason=ProblemReason.UNRULED, mode=row["mode"], historic=row["cleared_at"] is not None,
-                detected_at=now, was=interval, rule=row["rule"], policy_version=row["policy_version"], count=0,
-                threshold=0, **dict(interval),
-            )  # fmt: skip
+                key=row["key"],
+                kind=row["kind"],
+                pipeline=row["pipeline"],
+                stage=row["stage"],
+                reason=ProblemReason.UNRULED,
+                mode=row["mode"],
+                historic=row["cleared_at"] is not None,
+                detected_at=now,
+                was=interval,
+                rule=row["rule"],
+                policy_version=row["policy_version"],
+                count=0,
+                threshold=0,
+                **dict(interval),
+            )
             event = ProblemEvent(
-                id=uuid4().hex, source=SOURCE, type=TYPES[data.reason], subject=data.key, time=data.opened_at,
+                id=uuid4().hex,
+                source=SOURCE,
+                type=TYPES[data.reason],
+                subject=data.key,
+                time=data.opened_at,
                 data=data,
-            )  # fmt: skip
+            )
             messages.append(OutgoingMessage(self._prefix + PROBLEMS, data.key.encode(), event.to_json()))
         return messages
 
@@ -104,17 +122,29 @@ class Teller:
         shown = None if historic else await evidence.gather(connection, rule, interval.opened_at, until)
         open_now = interval.cleared_at is None
         return ProblemData(
-            key=rule.key, kind=rule.kind, pipeline=rule.pipeline, stage=rule.stage, reason=revision.reason,
-            mode=rule.mode, historic=historic, detected_at=now, opened_at=moment(interval.opened_at),
-            cleared_at=None if interval.cleared_at is None else moment(interval.cleared_at), peak=interval.peak,
-            was=None if was is None else _contract(was), rule=f"{rule.kind}/{rule.version}",
+            key=rule.key,
+            kind=rule.kind,
+            pipeline=rule.pipeline,
+            stage=rule.stage,
+            reason=revision.reason,
+            mode=rule.mode,
+            historic=historic,
+            detected_at=now,
+            opened_at=moment(interval.opened_at),
+            cleared_at=None if interval.cleared_at is None else moment(interval.cleared_at),
+            peak=interval.peak,
+            was=None if was is None else _contract(was),
+            rule=f"{rule.kind}/{rule.version}",
             policy_version=self._judging.policy.digest,
-            count=shown.total if shown is not None and open_now else interval.peak, threshold=rule.threshold,
+            count=shown.total if shown is not None and open_now else interval.peak,
+            threshold=rule.threshold,
             limit=rule.rule.limit.text if rule.limit is not None else None,
-            limit_seconds=None if rule.limit is None else rule.limit // 1_000_000, hold_seconds=rule.hold // 1_000_000,
+            limit_seconds=None if rule.limit is None else rule.limit // 1_000_000,
+            hold_seconds=rule.hold // 1_000_000,
             usual=statistics.median(days) if len(days) >= USUAL_LEAST else None,
-            cause_class=cause_class(rule, interval.peak, days), evidence=shown,
-        )  # fmt: skip
+            cause_class=cause_class(rule, interval.peak, days),
+            evidence=shown,
+        )
 
     async def _usual_days(self, connection: Any, rule: Judgement, opened_at: int) -> list[float]:
         """The same count at the ends of the days before."""

@@ -70,9 +70,13 @@ def _unknown(overview: Overview) -> dict[tuple[str, str], SeenData]:
 
 def _seen(row: Row) -> SeenData:
     return SeenData(
-        pipeline=row.home.pipeline, stage=row.home.stage, name=row.described.name, watched=False, deals=row.deals,
+        pipeline=row.home.pipeline,
+        stage=row.home.stage,
+        name=row.described.name,
+        watched=False,
+        deals=row.deals,
         hint=row.hint,
-    )  # fmt: skip
+    )
 
 
 def _message(data: SeenData, prefix: str, now: datetime) -> OutgoingMessage:

@@ -126,9 +126,12 @@ async def merge(connection: Any, changes: dict[str, bytes]) -> None:
     full = [(place, raw) for place, raw in buckets.items() if raw]
     empty = [place for place, raw in buckets.items() if not raw]
     await connection.execute(
-        _SAVE_BUCKETS, [s for (s, _), _ in full], [n for (_, n), _ in full], [first_at(raw) for _, raw in full],
+        _SAVE_BUCKETS,
+        [s for (s, _), _ in full],
+        [n for (_, n), _ in full],
+        [first_at(raw) for _, raw in full],
         [raw for _, raw in full],
-    )  # fmt: skip
+    )
     if empty:
         await connection.execute(_EMPTY, [s for s, _ in empty], [n for _, n in empty])
 
@@ -216,9 +219,21 @@ async def save_problem(
     interval = now.interval
     cleared = None if interval.cleared_at is None else moment(interval.cleared_at)
     await connection.execute(
-        _SAVE_PROBLEM, rule.key, moment(interval.opened_at), cleared, interval.peak, now.told, rule.kind, rule.pipeline,
-        rule.stage, now.mode.value, f"{rule.kind}/{rule.version}", version, historic, detected_at,
-    )  # fmt: skip
+        _SAVE_PROBLEM,
+        rule.key,
+        moment(interval.opened_at),
+        cleared,
+        interval.peak,
+        now.told,
+        rule.kind,
+        rule.pipeline,
+        rule.stage,
+        now.mode.value,
+        f"{rule.kind}/{rule.version}",
+        version,
+        historic,
+        detected_at,
+    )
 
 
 def series_of(text: str) -> Series:

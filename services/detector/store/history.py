@@ -108,9 +108,13 @@ async def _replace(connection: Any, said: Sequence[Said]) -> dict[tuple[str, str
     if better:
         events = [s.event for s in better.values()]
         await connection.execute(
-            _REPLACE, [e.deal for e in events], [e.key.id for e in events], [moment(e.key.time) for e in events],
-            [e.key.rank for e in events], [s.text for s in better.values()],
-        )  # fmt: skip
+            _REPLACE,
+            [e.deal for e in events],
+            [e.key.id for e in events],
+            [moment(e.key.time) for e in events],
+            [e.key.rank for e in events],
+            [s.text for s in better.values()],
+        )
     return {place: (stored[place], s.event) for place, s in better.items()}
 
 

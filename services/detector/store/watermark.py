@@ -70,9 +70,13 @@ async def note(connection: Any, standings: Sequence[Standing]) -> None:
     """Write what is known; an instant never goes back."""
     rows = sorted(standings, key=lambda s: s.partition)
     await connection.execute(
-        _NOTE, [s.partition for s in rows], [s.at_end for s in rows], [s.read_at for s in rows],
-        [s.last_at for s in rows], [s.applied for s in rows],
-    )  # fmt: skip
+        _NOTE,
+        [s.partition for s in rows],
+        [s.at_end for s in rows],
+        [s.read_at for s in rows],
+        [s.last_at for s in rows],
+        [s.applied for s in rows],
+    )
 
 
 async def counted(connection: Any, partitions: int) -> None:

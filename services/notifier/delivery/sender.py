@@ -78,9 +78,15 @@ class Sender:
     """One loop. Several replicas may send at once: each mail is claimed by one."""
 
     def __init__(
-        self, pool: Any, settings: NotifierSettings, policy: Policy, metrics: NotifierMetrics, progress: Progress,
-        clock: Clock, relay_wake: asyncio.Event,
-    ) -> None:  # fmt: skip
+        self,
+        pool: Any,
+        settings: NotifierSettings,
+        policy: Policy,
+        metrics: NotifierMetrics,
+        progress: Progress,
+        clock: Clock,
+        relay_wake: asyncio.Event,
+    ) -> None:
         self._pool, self._settings, self._policy = pool, settings, policy
         self._metrics, self._progress, self._clock, self._relay_wake = metrics, progress, clock, relay_wake
         self._server: Server | None = None
@@ -157,9 +163,17 @@ class Sender:
 
     def _compose(self, notice: Notice) -> EmailMessage:
         return compose(
-            notice.about, notice.reason, notice.to_name, notice.to_mail, self._settings.smtp_sender,
-            self._settings.domain, notice.written, self._policy.timezone, notice.seq, self._day_seconds(notice),
-        )  # fmt: skip
+            notice.about,
+            notice.reason,
+            notice.to_name,
+            notice.to_mail,
+            self._settings.smtp_sender,
+            self._settings.domain,
+            notice.written,
+            self._policy.timezone,
+            notice.seq,
+            self._day_seconds(notice),
+        )
 
     def _day_seconds(self, notice: Notice) -> int:
         """Length of a day on the clock of the ticket's stage."""
@@ -214,9 +228,14 @@ class Sender:
 
     def _result(self, notice: Notice, result: NoticeResult, answer: str | None, now: datetime) -> OutgoingMessage:
         data = NoticeData(
-            notice=notice.notice, ticket=notice.ticket, reason=notice.reason, result=result, at=now, detail=answer,
+            notice=notice.notice,
+            ticket=notice.ticket,
+            reason=notice.reason,
+            result=result,
+            at=now,
+            detail=answer,
             message_id=message_id(notice.ticket, notice.seq, self._settings.domain),
-        )  # fmt: skip
+        )
         event = NoticeEvent(id=uuid4().hex, source="andon/notifier", subject=str(notice.ticket), time=now, data=data)
         topic = self._settings.topic(NOTICES)
         return OutgoingMessage(topic, str(notice.ticket).encode(), event.to_json())
@@ -229,11 +248,14 @@ class Sender:
         self._server = None
         settings = self._settings
         server = Server(
-            hostname=settings.smtp_host, port=settings.smtp_port, use_tls=settings.smtp_security == "tls",
-            start_tls=settings.smtp_security == "starttls", timeout=settings.smtp_timeout_seconds,
+            hostname=settings.smtp_host,
+            port=settings.smtp_port,
+            use_tls=settings.smtp_security == "tls",
+            start_tls=settings.smtp_security == "starttls",
+            timeout=settings.smtp_timeout_seconds,
             username=settings.smtp_username or None,
             password=settings.smtp_password.get_secret_value() if settings.smtp_username else None,
-        )  # fmt: skip
+        )
         await server.connect()
         self._server = server
         return server

@@ -51,9 +51,17 @@ def message_id(ticket: int, seq: int, domain: str) -> str:
 
 
 def compose(
-    about: TicketData, reason: NoticeReason, to_name: str, to_mail: str, sender: str, domain: str, written: datetime,
-    zone: str, seq: int, day_seconds: int = 86_400,
-) -> EmailMessage:  # fmt: skip
+    about: TicketData,
+    reason: NoticeReason,
+    to_name: str,
+    to_mail: str,
+    sender: str,
+    domain: str,
+    written: datetime,
+    zone: str,
+    seq: int,
+    day_seconds: int = 86_400,
+) -> EmailMessage:
     """The whole mail. Header values lose every control character, so nothing can be added to the headers.
 
     `day_seconds`: length of a day on the stage's clock, by which ages are told.
@@ -77,9 +85,13 @@ def compose(
     if about.chart_png:
         html: Any = mail.get_payload()[1]  # type: ignore[index]
         html.add_related(
-            base64.b64decode(about.chart_png), "image", "png", cid=f"<{CHART}>", disposition="inline",
+            base64.b64decode(about.chart_png),
+            "image",
+            "png",
+            cid=f"<{CHART}>",
+            disposition="inline",
             filename="chart.png",
-        )  # fmt: skip
+        )
     return mail
 
 
@@ -93,16 +105,20 @@ def _values(about: TicketData, reason: NoticeReason, zone: str, day_seconds: int
     over, stalled = about.problem.cleared_at, about.kind == "stalled"
     taken_back = about.reason if about.outcome is Outcome.RETRACTED else None
     return {
-        "about": about, "headline": TAKEN_BACK if taken_back else HEADLINES[reason],
-        "chart": CHART if about.chart_png else None, "taken_back": taken_back, "over": over or taken_back,
-        "began": exact(about.problem.opened_at, zone), "ended": exact(over, zone) if over else "",
+        "about": about,
+        "headline": TAKEN_BACK if taken_back else HEADLINES[reason],
+        "chart": CHART if about.chart_png else None,
+        "taken_back": taken_back,
+        "over": over or taken_back,
+        "began": exact(about.problem.opened_at, zone),
+        "ended": exact(over, zone) if over else "",
         "more": MORE.get(reason, ""),
         "worst_first": "Without progress for longest" if stalled else "Longest in the stage",
         "worst": [
             (deal_name(deal), moved(deal, zone) if stalled else days(deal.age_seconds, day_seconds))
             for deal in worst[:SHOWN]
         ],
-    }  # fmt: skip
+    }
 
 
 def exact(moment: datetime, zone: str) -> str:

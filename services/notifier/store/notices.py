@@ -103,9 +103,16 @@ async def write(connection: Any, about: TicketData, decision: Decision, owner: O
         await connection.execute(_INTO, decision.into, decision.reason.value, data, about.seq)
         return
     await connection.execute(
-        _INSERT, f"{about.ticket}-{about.seq}", about.ticket, about.seq, decision.reason.value,
-        owner.name if owner else "", owner.mail if owner else "", data, decision.due,
-    )  # fmt: skip
+        _INSERT,
+        f"{about.ticket}-{about.seq}",
+        about.ticket,
+        about.seq,
+        decision.reason.value,
+        owner.name if owner else "",
+        owner.mail if owner else "",
+        data,
+        decision.due,
+    )
 
 
 async def claim(pool: Any, now: datetime, most: int, lasts: timedelta, settle: timedelta) -> list[Notice]:

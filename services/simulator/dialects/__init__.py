@@ -23,8 +23,21 @@ from services.simulator.dialects.zoho import Zoho
 DIALECTS: dict[str, type[Dialect]] = {
     dialect.kind: dialect
     for dialect in (
-        Attio, Close, CloudEvents, Copper, Dynamics, EspoCrm, Freshsales, HubSpot, Monday, Odoo, Pipedrive, Salesforce,
-        StandardWebhooks, Twenty, Zoho,
+        Attio,
+        Close,
+        CloudEvents,
+        Copper,
+        Dynamics,
+        EspoCrm,
+        Freshsales,
+        HubSpot,
+        Monday,
+        Odoo,
+        Pipedrive,
+        Salesforce,
+        StandardWebhooks,
+        Twenty,
+        Zoho,
     )
-}  # fmt: skip
+}
 __all__ = ["DIALECTS", "Dialect", "canonical", "hubspot", "hubspot_events"]

@@ -21,12 +21,20 @@ class Close(Dialect):
         yield {
             "subscription_id": "whsub_simulated",
             "event": {
-                "id": f"ev_{deal.id}{self.count}", "action": "created" if happening.created else "updated",
-                "object_type": "opportunity", "object_id": f"{deal.id}", "date_created": stamp, "date_updated": stamp,
-                "changed_fields": changed, "previous_data": {name: old[name] for name in changed}, "data": data,
-                "organization_id": "orga_simulated", "request_id": f"req_{self.count}", "meta": {},
+                "id": f"ev_{deal.id}{self.count}",
+                "action": "created" if happening.created else "updated",
+                "object_type": "opportunity",
+                "object_id": f"{deal.id}",
+                "date_created": stamp,
+                "date_updated": stamp,
+                "changed_fields": changed,
+                "previous_data": {name: old[name] for name in changed},
+                "data": data,
+                "organization_id": "orga_simulated",
+                "request_id": f"req_{self.count}",
+                "meta": {},
             },
-        }  # fmt: skip
+        }
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
         stamp = str(int(now.timestamp()))
@@ -37,8 +45,14 @@ class Close(Dialect):
 def _opportunity(deal: Deal) -> dict[str, Any]:
     status = {"open": "active"}.get(deal.status, deal.status)
     return {
-        "id": f"{deal.id}", "lead_id": f"lead_{deal.id}", "lead_name": deal.name, "pipeline_id": deal.pipeline,
-        "status_id": deal.told or None, "status_type": status, "value": int(float(deal.amount or 0) * 100),
-        "value_currency": CURRENCY, "value_period": "one_time",
+        "id": f"{deal.id}",
+        "lead_id": f"lead_{deal.id}",
+        "lead_name": deal.name,
+        "pipeline_id": deal.pipeline,
+        "status_id": deal.told or None,
+        "status_type": status,
+        "value": int(float(deal.amount or 0) * 100),
+        "value_currency": CURRENCY,
+        "value_period": "one_time",
         "date_won": deal.close and deal.close.date().isoformat(),
-    }  # fmt: skip
+    }

@@ -19,10 +19,14 @@ class Copper(Dialect):
             name: [None if happening.created else old[name], new[name]] for name in new if new[name] != old[name]
         }
         yield {
-            "subscription_id": 160001, "event": "new" if happening.created else "update", "type": "opportunity",
-            "ids": [deal.id], "updated_attributes": changed, "timestamp": z(happening.time),
+            "subscription_id": 160001,
+            "event": "new" if happening.created else "update",
+            "type": "opportunity",
+            "ids": [deal.id],
+            "updated_attributes": changed,
+            "timestamp": z(happening.time),
             "secret_field": self.key,
-        }  # fmt: skip
+        }
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body)
@@ -30,6 +34,9 @@ class Copper(Dialect):
 
 def _values(deal: Deal) -> dict[str, Any]:
     return {
-        "pipeline_id": deal.pipeline, "pipeline_stage_id": deal.stage, "status": deal.status.capitalize(),
-        "name": deal.name, "monetary_value": float(deal.amount or 0),
-    }  # fmt: skip
+        "pipeline_id": deal.pipeline,
+        "pipeline_stage_id": deal.stage,
+        "status": deal.status.capitalize(),
+        "name": deal.name,
+        "monetary_value": float(deal.amount or 0),
+    }

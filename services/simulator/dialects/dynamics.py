@@ -19,20 +19,28 @@ class Dynamics(Dialect):
     def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
         entity, stamp = str(uuid5(NAMESPACE_URL, str(deal.id))), f"/Date({ms(happening.time)}-0700)/"
         columns: dict[str, Any] = {
-            "stepname": deal.stage, "name": deal.name, "opportunityid": entity,
+            "stepname": deal.stage,
+            "name": deal.name,
+            "opportunityid": entity,
             "estimatedvalue": {"__type": f"Money:{_CONTRACT}", "Value": float(deal.amount or 0)},
             "statecode": {"__type": f"OptionSetValue:{_CONTRACT}", "Value": 0},
-        }  # fmt: skip
+        }
         message = {"won": "Win", "lost": "Lose"}.get(deal.status, "Create" if happening.created else "Update")
         closing = [{"key": "OpportunityClose", "value": _entity({"actualend": stamp, "subject": "closed"})}]
         target = [{"key": "Target", "value": _entity({"stepname": deal.stage, "modifiedon": stamp})}]
         yield {
-            "MessageName": message, "PrimaryEntityName": "opportunity", "PrimaryEntityId": entity, "Stage": 40,
-            "OrganizationId": "5051dc2e-1f95-5b93-917b-d45d80eed228", "OperationId": f"op-{deal.id}-{self.count}",
-            "OperationCreatedOn": stamp, "OwningExtension": {"Id": "910a5948-3f41-5e2b-971d-062267fca8ff"},
-            "InputParameters": target if deal.status == "open" else closing, "PreEntityImages": [],
+            "MessageName": message,
+            "PrimaryEntityName": "opportunity",
+            "PrimaryEntityId": entity,
+            "Stage": 40,
+            "OrganizationId": "5051dc2e-1f95-5b93-917b-d45d80eed228",
+            "OperationId": f"op-{deal.id}-{self.count}",
+            "OperationCreatedOn": stamp,
+            "OwningExtension": {"Id": "910a5948-3f41-5e2b-971d-062267fca8ff"},
+            "InputParameters": target if deal.status == "open" else closing,
+            "PreEntityImages": [],
             "PostEntityImages": [{"key": "post", "value": _entity(columns)}] if deal.status == "open" else [],
-        }  # fmt: skip
+        }
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body, {"x-webhook-key": self.key})

@@ -28,9 +28,13 @@ class EspoCrm(Dialect):
         record: dict[str, Any] = {"id": str(deal.id), "stage": deal.told}
         if happening.created:
             record |= {
-                "name": deal.name, "amount": float(deal.amount), "amountCurrency": CURRENCY, "deleted": False,
-                "closeDate": deal.close and deal.close.date().isoformat(), "createdAt": naive(happening.time),
-            }  # fmt: skip
+                "name": deal.name,
+                "amount": float(deal.amount),
+                "amountCurrency": CURRENCY,
+                "deleted": False,
+                "closeDate": deal.close and deal.close.date().isoformat(),
+                "createdAt": naive(happening.time),
+            }
         yield [record]
 
     def body(self, document: Any, attempt: int = 0) -> bytes:

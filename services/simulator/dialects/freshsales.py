@@ -16,10 +16,17 @@ class Freshsales(Dialect):
     def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
         what = "created" if happening.created else {"open": "updated"}.get(deal.status, deal.status)
         yield {
-            "event": what, "deal_id": str(deal.id), "stage": deal.stage, "pipeline": deal.pipeline, "name": deal.name,
-            "amount": deal.amount, "currency": CURRENCY, "updated_at": z(happening.time), "reason": "",
+            "event": what,
+            "deal_id": str(deal.id),
+            "stage": deal.stage,
+            "pipeline": deal.pipeline,
+            "name": deal.name,
+            "amount": deal.amount,
+            "currency": CURRENCY,
+            "updated_at": z(happening.time),
+            "reason": "",
             "expected_close": deal.close.date().isoformat() if deal.close else "",
-        }  # fmt: skip
+        }
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body, {"X-Andon-Key": self.key})

@@ -27,21 +27,34 @@ _SUBSCRIPTIONS = {
 def hubspot(happening: Happening, first_event: int) -> list[dict[str, Any]]:
     """One webhook event for each property, and the creation last, as HubSpot sends them."""
     base = {
-        "attemptNumber": 0, "changeSource": "CRM_UI", "occurredAt": int(happening.time.timestamp() * 1000),
-        "portalId": PORTAL, "appId": APP, "objectId": happening.deal,
-    }  # fmt: skip
+        "attemptNumber": 0,
+        "changeSource": "CRM_UI",
+        "occurredAt": int(happening.time.timestamp() * 1000),
+        "portalId": PORTAL,
+        "appId": APP,
+        "objectId": happening.deal,
+    }
     events: list[dict[str, Any]] = [
-        base | {
-            "eventId": first_event + number, "subscriptionType": "deal.propertyChange", "propertyName": name,
-            "propertyValue": value, "subscriptionId": _SUBSCRIPTIONS[name],
+        base
+        | {
+            "eventId": first_event + number,
+            "subscriptionType": "deal.propertyChange",
+            "propertyName": name,
+            "propertyValue": value,
+            "subscriptionId": _SUBSCRIPTIONS[name],
         }
         for number, (name, value) in enumerate(happening.properties.items())
-    ]  # fmt: skip
+    ]
     if happening.created:
-        events.append(base | {
-            "eventId": first_event + len(events), "subscriptionType": "deal.creation", "changeFlag": "CREATED",
-            "subscriptionId": 5500100,
-        })  # fmt: skip
+        events.append(
+            base
+            | {
+                "eventId": first_event + len(events),
+                "subscriptionType": "deal.creation",
+                "changeFlag": "CREATED",
+                "subscriptionId": 5500100,
+            }
+        )
     return events
 
 

@@ -20,19 +20,27 @@ class Monday(Dialect):
 
     def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
         base = {
-            "boardId": BOARD, "pulseId": deal.id, "pulseName": deal.name, "triggerTime": z(happening.time),
-            "subscriptionId": 73700001, "isRetry": False, "originalTriggerUuid": None,
-        }  # fmt: skip
+            "boardId": BOARD,
+            "pulseId": deal.id,
+            "pulseName": deal.name,
+            "triggerTime": z(happening.time),
+            "subscriptionId": 73700001,
+            "isRetry": False,
+            "originalTriggerUuid": None,
+        }
         if happening.created:
             yield {"event": base | {"type": "create_pulse", "triggerUuid": f"{deal.id}-{self.count}-made"}}
         yield {
-            "event": base | {
-                "type": "update_column_value", "columnId": "deal_stage", "columnType": "color",
+            "event": base
+            | {
+                "type": "update_column_value",
+                "columnId": "deal_stage",
+                "columnType": "color",
                 "value": {"label": {"index": 1, "text": deal.told, "style": None}},
                 "previousValue": {"label": {"index": 0, "text": before.told, "style": None}} if before.told else None,
                 "triggerUuid": f"{deal.id}-{self.count}",
             }
-        }  # fmt: skip
+        }
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body, {}, f"key={self.key}")

@@ -16,14 +16,24 @@ class Odoo(Dialect):
 
     def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
         yield {
-            "_action": "Send Webhook Notification(#812)", "_id": deal.id, "_model": "crm.lead", "id": deal.id,
-            "active": deal.status != "lost", "create_date": _time(deal.made), "date_conversion": False,
+            "_action": "Send Webhook Notification(#812)",
+            "_id": deal.id,
+            "_model": "crm.lead",
+            "id": deal.id,
+            "active": deal.status != "lost",
+            "create_date": _time(deal.made),
+            "date_conversion": False,
             "date_deadline": deal.close and deal.close.date().isoformat(),
             "date_last_stage_update": _time(deal.entered),
-            "expected_revenue": float(deal.amount or 0), "lost_reason_id": False, "name": deal.name,
-            "probability": {"open": 40.0, "won": 100.0, "lost": 0.0}[deal.status], "stage_id": deal.stage,
-            "team_id": deal.pipeline, "type": "opportunity", "write_date": _time(happening.time),
-        }  # fmt: skip
+            "expected_revenue": float(deal.amount or 0),
+            "lost_reason_id": False,
+            "name": deal.name,
+            "probability": {"open": 40.0, "won": 100.0, "lost": 0.0}[deal.status],
+            "stage_id": deal.stage,
+            "team_id": deal.pipeline,
+            "type": "opportunity",
+            "write_date": _time(happening.time),
+        }
 
     def body(self, document: Any, attempt: int = 0) -> bytes:
         return json.dumps(document, sort_keys=True, default=str).encode()

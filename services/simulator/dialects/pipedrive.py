@@ -19,11 +19,21 @@ class Pipedrive(Dialect):
         data, old = _deal(deal, happening.time), _deal(before, happening.time)
         previous = {name: value for name, value in old.items() if data[name] != value}
         meta = {
-            "action": "create" if happening.created else "change", "company_id": "8087001", "entity": "deal",
-            "correlation_id": f"c{self.count}", "entity_id": str(deal.id), "id": f"event-{deal.id}-{self.count}",
-            "is_bulk_edit": False, "timestamp": z(happening.time), "type": "general", "version": "2.0", "attempt": 1,
-            "webhook_id": "4710801", "change_source": "app", "host": "acme-sandbox.pipedrive.com",
-        }  # fmt: skip
+            "action": "create" if happening.created else "change",
+            "company_id": "8087001",
+            "entity": "deal",
+            "correlation_id": f"c{self.count}",
+            "entity_id": str(deal.id),
+            "id": f"event-{deal.id}-{self.count}",
+            "is_bulk_edit": False,
+            "timestamp": z(happening.time),
+            "type": "general",
+            "version": "2.0",
+            "attempt": 1,
+            "webhook_id": "4710801",
+            "change_source": "app",
+            "host": "acme-sandbox.pipedrive.com",
+        }
         yield {"data": data, "previous": None if happening.created else previous, "meta": meta}
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
@@ -32,8 +42,16 @@ class Pipedrive(Dialect):
 
 def _deal(deal: Deal, now: datetime) -> dict[str, Any]:
     return {
-        "id": deal.id, "title": deal.name, "value": float(deal.amount or 0), "currency": CURRENCY,
-        "stage_id": deal.stage, "pipeline_id": deal.pipeline, "status": deal.status, "custom_fields": {},
-        "add_time": deal.made and z(deal.made), "stage_change_time": deal.entered and z(deal.entered),
-        "expected_close_date": deal.close and deal.close.date().isoformat(), "update_time": z(now),
-    }  # fmt: skip
+        "id": deal.id,
+        "title": deal.name,
+        "value": float(deal.amount or 0),
+        "currency": CURRENCY,
+        "stage_id": deal.stage,
+        "pipeline_id": deal.pipeline,
+        "status": deal.status,
+        "custom_fields": {},
+        "add_time": deal.made and z(deal.made),
+        "stage_change_time": deal.entered and z(deal.entered),
+        "expected_close_date": deal.close and deal.close.date().isoformat(),
+        "update_time": z(now),
+    }

@@ -39,12 +39,18 @@ class Salesforce(Dialect):
     def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
         # After the id in the order of the alphabet, as Salesforce writes them.
         values = {
-            "Id": f"006{deal.id:012d}", "Amount": deal.amount,
-            "CloseDate": deal.close and deal.close.date().isoformat(), "CreatedDate": deal.made and z(deal.made),
-            "IsClosed": str(deal.status != "open").lower(), "IsWon": str(deal.status == "won").lower(),
-            "LastModifiedDate": z(happening.time), "Name": deal.name, "RecordTypeId": deal.pipeline,
-            "StageName": deal.told, "SystemModstamp": z(happening.time),
-        }  # fmt: skip
+            "Id": f"006{deal.id:012d}",
+            "Amount": deal.amount,
+            "CloseDate": deal.close and deal.close.date().isoformat(),
+            "CreatedDate": deal.made and z(deal.made),
+            "IsClosed": str(deal.status != "open").lower(),
+            "IsWon": str(deal.status == "won").lower(),
+            "LastModifiedDate": z(happening.time),
+            "Name": deal.name,
+            "RecordTypeId": deal.pipeline,
+            "StageName": deal.told,
+            "SystemModstamp": z(happening.time),
+        }
         fields = "\n".join(f"     <sf:{n}>{escape(str(v))}</sf:{n}>" for n, v in values.items() if v)
         yield _ENVELOPE.format(organization=ORGANIZATION, number=f"04l{self.count:015d}", fields=fields)
 

@@ -16,14 +16,22 @@ class Twenty(Dialect):
     def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
         what = "created" if happening.created else "updated"
         record = {
-            "id": str(deal.id), "createdAt": deal.made and z(deal.made), "updatedAt": z(happening.time),
-            "deletedAt": None, "name": deal.name, "stage": deal.told, "closeDate": deal.close and z(deal.close),
+            "id": str(deal.id),
+            "createdAt": deal.made and z(deal.made),
+            "updatedAt": z(happening.time),
+            "deletedAt": None,
+            "name": deal.name,
+            "stage": deal.told,
+            "closeDate": deal.close and z(deal.close),
             "amount": {"amountMicros": int(float(deal.amount or 0) * 1_000_000), "currencyCode": CURRENCY},
-        }  # fmt: skip
+        }
         document = {
-            "eventName": f"opportunity.{what}", "objectMetadata": {"nameSingular": "opportunity"},
-            "webhookId": "8e3f7a10-55e2-4a6d-9f0e-1f2a3b4c5d6e", "eventDate": z(happening.time), "record": record,
-        }  # fmt: skip
+            "eventName": f"opportunity.{what}",
+            "objectMetadata": {"nameSingular": "opportunity"},
+            "webhookId": "8e3f7a10-55e2-4a6d-9f0e-1f2a3b4c5d6e",
+            "eventDate": z(happening.time),
+            "record": record,
+        }
         yield document if happening.created else document | {"updatedFields": ["stage"]}
 
     def signed(self, body: bytes, now: datetime) -> Webhook:

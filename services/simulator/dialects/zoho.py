@@ -19,11 +19,17 @@ class Zoho(Dialect):
             values |= {"Pipeline": deal.pipeline, "Deal_Name": deal.name, "Amount": float(deal.amount)}
         record = str(deal.id)
         yield {
-            "server_time": ms(happening.time), "module": "Deals", "ids": [record], "query_params": {},
-            "resource_uri": "https://www.zohoapis.com/crm/v8/Deals", "affected_fields": [{record: list(values)}],
-            "affected_values": [{"record_id": record, "values": values}], "channel_id": "7700000000042",
-            "operation": "insert" if happening.created else "update", "token": self.key,
-        }  # fmt: skip
+            "server_time": ms(happening.time),
+            "module": "Deals",
+            "ids": [record],
+            "query_params": {},
+            "resource_uri": "https://www.zohoapis.com/crm/v8/Deals",
+            "affected_fields": [{record: list(values)}],
+            "affected_values": [{"record_id": record, "values": values}],
+            "channel_id": "7700000000042",
+            "operation": "insert" if happening.created else "update",
+            "token": self.key,
+        }
 
     def signed(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body)

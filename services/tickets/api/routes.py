@@ -132,25 +132,40 @@ class Api:
             history = await store.history(connection, ticket.id)
             mails = await store.notices_of(connection, ticket.id)
         whole = TicketWhole(
-            **dict(self._summary(ticket, newest[ticket.id])), asks_for=tell(ticket.problem, self._policy).asks_for,
+            **dict(self._summary(ticket, newest[ticket.id])),
+            asks_for=tell(ticket.problem, self._policy).asks_for,
             evidence=ticket.problem.evidence,
             history=[TicketChange(**{n: row[n] for n in TicketChange.model_fields}) for row in history],
             mails=[TicketMail(**dict(row)) for row in mails],
-        )  # fmt: skip
+        )
         return _answer(whole)
 
     def _summary(self, ticket: Ticket, newest: Counted) -> TicketSummary:
         problem = newest.problem
         told = tell(problem, self._policy)
         return TicketSummary(
-            id=ticket.id, key=ticket.key, title=told.title, sentence=told.sentence, state=ticket.state,
-            outcome=ticket.outcome, cause_class=problem.cause_class, pipeline=problem.pipeline, stage=problem.stage,
-            kind=problem.kind, mode=problem.mode.value, count=problem.count,
-            count_at=None if problem.cleared_at else newest.at, peak=problem.peak, threshold=problem.threshold,
-            usual=problem.usual, opened_at=ticket.opened_at, changed_at=ticket.changed_at,
-            closed_at=ticket.closed_at, snoozed_until=ticket.snoozed_until,
+            id=ticket.id,
+            key=ticket.key,
+            title=told.title,
+            sentence=told.sentence,
+            state=ticket.state,
+            outcome=ticket.outcome,
+            cause_class=problem.cause_class,
+            pipeline=problem.pipeline,
+            stage=problem.stage,
+            kind=problem.kind,
+            mode=problem.mode.value,
+            count=problem.count,
+            count_at=None if problem.cleared_at else newest.at,
+            peak=problem.peak,
+            threshold=problem.threshold,
+            usual=problem.usual,
+            opened_at=ticket.opened_at,
+            changed_at=ticket.changed_at,
+            closed_at=ticket.closed_at,
+            snoozed_until=ticket.snoozed_until,
             problem=Interval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
-        )  # fmt: skip
+        )
 
     async def openapi(self, request: Request) -> Response:
         return JSONResponse(openapi())
@@ -190,9 +205,10 @@ def is_api(request: Request) -> bool:
 def api_fault(status: int, headers: Mapping[str, str] | None = None) -> Response:
     """What a program is told where a person would be shown a page."""
     detail = {
-        404: "there is no such address", 405: "the API is for reading; use GET",
+        404: "there is no such address",
+        405: "the API is for reading; use GET",
         503: "the database does not answer just now; try again in a minute",
-    }.get(status, "this did not work; try again, and tell those who run Andon if it stays")  # fmt: skip
+    }.get(status, "this did not work; try again, and tell those who run Andon if it stays")
     return _answer(Problem(status=status, detail=f"{detail}; see /api/v1/openapi.json"), status, headers)
 
 

@@ -19,9 +19,11 @@ from shared.wording.problem_text import ages, tell
 from shared.wording.problem_text import limit as limit_words
 
 COUNTED = {
-    "aging": "deals over the limit", "wip-high": "deals in work", "wip-low": "deals in work",
+    "aging": "deals over the limit",
+    "wip-high": "deals in work",
+    "wip-low": "deals in work",
     "stalled": "deals standing still",
-}  # fmt: skip
+}
 DAYS = 90
 
 
@@ -47,9 +49,16 @@ async def count_chart(connection: Any, problem: ProblemData, policy: Policy, now
     limits = {f"{name} {problem.threshold}": float(problem.threshold)}
     line, finding = with_newest(points, problem, until), tell(counted(problem, points).problem, policy).finding
     return Chart(
-        finding, COUNTED[problem.kind], {COUNTED[problem.kind]: line}, since, until, policy.timezone, limits,
-        problem.usual, await store.intervals(connection, problem.key, since, until),
-    )  # fmt: skip
+        finding,
+        COUNTED[problem.kind],
+        {COUNTED[problem.kind]: line},
+        since,
+        until,
+        policy.timezone,
+        limits,
+        problem.usual,
+        await store.intervals(connection, problem.key, since, until),
+    )
 
 
 async def age_chart(connection: Any, problem: ProblemData, policy: Policy, now: datetime) -> Chart:
@@ -66,9 +75,15 @@ async def age_chart(connection: Any, problem: ProblemData, policy: Policy, now: 
         limits[f"limit {limit_words(problem, policy)}"] = problem.limit_seconds / day
     title = ages_title(problem, lines["oldest deal"], lines["median"], held, tell(problem, policy).stage, day)
     return Chart(
-        title, "days" if day == 86_400 else "working days", lines, since, until, policy.timezone, limits,
+        title,
+        "days" if day == 86_400 else "working days",
+        lines,
+        since,
+        until,
+        policy.timezone,
+        limits,
         dots=_dots(problem, day),
-    )  # fmt: skip
+    )
 
 
 def _dots(problem: ProblemData, day: int) -> list[Point]:

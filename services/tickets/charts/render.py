@@ -138,9 +138,13 @@ def _title(text: str, width: float) -> list[str]:
 def _lines(axes: Any, chart: Chart) -> None:
     for (name, points), colour in zip(chart.lines.items(), (BLUE, ORANGE, GREY), strict=False):
         axes.plot(
-            [at for at, _ in points], [value for _, value in points], color=colour, label=name, linewidth=1.6,
+            [at for at, _ in points],
+            [value for _, value in points],
+            color=colour,
+            label=name,
+            linewidth=1.6,
             drawstyle="steps-post" if len(chart.lines) == 1 else "default",
-        )  # fmt: skip
+        )
     if chart.dots:
         axes.plot(*zip(*chart.dots, strict=True), "o", color=BLUE, markersize=3.5, alpha=0.75, label="a deal")
 
@@ -152,9 +156,7 @@ def _limits(axes: Any, chart: Chart) -> None:
         axes.axhline(value, color=VERMILION, linestyle="--", linewidth=1.2)
         first = [v for points in chart.lines.values() for at, v in points if at < early]
         side = "top" if sum(v > value for v in first) > len(first) / 2 else "bottom"
-        axes.text(
-            0.015, value, name, transform=axes.get_yaxis_transform(), va=side, fontsize=9.5, color=DARK_VERMILION
-        )  # fmt: skip
+        axes.text(0.015, value, name, transform=axes.get_yaxis_transform(), va=side, fontsize=9.5, color=DARK_VERMILION)
     if chart.usual is not None:
         axes.axhline(chart.usual, color=GREY, linestyle=":", linewidth=1.4, label=f"usual {chart.usual:g}")
 
@@ -174,9 +176,14 @@ def _finish(axes: Any, chart: Chart) -> None:
     locator: Any = _Locator(tz=ZoneInfo(chart.zone), minticks=3, maxticks=6)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(
-        _Formatter(locator, tz=ZoneInfo(chart.zone), formats=["%Y", "%b", "%-d %b", "%H:%M", "%H:%M", "%S"],
-                   zero_formats=["", "%b", "%-d %b", "%-d %b", "%H:%M", "%H:%M"], show_offset=False)
-    )  # fmt: skip
+        _Formatter(
+            locator,
+            tz=ZoneInfo(chart.zone),
+            formats=["%Y", "%b", "%-d %b", "%H:%M", "%H:%M", "%S"],
+            zero_formats=["", "%b", "%-d %b", "%-d %b", "%H:%M", "%H:%M"],
+            show_offset=False,
+        )
+    )
     axes.tick_params(colors=INK, labelsize=9.5)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
@@ -184,9 +191,16 @@ def _finish(axes: Any, chart: Chart) -> None:
         axes.spines[side].set_color(GREY)
     axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
     axes.figure.legend(
-        fontsize=9.5, frameon=False, loc="lower left", ncols=4, labelcolor=INK, handlelength=1.2, columnspacing=1,
-        handletextpad=0.5, borderaxespad=0.1,
-    )  # fmt: skip
+        fontsize=9.5,
+        frameon=False,
+        loc="lower left",
+        ncols=4,
+        labelcolor=INK,
+        handlelength=1.2,
+        columnspacing=1,
+        handletextpad=0.5,
+        borderaxespad=0.1,
+    )
 
 
 def sparkline(points: Sequence[Point], limit: float | None, width: int = 120, height: int = 28) -> str:

@@ -86,9 +86,14 @@ def _begin(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) 
     at = problem.opened_at
     if last is not None and last.closed_at is not None and at <= last.closed_at + reopen_within:
         again = replace(
-            last, state=TicketState.OPEN, outcome=None, closed_at=None, problem=problem, seq=last.seq + 1,
+            last,
+            state=TicketState.OPEN,
+            outcome=None,
+            closed_at=None,
+            problem=problem,
+            seq=last.seq + 1,
             changed_at=at,
-        )  # fmt: skip
+        )
         return Step(Change.REOPENED, again, at)
     fresh = Ticket(0, problem.key, TicketState.OPEN, 1, at, at, problem)
     return Step(Change.OPENED, fresh, at)
@@ -177,14 +182,25 @@ def _close(
     ticket: Ticket, outcome: Outcome, at: datetime, actor: Actor = Actor.SYSTEM, reason: str | None = None
 ) -> Step:
     return _step(
-        ticket, Change.CLOSED, at, reason, actor, state=TicketState.CLOSED, outcome=outcome, closed_at=at,
+        ticket,
+        Change.CLOSED,
+        at,
+        reason,
+        actor,
+        state=TicketState.CLOSED,
+        outcome=outcome,
+        closed_at=at,
         snoozed_until=None,
-    )  # fmt: skip
+    )
 
 
 def _step(
-    ticket: Ticket, change: Change, at: datetime, reason: str | None = None, actor: Actor = Actor.SYSTEM,
+    ticket: Ticket,
+    change: Change,
+    at: datetime,
+    reason: str | None = None,
+    actor: Actor = Actor.SYSTEM,
     **fields: object,
-) -> Step:  # fmt: skip
+) -> Step:
     after = replace(ticket, seq=ticket.seq + 1, changed_at=at, **fields)  # type: ignore[arg-type]
     return Step(change, after, at, actor, reason)

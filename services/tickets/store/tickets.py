@@ -141,8 +141,14 @@ async def listed(connection: Any, place: Place) -> list[Ticket]:
         " AND ($3::text IS NULL OR state = $3) AND ($4::bigint IS NULL OR id < $4)"
         " AND ($6::bool IS NULL OR (state <> 'closed') = $6) AND ($7::timestamptz IS NULL OR closed_at > $7)"
         " ORDER BY id DESC LIMIT $5",
-        place.pipeline, place.kind, place.state, place.before, place.limit, place.open, place.closed_after,
-    )  # fmt: skip
+        place.pipeline,
+        place.kind,
+        place.state,
+        place.before,
+        place.limit,
+        place.open,
+        place.closed_after,
+    )
     return [_ticket(row) for row in rows]
 
 
@@ -152,15 +158,29 @@ async def save(connection: Any, step: Step) -> Step:
     data = ticket.problem.model_dump(mode="json")
     if ticket.id == 0:
         number = await connection.fetchval(
-            _INSERT, ticket.key, ticket.problem.kind, ticket.problem.pipeline, ticket.state.value, ticket.seq,
-            ticket.opened_at, ticket.changed_at, data,
-        )  # fmt: skip
+            _INSERT,
+            ticket.key,
+            ticket.problem.kind,
+            ticket.problem.pipeline,
+            ticket.state.value,
+            ticket.seq,
+            ticket.opened_at,
+            ticket.changed_at,
+            data,
+        )
         step = replace(step, ticket=replace(ticket, id=number))
     else:
         await connection.execute(
-            _UPDATE, ticket.id, ticket.state.value, ticket.seq, ticket.changed_at, data,
-            ticket.outcome.value if ticket.outcome else None, ticket.closed_at, ticket.snoozed_until,
-        )  # fmt: skip
+            _UPDATE,
+            ticket.id,
+            ticket.state.value,
+            ticket.seq,
+            ticket.changed_at,
+            data,
+            ticket.outcome.value if ticket.outcome else None,
+            ticket.closed_at,
+            ticket.snoozed_until,
+        )
     await connection.execute(
         _CHANGE, step.ticket.id, ticket.seq, step.change.value, step.at, step.actor.value, step.reason
     )
@@ -178,26 +198,41 @@ async def save_problem(connection: Any, problem: ProblemData, retracted: bool) -
         await connection.execute(_DROP_PROBLEM, problem.key, problem.was.opened_at)
     if not retracted:
         await connection.execute(
-            _PROBLEM, problem.key, problem.opened_at, problem.cleared_at, problem.peak, problem.mode.value,
-            problem.historic, problem.model_dump(mode="json"),
-        )  # fmt: skip
+            _PROBLEM,
+            problem.key,
+            problem.opened_at,
+            problem.cleared_at,
+            problem.peak,
+            problem.mode.value,
+            problem.historic,
+            problem.model_dump(mode="json"),
+        )
 
 
 async def save_measures(connection: Any, points: Sequence[MeasureData]) -> None:
     if points:
         await connection.execute(
-            _MEASURES, [p.pipeline for p in points], [p.stage or "" for p in points],
-            [p.measure.value for p in points], [p.end for p in points], [p.value for p in points],
-        )  # fmt: skip
+            _MEASURES,
+            [p.pipeline for p in points],
+            [p.stage or "" for p in points],
+            [p.measure.value for p in points],
+            [p.end for p in points],
+            [p.value for p in points],
+        )
 
 
 async def save_stages(connection: Any, stages: Sequence[SeenData]) -> None:
     """What was told last of each stage."""
     if stages:
         await connection.execute(
-            _STAGES, [s.pipeline for s in stages], [s.stage for s in stages], [s.name for s in stages],
-            [s.watched for s in stages], [s.deals for s in stages], [s.hint for s in stages],
-        )  # fmt: skip
+            _STAGES,
+            [s.pipeline for s in stages],
+            [s.stage for s in stages],
+            [s.name for s in stages],
+            [s.watched for s in stages],
+            [s.deals for s in stages],
+            [s.hint for s in stages],
+        )
 
 
 async def stage_names(connection: Any) -> dict[tuple[str, str], str]:
@@ -213,10 +248,15 @@ async def unwatched(connection: Any) -> list[Any]:
 async def save_notices(connection: Any, notices: Sequence[NoticeData]) -> None:
     if notices:
         await connection.execute(
-            _NOTICES, [n.notice for n in notices], [n.ticket for n in notices], [n.reason.value for n in notices],
-            [n.result.value for n in notices], [n.message_id for n in notices], [n.at for n in notices],
+            _NOTICES,
+            [n.notice for n in notices],
+            [n.ticket for n in notices],
+            [n.reason.value for n in notices],
+            [n.result.value for n in notices],
+            [n.message_id for n in notices],
+            [n.at for n in notices],
             [n.detail for n in notices],
-        )  # fmt: skip
+        )
 
 
 async def history(connection: Any, number: int) -> list[Any]:
@@ -276,7 +316,14 @@ async def calm(connection: Any) -> Calm:
 
 def _ticket(row: Any) -> Ticket:
     return Ticket(
-        row["id"], row["key"], TicketState(row["state"]), row["seq"], row["opened_at"], row["changed_at"],
-        ProblemData.model_validate(row["problem"]), Outcome(row["outcome"]) if row["outcome"] else None,
-        row["closed_at"], row["snoozed_until"],
-    )  # fmt: skip
+        row["id"],
+        row["key"],
+        TicketState(row["state"]),
+        row["seq"],
+        row["opened_at"],
+        row["changed_at"],
+        ProblemData.model_validate(row["problem"]),
+        Outcome(row["outcome"]) if row["outcome"] else None,
+        row["closed_at"],
+        row["snoozed_until"],
+    )

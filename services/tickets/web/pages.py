@@ -63,18 +63,27 @@ class Pages:
     def __init__(self, pool: Any, desk: Desk, policy: Policy, clock: Clock, wake: asyncio.Event) -> None:
         self._pool, self._desk, self._policy, self._clock, self._wake = pool, desk, policy, clock, wake
         self._templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"), autoescape=select_autoescape(), undefined=StrictUndefined,
-            trim_blocks=True, lstrip_blocks=True,
-        )  # fmt: skip
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=select_autoescape(),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
         times = Times(policy.timezone)
         self._templates.filters.update(
-            moment=times.moment, when=times.when, day=times.day, day_ended=times.day_ended,
-            moment_at_home=times.moment_at_home, day_at_home=times.day_at_home,
-        )  # fmt: skip
+            moment=times.moment,
+            when=times.when,
+            day=times.day,
+            day_ended=times.day_ended,
+            moment_at_home=times.moment_at_home,
+            day_at_home=times.day_at_home,
+        )
         self._templates.globals.update(
-            kinds=view_models.KINDS, states=view_models.STATES, policy=policy,
+            kinds=view_models.KINDS,
+            states=view_models.STATES,
+            policy=policy,
             watched=lambda rule, pipeline: problem_text.watched(rule, pipeline, policy),
-        )  # fmt: skip
+        )
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -115,13 +124,20 @@ class Pages:
             of_state[one.ticket.state].append(one)
         chosen = {name: query.get(name, "") for name in FILTERS}
         return self.html(
-            "tickets.html", needing=of_state[TicketState.OPEN] + of_state[TicketState.ACKNOWLEDGED], calm=calm,
-            unseen=len(of_state[TicketState.OPEN]), resting=of_state[TicketState.SNOOZED], chosen=chosen,
-            closed=of_state[TicketState.CLOSED], lately=place.state is None and place.before is None,
-            outcomes=view_models.outcomes([v.ticket for v in of_state[TicketState.CLOSED]]), closed_days=CLOSED_DAYS,
-            query=urlencode({name: value for name, value in chosen.items() if value}), more=more,
+            "tickets.html",
+            needing=of_state[TicketState.OPEN] + of_state[TicketState.ACKNOWLEDGED],
+            calm=calm,
+            unseen=len(of_state[TicketState.OPEN]),
+            resting=of_state[TicketState.SNOOZED],
+            chosen=chosen,
+            closed=of_state[TicketState.CLOSED],
+            lately=place.state is None and place.before is None,
+            outcomes=view_models.outcomes([v.ticket for v in of_state[TicketState.CLOSED]]),
+            closed_days=CLOSED_DAYS,
+            query=urlencode({name: value for name, value in chosen.items() if value}),
+            more=more,
             address=urlencode(query),
-        )  # fmt: skip
+        )
 
     async def _found(self, connection: Any, place: Place) -> tuple[Sequence[Ticket], int | None]:
         """What is open and what closed lately; with a state or a place in the list, one page of that."""
@@ -163,21 +179,27 @@ class Pages:
             day = self._policy.day_seconds(problem.pipeline, problem.stage or "") if known else 86_400
             drawn = [
                 await draw(connection, problem, self._policy, now)
-                for draw in (picture.count_chart, picture.age_chart) if known
-            ]  # fmt: skip
+                for draw in (picture.count_chart, picture.age_chart)
+                if known
+            ]
             newest = (await latest_count.newest(connection, [ticket], now))[number]
             earlier = await store.earlier(connection, ticket)
             changes, mails = await store.history(connection, number), await store.notices_of(connection, number)
         pictures = await asyncio.to_thread(lambda: [(chart, charts.inline(chart)) for chart in drawn])
         status = 200 if wrong is None else 409 if isinstance(wrong, TooLateError) else 422
         return self.html(
-            "ticket.html", status, view=view_models.view(ticket, self._policy, now, newest), wrong=wrong, kept=kept or {},
-            evidence=view_models.evidence(problem, day), charts=pictures,
+            "ticket.html",
+            status,
+            view=view_models.view(ticket, self._policy, now, newest),
+            wrong=wrong,
+            kept=kept or {},
+            evidence=view_models.evidence(problem, day),
+            charts=pictures,
             earlier=[view_models.view(one, self._policy, now) for one in earlier],
             history=view_models.history_rows(changes, mails),
             soonest=view_models.days_from(now, 1, self._policy.timezone),
             latest=view_models.days_from(now, 90, self._policy.timezone),
-        )  # fmt: skip
+        )
 
     def _no_ticket(self, number: int) -> Response:
         return self.error(404, f"There is no ticket {number}", "The list of tickets shows all that there are.")
@@ -232,8 +254,9 @@ class Pages:
         stages = [
             (key, stage)
             for key, pipeline in self._policy.pipelines.items()
-            for stage in pipeline.stages if stage.outcome.value == "open"
-        ]  # fmt: skip
+            for stage in pipeline.stages
+            if stage.outcome.value == "open"
+        ]
         wanted = [(key, stage.id, measure.value) for key, stage in stages for measure in Measure]
         async with self._pool.acquire() as connection:
             points = await store.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
@@ -260,7 +283,10 @@ class Pages:
         # The line's limit: only that of work, as it is work that is drawn.
         limit = next((float(rule.max) for rule in rules if rule.kind == "wip-high"), None)
         return {
-            "stage": stage, "rules": rules, "newest": newest, "spark": charts.sparkline(lines[Measure.WIP], limit),
+            "stage": stage,
+            "rules": rules,
+            "newest": newest,
+            "spark": charts.sparkline(lines[Measure.WIP], limit),
             "oldest": "" if oldest is None else problem_text.age(oldest, self._policy.day_seconds(pipeline, stage.id)),
             "views": [v for v in views if (v.ticket.problem.pipeline, v.ticket.problem.stage) == (pipeline, stage.id)],
-        }  # fmt: skip
+        }

@@ -19,20 +19,28 @@ from shared.policy import Policy
 from shared.wording.problem_text import Told, age, tell
 
 STATES = {
-    TicketState.OPEN: "not yet seen", TicketState.ACKNOWLEDGED: "seen", TicketState.SNOOZED: "put aside",
+    TicketState.OPEN: "not yet seen",
+    TicketState.ACKNOWLEDGED: "seen",
+    TicketState.SNOOZED: "put aside",
     TicketState.CLOSED: "closed",
-}  # fmt: skip
+}
 MARKS = {
-    TicketState.OPEN: "!", TicketState.ACKNOWLEDGED: "○", TicketState.SNOOZED: "…", TicketState.CLOSED: "✓",
-}  # fmt: skip
+    TicketState.OPEN: "!",
+    TicketState.ACKNOWLEDGED: "○",
+    TicketState.SNOOZED: "…",
+    TicketState.CLOSED: "✓",
+}
 OUTCOMES = {
-    Outcome.CLEARED_WITHOUT_CHANGE: "the problem went away by itself", Outcome.ABANDONED: "given up",
+    Outcome.CLEARED_WITHOUT_CHANGE: "the problem went away by itself",
+    Outcome.ABANDONED: "given up",
     Outcome.WONT_FIX: "nothing will be changed",
-}  # fmt: skip
+}
 WENT = {
-    "cleared-without-change": "went away by itself", "abandoned": "given up", "wont-fix": "left as it is",
+    "cleared-without-change": "went away by itself",
+    "abandoned": "given up",
+    "wont-fix": "left as it is",
     "retracted": "taken back",
-}  # fmt: skip
+}
 KINDS = {
     "aging": "waiting too long",
     "wip-high": "too much work",
@@ -40,14 +48,23 @@ KINDS = {
     "stalled": "standing still",
 }
 CHANGES = {
-    "opened": "The problem began", "grew": "The problem grew", "updated": "The problem changed",
-    "cleared": "The problem was over", "reopened": "The problem came back", "acknowledged": "Somebody has seen it",
-    "snoozed": "Put aside", "woke": "Came back after its rest", "closed": "Closed",
-}  # fmt: skip
+    "opened": "The problem began",
+    "grew": "The problem grew",
+    "updated": "The problem changed",
+    "cleared": "The problem was over",
+    "reopened": "The problem came back",
+    "acknowledged": "Somebody has seen it",
+    "snoozed": "Put aside",
+    "woke": "Came back after its rest",
+    "closed": "Closed",
+}
 MAILS = {
-    "opened": "that it opened", "grew": "that it grew", "reopened": "that it came back", "cleared": "that it is over",
+    "opened": "that it opened",
+    "grew": "that it grew",
+    "reopened": "that it came back",
+    "cleared": "that it is over",
     "opened-and-cleared": "that it opened and is over",
-}  # fmt: skip
+}
 TAKEN_BACK_MAIL = "that it is taken back"
 FEW = 5
 
@@ -72,9 +89,16 @@ def view(ticket: Ticket, policy: Policy, now: datetime, newest: Counted | None =
     newest = newest or counted(ticket.problem)
     begun, over = ticket.problem.opened_at, ticket.problem.cleared_at
     return View(
-        ticket, tell(newest.problem, policy), STATES[ticket.state], MARKS[ticket.state], ago(begun, now),
-        _outcome(ticket), ago(begun, over) if over else None, None if over else newest.at, spark,
-    )  # fmt: skip
+        ticket,
+        tell(newest.problem, policy),
+        STATES[ticket.state],
+        MARKS[ticket.state],
+        ago(begun, now),
+        _outcome(ticket),
+        ago(begun, over) if over else None,
+        None if over else newest.at,
+        spark,
+    )
 
 
 def outcomes(tickets: Sequence[Ticket]) -> str:
@@ -139,10 +163,13 @@ def evidence(problem: ProblemData, day_seconds: int) -> Shown | None:
 
 def _deal_row(deal: EvidenceDeal, day_seconds: int) -> DealRow:
     return DealRow(
-        deal.name or deal.deal.partition(":")[2] or deal.deal, age(deal.age_seconds, day_seconds), money(deal),
-        deal.last_movement_at, deal.next_step_at,
+        deal.name or deal.deal.partition(":")[2] or deal.deal,
+        age(deal.age_seconds, day_seconds),
+        money(deal),
+        deal.last_movement_at,
+        deal.next_step_at,
         deal.url if deal.url and deal.url.startswith(("https://", "http://")) else None,
-    )  # fmt: skip
+    )
 
 
 def money(deal: EvidenceDeal) -> str:
@@ -159,10 +186,14 @@ def history_rows(rows: list[Any], notices: list[Any]) -> list[dict[str, Any]]:
     found = [{"at": row["at"], "what": _change(row), "why": _why(row), "bad": False} for row in rows]
     for row in notices:
         sent, about = row["result"] == "sent", _about(row, rows)
-        found.append({
-            "at": row["at"], "bad": not sent, "why": None if sent else row["detail"],
-            "what": f"Mail to the owner of the policy, {about}: {row['result']}",
-        })  # fmt: skip
+        found.append(
+            {
+                "at": row["at"],
+                "bad": not sent,
+                "why": None if sent else row["detail"],
+                "what": f"Mail to the owner of the policy, {about}: {row['result']}",
+            }
+        )
     # What happened at one instant stays in its order: changes have a number, and a mail comes after its change.
     return sorted(found, key=lambda one: one["at"])[::-1]
 

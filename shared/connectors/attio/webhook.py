@@ -31,9 +31,11 @@ from shared.contracts.events import EventType
 
 SIGNATURE, OTHER = "attio-signature", "x-attio-signature"
 _WHAT = {
-    "record.created": EventType.CREATED, "record.updated": EventType.CHANGED, "record.deleted": EventType.DELETED,
+    "record.created": EventType.CREATED,
+    "record.updated": EventType.CHANGED,
+    "record.deleted": EventType.DELETED,
     "record.merged": EventType.CHANGED,
-}  # fmt: skip
+}
 
 
 class AttioSettings(SourceSettings):

@@ -70,9 +70,14 @@ class Client:
     """One CRM's API. `passing` knows the refusals of this CRM that only mean: later."""
 
     def __init__(
-        self, source: str, api: ApiSettings, auth: httpx.Auth, metrics: EnricherMetrics, give_up: float,
+        self,
+        source: str,
+        api: ApiSettings,
+        auth: httpx.Auth,
+        metrics: EnricherMetrics,
+        give_up: float,
         passing: Callable[[httpx.Response], bool],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._source, self._metrics, self._give_up, self._passing = source, metrics, give_up, passing
         self._http = httpx.AsyncClient(base_url=api.url, auth=auth, timeout=api.timeout_seconds)
         burst = max(1.0, api.per_second)

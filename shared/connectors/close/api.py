@@ -93,9 +93,13 @@ class Close(Crm):
         cursor: str | None = None
         while True:
             document = await self.client.get(
-                _EVENTS, object_type="opportunity", action="deleted", date_updated__gte=_naive(since),
-                _limit=_MOST_EVENTS, _cursor=cursor,
-            )  # fmt: skip
+                _EVENTS,
+                object_type="opportunity",
+                action="deleted",
+                date_updated__gte=_naive(since),
+                _limit=_MOST_EVENTS,
+                _cursor=cursor,
+            )
             events = records_of(document, "data")
             yield Page([_deletion(event) for event in events], len(events))
             cursor = document.get("cursor_next")
@@ -106,12 +110,17 @@ class Close(Crm):
         found: list[StageData] = []
         for pipeline in records_of(await self.client.get("/api/v1/pipeline/"), "data"):
             for order, status in enumerate(records_of(pipeline, "statuses")):
-                found.append(StageData(
-                    source=self.source.name, pipeline=id_of(pipeline.get("id"), "id"),
-                    pipeline_name=text_of(pipeline.get("name"), "name"), stage=id_of(status.get("id"), "id"),
-                    name=text_of(status.get("label"), "label"), order=order,
-                    outcome=Outcome(status_of(status.get("type"), "type")),
-                ))  # fmt: skip
+                found.append(
+                    StageData(
+                        source=self.source.name,
+                        pipeline=id_of(pipeline.get("id"), "id"),
+                        pipeline_name=text_of(pipeline.get("name"), "name"),
+                        stage=id_of(status.get("id"), "id"),
+                        name=text_of(status.get("label"), "label"),
+                        order=order,
+                        outcome=Outcome(status_of(status.get("type"), "type")),
+                    )
+                )
         return found
 
     async def _told(self, records: Sequence[Record]) -> list[Said]:

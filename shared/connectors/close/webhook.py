@@ -134,9 +134,13 @@ def _cents(value: Any, field: str) -> str:
 
 
 _FIELDS = {
-    "pipeline_id": ("pipeline", id_of), "status_id": ("stage", id_of), "value": ("amount", _cents),
-    "value_currency": ("currency", currency_of), "lead_name": ("name", text_of), "date_won": ("expected_close", day_of),
-}  # fmt: skip
+    "pipeline_id": ("pipeline", id_of),
+    "status_id": ("stage", id_of),
+    "value": ("amount", _cents),
+    "value_currency": ("currency", currency_of),
+    "lead_name": ("name", text_of),
+    "date_won": ("expected_close", day_of),
+}
 
 
 def told_of(data: dict[str, Any]) -> dict[str, Any]:

@@ -32,9 +32,12 @@ from shared.contracts.events import EventType
 
 _STATUS = {"won": "won", "lost": "lost", "abandoned": "lost"}
 _FIELDS = {
-    "pipeline_stage_id": ("stage", id_of), "pipeline_id": ("pipeline", id_of), "name": ("name", text_of),
-    "monetary_value": ("amount", amount_of), "close_date": ("expected_close", text_of),
-}  # fmt: skip
+    "pipeline_stage_id": ("stage", id_of),
+    "pipeline_id": ("pipeline", id_of),
+    "name": ("name", text_of),
+    "monetary_value": ("amount", amount_of),
+    "close_date": ("expected_close", text_of),
+}
 
 
 class CopperSettings(SourceSettings):

@@ -173,8 +173,10 @@ def _day(value: Any, field: str) -> str:
 
 
 _FIELDS = {
-    "name": ("name", text_of), "estimatedvalue": ("amount", amount_of), "estimatedclosedate": ("expected_close", _day),
-}  # fmt: skip
+    "name": ("name", text_of),
+    "estimatedvalue": ("amount", amount_of),
+    "estimatedclosedate": ("expected_close", _day),
+}
 
 
 def _number(context: dict[str, Any]) -> str:

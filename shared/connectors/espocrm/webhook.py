@@ -43,9 +43,12 @@ from shared.contracts.events import EventType
 
 SIGNATURE, LEGACY = "signature", "x-signature"
 _FIELDS = {
-    "stage": ("stage", id_of), "name": ("name", text_of), "amount": ("amount", amount_of),
-    "amountCurrency": ("currency", currency_of), "closeDate": ("expected_close", day_of),
-}  # fmt: skip
+    "stage": ("stage", id_of),
+    "name": ("name", text_of),
+    "amount": ("amount", amount_of),
+    "amountCurrency": ("currency", currency_of),
+    "closeDate": ("expected_close", day_of),
+}
 
 
 class EspoWebhook(BaseModel):

@@ -34,10 +34,15 @@ from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 
 _FIELDS = {
-    "stage": ("stage", id_of), "pipeline": ("pipeline", id_of), "name": ("name", text_of),
-    "amount": ("amount", amount_of), "currency": ("currency", currency_of), "reason": ("reason", text_of),
-    "expected_close": ("expected_close", day_of), "url": ("url", text_of),
-}  # fmt: skip
+    "stage": ("stage", id_of),
+    "pipeline": ("pipeline", id_of),
+    "name": ("name", text_of),
+    "amount": ("amount", amount_of),
+    "currency": ("currency", currency_of),
+    "reason": ("reason", text_of),
+    "expected_close": ("expected_close", day_of),
+    "url": ("url", text_of),
+}
 _STATUS = {"created": "open", "updated": "open", "won": "won", "lost": "lost"}
 
 

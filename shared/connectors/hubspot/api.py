@@ -35,10 +35,13 @@ _DEALS = "/crm/v3/objects/deals"
 _MOST, _MOST_PLAIN = 50, 100
 _MODIFIED, _ID = "hs_lastmodifieddate", "hs_object_id"
 _FIELDS: dict[str, tuple[str, Read]] = {
-    "pipeline": ("pipeline", id_of), "dealname": ("name", text_of), "amount": ("amount", amount_of),
-    "deal_currency_code": ("currency", currency_of), "closedate": ("expected_close", day_of),
+    "pipeline": ("pipeline", id_of),
+    "dealname": ("name", text_of),
+    "amount": ("amount", amount_of),
+    "deal_currency_code": ("currency", currency_of),
+    "closedate": ("expected_close", day_of),
     "notes_next_activity_date": ("next_step_at", instant),
-}  # fmt: skip
+}
 _WITH_HISTORY = ("dealstage", *_FIELDS)
 _PLAIN = ("hs_createdate", _MODIFIED, "hs_is_closed")
 
@@ -73,8 +76,10 @@ class HubSpot(Crm):
 
     async def _batch(self, deals: Sequence[str], archived: str = "false") -> list[Record]:
         asked = {
-            "inputs": [{"id": deal} for deal in deals], "properties": _PLAIN, "propertiesWithHistory": _WITH_HISTORY
-        }  # fmt: skip
+            "inputs": [{"id": deal} for deal in deals],
+            "properties": _PLAIN,
+            "propertiesWithHistory": _WITH_HISTORY,
+        }
         return records_of(await self.client.post(f"{_DEALS}/batch/read", asked, archived=archived), "results")
 
     async def changed(self, since: datetime) -> AsyncIterator[Page]:
@@ -121,10 +126,15 @@ class HubSpot(Crm):
             last = id_of(found[-1].get("id"), "id")
 
     async def _search(self, order: str, *filters: Record) -> Any:
-        return await self.client.post(f"{_DEALS}/search", {
-            "filterGroups": [{"filters": filters}], "sorts": [{"propertyName": order, "direction": "ASCENDING"}],
-            "properties": [_MODIFIED], "limit": _MOST,
-        })  # fmt: skip
+        return await self.client.post(
+            f"{_DEALS}/search",
+            {
+                "filterGroups": [{"filters": filters}],
+                "sorts": [{"propertyName": order, "direction": "ASCENDING"}],
+                "properties": [_MODIFIED],
+                "limit": _MOST,
+            },
+        )
 
     async def all(self, since: datetime, place: str) -> AsyncIterator[Page]:
         """`place`: whether archived deals are listed, and HubSpot's `after`."""
@@ -142,9 +152,13 @@ class HubSpot(Crm):
         """Deals page by page, with where the next page begins; empty: this was the last."""
         while True:
             document = await self.client.get(
-                _DEALS, limit=_MOST if history else _MOST_PLAIN, archived=archived, after=after or None,
-                properties=",".join(_PLAIN), propertiesWithHistory=",".join(_WITH_HISTORY) if history else None,
-            )  # fmt: skip
+                _DEALS,
+                limit=_MOST if history else _MOST_PLAIN,
+                archived=archived,
+                after=after or None,
+                properties=",".join(_PLAIN),
+                propertiesWithHistory=",".join(_WITH_HISTORY) if history else None,
+            )
             after = _next(document)
             yield records_of(document, "results"), after
             if not after:
@@ -155,11 +169,19 @@ class HubSpot(Crm):
         for pipeline in records_of(await self.client.get("/crm/v3/pipelines/deals"), "results"):
             number, label = id_of(pipeline.get("id"), "id"), text_of(pipeline.get("label"), "label")
             for stage in records_of(pipeline, "stages"):
-                found.append(StageData.model_validate({
-                    "source": self.source.name, "pipeline": number, "pipeline_name": label,
-                    "stage": id_of(stage.get("id"), "id"), "name": text_of(stage.get("label"), "label"),
-                    "order": stage.get("displayOrder"), **_outcome(fields_of(stage.get("metadata"), "metadata")),
-                }))  # fmt: skip
+                found.append(
+                    StageData.model_validate(
+                        {
+                            "source": self.source.name,
+                            "pipeline": number,
+                            "pipeline_name": label,
+                            "stage": id_of(stage.get("id"), "id"),
+                            "name": text_of(stage.get("label"), "label"),
+                            "order": stage.get("displayOrder"),
+                            **_outcome(fields_of(stage.get("metadata"), "metadata")),
+                        }
+                    )
+                )
         return found
 
     def _told(self, records: Iterable[Record]) -> list[Said]:

@@ -45,13 +45,26 @@ from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 
 _DECODED = {
-    "%3A": ":", "%2F": "/", "%3F": "?", "%40": "@", "%21": "!", "%24": "$", "%27": "'", "%28": "(", "%29": ")",
-    "%2A": "*", "%2C": ",", "%3B": ";",
-}  # fmt: skip
+    "%3A": ":",
+    "%2F": "/",
+    "%3F": "?",
+    "%40": "@",
+    "%21": "!",
+    "%24": "$",
+    "%27": "'",
+    "%28": "(",
+    "%29": ")",
+    "%2A": "*",
+    "%2C": ",",
+    "%3B": ";",
+}
 _ENCODED = re.compile("|".join(_DECODED), re.IGNORECASE)
 STAMP, V3, V1, VERSION = (
-    "x-hubspot-request-timestamp", "x-hubspot-signature-v3", "x-hubspot-signature", "x-hubspot-signature-version",
-)  # fmt: skip
+    "x-hubspot-request-timestamp",
+    "x-hubspot-signature-v3",
+    "x-hubspot-signature",
+    "x-hubspot-signature-version",
+)
 DEAL = "0-3"
 
 
@@ -174,9 +187,12 @@ class HubSpot(Source):
         number = id_of(event.get("objectId") if deal is None else deal, "objectId")
         subscription = str(event.get("subscriptionType", event.get("eventType")))
         parts = (
-            id_of(event.get("portalId"), "portalId"), subscription, number,
-            str(event.get("propertyName") or ""), id_of(event.get("eventId"), "eventId"),
-        )  # fmt: skip
+            id_of(event.get("portalId"), "portalId"),
+            subscription,
+            number,
+            str(event.get("propertyName") or ""),
+            id_of(event.get("eventId"), "eventId"),
+        )
         time = moment_of_ms(event.get("occurredAt"), "occurredAt")
         return Told(kind, f"{'/'.join(parts)}/{event['occurredAt']}", number, time, data)
 

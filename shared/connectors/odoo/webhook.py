@@ -112,6 +112,9 @@ def _entered(document: dict[str, Any]) -> dict[str, str]:
 
 
 _FIELDS = {
-    "stage_id": ("stage", id_of), "team_id": ("pipeline", id_of), "name": ("name", text_of),
-    "expected_revenue": ("amount", amount_of), "date_deadline": ("expected_close", day_of),
-}  # fmt: skip
+    "stage_id": ("stage", id_of),
+    "team_id": ("pipeline", id_of),
+    "name": ("name", text_of),
+    "expected_revenue": ("amount", amount_of),
+    "date_deadline": ("expected_close", day_of),
+}

@@ -90,9 +90,13 @@ class Pipedrive(Crm):
         for stage in await self._every("/api/v2/stages"):
             pipeline, chance = id_of(stage.get("pipeline_id"), "pipeline_id"), stage.get("deal_probability")
             said = {
-                "source": self.source.name, "pipeline": pipeline, "stage": id_of(stage.get("id"), "id"),
-                "name": text_of(stage.get("name"), "name"), "order": stage.get("order_nr"), "outcome": Outcome.OPEN,
-            }  # fmt: skip
+                "source": self.source.name,
+                "pipeline": pipeline,
+                "stage": id_of(stage.get("id"), "id"),
+                "name": text_of(stage.get("name"), "name"),
+                "order": stage.get("order_nr"),
+                "outcome": Outcome.OPEN,
+            }
             if pipeline in names:
                 said["pipeline_name"] = text_of(names[pipeline].get("name"), "name")
             if isinstance(chance, int | float):

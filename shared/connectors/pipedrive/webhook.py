@@ -43,10 +43,14 @@ from shared.connectors.base.source import (
 from shared.contracts.events import EventType
 
 FIELDS = {
-    "pipeline_id": ("pipeline", id_of), "stage_id": ("stage", id_of), "title": ("name", text_of),
-    "value": ("amount", amount_of), "currency": ("currency", currency_of),
-    "expected_close_date": ("expected_close", day_of), "lost_reason": ("reason", text_of),
-}  # fmt: skip
+    "pipeline_id": ("pipeline", id_of),
+    "stage_id": ("stage", id_of),
+    "title": ("name", text_of),
+    "value": ("amount", amount_of),
+    "currency": ("currency", currency_of),
+    "expected_close_date": ("expected_close", day_of),
+    "lost_reason": ("reason", text_of),
+}
 _DONE = {"create": "create", "added": "create", "change": "change", "updated": "change", "merged": "change"}
 
 
@@ -147,9 +151,11 @@ def _percent(value: Any, field: str) -> float:
 
 
 _STAGE: dict[str, tuple[str, Read]] = {
-    "name": ("name", text_of), "order_nr": ("order", order_of), "deal_probability": ("probability", _percent),
+    "name": ("name", text_of),
+    "order_nr": ("order", order_of),
+    "deal_probability": ("probability", _percent),
     "pipeline_name": ("pipeline_name", text_of),
-}  # fmt: skip
+}
 
 
 def _time(meta: dict[str, Any]) -> datetime:

@@ -40,9 +40,20 @@ DAILY = 86_400.0
 # What Salesforce says of an object, or a field, that the organization does not have.
 _NOT_THERE = (b"INVALID_TYPE", b"INVALID_FIELD")
 _READ = (
-    "Id", "Name", "StageName", "Amount", "CloseDate", "IsClosed", "IsWon", "IsDeleted", "CreatedDate",
-    "SystemModstamp", "LastStageChangeDate", "RecordTypeId", "CurrencyIsoCode",
-)  # fmt: skip
+    "Id",
+    "Name",
+    "StageName",
+    "Amount",
+    "CloseDate",
+    "IsClosed",
+    "IsWon",
+    "IsDeleted",
+    "CreatedDate",
+    "SystemModstamp",
+    "LastStageChangeDate",
+    "RecordTypeId",
+    "CurrencyIsoCode",
+)
 _STAGES = "SELECT ApiName, MasterLabel, SortOrder, DefaultProbability, IsClosed, IsWon FROM OpportunityStage"
 _RECORD_TYPE = re.compile(r"012[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 
@@ -103,8 +114,9 @@ class Salesforce(Crm):
     def passing(response: httpx.Response) -> bool:
         """The day's requests are used up (403), or a query took too long (400)."""
         return (response.status_code, True) in (
-            (403, b"REQUEST_LIMIT_EXCEEDED" in response.content), (400, b"QUERY_TIMEOUT" in response.content)
-        )  # fmt: skip
+            (403, b"REQUEST_LIMIT_EXCEEDED" in response.content),
+            (400, b"QUERY_TIMEOUT" in response.content),
+        )
 
     @property
     def _api(self) -> SalesforceApi:
@@ -159,12 +171,18 @@ class Salesforce(Crm):
         found: list[StageData] = []
         for stage in await self._query(_STAGES):
             chance = stage.get("DefaultProbability")
-            found.append(StageData.model_validate({
-                "source": self.source.name, "stage": _name(stage),
-                "name": text_of(stage.get("MasterLabel"), "MasterLabel"), "order": stage.get("SortOrder"),
-                "outcome": _outcome(stage),
-                **({"probability": chance / 100} if isinstance(chance, int | float) else {}),
-            }))  # fmt: skip
+            found.append(
+                StageData.model_validate(
+                    {
+                        "source": self.source.name,
+                        "stage": _name(stage),
+                        "name": text_of(stage.get("MasterLabel"), "MasterLabel"),
+                        "order": stage.get("SortOrder"),
+                        "outcome": _outcome(stage),
+                        **({"probability": chance / 100} if isinstance(chance, int | float) else {}),
+                    }
+                )
+            )
         return found
 
     async def _told(self, records: Sequence[Record]) -> list[list[Said]]:

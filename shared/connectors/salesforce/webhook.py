@@ -45,10 +45,13 @@ _HOST = re.compile(r"https://([A-Za-z0-9.-]{1,200})(?:/|$)")
 # Two fields of one moment, written by one transaction.
 _TOGETHER_SECONDS = 2
 FIELDS = {
-    "StageName": ("stage", id_of), "Name": ("name", text_of), "Amount": ("amount", amount_of),
-    "CurrencyIsoCode": ("currency", currency_of), "CloseDate": ("expected_close", day_of),
+    "StageName": ("stage", id_of),
+    "Name": ("name", text_of),
+    "Amount": ("amount", amount_of),
+    "CurrencyIsoCode": ("currency", currency_of),
+    "CloseDate": ("expected_close", day_of),
     "RecordTypeId": ("pipeline", id_of),
-}  # fmt: skip
+}
 
 
 class SalesforceApi(ApiSettings):

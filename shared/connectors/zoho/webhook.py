@@ -29,9 +29,12 @@ from shared.connectors.base.source import (
 from shared.contracts.events import EventType
 
 _FIELDS = {
-    "Stage": ("stage", id_of), "Pipeline": ("pipeline", id_of), "Deal_Name": ("name", text_of),
-    "Amount": ("amount", amount_of), "Closing_Date": ("expected_close", day_of),
-}  # fmt: skip
+    "Stage": ("stage", id_of),
+    "Pipeline": ("pipeline", id_of),
+    "Deal_Name": ("name", text_of),
+    "Amount": ("amount", amount_of),
+    "Closing_Date": ("expected_close", day_of),
+}
 
 
 class ZohoSettings(SourceSettings):

@@ -40,8 +40,10 @@ def promql() -> dict[str, str]:
     """Every expression of panels and alerts, with Grafana's variables filled in."""
     found = {
         f"{name} {target['refId']}": target["expr"].replace("$__rate_interval", "1m")
-        for name, panel in panels() for target in panel["targets"] if "expr" in target
-    }  # fmt: skip
+        for name, panel in panels()
+        for target in panel["targets"]
+        if "expr" in target
+    }
     for group in yaml.safe_load(RULES.read_text())["groups"]:
         found |= {f"alert {rule['alert']}": rule["expr"] for rule in group["rules"]}
     return found
@@ -75,10 +77,13 @@ async def services(kafka: str, postgres: str, tmp_path_factory: pytest.TempPathF
 
     await create_topics(kafka, "observed.")
     environment = {
-        "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_TOPIC_PREFIX": "observed.",
-        "ANDON_POLICY": str(DEPLOY / "policy.yaml"), "ANDON_SOURCES": str(DEPLOY / "sources.yaml"),
+        "ANDON_KAFKA": kafka,
+        "ANDON_POSTGRES": dsn,
+        "ANDON_TOPIC_PREFIX": "observed.",
+        "ANDON_POLICY": str(DEPLOY / "policy.yaml"),
+        "ANDON_SOURCES": str(DEPLOY / "sources.yaml"),
         "HUBSPOT_SECRET": "a-secret-for-the-test",
-    }  # fmt: skip
+    }
     running = {name: ServiceProcess(name, environment, folder) for name in SERVICES}
     for service in running.values():
         service.start()
@@ -101,9 +106,15 @@ async def prometheus(services: Any, tmp_path_factory: pytest.TempPathFactory) ->
     (folder / "prometheus.yml").write_text(yaml.safe_dump(written))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            ["prometheus", f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data",
-             f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=log,
-        )  # fmt: skip
+            [
+                "prometheus",
+                f"--config.file={folder}/prometheus.yml",
+                f"--storage.tsdb.path={folder}/data",
+                f"--web.listen-address=127.0.0.1:{port}",
+            ],
+            stdout=log,
+            stderr=log,
+        )
     url = f"http://127.0.0.1:{port}"
 
     async def all_up() -> int:

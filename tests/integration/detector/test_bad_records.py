@@ -29,18 +29,25 @@ def with_ids(deal: str, number: str, pipeline: str, stage: str) -> bytes:
 
 
 BAD = {
-    "empty": b"", "not JSON": b"{", "not UTF-8": b'{"id": "\xff"}', "nested": b"[" * 10_000 + b"]" * 10_000,
-    "an array": b"[]", "a big number": GOOD.replace(b'"1.0"', b"1" * 400),
-    "NUL": GOOD.replace(b'"crm:1"', b'"crm:\\u0000"'), "no zone": GOOD.replace(b"+00:00", b""),
-    "no time": GOOD.replace(b"2026-03-02", b"2026-13-02"), "far past": GOOD.replace(b"2026-03-02T09", b"0000-03-02T09"),
+    "empty": b"",
+    "not JSON": b"{",
+    "not UTF-8": b'{"id": "\xff"}',
+    "nested": b"[" * 10_000 + b"]" * 10_000,
+    "an array": b"[]",
+    "a big number": GOOD.replace(b'"1.0"', b"1" * 400),
+    "NUL": GOOD.replace(b'"crm:1"', b'"crm:\\u0000"'),
+    "no zone": GOOD.replace(b"+00:00", b""),
+    "no time": GOOD.replace(b"2026-03-02", b"2026-13-02"),
+    "far past": GOOD.replace(b"2026-03-02T09", b"0000-03-02T09"),
     "outside of the calendar": GOOD.replace(b"2026-03-02T09", b"0001-01-01T00").replace(b"+00:00", b"+14:00"),
     "before what can be counted": GOOD.replace(b"2026-03-02", b"0001-03-02"),
-    "unknown type": GOOD.replace(b"deal.moved", b"deal.exploded"), "long id": GOOD.replace(b"1-1-0", b"1" * 500),
+    "unknown type": GOOD.replace(b"deal.moved", b"deal.exploded"),
+    "long id": GOOD.replace(b"1-1-0", b"1" * 500),
     "future": GOOD.replace(b"2026-03-02", b"2999-03-02"),
     "amount": GOOD.replace(b'"stage"', b'"amount": "much", "stage"'),
     "more bytes than an index takes": with_ids(wild(400, 1), wild(400, 2), "p", "a"),
     "names of more": with_ids("crm:9", "1", wild(400, 3), wild(400, 4)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
@@ -74,8 +81,9 @@ async def test_events_that_alone_cannot_be_kept_are_put_aside(pool: Any) -> None
     assert await store.visits() == right(good)
     dead = [DeadEvent.model_validate_json(r[0]).data for r in await pool.fetch("SELECT value FROM outbox ORDER BY id")]
     assert [(letter.place, letter.reason) for letter in dead] == [
-        ("pipeline.events/0/7", "handler"), ("pipeline.events/0/31", "handler"),
-    ]  # fmt: skip
+        ("pipeline.events/0/7", "handler"),
+        ("pipeline.events/0/31", "handler"),
+    ]
     assert await pool.fetchval("SELECT next_offset FROM position") == len(values)
     # Driven again when it is mended, they are what they would have been.
     await replica._take(store.records(values))

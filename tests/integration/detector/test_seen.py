@@ -44,8 +44,9 @@ async def test_only_what_differs_is_told(pool: Any) -> None:
     await store.describe(a_description(1, "2", pipeline="p", stage="a", name=None).to_json())
     second = await told(pool, store)
     assert {key: (data.name, data.deals, data.watched) for key, data in second.items()} == {
-        "p/77": (None, 0, False), "p/a": (None, 0, True),
-    }  # fmt: skip
+        "p/77": (None, 0, False),
+        "p/a": (None, 0, True),
+    }
     assert await told(pool, store) == {}
 
 

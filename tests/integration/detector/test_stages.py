@@ -112,8 +112,9 @@ def expected(events: list[DealEvent], policy: Policy, told: list[StageEvent]) ->
     result = find([event_of(event) for event in events], policy, micros(at(END)), stage_map)
     problems = [
         (key, moment(i.opened_at), None if i.cleared_at is None else moment(i.cleared_at), i.peak)
-        for key, some in sorted(result.problems.items()) for i in some
-    ]  # fmt: skip
+        for key, some in sorted(result.problems.items())
+        for i in some
+    ]
     visits = {
         (deal, v.pipeline, v.stage, moment(v.entered), None if v.left is None else moment(v.left), v.known)
         for deal, v in result.visits
@@ -214,11 +215,18 @@ async def test_while_judging_is_held_descriptions_refold_and_judge_nothing(pool:
 GOOD = a_description(pipeline="p", stage="7", name="a").to_json()
 
 
-@pytest.mark.parametrize("bad", [
-    b"{", b"[]", GOOD.replace(b'"a"', b'"\\u0000"'), GOOD.replace(b"2026", b"2999"),
-    GOOD.replace(b'"name"', b'"probability":7,"name"'), GOOD.replace(b"stage.described", b"stage.imagined"),
-    GOOD.replace(b'"7"', f'"{wild(400, 1)}"'.encode()).replace(b'"p"', f'"{wild(400, 2)}"'.encode()),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"{",
+        b"[]",
+        GOOD.replace(b'"a"', b'"\\u0000"'),
+        GOOD.replace(b"2026", b"2999"),
+        GOOD.replace(b'"name"', b'"probability":7,"name"'),
+        GOOD.replace(b"stage.described", b"stage.imagined"),
+        GOOD.replace(b'"7"', f'"{wild(400, 1)}"'.encode()).replace(b'"p"', f'"{wild(400, 2)}"'.encode()),
+    ],
+)
 async def test_a_bad_description_goes_to_the_dead_letters_and_costs_the_others_nothing(bad: bytes, pool: Any) -> None:
     store = Described(await emptied(pool), a_policy())
     other = a_description(pipeline="p", stage="8", name="b").to_json()

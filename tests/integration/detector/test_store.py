@@ -75,10 +75,21 @@ class Store:
         records = []
         for value in values:
             parts = {"key": b"k", "headers": (), "partition": 0} | fields
-            records.append(ConsumerRecord(
-                "pipeline.events", parts["partition"], self._offset, 0, 0, parts["key"], value, 0, len(value or b""), 0,
-                parts["headers"],
-            ))  # fmt: skip
+            records.append(
+                ConsumerRecord(
+                    "pipeline.events",
+                    parts["partition"],
+                    self._offset,
+                    0,
+                    0,
+                    parts["key"],
+                    value,
+                    0,
+                    len(value or b""),
+                    0,
+                    parts["headers"],
+                )
+            )
             self._offset += 1
         return records
 
@@ -103,8 +114,9 @@ def expected(events: list[DealEvent], policy: Policy, until: datetime) -> tuple[
     result = find([event_of(event) for event in events], policy, micros(until))
     problems = [
         (key, moment(i.opened_at), None if i.cleared_at is None else moment(i.cleared_at), i.peak)
-        for key, some in sorted(result.problems.items()) for i in some
-    ]  # fmt: skip
+        for key, some in sorted(result.problems.items())
+        for i in some
+    ]
     visits = {
         (deal, v.pipeline, v.stage, moment(v.entered), None if v.left is None else moment(v.left), v.known)
         for deal, v in result.visits
@@ -194,10 +206,14 @@ async def test_edge_cases_through_the_store(case: dict[str, Any], pool: Any) -> 
 
 def moved(deal: int, second: float, stage: str, number: int = 0) -> bytes:
     event = {
-        "id": f"{deal}-{second}-{number}", "source": "crm", "type": "andon.deal.moved", "subject": f"crm:{deal}",
-        "time": (START + timedelta(seconds=second)).isoformat(), "specversion": "1.0",
+        "id": f"{deal}-{second}-{number}",
+        "source": "crm",
+        "type": "andon.deal.moved",
+        "subject": f"crm:{deal}",
+        "time": (START + timedelta(seconds=second)).isoformat(),
+        "specversion": "1.0",
         "data": {"pipeline": "p", "stage": stage},
-    }  # fmt: skip
+    }
     return json.dumps(event).encode()
 
 
@@ -224,9 +240,12 @@ async def test_news_older_than_the_lateness_mend_the_present_and_reevaluate_the_
 
 
 SHARING = [
-    moved(1, 3, "a"), moved(1, 9, "b"), moved(1, 3, "b"),
-    moved(1, 3, "a").replace(b"09:00:03", b"09:00:05"), moved(1, 3, "a").replace(b"deal.moved", b"deal.created"),
-]  # fmt: skip
+    moved(1, 3, "a"),
+    moved(1, 9, "b"),
+    moved(1, 3, "b"),
+    moved(1, 3, "a").replace(b"09:00:03", b"09:00:05"),
+    moved(1, 3, "a").replace(b"deal.moved", b"deal.created"),
+]
 
 
 @pytest.mark.parametrize("order", list(permutations(range(len(SHARING))))[::24])

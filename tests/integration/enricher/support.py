@@ -37,7 +37,7 @@ def stays(events: list[Event]) -> set[tuple[Any, ...]]:
     return {
         (deal[-11:], v.pipeline, v.stage, v.entered // second, v.left and v.left // second)
         for deal, v in find(events, POLICY, micros(datetime.now(UTC))).visits
-    }  # fmt: skip
+    }
 
 
 DEMO_POLICY = Path(demo.__file__).parent / "policy.yaml"
@@ -49,11 +49,15 @@ class Line:
     def __init__(self, kafka: str, dsn: str, prefix: str, folder: Path, crm: FakeCrm) -> None:
         self.kafka, self.dsn, self.prefix, self.folder, self.crm = kafka, dsn, prefix, folder, crm
         self.environment = {
-            "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_TOPIC_PREFIX": prefix,
-            "ANDON_POLICY": str(DEMO_POLICY), "ANDON_SOURCES": str(folder / "sources.yaml"),
-            "ANDON_ENRICHER_PATIENCE_SECONDS": "0", "ANDON_ENRICHER_RECONCILE_SECONDS": "0",
+            "ANDON_KAFKA": kafka,
+            "ANDON_POSTGRES": dsn,
+            "ANDON_TOPIC_PREFIX": prefix,
+            "ANDON_POLICY": str(DEMO_POLICY),
+            "ANDON_SOURCES": str(folder / "sources.yaml"),
+            "ANDON_ENRICHER_PATIENCE_SECONDS": "0",
+            "ANDON_ENRICHER_RECONCILE_SECONDS": "0",
             "ANDON_ENRICHER_GIVE_UP_SECONDS": "2",
-        }  # fmt: skip
+        }
         self.credentials()
 
     def credentials(self, asked: bool = True, **api: Any) -> None:
@@ -67,9 +71,12 @@ class Line:
         """A command, as an operator runs it."""
         plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
         return subprocess.Popen(
-            [sys.executable, "-m", "services.cli.main", *arguments], env=plain | self.environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "services.cli.main", *arguments],
+            env=plain | self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     async def webhooks(self, happenings: Iterable[Happening], leave_out: int = 0) -> None:
         """Publish what intake makes of a CRM's webhooks, without the first `leave_out` events."""

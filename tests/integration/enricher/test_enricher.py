@@ -72,12 +72,18 @@ def subject(line: Line, deal: int) -> str:
 def thin(line: Line, happenings: list[Happening]) -> list[DealEvent]:
     """What a webhook says that knows a deal's stage and no more."""
     return [
-        DealEvent.model_validate({
-            "id": f"hook/{one.deal}", "source": "crm", "type": "andon.deal.moved", "subject": subject(line, one.deal),
-            "time": one.time, "data": {"stage": one.properties["dealstage"]},
-        })
+        DealEvent.model_validate(
+            {
+                "id": f"hook/{one.deal}",
+                "source": "crm",
+                "type": "andon.deal.moved",
+                "subject": subject(line, one.deal),
+                "time": one.time,
+                "data": {"stage": one.properties["dealstage"]},
+            }
+        )
         for one in last_of(happenings)
-    ]  # fmt: skip
+    ]
 
 
 def all_in(states: dict[str, str], count: int, state: str) -> bool:

@@ -30,24 +30,29 @@ CROWDED = [{"kind": "wip-high", "max": 2, "hold": "1d"}]
 def settings_of(kafka: str, dsn: str, prefix: str, folder: Path) -> DetectorSettings:
     policy = folder / "policy.yaml"
     policy.write_text(json.dumps(policy_text(CROWDED)))
-    return DetectorSettings.model_validate(
-        {"kafka": kafka, "postgres": dsn, "topic_prefix": prefix, "policy": policy}
-    )  # fmt: skip
+    return DetectorSettings.model_validate({"kafka": kafka, "postgres": dsn, "topic_prefix": prefix, "policy": policy})
 
 
 def detector(settings: DetectorSettings, folder: Path) -> ServiceProcess:
     environment = {
-        "ANDON_KAFKA": settings.kafka, "ANDON_POSTGRES": settings.dsn, "ANDON_POLICY": str(settings.policy),
+        "ANDON_KAFKA": settings.kafka,
+        "ANDON_POSTGRES": settings.dsn,
+        "ANDON_POLICY": str(settings.policy),
         "ANDON_TOPIC_PREFIX": settings.topic_prefix,
-    }  # fmt: skip
+    }
     return ServiceProcess("detector", environment, folder)
 
 
 def event(prefix: str, deal: int, day: float, kind: str, data: dict[str, Any]) -> OutgoingMessage:
     value = {
-        "specversion": "1.0", "id": f"{kind}-{day}", "source": "crm", "type": f"andon.deal.{kind}",
-        "subject": f"crm:{deal}", "time": iso(START + timedelta(days=day)), "data": data,
-    }  # fmt: skip
+        "specversion": "1.0",
+        "id": f"{kind}-{day}",
+        "source": "crm",
+        "type": f"andon.deal.{kind}",
+        "subject": f"crm:{deal}",
+        "time": iso(START + timedelta(days=day)),
+        "data": data,
+    }
     return OutgoingMessage(prefix + EVENTS, f"crm:{deal}".encode(), orjson.dumps(value))
 
 

@@ -86,18 +86,30 @@ class Place:
             f"    stages: [{stages}]\n    rules: [{{kind: wip-high, stage: awaiting_assignment, max: 300, hold: 1d}}]\n"
         )
         self.environment = {
-            "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_TOPIC_PREFIX": prefix,
+            "ANDON_KAFKA": kafka,
+            "ANDON_POSTGRES": dsn,
+            "ANDON_TOPIC_PREFIX": prefix,
             "ANDON_POLICY": str(folder / "policy.yaml"),
-        }  # fmt: skip
+        }
         self.detector = ServiceProcess("detector", self.environment, folder)
 
     def start(self, file: Path, mapping: str, *more: str) -> subprocess.Popen[bytes]:
         (self.folder / "mapping.yaml").write_text(mapping)
         plain = {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
         command = [
-            sys.executable, "-m", "services.cli.main", "import", str(file), "--source", "crm", "--mapping",
-            str(self.folder / "mapping.yaml"), "--folder", str(self.folder), *more,
-        ]  # fmt: skip
+            sys.executable,
+            "-m",
+            "services.cli.main",
+            "import",
+            str(file),
+            "--source",
+            "crm",
+            "--mapping",
+            str(self.folder / "mapping.yaml"),
+            "--folder",
+            str(self.folder),
+            *more,
+        ]
         return subprocess.Popen(command, env={**plain, **self.environment}, stderr=subprocess.PIPE)
 
     async def let_in(self, file: Path, mapping: str, *more: str) -> tuple[int, str]:
@@ -130,9 +142,11 @@ def rows(path: Path) -> Iterator[dict[str, str]]:
 def visits_of_incidents(path: Path) -> set[Any]:
     """Read by brute force, from the description of the file: each deal's rows in order of time."""
     meanings = {
-        "Awaiting Assignment": "awaiting_assignment", "In Progress": "in_progress", "Assigned": "assigned",
+        "Awaiting Assignment": "awaiting_assignment",
+        "In Progress": "in_progress",
+        "Assigned": "assigned",
         "Resolved": "resolved",
-    }  # fmt: skip
+    }
     moves: dict[str, list[tuple[datetime, int, str]]] = {}
     for row in rows(path):
         if row["status"] != "Unmatched":
@@ -244,11 +258,26 @@ async def test_killed_in_the_middle_it_goes_on(place: Place, incidents: Path) ->
     assert await held(place.dsn) is False
     assert json.loads(journal.read_text())["done"] is True
     dry = subprocess.run(
-        [sys.executable, "-m", "services.cli.main", "import", str(incidents), "--source", "crm", "--mapping",
-         str(place.folder / "mapping.yaml"), "--folder", str(place.folder), "--dry-run", "--out",
-         str(place.folder / "all")],
-        check=True, capture_output=True, env={**os.environ, "ANDON_POLICY": place.environment["ANDON_POLICY"]},
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "services.cli.main",
+            "import",
+            str(incidents),
+            "--source",
+            "crm",
+            "--mapping",
+            str(place.folder / "mapping.yaml"),
+            "--folder",
+            str(place.folder),
+            "--dry-run",
+            "--out",
+            str(place.folder / "all"),
+        ],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "ANDON_POLICY": place.environment["ANDON_POLICY"]},
+    )
     assert b"would be 65528 events" in dry.stderr
     with (place.folder / "all").open() as lines:
         meant = {(one["subject"], one["id"]) for one in map(json.loads, lines)}

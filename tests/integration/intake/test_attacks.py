@@ -27,9 +27,11 @@ async def service(kafka: str, prefix: str, tmp_path: Path) -> AsyncIterator[Serv
     sources = {"crm": hubspot, "another": hubspot, "other": {"kind": "cloudevents", "secrets": [TOKEN]}}
     (tmp_path / "sources.yaml").write_text(json.dumps({"sources": sources}))
     environment = {
-        "ANDON_KAFKA": kafka, "ANDON_SOURCES": str(tmp_path / "sources.yaml"), "ANDON_TOPIC_PREFIX": prefix,
+        "ANDON_KAFKA": kafka,
+        "ANDON_SOURCES": str(tmp_path / "sources.yaml"),
+        "ANDON_TOPIC_PREFIX": prefix,
         "ANDON_INTAKE_BYTES_IN_HAND": str(IN_HAND),
-    }  # fmt: skip
+    }
     process = ServiceProcess("intake", environment, tmp_path).start().ready()
     yield process
     assert process.stop() == 0

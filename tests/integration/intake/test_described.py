@@ -30,8 +30,10 @@ sources:
 async def url(kafka: str, prefix: str, tmp_path: Path) -> AsyncIterator[str]:
     (tmp_path / "sources.yaml").write_text(SOURCES)
     environment = {
-        "ANDON_KAFKA": kafka, "ANDON_SOURCES": str(tmp_path / "sources.yaml"), "ANDON_TOPIC_PREFIX": prefix,
-    }  # fmt: skip
+        "ANDON_KAFKA": kafka,
+        "ANDON_SOURCES": str(tmp_path / "sources.yaml"),
+        "ANDON_TOPIC_PREFIX": prefix,
+    }
     process = ServiceProcess("intake", environment, tmp_path).start().ready()
     yield process.url
     assert process.stop() == 0

@@ -26,8 +26,10 @@ async def test_every_dialect_over_http(kafka: str, prefix: str, tmp_path: Path) 
     }
     (tmp_path / "sources.yaml").write_text(json.dumps({"sources": sources}))
     environment = {
-        "ANDON_KAFKA": kafka, "ANDON_SOURCES": str(tmp_path / "sources.yaml"), "ANDON_TOPIC_PREFIX": prefix,
-    }  # fmt: skip
+        "ANDON_KAFKA": kafka,
+        "ANDON_SOURCES": str(tmp_path / "sources.yaml"),
+        "ANDON_TOPIC_PREFIX": prefix,
+    }
     intake = ServiceProcess("intake", environment, tmp_path).start().ready()
     some, posted = history()[:120], 0
     for kind, dialect in DIALECTS.items():

@@ -37,9 +37,11 @@ sources:
 def intake(kafka: str, folder: Path, prefix: str = "") -> ServiceProcess:
     (folder / "sources.yaml").write_text(SOURCES)
     environment = {
-        "ANDON_KAFKA": kafka, "ANDON_SOURCES": str(folder / "sources.yaml"), "ANDON_TOPIC_PREFIX": prefix,
+        "ANDON_KAFKA": kafka,
+        "ANDON_SOURCES": str(folder / "sources.yaml"),
+        "ANDON_TOPIC_PREFIX": prefix,
         "ANDON_INTAKE_DEADLINE_SECONDS": "3",
-    }  # fmt: skip
+    }
     return ServiceProcess("intake", environment, folder).start().ready()
 
 
@@ -51,10 +53,18 @@ async def service(kafka: str, prefix: str, tmp_path: Path) -> AsyncIterator[Serv
 
 
 def events(count: int, first: int = 0) -> bytes:
-    return json.dumps([
-        {"subscriptionType": "deal.creation", "objectId": first + n, "portalId": 1, "eventId": n, "occurredAt": 10**12}
-        for n in range(count)
-    ]).encode()  # fmt: skip
+    return json.dumps(
+        [
+            {
+                "subscriptionType": "deal.creation",
+                "objectId": first + n,
+                "portalId": 1,
+                "eventId": n,
+                "occurredAt": 10**12,
+            }
+            for n in range(count)
+        ]
+    ).encode()
 
 
 def post(url: str, body: bytes, **headers: str) -> httpx.Response:
@@ -146,14 +156,22 @@ def test_no_body_and_no_header_however_broken_gives_a_server_error(service: Serv
         st.binary(max_size=300),
         st.dictionaries(
             st.sampled_from(
-                ["authorization", "content-type", "ce-id", "ce-type", "ce-time", "x-hubspot-signature-v3",
-                 "x-hubspot-request-timestamp", "webhook-request-origin"]
+                [
+                    "authorization",
+                    "content-type",
+                    "ce-id",
+                    "ce-type",
+                    "ce-time",
+                    "x-hubspot-signature-v3",
+                    "x-hubspot-request-timestamp",
+                    "webhook-request-origin",
+                ]
             ),
             st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"), max_size=30)
             | st.sampled_from([f"Bearer {TOKEN}", "application/cloudevents+json", "1.0"]),
         ),
         st.sampled_from(["crm", "other"]),
-    )  # fmt: skip
+    )
     def check(body: bytes, headers: dict[str, str], source: str) -> None:
         connection.request("POST", f"/v1/ingest/{source}", body, headers)
         answer = connection.getresponse()

@@ -112,9 +112,16 @@ async def test_a_large_body_lies_in_several_records(kafka: str, prefix: str) -> 
     line = Line(kafka, prefix, source_of(DIALECTS["hubspot"]))
     async with running(line):
         events = [
-            {"subscriptionType": "deal.creation", "objectId": n, "portalId": 1, "eventId": n, "occurredAt": 10**12,
-             "sourceId": f"{n:x}" * 5000} for n in range(100)
-        ]  # fmt: skip
+            {
+                "subscriptionType": "deal.creation",
+                "objectId": n,
+                "portalId": 1,
+                "eventId": n,
+                "occurredAt": 10**12,
+                "sourceId": f"{n:x}" * 5000,
+            }
+            for n in range(100)
+        ]
         webhook = dialect.signed(json.dumps(events).encode(), datetime.now(UTC))
         answer = await line.client.post(PATH, content=webhook.body, headers=dict(webhook.headers))
         assert answer.status_code == 202
@@ -132,9 +139,16 @@ async def test_large_requests_that_replicas_wrote_at_once_are_each_found(kafka: 
     source, written, chance = source_of(DIALECTS["hubspot"]), [], random.Random(3)
     for number in range(2):
         events = [
-            {"subscriptionType": "deal.creation", "objectId": n, "portalId": 1, "eventId": n + number * 1000,
-             "occurredAt": 10**12, "sourceId": chance.randbytes(11_750).hex()} for n in range(100)
-        ]  # fmt: skip
+            {
+                "subscriptionType": "deal.creation",
+                "objectId": n,
+                "portalId": 1,
+                "eventId": n + number * 1000,
+                "occurredAt": 10**12,
+                "sourceId": chance.randbytes(11_750).hex(),
+            }
+            for n in range(100)
+        ]
         body = json.dumps(events).encode()
         written.append(kept(source, Request("POST", {}, "", body, datetime.now(UTC)), prefix))
     publisher = Publisher(kafka)
@@ -202,9 +216,10 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
         names = {"demo": "a wrong stage", "proposal": "zz wrong stage"}
         return [
             one._replace(data=one.data | {"stage": names[one.data["stage"]]})
-            if isinstance(one, Told) and one.data.get("stage") in names else one
+            if isinstance(one, Told) and one.data.get("stage") in names
+            else one
             for one in real(self, part, request)
-        ]  # fmt: skip
+        ]
 
     some = [webhook for one in history()[:300] for webhook in dialect.tell(one)]
     await post_all(espo, broken, wrong, some)
@@ -213,7 +228,7 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
         event_of(DealEvent.model_validate_json(message.value))
         for request in kept
         for message in translated("crm", broken.translate(request), request.received_at, "").messages
-    ]  # fmt: skip
+    ]
 
     await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None)
 

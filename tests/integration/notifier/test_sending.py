@@ -31,9 +31,12 @@ class Line:
         self.kafka, self.dsn, self.prefix, self.mails = kafka, dsn, prefix, mails
         (folder / "policy.yaml").write_text(POLICY)
         self.environment = {
-            "ANDON_KAFKA": kafka, "ANDON_POSTGRES": dsn, "ANDON_TOPIC_PREFIX": prefix,
-            "ANDON_POLICY": str(folder / "policy.yaml"), "ANDON_SMTP_PORT": str(mails.port),
-        }  # fmt: skip
+            "ANDON_KAFKA": kafka,
+            "ANDON_POSTGRES": dsn,
+            "ANDON_TOPIC_PREFIX": prefix,
+            "ANDON_POLICY": str(folder / "policy.yaml"),
+            "ANDON_SMTP_PORT": str(mails.port),
+        }
         self.folder = folder
 
     def replica(self) -> ServiceProcess:
@@ -217,8 +220,9 @@ async def test_a_refusal_is_recorded_told_and_not_repeated_while_others_go_out(
     await all_ended(line, 2)
 
     assert {r.data.ticket: (r.data.result.value, r.data.detail or "") for r in await line.results(2)} == {
-        1: ("refused", "SMTPDataError: (550, 'no such user')"), 2: ("sent", ""),
-    }  # fmt: skip
+        1: ("refused", "SMTPDataError: (550, 'no such user')"),
+        2: ("sent", ""),
+    }
     assert [row["attempts"] for row in await line.rows("SELECT attempts FROM notices.notice ORDER BY ticket")] == [1, 1]
 
 

@@ -24,11 +24,16 @@ HOSTILE = "[/red] [link=javascript:alert(1)]x[/link] \x1b]0;owned\x07 \x1b[2J"
 async def publish(kafka: str, prefix: str) -> None:
     await create_topics(kafka, prefix)
     data = DeadData(
-        topic="pipeline.events", reason=DeadReason.BAD_SHAPE, detail=f"stage: found {HOSTILE}",
-        place="pipeline.events/0/1", key=HOSTILE, headers={HOSTILE: HOSTILE},
+        topic="pipeline.events",
+        reason=DeadReason.BAD_SHAPE,
+        detail=f"stage: found {HOSTILE}",
+        place="pipeline.events/0/1",
+        key=HOSTILE,
+        headers={HOSTILE: HOSTILE},
         body=base64.b64encode(HOSTILE.encode()).decode(),
-        first_attempt_at=day(0), last_attempt_at=day(0),
-    )  # fmt: skip
+        first_attempt_at=day(0),
+        last_attempt_at=day(0),
+    )
     letter = DeadEvent(id="pipeline.events/0/1", source="andon/dead-letters", subject="x", time=day(0), data=data)
     publisher = Publisher(kafka)
     for value in (b"\xff{", letter.to_json()):

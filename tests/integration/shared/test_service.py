@@ -42,9 +42,11 @@ def without_postgres(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
     (tmp_path / "policy.yaml").write_text(POLICY)
     (tmp_path / "sources.yaml").write_text(SOURCES)
     environment = {
-        "ANDON_KAFKA": f"127.0.0.1:{free_port()}", "ANDON_POSTGRES": f"postgresql://andon@127.0.0.1:{free_port()}/andon",
-        "ANDON_POLICY": str(tmp_path / "policy.yaml"), "ANDON_SOURCES": str(tmp_path / "sources.yaml"),
-    }  # fmt: skip
+        "ANDON_KAFKA": f"127.0.0.1:{free_port()}",
+        "ANDON_POSTGRES": f"postgresql://andon@127.0.0.1:{free_port()}/andon",
+        "ANDON_POLICY": str(tmp_path / "policy.yaml"),
+        "ANDON_SOURCES": str(tmp_path / "sources.yaml"),
+    }
     process = ServiceProcess(request.param, environment, tmp_path).start()
     yield process
     process.kill()

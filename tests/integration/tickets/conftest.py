@@ -56,16 +56,26 @@ async def web(pool: Any, desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
     data = problem().model_copy(update={"opened_at": begun, "detected_at": begun, "evidence": shown})
     points = [
         MeasureData(
-            pipeline="new", stage="proposal", measure=measure, start=now - timedelta(days=n + 1),
-            end=now - timedelta(days=n), value=float(n % 7) * (86_400 if "age" in measure else 1),
+            pipeline="new",
+            stage="proposal",
+            measure=measure,
+            start=now - timedelta(days=n + 1),
+            end=now - timedelta(days=n),
+            value=float(n % 7) * (86_400 if "age" in measure else 1),
         )
-        for n in range(60) for measure in (Measure.OVER_AGE, Measure.AGE_MEDIAN, Measure.AGE_OLDEST, Measure.WIP)
-    ]  # fmt: skip
+        for n in range(60)
+        for measure in (Measure.OVER_AGE, Measure.AGE_MEDIAN, Measure.AGE_OLDEST, Measure.WIP)
+    ]
     measures = [MeasureEvent(id=p.key, source="andon/detector", subject=p.key, time=p.end, data=p) for p in points]
     refused = NoticeData(
-        notice="1-1", ticket=1, reason=NoticeReason.OPENED, result=NoticeResult.REFUSED, message_id="<a@b>", at=now,
+        notice="1-1",
+        ticket=1,
+        reason=NoticeReason.OPENED,
+        result=NoticeResult.REFUSED,
+        message_id="<a@b>",
+        at=now,
         detail="550 no such <user>",
-    )  # fmt: skip
+    )
     notice = NoticeEvent(id="n", source="andon/notifier", subject="1", time=now, data=refused)
     await take(pool, desk, record(event(data), 0), record(notice, 0), *(record(m, n) for n, m in enumerate(measures)))
     pages = Pages(pool, desk, policy(), SystemClock(), asyncio.Event())

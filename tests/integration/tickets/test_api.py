@@ -64,11 +64,17 @@ async def test_answers_of_the_api_are_as_its_description_says(web: httpx.AsyncCl
 @pytest.mark.parametrize(
     ("path", "status", "named"),
     [
-        ("?state=lost", 422, "state"), ("?limit=0", 422, "limit"), ("?limit=x", 422, "limit"), ("?sort=1", 422, "sort"),
-        ("?before=%00", 422, "before"), ("/x", 422, "number"), ("/77", 404, "77"), ("/" + "9" * 30, 422, "number"),
+        ("?state=lost", 422, "state"),
+        ("?limit=0", 422, "limit"),
+        ("?limit=x", 422, "limit"),
+        ("?sort=1", 422, "sort"),
+        ("?before=%00", 422, "before"),
+        ("/x", 422, "number"),
+        ("/77", 404, "77"),
+        ("/" + "9" * 30, 422, "number"),
         ("?pipeline=%00", 200, ""),
     ],
-)  # fmt: skip
+)
 async def test_wrong_questions_to_the_api_are_answered(
     web: httpx.AsyncClient, path: str, status: int, named: str
 ) -> None:

@@ -71,9 +71,15 @@ async def test_poison_on_any_topic_goes_to_its_dead_letters_and_nothing_else_is_
 ) -> None:
     good = event(problem()).to_json()
     bad = [
-        b"", b"{", b"\xff", b"[" * 10_000, good.replace(b"aging/new", b"\\u0000"), good.replace(b"21d", b"soon"),
-        good.replace(b'"peak":12', b'"peak":99999999999'), good.replace(b"2026-03-02T09", b"0001-03-02T09"),
-    ]  # fmt: skip
+        b"",
+        b"{",
+        b"\xff",
+        b"[" * 10_000,
+        good.replace(b"aging/new", b"\\u0000"),
+        good.replace(b"21d", b"soon"),
+        good.replace(b'"peak":12', b'"peak":99999999999'),
+        good.replace(b"2026-03-02T09", b"0001-03-02T09"),
+    ]
     records = [ConsumerRecord(topic, 0, n, 0, 0, b"k", one, 0, len(one), 0, ()) for n, one in enumerate(bad)]
 
     await take(pool, desk, *records, record(event(problem()), len(bad)))

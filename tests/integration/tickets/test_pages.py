@@ -83,10 +83,13 @@ async def test_what_closed_lately_is_counted_by_how(web: httpx.AsyncClient) -> N
 @pytest.mark.parametrize(
     ("query", "status", "named"),
     [
-        ("?state=lost", 422, "state"), ("?sort=1", 422, "sort"), ("?before=x", 422, "before"),
-        ("?pipeline=%00", 200, "fits this choice"), ("?pipeline=new&kind=&state=", 303, ""),
+        ("?state=lost", 422, "state"),
+        ("?sort=1", 422, "sort"),
+        ("?before=x", 422, "before"),
+        ("?pipeline=%00", 200, "fits this choice"),
+        ("?pipeline=new&kind=&state=", 303, ""),
     ],
-)  # fmt: skip
+)
 async def test_wrong_choices_are_answered_and_empty_ones_left_out(
     web: httpx.AsyncClient, query: str, status: int, named: str
 ) -> None:
@@ -99,10 +102,11 @@ async def test_wrong_choices_are_answered_and_empty_ones_left_out(
 @pytest.mark.parametrize(
     ("chosen", "back"),
     [
-        ("", "/tickets"), ("pipeline=new", "/tickets?pipeline=new"),
+        ("", "/tickets"),
+        ("pipeline=new", "/tickets?pipeline=new"),
         ("//evil.example\r\nX: y", "/tickets?//evil.example%0D%0AX:%20y"),
     ],
-)  # fmt: skip
+)
 async def test_from_the_list_a_form_leads_back_to_the_list(web: httpx.AsyncClient, chosen: str, back: str) -> None:
     answer = await web.post("/tickets/1/acknowledge", data={"list": chosen})
 
@@ -149,10 +153,11 @@ async def test_a_line_break_is_one_letter(web: httpx.AsyncClient) -> None:
 @pytest.mark.parametrize(
     ("until", "said"),
     [
-        ("", "Choose a day in the calendar."), (" ", "Choose a day in the calendar."),
+        ("", "Choose a day in the calendar."),
+        (" ", "Choose a day in the calendar."),
         ("2026-02-31", "&#39;2026-02-31&#39; is no day; choose one in the calendar, as 2026-03-31."),
     ],
-)  # fmt: skip
+)
 async def test_a_fault_in_one_form_keeps_what_was_written_in_the_other(
     web: httpx.AsyncClient, until: str, said: str
 ) -> None:
@@ -212,10 +217,14 @@ async def test_what_was_typed_is_kept_when_something_is_wrong(web: httpx.AsyncCl
 @pytest.mark.parametrize(
     ("path", "form"),
     [
-        ("snooze", {"until": "2026-02-31"}), ("snooze", {"until": "1999-01-01"}), ("snooze", {}), ("explode", {}),
-        ("close", {"outcome": "wont-fix", "reason": ""}), ("close", {"outcome": "verified", "reason": "x"}),
+        ("snooze", {"until": "2026-02-31"}),
+        ("snooze", {"until": "1999-01-01"}),
+        ("snooze", {}),
+        ("explode", {}),
+        ("close", {"outcome": "wont-fix", "reason": ""}),
+        ("close", {"outcome": "verified", "reason": "x"}),
     ],
-)  # fmt: skip
+)
 async def test_wishes_that_cannot_be_are_answered(web: httpx.AsyncClient, path: str, form: dict[str, str]) -> None:
     answer = await web.post(f"/tickets/1/{path}", data=form)
 
@@ -225,10 +234,15 @@ async def test_wishes_that_cannot_be_are_answered(web: httpx.AsyncClient, path: 
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/tickets?pipeline=%00", 200), ("/tickets?kind=%ff&state=lost", 422), ("/tickets?before=%C2%B2", 422),
-        ("/tickets/" + "9" * 18, 404), ("/tickets/" + "9" * 5000, 404), ("/tickets/%00", 404), ("/static/%00", 404),
+        ("/tickets?pipeline=%00", 200),
+        ("/tickets?kind=%ff&state=lost", 422),
+        ("/tickets?before=%C2%B2", 422),
+        ("/tickets/" + "9" * 18, 404),
+        ("/tickets/" + "9" * 5000, 404),
+        ("/tickets/%00", 404),
+        ("/static/%00", 404),
     ],
-)  # fmt: skip
+)
 async def test_wrong_addresses_are_answered(web: httpx.AsyncClient, path: str, status: int) -> None:
     assert (await web.get(path)).status_code == status
 
@@ -253,10 +267,15 @@ async def test_forms_of_other_sites_do_nothing(web: httpx.AsyncClient, pool: Any
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        ("127.0.0.1:8080", 200), ("localhost:8080", 200), ("[::1]:8080", 200), ("andon.example", 200),
-        ("evil.example:8080", 400), ("127.0.0.1.evil.example", 400), ("", 400),
+        ("127.0.0.1:8080", 200),
+        ("localhost:8080", 200),
+        ("[::1]:8080", 200),
+        ("andon.example", 200),
+        ("evil.example:8080", 400),
+        ("127.0.0.1.evil.example", 400),
+        ("", 400),
     ],
-)  # fmt: skip
+)
 async def test_pages_of_this_machine_answer_to_its_own_names(pool: Any, tmp_path: Path, host: str, status: int) -> None:
     (tmp_path / "policy.yaml").write_text(POLICY)
     settings = TicketsSettings(policy=tmp_path / "policy.yaml", tickets_url="https://Andon.example/x")

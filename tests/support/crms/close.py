@@ -36,12 +36,22 @@ class FakeClose(FakeCrm):
     def record(self, kept: Kept) -> dict[str, Any]:
         deal = kept.deal
         return {
-            "id": str(deal.id), "lead_id": f"lead_{deal.id}", "lead_name": deal.name, "status_id": deal.told,
-            "status_label": deal.told.title(), "status_type": _TYPES[deal.status], "pipeline_id": deal.pipeline,
-            "value": round(float(deal.amount) * 100), "value_currency": "EUR", "value_period": "one_time",
-            "date_won": deal.close and deal.close.date().isoformat(), "user_id": "user_1", "confidence": 60,
-            "date_created": zoned(kept.changes[0][0]), "date_updated": zoned(kept.changes[-1][0]),
-        } | self.broken.get(deal.id, {})  # fmt: skip
+            "id": str(deal.id),
+            "lead_id": f"lead_{deal.id}",
+            "lead_name": deal.name,
+            "status_id": deal.told,
+            "status_label": deal.told.title(),
+            "status_type": _TYPES[deal.status],
+            "pipeline_id": deal.pipeline,
+            "value": round(float(deal.amount) * 100),
+            "value_currency": "EUR",
+            "value_period": "one_time",
+            "date_won": deal.close and deal.close.date().isoformat(),
+            "user_id": "user_1",
+            "confidence": 60,
+            "date_created": zoned(kept.changes[0][0]),
+            "date_updated": zoned(kept.changes[-1][0]),
+        } | self.broken.get(deal.id, {})
 
     def alive(self) -> list[Kept]:
         return [one for one in self.deals.values() if one.gone is None]
@@ -75,30 +85,57 @@ class FakeClose(FakeCrm):
         since = datetime.fromisoformat(asked["date_updated__gte"]).replace(tzinfo=UTC)
         gone = sorted(((one.gone, one) for one in self.deals.values() if one.gone), key=lambda o: o[0], reverse=True)
         found = [
-            {"id": f"ev_{one.deal.id}", "object_type": "opportunity", "object_id": str(one.deal.id),
-             "action": "deleted", "date_created": naive(at), "date_updated": naive(at), "data": {}}
-            for at, one in gone if at >= since
-        ]  # fmt: skip
+            {
+                "id": f"ev_{one.deal.id}",
+                "object_type": "opportunity",
+                "object_id": str(one.deal.id),
+                "action": "deleted",
+                "date_created": naive(at),
+                "date_updated": naive(at),
+                "data": {},
+            }
+            for at, one in gone
+            if at >= since
+        ]
         start, limit = int(asked.get("_cursor", "0")), self.page or int(asked["_limit"])
         more = str(start + limit) if start + limit < len(found) else None
         return JSONResponse({"data": found[start : start + limit], "cursor_next": more, "cursor_previous": None})
 
     async def pipelines(self, request: Request) -> Response:
-        return JSONResponse({"data": [
-            {"id": p.id, "name": f"Pipeline {p.id}", "organization_id": "orga_1", "statuses": [
-                *({"id": s.id, "label": s.id.title(), "type": "active"} for s in p.stages),
-                {"id": p.won, "label": "Won", "type": "won"}, {"id": p.lost, "label": "Lost", "type": "lost"},
-            ]} for p in PIPELINES
-        ]})  # fmt: skip
+        return JSONResponse(
+            {
+                "data": [
+                    {
+                        "id": p.id,
+                        "name": f"Pipeline {p.id}",
+                        "organization_id": "orga_1",
+                        "statuses": [
+                            *({"id": s.id, "label": s.id.title(), "type": "active"} for s in p.stages),
+                            {"id": p.won, "label": "Won", "type": "won"},
+                            {"id": p.lost, "label": "Lost", "type": "lost"},
+                        ],
+                    }
+                    for p in PIPELINES
+                ]
+            }
+        )
 
 
 def change(kept: Kept, at: datetime, before: Deal, deal: Deal) -> dict[str, Any]:
     return {
-        "id": f"acti_{deal.id}_{at.timestamp():.0f}", "_type": "OpportunityStatusChange", "date_created": zoned(at),
-        "opportunity_id": str(deal.id), "lead_id": f"lead_{deal.id}", "old_status_id": before.told,
-        "old_status_type": _TYPES[before.status], "new_status_id": deal.told, "new_status_type": _TYPES[deal.status],
-        "old_pipeline_id": before.pipeline or None, "new_pipeline_id": deal.pipeline, "user_id": "user_1",
-    }  # fmt: skip
+        "id": f"acti_{deal.id}_{at.timestamp():.0f}",
+        "_type": "OpportunityStatusChange",
+        "date_created": zoned(at),
+        "opportunity_id": str(deal.id),
+        "lead_id": f"lead_{deal.id}",
+        "old_status_id": before.told,
+        "old_status_type": _TYPES[before.status],
+        "new_status_id": deal.told,
+        "new_status_type": _TYPES[deal.status],
+        "old_pipeline_id": before.pipeline or None,
+        "new_pipeline_id": deal.pipeline,
+        "user_id": "user_1",
+    }
 
 
 def zoned(moment: datetime) -> str:

@@ -16,13 +16,18 @@ from services.simulator.company import PIPELINES
 from tests.support.crms.base import FakeCrm, Kept, z
 
 _READ = {
-    "dealstage": lambda d: d.told, "pipeline": lambda d: d.pipeline, "dealname": lambda d: d.name,
-    "amount": lambda d: d.amount, "closedate": lambda d: z(d.close) if d.close else "",
-    "deal_currency_code": lambda d: "", "notes_next_activity_date": lambda d: "",
-}  # fmt: skip
+    "dealstage": lambda d: d.told,
+    "pipeline": lambda d: d.pipeline,
+    "dealname": lambda d: d.name,
+    "amount": lambda d: d.amount,
+    "closedate": lambda d: z(d.close) if d.close else "",
+    "deal_currency_code": lambda d: "",
+    "notes_next_activity_date": lambda d: "",
+}
 _SORTED: dict[str, Callable[[Kept], int]] = {
-    "hs_lastmodifieddate": lambda one: milliseconds(one.modified), "hs_object_id": lambda one: one.deal.id,
-}  # fmt: skip
+    "hs_lastmodifieddate": lambda one: milliseconds(one.modified),
+    "hs_object_id": lambda one: one.deal.id,
+}
 _OPERATORS: dict[str, Callable[[int, int], bool]] = {"GTE": operator.ge, "LTE": operator.le, "GT": operator.gt}
 SEARCH_END = 10_000
 
@@ -45,13 +50,17 @@ class FakeHubSpot(FakeCrm):
     def record(self, kept: Kept, history: bool) -> dict[str, Any]:
         made = z(kept.changes[0][0])
         record: dict[str, Any] = {
-            "id": str(kept.deal.id), "createdAt": made, "updatedAt": z(kept.modified),
+            "id": str(kept.deal.id),
+            "createdAt": made,
+            "updatedAt": z(kept.modified),
             "archived": kept.gone is not None,
             "properties": {
-                "hs_createdate": made, "hs_lastmodifieddate": z(kept.modified), "hs_object_id": str(kept.deal.id),
+                "hs_createdate": made,
+                "hs_lastmodifieddate": z(kept.modified),
+                "hs_object_id": str(kept.deal.id),
                 "hs_is_closed": str(kept.deal.status != "open").lower(),
             },
-        }  # fmt: skip
+        }
         if kept.gone:
             record["archivedAt"] = z(kept.gone)
         if history:
@@ -99,12 +108,24 @@ class FakeHubSpot(FakeCrm):
         return JSONResponse({"results": results} | last)
 
     async def pipelines(self, request: Request) -> Response:
-        return JSONResponse({"results": [
-            {"id": p.id, "label": f"Pipeline {p.id}", "displayOrder": n, "archived": False, "stages": [
-                *(stage(s.id, m, "0.4", False) for m, s in enumerate(p.stages)),
-                stage(p.won, 90, "1.0", True), stage(p.lost, 91, "0.0", True),
-            ]} for n, p in enumerate(PIPELINES)
-        ]})  # fmt: skip
+        return JSONResponse(
+            {
+                "results": [
+                    {
+                        "id": p.id,
+                        "label": f"Pipeline {p.id}",
+                        "displayOrder": n,
+                        "archived": False,
+                        "stages": [
+                            *(stage(s.id, m, "0.4", False) for m, s in enumerate(p.stages)),
+                            stage(p.won, 90, "1.0", True),
+                            stage(p.lost, 91, "0.0", True),
+                        ],
+                    }
+                    for n, p in enumerate(PIPELINES)
+                ]
+            }
+        )
 
 
 def milliseconds(moment: datetime) -> int:
@@ -127,8 +148,16 @@ def versions(kept: Kept, name: str) -> list[dict[str, Any]]:
     for at, _, deal in kept.changes:
         value = _READ[name](deal)
         if value != last:
-            found.insert(0, {"value": value, "timestamp": z(at), "sourceType": "CRM_UI", "sourceId": "userId:1",
-                             "updatedByUserId": 1})  # fmt: skip
+            found.insert(
+                0,
+                {
+                    "value": value,
+                    "timestamp": z(at),
+                    "sourceType": "CRM_UI",
+                    "sourceId": "userId:1",
+                    "updatedByUserId": 1,
+                },
+            )
         last = value
     return found
 

@@ -45,15 +45,26 @@ class FakePipedrive(FakeCrm):
         deal = kept.deal
         closed = seconds(next(at for at, _, now in kept.changes if now == deal)) if deal.status != "open" else None
         return {
-            "id": deal.id, "title": deal.name, "value": float(deal.amount), "currency": "EUR", "stage_id": deal.stage,
-            "pipeline_id": deal.pipeline, "status": "deleted" if kept.gone else deal.status,
-            "is_deleted": kept.gone is not None, "add_time": seconds(kept.changes[0][0]),
-            "update_time": seconds(kept.modified), "stage_change_time": deal.entered and seconds(deal.entered),
-            "close_time": closed, "won_time": closed if deal.status == "won" else None,
+            "id": deal.id,
+            "title": deal.name,
+            "value": float(deal.amount),
+            "currency": "EUR",
+            "stage_id": deal.stage,
+            "pipeline_id": deal.pipeline,
+            "status": "deleted" if kept.gone else deal.status,
+            "is_deleted": kept.gone is not None,
+            "add_time": seconds(kept.changes[0][0]),
+            "update_time": seconds(kept.modified),
+            "stage_change_time": deal.entered and seconds(deal.entered),
+            "close_time": closed,
+            "won_time": closed if deal.status == "won" else None,
             "lost_time": closed if deal.status == "lost" else None,
             "expected_close_date": deal.close and deal.close.date().isoformat(),
-            "lost_reason": None, "owner_id": 12415001, "org_id": 31, "person_id": 88,
-        } | self.broken.get(deal.id, {})  # fmt: skip
+            "lost_reason": None,
+            "owner_id": 12415001,
+            "org_id": 31,
+            "person_id": 88,
+        } | self.broken.get(deal.id, {})
 
     async def one(self, request: Request) -> Response:
         kept = self.deals.get(request.path_params["deal"])
@@ -78,9 +89,13 @@ class FakePipedrive(FakeCrm):
             mine = [one for one in mine if place(one) > tuple(json.loads(asked["cursor"]))]
         some = mine[: self.page or int(asked["limit"])]
         more = json.dumps(place(some[-1])) if len(some) < len(mine) else None
-        return JSONResponse({
-            "success": True, "data": [self.record(one) for one in some], "additional_data": {"next_cursor": more},
-        })  # fmt: skip
+        return JSONResponse(
+            {
+                "success": True,
+                "data": [self.record(one) for one in some],
+                "additional_data": {"next_cursor": more},
+            }
+        )
 
     async def flow(self, request: Request) -> Response:
         """The newest first."""
@@ -96,21 +111,42 @@ class FakePipedrive(FakeCrm):
         if more:
             page["next_start"] = start + limit
         items = [{"object": "dealChange", "timestamp": one["log_time"], "data": one} for one in changes]
-        return JSONResponse({
-            "success": True, "data": items[start : start + limit] or None, "additional_data": {"pagination": page},
-        })  # fmt: skip
+        return JSONResponse(
+            {
+                "success": True,
+                "data": items[start : start + limit] or None,
+                "additional_data": {"pagination": page},
+            }
+        )
 
     async def stages(self, request: Request) -> Response:
         stages = [(p.id, n, s.id) for p in PIPELINES for n, s in enumerate(p.stages, 1)]
-        return JSONResponse({"success": True, "additional_data": {"next_cursor": None}, "data": [
-            {"id": stage, "order_nr": self.order or n, "name": stage.title(), "pipeline_id": pipeline,
-             "deal_probability": 40, "is_deleted": False} for pipeline, n, stage in stages
-        ]})  # fmt: skip
+        return JSONResponse(
+            {
+                "success": True,
+                "additional_data": {"next_cursor": None},
+                "data": [
+                    {
+                        "id": stage,
+                        "order_nr": self.order or n,
+                        "name": stage.title(),
+                        "pipeline_id": pipeline,
+                        "deal_probability": 40,
+                        "is_deleted": False,
+                    }
+                    for pipeline, n, stage in stages
+                ],
+            }
+        )
 
     async def pipelines(self, request: Request) -> Response:
-        return JSONResponse({"success": True, "additional_data": {"next_cursor": None}, "data": [
-            {"id": p.id, "name": f"Pipeline {p.id}", "order_nr": n} for n, p in enumerate(PIPELINES)
-        ]})  # fmt: skip
+        return JSONResponse(
+            {
+                "success": True,
+                "additional_data": {"next_cursor": None},
+                "data": [{"id": p.id, "name": f"Pipeline {p.id}", "order_nr": n} for n, p in enumerate(PIPELINES)],
+            }
+        )
 
 
 def changes_of(kept: Kept) -> list[dict[str, Any]]:
@@ -128,9 +164,16 @@ def changes_of(kept: Kept) -> list[dict[str, Any]]:
 
 def change(kept: Kept, place: int, field: str, old: Any, new: Any, at: datetime) -> dict[str, Any]:
     return {
-        "id": 1000 + place, "item_id": kept.deal.id, "user_id": 8877, "field_key": field, "old_value": old,
-        "new_value": new, "log_time": spaced(at), "change_source": "app", "is_bulk_update_flag": None,
-    }  # fmt: skip
+        "id": 1000 + place,
+        "item_id": kept.deal.id,
+        "user_id": 8877,
+        "field_key": field,
+        "old_value": old,
+        "new_value": new,
+        "log_time": spaced(at),
+        "change_source": "app",
+        "is_bulk_update_flag": None,
+    }
 
 
 def seconds(moment: datetime) -> str:

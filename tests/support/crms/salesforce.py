@@ -64,9 +64,13 @@ class FakeSalesforce(FakeCrm):
             return JSONResponse({"error": "invalid_client", "error_description": "invalid client credentials"}, 400)
         self.sessions += 1
         self._left = self.session_lasts
-        return JSONResponse({
-            "access_token": f"session-{self.sessions}", "instance_url": self.url, "token_type": "Bearer",
-        })  # fmt: skip
+        return JSONResponse(
+            {
+                "access_token": f"session-{self.sessions}",
+                "instance_url": self.url,
+                "token_type": "Bearer",
+            }
+        )
 
     async def describe(self, request: Request) -> Response:
         names = self.record(next(iter(self.deals.values()))) if self.deals else {"Id": "", "StageName": ""}
@@ -76,12 +80,19 @@ class FakeSalesforce(FakeCrm):
         deal = kept.deal
         moves = [at for at, before, now in kept.changes[1:] if before.told != now.told]
         return {
-            "Id": number(kept), "Name": deal.name, "StageName": deal.told, "Amount": float(deal.amount),
-            "CloseDate": deal.close and deal.close.date().isoformat(), "IsClosed": deal.status != "open",
-            "IsWon": deal.status == "won", "IsDeleted": kept.gone is not None, "CreatedDate": at_of(kept.changes[0][0]),
-            "SystemModstamp": at_of(kept.modified), "LastStageChangeDate": at_of(moves[-1]) if moves else None,
+            "Id": number(kept),
+            "Name": deal.name,
+            "StageName": deal.told,
+            "Amount": float(deal.amount),
+            "CloseDate": deal.close and deal.close.date().isoformat(),
+            "IsClosed": deal.status != "open",
+            "IsWon": deal.status == "won",
+            "IsDeleted": kept.gone is not None,
+            "CreatedDate": at_of(kept.changes[0][0]),
+            "SystemModstamp": at_of(kept.modified),
+            "LastStageChangeDate": at_of(moves[-1]) if moves else None,
             "RecordTypeId": deal.pipeline,
-        } | self.broken.get(deal.id, {})  # fmt: skip
+        } | self.broken.get(deal.id, {})
 
     async def query(self, request: Request) -> Response:
         soql = request.query_params["q"]
@@ -132,19 +143,33 @@ class FakeSalesforce(FakeCrm):
     def history(self, soql: str) -> list[Row]:
         """A row at the creation, and one for every change of stage, amount or close date; the newest first."""
         return [
-            {"Id": f"008{n:012d}AAA", "OpportunityId": number(kept), "StageName": deal.told, "CreatedDate": at_of(at),
-             "Amount": float(deal.amount), "CloseDate": deal.close and deal.close.date().isoformat()}
-            for kept in self._asked(soql) for n, (at, _, deal) in enumerate(kept.changes)
-        ][::-1]  # fmt: skip
+            {
+                "Id": f"008{n:012d}AAA",
+                "OpportunityId": number(kept),
+                "StageName": deal.told,
+                "CreatedDate": at_of(at),
+                "Amount": float(deal.amount),
+                "CloseDate": deal.close and deal.close.date().isoformat(),
+            }
+            for kept in self._asked(soql)
+            for n, (at, _, deal) in enumerate(kept.changes)
+        ][::-1]
 
     def field_history(self, soql: str) -> list[Row]:
         """Creation is no change."""
         return [
-            {"Id": f"017{n:012d}AAA", "OpportunityId": number(kept), "Field": "StageName", "OldValue": before.told,
-             "NewValue": deal.told, "CreatedDate": at_of(at)}
-            for kept in self._asked(soql) for n, (at, before, deal) in enumerate(kept.changes)
+            {
+                "Id": f"017{n:012d}AAA",
+                "OpportunityId": number(kept),
+                "Field": "StageName",
+                "OldValue": before.told,
+                "NewValue": deal.told,
+                "CreatedDate": at_of(at),
+            }
+            for kept in self._asked(soql)
+            for n, (at, before, deal) in enumerate(kept.changes)
             if n and before.told != deal.told
-        ]  # fmt: skip
+        ]
 
     def _asked(self, soql: str) -> list[Kept]:
         return [kept for kept in self.deals.values() if f"'{number(kept)}'" in soql]
@@ -154,18 +179,25 @@ class FakeSalesforce(FakeCrm):
         for pipeline in PIPELINES:
             closed = [(pipeline.won, True, True), (pipeline.lost, True, False)]
             for stage, is_closed, is_won in [*((s.id, False, False) for s in pipeline.stages), *closed]:
-                found.append({
-                    "ApiName": stage, "MasterLabel": stage.title(), "SortOrder": len(found) + 1,
-                    "DefaultProbability": 100.0 if is_won else 0.0 if is_closed else 40.0, "IsClosed": is_closed,
-                    "IsWon": is_won,
-                })  # fmt: skip
+                found.append(
+                    {
+                        "ApiName": stage,
+                        "MasterLabel": stage.title(),
+                        "SortOrder": len(found) + 1,
+                        "DefaultProbability": 100.0 if is_won else 0.0 if is_closed else 40.0,
+                        "IsClosed": is_closed,
+                        "IsWon": is_won,
+                    }
+                )
         return found + self.later
 
 
 _TABLES: dict[str, Callable[[FakeSalesforce, str], list[Row]]] = {
-    "Opportunity": FakeSalesforce.opportunities, "OpportunityHistory": FakeSalesforce.history,
-    "OpportunityFieldHistory": FakeSalesforce.field_history, "OpportunityStage": FakeSalesforce.stages,
-}  # fmt: skip
+    "Opportunity": FakeSalesforce.opportunities,
+    "OpportunityHistory": FakeSalesforce.history,
+    "OpportunityFieldHistory": FakeSalesforce.field_history,
+    "OpportunityStage": FakeSalesforce.stages,
+}
 
 
 def number(kept: Kept) -> str:

@@ -13,10 +13,14 @@ from services.demo.inbox import Mailbox, application
 @pytest.mark.parametrize(
     ("host", "status"),
     [
-        ("127.0.0.1:8025", 200), ("localhost:8025", 200), ("[::1]:8025", 200), ("evil.example:8025", 400),
-        ("127.0.0.1.evil.example", 400), ("", 400),
+        ("127.0.0.1:8025", 200),
+        ("localhost:8025", 200),
+        ("[::1]:8025", 200),
+        ("evil.example:8025", 400),
+        ("127.0.0.1.evil.example", 400),
+        ("", 400),
     ],
-)  # fmt: skip
+)
 async def test_it_answers_to_the_names_of_this_machine_alone(tmp_path: Path, host: str, status: int) -> None:
     transport = httpx.ASGITransport(application(Mailbox(tmp_path)))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:

@@ -23,10 +23,13 @@ print([series.text for series in Judging(parse(text)).series])
 def test_a_series_has_the_same_name_in_every_process() -> None:
     names = {
         subprocess.run(
-            [sys.executable, "-c", _PROGRAM], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True,
+            [sys.executable, "-c", _PROGRAM],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
             check=True,
         ).stdout
         for seed in ("1", "2", "3")
-    }  # fmt: skip
+    }
 
     assert len(names) == 1

@@ -20,15 +20,21 @@ OWNER = {"name": "O", "mail": "o@x.example"}
 
 def a_policy(**pipelines: list[Any]) -> Policy:
     """Pipelines by key, each with its stages: ids, or whole entries."""
-    return parse(json.dumps({
-        "version": 1,
-        "pipelines": {
-            key.replace("_", " "): {
-                "name": "P", "owner": OWNER, "stages": [s if isinstance(s, dict) else {"id": s} for s in stages]
+    return parse(
+        json.dumps(
+            {
+                "version": 1,
+                "pipelines": {
+                    key.replace("_", " "): {
+                        "name": "P",
+                        "owner": OWNER,
+                        "stages": [s if isinstance(s, dict) else {"id": s} for s in stages],
+                    }
+                    for key, stages in pipelines.items()
+                },
             }
-            for key, stages in pipelines.items()
-        },
-    }))  # fmt: skip
+        )
+    )
 
 
 def a_map(*said: dict[str, Any]) -> StageMap:
@@ -50,19 +56,22 @@ NAMED = (
 )
 
 
-@pytest.mark.parametrize(("pipeline", "stage", "home"), [
-    ("sales", "new", ("sales", "new", "open")),
-    (None, "new", ("sales", "new", "open")),
-    ("default", "new", ("sales", "new", "open")),
-    ("default", "11", ("sales", "Proposal", "open")),
-    (None, "11", ("sales", "Proposal", "open")),
-    ("default", "12", ("sales", "Closed Won", "won")),
-    ("default", "13", ("sales", "13", "open")),
-    ("default", "14", ("sales", "14", "lost")),
-    (None, "14", ("", "14", "lost")),
-    ("renewals", "11", ("renewals", "11", "open")),
-    (None, "99", ("", "99", "open")),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("pipeline", "stage", "home"),
+    [
+        ("sales", "new", ("sales", "new", "open")),
+        (None, "new", ("sales", "new", "open")),
+        ("default", "new", ("sales", "new", "open")),
+        ("default", "11", ("sales", "Proposal", "open")),
+        (None, "11", ("sales", "Proposal", "open")),
+        ("default", "12", ("sales", "Closed Won", "won")),
+        ("default", "13", ("sales", "13", "open")),
+        ("default", "14", ("sales", "14", "lost")),
+        (None, "14", ("", "14", "lost")),
+        ("renewals", "11", ("renewals", "11", "open")),
+        (None, "99", ("", "99", "open")),
+    ],
+)
 def test_stages_are_found_by_id_and_by_name(pipeline: str | None, stage: str, home: tuple[str, ...]) -> None:
     places = Places(SALES, a_map(*NAMED))
 
@@ -82,10 +91,14 @@ def test_the_id_counts_before_the_name() -> None:
     assert places.home("crm:1", "p", "11").stage == "11"
 
 
-@pytest.mark.parametrize("said", [
-    [{"stage": "1", "name": "Proposal"}, {"stage": "2", "name": "PROPOSAL"}],
-    [{"stage": "1", "name": "Proposal"}, {"stage": "Proposal", "name": "Draft"}],
-], ids=["two of one name", "a name that is another's id"])  # fmt: skip
+@pytest.mark.parametrize(
+    "said",
+    [
+        [{"stage": "1", "name": "Proposal"}, {"stage": "2", "name": "PROPOSAL"}],
+        [{"stage": "1", "name": "Proposal"}, {"stage": "Proposal", "name": "Draft"}],
+    ],
+    ids=["two of one name", "a name that is another's id"],
+)
 def test_an_ambiguous_name_is_no_guess(said: list[dict[str, Any]]) -> None:
     places = Places(a_policy(p=["Proposal"]), a_map(*({"pipeline": "p", **one} for one in said)))
 
@@ -153,12 +166,15 @@ SAYINGS = st.lists(
     st.fixed_dictionaries(
         {"pipeline": st.sampled_from(["d", "e", "sales"])},
         optional={
-            "stage": STAGES, "name": st.sampled_from(["Proposal", "proposal", "new", "x", None]),
-            "pipeline_name": st.sampled_from(["Sales", "other"]), "outcome": st.sampled_from(["open", "won", None]),
+            "stage": STAGES,
+            "name": st.sampled_from(["Proposal", "proposal", "new", "x", None]),
+            "pipeline_name": st.sampled_from(["Sales", "other"]),
+            "outcome": st.sampled_from(["open", "won", None]),
         },
-    ) | st.fixed_dictionaries({"stage": STAGES, "name": st.sampled_from(["Proposal", "New"])}),
+    )
+    | st.fixed_dictionaries({"stage": STAGES, "name": st.sampled_from(["Proposal", "New"])}),
     max_size=6,
-)  # fmt: skip
+)
 
 
 @given(SAYINGS, SAYINGS, st.randoms(use_true_random=False))

@@ -55,15 +55,17 @@ more: 1
 """
 WRONG_YAML_TOLD = [
     "line 2: stages.0.stage: 1234567 is no text; write it in quotes",
-    "line 3: stages.1.order: ", "line 3: stages.1.outcome: ",
+    "line 3: stages.1.order: ",
+    "line 3: stages.1.outcome: ",
     "line 3: stages.1.probability: 60 is no probability; write a number from 0 to 1, as 0.6",
     "line 4: stages.2.nam: no such field; use one of source, pipeline, stage, name, pipeline_name, order,",
     "line 5: stages.3: says nothing of the stage; add one of name, pipeline_name, order, probability, outcome",
     "line 6: stages.4.source: is missing; add it",
     "line 7: stages.5: neither pipeline nor stage is named; send the id of one",
     "line 8: stages.6: 'proposal' is no entry; write stages:",
-    "line 10: stages.8.stage: stands in line 9 already; keep one", "line 11: more: no such field; remove it",
-]  # fmt: skip
+    "line 10: stages.8.stage: stands in line 9 already; keep one",
+    "line 11: more: no such field; remove it",
+]
 
 
 def told(text: str, form: str) -> list[str]:
@@ -89,12 +91,18 @@ def test_every_fault_of_csv_is_told_in_one_go() -> None:
     assert faults[1] == "line 3: source: is missing; add it"
 
 
-@pytest.mark.parametrize(("text", "form", "words"), [
-    ("", "yaml", "line 1: stages: is missing"), ("stages: []", "yaml", "stages: is missing"),
-    ("[", "yaml", "this is not YAML"), ("", "csv", "source: is missing; add the column"),
-    ("source,colour", "csv", "line 1: colour: no such column"), ("source,stage,stage", "csv", "stage: stands twice"),
-    ("source,stage,name\n", "csv", "there is no stage in it"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "form", "words"),
+    [
+        ("", "yaml", "line 1: stages: is missing"),
+        ("stages: []", "yaml", "stages: is missing"),
+        ("[", "yaml", "this is not YAML"),
+        ("", "csv", "source: is missing; add the column"),
+        ("source,colour", "csv", "line 1: colour: no such column"),
+        ("source,stage,stage", "csv", "stage: stands twice"),
+        ("source,stage,name\n", "csv", "there is no stage in it"),
+    ],
+)
 def test_what_is_no_file_of_stages_says_what_one_is(text: str, form: str, words: str) -> None:
     assert any(words in fault for fault in told(text, form))
 
@@ -113,16 +121,25 @@ def test_whatever_is_written_is_read_or_refused(text: str) -> None:
 
 def test_what_if_takes_the_same_file(tmp_path: Path) -> None:
     event = {
-        "specversion": "1.0", "id": "1", "source": "crm", "type": "andon.deal.moved", "subject": "crm:1",
-        "time": "2026-03-02T09:00:00Z", "data": {"pipeline": "default", "stage": "1234567"},
-    }  # fmt: skip
+        "specversion": "1.0",
+        "id": "1",
+        "source": "crm",
+        "type": "andon.deal.moved",
+        "subject": "crm:1",
+        "time": "2026-03-02T09:00:00Z",
+        "data": {"pipeline": "default", "stage": "1234567"},
+    }
     policy = {
         "version": 1,
-        "pipelines": {"Sales": {
-            "name": "S", "owner": {"name": "O", "mail": "o@x.example"}, "stages": [{"id": "Proposal"}],
-            "rules": [{"kind": "wip-high", "stage": "Proposal", "max": 0}],
-        }},
-    }  # fmt: skip
+        "pipelines": {
+            "Sales": {
+                "name": "S",
+                "owner": {"name": "O", "mail": "o@x.example"},
+                "stages": [{"id": "Proposal"}],
+                "rules": [{"kind": "wip-high", "stage": "Proposal", "max": 0}],
+            }
+        },
+    }
     (tmp_path / "events").write_text(json.dumps(event))
     (tmp_path / "policy").write_text(json.dumps(policy))
     (tmp_path / "stages.yaml").write_text(YAML)

@@ -108,10 +108,12 @@ async def test_dead_letters_alone_speak_of_no_time_and_are_judged_when_it_goes_o
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (RefusedError(401, "GET /: no"), "docs/sources/hubspot.md"), (RefusedError(403, "GET /: no"), "hubspot.md"),
-        (RefusedError(400, "GET /: no"), "400: GET /: no"), (AwayError("GET /: 503"), "run it again"),
+        (RefusedError(401, "GET /: no"), "docs/sources/hubspot.md"),
+        (RefusedError(403, "GET /: no"), "hubspot.md"),
+        (RefusedError(400, "GET /: no"), "400: GET /: no"),
+        (AwayError("GET /: 503"), "run it again"),
     ],
-)  # fmt: skip
+)
 @pytest.mark.usefixtures("portions")
 async def test_that_judging_waits_is_said_only_where_it_does(error: Exception, words: str) -> None:
     def said(earliest: datetime | None, *pages: Page) -> Any:

@@ -142,9 +142,10 @@ async def test_only_deals_that_were_open_since_then_are_filled(half_year: FakeCr
         told = {one.deal for one in await all_of(crm, since) if isinstance(one, Told)}
 
     expected = {
-        half_year.number(kept.deal.id) for kept in half_year.deals.values()
+        half_year.number(kept.deal.id)
+        for kept in half_year.deals.values()
         if kept.deal.status == "open" or kept.modified >= since
-    }  # fmt: skip
+    }
     assert 0 < len(expected) < len(half_year.deals)
     assert told == expected
 

@@ -16,9 +16,9 @@ WISH = Wish(ALL, True, timedelta(minutes=1), timedelta(days=1))
 
 
 def event(kind: str, **data: Any) -> DealEvent:
-    return DealEvent.model_validate({
-        "id": "1", "source": "crm", "type": f"andon.deal.{kind}", "subject": "crm:1", "time": NOW, "data": data
-    })  # fmt: skip
+    return DealEvent.model_validate(
+        {"id": "1", "source": "crm", "type": f"andon.deal.{kind}", "subject": "crm:1", "time": NOW, "data": data}
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,9 +66,15 @@ def test_a_deal_that_was_asked_for_is_not_asked_for_again_within_some_time(state
 @pytest.mark.parametrize(
     ("written", "seconds"),
     [
-        ("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("99999", 3600.0), ("nan", None), ("", None), ("soon", None),
+        ("7", 7.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("99999", 3600.0),
+        ("nan", None),
+        ("", None),
+        ("soon", None),
         ("Tue, 10 Mar 2026 09:00:30 GMT", 30.0),
     ],
-)  # fmt: skip
+)
 def test_retry_after_is_seconds_or_a_date(written: str, seconds: float | None) -> None:
     assert rest_asked({"retry-after": written}, NOW) == seconds

@@ -48,8 +48,10 @@ def test_it_asks_shows_and_keeps_the_mapping(file: Path) -> None:
     assert (kept.shape, kept.dates, kept.decimal, kept.first_stage) == (Shape.LAST_STAGE, "mdy", "point", "Demo")
     events = [json.loads(line) for line in Path("events.jsonl").read_text().splitlines()]
     assert [(one["type"], one["subject"]) for one in events] == [
-        ("andon.deal.created", "crm:1"), ("andon.deal.won", "crm:1"), ("andon.deal.created", "crm:2")
-    ]  # fmt: skip
+        ("andon.deal.created", "crm:1"),
+        ("andon.deal.won", "crm:1"),
+        ("andon.deal.created", "crm:2"),
+    ]
     assert "A B" not in Path("events.jsonl").read_text()
 
     again = run("--dry-run", "--mapping", "kept.yaml", "--out", "again.jsonl")

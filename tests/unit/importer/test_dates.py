@@ -75,8 +75,9 @@ def test_a_day_is_from_midnight_to_midnight_of_its_zone() -> None:
     dates = Dates(DMY, "Europe/Berlin")
     # The clocks go forward: the day has 23 hours.
     assert dates.read("29.03.2026") == (
-        micros(datetime(2026, 3, 28, 23, tzinfo=UTC)), micros(datetime(2026, 3, 29, 22, tzinfo=UTC))
-    )  # fmt: skip
+        micros(datetime(2026, 3, 28, 23, tzinfo=UTC)),
+        micros(datetime(2026, 3, 29, 22, tzinfo=UTC)),
+    )
     noon = micros(datetime(2026, 3, 4, 11, 5, tzinfo=UTC))
     assert dates.read("04.03.2026 12:05") == dates.read(NOON) == (noon, noon)
     assert dates.read("2026-03-04T12:05:00+01:00") == dates.read(str(noon // 1000)) == (noon, noon)
@@ -120,12 +121,20 @@ def test_every_moment_is_read_as_it_was_written(moment: datetime, order: DateOrd
 @pytest.mark.parametrize(
     ("text", "way", "amount"),
     [
-        ("1234", None, "1234"), ("1,234.50", "point", "1234.50"), ("1.234,50", "comma", "1234.50"),
+        ("1234", None, "1234"),
+        ("1,234.50", "point", "1234.50"),
+        ("1.234,50", "comma", "1234.50"),
         ("€ 1.234", "comma", "1234"),
-        ("1 234,5 €", "comma", "1234.5"), ("$1,234.00", "point", "1234.00"), ("CHF 1'234.05", "point", "1234.05"),
-        ("(12.50)", "point", "-12.50"), (1234.5, None, "1234.5"), (7, None, "7"), ("", None, None), (None, None, None),
+        ("1 234,5 €", "comma", "1234.5"),
+        ("$1,234.00", "point", "1234.00"),
+        ("CHF 1'234.05", "point", "1234.05"),
+        ("(12.50)", "point", "-12.50"),
+        (1234.5, None, "1234.5"),
+        (7, None, "7"),
+        ("", None, None),
+        (None, None, None),
     ],
-)  # fmt: skip
+)
 def test_amounts_are_read(text: str, way: object, amount: str | None) -> None:
     assert read_amount(text, way) == amount  # type: ignore[arg-type]
 

@@ -83,9 +83,7 @@ def understood(path: Path, answers: dict[str, str]) -> Mapping:
     proposal = propose(sample, RULES)
     assert proposal.people == ["Deal owner"]
     mapping, asked = proposal.mapping, set[str]()
-    while doubt := next(
-        (d for d in questions.of(sample, mapping, RULES, proposal.found) if d.key not in asked), None
-    ):  # fmt: skip
+    while doubt := next((d for d in questions.of(sample, mapping, RULES, proposal.found) if d.key not in asked), None):
         asked.add(doubt.key)
         mapping = answered(mapping, doubt.key, answers[doubt.key])
     assert faults_of(mapping, table.columns) == []
@@ -110,10 +108,15 @@ def with_comma(amount: str) -> str:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    st.integers(1, 3), st.sampled_from(list(Shape)), st.sampled_from(sorted(FORMS)),
-    st.sampled_from(["Europe/Berlin", "America/New_York", "UTC"]), st.sampled_from([",", ";", "\t"]),
-    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]), st.booleans(), st.randoms(use_true_random=False),
-)  # fmt: skip
+    st.integers(1, 3),
+    st.sampled_from(list(Shape)),
+    st.sampled_from(sorted(FORMS)),
+    st.sampled_from(["Europe/Berlin", "America/New_York", "UTC"]),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]),
+    st.booleans(),
+    st.randoms(use_true_random=False),
+)
 def test_text_gives_the_same_visits(
     seed: int, shape: Shape, form: str, zone: str, delimiter: str, encoding: str, comma: bool, chance: random.Random
 ) -> None:

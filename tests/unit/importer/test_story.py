@@ -53,28 +53,34 @@ def test_within_a_day_the_order_is_that_of_the_shape() -> None:
     day = "2026-03-04"
 
     assert told(story("stages", STAGES, **DATED), stage="Won", created=day, a=day, b=day, closed=day) == [
-        ("created", "03-04 00:00:00.000000", None), ("moved", "03-04 00:00:00.000000", "A"),
-        ("moved", "03-04 00:00:00.000001", "B"), ("won", "03-04 00:00:00.000003", None),
-    ]  # fmt: skip
+        ("created", "03-04 00:00:00.000000", None),
+        ("moved", "03-04 00:00:00.000000", "A"),
+        ("moved", "03-04 00:00:00.000001", "B"),
+        ("won", "03-04 00:00:00.000003", None),
+    ]
 
 
 def test_a_day_comes_after_what_is_told_exactly_of_it() -> None:
     some = story("stages", STAGES, **DATED)
 
-    assert told(some, stage="Won", created="2026-03-04 14:30", a="2026-03-04", b="2026-03-04 15:00",
-     closed="2026-03-04") == [
-        ("created", "03-04 14:30:00.000000", None), ("moved", "03-04 14:30:00.000000", "A"),
-        ("moved", "03-04 15:00:00.000000", "B"), ("won", "03-04 15:00:00.000001", None),
-    ]  # fmt: skip
+    assert told(
+        some, stage="Won", created="2026-03-04 14:30", a="2026-03-04", b="2026-03-04 15:00", closed="2026-03-04"
+    ) == [
+        ("created", "03-04 14:30:00.000000", None),
+        ("moved", "03-04 14:30:00.000000", "A"),
+        ("moved", "03-04 15:00:00.000000", "B"),
+        ("won", "03-04 15:00:00.000001", None),
+    ]
 
 
 def test_two_moves_of_one_instant_keep_their_order() -> None:
     at = "2026-03-04 14:30"
 
     assert told(story("stages", STAGES, **DATED), stage="B", created=at, a=at, b=at) == [
-        ("created", "03-04 14:30:00.000000", None), ("moved", "03-04 14:30:00.000000", "A"),
+        ("created", "03-04 14:30:00.000000", None),
+        ("moved", "03-04 14:30:00.000000", "A"),
         ("moved", "03-04 14:30:00.000001", "B"),
-    ]  # fmt: skip
+    ]
 
 
 MIDNIGHT = "2026-03-04 00:00:00"
@@ -85,17 +91,20 @@ def test_a_closing_comes_after_the_moves_of_its_instant(closed: str) -> None:
     some = story("stages", STAGES, **DATED)
 
     assert told(some, stage="Won", created=MIDNIGHT, a=MIDNIGHT, b=MIDNIGHT, closed=closed)[1:] == [
-        ("moved", "03-04 00:00:00.000000", "A"), ("moved", "03-04 00:00:00.000001", "B"),
+        ("moved", "03-04 00:00:00.000000", "A"),
+        ("moved", "03-04 00:00:00.000001", "B"),
         ("won", f"03-04 00:00:00.00000{1 if closed == MIDNIGHT else 3}", None),
-    ]  # fmt: skip
+    ]
 
 
 def test_a_column_of_closing_dates_closes_after_the_moves_of_its_instant() -> None:
     some = story("stages", {"stage": "stage"}, stage_dates={"A": "a", "B": "b", "Won": "closed"})
 
     assert [step[0] for step in told(some, stage="Won", a=MIDNIGHT, b=MIDNIGHT, closed=MIDNIGHT)] == [
-        "moved", "moved", "won"
-    ]  # fmt: skip
+        "moved",
+        "moved",
+        "won",
+    ]
 
 
 def test_a_date_that_goes_backwards_is_rework_and_stays() -> None:
@@ -138,8 +147,10 @@ def test_the_last_change_of_the_row_says_since_when_amounts_hold() -> None:
     some = story("stages", STAGES | {"modified": "changed"}, **DATED)
 
     assert told(some, stage="A", a="2026-03-04", amount="7", changed="2026-04-01 10:00")[-1] == (
-        "changed", "04-01 10:00:00.000000", None
-    )  # fmt: skip
+        "changed",
+        "04-01 10:00:00.000000",
+        None,
+    )
 
 
 LAST = STAGES | {"entered": "entered"}
@@ -149,8 +160,9 @@ def test_a_deal_is_in_its_stage_since_the_row_says() -> None:
     some = story("last-stage", LAST, first_stage="A")
 
     assert told(some, stage="B", created="2026-03-04", entered="2026-03-09") == [
-        ("created", "03-04 00:00:00.000000", "A"), ("moved", "03-09 00:00:00.000000", "B")
-    ]  # fmt: skip
+        ("created", "03-04 00:00:00.000000", "A"),
+        ("moved", "03-09 00:00:00.000000", "B"),
+    ]
     assert told(some, stage="Lost", created="2026-03-04", entered="2026-03-09")[-1][0] == "lost"
 
 
@@ -210,15 +222,30 @@ def test_what_cannot_be_taken_names_column_and_way_out(cells: dict[str, Any], co
 @pytest.mark.parametrize(
     ("shape", "columns", "fields", "cells", "fault"),
     [
-        ("last-stage", {"stage": "stage", "created": "created"}, {}, {"stage": "Won", "created": "2026-03-04"},
-         "stage: Won is a closing, but no column says when: name it in the mapping: columns, closed"),
-        ("last-stage", {"stage": "stage", "closed": "closed"}, {}, {"stage": "A", "closed": "2026-03-04"},
-         "id: 1 has no date, and the mapping names no column of one for open deals: created or entered"),
+        (
+            "last-stage",
+            {"stage": "stage", "created": "created"},
+            {},
+            {"stage": "Won", "created": "2026-03-04"},
+            "stage: Won is a closing, but no column says when: name it in the mapping: columns, closed",
+        ),
+        (
+            "last-stage",
+            {"stage": "stage", "closed": "closed"},
+            {},
+            {"stage": "A", "closed": "2026-03-04"},
+            "id: 1 has no date, and the mapping names no column of one for open deals: created or entered",
+        ),
         ("stages", {}, DATED, {}, "a:  is empty, as all dates of the row: nothing says when; fill it in"),
-        ("stages", {"created": "created"}, DATED, {},
-         "created:  is empty, as all dates of the row: nothing says when; fill it in"),
+        (
+            "stages",
+            {"created": "created"},
+            DATED,
+            {},
+            "created:  is empty, as all dates of the row: nothing says when; fill it in",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_row_without_a_date_names_the_column_that_lacks_it(
     shape: str, columns: dict[str, Any], fields: dict[str, Any], cells: dict[str, Any], fault: str
 ) -> None:

@@ -53,8 +53,12 @@ def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
     path.write_text('sep=;\nid;name\n1;a\n\n2;b\n3;\'c\n4;"d\ne"\n5;f\n')
 
     assert [(row.line, row.cells) for row in opened(path).rows()] == [
-        (3, ["1", "a"]), (5, ["2", "b"]), (6, ["3", "'c"]), (7, ["4", "d\ne"]), (9, ["5", "f"])
-    ]  # fmt: skip
+        (3, ["1", "a"]),
+        (5, ["2", "b"]),
+        (6, ["3", "'c"]),
+        (7, ["4", "d\ne"]),
+        (9, ["5", "f"]),
+    ]
 
 
 def test_letters_far_behind_decide_too(tmp_path: Path) -> None:
@@ -148,11 +152,13 @@ def test_titles_above_the_head_of_a_sheet_are_passed_over(tmp_path: Path) -> Non
 
 def test_strings_that_are_kept_as_bytes_are_text(tmp_path: Path) -> None:
     path = tmp_path / "deals.parquet"
-    whole = pyarrow.table({
-        "id": pyarrow.array([b"006A", None], pyarrow.binary()),
-        "name": pyarrow.array(["Müller".encode(), b"\xff"], pyarrow.large_binary()),
-        "key": pyarrow.array([b"ab", b"cd"], pyarrow.binary(2)),
-    })  # fmt: skip
+    whole = pyarrow.table(
+        {
+            "id": pyarrow.array([b"006A", None], pyarrow.binary()),
+            "name": pyarrow.array(["Müller".encode(), b"\xff"], pyarrow.large_binary()),
+            "key": pyarrow.array([b"ab", b"cd"], pyarrow.binary(2)),
+        }
+    )
     parquet.write_table(whole, path)
 
     assert [row.cells for row in opened(path).rows()] == [["006A", "Müller", "ab"], [None, "\\xff", "cd"]]
@@ -160,14 +166,16 @@ def test_strings_that_are_kept_as_bytes_are_text(tmp_path: Path) -> None:
 
 def test_parquet_is_read_in_batches(tmp_path: Path) -> None:
     path = tmp_path / "deals.parquet"
-    whole = pyarrow.table({
-        "id": list(range(5000)), "day": [date(2026, 3, 4)] * 5000, "name": ["Müller"] * 4999 + [None]
-    })  # fmt: skip
+    whole = pyarrow.table(
+        {"id": list(range(5000)), "day": [date(2026, 3, 4)] * 5000, "name": ["Müller"] * 4999 + [None]}
+    )
     parquet.write_table(whole, path, row_group_size=1500)
 
     table = opened(path)
     assert table.columns == ["id", "day", "name"]
     rows = list(table.rows())
     assert (len(rows), rows[0], rows[-1]) == (
-        5000, (1, [0, date(2026, 3, 4), "Müller"]), (5000, [4999, date(2026, 3, 4), None])
-    )  # fmt: skip
+        5000,
+        (1, [0, date(2026, 3, 4), "Müller"]),
+        (5000, [4999, date(2026, 3, 4), None]),
+    )

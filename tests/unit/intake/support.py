@@ -33,9 +33,12 @@ def source(kind: str, name: str = "acme", **settings: Any) -> Source:
 
 
 def request(
-    body: bytes, headers: Mapping[str, str], now: datetime = NOW, query: str = "",
+    body: bytes,
+    headers: Mapping[str, str],
+    now: datetime = NOW,
+    query: str = "",
     method: str = "POST",
-) -> Request:  # fmt: skip
+) -> Request:
     return Request(method, {name.lower(): value for name, value in headers.items()}, query, body, now)
 
 

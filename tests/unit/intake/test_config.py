@@ -30,11 +30,17 @@ def test_every_fault_is_told_in_one_go_with_its_line() -> None:
 
     told = str(error.value).splitlines()
     assert [line.split(": ")[:2] for line in told] == [
-        ["line 2", "sources.HubSpot"], ["line 3", "sources.one"], ["line 4", "sources.two.public_url"],
-        ["line 6", "sources.two.secrets"], ["line 7", "sources.two.publicurl"], ["line 8", "sources.three.secrets"],
-        ["line 9", "sources.four.secrets"], ["line 10", "sources.five.secrets"], ["line 11", "sources.six"],
+        ["line 2", "sources.HubSpot"],
+        ["line 3", "sources.one"],
+        ["line 4", "sources.two.public_url"],
+        ["line 6", "sources.two.secrets"],
+        ["line 7", "sources.two.publicurl"],
+        ["line 8", "sources.three.secrets"],
+        ["line 9", "sources.four.secrets"],
+        ["line 10", "sources.five.secrets"],
+        ["line 11", "sources.six"],
         ["line 12", "more"],
-    ]  # fmt: skip
+    ]
     assert not any(secret in str(error.value) for secret in ("short]", "whsec_tooshort"))
 
 

@@ -34,10 +34,19 @@ def test_senders_of_our_own_form_describe_stages(kind: str) -> None:
     assert cloud(SAYS, kind) == [Described(doors.cloud(sample("cloudevents-structured.json"))[0].time, SAYS, False)]
 
 
-@pytest.mark.parametrize(("field", "value"), [
-    ("outcome", "closed"), ("probability", 60), ("probability", "high"), ("order", 1.5), ("order", True),
-    ("order", 10**9), ("name", 5), ("stage", []),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("outcome", "closed"),
+        ("probability", 60),
+        ("probability", "high"),
+        ("order", 1.5),
+        ("order", True),
+        ("order", 10**9),
+        ("name", 5),
+        ("stage", []),
+    ],
+)
 def test_what_cannot_be_meant_is_answered_with_field_and_value(field: str, value: Any) -> None:
     (said,) = cloud({**SAYS, field: value})
 
@@ -82,8 +91,9 @@ def test_the_teams_name_is_the_pipelines() -> None:
     said = source("odoo").translate(posted(json.dumps(document).encode()))
 
     assert [one.data for one in said if isinstance(one, Described)] == [
-        {"stage": "3", "name": "Proposition"}, {"pipeline": "5", "pipeline_name": "Direct sales"},
-    ]  # fmt: skip
+        {"stage": "3", "name": "Proposition"},
+        {"pipeline": "5", "pipeline_name": "Direct sales"},
+    ]
 
 
 def test_dynamics_tells_the_label_of_an_option_where_it_is_formatted() -> None:

@@ -56,9 +56,12 @@ def test_what_is_understood_of_captured_requests() -> None:
     assert (created.type.value, created.time.isoformat()) == ("andon.deal.created", "2026-11-25T03:47:09+00:00")
     said = created.data.model_dump(exclude_none=True)
     assert said == {
-        "stage": "Prospecting", "name": "Müller & Söhne – Erweiterung", "amount": said["amount"], "currency": "USD",
+        "stage": "Prospecting",
+        "name": "Müller & Söhne – Erweiterung",
+        "amount": said["amount"],
+        "currency": "USD",
         "expected_close": created.data.expected_close,
-    }  # fmt: skip
+    }
     assert (moved.type.value, moved.data.stage) == ("andon.deal.moved", "Proposal")
     assert (gone.type.value, gone.subject) == ("andon.deal.deleted", "crm:6b065a3d058a5c504")
 

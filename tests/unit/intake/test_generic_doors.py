@@ -77,8 +77,10 @@ def test_the_handshake_sample_is_answered() -> None:
     answer = door.handshake(request(b"", headers, method="OPTIONS"))
 
     assert answer == {
-        "Allow": "POST, OPTIONS", "WebHook-Allowed-Origin": "eventemitter.example.com", "WebHook-Allowed-Rate": "120",
-    }  # fmt: skip
+        "Allow": "POST, OPTIONS",
+        "WebHook-Allowed-Origin": "eventemitter.example.com",
+        "WebHook-Allowed-Rate": "120",
+    }
     assert door.handshake(request(b"", {}, method="OPTIONS")) is None
 
 
@@ -97,17 +99,25 @@ def test_what_the_cloudevents_library_sends_is_understood(binding: Any) -> None:
 
 
 def test_our_own_form_is_taken_as_it_is() -> None:
-    body = json.dumps({
-        **MOVED, "source": "acme", "id": "e7", "subject": "acme:801",
-        "data": {"pipeline": "new", "stage": "offer", "entered_at": "2026-03-09T10:00:00+01:00", "buyer": True},
-    }).encode()  # fmt: skip
+    body = json.dumps(
+        {
+            **MOVED,
+            "source": "acme",
+            "id": "e7",
+            "subject": "acme:801",
+            "data": {"pipeline": "new", "stage": "offer", "entered_at": "2026-03-09T10:00:00+01:00", "buyer": True},
+        }
+    ).encode()
 
     (told,) = cloud(body)
 
     assert (told.id, told.deal) == ("e7", "801")
     assert told.data == {
-        "pipeline": "new", "stage": "offer", "entered_at": "2026-03-09T09:00:00.000000Z", "buyer": True,
-    }  # fmt: skip
+        "pipeline": "new",
+        "stage": "offer",
+        "entered_at": "2026-03-09T09:00:00.000000Z",
+        "buyer": True,
+    }
 
 
 def test_the_same_id_of_two_senders_are_two_events() -> None:
@@ -198,9 +208,10 @@ def test_the_asymmetric_version_is_taken_by_the_public_key(headers: str) -> None
 def test_what_the_standard_webhooks_library_signs_is_genuine() -> None:
     body = json.dumps({"type": "deal.created", "timestamp": "2026-03-10T09:00:00Z", "data": {"id": "9"}})
     headers = {
-        "webhook-id": "msg_1", "webhook-timestamp": str(int(NOW.timestamp())),
+        "webhook-id": "msg_1",
+        "webhook-timestamp": str(int(NOW.timestamp())),
         "webhook-signature": Webhook(STANDARD["secret"]).sign("msg_1", NOW, body),
-    }  # fmt: skip
+    }
     door, came = source("standardwebhooks"), request(body.encode(), headers)
 
     door.verify(came)
@@ -211,11 +222,13 @@ def test_what_the_standard_webhooks_library_signs_is_genuine() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"webhook-signature": ""}, "no-signature"), ({"webhook-signature": "v1,"}, "wrong-signature"),
-        ({"webhook-signature": "not,a,list v1"}, "wrong-signature"), ({"webhook-id": "msg_other"}, "wrong-signature"),
+        ({"webhook-signature": ""}, "no-signature"),
+        ({"webhook-signature": "v1,"}, "wrong-signature"),
+        ({"webhook-signature": "not,a,list v1"}, "wrong-signature"),
+        ({"webhook-id": "msg_other"}, "wrong-signature"),
         ({"webhook-timestamp": "1773133202"}, "wrong-signature"),
     ],
-)  # fmt: skip
+)
 def test_standard_webhooks_refusals(change: dict[str, str], reason: str) -> None:
     with pytest.raises(RefusedError) as refused:
         source("standardwebhooks").verify(

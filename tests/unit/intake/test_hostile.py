@@ -38,9 +38,10 @@ from tests.unit.intake.test_round_trip import history, requests, source_of
 SIGNED = {"hubspot", "close", "twenty", "espocrm", "attio", "standardwebhooks"}
 STAMPED = {"hubspot", "close", "twenty", "standardwebhooks"}
 OTHER = {
-    "close": "ff" * 32, "standardwebhooks": "whsec_ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=",
+    "close": "ff" * 32,
+    "standardwebhooks": "whsec_ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=",
     "pipedrive": "somebody:with another password",
-}  # fmt: skip
+}
 
 
 def request_of(webhook: Webhook, now: Any, body: bytes | None = None, **headers: str) -> Request:
@@ -151,10 +152,14 @@ def check(source: Source, request: Request) -> None:
 
 
 ODD = st.one_of(
-    st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False),
-    st.text(max_size=20), st.sampled_from(["", "\x00", "x" * 500, "x" * 5000, "NaN", "1e999", "-0", "9" * 40]),
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=20),
+    st.sampled_from(["", "\x00", "x" * 500, "x" * 5000, "NaN", "1e999", "-0", "9" * 40]),
     st.sampled_from([[], {}, [[]], {"": None}, "0000-01-01T00:00:00Z", "9999-12-31T23:59:59-14:00", "2026-02-30"]),
-)  # fmt: skip
+)
 
 
 def _places(document: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

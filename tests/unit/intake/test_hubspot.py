@@ -11,9 +11,7 @@ from hubspot.utils.signature import Signature
 from shared.connectors.base.source import Ignored, RefusedError, Told, Unclear
 from tests.unit.intake.support import HUBSPOT, NOW, SECRET, URL, request, sample, signed_v3, source
 
-LEGACY, GENERIC, WON = (
-    sample(f"hubspot-deal-{n}.json") for n in ("batch-legacy", "batch-generic", "stage-won-legacy")
-)  # fmt: skip
+LEGACY, GENERIC, WON = (sample(f"hubspot-deal-{n}.json") for n in ("batch-legacy", "batch-generic", "stage-won-legacy"))
 
 
 def translated(body: bytes, **settings: Any) -> list[Any]:
@@ -38,9 +36,13 @@ def test_hubspots_own_library_agrees_with_our_signatures() -> None:
 
     source("hubspot").verify(request(LEGACY, headers))
     assert headers["X-HubSpot-Signature-v3"] == Signature.get_signature(
-        client_secret=SECRET, request_body=LEGACY.decode(), signature_version="v3", http_uri=URL, http_method="POST",
+        client_secret=SECRET,
+        request_body=LEGACY.decode(),
+        signature_version="v3",
+        http_uri=URL,
+        http_method="POST",
         timestamp=headers["X-HubSpot-Request-Timestamp"],
-    )  # fmt: skip
+    )
 
 
 def test_the_creation_array_says_name_stage_and_pipeline() -> None:
@@ -69,8 +71,13 @@ def test_generic_subscriptions_are_understood_and_other_objects_left_alone() -> 
     said = translated(GENERIC)
 
     assert [one.type.value.rpartition(".")[2] if isinstance(one, Told) else one for one in said] == [
-        "changed", "moved", "created", "moved", Ignored("not-a-deal"), "deleted",
-    ]  # fmt: skip
+        "changed",
+        "moved",
+        "created",
+        "moved",
+        Ignored("not-a-deal"),
+        "deleted",
+    ]
     assert said[0].data == {"name": "Café Zürich – renewal"}
 
 
@@ -95,8 +102,10 @@ def test_merged_deals_end_in_the_one_that_lives_on_under_a_new_id() -> None:
     body = event(subscriptionType="deal.merge", primaryObjectId=10, mergedObjectIds=[11, 12], newObjectId=13)
 
     assert [(one.deal, one.data) for one in translated(body)] == [
-        ("11", {"into": "acme:13"}), ("12", {"into": "acme:13"}), ("10", {"into": "acme:13"}),
-    ]  # fmt: skip
+        ("11", {"into": "acme:13"}),
+        ("12", {"into": "acme:13"}),
+        ("10", {"into": "acme:13"}),
+    ]
 
 
 def test_a_cleared_property_is_taken_back() -> None:

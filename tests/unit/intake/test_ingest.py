@@ -45,9 +45,10 @@ async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
     transport = httpx.ASGITransport(Door(ingest.answer, Starlette()))
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         answer = await client.post(
-            "/v1/ingest/acme", content=b"{}",
+            "/v1/ingest/acme",
+            content=b"{}",
             headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/cloudevents+json"},
-        )  # fmt: skip
+        )
 
     assert (answer.status_code, answer.json()["dead"]) == (202, 1)
     came, letter = delivered.messages

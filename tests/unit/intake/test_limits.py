@@ -59,9 +59,17 @@ class Slow:
 
 def client(delivery: Any, room: int = 2**25, **settings: Any) -> httpx.AsyncClient:
     own = {"kind": "odoo", "secrets": [TOKEN]}
-    sources = parse(json.dumps({"sources": {
-        "flood": {**own, **settings}, "other": own, "events": {"kind": "cloudevents", "secrets": [TOKEN], **settings},
-    }}))  # fmt: skip
+    sources = parse(
+        json.dumps(
+            {
+                "sources": {
+                    "flood": {**own, **settings},
+                    "other": own,
+                    "events": {"kind": "cloudevents", "secrets": [TOKEN], **settings},
+                }
+            }
+        )
+    )
     metrics = IntakeMetrics(CollectorRegistry(), list(sources))
     door = Door(Ingest(sources, delivery, metrics, "", Room(room)).answer, Starlette())
     return httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://intake/v1/ingest")
@@ -148,8 +156,10 @@ async def test_without_room_the_sender_is_told_to_come_again_and_small_ones_and_
         first = asyncio.ensure_future(to.post(f"/flood?key={TOKEN}", content=large))
         await asyncio.sleep(0.05)
         second = await to.post(f"/flood?key={TOKEN}", content=large)
-        others = [asyncio.ensure_future(to.post(f"/{name}?key={TOKEN}", content=body))
-                  for name, body in (("flood", EVENT), ("other", large))]  # fmt: skip
+        others = [
+            asyncio.ensure_future(to.post(f"/{name}?key={TOKEN}", content=body))
+            for name, body in (("flood", EVENT), ("other", large))
+        ]
         await asyncio.sleep(0.05)
         delivery.free.set()
         answers = [(await answer).status_code for answer in (first, *others)]

@@ -53,9 +53,13 @@ def stays(some: list[Told]) -> list[Visit]:
 
 def copper(time: str, event: str = "update", **changes: Any) -> dict[str, Any]:
     return {
-        "subscription_id": 1, "event": event, "type": "opportunity", "ids": [5], "updated_attributes": changes,
+        "subscription_id": 1,
+        "event": event,
+        "type": "opportunity",
+        "ids": [5],
+        "updated_attributes": changes,
         "timestamp": f"2026-03-{time}T09:00:00Z",
-    }  # fmt: skip
+    }
 
 
 def test_a_deal_of_copper_that_is_opened_again_goes_on_in_its_stage() -> None:
@@ -72,9 +76,14 @@ def test_a_deal_of_copper_that_is_opened_again_goes_on_in_its_stage() -> None:
 
 def monday(kind: str, **more: Any) -> dict[str, Any]:
     event = {
-        "type": kind, "boardId": 1771800001, "pulseId": 7, "pulseName": "A deal", "triggerUuid": f"u-{len(str(more))}",
-        "triggerTime": "2026-03-01T09:00:00Z", "originalTriggerUuid": None,
-    }  # fmt: skip
+        "type": kind,
+        "boardId": 1771800001,
+        "pulseId": 7,
+        "pulseName": "A deal",
+        "triggerUuid": f"u-{len(str(more))}",
+        "triggerTime": "2026-03-01T09:00:00Z",
+        "originalTriggerUuid": None,
+    }
     return {"event": event | more}
 
 
@@ -96,12 +105,18 @@ def test_a_label_of_monday_that_was_emptied_is_no_stage(value: Any) -> None:
 
 def test_changes_of_monday_with_one_cause_are_several() -> None:
     first, second = (
-        told("monday", monday(
-            "update_column_value", columnId="deal_stage", value={"label": {"text": stage}}, triggerUuid=number,
-            originalTriggerUuid="the-cause",
-        ))
+        told(
+            "monday",
+            monday(
+                "update_column_value",
+                columnId="deal_stage",
+                value={"label": {"text": stage}},
+                triggerUuid=number,
+                originalTriggerUuid="the-cause",
+            ),
+        )
         for number, stage in (("1", "Proposal"), ("2", "Negotiation"))
-    )  # fmt: skip
+    )
     assert (first.id, second.id) == ("1", "2")
 
 
@@ -169,9 +184,10 @@ def test_twenty_is_read_in_the_form_of_its_documentation_too() -> None:
 
 def test_records_of_attio_that_were_merged_go_into_the_one_that_stays() -> None:
     event = {
-        "event_type": "record.merged", "duplicate_record_id": "goes",
+        "event_type": "record.merged",
+        "duplicate_record_id": "goes",
         "id": {"object_id": "3bdd5e1a-a195-50f5-a48e-6e334913721d", "record_id": "stays"},
-    }  # fmt: skip
+    }
     merged = told("attio", {"events": [event]})
 
     assert (merged.type, merged.deal, merged.data) == (EventType.MERGED, "goes", {"into": "crm:stays"})
@@ -184,12 +200,19 @@ def test_pipedrive_may_tell_seconds_as_text() -> None:
     assert told("pipedrive", document).time == datetime.fromtimestamp(1773133200, UTC)
 
 
-@pytest.mark.parametrize(("kind", "body"), [
-    ("pipedrive", {"meta": {"version": "2.0", "id": "x", "timestamp": "2026-03-10T09:00:00Z"}}),
-    ("close", {"event": {"type": "opportunity"}}), ("dynamics", {"entity": "opportunity"}), ("zoho", {"name": "Deals"}),
-    ("twenty", {"name": "opportunity.created"}), ("odoo", {"model": "crm.lead"}), ("copper", {"kind": "opportunity"}),
-    ("attio", {"events": [{"type": "record.created", "id": {}}]}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("pipedrive", {"meta": {"version": "2.0", "id": "x", "timestamp": "2026-03-10T09:00:00Z"}}),
+        ("close", {"event": {"type": "opportunity"}}),
+        ("dynamics", {"entity": "opportunity"}),
+        ("zoho", {"name": "Deals"}),
+        ("twenty", {"name": "opportunity.created"}),
+        ("odoo", {"model": "crm.lead"}),
+        ("copper", {"kind": "opportunity"}),
+        ("attio", {"events": [{"type": "record.created", "id": {}}]}),
+    ],
+)
 def test_what_does_not_say_what_it_is_about_is_kept_and_not_ignored(kind: str, body: Any) -> None:
     assert "the sender's form has changed" in unclear(kind, body)
 
@@ -204,11 +227,19 @@ def test_a_secret_that_is_written_in_another_way_is_not_kept(kind: str, field: s
     assert json.loads(found.kept(request)) == {field: "", "module": "Deals", "type": "opportunity"}
 
 
-@pytest.mark.parametrize(("value", "amount"), [
-    (59.970000000000006, "59.97"), ("1469.1263999999999", "1469.1264"), (0.1 + 0.2, "0.3"), (1e-9, "0.000000001"),
-    ("1e-13", "0"), ("1e-1000000", "0"),
-    ("9" * 29 + ".1234567890123", "9" * 29 + ".123456789012"), ("100.50", "100.50"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "amount"),
+    [
+        (59.970000000000006, "59.97"),
+        ("1469.1263999999999", "1469.1264"),
+        (0.1 + 0.2, "0.3"),
+        (1e-9, "0.000000001"),
+        ("1e-13", "0"),
+        ("1e-1000000", "0"),
+        ("9" * 29 + ".1234567890123", "9" * 29 + ".123456789012"),
+        ("100.50", "100.50"),
+    ],
+)
 def test_the_noise_of_binary_fractions_costs_no_deal_its_event(value: Any, amount: str) -> None:
     assert amount_of(value, "amount") == amount
     DealData(amount=amount)

@@ -21,9 +21,12 @@ from tests.unit.intake.test_round_trip import POLICY
 KEY = "a-key-that-is-long-enough"
 ODOO = parse(json.dumps({"sources": {"crm": {"kind": "odoo", "secrets": [KEY]}}}))["crm"]
 HEADERS = {
-    "user-agent": "python-requests/2.31.0", "accept-encoding": "gzip, deflate", "accept": "*/*",
-    "connection": "keep-alive", "content-type": "application/json",
-}  # fmt: skip
+    "user-agent": "python-requests/2.31.0",
+    "accept-encoding": "gzip, deflate",
+    "accept": "*/*",
+    "connection": "keep-alive",
+    "content-type": "application/json",
+}
 CAME = datetime(2026, 11, 25, 3, 31, tzinfo=UTC)
 
 
@@ -58,9 +61,9 @@ def test_of_one_save_that_is_told_twice_the_last_word_counts() -> None:
     assert visits([second, first]) == visits([first, second]) == [("1", "3", "36.341282", True, None)]
 
 
-@pytest.mark.parametrize("names", [
-    ("17-lost-first", "17-lost-second"), ("17-lost-second",), ("17-lost-first",), ("19-archived",)
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "names", [("17-lost-first", "17-lost-second"), ("17-lost-second",), ("17-lost-first",), ("19-archived",)]
+)
 def test_lost_and_archived_leave_the_pipeline(names: tuple[str, ...]) -> None:
     """On the way to lost, 17 to 19 tell it once with the old probability; an archived deal keeps it in 19."""
     events = told(*names)
@@ -72,10 +75,15 @@ def test_lost_and_archived_leave_the_pipeline(names: tuple[str, ...]) -> None:
 def test_the_life_of_an_opportunity() -> None:
     events = told("17-created", "17-moved", "17-won", "17-lost-first", "17-lost-second", "17-restored")
 
-    assert visits(events) == visits(events[::-1]) == [
-        ("1", "1", "20.054771", True, "21.663679"), ("1", "2", "21.663679", True, "26.735857"),
-        ("1", "2", "30.599981", True, None),
-    ]  # fmt: skip
+    assert (
+        visits(events)
+        == visits(events[::-1])
+        == [
+            ("1", "1", "20.054771", True, "21.663679"),
+            ("1", "2", "21.663679", True, "26.735857"),
+            ("1", "2", "30.599981", True, None),
+        ]
+    )
 
 
 def test_a_deal_first_heard_of_in_the_middle_of_its_life_tells_since_when_it_is_there() -> None:
@@ -90,5 +98,7 @@ def test_deletion_is_known_by_its_address() -> None:
     (gone,) = told("17-deleted", query=f"key={KEY}&event=delete")
 
     assert (gone.type.value, gone.subject, gone.time.isoformat()) == (
-        "andon.deal.deleted", "crm:11", "2026-11-25T03:30:41.552112+00:00",
-    )  # fmt: skip
+        "andon.deal.deleted",
+        "crm:11",
+        "2026-11-25T03:30:41.552112+00:00",
+    )

@@ -23,12 +23,52 @@ QUOTES = {'"': "&quot;", "'": "&apos;"}
 TEXTS = [place + 1 for place, (a, b) in enumerate(pairwise(SAMPLE)) if a == ">" and b not in "\n<"]
 # What XML forbids, changes, or takes for something else than it looks like.
 ODD = (
-    "", " ", "\n", "\t", "\r\n", "\r", "\x00", "\x0b", "\x1f", "\x7f", "\x85", "\xa0", "\u2028", "\ufeff", "\ufffe",
-    "\U0001fffe", "<", ">", "&", "]]>", "&amp;", "&lt;b&gt;", "&quot;&apos;", "&amp;lt;", "&#38;", "&#x9;", "&nbsp;",
-    "<!---->", "<?a b?>", "<![CDATA[x]]>", "<sf:a/>", "<sf:Name>other</sf:Name>", "</sf:Name>", "<sf:Id></sf:Id>", "'",
-    '"', ' xsi:nil="true"', '<!DOCTYPE a [<!ENTITY b "c">]>', ' xmlns:sf="urn:other"', ' xmlns="urn:other"', "9", "é",
-    "xsi", "sObject", "Opportunity",
-)  # fmt: skip
+    "",
+    " ",
+    "\n",
+    "\t",
+    "\r\n",
+    "\r",
+    "\x00",
+    "\x0b",
+    "\x1f",
+    "\x7f",
+    "\x85",
+    "\xa0",
+    "\u2028",
+    "\ufeff",
+    "\ufffe",
+    "\U0001fffe",
+    "<",
+    ">",
+    "&",
+    "]]>",
+    "&amp;",
+    "&lt;b&gt;",
+    "&quot;&apos;",
+    "&amp;lt;",
+    "&#38;",
+    "&#x9;",
+    "&nbsp;",
+    "<!---->",
+    "<?a b?>",
+    "<![CDATA[x]]>",
+    "<sf:a/>",
+    "<sf:Name>other</sf:Name>",
+    "</sf:Name>",
+    "<sf:Id></sf:Id>",
+    "'",
+    '"',
+    ' xsi:nil="true"',
+    '<!DOCTYPE a [<!ENTITY b "c">]>',
+    ' xmlns:sf="urn:other"',
+    ' xmlns="urn:other"',
+    "9",
+    "é",
+    "xsi",
+    "sObject",
+    "Opportunity",
+)
 
 
 def message(records: list[dict[str, str]]) -> str:
@@ -126,10 +166,21 @@ def test_names_of_fields_both_readers_agree(name: str) -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        " ", "\n", "&amp;", "&", "a ", "é", "<sf:A>a</sf:A>", "<sf:A>a</sf:A> ", "<sf:A>a</sf:B>", "<sf:A>",
-        "<sf:" + "A" * 99 + ">", "<Notification>", "</sObject></Notification><Notification><Id>a</Id>",
+        " ",
+        "\n",
+        "&amp;",
+        "&",
+        "a ",
+        "é",
+        "<sf:A>a</sf:A>",
+        "<sf:A>a</sf:A> ",
+        "<sf:A>a</sf:B>",
+        "<sf:A>",
+        "<sf:" + "A" * 99 + ">",
+        "<Notification>",
+        "</sObject></Notification><Notification><Id>a</Id>",
     ],
-)  # fmt: skip
+)
 def test_the_time_of_the_patterns_grows_with_the_length_alone(part: str) -> None:
     many = part * (2**20 // len(part))
     began = process_time()

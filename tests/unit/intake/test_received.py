@@ -17,7 +17,7 @@ def parts_of(mark: bytes, count: int) -> list[Any]:
     return [
         SimpleNamespace(value=one.value, headers=one.headers)
         for one in kept(source("hubspot"), request(body, {}), prefix="")
-    ]  # fmt: skip
+    ]
 
 
 ONE, TWO = parts_of(b"a", 2), parts_of(b"b", 3)
@@ -34,7 +34,7 @@ def test_parts_of_several_requests_may_lie_mixed_and_be_read_in_portions(order: 
         one.body[:1]
         for start in range(0, len(records), portion)
         for one in joined.requests(records[start : start + portion])
-    ]  # fmt: skip
+    ]
 
     last = {b"abc"[n : n + 1]: max(place for place, number in enumerate(order) if number == n) for n in range(3)}
     assert found == sorted(last, key=lambda mark: last[mark])

@@ -89,8 +89,9 @@ def found(some: list[Event], unit: int = MILLISECOND, facts: Iterable[Fact] = ()
     visits = {(v.pipeline, v.stage, v.entered // unit, v.left and v.left // unit) for _, v in result.visits}
     problems = {
         key: [(i.opened_at // unit, i.cleared_at and i.cleared_at // unit, i.peak) for i in intervals]
-        for key, intervals in result.problems.items() if intervals
-    }  # fmt: skip
+        for key, intervals in result.problems.items()
+        if intervals
+    }
     return problems, visits
 
 

@@ -15,11 +15,14 @@ from shared.connectors.registry import kinds
 
 ADDRESS = ["--address", "https://hooks.example.org/", "--no-wait"]
 ANSWERS = {
-    "hubspot": "the-client-secret-of-the-app\n", "close": "00112233445566778899aabb\n",
-    "attio": "the-secret-of-attio\n3bdd5e1a-a195\n", "salesforce": "00D5g000004T0CkEAK\n", "monday": "1771800001\n",
+    "hubspot": "the-client-secret-of-the-app\n",
+    "close": "00112233445566778899aabb\n",
+    "attio": "the-secret-of-attio\n3bdd5e1a-a195\n",
+    "salesforce": "00D5g000004T0CkEAK\n",
+    "monday": "1771800001\n",
     "espocrm": "".join(f"65ff0{n}\nsecret-key-number-{n}\n" for n in range(3)),
     "standardwebhooks": "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n",
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -88,10 +91,16 @@ def test_what_is_wrong_is_told_and_nothing_is_written(name: str, kind: str, answ
     "before",
     [
         "sources:\n    old:\n        kind: cloudevents\n        secrets: [a-token-that-is-long]\n",
-        "sources: {}\n", "sources: {}  # none yet\n", "sources:\n", "sources: null", "", "# ours\n\n", "---\n# ours\n",
+        "sources: {}\n",
+        "sources: {}  # none yet\n",
+        "sources:\n",
+        "sources: null",
+        "",
+        "# ours\n\n",
+        "---\n# ours\n",
         "# ours\nsources:\n  # the first\n\n  old: {kind: cloudevents, secrets: [a-token-that-is-long]}",
     ],
-)  # fmt: skip
+)
 def test_a_source_is_added_to_every_form_of_the_file(before: str, file: Path) -> None:
     file.write_text(before)
     told = add("new", "odoo")
@@ -105,10 +114,13 @@ def test_a_source_is_added_to_every_form_of_the_file(before: str, file: Path) ->
     ("before", "words"),
     [
         ("sources: {old: {kind: cloudevents, secrets: [a-token-that-is-long]}}\n", "one below the other"),
-        ("- a\n", "sources:"), ("kinds: {}\n", "sources:"), ("sources: [a]\n", "sources:"), ("a: [\n", "not YAML"),
+        ("- a\n", "sources:"),
+        ("kinds: {}\n", "sources:"),
+        ("sources: [a]\n", "sources:"),
+        ("a: [\n", "not YAML"),
         ("sources:\n  old: {kind: unknown}\n", "kind 'unknown'"),
     ],
-)  # fmt: skip
+)
 def test_a_file_that_cannot_be_added_to_is_named_and_stays(before: str, words: str, file: Path) -> None:
     file.write_text(before)
     told = add("new", "odoo")

@@ -14,8 +14,11 @@ from tests.support.problems import day
 
 HOUR = timedelta(hours=1)
 OPENED, GREW, CLEARED, BOTH = (
-    NoticeReason.OPENED, NoticeReason.GREW, NoticeReason.CLEARED, NoticeReason.OPENED_AND_CLEARED,
-)  # fmt: skip
+    NoticeReason.OPENED,
+    NoticeReason.GREW,
+    NoticeReason.CLEARED,
+    NoticeReason.OPENED_AND_CLEARED,
+)
 
 
 @pytest.mark.parametrize("change", [Change.OPENED, Change.REOPENED, Change.CLEARED, Change.GREW])

@@ -9,9 +9,14 @@ from services.cli.main import app
 from services.demo.kafka import free_port
 
 
-@pytest.mark.parametrize(("command", "names"), [
-    ("topics create", "ANDON_KAFKA"), ("dead-letters list", "ANDON_KAFKA"), ("migrate", "ANDON_POSTGRES"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("topics create", "ANDON_KAFKA"),
+        ("dead-letters list", "ANDON_KAFKA"),
+        ("migrate", "ANDON_POSTGRES"),
+    ],
+)
 def test_a_server_that_is_not_there_is_told_in_one_line(
     command: str, names: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,14 +26,18 @@ RESULT = NoticeData(
 )
 GOOD: dict[type[Any], Any] = {
     DealEvent: {
-        "id": "1", "source": "crm", "type": "andon.deal.moved", "subject": "crm:1", "time": "2026-03-02T09:00:00Z",
+        "id": "1",
+        "source": "crm",
+        "type": "andon.deal.moved",
+        "subject": "crm:1",
+        "time": "2026-03-02T09:00:00Z",
         "data": {"stage": "a", "entered_at": "2026-03-02T09:00:00Z"},
     },
     ProblemEvent: json.loads(event(problem()).to_json()),
     MeasureEvent: json.loads(MeasureEvent(id="1", source="d", subject="p", time=day(1), data=POINT).to_json()),
     NoticeEvent: json.loads(NoticeEvent(id="1", source="n", subject="1", time=day(1), data=RESULT).to_json()),
     TicketEvent: json.loads(ticket_event().to_json()),
-}  # fmt: skip
+}
 BAD = [
     (DealEvent, "time", "0001-01-01T00:00:00+14:00"),
     (DealEvent, "time", "9999-12-31T23:59:59-12:00"),

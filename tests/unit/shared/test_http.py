@@ -273,13 +273,24 @@ async def test_a_whole_answer_goes_out_in_one_write() -> None:
 @pytest.mark.parametrize(
     "messages",
     [
-        [START, BODY], [START, PART, REST], [start(), BODY], [start(), PART, REST], [start(status=204), EMPTY],
-        [start((b"content-length", b"4"), (b"connection", b"close")), BODY], [start((b"content-length", b"3")), BODY],
-        [start((b"Content-Length", b"4"), (b"Connection", b"close")), BODY], [start((b"content-length", b"5")), BODY],
-        [start((b"transfer-encoding", b"chunked")), BODY], [start((b"a", b"b\r\nc"), (b"content-length", b"4")), BODY],
-        [{"type": "http.response.start", "status": 200}, BODY], [START, BODY, BODY], [START, START, BODY], [BODY], [],
+        [START, BODY],
+        [START, PART, REST],
+        [start(), BODY],
+        [start(), PART, REST],
+        [start(status=204), EMPTY],
+        [start((b"content-length", b"4"), (b"connection", b"close")), BODY],
+        [start((b"content-length", b"3")), BODY],
+        [start((b"Content-Length", b"4"), (b"Connection", b"close")), BODY],
+        [start((b"content-length", b"5")), BODY],
+        [start((b"transfer-encoding", b"chunked")), BODY],
+        [start((b"a", b"b\r\nc"), (b"content-length", b"4")), BODY],
+        [{"type": "http.response.start", "status": 200}, BODY],
+        [START, BODY, BODY],
+        [START, START, BODY],
+        [BODY],
+        [],
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("asked", [GOOD, GOOD.replace(b"POST", b"HEAD"), GOOD.replace(b"1.1", b"1.0")])
 async def test_every_answer_is_the_one_that_uvicorn_gives(messages: list[Message], asked: bytes) -> None:
     mine, other = await sent_by(PatientProtocol, messages, asked), await sent_by(HttpToolsProtocol, messages, asked)

@@ -39,14 +39,20 @@ def test_every_fault_is_told_in_one_go() -> None:
     told = faults(WRONG)
 
     expected = {
-        "line 2: timezone": "Europe/Berlinn", "line 3: latenes": "no such field",
+        "line 2: timezone": "Europe/Berlinn",
+        "line 3: latenes": "no such field",
         "line 5: clocks.office.timezone": "Mars",
-        "line 5: clocks.office.days": "stands twice", "line 5: clocks.office.hours": "overlap",
-        "line 6: clocks.night.hours.0": "22:00-06:00", "line 10: pipelines.new.owner.mail": "no mail address",
-        "line 11: pipelines.new.stages.1.outcome": "sold", "line 13: pipelines.new.rules.0.limit": "soon",
-        "line 14: pipelines.new.rules.1.max": "-1", "line 15: pipelines.new.rules.2": "shiny",
-        "line 16: pipelines.new.rules.3.limit": "missing", "line 16: pipelines.new.rules.3.limt": "no such field",
-    }  # fmt: skip
+        "line 5: clocks.office.days": "stands twice",
+        "line 5: clocks.office.hours": "overlap",
+        "line 6: clocks.night.hours.0": "22:00-06:00",
+        "line 10: pipelines.new.owner.mail": "no mail address",
+        "line 11: pipelines.new.stages.1.outcome": "sold",
+        "line 13: pipelines.new.rules.0.limit": "soon",
+        "line 14: pipelines.new.rules.1.max": "-1",
+        "line 15: pipelines.new.rules.2": "shiny",
+        "line 16: pipelines.new.rules.3.limit": "missing",
+        "line 16: pipelines.new.rules.3.limt": "no such field",
+    }
     assert len(told) == len(expected)
     for place, words in expected.items():
         assert any(line.startswith(f"{place}: ") and words in line for line in told), f"{place}: {told}"
@@ -108,10 +114,13 @@ def test_files_that_cannot_be_read_are_named(tmp_path: object) -> None:
 @pytest.mark.parametrize(
     ("text", "micros", "words"),
     [
-        ("30s", 30, "30 seconds"), ("90m", 5400, "90 minutes"), ("1d 4h", 100_800, "1 day 4 hours"),
-        ("2w", 1_209_600, "2 weeks"), ("0s", 0, "0 seconds"),
+        ("30s", 30, "30 seconds"),
+        ("90m", 5400, "90 minutes"),
+        ("1d 4h", 100_800, "1 day 4 hours"),
+        ("2w", 1_209_600, "2 weeks"),
+        ("0s", 0, "0 seconds"),
     ],
-)  # fmt: skip
+)
 def test_durations_as_people_write_them(text: str, micros: int, words: str) -> None:
     assert (parse_duration(text).micros(), parse_duration(text).words()) == (micros * 1_000_000, words)
 

@@ -65,10 +65,14 @@ def test_it_reopens_within_a_fortnight_and_is_a_new_ticket_after(again: float, c
     assert (ticket.state, ticket.seq) == (TicketState.OPEN, 4 if change == "reopened" else 1)
 
 
-@pytest.mark.parametrize("message", [
-    problem(ProblemReason.REVISED, opened=0, was=0), problem(ProblemReason.REVISED, opened=-1, was=0),
-    problem(ProblemReason.GREW, peak=90),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "message",
+    [
+        problem(ProblemReason.REVISED, opened=0, was=0),
+        problem(ProblemReason.REVISED, opened=-1, was=0),
+        problem(ProblemReason.GREW, peak=90),
+    ],
+)
 def test_what_a_person_closed_stays_closed_while_the_same_problem_lasts(message: Any) -> None:
     first = after(opened())[0]
     assert first is not None

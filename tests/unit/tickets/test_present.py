@@ -23,12 +23,14 @@ def captions(count: int, kind: str = "aging") -> list[str]:
 
 def test_evidence_is_a_few_of_the_worst_some_at_random_and_all() -> None:
     assert captions(16) == [
-        "The 5 longest in the stage, of 16", "1 of them at random, to see the ordinary ones too",
+        "The 5 longest in the stage, of 16",
+        "1 of them at random, to see the ordinary ones too",
         "The first 10 of 16 deals, longest in the stage",
-    ]  # fmt: skip
+    ]
     assert captions(7, "stalled")[::2] == [
-        "The 5 without progress for longest, of 7", "All 7 deals, without progress for longest",
-    ]  # fmt: skip
+        "The 5 without progress for longest, of 7",
+        "All 7 deals, without progress for longest",
+    ]
     assert captions(3) == ["All 3 deals, longest in the stage"]
     assert captions(1) == ["The only deal, longest in the stage"]
     assert view_models.evidence(problem(evidence=None), DAY) is None
@@ -48,10 +50,13 @@ def test_only_addresses_of_the_web_are_links(url: str) -> None:
 @pytest.mark.parametrize(
     ("amount", "currency", "text"),
     [
-        ("48500.00", "EUR", "48,500 EUR"), ("48500.5", "EUR", "48,500.5 EUR"), ("-0.50", None, "-0.50"),
-        ("9" * 30, "JPY", "999,999,999,999,999,999,999,999,999,999 JPY"), (None, "EUR", ""),
+        ("48500.00", "EUR", "48,500 EUR"),
+        ("48500.5", "EUR", "48,500.5 EUR"),
+        ("-0.50", None, "-0.50"),
+        ("9" * 30, "JPY", "999,999,999,999,999,999,999,999,999,999 JPY"),
+        (None, "EUR", ""),
     ],
-)  # fmt: skip
+)
 def test_amounts_are_told_whole(amount: str | None, currency: str | None, text: str) -> None:
     assert (
         view_models.money(EvidenceDeal(deal="d", amount=amount, currency=currency, entered_at=day(0), age_seconds=1))
@@ -94,16 +99,21 @@ def test_the_days_of_a_form_are_those_of_the_policys_zone() -> None:
 
 def test_what_happened_at_once_stands_in_its_order_the_newest_first() -> None:
     assert told([change("opened"), change("cleared", at=1), change("closed", at=1)], ("cleared", 1)) == [
-        "Mail to the owner of the policy, that it is over: sent", "Closed: the problem went away by itself",
-        "The problem was over", "The problem began",
-    ]  # fmt: skip
+        "Mail to the owner of the policy, that it is over: sent",
+        "Closed: the problem went away by itself",
+        "The problem was over",
+        "The problem began",
+    ]
 
 
 def test_a_mail_about_what_was_taken_back_does_not_say_that_it_is_over() -> None:
     history = [
-        change("opened"), change("cleared", at=1), change("closed", at=1), change("reopened", at=3),
+        change("opened"),
+        change("cleared", at=1),
+        change("closed", at=1),
+        change("reopened", at=3),
         change("closed", reason="late events show that it never was", at=4),
-    ]  # fmt: skip
+    ]
     mails = [line for line in told(history, ("cleared", 1.5), ("cleared", 5)) if line.startswith("Mail")]
 
     assert mails == [

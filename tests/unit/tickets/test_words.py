@@ -89,8 +89,10 @@ def test_what_is_watched_is_told_on_the_stages_clock() -> None:
     told = [watched(rule, "new", policy()) for rule in policy().pipelines["new"].rules]
 
     assert told == [
-        "5 deals or more for longer than 21 days", "any deal for longer than 10 working days", "more than 25 deals",
-    ]  # fmt: skip
+        "5 deals or more for longer than 21 days",
+        "any deal for longer than 10 working days",
+        "more than 25 deals",
+    ]
 
 
 def test_the_chart_of_ages_says_what_it_shows() -> None:
