@@ -24,7 +24,7 @@ from shared.contracts.events import DealEvent
 from shared.contracts.measures import MeasureEvent
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.problems import ProblemEvent
-from shared.contracts.stages import SeenEvent, StageEvent
+from shared.contracts.stages import StageEvent, StageStatusEvent
 from shared.contracts.tickets import TicketEvent
 from shared.contracts.topics import ALL_TOPICS
 from shared.runtime.settings import PREFIX, ServiceSettings
@@ -34,7 +34,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "pipeline.stages": StageEvent,
     "flow.problems": ProblemEvent,
     "flow.measures": MeasureEvent,
-    "flow.stages": SeenEvent,
+    "flow.stages": StageStatusEvent,
     "improvement.tickets": TicketEvent,
     "improvement.notices": NoticeEvent,
     "dead-letters": DeadEvent,

@@ -28,8 +28,8 @@ from services.demo.processes import Child, end_all
 from services.demo.reaper import Guard
 from services.demo.topology import Line
 from services.importer.load import NotInError
-from services.simulator.post import RefusedError
-from services.simulator.run import Journal
+from services.simulator.post import PostRejected
+from services.simulator.run import SimulationJournal
 from shared.kafka.admin import TopicMismatchError
 from shared.postgres.migrate import MigrationError
 
@@ -38,7 +38,7 @@ DAYS = 180
 SERVICES = ("intake", "detector", "tickets", "notifier")
 
 
-class Stopped(Exception):  # noqa: N818 (not a fault)
+class Stopped(Exception):
     """Somebody asked for the end."""
 
 
@@ -58,7 +58,7 @@ def demo(folder: Path, seed: int) -> int:
             "Everything has stopped. The data are kept; [b]make demo[/b] goes on, make clean-demo removes them."
         )
         return 0
-    except (ServerError, OSError, TimeoutError, RefusedError, TopicMismatchError, MigrationError, NotInError) as error:
+    except (ServerError, OSError, TimeoutError, PostRejected, TopicMismatchError, MigrationError, NotInError) as error:
         console.print("[red]The demonstration cannot run.[/red]")
         console.print(str(error), highlight=False, markup=False)
         return 1
@@ -106,7 +106,7 @@ class Demo:
         self._folder, self._ends, self._guard = folder, ends, guard
         self._journal_file = folder / "crm.json"
         now = datetime.now(UTC).replace(microsecond=0)
-        self._journal = Journal.open(self._journal_file, seed, DAYS, now)
+        self._journal = SimulationJournal.open(self._journal_file, seed, DAYS, now)
         # Before the first webhook: a start that was cut off goes on with the same history.
         self._journal.keep(self._journal_file)
 

@@ -58,7 +58,7 @@ class Mailbox:
         return email.message_from_bytes(found, policy=default) if found is not None else None  # type: ignore[return-value, unused-ignore]
 
 
-class Pages:
+class InboxPages:
     """The inbox and its mails."""
 
     def __init__(self, box: Mailbox) -> None:
@@ -147,7 +147,7 @@ def sent(mail: EmailMessage) -> str:
 def application(box: Mailbox) -> Starlette:
     """The pages, under the names of this machine."""
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_HOSTS)
-    return Starlette(routes=Pages(box).routes(), middleware=[hosts])
+    return Starlette(routes=InboxPages(box).routes(), middleware=[hosts])
 
 
 async def serve(folder: Path, smtp_port: int, http_port: int) -> None:

@@ -19,7 +19,7 @@ from services.detector.settings import DetectorSettings
 from services.importer.load import settle
 from services.simulator import run
 from services.simulator.post import poster
-from services.simulator.run import Journal
+from services.simulator.run import SimulationJournal
 from shared.kafka.admin import create_topics
 from shared.postgres.migrate import migrate_all
 
@@ -108,7 +108,7 @@ class Line:
         arguments = ["services.cli.main", "simulate", "--to", self.webhook_url, "--live", "--journal", str(journal)]
         return Child("simulated CRM", arguments, self.environment(), folder / "crm.log")
 
-    async def play_history(self, journal: Journal, console: Console) -> None:
+    async def play_history(self, journal: SimulationJournal, console: Console) -> None:
         """Post the history, wait until it is read, and judge it as a whole."""
         told = run.history(journal.seed, journal.days, journal.end)
         total = sum(len(one.properties) + one.created for one in told)

@@ -15,33 +15,33 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.detector.evaluate import rebuild
-from services.detector.evaluate.evaluator import Judge
-from services.detector.ingest.event_writer import Applier
-from services.detector.ingest.stage_writer import Describer
+from services.detector.evaluate.evaluator import Evaluator
+from services.detector.ingest.event_writer import EventWriter
+from services.detector.ingest.stage_writer import StageWriter
 from services.detector.metrics import DetectorMetrics
 from services.detector.publish import ages
 from services.detector.publish import stages as seen
 from services.detector.publish.gauges import measure_present
-from services.detector.publish.measures import Points
-from services.detector.publish.problems import Teller
+from services.detector.publish.measures import MeasurePublisher
+from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import watermark
 from services.detector.store.copy_tables import open_flow
-from services.detector.store.stages import Follower
+from services.detector.store.stages import StageMapCache
 from services.detector.store.watermark import ClockKind
 from shared.contracts.topics import EVENTS, STAGES
-from shared.flow.ruleset import Judging
+from shared.flow.ruleset import Ruleset
 from shared.kafka.publisher import Publisher
 from shared.policy import load
-from shared.postgres.pool import PASSING
+from shared.postgres.pool import TRANSIENT
 from shared.runtime.clock import SystemClock
-from shared.runtime.health import Part, Progress
+from shared.runtime.health import PartProgress, Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import positions
-from shared.stream.batches import take_batch
+from shared.stream.batches import handle_batch
 from shared.stream.outbox import Relay
 from shared.stream.reader import BatchConsumer
 
@@ -55,14 +55,14 @@ CATCHING_UP_SECONDS = 10.0
 class Detector:
     """The loops of one replica."""
 
-    def __init__(self, settings: DetectorSettings, judging: Judging, pool: Any, registry: CollectorRegistry) -> None:
+    def __init__(self, settings: DetectorSettings, judging: Ruleset, pool: Any, registry: CollectorRegistry) -> None:
         self._settings, self._judging, self._pool = settings, judging, pool
-        self._follower = Follower(judging)
+        self._follower = StageMapCache(judging)
         self.progress = Progress()
         self._metrics = DetectorMetrics(registry, judging)
-        self._applier = Applier(judging, self._metrics, self._present)
-        self._describer = Describer(judging, settings, self._metrics, self._present)
-        self._judge = Judge(judging, Teller(judging, settings.topic_prefix), settings.clock)
+        self._applier = EventWriter(judging, self._metrics, self._present)
+        self._describer = StageWriter(judging, settings, self._metrics, self._present)
+        self._judge = Evaluator(judging, ProblemPublisher(judging, settings.topic_prefix), settings.clock)
         publisher = Publisher(settings.kafka)
         self.relay = Relay(pool, publisher, OutboxMetrics(registry), self.progress)
         topic, stages = settings.topic(EVENTS), settings.topic(STAGES)
@@ -72,7 +72,7 @@ class Detector:
             [topic],
             settings.topic("andon-detector"),
             self._take,
-            positions.Kept(pool, [topic]),
+            positions.StoredPositions(pool, [topic]),
             {topic: consumed[topic]},
             self.progress,
             settings.detector_batch,
@@ -84,9 +84,9 @@ class Detector:
             [stages],
             settings.topic("andon-detector-stages"),
             self._describe,
-            positions.Kept(pool, [stages]),
+            positions.StoredPositions(pool, [stages]),
             {stages: consumed[stages]},
-            Part(self.progress, "stages"),
+            PartProgress(self.progress, "stages"),
             settings.detector_batch,
         )
         self._clock = SystemClock()
@@ -110,7 +110,7 @@ class Detector:
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         """One batch: its effects, and how far its partitions are read, in one transaction."""
-        await take_batch(self._pool, records, self._apply, self._applier.bury, self._apply_more)
+        await handle_batch(self._pool, records, self._apply, self._applier.bury, self._apply_more)
         self._changed.set()
 
     async def _apply(self, connection: Any, records: Sequence[ConsumerRecord]) -> int:
@@ -128,7 +128,7 @@ class Detector:
 
     async def _describe(self, records: Sequence[ConsumerRecord]) -> None:
         """One batch of descriptions, and what follows of it."""
-        refolded = await take_batch(self._pool, records, self._describer.take, self._describer.bury)
+        refolded = await handle_batch(self._pool, records, self._describer.take, self._describer.bury)
         if refolded:
             self.relay.wake.set()
         self._described.set()
@@ -145,7 +145,7 @@ class Detector:
                 if partitions > known:
                     await watermark.counted(self._pool, partitions)
                     known = partitions
-            except PASSING as error:
+            except TRANSIENT as error:
                 _log.warning("progress cannot be noted", error=repr(error))
             await asyncio.sleep(STANDING_SECONDS)
 
@@ -154,7 +154,7 @@ class Detector:
         while True:
             try:
                 await self._pass()
-            except PASSING as error:
+            except TRANSIENT as error:
                 _log.warning("judging waits", error=repr(error))
                 await asyncio.sleep(1)
             await self._rest()
@@ -185,13 +185,13 @@ class Detector:
             self.relay.wake.set()
 
     async def _ages_loop(self) -> None:
-        points = Points(ZoneInfo(self._judging.policy.timezone), self._settings.topic_prefix)
+        points = MeasurePublisher(ZoneInfo(self._judging.policy.timezone), self._settings.topic_prefix)
         while True:
             began = time.monotonic()
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
                     told = await ages.tell_some(connection, self._judging, points)
-            except PASSING as error:
+            except TRANSIENT as error:
                 _log.warning("ages cannot be told", error=repr(error))
                 told = 0
             if told:
@@ -208,7 +208,7 @@ class Detector:
                 async with self._pool.acquire() as connection, connection.transaction():
                     if await seen.tell(connection, self._judging.policy, self._settings.topic_prefix, now):
                         self.relay.wake.set()
-            except PASSING as error:
+            except TRANSIENT as error:
                 _log.warning("the present cannot be measured", error=repr(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._described.wait(), PRESENT_SECONDS)
@@ -218,7 +218,7 @@ class Detector:
 @asynccontextmanager
 async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
-    judging = Judging(load(settings.policy))
+    judging = Ruleset(load(settings.policy))
     # One for each lane; others for stages, the judge, the relay, the standing and what is measured.
     pool = await open_flow(settings.dsn, most=settings.detector_lanes + 5)
     registry = new_registry()

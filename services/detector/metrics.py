@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.contracts.dead import DeadReason
 from shared.contracts.problems import ProblemReason
-from shared.flow.ruleset import Judging
+from shared.flow.ruleset import Ruleset
 from shared.runtime.metrics import BATCH_SECONDS
 
 STAGE = ("pipeline", "stage")
@@ -16,7 +16,7 @@ OTHER = "other"
 class DetectorMetrics:
     """Events in, the present of every stage, and how judging gets on."""
 
-    def __init__(self, registry: CollectorRegistry, judging: Judging) -> None:
+    def __init__(self, registry: CollectorRegistry, judging: Ruleset) -> None:
         events = Counter(
             "andon_detector_events_total", "events read, by what became of them", ["result"], registry=registry
         )

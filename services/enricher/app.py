@@ -13,17 +13,17 @@ from starlette.applications import Starlette
 
 from services.enricher import store
 from services.enricher.connections import connect, known_sources
-from services.enricher.context import Desk
-from services.enricher.fetcher import Reader
+from services.enricher.context import Context
+from services.enricher.fetcher import Fetcher
 from services.enricher.handler import note
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.reconcile import Reconciler
 from services.enricher.settings import EnricherSettings
-from services.enricher.stage_names import Naming
+from services.enricher.stage_names import StageNames
 from shared.connectors.base.source import Source
 from shared.contracts.topics import EVENTS
 from shared.kafka.publisher import Publisher
-from shared.postgres.pool import PASSING, open_pool
+from shared.postgres.pool import TRANSIENT, open_pool
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -50,7 +50,7 @@ class Enricher:
         self._connections = connect(settings, sources, metrics)
         self._crms = [one.crm for one in self._connections.values() if one.crm is not None]
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
-        self.desk = Desk(
+        self.desk = Context(
             pool,
             settings.topic_prefix,
             metrics,
@@ -59,21 +59,21 @@ class Enricher:
             self.relay.wake,
             timedelta(seconds=settings.enricher_refused_seconds),
         )
-        self._naming = {crm.source.name: Naming(self.desk, crm) for crm in self._crms}
+        self._naming = {crm.source.name: StageNames(self.desk, crm) for crm in self._crms}
         self._topic = settings.topic(EVENTS)
         self.consumer = BatchConsumer(
             settings.kafka,
             [self._topic],
             settings.topic("andon-enricher"),
             self._take,
-            positions.Kept(pool, [self._topic]),
+            positions.StoredPositions(pool, [self._topic]),
             ConsumerMetrics.of_topics(registry, {self._topic: EVENTS}),
             self.progress,
             max_records=2000,
         )
 
     def loops(self) -> Sequence[Any]:
-        readers = [Reader(self.desk, crm).run for crm in self._crms]
+        readers = [Fetcher(self.desk, crm).run for crm in self._crms]
         between = timedelta(seconds=self._settings.enricher_reconcile_seconds)
         overlap = timedelta(seconds=self._settings.enricher_overlap_seconds)
         passes = [Reconciler(self.desk, crm, between, overlap).run for crm in self._crms if between]
@@ -106,11 +106,11 @@ class Enricher:
     async def _measure(self) -> None:
         try:
             counts, reached = await store.counts(self.desk.pool), await store.reached(self.desk.pool)
-        except PASSING as error:
+        except TRANSIENT as error:
             _log.warning("gaps cannot be measured", error=repr(error))
             return
         for source in self._connections:
-            found = counts.get(source, store.Counts(0, 0))
+            found = counts.get(source, store.GapCounts(0, 0))
             self.desk.metrics.thin.labels(source).set(found.gaps)
             self.desk.metrics.wanted.labels(source).set(found.wanted)
             if source in reached:

@@ -11,26 +11,26 @@ from typing import Any
 
 from services.detector.settings import DetectorSettings
 from services.enricher import store
-from services.importer.load import NotInError, Portion, Shown, WentIn, go_in
-from shared.connectors.base.api_client import AwayError, RefusedError, explained
+from services.importer.load import LoadProgress, LoadResult, NotInError, Portion, go_in
+from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, explained
 from shared.connectors.base.canonical import translated
-from shared.connectors.base.crm_api import Crm
-from shared.connectors.base.source import Told
+from shared.connectors.base.crm_api import CrmApi
+from shared.connectors.base.source import DealFact
 from shared.flow.calendars import micros
 
 
 class BackFill:
     """One run over one source: how many deals were looked at, and how many events and dead letters they gave."""
 
-    def __init__(self, pool: Any, crm: Crm, since: datetime) -> None:
+    def __init__(self, pool: Any, crm: CrmApi, since: datetime) -> None:
         self._pool, self._crm, self._since, self._source = pool, crm, since, crm.source.name
         self.deals = self.events = self.unreadable = 0
 
-    async def run(self, settings: DetectorSettings, shown: Shown) -> WentIn:
+    async def run(self, settings: DetectorSettings, shown: LoadProgress) -> LoadResult:
         """Let the history in. Raises NotInError: the next run goes on where this stopped."""
         try:
             went = await go_in(settings, self._portions(settings.topic_prefix), shown)
-        except (AwayError, RefusedError) as error:
+        except (CrmUnavailable, CrmRejected) as error:
             # Once a portion is out, a note says that judging waits.
             words = (explained(error, self._crm.kind), *getattr(error, "__notes__", ()))
             raise NotInError("\n".join(words)) from error
@@ -51,6 +51,6 @@ class BackFill:
             earliest = None
             if result.messages:
                 # Dead letters speak of no time; but judging waits for them, too, and goes on at the end.
-                earliest = min((one.time for one in page.said if isinstance(one, Told)), default=now)
+                earliest = min((one.time for one in page.said if isinstance(one, DealFact)), default=now)
                 yield Portion(result.messages, micros(earliest))
             await store.keep_place(self._pool, self._source, page.place, earliest)

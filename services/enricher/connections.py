@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from services.enricher.gaps import Wish
+from services.enricher.gaps import ReadPolicy
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.settings import EnricherSettings
 from shared.connectors.base.api_client import Client
 from shared.connectors.base.api_settings import ApiSourceSettings
-from shared.connectors.base.crm_api import Crm
+from shared.connectors.base.crm_api import CrmApi
 from shared.connectors.base.source import Source, resolve
 from shared.connectors.config import load
 from shared.connectors.registry import crms
@@ -22,8 +22,8 @@ class Connection:
     """A source of a kind that has an API; `crm` where there are credentials."""
 
     source: Source
-    crm: Crm | None
-    wish: Wish
+    crm: CrmApi | None
+    wish: ReadPolicy
 
 
 def known_sources(settings: EnricherSettings) -> dict[str, Source]:
@@ -41,7 +41,7 @@ def connect(settings: EnricherSettings, sources: dict[str, Source], metrics: Enr
         except ValueError as error:
             faults.append(Fault(0, f"sources.{name}.api.token", str(error)))
             continue
-        wish = Wish(
+        wish = ReadPolicy(
             kind.needs,
             crm is not None,
             timedelta(seconds=settings.enricher_patience_seconds),
@@ -53,7 +53,7 @@ def connect(settings: EnricherSettings, sources: dict[str, Source], metrics: Enr
     return found
 
 
-def _crm(settings: EnricherSettings, kind: type[Crm], source: Source, metrics: EnricherMetrics) -> Crm | None:
+def _crm(settings: EnricherSettings, kind: type[CrmApi], source: Source, metrics: EnricherMetrics) -> CrmApi | None:
     written = source.settings
     if not isinstance(written, ApiSourceSettings) or written.api is None:
         return None

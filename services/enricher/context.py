@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from services.enricher.metrics import EnricherMetrics
-from shared.connectors.base.api_client import RefusedError
+from shared.connectors.base.api_client import CrmRejected
 from shared.runtime.clock import Clock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -17,7 +17,7 @@ _log = logger(__name__)
 
 
 @dataclass(frozen=True)
-class Desk:
+class Context:
     """`wake` is set when the outbox has something. `refused_for`: a CRM that refuses our credentials is left alone."""
 
     pool: Any
@@ -34,7 +34,7 @@ class Desk:
         until = self._suspended.get(source)
         return until is not None and self.clock.now() < until
 
-    def suspend(self, source: str, error: RefusedError) -> None:
+    def suspend(self, source: str, error: CrmRejected) -> None:
         """The CRM refuses our credentials: said once, until it answers again."""
         if source not in self._suspended:
             self.metrics.suspended.labels(source).set(1)

@@ -10,7 +10,7 @@ from enum import IntFlag, StrEnum
 from shared.contracts.events import DealEvent, EventType
 
 
-class Part(IntFlag):
+class DealPart(IntFlag):
     """What may have been said of a deal. GONE: deleted or merged, after which nothing more is of use."""
 
     CREATED = 1
@@ -20,12 +20,12 @@ class Part(IntFlag):
     GONE = 16
 
 
-ALL = Part.CREATED | Part.STAGE | Part.PIPELINE | Part.NAME
-_FIELDS = {"stage": Part.STAGE, "pipeline": Part.PIPELINE, "name": Part.NAME}
+ALL = DealPart.CREATED | DealPart.STAGE | DealPart.PIPELINE | DealPart.NAME
+_FIELDS = {"stage": DealPart.STAGE, "pipeline": DealPart.PIPELINE, "name": DealPart.NAME}
 _GONE = (EventType.DELETED, EventType.MERGED)
 
 
-class State(StrEnum):
+class GapState(StrEnum):
     """WHOLE: nothing is missing. THIN: something is, and nobody asks. READ, REFUSED: asked, and answered so."""
 
     WHOLE = "whole"
@@ -40,13 +40,13 @@ class Known:
     """What is known of one deal. `due`: when it is to be read; `read_at`: when it last was."""
 
     said: int = 0
-    state: State = State.THIN
+    state: GapState = GapState.THIN
     due: datetime | None = None
     read_at: datetime | None = None
 
 
 @dataclass(frozen=True)
-class Wish:
+class ReadPolicy:
     """What is needed of the deals of a source, whether its CRM can be asked, and how patiently."""
 
     needs: int
@@ -60,21 +60,21 @@ def said_by(events: Iterable[DealEvent]) -> int:
     parts = 0
     for event in events:
         if event.type is EventType.CREATED:
-            parts |= Part.CREATED
+            parts |= DealPart.CREATED
         elif event.type in _GONE:
-            parts |= Part.GONE
+            parts |= DealPart.GONE
         for field, part in _FIELDS.items():
             if getattr(event.data, field):
                 parts |= part
     return parts
 
 
-def after(known: Known, said: int, wish: Wish, now: datetime) -> Known:
+def after(known: Known, said: int, wish: ReadPolicy, now: datetime) -> Known:
     """What is known once more was said. A deal that was read lately is not asked for again."""
     said |= known.said
-    if said & Part.GONE or said & wish.needs == wish.needs:
-        return replace(known, said=said, state=State.WHOLE, due=None)
+    if said & DealPart.GONE or said & wish.needs == wish.needs:
+        return replace(known, said=said, state=GapState.WHOLE, due=None)
     lately = known.read_at is not None and now - known.read_at < wish.again
-    if known.state is State.WANTED or not wish.asked or lately:
+    if known.state is GapState.WANTED or not wish.asked or lately:
         return replace(known, said=said)
-    return replace(known, said=said, state=State.WANTED, due=now + wish.patience)
+    return replace(known, said=said, state=GapState.WANTED, due=now + wish.patience)

@@ -19,7 +19,7 @@ class Answer(StrEnum):
     REFUSED = "refused"
 
 
-class Outcome(StrEnum):
+class FetchOutcome(StrEnum):
     """What became of a deal that was wanted."""
 
     READ = "read"
@@ -76,7 +76,7 @@ class EnricherMetrics:
         for source in sources:
             for answer in Answer:
                 self.requests.labels(source, answer.value)
-            for outcome in Outcome:
+            for outcome in FetchOutcome:
                 self.deals.labels(source, outcome.value)
             for gauge in (self.events, self.thin, self.wanted, self.suspended, self.reconciled, self.seconds):
                 gauge.labels(source)

@@ -8,7 +8,7 @@ from typing import Any
 
 from services.enricher import store
 from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import Said, Told
+from shared.connectors.base.source import DealFact, Parsed
 from shared.stream import outbox
 
 _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
@@ -16,13 +16,13 @@ _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 MARGIN = timedelta(minutes=10)
 
 
-async def tell(connection: Any, source: str, said: Sequence[Said], now: datetime, prefix: str) -> int:
+async def tell(connection: Any, source: str, said: Sequence[Parsed], now: datetime, prefix: str) -> int:
     """Put events into the outbox, in the caller's transaction; how many. Ids make a second time harmless."""
-    deals = sorted({one.deal for one in said if isinstance(one, Told)})
+    deals = sorted({one.deal for one in said if isinstance(one, DealFact)})
     before = {deal: at - MARGIN for deal, at in (await store.told(connection, source, deals)).items()}
-    fresh = [one for one in said if not isinstance(one, Told) or one.time >= before.get(one.deal, _BEGINNING)]
+    fresh = [one for one in said if not isinstance(one, DealFact) or one.time >= before.get(one.deal, _BEGINNING)]
     result = translated(source, fresh, now, prefix)
     await outbox.put(connection, result.messages)
-    until = {one.deal: one.time for one in sorted((o for o in said if isinstance(o, Told)), key=lambda o: o.time)}
+    until = {one.deal: one.time for one in sorted((o for o in said if isinstance(o, DealFact)), key=lambda o: o.time)}
     await store.set_told(connection, source, {deal: min(at, now) for deal, at in until.items()})
     return result.accepted

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from services.enricher import store
-from services.enricher.context import Desk
+from services.enricher.context import Context
 from services.enricher.publish import tell
-from shared.connectors.base.api_client import AwayError, RefusedError
-from shared.connectors.base.crm_api import Crm, Page
-from shared.connectors.base.source import UnclearError
-from shared.postgres.pool import PASSING
+from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
+from shared.connectors.base.crm_api import CrmApi, Page
+from shared.connectors.base.source import InvalidField
+from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
 
 _log = logger(__name__)
@@ -24,7 +24,7 @@ AGAIN = timedelta(minutes=1)
 class Reconciler:
     """One loop for one source. Of several replicas, the one that finds a pass due makes it."""
 
-    def __init__(self, desk: Desk, crm: Crm, every: timedelta, overlap: timedelta) -> None:
+    def __init__(self, desk: Context, crm: CrmApi, every: timedelta, overlap: timedelta) -> None:
         self._desk, self._crm, self._every, self._overlap = desk, crm, every, overlap
         self._source = crm.source.name
 
@@ -36,7 +36,7 @@ class Reconciler:
             try:
                 if not self._desk.is_suspended(self._source):
                     await self._pass(loop)
-            except PASSING as error:
+            except TRANSIENT as error:
                 _log.warning("reconciliation waits for Postgres", source=self._source, error=repr(error))
             self._desk.progress.beat(loop)
             await asyncio.sleep(LOOK_SECONDS)
@@ -44,15 +44,15 @@ class Reconciler:
     async def _pass(self, loop: str) -> None:
         try:
             told = await self.once(lambda deals: self._desk.progress.beat(loop))
-        except AwayError as error:
+        except CrmUnavailable as error:
             _log.warning("a pass of reconciliation will be tried again", source=self._source, error=str(error))
             await store.walk_due(self._desk.pool, self._source, self._desk.clock.now() + AGAIN)
-        except RefusedError as error:
+        except CrmRejected as error:
             if error.of_credentials:
                 self._desk.suspend(self._source, error)
             else:
                 _log.error("a pass of reconciliation was refused", source=self._source, answer=str(error))
-        except UnclearError as error:
+        except InvalidField as error:
             _log.error("an answer has another form than documented", source=self._source, error=str(error))
         else:
             if told is not None:
@@ -61,7 +61,7 @@ class Reconciler:
                 _log.info("reconciled", source=self._source, events=told)
 
     async def once(self, show: Callable[[int], None], at_once: bool = False) -> int | None:
-        """One pass, where one is due or `at_once`; how many events it told. Raises AwayError, RefusedError.
+        """One pass, where one is due or `at_once`; how many events it told. Raises CrmUnavailable, CrmRejected.
 
         One `at_once` that fails puts no other off.
         """

@@ -8,15 +8,15 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from services.enricher.context import Desk
-from shared.connectors.base.api_client import AwayError, RefusedError
-from shared.connectors.base.crm_api import Crm
-from shared.connectors.base.source import UnclearError
+from services.enricher.context import Context
+from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
+from shared.connectors.base.crm_api import CrmApi
+from shared.connectors.base.source import InvalidField
 from shared.contracts.envelope import iso
 from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import STAGES
 from shared.kafka.publisher import OutgoingMessage
-from shared.postgres.pool import PASSING
+from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
 from shared.stream import outbox
 
@@ -27,10 +27,10 @@ AGAIN = 60.0
 GATHER = 2.0
 
 
-class Naming:
+class StageNames:
     """One loop for one source. Several replicas tell the same, which changes nothing."""
 
-    def __init__(self, desk: Desk, crm: Crm) -> None:
+    def __init__(self, desk: Context, crm: CrmApi) -> None:
         self._desk, self._crm, self._source = desk, crm, crm.source.name
         self._known: set[str] = set()
         self._new = asyncio.Event()
@@ -63,12 +63,12 @@ class Naming:
             messages = [_message(self._source, one, now, self._desk.prefix) for one in stages]
             async with self._desk.pool.acquire() as connection, connection.transaction():
                 await outbox.put(connection, messages)
-        except (AwayError, RefusedError, UnclearError, ValidationError, *PASSING) as error:
+        except (CrmUnavailable, CrmRejected, InvalidField, ValidationError, *TRANSIENT) as error:
             _log.warning("stages keep the names they have", source=self._source, error=str(error))
-            if isinstance(error, RefusedError) and error.of_credentials:
+            if isinstance(error, CrmRejected) and error.of_credentials:
                 return refused
             # What is refused else, or of another form, will be so in a minute, too.
-            return DAILY if isinstance(error, RefusedError | UnclearError | ValidationError) else AGAIN
+            return DAILY if isinstance(error, CrmRejected | InvalidField | ValidationError) else AGAIN
         self._known |= {one.stage for one in stages if one.stage}
         self._desk.wake.set()
         return DAILY

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from services.enricher.gaps import Known, State
+from services.enricher.gaps import GapState, Known
 
 _KNOWN = """
 SELECT source, deal, said, state, due, read_at FROM deal
@@ -74,7 +74,7 @@ Deal = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Counts:
+class GapCounts:
     """Deals of a source with gaps, and those that wait to be read."""
 
     gaps: int
@@ -85,7 +85,7 @@ async def known(connection: Any, deals: Sequence[Deal]) -> dict[Deal, Known]:
     """What is known of deals, locked."""
     rows = await connection.fetch(_KNOWN, [source for source, _ in deals], [deal for _, deal in deals])
     return {
-        (row["source"], row["deal"]): Known(row["said"], State(row["state"]), row["due"], row["read_at"])
+        (row["source"], row["deal"]): Known(row["said"], GapState(row["state"]), row["due"], row["read_at"])
         for row in rows
     }
 
@@ -113,7 +113,7 @@ async def claim(pool: Any, source: str, now: datetime, most: int) -> list[str]:
     return [row["deal"] for row in await pool.fetch(_CLAIM, source, now, most)]
 
 
-async def end(connection: Any, source: str, deal: str, state: State, now: datetime, answer: str | None) -> bool:
+async def end(connection: Any, source: str, deal: str, state: GapState, now: datetime, answer: str | None) -> bool:
     """The deal was read, or refused for good; false where it is not wanted any more."""
     return await connection.fetchval(_END, source, deal, state.value, now, answer and answer[:500]) is not None
 
@@ -132,9 +132,9 @@ async def set_told(connection: Any, source: str, until: Mapping[str, datetime]) 
     await connection.execute(_SET_TOLD, source, list(until), list(until.values()))
 
 
-async def counts(pool: Any) -> dict[str, Counts]:
+async def counts(pool: Any) -> dict[str, GapCounts]:
     """By source; one without a gap is not among them."""
-    return {row["source"]: Counts(row["gaps"], row["wanted"]) for row in await pool.fetch(_COUNT)}
+    return {row["source"]: GapCounts(row["gaps"], row["wanted"]) for row in await pool.fetch(_COUNT)}
 
 
 async def claim_walk(

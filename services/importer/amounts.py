@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from services.importer.tables.base import Cell
-from shared.connectors.base.source import UnclearError, amount_of
+from shared.connectors.base.source import InvalidField, amount_of
 
 Decimals = Literal["point", "comma"]
 # Spaces of all kinds, apostrophes of Switzerland, signs and names of currencies.
@@ -19,7 +19,7 @@ _FORMS: dict[Decimals, re.Pattern[str]] = {
 _PLAIN = re.compile(r"-?\d+")
 
 
-class AmountFault(Exception):  # noqa: N818 (a fault of the table, not of the program)
+class AmountFault(Exception):
     """A value is no amount; the message says what is expected."""
 
 
@@ -37,7 +37,7 @@ def read_amount(cell: Cell, decimals: Decimals | None) -> str | None:
         cell = text.replace(thousands, "").replace(cents, ".")
     try:
         return amount_of(str(cell) if isinstance(cell, Decimal) else cell, "")
-    except UnclearError:
+    except InvalidField:
         raise AmountFault("is no amount; write a number such as 1234.50") from None
 
 

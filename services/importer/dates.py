@@ -48,7 +48,7 @@ FIRST_YEAR, LAST_YEAR = 1970, 9998
 KEPT = 100_000
 
 
-class DateFault(Exception):  # noqa: N818 (a fault of the table, not of the program)
+class DateFault(Exception):
     """A value is no instant; the message says what is expected."""
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from services.importer.headings import LOST, STAGE_DATES, WON, YES, is_person, plain, rank
 from services.importer.mapping import Columns, Mapping, Shape
 from services.importer.sample import Sample
-from shared.policy import Outcome, Policy, Stage
+from shared.policy import Policy, Stage, StageOutcome
 
 _DATES = ("time", "created", "closed", "entered", "modified")
 _ORDER = (
@@ -175,13 +175,13 @@ def _meanings(sample: Sample, found: dict[str, str], dated: dict[str, str], poli
     dates = [*dated.values(), *(found[name] for name in _DATES if name in found)]
     orders = sample.orders(dates)
     amounts = sample.decimals(found["amount"]) if "amount" in found else frozenset()
-    order = tuple(stage.id for stage in _policy_stages(policy) if stage.outcome is Outcome.OPEN)
+    order = tuple(stage.id for stage in _policy_stages(policy) if stage.outcome is StageOutcome.OPEN)
     return {
         "stages": ids,
         "order": order or tuple(dated),
         "pipelines": _pipelines(sample, found, policy),
-        "won": _closing(words, WON, Outcome.WON, found, policy),
-        "lost": _closing(words, LOST, Outcome.LOST, found, policy),
+        "won": _closing(words, WON, StageOutcome.WON, found, policy),
+        "lost": _closing(words, LOST, StageOutcome.LOST, found, policy),
         "dates": next(iter(orders)) if len(orders) == 1 else None,
         "decimal": next(iter(amounts)) if len(amounts) == 1 else None,
         "timezone": policy.timezone if policy else "UTC",
@@ -192,14 +192,14 @@ def _meanings(sample: Sample, found: dict[str, str], dated: dict[str, str], poli
 
 
 def _closing(
-    words: list[str], known: frozenset[str], outcome: Outcome, found: dict[str, str], policy: Policy | None
+    words: list[str], known: frozenset[str], outcome: StageOutcome, found: dict[str, str], policy: Policy | None
 ) -> tuple[str, ...] | None:
     """The words that say so: by the policy, in any language, or a yes in a column that asks it. None where none is
     known: it is not said that there are none.
     """
     named = [name for s in _policy_stages(policy) if s.outcome is outcome for name in (s.id, s.name) if name]
     meant = {plain(name) for name in named}
-    asked = outcome is Outcome.WON and "won" in plain(found.get("outcome", "")).split()
+    asked = outcome is StageOutcome.WON and "won" in plain(found.get("outcome", "")).split()
     said = [
         word
         for word in words

@@ -9,16 +9,16 @@ from itertools import islice
 from pathlib import Path
 
 from services.detector.settings import DetectorSettings
-from services.importer.journal import Journal, what
-from services.importer.load import Portion, Shown, WentIn, go_in
+from services.importer.journal import ImportJournal, what
+from services.importer.load import LoadProgress, LoadResult, Portion, go_in
 from services.importer.mapping import Mapping
 from services.importer.readers import RowFault
 from services.importer.report import Report
-from services.importer.row_events import Story
+from services.importer.row_events import RowEvents
 from services.importer.tables import Table
 from services.importer.tables.base import Row
 from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import Told
+from shared.connectors.base.source import DealFact
 from shared.flow.calendars import micros
 
 AT_ONCE = 2000
@@ -52,8 +52,8 @@ class Import:
 
     def __init__(self, task: Task, now: datetime | None = None) -> None:
         self._task, self._now = task, now or datetime.now(UTC)
-        self.journal = Journal.opened(task.journal, what(task.path, task.mapping, task.source))
-        self._story = Story.of(task.mapping, task.table.columns, self._now)
+        self.journal = ImportJournal.opened(task.journal, what(task.path, task.mapping, task.source))
+        self._story = RowEvents.of(task.mapping, task.table.columns, self._now)
 
     @property
     def goes_on(self) -> bool:
@@ -70,7 +70,7 @@ class Import:
         """Where the rows that cannot be taken are told of."""
         return self._task.report
 
-    async def run(self, settings: DetectorSettings, shown: Shown, strict: bool) -> WentIn:
+    async def run(self, settings: DetectorSettings, shown: LoadProgress, strict: bool) -> LoadResult:
         """Let everything in. Raises NotInError, TableError, and with `strict` BadRowsError before anything went in."""
         if strict:
             self._refuse_bad_rows()
@@ -80,9 +80,9 @@ class Import:
         self._end()
         return went
 
-    def events(self) -> Iterator[Told]:
+    def events(self) -> Iterator[DealFact]:
         """All that the good rows tell, without letting anything in; bad ones are reported."""
-        self.journal = Journal(what="")
+        self.journal = ImportJournal(what="")
         self._story.notes = self.journal.notes
         report = Report(self._task.report)
         for row in self._task.table.rows():
@@ -115,7 +115,7 @@ class Import:
             journal.keep(self._task.journal)
         report.close()
 
-    def _told(self, row: Row, report: Report) -> list[Told]:
+    def _told(self, row: Row, report: Report) -> list[DealFact]:
         self.journal.rows += 1
         try:
             told = self._story.told(row)

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from services.importer.mapping import Mapping
 
 
-class Journal(BaseModel):
+class ImportJournal(BaseModel):
     """`what` stands for the file's bytes, the mapping and the source: with another the import begins anew."""
 
     what: str
@@ -24,14 +24,14 @@ class Journal(BaseModel):
     done: bool = False
 
     @staticmethod
-    def opened(path: Path, what: str) -> Journal:
+    def opened(path: Path, what: str) -> ImportJournal:
         """The journal of an import that was cut off, or a new one."""
         if path.exists():
-            found = Journal.model_validate_json(path.read_text(encoding="utf-8"))
+            found = ImportJournal.model_validate_json(path.read_text(encoding="utf-8"))
             if not found.done:
                 # What is in already of another version of the table is judged with this one.
-                return found if found.what == what else Journal(what=what, earliest=found.earliest)
-        return Journal(what=what)
+                return found if found.what == what else ImportJournal(what=what, earliest=found.earliest)
+        return ImportJournal(what=what)
 
     def keep(self, path: Path) -> None:
         """In one step: a reader finds the old or the new, and never a half."""

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.detector.evaluate.evaluator import Outcome
+from services.detector.evaluate.evaluator import PassResult
 from services.detector.evaluate.rebuild import HOLD, Show, reevaluate
 from services.detector.settings import DetectorSettings
 from services.detector.store.copy_tables import open_flow
@@ -24,7 +24,7 @@ from services.detector.store.watermark import judgement_time
 from shared.contracts.topics import EVENTS
 from shared.kafka.admin import partitions_of
 from shared.kafka.publisher import OutgoingMessage, Publisher
-from shared.postgres.pool import PASSING
+from shared.postgres.pool import TRANSIENT
 from shared.stream import positions
 
 WAITS = (
@@ -49,7 +49,7 @@ class Portion(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Shown:
+class LoadProgress:
     """Who is shown how far it is, as (done, total): events published, records read by the detector, events judged."""
 
     published: Callable[[int], None]
@@ -58,14 +58,14 @@ class Shown:
 
 
 @dataclass(frozen=True)
-class WentIn:
+class LoadResult:
     """How many events were published, and what judging told of; None where there was nothing to judge."""
 
     published: int
-    outcome: Outcome | None
+    outcome: PassResult | None
 
 
-async def go_in(settings: DetectorSettings, portions: AsyncIterable[Portion], shown: Shown) -> WentIn:
+async def go_in(settings: DetectorSettings, portions: AsyncIterable[Portion], shown: LoadProgress) -> LoadResult:
     """Let a whole history in. Raises NotInError; what was published stays, and judging waits.
 
     The next portion is asked for when all of the last is acknowledged: a journal of how far it is can be kept there.
@@ -79,8 +79,8 @@ async def go_in(settings: DetectorSettings, portions: AsyncIterable[Portion], sh
             published, since = await _publish(connection, publisher, portions, shown)
             with _said_that_it_waits():
                 outcome = None if since is None else await settle(settings, since, shown)
-            return WentIn(published, outcome)
-    except (KafkaError, TimeoutError, *PASSING) as error:
+            return LoadResult(published, outcome)
+    except (KafkaError, TimeoutError, *TRANSIENT) as error:
         raise NotInError(f"{error or type(error).__name__}. {WAITS}") from error
     finally:
         await publisher.stop()
@@ -88,7 +88,7 @@ async def go_in(settings: DetectorSettings, portions: AsyncIterable[Portion], sh
 
 
 async def _publish(
-    connection: Any, publisher: Publisher, portions: AsyncIterable[Portion], shown: Shown
+    connection: Any, publisher: Publisher, portions: AsyncIterable[Portion], shown: LoadProgress
 ) -> tuple[int, int | None]:
     """How many events, and the earliest instant; judging waits from the first portion on."""
     published, since = 0, None
@@ -117,8 +117,8 @@ def _said_that_it_waits() -> Iterator[None]:
 
 
 async def settle(
-    settings: DetectorSettings, since: int, shown: Shown, patience: float = PATIENCE_SECONDS
-) -> Outcome | None:
+    settings: DetectorSettings, since: int, shown: LoadProgress, patience: float = PATIENCE_SECONDS
+) -> PassResult | None:
     """Wait until the detector has read what is on the topic now, and judge everything from `since` on as a whole.
 
     Raises NotInError when it reads nothing for `patience` seconds.

@@ -16,7 +16,7 @@ NONE = "-"
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Question:
     """A question about one field of the mapping. `default` is proposed; without one it must be answered.
 
     `choices`: what may be answered, where that is known; `-` stands for nothing. `guess`: the default is only likely,
@@ -30,7 +30,7 @@ class Doubt:
     guess: bool = False
 
 
-def of(sample: Sample, mapping: Mapping, policy: Policy | None, found: frozenset[str]) -> list[Doubt]:
+def of(sample: Sample, mapping: Mapping, policy: Policy | None, found: frozenset[str]) -> list[Question]:
     """Everything doubtful, in the order in which it is best asked. `found`: the fields whose columns are sure."""
     return [
         *_columns(sample, mapping, found),
@@ -40,20 +40,20 @@ def of(sample: Sample, mapping: Mapping, policy: Policy | None, found: frozenset
     ]
 
 
-def _columns(sample: Sample, mapping: Mapping, found: frozenset[str]) -> Iterator[Doubt]:
+def _columns(sample: Sample, mapping: Mapping, found: frozenset[str]) -> Iterator[Question]:
     named = tuple(column for column in sample.columns if column)
     if "deal" not in found:
         unique = [c for c in named if len(set(sample.texts(c))) == len(sample.rows) > 0 and not sample.is_dates(c)]
         first = next(iter(unique), None)
-        yield Doubt("columns.deal", "which column holds the id of the deal?", first, named, guess=True)
+        yield Question("columns.deal", "which column holds the id of the deal?", first, named, guess=True)
     if mapping.shape is Shape.CHANGES and mapping.columns.time is None:
-        yield Doubt("columns.time", "which column says when the deal moved?", None, named)
+        yield Question("columns.time", "which column says when the deal moved?", None, named)
     if mapping.shape is not Shape.CHANGES and mapping.columns.stage is None and not mapping.stage_dates:
-        yield Doubt("columns.stage", "which column holds the stage?", None, named)
+        yield Question("columns.stage", "which column holds the stage?", None, named)
     if mapping.shape is not Shape.CHANGES and mapping.columns.created is None:
-        yield Doubt("columns.created", "which column says when the deal was created?", NONE, (*named, NONE))
+        yield Question("columns.created", "which column says when the deal was created?", NONE, (*named, NONE))
     if _lacks_closing(sample, mapping):
-        yield Doubt("columns.closed", "which column says when the deal was won or lost?", None, (*named, NONE))
+        yield Question("columns.closed", "which column says when the deal was won or lost?", None, (*named, NONE))
 
 
 def _lacks_closing(sample: Sample, mapping: Mapping) -> bool:
@@ -63,23 +63,23 @@ def _lacks_closing(sample: Sample, mapping: Mapping) -> bool:
     return not told and not closing.isdisjoint(_closing_words(sample, mapping))
 
 
-def _writing(sample: Sample, mapping: Mapping) -> Iterator[Doubt]:
+def _writing(sample: Sample, mapping: Mapping) -> Iterator[Question]:
     dates = mapping.date_columns()
     orders = sample.orders(dates)
     if not orders:
-        yield Doubt("dates", "dates are written in more than one order; which is meant?", None, tuple(DateOrder))
+        yield Question("dates", "dates are written in more than one order; which is meant?", None, tuple(DateOrder))
     elif mapping.dates is None and (example := sample.unordered(dates)) is not None:
         choices = tuple(sorted(order.value for order in orders))
-        yield Doubt("dates", f"what comes first, day, month or year, in dates such as {example}?", None, choices)
+        yield Question("dates", f"what comes first, day, month or year, in dates such as {example}?", None, choices)
     amount = mapping.columns.amount
     if amount and mapping.decimal is None and (undecided := sample.undecided(amount)):
         question = f"what stands before the cents, in amounts such as {undecided[0].strip()}?"
-        yield Doubt("decimal", question, None, ("point", "comma"))
+        yield Question("decimal", question, None, ("point", "comma"))
     if sample.has_bare_times(dates):
-        yield Doubt("timezone", "in which time zone are the dates?", mapping.timezone)
+        yield Question("timezone", "in which time zone are the dates?", mapping.timezone)
 
 
-def _words(sample: Sample, mapping: Mapping) -> Iterator[Doubt]:
+def _words(sample: Sample, mapping: Mapping) -> Iterator[Question]:
     words = _closing_words(sample, mapping)
     needed = mapping.shape is not Shape.CHANGES and mapping.columns.closed is not None
     for key, known in (("won", mapping.won), ("lost", mapping.lost)):
@@ -87,7 +87,7 @@ def _words(sample: Sample, mapping: Mapping) -> Iterator[Doubt]:
             examples = f"; the table says {', '.join(words[:20])}" if words else ""
             question = f"which words mean {key}? (commas between{examples})"
             # A table that has a date of closing has closed deals, or none yet: only somebody who knows can tell.
-            yield Doubt(key, question, NONE, guess=needed and not mapping.closing)
+            yield Question(key, question, NONE, guess=needed and not mapping.closing)
 
 
 def _closing_words(sample: Sample, mapping: Mapping) -> list[str]:
@@ -96,34 +96,36 @@ def _closing_words(sample: Sample, mapping: Mapping) -> list[str]:
     return list(dict.fromkeys(word for column in columns for word in sample.words(column)))
 
 
-def _places(sample: Sample, mapping: Mapping, policy: Policy | None) -> Iterator[Doubt]:
+def _places(sample: Sample, mapping: Mapping, policy: Policy | None) -> Iterator[Question]:
     open_words = list(open_stages(sample, mapping))
     if policy is not None:
         known = {stage.id for pipeline in policy.pipelines.values() for stage in pipeline.stages}
         ids = tuple(sorted(known))
         for word in open_words:
             if mapping.stages.get(word, word) not in known:
-                yield Doubt(f"stages.{word}", f"the policy has no stage {word!r}; its id? (of {', '.join(ids)})", word)
+                yield Question(
+                    f"stages.{word}", f"the policy has no stage {word!r}; its id? (of {', '.join(ids)})", word
+                )
         if mapping.columns.pipeline is None and len(policy.pipelines) > 1:
             keys = tuple(policy.pipelines)
-            yield Doubt(
+            yield Question(
                 "pipeline", "in which pipeline are these deals? (- where the stage says it)", NONE, (*keys, NONE)
             )
     if mapping.shape is Shape.LAST_STAGE:
         yield from _last_stage(sample, mapping, open_words)
 
 
-def _last_stage(sample: Sample, mapping: Mapping, words: list[str]) -> Iterator[Doubt]:
+def _last_stage(sample: Sample, mapping: Mapping, words: list[str]) -> Iterator[Question]:
     dated = _with_dates(sample, mapping)
     begin = next(iter(dated)) if len(dated) == 1 else NONE
-    yield Doubt(
+    yield Question(
         "first_stage",
         "in which stage do deals begin, and stay until what the row says next? (- when they may have passed others)",
         begin,
         guess=begin != NONE,
     )
     if mapping.columns.entered is None and words:
-        yield Doubt(
+        yield Question(
             "exported_at",
             "when was the table made, as 2026-03-31T18:00:00+02:00? (open deals are seen in their stage then; "
             "- leaves the stage of those without a date out)",

@@ -13,13 +13,13 @@ from services.importer.mapping import Mapping
 from services.importer.tables.base import Cell, Row
 from shared.connectors.base.canonical import AHEAD
 from shared.flow.calendars import micros, moment
-from shared.policy import Outcome
+from shared.policy import StageOutcome
 
 LONGEST_ID = 200
 LONGEST_TEXT = 4000
 
 
-class RowFault(Exception):  # noqa: N818 (a fault of the table, not of the program)
+class RowFault(Exception):
     """A row cannot be taken: which column, which value, what is wrong and the way out."""
 
     def __init__(self, column: str, value: Cell, text: str) -> None:
@@ -27,12 +27,12 @@ class RowFault(Exception):  # noqa: N818 (a fault of the table, not of the progr
         self.column, self.value, self.text = column, value, text
 
 
-class Stage(NamedTuple):
+class StageCell(NamedTuple):
     """The word of the table for where a deal is, the stage's id, and what it means."""
 
     word: str
     id: str
-    outcome: Outcome
+    outcome: StageOutcome
 
 
 class Readers:
@@ -45,9 +45,9 @@ class Readers:
         self.zone = ZoneInfo(mapping.timezone)
         self.latest = micros(now + AHEAD)
         self.places = {name: place for place, name in enumerate(columns)}
-        said = {Outcome.WON: mapping.won or (), Outcome.LOST: mapping.lost or ()}
+        said = {StageOutcome.WON: mapping.won or (), StageOutcome.LOST: mapping.lost or ()}
         self._outcomes = {word.casefold(): outcome for outcome, words in said.items() for word in words}
-        self._stages: dict[str, Stage] = {}
+        self._stages: dict[str, StageCell] = {}
 
     def of(self, row: Row) -> Cells:
         """Raises RowFault where there are more cells than columns: some value was cut in two."""
@@ -56,13 +56,13 @@ class Readers:
             raise RowFault(self.columns[-1], row.cells[-1], f"{text} that holds the delimiter")
         return Cells(self, row)
 
-    def stage(self, word: str) -> Stage:
+    def stage(self, word: str) -> StageCell:
         """What a word for a stage, or for won and lost, means."""
         found = self._stages.get(word)
         if found is None:
             number = self.mapping.stages.get(word, word)
-            outcome = self._outcomes.get(word.casefold(), self._outcomes.get(number.casefold(), Outcome.OPEN))
-            found = self._stages[word] = Stage(word, number, outcome)
+            outcome = self._outcomes.get(word.casefold(), self._outcomes.get(number.casefold(), StageOutcome.OPEN))
+            found = self._stages[word] = StageCell(word, number, outcome)
         return found
 
 
@@ -130,7 +130,7 @@ class Cells:
             raise RowFault(column, text, f"is no id; every row needs one, of at most {LONGEST_ID} characters")
         return text
 
-    def stage(self) -> Stage | None:
+    def stage(self) -> StageCell | None:
         """Where the row says that the deal is; None where it does not say."""
         columns = self.mapping.columns.of_stage
         word = (
@@ -140,17 +140,17 @@ class Cells:
         )
         return self._readers.stage(word) if word else None
 
-    def ignored(self, stage: Stage | None) -> bool:
+    def ignored(self, stage: StageCell | None) -> bool:
         """Whether the mapping passes over rows with this stage."""
         return stage is not None and stage.word in self.mapping.ignore
 
-    def outcome(self) -> Stage | None:
+    def outcome(self) -> StageCell | None:
         """What the row says became of the deal: its column of outcomes, else its stage."""
         word = self.text(self.mapping.columns.outcome)
         said = self._readers.stage(word) if word else None
-        return said if said is not None and said.outcome is not Outcome.OPEN else self.stage()
+        return said if said is not None and said.outcome is not StageOutcome.OPEN else self.stage()
 
-    def named(self, stage: str) -> Stage:
+    def named(self, stage: str) -> StageCell:
         """The stage of a column of dates."""
         return self._readers.stage(stage)
 

@@ -12,15 +12,15 @@ from typing import Any
 from services.importer.mapping import Mapping, Shape
 from services.importer.readers import Cells, Readers, RowFault
 from services.importer.shapes import changes, last_stage, stages
-from services.importer.steps import Step, timed
+from services.importer.steps import RowStep, timed
 from services.importer.tables.base import Row
-from shared.connectors.base.source import Told
+from shared.connectors.base.source import DealFact
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 from shared.flow.calendars import moment
-from shared.policy import Outcome
+from shared.policy import StageOutcome
 
-_SHAPES: dict[Shape, Callable[[Cells], list[Step]]] = {
+_SHAPES: dict[Shape, Callable[[Cells], list[RowStep]]] = {
     Shape.STAGES: stages.steps,
     Shape.LAST_STAGE: last_stage.steps,
     Shape.CHANGES: changes.steps,
@@ -28,17 +28,17 @@ _SHAPES: dict[Shape, Callable[[Cells], list[Step]]] = {
 
 
 @dataclass
-class Story:
+class RowEvents:
     """Tells row after row. `notes` counts rows that were passed over, and open deals whose stage has no date."""
 
     readers: Readers
     notes: Counter[str]
 
     @staticmethod
-    def of(mapping: Mapping, columns: list[str], now: datetime) -> Story:
-        return Story(Readers(mapping, columns, now), Counter())
+    def of(mapping: Mapping, columns: list[str], now: datetime) -> RowEvents:
+        return RowEvents(Readers(mapping, columns, now), Counter())
 
-    def told(self, row: Row) -> list[Told]:
+    def told(self, row: Row) -> list[DealFact]:
         """The events of a row; none where the mapping passes over it; raises RowFault."""
         mapping = self.readers.mapping
         cells = self.readers.of(row)
@@ -57,7 +57,7 @@ class Story:
         events = [_event(deal, pipeline, *pair) for pair in zip(steps, instants, strict=True)]
         return self._described(cells, deal, events)
 
-    def _note(self, steps: list[Step]) -> None:
+    def _note(self, steps: list[RowStep]) -> None:
         """A deal that is known, open, and in no stage."""
         if all(step.type is EventType.CREATED and step.stage is None for step in steps):
             self.notes["unplaced"] += 1
@@ -65,7 +65,7 @@ class Story:
             if step.stage is not None and self.readers.mapping.places and step.stage not in self.readers.mapping.places:
                 self.notes[f"stage {step.stage}"] += 1
 
-    def _described(self, cells: Cells, deal: str, events: list[Told]) -> list[Told]:
+    def _described(self, cells: Cells, deal: str, events: list[DealFact]) -> list[DealFact]:
         """Name, amount and the like hold from the row's last change on, where it is told; else from its last event."""
         said = _description(cells)
         if not said:
@@ -96,14 +96,14 @@ def _description(cells: Cells) -> dict[str, Any]:
         "amount": cells.amount(),
         "currency": cells.text(columns.currency)[:12],
     }
-    if outcome is not None and outcome.outcome is Outcome.LOST:
+    if outcome is not None and outcome.outcome is StageOutcome.LOST:
         said["reason"] = cells.text(columns.reason)
-    elif (outcome is None or outcome.outcome is Outcome.OPEN) and cells.mapping.shape is not Shape.CHANGES:
+    elif (outcome is None or outcome.outcome is StageOutcome.OPEN) and cells.mapping.shape is not Shape.CHANGES:
         said["expected_close"] = cells.day(columns.closed)
     return {field: value for field, value in said.items() if value}
 
 
-def _check(steps: list[Step], instants: list[int], mapping: Mapping) -> None:
+def _check(steps: list[RowStep], instants: list[int], mapping: Mapping) -> None:
     """A closing of the row's own column ends the story: what came later would open the deal again for ever."""
     for step, instant in zip(steps, instants, strict=True):
         if step.last:
@@ -113,7 +113,7 @@ def _check(steps: list[Step], instants: list[int], mapping: Mapping) -> None:
                 raise RowFault(step.column, moment(instant).isoformat(), text)
 
 
-def _event(deal: str, pipeline: str | None, step: Step, instant: int) -> Told:
+def _event(deal: str, pipeline: str | None, step: RowStep, instant: int) -> DealFact:
     data: dict[str, Any] = {}
     if pipeline:
         data["pipeline"] = pipeline
@@ -124,8 +124,8 @@ def _event(deal: str, pipeline: str | None, step: Step, instant: int) -> Told:
     return _told(step.type, deal, step.stage or "", instant, data)
 
 
-def _told(kind: EventType, deal: str, stage: str, instant: int, data: dict[str, Any]) -> Told:
+def _told(kind: EventType, deal: str, stage: str, instant: int, data: dict[str, Any]) -> DealFact:
     """Known by what it says, and not by the file that it stands in."""
     content = "\x00".join((deal, kind.value, stage, str(instant)))
     number = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return Told(kind, f"import-{number}", deal, moment(instant), data)
+    return DealFact(kind, f"import-{number}", deal, moment(instant), data)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from shared.connectors.base.source import Told
+from shared.connectors.base.source import DealFact
 from shared.contracts.events import EventType
 
 _WORDS = {EventType.CREATED: "created", EventType.MOVED: "moved", EventType.WON: "won", EventType.LOST: "lost"}
 
 
-def sentence(told: Sequence[Told], zone: ZoneInfo) -> str:
+def sentence(told: Sequence[DealFact], zone: ZoneInfo) -> str:
     """`deal 123 created 3 March 2026 in Prospecting; won 14 April 2026`, with times where they are told."""
     steps = [step for event in sorted(told, key=lambda one: one.time) if (step := _step(event, zone))]
     return f"deal {told[0].deal} {'; '.join(steps)}"
 
 
-def _step(event: Told, zone: ZoneInfo) -> str:
+def _step(event: DealFact, zone: ZoneInfo) -> str:
     if event.type not in _WORDS:
         return ""
     at = event.time.astimezone(zone)

@@ -9,7 +9,7 @@ from services.importer.dates import When
 from shared.contracts.events import EventType
 
 
-class Step(NamedTuple):
+class RowStep(NamedTuple):
     """Something that became true of a deal, by the column that says when.
 
     `exact`: a move that was made then, not only seen then. `last`: a closing after which nothing may come.
@@ -23,7 +23,7 @@ class Step(NamedTuple):
     last: bool = False
 
 
-def timed(steps: list[Step], places: Mapping[str, int]) -> list[int]:
+def timed(steps: list[RowStep], places: Mapping[str, int]) -> list[int]:
     """The instant of each step, in microseconds; the steps are in the order of the shape.
 
     A day means its start in the table's zone. Within it a stage comes as many microseconds later as stages come before
@@ -42,7 +42,7 @@ def timed(steps: list[Step], places: Mapping[str, int]) -> list[int]:
     return found
 
 
-def _exact(step: Step, moves: list[tuple[int, Step]]) -> int:
+def _exact(step: RowStep, moves: list[tuple[int, RowStep]]) -> int:
     """The instant of a step that is told exactly; `moves` are those before it, with their instants."""
     at = step.when.first
     if not _moves(step):
@@ -53,11 +53,11 @@ def _exact(step: Step, moves: list[tuple[int, Step]]) -> int:
     return at
 
 
-def _moves(step: Step) -> bool:
+def _moves(step: RowStep) -> bool:
     return step.type is EventType.MOVED
 
 
-def _place(step: Step, places: Mapping[str, int]) -> int:
+def _place(step: RowStep, places: Mapping[str, int]) -> int:
     if step.type is EventType.CREATED:
         return 0
     return places.get(step.stage or "", len(places)) if _moves(step) else len(places) + 1

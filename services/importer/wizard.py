@@ -23,12 +23,12 @@ from services.importer.infer import misfits, propose
 from services.importer.job import Import, Task
 from services.importer.load import WAITS
 from services.importer.mapping import Mapping, faults_of, load, written
-from services.importer.questions import Doubt, answered
+from services.importer.questions import Question, answered
 from services.importer.readers import RowFault
-from services.importer.row_events import Story
+from services.importer.row_events import RowEvents
 from services.importer.sample import Sample
 from services.importer.sentences import sentence
-from services.importer.tables import Reading, Table, TableError, opened
+from services.importer.tables import ReadOptions, Table, TableError, opened
 from shared.connectors.base.canonical import translated
 from shared.connectors.config import NAME
 from shared.policy import Policy
@@ -108,7 +108,7 @@ def _looked_at(wishes: Wishes) -> _Looked:
     question = questions.of_encoding(sample, guessed)
     while (answer := str(typer.prompt(question, default="y", err=True)).strip()).casefold() not in ("y", "yes"):
         try:
-            return _Looked(_sampled(opened(wishes.file, Reading(encoding=answer)), wishes.file), answer)
+            return _Looked(_sampled(opened(wishes.file, ReadOptions(encoding=answer)), wishes.file), answer)
         except TableError as error:
             _say(str(error))
     return _Looked(sample, guessed)
@@ -143,7 +143,7 @@ def _proposed(looked: _Looked, policy: Policy | None, yes: bool) -> Mapping:
     return mapping
 
 
-def _asked(mapping: Mapping, doubts_of: Callable[[Mapping], list[Doubt]], yes: bool) -> Mapping:
+def _asked(mapping: Mapping, doubts_of: Callable[[Mapping], list[Question]], yes: bool) -> Mapping:
     """Each answer may settle other questions, or raise some."""
     asked: set[str] = set()
     while doubt := next((one for one in doubts_of(mapping) if one.key not in asked), None):
@@ -157,7 +157,7 @@ def _asked(mapping: Mapping, doubts_of: Callable[[Mapping], list[Doubt]], yes: b
     return mapping
 
 
-def _answer(mapping: Mapping, doubt: Doubt) -> Mapping:
+def _answer(mapping: Mapping, doubt: Question) -> Mapping:
     """Asks until the answer can be used."""
     choices = f" ({', '.join(doubt.choices)})" if doubt.choices else ""
     while True:
@@ -172,13 +172,13 @@ def _answer(mapping: Mapping, doubt: Doubt) -> Mapping:
 
 
 def _opened(file: Path, mapping: Mapping) -> Table:
-    return opened(file, Reading(mapping.encoding, mapping.delimiter, mapping.sheet))
+    return opened(file, ReadOptions(mapping.encoding, mapping.delimiter, mapping.sheet))
 
 
 def _show(file: Path, mapping: Mapping) -> None:
     """The first rows as they are understood."""
     table, zone = _opened(file, mapping), ZoneInfo(mapping.timezone)
-    story = Story.of(mapping, table.columns, datetime.now(UTC))
+    story = RowEvents.of(mapping, table.columns, datetime.now(UTC))
     if not mapping.closing:
         _say("No word means won or lost: no row is ever closed.")
     _say("The first rows, as they are understood:")

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from starlette.applications import Starlette
 
 from services.intake.delivery import Delivery
-from services.intake.http import Door
+from services.intake.http import IngestEndpoint
 from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
-from services.intake.rate_limits import Room
+from services.intake.rate_limits import MemoryBudget
 from services.intake.settings import IntakeSettings
 from shared.connectors.config import load
 from shared.kafka.publisher import Publisher
@@ -28,8 +28,8 @@ async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
     metrics = IntakeMetrics(registry, sources)
     publisher = Publisher(settings.kafka, settings.intake_deadline_seconds, metrics.publish_seconds.observe)
     delivery = Delivery(publisher, metrics, progress)
-    ingest = Ingest(sources, delivery, metrics, settings.topic_prefix, Room(settings.intake_bytes_in_hand))
-    door = Door(ingest.answer, Starlette(routes=health_routes(progress, registry)))
+    ingest = Ingest(sources, delivery, metrics, settings.topic_prefix, MemoryBudget(settings.intake_bytes_in_hand))
+    door = IngestEndpoint(ingest.answer, Starlette(routes=health_routes(progress, registry)))
     yield Service(door, [delivery.run])
     await publisher.stop()
 

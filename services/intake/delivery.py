@@ -16,7 +16,7 @@ _log = logger(__name__)
 LOOK_SECONDS = 1.0
 
 
-class AwayError(Exception):
+class BrokerUnavailable(Exception):
     """Kafka cannot be reached, or did not acknowledge in time: the sender must come again."""
 
 
@@ -28,14 +28,14 @@ class Delivery:
         self._there = False
 
     async def deliver(self, messages: Sequence[OutgoingMessage]) -> None:
-        """Back when all in-sync replicas have all messages; raises AwayError."""
+        """Back when all in-sync replicas have all messages; raises BrokerUnavailable."""
         if not self._there:
-            raise AwayError("Kafka cannot be reached")
+            raise BrokerUnavailable("Kafka cannot be reached")
         try:
             await self._publisher.publish_all(messages)
         except TimeoutError as error:
             self._set(False)
-            raise AwayError(str(error)) from error
+            raise BrokerUnavailable(str(error)) from error
 
     async def run(self) -> None:
         """Look again and again whether the broker answers; until cancelled."""

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from shared.connectors.base.canonical import translated
 from shared.connectors.base.source import (
-    Described,
+    DealFact,
     Ignored,
-    RefusedError,
+    Invalid,
     Request,
     Source,
-    Told,
-    Unclear,
+    StageFact,
+    Unauthenticated,
     moment_of_text,
 )
 from shared.contracts.envelope import iso
@@ -60,7 +60,7 @@ def explained(source: Source, request: Request) -> Iterator[str]:
         return
     try:
         source.verify(request)
-    except RefusedError as error:
+    except Unauthenticated as error:
         yield f"refused with {error.status} ({error.reason.value}): {error}"
         if error.reason.value == "old-timestamp":
             yield "  a saved request grows old; add a line X-Received-At with the time at which it came"
@@ -73,13 +73,13 @@ def understood(source: Source, request: Request) -> Iterator[str]:
     """What a genuine request says, line by line."""
     for one in source.translate(request):
         match one:
-            case Told():
+            case DealFact():
                 yield f"  {_sentence(one)}"
-            case Described():
+            case StageFact():
                 yield f"  {_description(one)}"
             case Ignored():
                 yield f"  ignored: {one.reason}"
-            case Unclear():
+            case Invalid():
                 yield f"  not understood ({one.reason.value}), kept in the dead letters: {one.detail}"
     result = translated(source.name, source.translate(request), request.received_at, "")
     events = "1 event" if result.accepted == 1 else f"{result.accepted} events"
@@ -90,13 +90,13 @@ def understood(source: Source, request: Request) -> Iterator[str]:
     yield f"{events}, {described}{result.ignored} ignored, {len(result.unclear)} to the dead letters"
 
 
-def _description(told: Described) -> str:
+def _description(told: StageFact) -> str:
     named = " of ".join(f"{part} {told.data[part]}" for part in ("stage", "pipeline") if part in told.data)
     others = ", ".join(f"{name} {value}" for name, value in told.data.items() if name not in ("stage", "pipeline"))
     return f"{named} is described: {others}"
 
 
-def _sentence(told: Told) -> str:
+def _sentence(told: DealFact) -> str:
     what = told.type.value.rpartition(".")[2]
     stage = f" to stage {told.data['stage']}" if told.data.get("stage") else ""
     others = ", ".join(f"{name} {value}" for name, value in told.data.items() if name not in ("stage", "url"))

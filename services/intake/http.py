@@ -34,25 +34,25 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) 
     return Reply(status, orjson.dumps({"status": status, "detail": detail}), PROBLEM, headers or {})
 
 
-class Door:
+class IngestEndpoint:
     """An ASGI application: what comes to `/v1/ingest/` goes to `answer`, everything else to `others`.
 
     `answer` gets the name that ends the path, and a function that reads the request with a limit in bytes.
     """
 
-    def __init__(self, answer: Callable[[str, Read], Awaitable[Reply]], others: ASGIApp) -> None:
+    def __init__(self, answer: Callable[[str, BodyReader], Awaitable[Reply]], others: ASGIApp) -> None:
         self._answer, self._others = answer, others
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(PATH):
             return await self._others(scope, receive, send)
-        answer = await self._answer(scope["path"][len(PATH) :], Read(scope, receive))
+        answer = await self._answer(scope["path"][len(PATH) :], BodyReader(scope, receive))
         await send(_head(answer))
         await send({"type": "http.response.body", "body": answer.body})
         return None
 
 
-class Read:
+class BodyReader:
     """Reads one request."""
 
     __slots__ = ("_receive", "_scope")

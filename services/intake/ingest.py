@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 import orjson
 
-from services.intake.delivery import AwayError, Delivery
-from services.intake.http import NoRoomError, NotReadError, Read, problem
+from services.intake.delivery import BrokerUnavailable, Delivery
+from services.intake.http import BodyReader, NoRoomError, NotReadError, problem
 from services.intake.metrics import IntakeMetrics
-from services.intake.rate_limits import Limit, Room, Seldom, Share
+from services.intake.rate_limits import LogThrottle, MemoryBudget, RateLimit, Reservation
 from services.intake.received import kept
-from services.intake.stage_cache import Lately
+from services.intake.stage_cache import RecentDescriptions
 from shared.connectors.base.canonical import Translated, said_by, translated
-from shared.connectors.base.source import RefusedError, Reply, Request, Source
+from shared.connectors.base.source import Reply, Request, Source, Unauthenticated
 from shared.runtime.log import logger
 
 _log = logger(__name__)
@@ -28,14 +28,19 @@ class Ingest:
     """Answers the webhooks of every source."""
 
     def __init__(
-        self, sources: Mapping[str, Source], delivery: Delivery, metrics: IntakeMetrics, topic_prefix: str, room: Room
+        self,
+        sources: Mapping[str, Source],
+        delivery: Delivery,
+        metrics: IntakeMetrics,
+        topic_prefix: str,
+        room: MemoryBudget,
     ) -> None:
         self._sources, self._delivery, self._metrics, self._prefix = sources, delivery, metrics, topic_prefix
-        self._room, self._lately = room, Lately()
-        self._refusals = {name: Seldom(1.0) for name in sources}
-        self._limits = {name: Limit(s.settings.per_second, s.settings.at_once) for name, s in sources.items()}
+        self._room, self._lately = room, RecentDescriptions()
+        self._refusals = {name: LogThrottle(1.0) for name in sources}
+        self._limits = {name: RateLimit(s.settings.per_second, s.settings.at_once) for name, s in sources.items()}
 
-    async def answer(self, name: str, read: Read) -> Reply:
+    async def answer(self, name: str, read: BodyReader) -> Reply:
         """The answer to one request to the source of this name."""
         started = time.perf_counter()
         source = self._sources.get(name)
@@ -50,7 +55,7 @@ class Ingest:
         self._metrics.seconds.observe(time.perf_counter() - started)
         return answer
 
-    async def _within(self, source: Source, read: Read, share: Share) -> Reply:
+    async def _within(self, source: Source, read: BodyReader, share: Reservation) -> Reply:
         try:
             request = await read(source.settings.max_bytes, share.take)
         except NotReadError as error:
@@ -72,7 +77,7 @@ class Ingest:
             return question
         try:
             source.verify(request)
-        except RefusedError as error:
+        except Unauthenticated as error:
             self._metrics.refused.labels(source.name, error.reason.value).inc()
             if count := self._refusals[source.name].count():
                 _log.warning("requests refused", source=source.name, count=count, last=error.reason.value)
@@ -84,7 +89,7 @@ class Ingest:
         result = translated(source.name, said, request.received_at, self._prefix)
         try:
             await self._delivery.deliver([*kept(source, request, self._prefix), *result.messages])
-        except AwayError:
+        except BrokerUnavailable:
             return problem(503, "the events could not be kept just now; send the request again", RETRY_AFTER)
         if result.described:
             self._lately.wrote(source.name, said)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-class Limit:
+class RateLimit:
     """At most `at_once` requests together, and `per_second` in the long run with a burst of as many (0: no limit).
 
     A token bucket: its level is told by the time that has passed, so that nothing runs in between.
@@ -35,7 +35,7 @@ class Limit:
         return 0.0
 
 
-class Seldom:
+class LogThrottle:
     """Counts what happens, and tells the count once in so many seconds: a flood is no flood of log lines."""
 
     def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
@@ -56,7 +56,7 @@ class Seldom:
 SMALL_BODY = 64 * 1024
 
 
-class Room:
+class MemoryBudget:
     """How many bytes of bodies may be in hand, from the first that is read until the answer: `most`, and half of it
     for one source. A body that is alone may be larger, so that every body that its source may send is taken.
     """
@@ -65,17 +65,17 @@ class Room:
         self.most, self.held = most, 0
         self.of_source: dict[str, int] = {}
 
-    def share(self, source: str) -> Share:
+    def share(self, source: str) -> Reservation:
         """What one request of this source takes of the room: nothing yet."""
-        return Share(self, source)
+        return Reservation(self, source)
 
 
-class Share:
+class Reservation:
     """The room that one request holds."""
 
     __slots__ = ("_held", "_read", "_room", "_source")
 
-    def __init__(self, room: Room, source: str) -> None:
+    def __init__(self, room: MemoryBudget, source: str) -> None:
         self._room, self._source = room, source
         self._read = self._held = 0
 

@@ -69,7 +69,7 @@ def _without_keys(query: str) -> str:
     return urlencode([(name, value) for name, value in pairs if name not in _SECRET_QUERIES])
 
 
-class Joined:
+class RequestAssembler:
     """Puts requests together from the records of one source in one partition, however they are handed in.
 
     Parts of several requests lie mixed where replicas wrote them at once. What was not written to its end, and so was
@@ -105,7 +105,7 @@ class Joined:
 
 def requests(records: Iterable[Any]) -> Iterator[Request]:
     """The requests of all of one source's records, in their order."""
-    return Joined().requests(records)
+    return RequestAssembler().requests(records)
 
 
 def _request(said: Mapping[str, str], body: bytes) -> Request:

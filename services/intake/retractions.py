@@ -30,7 +30,7 @@ class _Told(NamedTuple):
     message: dict[str, Any]
 
 
-class TakenBack:
+class Retractions:
     """Compares what requests of one source say now with what was said of them before.
 
     It holds a number for each request and for each event that is said now, and the events that are to be taken back.

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from services.intake.received import Joined
-from services.intake.retractions import TakenBack
+from services.intake.received import RequestAssembler
+from services.intake.retractions import Retractions
 from shared.connectors.base.canonical import said_by, translated
 from shared.connectors.base.source import Request, Source
 from shared.contracts.topics import DEAD_SUFFIX, EVENTS, RECEIVED
@@ -57,7 +57,7 @@ class _Run:
 
     def __init__(self, publisher: Publisher, source: Source, prefix: str, translation: int) -> None:
         self._publisher, self._source, self._prefix, self._translation = publisher, source, prefix, translation
-        self.back, self.counts = TakenBack(source.name, prefix + EVENTS), Counter[str]()
+        self.back, self.counts = Retractions(source.name, prefix + EVENTS), Counter[str]()
 
     async def again(self, some: Iterable[Request]) -> None:
         messages: list[OutgoingMessage] = []
@@ -84,7 +84,7 @@ async def _requests(came: Past, source: str) -> AsyncIterator[tuple[Sequence[Req
 
     A request in several records is given with its last.
     """
-    joined: dict[int, Joined] = {}
+    joined: dict[int, RequestAssembler] = {}
     async for partition, records, done in came.parts():
         mine = [record for record in records if record.key == source.encode()]
-        yield list(joined.setdefault(partition, Joined()).requests(mine)), done
+        yield list(joined.setdefault(partition, RequestAssembler()).requests(mine)), done

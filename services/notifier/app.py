@@ -29,7 +29,7 @@ from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import dead_letters, outbox, positions
-from shared.stream.batches import take_batch
+from shared.stream.batches import handle_batch
 from shared.stream.outbox import Relay
 from shared.stream.reader import BatchConsumer
 
@@ -51,7 +51,7 @@ class Notifier:
             [self._topic],
             settings.topic("andon-notifier"),
             self._take,
-            positions.Kept(pool, [self._topic]),
+            positions.StoredPositions(pool, [self._topic]),
             ConsumerMetrics.of_topics(registry, {self._topic: TICKETS}),
             self.progress,
             max_records=100,
@@ -62,7 +62,7 @@ class Notifier:
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         """The intents of a batch, in one transaction; mails go out only after it."""
-        await take_batch(self._pool, records, self._note_all, self._bury)
+        await handle_batch(self._pool, records, self._note_all, self._bury)
         self.sender.wake.set()
 
     async def _note_all(self, connection: Any, records: Sequence[ConsumerRecord]) -> int:

@@ -32,7 +32,7 @@ class PipelineModel:
 
 
 @dataclass(frozen=True)
-class Story:
+class DealStory:
     """Something that happened from `begin` to `end` days before the end: more or fewer deals, or longer stays."""
 
     pipeline: str
@@ -73,14 +73,14 @@ ENTERPRISE = PipelineModel(
 PIPELINES = (NEW, ENTERPRISE)
 STORIES = (
     # A campaign brought more than could be worked on.
-    Story("new", 76, 64, arrivals=4.0),
+    DealStory("new", 76, 64, arrivals=4.0),
     # Discounts need an approval now: proposals wait.
-    Story("new", 42, 0, stage="proposal", stay=3.8),
+    DealStory("new", 42, 0, stage="proposal", stay=3.8),
     # The legal department lost half of its hands.
-    Story("enterprise", 60, 0, stage="legal", stay=4.0),
+    DealStory("enterprise", 60, 0, stage="legal", stay=4.0),
     # A quarter of silence in prospecting was felt once already, and is again.
-    Story("enterprise", 130, 112, arrivals=0.05),
-    Story("enterprise", 22, 0, arrivals=0.08),
+    DealStory("enterprise", 130, 112, arrivals=0.05),
+    DealStory("enterprise", 22, 0, arrivals=0.08),
 )
 FIRST = [
     "Alder",

@@ -16,7 +16,7 @@ from services.simulator.dialects import DIALECTS, Dialect
 AT_ONCE, TOGETHER = 100, 4
 
 
-class RefusedError(Exception):
+class PostRejected(Exception):
     """The receiver will not take what is posted, however often it is tried."""
 
 
@@ -27,7 +27,7 @@ class Poster:
         self._client, self._url, self.dialect = client, url, dialect
 
     async def post(self, document: Any) -> None:
-        """Until it is taken; raises RefusedError when that will never be."""
+        """Until it is taken; raises PostRejected when that will never be."""
         for attempt in range(10_000):
             webhook = self.dialect.signed(self.dialect.body(document, attempt), datetime.now(UTC))
             url = f"{self._url}?{webhook.query}" if webhook.query else self._url
@@ -42,7 +42,7 @@ class Poster:
             if answer.status_code in (429, 503):
                 await asyncio.sleep(min(5.0, float(answer.headers.get("retry-after", "1"))))
                 continue
-            raise RefusedError(f"{self._url} answered {answer.status_code}: {answer.text[:300]}")
+            raise PostRejected(f"{self._url} answered {answer.status_code}: {answer.text[:300]}")
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ LIVE_EVENTS = 500_000_000
 FAIR_DEALS = 40
 
 
-class Journal(BaseModel):
+class SimulationJournal(BaseModel):
     """How far the simulated CRM has got, kept in a file."""
 
     seed: int
@@ -35,10 +35,10 @@ class Journal(BaseModel):
     live: int = 0
 
     @staticmethod
-    def open(path: Path | None, seed: int, days: int, end: datetime) -> Journal:
+    def open(path: Path | None, seed: int, days: int, end: datetime) -> SimulationJournal:
         if path is not None and path.exists():
-            return Journal.model_validate_json(path.read_text())
-        return Journal(seed=seed, days=days, end=end)
+            return SimulationJournal.model_validate_json(path.read_text())
+        return SimulationJournal(seed=seed, days=days, end=end)
 
     def keep(self, path: Path | None) -> None:
         if path is not None:
@@ -52,7 +52,7 @@ def history(seed: int, days: int, end: datetime) -> Iterator[Happening]:
     return takewhile(lambda one: one.time < end, happenings(seed, end, days))
 
 
-async def post_history(to: Poster, journal: Journal, show: Callable[[int], None]) -> int:
+async def post_history(to: Poster, journal: SimulationJournal, show: Callable[[int], None]) -> int:
     """The whole history, as webhook events; how many."""
     told = history(journal.seed, journal.days, journal.end)
     if to.dialect.kind == "hubspot":
@@ -60,13 +60,13 @@ async def post_history(to: Poster, journal: Journal, show: Callable[[int], None]
     return await post_all(to, (document for one in told for document in to.dialect.say(one)), show)
 
 
-def ahead(journal: Journal) -> Iterator[Happening]:
+def ahead(journal: SimulationJournal) -> Iterator[Happening]:
     """What comes after the history: the leads of a trade fair at once, then the ordinary life of the deals."""
     yield from _fair(journal)
     yield from (one for one in happenings(journal.seed, journal.end, journal.days) if one.time >= journal.end)
 
 
-def _fair(journal: Journal) -> Iterator[Happening]:
+def _fair(journal: SimulationJournal) -> Iterator[Happening]:
     chance = random.Random(f"{journal.seed}/fair")
     for number in range(FAIR_DEALS):
         yield Happening(
@@ -83,7 +83,7 @@ def _fair(journal: Journal) -> Iterator[Happening]:
 
 
 async def live(
-    to: Poster, journal: Journal, path: Path | None, per_minute: float, show: Callable[[Happening, int], None]
+    to: Poster, journal: SimulationJournal, path: Path | None, per_minute: float, show: Callable[[Happening, int], None]
 ) -> None:
     """What comes after the history happens now, so many times a minute, until cancelled."""
     _recall(to.dialect, journal)
@@ -97,7 +97,7 @@ async def live(
         await asyncio.sleep(0.5 if journal.live <= FAIR_DEALS else 60 / per_minute)
 
 
-def _recall(dialect: Dialect, journal: Journal) -> None:
+def _recall(dialect: Dialect, journal: SimulationJournal) -> None:
     """A CRM that tells whole deals knows them all, also after it was started anew."""
     if dialect.kind != "hubspot" and dialect.count == 0:
         for one in (*history(journal.seed, journal.days, journal.end), *islice(ahead(journal), journal.live)):

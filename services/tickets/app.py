@@ -17,15 +17,15 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.tickets.api.routes import Api, api_fault, is_api
-from services.tickets.handlers import Desk
+from services.tickets.handlers import TicketHandlers
 from services.tickets.metrics import TicketMetrics
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import tickets as store
-from services.tickets.web.pages import Pages
-from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS, SEEN
+from services.tickets.web.pages import TicketPages
+from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS, STAGE_STATUS
 from shared.kafka.publisher import Publisher
 from shared.policy import load
-from shared.postgres.pool import PASSING, open_pool
+from shared.postgres.pool import TRANSIENT, open_pool
 from shared.runtime.addresses import LOOPBACK
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
@@ -34,13 +34,13 @@ from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import positions
-from shared.stream.batches import take_batch
+from shared.stream.batches import handle_batch
 from shared.stream.outbox import Relay
 from shared.stream.reader import BatchConsumer
 
 _log = logger(__name__)
 WAKE_SECONDS = 5.0
-TOPICS = (PROBLEMS, MEASURES, NOTICES, SEEN)
+TOPICS = (PROBLEMS, MEASURES, NOTICES, STAGE_STATUS)
 _HEADERS = (
     (
         b"content-security-policy",
@@ -74,7 +74,7 @@ class Tickets:
         self._pool, self.progress, self.clock = pool, Progress(), SystemClock()
         self.policy = load(settings.policy)
         self._metrics = TicketMetrics(registry)
-        self.desk = Desk(self.policy, settings.tickets_url, settings.topic_prefix, self._metrics, self.clock)
+        self.desk = TicketHandlers(self.policy, settings.tickets_url, settings.topic_prefix, self._metrics, self.clock)
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress, batch=20)
         topics = [settings.topic(name) for name in TOPICS]
         consumed = ConsumerMetrics.of_topics(registry, dict(zip(topics, TOPICS, strict=True)))
@@ -83,7 +83,7 @@ class Tickets:
             topics,
             settings.topic("andon-tickets"),
             self._take,
-            positions.Kept(pool, topics),
+            positions.StoredPositions(pool, topics),
             consumed,
             self.progress,
         )
@@ -92,7 +92,7 @@ class Tickets:
         return (self.consumer.run, self.relay.run, self._waking_loop)
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
-        changes = await take_batch(self._pool, records, self.desk.take, self.desk.bury)
+        changes = await handle_batch(self._pool, records, self.desk.take, self.desk.bury)
         if changes:
             _log.info("tickets changed", changes=changes)
             self.relay.wake.set()
@@ -106,14 +106,14 @@ class Tickets:
                     if await self.desk.wake(connection):
                         self.relay.wake.set()
                 self._metrics.count(await store.counts(self._pool))
-            except PASSING as error:
+            except TRANSIENT as error:
                 _log.warning("tickets cannot be looked at", error=repr(error))
             await asyncio.sleep(WAKE_SECONDS)
 
 
 def application(tickets: Tickets, pool: Any, registry: Any, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health; every fault is a page that says what to do."""
-    pages = Pages(pool, tickets.desk, tickets.policy, tickets.clock, tickets.relay.wake)
+    pages = TicketPages(pool, tickets.desk, tickets.policy, tickets.clock, tickets.relay.wake)
 
     async def fault(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
@@ -131,7 +131,7 @@ def application(tickets: Tickets, pool: Any, registry: Any, hosts: Sequence[str]
             return api_fault(503)
         return pages.error(503, "The database does not answer just now", "Nothing is lost. Try again in a minute.")
 
-    handlers: dict[Any, Any] = {HTTPException: fault, 500: fault} | dict.fromkeys(PASSING, away)
+    handlers: dict[Any, Any] = {HTTPException: fault, 500: fault} | dict.fromkeys(TRANSIENT, away)
     routes = [
         *health_routes(tickets.progress, registry),
         *Api(pool, tickets.policy, tickets.clock).routes(),

@@ -13,34 +13,34 @@ from pydantic import ValidationError
 
 from services.tickets.charts import data as picture
 from services.tickets.domain import lifecycle
-from services.tickets.domain.lifecycle import Step, Ticket
+from services.tickets.domain.lifecycle import Ticket, TicketStep
 from services.tickets.latest_count import MEASURE
 from services.tickets.metrics import TicketMetrics
 from services.tickets.store import tickets as store
 from shared.contracts.dead import DeadReason
 from shared.contracts.measures import MeasureEvent
 from shared.contracts.notices import NoticeEvent
-from shared.contracts.problems import Interval, ProblemData, ProblemEvent
-from shared.contracts.stages import SeenEvent
-from shared.contracts.tickets import Change, TicketData, TicketEvent
-from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS, SEEN, TICKETS
+from shared.contracts.problems import ProblemData, ProblemEvent, ProblemInterval
+from shared.contracts.stages import StageStatusEvent
+from shared.contracts.tickets import TicketChange, TicketData, TicketEvent
+from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS, STAGE_STATUS, TICKETS
 from shared.kafka.publisher import OutgoingMessage
 from shared.policy import Policy
 from shared.runtime.clock import Clock
 from shared.stream import dead_letters, outbox, positions
 from shared.wording.problem_text import tell
 
-CONTRACTS: dict[str, type[ProblemEvent] | type[MeasureEvent] | type[NoticeEvent] | type[SeenEvent]] = {
+CONTRACTS: dict[str, type[ProblemEvent] | type[MeasureEvent] | type[NoticeEvent] | type[StageStatusEvent]] = {
     PROBLEMS: ProblemEvent,
     MEASURES: MeasureEvent,
     NOTICES: NoticeEvent,
-    SEEN: SeenEvent,
+    STAGE_STATUS: StageStatusEvent,
 }
 # These are told by mail, and carry the chart as it was then.
-WITH_CHART = (Change.OPENED, Change.GREW, Change.REOPENED, Change.CLEARED)
+WITH_CHART = (TicketChange.OPENED, TicketChange.GREW, TicketChange.REOPENED, TicketChange.CLEARED)
 
 
-class Desk:
+class TicketHandlers:
     """Takes messages and a person's wishes. Not promised: that a message arrives once; a second one changes nothing."""
 
     def __init__(self, policy: Policy, url: str, topic_prefix: str, metrics: TicketMetrics, clock: Clock) -> None:
@@ -56,7 +56,7 @@ class Desk:
         read, dead = self._decode(records)
         await store.save_measures(connection, [e.data for e in read if isinstance(e, MeasureEvent)])
         await store.save_notices(connection, [e.data for e in read if isinstance(e, NoticeEvent)])
-        if seen := [e.data for e in read if isinstance(e, SeenEvent)]:
+        if seen := [e.data for e in read if isinstance(e, StageStatusEvent)]:
             await store.save_stages(connection, seen)
             await self.learn_names(connection)
         problems = [e for e in read if isinstance(e, ProblemEvent)]
@@ -102,13 +102,13 @@ class Desk:
             await self._save(connection, step)
         return len(steps)
 
-    async def _save(self, connection: Any, step: Step) -> Step:
+    async def _save(self, connection: Any, step: TicketStep) -> TicketStep:
         step = await store.save(connection, step)
         await outbox.put(connection, [await self._message(connection, step)])
         self._metrics.changes[step.change].inc()
         return step
 
-    async def act(self, connection: Any, number: int, wish: Callable[[Ticket, datetime], Step]) -> Ticket | None:
+    async def act(self, connection: Any, number: int, wish: Callable[[Ticket, datetime], TicketStep]) -> Ticket | None:
         """What a person wants of a ticket; None when there is no such ticket, NotPossibleError when it does not fit."""
         ticket = await store.one(connection, number, lock=True)
         if ticket is None:
@@ -124,7 +124,7 @@ class Desk:
                 woken += 1
         return woken
 
-    async def _message(self, connection: Any, step: Step) -> OutgoingMessage:
+    async def _message(self, connection: Any, step: TicketStep) -> OutgoingMessage:
         ticket, problem = step.ticket, step.ticket.problem
         words = tell(problem, self._policy)
         image = None
@@ -154,7 +154,7 @@ class Desk:
             peak=problem.peak,
             usual=problem.usual,
             opened_at=ticket.opened_at,
-            problem=Interval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
+            problem=ProblemInterval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
             snoozed_until=ticket.snoozed_until,
             evidence=problem.evidence,
             chart_png=base64.b64encode(image).decode() if image else None,

@@ -23,7 +23,7 @@ MEASURE = {
 
 
 @dataclass(frozen=True)
-class Counted:
+class LatestCount:
     """A problem with its newest count, and as of when that is."""
 
     problem: ProblemData
@@ -43,15 +43,15 @@ def told_at(problem: ProblemData) -> datetime:
     return problem.evidence.at if problem.evidence is not None else problem.detected_at
 
 
-def counted(problem: ProblemData, points: Sequence[Point] = ()) -> Counted:
+def counted(problem: ProblemData, points: Sequence[Point] = ()) -> LatestCount:
     """As it was told, or as its measure was counted at the end of a day after that."""
     if problem.cleared_at is None and points and told_at(problem) < points[-1][0]:
         at, value = points[-1]
-        return Counted(problem.model_copy(update={"count": int(value)}), at)
-    return Counted(problem, told_at(problem))
+        return LatestCount(problem.model_copy(update={"count": int(value)}), at)
+    return LatestCount(problem, told_at(problem))
 
 
-async def newest(connection: Any, tickets: Sequence[Ticket], now: datetime) -> dict[int, Counted]:
+async def newest(connection: Any, tickets: Sequence[Ticket], now: datetime) -> dict[int, LatestCount]:
     """By ticket. A closed one says what it was told: the rule may be another since."""
     wanted = {ticket.id: judged(ticket.problem) for ticket in tickets if ticket.is_open}
     found = await store.newest_points(connection, [one for some in wanted.values() for one in some], now)

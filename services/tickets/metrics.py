@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from shared.contracts.tickets import Change, TicketState
+from shared.contracts.tickets import TicketChange, TicketState
 
 KINDS = ("aging", "wip-high", "wip-low", "stalled")
 
@@ -17,7 +17,7 @@ class TicketMetrics:
         changes = Counter(
             "andon_tickets_changes_total", "changes of tickets, by what happened", ["change"], registry=registry
         )
-        self.changes = {change: changes.labels(change.value) for change in Change}
+        self.changes = {change: changes.labels(change.value) for change in TicketChange}
         self.dead = Counter("andon_tickets_dead_letters_total", "records put aside", registry=registry)
         for kind in KINDS:
             for state in TicketState:

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from shared import connectors
-from shared.connectors.base.crm_api import Crm
+from shared.connectors.base.crm_api import CrmApi
 from shared.connectors.base.source import Source
 
 
@@ -18,9 +18,9 @@ def kinds() -> dict[str, type[Source]]:
     return {value.kind: value for value in _classes("webhook") if issubclass(value, Source) and value.kind}
 
 
-def crms() -> dict[str, type[Crm]]:
+def crms() -> dict[str, type[CrmApi]]:
     """The API class of every connector that has one, by kind."""
-    return {value.kind: value for value in _classes("api") if issubclass(value, Crm) and value.kind}
+    return {value.kind: value for value in _classes("api") if issubclass(value, CrmApi) and value.kind}
 
 
 def _classes(part: str) -> Iterator[type[Any]]:

@@ -66,7 +66,7 @@ class Evidence(Message):
     sample: tuple[EvidenceDeal, ...] = ()
 
 
-class Interval(Message):
+class ProblemInterval(Message):
     """`[opened_at, cleared_at)`; `cleared_at` is empty while the problem lasts. `peak`: see the rule."""
 
     opened_at: Moment
@@ -74,7 +74,7 @@ class Interval(Message):
     peak: Count
 
 
-class ProblemData(Interval):
+class ProblemData(ProblemInterval):
     """One interval of one problem. `(key, opened_at)` identifies it; `was` names it when a revision moved it."""
 
     key: Name
@@ -87,7 +87,7 @@ class ProblemData(Interval):
         False, description="found by going back, over before judgement: opens no ticket, sends no mail"
     )
     detected_at: Moment
-    was: Interval | None = None
+    was: ProblemInterval | None = None
     rule: Words = Field(description="id and version of the rule, e.g. aging/1")
     policy_version: Words
     count: Count = Field(description="deals that fulfil the condition now: over age, in work, or stalled")

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from shared.contracts.envelope import INDEXED_BYTES, Envelope, Message, Name, SparseData, Text, Words, iso
 
 
-class Outcome(StrEnum):
+class StageOutcome(StrEnum):
     """What it means for a deal to be in a stage: only open stages hold work."""
 
     OPEN = "open"
@@ -39,7 +39,7 @@ class StageData(SparseData):
     pipeline_name: Text | None = Field(None, description="name of the pipeline")
     order: int | None = Field(None, ge=-1_000_000, le=1_000_000, description="place in the pipeline, low is early")
     probability: float | None = Field(None, ge=0, le=1, description="of winning, as the CRM has it")
-    outcome: Outcome | None = Field(None, description="a deal that comes here is open, won or lost")
+    outcome: StageOutcome | None = Field(None, description="a deal that comes here is open, won or lost")
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
@@ -94,7 +94,7 @@ class StageEvent(Envelope[StageData]):
         )
 
 
-class SeenData(Message):
+class StageStatusData(Message):
     """A stage by the names that problems and measures have: what its CRM calls it, and whether the policy knows it."""
 
     pipeline: str = Field(description="empty where nobody told it")
@@ -110,7 +110,7 @@ class SeenData(Message):
         return f"{_part(self.pipeline)}/{_part(self.stage)}"
 
 
-class SeenEvent(Envelope[SeenData]):
+class StageStatusEvent(Envelope[StageStatusData]):
     """A stage as the detector has it, told again when something of it is other than before. Topic: `flow.stages`."""
 
     type: Literal["andon.stage.seen"] = "andon.stage.seen"

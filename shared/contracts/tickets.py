@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field, FiniteFloat
 
 from shared.contracts.envelope import Count, Envelope, Message, Moment, Name, Number, Words
-from shared.contracts.problems import CauseClass, Evidence, Interval
+from shared.contracts.problems import CauseClass, Evidence, ProblemInterval
 
 
 class TicketState(StrEnum):
@@ -17,14 +17,14 @@ class TicketState(StrEnum):
     CLOSED = "closed"
 
 
-class Outcome(StrEnum):
+class TicketOutcome(StrEnum):
     CLEARED_WITHOUT_CHANGE = "cleared-without-change"
     ABANDONED = "abandoned"
     WONT_FIX = "wont-fix"
     RETRACTED = "retracted"
 
 
-class Change(StrEnum):
+class TicketChange(StrEnum):
     """What happened to the ticket."""
 
     OPENED = "opened"
@@ -51,7 +51,7 @@ class TicketData(Message):
 
     ticket: Number
     seq: Count
-    change: Change
+    change: TicketChange
     at: Moment
     actor: Actor
     reason: Words | None = None
@@ -62,7 +62,7 @@ class TicketData(Message):
     stage: Name | None = None
     stage_name: Words | None = None
     state: TicketState
-    outcome: Outcome | None = None
+    outcome: TicketOutcome | None = None
     title: Words = Field(
         description="a manager's words, stable over the ticket's life: `Deals wait too long in Proposal`"
     )
@@ -73,7 +73,7 @@ class TicketData(Message):
     peak: Count
     usual: FiniteFloat | None = None
     opened_at: Moment = Field(description="of the ticket")
-    problem: Interval
+    problem: ProblemInterval
     snoozed_until: Moment | None = None
     evidence: Evidence | None = None
     chart_png: Words | None = Field(None, description="base64 of the ticket's chart, on changes that are told by mail")

@@ -9,7 +9,7 @@ EVENTS = "pipeline.events"
 STAGES = "pipeline.stages"
 PROBLEMS = "flow.problems"
 MEASURES = "flow.measures"
-SEEN = "flow.stages"
+STAGE_STATUS = "flow.stages"
 TICKETS = "improvement.tickets"
 NOTICES = "improvement.notices"
 DEAD_SUFFIX = ".dead"
@@ -37,7 +37,7 @@ PRODUCT_TOPICS = (
     Topic(STAGES, "source/pipeline/stage/fields said", partitions=1, config=_COMPACTED),
     Topic(PROBLEMS, "problem key", config=_KEPT),
     Topic(MEASURES, "pipeline/stage/measure/start of the period", config=_COMPACTED),
-    Topic(SEEN, "pipeline/stage", partitions=1, config=_COMPACTED),
+    Topic(STAGE_STATUS, "pipeline/stage", partitions=1, config=_COMPACTED),
     Topic(TICKETS, "ticket", config=_KEPT),
     Topic(NOTICES, "ticket", config=_KEPT),
 )

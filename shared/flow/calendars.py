@@ -1,4 +1,4 @@
-"""Clocks that ages are told by: calendar time, or the hours in which a business works.
+"""AgeClocks that ages are told by: calendar time, or the hours in which a business works.
 
 A business clock is a row of spans of real time. Daylight saving is real time: a span on such a day is an hour shorter
 or longer. An age reached at the end of a span is reached then, not when the next begins.
@@ -14,8 +14,7 @@ from zoneinfo import ZoneInfo
 
 from shared.policy import Policy
 from shared.policy.durations import Duration
-from shared.policy.model import CALENDAR, DAYS
-from shared.policy.model import Clock as ClockPolicy
+from shared.policy.model import CALENDAR, DAYS, ClockPolicy
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
@@ -31,7 +30,7 @@ def moment(instant: int) -> datetime:
     return EPOCH + timedelta(microseconds=instant)
 
 
-class Clock(Protocol):
+class AgeClock(Protocol):
     """Tells ages on its own time, in microseconds. `name` stands for its whole definition."""
 
     name: str
@@ -44,7 +43,7 @@ class Clock(Protocol):
         """How much of this clock's time lies between two instants."""
 
 
-class Calendar:
+class CalendarClock:
     """24 x 7."""
 
     name = CALENDAR
@@ -57,7 +56,7 @@ class Calendar:
         return until - since
 
 
-class Business:
+class BusinessClock:
     """Runs in its hours only. Spans are laid out year by year as they are asked for."""
 
     def __init__(self, policy: ClockPolicy) -> None:
@@ -146,15 +145,15 @@ def _digest(policy: ClockPolicy) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
 
-class Clocks:
+class AgeClocks:
     """The clocks of a policy, by stage."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self._clocks: dict[str, Clock] = {CALENDAR: Calendar()}
-        self._clocks |= {name: Business(clock) for name, clock in policy.clocks.items()}
+        self._clocks: dict[str, AgeClock] = {CALENDAR: CalendarClock()}
+        self._clocks |= {name: BusinessClock(clock) for name, clock in policy.clocks.items()}
 
-    def of(self, pipeline: str, stage: str) -> Clock:
+    def of(self, pipeline: str, stage: str) -> AgeClock:
         """The clock that ages of this stage are told by."""
         return self._clocks[self._policy.pipelines[pipeline].clock_of(stage)]
 

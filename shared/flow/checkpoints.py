@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from shared.flow.calendars import micros, moment
 from shared.flow.deltas import count_upto, instant_of, unpacked
-from shared.flow.intervals import Change, Interval, State, advance, due, intervals
-from shared.flow.rules import Judgement
+from shared.flow.intervals import Interval, RuleState, Transition, advance, due, intervals
+from shared.flow.rules import Rule
 
 BEGINNING = -(2**62)
 SECOND = 1_000_000
@@ -26,14 +26,14 @@ class Checkpoint:
 
     at: int
     count: int = 0
-    states: dict[str, State] = field(default_factory=dict)
+    states: dict[str, RuleState] = field(default_factory=dict)
 
     def pack(self) -> dict[str, Any]:
         return {"count": self.count, "rules": {key: state.pack() for key, state in self.states.items()}}
 
     @staticmethod
     def unpack(at: int, raw: dict[str, Any]) -> Checkpoint:
-        return Checkpoint(at, raw["count"], {key: State.unpack(state) for key, state in raw["rules"].items()})
+        return Checkpoint(at, raw["count"], {key: RuleState.unpack(state) for key, state in raw["rules"].items()})
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Pass:
     """What one pass over a series gave. `samples` are (end of the day, count)."""
 
     checkpoints: list[Checkpoint] = field(default_factory=list)
-    changes: dict[str, list[Change]] = field(default_factory=dict)
+    changes: dict[str, list[Transition]] = field(default_factory=dict)
     samples: list[tuple[int, int]] = field(default_factory=list)
 
     @property
@@ -53,7 +53,7 @@ class Pass:
         return intervals(self.last.states[key], self.changes.get(key, ()))
 
 
-def run(rules: Sequence[Judgement], start: Checkpoint, found: Sequence[int], until: int, zone: ZoneInfo) -> Pass:
+def run(rules: Sequence[Rule], start: Checkpoint, found: Sequence[int], until: int, zone: ZoneInfo) -> Pass:
     """Judge from `start` to `until`; `found` are the packed boundaries after `start.at`, in order."""
     result, here = Pass(), start
     begin = instant_of(found[0]) if start.at == BEGINNING and found else max(start.at, 0)
@@ -71,11 +71,11 @@ def run(rules: Sequence[Judgement], start: Checkpoint, found: Sequence[int], unt
 
 
 def _judge(
-    rules: Sequence[Judgement], here: Checkpoint, part: Sequence[int], stop: int, told: dict[str, list[Change]]
+    rules: Sequence[Rule], here: Checkpoint, part: Sequence[int], stop: int, told: dict[str, list[Transition]]
 ) -> Checkpoint:
     states = {}
     for rule in rules:
-        states[rule.key], changes = advance(rule, here.states.get(rule.key, State()), unpacked(part), stop)
+        states[rule.key], changes = advance(rule, here.states.get(rule.key, RuleState()), unpacked(part), stop)
         told.setdefault(rule.key, []).extend(changes)
     return Checkpoint(stop, here.count + sum(delta for _, delta in unpacked(part)), states)
 
@@ -116,7 +116,7 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
-def next_due(rules: Sequence[Judgement], here: Checkpoint, following: int | None, zone: ZoneInfo) -> int:
+def next_due(rules: Sequence[Rule], here: Checkpoint, following: int | None, zone: ZoneInfo) -> int:
     """When this series must be looked at again: its next boundary, a hold that runs out, or the end of the day."""
     tomorrow = next(day_ends(here.at, here.at + 3 * 86_400 * SECOND, zone))
     holds = [instant for rule in rules if (instant := due(rule, here.states[rule.key])) is not None]

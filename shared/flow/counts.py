@@ -7,14 +7,14 @@ from collections import defaultdict
 
 from shared.flow.deltas import in_order, number
 from shared.flow.rules import Series
-from shared.flow.ruleset import Judging
+from shared.flow.ruleset import Ruleset
 from shared.flow.visits import Visit
 
 
-class Counts:
+class CountDeltas:
     """Eight bytes for each change, until they are asked for."""
 
-    def __init__(self, judging: Judging) -> None:
+    def __init__(self, judging: Ruleset) -> None:
         self._judging = judging
         self._numbers: dict[Series, array[int]] = defaultdict(lambda: array("q"))
 

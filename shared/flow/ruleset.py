@@ -6,16 +6,16 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from shared.contracts.measures import Measure
-from shared.flow.calendars import Clocks
-from shared.flow.rules import KINDS, Judgement, Series, WipHigh
+from shared.flow.calendars import AgeClocks
+from shared.flow.rules import KINDS, Rule, Series, WipHigh
 from shared.flow.rules.rule import Span
 from shared.flow.stage_map import StageMap
-from shared.flow.stage_resolver import Places
+from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import Visit
-from shared.policy import Mode, Outcome, Policy
+from shared.policy import Mode, Policy, StageOutcome
 
 
-class Judging:
+class Ruleset:
     """The rules of a policy that are not off, by series and by stage.
 
     `places`, which the fold asks for stages, hangs on the stage map too, and is put anew when that leads elsewhere.
@@ -23,14 +23,14 @@ class Judging:
 
     def __init__(self, policy: Policy, stage_map: StageMap | None = None) -> None:
         self.policy = policy
-        self.clocks = Clocks(policy)
-        self.rules: list[Judgement] = [
+        self.clocks = AgeClocks(policy)
+        self.rules: list[Rule] = [
             KINDS[rule.kind](name, rule, self.clocks)
             for name, pipeline in policy.pipelines.items()
             for rule in pipeline.rules
             if rule.mode is not Mode.OFF
         ]
-        self.places = Places(policy, stage_map or StageMap())
+        self.places = StageResolver(policy, stage_map or StageMap())
 
     def knows(self, pipeline: str, stage: str) -> bool:
         """Whether the policy has this stage."""
@@ -43,20 +43,20 @@ class Judging:
             (name, stage.id)
             for name, pipeline in self.policy.pipelines.items()
             for stage in pipeline.stages
-            if stage.outcome is Outcome.OPEN
+            if stage.outcome is StageOutcome.OPEN
         ]
 
     @cached_property
-    def series(self) -> dict[Series, list[Judgement]]:
+    def series(self) -> dict[Series, list[Rule]]:
         """Every count that is kept, with the rules that judge it. WIP is counted for each open stage, judged or not."""
-        found: dict[Series, list[Judgement]] = {wip(*place): [] for place in self.stages}
+        found: dict[Series, list[Rule]] = {wip(*place): [] for place in self.stages}
         for rule in self.rules:
             found.setdefault(rule.series, []).append(rule)
         return found
 
     @cached_property
-    def _counters(self) -> dict[tuple[str, str], list[tuple[Series, Judgement | None]]]:
-        found: dict[tuple[str, str], list[tuple[Series, Judgement | None]]] = {}
+    def _counters(self) -> dict[tuple[str, str], list[tuple[Series, Rule | None]]]:
+        found: dict[tuple[str, str], list[tuple[Series, Rule | None]]] = {}
         for series, rules in self.series.items():
             counter = rules[0] if rules else None
             found.setdefault((series.pipeline, series.stage), []).append((series, counter))

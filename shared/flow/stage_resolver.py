@@ -9,21 +9,21 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from shared.flow.stage_map import ALL, Place, StageMap
-from shared.flow.visits import UNKNOWN_PIPELINE, Home
-from shared.policy import Outcome, Policy
+from shared.flow.stage_map import ALL, StageKey, StageMap
+from shared.flow.visits import UNKNOWN_PIPELINE, ResolvedStage
+from shared.policy import Policy, StageOutcome
 
 # Stages that a CRM makes without end must not fill the memory.
 REMEMBERED = 50_000
 
 
-class Places:
+class StageResolver:
     """Implements `flow.Stages`. What the policy names by id is fixed; the rest is worked out once for each stage."""
 
     def __init__(self, policy: Policy, stage_map: StageMap) -> None:
         self.map = stage_map
-        self.fixed: dict[tuple[str | None, str], Home] = {
-            (key, stage.id): Home(key, stage.id, stage.outcome)
+        self.fixed: dict[tuple[str | None, str], ResolvedStage] = {
+            (key, stage.id): ResolvedStage(key, stage.id, stage.outcome)
             for key, pipeline in policy.pipelines.items()
             for stage in pipeline.stages
         }
@@ -38,9 +38,9 @@ class Places:
             if name in keys and scope[1] not in policy.pipelines
         }
         self._named = {key: _folded(stage.id for stage in pipe.stages) for key, pipe in policy.pipelines.items()}
-        self._found: dict[tuple[str, str | None, str], Home] = {}
+        self._found: dict[tuple[str, str | None, str], ResolvedStage] = {}
 
-    def home(self, deal: str, pipeline: str | None, stage: str) -> Home:
+    def home(self, deal: str, pipeline: str | None, stage: str) -> ResolvedStage:
         if (found := self.fixed.get((pipeline, stage))) is not None:
             return found
         place = (deal.partition(":")[0], pipeline, stage)
@@ -54,14 +54,14 @@ class Places:
         """The policy's key of a pipeline; the CRM's id where the policy does not know it."""
         return self.pipelines.get((source, pipeline), pipeline)
 
-    def _home(self, source: str, pipeline: str | None, stage: str) -> Home:
+    def _home(self, source: str, pipeline: str | None, stage: str) -> ResolvedStage:
         found = self._anywhere(source, stage) if pipeline is None else self._within(source, pipeline, stage)
         if found is not None:
             return found
         key = UNKNOWN_PIPELINE if pipeline is None else self.key(source, pipeline)
-        return Home(key, stage, self._outcome(source, pipeline, stage))
+        return ResolvedStage(key, stage, self._outcome(source, pipeline, stage))
 
-    def _within(self, source: str, pipeline: str, stage: str) -> Home | None:
+    def _within(self, source: str, pipeline: str, stage: str) -> ResolvedStage | None:
         """The policy's stage, where the CRM told the pipeline."""
         key = self.key(source, pipeline)
         if (fixed := self.fixed.get((key, stage))) is not None:
@@ -71,7 +71,7 @@ class Places:
         called = self._named.get(key, {}).get(names.get(stage, ""))
         return self.fixed[key, called] if called else None
 
-    def _anywhere(self, source: str, stage: str) -> Home | None:
+    def _anywhere(self, source: str, stage: str) -> ResolvedStage | None:
         """The policy's stage, where nobody told the pipeline: the only one that it can be."""
         told = [place.pipeline for place in self.map.told(source, stage)]
         found = {self._within(source, pipeline, stage) for pipeline in told if pipeline != ALL}
@@ -81,12 +81,12 @@ class Places:
         found.discard(None)
         return found.pop() if len(found) == 1 else None
 
-    def _outcome(self, source: str, pipeline: str | None, stage: str) -> Outcome:
+    def _outcome(self, source: str, pipeline: str | None, stage: str) -> StageOutcome:
         """What the CRM told of a stage that the policy does not know; open where it told nothing, or both."""
         if pipeline is not None:
-            return self.map.at(Place(source, pipeline, stage)).outcome or Outcome.OPEN
-        told = {self.map.at(place).outcome or Outcome.OPEN for place in self.map.told(source, stage)}
-        return told.pop() if len(told) == 1 else Outcome.OPEN
+            return self.map.at(StageKey(source, pipeline, stage)).outcome or StageOutcome.OPEN
+        told = {self.map.at(place).outcome or StageOutcome.OPEN for place in self.map.told(source, stage)}
+        return told.pop() if len(told) == 1 else StageOutcome.OPEN
 
     @property
     def digest(self) -> str:
@@ -103,7 +103,7 @@ class Places:
                 yield f"{source}/{pipeline}: {' '.join(found)}"
         for place in self.map.stages:
             others = self.map.told(place.source, place.stage)
-            closing = any(self.map.at(other).outcome in (Outcome.WON, Outcome.LOST) for other in others)
+            closing = any(self.map.at(other).outcome in (StageOutcome.WON, StageOutcome.LOST) for other in others)
             known = all((self.key(p.source, p.pipeline), p.stage) in self.fixed for p in others)
             if place.stage in self._shared or (closing and not known):
                 yield f"{'/'.join(place)}={self.map.at(place).outcome}"

@@ -14,7 +14,7 @@ import orjson
 
 from shared.contracts.envelope import compact
 from shared.contracts.events import EventType
-from shared.policy import Outcome
+from shared.policy import StageOutcome
 
 CREATED, CHANGED, TOUCHED, REOPENED, MOVED, WON, LOST, MERGED, DELETED = (kind.rank for kind in EventType)
 UNKNOWN_PIPELINE = ""
@@ -58,18 +58,18 @@ class Visit:
         return self.progress[-1] if self.progress else self.entered
 
 
-class Home(NamedTuple):
+class ResolvedStage(NamedTuple):
     """Where a stage is at home: in the policy's ids, or in the CRM's where the policy does not know it."""
 
     pipeline: str
     stage: str
-    outcome: Outcome
+    outcome: StageOutcome
 
 
-class Stages(Protocol):
+class StageLookup(Protocol):
     """What the fold must know of the policy and of the stage map."""
 
-    def home(self, deal: str, pipeline: str | None, stage: str) -> Home:
+    def home(self, deal: str, pipeline: str | None, stage: str) -> ResolvedStage:
         """The home of a stage of the deal's CRM; `pipeline` is None where nobody told it.
 
         A stage that nobody knows is open. Its pipeline is UNKNOWN_PIPELINE where it was not told.
@@ -80,7 +80,7 @@ DESCRIBED = ("name", "amount", "currency", "url", "expected_close")
 
 
 @dataclass(slots=True)
-class Deal:
+class DealState:
     """What is known of a deal after the events taken so far. `finished` collects the visits that ended meanwhile."""
 
     last: Key | None = None
@@ -98,14 +98,14 @@ class Deal:
     touches: list[int] = field(default_factory=list)
     plans: list[tuple[int, int | None]] = field(default_factory=list)
 
-    def take(self, events: Iterable[Event], stages: Stages) -> None:
+    def take(self, events: Iterable[Event], stages: StageLookup) -> None:
         """Take events that are in the order of their keys and later than all taken before."""
         for event in events:
             self.last = event.key
             if not self.gone:
                 self._take(event, stages)
 
-    def _take(self, event: Event, stages: Stages) -> None:
+    def _take(self, event: Event, stages: StageLookup) -> None:
         time, rank, _ = event.key
         said = event.said
         self._describe(event, stages)
@@ -124,7 +124,7 @@ class Deal:
             self._leave(time)
             self.gone = True
 
-    def _describe(self, event: Event, stages: Stages) -> None:
+    def _describe(self, event: Event, stages: StageLookup) -> None:
         said = event.said
         for name in DESCRIBED:
             if name in said:
@@ -146,21 +146,21 @@ class Deal:
         elif not self.staged:
             self.touches.append(time)
 
-    def _settle(self, visit: Visit, home: Home) -> None:
+    def _settle(self, visit: Visit, home: ResolvedStage) -> None:
         """The pipeline of the present visit is told at last: it may be a stage that holds no work."""
-        if home.outcome is Outcome.OPEN:
+        if home.outcome is StageOutcome.OPEN:
             visit.pipeline, visit.stage, _ = home
             self.place = home.pipeline, home.stage
         else:
             self.place, self.current, self.closed = None, None, True
 
-    def _move(self, event: Event, stages: Stages, exact: bool = False) -> None:
+    def _move(self, event: Event, stages: StageLookup, exact: bool = False) -> None:
         stage, told, time = event.said.get("stage"), event.said.get("entered_at"), event.key.time
         if not stage:
             return
         pipeline, stage, outcome = stages.home(event.deal, self.pipeline, stage)
         first, self.staged = not self.staged, True
-        if outcome is not Outcome.OPEN:
+        if outcome is not StageOutcome.OPEN:
             self._close(time)
             return
         if self.current is not None and (self.current.pipeline, self.current.stage) == (pipeline, stage):
@@ -170,7 +170,7 @@ class Deal:
         entered = min(told, time) if middle and told is not None else time
         self._enter(pipeline, stage, entered, known=not middle or told is not None)
 
-    def _reopen(self, event: Event, stages: Stages) -> None:
+    def _reopen(self, event: Event, stages: StageLookup) -> None:
         if event.said.get("stage"):
             self._move(event, stages, exact=True)
         elif self.closed:
@@ -212,14 +212,14 @@ class Deal:
         return compact(kept)
 
     @staticmethod
-    def unpack(raw: bytes) -> Deal:
+    def unpack(raw: bytes) -> DealState:
         """The state that `pack` wrote."""
         last, flags, pipeline, place, step, now, described, *early = orjson.loads(raw)
         touches, plans = early or ([], [])
         visit = None
         if now:
             visit = Visit(now[0], now[1], now[2], now[3], None, now[4], [(a, b) for a, b in now[5]])
-        return Deal(
+        return DealState(
             last=last and Key(*last),
             created=bool(flags & 1),
             staged=bool(flags & 2),
@@ -250,8 +250,8 @@ def precedence(event: Event) -> tuple[int, Key, bytes]:
     return -event.said.get("translation", 0), event.key, orjson.dumps(event.said, option=orjson.OPT_SORT_KEYS)
 
 
-def visits(events: Iterable[Event], stages: Stages) -> list[Visit]:
+def visits(events: Iterable[Event], stages: StageLookup) -> list[Visit]:
     """All visits of one deal, in order of entering; the last may be open."""
-    deal = Deal()
+    deal = DealState()
     deal.take(unique(events), stages)
     return deal.finished + ([deal.current] if deal.current is not None else [])

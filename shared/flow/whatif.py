@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from shared.flow.intervals import Boundary, Interval, State, advance, boundaries, intervals
-from shared.flow.rules import Judgement, Series
-from shared.flow.ruleset import Judging
+from shared.flow.intervals import Boundary, Interval, RuleState, advance, boundaries, intervals
+from shared.flow.rules import Rule, Series
+from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
 from shared.flow.visits import Event, Visit, visits
 from shared.policy import Policy
@@ -24,7 +24,7 @@ class Found:
 
 def find(events: Iterable[Event], policy: Policy, as_of: int, stage_map: StageMap | None = None) -> Found:
     """Problem intervals = f(history, policy, stage map): takes in what is due at <= as_of."""
-    judging = Judging(policy, stage_map)
+    judging = Ruleset(policy, stage_map)
     deals: dict[str, list[Event]] = {}
     for event in events:
         if event.key.time <= as_of:
@@ -35,7 +35,7 @@ def find(events: Iterable[Event], policy: Policy, as_of: int, stage_map: StageMa
     return Found(as_of, problems, stays)
 
 
-def _count(judging: Judging, stays: Iterable[Visit]) -> dict[Series, list[Boundary]]:
+def _count(judging: Ruleset, stays: Iterable[Visit]) -> dict[Series, list[Boundary]]:
     counts: dict[Series, list[Boundary]] = {series: [] for series in judging.series}
     for visit in stays:
         for series, spans in judging.spans(visit):
@@ -45,6 +45,6 @@ def _count(judging: Judging, stays: Iterable[Visit]) -> dict[Series, list[Bounda
     return counts
 
 
-def _judge(rule: Judgement, found: list[Boundary], as_of: int) -> list[Interval]:
-    state, changes = advance(rule, State(), (b for b in found if b[0] <= as_of), as_of)
+def _judge(rule: Rule, found: list[Boundary], as_of: int) -> list[Interval]:
+    state, changes = advance(rule, RuleState(), (b for b in found if b[0] <= as_of), as_of)
     return intervals(state, changes)

@@ -1,18 +1,18 @@
 """The policy file: what a manager wants of the flow of deals, read with errors for people."""
 
 from shared.policy.load import PolicyError, load, parse
-from shared.policy.model import Clock, Mode, Outcome, Owner, Pipeline, Policy, Rule, Stage
+from shared.policy.model import ClockPolicy, Mode, Owner, Pipeline, Policy, RulePolicy, Stage, StageOutcome
 
 __all__ = [
-    "Clock",
+    "ClockPolicy",
     "Mode",
-    "Outcome",
     "Owner",
     "Pipeline",
     "Policy",
     "PolicyError",
-    "Rule",
+    "RulePolicy",
     "Stage",
+    "StageOutcome",
     "load",
     "parse",
 ]

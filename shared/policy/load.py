@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from shared.policy.model import CALENDAR, Outcome, Pipeline, Policy
+from shared.policy.model import CALENDAR, Pipeline, Policy, StageOutcome
 from shared.runtime.yaml_file import (
     Fault,
     FaultsError,
@@ -90,7 +90,7 @@ def _check_rules(key: str, pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
         stage = pipeline.stage(rule.stage)
         if stage is None:
             yield place, f"stage {rule.stage!r} is not a stage of this pipeline; use the id of one"
-        elif stage.outcome is not Outcome.OPEN:
+        elif stage.outcome is not StageOutcome.OPEN:
             yield place, f"stage {rule.stage!r} is {stage.outcome}: it holds no work; judge an open stage"
         if counted[rule.kind, rule.stage] > 1:
             yield place, f"a second {rule.kind} rule on stage {rule.stage!r}; keep one of them"

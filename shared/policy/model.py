@@ -13,11 +13,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from shared.contracts.envelope import Name
 from shared.contracts.problems import Mode
-from shared.contracts.stages import Outcome
+from shared.contracts.stages import StageOutcome
 from shared.policy.durations import Duration, parse_duration
 from shared.runtime.addresses import ADDRESS
 
-__all__ = ["CALENDAR", "Clock", "Mode", "Outcome", "Owner", "Pipeline", "Policy", "Rule", "Stage"]
+__all__ = ["CALENDAR", "ClockPolicy", "Mode", "Owner", "Pipeline", "Policy", "RulePolicy", "Stage", "StageOutcome"]
 CALENDAR = "calendar"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -58,7 +58,7 @@ def _seconds(text: str) -> int:
     return moment.hour * 3600 + moment.minute * 60 + moment.second
 
 
-class Clock(_Part):
+class ClockPolicy(_Part):
     """A business clock: it runs on these days in these hours, and stands still on holidays."""
 
     timezone: Zone
@@ -110,7 +110,7 @@ class Stage(_Part):
     id: Name
     name: str = ""
     clock: str | None = None
-    outcome: Outcome = Outcome.OPEN
+    outcome: StageOutcome = StageOutcome.OPEN
 
     _called: str = PrivateAttr("")
 
@@ -162,7 +162,7 @@ class WipLowRule(_Rule):
     hold: Length | None = None
 
 
-Rule = AgingRule | StalledRule | WipHighRule | WipLowRule
+RulePolicy = AgingRule | StalledRule | WipHighRule | WipLowRule
 
 
 class Pipeline(_Part):
@@ -170,7 +170,7 @@ class Pipeline(_Part):
     owner: Owner
     clock: str = CALENDAR
     stages: tuple[Stage, ...] = Field(min_length=1)
-    rules: tuple[Annotated[Rule, Field(discriminator="kind")], ...] = ()
+    rules: tuple[Annotated[RulePolicy, Field(discriminator="kind")], ...] = ()
 
     def stage(self, stage_id: str) -> Stage | None:
         return next((stage for stage in self.stages if stage.id == stage_id), None)
@@ -188,7 +188,7 @@ class Policy(_Part):
     timezone: Zone = "UTC"
     lateness: Length = Duration("7d", 7, 0)
     reopen_within: Length = Duration("14d", 14, 0)
-    clocks: dict[Name, Clock] = Field(default_factory=dict)
+    clocks: dict[Name, ClockPolicy] = Field(default_factory=dict)
     pipelines: dict[Name, Pipeline] = Field(min_length=1)
 
     _digest: str = PrivateAttr("")

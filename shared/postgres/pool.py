@@ -13,7 +13,7 @@ from shared.runtime.log import logger
 
 _log = logger(__name__)
 # What a database that restarts, or is not up yet, answers with.
-AWAY = (
+UNAVAILABLE = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
@@ -21,8 +21,8 @@ AWAY = (
     asyncpg.TooManyConnectionsError,
 )
 # What goes away by itself when the transaction is run again.
-PASSING = (
-    *AWAY,
+TRANSIENT = (
+    *UNAVAILABLE,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.DeadlockDetectedError,
@@ -62,7 +62,7 @@ async def open_pool(dsn: str, schema: str, most: int = 6, script: str = "") -> A
                 command_timeout=300,
                 server_settings={"search_path": f"{schema},public", "application_name": f"andon-{schema}"},
             )
-        except AWAY as error:
+        except UNAVAILABLE as error:
             _log.warning("waiting for Postgres", error=str(error))
             await asyncio.sleep(delay)
             delay = min(delay * 2, 5)

@@ -52,7 +52,7 @@ class Progress:
         _log.error("loop is stuck", loop=loop, tasks=stacks)
 
 
-class Part(Progress):
+class PartProgress(Progress):
     """The loops of one part of a service, named apart from those of the others."""
 
     def __init__(self, whole: Progress, name: str) -> None:

@@ -13,7 +13,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaError
 
 from shared.kafka.publisher import OutgoingMessage
-from shared.postgres.pool import PASSING
+from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
 from shared.stream import outbox, positions
 
@@ -28,11 +28,11 @@ _BY_VALUE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 _BY_RECORDS = (*_BY_VALUE, asyncpg.IntegrityConstraintViolationError)
 
 
-class NoRecordsFaultError(Exception):
+class NotARecordsFault(Exception):
     """What no record causes, though it is met while one is taken: the batch fails as a whole."""
 
 
-async def take_batch(
+async def handle_batch(
     pool: Any, records: Sequence[ConsumerRecord], take: Take, bury: Bury, again: Take | None = None
 ) -> int:
     """`take` for all records, or for each that can be taken; the sum of what it gave.
@@ -107,4 +107,4 @@ class _Apart:
 def _of_a_record(error: Exception) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return isinstance(error, _BY_RECORDS)
-    return not isinstance(error, (*PASSING, KafkaError, MemoryError, NoRecordsFaultError))
+    return not isinstance(error, (*TRANSIENT, KafkaError, MemoryError, NotARecordsFault))

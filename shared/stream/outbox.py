@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shared.kafka.publisher import OutgoingMessage, Publisher, TooLargeError
-from shared.postgres.pool import PASSING
+from shared.postgres.pool import TRANSIENT
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import OutboxMetrics
@@ -61,7 +61,7 @@ class Relay:
                 if asyncio.get_running_loop().time() - measured > MEASURE_EVERY:
                     measured = asyncio.get_running_loop().time()
                     await self.measure()
-            except (*PASSING, TimeoutError) as error:
+            except (*TRANSIENT, TimeoutError) as error:
                 _log.warning("outbox waits", error=repr(error))
                 sent = 0
                 await asyncio.sleep(1)

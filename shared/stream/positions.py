@@ -35,7 +35,7 @@ UPDATE position SET next_offset = $4 WHERE topic = $1 AND partition = $2 AND nex
 """
 
 
-class Kept:
+class StoredPositions:
     """The positions of one service in some topics, for the consumer that reads them."""
 
     def __init__(self, pool: Any, topics: Sequence[str]) -> None:

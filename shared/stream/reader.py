@@ -24,14 +24,14 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 
 from shared.kafka.offsets import beginning_of, ends_of, stands_at
 from shared.kafka.records import by_partition
-from shared.postgres.pool import PASSING
+from shared.postgres.pool import TRANSIENT
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics
-from shared.stream.positions import Kept
+from shared.stream.positions import StoredPositions
 from shared.stream.raw_records import parse, undecoded
 from shared.stream.rebalance import Listener
-from shared.stream.workers import Lane, Lanes
+from shared.stream.workers import Worker, Workers
 
 _log = logger(__name__)
 Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
@@ -48,17 +48,18 @@ POLLED_SECONDS = 20.0
 PASS_SECONDS = 0.5
 
 
-class Handled(NamedTuple):
+class Position(NamedTuple):
     """How far a partition is handled: the next offset, and the greatest record time (0: none since the start)."""
 
     next_offset: int
     last_ms: int
 
 
-def reached(records: Sequence[ConsumerRecord]) -> dict[TopicPartition, Handled]:
+def positions_of(records: Sequence[ConsumerRecord]) -> dict[TopicPartition, Position]:
     """How far these records go. Those of a partition are in order, so its last one tells the offset."""
     return {
-        place: Handled(some[-1].offset + 1, max(map(_TIMESTAMP, some))) for place, some in by_partition(records).items()
+        place: Position(some[-1].offset + 1, max(map(_TIMESTAMP, some)))
+        for place, some in by_partition(records).items()
     }
 
 
@@ -78,16 +79,16 @@ class BatchConsumer:
         topics: Sequence[str],
         group: str,
         handle: Handle,
-        positions: Kept,
+        positions: StoredPositions,
         metrics: dict[str, ConsumerMetrics],
         progress: Progress,
         max_records: int = 500,
         lanes: int = 1,
     ) -> None:
         self._handle, self._positions, self._metrics, self._progress = handle, positions, metrics, progress
-        self._lanes = Lanes[ConsumerRecord](lanes, max_records)
+        self._lanes = Workers[ConsumerRecord](lanes, max_records)
         self._defect: Exception | None = None
-        self.handled: dict[TopicPartition, Handled] = {}
+        self.handled: dict[TopicPartition, Position] = {}
         # The next offset that was not handed to a lane; the first after a gap that was asked for once more.
         self._following: dict[TopicPartition, int] = {}
         self._gaps: dict[TopicPartition, int] = {}
@@ -270,7 +271,7 @@ class BatchConsumer:
             try:
                 async with asyncio.timeout(HINT_SECONDS):
                     known = await self._positions.load()
-            except PASSING:
+            except TRANSIENT:
                 return
             for partition, end in (await ends_of(self.kafka, list(self._following))).items():
                 if known.get(partition, 0) > end:
@@ -290,7 +291,7 @@ class BatchConsumer:
         except (KafkaError, TimeoutError) as error:
             _log.debug("no hint for lag tools", error=repr(error))
 
-    async def _work(self, lane: Lane[ConsumerRecord]) -> None:
+    async def _work(self, lane: Worker[ConsumerRecord]) -> None:
         while True:
             records = await lane.take()
             try:
@@ -303,13 +304,13 @@ class BatchConsumer:
             finally:
                 await lane.done()
 
-    async def _until_done(self, lane: Lane[ConsumerRecord], records: Sequence[ConsumerRecord]) -> None:
+    async def _until_done(self, lane: Worker[ConsumerRecord], records: Sequence[ConsumerRecord]) -> None:
         delay, started = 0.1, time.perf_counter()
         while True:
             try:
                 await self._handle(records)
                 break
-            except (*PASSING, TimeoutError) as error:
+            except (*TRANSIENT, TimeoutError) as error:
                 _log.warning("batch is tried again", error=repr(error), records=len(records))
                 self._metrics[records[0].topic].retries.inc()
                 await asyncio.sleep(delay)
@@ -321,10 +322,10 @@ class BatchConsumer:
         metrics.records.inc(len(records))
 
     def _note(self, records: Sequence[ConsumerRecord]) -> None:
-        for partition, place in reached(records).items():
-            before = self.handled.get(partition, Handled(0, 0))
+        for partition, place in positions_of(records).items():
+            before = self.handled.get(partition, Position(0, 0))
             next_offset = max(before.next_offset, place.next_offset)
-            self.handled[partition] = Handled(next_offset, max(before.last_ms, place.last_ms))
+            self.handled[partition] = Position(next_offset, max(before.last_ms, place.last_ms))
 
     def _measure(self) -> None:
         """Lag by topic, from what the consumer knows anyway."""
@@ -367,7 +368,7 @@ class BatchConsumer:
             try:
                 await self._seek(partitions, shorter)
                 return
-            except (*PASSING, KafkaError) as error:
+            except (*TRANSIENT, KafkaError) as error:
                 _log.warning("waiting to know where partitions stand", error=repr(error))
                 await asyncio.sleep(0.5)
             except Exception as error:
@@ -384,7 +385,7 @@ class BatchConsumer:
             if partition in shorter or start > end:
                 start = await self._set_back(partition, start, end)
             self.kafka.seek(partition, start)
-            self.handled[partition], self._following[partition] = Handled(start, 0), start
+            self.handled[partition], self._following[partition] = Position(start, 0), start
             self._placed[partition] = self._polls
 
     async def _set_back(self, partition: TopicPartition, known: int, end: int) -> int:

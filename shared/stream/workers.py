@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 One = TypeVar("One")
 
 
-class Lane(Generic[One]):
+class Worker(Generic[One]):
     """Records that are handled in batches of at most `most`, one after the other.
 
     What waits goes into one batch, however it was read: where there is much to do, batches are full.
@@ -39,20 +39,20 @@ class Lane(Generic[One]):
             self._changed.notify_all()
 
 
-class Lanes(Generic[One]):
+class Workers(Generic[One]):
     """All lanes of a consumer. Who reads waits while a batch for each of them waits, in whichever: what comes in for
     one must not keep the others from theirs.
     """
 
     def __init__(self, count: int, most: int) -> None:
         self._changed = asyncio.Condition()
-        self._all = [Lane[One](f"consume {number}", most, self._changed) for number in range(count)]
+        self._all = [Worker[One](f"consume {number}", most, self._changed) for number in range(count)]
         self._room = count * most
 
-    def __iter__(self) -> Iterator[Lane[One]]:
+    def __iter__(self) -> Iterator[Worker[One]]:
         return iter(self._all)
 
-    def of(self, partition: int) -> Lane[One]:
+    def of(self, partition: int) -> Worker[One]:
         """The lane of a partition: always the same."""
         return self._all[partition % len(self._all)]
 

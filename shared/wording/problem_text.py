@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 from shared.contracts.problems import CauseClass, ProblemData
 from shared.policy import Policy
 from shared.policy.durations import Duration, parse_duration
-from shared.policy.model import CALENDAR, Rule
+from shared.policy.model import CALENDAR, RulePolicy
 
 
 @dataclass(frozen=True)
-class Told:
+class ProblemText:
     """All that is said of a problem."""
 
     pipeline: str
@@ -25,13 +25,13 @@ class Told:
     finding: str
 
 
-def tell(problem: ProblemData, policy: Policy) -> Told:
+def tell(problem: ProblemData, policy: Policy) -> ProblemText:
     """Names come from the policy; what the policy does not know is called by its id."""
     pipeline = policy.pipelines.get(problem.pipeline)
     stage = policy.stage(problem.pipeline, problem.stage or "")
     name = stage.title if stage else problem.stage or problem.pipeline
     sentence = f"{_count(problem, name, policy)}{_usually(problem)}."
-    return Told(
+    return ProblemText(
         pipeline.name if pipeline else problem.pipeline,
         name,
         title(problem.kind, name),
@@ -73,7 +73,7 @@ def _length(duration: Duration, policy: Policy, pipeline: str, stage: str) -> st
     return duration.words("working day" if business else "day")
 
 
-def watched(rule: Rule, pipeline: str, policy: Policy) -> str:
+def watched(rule: RulePolicy, pipeline: str, policy: Policy) -> str:
     """What a rule looks for: `6 deals or more for longer than 21 days`"""
     if rule.kind == "wip-high":
         return f"more than {deals(rule.max)}"

@@ -17,9 +17,9 @@ import orjson
 import psutil
 from prometheus_client import CollectorRegistry
 
-from services.detector.evaluate.evaluator import Judge
+from services.detector.evaluate.evaluator import Evaluator
 from services.detector.metrics import DetectorMetrics
-from services.detector.publish.problems import Teller
+from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import history
 from services.detector.store.copy_tables import open_flow
@@ -27,8 +27,8 @@ from services.detector.store.watermark import ClockKind, Standing, counted, note
 from services.simulator import dialects, run
 from shared.contracts.topics import EVENTS
 from shared.flow.calendars import micros
-from shared.flow.counts import Counts
-from shared.flow.ruleset import Judging
+from shared.flow.counts import CountDeltas
+from shared.flow.ruleset import Ruleset
 from shared.flow.visits import Visit
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
@@ -142,9 +142,9 @@ class OpenDeals:
     """
 
     def __init__(self, pool: Any, deals: int) -> None:
-        self.pool, self._deals, self._judging = pool, deals, Judging(load(POLICY))
+        self.pool, self._deals, self._judging = pool, deals, Ruleset(load(POLICY))
         DetectorMetrics(CollectorRegistry(), self._judging)
-        self._judge = Judge(self._judging, Teller(self._judging), ClockKind.WALL)
+        self._judge = Evaluator(self._judging, ProblemPublisher(self._judging), ClockKind.WALL)
         self._now = micros(datetime.now(UTC) - timedelta(days=1))
 
     @classmethod
@@ -169,9 +169,9 @@ class OpenDeals:
             return time.perf_counter() - began
 
 
-async def _open_deals(connection: Any, judging: Judging, numbers: range, until: int, spread: int = 1) -> None:
+async def _open_deals(connection: Any, judging: Ruleset, numbers: range, until: int, spread: int = 1) -> None:
     """Deals that came into proposal within `spread` before `until`."""
-    counts, stays = Counts(judging), []
+    counts, stays = CountDeltas(judging), []
     for number in numbers:
         visit = Visit("new", "proposal", until - number * 7_919_999_983 % spread, True, None, [], [])
         counts.add(visit)
@@ -181,7 +181,7 @@ async def _open_deals(connection: Any, judging: Judging, numbers: range, until: 
         await history.add_changes(connection, counts.packed())
 
 
-async def _pass(connection: Any, judge: Judge, at: int) -> None:
+async def _pass(connection: Any, judge: Evaluator, at: int) -> None:
     async with connection.transaction():
         await note(connection, [Standing(n, True, at, at) for n in range(PARTITIONS)])
         await judge.judge(connection, datetime.now(UTC))

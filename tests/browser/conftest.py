@@ -22,7 +22,7 @@ from services.demo.kafka import free_port
 from services.notifier.render.compose import compose
 from services.tickets.charts.render import Chart, png
 from shared.contracts.notices import NoticeReason
-from shared.contracts.problems import Interval
+from shared.contracts.problems import ProblemInterval
 from shared.kafka.admin import create_topics
 from shared.postgres.migrate import migrate_all
 from tests.browser.company import POLICY, Company
@@ -110,7 +110,11 @@ def mails(url: str) -> Iterator[Any]:
         over = day(1) if "cleared" in reason.value else None
         fields = {"title": hostile, "sentence": hostile} if seq > len(NoticeReason) else {}
         about = ticket_event(
-            seq=seq, chart_png=chart, problem=Interval(opened_at=day(0), cleared_at=over, peak=12), url=url, **fields
+            seq=seq,
+            chart_png=chart,
+            problem=ProblemInterval(opened_at=day(0), cleared_at=over, peak=12),
+            url=url,
+            **fields,
         ).data
         yield compose(about, reason, "Head", "h@x.example", "a@x.example", "x.example", datetime.now(UTC), "UTC", seq)
 

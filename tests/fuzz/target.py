@@ -19,7 +19,7 @@ from services.intake.received import kept
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
 from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import RefusedError, Request, Source, Unclear
+from shared.connectors.base.source import Invalid, Request, Source, Unauthenticated
 from shared.connectors.config import parse
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
@@ -131,10 +131,10 @@ def any_request(source: Source, request: Request) -> None:
         genuine(source, request)
 
 
-def refusal(source: Source, request: Request) -> RefusedError | None:
+def refusal(source: Source, request: Request) -> Unauthenticated | None:
     try:
         source.verify(request)
-    except RefusedError as error:
+    except Unauthenticated as error:
         refused = error
     else:
         return None
@@ -149,7 +149,7 @@ def genuine(source: Source, request: Request) -> None:
     if source.kind == "salesforce":
         agree(request.body)
     for one in said:
-        assert not isinstance(one, Unclear) or EXPLAINED.fullmatch(one.detail), f"unexplained: {one.detail}"
+        assert not isinstance(one, Invalid) or EXPLAINED.fullmatch(one.detail), f"unexplained: {one.detail}"
     result = translated(source.name, said, request.received_at, "")
     told = result.accepted + result.described
     assert told + result.ignored + len(result.unclear) == len(said)

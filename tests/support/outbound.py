@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from shared.connectors.salesforce.outbound_message import Message, as_written, parsed
+from shared.connectors.salesforce.outbound_message import OutboundMessage, as_written, parsed
 
 
-def meant(message: Message) -> object:
+def meant(message: OutboundMessage) -> object:
     """All but the text of the parts."""
     return message.organization, message.url, [part[:3] for part in message.parts]
 

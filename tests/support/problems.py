@@ -11,13 +11,13 @@ from shared.contracts.problems import (
     CauseClass,
     Evidence,
     EvidenceDeal,
-    Interval,
     Mode,
     ProblemData,
     ProblemEvent,
+    ProblemInterval,
     ProblemReason,
 )
-from shared.contracts.tickets import Actor, Change, TicketData, TicketEvent, TicketState
+from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketEvent, TicketState
 from shared.policy import Policy, parse
 
 # A picture of one point.
@@ -70,7 +70,7 @@ def problem(reason: ProblemReason = ProblemReason.OPENED, opened: float = 0, **f
         "limit_seconds": 21 * 86_400,
         "usual": 3.0,
         "cause_class": CauseClass.SPECIAL,
-        "was": None if was is None else Interval(opened_at=day(was), cleared_at=None, peak=5),
+        "was": None if was is None else ProblemInterval(opened_at=day(was), cleared_at=None, peak=5),
         "evidence": evidence(3),
         "mode": Mode.ACTIVE,
     }
@@ -105,7 +105,7 @@ def event(data: ProblemData, number: str | None = None) -> ProblemEvent:
 
 
 def ticket_event(
-    change: Change = Change.OPENED, ticket: int = 1, seq: int = 1, chart: bool = True, **fields: Any
+    change: TicketChange = TicketChange.OPENED, ticket: int = 1, seq: int = 1, chart: bool = True, **fields: Any
 ) -> TicketEvent:
     """A message on improvement.tickets."""
     data: dict[str, Any] = {
@@ -128,7 +128,7 @@ def ticket_event(
         "count": 12,
         "peak": 12,
         "opened_at": day(0),
-        "problem": Interval(opened_at=day(0), cleared_at=None, peak=12),
+        "problem": ProblemInterval(opened_at=day(0), cleared_at=None, peak=12),
         "evidence": evidence(3),
         "chart_png": PIXEL if chart else None,
         "chart_alt": "Proposal holds 12 deals older than 21 days",

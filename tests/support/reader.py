@@ -20,7 +20,7 @@ from tests.support.waiting import eventually
 COUNT = 400
 
 
-class _Slow(positions.Kept):
+class _Slow(positions.StoredPositions):
     """Takes its time to tell."""
 
     def __init__(self, pool: Any, topics: Sequence[str], seconds: float) -> None:

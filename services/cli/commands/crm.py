@@ -13,13 +13,13 @@ from prometheus_client import CollectorRegistry
 from services.detector.settings import DetectorSettings
 from services.enricher.backfill import BackFill
 from services.enricher.connections import connect, known_sources
-from services.enricher.context import Desk
+from services.enricher.context import Context
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.reconcile import Reconciler
 from services.enricher.settings import EnricherSettings
-from services.importer.load import Shown, WentIn
-from shared.connectors.base.api_client import AwayError, RefusedError, explained
-from shared.connectors.base.crm_api import Crm
+from services.importer.load import LoadProgress, LoadResult
+from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, explained
+from shared.connectors.base.crm_api import CrmApi
 from shared.kafka.publisher import Publisher
 from shared.postgres.pool import open_pool
 from shared.runtime.clock import SystemClock
@@ -31,7 +31,7 @@ Show = Callable[[int], None]
 
 
 @asynccontextmanager
-async def _asking(settings: EnricherSettings, name: str, metrics: EnricherMetrics) -> AsyncIterator[tuple[Crm, Any]]:
+async def _asking(settings: EnricherSettings, name: str, metrics: EnricherMetrics) -> AsyncIterator[tuple[CrmApi, Any]]:
     """The CRM of a source, and the database; raises ValueError where it cannot be asked."""
     sources = known_sources(settings)
     if name not in sources:
@@ -52,12 +52,12 @@ async def _reconcile(settings: EnricherSettings, name: str, show: Show) -> int:
     metrics, publisher = EnricherMetrics(registry, [name]), Publisher(settings.kafka)
     async with _asking(settings, name, metrics) as (crm, pool):
         relay = Relay(pool, publisher, OutboxMetrics(registry), progress)
-        desk = Desk(pool, settings.topic_prefix, metrics, progress, SystemClock(), relay.wake)
+        desk = Context(pool, settings.topic_prefix, metrics, progress, SystemClock(), relay.wake)
         between = timedelta(seconds=settings.enricher_reconcile_seconds or 3600)
         overlap = timedelta(seconds=settings.enricher_overlap_seconds)
         try:
             told = await Reconciler(desk, crm, between, overlap).once(show, at_once=True)
-        except (AwayError, RefusedError) as error:
+        except (CrmUnavailable, CrmRejected) as error:
             raise ValueError(explained(error, crm.kind)) from error
         # Where the service runs, its relay may be at it already.
         while await relay.run_once():
@@ -66,7 +66,9 @@ async def _reconcile(settings: EnricherSettings, name: str, show: Show) -> int:
         return told or 0
 
 
-async def _fill(settings: EnricherSettings, name: str, since: datetime, shown: Shown) -> tuple[BackFill, WentIn]:
+async def _fill(
+    settings: EnricherSettings, name: str, since: datetime, shown: LoadProgress
+) -> tuple[BackFill, LoadResult]:
     async with _asking(settings, name, EnricherMetrics(CollectorRegistry(), [name])) as (crm, pool):
         filling = BackFill(pool, crm, since)
         return filling, await filling.run(DetectorSettings.from_environment(), shown)
@@ -77,6 +79,6 @@ def reconcile(name: str, show: Show) -> int:
     return asyncio.run(_reconcile(EnricherSettings.from_environment(), name, show))
 
 
-def backfill(name: str, since: datetime, shown: Shown) -> tuple[BackFill, WentIn]:
+def backfill(name: str, since: datetime, shown: LoadProgress) -> tuple[BackFill, LoadResult]:
     """Let the history of a source in; what was looked at, and what came of it."""
     return asyncio.run(_fill(EnricherSettings.from_environment(), name, since, shown))

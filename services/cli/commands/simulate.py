@@ -13,7 +13,7 @@ from services.cli.progress import counting
 from services.cli.what_if import moment_of
 from services.simulator import dialects, run
 from services.simulator.dialects import DIALECTS
-from services.simulator.post import RefusedError, poster
+from services.simulator.post import PostRejected, poster
 
 _console = Console(stderr=True)
 
@@ -34,24 +34,24 @@ def simulate(
     """Write a file, or post; raises ValueError that says what is missing."""
     until = moment_of(end) if end else datetime.now(UTC).replace(microsecond=0)
     if out is not None:
-        _write(out, run.Journal(seed=seed, days=days, end=until))
+        _write(out, run.SimulationJournal(seed=seed, days=days, end=until))
         return
     if not to or not secret:
         raise ValueError("name where to post (--to) and the source's secret (--secret), or a file to write (--out)")
     if kind not in DIALECTS:
         raise ValueError(f"--kind {kind}: not known; use one of {', '.join(sorted(DIALECTS))}")
-    kept = run.Journal.open(journal, seed, days, until)
+    kept = run.SimulationJournal.open(journal, seed, days, until)
     # Before the first webhook: a run that was cut off goes on with the same history.
     kept.keep(journal)
     try:
         asyncio.run(_post(to, secret, public_url, kind, kept, journal, per_minute if live else None))
     except KeyboardInterrupt:
         _console.print("stopped")
-    except RefusedError as error:
+    except PostRejected as error:
         raise ValueError(str(error)) from None
 
 
-def _write(out: Path, journal: run.Journal) -> None:
+def _write(out: Path, journal: run.SimulationJournal) -> None:
     count = 0
     with out.open("wb") as file:
         for happening in run.history(journal.seed, journal.days, journal.end):
@@ -66,7 +66,7 @@ async def _post(
     secret: str,
     public_url: str | None,
     kind: str,
-    kept: run.Journal,
+    kept: run.SimulationJournal,
     journal: Path | None,
     per_minute: float | None,
 ) -> None:

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from services.cli.stage_file import read
 from services.detector.publish import stage_catalog
-from services.detector.publish.stage_catalog import Overview, Row
+from services.detector.publish.stage_catalog import CatalogStage, StageCatalog
 from services.detector.store import stages as stage_store
 from services.detector.store.copy_tables import open_flow
 from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import STAGES
-from shared.flow.stage_resolver import Places
+from shared.flow.stage_resolver import StageResolver
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import Policy, load
 from shared.runtime.settings import ServiceSettings
@@ -57,16 +57,16 @@ def show(policy: Path, source: str | None) -> None:
         _console.print(f"- {hint}", highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-async def _rows(settings: ServiceSettings, policy: Policy) -> list[Row]:
+async def _rows(settings: ServiceSettings, policy: Policy) -> list[CatalogStage]:
     pool = await open_flow(settings.dsn, most=1)
     try:
-        places = Places(policy, await stage_store.load(pool))
-        return Overview(policy, places, await stage_catalog.deals(pool, past=True)).rows()
+        places = StageResolver(policy, await stage_store.load(pool))
+        return StageCatalog(policy, places, await stage_catalog.deals(pool, past=True)).rows()
     finally:
         await pool.close()
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: CatalogStage) -> list[str]:
     told = row.described
     pipeline = f"{row.place.pipeline} ({row.pipeline_name})" if row.pipeline_name else row.place.pipeline
     watched = f"{row.home.pipeline}/{row.home.stage}" if row.watched else "not in it"

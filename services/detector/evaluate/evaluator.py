@@ -11,40 +11,40 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.detector.publish.problems import Finding, Teller
+from services.detector.publish.problems import Finding, ProblemPublisher
 from services.detector.store import evaluation
-from services.detector.store.evaluation import Told
+from services.detector.store.evaluation import PublishedInterval
 from services.detector.store.watermark import ClockKind, judgement_time
 from shared.contracts.problems import ProblemReason
 from shared.flow.checkpoints import BEGINNING, Checkpoint, Pass, next_due, run, worth_keeping
 from shared.flow.deltas import SLOT, count_upto, first_at, instant_of, later_than
-from shared.flow.intervals import Interval, State
+from shared.flow.intervals import Interval, RuleState
 from shared.flow.revisions import Revision, diff
-from shared.flow.rules import Judgement
-from shared.flow.ruleset import Judging
+from shared.flow.rules import Rule
+from shared.flow.ruleset import Ruleset
 from shared.stream import outbox
 
 _REACHED = "UPDATE judgement SET judged = $1"
 
 
 @dataclass
-class Outcome:
+class PassResult:
     """What a pass did: judgement time, and how many messages of each reason it caused."""
 
     judged: int
     told: dict[ProblemReason, int] = field(default_factory=dict)
 
 
-class Judge:
+class Evaluator:
     """Holds nothing between passes: what it needs is in the database."""
 
-    def __init__(self, judging: Judging, teller: Teller, clock: ClockKind) -> None:
+    def __init__(self, judging: Ruleset, teller: ProblemPublisher, clock: ClockKind) -> None:
         self._judging, self._teller, self._clock = judging, teller, clock
         self._zone = ZoneInfo(judging.policy.timezone)
         self._lateness = judging.policy.lateness.micros()
         self._rules = {series.text: rules for series, rules in judging.series.items()}
 
-    async def judge(self, connection: Any, now: datetime) -> Outcome | None:
+    async def judge(self, connection: Any, now: datetime) -> PassResult | None:
         """One pass, in the caller's transaction; None when another replica judges or nothing may be judged yet."""
         if not await evaluation.try_lock(connection):
             return None
@@ -58,7 +58,7 @@ class Judge:
         findings = await self._fold(connection, series, until) if series else []
         return await self._tell(connection, findings, reached, until, now)
 
-    async def judge_all(self, connection: Any, since: int, until: int, now: datetime) -> Outcome:
+    async def judge_all(self, connection: Any, since: int, until: int, now: datetime) -> PassResult:
         """Judge everything from the beginning, the counts being built anew; what ended by `since` stays as it was."""
         before = dict.fromkeys(self._rules, BEGINNING)
         findings = await self._fold(connection, before, until)
@@ -125,7 +125,7 @@ class Judge:
         until: int,
         now: datetime,
         since: int = BEGINNING,
-    ) -> Outcome:
+    ) -> PassResult:
         revisions = []
         for finding in findings:
             revisions += await self._revise(connection, finding, reached, now, max(since, finding.start.at))
@@ -134,14 +134,14 @@ class Judge:
         messages += await self._teller.problems(connection, revisions, until, now)
         await outbox.put(connection, messages)
         await connection.execute(_REACHED, until)
-        outcome = Outcome(until)
+        outcome = PassResult(until)
         for _, revision, _ in revisions:
             outcome.told[revision.reason] = outcome.told.get(revision.reason, 0) + 1
         return outcome
 
     async def _revise(
         self, connection: Any, finding: Finding, reached: int | None, now: datetime, since: int
-    ) -> list[tuple[Judgement, Revision, bool]]:
+    ) -> list[tuple[Rule, Revision, bool]]:
         """Write the differences of one series; those worth a message come back, with whether each is historic."""
         worth = []
         told = await evaluation.told(connection, dict.fromkeys((rule.key for rule in finding.rules), since))
@@ -152,7 +152,12 @@ class Judge:
             revisions = diff([t.interval for t in known.values()], found) + _of_another_mode(rule, known, found)
             historic = {r.interval.opened_at for r in revisions if is_historic(r, reached)}
             await self._write(
-                connection, rule, known, [Told(i, _level(i, state), rule.mode) for i in found], historic, now
+                connection,
+                rule,
+                known,
+                [PublishedInterval(i, _level(i, state), rule.mode) for i in found],
+                historic,
+                now,
             )
             for revision in revisions:
                 was = known.get(revision.was.opened_at) if revision.was else None
@@ -164,9 +169,9 @@ class Judge:
     async def _write(
         self,
         connection: Any,
-        rule: Judgement,
-        known: dict[int, Told],
-        found: list[Told],
+        rule: Rule,
+        known: dict[int, PublishedInterval],
+        found: list[PublishedInterval],
         historic: set[int],
         now: datetime,
     ) -> None:
@@ -180,13 +185,13 @@ class Judge:
                 await evaluation.save_problem(connection, rule, one, self._judging.policy.digest, over, now)
 
 
-def _of_another_mode(rule: Judgement, known: dict[int, Told], found: list[Interval]) -> list[Revision]:
+def _of_another_mode(rule: Rule, known: dict[int, PublishedInterval], found: list[Interval]) -> list[Revision]:
     """What lasts as it did, but is watched otherwise now: tickets must hear of it."""
     same = [t.interval for t in known.values() if t.mode is not rule.mode and t.interval.cleared_at is None]
     return [Revision(ProblemReason.REVISED, interval, interval) for interval in same if interval in found]
 
 
-def _level(interval: Interval, state: State) -> int:
+def _level(interval: Interval, state: RuleState) -> int:
     """The count at the last telling."""
     return state.told if interval.cleared_at is None else interval.peak
 
@@ -197,7 +202,7 @@ def is_historic(revision: Revision, reached: int | None) -> bool:
     return revision.was is None and reached is not None and cleared is not None and cleared <= reached
 
 
-def is_worth_telling(revision: Revision, was: Told | None, level: int, historic: bool) -> bool:
+def is_worth_telling(revision: Revision, was: PublishedInterval | None, level: int, historic: bool) -> bool:
     """Growth is told by half again only; of a historic interval one message says all."""
     if revision.reason is ProblemReason.GREW:
         return was is None or was.told != level

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from services.detector.evaluate.evaluator import Judge, Outcome
-from services.detector.publish.problems import Teller
+from services.detector.evaluate.evaluator import Evaluator, PassResult
+from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import copy_tables, evaluation, fingerprint, history
 from services.detector.store import stages as stage_store
 from services.detector.store.copy_tables import open_flow
 from services.detector.store.watermark import judgement_time
 from shared.flow.checkpoints import BEGINNING
-from shared.flow.counts import Counts
-from shared.flow.ruleset import Judging
-from shared.flow.stage_resolver import Places
-from shared.flow.visits import Deal, Event, Visit, unique
+from shared.flow.counts import CountDeltas
+from shared.flow.ruleset import Ruleset
+from shared.flow.stage_resolver import StageResolver
+from shared.flow.visits import DealState, Event, Visit, unique
 from shared.policy import load
 from shared.runtime.log import logger
 
@@ -40,13 +40,13 @@ Show = Callable[[int, int], None]
 class Rebuilt:
     """Counts of every series, and the visits of the chunk in hand."""
 
-    judging: Judging
-    counts: Counts
+    judging: Ruleset
+    counts: CountDeltas
     stays: list[tuple[str, Visit]] = field(default_factory=list)
     packed: list[tuple[str, bytes]] = field(default_factory=list)
 
     def take(self, deal: str, events: list[Event]) -> None:
-        state = Deal()
+        state = DealState()
         state.take(unique(events), self.judging.places)
         for visit in state.finished + ([state.current] if state.current is not None else []):
             self.stays.append((deal, visit))
@@ -54,11 +54,11 @@ class Rebuilt:
         self.packed.append((deal, state.pack()))
 
 
-async def follow_policy(pool: Any, judging: Judging, settings: DetectorSettings) -> None:
+async def follow_policy(pool: Any, judging: Ruleset, settings: DetectorSettings) -> None:
     """At start: when the terms of the policy or of the stage map have changed, judge anew within the lateness."""
     async with pool.acquire() as connection, connection.transaction():
         await evaluation.lock(connection)
-        judging.places = Places(judging.policy, await stage_store.load(connection))
+        judging.places = StageResolver(judging.policy, await stage_store.load(connection))
         known, mine = await fingerprint.stored(connection), fingerprint.of(judging)
         if known == mine:
             return
@@ -69,25 +69,25 @@ async def follow_policy(pool: Any, judging: Judging, settings: DetectorSettings)
         await refold(connection, judging, settings)
 
 
-async def refold(connection: Any, judging: Judging, settings: DetectorSettings) -> Outcome | None:
+async def refold(connection: Any, judging: Ruleset, settings: DetectorSettings) -> PassResult | None:
     """As `rebuild` within the lateness, in the caller's transaction that holds the judge's lock; a hold goes on."""
     judged, held = await connection.fetchrow("SELECT judged, held FROM judgement")
     since = BEGINNING if judged is None else judged - judging.policy.lateness.micros()
     return await _anew(connection, judging, settings, since, held, lambda done, total: None)
 
 
-async def rebuild(pool: Any, judging: Judging, settings: DetectorSettings, since: int, show: Show) -> Outcome | None:
+async def rebuild(pool: Any, judging: Ruleset, settings: DetectorSettings, since: int, show: Show) -> PassResult | None:
     """Refold all deals, rebuild all counts, judge from the beginning, tell what differs after `since`; ends a hold."""
     async with pool.acquire() as connection, connection.transaction():
         await evaluation.lock(connection)
-        judging.places = Places(judging.policy, await stage_store.load(connection))
+        judging.places = StageResolver(judging.policy, await stage_store.load(connection))
         await connection.execute(_RELEASE)
         return await _anew(connection, judging, settings, since, False, show)
 
 
 async def _anew(
-    connection: Any, judging: Judging, settings: DetectorSettings, since: int, held: bool, show: Show
-) -> Outcome | None:
+    connection: Any, judging: Ruleset, settings: DetectorSettings, since: int, held: bool, show: Show
+) -> PassResult | None:
     await connection.execute(_FREEZE)
     judged = await connection.fetchval("SELECT judged FROM judgement")
     rebuilt = await _refold(connection, judging, show)
@@ -100,12 +100,12 @@ async def _anew(
         await history.add_changes(connection, counts)
         return None
     await evaluation.merge(connection, counts)
-    judge = Judge(judging, Teller(judging, settings.topic_prefix), settings.clock)
+    judge = Evaluator(judging, ProblemPublisher(judging, settings.topic_prefix), settings.clock)
     return await judge.judge_all(connection, since, until, datetime.now(UTC))
 
 
-async def _refold(connection: Any, judging: Judging, show: Show) -> Rebuilt:
-    rebuilt, deal = Rebuilt(judging, Counts(judging)), None
+async def _refold(connection: Any, judging: Ruleset, show: Show) -> Rebuilt:
+    rebuilt, deal = Rebuilt(judging, CountDeltas(judging)), None
     events: list[Event] = []
     total, done = await connection.fetchval(_COUNT), 0
     await connection.execute("TRUNCATE visit")
@@ -134,11 +134,11 @@ async def _save(connection: Any, rebuilt: Rebuilt) -> None:
     rebuilt.stays.clear()
 
 
-async def reevaluate(settings: DetectorSettings, since: int, show: Show) -> Outcome | None:
+async def reevaluate(settings: DetectorSettings, since: int, show: Show) -> PassResult | None:
     """`andon reevaluate --since T`."""
     pool = await open_flow(settings.dsn, most=2)
     try:
-        return await rebuild(pool, Judging(load(settings.policy)), settings, since, show)
+        return await rebuild(pool, Ruleset(load(settings.policy)), settings, since, show)
     finally:
         await pool.close()
 

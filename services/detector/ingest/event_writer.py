@@ -15,15 +15,15 @@ from pydantic import ValidationError
 
 from services.detector.metrics import DetectorMetrics
 from services.detector.store import copy_tables, history
-from services.detector.store.history import Said
-from services.detector.store.stages import Follower
+from services.detector.store.history import NewEvent
+from services.detector.store.stages import StageMapCache
 from shared.contracts.dead import DeadReason
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
-from shared.flow.counts import Counts
+from shared.flow.counts import CountDeltas
 from shared.flow.events import event_of
-from shared.flow.ruleset import Judging
-from shared.flow.visits import Deal, Event, Visit, unique
+from shared.flow.ruleset import Ruleset
+from shared.flow.visits import DealState, Event, Visit, unique
 from shared.kafka.publisher import OutgoingMessage
 from shared.stream import dead_letters, outbox, positions
 
@@ -40,20 +40,20 @@ One = TypeVar("One")
 class Work:
     """What a batch does to deals: counts that change, their new states, visits to write and to drop."""
 
-    counts: Counts
+    counts: CountDeltas
     packed: list[tuple[str, bytes]] = field(default_factory=list)
     stays: list[tuple[str, Visit]] = field(default_factory=list)
     gone: list[tuple[str, int]] = field(default_factory=list)
 
 
-class Applier:
+class EventWriter:
     """Takes batches of `pipeline.events`. `present` tells when now is, for times that lie in the future."""
 
     def __init__(
-        self, judging: Judging, metrics: DetectorMetrics, present: Callable[[ConsumerRecord], datetime]
+        self, judging: Ruleset, metrics: DetectorMetrics, present: Callable[[ConsumerRecord], datetime]
     ) -> None:
         self._judging, self._metrics, self._present = judging, metrics, present
-        self._follower = Follower(judging)
+        self._follower = StageMapCache(judging)
         self._doubts = 0
 
     async def apply(self, connection: Any, records: Sequence[ConsumerRecord]) -> None:
@@ -83,29 +83,29 @@ class Applier:
         """The dead letter of a record that can be read and cannot be handled."""
         return self._bury(record, DeadReason.HANDLER, repr(error))
 
-    async def _insert(self, connection: Any, said: Sequence[Said]) -> tuple[list[Event], list[Event]]:
+    async def _insert(self, connection: Any, said: Sequence[NewEvent]) -> tuple[list[Event], list[Event]]:
         """Many are likely to be all new. What is sent once more comes in numbers: then not, for some batches."""
         straight = len(said) >= MANY and not self._doubts
         new, was = await history.insert_events(connection, said, straight)
         self._doubts = DOUBTS if len(new) < len(said) else max(0, self._doubts - 1)
         return new, was
 
-    async def _decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[Said], list[OutgoingMessage]]:
+    async def _decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[NewEvent], list[OutgoingMessage]]:
         """Each record by itself: a bad one goes to the dead letters and costs the others nothing."""
-        said: list[Said] = []
+        said: list[NewEvent] = []
         dead: list[OutgoingMessage] = []
         # What lies before the present of the earliest record needs no look of its own.
         past = self._present(min(records, key=attrgetter("timestamp")))
         async for part in in_turns(records):
             for record in part:
                 found = self._read(record, past)
-                if isinstance(found, Said):
+                if isinstance(found, NewEvent):
                     said.append(found)
                 else:
                     dead.append(found)
         return said, dead
 
-    def _read(self, record: ConsumerRecord, past: datetime) -> Said | OutgoingMessage:
+    def _read(self, record: ConsumerRecord, past: datetime) -> NewEvent | OutgoingMessage:
         try:
             message = DealEvent.model_validate_json(record.value or b"")
         except ValidationError as error:
@@ -114,7 +114,7 @@ class Applier:
             detail = f"time {message.time.isoformat()} is more than five minutes in the future; mend the sender's clock"
             return self._bury(record, DeadReason.IN_THE_FUTURE, detail)
         event = event_of(message)
-        return Said(event, orjson.dumps(event.said).decode(), message.time)
+        return NewEvent(event, orjson.dumps(event.said).decode(), message.time)
 
     def _bury(self, record: ConsumerRecord, reason: DeadReason, detail: str) -> OutgoingMessage:
         self._metrics.dead[reason].inc()
@@ -123,12 +123,12 @@ class Applier:
     async def _write(self, connection: Any, fresh: dict[str, list[Event]], was: dict[str, list[Event]]) -> None:
         await self._follower.follow(connection)
         stored = await history.states(connection, list(fresh))
-        work, late = Work(Counts(self._judging)), []
+        work, late = Work(CountDeltas(self._judging)), []
         # In the order in which rows are written, once for all of them.
         async for part in in_turns(sorted(fresh)):
             for deal in part:
                 events = fresh[deal]
-                state = Deal.unpack(stored[deal].state) if deal in stored else Deal()
+                state = DealState.unpack(stored[deal].state) if deal in stored else DealState()
                 events.sort(key=attrgetter("key"))
                 if deal in was or (state.last is not None and events[0].key < state.last):
                     late.append(deal)
@@ -145,7 +145,7 @@ class Applier:
         await history.save_visits(connection, work.stays)
         await history.add_changes(connection, work.counts.packed())
 
-    def _go_on(self, work: Work, deal: str, state: Deal, events: list[Event]) -> None:
+    def _go_on(self, work: Work, deal: str, state: DealState, events: list[Event]) -> None:
         """The usual case: all events are later than what the deal has seen."""
         before = state.current
         if before is not None:
@@ -163,19 +163,19 @@ class Applier:
         events, stored = await history.events_of(connection, late), await history.visits_of(connection, late)
         for deal in late:
             added = {event.key.id for event in fresh[deal]}
-            before = Deal()
+            before = DealState()
             others = [e for e in events[deal] if e.key.id not in added]
             before.take(unique(others + was.get(deal, [])), self._judging.places)
             for visit in _all(before):
                 work.counts.add(visit, -1)
-            state = Deal()
+            state = DealState()
             state.take(unique(events[deal]), self._judging.places)
             after = _all(state)
             kept = {visit.entered for visit in after}
             work.gone += [(deal, entered) for entered in stored[deal] if entered not in kept]
             self._keep(work, deal, state, after)
 
-    def _keep(self, work: Work, deal: str, state: Deal, visits: list[Visit]) -> None:
+    def _keep(self, work: Work, deal: str, state: DealState, visits: list[Visit]) -> None:
         for visit in visits:
             work.counts.add(visit)
             work.stays.append((deal, visit))
@@ -205,7 +205,7 @@ def _next(stored: history.Stored | None) -> int:
     return 1 if stored is None else stored.version + 1
 
 
-def _all(deal: Deal) -> list[Visit]:
+def _all(deal: DealState) -> list[Visit]:
     return deal.finished + ([deal.current] if deal.current is not None else [])
 
 

@@ -21,9 +21,9 @@ from services.detector.store import stages as stage_store
 from shared.contracts.dead import DeadReason
 from shared.contracts.stages import StageEvent
 from shared.contracts.topics import STAGES
-from shared.flow.ruleset import Judging
-from shared.flow.stage_map import Fact, facts_of
-from shared.flow.stage_resolver import Places
+from shared.flow.ruleset import Ruleset
+from shared.flow.stage_map import StageField, facts_of
+from shared.flow.stage_resolver import StageResolver
 from shared.kafka.publisher import OutgoingMessage
 from shared.runtime.log import logger
 from shared.stream import dead_letters, outbox, positions
@@ -31,12 +31,12 @@ from shared.stream import dead_letters, outbox, positions
 _log = logger(__name__)
 
 
-class Describer:
+class StageWriter:
     """Takes batches of `pipeline.stages`. `present` tells when now is, for times that lie in the future."""
 
     def __init__(
         self,
-        judging: Judging,
+        judging: Ruleset,
         settings: DetectorSettings,
         metrics: DetectorMetrics,
         present: Callable[[ConsumerRecord], datetime],
@@ -58,7 +58,7 @@ class Describer:
         """The dead letter of a record that can be read and cannot be handled."""
         return self._bury(record, DeadReason.HANDLER, repr(error))
 
-    def _decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[Fact], list[OutgoingMessage]]:
+    def _decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[StageField], list[OutgoingMessage]]:
         facts, dead = [], []
         for record in records:
             if record.value is None:
@@ -80,12 +80,12 @@ class Describer:
         self._metrics.dead[reason].inc()
         return dead_letters.of_record(record, STAGES, reason, detail, self._present(record))
 
-    async def _learn(self, connection: Any, facts: Sequence[Fact]) -> bool:
+    async def _learn(self, connection: Any, facts: Sequence[StageField]) -> bool:
         # Whoever judges or refolds meanwhile would use another map.
         await evaluation.lock(connection)
-        before = Places(self._judging.policy, await stage_store.load(connection))
+        before = StageResolver(self._judging.policy, await stage_store.load(connection))
         await stage_store.save(connection, facts)
-        learned = Judging(self._judging.policy, await stage_store.load(connection))
+        learned = Ruleset(self._judging.policy, await stage_store.load(connection))
         if before.digest == learned.places.digest:
             return False
         _log.info("stages are at home elsewhere: visits are refolded, and judged anew within the lateness")

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from services.detector.publish.measures import Point, Points
+from services.detector.publish.measures import MeasurePublisher, Point
 from shared.contracts.measures import Measure
 from shared.flow.calendars import micros, moment
-from shared.flow.ruleset import Judging
+from shared.flow.ruleset import Ruleset
 from shared.stream import outbox
 
 # Some days at once: each joins with all deals of its time.
@@ -39,7 +39,7 @@ async def mark(connection: Any, ends: Sequence[int]) -> None:
     await connection.execute(_MARK, [moment(at) for at in sorted(ends)])
 
 
-async def tell_some(connection: Any, judging: Judging, points: Points) -> int:
+async def tell_some(connection: Any, judging: Ruleset, points: MeasurePublisher) -> int:
     """Work off some marked days, the newest first, in the caller's transaction; how many. One replica at a time."""
     if not await connection.fetchval(_LOCK):
         return 0
@@ -50,7 +50,7 @@ async def tell_some(connection: Any, judging: Judging, points: Points) -> int:
     return len(days)
 
 
-def _points(judging: Judging, rows: Sequence[Any]) -> list[Point]:
+def _points(judging: Ruleset, rows: Sequence[Any]) -> list[Point]:
     """The order of ages is that of entering, on any clock."""
     found = []
     for row in rows:

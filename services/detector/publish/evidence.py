@@ -8,7 +8,7 @@ from services.detector.store.history import described
 from shared.contracts.measures import Measure
 from shared.contracts.problems import Evidence, EvidenceDeal
 from shared.flow.calendars import micros, moment
-from shared.flow.rules import Judgement
+from shared.flow.rules import Rule
 
 WORST, SAMPLE = 10, 5
 _OPEN = "FROM visit WHERE pipeline = $1 AND stage = $2 AND left_at IS NULL AND entered <= $3"
@@ -21,7 +21,7 @@ _DRAW = "SELECT deal FROM unnest($1::text[]) AS deal ORDER BY md5(deal || $2) LI
 MOST = 5000
 
 
-async def gather(connection: Any, rule: Judgement, opened_at: int, until: int) -> Evidence:
+async def gather(connection: Any, rule: Rule, opened_at: int, until: int) -> Evidence:
     """The evidence of a problem as of `until`."""
     counted = await _counted(connection, rule, until)
     worst = counted[:WORST]
@@ -39,7 +39,7 @@ async def gather(connection: Any, rule: Judgement, opened_at: int, until: int) -
     )
 
 
-async def _counted(connection: Any, rule: Judgement, until: int) -> list[Any]:
+async def _counted(connection: Any, rule: Rule, until: int) -> list[Any]:
     """The open visits that count for the rule at `until`, the worst first."""
     place = (rule.pipeline, rule.stage, moment(until))
     if rule.measure is not Measure.STALLED:
@@ -53,7 +53,7 @@ async def _counted(connection: Any, rule: Judgement, until: int) -> list[Any]:
     return [row for row in quiet if (known[row["deal"]]["next_step_at"] or 0) <= until]
 
 
-def _deal(rule: Judgement, row: Any, known: dict[str, Any], until: int) -> EvidenceDeal:
+def _deal(rule: Rule, row: Any, known: dict[str, Any], until: int) -> EvidenceDeal:
     entered, step = micros(row["entered"]), known.get("next_step_at")
     return EvidenceDeal(
         deal=row["deal"],

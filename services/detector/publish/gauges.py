@@ -8,7 +8,7 @@ from typing import Any
 from services.detector.metrics import OTHER, DetectorMetrics
 from shared.flow.calendars import micros
 from shared.flow.rules import Aging
-from shared.flow.ruleset import Judging
+from shared.flow.ruleset import Ruleset
 
 _OPEN = """
 SELECT pipeline, stage, count(*) AS deals, min(entered) AS oldest FROM visit WHERE left_at IS NULL
@@ -18,7 +18,7 @@ _OVER = "SELECT count(*) FROM visit WHERE pipeline = $1 AND stage = $2 AND left_
 _PROBLEMS = "SELECT kind, mode, count(*) AS open FROM problem WHERE cleared_at IS NULL GROUP BY kind, mode"
 
 
-async def measure_present(pool: Any, judging: Judging, metrics: DetectorMetrics, now: datetime) -> None:
+async def measure_present(pool: Any, judging: Ruleset, metrics: DetectorMetrics, now: datetime) -> None:
     """Bring the gauges up to date; stages that the policy does not know are counted together."""
     rows = {(row["pipeline"], row["stage"]): row for row in await pool.fetch(_OPEN)}
     for place in judging.stages:

@@ -33,7 +33,7 @@ class Point(NamedTuple):
     value: float
 
 
-class Points:
+class MeasurePublisher:
     """Writes points, and gives the messages that tell of them."""
 
     def __init__(self, zone: ZoneInfo, topic_prefix: str) -> None:

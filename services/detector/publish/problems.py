@@ -12,13 +12,13 @@ from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from services.detector.publish import ages, evidence
-from services.detector.publish.measures import SOURCE, Point, Points
+from services.detector.publish.measures import SOURCE, MeasurePublisher, Point
 from services.detector.store.evaluation import series_of
 from shared.contracts.problems import (
     CauseClass,
-    Interval,
     ProblemData,
     ProblemEvent,
+    ProblemInterval,
     ProblemReason,
     ProblemType,
 )
@@ -26,8 +26,8 @@ from shared.contracts.topics import PROBLEMS
 from shared.flow.calendars import moment
 from shared.flow.checkpoints import Checkpoint, Pass
 from shared.flow.revisions import Revision, instant
-from shared.flow.rules import Judgement
-from shared.flow.ruleset import Judging
+from shared.flow.rules import Rule
+from shared.flow.ruleset import Ruleset
 from shared.kafka.publisher import OutgoingMessage
 
 USUAL_DAYS, USUAL_LEAST = 56, 10
@@ -52,20 +52,20 @@ class Finding:
     """What a pass found on one series, and where it began."""
 
     series: str
-    rules: Sequence[Judgement]
+    rules: Sequence[Rule]
     start: Checkpoint
     result: Pass
 
 
-class Teller:
+class ProblemPublisher:
     """Makes messages for `flow.problems` and `flow.measures`."""
 
-    def __init__(self, judging: Judging, topic_prefix: str = "") -> None:
+    def __init__(self, judging: Ruleset, topic_prefix: str = "") -> None:
         self._judging, self._prefix = judging, topic_prefix
-        self._points = Points(ZoneInfo(judging.policy.timezone), topic_prefix)
+        self._points = MeasurePublisher(ZoneInfo(judging.policy.timezone), topic_prefix)
 
     async def problems(
-        self, connection: Any, revisions: Sequence[tuple[Judgement, Revision, bool]], until: int, now: datetime
+        self, connection: Any, revisions: Sequence[tuple[Rule, Revision, bool]], until: int, now: datetime
     ) -> list[OutgoingMessage]:
         """One message for each revision, in the order of their instants."""
         messages = []
@@ -86,7 +86,7 @@ class Teller:
         """What a rule found that the policy has no more is taken back."""
         messages = []
         for row in rows:
-            interval = Interval(opened_at=row["opened_at"], cleared_at=row["cleared_at"], peak=row["peak"])
+            interval = ProblemInterval(opened_at=row["opened_at"], cleared_at=row["cleared_at"], peak=row["peak"])
             data = ProblemData(
                 key=row["key"],
                 kind=row["kind"],
@@ -115,7 +115,7 @@ class Teller:
         return messages
 
     async def _problem(
-        self, connection: Any, rule: Judgement, revision: Revision, historic: bool, until: int, now: datetime
+        self, connection: Any, rule: Rule, revision: Revision, historic: bool, until: int, now: datetime
     ) -> ProblemData:
         interval, was = revision.interval, revision.was
         days = await self._usual_days(connection, rule, interval.opened_at)
@@ -146,7 +146,7 @@ class Teller:
             evidence=shown,
         )
 
-    async def _usual_days(self, connection: Any, rule: Judgement, opened_at: int) -> list[float]:
+    async def _usual_days(self, connection: Any, rule: Rule, opened_at: int) -> list[float]:
         """The same count at the ends of the days before."""
         end = moment(opened_at)
         begin = end - timedelta(days=USUAL_DAYS)
@@ -166,7 +166,7 @@ class Teller:
         return await self._points.save(connection, points)
 
 
-def cause_class(rule: Judgement, peak: int, days: Sequence[float]) -> CauseClass:
+def cause_class(rule: Rule, peak: int, days: Sequence[float]) -> CauseClass:
     """Special where the count lies outside of what the days before let expect; common where it lies within."""
     if len(days) < USUAL_LEAST:
         return CauseClass.UNKNOWN
@@ -176,6 +176,6 @@ def cause_class(rule: Judgement, peak: int, days: Sequence[float]) -> CauseClass
     return CauseClass.SPECIAL if outside else CauseClass.COMMON
 
 
-def _contract(interval: Any) -> Interval:
+def _contract(interval: Any) -> ProblemInterval:
     cleared = None if interval.cleared_at is None else moment(interval.cleared_at)
-    return Interval(opened_at=moment(interval.opened_at), cleared_at=cleared, peak=interval.peak)
+    return ProblemInterval(opened_at=moment(interval.opened_at), cleared_at=cleared, peak=interval.peak)

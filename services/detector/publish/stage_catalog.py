@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from shared.flow.stage_map import Described, Place
-from shared.flow.stage_resolver import Places
-from shared.flow.visits import UNKNOWN_PIPELINE, Home
-from shared.policy import Outcome, Policy
+from shared.flow.stage_map import StageDescription, StageKey
+from shared.flow.stage_resolver import StageResolver
+from shared.flow.visits import UNKNOWN_PIPELINE, ResolvedStage
+from shared.policy import Policy, StageOutcome
 
 # How many deals are in a stage now, by source, and pipeline and stage as visits have them.
 Deals = Mapping[tuple[str, str, str], int]
@@ -25,28 +25,28 @@ async def deals(connection: Any, past: bool) -> dict[tuple[str, str, str], int]:
 
 
 @dataclass(frozen=True)
-class Row:
+class CatalogStage:
     """One stage of one source. `home` is where visits to it are; `hint` says what to do, where there is something."""
 
-    place: Place
+    place: StageKey
     pipeline_name: str | None
-    described: Described
-    home: Home
+    described: StageDescription
+    home: ResolvedStage
     watched: bool
     deals: int
     hint: str | None
 
 
-class Overview:
+class StageCatalog:
     """What the policy makes of the stages that were described or seen."""
 
-    def __init__(self, policy: Policy, places: Places, deals: Deals) -> None:
+    def __init__(self, policy: Policy, places: StageResolver, deals: Deals) -> None:
         self._policy, self._places, self._deals = policy, places, deals
         self._told: dict[tuple[str, str], list[str]] = {}
         for (source, pipeline), key in places.pipelines.items():
             self._told.setdefault((source, key), []).append(pipeline)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[CatalogStage]:
         """Described stages, and those seen that are not among them; by source, pipeline and order."""
         found = {place: self._row(place) for place in self._places.map.stages}
         homes = {(row.place.source, *row.home[:2]) for row in found.values()}
@@ -55,27 +55,27 @@ class Overview:
             found.setdefault(place, self._row(place))
         return sorted(found.values(), key=lambda r: (*r.place[:2], _order(r.described.order), r.place.stage))
 
-    def _place(self, source: str, pipeline: str, stage: str) -> Place:
+    def _place(self, source: str, pipeline: str, stage: str) -> StageKey:
         """The CRM's place of a visit: the pipeline by its id, where the policy names it by name."""
         told = self._told.get((source, pipeline), [])
-        return Place(source, told[0] if len(told) == 1 else pipeline, stage)
+        return StageKey(source, told[0] if len(told) == 1 else pipeline, stage)
 
-    def _row(self, place: Place) -> Row:
+    def _row(self, place: StageKey) -> CatalogStage:
         home = self._places.home(f"{place.source}:", place.pipeline or None, place.stage)
         watched = (home.pipeline, home.stage) in self._places.fixed
         described = self._places.map.at(place)
         count = self._deals.get((place.source, home.pipeline, home.stage), 0)
         name = self._places.map.pipelines.get(place._replace(stage=""))
         hint = self._difference(described, home) if watched else self._unknown(place, described, home)
-        return Row(place, name, described, home, watched, count, hint)
+        return CatalogStage(place, name, described, home, watched, count, hint)
 
-    def _difference(self, described: Described, home: Home) -> str | None:
+    def _difference(self, described: StageDescription, home: ResolvedStage) -> str | None:
         if described.outcome in (None, home.outcome):
             return None
         return f"the policy has it {home.outcome}, the CRM {described.outcome}; mend outcome in the policy"
 
-    def _unknown(self, place: Place, described: Described, home: Home) -> str | None:
-        if home.outcome is not Outcome.OPEN:
+    def _unknown(self, place: StageKey, described: StageDescription, home: ResolvedStage) -> str | None:
+        if home.outcome is not StageOutcome.OPEN:
             return None
         named = f" ({described.name})" if described.name else ""
         if home.pipeline == UNKNOWN_PIPELINE:
@@ -90,7 +90,7 @@ class Overview:
             return f"{what}: the policy has no such pipeline; add {ways} under pipelines to watch it"
         return f"{what} is not in the policy; {self._way(place, described)}"
 
-    def _way(self, place: Place, described: Described) -> str:
+    def _way(self, place: StageKey, described: StageDescription) -> str:
         entry = f'add `- {{id: "{place.stage}"}}`'
         if not described.name:
             return f"{entry} to its stages"
@@ -108,7 +108,7 @@ class Overview:
                 names.setdefault(row.home[:2], set()).add(row.described.name)
         return {stage: found.pop() for stage, found in names.items() if len(found) == 1}
 
-    def _described(self) -> Iterator[Row]:
+    def _described(self) -> Iterator[CatalogStage]:
         return (self._row(place) for place in self._places.map.stages)
 
 

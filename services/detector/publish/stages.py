@@ -7,11 +7,11 @@ from typing import Any
 from uuid import uuid4
 
 from services.detector.publish.measures import SOURCE
-from services.detector.publish.stage_catalog import Overview, Row, deals
+from services.detector.publish.stage_catalog import CatalogStage, StageCatalog, deals
 from services.detector.store import stages as stage_store
-from shared.contracts.stages import SeenData, SeenEvent
-from shared.contracts.topics import SEEN
-from shared.flow.stage_resolver import Places
+from shared.contracts.stages import StageStatusData, StageStatusEvent
+from shared.contracts.topics import STAGE_STATUS
+from shared.flow.stage_resolver import StageResolver
 from shared.kafka.publisher import OutgoingMessage
 from shared.policy import Policy
 from shared.stream import outbox
@@ -34,7 +34,9 @@ async def tell(connection: Any, policy: Policy, topic_prefix: str, now: datetime
     """Messages for what is other than told before, in the caller's transaction; how many. One replica at a time."""
     if not await connection.fetchval(_LOCK):
         return 0
-    overview = Overview(policy, Places(policy, await stage_store.load(connection)), await deals(connection, past=False))
+    overview = StageCatalog(
+        policy, StageResolver(policy, await stage_store.load(connection)), await deals(connection, past=False)
+    )
     told = {(r["pipeline"], r["stage"]): r["data"] for r in await connection.fetch(_TOLD)}
     found = _known(overview) | _unknown(overview)
     news = {place: data for place, data in found.items() if told.get(place) != data.model_dump_json()}
@@ -43,21 +45,21 @@ async def tell(connection: Any, policy: Policy, topic_prefix: str, now: datetime
     )
     gone = sorted(told.keys() - found.keys())
     await connection.execute(_FORGET, [p for p, _ in gone], [s for _, s in gone])
-    over = [SeenData(pipeline=p, stage=s, watched=policy.stage(p, s) is not None) for p, s in gone]
+    over = [StageStatusData(pipeline=p, stage=s, watched=policy.stage(p, s) is not None) for p, s in gone]
     await outbox.put(connection, [_message(data, topic_prefix, now) for data in (*news.values(), *over)])
     return len(news) + len(gone)
 
 
-def _known(overview: Overview) -> dict[tuple[str, str], SeenData]:
+def _known(overview: StageCatalog) -> dict[tuple[str, str], StageStatusData]:
     return {
-        place: SeenData(pipeline=place[0], stage=place[1], name=name, watched=True)
+        place: StageStatusData(pipeline=place[0], stage=place[1], name=name, watched=True)
         for place, name in overview.titles().items()
     }
 
 
-def _unknown(overview: Overview) -> dict[tuple[str, str], SeenData]:
+def _unknown(overview: StageCatalog) -> dict[tuple[str, str], StageStatusData]:
     """Sources that share a place are told of together, with the name and the hint of the first."""
-    found: dict[tuple[str, str], SeenData] = {}
+    found: dict[tuple[str, str], StageStatusData] = {}
     rows = [row for row in overview.rows() if not row.watched and row.deals]
     for row in sorted(rows, key=lambda row: row.deals, reverse=True):
         before = found.get(row.home[:2])
@@ -68,8 +70,8 @@ def _unknown(overview: Overview) -> dict[tuple[str, str], SeenData]:
     return found
 
 
-def _seen(row: Row) -> SeenData:
-    return SeenData(
+def _seen(row: CatalogStage) -> StageStatusData:
+    return StageStatusData(
         pipeline=row.home.pipeline,
         stage=row.home.stage,
         name=row.described.name,
@@ -79,6 +81,6 @@ def _seen(row: Row) -> SeenData:
     )
 
 
-def _message(data: SeenData, prefix: str, now: datetime) -> OutgoingMessage:
-    event = SeenEvent(id=uuid4().hex, source=SOURCE, subject=data.key, time=now, data=data)
-    return OutgoingMessage(prefix + SEEN, data.key.encode(), event.to_json())
+def _message(data: StageStatusData, prefix: str, now: datetime) -> OutgoingMessage:
+    event = StageStatusEvent(id=uuid4().hex, source=SOURCE, subject=data.key, time=now, data=data)
+    return OutgoingMessage(prefix + STAGE_STATUS, data.key.encode(), event.to_json())

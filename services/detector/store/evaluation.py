@@ -11,7 +11,7 @@ from shared.flow.calendars import micros, moment
 from shared.flow.checkpoints import BEGINNING, Checkpoint
 from shared.flow.deltas import SLOT, by_slot, clamped, first_at, in_order, merged
 from shared.flow.intervals import Interval
-from shared.flow.rules import Judgement, Series
+from shared.flow.rules import Rule, Series
 
 _LOCK = (
     "SELECT pg_try_advisory_xact_lock(hashtextextended('andon.judge.' || current_database() || current_schema(), 0))"
@@ -84,7 +84,7 @@ ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, pea
 
 
 @dataclass(frozen=True)
-class Told:
+class PublishedInterval:
     """An interval as it was last told; `told` is the count at the last telling."""
 
     interval: Interval
@@ -191,14 +191,14 @@ async def drop_checkpoints(connection: Any, which: Sequence[tuple[str, int]]) ->
         await connection.execute(_DROP_CHECKPOINTS, [s for s, _ in which], [at for _, at in which])
 
 
-async def told(connection: Any, since: dict[str, int]) -> dict[str, dict[int, Told]]:
+async def told(connection: Any, since: dict[str, int]) -> dict[str, dict[int, PublishedInterval]]:
     """The intervals of each problem key that lasted beyond an instant, by their opening."""
-    found: dict[str, dict[int, Told]] = {key: {} for key in since}
+    found: dict[str, dict[int, PublishedInterval]] = {key: {} for key in since}
     rows = await connection.fetch(_TOLD, list(since), [moment(max(at, 0)) for at in since.values()])
     for row in rows:
         cleared = None if row["cleared_at"] is None else micros(row["cleared_at"])
         interval = Interval(micros(row["opened_at"]), cleared, row["peak"])
-        found[row["key"]][interval.opened_at] = Told(interval, row["told"], Mode(row["mode"]))
+        found[row["key"]][interval.opened_at] = PublishedInterval(interval, row["told"], Mode(row["mode"]))
     return found
 
 
@@ -213,7 +213,7 @@ async def drop_problems(connection: Any, gone: Sequence[tuple[str, int]]) -> Non
 
 
 async def save_problem(
-    connection: Any, rule: Judgement, now: Told, version: str, historic: bool, detected_at: Any
+    connection: Any, rule: Rule, now: PublishedInterval, version: str, historic: bool, detected_at: Any
 ) -> None:
     """Write one interval as it is now."""
     interval = now.interval

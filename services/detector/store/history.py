@@ -52,7 +52,7 @@ _CHANGES = "INSERT INTO span_change (series, deltas) SELECT * FROM unnest($1::te
 _ALL_EVENTS = "SELECT deal, id, time, rank, said FROM event ORDER BY deal, time, rank, id"
 
 
-class Said(NamedTuple):
+class NewEvent(NamedTuple):
     """An event as it is stored: the core's form, what was said as text, its time."""
 
     event: Event
@@ -60,7 +60,7 @@ class Said(NamedTuple):
     at: datetime
 
 
-async def insert_events(connection: Any, said: Sequence[Said], straight: bool) -> tuple[list[Event], list[Event]]:
+async def insert_events(connection: Any, said: Sequence[NewEvent], straight: bool) -> tuple[list[Event], list[Event]]:
     """Write what is new; gives what was, and the earlier forms of events that have another now.
 
     Of two that share an id the same one is kept in whatever order they come, as in `flow.unique`. `straight`: they are
@@ -82,7 +82,7 @@ async def insert_events(connection: Any, said: Sequence[Said], straight: bool) -
     return list(found.values()), [was for place, (was, _) in replaced.items() if place not in new]
 
 
-async def _all_new(connection: Any, said: Sequence[Said]) -> bool:
+async def _all_new(connection: Any, said: Sequence[NewEvent]) -> bool:
     """Write all if all are new, by COPY straight into the table: half the database's work; else nothing."""
     rows = [(deal, number, at, rank, text) for (deal, (_, rank, number), _), text, at in said]
     try:
@@ -95,10 +95,10 @@ async def _all_new(connection: Any, said: Sequence[Said]) -> bool:
     return True
 
 
-async def _replace(connection: Any, said: Sequence[Said]) -> dict[tuple[str, str], tuple[Event, Event]]:
+async def _replace(connection: Any, said: Sequence[NewEvent]) -> dict[tuple[str, str], tuple[Event, Event]]:
     """Where something else is stored under an id of `said` and has to give way: (what was stored, what is now)."""
     stored = {_place(event): event for event in map(event_of_row, await connection.fetch(_OTHERS))}
-    better: dict[tuple[str, str], Said] = {}
+    better: dict[tuple[str, str], NewEvent] = {}
     for s in said:
         place = _place(s.event)
         if place in stored and precedence(s.event) < precedence(

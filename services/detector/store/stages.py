@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.detector.store import fingerprint
-from services.detector.store.fingerprint import OtherPolicyError, Terms
-from shared.flow.ruleset import Judging
-from shared.flow.stage_map import Fact, Place, StageMap, latest
-from shared.flow.stage_resolver import Places
+from services.detector.store.fingerprint import Fingerprint, OtherPolicyError
+from shared.flow.ruleset import Ruleset
+from shared.flow.stage_map import StageField, StageKey, StageMap, latest
+from shared.flow.stage_resolver import StageResolver
 
 _SAVE = """
 INSERT INTO stage_fact AS f (source, pipeline, stage, field, time, id, value)
@@ -21,7 +21,7 @@ WHERE (f.time, f.id, f.value) < (excluded.time, excluded.id, excluded.value)
 _LOAD = "SELECT source, pipeline, stage, field, time, id, value FROM stage_fact"
 
 
-async def save(connection: Any, told: Sequence[Fact]) -> None:
+async def save(connection: Any, told: Sequence[StageField]) -> None:
     """Keep what is later than what is known."""
     rows = sorted((*f.place, f.field, *f.stamp) for f in latest(told))
     if rows:
@@ -30,15 +30,15 @@ async def save(connection: Any, told: Sequence[Fact]) -> None:
 
 async def load(connection: Any) -> StageMap:
     """The map as it is kept."""
-    return StageMap.of(Fact(Place(*row[:3]), *row[3:]) for row in map(tuple, await connection.fetch(_LOAD)))
+    return StageMap.of(StageField(StageKey(*row[:3]), *row[3:]) for row in map(tuple, await connection.fetch(_LOAD)))
 
 
-class Follower:
+class StageMapCache:
     """Keeps a replica's places those under which the stored visits stand: who changes the map refolds them with it."""
 
-    def __init__(self, judging: Judging) -> None:
+    def __init__(self, judging: Ruleset) -> None:
         self._judging = judging
-        self._known: Terms | None = None
+        self._known: Fingerprint | None = None
 
     async def follow(self, connection: Any) -> None:
         """Call in a transaction that judges, or has written to `event`: from then on nobody refolds until it ends.
@@ -49,7 +49,7 @@ class Follower:
         known = await fingerprint.stored(connection)
         if known == self._known:
             return
-        self._judging.places = Places(self._judging.policy, await load(connection))
+        self._judging.places = StageResolver(self._judging.policy, await load(connection))
         if known.series and known != fingerprint.of(self._judging):
             raise OtherPolicyError("the counts were built by another policy; this replica ends, to begin with the file")
         self._known = known

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from shared.stream.reader import Handled, reached
+from shared.stream.reader import Position, positions_of
 
 # What a fetch saw of the log's end is a little older than the moment at which its answer was noted.
 MARGIN_MS = 50
@@ -51,10 +51,10 @@ class Standing:
     applied: int = 0
 
 
-def standings(kafka: Any, handled: dict[Any, Handled], records: Sequence[ConsumerRecord] = ()) -> list[Standing]:
+def standings(kafka: Any, handled: dict[Any, Position], records: Sequence[ConsumerRecord] = ()) -> list[Standing]:
     """Where this replica's partitions stand; with `records`, as they will when that batch is applied."""
     now = time.time_ns() // 1000 if records else 0
-    places = reached(records) if records else dict(handled)
+    places = positions_of(records) if records else dict(handled)
     mine = kafka.assignment() if kafka is not None else ()
     found = []
     for partition, place in places.items():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from services.importer.readers import Cells, RowFault
-from services.importer.steps import Step
+from services.importer.steps import RowStep
 from shared.contracts.events import EventType
-from shared.policy import Outcome
+from shared.policy import StageOutcome
 
 
-def steps(cells: Cells) -> list[Step]:
+def steps(cells: Cells) -> list[RowStep]:
     """Raises RowFault."""
     columns = cells.mapping.columns
     stage, outcome, when = cells.stage(), cells.outcome(), cells.when(columns.time)
@@ -17,8 +17,8 @@ def steps(cells: Cells) -> list[Step]:
     if outcome is None or stage is None:
         raise RowFault(columns.of_stage[0], "", "is empty; fill in the stage that the deal moved to")
     created = cells.when(columns.created)
-    begun = [] if created is None or columns.created is None else [Step(EventType.CREATED, created, columns.created)]
-    if outcome.outcome is Outcome.OPEN:
-        return [*begun, Step(EventType.MOVED, when, columns.time, stage.id, exact=True)]
-    kind = EventType.WON if outcome.outcome is Outcome.WON else EventType.LOST
-    return [*begun, Step(kind, when, columns.time)]
+    begun = [] if created is None or columns.created is None else [RowStep(EventType.CREATED, created, columns.created)]
+    if outcome.outcome is StageOutcome.OPEN:
+        return [*begun, RowStep(EventType.MOVED, when, columns.time, stage.id, exact=True)]
+    kind = EventType.WON if outcome.outcome is StageOutcome.WON else EventType.LOST
+    return [*begun, RowStep(kind, when, columns.time)]

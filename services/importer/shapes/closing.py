@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from services.importer.readers import Cells, RowFault
-from services.importer.steps import Step
+from services.importer.steps import RowStep
 from shared.contracts.events import EventType
-from shared.policy import Outcome
+from shared.policy import StageOutcome
 
 
-def closing(cells: Cells) -> list[Step]:
+def closing(cells: Cells) -> list[RowStep]:
     """The closing step, or none while the deal is open; raises RowFault where nothing says when it was closed."""
     outcome = cells.outcome()
-    if outcome is None or outcome.outcome is Outcome.OPEN:
+    if outcome is None or outcome.outcome is StageOutcome.OPEN:
         return []
     columns = cells.mapping.columns
     for column in (columns.closed, columns.entered):
         if column and (when := cells.when(column)) is not None:
-            kind = EventType.WON if outcome.outcome is Outcome.WON else EventType.LOST
-            return [Step(kind, when, column, last=True)]
+            kind = EventType.WON if outcome.outcome is StageOutcome.WON else EventType.LOST
+            return [RowStep(kind, when, column, last=True)]
     column = columns.closed or columns.entered
     if column is None:
         by_outcome = columns.outcome if cells.text(columns.outcome) == outcome.word else None

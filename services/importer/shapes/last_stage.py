@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from services.importer.dates import When
-from services.importer.readers import Cells, RowFault, Stage
+from services.importer.readers import Cells, RowFault, StageCell
 from services.importer.shapes.closing import closing
-from services.importer.steps import Step
+from services.importer.steps import RowStep
 from shared.contracts.events import EventType
 from shared.flow.calendars import micros
 
 
-def steps(cells: Cells) -> list[Step]:
+def steps(cells: Cells) -> list[RowStep]:
     """Raises RowFault."""
     ended = closing(cells)
     if ended:
@@ -22,22 +22,22 @@ def steps(cells: Cells) -> list[Step]:
     return _open(cells, stage)
 
 
-def _open(cells: Cells, stage: Stage) -> list[Step]:
+def _open(cells: Cells, stage: StageCell) -> list[RowStep]:
     mapping = cells.mapping
     entered = cells.when(mapping.columns.entered)
     if entered is not None and mapping.columns.entered:
-        moved = Step(EventType.MOVED, entered, mapping.columns.entered, stage.id, exact=True)
+        moved = RowStep(EventType.MOVED, entered, mapping.columns.entered, stage.id, exact=True)
         return [*_created(cells, mapping.first_stage), moved]
     if stage.id == mapping.first_stage and (begun := _created(cells, stage.id)):
         return begun
     if mapping.exported_at is not None:
         # No creation: with it, the deal would seem to have come to the stage when it was seen there.
         seen = micros(mapping.exported_at)
-        return [Step(EventType.MOVED, When(seen, seen), mapping.columns.of_stage[0], stage.id)]
+        return [RowStep(EventType.MOVED, When(seen, seen), mapping.columns.of_stage[0], stage.id)]
     return _created(cells, None)
 
 
-def _created(cells: Cells, stage: str | None) -> list[Step]:
+def _created(cells: Cells, stage: str | None) -> list[RowStep]:
     column = cells.mapping.columns.created
     when = cells.when(column)
-    return [] if when is None or column is None else [Step(EventType.CREATED, when, column, stage)]
+    return [] if when is None or column is None else [RowStep(EventType.CREATED, when, column, stage)]

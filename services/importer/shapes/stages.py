@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from services.importer.readers import Cells
 from services.importer.shapes.closing import closing
-from services.importer.steps import Step
+from services.importer.steps import RowStep
 from shared.contracts.events import EventType
-from shared.policy import Outcome
+from shared.policy import StageOutcome
 
-_TYPES = {Outcome.OPEN: EventType.MOVED, Outcome.WON: EventType.WON, Outcome.LOST: EventType.LOST}
+_TYPES = {StageOutcome.OPEN: EventType.MOVED, StageOutcome.WON: EventType.WON, StageOutcome.LOST: EventType.LOST}
 
 
-def steps(cells: Cells) -> list[Step]:
+def steps(cells: Cells) -> list[RowStep]:
     """Raises RowFault."""
     columns = cells.mapping.columns
-    found: list[Step] = []
+    found: list[RowStep] = []
     if (created := cells.when(columns.created)) is not None and columns.created:
-        found.append(Step(EventType.CREATED, created, columns.created))
+        found.append(RowStep(EventType.CREATED, created, columns.created))
     closed = False
     for name, column in cells.mapping.stage_dates.items():
         entered = cells.when(column)
         if entered is not None:
             stage = cells.named(name)
-            open_one = stage.outcome is Outcome.OPEN
+            open_one = stage.outcome is StageOutcome.OPEN
             closed = closed or not open_one
-            found.append(Step(_TYPES[stage.outcome], entered, column, stage.id if open_one else None, exact=open_one))
+            found.append(
+                RowStep(_TYPES[stage.outcome], entered, column, stage.id if open_one else None, exact=open_one)
+            )
     return found if closed else found + closing(cells)

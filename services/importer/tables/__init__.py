@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.importer.tables.base import Cell, Row, Table, TableError
-from services.importer.tables.reading import Reading
+from services.importer.tables.reading import ReadOptions
 
-__all__ = ["Cell", "Reading", "Row", "Table", "TableError", "opened"]
+__all__ = ["Cell", "ReadOptions", "Row", "Table", "TableError", "opened"]
 
 
-def opened(path: Path, reading: Reading | None = None) -> Table:
+def opened(path: Path, reading: ReadOptions | None = None) -> Table:
     """The table in a file, by what the file is and not by its name; raises TableError."""
-    wanted = reading or Reading()
+    wanted = reading or ReadOptions()
     try:
         with path.open("rb") as file:
             begins = file.read(8)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from services.importer.tables.base import Cell, Row, TableError, fitted, head
-from services.importer.tables.reading import Reading
+from services.importer.tables.reading import ReadOptions
 
 DELIMITERS = (",", ";", "\t", "|")
 LOOKED_AT = 50
@@ -32,7 +32,7 @@ _MARKS = (
 class CsvTable:
     """One file. `encoding` and `delimiter` are as found or as told."""
 
-    def __init__(self, path: Path, reading: Reading) -> None:
+    def __init__(self, path: Path, reading: ReadOptions) -> None:
         self._path, self._at, self._size = path, 0, max(1, path.stat().st_size)
         self.encoding = reading.encoding or encoding_of(path)
         self.guessed = None if reading.encoding or self.encoding.startswith("utf") else self.encoding

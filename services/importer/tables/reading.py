@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadOptions:
     """Of a CSV file its encoding and delimiter, of a workbook its sheet. None: found out, or the first."""
 
     encoding: str | None = None

@@ -23,7 +23,7 @@ from shared.contracts.notices import NoticeData, NoticeEvent, NoticeResult
 from shared.contracts.topics import NOTICES
 from shared.kafka.publisher import OutgoingMessage
 from shared.policy import Policy
-from shared.postgres.pool import PASSING
+from shared.postgres.pool import TRANSIENT
 from shared.runtime.clock import Clock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -108,7 +108,7 @@ class Sender:
             notices = await store.claim(self._pool, self._clock.now(), AT_ONCE, self._longest + MARK, SETTLE)
             await self._all(deque(notices))
             waiting, oldest = await store.queue(self._pool)
-        except PASSING as error:
+        except TRANSIENT as error:
             _log.warning("mails wait for Postgres", error=repr(error))
             await asyncio.sleep(1)
             return 0
@@ -212,7 +212,7 @@ class Sender:
             try:
                 await self._note(notice, result, answer, counted)
                 break
-            except PASSING as error:
+            except TRANSIENT as error:
                 _log.warning("the end of a mail waits for Postgres", result=result.value, error=repr(error))
                 await asyncio.sleep(min(MARK_REST, 0.1 * 2 ** min(attempt, 20)))
         self._relay_wake.set()

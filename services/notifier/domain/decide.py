@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.contracts.notices import NoticeReason
-from shared.contracts.tickets import Change, Outcome
+from shared.contracts.tickets import TicketChange, TicketOutcome
 
 TOLD = {
-    Change.OPENED: NoticeReason.OPENED,
-    Change.GREW: NoticeReason.GREW,
-    Change.REOPENED: NoticeReason.REOPENED,
-    Change.CLEARED: NoticeReason.CLEARED,
+    TicketChange.OPENED: NoticeReason.OPENED,
+    TicketChange.GREW: NoticeReason.GREW,
+    TicketChange.REOPENED: NoticeReason.REOPENED,
+    TicketChange.CLEARED: NoticeReason.CLEARED,
 }
 OVER = (NoticeReason.CLEARED, NoticeReason.OPENED_AND_CLEARED)
 
@@ -52,10 +52,10 @@ class Decision:
 
 
 def decide(
-    change: Change, now: datetime, earlier: Earlier, grew_every: timedelta, outcome: Outcome | None = None
+    change: TicketChange, now: datetime, earlier: Earlier, grew_every: timedelta, outcome: TicketOutcome | None = None
 ) -> Decision | None:
     """None when nothing is told of this change, and nothing that waits falls away. `outcome`: of the ticket."""
-    if change is Change.CLOSED:
+    if change is TicketChange.CLOSED:
         return _closed(now, earlier, outcome)
     reason = TOLD.get(change)
     if reason is None:
@@ -76,11 +76,11 @@ def decide(
     return Decision(reason, now)
 
 
-def _closed(now: datetime, earlier: Earlier, outcome: Outcome | None) -> Decision | None:
+def _closed(now: datetime, earlier: Earlier, outcome: TicketOutcome | None) -> Decision | None:
     """What still waits would tell of a problem that is none; one that was told and never was is taken back."""
     merged = tuple(one.id for one in earlier.waiting if not one.taken and one.reason not in OVER)
     kept = [one.reason for one in earlier.waiting if one.id not in merged]
     told = kept[-1] if kept else earlier.sent
-    if outcome is Outcome.RETRACTED and told is not None and told not in OVER:
+    if outcome is TicketOutcome.RETRACTED and told is not None and told not in OVER:
         return Decision(NoticeReason.CLEARED, now, None, merged)
     return Decision(None, now, None, merged) if merged else None

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import EvidenceDeal
-from shared.contracts.tickets import Outcome, TicketData
+from shared.contracts.tickets import TicketData, TicketOutcome
 
 _FOLDER = Path(__file__).parent / "templates"
 _HTML = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -103,7 +103,7 @@ def one_line(text: str) -> str:
 def _values(about: TicketData, reason: NoticeReason, zone: str, day_seconds: int) -> dict[str, Any]:
     worst = about.evidence.worst if about.evidence else ()
     over, stalled = about.problem.cleared_at, about.kind == "stalled"
-    taken_back = about.reason if about.outcome is Outcome.RETRACTED else None
+    taken_back = about.reason if about.outcome is TicketOutcome.RETRACTED else None
     return {
         "about": about,
         "headline": TAKEN_BACK if taken_back else HEADLINES[reason],

@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-from services.simulator.dialects.attio import Attio
+from services.simulator.dialects.attio import AttioDialect
 from services.simulator.dialects.base import Dialect
-from services.simulator.dialects.close import Close
-from services.simulator.dialects.cloudevents import CloudEvents
-from services.simulator.dialects.copper import Copper
-from services.simulator.dialects.dynamics import Dynamics
-from services.simulator.dialects.espocrm import EspoCrm
-from services.simulator.dialects.freshsales import Freshsales
-from services.simulator.dialects.hubspot import HubSpot, hubspot, hubspot_events
-from services.simulator.dialects.monday import Monday
-from services.simulator.dialects.odoo import Odoo
-from services.simulator.dialects.pipedrive import Pipedrive
+from services.simulator.dialects.close import CloseDialect
+from services.simulator.dialects.cloudevents import CloudEventsDialect
+from services.simulator.dialects.copper import CopperDialect
+from services.simulator.dialects.dynamics import DynamicsDialect
+from services.simulator.dialects.espocrm import EspoCrmDialect
+from services.simulator.dialects.freshsales import FreshsalesDialect
+from services.simulator.dialects.hubspot import HubSpotDialect, hubspot, hubspot_events
+from services.simulator.dialects.monday import MondayDialect
+from services.simulator.dialects.odoo import OdooDialect
+from services.simulator.dialects.pipedrive import PipedriveDialect
 from services.simulator.dialects.plain import canonical
-from services.simulator.dialects.salesforce import Salesforce
-from services.simulator.dialects.standardwebhooks import StandardWebhooks
-from services.simulator.dialects.twenty import Twenty
-from services.simulator.dialects.zoho import Zoho
+from services.simulator.dialects.salesforce import SalesforceDialect
+from services.simulator.dialects.standardwebhooks import StandardWebhooksDialect
+from services.simulator.dialects.twenty import TwentyDialect
+from services.simulator.dialects.zoho import ZohoDialect
 
 DIALECTS: dict[str, type[Dialect]] = {
     dialect.kind: dialect
     for dialect in (
-        Attio,
-        Close,
-        CloudEvents,
-        Copper,
-        Dynamics,
-        EspoCrm,
-        Freshsales,
-        HubSpot,
-        Monday,
-        Odoo,
-        Pipedrive,
-        Salesforce,
-        StandardWebhooks,
-        Twenty,
-        Zoho,
+        AttioDialect,
+        CloseDialect,
+        CloudEventsDialect,
+        CopperDialect,
+        DynamicsDialect,
+        EspoCrmDialect,
+        FreshsalesDialect,
+        HubSpotDialect,
+        MondayDialect,
+        OdooDialect,
+        PipedriveDialect,
+        SalesforceDialect,
+        StandardWebhooksDialect,
+        TwentyDialect,
+        ZohoDialect,
     )
 }
 __all__ = ["DIALECTS", "Dialect", "canonical", "hubspot", "hubspot_events"]

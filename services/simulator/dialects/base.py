@@ -29,7 +29,7 @@ class Webhook:
 
 
 @dataclass(frozen=True)
-class Deal:
+class SimulatedDeal:
     """How a deal stands after a happening. `stage` is the last open one, `told` the stage as it was told."""
 
     id: int
@@ -43,7 +43,7 @@ class Deal:
     made: datetime | None = None
     entered: datetime | None = None
 
-    def after(self, happening: Happening) -> Deal:
+    def after(self, happening: Happening) -> SimulatedDeal:
         said, changes = happening.properties, dict[str, Any]()
         for ours, theirs in (("pipeline", "pipeline"), ("name", "dealname"), ("amount", "amount")):
             if theirs in said:
@@ -68,7 +68,7 @@ class Dialect(ABC):
 
     def __init__(self, secret: str | None = None, url: str = "https://hooks.example.org/v1/ingest/crm") -> None:
         self.key, self.url = secret or self.secret, url
-        self._deals: dict[int, Deal] = {}
+        self._deals: dict[int, SimulatedDeal] = {}
         self.count = 0
 
     def tell(self, happening: Happening) -> Iterator[Webhook]:
@@ -78,13 +78,13 @@ class Dialect(ABC):
 
     def say(self, happening: Happening) -> Iterator[Any]:
         """What is said of a happening. In order: what a deal was before is remembered."""
-        before = self._deals.get(happening.deal, Deal(happening.deal))
+        before = self._deals.get(happening.deal, SimulatedDeal(happening.deal))
         deal = self._deals[happening.deal] = before.after(happening)
         self.count += 1
         return self.documents(happening, before, deal)
 
     @abstractmethod
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         """What is said, not yet bytes."""
 
     def body(self, document: Any, attempt: int = 0) -> bytes:

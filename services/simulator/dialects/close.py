@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
-from services.simulator.dialects.base import CURRENCY, Deal, Dialect, Webhook, hex_hmac, naive
+from services.simulator.dialects.base import CURRENCY, Dialect, SimulatedDeal, Webhook, hex_hmac, naive
 from services.simulator.model import Happening
 
 
-class Close(Dialect):
+class CloseDialect(Dialect):
     kind: ClassVar[str] = "close"
     secret: ClassVar[str] = "00112233445566778899aabbccddeeff0123456789abcdef"  # noqa: S105 (nobody's)
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         data, old = _opportunity(deal), _opportunity(before)
         changed = [] if happening.created else sorted(name for name in data if data[name] != old[name])
         stamp = naive(happening.time, "microseconds").replace(" ", "T")
@@ -42,7 +42,7 @@ class Close(Dialect):
         return Webhook(body, {"close-sig-timestamp": stamp, "close-sig-hash": signature})
 
 
-def _opportunity(deal: Deal) -> dict[str, Any]:
+def _opportunity(deal: SimulatedDeal) -> dict[str, Any]:
     status = {"open": "active"}.get(deal.status, deal.status)
     return {
         "id": f"{deal.id}",

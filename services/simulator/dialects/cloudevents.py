@@ -1,4 +1,4 @@
-"""CloudEvents in structured mode, with Andon's own events as data."""
+"""CloudEventsDialect in structured mode, with Andon's own events as data."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
-from services.simulator.dialects.base import Deal, Dialect, Webhook
+from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook
 from services.simulator.dialects.plain import canonical
 from services.simulator.model import Happening
 
 
-class CloudEvents(Dialect):
+class CloudEventsDialect(Dialect):
     kind: ClassVar[str] = "cloudevents"
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         yield from canonical(happening, "crm")
 
     def signed(self, body: bytes, now: datetime) -> Webhook:

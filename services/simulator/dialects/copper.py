@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
-from services.simulator.dialects.base import Deal, Dialect, Webhook, z
+from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, z
 from services.simulator.model import Happening
 
 
-class Copper(Dialect):
+class CopperDialect(Dialect):
     kind: ClassVar[str] = "copper"
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         old, new = _values(before), _values(deal)
         changed = {
             name: [None if happening.created else old[name], new[name]] for name in new if new[name] != old[name]
@@ -32,7 +32,7 @@ class Copper(Dialect):
         return Webhook(body)
 
 
-def _values(deal: Deal) -> dict[str, Any]:
+def _values(deal: SimulatedDeal) -> dict[str, Any]:
     return {
         "pipeline_id": deal.pipeline,
         "pipeline_stage_id": deal.stage,

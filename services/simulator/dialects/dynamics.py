@@ -7,16 +7,16 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import NAMESPACE_URL, uuid5
 
-from services.simulator.dialects.base import Deal, Dialect, Webhook, ms
+from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, ms
 from services.simulator.model import Happening
 
 _CONTRACT = "http://schemas.microsoft.com/xrm/2011/Contracts"
 
 
-class Dynamics(Dialect):
+class DynamicsDialect(Dialect):
     kind: ClassVar[str] = "dynamics"
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         entity, stamp = str(uuid5(NAMESPACE_URL, str(deal.id))), f"/Date({ms(happening.time)}-0700)/"
         columns: dict[str, Any] = {
             "stepname": deal.stage,

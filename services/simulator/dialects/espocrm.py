@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
-from services.simulator.dialects.base import CURRENCY, Deal, Dialect, Webhook, hex_hmac, naive
+from services.simulator.dialects.base import CURRENCY, Dialect, SimulatedDeal, Webhook, hex_hmac, naive
 from services.simulator.model import Happening
 
 CREATE, UPDATE = "65ff00000000000c1", "65ff00000000000d2"
 
 
-class EspoCrm(Dialect):
+class EspoCrmDialect(Dialect):
     kind: ClassVar[str] = "espocrm"
     settings = {  # noqa: RUF012 (as declared by the base)
         "secrets": [],
@@ -24,7 +24,7 @@ class EspoCrm(Dialect):
         },
     }
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         record: dict[str, Any] = {"id": str(deal.id), "stage": deal.told}
         if happening.created:
             record |= {

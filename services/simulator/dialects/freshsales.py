@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
-from services.simulator.dialects.base import CURRENCY, Deal, Dialect, Webhook, z
+from services.simulator.dialects.base import CURRENCY, Dialect, SimulatedDeal, Webhook, z
 from services.simulator.model import Happening
 
 
-class Freshsales(Dialect):
+class FreshsalesDialect(Dialect):
     kind: ClassVar[str] = "freshsales"
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         what = "created" if happening.created else {"open": "updated"}.get(deal.status, deal.status)
         yield {
             "event": what,

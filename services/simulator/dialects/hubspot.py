@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import orjson
 
-from services.simulator.dialects.base import Deal, Dialect, Webhook, ms
+from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, ms
 from services.simulator.model import Happening
 
 PORTAL, APP = 48112233, 7654321
@@ -67,11 +67,11 @@ def hubspot_events(told: Iterable[Happening]) -> Iterator[dict[str, Any]]:
         yield from events
 
 
-class HubSpot(Dialect):
+class HubSpotDialect(Dialect):
     kind: ClassVar[str] = "hubspot"
     settings = {"public_url": "https://hooks.example.org/v1/ingest/crm"}  # noqa: RUF012 (as declared by the base)
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         yield hubspot(happening, 1_000_000 + 10 * self.count)
 
     def body(self, document: Any, attempt: int = 0) -> bytes:

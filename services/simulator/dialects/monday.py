@@ -6,19 +6,19 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
-from services.simulator.dialects.base import Deal, Dialect, Webhook, z
+from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, z
 from services.simulator.model import Happening
 
 BOARD = 1771800001
 
 
-class Monday(Dialect):
+class MondayDialect(Dialect):
     """One board is one pipeline, so that this tells of one of them only: `pipeline`."""
 
     kind: ClassVar[str] = "monday"
     settings = {"board": str(BOARD)}  # noqa: RUF012 (as declared by the base)
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         base = {
             "boardId": BOARD,
             "pulseId": deal.id,

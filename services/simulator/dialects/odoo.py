@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
-from services.simulator.dialects.base import Deal, Dialect, Webhook, naive
+from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, naive
 from services.simulator.model import Happening
 
 
-class Odoo(Dialect):
+class OdooDialect(Dialect):
     kind: ClassVar[str] = "odoo"
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         yield {
             "_action": "Send Webhook Notification(#812)",
             "_id": deal.id,

@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
-from services.simulator.dialects.base import CURRENCY, Deal, Dialect, Webhook, z
+from services.simulator.dialects.base import CURRENCY, Dialect, SimulatedDeal, Webhook, z
 from services.simulator.model import Happening
 
 
-class Pipedrive(Dialect):
+class PipedriveDialect(Dialect):
     kind: ClassVar[str] = "pipedrive"
     secret: ClassVar[str] = "pipedrive:pa:ss of the simulated crm"  # noqa: S105 (nobody's)
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         data, old = _deal(deal, happening.time), _deal(before, happening.time)
         previous = {name: value for name, value in old.items() if data[name] != value}
         meta = {
@@ -40,7 +40,7 @@ class Pipedrive(Dialect):
         return Webhook(body, {"Authorization": "Basic " + b64encode(self.key.encode()).decode()})
 
 
-def _deal(deal: Deal, now: datetime) -> dict[str, Any]:
+def _deal(deal: SimulatedDeal, now: datetime) -> dict[str, Any]:
     return {
         "id": deal.id,
         "title": deal.name,

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from xml.sax.saxutils import escape
 
-from services.simulator.dialects.base import Deal, Dialect, Webhook, z
+from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, z
 from services.simulator.model import Happening
 
 ORGANIZATION = "00D5g000004T0CkEAK"
@@ -32,11 +32,11 @@ xmlns:xsd="http://www.w3.org/2001/XMLSchema" xmlns:xsi="http://www.w3.org/2001/X
 </soapenv:Envelope>"""
 
 
-class Salesforce(Dialect):
+class SalesforceDialect(Dialect):
     kind: ClassVar[str] = "salesforce"
     settings = {"organization": ORGANIZATION}  # noqa: RUF012 (as declared by the base)
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         # After the id in the order of the alphabet, as Salesforce writes them.
         values = {
             "Id": f"006{deal.id:012d}",

@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
-from services.simulator.dialects.base import Deal, Dialect, Webhook
+from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook
 from services.simulator.dialects.plain import canonical
 from services.simulator.model import Happening
 
 
-class StandardWebhooks(Dialect):
+class StandardWebhooksDialect(Dialect):
     kind: ClassVar[str] = "standardwebhooks"
     secret: ClassVar[str] = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="  # noqa: S105 (nobody's)
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         for event in canonical(happening, "crm"):
             data = {"id": str(happening.deal), **event["data"]}
             yield {"type": event["type"], "timestamp": event["time"], "data": data}

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
-from services.simulator.dialects.base import CURRENCY, Deal, Dialect, Webhook, hex_hmac, ms, z
+from services.simulator.dialects.base import CURRENCY, Dialect, SimulatedDeal, Webhook, hex_hmac, ms, z
 from services.simulator.model import Happening
 
 
-class Twenty(Dialect):
+class TwentyDialect(Dialect):
     kind: ClassVar[str] = "twenty"
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         what = "created" if happening.created else "updated"
         record = {
             "id": str(deal.id),

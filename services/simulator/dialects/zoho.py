@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
-from services.simulator.dialects.base import Deal, Dialect, Webhook, ms
+from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, ms
 from services.simulator.model import Happening
 
 
-class Zoho(Dialect):
+class ZohoDialect(Dialect):
     kind: ClassVar[str] = "zoho"
 
-    def documents(self, happening: Happening, before: Deal, deal: Deal) -> Iterator[Any]:
+    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         values: dict[str, Any] = {"Stage": deal.told}
         if happening.created:
             values |= {"Pipeline": deal.pipeline, "Deal_Name": deal.name, "Amount": float(deal.amount)}

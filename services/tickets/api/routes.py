@@ -12,12 +12,12 @@ from starlette.routing import BaseRoute, Route
 
 from services.tickets import latest_count
 from services.tickets.domain.lifecycle import Ticket
-from services.tickets.latest_count import Counted
+from services.tickets.latest_count import LatestCount
 from services.tickets.store import tickets as store
-from services.tickets.store.tickets import Place
+from services.tickets.store.tickets import TicketFilter
 from shared.contracts.envelope import Moment
-from shared.contracts.problems import CauseClass, Evidence, Interval
-from shared.contracts.tickets import Actor, Change, Outcome, TicketState
+from shared.contracts.problems import CauseClass, Evidence, ProblemInterval
+from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 from shared.policy import Policy
 from shared.runtime.clock import Clock
 from shared.wording.problem_text import tell
@@ -34,7 +34,7 @@ class TicketSummary(BaseModel):
     title: str
     sentence: str
     state: TicketState
-    outcome: Outcome | None
+    outcome: TicketOutcome | None
     cause_class: CauseClass
     pipeline: str
     stage: str | None
@@ -51,14 +51,14 @@ class TicketSummary(BaseModel):
     changed_at: Moment
     closed_at: Moment | None
     snoozed_until: Moment | None
-    problem: Interval
+    problem: ProblemInterval
 
 
-class TicketChange(BaseModel):
+class HistoryEntry(BaseModel):
     """One change in a ticket's history."""
 
     seq: int
-    change: Change
+    change: TicketChange
     at: Moment
     actor: Actor
     reason: str | None
@@ -78,7 +78,7 @@ class TicketWhole(TicketSummary):
 
     asks_for: str
     evidence: Evidence | None
-    history: list[TicketChange]
+    history: list[HistoryEntry]
     mails: list[TicketMail]
 
 
@@ -135,12 +135,12 @@ class Api:
             **dict(self._summary(ticket, newest[ticket.id])),
             asks_for=tell(ticket.problem, self._policy).asks_for,
             evidence=ticket.problem.evidence,
-            history=[TicketChange(**{n: row[n] for n in TicketChange.model_fields}) for row in history],
+            history=[HistoryEntry(**{n: row[n] for n in HistoryEntry.model_fields}) for row in history],
             mails=[TicketMail(**dict(row)) for row in mails],
         )
         return _answer(whole)
 
-    def _summary(self, ticket: Ticket, newest: Counted) -> TicketSummary:
+    def _summary(self, ticket: Ticket, newest: LatestCount) -> TicketSummary:
         problem = newest.problem
         told = tell(problem, self._policy)
         return TicketSummary(
@@ -164,14 +164,14 @@ class Api:
             changed_at=ticket.changed_at,
             closed_at=ticket.closed_at,
             snoozed_until=ticket.snoozed_until,
-            problem=Interval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
+            problem=ProblemInterval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
         )
 
     async def openapi(self, request: Request) -> Response:
         return JSONResponse(openapi())
 
 
-def place_of(query: dict[str, str]) -> Place:
+def place_of(query: dict[str, str]) -> TicketFilter:
     """Filters; raises ValueError that names the field, its value and the way out."""
     for name in query:
         if name not in _FILTERS:
@@ -190,7 +190,7 @@ def place_of(query: dict[str, str]) -> Place:
         raise ValueError(f"limit: {limit}; use 1 to {MOST}")
     # Postgres keeps no NUL character, so nothing is found by it.
     pipeline, kind = (query[n].replace("\x00", "\ufffd") if n in query else None for n in ("pipeline", "kind"))
-    return Place(pipeline, kind, state, numbers["before"], limit)
+    return TicketFilter(pipeline, kind, state, numbers["before"], limit)
 
 
 def _answer(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

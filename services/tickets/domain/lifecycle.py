@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from shared.contracts.problems import Mode, ProblemData, ProblemReason
-from shared.contracts.tickets import Actor, Change, Outcome, TicketState
+from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 
 LONGEST_SNOOZE = timedelta(days=92)
 TAKEN_BACK = {
@@ -29,7 +29,7 @@ class Ticket:
     opened_at: datetime
     changed_at: datetime
     problem: ProblemData
-    outcome: Outcome | None = None
+    outcome: TicketOutcome | None = None
     closed_at: datetime | None = None
     snoozed_until: datetime | None = None
 
@@ -39,10 +39,10 @@ class Ticket:
 
 
 @dataclass(frozen=True)
-class Step:
+class TicketStep:
     """One change, and the ticket after it."""
 
-    change: Change
+    change: TicketChange
     ticket: Ticket
     at: datetime
     actor: Actor = Actor.SYSTEM
@@ -61,11 +61,11 @@ class TooLateError(NotPossibleError):
     """The ticket has changed meanwhile, and the wish does not fit it any more."""
 
 
-class AsWishedError(TooLateError):
+class AlreadyDone(TooLateError):
     """It is as it was wished already: somebody else, or the same form sent twice, was first."""
 
 
-def on_problem(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> list[Step]:
+def on_problem(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> list[TicketStep]:
     """What a message about a problem makes of the newest ticket of its key."""
     if problem.historic:
         return []
@@ -81,7 +81,7 @@ def on_problem(last: Ticket | None, problem: ProblemData, reopen_within: timedel
     return [_begin(last, problem, reopen_within)]
 
 
-def _begin(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> Step:
+def _begin(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> TicketStep:
     """A ticket that closed a short while ago opens again with its history; else there is a new one."""
     at = problem.opened_at
     if last is not None and last.closed_at is not None and at <= last.closed_at + reopen_within:
@@ -94,29 +94,29 @@ def _begin(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) 
             seq=last.seq + 1,
             changed_at=at,
         )
-        return Step(Change.REOPENED, again, at)
+        return TicketStep(TicketChange.REOPENED, again, at)
     fresh = Ticket(0, problem.key, TicketState.OPEN, 1, at, at, problem)
-    return Step(Change.OPENED, fresh, at)
+    return TicketStep(TicketChange.OPENED, fresh, at)
 
 
 def _is_settled(last: Ticket, problem: ProblemData) -> bool:
     """Whether a person has closed the ticket of this very interval: what is new about it opens nothing."""
-    return last.outcome in (Outcome.ABANDONED, Outcome.WONT_FIX) and _concerns(last, problem)
+    return last.outcome in (TicketOutcome.ABANDONED, TicketOutcome.WONT_FIX) and _concerns(last, problem)
 
 
-def _more(ticket: Ticket, problem: ProblemData) -> list[Step]:
+def _more(ticket: Ticket, problem: ProblemData) -> list[TicketStep]:
     """The ticket is open: the problem adds to it, or ends."""
     if not _concerns(ticket, problem):
         if problem.opened_at < ticket.problem.opened_at or problem.cleared_at is not None:
             return []
-        return [_step(ticket, Change.UPDATED, problem.opened_at, "the problem opened again", problem=problem)]
+        return [_step(ticket, TicketChange.UPDATED, problem.opened_at, "the problem opened again", problem=problem)]
     if problem.cleared_at is not None:
-        cleared = _step(ticket, Change.CLEARED, problem.cleared_at, problem=problem)
-        return [cleared, _close(cleared.ticket, Outcome.CLEARED_WITHOUT_CHANGE, problem.cleared_at)]
+        cleared = _step(ticket, TicketChange.CLEARED, problem.cleared_at, problem=problem)
+        return [cleared, _close(cleared.ticket, TicketOutcome.CLEARED_WITHOUT_CHANGE, problem.cleared_at)]
     if problem.reason is ProblemReason.GREW:
-        return [_step(ticket, Change.GREW, problem.detected_at, f"to {problem.peak}", problem=problem)]
+        return [_step(ticket, TicketChange.GREW, problem.detected_at, f"to {problem.peak}", problem=problem)]
     if problem.reason is ProblemReason.REVISED and not _as_it_was(problem):
-        return [_step(ticket, Change.UPDATED, problem.detected_at, "late events changed it", problem=problem)]
+        return [_step(ticket, TicketChange.UPDATED, problem.detected_at, "late events changed it", problem=problem)]
     return []
 
 
@@ -126,12 +126,12 @@ def _as_it_was(problem: ProblemData) -> bool:
     return was is not None and dict(was) == {name: getattr(problem, name) for name in type(was).model_fields}
 
 
-def _taken_back(last: Ticket | None, problem: ProblemData) -> list[Step]:
+def _taken_back(last: Ticket | None, problem: ProblemData) -> list[TicketStep]:
     """The ticket keeps its problem as it was last known, and says why it is no more."""
     if last is None or not last.is_open or not _concerns(last, problem):
         return []
     ended = replace(last, problem=last.problem.model_copy(update={"reason": problem.reason}))
-    return [_close(ended, Outcome.RETRACTED, problem.detected_at, Actor.SYSTEM, TAKEN_BACK[problem.reason])]
+    return [_close(ended, TicketOutcome.RETRACTED, problem.detected_at, Actor.SYSTEM, TAKEN_BACK[problem.reason])]
 
 
 def _concerns(ticket: Ticket, problem: ProblemData) -> bool:
@@ -140,38 +140,40 @@ def _concerns(ticket: Ticket, problem: ProblemData) -> bool:
     return ticket.problem.opened_at in (was, problem.opened_at)
 
 
-def acknowledge(ticket: Ticket, now: datetime) -> Step:
+def acknowledge(ticket: Ticket, now: datetime) -> TicketStep:
     """Somebody has seen it."""
     if ticket.state is TicketState.ACKNOWLEDGED:
-        raise AsWishedError("The ticket is acknowledged already.")
+        raise AlreadyDone("The ticket is acknowledged already.")
     if ticket.state not in (TicketState.OPEN, TicketState.SNOOZED):
         raise TooLateError(f"The ticket is {ticket.state}; nothing is left to acknowledge.")
     return _step(
-        ticket, Change.ACKNOWLEDGED, now, actor=Actor.PERSON, state=TicketState.ACKNOWLEDGED, snoozed_until=None
+        ticket, TicketChange.ACKNOWLEDGED, now, actor=Actor.PERSON, state=TicketState.ACKNOWLEDGED, snoozed_until=None
     )
 
 
-def snooze(ticket: Ticket, until: datetime, now: datetime, reason: str | None = None) -> Step:
+def snooze(ticket: Ticket, until: datetime, now: datetime, reason: str | None = None) -> TicketStep:
     """Put it aside until a day; it comes back by itself."""
     if not ticket.is_open:
         raise TooLateError("The ticket is closed; a closed ticket needs no rest.")
     if not now < until <= now + LONGEST_SNOOZE:
         raise NotPossibleError("Choose a day after today and within three months.", "until")
-    return _step(ticket, Change.SNOOZED, now, reason, Actor.PERSON, state=TicketState.SNOOZED, snoozed_until=until)
+    return _step(
+        ticket, TicketChange.SNOOZED, now, reason, Actor.PERSON, state=TicketState.SNOOZED, snoozed_until=until
+    )
 
 
-def wake(ticket: Ticket, now: datetime) -> Step | None:
+def wake(ticket: Ticket, now: datetime) -> TicketStep | None:
     """The rest is over; None when it is not, or when the ticket does not rest."""
     if ticket.state is not TicketState.SNOOZED or ticket.snoozed_until is None or now < ticket.snoozed_until:
         return None
-    return _step(ticket, Change.WOKE, ticket.snoozed_until, state=TicketState.OPEN, snoozed_until=None)
+    return _step(ticket, TicketChange.WOKE, ticket.snoozed_until, state=TicketState.OPEN, snoozed_until=None)
 
 
-def close(ticket: Ticket, outcome: Outcome, reason: str, now: datetime) -> Step:
+def close(ticket: Ticket, outcome: TicketOutcome, reason: str, now: datetime) -> TicketStep:
     """A person closes it without a change that was verified; the reason is asked for."""
     if not ticket.is_open:
         raise TooLateError("The ticket is closed already.")
-    if outcome not in (Outcome.ABANDONED, Outcome.WONT_FIX):
+    if outcome not in (TicketOutcome.ABANDONED, TicketOutcome.WONT_FIX):
         raise NotPossibleError("Choose: nothing will be changed, or the work on it was given up.", "outcome")
     if not reason.strip():
         raise NotPossibleError("Write why, so that whoever meets this problem next can learn from it.", "reason")
@@ -179,11 +181,11 @@ def close(ticket: Ticket, outcome: Outcome, reason: str, now: datetime) -> Step:
 
 
 def _close(
-    ticket: Ticket, outcome: Outcome, at: datetime, actor: Actor = Actor.SYSTEM, reason: str | None = None
-) -> Step:
+    ticket: Ticket, outcome: TicketOutcome, at: datetime, actor: Actor = Actor.SYSTEM, reason: str | None = None
+) -> TicketStep:
     return _step(
         ticket,
-        Change.CLOSED,
+        TicketChange.CLOSED,
         at,
         reason,
         actor,
@@ -196,11 +198,11 @@ def _close(
 
 def _step(
     ticket: Ticket,
-    change: Change,
+    change: TicketChange,
     at: datetime,
     reason: str | None = None,
     actor: Actor = Actor.SYSTEM,
     **fields: object,
-) -> Step:
+) -> TicketStep:
     after = replace(ticket, seq=ticket.seq + 1, changed_at=at, **fields)  # type: ignore[arg-type]
-    return Step(change, after, at, actor, reason)
+    return TicketStep(change, after, at, actor, reason)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from services.tickets.domain.lifecycle import Step, Ticket
+from services.tickets.domain.lifecycle import Ticket, TicketStep
 from shared.contracts.measures import MeasureData
 from shared.contracts.notices import NoticeData
 from shared.contracts.problems import ProblemData
-from shared.contracts.stages import SeenData
-from shared.contracts.tickets import Outcome, TicketState
+from shared.contracts.stages import StageStatusData
+from shared.contracts.tickets import TicketOutcome, TicketState
 
 _COLUMNS = "id, key, state, seq, opened_at, changed_at, problem, outcome, closed_at, snoozed_until"
 _LAST = f"SELECT {_COLUMNS} FROM ticket WHERE key = $1 ORDER BY id DESC LIMIT 1 FOR UPDATE"
@@ -91,7 +91,7 @@ FROM problem WHERE mode = 'active'
 
 
 @dataclass(frozen=True)
-class Place:
+class TicketFilter:
     """Which tickets are listed. `before`: those with a smaller number, for the next page; `open`: all that are not
     closed, or none of them; `closed_after`: those that closed since then.
     """
@@ -134,7 +134,7 @@ async def snoozed_until(connection: Any, now: datetime) -> list[Ticket]:
     return [_ticket(row) for row in await connection.fetch(_SNOOZED, now)]
 
 
-async def listed(connection: Any, place: Place) -> list[Ticket]:
+async def listed(connection: Any, place: TicketFilter) -> list[Ticket]:
     """Tickets by filters, the newest first."""
     rows = await connection.fetch(
         f"SELECT {_COLUMNS} FROM ticket WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)"
@@ -152,7 +152,7 @@ async def listed(connection: Any, place: Place) -> list[Ticket]:
     return [_ticket(row) for row in rows]
 
 
-async def save(connection: Any, step: Step) -> Step:
+async def save(connection: Any, step: TicketStep) -> TicketStep:
     """Write one change and the ticket after it; the step comes back with the ticket's number."""
     ticket = step.ticket
     data = ticket.problem.model_dump(mode="json")
@@ -221,7 +221,7 @@ async def save_measures(connection: Any, points: Sequence[MeasureData]) -> None:
         )
 
 
-async def save_stages(connection: Any, stages: Sequence[SeenData]) -> None:
+async def save_stages(connection: Any, stages: Sequence[StageStatusData]) -> None:
     """What was told last of each stage."""
     if stages:
         await connection.execute(
@@ -323,7 +323,7 @@ def _ticket(row: Any) -> Ticket:
         row["opened_at"],
         row["changed_at"],
         ProblemData.model_validate(row["problem"]),
-        Outcome(row["outcome"]) if row["outcome"] else None,
+        TicketOutcome(row["outcome"]) if row["outcome"] else None,
         row["closed_at"],
         row["snoozed_until"],
     )

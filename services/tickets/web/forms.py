@@ -10,15 +10,15 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 
 from services.tickets.domain import lifecycle
-from services.tickets.domain.lifecycle import NotPossibleError, Step, Ticket
-from shared.contracts.tickets import Outcome
+from services.tickets.domain.lifecycle import NotPossibleError, Ticket, TicketStep
+from shared.contracts.tickets import TicketOutcome
 
 ACTIONS = ("acknowledge", "snooze", "close")
 MOST_LETTERS = 2000
 BACK_AT = time(8)
 
 
-def wish(action: str, form: dict[str, str], zone: str) -> Callable[[Ticket, datetime], Step]:
+def wish(action: str, form: dict[str, str], zone: str) -> Callable[[Ticket, datetime], TicketStep]:
     """What is to be done with the ticket; NotPossibleError when what was written cannot be."""
     if action == "acknowledge":
         return lifecycle.acknowledge
@@ -27,7 +27,7 @@ def wish(action: str, form: dict[str, str], zone: str) -> Callable[[Ticket, date
         return lambda ticket, now: lifecycle.snooze(ticket, until, now, _reason(form) or None)
     if action == "close":
         reason = _reason(form)
-        outcome = next((o for o in Outcome if o.value == form.get("outcome")), Outcome.RETRACTED)
+        outcome = next((o for o in TicketOutcome if o.value == form.get("outcome")), TicketOutcome.RETRACTED)
         return lambda ticket, now: lifecycle.close(ticket, outcome, reason, now)
     raise NotPossibleError("There is no such action; use the buttons of this page.")
 

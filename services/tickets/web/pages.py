@@ -20,11 +20,11 @@ from services.tickets import latest_count
 from services.tickets.api.routes import place_of
 from services.tickets.charts import data as picture
 from services.tickets.charts import render as charts
-from services.tickets.domain.lifecycle import AsWishedError, NotPossibleError, Ticket, TooLateError
-from services.tickets.handlers import Desk
+from services.tickets.domain.lifecycle import AlreadyDone, NotPossibleError, Ticket, TooLateError
+from services.tickets.handlers import TicketHandlers
 from services.tickets.latest_count import judged
 from services.tickets.store import tickets as store
-from services.tickets.store.tickets import Place, Series
+from services.tickets.store.tickets import Series, TicketFilter
 from services.tickets.web import forms, view_models
 from services.tickets.web.times import Times
 from shared.contracts.measures import Measure
@@ -57,10 +57,10 @@ register_url_convertor("ticket", _TicketNumber())
 register_url_convertor("action", _Action())
 
 
-class Pages:
+class TicketPages:
     """Server-rendered pages over the ticket store."""
 
-    def __init__(self, pool: Any, desk: Desk, policy: Policy, clock: Clock, wake: asyncio.Event) -> None:
+    def __init__(self, pool: Any, desk: TicketHandlers, policy: Policy, clock: Clock, wake: asyncio.Event) -> None:
         self._pool, self._desk, self._policy, self._clock, self._wake = pool, desk, policy, clock, wake
         self._templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
@@ -139,15 +139,15 @@ class Pages:
             address=urlencode(query),
         )
 
-    async def _found(self, connection: Any, place: Place) -> tuple[Sequence[Ticket], int | None]:
+    async def _found(self, connection: Any, place: TicketFilter) -> tuple[Sequence[Ticket], int | None]:
         """What is open and what closed lately; with a state or a place in the list, one page of that."""
         if place.state is not None or place.before is not None:
             found = await store.listed(connection, place)
             return found, found[-1].id if len(found) == place.limit else None
         since = self._clock.now() - timedelta(days=CLOSED_DAYS)
         here = (place.pipeline, place.kind, None, None, MOST)
-        open_now = await store.listed(connection, Place(*here, open=True))
-        return [*open_now, *await store.listed(connection, Place(*here, closed_after=since))], None
+        open_now = await store.listed(connection, TicketFilter(*here, open=True))
+        return [*open_now, *await store.listed(connection, TicketFilter(*here, closed_after=since))], None
 
     async def _with_sparks(self, connection: Any, tickets: Sequence[Ticket]) -> list[view_models.View]:
         """Each open ticket with the line of the last weeks."""
@@ -240,7 +240,7 @@ class Pages:
                 if await self._desk.act(connection, number, wish) is None:
                     return self._no_ticket(number)
             self._wake.set()
-        except AsWishedError:
+        except AlreadyDone:
             pass
         except NotPossibleError as error:
             return await self._ticket_page(number, error, form)
@@ -260,7 +260,7 @@ class Pages:
         wanted = [(key, stage.id, measure.value) for key, stage in stages for measure in Measure]
         async with self._pool.acquire() as connection:
             points = await store.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
-            tickets = await store.listed(connection, Place(limit=MOST, open=True))
+            tickets = await store.listed(connection, TicketFilter(limit=MOST, open=True))
             unwatched = await store.unwatched(connection)
         views = [view_models.view(ticket, self._policy, now) for ticket in tickets]
         rows: dict[str, list[dict[str, Any]]] = {key: [] for key in self._policy.pipelines}

@@ -11,12 +11,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.tickets.domain.lifecycle import TAKEN_BACK, Ticket
-from services.tickets.latest_count import Counted, counted
+from services.tickets.latest_count import LatestCount, counted
 from services.tickets.web.times import ago
 from shared.contracts.problems import EvidenceDeal, ProblemData, ProblemReason
-from shared.contracts.tickets import Outcome, TicketState
+from shared.contracts.tickets import TicketOutcome, TicketState
 from shared.policy import Policy
-from shared.wording.problem_text import Told, age, tell
+from shared.wording.problem_text import ProblemText, age, tell
 
 STATES = {
     TicketState.OPEN: "not yet seen",
@@ -31,9 +31,9 @@ MARKS = {
     TicketState.CLOSED: "✓",
 }
 OUTCOMES = {
-    Outcome.CLEARED_WITHOUT_CHANGE: "the problem went away by itself",
-    Outcome.ABANDONED: "given up",
-    Outcome.WONT_FIX: "nothing will be changed",
+    TicketOutcome.CLEARED_WITHOUT_CHANGE: "the problem went away by itself",
+    TicketOutcome.ABANDONED: "given up",
+    TicketOutcome.WONT_FIX: "nothing will be changed",
 }
 WENT = {
     "cleared-without-change": "went away by itself",
@@ -74,7 +74,7 @@ class View:
     """One ticket with its words."""
 
     ticket: Ticket
-    told: Told
+    told: ProblemText
     state: str
     mark: str
     since: str
@@ -85,7 +85,7 @@ class View:
     spark: str = ""
 
 
-def view(ticket: Ticket, policy: Policy, now: datetime, newest: Counted | None = None, spark: str = "") -> View:
+def view(ticket: Ticket, policy: Policy, now: datetime, newest: LatestCount | None = None, spark: str = "") -> View:
     newest = newest or counted(ticket.problem)
     begun, over = ticket.problem.opened_at, ticket.problem.cleared_at
     return View(
@@ -104,11 +104,11 @@ def view(ticket: Ticket, policy: Policy, now: datetime, newest: Counted | None =
 def outcomes(tickets: Sequence[Ticket]) -> str:
     """`3 went away by itself, 1 given up`"""
     counted = Counter(ticket.outcome for ticket in tickets)
-    return ", ".join(f"{counted[one]} {WENT[one.value]}" for one in Outcome if counted[one])
+    return ", ".join(f"{counted[one]} {WENT[one.value]}" for one in TicketOutcome if counted[one])
 
 
 def _outcome(ticket: Ticket) -> str | None:
-    if ticket.outcome is Outcome.RETRACTED:
+    if ticket.outcome is TicketOutcome.RETRACTED:
         return TAKEN_BACK.get(ticket.problem.reason, TAKEN_BACK[ProblemReason.RETRACTED])
     return OUTCOMES[ticket.outcome] if ticket.outcome else None
 
@@ -126,7 +126,7 @@ class DealRow:
 
 
 @dataclass(frozen=True)
-class Table:
+class EvidenceTable:
     """Some deals of the evidence under what they have in common."""
 
     caption: str
@@ -134,30 +134,32 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownDeal:
     """The evidence: a few of the worst, as many at random, and all that is known where that is more."""
 
-    worst: Table
-    sample: Table | None
-    rest: Table | None
+    worst: EvidenceTable
+    sample: EvidenceTable | None
+    rest: EvidenceTable | None
 
 
-def evidence(problem: ProblemData, day_seconds: int) -> Shown | None:
+def evidence(problem: ProblemData, day_seconds: int) -> ShownDeal | None:
     found = problem.evidence
     if found is None or not found.worst:
         return None
     known, total = [_deal_row(deal, day_seconds) for deal in found.worst], found.total
     worst_first = "without progress for longest" if problem.kind == "stalled" else "longest in the stage"
     if total <= FEW:
-        return Shown(
-            Table(f"{'The only deal' if total == 1 else f'All {total} deals'}, {worst_first}", known), None, None
+        return ShownDeal(
+            EvidenceTable(f"{'The only deal' if total == 1 else f'All {total} deals'}, {worst_first}", known),
+            None,
+            None,
         )
     sample = [_deal_row(deal, day_seconds) for deal in found.sample]
     whole = f"All {total} deals" if total <= len(known) else f"The first {len(known)} of {total} deals"
-    return Shown(
-        Table(f"The {FEW} {worst_first}, of {total}", known[:FEW]),
-        Table(f"{len(sample)} of them at random, to see the ordinary ones too", sample) if sample else None,
-        Table(f"{whole}, {worst_first}", known) if len(known) > FEW else None,
+    return ShownDeal(
+        EvidenceTable(f"The {FEW} {worst_first}, of {total}", known[:FEW]),
+        EvidenceTable(f"{len(sample)} of them at random, to see the ordinary ones too", sample) if sample else None,
+        EvidenceTable(f"{whole}, {worst_first}", known) if len(known) > FEW else None,
     )
 
 
@@ -218,7 +220,7 @@ def _change(row: Any) -> str:
     if row["change"] == "grew" and row["reason"]:
         return f"{said} {row['reason']} deals"
     if row["change"] == "closed" and not by_person and not row["reason"]:
-        return f"{said}: {OUTCOMES[Outcome.CLEARED_WITHOUT_CHANGE]}"
+        return f"{said}: {OUTCOMES[TicketOutcome.CLEARED_WITHOUT_CHANGE]}"
     return f"{said} by somebody on this page" if by_person and row["change"] != "acknowledged" else said
 
 

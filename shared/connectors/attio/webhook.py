@@ -14,14 +14,14 @@ from pydantic import Field
 
 from shared.connectors.base.json_source import JsonSource, fields_of, named, unnamed
 from shared.connectors.base.source import (
+    DealFact,
     Ignored,
+    InvalidField,
+    Parsed,
     RefusalReason,
-    RefusedError,
     Request,
-    Said,
     SourceSettings,
-    Told,
-    UnclearError,
+    Unauthenticated,
     fits,
     id_of,
     shown,
@@ -44,7 +44,7 @@ class AttioSettings(SourceSettings):
     deals: str = Field(min_length=1, max_length=100, description="id of the object Deals in your workspace")
 
 
-class Attio(JsonSource):
+class AttioWebhook(JsonSource):
     kind: ClassVar[str] = "attio"
     clicks: ClassVar[str] = (
         "Workspace settings > Developers > your app > Webhooks: this URL, record.created, record.updated,"
@@ -57,7 +57,7 @@ class Attio(JsonSource):
         given = single(request.headers, SIGNATURE if SIGNATURE in request.headers else OTHER).encode()
         keys = self.settings.secrets
         if not fits([hmac.digest(key.encode(), request.body, hashlib.sha256).hex().encode() for key in keys], [given]):
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
                 f"header {SIGNATURE} does not fit; compare the webhook's secret with `secrets`",
             )
@@ -65,20 +65,20 @@ class Attio(JsonSource):
     def parts(self, document: Any) -> Iterable[Any]:
         events = fields_of(document, "body").get("events")
         if not isinstance(events, list):
-            raise UnclearError(f"events: {shown(events)}; a list is expected")
+            raise InvalidField(f"events: {shown(events)}; a list is expected")
         return events
 
-    def said(self, part: Any, request: Request) -> Iterable[Said]:
+    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
         event = fields_of(part, "event")
         what = named(event.get("event_type"), "event_type")
         ids = fields_of(event.get("id"), "id")
         if not what.startswith("record.") or ids.get("object_id") != self.settings.deals:
             return [Ignored("not-a-deal")]
         if what not in _WHAT:
-            raise UnclearError(f"event_type: {shown(what)} is not known; one of {', '.join(_WHAT)} is expected")
+            raise InvalidField(f"event_type: {shown(what)} is not known; one of {', '.join(_WHAT)} is expected")
         # Neither values nor a time are sent: that something changed, and no more, is known.
         number, deal, time = unnamed(request, event), id_of(ids.get("record_id"), "id.record_id"), request.received_at
         if what == "record.merged" and (gone := event.get("duplicate_record_id")) is not None:
             into = {"into": f"{self.name}:{deal}"}
-            return [Told(EventType.MERGED, number, id_of(gone, "duplicate_record_id"), time, into)]
-        return [Told(_WHAT[what], number, deal, time, {})]
+            return [DealFact(EventType.MERGED, number, id_of(gone, "duplicate_record_id"), time, into)]
+        return [DealFact(_WHAT[what], number, deal, time, {})]

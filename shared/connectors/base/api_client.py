@@ -22,7 +22,7 @@ _BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
 _OF_CREDENTIALS = (401, 403)
 
 
-class AwayError(Exception):
+class CrmUnavailable(Exception):
     """The CRM cannot be reached, is out of order, or wants us to come later: worth another try.
 
     `after`: seconds until then, where it said so.
@@ -33,7 +33,7 @@ class AwayError(Exception):
         self.after = after
 
 
-class RefusedError(Exception):
+class CrmRejected(Exception):
     """The CRM will not answer this however often it is asked. `of_credentials`: nor anything else.
 
     `answer`: all that it said.
@@ -44,9 +44,9 @@ class RefusedError(Exception):
         self.status, self.of_credentials, self.answer = status, status in _OF_CREDENTIALS, answer
 
 
-def explained(error: AwayError | RefusedError, kind: str) -> str:
+def explained(error: CrmUnavailable | CrmRejected, kind: str) -> str:
     """What it says to a person who asked, with the way out."""
-    if isinstance(error, AwayError):
+    if isinstance(error, CrmUnavailable):
         return f"{error}; run it again when the CRM answers"
     if error.of_credentials:
         return f"{error}; mend `api` of the source, or what its token may do: docs/sources/{kind}.md"
@@ -88,23 +88,26 @@ class Client:
         await self._http.aclose()
 
     async def get(self, path: str, **params: Any) -> Any:
-        """The document at a path; raises AwayError or RefusedError. Parameters that are None are left out."""
+        """The document at a path; raises CrmUnavailable or CrmRejected. Parameters that are None are left out."""
         return await self._ask("GET", path, params={name: v for name, v in params.items() if v is not None})
 
     async def post(self, path: str, document: Any, **params: Any) -> Any:
-        """The answer to a document; raises AwayError or RefusedError."""
+        """The answer to a document; raises CrmUnavailable or CrmRejected."""
         return await self._ask("POST", path, params=params, json=document)
 
     async def _ask(self, method: str, path: str, **parts: Any) -> Any:
         retrying = AsyncRetrying(
-            stop=stop_before_delay(self._give_up), wait=_wait, retry=retry_if_exception_type(AwayError), reraise=True
+            stop=stop_before_delay(self._give_up),
+            wait=_wait,
+            retry=retry_if_exception_type(CrmUnavailable),
+            reraise=True,
         )
         return await retrying(self._once, method, path, **parts)
 
     async def _once(self, method: str, path: str, **parts: Any) -> Any:
         rest = self._resume - time.monotonic()
         if rest > self._give_up:
-            raise AwayError(f"{method} {path}: the CRM wants to be left in peace", rest)
+            raise CrmUnavailable(f"{method} {path}: the CRM wants to be left in peace", rest)
         await asyncio.sleep(max(0.0, rest))
         async with self._limiter:
             began = time.monotonic()
@@ -112,7 +115,7 @@ class Client:
                 response = await self._http.request(method, path, **parts)
             except httpx.RequestError as error:
                 self._count(Answer.AWAY)
-                raise AwayError(f"{method} {path}: {error!r}") from error
+                raise CrmUnavailable(f"{method} {path}: {error!r}") from error
         self._metrics.seconds.labels(self._source).observe(time.monotonic() - began)
         return self._document(response)
 
@@ -123,7 +126,7 @@ class Client:
                 document = orjson.loads(response.content)
             except orjson.JSONDecodeError as error:
                 self._count(Answer.AWAY)
-                raise AwayError(f"{asked}: answer {status} is no JSON ({error})") from None
+                raise CrmUnavailable(f"{asked}: answer {status} is no JSON ({error})") from None
             self._count(Answer.OK)
             return document
         if status in (408, 429) or status >= 500 or self._passing(response):
@@ -131,9 +134,9 @@ class Client:
             # Whoever asks next waits, too: it is the source that is to be left in peace.
             self._resume = max(self._resume, time.monotonic() + (after or 0.0))
             self._count(Answer.AWAY if status >= 500 else Answer.LIMITED)
-            raise AwayError(f"{asked}: {status}", after)
+            raise CrmUnavailable(f"{asked}: {status}", after)
         self._count(Answer.REFUSED)
-        raise RefusedError(status, f"{asked}: {response.text[:300]}", response.content)
+        raise CrmRejected(status, f"{asked}: {response.text[:300]}", response.content)
 
     def _count(self, answer: Answer) -> None:
         self._metrics.requests.labels(self._source, answer.value).inc()
@@ -142,5 +145,5 @@ class Client:
 def _wait(state: RetryCallState) -> float:
     """What the CRM asked for, else longer each time, by chance."""
     error = state.outcome.exception() if state.outcome else None
-    after = error.after if isinstance(error, AwayError) else None
+    after = error.after if isinstance(error, CrmUnavailable) else None
     return _BACKOFF(state) if after is None else after

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from shared.connectors.base.source import Described, Ignored, Request, Said, Source, Told, Unclear
+from shared.connectors.base.source import DealFact, Ignored, Invalid, Parsed, Request, Source, StageFact
 from shared.contracts.dead import DeadData, DeadEvent, DeadReason
 from shared.contracts.envelope import EARLIEST_YEAR, LATEST_YEAR, compact, iso
 from shared.contracts.stages import StageData, StageEvent
@@ -33,7 +33,7 @@ class Translated:
     accepted: int = 0
     described: int = 0
     ignored: int = 0
-    unclear: list[Unclear] = field(default_factory=list)
+    unclear: list[Invalid] = field(default_factory=list)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -42,31 +42,31 @@ class Translated:
         return {"accepted": self.accepted, "described": self.described, "ignored": self.ignored, "dead": dead}
 
 
-def said_by(source: Source, request: Request) -> list[Said]:
+def said_by(source: Source, request: Request) -> list[Parsed]:
     """What a genuine request says. A fault of ours must not cost the CRM's events: they are kept until it is mended."""
     try:
         return source.translate(request)
     except Exception as error:
         _log.error("a translator failed", source=source.name, exc_info=error)
         detail = f"the translator failed: {type(error).__name__}; tell those who make Andon"
-        return [Unclear(detail, source.kept(request))]
+        return [Invalid(detail, source.kept(request))]
 
 
 def translated(
-    source: str, said: Sequence[Said], received_at: datetime, prefix: str, translation: int = 0
+    source: str, said: Sequence[Parsed], received_at: datetime, prefix: str, translation: int = 0
 ) -> Translated:
     """Messages of one request, in its order. Of two translations that give the same ids, the greater one counts."""
     result = Translated()
     latest = received_at + AHEAD
     received = iso(received_at)
     for index, told in enumerate(said):
-        one = _in_time(told, latest) if isinstance(told, Told | Described) else told
+        one = _in_time(told, latest) if isinstance(told, DealFact | StageFact) else told
         if isinstance(one, Ignored):
             result.ignored += 1
-        elif isinstance(one, Unclear):
+        elif isinstance(one, Invalid):
             result.unclear.append(one)
             result.messages.append(_dead_letter(source, index, one, received_at, prefix))
-        elif isinstance(one, Described):
+        elif isinstance(one, StageFact):
             result.described += 1
             result.messages.append(_description(source, one, received_at, prefix))
         else:
@@ -75,7 +75,7 @@ def translated(
     return result
 
 
-def _event(source: str, told: Told, received: str, prefix: str, translation: int) -> OutgoingMessage:
+def _event(source: str, told: DealFact, received: str, prefix: str, translation: int) -> OutgoingMessage:
     """Built as plain JSON: the same bytes as DealEvent.to_json in meaning, at a fraction of the time."""
     deal = f"{source}:{told.deal}"
     value: dict[str, object] = {
@@ -93,7 +93,7 @@ def _event(source: str, told: Told, received: str, prefix: str, translation: int
     return OutgoingMessage(prefix + EVENTS, deal.encode(), compact(value))
 
 
-def _description(source: str, told: Described, received_at: datetime, prefix: str) -> OutgoingMessage:
+def _description(source: str, told: StageFact, received_at: datetime, prefix: str) -> OutgoingMessage:
     data = StageData.model_validate({"source": source, **told.data})
     event = StageEvent.of(data, told.time, received_at)
     return OutgoingMessage(prefix + STAGES, data.key.encode(), event.to_json())
@@ -106,7 +106,7 @@ def _short(number: str) -> str:
     return hashlib.sha256(number.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _in_time(told: Told | Described, latest: datetime) -> Told | Described | Unclear:
+def _in_time(told: DealFact | StageFact, latest: datetime) -> DealFact | StageFact | Invalid:
     """What happened before 1970, or will happen, is told by a clock that is wrong."""
     if told.time > latest:
         fault = f"time {iso(told.time)} is more than five minutes in the future; mend the sender's clock"
@@ -120,14 +120,14 @@ def _in_time(told: Told | Described, latest: datetime) -> Told | Described | Unc
     return told
 
 
-def _untimely(told: Told | Described, detail: str, reason: DeadReason = DeadReason.UNTRANSLATABLE) -> Unclear:
+def _untimely(told: DealFact | StageFact, detail: str, reason: DeadReason = DeadReason.UNTRANSLATABLE) -> Invalid:
     part: dict[str, object] = {"time": iso(told.time), "data": told.data}
-    if isinstance(told, Told):
+    if isinstance(told, DealFact):
         part |= {"type": told.type.value, "id": told.id, "deal": told.deal}
-    return Unclear(detail, compact(part), reason)
+    return Invalid(detail, compact(part), reason)
 
 
-def _dead_letter(source: str, index: int, unclear: Unclear, received_at: datetime, prefix: str) -> OutgoingMessage:
+def _dead_letter(source: str, index: int, unclear: Invalid, received_at: datetime, prefix: str) -> OutgoingMessage:
     digest = hashlib.sha256(unclear.raw).hexdigest()[:16]
     place = f"intake/{source}/{index}"
     cut = len(unclear.raw) > LONGEST_DEAD_BODY

@@ -17,7 +17,7 @@ from services.enricher.gaps import ALL
 from shared.connectors.base.api_client import Client
 from shared.connectors.base.api_settings import ApiSettings
 from shared.connectors.base.json_source import fields_of
-from shared.connectors.base.source import Said, Source, Unclear, UnclearError, raw
+from shared.connectors.base.source import Invalid, InvalidField, Parsed, Source, raw
 from shared.contracts.stages import StageData
 
 Record = dict[str, Any]
@@ -29,13 +29,13 @@ class Page(NamedTuple):
     `reached`: everything that changed before this time was listed. `place`: where a walk through all deals goes on.
     """
 
-    said: list[Said]
+    said: list[Parsed]
     deals: int
     reached: datetime | None = None
     place: str = ""
 
 
-class Crm(ABC):
+class CrmApi(ABC):
     """One CRM's API. All methods raise AwayError or RefusedError; a record that cannot be read costs only itself."""
 
     kind: ClassVar[str] = ""
@@ -59,7 +59,7 @@ class Crm(ABC):
         return False
 
     @abstractmethod
-    async def read(self, deals: Sequence[str]) -> dict[str, list[Said]]:
+    async def read(self, deals: Sequence[str]) -> dict[str, list[Parsed]]:
         """What the CRM tells of these deals, with their history. One that it does not know is left out."""
 
     @abstractmethod
@@ -75,11 +75,11 @@ class Crm(ABC):
         """What stages and pipelines are called, and where they stand."""
 
 
-def told_of(record: Record, read: Callable[[Record], Iterable[Said]]) -> list[Said]:
+def told_of(record: Record, read: Callable[[Record], Iterable[Parsed]]) -> list[Parsed]:
     """What one record says; a fault in it goes to the dead letters with the record."""
     try:
         return list(read(record))
-    except UnclearError as error:
+    except InvalidField as error:
         return [fault_of(record, error)]
 
 
@@ -89,6 +89,6 @@ def records_of(document: Any, field: str) -> list[Record]:
     return [fields_of(one, field) for one in found] if isinstance(found, list) else []
 
 
-def fault_of(record: Record, error: UnclearError) -> Unclear:
+def fault_of(record: Record, error: InvalidField) -> Invalid:
     """A record that cannot be read."""
-    return Unclear(str(error), raw(record))
+    return Invalid(str(error), raw(record))

@@ -12,10 +12,10 @@ from typing import Any
 
 from shared.connectors.base.json_source import order_of, share_of
 from shared.connectors.base.source import (
-    Described,
+    DealFact,
     Ignored,
-    Told,
-    UnclearError,
+    InvalidField,
+    StageFact,
     amount_of,
     currency_of,
     first_of,
@@ -26,7 +26,7 @@ from shared.connectors.base.source import (
 )
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
-from shared.contracts.stages import Outcome
+from shared.contracts.stages import StageOutcome
 
 # `deal.moved`, `andon.deal.moved`, and as others name theirs: `org.example.crm.deal.stage_changed.v1`.
 _TYPE = re.compile(r"^(?:[\w-]+\.)*deal\.([a-z_]+)(?:\.v\d+)?$")
@@ -46,13 +46,13 @@ def _moment(value: Any, field: str) -> str:
 
 def _truth(value: Any, field: str) -> bool:
     if not isinstance(value, bool):
-        raise UnclearError(f"{field}: {shown(value)}; true or false is expected")
+        raise InvalidField(f"{field}: {shown(value)}; true or false is expected")
     return value
 
 
 def _outcome(value: Any, field: str) -> str:
-    if value not in list(Outcome):
-        raise UnclearError(f"{field}: {shown(value)} is not known; open, won or lost is expected")
+    if value not in list(StageOutcome):
+        raise InvalidField(f"{field}: {shown(value)} is not known; open, won or lost is expected")
     return str(value)
 
 
@@ -87,28 +87,28 @@ _STAGE_FIELDS: Fields = (
 
 def told(
     source: str, kind: str, number: str, time: datetime, data: Any, subject: str | None = None
-) -> Told | Described | Ignored:
-    """One event; raises UnclearError that names field, value and the way out.
+) -> DealFact | StageFact | Ignored:
+    """One event; raises InvalidField that names field, value and the way out.
 
     `subject` names the deal where the data do not: `deal/801`, `<source>:801` or `801`.
     """
     if not isinstance(data, dict):
-        raise UnclearError(f"data: an object is expected, found {shown(data)}")
+        raise InvalidField(f"data: an object is expected, found {shown(data)}")
     if _STAGE_TYPE.match(kind):
         return _described(time, data)
     match = _TYPE.match(kind)
     if match is None:
         return Ignored("not-a-deal")
     if match[1] not in _TYPES:
-        raise UnclearError(f"type: {shown(kind)} is not known; use deal. and one of {', '.join(sorted(_TYPES))}")
-    return Told(_TYPES[match[1]], number, _deal(source, data, subject), time, _read(source, data))
+        raise InvalidField(f"type: {shown(kind)} is not known; use deal. and one of {', '.join(sorted(_TYPES))}")
+    return DealFact(_TYPES[match[1]], number, _deal(source, data, subject), time, _read(source, data))
 
 
 def _deal(source: str, data: dict[str, Any], subject: str | None) -> str:
     if found := first_of(data, _ID):
         return _bare(source, id_of(found[1], f"data.{found[0]}"))
     if not subject:
-        raise UnclearError("data.id: is missing; send the id of the deal")
+        raise InvalidField("data.id: is missing; send the id of the deal")
     return _bare(source, id_of(subject.removeprefix("deal/"), "subject"))
 
 
@@ -134,8 +134,8 @@ def _said(data: dict[str, Any], fields: Fields) -> dict[str, Any]:
     return said
 
 
-def _described(time: datetime, data: dict[str, Any]) -> Described:
+def _described(time: datetime, data: dict[str, Any]) -> StageFact:
     said = _said(data, _STAGE_FIELDS)
     if not said.get("pipeline") and not said.get("stage"):
-        raise UnclearError("data.stage: is missing; send the id of the stage, or data.pipeline to describe that alone")
-    return Described(time, said, passing=False)
+        raise InvalidField("data.stage: is missing; send the id of the stage, or data.pipeline to describe that alone")
+    return StageFact(time, said, passing=False)

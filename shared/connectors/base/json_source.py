@@ -11,15 +11,15 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from shared.connectors.base.source import (
-    Described,
+    DealFact,
+    Invalid,
+    InvalidField,
+    Parsed,
     RefusalReason,
-    RefusedError,
     Request,
-    Said,
     Source,
-    Told,
-    Unclear,
-    UnclearError,
+    StageFact,
+    Unauthenticated,
     fits,
     json_of,
     raw,
@@ -36,32 +36,32 @@ Read = Callable[[Any, str], Any]
 class JsonSource(Source):
     """A source whose request is one JSON document; a fault in one part costs the other parts nothing."""
 
-    def translate(self, request: Request) -> list[Said]:
+    def translate(self, request: Request) -> list[Parsed]:
         try:
             document = json_of(request.body)
-        except UnclearError as error:
+        except InvalidField as error:
             return [unreadable(request.body, error)]
-        said: list[Said] = []
+        said: list[Parsed] = []
         try:
             for part in self.parts(document):
                 said += self._of(part, request, whole=part is document)
-        except UnclearError as error:
-            said.append(Unclear(str(error), self.kept(request)))
+        except InvalidField as error:
+            said.append(Invalid(str(error), self.kept(request)))
         return said
 
-    def _of(self, part: Any, request: Request, whole: bool) -> list[Said]:
+    def _of(self, part: Any, request: Request, whole: bool) -> list[Parsed]:
         try:
             return list(self.said(part, request))
-        except UnclearError as error:
-            return [Unclear(str(error), self.kept(request) if whole else raw(part))]
+        except InvalidField as error:
+            return [Invalid(str(error), self.kept(request) if whole else raw(part))]
 
     def parts(self, document: Any) -> Iterable[Any]:
-        """What is translated by itself; raises UnclearError."""
+        """What is translated by itself; raises InvalidField."""
         return [document]
 
     @abstractmethod
-    def said(self, part: Any, request: Request) -> Iterable[Said]:
-        """What one part says; raises UnclearError."""
+    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
+        """What one part says; raises InvalidField."""
 
 
 def verify_key(
@@ -75,12 +75,12 @@ def verify_key(
     query = request.query if request.query_string else {}
     given += [value for name in queries if (value := query.get(name))]
     if not given:
-        raise RefusedError(
+        raise Unauthenticated(
             RefusalReason.NO_SIGNATURE,
             f"no key: send it as header {' or '.join(headers)}, or at the address's end as {' or '.join(queries)}=",
         )
     if not fits([secret.encode() for secret in secrets], [value.encode() for value in given]):
-        raise RefusedError(
+        raise Unauthenticated(
             RefusalReason.WRONG_SIGNATURE, "the key is not one of this source; compare it with `secrets`"
         )
 
@@ -89,12 +89,12 @@ def verify_basic(request: Request, secrets: Iterable[str]) -> None:
     """HTTP Basic; each secret is `user:password` (the password may hold colons)."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
-        raise RefusedError(
+        raise Unauthenticated(
             RefusalReason.NO_SIGNATURE, "header authorization is missing; set user and password of the webhook"
         )
     right = [base64.b64encode(secret.encode()) for secret in secrets]
     if not fits(right, [given.strip().encode()]):
-        raise RefusedError(
+        raise Unauthenticated(
             RefusalReason.WRONG_SIGNATURE, "user and password do not fit; compare them with `secrets`, user:password"
         )
 
@@ -109,7 +109,7 @@ def blanked(body: bytes, secrets: Iterable[str], field: str) -> bytes:
             body = body.replace(json.dumps(secret, ensure_ascii=escaped)[1:-1].encode(), b"")
     try:
         document = json_of(body)
-    except UnclearError:
+    except InvalidField:
         return body
     if isinstance(document, dict) and document.get(field):
         return raw(document | {field: ""})
@@ -119,14 +119,14 @@ def blanked(body: bytes, secrets: Iterable[str], field: str) -> bytes:
 def named(value: Any, field: str) -> str:
     """What a message is about. One that does not say so has another form than we know: it is kept, not ignored."""
     if not isinstance(value, str) or not value:
-        raise UnclearError(f"{field}: {shown(value)}; the kind of record is expected, the sender's form has changed")
+        raise InvalidField(f"{field}: {shown(value)}; the kind of record is expected, the sender's form has changed")
     return value
 
 
 def fields_of(value: Any, field: str) -> dict[str, Any]:
     """An object."""
     if not isinstance(value, dict):
-        raise UnclearError(f"{field}: {shown(value)}; an object is expected")
+        raise InvalidField(f"{field}: {shown(value)}; an object is expected")
     return value
 
 
@@ -138,7 +138,7 @@ def zoneless(value: Any, field: str) -> datetime:
         moment = datetime.fromisoformat(value)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise UnclearError(f"{field}: {shown(value)} is no time; as 2026-03-10 09:00:00 is expected") from None
+        raise InvalidField(f"{field}: {shown(value)} is no time; as 2026-03-10 09:00:00 is expected") from None
 
 
 def instant(value: Any, field: str) -> str:
@@ -153,20 +153,20 @@ def day_of(value: Any, field: str) -> str:
             raise ValueError
         return date.fromisoformat(value[:10]).isoformat()
     except ValueError:
-        raise UnclearError(f"{field}: {shown(value)} is no date; as 2026-04-30 is expected") from None
+        raise InvalidField(f"{field}: {shown(value)} is no date; as 2026-04-30 is expected") from None
 
 
 def order_of(value: Any, field: str) -> int:
     """The place of a stage among others."""
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1_000_000:
-        raise UnclearError(f"{field}: {shown(value)} is no place in an order; an integer is expected")
+        raise InvalidField(f"{field}: {shown(value)} is no place in an order; an integer is expected")
     return value
 
 
 def share_of(value: Any, field: str, whole: int = 1) -> float:
     """A probability, told as a part of `whole`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= whole:
-        raise UnclearError(f"{field}: {shown(value)} is no probability; a number from 0 to {whole} is expected")
+        raise InvalidField(f"{field}: {shown(value)} is no probability; a number from 0 to {whole} is expected")
     return value / whole
 
 
@@ -181,25 +181,25 @@ def taken(data: Mapping[str, Any], fields: Mapping[str, tuple[str, Read]]) -> di
 
 def standing(
     number: str, deal: str, time: datetime, status: str, data: dict[str, Any], created: bool = False
-) -> list[Said]:
+) -> list[Parsed]:
     """What a message says that tells how the whole deal stands: open in its stage, won, or lost.
 
     A message that was never delivered is mended by the next: staying in a stage again is no move.
     """
-    events: list[Said] = []
+    events: list[Parsed] = []
     if created:
-        events.append(Told(EventType.CREATED, number, deal, time, data))
+        events.append(DealFact(EventType.CREATED, number, deal, time, data))
     if status == "won":
-        return [*events, Told(EventType.WON, f"{number}/won", deal, time, data)]
+        return [*events, DealFact(EventType.WON, f"{number}/won", deal, time, data)]
     if status == "lost":
-        return [*events, Told(EventType.LOST, f"{number}/lost", deal, time, data)]
+        return [*events, DealFact(EventType.LOST, f"{number}/lost", deal, time, data)]
     if created:
         return events
     kind = EventType.MOVED if data.get("stage") else EventType.CHANGED
-    return [Told(kind, number, deal, time, data)]
+    return [DealFact(kind, number, deal, time, data)]
 
 
-def beside(time: datetime, ids: Mapping[str, Any], **said: Any) -> list[Described]:
+def beside(time: datetime, ids: Mapping[str, Any], **said: Any) -> list[StageFact]:
     """What a deal's message tells of its stage and pipeline, whose ids are in `ids`; None and what is no name is left
     out: it must not cost the deal its event.
     """
@@ -210,7 +210,7 @@ def beside(time: datetime, ids: Mapping[str, Any], **said: Any) -> list[Describe
         if isinstance(value, str) and value and "\x00" not in value
         if ("pipeline" if field == "pipeline_name" else "stage") in place
     }
-    return [Described(time, place | told)] if told else []
+    return [StageFact(time, place | told)] if told else []
 
 
 def unnamed(request: Request, part: Any) -> str:

@@ -116,7 +116,7 @@ class RefusalReason(StrEnum):
     UNKNOWN_FORM = "unknown-form"
 
 
-class RefusedError(Exception):
+class Unauthenticated(Exception):
     """The request is not shown to be genuine, or is of no form that this source speaks."""
 
     def __init__(self, reason: RefusalReason, detail: str, status: int = 401) -> None:
@@ -124,7 +124,7 @@ class RefusedError(Exception):
         self.reason, self.status = reason, status
 
 
-class Told(NamedTuple):
+class DealFact(NamedTuple):
     """An event of a deal; `deal` is the CRM's own id."""
 
     type: EventType
@@ -134,7 +134,7 @@ class Told(NamedTuple):
     data: dict[str, Any]
 
 
-class Described(NamedTuple):
+class StageFact(NamedTuple):
     """What a stage or a pipeline is called, and where it stands: fields of `StageData` beside the source.
 
     `passing`: told beside a deal, and so told again and again; else for its own sake.
@@ -151,7 +151,7 @@ class Ignored(NamedTuple):
     reason: str
 
 
-class Unclear(NamedTuple):
+class Invalid(NamedTuple):
     """Genuine, but it cannot be translated: it goes to the dead letters with the bytes it was made of."""
 
     detail: str
@@ -159,7 +159,7 @@ class Unclear(NamedTuple):
     reason: DeadReason = DeadReason.UNTRANSLATABLE
 
 
-Said = Told | Described | Ignored | Unclear
+Parsed = DealFact | StageFact | Ignored | Invalid
 
 
 class Source(ABC):
@@ -181,10 +181,10 @@ class Source(ABC):
 
     @abstractmethod
     def verify(self, request: Request) -> None:
-        """Raise RefusedError unless the request was made by one who knows a secret of this source."""
+        """Raise Unauthenticated unless the request was made by one who knows a secret of this source."""
 
     @abstractmethod
-    def translate(self, request: Request) -> list[Said]:
+    def translate(self, request: Request) -> list[Parsed]:
         """What a genuine request says, in its order. Never raises on any body."""
 
     def challenge(self, request: Request) -> Reply | None:
@@ -200,27 +200,27 @@ class Source(ABC):
         return None
 
 
-class UnclearError(ValueError):
+class InvalidField(ValueError):
     """A part cannot be translated; the text names field, value and the way out."""
 
 
 def json_of(body: bytes) -> Any:
-    """The document of a body; raises UnclearError (broken encodings are refused, and what is nested too deep)."""
+    """The document of a body; raises InvalidField (broken encodings are refused, and what is nested too deep)."""
     try:
         document = orjson.loads(body)
         # What is as deep can be read, but not written again: not even as a dead letter.
         if body.count(b"[") + body.count(b"{") > DEEPEST:
             orjson.dumps(document)
     except orjson.JSONDecodeError as error:
-        raise UnclearError(f"body: not JSON ({error}); send UTF-8 JSON") from None
+        raise InvalidField(f"body: not JSON ({error}); send UTF-8 JSON") from None
     except orjson.JSONEncodeError:
-        raise UnclearError(f"body: nested deeper than {DEEPEST} levels; send it flatter") from None
+        raise InvalidField(f"body: nested deeper than {DEEPEST} levels; send it flatter") from None
     return document
 
 
-def unreadable(body: bytes, error: UnclearError) -> Unclear:
+def unreadable(body: bytes, error: InvalidField) -> Invalid:
     """A body that is not JSON at all."""
-    return Unclear(str(error), body, DeadReason.NOT_JSON)
+    return Invalid(str(error), body, DeadReason.NOT_JSON)
 
 
 def raw(part: Any) -> bytes:
@@ -238,7 +238,7 @@ def moment_of_text(value: Any, field: str) -> datetime:
             raise ValueError
         return moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise UnclearError(
+        raise InvalidField(
             f"{field}: {shown(value)} is no time; send RFC 3339 with an offset, as 2026-03-10T09:00:00Z"
         ) from None
 
@@ -251,7 +251,7 @@ def moment_of_ms(value: Any, field: str) -> datetime:
             raise ValueError
         return _EPOCH + timedelta(milliseconds=int(text))
     except (ValueError, OverflowError):
-        raise UnclearError(f"{field}: {shown(value)} is no time; milliseconds since 1970 are expected") from None
+        raise InvalidField(f"{field}: {shown(value)} is no time; milliseconds since 1970 are expected") from None
 
 
 def id_of(value: Any, field: str) -> str:
@@ -259,14 +259,14 @@ def id_of(value: Any, field: str) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not 0 < len(value) <= 200 or "\x00" in value:
-        raise UnclearError(f"{field}: {shown(value)} is no id; an integer or a text of 1 to 200 characters is expected")
+        raise InvalidField(f"{field}: {shown(value)} is no id; an integer or a text of 1 to 200 characters is expected")
     return value
 
 
 def text_of(value: Any, field: str, most: int = 4000) -> str:
     """A text that can be kept."""
     if not isinstance(value, str) or "\x00" in value:
-        raise UnclearError(f"{field}: {shown(value)} is no text; a text without NUL characters is expected")
+        raise InvalidField(f"{field}: {shown(value)} is no text; a text without NUL characters is expected")
     return value[:most]
 
 
@@ -291,18 +291,18 @@ def amount_of(value: Any, field: str) -> str:
             # What lies behind is the noise of binary fractions: 59.97 as 59.970000000000006.
             amount = _WIDE.quantize(amount, _FINEST).normalize(_WIDE)
     except (ValueError, ArithmeticError):
-        raise UnclearError(f"{field}: {shown(value)} is no amount; a decimal is expected, as 48500.00") from None
+        raise InvalidField(f"{field}: {shown(value)} is no amount; a decimal is expected, as 48500.00") from None
     return f"{amount:f}"
 
 
 def stamp_of(header: str, value: str, unit: timedelta) -> datetime:
-    """A signed time: how many units since 1970. Raises RefusedError."""
+    """A signed time: how many units since 1970. Raises Unauthenticated."""
     try:
         if not (value.isascii() and value.isdigit()):
             raise ValueError
         return _EPOCH + unit * int(value)
     except (ValueError, OverflowError):
-        raise RefusedError(
+        raise Unauthenticated(
             RefusalReason.BAD_TIMESTAMP, f"header {header}: {shown(value)} is no time; digits since 1970 are expected"
         ) from None
 
@@ -332,14 +332,14 @@ def fits(right: Iterable[bytes], given: Sequence[bytes]) -> bool:
 def single(headers: Mapping[str, str], name: str) -> str:
     """A header that must be there."""
     if not (value := headers.get(name, "")):
-        raise RefusedError(RefusalReason.NO_SIGNATURE, f"header {name} is missing; this source signs its requests")
+        raise Unauthenticated(RefusalReason.NO_SIGNATURE, f"header {name} is missing; this source signs its requests")
     return value
 
 
 def check_age(sent: datetime, now: datetime, header: str) -> None:
     """A signed time must lie within five minutes of now."""
     if abs(now - sent) > WINDOW:
-        raise RefusedError(
+        raise Unauthenticated(
             RefusalReason.OLD_TIMESTAMP,
             f"header {header}: signed {sent.isoformat()}, more than 5 minutes from {now.isoformat()};"
             " send it anew with the present time, or set the sender's clock",

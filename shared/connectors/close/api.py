@@ -12,15 +12,15 @@ from typing import Any, ClassVar
 
 import httpx
 
-from shared.connectors.base.api_client import RefusedError
+from shared.connectors.base.api_client import CrmRejected
 from shared.connectors.base.api_settings import ApiSettings
-from shared.connectors.base.crm_api import Crm, Page, Record, fault_of, records_of
+from shared.connectors.base.crm_api import CrmApi, Page, Record, fault_of, records_of
 from shared.connectors.base.json_source import fields_of, standing, zoneless
-from shared.connectors.base.source import Said, Told, UnclearError, id_of, text_of
-from shared.connectors.close.webhook import CloseApi, status_of, told_of
+from shared.connectors.base.source import DealFact, InvalidField, Parsed, id_of, text_of
+from shared.connectors.close.webhook import CloseApiSettings, status_of, told_of
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
-from shared.contracts.stages import Outcome, StageData
+from shared.contracts.stages import StageData, StageOutcome
 
 _DEALS = "/api/v1/opportunity/"
 _CHANGES = "/api/v1/activity/status_change/opportunity/"
@@ -29,22 +29,22 @@ _MOST, _MOST_EVENTS = 100, 50
 _LOG_KEPT = timedelta(days=30)
 
 
-class Close(Crm):
+class CloseApi(CrmApi):
     kind: ClassVar[str] = "close"
-    settings_type = CloseApi
+    settings_type = CloseApiSettings
 
     @staticmethod
     def auth(api: ApiSettings, token: str) -> httpx.Auth:
         return httpx.BasicAuth(token, "")
 
-    async def read(self, deals: Sequence[str]) -> dict[str, list[Said]]:
-        found: dict[str, list[Said]] = {}
+    async def read(self, deals: Sequence[str]) -> dict[str, list[Parsed]]:
+        found: dict[str, list[Parsed]] = {}
         for deal in deals:
             try:
                 # An id is part of the path: what is none would ask for something else.
                 if deal.isascii() and deal.replace("_", "").isalnum():
                     found[deal] = await self._of(fields_of(await self.client.get(f"{_DEALS}{deal}/"), "answer"))
-            except RefusedError as error:
+            except CrmRejected as error:
                 if error.status not in (404, 410):
                     raise
         return found
@@ -118,15 +118,15 @@ class Close(Crm):
                         stage=id_of(status.get("id"), "id"),
                         name=text_of(status.get("label"), "label"),
                         order=order,
-                        outcome=Outcome(status_of(status.get("type"), "type")),
+                        outcome=StageOutcome(status_of(status.get("type"), "type")),
                     )
                 )
         return found
 
-    async def _told(self, records: Sequence[Record]) -> list[Said]:
+    async def _told(self, records: Sequence[Record]) -> list[Parsed]:
         return [one for record in records for one in await self._of(record)]
 
-    async def _of(self, record: Record) -> list[Said]:
+    async def _of(self, record: Record) -> list[Parsed]:
         """What one opportunity says, with its status changes."""
         try:
             deal = id_of(record.get("id"), "id")
@@ -134,7 +134,7 @@ class Close(Crm):
             changes = [] if never else [change async for change in self._changes(deal)]
             changes.sort(key=lambda one: (_time(one, "date_created"), id_of(one.get("id"), "id")))
             return _story(record, deal, changes)
-        except UnclearError as error:
+        except InvalidField as error:
             return [fault_of(record, error)]
 
     async def _changes(self, deal: str) -> AsyncIterator[Record]:
@@ -149,7 +149,7 @@ class Close(Crm):
                 return
 
 
-def _story(record: Record, deal: str, changes: Sequence[Record]) -> list[Said]:
+def _story(record: Record, deal: str, changes: Sequence[Record]) -> list[Parsed]:
     """Creation in the first status, each change, and how the opportunity stands as of when it last changed."""
     made, time = _time(record, "date_created"), _time(record, "date_updated")
     now = told_of(record)
@@ -172,12 +172,12 @@ def _place(change: Record, which: str) -> dict[str, Any]:
     return place
 
 
-def _deletion(event: Record) -> Said:
+def _deletion(event: Record) -> Parsed:
     try:
         deal = id_of(event.get("object_id"), "object_id")
         time = _time(event, "date_updated" if event.get("date_updated") else "date_created")
-        return Told(EventType.DELETED, f"api/{deal}/deleted/{iso(time)}", deal, time, {})
-    except UnclearError as error:
+        return DealFact(EventType.DELETED, f"api/{deal}/deleted/{iso(time)}", deal, time, {})
+    except InvalidField as error:
         return fault_of(event, error)
 
 

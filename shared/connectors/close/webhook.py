@@ -26,13 +26,13 @@ from shared.connectors.base.json_source import (
     zoneless,
 )
 from shared.connectors.base.source import (
+    DealFact,
     Ignored,
+    InvalidField,
+    Parsed,
     RefusalReason,
-    RefusedError,
     Request,
-    Said,
-    Told,
-    UnclearError,
+    Unauthenticated,
     check_age,
     currency_of,
     fits,
@@ -49,7 +49,7 @@ STAMP, HASH = "close-sig-timestamp", "close-sig-hash"
 _STATUS = {"active": "open", "won": "won", "lost": "lost"}
 
 
-class CloseApi(ApiSettings):
+class CloseApiSettings(ApiSettings):
     """`token`: an API key."""
 
     url: str = Field(
@@ -60,7 +60,7 @@ class CloseApi(ApiSettings):
 class CloseSettings(ApiSourceSettings):
     """`secrets` are signature keys: hexadecimal, shown by Close once, when the subscription is made."""
 
-    api: CloseApi | None = Field(None, description="the API, for the enricher; without it nothing is asked")
+    api: CloseApiSettings | None = Field(None, description="the API, for the enricher; without it nothing is asked")
 
     @field_validator("secrets")
     @classmethod
@@ -74,7 +74,7 @@ class CloseSettings(ApiSourceSettings):
         return secrets
 
 
-class Close(JsonSource):
+class CloseWebhook(JsonSource):
     kind: ClassVar[str] = "close"
     clicks: ClassVar[str] = (
         'POST /api/v1/webhook/ with this url and events [{"object_type": "opportunity", "action": "created"}, and the '
@@ -90,13 +90,13 @@ class Close(JsonSource):
         stamp, given = single(request.headers, STAMP), single(request.headers, HASH).encode()
         signed = stamp.encode() + request.body
         if not fits([hmac.digest(key, signed, hashlib.sha256).hex().encode() for key in self._keys], [given]):
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
                 f"header {HASH} does not fit; compare the subscription's signature key with `secrets`",
             )
         check_age(stamp_of(STAMP, stamp, timedelta(seconds=1)), request.received_at, STAMP)
 
-    def said(self, part: Any, request: Request) -> Iterable[Said]:
+    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
         event = fields_of(fields_of(part, "body").get("event"), "event")
         if named(event.get("object_type"), "event.object_type") != "opportunity":
             return [Ignored("not-a-deal")]
@@ -107,9 +107,9 @@ class Close(JsonSource):
         number = f"{id_of(event.get('id'), 'event.id')}/{text_of(updated, 'event.date_updated', 40)}"
         action = event.get("action")
         if action == "deleted":
-            return [Told(EventType.DELETED, number, deal, time, {})]
+            return [DealFact(EventType.DELETED, number, deal, time, {})]
         if action not in ("created", "updated"):
-            raise UnclearError(f"event.action: {shown(action)} is not known; created, updated or deleted is expected")
+            raise InvalidField(f"event.action: {shown(action)} is not known; created, updated or deleted is expected")
         data = fields_of(event.get("data"), "event.data")
         status = status_of(data.get("status_type", "active"), "event.data.status_type")
         told = told_of(data)
@@ -123,13 +123,13 @@ class Close(JsonSource):
 def status_of(value: Any, field: str) -> str:
     """Open, won or lost."""
     if (status := _STATUS.get(str(value))) is None:
-        raise UnclearError(f"{field}: {shown(value)}; active, won or lost is expected")
+        raise InvalidField(f"{field}: {shown(value)}; active, won or lost is expected")
     return status
 
 
 def _cents(value: Any, field: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 10**30:
-        raise UnclearError(f"{field}: {shown(value)} is no amount; an integer of cents is expected")
+        raise InvalidField(f"{field}: {shown(value)} is no amount; an integer of cents is expected")
     return f"{Decimal(value).scaleb(-2):f}"
 
 

@@ -1,6 +1,6 @@
-"""CloudEvents 1.0 over HTTP: structured, binary and batch, carrying our own `deal.*` data.
+"""CloudEventsWebhook 1.0 over HTTP: structured, binary and batch, carrying our own `deal.*` data.
 
-Source: CloudEvents 1.0.2, HTTP protocol binding, JSON event format, "HTTP 1.1 Web Hooks for Event Delivery".
+Source: CloudEventsWebhook 1.0.2, HTTP protocol binding, JSON event format, "HTTP 1.1 Web Hooks for Event Delivery".
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from pydantic import Field
 
 from shared.connectors.base.deal_form import told
 from shared.connectors.base.source import (
+    Invalid,
+    InvalidField,
+    Parsed,
     RefusalReason,
-    RefusedError,
     Request,
-    Said,
     Source,
     SourceSettings,
-    Unclear,
-    UnclearError,
+    Unauthenticated,
     fits,
     json_of,
     moment_of_text,
@@ -42,10 +42,10 @@ class CloudEventsSettings(SourceSettings):
     allowed_rate: int = Field(6000, ge=1, description="requests a minute that the handshake allows")
 
 
-class CloudEvents(Source):
+class CloudEventsWebhook(Source):
     kind: ClassVar[str] = "cloudevents"
     clicks: ClassVar[str] = (
-        "Let the sender POST CloudEvents 1.0 to this URL with Authorization: Bearer and the secret; "
+        "Let the sender POST CloudEventsWebhook 1.0 to this URL with Authorization: Bearer and the secret; "
         "docs/sources/deal-events.md has the data."
     )
     settings_type = CloudEventsSettings
@@ -57,17 +57,17 @@ class CloudEvents(Source):
         if scheme.lower() != "bearer":
             token = request.query.get("access_token", "")
         if not token:
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.NO_SIGNATURE, "header authorization is missing; send Authorization: Bearer and the token"
             )
         given = token.strip().encode()
         if not fits([secret.encode() for secret in self.settings.secrets], [given]):
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE, "the bearer token is not one of this source; compare it with `secrets`"
             )
         form = _form(request)
         if form == "binary" and "ce-specversion" not in request.headers:
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.UNKNOWN_FORM,
                 f"content-type {request.headers.get('content-type', '')!r} without ce-specversion is no CloudEvent;"
                 f" send {_STRUCTURED}+json, {_BATCH}+json, or ce- headers",
@@ -86,37 +86,37 @@ class CloudEvents(Source):
             answer["WebHook-Allowed-Rate"] = str(max(1, min(asked, self.settings.allowed_rate)))
         return answer
 
-    def translate(self, request: Request) -> list[Said]:
+    def translate(self, request: Request) -> list[Parsed]:
         try:
             if _form(request) == "binary":
                 return [self._one(_binary(request), request.body)]
             document = json_of(request.body)
-        except UnclearError as error:
+        except InvalidField as error:
             return [unreadable(request.body, error)]
         if _form(request) == "structured":
             return [self._one(document, request.body)]
         if not isinstance(document, list):
-            return [Unclear(f"body: a batch is an array of events, found {type(document).__name__}", request.body)]
+            return [Invalid(f"body: a batch is an array of events, found {type(document).__name__}", request.body)]
         return [self._one(event, raw(event)) for event in document]
 
-    def _one(self, event: Any, part: bytes) -> Said:
+    def _one(self, event: Any, part: bytes) -> Parsed:
         try:
             return self._told(event)
-        except UnclearError as error:
-            return Unclear(str(error), part)
+        except InvalidField as error:
+            return Invalid(str(error), part)
 
-    def _told(self, event: Any) -> Said:
+    def _told(self, event: Any) -> Parsed:
         if not isinstance(event, dict):
-            raise UnclearError(f"event: an object is expected, found {shown(event)}")
+            raise InvalidField(f"event: an object is expected, found {shown(event)}")
         event = {name: value for name, value in event.items() if value is not None}
         for name in _NEEDED:
             if not isinstance(event.get(name), str) or not event[name]:
-                raise UnclearError(f"{name}: {shown(event.get(name))}; CloudEvents wants a text here")
+                raise InvalidField(f"{name}: {shown(event.get(name))}; CloudEventsWebhook wants a text here")
         if event["specversion"] != "1.0":
-            raise UnclearError(f"specversion: {shown(event['specversion'])}; 1.0 is understood")
+            raise InvalidField(f"specversion: {shown(event['specversion'])}; 1.0 is understood")
         subject = event.get("subject")
         if subject is not None and not isinstance(subject, str):
-            raise UnclearError(f"subject: {shown(subject)}; a text is expected")
+            raise InvalidField(f"subject: {shown(subject)}; a text is expected")
         time = moment_of_text(event.get("time"), "time")
         return told(self.name, event["type"], self._id(event), time, _data(event), subject)
 
@@ -151,15 +151,15 @@ def _header(name: str, value: str) -> str:
     try:
         return unquote_to_bytes(text.encode("latin-1")).decode("utf-8")
     except UnicodeError:
-        raise UnclearError(f"header {name}: {shown(value)} is no UTF-8; send it percent-encoded") from None
+        raise InvalidField(f"header {name}: {shown(value)} is no UTF-8; send it percent-encoded") from None
 
 
 def _data(event: dict[str, Any]) -> Any:
     if "data_base64" not in event:
         return event.get("data", {})
     if "data" in event:
-        raise UnclearError("data_base64: stands beside data; send one of them")
+        raise InvalidField("data_base64: stands beside data; send one of them")
     try:
         return json_of(b64decode(event["data_base64"], validate=True))
     except (ValueError, TypeError):
-        raise UnclearError("data_base64: does not hold base64 of JSON; send deal data as JSON") from None
+        raise InvalidField("data_base64: does not hold base64 of JSON; send deal data as JSON") from None

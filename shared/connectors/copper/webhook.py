@@ -12,14 +12,14 @@ from pydantic import Field
 
 from shared.connectors.base.json_source import JsonSource, blanked, fields_of, named, standing, taken
 from shared.connectors.base.source import (
+    DealFact,
     Ignored,
+    InvalidField,
+    Parsed,
     RefusalReason,
-    RefusedError,
     Request,
-    Said,
     SourceSettings,
-    Told,
-    UnclearError,
+    Unauthenticated,
     amount_of,
     fits,
     id_of,
@@ -46,7 +46,7 @@ class CopperSettings(SourceSettings):
     secret_field: str = Field("secret_field", min_length=1, max_length=100, description="its name in the body")
 
 
-class Copper(JsonSource):
+class CopperWebhook(JsonSource):
     kind: ClassVar[str] = "copper"
     clicks: ClassVar[str] = (
         "POST /developer_api/v1/webhooks for type opportunity, once each with event new, update, delete, "
@@ -59,43 +59,43 @@ class Copper(JsonSource):
         """The secret stands in the body, so that the body is read first; its size was limited before."""
         try:
             document = json_of(request.body)
-        except UnclearError as error:
-            raise RefusedError(RefusalReason.UNKNOWN_FORM, str(error), 415) from None
+        except InvalidField as error:
+            raise Unauthenticated(RefusalReason.UNKNOWN_FORM, str(error), 415) from None
         given = document.get(self.settings.secret_field) if isinstance(document, dict) else None
         if not isinstance(given, str) or not given:
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.NO_SIGNATURE, f"{self.settings.secret_field}: is missing; set it with the subscription"
             )
         if not fits([secret.encode() for secret in self.settings.secrets], [given.encode("utf-8", "surrogatepass")]):
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE, f"{self.settings.secret_field} is not one of this source's `secrets`"
             )
 
     def kept(self, request: Request) -> bytes:
         return blanked(request.body, self.settings.secrets, self.settings.secret_field)
 
-    def said(self, part: Any, request: Request) -> Iterable[Said]:
+    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
         document = fields_of(part, "body")
         if named(document.get("type"), "type") != "opportunity":
             return [Ignored("not-a-deal")]
         ids = document.get("ids")
         if not isinstance(ids, list) or not ids:
-            raise UnclearError(f"ids: {shown(ids)}; a list of records is expected")
+            raise InvalidField(f"ids: {shown(ids)}; a list of records is expected")
         return [said for one in ids for said in self._one(document, id_of(one, "ids"))]
 
-    def _one(self, document: dict[str, Any], deal: str) -> Iterable[Said]:
+    def _one(self, document: dict[str, Any], deal: str) -> Iterable[Parsed]:
         what, stamp = document.get("event"), document.get("timestamp")
         time = moment_of_text(stamp, "timestamp")
         number = f"{str(document.get('subscription_id'))[:40]}/{str(what)[:20]}/{deal}/{stamp}"
         if what == "delete":
-            return [Told(EventType.DELETED, number, deal, time, {})]
+            return [DealFact(EventType.DELETED, number, deal, time, {})]
         if what not in ("new", "update"):
-            raise UnclearError(f"event: {shown(what)} is not known; new, update or delete is expected")
+            raise InvalidField(f"event: {shown(what)} is not known; new, update or delete is expected")
         changed = _news(document.get("updated_attributes"))
         status, told = _STATUS.get(str(changed.get("status")).lower(), "open"), taken(changed, _FIELDS)
         if what == "update" and "status" in changed and status == "open" and not told.get("stage"):
             # Only what changed is sent: the stage is the one before it was closed.
-            return [Told(EventType.REOPENED, number, deal, time, told)]
+            return [DealFact(EventType.REOPENED, number, deal, time, told)]
         return standing(number, deal, time, status, told, created=what == "new")
 
 
@@ -104,7 +104,7 @@ def _news(changes: Any) -> dict[str, Any]:
     found = {}
     for name, pair in (changes if isinstance(changes, dict) else {}).items():
         if not isinstance(pair, list) or len(pair) != 2:
-            raise UnclearError(
+            raise InvalidField(
                 f"updated_attributes.{str(name)[:60]}: {shown(pair)}; the old and the new value are expected"
             )
         found[name] = pair[1]

@@ -23,13 +23,13 @@ from shared.connectors.base.json_source import (
     zoneless,
 )
 from shared.connectors.base.source import (
+    DealFact,
     Ignored,
+    Invalid,
+    InvalidField,
+    Parsed,
     Request,
-    Said,
     SourceSettings,
-    Told,
-    Unclear,
-    UnclearError,
     amount_of,
     id_of,
     raw,
@@ -59,7 +59,7 @@ class DynamicsSettings(SourceSettings):
     )
 
 
-class Dynamics(JsonSource):
+class DynamicsWebhook(JsonSource):
     kind: ClassVar[str] = "dynamics"
     clicks: ClassVar[str] = (
         "Plug-in Registration Tool > Register > New Web Hook, authentication WebhookKey with the secret; "
@@ -72,19 +72,19 @@ class Dynamics(JsonSource):
     def verify(self, request: Request) -> None:
         verify_key(request, self.settings.secrets, ("x-webhook-key", "x-andon-key"), ("code", "key"))
 
-    def said(self, part: Any, request: Request) -> Iterable[Said]:
+    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
         context = fields_of(part, "body")
         if named(context.get("PrimaryEntityName"), "PrimaryEntityName") != "opportunity":
             return [Ignored("not-a-deal")]
         deal, message = id_of(context.get("PrimaryEntityId"), "PrimaryEntityId"), str(context.get("MessageName"))
         time, number = _moment(context.get("OperationCreatedOn"), "OperationCreatedOn"), _number(context)
         if message == "Delete":
-            return [Told(EventType.DELETED, number, deal, time, {})]
+            return [DealFact(EventType.DELETED, number, deal, time, {})]
         if message in _CLOSED:
-            return [Told(_CLOSED[message], number, deal, time, _closing(message, context.get("InputParameters")))]
+            return [DealFact(_CLOSED[message], number, deal, time, _closing(message, context.get("InputParameters")))]
         if "x-ms-dynamics-msg-size-exceeded" in request.headers or "InputParameters" not in context:
             detail = f"opportunity {deal}: larger than 256 KB, so Dynamics sent no columns; choose fewer in the images"
-            return [Unclear(detail, raw(part), DeadReason.TOO_LARGE)]
+            return [Invalid(detail, raw(part), DeadReason.TOO_LARGE)]
         if message not in _STATED:
             return [Ignored("other-message")]
         columns = {**_columns(context.get("PostEntityImages")), **_columns(context["InputParameters"])}
@@ -99,10 +99,10 @@ class Dynamics(JsonSource):
 
     def _standing(
         self, columns: dict[str, Any], number: str, deal: str, time: datetime, created: bool
-    ) -> Iterable[Said]:
+    ) -> Iterable[Parsed]:
         state = columns.get("statecode", 0)
         if not isinstance(state, int) or state not in _STATES:
-            raise UnclearError(f"statecode: {shown(state)} is not known; 0, 1 or 2 is expected")
+            raise InvalidField(f"statecode: {shown(state)} is not known; 0, 1 or 2 is expected")
         told = taken(columns, {**_FIELDS, self.settings.stage_field: ("stage", id_of)})
         if self.settings.address:
             told["url"] = f"{self.settings.address}/main.aspx?etn=opportunity&pagetype=entityrecord&id={deal}"
@@ -165,7 +165,7 @@ def _moment(value: Any, field: str) -> datetime:
     try:
         return _EPOCH + timedelta(milliseconds=int(match[1]))
     except OverflowError:
-        raise UnclearError(f"{field}: {shown(value)} is no time; milliseconds since 1970 are expected") from None
+        raise InvalidField(f"{field}: {shown(value)} is no time; milliseconds since 1970 are expected") from None
 
 
 def _day(value: Any, field: str) -> str:
@@ -184,5 +184,5 @@ def _number(context: dict[str, Any]) -> str:
     step = extension.get("Id") if isinstance(extension, dict) else None
     organization, operation = id_of(context.get("OrganizationId"), "OrganizationId"), context.get("OperationId")
     if operation == _NO_OPERATION:
-        raise UnclearError("OperationId: is empty; register the step as asynchronous, others cannot be told apart")
+        raise InvalidField("OperationId: is empty; register the step as asynchronous, others cannot be told apart")
     return f"{organization}/{id_of(operation, 'OperationId')}/{str(step)[:80]}"

@@ -22,14 +22,14 @@ from shared.connectors.base.json_source import (
     zoneless,
 )
 from shared.connectors.base.source import (
+    DealFact,
     Ignored,
+    InvalidField,
+    Parsed,
     RefusalReason,
-    RefusedError,
     Request,
-    Said,
     SourceSettings,
-    Told,
-    UnclearError,
+    Unauthenticated,
     amount_of,
     currency_of,
     fits,
@@ -75,7 +75,7 @@ class EspoSettings(SourceSettings):
     )
 
 
-class EspoCrm(JsonSource):
+class EspoCrmWebhook(JsonSource):
     kind: ClassVar[str] = "espocrm"
     clicks: ClassVar[str] = (
         "Administration > Webhooks: one each for Opportunity.create, Opportunity.update, "
@@ -88,30 +88,30 @@ class EspoCrm(JsonSource):
         """The id in the header says which key it must be, and so what the body means."""
         hook = self.settings.webhooks.get(_hook(request))
         if hook is None:
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE, f"webhook {_hook(request)[:60]!r} is not in `webhooks` of this source"
             )
         given = _decoded(request).partition(b":")[2]
         digests = [hmac.digest(secret.encode(), request.body, hashlib.sha256) for secret in hook.secrets]
         right = [digest.hex().encode() for digest in digests] if SIGNATURE in request.headers else digests
         if not fits(right, [given]):
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE, "the signature does not fit; compare the webhook's secret key"
             )
 
-    def translate(self, request: Request) -> list[Said]:
+    def translate(self, request: Request) -> list[Parsed]:
         """Changes of one deal can come in one request, all as of one time: their place in it is their order."""
         return [
-            one._replace(id=f"{place:06}/{one.id}") if isinstance(one, Told) else one
+            one._replace(id=f"{place:06}/{one.id}") if isinstance(one, DealFact) else one
             for place, one in enumerate(super().translate(request))
         ]
 
     def parts(self, document: Any) -> Iterable[Any]:
         if not isinstance(document, list):
-            raise UnclearError(f"body: an array of records is expected, found {type(document).__name__}")
+            raise InvalidField(f"body: an array of records is expected, found {type(document).__name__}")
         return document
 
-    def said(self, part: Any, request: Request) -> Iterable[Said]:
+    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
         record = fields_of(part, "record")
         deal = id_of(record.get("id"), "id")
         hook = _hook(request)
@@ -119,7 +119,7 @@ class EspoCrm(JsonSource):
         # The body has no time: what it tells became true shortly before it came.
         time, number = request.received_at, f"{hook}/{unnamed(request, record)}"
         if what == "delete":
-            return [Told(EventType.DELETED, number, deal, time, {})]
+            return [DealFact(EventType.DELETED, number, deal, time, {})]
         told = taken(record, _FIELDS)
         if self.settings.address:
             told["url"] = text_of(f"{self.settings.address}/#Opportunity/view/{deal}", "id")

@@ -19,11 +19,11 @@ from shared.connectors.base.json_source import (
     zoneless,
 )
 from shared.connectors.base.source import (
+    DealFact,
+    InvalidField,
+    Parsed,
     Request,
-    Said,
     SourceSettings,
-    Told,
-    UnclearError,
     amount_of,
     currency_of,
     id_of,
@@ -50,7 +50,7 @@ class FreshsalesSettings(SourceSettings):
     """`secrets` are keys, sent as header `X-Andon-Key` or at the end of the address (`?key=`)."""
 
 
-class Freshsales(JsonSource):
+class FreshsalesWebhook(JsonSource):
     kind: ClassVar[str] = "freshsales"
     clicks: ClassVar[str] = (
         "Admin settings > Workflows > New on Deals: Trigger webhook, POST, this URL, header X-Andon-Key "
@@ -61,7 +61,7 @@ class Freshsales(JsonSource):
     def verify(self, request: Request) -> None:
         verify_key(request, self.settings.secrets)
 
-    def said(self, part: Any, request: Request) -> Iterable[Said]:
+    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
         # An empty placeholder leaves an empty text: nothing was said.
         document = {name: value for name, value in fields_of(part, "body").items() if value not in ("", None)}
         deal, what = id_of(document.get("deal_id"), "deal_id"), str(document.get("event", "updated"))
@@ -72,7 +72,7 @@ class Freshsales(JsonSource):
             f"{deal}/{what}/{updated}/{iso(request.received_at)}" if updated else f"{deal}/{unnamed(request, document)}"
         )
         if what == "deleted":
-            return [Told(EventType.DELETED, number, deal, time, {})]
+            return [DealFact(EventType.DELETED, number, deal, time, {})]
         if what not in _STATUS:
-            raise UnclearError(f"event: {shown(what)} is not known; use deleted or one of {', '.join(_STATUS)}")
+            raise InvalidField(f"event: {shown(what)} is not known; use deleted or one of {', '.join(_STATUS)}")
         return standing(number, deal, time, _STATUS[what], taken(document, _FIELDS), created=what == "created")

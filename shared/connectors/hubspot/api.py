@@ -13,21 +13,21 @@ from typing import Any, ClassVar
 import httpx
 
 from shared.connectors.base.api_settings import ApiSettings
-from shared.connectors.base.crm_api import Crm, Page, Record, records_of, told_of
+from shared.connectors.base.crm_api import CrmApi, Page, Record, records_of, told_of
 from shared.connectors.base.json_source import Read, day_of, fields_of, instant
 from shared.connectors.base.source import (
-    Said,
-    Told,
+    DealFact,
+    Parsed,
     amount_of,
     currency_of,
     id_of,
     moment_of_text,
     text_of,
 )
-from shared.connectors.hubspot.webhook import HubSpotApi, HubSpotSettings
+from shared.connectors.hubspot.webhook import HubSpotApiSettings, HubSpotSettings
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
-from shared.contracts.stages import Outcome, StageData
+from shared.contracts.stages import StageData, StageOutcome
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEALS = "/crm/v3/objects/deals"
@@ -57,17 +57,17 @@ class Bearer(httpx.Auth):
         yield request
 
 
-class HubSpot(Crm):
+class HubSpotApi(CrmApi):
     kind: ClassVar[str] = "hubspot"
-    settings_type = HubSpotApi
+    settings_type = HubSpotApiSettings
     at_once: ClassVar[int] = _MOST
 
     @staticmethod
     def auth(api: ApiSettings, token: str) -> httpx.Auth:
         return Bearer(token)
 
-    async def read(self, deals: Sequence[str]) -> dict[str, list[Said]]:
-        found: dict[str, list[Said]] = {}
+    async def read(self, deals: Sequence[str]) -> dict[str, list[Parsed]]:
+        found: dict[str, list[Parsed]] = {}
         for archived in ("false", "true"):
             missing = [deal for deal in deals if deal not in found]
             for record in await self._batch(missing, archived) if missing else []:
@@ -184,10 +184,10 @@ class HubSpot(Crm):
                 )
         return found
 
-    def _told(self, records: Iterable[Record]) -> list[Said]:
+    def _told(self, records: Iterable[Record]) -> list[Parsed]:
         return [one for record in records for one in told_of(record, self._said)]
 
-    def _said(self, record: Record) -> Iterator[Said]:
+    def _said(self, record: Record) -> Iterator[Parsed]:
         """Creation, each version of each property, deletion."""
         deal, plain = id_of(record.get("id"), "id"), fields_of(record.get("properties") or {}, "properties")
         made = moment_of_text(plain.get("hs_createdate") or record.get("createdAt"), "createdAt")
@@ -195,27 +195,27 @@ class HubSpot(Crm):
         link: dict[str, Any] = {}
         if isinstance(settings, HubSpotSettings) and settings.portal is not None:
             link["url"] = settings.deal_url.format(portal=settings.portal, deal=deal)
-        yield Told(EventType.CREATED, f"api/{deal}/created/{iso(made)}", deal, made, link)
+        yield DealFact(EventType.CREATED, f"api/{deal}/created/{iso(made)}", deal, made, link)
         histories = fields_of(record.get("propertiesWithHistory") or {}, "propertiesWithHistory")
         for name in _WITH_HISTORY:
             for version in records_of(histories, name):
                 yield from _version(deal, name, version)
         if record.get("archived") is True:
             gone = _archived(record)
-            yield Told(EventType.DELETED, f"api/{deal}/deleted/{iso(gone)}", deal, gone, {})
+            yield DealFact(EventType.DELETED, f"api/{deal}/deleted/{iso(gone)}", deal, gone, {})
 
 
-def _version(deal: str, name: str, version: Record) -> Iterator[Told]:
+def _version(deal: str, name: str, version: Record) -> Iterator[DealFact]:
     """One value that a property had, since when. A deal does not come to be in no stage."""
     value, time = version.get("value") or None, moment_of_text(version.get("timestamp"), f"timestamp of {name}")
     number = f"api/{deal}/{name}/{iso(time)}/{str(value or '')[:80]}"
     if name == "dealstage":
         if value is not None:
             stage = {"stage": id_of(value, name), "entered_at": iso(time)}
-            yield Told(EventType.MOVED, number, deal, time, stage)
+            yield DealFact(EventType.MOVED, number, deal, time, stage)
         return
     field, read = _FIELDS[name]
-    yield Told(EventType.CHANGED, number, deal, time, {field: None if value is None else read(value, name)})
+    yield DealFact(EventType.CHANGED, number, deal, time, {field: None if value is None else read(value, name)})
 
 
 def _next(document: Any) -> str:
@@ -252,5 +252,5 @@ def _outcome(metadata: Record) -> dict[str, Any]:
     except ValueError:
         return {}
     if metadata.get("isClosed") in (True, "true"):
-        return {"probability": probability, "outcome": Outcome.WON if probability else Outcome.LOST}
-    return {"probability": probability, "outcome": Outcome.OPEN}
+        return {"probability": probability, "outcome": StageOutcome.WON if probability else StageOutcome.LOST}
+    return {"probability": probability, "outcome": StageOutcome.OPEN}

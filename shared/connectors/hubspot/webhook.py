@@ -18,15 +18,15 @@ from pydantic import Field, field_validator
 from shared.connectors.base.api_settings import ApiSettings, ApiSourceSettings
 from shared.connectors.base.source import (
     MIB,
+    DealFact,
     Ignored,
+    Invalid,
+    InvalidField,
+    Parsed,
     RefusalReason,
-    RefusedError,
     Request,
-    Said,
     Source,
-    Told,
-    Unclear,
-    UnclearError,
+    Unauthenticated,
     amount_of,
     check_age,
     currency_of,
@@ -68,7 +68,7 @@ STAMP, V3, V1, VERSION = (
 DEAL = "0-3"
 
 
-class HubSpotApi(ApiSettings):
+class HubSpotApiSettings(ApiSettings):
     """`token`: access token of a private app with the scope crm.objects.deals.read."""
 
     url: str = Field(
@@ -94,7 +94,7 @@ class HubSpotSettings(ApiSourceSettings):
     allow_v2: bool = Field(False, description="take requests signed by version 2 alone: they can be sent again, too")
     max_bytes: int = Field(8 * MIB, ge=1024, le=64 * MIB, description="the largest body that is taken")
 
-    api: HubSpotApi | None = Field(None, description="the API, for the enricher; without it nothing is asked")
+    api: HubSpotApiSettings | None = Field(None, description="the API, for the enricher; without it nothing is asked")
 
     @field_validator("deal_url")
     @classmethod
@@ -106,7 +106,7 @@ class HubSpotSettings(ApiSourceSettings):
         return written
 
 
-class HubSpot(Source):
+class HubSpotWebhook(Source):
     kind: ClassVar[str] = "hubspot"
     clicks: ClassVar[str] = (
         "In your app: Webhooks > target URL, then subscriptions for deals: creation, deletion, merge, "
@@ -129,7 +129,7 @@ class HubSpot(Source):
         given, stamp = single(request.headers, V3).encode(), single(request.headers, STAMP)
         signed = self._signed_head + request.body + stamp.encode()
         if not fits([b64encode(hmac.digest(key, signed, hashlib.sha256)) for key in self._keys], [given]):
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
                 f"header {V3} does not fit: compare the app's client secret with `secrets`, and the app's target URL"
                 f" with public_url {self.settings.public_url}",
@@ -144,46 +144,46 @@ class HubSpot(Source):
         signed = (self._signed_head if version == "v2" else b"") + request.body
         right = [hashlib.sha256(key + signed).hexdigest().encode() for key in self._keys]
         if not allowed.get(version, False) or not fits(right, [given]):
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
                 f"header {V1} does not fit as version {version[:10]}, or that version is not allowed: compare the app's"
                 " client secret with `secrets`, and see allow_v1 and allow_v2",
             )
 
-    def translate(self, request: Request) -> list[Said]:
+    def translate(self, request: Request) -> list[Parsed]:
         try:
             document = json_of(request.body)
-        except UnclearError as error:
+        except InvalidField as error:
             return [unreadable(request.body, error)]
         if not isinstance(document, list):
-            return [Unclear(f"body: an array of events is expected, found {type(document).__name__}", request.body)]
-        said: list[Said] = []
+            return [Invalid(f"body: an array of events is expected, found {type(document).__name__}", request.body)]
+        said: list[Parsed] = []
         for event in document:
             try:
                 said += self._events(event)
-            except UnclearError as error:
-                said.append(Unclear(str(error), raw(event)))
+            except InvalidField as error:
+                said.append(Invalid(str(error), raw(event)))
         return said
 
-    def _events(self, event: Any) -> list[Said]:
+    def _events(self, event: Any) -> list[Parsed]:
         if not isinstance(event, dict):
-            raise UnclearError(f"event: an object is expected, found {shown(event)}")
+            raise InvalidField(f"event: an object is expected, found {shown(event)}")
         subscription = event.get("subscriptionType", event.get("eventType"))
         about, _, what = subscription.partition(".") if isinstance(subscription, str) else ("", "", "")
         if not what:
-            raise UnclearError(f"subscriptionType: {shown(subscription)}; as deal.creation is expected")
+            raise InvalidField(f"subscriptionType: {shown(subscription)}; as deal.creation is expected")
         if about != "deal" and not (about == "object" and event.get("objectTypeId") == DEAL):
             return [Ignored("not-a-deal")]
         translate = _WHAT.get(what)
         if translate is None:
             return [Ignored(what if what == "associationChange" else "other-subscription")]
         if self.settings.portal is not None and event.get("portalId") != self.settings.portal:
-            raise UnclearError(
+            raise InvalidField(
                 f"portalId: {shown(event.get('portalId'))} is not the account {self.settings.portal} of this source"
             )
         return translate(self, event)
 
-    def _told(self, event: dict[str, Any], kind: EventType, data: dict[str, Any], deal: Any = None) -> Told:
+    def _told(self, event: dict[str, Any], kind: EventType, data: dict[str, Any], deal: Any = None) -> DealFact:
         number = id_of(event.get("objectId") if deal is None else deal, "objectId")
         subscription = str(event.get("subscriptionType", event.get("eventType")))
         parts = (
@@ -194,44 +194,44 @@ class HubSpot(Source):
             id_of(event.get("eventId"), "eventId"),
         )
         time = moment_of_ms(event.get("occurredAt"), "occurredAt")
-        return Told(kind, f"{'/'.join(parts)}/{event['occurredAt']}", number, time, data)
+        return DealFact(kind, f"{'/'.join(parts)}/{event['occurredAt']}", number, time, data)
 
-    def _created(self, event: dict[str, Any]) -> list[Said]:
+    def _created(self, event: dict[str, Any]) -> list[Parsed]:
         return [self._linked(event, EventType.CREATED, {})]
 
-    def _linked(self, event: dict[str, Any], kind: EventType, data: dict[str, Any]) -> Told:
+    def _linked(self, event: dict[str, Any], kind: EventType, data: dict[str, Any]) -> DealFact:
         told = self._told(event, kind, data)
         data["url"] = self.settings.deal_url.format(portal=event["portalId"], deal=told.deal)
         return told
 
-    def _deleted(self, event: dict[str, Any]) -> list[Said]:
+    def _deleted(self, event: dict[str, Any]) -> list[Parsed]:
         return [self._told(event, EventType.DELETED, {})]
 
-    def _restored(self, event: dict[str, Any]) -> list[Said]:
+    def _restored(self, event: dict[str, Any]) -> list[Parsed]:
         return [self._told(event, EventType.REOPENED, {})]
 
-    def _merged(self, event: dict[str, Any]) -> list[Said]:
+    def _merged(self, event: dict[str, Any]) -> list[Parsed]:
         """Every deal that went into another; the one that lives on may have got a new id."""
         primary = event.get("primaryObjectId", event.get("objectId"))
         into = id_of(event.get("newObjectId") or primary, "newObjectId")
         gone = event.get("mergedObjectIds")
         if not isinstance(gone, list) or not gone:
-            raise UnclearError(f"mergedObjectIds: {shown(gone)}; a list of deals is expected")
+            raise InvalidField(f"mergedObjectIds: {shown(gone)}; a list of deals is expected")
         merged = dict.fromkeys(id_of(one, "mergedObjectIds") for one in [*gone, primary])
         into_deal = {"into": f"{self.name}:{into}"}
         return [self._told(event, EventType.MERGED, into_deal, one) for one in merged if one != into]
 
-    def _changed(self, event: dict[str, Any]) -> list[Said]:
+    def _changed(self, event: dict[str, Any]) -> list[Parsed]:
         name, value = event.get("propertyName"), event.get("propertyValue")
         if not isinstance(name, str):
-            raise UnclearError(f"propertyName: {shown(name)}; the name of a property is expected")
+            raise InvalidField(f"propertyName: {shown(name)}; the name of a property is expected")
         if name == "dealstage":
             return [self._linked(event, EventType.MOVED, {"stage": id_of(value, "propertyValue of dealstage")})]
         if name not in _PROPERTIES:
             # The owner is a person: nothing is kept of it.
             return [Ignored("owner" if name == "hubspot_owner_id" else "other-property")]
         if value is not None and not isinstance(value, str):
-            raise UnclearError(f"propertyValue of {name}: {shown(value)}; HubSpot sends text")
+            raise InvalidField(f"propertyValue of {name}: {shown(value)}; HubSpot sends text")
         field, read = _PROPERTIES[name]
         return [self._told(event, EventType.CHANGED, {field: read(value) if value else None})]
 
@@ -252,10 +252,10 @@ _PROPERTIES: dict[str, tuple[str, Callable[[str], str]]] = {
     "closedate": ("expected_close", _day),
     "notes_next_activity_date": ("next_step_at", _instant),
 }
-_WHAT: dict[str, Callable[[HubSpot, dict[str, Any]], list[Said]]] = {
-    "creation": HubSpot._created,
-    "deletion": HubSpot._deleted,
-    "restore": HubSpot._restored,
-    "merge": HubSpot._merged,
-    "propertyChange": HubSpot._changed,
+_WHAT: dict[str, Callable[[HubSpotWebhook, dict[str, Any]], list[Parsed]]] = {
+    "creation": HubSpotWebhook._created,
+    "deletion": HubSpotWebhook._deleted,
+    "restore": HubSpotWebhook._restored,
+    "merge": HubSpotWebhook._merged,
+    "propertyChange": HubSpotWebhook._changed,
 }

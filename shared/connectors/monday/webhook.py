@@ -15,15 +15,15 @@ from pydantic import Field
 
 from shared.connectors.base.json_source import JsonSource, fields_of, verify_key
 from shared.connectors.base.source import (
+    DealFact,
     Ignored,
+    InvalidField,
+    Parsed,
     RefusalReason,
-    RefusedError,
     Reply,
     Request,
-    Said,
     SourceSettings,
-    Told,
-    UnclearError,
+    Unauthenticated,
     amount_of,
     id_of,
     json_of,
@@ -49,7 +49,7 @@ class MondaySettings(SourceSettings):
     amount_column: str = Field("deal_value", min_length=1, max_length=100, description="id of the column of the amount")
 
 
-class Monday(JsonSource):
+class MondayWebhook(JsonSource):
     kind: ClassVar[str] = "monday"
     keyed: ClassVar[bool] = True
     clicks: ClassVar[str] = (
@@ -69,7 +69,7 @@ class Monday(JsonSource):
             return None
         try:
             document = json_of(request.body)
-        except UnclearError:
+        except InvalidField:
             return None
         words = document.get("challenge") if isinstance(document, dict) and len(document) == 1 else None
         if not isinstance(words, str) or len(words) > LONGEST_CHALLENGE:
@@ -88,11 +88,11 @@ class Monday(JsonSource):
             except (jwt.PyJWTError, ValueError):
                 continue
             return None
-        raise RefusedError(
+        raise Unauthenticated(
             RefusalReason.WRONG_SIGNATURE, "the token in header authorization is not signed by this source's `secrets`"
         )
 
-    def said(self, part: Any, request: Request) -> Iterable[Said]:
+    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
         event = fields_of(fields_of(part, "body").get("event"), "event")
         if id_of(event.get("boardId"), "event.boardId") != self.settings.board:
             return [Ignored("other-board")]
@@ -103,12 +103,14 @@ class Monday(JsonSource):
         name = event.get("pulseName", event.get("itemName"))
         named = {"name": text_of(name, "event.pulseName")} if name is not None else {}
         if what in _MADE:
-            return [Told(EventType.CREATED, number, deal, time, {**self._pipeline, **named, **self._columns(event)})]
+            return [
+                DealFact(EventType.CREATED, number, deal, time, {**self._pipeline, **named, **self._columns(event)})
+            ]
         if what in _GONE:
-            return [Told(EventType.DELETED, number, deal, time, {})]
+            return [DealFact(EventType.DELETED, number, deal, time, {})]
         if what in _NAMED:
             value = fields_of(event.get("value"), "event.value").get("name")
-            return [Told(EventType.CHANGED, number, deal, time, {"name": text_of(value, "event.value.name")})]
+            return [DealFact(EventType.CHANGED, number, deal, time, {"name": text_of(value, "event.value.name")})]
         return [self._column(event, number, deal, time, named)] if what in _CHANGED else [Ignored("other-event")]
 
     def _columns(self, event: dict[str, Any]) -> dict[str, Any]:
@@ -119,7 +121,7 @@ class Monday(JsonSource):
         told = {} if stage is None else {"stage": stage}
         return told if amount is None else {**told, "amount": _amount(amount)}
 
-    def _column(self, event: dict[str, Any], number: str, deal: str, time: datetime, named: dict[str, Any]) -> Said:
+    def _column(self, event: dict[str, Any], number: str, deal: str, time: datetime, named: dict[str, Any]) -> Parsed:
         column, value = event.get("columnId"), event.get("value")
         told = {**self._pipeline, **named}
         if column == self.settings.stage_column:
@@ -128,10 +130,10 @@ class Monday(JsonSource):
             return (
                 Ignored("no-label")
                 if stage is None
-                else Told(EventType.MOVED, number, deal, time, {**told, "stage": stage})
+                else DealFact(EventType.MOVED, number, deal, time, {**told, "stage": stage})
             )
         if column == self.settings.amount_column:
-            return Told(EventType.CHANGED, number, deal, time, {**told, "amount": _amount(value)})
+            return DealFact(EventType.CHANGED, number, deal, time, {**told, "amount": _amount(value)})
         return Ignored(f"other-column {shown(column)}"[:60])
 
 

@@ -24,11 +24,11 @@ from shared.connectors.base.json_source import (
     zoneless,
 )
 from shared.connectors.base.source import (
+    DealFact,
     Ignored,
+    Parsed,
     Request,
-    Said,
     SourceSettings,
-    Told,
     amount_of,
     id_of,
     text_of,
@@ -45,7 +45,7 @@ class OdooSettings(SourceSettings):
     )
 
 
-class Odoo(JsonSource):
+class OdooWebhook(JsonSource):
     kind: ClassVar[str] = "odoo"
     keyed: ClassVar[bool] = True
     clicks: ClassVar[str] = (
@@ -59,7 +59,7 @@ class Odoo(JsonSource):
     def verify(self, request: Request) -> None:
         verify_key(request, self.settings.secrets)
 
-    def said(self, part: Any, request: Request) -> Iterable[Said]:
+    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
         sent = fields_of(part, "body")
         document = {name: _plain(value) for name, value in sent.items()}
         if named(document.get("_model"), "_model") != "crm.lead" or document.get("type") == "lead":
@@ -72,7 +72,7 @@ class Odoo(JsonSource):
         save = f"{deal}/{written}/{iso(request.received_at)}" if written else unnamed(request, document)
         number = f"crm.lead/{save}"
         if request.query_string and request.query.get("event") == "delete":
-            return [Told(EventType.DELETED, f"{number}/delete", deal, time, {})]
+            return [DealFact(EventType.DELETED, f"{number}/delete", deal, time, {})]
         told = taken(document, _FIELDS) | _entered(document)
         if self.settings.address:
             told["url"] = f"{self.settings.address}/web#id={deal}&model=crm.lead&view_type=form"

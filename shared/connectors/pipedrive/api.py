@@ -12,15 +12,15 @@ from typing import Any, ClassVar
 
 import httpx
 
-from shared.connectors.base.api_client import RefusedError
+from shared.connectors.base.api_client import CrmRejected
 from shared.connectors.base.api_settings import ApiSettings
-from shared.connectors.base.crm_api import Crm, Page, Record, fault_of, records_of
+from shared.connectors.base.crm_api import CrmApi, Page, Record, fault_of, records_of
 from shared.connectors.base.json_source import day_of, fields_of, standing, taken, zoneless
-from shared.connectors.base.source import Said, Told, UnclearError, id_of, text_of
-from shared.connectors.pipedrive.webhook import FIELDS, PipedriveApi, status_of
+from shared.connectors.base.source import DealFact, InvalidField, Parsed, id_of, text_of
+from shared.connectors.pipedrive.webhook import FIELDS, PipedriveApiSettings, status_of
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
-from shared.contracts.stages import Outcome, StageData
+from shared.contracts.stages import StageData, StageOutcome
 
 _DEALS = "/api/v2/deals"
 _MOST = 100
@@ -40,9 +40,9 @@ class Token(httpx.Auth):
         yield request
 
 
-class Pipedrive(Crm):
+class PipedriveApi(CrmApi):
     kind: ClassVar[str] = "pipedrive"
-    settings_type = PipedriveApi
+    settings_type = PipedriveApiSettings
     at_once: ClassVar[int] = 5
     _pipelines: dict[str, str] | None = None
 
@@ -50,14 +50,14 @@ class Pipedrive(Crm):
     def auth(api: ApiSettings, token: str) -> httpx.Auth:
         return Token(token)
 
-    async def read(self, deals: Sequence[str]) -> dict[str, list[Said]]:
-        found: dict[str, list[Said]] = {}
+    async def read(self, deals: Sequence[str]) -> dict[str, list[Parsed]]:
+        found: dict[str, list[Parsed]] = {}
         for deal in deals:
             try:
                 if deal.isascii() and deal.isdigit():
                     document = fields_of(await self.client.get(f"{_DEALS}/{deal}"), "answer")
                     found[deal] = await self._of(fields_of(document.get("data"), "data"))
-            except RefusedError as error:
+            except CrmRejected as error:
                 if error.status not in _NOT_SHOWN:
                     raise
         return found
@@ -95,7 +95,7 @@ class Pipedrive(Crm):
                 "stage": id_of(stage.get("id"), "id"),
                 "name": text_of(stage.get("name"), "name"),
                 "order": stage.get("order_nr"),
-                "outcome": Outcome.OPEN,
+                "outcome": StageOutcome.OPEN,
             }
             if pipeline in names:
                 said["pipeline_name"] = text_of(names[pipeline].get("name"), "name")
@@ -114,10 +114,10 @@ class Pipedrive(Crm):
             if not cursor:
                 return found
 
-    async def _told(self, records: Sequence[Record]) -> list[Said]:
+    async def _told(self, records: Sequence[Record]) -> list[Parsed]:
         return [one for record in records for one in await self._of(record)]
 
-    async def _of(self, record: Record) -> list[Said]:
+    async def _of(self, record: Record) -> list[Parsed]:
         """What one deal says, with its flow."""
         try:
             deal = id_of(record.get("id"), "id")
@@ -125,14 +125,14 @@ class Pipedrive(Crm):
             stages = {one.new for one in changes or () if one.field == "stage_id"}
             pipelines = await self._pipelines_by_stage({_stage(record), *stages})
             return _Story(record, deal, pipelines, _link(self.api.url, deal)).told(changes)
-        except UnclearError as error:
+        except InvalidField as error:
             return [fault_of(record, error)]
 
     async def _changes(self, deal: str) -> list[_Change] | None:
         """A deal's flow in order; None: it is not shown. Then the deal is told without it."""
         try:
             return sorted([one async for one in self._flow(deal)], key=lambda one: (one.time, one.number))
-        except RefusedError as error:
+        except CrmRejected as error:
             if error.status not in _NOT_SHOWN:
                 raise
             return None
@@ -176,12 +176,12 @@ class _Story:
         self._stage: str | None = None
         self._status = "open"
 
-    def told(self, changes: Sequence[_Change] | None) -> list[Said]:
+    def told(self, changes: Sequence[_Change] | None) -> list[Parsed]:
         """Creation, moves, won, lost, opened again, other dates of close, and how the deal stands now."""
         self._stage = self._first(changes)
         made = zoneless(self._record.get("add_time"), "add_time")
-        said: list[Said] = [
-            Told(EventType.CREATED, f"api/{self._deal}/created", self._deal, made, self._place() | self._link)
+        said: list[Parsed] = [
+            DealFact(EventType.CREATED, f"api/{self._deal}/created", self._deal, made, self._place() | self._link)
         ]
         for change in changes or ():
             said += self._one(change)
@@ -199,17 +199,17 @@ class _Story:
         place = {"stage": self._stage, "pipeline": self._pipelines.get(self._stage or "")}
         return {field: value for field, value in place.items() if value}
 
-    def _one(self, change: _Change) -> list[Said]:
+    def _one(self, change: _Change) -> list[Parsed]:
         number = f"api/{self._deal}/flow/{change.number}"
         if change.field == "stage_id":
             self._stage = change.new
         elif change.field == "status":
             if change.new == "deleted":
-                return [Told(EventType.DELETED, number, self._deal, change.time, {})]
+                return [DealFact(EventType.DELETED, number, self._deal, change.time, {})]
             self._status = status_of(change.new) or "open"
         elif change.field == "expected_close_date":
             close = {"expected_close": change.new and day_of(change.new, "flow.new_value")}
-            return [Told(EventType.CHANGED, number, self._deal, change.time, close)]
+            return [DealFact(EventType.CHANGED, number, self._deal, change.time, close)]
         else:
             return []
         # A closed deal that is put into another stage stays closed.
@@ -217,24 +217,24 @@ class _Story:
             return []
         return standing(number, self._deal, change.time, self._status, self._place())
 
-    def _present(self) -> list[Said]:
+    def _present(self) -> list[Parsed]:
         """How the deal stands, as of when it last changed: whatever the flow left out is mended."""
         time, status = _updated(self._record), _status(self._record)
         number = f"api/{self._deal}/state/{iso(time)}"
         if status is None:
-            return [Told(EventType.DELETED, number, self._deal, time, {})]
+            return [DealFact(EventType.DELETED, number, self._deal, time, {})]
         data = taken(self._record, FIELDS)
         since = self._record.get("stage_change_time")
-        said: list[Said] = []
+        said: list[Parsed] = []
         if status == "open" and since:
             entered = zoneless(since, "stage_change_time")
             place = {f: data[f] for f in ("stage", "pipeline") if f in data} | {"entered_at": iso(entered)}
             moved = f"api/{self._deal}/stage/{_stage(self._record)}/{iso(entered)}"
-            said.append(Told(EventType.MOVED, moved, self._deal, entered, place))
+            said.append(DealFact(EventType.MOVED, moved, self._deal, entered, place))
         said += self._closing(status)
         return said + standing(number, self._deal, time, status, data | self._link)
 
-    def _closing(self, status: str) -> list[Said]:
+    def _closing(self, status: str) -> list[Parsed]:
         """A closing that the flow does not tell, when it was: the deal may have changed since."""
         at = self._record.get(f"{status}_time") or self._record.get("close_time")
         if status in ("open", self._status) or not at:

@@ -27,12 +27,12 @@ from shared.connectors.base.json_source import (
     zoneless,
 )
 from shared.connectors.base.source import (
-    Described,
+    DealFact,
     Ignored,
+    InvalidField,
+    Parsed,
     Request,
-    Said,
-    Told,
-    UnclearError,
+    StageFact,
     amount_of,
     currency_of,
     id_of,
@@ -54,7 +54,7 @@ FIELDS = {
 _DONE = {"create": "create", "added": "create", "change": "change", "updated": "change", "merged": "change"}
 
 
-class PipedriveApi(ApiSettings):
+class PipedriveApiSettings(ApiSettings):
     """`token`: the API token of an administrator; `url`: https://COMPANY.pipedrive.com."""
 
     per_second: float = Field(2, gt=0, le=1000, description="requests a second, with a burst of as many")
@@ -63,10 +63,10 @@ class PipedriveApi(ApiSettings):
 class PipedriveSettings(ApiSourceSettings):
     """`secrets` are `user:password`, as set on the webhook (HTTP auth)."""
 
-    api: PipedriveApi | None = Field(None, description="the API, for the enricher; without it nothing is asked")
+    api: PipedriveApiSettings | None = Field(None, description="the API, for the enricher; without it nothing is asked")
 
 
-class Pipedrive(JsonSource):
+class PipedriveWebhook(JsonSource):
     kind: ClassVar[str] = "pipedrive"
     clicks: ClassVar[str] = (
         "Tools and apps > Webhooks > Create: event action *, object deal (others for activity, stage and pipeline), "
@@ -77,7 +77,7 @@ class Pipedrive(JsonSource):
     def verify(self, request: Request) -> None:
         verify_basic(request, self.settings.secrets)
 
-    def said(self, part: Any, request: Request) -> Iterable[Said]:
+    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
         document = fields_of(part, "body")
         meta = fields_of(document.get("meta"), "meta")
         first = document.get("v") == 1 or "version" not in meta
@@ -95,15 +95,15 @@ class Pipedrive(JsonSource):
 
     def _deal(
         self, meta: dict[str, Any], number: str, deal: str, time: datetime, now: Any, before: Any
-    ) -> Iterable[Said]:
+    ) -> Iterable[Parsed]:
         action = str(meta.get("action"))
         if action in ("delete", "deleted"):
             if (into := meta.get("merged_to_id")) is not None:
                 into_deal = {"into": f"{self.name}:{id_of(into, 'meta.merged_to_id')}"}
-                return [Told(EventType.MERGED, number, deal, time, into_deal)]
-            return [Told(EventType.DELETED, number, deal, time, {})]
+                return [DealFact(EventType.MERGED, number, deal, time, into_deal)]
+            return [DealFact(EventType.DELETED, number, deal, time, {})]
         if action not in _DONE:
-            raise UnclearError(f"meta.action: {shown(action)} is not known; create, change or delete is expected")
+            raise InvalidField(f"meta.action: {shown(action)} is not known; create, change or delete is expected")
         data = fields_of(now, "data")
         told = taken(data, FIELDS)
         if isinstance(since := data.get("stage_change_time") or data.get("add_time"), str):
@@ -112,7 +112,7 @@ class Pipedrive(JsonSource):
             told["url"] = text_of(f"https://{host}/deal/{deal}", "meta.host")
         status = status_of(data.get("status"))
         if status is None:
-            return [Told(EventType.DELETED, number, deal, time, {})]
+            return [DealFact(EventType.DELETED, number, deal, time, {})]
         return standing(number, deal, time, status, told, created=_DONE[action] == "create")
 
 
@@ -121,29 +121,29 @@ def status_of(value: Any) -> str | None:
     if value == "deleted":
         return None
     if value not in ("open", "won", "lost", None):
-        raise UnclearError(f"data.status: {shown(value)} is not known; open, won, lost or deleted is expected")
+        raise InvalidField(f"data.status: {shown(value)} is not known; open, won, lost or deleted is expected")
     return value or "open"
 
 
-def _touched(number: str, time: datetime, activity: Any) -> list[Said]:
+def _touched(number: str, time: datetime, activity: Any) -> list[Parsed]:
     """An activity of a deal. Whether the buyer took part is not told."""
     if not isinstance(activity, dict) or activity.get("deal_id") is None:
         return [Ignored("activity-of-no-deal")]
     deal = id_of(activity["deal_id"], "data.deal_id")
     kind = activity.get("type")
-    return [Told(EventType.TOUCHED, number, deal, time, {"activity": text_of(kind, "data.type")} if kind else {})]
+    return [DealFact(EventType.TOUCHED, number, deal, time, {"activity": text_of(kind, "data.type")} if kind else {})]
 
 
-def _described(entity: str, meta: dict[str, Any], time: datetime, now: Any) -> list[Said]:
+def _described(entity: str, meta: dict[str, Any], time: datetime, now: Any) -> list[Parsed]:
     """A stage or a pipeline was made or changed."""
     if str(meta.get("action")) in ("delete", "deleted"):
         return [Ignored(f"{entity}-deleted")]
     data = fields_of(now, "data")
     number = id_of(data.get("id"), "data.id")
     if entity == "pipeline":
-        return [Described(time, {"pipeline": number, **taken(data, {"name": ("pipeline_name", text_of)})}, False)]
+        return [StageFact(time, {"pipeline": number, **taken(data, {"name": ("pipeline_name", text_of)})}, False)]
     pipeline = id_of(data.get("pipeline_id"), "data.pipeline_id")
-    return [Described(time, {"pipeline": pipeline, "stage": number, **taken(data, _STAGE)}, False)]
+    return [StageFact(time, {"pipeline": pipeline, "stage": number, **taken(data, _STAGE)}, False)]
 
 
 def _percent(value: Any, field: str) -> float:

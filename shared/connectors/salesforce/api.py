@@ -15,24 +15,24 @@ from typing import Any, ClassVar, cast
 
 import httpx
 
-from services.enricher.gaps import Part
-from shared.connectors.base.api_client import AwayError, RefusedError
+from services.enricher.gaps import DealPart
+from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.api_settings import ApiSettings
-from shared.connectors.base.crm_api import Crm, Page, Record, fault_of, records_of
+from shared.connectors.base.crm_api import CrmApi, Page, Record, fault_of, records_of
 from shared.connectors.base.json_source import day_of, standing, taken
 from shared.connectors.base.source import (
-    Said,
-    Told,
-    UnclearError,
+    DealFact,
+    InvalidField,
+    Parsed,
     amount_of,
     id_of,
     moment_of_text,
     text_of,
 )
-from shared.connectors.salesforce.webhook import FIELDS, SalesforceApi
+from shared.connectors.salesforce.webhook import FIELDS, SalesforceApiSettings
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
-from shared.contracts.stages import Outcome, StageData
+from shared.contracts.stages import StageData, StageOutcome
 
 _ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
 _MOST = 200
@@ -95,20 +95,20 @@ def _token_of(answer: httpx.Response) -> str:
     return token
 
 
-class Salesforce(Crm):
+class SalesforceApi(CrmApi):
     kind: ClassVar[str] = "salesforce"
-    settings_type = SalesforceApi
+    settings_type = SalesforceApiSettings
     # Pipelines are record types, and many have none.
-    needs: ClassVar[int] = Part.CREATED | Part.STAGE | Part.NAME
+    needs: ClassVar[int] = DealPart.CREATED | DealPart.STAGE | DealPart.NAME
     at_once: ClassVar[int] = 100
     _fields: str = ""
-    _outcomes: dict[str, Outcome] | None = None
+    _outcomes: dict[str, StageOutcome] | None = None
     _asked = 0.0
     _tracked = True
 
     @staticmethod
     def auth(api: ApiSettings, token: str) -> httpx.Auth:
-        return ClientCredentials(api.url, cast("SalesforceApi", api).client_id, token)
+        return ClientCredentials(api.url, cast("SalesforceApiSettings", api).client_id, token)
 
     @staticmethod
     def passing(response: httpx.Response) -> bool:
@@ -119,10 +119,10 @@ class Salesforce(Crm):
         )
 
     @property
-    def _api(self) -> SalesforceApi:
-        return cast("SalesforceApi", self.api)
+    def _api(self) -> SalesforceApiSettings:
+        return cast("SalesforceApiSettings", self.api)
 
-    async def read(self, deals: Sequence[str]) -> dict[str, list[Said]]:
+    async def read(self, deals: Sequence[str]) -> dict[str, list[Parsed]]:
         right = [deal for deal in deals if _ID.fullmatch(deal)]
         records = await self._deals(f"Id IN ({_quoted(right)})", "Id") if right else []
         # The last three of eighteen characters only repeat the case of the others.
@@ -185,7 +185,7 @@ class Salesforce(Crm):
             )
         return found
 
-    async def _told(self, records: Sequence[Record]) -> list[list[Said]]:
+    async def _told(self, records: Sequence[Record]) -> list[list[Parsed]]:
         """What each of these opportunities says, with its history."""
         if not records:
             return []
@@ -204,7 +204,7 @@ class Salesforce(Crm):
             return
         found = {_name(stage): _outcome(stage) for stage in await self._query(_STAGES)}
         # A stage that was removed is held to be open; it is not asked for with every opportunity.
-        self._outcomes, self._asked = dict.fromkeys(stages, Outcome.OPEN) | known | found, now
+        self._outcomes, self._asked = dict.fromkeys(stages, StageOutcome.OPEN) | known | found, now
 
     async def _stage_history(self, about: str) -> list[Record]:
         fields = "Id, OpportunityId, StageName, Amount, CloseDate, CreatedDate"
@@ -218,32 +218,32 @@ class Salesforce(Crm):
         only = "AND Field IN ('StageName', 'RecordType')"
         try:
             return await self._query(f"SELECT {fields} FROM OpportunityFieldHistory {about} {only}")
-        except RefusedError as error:
+        except CrmRejected as error:
             if error.status != 400:
                 raise
             if not any(code in error.answer for code in _NOT_THERE):
-                raise AwayError(f"OpportunityFieldHistory: {error}") from error
+                raise CrmUnavailable(f"OpportunityFieldHistory: {error}") from error
             # Without field history there is no such object.
             self._tracked = False
             return []
 
-    def _of(self, record: Record, rows: Sequence[Record]) -> list[Said]:
+    def _of(self, record: Record, rows: Sequence[Record]) -> list[Parsed]:
         try:
             in_order = sorted(rows, key=lambda one: (_time(one, "CreatedDate"), id_of(one.get("Id"), "Id")))
             return _Story(record, self._outcomes or {}, self._api).told(in_order)
-        except UnclearError as error:
+        except InvalidField as error:
             return [fault_of(record, error)]
 
 
 class _Story:
     """An opportunity's history in order, from its creation on."""
 
-    def __init__(self, record: Record, outcomes: dict[str, Outcome], api: SalesforceApi) -> None:
+    def __init__(self, record: Record, outcomes: dict[str, StageOutcome], api: SalesforceApiSettings) -> None:
         self._record, self._outcomes, self._api = record, outcomes, api
         self._deal = id_of(record.get("Id"), "Id")
         self._place: dict[str, Any] = {}
 
-    def told(self, rows: Sequence[Record]) -> list[Said]:
+    def told(self, rows: Sequence[Record]) -> list[Parsed]:
         """Creation, each row, and how the opportunity stands as of when it last changed."""
         made = _time(self._record, "CreatedDate")
         self._place = self._first(rows)
@@ -268,7 +268,7 @@ class _Story:
             first["pipeline"] = now["pipeline"]
         return {field: value for field, value in first.items() if value}
 
-    def _row(self, row: Record) -> list[Said]:
+    def _row(self, row: Record) -> list[Parsed]:
         time, more = _time(row, "CreatedDate"), dict[str, Any]()
         if _is_type(row, "NewValue"):
             self._place["pipeline"] = row["NewValue"]
@@ -282,25 +282,25 @@ class _Story:
                 more["amount"] = amount_of(row["Amount"], "Amount")
         return self._standing(id_of(row.get("Id"), "Id"), time, more)
 
-    def _standing(self, what: str, time: datetime, more: dict[str, Any], created: bool = False) -> list[Said]:
-        status = self._outcomes.get(str(self._place.get("stage")), Outcome.OPEN).value
+    def _standing(self, what: str, time: datetime, more: dict[str, Any], created: bool = False) -> list[Parsed]:
+        status = self._outcomes.get(str(self._place.get("stage")), StageOutcome.OPEN).value
         return standing(f"api/{self._deal}/{what}", self._deal, time, status, self._place | more, created)
 
-    def _present(self) -> list[Said]:
+    def _present(self) -> list[Parsed]:
         time = _time(self._record, "SystemModstamp")
         number = f"api/{self._deal}/state/{iso(time)}"
         if self._record.get("IsDeleted") is True:
-            return [Told(EventType.DELETED, number, self._deal, time, {})]
+            return [DealFact(EventType.DELETED, number, self._deal, time, {})]
         data = taken(self._record, FIELDS)
         data["url"] = f"{self._api.url}/{self._deal}"
         won, closed = self._record.get("IsWon") is True, self._record.get("IsClosed") is True
         status = "won" if won else "lost" if closed else "open"
-        said: list[Said] = []
+        said: list[Parsed] = []
         if status == "open" and self._record.get("LastStageChangeDate"):
             entered = _time(self._record, "LastStageChangeDate")
             place = {"stage": data.get("stage"), "entered_at": iso(entered)}
             moved = f"api/{self._deal}/stage/{iso(entered)}"
-            said.append(Told(EventType.MOVED, moved, self._deal, entered, place))
+            said.append(DealFact(EventType.MOVED, moved, self._deal, entered, place))
         return said + standing(number, self._deal, time, status, data)
 
 
@@ -314,13 +314,13 @@ def _name(stage: Record) -> str:
     return id_of(stage.get("ApiName") or stage.get("MasterLabel"), "ApiName")
 
 
-def _outcome(stage: Record) -> Outcome:
+def _outcome(stage: Record) -> StageOutcome:
     if stage.get("IsWon") is True:
-        return Outcome.WON
-    return Outcome.LOST if stage.get("IsClosed") is True else Outcome.OPEN
+        return StageOutcome.WON
+    return StageOutcome.LOST if stage.get("IsClosed") is True else StageOutcome.OPEN
 
 
-def _flat(told: Iterable[list[Said]]) -> list[Said]:
+def _flat(told: Iterable[list[Parsed]]) -> list[Parsed]:
     return [one for said in told for one in said]
 
 

@@ -14,7 +14,7 @@ from xml.sax.saxutils import unescape
 
 from lxml import etree
 
-from shared.connectors.base.source import UnclearError, shown
+from shared.connectors.base.source import InvalidField, shown
 
 OUTBOUND = "{http://soap.sforce.com/2005/09/outbound}"
 OBJECT = "{urn:sobject.enterprise.soap.sforce.com}"
@@ -56,7 +56,7 @@ _FIELD = re.compile(rf"<sf:({_NAME})>([^<]++)<")
 _TAIL = re.compile(rf"</notifications>{_S}</soapenv:Body>{_S}</soapenv:Envelope>{_S}")
 
 
-class Part(NamedTuple):
+class OutboundPart(NamedTuple):
     """One notification: its id, the type of its record, the record's fields (an empty text is None), how it came.
 
     There are no fields when the record was deleted before the message was sent.
@@ -68,20 +68,20 @@ class Part(NamedTuple):
     xml: str
 
 
-class Message(NamedTuple):
+class OutboundMessage(NamedTuple):
     """One Outbound Message; what it does not tell is an empty text."""
 
     organization: str
     url: str
-    parts: list[Part]
+    parts: list[OutboundPart]
 
 
-def read(body: bytes) -> Message:
-    """The message of a body; raises UnclearError where it is none."""
+def read(body: bytes) -> OutboundMessage:
+    """The message of a body; raises InvalidField where it is none."""
     return as_written(body) or parsed(body)
 
 
-def as_written(body: bytes) -> Message | None:
+def as_written(body: bytes) -> OutboundMessage | None:
     """A message in the form in which Salesforce writes it; None where it has another."""
     try:
         text = body.decode()
@@ -93,19 +93,19 @@ def as_written(body: bytes) -> Message | None:
     while part := _PART.match(text, at):
         parts.append(_part_as_written(part))
         at = part.end()
-    return Message(head[1], head[2], parts) if _TAIL.fullmatch(text, at) else None
+    return OutboundMessage(head[1], head[2], parts) if _TAIL.fullmatch(text, at) else None
 
 
-def _part_as_written(found: re.Match[str]) -> Part:
+def _part_as_written(found: re.Match[str]) -> OutboundPart:
     number, kind, record, _ = found.groups()
     fields = dict(_FIELD.findall(record))
     if "&" in record:
         fields = {name: unescape(value, _ENTITIES) for name, value in fields.items()}
-    return Part(number, kind, fields, found[0])
+    return OutboundPart(number, kind, fields, found[0])
 
 
-def parsed(body: bytes) -> Message:
-    """A message in any XML; raises UnclearError where it is none.
+def parsed(body: bytes) -> OutboundMessage:
+    """A message in any XML; raises InvalidField where it is none.
 
     Entities are not resolved, nothing is fetched, and a DTD is refused altogether.
     """
@@ -113,24 +113,24 @@ def parsed(body: bytes) -> Message:
         envelope = etree.fromstring(body, _PARSER)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         why = f"{type(error).__name__}: {shown(str(error))}"
-        raise UnclearError(f"body: no XML in UTF-8 ({why}); an Outbound Message is expected") from None
+        raise InvalidField(f"body: no XML in UTF-8 ({why}); an Outbound Message is expected") from None
     if envelope.getroottree().docinfo.internalDTD is not None:
-        raise UnclearError("body: XML with a DTD is not taken; an Outbound Message has none")
+        raise InvalidField("body: XML with a DTD is not taken; an Outbound Message has none")
     message = next(envelope.iter(f"{OUTBOUND}notifications"), None)
     if message is None:
-        raise UnclearError("body: no notifications element; an Outbound Message is expected")
+        raise InvalidField("body: no notifications element; an Outbound Message is expected")
     parts = [_parsed_part(part) for part in message.iterchildren(f"{OUTBOUND}Notification")]
-    return Message(_text(message, "OrganizationId"), _text(message, "EnterpriseUrl"), parts)
+    return OutboundMessage(_text(message, "OrganizationId"), _text(message, "EnterpriseUrl"), parts)
 
 
-def _parsed_part(notification: etree._Element) -> Part:
+def _parsed_part(notification: etree._Element) -> OutboundPart:
     record = next(notification.iterchildren(f"{OUTBOUND}sObject"), None)
     fields: dict[str, str | None] = {}
     kind = ""
     if record is not None:
         fields = {field.tag.removeprefix(OBJECT): (field.text or "").strip() or None for field in record}
         kind = record.get(TYPE, "").rpartition(":")[2]
-    return Part(_text(notification, "Id"), kind, fields, etree.tostring(notification, encoding="unicode"))
+    return OutboundPart(_text(notification, "Id"), kind, fields, etree.tostring(notification, encoding="unicode"))
 
 
 def _text(parent: etree._Element, name: str) -> str:

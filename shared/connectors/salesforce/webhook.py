@@ -15,21 +15,21 @@ from shared.connectors.base.api_settings import ApiSettings, ApiSourceSettings
 from shared.connectors.base.json_source import day_of, standing, taken, verify_key
 from shared.connectors.base.source import (
     Ignored,
+    Invalid,
+    InvalidField,
+    Parsed,
     RefusalReason,
-    RefusedError,
     Reply,
     Request,
-    Said,
     Source,
-    Unclear,
-    UnclearError,
+    Unauthenticated,
     amount_of,
     currency_of,
     id_of,
     moment_of_text,
     text_of,
 )
-from shared.connectors.salesforce.outbound_message import Part, read
+from shared.connectors.salesforce.outbound_message import OutboundPart, read
 from shared.contracts.dead import DeadReason
 
 ACK = (
@@ -54,7 +54,7 @@ FIELDS = {
 }
 
 
-class SalesforceApi(ApiSettings):
+class SalesforceApiSettings(ApiSettings):
     """`token`: the consumer secret of a connected app; `url`: https://MY-DOMAIN.my.salesforce.com."""
 
     client_id: str = Field(min_length=1, description="the consumer key of the connected app (client credentials flow)")
@@ -67,14 +67,16 @@ class SalesforceApi(ApiSettings):
 class SalesforceSettings(ApiSourceSettings):
     """`secrets` are keys at the end of the endpoint's address (`?key=`): Salesforce cannot sign."""
 
-    api: SalesforceApi | None = Field(None, description="the API, for the enricher; without it nothing is asked")
+    api: SalesforceApiSettings | None = Field(
+        None, description="the API, for the enricher; without it nothing is asked"
+    )
 
     organization: str = Field(
         pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$", description="organization id, 15 or 18 characters from 00D"
     )
 
 
-class Salesforce(Source):
+class SalesforceWebhook(Source):
     kind: ClassVar[str] = "salesforce"
     keyed: ClassVar[bool] = True
     clicks: ClassVar[str] = (
@@ -91,7 +93,7 @@ class Salesforce(Source):
         # Not secret, so that it proves nothing; but a message of another organization is a mistake to be told.
         found = _ORGANIZATION.search(request.body, 0, 4000)
         if found is not None and found[1].decode()[:15] != self.settings.organization[:15]:
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
                 f"OrganizationId {found[1].decode()} is not the organization of this source; compare `organization`",
             )
@@ -102,22 +104,22 @@ class Salesforce(Source):
         # Most send none, and the pattern looks at every tag.
         return _SESSION.sub(rb"\1\2", body) if b"SessionId>" in body else body
 
-    def translate(self, request: Request) -> list[Said]:
+    def translate(self, request: Request) -> list[Parsed]:
         try:
             message = read(request.body)
-        except UnclearError as error:
-            return [Unclear(str(error), self.kept(request), DeadReason.BAD_SHAPE)]
+        except InvalidField as error:
+            return [Invalid(str(error), self.kept(request), DeadReason.BAD_SHAPE)]
         organization, host = message.organization[:18], _HOST.match(message.url)
-        said: list[Said] = []
+        said: list[Parsed] = []
         for part in message.parts:
             try:
                 said += _said(part, organization, host[1] if host else "")
-            except UnclearError as error:
-                said.append(Unclear(str(error), part.xml.encode()))
+            except InvalidField as error:
+                said.append(Invalid(str(error), part.xml.encode()))
         return said or [Ignored("no-notification")]
 
 
-def _said(part: Part, organization: str, host: str) -> list[Said]:
+def _said(part: OutboundPart, organization: str, host: str) -> list[Parsed]:
     data = part.fields
     if not data:
         return [Ignored("record-was-deleted-meanwhile")]
@@ -133,7 +135,7 @@ def _said(part: Part, organization: str, host: str) -> list[Said]:
 
 def _status(data: dict[str, str | None]) -> str:
     if data.get("IsClosed") == "true" and data.get("IsWon") is None:
-        raise UnclearError("sf:IsWon: is missing; tick it in the Outbound Message, it tells won from lost")
+        raise InvalidField("sf:IsWon: is missing; tick it in the Outbound Message, it tells won from lost")
     return "won" if data.get("IsWon") == "true" else "lost" if data.get("IsClosed") == "true" else "open"
 
 
@@ -141,7 +143,7 @@ def _time(data: dict[str, str | None]) -> datetime:
     for name in ("SystemModstamp", "LastModifiedDate"):
         if data.get(name):
             return moment_of_text(data[name], f"sf:{name}")
-    raise UnclearError("sf:SystemModstamp: is missing; tick it in the Outbound Message, it tells when things happened")
+    raise InvalidField("sf:SystemModstamp: is missing; tick it in the Outbound Message, it tells when things happened")
 
 
 def _is_new(data: dict[str, str | None], time: datetime) -> bool:

@@ -19,14 +19,14 @@ from pydantic import Field, field_validator
 
 from shared.connectors.base.deal_form import told
 from shared.connectors.base.source import (
+    Invalid,
+    InvalidField,
+    Parsed,
     RefusalReason,
-    RefusedError,
     Request,
-    Said,
     Source,
     SourceSettings,
-    Unclear,
-    UnclearError,
+    Unauthenticated,
     check_age,
     fits,
     json_of,
@@ -63,7 +63,7 @@ class StandardWebhooksSettings(SourceSettings):
         return secrets
 
 
-class StandardWebhooks(Source):
+class StandardWebhooksWebhook(Source):
     kind: ClassVar[str] = "standardwebhooks"
     clicks: ClassVar[str] = (
         "Let the sender POST to this URL, signed as Standard Webhooks with the secret; docs/sources/deal-"
@@ -88,14 +88,14 @@ class StandardWebhooks(Source):
         entries = single(request.headers, spelling + "signature").split(" ")
         given = [entry[3:].encode() for entry in entries if entry.startswith("v1,")]
         if any(entry.endswith(",") for entry in entries):
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
                 f"header {spelling}signature came twice; send one, entries apart by spaces",
             )
         signed = f"{number}.{stamp}.".encode() + request.body
         right = [b64encode(hmac.digest(key, signed, hashlib.sha256)) for key in self._keys]
         if not fits(right, given) and not self._fits_public(entries, signed):
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
                 f"header {spelling}signature has no v1 or v1a entry that fits; compare the secret with `secrets`",
             )
@@ -112,21 +112,21 @@ class StandardWebhooks(Source):
                     return True
         return False
 
-    def translate(self, request: Request) -> list[Said]:
+    def translate(self, request: Request) -> list[Parsed]:
         try:
             document = json_of(request.body)
-        except UnclearError as error:
+        except InvalidField as error:
             return [unreadable(request.body, error)]
         try:
             return [self._told(document, request)]
-        except UnclearError as error:
-            return [Unclear(str(error), request.body)]
+        except InvalidField as error:
+            return [Invalid(str(error), request.body)]
 
-    def _told(self, document: Any, request: Request) -> Said:
+    def _told(self, document: Any, request: Request) -> Parsed:
         if not isinstance(document, dict) or not isinstance(document.get("type"), str):
-            raise UnclearError("type: is missing; send an object with type, timestamp and data")
+            raise InvalidField("type: is missing; send an object with type, timestamp and data")
         time = moment_of_text(document.get("timestamp"), "timestamp")
         number = request.headers.get("webhook-id") or request.headers["svix-id"]
         if "\x00" in number:
-            raise UnclearError(f"webhook-id: {shown(number)} holds a NUL character")
+            raise InvalidField(f"webhook-id: {shown(number)} holds a NUL character")
         return told(self.name, document["type"], number, time, document.get("data"))

@@ -16,14 +16,14 @@ from pydantic import Field
 
 from shared.connectors.base.json_source import JsonSource, day_of, fields_of, named, standing, taken
 from shared.connectors.base.source import (
+    DealFact,
     Ignored,
+    InvalidField,
+    Parsed,
     RefusalReason,
-    RefusedError,
     Request,
-    Said,
     SourceSettings,
-    Told,
-    UnclearError,
+    Unauthenticated,
     check_age,
     currency_of,
     fits,
@@ -49,7 +49,7 @@ class TwentySettings(SourceSettings):
     )
 
 
-class Twenty(JsonSource):
+class TwentyWebhook(JsonSource):
     kind: ClassVar[str] = "twenty"
     clicks: ClassVar[str] = (
         "Settings > APIs and webhooks > Create webhook: this URL, object Opportunity, all actions, the secret."
@@ -62,13 +62,13 @@ class Twenty(JsonSource):
         signed = f"{stamp}:".encode() + request.body
         right = [hmac.digest(key.encode(), signed, hashlib.sha256).hex().encode() for key in self.settings.secrets]
         if not fits(right, [given]):
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
                 f"header {SIGNATURE} does not fit; compare the webhook's secret with `secrets`",
             )
         check_age(stamp_of(STAMP, stamp, timedelta(milliseconds=1)), request.received_at, STAMP)
 
-    def said(self, part: Any, request: Request) -> Iterable[Said]:
+    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
         document = fields_of(part, "body")
         if "eventName" not in document and "event" in document:
             # The form of Twenty's documentation, which its code does not send.
@@ -87,14 +87,14 @@ class Twenty(JsonSource):
             str(one)[:80] for one in (document.get("webhookId"), what, deal, record.get("updatedAt") or time)
         )
         if what in _GONE:
-            return [Told(_GONE[what], number, deal, time, {})]
+            return [DealFact(_GONE[what], number, deal, time, {})]
         if what == "updated" and document.get("updatedFields") == ["position"]:
             return [Ignored("position-on-the-board")]
         told = self._told(record, deal)
         if what == "restored":
-            return [Told(EventType.REOPENED, number, deal, time, told)]
+            return [DealFact(EventType.REOPENED, number, deal, time, told)]
         if what not in ("created", "updated"):
-            raise UnclearError(f"eventName: {shown(document.get('eventName'))} is not known; created, updated, deleted")
+            raise InvalidField(f"eventName: {shown(document.get('eventName'))} is not known; created, updated, deleted")
         return standing(number, deal, time, "open", told, created=what == "created")
 
     def _told(self, record: dict[str, Any], deal: str) -> dict[str, Any]:
@@ -112,5 +112,5 @@ class Twenty(JsonSource):
 def _micros(value: Any) -> str:
     text = str(value) if isinstance(value, int | str) else ""
     if not text.removeprefix("-").isdigit() or not text.isascii() or len(text) > 30:
-        raise UnclearError(f"amount.amountMicros: {shown(value)} is no amount; an integer of millionths is expected")
+        raise InvalidField(f"amount.amountMicros: {shown(value)} is no amount; an integer of millionths is expected")
     return f"{Decimal(text).scaleb(-6).normalize():f}"

@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 
 from shared.connectors.base.json_source import JsonSource, blanked, day_of, fields_of, named, taken
 from shared.connectors.base.source import (
+    DealFact,
     Ignored,
+    InvalidField,
+    Parsed,
     RefusalReason,
-    RefusedError,
     Request,
-    Said,
     SourceSettings,
-    Told,
-    UnclearError,
+    Unauthenticated,
     amount_of,
     fits,
     id_of,
@@ -41,7 +41,7 @@ class ZohoSettings(SourceSettings):
     """`secrets` are the channel's `token`, which Zoho sends back in the body."""
 
 
-class Zoho(JsonSource):
+class ZohoWebhook(JsonSource):
     kind: ClassVar[str] = "zoho"
     clicks: ClassVar[str] = (
         "POST {api-domain}/crm/v8/actions/watch with a channel_id, events Deals.all, this notify_url, the secret as "
@@ -54,39 +54,39 @@ class Zoho(JsonSource):
         """The token stands in the body, so that the body is read first; its size was limited before."""
         try:
             document = json_of(request.body)
-        except UnclearError as error:
-            raise RefusedError(RefusalReason.UNKNOWN_FORM, str(error), 415) from None
+        except InvalidField as error:
+            raise Unauthenticated(RefusalReason.UNKNOWN_FORM, str(error), 415) from None
         token = document.get("token") if isinstance(document, dict) else None
         if not isinstance(token, str) or not token:
-            raise RefusedError(RefusalReason.NO_SIGNATURE, "token: is missing; set one when the channel is enabled")
+            raise Unauthenticated(RefusalReason.NO_SIGNATURE, "token: is missing; set one when the channel is enabled")
         given = token.encode("utf-8", "surrogatepass")
         if not fits([secret.encode() for secret in self.settings.secrets], [given]):
-            raise RefusedError(
+            raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE, "token is not one of this source; compare the channel's with `secrets`"
             )
 
     def kept(self, request: Request) -> bytes:
         return blanked(request.body, self.settings.secrets, "token")
 
-    def said(self, part: Any, request: Request) -> Iterable[Said]:
+    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
         document = fields_of(part, "body")
         if named(document.get("module"), "module") != "Deals":
             return [Ignored("not-a-deal")]
         ids = document.get("ids")
         if not isinstance(ids, list) or not ids:
-            raise UnclearError(f"ids: {shown(ids)}; a list of records is expected")
+            raise InvalidField(f"ids: {shown(ids)}; a list of records is expected")
         values = _values(document.get("affected_values"))
         return [self._one(document, id_of(one, "ids"), values) for one in ids]
 
-    def _one(self, document: dict[str, Any], deal: str, values: dict[str, dict[str, Any]]) -> Said:
+    def _one(self, document: dict[str, Any], deal: str, values: dict[str, dict[str, Any]]) -> Parsed:
         stamp, operation = document.get("server_time"), str(document.get("operation"))[:40]
         number = f"{str(document.get('channel_id'))[:40]}/{operation}/{deal}/{stamp}"
         time = moment_of_ms(stamp, "server_time")
         if operation == "delete":
-            return Told(EventType.DELETED, number, deal, time, {})
+            return DealFact(EventType.DELETED, number, deal, time, {})
         # `insert` is sent for changes of deals that exist, too: what is new is known by the deal, not by this word.
         told = taken(values.get(deal, {}), _FIELDS)
-        return Told(EventType.MOVED if told.get("stage") else EventType.CHANGED, number, deal, time, told)
+        return DealFact(EventType.MOVED if told.get("stage") else EventType.CHANGED, number, deal, time, told)
 
 
 def _values(listed: Any) -> dict[str, dict[str, Any]]:

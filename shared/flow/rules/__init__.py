@@ -1,13 +1,13 @@
-"""The rules: one file per kind, all of one shape (`Judgement`). `KINDS` is the only place that lists them."""
+"""The rules: one file per kind, all of one shape (`Rule`). `KINDS` is the only place that lists them."""
 
 from __future__ import annotations
 
 from shared.flow.rules.aging import Aging
-from shared.flow.rules.rule import Judgement, Series, Span
+from shared.flow.rules.rule import Rule, Series, Span
 from shared.flow.rules.stalled import Stalled
 from shared.flow.rules.wip_high import WipHigh
 from shared.flow.rules.wip_low import WipLow
 
-KINDS: dict[str, type[Judgement]] = {"aging": Aging, "wip-high": WipHigh, "wip-low": WipLow, "stalled": Stalled}
+KINDS: dict[str, type[Rule]] = {"aging": Aging, "wip-high": WipHigh, "wip-low": WipLow, "stalled": Stalled}
 
-__all__ = ["KINDS", "Aging", "Judgement", "Series", "Span", "Stalled", "WipHigh", "WipLow"]
+__all__ = ["KINDS", "Aging", "Rule", "Series", "Span", "Stalled", "WipHigh", "WipLow"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from shared.contracts.measures import Measure
-from shared.flow.rules.rule import Judgement, Span
+from shared.flow.rules.rule import Rule, Span
 from shared.flow.visits import Visit
 
 
-class Aging(Judgement):
+class Aging(Rule):
     """A visit counts from `entered + limit` until it is left."""
 
     kind = "aging"

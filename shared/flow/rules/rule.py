@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
 from shared.contracts.measures import Measure
-from shared.flow.calendars import Clocks
+from shared.flow.calendars import AgeClocks
 from shared.flow.visits import Visit
 from shared.policy import Mode
 
@@ -27,7 +27,7 @@ class Series(NamedTuple):
         return "\x1f".join(self)
 
 
-class Judgement(ABC):
+class Rule(ABC):
     """One rule of the policy on one stage, ready to judge. Instants are microseconds."""
 
     kind: ClassVar[str]
@@ -36,7 +36,7 @@ class Judgement(ABC):
     # Where True, nothing is judged before the stage's first visit, and the least count is the worst.
     starves: ClassVar[bool] = False
 
-    def __init__(self, pipeline: str, rule: Any, clocks: Clocks) -> None:
+    def __init__(self, pipeline: str, rule: Any, clocks: AgeClocks) -> None:
         self.pipeline, self.rule = pipeline, rule
         self.stage: str = rule.stage
         self.clock = clocks.of(pipeline, self.stage)

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from shared.contracts.measures import Measure
-from shared.flow.rules.rule import Judgement, Span
+from shared.flow.rules.rule import Rule, Span
 from shared.flow.visits import Visit
 
 
-class Stalled(Judgement):
+class Stalled(Rule):
     """A visit counts from each progress + limit until the next, but not while a planned step lies ahead."""
 
     kind = "stalled"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from shared.contracts.measures import Measure
-from shared.flow.rules.rule import Judgement, Span
+from shared.flow.rules.rule import Rule, Span
 from shared.flow.visits import Visit
 
 
-class WipHigh(Judgement):
+class WipHigh(Rule):
     """A visit counts as long as it lasts."""
 
     kind = "wip-high"

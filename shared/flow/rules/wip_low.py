@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from shared.contracts.measures import Measure
-from shared.flow.rules.rule import Judgement, Span
+from shared.flow.rules.rule import Rule, Span
 from shared.flow.visits import Visit
 
 
-class WipLow(Judgement):
+class WipLow(Rule):
     """A visit counts as long as it lasts; judged from the stage's first visit on."""
 
     kind = "wip-low"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.detector.publish import stages as seen
-from shared.contracts.stages import SeenData, SeenEvent
+from shared.contracts.stages import StageStatusData, StageStatusEvent
 from shared.policy import parse
 from tests.integration.detector.test_stages import Described, a_description, emptied, moved, pool
 from tests.support import histories
@@ -15,13 +15,13 @@ from tests.support import histories
 __all__ = ["pool"]
 
 
-async def told(pool: Any, store: Described) -> dict[str, SeenData]:
+async def told(pool: Any, store: Described) -> dict[str, StageStatusData]:
     """What one telling tells, by key."""
     await pool.execute("TRUNCATE outbox")
     async with pool.acquire() as connection, connection.transaction():
         count = await seen.tell(connection, store.policy, "", datetime.now(UTC))
     rows = await pool.fetch("SELECT key, value FROM outbox WHERE topic = 'flow.stages'")
-    events = [SeenEvent.model_validate_json(row["value"]) for row in rows]
+    events = [StageStatusEvent.model_validate_json(row["value"]) for row in rows]
     assert count == len(events)
     assert [row["key"].decode() for row in rows] == [event.data.key for event in events]
     return {event.data.key: event.data for event in events}

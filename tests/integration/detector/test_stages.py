@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from services.detector.evaluate import rebuild
-from services.detector.ingest.stage_writer import Describer
+from services.detector.ingest.stage_writer import StageWriter
 from services.detector.metrics import DetectorMetrics
 from services.detector.settings import DetectorSettings
 from services.detector.store import stages as stage_store
@@ -23,7 +23,7 @@ from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageData, StageEvent
 from shared.flow.calendars import micros, moment
 from shared.flow.events import event_of
-from shared.flow.ruleset import Judging
+from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap, facts_of
 from shared.flow.whatif import find
 from shared.policy import Policy, parse
@@ -47,7 +47,7 @@ class Described(Store):
     def __init__(self, pool: Any, policy: Policy) -> None:
         super().__init__(pool, policy, now=PRESENT)
         metrics = DetectorMetrics(CollectorRegistry(), self.judging)
-        self.describer = Describer(self.judging, DetectorSettings(), metrics, lambda record: PRESENT)
+        self.describer = StageWriter(self.judging, DetectorSettings(), metrics, lambda record: PRESENT)
         self._said = 0
 
     async def describe(self, *values: bytes | None) -> bool:
@@ -178,7 +178,7 @@ async def test_a_map_that_changed_while_nobody_ran_is_followed_at_the_start(pool
     await store.judge_at(at(5))
     await stage_store.save(pool, facts_of(a_description(pipeline="p", stage="7", name="a")))
 
-    await rebuild.follow_policy(pool, Judging(store.policy), DetectorSettings())
+    await rebuild.follow_policy(pool, Ruleset(store.policy), DetectorSettings())
 
     assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "a")}
     assert await store.problems() == [("wip-high/p/a", at(1), None, 1)]

@@ -20,13 +20,13 @@ from prometheus_client import CollectorRegistry
 
 from services.detector.app import Detector
 from services.detector.evaluate import rebuild
-from services.detector.evaluate.evaluator import Judge
+from services.detector.evaluate.evaluator import Evaluator
 from services.detector.ingest import event_writer
-from services.detector.ingest.event_writer import Applier
+from services.detector.ingest.event_writer import EventWriter
 from services.detector.metrics import DetectorMetrics
 from services.detector.publish import ages
-from services.detector.publish.measures import Points
-from services.detector.publish.problems import Teller
+from services.detector.publish.measures import MeasurePublisher
+from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import evaluation
 from services.detector.store.copy_tables import open_flow
@@ -36,7 +36,7 @@ from shared.contracts.events import DealEvent
 from shared.contracts.problems import ProblemEvent
 from shared.flow.calendars import micros, moment
 from shared.flow.events import event_of
-from shared.flow.ruleset import Judging
+from shared.flow.ruleset import Ruleset
 from shared.flow.whatif import find
 from shared.policy import Policy, parse
 from shared.postgres.migrate import migrate_all
@@ -57,11 +57,11 @@ class Store:
     """One detector without Kafka: records are handed in, time is moved on by hand."""
 
     def __init__(self, pool: Any, policy: Policy, now: datetime | None = None) -> None:
-        self.pool, self.policy, self.judging = pool, policy, Judging(policy)
+        self.pool, self.policy, self.judging = pool, policy, Ruleset(policy)
         present = now or datetime.now(UTC)
         metrics = DetectorMetrics(CollectorRegistry(), self.judging)
-        self.applier = Applier(self.judging, metrics, lambda record: present)
-        self.judge = Judge(self.judging, Teller(self.judging), ClockKind.WALL)
+        self.applier = EventWriter(self.judging, metrics, lambda record: present)
+        self.judge = Evaluator(self.judging, ProblemPublisher(self.judging), ClockKind.WALL)
         self._offset = 0
 
     async def take(self, values: list[bytes], **fields: Any) -> None:
@@ -235,7 +235,7 @@ async def test_news_older_than_the_lateness_mend_the_present_and_reevaluate_the_
 
     (tmp_path / "policy.yaml").write_text(json.dumps(written))
     settings = DetectorSettings(policy=tmp_path / "policy.yaml")
-    await rebuild.rebuild(pool, Judging(policy), settings, 0, lambda done, total: None)
+    await rebuild.rebuild(pool, Ruleset(policy), settings, 0, lambda done, total: None)
     assert await store.problems() == [("wip-high/p/a", at(5), None, 2)]
 
 
@@ -295,7 +295,7 @@ async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: A
     await store.judge_at(at(10))
     assert len(await store.problems()) == 1
 
-    without = Judging(parse(json.dumps(histories.policy_text([]))))
+    without = Ruleset(parse(json.dumps(histories.policy_text([]))))
     await rebuild.follow_policy(pool, without, DetectorSettings())
 
     assert await store.problems() == []
@@ -309,7 +309,7 @@ async def test_a_rule_that_is_only_watched_from_now_on_says_so_of_what_lasts(poo
     await store.judge_at(at(10))
 
     for mode in ("monitor", "active"):
-        other = Judging(parse(json.dumps(histories.policy_text([{**rule, "mode": mode} for rule in WIP]))))
+        other = Ruleset(parse(json.dumps(histories.policy_text([{**rule, "mode": mode} for rule in WIP]))))
         await rebuild.follow_policy(pool, other, DetectorSettings())
         assert await pool.fetchval("SELECT mode FROM problem") == mode
 
@@ -318,7 +318,7 @@ async def test_a_rule_that_is_only_watched_from_now_on_says_so_of_what_lasts(poo
 
 
 async def test_a_replica_with_another_policy_neither_counts_nor_judges(pool: Any) -> None:
-    old, new = (Judging(parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": n}])))) for n in (0, 1))
+    old, new = (Ruleset(parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": n}])))) for n in (0, 1))
     await rebuild.follow_policy(await emptied(pool), old, DetectorSettings())
     replica = Detector(DetectorSettings(), old, pool, CollectorRegistry())
     records = [
@@ -394,7 +394,7 @@ async def test_ages_at_the_ends_of_days_are_those_of_the_visits(
     policy = parse(json.dumps(histories.policy_text(written)))
     store = Store(await emptied(pool), policy)
     chance.shuffle(events)
-    points = Points(ZoneInfo(policy.timezone), "")
+    points = MeasurePublisher(ZoneInfo(policy.timezone), "")
     # Told twice: once on half of the events, and anew what the others change.
     for part in (events[: len(events) // 2], events[len(events) // 2 :]):
         await store.take([event.to_json() for event in part])

@@ -15,7 +15,7 @@ import pytest
 from services.simulator.company import PIPELINES
 from services.simulator.model import Happening
 from shared.contracts.events import DealData, DealEvent
-from shared.contracts.stages import Outcome, StageEvent
+from shared.contracts.stages import StageEvent, StageOutcome
 from shared.contracts.topics import ALL_TOPICS, EVENTS, STAGES, dead
 from shared.postgres.migrate import migrate_all
 from tests.integration.enricher.support import Line, stays
@@ -338,7 +338,7 @@ async def test_stages_are_told_by_name_and_again_when_one_is_new(line: Line) -> 
         told = await eventually(named, lambda events: {*stages} <= {event.data.stage for event in events})
         first = {(event.data.pipeline, event.data.stage): event.data for event in told}
         some = next(data for (_, stage), data in first.items() if stage == stages[1])
-        assert (some.name, some.outcome) == (stages[1].title(), Outcome.OPEN)
+        assert (some.name, some.outcome) == (stages[1].title(), StageOutcome.OPEN)
         await line.publish([thin(line, of_deals(1))[0].model_copy(update={"data": DealData(stage="brand-new")})])
         await eventually(named, lambda events: len(events) == 2 * len(told))
 

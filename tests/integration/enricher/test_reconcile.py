@@ -12,10 +12,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.enricher import store
-from services.enricher.context import Desk
+from services.enricher.context import Context
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.reconcile import Reconciler
-from shared.connectors.base.api_client import AwayError
+from shared.connectors.base.api_client import CrmUnavailable
 from shared.connectors.base.crm_api import Page
 from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import open_pool
@@ -36,7 +36,7 @@ class Changing:
 
     async def changed(self, since: datetime) -> AsyncIterator[Page]:
         if self.away:
-            raise AwayError("503")
+            raise CrmUnavailable("503")
         while self.pages < 100:
             self.pages += 1
             yield Page([], 1, reached=self.began + timedelta(minutes=self.pages - 10))
@@ -52,7 +52,7 @@ async def pool(dsn: str) -> AsyncIterator[Any]:
 
 def passes(pool: Any, crm: Changing) -> Reconciler:
     metrics = EnricherMetrics(CollectorRegistry(), ["crm"])
-    desk = Desk(pool, "", metrics, Progress(), SystemClock(), asyncio.Event())
+    desk = Context(pool, "", metrics, Progress(), SystemClock(), asyncio.Event())
     return Reconciler(desk, crm, HOUR, timedelta(0))  # type: ignore[arg-type]
 
 
@@ -73,13 +73,13 @@ async def test_a_pass_by_hand_that_fails_puts_no_other_off(pool: Any) -> None:
     crm = Changing(datetime.now(UTC))
     crm.away = True
     by_hand = passes(pool, crm)
-    with pytest.raises(AwayError):
+    with pytest.raises(CrmUnavailable):
         await by_hand.once(lambda deals: None, at_once=True)
     assert await due(pool) <= datetime.now(UTC), "the first pass is still to be made"
 
     soon = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=7)
     await store.walk_due(pool, "crm", soon)
-    with pytest.raises(AwayError):
+    with pytest.raises(CrmUnavailable):
         await by_hand.once(lambda deals: None, at_once=True)
     assert await due(pool) == soon
 

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from services.detector.settings import DetectorSettings
-from services.importer.load import NotInError, Portion, Shown, go_in, settle
+from services.importer.load import LoadProgress, NotInError, Portion, go_in, settle
 from shared.contracts.envelope import iso
 from shared.contracts.topics import EVENTS
 from shared.flow.calendars import micros
@@ -23,7 +23,7 @@ from tests.support.histories import policy_text
 from tests.support.processes import ServiceProcess
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-NOBODY = Shown(lambda done: None, lambda done, total: None, lambda done, total: None)
+NOBODY = LoadProgress(lambda done: None, lambda done, total: None, lambda done, total: None)
 CROWDED = [{"kind": "wip-high", "max": 2, "hold": "1d"}]
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from services.importer.journal import Journal
+from services.importer.journal import ImportJournal
 from shared.postgres.migrate import migrate_all
 from tests.conftest import SHARED
 from tests.integration.importer.test_going_in import held
@@ -240,7 +240,7 @@ async def test_killed_in_the_middle_it_goes_on(place: Place, incidents: Path) ->
 
         async def far_enough(process: Any = process, least: int = least) -> bool:
             return process.poll() is not None or (
-                journal.exists() and Journal.model_validate_json(journal.read_text()).rows >= least
+                journal.exists() and ImportJournal.model_validate_json(journal.read_text()).rows >= least
             )
 
         await eventually(far_enough, within=120)
@@ -248,7 +248,7 @@ async def test_killed_in_the_middle_it_goes_on(place: Place, incidents: Path) ->
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert await held(place.dsn) is True
-    rows_before = Journal.model_validate_json(journal.read_text()).rows
+    rows_before = ImportJournal.model_validate_json(journal.read_text()).rows
 
     code, said = await place.let_in(incidents, INCIDENTS)
 
@@ -294,7 +294,7 @@ async def test_cut_off_after_the_last_row_it_still_comes_to_its_end(place: Place
     journal = place.folder / "deals.csv.import.json"
 
     async def all_safe() -> bool:
-        return journal.exists() and Journal.model_validate_json(journal.read_text()).rows == 2
+        return journal.exists() and ImportJournal.model_validate_json(journal.read_text()).rows == 2
 
     await eventually(all_safe)
     process.send_signal(signal.SIGKILL)

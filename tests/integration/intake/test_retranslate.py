@@ -16,16 +16,16 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.intake.delivery import Delivery
-from services.intake.http import Door
+from services.intake.http import IngestEndpoint
 from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
-from services.intake.rate_limits import Room
+from services.intake.rate_limits import MemoryBudget
 from services.intake.received import kept, requests
 from services.intake.retranslate import retranslate
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
 from shared.connectors.base.canonical import Translated, translated
-from shared.connectors.base.source import Request, Source, Told
+from shared.connectors.base.source import DealFact, Request, Source
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.topics import EVENTS, RECEIVED
 from shared.flow.events import event_of
@@ -46,7 +46,9 @@ class Line:
         metrics = IntakeMetrics(CollectorRegistry(), ["crm"])
         self.publisher = Publisher(kafka)
         self.delivery = Delivery(self.publisher, metrics, Progress())
-        door = Door(Ingest({"crm": source}, self.delivery, metrics, prefix, Room(2**25)).answer, Starlette())
+        door = IngestEndpoint(
+            Ingest({"crm": source}, self.delivery, metrics, prefix, MemoryBudget(2**25)).answer, Starlette()
+        )
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(door))
 
     async def events(self) -> list[DealEvent]:
@@ -89,7 +91,7 @@ async def test_a_request_is_kept_byte_for_byte_and_without_its_key(odoo: Line) -
     assert (record.key, record.value, request.query) == (b"crm", body, {"event": "delete"})
     assert not any(DIALECTS["odoo"].secret.encode() in value or b"Bearer" in value for _, value in record.headers)
     (told,) = source_of(DIALECTS["odoo"]).translate(request)
-    assert isinstance(told, Told)
+    assert isinstance(told, DealFact)
     assert told.type.value == "andon.deal.deleted"
 
 
@@ -168,7 +170,9 @@ def long_ago() -> datetime:
 async def post_all(line: Line, source: Source, said: Any, webhooks: list[Webhook]) -> None:
     """Post to an intake whose translator says what `said` does."""
     metrics = IntakeMetrics(CollectorRegistry(), ["crm"])
-    door = Door(Ingest({"crm": source}, line.delivery, metrics, line.prefix, Room(2**25)).answer, Starlette())
+    door = IngestEndpoint(
+        Ingest({"crm": source}, line.delivery, metrics, line.prefix, MemoryBudget(2**25)).answer, Starlette()
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(source), "said", said)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
@@ -199,7 +203,7 @@ async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: Line) -
         counts = await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None)
         assert (counts["requests"], counts["dead"]) == (len(some), 0)
 
-    expected = {(f"crm:{one.deal}", one.id, one.time) for one in never_broken if isinstance(one, Told)}
+    expected = {(f"crm:{one.deal}", one.id, one.time) for one in never_broken if isinstance(one, DealFact)}
     after = await espo.events()
     assert {(event.subject, event.id, event.time) for event in after} == expected
     assert len(found([event_of(event) for event in after])[1]) == len(
@@ -216,7 +220,7 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
         names = {"demo": "a wrong stage", "proposal": "zz wrong stage"}
         return [
             one._replace(data=one.data | {"stage": names[one.data["stage"]]})
-            if isinstance(one, Told) and one.data.get("stage") in names
+            if isinstance(one, DealFact) and one.data.get("stage") in names
             else one
             for one in real(self, part, request)
         ]

@@ -14,10 +14,10 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.intake.delivery import Delivery
-from services.intake.http import Door
+from services.intake.http import IngestEndpoint
 from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
-from services.intake.rate_limits import Room
+from services.intake.rate_limits import MemoryBudget
 from shared.kafka.publisher import Publisher
 from shared.runtime.health import Progress
 from tests.integration.intake.test_line_to_kafka import events
@@ -49,7 +49,9 @@ class Counted(Publisher):
 async def intake(kafka: str, prefix: str) -> AsyncIterator[tuple[httpx.AsyncClient, Counted]]:
     metrics, publisher = IntakeMetrics(CollectorRegistry(), ["acme"]), Counted(kafka)
     delivery = Delivery(publisher, metrics, Progress())
-    door = Door(Ingest({"acme": source("hubspot")}, delivery, metrics, prefix, Room(2**25)).answer, Starlette())
+    door = IngestEndpoint(
+        Ingest({"acme": source("hubspot")}, delivery, metrics, prefix, MemoryBudget(2**25)).answer, Starlette()
+    )
     looking = asyncio.ensure_future(delivery.run())
     while not delivery._there:
         await asyncio.sleep(0.02)

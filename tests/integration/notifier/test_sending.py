@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaConsumer
 
 from services.demo.kafka import tail
 from shared.contracts.notices import NoticeEvent
-from shared.contracts.problems import Interval
-from shared.contracts.tickets import Change, Outcome, TicketEvent, TicketState
+from shared.contracts.problems import ProblemInterval
+from shared.contracts.tickets import TicketChange, TicketEvent, TicketOutcome, TicketState
 from shared.contracts.topics import NOTICES, TICKETS
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.postgres.migrate import migrate_all
@@ -105,11 +105,13 @@ async def all_ended(line: Line, count: int) -> None:
 
 
 async def test_each_change_is_told_once_in_order_of_its_ticket(line: Line, notifier: ServiceProcess) -> None:
-    over = Interval(opened_at=day(0), cleared_at=day(1), peak=12)
+    over = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
     first = ticket_event()
     await line.publish(first, first)
     await line.sent(1)
-    await line.publish(ticket_event(Change.CLEARED, seq=2, problem=over), ticket_event(Change.CLOSED, seq=3), first)
+    await line.publish(
+        ticket_event(TicketChange.CLEARED, seq=2, problem=over), ticket_event(TicketChange.CLOSED, seq=3), first
+    )
 
     ids = await line.sent(2)
     await all_ended(line, 2)
@@ -136,8 +138,8 @@ async def test_an_outage_is_waited_for_and_what_is_over_by_then_is_one_mail(
         return await line.rows("SELECT FROM notices.notice WHERE attempts > 0 AND claimed_until IS NULL")
 
     await eventually(tried, bool)
-    over = Interval(opened_at=day(0), cleared_at=day(1), peak=12)
-    await line.publish(ticket_event(Change.CLEARED, seq=2, problem=over))
+    over = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
+    await line.publish(ticket_event(TicketChange.CLEARED, seq=2, problem=over))
 
     async def merged() -> list[Any]:
         return await line.rows("SELECT FROM notices.notice WHERE reason = 'opened-and-cleared'")
@@ -162,8 +164,8 @@ async def test_a_mail_that_a_server_may_have_taken_keeps_its_content_and_what_co
         return await line.rows("SELECT FROM notices.notice WHERE attempts > 0 AND claimed_until IS NULL")
 
     await eventually(tried, bool)
-    over = Interval(opened_at=day(0), cleared_at=day(1), peak=12)
-    await line.publish(ticket_event(Change.CLEARED, seq=2, problem=over))
+    over = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
+    await line.publish(ticket_event(TicketChange.CLEARED, seq=2, problem=over))
     line.mails.on_mail = lambda: None
     await all_ended(line, 2)
 
@@ -177,7 +179,7 @@ async def test_a_problem_that_never_was_is_taken_back_where_it_was_told_and_else
     line: Line, notifier: ServiceProcess
 ) -> None:
     why = "late events show that it never was"
-    closed = {"state": TicketState.CLOSED, "outcome": Outcome.RETRACTED, "reason": why, "chart": False}
+    closed = {"state": TicketState.CLOSED, "outcome": TicketOutcome.RETRACTED, "reason": why, "chart": False}
     opened = [ticket_event(), ticket_event(ticket=2)]
     line.mails.answer = lambda raw: "451 come later" if b"ticket-2." in raw else "250 kept"
     await line.publish(*opened)
@@ -187,7 +189,7 @@ async def test_a_problem_that_never_was_is_taken_back_where_it_was_told_and_else
         return await line.rows("SELECT FROM notices.notice WHERE ticket = 2 AND attempts > 0 AND claimed_until IS NULL")
 
     await eventually(tried, bool)
-    await line.publish(*(ticket_event(Change.CLOSED, number, 2, **closed) for number in (1, 2)), *opened)
+    await line.publish(*(ticket_event(TicketChange.CLOSED, number, 2, **closed) for number in (1, 2)), *opened)
     await line.sent(2)
     await all_ended(line, 3)
 
@@ -200,7 +202,7 @@ async def test_a_problem_that_never_was_is_taken_back_where_it_was_told_and_else
 async def test_a_ticket_without_an_owner_in_the_policy_is_told_to_nobody_and_this_can_be_seen(
     line: Line, notifier: ServiceProcess
 ) -> None:
-    await line.publish(ticket_event(pipeline="gone"), ticket_event(Change.ACKNOWLEDGED, seq=2, pipeline="gone"))
+    await line.publish(ticket_event(pipeline="gone"), ticket_event(TicketChange.ACKNOWLEDGED, seq=2, pipeline="gone"))
 
     (result,) = await line.results(1)
 

@@ -13,7 +13,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from shared.contracts.topics import EVENTS
 from shared.stream import positions
-from shared.stream.reader import Handled
+from shared.stream.reader import Position
 from tests.support.reader import COUNT, Reader, all_seen
 from tests.support.waiting import eventually
 
@@ -78,14 +78,14 @@ async def test_records_that_are_gone_from_the_log_are_passed_over_and_counted(
 async def test_a_database_that_cannot_tell_where_partitions_stand_ends_the_process(
     reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    load, errors = positions.Kept.load, [asyncpg.OutOfMemoryError("out of memory")]
+    load, errors = positions.StoredPositions.load, [asyncpg.OutOfMemoryError("out of memory")]
 
-    async def load_later(kept: positions.Kept) -> dict[TopicPartition, int]:
+    async def load_later(kept: positions.StoredPositions) -> dict[TopicPartition, int]:
         if errors:
             raise errors.pop()
         return await load(kept)
 
-    monkeypatch.setattr(positions.Kept, "load", load_later)
+    monkeypatch.setattr(positions.StoredPositions, "load", load_later)
 
     with pytest.raises(asyncpg.OutOfMemoryError):
         await asyncio.wait_for(reader().consumer.run(), 30)
@@ -97,7 +97,7 @@ async def test_behind_tells_what_waits_in_the_partitions_that_are_ours(
     held = reader()
     held.gate.clear()
     # As one that has just gone to another replica.
-    held.consumer.handled[TopicPartition(held.topic, 99)] = Handled(0, 0)
+    held.consumer.handled[TopicPartition(held.topic, 99)] = Position(0, 0)
 
     async def behind() -> int:
         return held.consumer.behind

@@ -99,5 +99,5 @@ async def test_a_position_that_has_moved_on_is_not_set_back(reader: Callable[...
     place = TopicPartition(one.topic, 0)
     await one.pool.execute("INSERT INTO position VALUES ($1, 0, 70)", one.topic)
 
-    assert await positions.Kept(one.pool, [one.topic]).set_back(place, 60, 3) == 70
-    assert await positions.Kept(one.pool, [one.topic]).set_back(place, 70, 3) == 3
+    assert await positions.StoredPositions(one.pool, [one.topic]).set_back(place, 60, 3) == 70
+    assert await positions.StoredPositions(one.pool, [one.topic]).set_back(place, 70, 3) == 3

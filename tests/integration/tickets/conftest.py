@@ -15,10 +15,10 @@ from starlette.applications import Starlette
 
 from services.tickets.api.routes import Api
 from services.tickets.app import Tickets
-from services.tickets.handlers import Desk
+from services.tickets.handlers import TicketHandlers
 from services.tickets.metrics import TicketMetrics
 from services.tickets.settings import TicketsSettings
-from services.tickets.web.pages import Pages
+from services.tickets.web.pages import TicketPages
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
 from shared.postgres.migrate import migrate_all
@@ -37,8 +37,8 @@ async def pool(dsn: str) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def desk() -> Desk:
-    return Desk(policy(), "http://andon.example", "", TicketMetrics(CollectorRegistry()), SystemClock())
+def desk() -> TicketHandlers:
+    return TicketHandlers(policy(), "http://andon.example", "", TicketMetrics(CollectorRegistry()), SystemClock())
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def service(pool: Any, tmp_path: Path) -> Tickets:
 
 
 @pytest.fixture
-async def web(pool: Any, desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
+async def web(pool: Any, desk: TicketHandlers) -> AsyncIterator[httpx.AsyncClient]:
     """The pages and the API over one ticket with measures and mails."""
     now = datetime.now(UTC)
     begun = now - timedelta(days=3)
@@ -78,7 +78,7 @@ async def web(pool: Any, desk: Desk) -> AsyncIterator[httpx.AsyncClient]:
     )
     notice = NoticeEvent(id="n", source="andon/notifier", subject="1", time=now, data=refused)
     await take(pool, desk, record(event(data), 0), record(notice, 0), *(record(m, n) for n, m in enumerate(measures)))
-    pages = Pages(pool, desk, policy(), SystemClock(), asyncio.Event())
+    pages = TicketPages(pool, desk, policy(), SystemClock(), asyncio.Event())
     app = Starlette(routes=[*Api(pool, policy(), SystemClock()).routes(), *pages.routes()])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         yield client

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from services.tickets.handlers import Desk
+from services.tickets.handlers import TicketHandlers
 from shared.contracts.tickets import TicketEvent
 
 TOPICS = {"ProblemEvent": "flow.problems", "MeasureEvent": "flow.measures", "NoticeEvent": "improvement.notices"}
@@ -18,7 +18,7 @@ def record(message: Any, offset: int, partition: int = 0) -> Any:
     return ConsumerRecord(topic, partition, offset, 0, 0, b"k", value, 0, len(value), 0, ())
 
 
-async def take(pool: Any, desk: Desk, *records: Any) -> int:
+async def take(pool: Any, desk: TicketHandlers, *records: Any) -> int:
     async with pool.acquire() as connection, connection.transaction():
         return await desk.take(connection, records)
 

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 
 from services.tickets.api.routes import Api, openapi
 from services.tickets.app import Tickets, application
-from services.tickets.handlers import Desk
+from services.tickets.handlers import TicketHandlers
 from shared.runtime.clock import SystemClock
 from tests.integration.tickets.records import record, take
 from tests.support.problems import event, policy, problem
@@ -83,7 +83,7 @@ async def test_wrong_questions_to_the_api_are_answered(
     assert (answer.status_code, named in answer.text) == (status, True)
 
 
-async def test_pages_of_the_api_follow_one_another(pool: Any, desk: Desk) -> None:
+async def test_pages_of_the_api_follow_one_another(pool: Any, desk: TicketHandlers) -> None:
     for number in range(5):
         data = problem(opened=number * 40).model_copy(update={"key": f"aging/new/proposal-{number}"})
         await take(pool, desk, record(event(data), number))

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.tickets.app import Tickets, application
-from services.tickets.handlers import Desk
+from services.tickets.handlers import TicketHandlers
 from services.tickets.settings import TicketsSettings
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from tests.integration.tickets.records import messages, record, take
@@ -31,7 +31,9 @@ async def test_the_list_and_the_ticket_tell_the_problem(web: httpx.AsyncClient) 
     assert "550 no such &lt;user&gt;" in ticket
 
 
-async def test_the_count_is_the_newest_and_says_as_of_when(pool: Any, desk: Desk, web: httpx.AsyncClient) -> None:
+async def test_the_count_is_the_newest_and_says_as_of_when(
+    pool: Any, desk: TicketHandlers, web: httpx.AsyncClient
+) -> None:
     told = (await web.get("/api/v1/tickets/1")).json()
     assert (told["count"], told["count_at"]) == (12, told["evidence"]["at"])
     later = datetime.fromisoformat(told["count_at"]) + timedelta(microseconds=1)
@@ -247,7 +249,9 @@ async def test_wrong_addresses_are_answered(web: httpx.AsyncClient, path: str, s
     assert (await web.get(path)).status_code == status
 
 
-async def test_a_next_step_at_the_end_of_the_calendar_is_told(pool: Any, desk: Desk, web: httpx.AsyncClient) -> None:
+async def test_a_next_step_at_the_end_of_the_calendar_is_told(
+    pool: Any, desk: TicketHandlers, web: httpx.AsyncClient
+) -> None:
     shown = evidence(1)
     late = shown.worst[0].model_copy(update={"next_step_at": datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)})
     data = problem(evidence=shown.model_copy(update={"worst": (late,)}), key="aging/new/demo", stage="demo")

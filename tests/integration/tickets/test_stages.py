@@ -11,10 +11,10 @@ from aiokafka import ConsumerRecord
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.tickets.handlers import Desk
+from services.tickets.handlers import TicketHandlers
 from services.tickets.metrics import TicketMetrics
-from services.tickets.web.pages import Pages
-from shared.contracts.stages import SeenData, SeenEvent
+from services.tickets.web.pages import TicketPages
+from shared.contracts.stages import StageStatusData, StageStatusEvent
 from shared.policy import parse
 from shared.runtime.clock import SystemClock
 from tests.integration.tickets.records import messages, record, take
@@ -25,14 +25,14 @@ HINT = 'stage 7 (<Legal>) of pipeline new is not in the policy; add `- {id: "7"}
 
 
 def seen(offset: int, stage: str, pipeline: str = "new", **said: Any) -> Any:
-    data = SeenData(pipeline=pipeline, stage=stage, **({"watched": False} | said))
+    data = StageStatusData(pipeline=pipeline, stage=stage, **({"watched": False} | said))
     now = datetime.now(UTC)
-    value = SeenEvent(id=str(offset), source="andon/detector", subject=data.key, time=now, data=data).to_json()
+    value = StageStatusEvent(id=str(offset), source="andon/detector", subject=data.key, time=now, data=data).to_json()
     return ConsumerRecord("flow.stages", 0, offset, 0, 0, b"k", value, 0, len(value), 0, ())
 
 
-def a_desk() -> Desk:
-    return Desk(NAMELESS, "http://andon.example", "", TicketMetrics(CollectorRegistry()), SystemClock())
+def a_desk() -> TicketHandlers:
+    return TicketHandlers(NAMELESS, "http://andon.example", "", TicketMetrics(CollectorRegistry()), SystemClock())
 
 
 async def test_the_crms_name_stands_where_the_policy_gives_none(pool: Any) -> None:
@@ -57,7 +57,7 @@ async def test_the_page_shows_unknown_stages_with_counts_and_hints(pool: Any) ->
     desk = a_desk()
     rows = [seen(0, "7", name="<Legal>", deals=3, hint=HINT), seen(1, "x", "", deals=9), seen(2, "gone", deals=0)]
     await take(pool, desk, *rows, seen(3, "7", name="<Legal>", deals=4, hint=HINT))
-    pages = Pages(pool, desk, NAMELESS, SystemClock(), asyncio.Event())
+    pages = TicketPages(pool, desk, NAMELESS, SystemClock(), asyncio.Event())
     app = Starlette(routes=pages.routes())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         page = (await client.get("/pipelines")).text

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from services.demo.kafka import free_port
-from services.simulator.dialects.base import Deal
+from services.simulator.dialects.base import SimulatedDeal
 from services.simulator.model import Happening
 
 
@@ -36,8 +36,8 @@ class Trouble:
 class Kept:
     """One deal: how it stands, and every change of it (when, before, after)."""
 
-    deal: Deal
-    changes: list[tuple[datetime, Deal, Deal]] = field(default_factory=list)
+    deal: SimulatedDeal
+    changes: list[tuple[datetime, SimulatedDeal, SimulatedDeal]] = field(default_factory=list)
     gone: datetime | None = None
 
     @property
@@ -79,7 +79,7 @@ class FakeCrm(ABC):
     def take(self, happenings: Iterable[Happening]) -> None:
         """Something became true of deals."""
         for happening in happenings:
-            kept = self.deals.setdefault(happening.deal, Kept(Deal(happening.deal)))
+            kept = self.deals.setdefault(happening.deal, Kept(SimulatedDeal(happening.deal)))
             before, kept.deal = kept.deal, kept.deal.after(happening)
             kept.changes.append((happening.time, before, kept.deal))
 

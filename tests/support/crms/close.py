@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.simulator.company import PIPELINES
-from services.simulator.dialects.base import Deal
+from services.simulator.dialects.base import SimulatedDeal
 from tests.support.crms.base import FakeCrm, Kept
 
 _TYPES = {"open": "active", "won": "won", "lost": "lost"}
@@ -121,7 +121,7 @@ class FakeClose(FakeCrm):
         )
 
 
-def change(kept: Kept, at: datetime, before: Deal, deal: Deal) -> dict[str, Any]:
+def change(kept: Kept, at: datetime, before: SimulatedDeal, deal: SimulatedDeal) -> dict[str, Any]:
     return {
         "id": f"acti_{deal.id}_{at.timestamp():.0f}",
         "_type": "OpportunityStatusChange",

@@ -14,10 +14,10 @@ from services import demo
 from services.cli.commands import stages
 from services.cli.console import fail
 from services.cli.main import app
-from services.detector.publish.stage_catalog import Row
-from shared.flow.stage_map import Described, Place
-from shared.flow.visits import Home
-from shared.policy import Outcome
+from services.detector.publish.stage_catalog import CatalogStage
+from shared.flow.stage_map import StageDescription, StageKey
+from shared.flow.visits import ResolvedStage
+from shared.policy import StageOutcome
 
 POLICY = Path(demo.__file__).parent / "policy.yaml"
 
@@ -33,10 +33,10 @@ def test_a_failure_says_foreign_text_as_it_is(text: str, capsys: pytest.CaptureF
 
 @pytest.mark.parametrize("text", FOREIGN)
 def test_stages_are_listed_by_the_names_that_they_have(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = Home(text, text, Outcome.OPEN)
-    row = Row(Place("crm", text, text), text, Described(name=text), home, True, 0, None)
+    home = ResolvedStage(text, text, StageOutcome.OPEN)
+    row = CatalogStage(StageKey("crm", text, text), text, StageDescription(name=text), home, True, 0, None)
 
-    async def rows(*_: Any) -> list[Row]:
+    async def rows(*_: Any) -> list[CatalogStage]:
         return [row]
 
     said = Console(file=StringIO(), width=400)

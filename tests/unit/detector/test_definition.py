@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from shared.contracts.events import DealEvent
 from shared.flow.calendars import micros
 from shared.flow.events import event_of
-from shared.flow.intervals import State, advance, boundaries, intervals
-from shared.flow.ruleset import Judging
-from shared.flow.visits import Deal, visits
+from shared.flow.intervals import RuleState, advance, boundaries, intervals
+from shared.flow.ruleset import Ruleset
+from shared.flow.visits import DealState, visits
 from shared.flow.whatif import find
 from shared.policy import parse
 from tests.support import definition, histories
@@ -56,13 +56,13 @@ def test_order_and_repetition_change_nothing(
 @settings(max_examples=120, deadline=None)
 @given(histories.events(ends=True), st.data())
 def test_going_on_from_a_packed_state_is_the_same_as_beginning_anew(events: list[DealEvent], data: Any) -> None:
-    judging = Judging(parse(json.dumps(histories.policy_text([]))))
+    judging = Ruleset(parse(json.dumps(histories.policy_text([]))))
     mine = sorted((event_of(e) for e in events if e.subject == "crm:0"), key=lambda e: e.key)
     cut = data.draw(st.integers(0, len(mine)))
-    first = Deal()
+    first = DealState()
     first.take(mine[:cut], judging.places)
     done = list(first.finished)
-    second = Deal.unpack(first.pack())
+    second = DealState.unpack(first.pack())
     second.take(mine[cut:], judging.places)
 
     # A visit that later news cut to no length was still open in the first part.
@@ -75,7 +75,7 @@ def test_going_on_from_a_packed_state_is_the_same_as_beginning_anew(events: list
 @settings(max_examples=120, deadline=None)
 @given(histories.events(), histories.rules(), st.lists(st.integers(0, END), max_size=6))
 def test_time_may_go_on_in_any_steps(events: list[DealEvent], written: list[dict[str, Any]], stops: list[int]) -> None:
-    judging = Judging(parse(json.dumps(histories.policy_text(written))))
+    judging = Ruleset(parse(json.dumps(histories.policy_text(written))))
     stays = [
         v
         for deal in range(4)
@@ -84,12 +84,12 @@ def test_time_may_go_on_in_any_steps(events: list[DealEvent], written: list[dict
     for rule in judging.rules:
         spans = [span for visit in stays if visit.stage == "a" for span in rule.spans(visit)]
         marks = sorted(b for b in boundaries(spans) if b[0] <= micros(at(END)))
-        whole, told = advance(rule, State(), marks, micros(at(END)))
-        here, parts, taken = State(), [], 0
+        whole, told = advance(rule, RuleState(), marks, micros(at(END)))
+        here, parts, taken = RuleState(), [], 0
         for stop in [*sorted(micros(at(s)) for s in stops), micros(at(END))]:
             upto = sum(1 for instant, _ in marks if instant <= stop)
             # A state is a value: it may be packed, and gone on from twice.
-            here = State.unpack(here.pack())
+            here = RuleState.unpack(here.pack())
             advance(rule, here, marks[taken:upto], stop)
             here, some = advance(rule, here, marks[taken:upto], stop)
             parts += some

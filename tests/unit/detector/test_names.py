@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 _PROGRAM = """
-from shared.flow.ruleset import Judging
+from shared.flow.ruleset import Ruleset
 from shared.policy import parse
 holidays = ", ".join(f"2026-{m:02}-{d:02}" for m in range(1, 13) for d in (1, 7, 19))
 text = '''
@@ -16,7 +16,7 @@ clocks: {office: {timezone: UTC, days: [mon, tue], hours: ["09:00-12:00"], holid
 pipelines: {p: {name: P, owner: {name: o, mail: o@x.example}, clock: office, stages: [{id: s}],
   rules: [{kind: aging, stage: s, limit: 2d}]}}
 ''' % holidays
-print([series.text for series in Judging(parse(text)).series])
+print([series.text for series in Ruleset(parse(text)).series])
 """
 
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from services.detector.publish.stage_catalog import Overview, Row
+from services.detector.publish.stage_catalog import CatalogStage, StageCatalog
 from shared.flow.stage_map import StageMap
-from shared.flow.stage_resolver import Places
+from shared.flow.stage_resolver import StageResolver
 from tests.unit.detector.test_places import NAMED, SALES, a_map, a_policy
 
 
-def rows(deals: dict[tuple[str, str, str], int], stage_map: StageMap | None = None) -> dict[str, Row]:
-    places = Places(SALES, stage_map or StageMap())
-    return {"/".join(row.place[1:]): row for row in Overview(SALES, places, deals).rows()}
+def rows(deals: dict[tuple[str, str, str], int], stage_map: StageMap | None = None) -> dict[str, CatalogStage]:
+    places = StageResolver(SALES, stage_map or StageMap())
+    return {"/".join(row.place[1:]): row for row in StageCatalog(SALES, places, deals).rows()}
 
 
 def test_described_stages_stand_where_the_policy_has_them() -> None:
@@ -74,5 +74,8 @@ def test_titles_are_what_all_sources_agree_on() -> None:
     said = [{"pipeline": "p", "stage": number, "name": name} for number, name in (("1", "New"), ("2", "Offer"))]
     other = {"pipeline": "p", "stage": "2", "name": "Angebot", "source": "other"}
 
-    assert Overview(policy, Places(policy, a_map(*said)), {}).titles() == {("p", "1"): "New", ("p", "2"): "Offer"}
-    assert Overview(policy, Places(policy, a_map(*said, other)), {}).titles() == {("p", "1"): "New"}
+    assert StageCatalog(policy, StageResolver(policy, a_map(*said)), {}).titles() == {
+        ("p", "1"): "New",
+        ("p", "2"): "Offer",
+    }
+    assert StageCatalog(policy, StageResolver(policy, a_map(*said, other)), {}).titles() == {("p", "1"): "New"}

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from shared.contracts.stages import StageData
 from shared.flow.stage_map import StageMap, facts
-from shared.flow.stage_resolver import Places
-from shared.flow.visits import Home
-from shared.policy import Outcome, Policy, parse
+from shared.flow.stage_resolver import StageResolver
+from shared.flow.visits import ResolvedStage
+from shared.policy import Policy, StageOutcome, parse
 
 OWNER = {"name": "O", "mail": "o@x.example"}
 
@@ -73,20 +73,20 @@ NAMED = (
     ],
 )
 def test_stages_are_found_by_id_and_by_name(pipeline: str | None, stage: str, home: tuple[str, ...]) -> None:
-    places = Places(SALES, a_map(*NAMED))
+    places = StageResolver(SALES, a_map(*NAMED))
 
     assert places.home("crm:1", pipeline, stage) == home
     assert places.home("crm:1", pipeline, stage) == home, "the second time, from memory"
 
 
 def test_names_are_those_of_the_deals_own_source() -> None:
-    places = Places(SALES, a_map(*NAMED))
+    places = StageResolver(SALES, a_map(*NAMED))
 
     assert places.home("other:1", "default", "11") == ("default", "11", "open")
 
 
 def test_the_id_counts_before_the_name() -> None:
-    places = Places(a_policy(p=["11", "Proposal"]), a_map({"pipeline": "p", "stage": "11", "name": "Proposal"}))
+    places = StageResolver(a_policy(p=["11", "Proposal"]), a_map({"pipeline": "p", "stage": "11", "name": "Proposal"}))
 
     assert places.home("crm:1", "p", "11").stage == "11"
 
@@ -100,13 +100,13 @@ def test_the_id_counts_before_the_name() -> None:
     ids=["two of one name", "a name that is another's id"],
 )
 def test_an_ambiguous_name_is_no_guess(said: list[dict[str, Any]]) -> None:
-    places = Places(a_policy(p=["Proposal"]), a_map(*({"pipeline": "p", **one} for one in said)))
+    places = StageResolver(a_policy(p=["Proposal"]), a_map(*({"pipeline": "p", **one} for one in said)))
 
     assert places.home("crm:1", "p", "1") == ("p", "1", "open")
 
 
 def test_two_ids_of_the_policy_that_differ_by_case_alone_take_no_name() -> None:
-    places = Places(a_policy(p=["Offer", "offer"]), a_map({"pipeline": "p", "stage": "1", "name": "OFFER"}))
+    places = StageResolver(a_policy(p=["Offer", "offer"]), a_map({"pipeline": "p", "stage": "1", "name": "OFFER"}))
 
     assert places.home("crm:1", "p", "1").stage == "1"
     assert places.home("crm:1", "p", "offer").stage == "offer"
@@ -115,25 +115,28 @@ def test_two_ids_of_the_policy_that_differ_by_case_alone_take_no_name() -> None:
 def test_two_pipelines_of_one_name_are_named_by_id() -> None:
     said = [{"pipeline": "1", "pipeline_name": "Sales"}, {"pipeline": "2", "pipeline_name": "sales"}]
 
-    assert Places(SALES, a_map(*said)).home("crm:1", "1", "new") == ("1", "new", "open")
-    assert Places(SALES, a_map(said[0])).home("crm:1", "1", "new") == ("sales", "new", "open")
+    assert StageResolver(SALES, a_map(*said)).home("crm:1", "1", "new") == ("1", "new", "open")
+    assert StageResolver(SALES, a_map(said[0])).home("crm:1", "1", "new") == ("sales", "new", "open")
 
 
 def test_a_stage_of_every_pipeline_has_its_name_in_each() -> None:
-    places = Places(SALES, a_map({"stage": "3", "name": "Proposal"}))
+    places = StageResolver(SALES, a_map({"stage": "3", "name": "Proposal"}))
 
     assert places.home("crm:1", "sales", "3") == ("sales", "Proposal", "open")
     assert places.home("crm:1", None, "3") == ("sales", "Proposal", "open")
-    assert Places(a_policy(a=["Proposal"], b=["Proposal"]), places.map).home("crm:1", None, "3").pipeline == ""
+    assert StageResolver(a_policy(a=["Proposal"], b=["Proposal"]), places.map).home("crm:1", None, "3").pipeline == ""
 
 
 def test_a_pipeline_that_nobody_told_is_the_only_one_it_can_be() -> None:
     both = a_policy(a=["closed"], b=["closed"])
     once, twice = {"pipeline": "a", "stage": "closed"}, {"pipeline": "b", "stage": "closed"}
 
-    assert Places(both, a_map()).home("crm:1", None, "closed").pipeline == ""
-    assert Places(both, a_map({**once, "order": 1})).home("crm:1", None, "closed").pipeline == "a"
-    assert Places(both, a_map({**once, "order": 1}, {**twice, "order": 1})).home("crm:1", None, "closed").pipeline == ""
+    assert StageResolver(both, a_map()).home("crm:1", None, "closed").pipeline == ""
+    assert StageResolver(both, a_map({**once, "order": 1})).home("crm:1", None, "closed").pipeline == "a"
+    assert (
+        StageResolver(both, a_map({**once, "order": 1}, {**twice, "order": 1})).home("crm:1", None, "closed").pipeline
+        == ""
+    )
 
 
 def test_a_later_description_counts_field_by_field_and_null_takes_back() -> None:
@@ -148,16 +151,16 @@ def test_a_later_description_counts_field_by_field_and_null_takes_back() -> None
 
 
 def test_what_leads_nowhere_else_changes_no_digest() -> None:
-    plain = Places(SALES, StageMap()).digest
+    plain = StageResolver(SALES, StageMap()).digest
     idle = [
         {"pipeline": "sales", "stage": "new", "name": "Neu", "order": 1},
         {"pipeline": "sales", "stage": "Closed Won", "outcome": "won", "probability": 1},
         {"pipeline": "renewals", "stage": "5", "name": "Legal", "pipeline_name": "Renewals", "outcome": "open"},
     ]
 
-    assert Places(SALES, a_map(*idle)).digest == plain
+    assert StageResolver(SALES, a_map(*idle)).digest == plain
     for one in NAMED[:3] + NAMED[4:]:
-        assert Places(SALES, a_map(NAMED[0], one)).digest != plain
+        assert StageResolver(SALES, a_map(NAMED[0], one)).digest != plain
 
 
 STAGES = st.sampled_from(["1", "2", "new", "Proposal"])
@@ -189,11 +192,11 @@ def test_equal_digests_mean_equal_homes_and_order_changes_nothing(
     mixed = told + chance.sample(told, len(told) // 2)
     chance.shuffle(mixed)
     policy = a_policy(sales=["new", "Proposal"], more=["new", "1"])
-    after, before = Places(policy, StageMap.of(mixed)), Places(policy, a_map(*some))
+    after, before = StageResolver(policy, StageMap.of(mixed)), StageResolver(policy, a_map(*some))
 
     asked = [(p, s) for p in (None, "d", "e", "sales", "z") for s in ("1", "2", "new", "Proposal")]
     homes = [after.home("crm:1", *place) for place in asked]
-    again = Places(policy, StageMap.of(told))
+    again = StageResolver(policy, StageMap.of(told))
     assert (again.digest, [again.home("crm:1", *place) for place in asked]) == (after.digest, homes)
     if before.digest == after.digest:
         assert [before.home("crm:1", *place) for place in asked] == homes
@@ -201,15 +204,15 @@ def test_equal_digests_mean_equal_homes_and_order_changes_nothing(
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shared.flow.stage_resolver.REMEMBERED", 3)
-    places = Places(SALES, StageMap())
+    places = StageResolver(SALES, StageMap())
 
     for number in range(10):
-        assert places.home("crm:1", "p", str(number)) == Home("p", str(number), Outcome.OPEN)
+        assert places.home("crm:1", "p", str(number)) == ResolvedStage("p", str(number), StageOutcome.OPEN)
     assert len(places._found) <= 3
 
 
 def test_a_name_in_one_pipeline_and_in_all_is_ambiguous_there() -> None:
     told = a_map({"stage": "3", "name": "Proposal"}, {"pipeline": "sales", "stage": "4", "name": "Proposal"})
-    places = Places(SALES, told)
+    places = StageResolver(SALES, told)
 
     assert [places.home("crm:1", "sales", stage).stage for stage in ("3", "4")] == ["3", "4"]

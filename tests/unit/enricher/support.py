@@ -15,8 +15,8 @@ from services.enricher.connections import connect
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.settings import EnricherSettings
 from shared.connectors.base.canonical import translated
-from shared.connectors.base.crm_api import Crm
-from shared.connectors.base.source import Said
+from shared.connectors.base.crm_api import CrmApi
+from shared.connectors.base.source import Parsed
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
@@ -27,7 +27,7 @@ from tests.support.crms.world import sources_file
 
 
 @asynccontextmanager
-async def asking(fake: FakeCrm, give_up: float = 5, **api: Any) -> AsyncIterator[Crm]:
+async def asking(fake: FakeCrm, give_up: float = 5, **api: Any) -> AsyncIterator[CrmApi]:
     """The module of a CRM before its fake."""
     settings = EnricherSettings(sources=Path("none"), enricher_give_up_seconds=give_up)
     sources = parse(sources_file(fake, **api))
@@ -40,7 +40,7 @@ async def asking(fake: FakeCrm, give_up: float = 5, **api: Any) -> AsyncIterator
         await crm.client.close()
 
 
-def events_of(said: Iterable[Said], now: datetime) -> list[Event]:
+def events_of(said: Iterable[Parsed], now: datetime) -> list[Event]:
     """What the detector gets of it; nothing may be unclear."""
     result = translated("crm", list(said), now, "")
     assert not result.unclear, result.unclear

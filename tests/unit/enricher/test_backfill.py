@@ -13,18 +13,18 @@ from services.detector.settings import DetectorSettings
 from services.enricher import backfill
 from services.enricher.backfill import BackFill
 from services.importer import load as going_in
-from services.importer.load import NotInError, Portion, Shown, WentIn
-from shared.connectors.base.api_client import AwayError, RefusedError
+from services.importer.load import LoadProgress, LoadResult, NotInError, Portion
+from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import Page
-from shared.connectors.base.source import Told, Unclear
+from shared.connectors.base.source import DealFact, Invalid
 from shared.contracts.events import EventType
 from shared.contracts.topics import EVENTS, dead
 from shared.flow.calendars import micros
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-TOLD = Told(EventType.CREATED, "api/1/created", "1", LONG_AGO, {})
-UNREAD = Unclear("createdAt: None is no time", b"{}")
-SHOWN = Shown(lambda done: None, lambda done, total: None, lambda done, total: None)
+TOLD = DealFact(EventType.CREATED, "api/1/created", "1", LONG_AGO, {})
+UNREAD = Invalid("createdAt: None is no time", b"{}")
+SHOWN = LoadProgress(lambda done: None, lambda done, total: None, lambda done, total: None)
 
 
 class Walk:
@@ -75,15 +75,15 @@ def portions(monkeypatch: pytest.MonkeyPatch) -> list[Portion]:
             found.append(one)
             yield one
 
-    async def go_in(settings: DetectorSettings, given: AsyncIterable[Portion], shown: Shown) -> WentIn:
+    async def go_in(settings: DetectorSettings, given: AsyncIterable[Portion], shown: LoadProgress) -> LoadResult:
         published, _ = await going_in._publish(Nothing(), Nothing(), kept(given), shown)  # type: ignore[arg-type]
-        return WentIn(published, None)
+        return LoadResult(published, None)
 
     monkeypatch.setattr(backfill, "go_in", go_in)
     return found
 
 
-async def run(filling: BackFill) -> WentIn:
+async def run(filling: BackFill) -> LoadResult:
     return await filling.run(DetectorSettings(), SHOWN)
 
 
@@ -108,10 +108,10 @@ async def test_dead_letters_alone_speak_of_no_time_and_are_judged_when_it_goes_o
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (RefusedError(401, "GET /: no"), "docs/sources/hubspot.md"),
-        (RefusedError(403, "GET /: no"), "hubspot.md"),
-        (RefusedError(400, "GET /: no"), "400: GET /: no"),
-        (AwayError("GET /: 503"), "run it again"),
+        (CrmRejected(401, "GET /: no"), "docs/sources/hubspot.md"),
+        (CrmRejected(403, "GET /: no"), "hubspot.md"),
+        (CrmRejected(400, "GET /: no"), "400: GET /: no"),
+        (CrmUnavailable("GET /: 503"), "run it again"),
     ],
 )
 @pytest.mark.usefixtures("portions")

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.simulator.model import Happening
-from shared.connectors.base.api_client import AwayError, RefusedError
-from shared.connectors.base.crm_api import Crm
-from shared.connectors.base.source import Said, Told
+from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
+from shared.connectors.base.crm_api import CrmApi
+from shared.connectors.base.source import DealFact, Parsed
 from shared.contracts.events import EventType
 from tests.support.crms.base import FakeCrm, Trouble
 from tests.support.crms.salesforce import FakeSalesforce
@@ -33,11 +33,11 @@ def fake(request: pytest.FixtureRequest) -> Iterator[FakeCrm]:
         yield crm
 
 
-async def all_of(crm: Crm, since: datetime = LONG_AGO, place: str = "") -> list[Said]:
+async def all_of(crm: CrmApi, since: datetime = LONG_AGO, place: str = "") -> list[Parsed]:
     return [one for page in [page async for page in crm.all(since, place)] for one in page.said]
 
 
-async def changed_of(crm: Crm, since: datetime) -> list[Said]:
+async def changed_of(crm: CrmApi, since: datetime) -> list[Parsed]:
     return [one for page in [page async for page in crm.changed(since)] for one in page.said]
 
 
@@ -77,7 +77,7 @@ async def test_reading_twice_or_from_a_place_gives_the_same_events(fake: FakeCrm
     again = [one for page in [*pages[: middle + 1], *rest] for one in page.said]
     assert len(pages) > 10
     assert again == whole
-    assert len({(one.deal, one.id) for one in whole if isinstance(one, Told)}) == len(whole)
+    assert len({(one.deal, one.id) for one in whole if isinstance(one, DealFact)}) == len(whole)
 
 
 async def test_deals_are_read_with_their_history_and_unknown_ones_left_out(fake: FakeCrm) -> None:
@@ -102,7 +102,7 @@ async def test_what_changed_since_a_time_is_listed_and_what_was_deleted(fake: Fa
     async with asking(fake) as crm:
         pages = [page async for page in crm.changed(late[0].modified)]
 
-    told = [one for page in pages for one in page.said if isinstance(one, Told)]
+    told = [one for page in pages for one in page.said if isinstance(one, DealFact)]
     assert {one.deal for one in told} == {fake.number(kept.deal.id) for kept in [*late, gone]}
     (end,) = {(one.deal, one.time) for one in told if one.type is EventType.DELETED}
     assert end == (fake.number(gone.deal.id), deleted)
@@ -131,7 +131,7 @@ async def test_nothing_is_missed_that_changed_before_the_pass_whatever_changes_m
     async with asking(fake, per_second=1000) as crm:
         since = min(kept.modified for kept in fake.deals.values())
         fake.meanwhile = change
-        told = {one.deal for one in await changed_of(crm, since) if isinstance(one, Told)}
+        told = {one.deal for one in await changed_of(crm, since) if isinstance(one, DealFact)}
 
     assert told == {fake.number(deal) for deal in deals}
 
@@ -139,7 +139,7 @@ async def test_nothing_is_missed_that_changed_before_the_pass_whatever_changes_m
 async def test_only_deals_that_were_open_since_then_are_filled(half_year: FakeCrm) -> None:
     since = END - timedelta(days=30)
     async with asking(half_year) as crm:
-        told = {one.deal for one in await all_of(crm, since) if isinstance(one, Told)}
+        told = {one.deal for one in await all_of(crm, since) if isinstance(one, DealFact)}
 
     expected = {
         half_year.number(kept.deal.id)
@@ -179,7 +179,7 @@ async def test_a_rest_that_is_too_long_is_told_and_nothing_is_asked_meanwhile(fa
     async with asking(fake, give_up=1) as crm:
         fake.troubles += [Trouble(429, {"Retry-After": "120"})]
         for _ in range(2):
-            with pytest.raises(AwayError) as error:
+            with pytest.raises(CrmUnavailable) as error:
                 await crm.read(deals)
             assert error.value.after == pytest.approx(120, abs=2)
     assert len(fake.asked) == 1
@@ -188,7 +188,7 @@ async def test_a_rest_that_is_too_long_is_told_and_nothing_is_asked_meanwhile(fa
 async def test_refused_credentials_are_told_at_once(fake: FakeCrm) -> None:
     fake.allowed = False
     async with asking(fake) as crm:
-        with pytest.raises(RefusedError) as error:
+        with pytest.raises(CrmRejected) as error:
             await crm.read([fake.number(1)])
     assert error.value.of_credentials
 
@@ -196,5 +196,5 @@ async def test_refused_credentials_are_told_at_once(fake: FakeCrm) -> None:
 async def test_a_server_that_is_away_is_not_waited_for_for_ever(fake: FakeCrm) -> None:
     fake.stop()
     async with asking(fake, give_up=0.5) as crm:
-        with pytest.raises(AwayError):
+        with pytest.raises(CrmUnavailable):
             await crm.read([fake.number(1)])

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from services.enricher.gaps import ALL, Known, Part, State, Wish, after, said_by
+from services.enricher.gaps import ALL, DealPart, GapState, Known, ReadPolicy, after, said_by
 from shared.connectors.base.api_client import rest_asked
 from shared.contracts.events import DealEvent
 
 NOW = datetime(2026, 3, 10, 9, tzinfo=UTC)
-WISH = Wish(ALL, True, timedelta(minutes=1), timedelta(days=1))
+WISH = ReadPolicy(ALL, True, timedelta(minutes=1), timedelta(days=1))
 
 
 def event(kind: str, **data: Any) -> DealEvent:
@@ -24,11 +24,11 @@ def event(kind: str, **data: Any) -> DealEvent:
 @pytest.mark.parametrize(
     ("events", "parts"),
     [
-        ([event("created")], Part.CREATED),
-        ([event("moved", stage="a"), event("changed", name="x", pipeline="p")], ALL & ~Part.CREATED),
+        ([event("created")], DealPart.CREATED),
+        ([event("moved", stage="a"), event("changed", name="x", pipeline="p")], ALL & ~DealPart.CREATED),
         ([event("changed", name=None, amount="1")], 0),
-        ([event("deleted")], Part.GONE),
-        ([event("merged", into="crm:2")], Part.GONE),
+        ([event("deleted")], DealPart.GONE),
+        ([event("merged", into="crm:2")], DealPart.GONE),
     ],
 )
 def test_what_events_say(events: list[DealEvent], parts: int) -> None:
@@ -36,31 +36,31 @@ def test_what_events_say(events: list[DealEvent], parts: int) -> None:
 
 
 def test_a_thin_deal_is_wanted_after_some_patience_and_whole_once_completed() -> None:
-    first = after(Known(), Part.STAGE, WISH, NOW)
-    assert first == Known(Part.STAGE, State.WANTED, NOW + timedelta(minutes=1))
+    first = after(Known(), DealPart.STAGE, WISH, NOW)
+    assert first == Known(DealPart.STAGE, GapState.WANTED, NOW + timedelta(minutes=1))
 
-    later = after(first, Part.NAME, WISH, NOW + timedelta(seconds=30))
+    later = after(first, DealPart.NAME, WISH, NOW + timedelta(seconds=30))
     assert later.due == first.due, "further events do not put it off"
 
-    assert after(later, ALL, WISH, NOW) == Known(ALL, State.WHOLE)
+    assert after(later, ALL, WISH, NOW) == Known(ALL, GapState.WHOLE)
 
 
 def test_what_is_gone_needs_nothing() -> None:
-    assert after(Known(Part.STAGE, State.WANTED, NOW), Part.GONE, WISH, NOW).state is State.WHOLE
+    assert after(Known(DealPart.STAGE, GapState.WANTED, NOW), DealPart.GONE, WISH, NOW).state is GapState.WHOLE
 
 
 def test_without_credentials_the_gap_is_marked() -> None:
-    wish = Wish(ALL, False, WISH.patience, WISH.again)
+    wish = ReadPolicy(ALL, False, WISH.patience, WISH.again)
 
-    assert after(Known(), Part.STAGE, wish, NOW) == Known(Part.STAGE, State.THIN)
+    assert after(Known(), DealPart.STAGE, wish, NOW) == Known(DealPart.STAGE, GapState.THIN)
 
 
-@pytest.mark.parametrize("state", [State.READ, State.REFUSED])
-def test_a_deal_that_was_asked_for_is_not_asked_for_again_within_some_time(state: State) -> None:
-    known = Known(Part.STAGE, state, None, NOW)
+@pytest.mark.parametrize("state", [GapState.READ, GapState.REFUSED])
+def test_a_deal_that_was_asked_for_is_not_asked_for_again_within_some_time(state: GapState) -> None:
+    known = Known(DealPart.STAGE, state, None, NOW)
 
-    assert after(known, Part.STAGE, WISH, NOW + timedelta(hours=23)).state is state
-    assert after(known, Part.STAGE, WISH, NOW + timedelta(hours=25)).state is State.WANTED
+    assert after(known, DealPart.STAGE, WISH, NOW + timedelta(hours=23)).state is state
+    assert after(known, DealPart.STAGE, WISH, NOW + timedelta(hours=25)).state is GapState.WANTED
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from services.simulator.model import Happening
-from shared.connectors.base.api_client import AwayError, RefusedError
-from shared.connectors.base.source import Said, Told, Unclear
+from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
+from shared.connectors.base.source import DealFact, Invalid, Parsed
 from shared.contracts.events import EventType
 from tests.support.crms.base import FakeCrm, Trouble
 from tests.support.crms.pipedrive import FakePipedrive
@@ -24,15 +24,15 @@ def one_deal() -> list[Happening]:
     return [one for one in history() if one.deal == deal]
 
 
-async def read(fake: FakeCrm, **api: Any) -> list[Said]:
+async def read(fake: FakeCrm, **api: Any) -> list[Parsed]:
     fake.take(one_deal())
     number = fake.number(one_deal()[0].deal)
     async with asking(fake, **api) as crm:
         return (await crm.read([number]))[number]
 
 
-def told(said: list[Said], *kinds: EventType) -> list[Told]:
-    return [one for one in said if isinstance(one, Told) and one.type in kinds]
+def told(said: list[Parsed], *kinds: EventType) -> list[DealFact]:
+    return [one for one in said if isinstance(one, DealFact) and one.type in kinds]
 
 
 async def test_salesforce_sessions_that_end_are_opened_anew() -> None:
@@ -44,7 +44,7 @@ async def test_salesforce_sessions_that_end_are_opened_anew() -> None:
 
 
 async def test_salesforce_wrong_secret_is_a_refusal_of_credentials() -> None:
-    with running("salesforce") as fake, pytest.raises(RefusedError) as error:
+    with running("salesforce") as fake, pytest.raises(CrmRejected) as error:
         await read(fake, token="another-secret")
     assert error.value.of_credentials
 
@@ -53,7 +53,7 @@ async def test_salesforce_used_up_requests_mean_later() -> None:
     with running("salesforce") as fake:
         async with asking(fake, give_up=0.5) as crm:
             fake.troubles = [Trouble(403, text='[{"errorCode":"REQUEST_LIMIT_EXCEEDED"}]')] * 20
-            with pytest.raises(AwayError):
+            with pytest.raises(CrmUnavailable):
                 await crm.read([fake.number(1)])
 
 
@@ -92,7 +92,7 @@ async def test_salesforce_without_a_token_in_its_answer_is_away(text: str) -> No
     with running("salesforce") as fake:
         async with asking(fake, give_up=0.2) as crm:
             fake.troubles = [Trouble(200, text=text)] * 20
-            with pytest.raises(AwayError, match="access_token"):
+            with pytest.raises(CrmUnavailable, match="access_token"):
                 await crm.read([fake.number(1)])
 
 
@@ -107,7 +107,7 @@ async def test_salesforce_field_history_that_is_slow_is_asked_for_again() -> Non
             fake.refusals["OpportunityFieldHistory"] = [slow]
             first = await crm.read([number])
             fake.refusals["OpportunityFieldHistory"] = [unknown]
-            with pytest.raises(AwayError, match="UNKNOWN_EXCEPTION"):
+            with pytest.raises(CrmUnavailable, match="UNKNOWN_EXCEPTION"):
                 await crm.read([number])
             assert await crm.read([number]) == first
     assert any("/017" in one.id for one in told(first[number], *EventType)), "field history is told"
@@ -154,7 +154,7 @@ async def test_a_deal_of_pipedrive_whose_flow_is_not_shown_costs_no_other(status
             ]
 
     for said in walks:
-        assert [one for one in said if isinstance(one, Told) and one.deal == str(deal)] == read
+        assert [one for one in said if isinstance(one, DealFact) and one.deal == str(deal)] == read
         assert {one.deal for one in told(said, EventType.CREATED)} == {str(one) for one in fake.deals}
     (made,), (moved, _) = told(read, EventType.CREATED), told(read, EventType.MOVED)
     assert "stage" not in made.data, "it has moved, and nobody tells from where"
@@ -243,6 +243,6 @@ async def test_a_record_that_cannot_be_read_costs_only_itself(kind: str) -> None
         async with asking(fake) as crm:
             said = await crm.read(numbers)
 
-    assert [type(one) for one in said[numbers[0]]] == [Unclear]
+    assert [type(one) for one in said[numbers[0]]] == [Invalid]
     assert "soon" in str(said[numbers[0]][0])
     assert told(said[numbers[1]], EventType.CREATED)

@@ -11,10 +11,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.enricher import stage_names
-from services.enricher.context import Desk
+from services.enricher.context import Context
 from services.enricher.metrics import EnricherMetrics
-from services.enricher.stage_names import Naming
-from shared.connectors.base.api_client import RefusedError
+from services.enricher.stage_names import StageNames
+from shared.connectors.base.api_client import CrmRejected
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from tests.support.waiting import eventually
@@ -47,7 +47,7 @@ class Refusing:
         self.asked += 1
         self.left -= 1
         if self.left >= 0:
-            raise RefusedError(403, "no")
+            raise CrmRejected(403, "no")
         return []
 
 
@@ -57,11 +57,11 @@ async def test_refused_credentials_are_tried_again_after_the_time_that_deals_wai
 ) -> None:
     monkeypatch.setattr(stage_names, "AGAIN", 0.01)
     metrics = EnricherMetrics(CollectorRegistry(), ["crm"])
-    desk = Desk(Pool(), "", metrics, Progress(), SystemClock(), asyncio.Event(), timedelta(seconds=0.05))
+    desk = Context(Pool(), "", metrics, Progress(), SystemClock(), asyncio.Event(), timedelta(seconds=0.05))
     crm = Refusing(0 if suspended else 2)
     if suspended:
-        desk.suspend("crm", RefusedError(401, "no"))
-    loop = asyncio.create_task(Naming(desk, crm).run())
+        desk.suspend("crm", CrmRejected(401, "no"))
+    loop = asyncio.create_task(StageNames(desk, crm).run())
 
     async def told() -> bool:
         return desk.wake.is_set()

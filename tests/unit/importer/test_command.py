@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from services.cli.main import app
 from services.importer import wizard
-from services.importer.journal import Journal
+from services.importer.journal import ImportJournal
 from services.importer.mapping import Shape, load
 from services.importer.readers import RowFault
 from services.importer.report import Report
@@ -252,9 +252,9 @@ def test_a_report_goes_on_behind_what_was_kept(tmp_path: Path) -> None:
 
 def test_a_journal_is_of_one_table_and_what_lies_before_it_stays_known(tmp_path: Path) -> None:
     path = tmp_path / "journal.json"
-    Journal(what="one", rows=7, earliest=5).keep(path)
+    ImportJournal(what="one", rows=7, earliest=5).keep(path)
 
-    assert Journal.opened(path, "one").rows == 7
-    assert (Journal.opened(path, "other").rows, Journal.opened(path, "other").earliest) == (0, 5)
-    Journal(what="one", rows=7, earliest=5, done=True).keep(path)
-    assert (Journal.opened(path, "one").rows, Journal.opened(path, "one").earliest) == (0, None)
+    assert ImportJournal.opened(path, "one").rows == 7
+    assert (ImportJournal.opened(path, "other").rows, ImportJournal.opened(path, "other").earliest) == (0, 5)
+    ImportJournal(what="one", rows=7, earliest=5, done=True).keep(path)
+    assert (ImportJournal.opened(path, "one").rows, ImportJournal.opened(path, "one").earliest) == (0, None)

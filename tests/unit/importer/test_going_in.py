@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from services.cli.main import app
 from services.importer import load as going_in
 from services.importer import wizard
-from services.importer.load import WAITS, Portion, Shown
+from services.importer.load import WAITS, LoadProgress, Portion
 from services.importer.tables import TableError
 
-NOBODY = Shown(lambda done: None, lambda done, total: None, lambda done, total: None)
+NOBODY = LoadProgress(lambda done: None, lambda done, total: None, lambda done, total: None)
 
 
 class Nothing:

@@ -20,7 +20,7 @@ from services.importer import questions
 from services.importer.infer import propose
 from services.importer.mapping import Mapping, Shape, faults_of, load, written
 from services.importer.questions import answered
-from services.importer.row_events import Story
+from services.importer.row_events import RowEvents
 from services.importer.sample import Sample
 from services.importer.tables import opened
 from services.simulator import dialects, run
@@ -95,7 +95,7 @@ def understood(path: Path, answers: dict[str, str]) -> Mapping:
 
 def imported(path: Path, mapping: Mapping) -> list[DealEvent]:
     table = opened(path)
-    story = Story.of(mapping, table.columns, END)
+    story = RowEvents.of(mapping, table.columns, END)
     told = [event for row in table.rows() for event in story.told(row)]
     messages = translated("crm", told, END, "").messages
     assert {message.topic for message in messages} == {"pipeline.events"}

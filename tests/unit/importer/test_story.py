@@ -10,7 +10,7 @@ import pytest
 
 from services.importer.mapping import Mapping
 from services.importer.readers import RowFault
-from services.importer.row_events import Story
+from services.importer.row_events import RowEvents
 from services.importer.sentences import sentence
 from services.importer.tables.base import Row
 
@@ -18,7 +18,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 COLUMNS = ["id", "stage", "status", "created", "a", "b", "closed", "entered", "changed", "amount", "why"]
 
 
-def story(shape: str, columns: dict[str, Any], **fields: Any) -> Story:
+def story(shape: str, columns: dict[str, Any], **fields: Any) -> RowEvents:
     own = {
         "shape": shape,
         "columns": {"deal": "id", **columns},
@@ -26,14 +26,14 @@ def story(shape: str, columns: dict[str, Any], **fields: Any) -> Story:
         "lost": ["Lost"],
         "timezone": "Europe/Berlin",
     }
-    return Story.of(Mapping.model_validate(own | fields), COLUMNS, NOW)
+    return RowEvents.of(Mapping.model_validate(own | fields), COLUMNS, NOW)
 
 
 def row(**cells: Any) -> Row:
     return Row(2, [cells.get(name) for name in COLUMNS])
 
 
-def told(some: Story, **cells: Any) -> list[tuple[str, str, str | None]]:
+def told(some: RowEvents, **cells: Any) -> list[tuple[str, str, str | None]]:
     events = sorted(some.told(row(id="1", **cells)), key=lambda one: one.time)
     return [
         (

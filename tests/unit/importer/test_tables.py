@@ -12,7 +12,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from services.importer.tables import Reading, TableError, opened
+from services.importer.tables import ReadOptions, TableError, opened
 from services.importer.tables.base import Cell
 
 HEAD = ["Deal ID", "Größe", "Created"]
@@ -26,7 +26,7 @@ def csv_text(delimiter: str) -> str:
     return "\r\n".join(delimiter.join(map(cell, row)) for row in [HEAD, *ROWS]) + "\r\n"
 
 
-def read(path: Path, reading: Reading | None = None) -> tuple[list[str], list[list[Cell]]]:
+def read(path: Path, reading: ReadOptions | None = None) -> tuple[list[str], list[list[Cell]]]:
     table = opened(path, reading)
     rows = [[cell or "" for cell in row.cells] for row in table.rows()]
     assert rows == [[cell or "" for cell in row.cells] for row in table.rows()], "rows can be read again"
@@ -75,7 +75,7 @@ def test_an_encoding_that_is_named_is_used(tmp_path: Path) -> None:
     path = tmp_path / "deals.csv"
     path.write_bytes("id;name\n1;Müller\n".encode("cp850"))
 
-    assert next(opened(path, Reading(encoding="cp850")).rows()).cells == ["1", "Müller"]
+    assert next(opened(path, ReadOptions(encoding="cp850")).rows()).cells == ["1", "Müller"]
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,8 @@ def test_an_encoding_that_is_named_is_used(tmp_path: Path) -> None:
         (b",,\n1,2,3\n", None, "names no columns"),
         (b"\x81\x8d,\x8f\n", None, "neither UTF-8 nor Windows-1252"),
         (b"\x00\x01\x02\x00\x00\x00\xff\x00\x00\x00\x00", None, "is no text"),
-        (b"id,name\n1,\xfc\n", Reading(encoding="utf-8"), "is not utf-8"),
-        (b"id,name\n", Reading(encoding="latin-17"), "is not known"),
+        (b"id,name\n1,\xfc\n", ReadOptions(encoding="utf-8"), "is not utf-8"),
+        (b"id,name\n", ReadOptions(encoding="latin-17"), "is not known"),
         (b'id,name\n1,"never closed' + b"x" * 1_100_000, None, "line 2.*mend the quotes"),
         (gzip.compress(b"id,name\n1,a\n" * 1000)[:-20], None, "cannot be unpacked"),
         (b"PK\x03\x04 not a workbook", None, "no workbook"),
@@ -97,7 +97,7 @@ def test_an_encoding_that_is_named_is_used(tmp_path: Path) -> None:
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 old", None, "save it as .xlsx"),
     ],
 )
-def test_what_is_broken_says_why(data: bytes, reading: Reading | None, words: str, tmp_path: Path) -> None:
+def test_what_is_broken_says_why(data: bytes, reading: ReadOptions | None, words: str, tmp_path: Path) -> None:
     path = tmp_path / "deals"
     path.write_bytes(data)
 
@@ -129,9 +129,9 @@ def test_excel_is_read_sheet_by_sheet(tmp_path: Path) -> None:
     table = opened(path)
     assert table.columns == ["id", "name", "when", "amount"]
     assert [(row.line, row.cells) for row in table.rows()] == [(3, MIXED[0]), (4, MIXED[1])]
-    assert opened(path, Reading(sheet="other")).columns == ["a", "b"]
+    assert opened(path, ReadOptions(sheet="other")).columns == ["a", "b"]
     with pytest.raises(TableError, match="there are Sheet, other"):
-        opened(path, Reading(sheet="third"))
+        opened(path, ReadOptions(sheet="third"))
 
 
 def test_titles_above_the_head_of_a_sheet_are_passed_over(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_titles_above_the_head_of_a_sheet_are_passed_over(tmp_path: Path) -> Non
     table = opened(path)
     assert table.columns == ["id", "stage"]
     assert [(row.line, row.cells) for row in table.rows()] == [(5, [1, "Demo"]), (6, [2, None])]
-    assert opened(path, Reading(sheet="one column")).columns == ["id"]
+    assert opened(path, ReadOptions(sheet="one column")).columns == ["id"]
 
 
 def test_strings_that_are_kept_as_bytes_are_text(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.connectors.base.canonical import LONGEST_ID, Translated, translated
-from shared.connectors.base.source import Described, Told
+from shared.connectors.base.source import DealFact, StageFact
 from shared.contracts.dead import DeadEvent, DeadReason
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.stages import StageEvent
@@ -170,7 +170,7 @@ def test_a_time_in_the_future_is_refused_to_the_dead_letters() -> None:
 def test_a_time_that_nothing_can_be_counted_from_is_told_the_way_out(
     time: datetime, data: dict[str, Any], said: str
 ) -> None:
-    result = translated("acme", [Told(EventType.MOVED, "1", "7", time, {"stage": "a"} | data)], NOW, "")
+    result = translated("acme", [DealFact(EventType.MOVED, "1", "7", time, {"stage": "a"} | data)], NOW, "")
 
     (letter,) = [DeadEvent.model_validate_json(message.value) for message in result.messages]
     assert (result.accepted, letter.data.reason) == (0, DeadReason.UNTRANSLATABLE)
@@ -183,8 +183,8 @@ def test_the_longest_ids_that_a_source_takes_are_no_dead_letters(longest: str) -
     name = "a" * 60
     data = {"pipeline": longest, "stage": longest, "into": f"{name}:{longest}"}
     said = [
-        Told(EventType.MOVED, wild(LONGEST_ID), longest, NOW, data),
-        Described(NOW, {"pipeline": longest, "stage": longest, "name": "x", "pipeline_name": "y"}),
+        DealFact(EventType.MOVED, wild(LONGEST_ID), longest, NOW, data),
+        StageFact(NOW, {"pipeline": longest, "stage": longest, "name": "x", "pipeline_name": "y"}),
     ]
 
     result = translated(name, said, NOW, "t.")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from services.intake.stage_cache import SECONDS, Lately
+from services.intake.stage_cache import SECONDS, RecentDescriptions
 from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import Described, Ignored, Said, Told, Unclear
+from shared.connectors.base.source import DealFact, Ignored, Invalid, Parsed, StageFact
 from shared.contracts.stages import StageEvent
 from tests.unit.intake import test_generic_doors as doors
 from tests.unit.intake.support import NOW, sample
@@ -19,7 +19,7 @@ from tests.unit.intake.test_samples import posted, source
 SAYS = {"pipeline": "1", "stage": "3", "name": "Proposal", "order": 2, "probability": 0.5, "outcome": "open"}
 
 
-def pipedrive(**changed: Any) -> list[Said]:
+def pipedrive(**changed: Any) -> list[Parsed]:
     document = json.loads(sample("pipedrive-v2-stage-change.json"))
     document["data"] |= changed
     return source("pipedrive").translate(posted(json.dumps(document).encode()))
@@ -31,7 +31,7 @@ def cloud(data: Any, kind: str = "andon.stage.described") -> list[Any]:
 
 @pytest.mark.parametrize("kind", ["stage.described", "andon.stage.described", "org.example.crm.stage.described.v1"])
 def test_senders_of_our_own_form_describe_stages(kind: str) -> None:
-    assert cloud(SAYS, kind) == [Described(doors.cloud(sample("cloudevents-structured.json"))[0].time, SAYS, False)]
+    assert cloud(SAYS, kind) == [StageFact(doors.cloud(sample("cloudevents-structured.json"))[0].time, SAYS, False)]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_senders_of_our_own_form_describe_stages(kind: str) -> None:
 def test_what_cannot_be_meant_is_answered_with_field_and_value(field: str, value: Any) -> None:
     (said,) = cloud({**SAYS, field: value})
 
-    assert isinstance(said, Unclear)
+    assert isinstance(said, Invalid)
     assert f"data.{field}" in said.detail
 
 
@@ -64,7 +64,7 @@ def test_a_description_of_nothing_says_what_is_missing() -> None:
 def test_a_stage_of_pipedrive_that_cannot_be_is_kept_and_explained(field: str, value: Any) -> None:
     (said,) = pipedrive(**{field: value})
 
-    assert isinstance(said, Unclear)
+    assert isinstance(said, Invalid)
     assert field in said.detail
 
 
@@ -81,8 +81,8 @@ def test_a_name_that_is_none_costs_the_deal_nothing(label: Any) -> None:
     document["event"]["data"]["status_label"] = label
     told, described = source("close").translate(posted(json.dumps(document).encode()))
 
-    assert isinstance(told, Told)
-    assert isinstance(described, Described)
+    assert isinstance(told, DealFact)
+    assert isinstance(described, StageFact)
     assert "name" not in described.data
 
 
@@ -90,7 +90,7 @@ def test_the_teams_name_is_the_pipelines() -> None:
     document = json.loads(sample("odoo-crm-lead-17.json")) | {"team_id": [5, "Direct sales"]}
     said = source("odoo").translate(posted(json.dumps(document).encode()))
 
-    assert [one.data for one in said if isinstance(one, Described)] == [
+    assert [one.data for one in said if isinstance(one, StageFact)] == [
         {"stage": "3", "name": "Proposition"},
         {"pipeline": "5", "pipeline_name": "Direct sales"},
     ]
@@ -103,7 +103,7 @@ def test_dynamics_tells_the_label_of_an_option_where_it_is_formatted() -> None:
     target["FormattedValues"] = [{"key": "statuscode", "value": "On Hold"}]
     said = source("dynamics", stage_field="statuscode").translate(posted(json.dumps(document).encode()))
 
-    assert [one.data for one in said if isinstance(one, Described)] == [{"stage": "2", "name": "On Hold"}]
+    assert [one.data for one in said if isinstance(one, StageFact)] == [{"stage": "2", "name": "On Hold"}]
 
 
 def test_a_description_is_a_message_of_the_contract_and_known_by_what_it_says() -> None:
@@ -124,8 +124,8 @@ def test_a_description_from_the_future_would_outlive_all_others_and_is_put_aside
 
 def test_what_is_told_in_passing_is_written_once_a_minute_and_news_at_once() -> None:
     now = [0.0]
-    lately = Lately(lambda: now[0])
-    passing = Described(NOW, {"stage": "3", "name": "Proposal"})
+    lately = RecentDescriptions(lambda: now[0])
+    passing = StageFact(NOW, {"stage": "3", "name": "Proposal"})
     renamed, own = passing._replace(data={"stage": "3", "name": "Offer"}), passing._replace(passing=False)
     ignored = Ignored("x")
 
@@ -140,8 +140,8 @@ def test_what_is_told_in_passing_is_written_once_a_minute_and_news_at_once() -> 
 
 def test_memory_of_descriptions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.intake.stage_cache.REMEMBERED", 3)
-    lately = Lately()
+    lately = RecentDescriptions()
 
-    lately.wrote("crm", [Described(NOW, {"stage": str(number), "name": "x"}) for number in range(10)])
+    lately.wrote("crm", [StageFact(NOW, {"stage": str(number), "name": "x"}) for number in range(10)])
 
     assert len(lately._written) <= 3

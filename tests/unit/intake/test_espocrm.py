@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import RefusedError, Request
+from shared.connectors.base.source import Request, Unauthenticated
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
 from shared.flow.calendars import micros
@@ -46,7 +46,7 @@ def stage(events: list[DealEvent]) -> list[Any]:
 def test_captured_requests_are_genuine_by_either_signature(name: str, without: str) -> None:
     ESPO.verify(request(name, without))
 
-    with pytest.raises(RefusedError):
+    with pytest.raises(Unauthenticated):
         ESPO.verify(request(name, without, request(name).body + b" "))
 
 

@@ -11,7 +11,7 @@ from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 from standardwebhooks import Webhook
 
-from shared.connectors.base.source import Ignored, RefusedError, Told, Unclear
+from shared.connectors.base.source import DealFact, Ignored, Invalid, Unauthenticated
 from tests.unit.intake.support import NOW, STANDARD, TOKEN, request, sample, source
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -48,7 +48,7 @@ def test_a_binary_header_that_is_no_text_is_told_the_way_out() -> None:
 
     (unclear,) = cloud(body, headers | BEARER | {"ce-subject": "deal/\xff"})
 
-    assert isinstance(unclear, Unclear)
+    assert isinstance(unclear, Invalid)
     assert unclear.detail == "header ce-subject: 'deal/ÿ' is no UTF-8; send it percent-encoded"
 
 
@@ -64,7 +64,7 @@ def test_the_batch_sample_is_two_events() -> None:
 def test_data_that_is_not_about_a_deal_is_unclear_or_ignored_never_guessed() -> None:
     (one,) = cloud(sample("cloudevents-structured-data-base64.json"))
 
-    assert isinstance(one, Unclear)
+    assert isinstance(one, Invalid)
     assert cloud(json.dumps({**MOVED, "type": "org.example.invoice.paid", "data": {}}).encode()) == [
         Ignored("not-a-deal")
     ]
@@ -153,7 +153,7 @@ def test_the_same_id_of_two_senders_are_two_events() -> None:
 def test_every_fault_is_named(change: dict[str, Any], named: str) -> None:
     (one,) = cloud(json.dumps({**MOVED, "data": {"id": "1"}} | change).encode())
 
-    assert isinstance(one, Unclear)
+    assert isinstance(one, Invalid)
     assert one.detail.startswith(f"{named}:")
 
 
@@ -170,7 +170,7 @@ def test_every_fault_is_named(change: dict[str, Any], named: str) -> None:
 def test_cloudevents_without_the_token_or_of_no_form_are_refused(
     headers: dict[str, str], query: str, status: int
 ) -> None:
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(Unauthenticated) as refused:
         source("cloudevents").verify(request(b"{}", headers, query=query))
 
     assert refused.value.status == status
@@ -199,9 +199,9 @@ def test_the_asymmetric_version_is_taken_by_the_public_key(headers: str) -> None
     door = source("standardwebhooks", secrets=[STANDARD["ed25519_public"]])
     door.verify(request(sample(STANDARD["body_file"]), STANDARD[headers]))
 
-    with pytest.raises(RefusedError, match="no v1 or v1a entry"):
+    with pytest.raises(Unauthenticated, match="no v1 or v1a entry"):
         door.verify(request(sample(STANDARD["body_file"]) + b" ", STANDARD[headers]))
-    with pytest.raises(RefusedError, match="no v1 or v1a entry"):
+    with pytest.raises(Unauthenticated, match="no v1 or v1a entry"):
         source("standardwebhooks").verify(request(sample(STANDARD["body_file"]), STANDARD["headers_v1a"]))
 
 
@@ -216,7 +216,7 @@ def test_what_the_standard_webhooks_library_signs_is_genuine() -> None:
 
     door.verify(came)
 
-    assert [one.type.value for one in door.translate(came) if isinstance(one, Told)] == ["andon.deal.created"]
+    assert [one.type.value for one in door.translate(came) if isinstance(one, DealFact)] == ["andon.deal.created"]
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_what_the_standard_webhooks_library_signs_is_genuine() -> None:
     ],
 )
 def test_standard_webhooks_refusals(change: dict[str, str], reason: str) -> None:
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(Unauthenticated) as refused:
         source("standardwebhooks").verify(
             request(sample("standardwebhooks-deal.json"), STANDARD["headers_v1"] | change)
         )

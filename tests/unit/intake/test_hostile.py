@@ -19,11 +19,11 @@ from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
 from shared.connectors.base.canonical import translated
 from shared.connectors.base.source import (
-    RefusedError,
+    Invalid,
+    InvalidField,
     Request,
     Source,
-    Unclear,
-    UnclearError,
+    Unauthenticated,
     amount_of,
     text_of,
 )
@@ -80,7 +80,7 @@ def test_another_secret_is_refused_and_a_rotation_taken(kind: str) -> None:
     now, webhook = genuine(kind)[0]
     other = OTHER.get(kind, "another-secret-of-somebody-else")
 
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(Unauthenticated) as refused:
         with_secrets(kind, other).verify(request_of(webhook, now))
     assert refused.value.status == 401
     assert "secret" in str(refused.value) or "key" in str(refused.value)
@@ -94,7 +94,7 @@ def test_a_changed_byte_is_refused(kind: str, place: int) -> None:
     body = bytearray(webhook.body)
     body[place] ^= 1
 
-    with pytest.raises(RefusedError):
+    with pytest.raises(Unauthenticated):
         source_of(DIALECTS[kind]).verify(request_of(webhook, now, bytes(body)))
 
 
@@ -106,10 +106,10 @@ def test_without_its_proof_and_with_it_doubled_a_request_is_refused(kind: str) -
 
     bare = {name: value for name, value in webhook.headers.items() if name not in proofs}
     empty = b"{}" if kind in ("zoho", "copper") else webhook.body
-    with pytest.raises(RefusedError):
+    with pytest.raises(Unauthenticated):
         source.verify(request_of(Webhook(empty, bare), now))
     for name in proofs:
-        with pytest.raises(RefusedError):
+        with pytest.raises(Unauthenticated):
             source.verify(
                 request_of(webhook, now, **{name.lower(): f"{webhook.headers[name]}, {webhook.headers[name]}"})
             )
@@ -120,7 +120,7 @@ def test_without_its_proof_and_with_it_doubled_a_request_is_refused(kind: str) -
 def test_an_old_and_a_future_stamp_are_refused(kind: str, minutes: int) -> None:
     now, webhook = genuine(kind)[0]
 
-    with pytest.raises(RefusedError, match="more than 5 minutes"):
+    with pytest.raises(Unauthenticated, match="more than 5 minutes"):
         source_of(DIALECTS[kind]).verify(request_of(webhook, now + timedelta(minutes=minutes)))
 
 
@@ -130,10 +130,10 @@ def test_another_encoding_is_kept_and_explained(kind: str) -> None:
     check(source_of(DIALECTS[kind]), request_of(webhook, now, webhook.body.decode().encode("utf-16")))
 
 
-def refusal(source: Source, request: Request) -> RefusedError | None:
+def refusal(source: Source, request: Request) -> Unauthenticated | None:
     try:
         source.verify(request)
-    except RefusedError as error:
+    except Unauthenticated as error:
         return error
     return None
 
@@ -252,19 +252,19 @@ def test_a_document_nested_too_deep_is_kept_and_explained(kind: str, levels: int
 
     said = source_of(DIALECTS[kind]).translate(request)
 
-    assert levels < 254 or ["254 levels" in one.detail for one in said if isinstance(one, Unclear)] == [True]
+    assert levels < 254 or ["254 levels" in one.detail for one in said if isinstance(one, Invalid)] == [True]
     check(source_of(DIALECTS[kind]), request)
 
 
 @pytest.mark.parametrize("value", ["a\x00b", 7, None, ["text"]])
 def test_what_is_no_text_is_told_the_way_out(value: Any) -> None:
-    with pytest.raises(UnclearError, match=r"name: .* is no text; a text without NUL characters is expected"):
+    with pytest.raises(InvalidField, match=r"name: .* is no text; a text without NUL characters is expected"):
         text_of(value, "name")
 
 
 @pytest.mark.parametrize("value", ["1e1000000", "9" * 1_000_001, "-1e" + "9" * 20, "sNaN", "-Infinity", 1e308])
 def test_no_amount_is_too_much_for_the_reader(value: Any) -> None:
-    with pytest.raises(UnclearError, match=r"amount: .* is no amount; a decimal is expected"):
+    with pytest.raises(InvalidField, match=r"amount: .* is no amount; a decimal is expected"):
         amount_of(value, "amount")
 
 
@@ -273,7 +273,7 @@ def test_what_is_no_outbound_message_is_told_the_way_out(body: bytes) -> None:
     now, webhook = genuine("salesforce")[0]
     (unclear,) = source_of(DIALECTS["salesforce"]).translate(request_of(webhook, now, body))
 
-    assert isinstance(unclear, Unclear)
+    assert isinstance(unclear, Invalid)
     assert "; an Outbound Message" in unclear.detail
 
 

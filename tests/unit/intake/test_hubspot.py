@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hubspot.utils.signature import Signature
 
-from shared.connectors.base.source import Ignored, RefusedError, Told, Unclear
+from shared.connectors.base.source import DealFact, Ignored, Invalid, Unauthenticated
 from tests.unit.intake.support import HUBSPOT, NOW, SECRET, URL, request, sample, signed_v3, source
 
 LEGACY, GENERIC, WON = (sample(f"hubspot-deal-{n}.json") for n in ("batch-legacy", "batch-generic", "stage-won-legacy"))
@@ -27,7 +27,7 @@ def test_a_url_that_was_not_decoded_by_hubspots_table_is_not_genuine() -> None:
     vector = HUBSPOT["vectors"][2]
     headers = vector["headers"] | {"X-HubSpot-Signature-v3": vector["wrong_v3_if_uri_not_decoded"]}
 
-    with pytest.raises(RefusedError, match="does not fit"):
+    with pytest.raises(Unauthenticated, match="does not fit"):
         source("hubspot", public_url=vector["uri"]).verify(request(sample(vector["body_file"]), headers))
 
 
@@ -46,7 +46,7 @@ def test_hubspots_own_library_agrees_with_our_signatures() -> None:
 
 
 def test_the_creation_array_says_name_stage_and_pipeline() -> None:
-    told = [one for one in translated(LEGACY) if isinstance(one, Told)]
+    told = [one for one in translated(LEGACY) if isinstance(one, DealFact)]
 
     assert [(one.type.value, one.data) for one in told] == [
         ("andon.deal.changed", {"amount": "48500.00"}),
@@ -64,13 +64,13 @@ def test_the_creation_array_says_name_stage_and_pipeline() -> None:
 
 def test_the_owner_is_not_kept() -> None:
     assert translated(LEGACY)[2] == Ignored("owner")
-    assert "61123456" not in str([one.data for one in translated(LEGACY) if isinstance(one, Told)])
+    assert "61123456" not in str([one.data for one in translated(LEGACY) if isinstance(one, DealFact)])
 
 
 def test_generic_subscriptions_are_understood_and_other_objects_left_alone() -> None:
     said = translated(GENERIC)
 
-    assert [one.type.value.rpartition(".")[2] if isinstance(one, Told) else one for one in said] == [
+    assert [one.type.value.rpartition(".")[2] if isinstance(one, DealFact) else one for one in said] == [
         "changed",
         "moved",
         "created",
@@ -88,7 +88,7 @@ def test_a_resent_array_has_the_same_ids() -> None:
 
 
 def test_ids_of_different_events_differ() -> None:
-    ids = [one.id for body in (LEGACY, GENERIC, WON) for one in translated(body) if isinstance(one, Told)]
+    ids = [one.id for body in (LEGACY, GENERIC, WON) for one in translated(body) if isinstance(one, DealFact)]
 
     assert len(set(ids)) == len(ids)
 
@@ -134,19 +134,19 @@ def test_a_cleared_property_is_taken_back() -> None:
 def test_what_cannot_be_translated_is_named(fields: dict[str, Any], named: str) -> None:
     (one,) = translated(event(**fields))
 
-    assert isinstance(one, Unclear)
+    assert isinstance(one, Invalid)
     assert named in one.detail
 
 
 def test_one_bad_event_costs_the_others_nothing() -> None:
     said = translated(json.dumps([*json.loads(WON), "not an event", None]).encode())
 
-    assert [type(one) for one in said] == [Told, Told, Unclear, Unclear]
+    assert [type(one) for one in said] == [DealFact, DealFact, Invalid, Invalid]
 
 
 def test_another_account_is_not_ours() -> None:
-    assert all(isinstance(one, Told) for one in translated(WON, portal=48112233))
-    assert all(isinstance(one, Unclear) for one in translated(WON, portal=1))
+    assert all(isinstance(one, DealFact) for one in translated(WON, portal=48112233))
+    assert all(isinstance(one, Invalid) for one in translated(WON, portal=1))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_another_account_is_not_ours() -> None:
     ],
 )
 def test_what_is_not_shown_to_be_genuine_is_refused(headers: dict[str, str], reason: str) -> None:
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(Unauthenticated) as refused:
         source("hubspot").verify(request(WON, headers))
 
     assert (refused.value.status, refused.value.reason) == (401, reason)
@@ -184,7 +184,7 @@ def test_version_1_alone_must_be_allowed_and_never_mends_a_wrong_version_3() -> 
     both = vector["headers"] | {"X-HubSpot-Signature-v3": "d3Jvbmc="}
 
     source("hubspot", allow_v1=True).verify(request(LEGACY, v1))
-    with pytest.raises(RefusedError):
+    with pytest.raises(Unauthenticated):
         source("hubspot").verify(request(LEGACY, v1))
-    with pytest.raises(RefusedError):
+    with pytest.raises(Unauthenticated):
         source("hubspot", allow_v1=True).verify(request(LEGACY, both))

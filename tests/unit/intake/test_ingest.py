@@ -10,10 +10,10 @@ import httpx
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.intake.http import Door
+from services.intake.http import IngestEndpoint
 from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
-from services.intake.rate_limits import Room
+from services.intake.rate_limits import MemoryBudget
 from services.intake.received import kept
 from shared.connectors.base.source import Request
 from shared.contracts.dead import DeadEvent
@@ -41,8 +41,8 @@ async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
 
     door.translate = broken  # type: ignore[method-assign]
     delivery: Any = delivered
-    ingest = Ingest({"acme": door}, delivery, IntakeMetrics(CollectorRegistry(), ["acme"]), "", Room(2**25))
-    transport = httpx.ASGITransport(Door(ingest.answer, Starlette()))
+    ingest = Ingest({"acme": door}, delivery, IntakeMetrics(CollectorRegistry(), ["acme"]), "", MemoryBudget(2**25))
+    transport = httpx.ASGITransport(IngestEndpoint(ingest.answer, Starlette()))
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         answer = await client.post(
             "/v1/ingest/acme",

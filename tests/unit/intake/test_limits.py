@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.intake.http import Door
+from services.intake.http import IngestEndpoint
 from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
-from services.intake.rate_limits import SMALL_BODY, Limit, Room, Seldom
+from services.intake.rate_limits import SMALL_BODY, LogThrottle, MemoryBudget, RateLimit
 from shared.connectors.config import parse
 from shared.kafka.publisher import OutgoingMessage
 from tests.unit.intake.support import TOKEN
@@ -28,7 +28,7 @@ EVENT = b'{"_model": "crm.lead", "_id": 5, "stage_id": 3, "write_date": "2026-03
 @given(st.floats(0.5, 50), st.lists(st.floats(0, 2), max_size=200))
 def test_no_more_pass_than_the_burst_and_the_rate_allow(rate: float, pauses: list[float]) -> None:
     now, passed, since = 0.0, 0, 0.0
-    limit = Limit(rate, 10, lambda: now)
+    limit = RateLimit(rate, 10, lambda: now)
     for pause in pauses:
         now += pause
         wait = limit.wait()
@@ -42,7 +42,7 @@ def test_no_more_pass_than_the_burst_and_the_rate_allow(rate: float, pauses: lis
 
 def test_a_flood_is_told_once_a_second_with_its_count() -> None:
     times = iter([0.0, 0.1, 0.1, 0.2, 0.9, 1.2, 1.2, 1.3])
-    seldom = Seldom(1.0, lambda: next(times))
+    seldom = LogThrottle(1.0, lambda: next(times))
 
     assert [seldom.count() for _ in range(5)] == [1, 0, 0, 3, 0]
 
@@ -71,7 +71,7 @@ def client(delivery: Any, room: int = 2**25, **settings: Any) -> httpx.AsyncClie
         )
     )
     metrics = IntakeMetrics(CollectorRegistry(), list(sources))
-    door = Door(Ingest(sources, delivery, metrics, "", Room(room)).answer, Starlette())
+    door = IngestEndpoint(Ingest(sources, delivery, metrics, "", MemoryBudget(room)).answer, Starlette())
     return httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://intake/v1/ingest")
 
 
@@ -129,7 +129,7 @@ async def test_who_sends_slowly_takes_nobodys_place() -> None:
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 5), st.integers(0, 3 * SMALL_BODY)), max_size=60))
 def test_no_more_bytes_are_in_hand_than_there_is_room_for(steps: list[tuple[str, int, int]]) -> None:
-    room, most = Room(6 * SMALL_BODY), 6 * SMALL_BODY
+    room, most = MemoryBudget(6 * SMALL_BODY), 6 * SMALL_BODY
     shares = {(source, number): room.share(source) for source in "ab" for number in range(6)}
     for source, number, size in steps:
         before, share = room.held, shares[source, number]

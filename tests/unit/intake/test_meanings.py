@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from shared.connectors.base.source import Ignored, Said, Told, Unclear, amount_of
+from shared.connectors.base.source import DealFact, Ignored, Invalid, Parsed, amount_of
 from shared.contracts.events import DealData, EventType
 from shared.flow.events import said
-from shared.flow.visits import Event, Home, Key, Visit, visits
-from shared.policy import Outcome
+from shared.flow.visits import Event, Key, ResolvedStage, Visit, visits
+from shared.policy import StageOutcome
 from tests.unit.intake.support import sample
 from tests.unit.intake.test_samples import posted, source
 
@@ -22,28 +22,28 @@ OPPORTUNITY = sample("salesforce-outbound-opportunity.xml").decode()
 class AnyStage:
     """Every stage is open, but for those that are named won and lost."""
 
-    def home(self, deal: str, pipeline: str | None, stage: str) -> Home:
-        return Home("p", stage, Outcome(stage) if stage in ("won", "lost") else Outcome.OPEN)
+    def home(self, deal: str, pipeline: str | None, stage: str) -> ResolvedStage:
+        return ResolvedStage("p", stage, StageOutcome(stage) if stage in ("won", "lost") else StageOutcome.OPEN)
 
 
-def translated(kind: str, document: Any, headers: dict[str, str] | None = None, **settings: Any) -> list[Said]:
+def translated(kind: str, document: Any, headers: dict[str, str] | None = None, **settings: Any) -> list[Parsed]:
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     return source(kind, **settings).translate(posted(body, headers))
 
 
-def told(kind: str, document: Any, headers: dict[str, str] | None = None, **settings: Any) -> Told:
+def told(kind: str, document: Any, headers: dict[str, str] | None = None, **settings: Any) -> DealFact:
     (one,) = translated(kind, document, headers, **settings)
-    assert isinstance(one, Told), one
+    assert isinstance(one, DealFact), one
     return one
 
 
 def unclear(kind: str, document: Any) -> str:
     (one,) = translated(kind, document)
-    assert isinstance(one, Unclear), one
+    assert isinstance(one, Invalid), one
     return one.detail
 
 
-def stays(some: list[Told]) -> list[Visit]:
+def stays(some: list[DealFact]) -> list[Visit]:
     events = [
         Event("d", Key(int(one.time.timestamp() * 1e6), one.type.rank, one.id), said(DealData.model_validate(one.data)))
         for one in some

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.connectors.base.source import UnclearError
+from shared.connectors.base.source import InvalidField
 from shared.connectors.salesforce.outbound_message import as_written, parsed, read
 from tests.support.outbound import agree, meant
 from tests.unit.intake.support import sample
@@ -194,7 +194,7 @@ def test_the_time_of_the_patterns_grows_with_the_length_alone(part: str) -> None
 
 def test_a_message_that_is_none_says_why() -> None:
     for body, why in ((b"{}", "no XML in UTF-8"), (b"<a/>", "no notifications"), (b"<!DOCTYPE a><a/>", "a DTD")):
-        with pytest.raises(UnclearError, match=why):
+        with pytest.raises(InvalidField, match=why):
             read(body)
 
 

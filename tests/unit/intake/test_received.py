@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.received import LARGEST_PART, Joined, kept, requests
+from services.intake.received import LARGEST_PART, RequestAssembler, kept, requests
 from tests.unit.intake.support import request, source
 
 
@@ -29,7 +29,7 @@ def test_parts_of_several_requests_may_lie_mixed_and_be_read_in_portions(order: 
     waiting = [iter(ONE), iter(TWO), iter(SMALL)]
     records = [next(waiting[number]) for number in order]
 
-    joined = Joined()
+    joined = RequestAssembler()
     found = [
         one.body[:1]
         for start in range(0, len(records), portion)
@@ -45,7 +45,7 @@ def test_a_request_without_its_beginning_is_left_out() -> None:
 
 
 def test_what_is_never_finished_is_let_go() -> None:
-    joined = Joined(most_bytes=3 * LARGEST_PART)
+    joined = RequestAssembler(most_bytes=3 * LARGEST_PART)
     never = [record for mark in b"defghi" for record in parts_of(bytes([mark]), 2)[:1]]
 
     assert not list(joined.requests(never))

@@ -23,7 +23,7 @@ from shared.contracts.stages import StageEvent
 from shared.contracts.topics import EVENTS, STAGES
 from shared.flow.calendars import micros
 from shared.flow.events import event_of
-from shared.flow.stage_map import Fact, StageMap, facts_of
+from shared.flow.stage_map import StageField, StageMap, facts_of
 from shared.flow.visits import Event
 from shared.flow.whatif import find
 from shared.kafka.publisher import OutgoingMessage
@@ -77,14 +77,16 @@ def events(kind: str) -> list[Event]:
 
 
 @cache
-def described(kind: str) -> list[Fact]:
+def described(kind: str) -> list[StageField]:
     source = source_of(DIALECTS[kind])
     written = [m for now, webhook in requests(DIALECTS[kind]) for m in messages(source, webhook, now)]
     values = dict.fromkeys(m.value for m in written if m.topic == STAGES)
     return [fact for value in values for fact in facts_of(StageEvent.model_validate_json(value))]
 
 
-def found(some: list[Event], unit: int = MILLISECOND, facts: Iterable[Fact] = ()) -> tuple[dict[str, Any], set[Any]]:
+def found(
+    some: list[Event], unit: int = MILLISECOND, facts: Iterable[StageField] = ()
+) -> tuple[dict[str, Any], set[Any]]:
     result = find(some, POLICY, micros(END), StageMap.of(facts))
     visits = {(v.pipeline, v.stage, v.entered // unit, v.left and v.left // unit) for _, v in result.visits}
     problems = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.connectors.base.source import Described, Ignored, Request, Source, Told, Unclear
+from shared.connectors.base.source import DealFact, Ignored, Invalid, Request, Source, StageFact
 from shared.connectors.config import parse
 from tests.unit.intake.support import SAMPLES, sample
 
@@ -56,9 +56,9 @@ def understood(kind: str, file: str, headers: dict[str, str] | None = None) -> l
 
 def _shown(one: Any) -> Any:
     match one:
-        case Told():
+        case DealFact():
             return one.type.value.rpartition(".")[2], one.deal, one.time.isoformat(), one.data
-        case Described():
+        case StageFact():
             return "described", one.time.isoformat(), one.data, one.passing
     return one
 
@@ -470,7 +470,7 @@ def test_what_espocrm_means_is_known_by_its_webhook(number: int, expected: list[
 def test_a_context_too_large_for_dynamics_is_kept_and_explained() -> None:
     (unclear,) = understood("dynamics", "dynamics-opportunity-update-size-exceeded.json")
 
-    assert isinstance(unclear, Unclear)
+    assert isinstance(unclear, Invalid)
     assert "256 KB" in unclear.detail
 
 
@@ -490,7 +490,7 @@ def test_a_session_id_and_tokens_are_not_kept() -> None:
     )
     kept = source("salesforce").kept(posted(body))
     assert b"live.credential" not in kept
-    assert [one for one in source("salesforce").translate(posted(kept)) if isinstance(one, Told)]
+    assert [one for one in source("salesforce").translate(posted(kept)) if isinstance(one, DealFact)]
     assert b"tok-3f9c0f5e" not in source("zoho").kept(posted(sample("zoho-deals-insert.json")))
     assert b"shared-secret" not in source("copper").kept(posted(sample("copper-opportunity-update.json")))
 
@@ -506,7 +506,7 @@ def test_an_outbound_message_in_another_encoding_is_not_taken_and_keeps_no_sessi
     )
     (said,) = source("salesforce").translate(posted(body))
 
-    assert isinstance(said, Unclear)
+    assert isinstance(said, Invalid)
     assert "no XML in UTF-8" in said.detail
     for kept in (said.raw, source("salesforce").kept(posted(body))):
         assert b"live.credential" not in kept.replace(b"\0", b"")
@@ -516,7 +516,7 @@ def test_an_outbound_message_in_another_encoding_is_not_taken_and_keeps_no_sessi
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_an_outbound_message_may_begin_with_a_byte_order_mark(mark: bytes) -> None:
     body = mark + sample("salesforce-outbound-opportunity.xml")
-    assert any(isinstance(one, Told) for one in source("salesforce").translate(posted(body)))
+    assert any(isinstance(one, DealFact) for one in source("salesforce").translate(posted(body)))
 
 
 def test_monday_gets_its_challenge_back_and_nothing_else() -> None:
@@ -565,7 +565,7 @@ def test_salesforce_is_read_by_namespace_and_not_by_looks(old: bytes, new: bytes
     assert old in body
     (told,) = source("salesforce").translate(posted(body.replace(old, new)))
 
-    assert isinstance(told, Told)
+    assert isinstance(told, DealFact)
     assert (told.deal, told.data["stage"]) == ("0065g00000XyZ01AAF", "Proposal/Price Quote")
 
 
@@ -579,5 +579,5 @@ def test_a_hundred_notifications_are_read_and_one_that_is_wrong_costs_only_itsel
     wrong = one.replace("2026-03-10T09:00:01.000Z", "yesterday")
     said = source("salesforce").translate(posted((body[:start] + many + wrong + body[end:]).encode()))
 
-    assert [type(part) for part in said] == [Told] * 99 + [Unclear]
+    assert [type(part) for part in said] == [DealFact] * 99 + [Invalid]
     assert "SystemModstamp" in said[-1].detail

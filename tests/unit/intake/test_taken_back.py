@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.intake.retractions import TakenBack
+from services.intake.retractions import Retractions
 from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import Said, Told, Unclear
+from shared.connectors.base.source import DealFact, Invalid, Parsed
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.topics import EVENTS
 from shared.flow.events import event_of
@@ -20,7 +20,7 @@ from shared.kafka.publisher import OutgoingMessage
 
 START = datetime(2026, 3, 10, 9, tzinfo=UTC)
 told = st.builds(
-    Told,
+    DealFact,
     st.sampled_from([EventType.CREATED, EventType.MOVED, EventType.CHANGED, EventType.DELETED]),
     st.sampled_from(["1", "2", "3", "api/1", "import-1"]),
     st.sampled_from(["a", "b"]),
@@ -44,7 +44,7 @@ def came(number: int) -> datetime:
 
 
 def back(before: list[OutgoingMessage], now: list[list[Any]], translation: int) -> list[OutgoingMessage]:
-    found = TakenBack("crm", EVENTS)
+    found = Retractions("crm", EVENTS)
     for number, some in enumerate(now):
         found.now(came(number), translated("crm", some, came(number), "", translation))
     found.before([SimpleNamespace(key=m.key, value=m.value) for m in before])  # type: ignore[misc]
@@ -65,9 +65,11 @@ def counting(said: list[OutgoingMessage]) -> dict[str, list[Any]]:
 
 @given(many, many, many)
 @example(
-    [[Told(EventType.CREATED, "1", "a", START, {}), Told(EventType.CHANGED, "1", "a", START, {})]], [[]], []
+    [[DealFact(EventType.CREATED, "1", "a", START, {}), DealFact(EventType.CHANGED, "1", "a", START, {})]], [[]], []
 )  # of one request, the second of which says nothing
-def test_only_what_is_said_now_counts(wrong: list[list[Said]], right: list[list[Said]], gone: list[list[Said]]) -> None:
+def test_only_what_is_said_now_counts(
+    wrong: list[list[Parsed]], right: list[list[Parsed]], gone: list[list[Parsed]]
+) -> None:
     right = (right + [[]] * len(wrong))[: len(wrong)]
     lost = messages(gone, 1000)
     before = messages(wrong, 0) + lost
@@ -88,12 +90,12 @@ def place(message: OutgoingMessage) -> tuple[bytes | None, str]:
 
 
 @given(many)
-def test_a_request_that_cannot_be_translated_any_more_takes_nothing_back(said: list[list[Said]]) -> None:
-    assert back(messages(said, 0), [[Unclear("no", b"")] for _ in said], 1) == []
+def test_a_request_that_cannot_be_translated_any_more_takes_nothing_back(said: list[list[Parsed]]) -> None:
+    assert back(messages(said, 0), [[Invalid("no", b"")] for _ in said], 1) == []
 
 
 def test_what_was_said_wrongly_twice_is_taken_back_for_good() -> None:
-    wrong = Told(EventType.MOVED, "1", "a", START, {"stage": "s"})
+    wrong = DealFact(EventType.MOVED, "1", "a", START, {"stage": "s"})
     before = messages([[wrong]], 0) + messages([[wrong._replace(data={"stage": "t"})]], 0, 1)
 
     taken = back(before, [[]], 2)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from services.notifier.render.compose import compose, days, message_id
 from shared.contracts.notices import NoticeReason
-from shared.contracts.problems import Interval
-from shared.contracts.tickets import Outcome
+from shared.contracts.problems import ProblemInterval
+from shared.contracts.tickets import TicketOutcome
 from tests.support.problems import day, evidence, ticket_event
 
 DEAL_OWNER = "61123456"
@@ -80,7 +80,7 @@ def test_mails_of_one_ticket_are_one_thread() -> None:
 
 
 def test_what_is_over_asks_for_nothing_more() -> None:
-    over = Interval(opened_at=day(0), cleared_at=day(1), peak=12)
+    over = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
     made = mail(NoticeReason.CLEARED, seq=2, problem=over)
 
     assert "was over on Tuesday 3 March, 10:00" in part(made, "plain")
@@ -90,7 +90,7 @@ def test_what_is_over_asks_for_nothing_more() -> None:
 
 @pytest.mark.parametrize("why", ["late events show that it never was", "the policy judges this no more"])
 def test_what_is_taken_back_is_not_called_over(why: str) -> None:
-    made = mail(NoticeReason.CLEARED, seq=2, outcome=Outcome.RETRACTED, reason=why)
+    made = mail(NoticeReason.CLEARED, seq=2, outcome=TicketOutcome.RETRACTED, reason=why)
 
     for said in (part(made, "plain"), part(made, "html")):
         assert "This ticket is taken back" in said

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.stream.workers import Lane, Lanes
+from shared.stream.workers import Worker, Workers
 
 
 @given(
@@ -18,7 +18,7 @@ def test_every_record_once_in_order_and_never_too_many(reads: list[dict[int, int
     parts = [
         {place: [(place, n, k) for k in range(size)] for place, size in read.items()} for n, read in enumerate(reads)
     ]
-    batches = asyncio.run(_through(Lanes(count, most), parts))
+    batches = asyncio.run(_through(Workers(count, most), parts))
 
     for place in range(5):
         mine = [record for batch in batches for record in batch if record[0] == place]
@@ -29,10 +29,10 @@ def test_every_record_once_in_order_and_never_too_many(reads: list[dict[int, int
 Record = tuple[int, int, int]
 
 
-async def _through(lanes: Lanes[Record], parts: Sequence[dict[int, list[Record]]]) -> list[Sequence[Record]]:
+async def _through(lanes: Workers[Record], parts: Sequence[dict[int, list[Record]]]) -> list[Sequence[Record]]:
     batches: list[Sequence[Record]] = []
 
-    async def work(lane: Lane[Record]) -> None:
+    async def work(lane: Worker[Record]) -> None:
         while True:
             batches.append(await lane.take())
             assert not lane.idle
@@ -49,7 +49,7 @@ async def _through(lanes: Lanes[Record], parts: Sequence[dict[int, list[Record]]
 
 
 async def test_what_waits_goes_into_one_batch_however_it_was_read() -> None:
-    lanes: Lanes[int] = Lanes(2, 3)
+    lanes: Workers[int] = Workers(2, 3)
     for part in ([1], [2], [3, 4]):
         await lanes.put({0: part})
 
@@ -57,7 +57,7 @@ async def test_what_waits_goes_into_one_batch_however_it_was_read() -> None:
 
 
 async def test_who_reads_waits_while_a_batch_for_each_lane_waits() -> None:
-    lanes: Lanes[int] = Lanes(2, 2)
+    lanes: Workers[int] = Workers(2, 2)
     await lanes.put({0: [1, 2, 3]})
     await lanes.put({0: [4]})
     reader = asyncio.ensure_future(lanes.put({1: [5]}))
@@ -70,7 +70,7 @@ async def test_who_reads_waits_while_a_batch_for_each_lane_waits() -> None:
 
 
 async def test_rest_waits_for_what_is_in_hand_and_for_what_waits() -> None:
-    lanes: Lanes[int] = Lanes(1, 1)
+    lanes: Workers[int] = Workers(1, 1)
     await lanes.put({0: [1, 2]})
     resting = asyncio.ensure_future(lanes.rest())
     for _ in range(2):

@@ -10,13 +10,13 @@ import jsonschema
 import pytest
 from pydantic import ValidationError
 
-from shared.contracts.stages import Outcome, StageData, StageEvent
+from shared.contracts.stages import StageData, StageEvent, StageOutcome
 
 SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "schemas" / "pipeline.stages.json"
 
 
 def test_a_field_that_is_absent_is_not_written() -> None:
-    data = StageData(source="acme", pipeline="default", stage="1234567", name="Proposal", outcome=Outcome.OPEN)
+    data = StageData(source="acme", pipeline="default", stage="1234567", name="Proposal", outcome=StageOutcome.OPEN)
     event = StageEvent(id="1", source="acme", subject=data.place, time=datetime(2026, 3, 1, tzinfo=UTC), data=data)
 
     written = json.loads(event.to_json())

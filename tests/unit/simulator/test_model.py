@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from services.simulator import dialects, run
-from services.simulator.run import Journal
+from services.simulator.run import SimulationJournal
 from shared.connectors.base.canonical import translated
 from shared.connectors.base.source import Ignored
 from shared.contracts.events import DealEvent
@@ -77,12 +77,12 @@ def test_intake_understands_every_webhook_and_says_what_the_file_says() -> None:
 
 def test_the_journal_goes_on_where_it_stopped(tmp_path: Path) -> None:
     file = tmp_path / "crm.json"
-    journal = Journal.open(file, 7, 180, END)
+    journal = SimulationJournal.open(file, 7, 180, END)
     first = list(islice(run.ahead(journal), 60))
     journal.history, journal.live = True, 45
     journal.keep(file)
 
-    again = Journal.open(file, 99, 1, datetime.now(UTC))
+    again = SimulationJournal.open(file, 99, 1, datetime.now(UTC))
 
     assert again == journal
     assert list(islice(run.ahead(again), again.live, 60)) == first[45:]

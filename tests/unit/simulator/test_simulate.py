@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.commands.simulate import simulate
-from services.simulator.run import Journal
+from services.simulator.run import SimulationJournal
 
 
 class Refusing(BaseHTTPRequestHandler):
@@ -38,7 +38,7 @@ def test_a_history_that_was_cut_off_is_told_again_with_the_same_end(refusing: st
         with pytest.raises(ValueError, match="answered 401"):
             simulate(refusing, "secret", None, None, 7, 30, end, False, 20, journal)
 
-    kept = Journal.model_validate_json(journal.read_text())
+    kept = SimulationJournal.model_validate_json(journal.read_text())
 
     assert kept.end.isoformat() == "2026-07-01T09:00:00+00:00"
     assert not kept.history

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.tickets.domain import lifecycle
-from services.tickets.domain.lifecycle import AsWishedError, NotPossibleError, Ticket, on_problem
+from services.tickets.domain.lifecycle import AlreadyDone, NotPossibleError, Ticket, on_problem
 from services.tickets.web.view_models import view
-from shared.contracts.problems import Interval, Mode, ProblemReason
-from shared.contracts.tickets import Change, Outcome, TicketState
+from shared.contracts.problems import Mode, ProblemInterval, ProblemReason
+from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
 from tests.support.problems import day, policy, problem
 
 FORTNIGHT = timedelta(days=14)
@@ -51,7 +51,7 @@ def test_a_problem_that_clears_by_itself_is_no_success() -> None:
 
     assert told == ["opened", "cleared", "closed"]
     assert ticket is not None
-    assert (ticket.outcome, ticket.closed_at) == (Outcome.CLEARED_WITHOUT_CHANGE, day(2))
+    assert (ticket.outcome, ticket.closed_at) == (TicketOutcome.CLEARED_WITHOUT_CHANGE, day(2))
 
 
 @pytest.mark.parametrize(("again", "change"), [(15.9, "reopened"), (16.1, "opened")])
@@ -76,7 +76,7 @@ def test_it_reopens_within_a_fortnight_and_is_a_new_ticket_after(again: float, c
 def test_what_a_person_closed_stays_closed_while_the_same_problem_lasts(message: Any) -> None:
     first = after(opened())[0]
     assert first is not None
-    closed = lifecycle.close(first, Outcome.WONT_FIX, "too dear", day(1)).ticket
+    closed = lifecycle.close(first, TicketOutcome.WONT_FIX, "too dear", day(1)).ticket
 
     assert after(message, ticket=closed) == (closed, [])
     assert after(opened(opened=3), ticket=closed)[1] == ["reopened"]
@@ -99,7 +99,7 @@ def test_a_problem_that_was_only_watched_opens_a_ticket_when_it_grows_under_an_a
 
 
 def test_that_a_rule_is_watched_otherwise_opens_what_lasts_and_changes_nothing_else() -> None:
-    same = {"was": Interval(opened_at=day(0), cleared_at=None, peak=12)}
+    same = {"was": ProblemInterval(opened_at=day(0), cleared_at=None, peak=12)}
     revised = problem(ProblemReason.REVISED).model_copy(update=same)
 
     assert after(opened(), revised)[1] == ["opened"]
@@ -112,7 +112,7 @@ def test_a_problem_that_the_policy_judges_no_more_is_not_said_to_have_never_been
 
     (step,) = on_problem(ticket, problem(ProblemReason.UNRULED, was=0, count=0, threshold=0), FORTNIGHT)
 
-    assert (step.ticket.outcome, step.reason) == (Outcome.RETRACTED, "the policy judges this no more")
+    assert (step.ticket.outcome, step.reason) == (TicketOutcome.RETRACTED, "the policy judges this no more")
     shown = view(step.ticket, policy(), day(1))
     assert shown.outcome == "the policy judges this no more"
     assert shown.told.sentence == "12 deals have been in Proposal for more than 21 days; usually 3 are."
@@ -123,7 +123,7 @@ def test_a_problem_that_never_was_closes_its_ticket_as_retracted() -> None:
 
     assert told == ["opened", "closed"]
     assert ticket is not None
-    assert ticket.outcome is Outcome.RETRACTED
+    assert ticket.outcome is TicketOutcome.RETRACTED
 
 
 def test_an_interval_that_late_events_moved_stays_with_its_ticket() -> None:
@@ -147,22 +147,22 @@ def test_a_person_acknowledges_puts_aside_and_closes() -> None:
     assert lifecycle.wake(aside, day(8)) is None
     woken = lifecycle.wake(aside, day(10))
     assert woken is not None
-    done = lifecycle.close(woken.ticket, Outcome.WONT_FIX, " too dear ", day(11))
+    done = lifecycle.close(woken.ticket, TicketOutcome.WONT_FIX, " too dear ", day(11))
 
     assert [seen.state, aside.state, woken.ticket.state] == ["acknowledged", "snoozed", "open"]
-    assert (done.ticket.outcome, done.reason, done.ticket.seq) == (Outcome.WONT_FIX, "too dear", 5)
+    assert (done.ticket.outcome, done.reason, done.ticket.seq) == (TicketOutcome.WONT_FIX, "too dear", 5)
 
 
 def test_wishes_that_do_not_fit_say_what_to_do() -> None:
     ticket = after(opened())[0]
     assert ticket is not None
-    closed = lifecycle.close(ticket, Outcome.ABANDONED, "given up", day(1)).ticket
+    closed = lifecycle.close(ticket, TicketOutcome.ABANDONED, "given up", day(1)).ticket
     seen = lifecycle.acknowledge(ticket, day(1)).ticket
 
     for wish in (
-        lambda: lifecycle.close(ticket, Outcome.WONT_FIX, "  ", day(1)),
-        lambda: lifecycle.close(ticket, Outcome.RETRACTED, "because", day(1)),
-        lambda: lifecycle.close(closed, Outcome.WONT_FIX, "because", day(2)),
+        lambda: lifecycle.close(ticket, TicketOutcome.WONT_FIX, "  ", day(1)),
+        lambda: lifecycle.close(ticket, TicketOutcome.RETRACTED, "because", day(1)),
+        lambda: lifecycle.close(closed, TicketOutcome.WONT_FIX, "because", day(2)),
         lambda: lifecycle.snooze(ticket, day(1), day(2)),
         lambda: lifecycle.snooze(ticket, day(200), day(2)),
         lambda: lifecycle.snooze(closed, day(9), day(2)),
@@ -170,7 +170,7 @@ def test_wishes_that_do_not_fit_say_what_to_do() -> None:
     ):
         with pytest.raises(NotPossibleError):
             wish()
-    with pytest.raises(AsWishedError):
+    with pytest.raises(AlreadyDone):
         lifecycle.acknowledge(seen, day(2))
 
 
@@ -194,7 +194,7 @@ def test_whatever_comes_a_ticket_keeps_its_order(messages: list[Any]) -> None:
     for message in messages:
         seq = ticket.seq if ticket is not None else 0
         for step in on_problem(ticket, message, FORTNIGHT):
-            fresh = step.change is Change.OPENED
+            fresh = step.change is TicketChange.OPENED
             assert step.ticket.seq == (1 if fresh else seq + 1)
             assert not fresh or ticket is None or not ticket.is_open, "never two open tickets of one key"
             assert (step.ticket.state is TicketState.CLOSED) == (step.ticket.outcome is not None)
