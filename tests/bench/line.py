@@ -18,7 +18,7 @@ from tests.bench.intake import SECRET, URL, sources
 from tests.bench.load import paced, post
 from tests.support.processes import ServiceProcess
 from tests.support.sink import Sink, sink
-from tests.unit.intake.support import signed_v3
+from tests.support.webhooks import signed_v3
 
 PROBES = 150
 

@@ -18,7 +18,7 @@ from tests.bench.intake import SECRET, URL, sources
 from tests.bench.load import flood, post
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
-from tests.unit.intake.support import signed_v3
+from tests.support.webhooks import signed_v3
 
 EVENTS, DEALS, STEP = 1_000_000, 100_000, 100_000
 STAGES = ("lead", "qualified", "demo", "proposal", "negotiation")

@@ -16,7 +16,7 @@ import pytest
 
 from services.demo.kafka import free_port
 from tests.support.waiting import eventually
-from tests.unit.intake.support import signed_v3
+from tests.support.webhooks import signed_v3
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRET = "the-client-secret-of-the-app"

@@ -10,7 +10,7 @@ from services.simulator import run
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
 from tests.fuzz.target import NOW
-from tests.unit.intake.support import SAMPLES
+from tests.support.webhooks import SAMPLES
 
 FROM_SIMULATOR = 40
 

@@ -19,7 +19,7 @@ import pytest
 from shared.postgres.migrate import migrate_all
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
-from tests.unit.intake.support import sample, signed_v3
+from tests.support.webhooks import sample, signed_v3
 
 SECRET, URL = "the-client-secret", "https://hooks.example.org/v1/ingest/crm"
 SOURCES = f"""

@@ -42,7 +42,7 @@ from shared.policy import Policy, parse
 from shared.postgres.migrate import migrate_all
 from tests.support import histories
 from tests.support.histories import END, START, at
-from tests.unit.detector.test_edge_cases import CASES
+from tests.unit.flow.test_edge_cases import CASES
 
 PARTITIONS = 4
 TABLES = (

@@ -28,7 +28,7 @@ from tests.support.crms.base import FakeCrm
 from tests.support.crms.world import sources_file
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
-from tests.unit.intake.test_round_trip import POLICY, source_of, told
+from tests.unit.connectors.test_round_trip import POLICY, source_of, told
 
 
 def stays(events: list[Event]) -> set[tuple[Any, ...]]:

@@ -24,7 +24,7 @@ from tests.support.crms.base import FakeCrm, Trouble
 from tests.support.crms.world import FAKES, running
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
-from tests.unit.intake.test_round_trip import history, plain
+from tests.unit.connectors.test_round_trip import history, plain
 
 PARTITIONS = next(topic.partitions for topic in ALL_TOPICS if topic.name == STAGES)
 EVERY = pytest.mark.parametrize("crm", sorted(FAKES), indirect=True)

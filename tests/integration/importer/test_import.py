@@ -21,7 +21,7 @@ import pytest
 from services.importer.journal import ImportJournal
 from shared.postgres.migrate import migrate_all
 from tests.conftest import SHARED
-from tests.integration.importer.test_going_in import held
+from tests.integration.importer.test_load import held
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 

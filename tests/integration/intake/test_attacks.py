@@ -15,7 +15,7 @@ from shared.connectors.base.source import MIB
 from tests.integration.intake.test_line_to_kafka import SECRET, TOKEN, URL, events, post
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
-from tests.unit.intake.support import signed_v3
+from tests.support.webhooks import signed_v3
 
 AT_ONCE, BODY = 60, 8 * MIB
 IN_HAND = 32 * MIB

@@ -17,7 +17,7 @@ from shared.contracts.stages import StageEvent
 from shared.contracts.topics import STAGES
 from tests.integration.intake.test_line_to_kafka import deals, records
 from tests.support.processes import ServiceProcess
-from tests.unit.intake.support import sample
+from tests.support.webhooks import sample
 
 SOURCES = """
 sources:

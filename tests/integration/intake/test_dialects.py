@@ -13,7 +13,7 @@ from shared.flow.events import event_of
 from shared.flow.visits import Event
 from tests.integration.intake.test_line_to_kafka import records
 from tests.support.processes import ServiceProcess
-from tests.unit.intake.test_round_trip import found, history, plain
+from tests.unit.connectors.test_round_trip import found, history, plain
 
 # Their events get their time from when they come (docs/sources), which a history that is posted now cannot show.
 TOLD_AS_OF_NOW = {"espocrm", "attio"}

@@ -9,8 +9,8 @@ from services.cli.commands.sources import first
 from services.intake.received import kept
 from shared.connectors.base.source import Request
 from shared.kafka.publisher import Publisher
-from tests.unit.intake.support import sample
-from tests.unit.intake.test_samples import source
+from tests.support.webhooks import sample
+from tests.unit.connectors.test_samples import source
 
 
 async def test_it_says_what_was_understood(kafka: str, prefix: str) -> None:

@@ -24,7 +24,7 @@ from shared.contracts.topics import EVENTS, PRODUCT_TOPICS, dead
 from shared.kafka.admin import create_topics
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
-from tests.unit.intake.support import signed_v3
+from tests.support.webhooks import signed_v3
 
 SECRET, URL, TOKEN = "the-client-secret", "https://hooks.example.org/v1/ingest/crm", "a-bearer-token"
 SOURCES = f"""

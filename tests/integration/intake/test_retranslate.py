@@ -33,7 +33,7 @@ from shared.flow.visits import unique
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.runtime.health import Progress
 from tests.integration.intake.test_line_to_kafka import records
-from tests.unit.intake.test_round_trip import found, history, source_of
+from tests.unit.connectors.test_round_trip import found, history, source_of
 
 PATH = "http://intake/v1/ingest/crm"
 

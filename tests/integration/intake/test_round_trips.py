@@ -21,7 +21,7 @@ from services.intake.rate_limits import MemoryBudget
 from shared.kafka.publisher import Publisher
 from shared.runtime.health import Progress
 from tests.integration.intake.test_line_to_kafka import events
-from tests.unit.intake.support import SECRET, URL, signed_v3, source
+from tests.support.webhooks import SECRET, URL, signed_v3, source
 
 
 class Counted(Publisher):

@@ -19,7 +19,7 @@ from shared.connectors.base.canonical import translated
 from shared.connectors.config import load as load_sources
 from shared.policy import load
 from tests.support.problems import event, problem, ticket_event
-from tests.unit.intake.support import request, sample, source
+from tests.support.webhooks import request, sample, source
 
 ROOT = Path(__file__).resolve().parents[3]
 MARKDOWN = sorted(p for p in ROOT.rglob("*.md") if not {".venv", ".data"} & set(p.parts))

@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from services.cli.main import app
 from services.intake.explain import explained, saved
-from tests.unit.intake.support import sample
-from tests.unit.intake.test_samples import BASIC, CLOSE, NOW, source
+from tests.support.webhooks import sample
+from tests.unit.connectors.test_samples import BASIC, CLOSE, NOW, source
 
 HEAD = b"POST /v1/ingest/crm?key=x HTTP/1.1\r\nHost: a\r\n"
 

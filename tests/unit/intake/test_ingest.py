@@ -20,7 +20,7 @@ from shared.contracts.dead import DeadEvent
 from shared.contracts.topics import RECEIVED
 from shared.kafka.publisher import OutgoingMessage
 from shared.runtime.http import LARGEST_HEAD
-from tests.unit.intake.support import NOW, TOKEN, source
+from tests.support.webhooks import NOW, TOKEN, source
 
 
 class Kept:

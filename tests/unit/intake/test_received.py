@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.intake.received import LARGEST_PART, RequestAssembler, kept, requests
-from tests.unit.intake.support import request, source
+from tests.support.webhooks import request, source
 
 
 def parts_of(mark: bytes, count: int) -> list[Any]:

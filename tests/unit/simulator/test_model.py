@@ -18,7 +18,7 @@ from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
 from shared.flow.whatif import find
 from shared.policy import load
-from tests.unit.intake.support import request, sample, source
+from tests.support.webhooks import request, sample, source
 
 END = datetime(2026, 7, 1, 9, tzinfo=UTC)
 POLICY = load(Path(dialects.__file__).parents[2] / "demo" / "policy.yaml")

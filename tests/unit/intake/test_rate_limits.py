@@ -20,7 +20,7 @@ from services.intake.metrics import IntakeMetrics
 from services.intake.rate_limits import SMALL_BODY, LogThrottle, MemoryBudget, RateLimit
 from shared.connectors.config import parse
 from shared.kafka.publisher import OutgoingMessage
-from tests.unit.intake.support import TOKEN
+from tests.support.webhooks import TOKEN
 
 EVENT = b'{"_model": "crm.lead", "_id": 5, "stage_id": 3, "write_date": "2026-03-10 09:00:00"}'
 

@@ -12,9 +12,9 @@ from services.intake.stage_cache import SECONDS, RecentDescriptions
 from shared.connectors.base.canonical import translated
 from shared.connectors.base.source import DealFact, Ignored, Invalid, Parsed, StageFact
 from shared.contracts.stages import StageEvent
-from tests.unit.intake import test_generic_doors as doors
-from tests.unit.intake.support import NOW, sample
-from tests.unit.intake.test_samples import posted, source
+from tests.support.webhooks import NOW, sample
+from tests.unit.connectors import test_generic_sources as doors
+from tests.unit.connectors.test_samples import posted, source
 
 SAYS = {"pipeline": "1", "stage": "3", "name": "Proposal", "order": 2, "probability": 0.5, "outcome": "open"}
 

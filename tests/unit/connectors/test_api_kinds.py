@@ -15,8 +15,8 @@ from tests.support.crms.base import FakeCrm, Trouble
 from tests.support.crms.pipedrive import FakePipedrive
 from tests.support.crms.salesforce import FakeSalesforce
 from tests.support.crms.world import FAKES, running
+from tests.unit.connectors.test_round_trip import history
 from tests.unit.enricher.support import asking
-from tests.unit.intake.test_round_trip import history
 
 
 def one_deal() -> list[Happening]:

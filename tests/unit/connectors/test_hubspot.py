@@ -9,7 +9,7 @@ import pytest
 from hubspot.utils.signature import Signature
 
 from shared.connectors.base.source import DealFact, Ignored, Invalid, Unauthenticated
-from tests.unit.intake.support import HUBSPOT, NOW, SECRET, URL, request, sample, signed_v3, source
+from tests.support.webhooks import HUBSPOT, NOW, SECRET, URL, request, sample, signed_v3, source
 
 LEGACY, GENERIC, WON = (sample(f"hubspot-deal-{n}.json") for n in ("batch-legacy", "batch-generic", "stage-won-legacy"))
 

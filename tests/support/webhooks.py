@@ -14,7 +14,7 @@ from typing import Any
 from shared.connectors.base.source import Request, Source
 from shared.connectors.config import parse
 
-SAMPLES = Path(__file__).resolve().parents[2] / "data" / "webhooks"
+SAMPLES = Path(__file__).resolve().parents[1] / "data" / "webhooks"
 HUBSPOT = json.loads((SAMPLES / "hubspot-signature-vectors.json").read_text())
 STANDARD = json.loads((SAMPLES / "standardwebhooks-signature-vectors.json").read_text())
 SECRET, URL = HUBSPOT["client_secret"], HUBSPOT["vectors"][0]["uri"]

@@ -13,8 +13,8 @@ from shared.contracts.events import DealData, EventType
 from shared.flow.events import said
 from shared.flow.visits import Event, Key, ResolvedStage, Visit, visits
 from shared.policy import StageOutcome
-from tests.unit.intake.support import sample
-from tests.unit.intake.test_samples import posted, source
+from tests.support.webhooks import sample
+from tests.unit.connectors.test_samples import posted, source
 
 OPPORTUNITY = sample("salesforce-outbound-opportunity.xml").decode()
 

@@ -17,8 +17,8 @@ from shared.contracts.events import EventType
 from tests.support.crms.base import FakeCrm, Trouble
 from tests.support.crms.salesforce import FakeSalesforce
 from tests.support.crms.world import FAKES, running
+from tests.unit.connectors.test_round_trip import END, events, found, history, plainly
 from tests.unit.enricher.support import asking, events_of
-from tests.unit.intake.test_round_trip import END, events, found, history, plainly
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 # To the second: Pipedrive and Salesforce tell their times so.

@@ -15,8 +15,8 @@ from shared.contracts.events import DealEvent
 from shared.flow.calendars import micros
 from shared.flow.events import event_of
 from shared.flow.whatif import find
-from tests.unit.intake.support import SAMPLES, sample
-from tests.unit.intake.test_round_trip import POLICY
+from tests.support.webhooks import SAMPLES, sample
+from tests.unit.connectors.test_round_trip import POLICY
 
 VECTORS = {v["body_file"]: v for v in json.loads((SAMPLES / "espocrm-captured-vectors.json").read_text())["vectors"]}
 HOOKS = {v["webhook_id"]: {"event": v["event"], "secrets": [v["secret_key"]]} for v in VECTORS.values()}

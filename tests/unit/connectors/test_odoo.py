@@ -15,8 +15,8 @@ from shared.contracts.events import DealEvent
 from shared.flow.calendars import micros, moment
 from shared.flow.events import event_of
 from shared.flow.whatif import find
-from tests.unit.intake.support import sample
-from tests.unit.intake.test_round_trip import POLICY
+from tests.support.webhooks import sample
+from tests.unit.connectors.test_round_trip import POLICY
 
 KEY = "a-key-that-is-long-enough"
 ODOO = parse(json.dumps({"sources": {"crm": {"kind": "odoo", "secrets": [KEY]}}}))["crm"]

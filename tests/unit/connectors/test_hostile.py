@@ -32,8 +32,8 @@ from shared.connectors.registry import kinds
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageEvent
-from tests.unit.intake.support import SAMPLES
-from tests.unit.intake.test_round_trip import history, requests, source_of
+from tests.support.webhooks import SAMPLES
+from tests.unit.connectors.test_round_trip import history, requests, source_of
 
 SIGNED = {"hubspot", "close", "twenty", "espocrm", "attio", "standardwebhooks"}
 STAMPED = {"hubspot", "close", "twenty", "standardwebhooks"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.detector.publish.stage_catalog import CatalogStage, StageCatalog
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from tests.unit.detector.test_places import NAMED, SALES, a_map, a_policy
+from tests.unit.flow.test_stage_resolver import NAMED, SALES, a_map, a_policy
 
 
 def rows(deals: dict[tuple[str, str, str], int], stage_map: StageMap | None = None) -> dict[str, CatalogStage]:

@@ -10,7 +10,7 @@ import pytest
 
 from shared.connectors.base.source import DealFact, Ignored, Invalid, Request, Source, StageFact
 from shared.connectors.config import parse
-from tests.unit.intake.support import SAMPLES, sample
+from tests.support.webhooks import SAMPLES, sample
 
 NOW = datetime.fromtimestamp(1773133202.5, UTC)
 KEY = "key=a-key-that-is-long-enough"

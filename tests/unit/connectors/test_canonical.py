@@ -16,7 +16,7 @@ from shared.contracts.dead import DeadEvent, DeadReason
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.stages import StageEvent
 from tests.support.histories import wild
-from tests.unit.intake.support import NOW, request, sample, source
+from tests.support.webhooks import NOW, request, sample, source
 
 _LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
 ANY_JSON = st.recursive(

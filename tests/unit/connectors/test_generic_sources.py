@@ -12,7 +12,7 @@ from cloudevents.core.v1.event import CloudEvent
 from standardwebhooks import Webhook
 
 from shared.connectors.base.source import DealFact, Ignored, Invalid, Unauthenticated
-from tests.unit.intake.support import NOW, STANDARD, TOKEN, request, sample, source
+from tests.support.webhooks import NOW, STANDARD, TOKEN, request, sample, source
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 STRUCTURED = {**BEARER, "Content-Type": "application/cloudevents+json; charset=utf-8"}

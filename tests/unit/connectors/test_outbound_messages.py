@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from shared.connectors.base.source import InvalidField
 from shared.connectors.salesforce.outbound_message import as_written, parsed, read
 from tests.support.outbound import agree, meant
-from tests.unit.intake.support import sample
-from tests.unit.intake.test_hostile import genuine
+from tests.support.webhooks import sample
+from tests.unit.connectors.test_hostile import genuine
 
 SAMPLE = sample("salesforce-outbound-opportunity.xml").decode()
 ONE_LINE = "".join(line.strip() for line in SAMPLE.split("\n"))
