@@ -1,26 +1,41 @@
-"""A connection pool on one service's schema."""
+"""A connection pool on one service's schema, and which of its errors mean: try again."""
 
 from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import orjson
+from asyncpg.pool import PoolConnectionProxy
 
 from shared.runtime.log import logger
 
 _log = logger(__name__)
-# What a database that restarts, or is not up yet, answers with.
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+# What can run a single statement: a pool takes a connection of its own for it.
+Executor: TypeAlias = "Pool | Connection"
+Record: TypeAlias = asyncpg.Record
+
+
+class DatabaseUnavailable(ConnectionError):
+    """No connection could be opened: the server is down, restarts, or its address does not resolve."""
+
+
+# What a database that is down, or restarts, answers with. A plain OSError is not among them: in a handler it means a
+# full disk, a missing file or a permission, which waiting does not mend.
 UNAVAILABLE = (
-    OSError,
+    ConnectionError,
+    TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
 )
-# What goes away by itself when the transaction is run again.
+# What goes away when the transaction is run again.
 TRANSIENT = (
     *UNAVAILABLE,
     asyncpg.AdminShutdownError,
@@ -30,11 +45,16 @@ TRANSIENT = (
     asyncpg.QueryCanceledError,
 )
 
-Pool = asyncpg.Pool
-Connection = asyncpg.Connection
+
+async def connect(*args: Any, **settings: Any) -> asyncpg.Connection[asyncpg.Record]:
+    """As `asyncpg.connect`; every failure to reach the server is DatabaseUnavailable."""
+    try:
+        return await asyncpg.connect(*args, **settings)
+    except OSError as error:
+        raise DatabaseUnavailable(str(error) or repr(error)) from error
 
 
-async def _prepare(connection: Any, script: str) -> None:
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record], script: str) -> None:
     if script:
         await connection.execute(script)
     await connection.set_type_codec(
@@ -46,7 +66,7 @@ async def _prepare(connection: Any, script: str) -> None:
     )
 
 
-async def open_pool(dsn: str, schema: str, most: int = 6, script: str = "") -> Any:
+async def open_pool(dsn: str, schema: str, most: int = 6, script: str = "") -> Pool:
     """Connect, waiting for the database as long as it takes; every statement sees `schema` first.
 
     Each new connection runs `script`.
@@ -58,6 +78,7 @@ async def open_pool(dsn: str, schema: str, most: int = 6, script: str = "") -> A
                 dsn,
                 min_size=1,
                 max_size=most,
+                connect=connect,
                 init=partial(_prepare, script=script),
                 command_timeout=300,
                 server_settings={"search_path": f"{schema},public", "application_name": f"andon-{schema}"},

@@ -70,7 +70,7 @@ async def test_a_partition_that_waits_in_a_lane_is_not_at_its_end(kafka: str, re
     async with held.running():
         await held.taking.wait()
         await eventually(fetched, lambda count: count == COUNT)
-        await asyncio.sleep(2 * reader.PASS_SECONDS)
+        await asyncio.sleep(2 * reader_module.PASS_SECONDS)
         assert not [s for s in standings(held.consumer.kafka, held.consumer.handled) if s.at_end]
 
 
