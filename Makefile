@@ -36,10 +36,12 @@ test-containers: $(VENV)/.dev ## bring up docker-compose.yml on a real engine, p
 		|| { echo "SKIPPED test-containers: no container engine answers here"; exit 0; }; \
 	if docker info >/dev/null 2>&1; then ANDON_TEST_CONTAINERS=1 $(BIN)/python -m pytest tests/containers; fi
 
-check: $(VENV)/.dev ## format, lint and types
+check: $(VENV)/.dev ## format, lint, types, layers and the rules of the house
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit/house
 
 bench: $(VENV)/.dev ## measure speed against bare baselines; writes bench.json
 	$(BIN)/python -m tests.bench.run
@@ -66,4 +68,4 @@ lock: $(VENV)/.dev ## pin the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt
 
 clean: ## remove what was installed and cached here
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
