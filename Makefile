@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 SOURCES := services shared tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo test test-containers check format docs lock bench chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test test-containers check format docs lock bench chaos soak fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@ $(VENV)/.demo
+
+unit: $(VENV)/.dev ## run the unit tests: no servers, a fifth of the examples, nothing slow
+	$(BIN)/python -m pytest -q -n auto -m "not slow" --hypothesis-profile=unit tests/unit
 
 test: $(VENV)/.dev ## run every test, on a real Kafka and a real Postgres
 	$(BIN)/python -m pytest

@@ -12,10 +12,12 @@ import asyncpg
 import pytest
 
 from shared.kafka.admin import create_topics
+from tests.support import examples
 from tests.support.servers import kafka_address, postgres_dsn
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 _numbers = itertools.count(1)
+examples.register()
 
 
 @pytest.fixture(scope="session")
