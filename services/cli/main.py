@@ -121,7 +121,7 @@ def reevaluate(
     from services.cli.what_if import moment_of
     from services.detector.evaluate.rebuild import reevaluate as run
     from services.detector.settings import DetectorSettings
-    from shared.flow.calendars import micros
+    from shared.runtime.instants import micros
 
     try:
         instant = micros(moment_of(since))

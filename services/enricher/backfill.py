@@ -16,7 +16,7 @@ from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, expla
 from shared.connectors.base.canonical import translated
 from shared.connectors.base.crm_api import CrmApi
 from shared.connectors.base.source import DealFact
-from shared.flow.calendars import micros
+from shared.runtime.instants import micros
 
 
 class BackFill:

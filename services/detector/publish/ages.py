@@ -11,8 +11,8 @@ from typing import Any
 
 from services.detector.publish.measures import MeasurePublisher, Point
 from shared.contracts.measures import Measure
-from shared.flow.calendars import micros, moment
 from shared.flow.ruleset import Ruleset
+from shared.runtime.instants import micros, moment
 from shared.stream import outbox
 
 # Some days at once: each joins with all deals of its time.

@@ -7,8 +7,8 @@ from typing import Any
 from services.detector.store.history import described
 from shared.contracts.measures import Measure
 from shared.contracts.problems import Evidence, EvidenceDeal
-from shared.flow.calendars import micros, moment
 from shared.flow.rules import Rule
+from shared.runtime.instants import micros, moment
 
 WORST, SAMPLE = 10, 5
 _OPEN = "FROM visit WHERE pipeline = $1 AND stage = $2 AND left_at IS NULL AND entered <= $3"

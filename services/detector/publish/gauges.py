@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from services.detector.metrics import OTHER, DetectorMetrics
-from shared.flow.calendars import micros
 from shared.flow.rules import Aging
 from shared.flow.ruleset import Ruleset
+from shared.runtime.instants import micros
 
 _OPEN = """
 SELECT pipeline, stage, count(*) AS deals, min(entered) AS oldest FROM visit WHERE left_at IS NULL

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from shared.contracts.measures import MeasureData, MeasureEvent
 from shared.contracts.topics import MEASURES
-from shared.flow.calendars import moment
 from shared.kafka.publisher import OutgoingMessage
+from shared.runtime.instants import moment
 
 SOURCE = "andon/detector"
 _SAVE = """

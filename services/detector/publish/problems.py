@@ -23,12 +23,12 @@ from shared.contracts.problems import (
     ProblemType,
 )
 from shared.contracts.topics import PROBLEMS
-from shared.flow.calendars import moment
 from shared.flow.checkpoints import Checkpoint, Pass
 from shared.flow.revisions import Revision, instant
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.kafka.publisher import OutgoingMessage
+from shared.runtime.instants import moment
 
 USUAL_DAYS, USUAL_LEAST = 56, 10
 # Natural process limits of an XmR chart: mean +- 2.66 x mean moving range (Wheeler).
