@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from services.detector.store import stages as stage_store
 from shared.flow.stage_map import StageDescription, StageKey
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import UNKNOWN_PIPELINE, ResolvedStage
 from shared.policy import Policy, StageOutcome
+from shared.postgres.pool import Executor
 
 # How many deals are in a stage now, by source, and pipeline and stage as visits have them.
 Deals = Mapping[tuple[str, str, str], int]
@@ -19,7 +20,13 @@ WHERE $1 OR left_at IS NULL GROUP BY 1, 2, 3
 """
 
 
-async def deals(connection: Any, past: bool) -> dict[tuple[str, str, str], int]:
+async def load_catalog(connection: Executor, policy: Policy, past: bool) -> StageCatalog:
+    """What is stored, under a policy; with `past` also stages that hold no deal now."""
+    resolver = StageResolver(policy, await stage_store.load(connection))
+    return StageCatalog(policy, resolver, await deals(connection, past))
+
+
+async def deals(connection: Executor, past: bool) -> dict[tuple[str, str, str], int]:
     """Deals by stage; with `past` also stages that hold none now."""
     return {(r["source"], r["pipeline"], r["stage"]): r["deals"] for r in await connection.fetch(_SEEN, past)}
 
