@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contracts.events import DealEvent
-from shared.flow.calendars import micros
 from shared.flow.events import event_of
 from shared.flow.intervals import RuleState, advance, boundaries, intervals
 from shared.flow.ruleset import Ruleset
 from shared.flow.visits import DealState, visits
 from shared.flow.whatif import find
 from shared.policy import parse
+from shared.runtime.instants import micros
 from tests.support import definition, histories
 from tests.support.examples import examples
 from tests.support.histories import END, START, at

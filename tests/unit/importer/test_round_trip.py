@@ -26,10 +26,10 @@ from services.importer.tables import opened
 from services.simulator import dialects, run
 from shared.connectors.base.canonical import translated
 from shared.contracts.events import DealEvent
-from shared.flow.calendars import micros, moment
 from shared.flow.events import event_of
 from shared.flow.whatif import find
 from shared.policy import load as load_policy
+from shared.runtime.instants import micros, moment
 from tests.support import tables
 from tests.support.examples import examples
 from tests.support.tables import FORMS, Life
