@@ -142,7 +142,7 @@ class Chaos:
         """The events that intake derives from all posted webhooks."""
         text = f"sources: {{crm: {{kind: hubspot, secrets: [{SECRET}], public_url: 'http://x.example/crm'}}}}"
         source, now = parse(text)["crm"], datetime.now(UTC)
-        facts = source.translate(Request("POST", {}, {}, orjson.dumps(self._posted), now))
+        facts = source.translate(Request("POST", {}, "", orjson.dumps(self._posted), now))
         return [DealEvent.model_validate_json(m.value) for m in translated("crm", facts, now, "").messages]
 
     async def _compare(self) -> None:
