@@ -12,10 +12,10 @@ from typing import Any
 from services.detector.settings import DetectorSettings
 from services.enricher import store
 from services.importer.load import LoadProgress, LoadResult, NotInError, Portion, go_in
-from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, explained
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, error_text
 from shared.connectors.base.crm_api import CrmApi
-from shared.connectors.base.source import DealFact
+from shared.connectors.base.facts import DealFact
+from shared.connectors.base.messages import to_messages
 from shared.flow.calendars import micros
 
 
@@ -32,7 +32,7 @@ class BackFill:
             went = await go_in(settings, self._portions(settings.topic_prefix), shown)
         except (CrmUnavailable, CrmRejected) as error:
             # Once a portion is out, a note says that judging waits.
-            words = (explained(error, self._crm.kind), *getattr(error, "__notes__", ()))
+            words = (error_text(error, self._crm.kind), *getattr(error, "__notes__", ()))
             raise NotInError("\n".join(words)) from error
         await store.end_fill(self._pool, self._source, datetime.now(UTC))
         return went
@@ -44,13 +44,13 @@ class BackFill:
             yield Portion((), micros(earliest))
         async for page in self._crm.all(self._since, place):
             now = datetime.now(UTC)
-            result = translated(self._source, page.said, now, prefix)
+            result = to_messages(self._source, page.parsed, now, prefix)
             self.deals += page.deals
             self.events += result.accepted
-            self.unreadable += len(result.unclear)
+            self.unreadable += len(result.invalid)
             earliest = None
             if result.messages:
                 # Dead letters speak of no time; but judging waits for them, too, and goes on at the end.
-                earliest = min((one.time for one in page.said if isinstance(one, DealFact)), default=now)
+                earliest = min((one.time for one in page.parsed if isinstance(one, DealFact)), default=now)
                 yield Portion(result.messages, micros(earliest))
-            await store.keep_place(self._pool, self._source, page.place, earliest)
+            await store.keep_place(self._pool, self._source, page.cursor, earliest)

@@ -29,7 +29,7 @@ from services.importer.row_events import RowEvents
 from services.importer.sample import Sample
 from services.importer.sentences import sentence
 from services.importer.tables import ReadOptions, Table, TableError, opened
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.messages import to_messages
 from shared.connectors.config import NAME
 from shared.policy import Policy
 from shared.policy import load as load_policy
@@ -195,7 +195,7 @@ def _write(work: Import, wishes: Wishes) -> None:
     with counting("events") as show, wishes.out.open("wb") if wishes.out else nullcontext() as out:
         for count, told in enumerate(work.events(), 1):
             if out is not None:
-                (message,) = translated(wishes.source, [told], told.time, "").messages
+                (message,) = to_messages(wishes.source, [told], told.time, "").messages
                 out.write(message.value + b"\n")
             if count % 1000 == 0:
                 show(count)

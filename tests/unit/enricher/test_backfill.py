@@ -16,7 +16,7 @@ from services.importer import load as going_in
 from services.importer.load import LoadProgress, LoadResult, NotInError, Portion
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import Page
-from shared.connectors.base.source import DealFact, Invalid
+from shared.connectors.base.facts import DealFact, Invalid
 from shared.contracts.events import EventType
 from shared.contracts.topics import EVENTS, dead
 from shared.flow.calendars import micros
@@ -89,7 +89,7 @@ async def run(filling: BackFill) -> LoadResult:
 
 async def test_a_page_of_which_nothing_can_be_read_is_published_and_counted(portions: list[Portion]) -> None:
     kept = Kept()
-    filling = BackFill(kept, Walk(Page([UNREAD], 1, place="a"), Page([TOLD, UNREAD], 2), Page([], 3)), LONG_AGO)
+    filling = BackFill(kept, Walk(Page([UNREAD], 1, cursor="a"), Page([TOLD, UNREAD], 2), Page([], 3)), LONG_AGO)
     await run(filling)
 
     assert [[m.topic for m in one.messages] for one in portions] == [[dead(EVENTS)], [EVENTS, dead(EVENTS)]]
@@ -98,7 +98,7 @@ async def test_a_page_of_which_nothing_can_be_read_is_published_and_counted(port
 
 async def test_dead_letters_alone_speak_of_no_time_and_are_judged_when_it_goes_on(portions: list[Portion]) -> None:
     began, kept = datetime.now(UTC), Kept()
-    await run(BackFill(kept, Walk(Page([UNREAD], 1, place="a")), LONG_AGO))
+    await run(BackFill(kept, Walk(Page([UNREAD], 1, cursor="a")), LONG_AGO))
 
     assert kept.earliest is not None
     assert began <= kept.earliest < began + timedelta(minutes=1)
