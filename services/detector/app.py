@@ -19,11 +19,11 @@ from services.detector.evaluate.evaluator import Evaluator
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.ingest.stage_writer import StageWriter
 from services.detector.metrics import DetectorMetrics
-from services.detector.publish import ages
-from services.detector.publish import stages as seen
-from services.detector.publish.gauges import measure_present
+from services.detector.publish.ages import AgePublisher
+from services.detector.publish.gauges import refresh_gauges
 from services.detector.publish.measures import MeasurePublisher
 from services.detector.publish.problems import ProblemPublisher
+from services.detector.publish.stages import StageStatusPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import watermark
 from services.detector.store.copy_tables import open_flow
@@ -42,8 +42,9 @@ from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import positions
 from shared.stream.batches import handle_batch
+from shared.stream.consumer import Consumer
 from shared.stream.outbox import Relay
-from shared.stream.reader import BatchConsumer
+from shared.stream.reader import Subscription
 
 _log = logger(__name__)
 STANDING_SECONDS = 0.1
@@ -67,27 +68,28 @@ class Detector:
         self.relay = Relay(pool, publisher, OutboxMetrics(registry), self.progress)
         topic, stages = settings.topic(EVENTS), settings.topic(STAGES)
         consumed = ConsumerMetrics.of_topics(registry, {topic: EVENTS, stages: STAGES})
-        self.consumer = BatchConsumer(
-            settings.kafka,
-            [topic],
-            settings.topic("andon-detector"),
+        self.consumer = Consumer(
+            Subscription(
+                settings.kafka,
+                [topic],
+                settings.topic("andon-detector"),
+                max_records=settings.detector_batch,
+                workers=settings.detector_lanes,
+            ),
             self._take,
             positions.StoredPositions(pool, [topic]),
             {topic: consumed[topic]},
             self.progress,
-            settings.detector_batch,
-            settings.detector_lanes,
         )
         # By itself: what it takes up must not wait in a lane behind deals, nor count for judgement time.
-        self.stages = BatchConsumer(
-            settings.kafka,
-            [stages],
-            settings.topic("andon-detector-stages"),
+        self.stages = Consumer(
+            Subscription(
+                settings.kafka, [stages], settings.topic("andon-detector-stages"), max_records=settings.detector_batch
+            ),
             self._describe,
             positions.StoredPositions(pool, [stages]),
             {stages: consumed[stages]},
             PartProgress(self.progress, "stages"),
-            settings.detector_batch,
         )
         self._clock = SystemClock()
         self._changed, self._described = asyncio.Event(), asyncio.Event()
@@ -185,31 +187,33 @@ class Detector:
             self.relay.wake.set()
 
     async def _ages_loop(self) -> None:
-        points = MeasurePublisher(ZoneInfo(self._judging.policy.timezone), self._settings.topic_prefix)
+        measures = MeasurePublisher(ZoneInfo(self._judging.policy.timezone), self._settings.topic_prefix)
+        ages = AgePublisher(self._judging, measures)
         while True:
             began = time.monotonic()
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
-                    told = await ages.tell_some(connection, self._judging, points)
+                    published = await ages.publish_some(connection)
             except TRANSIENT as error:
-                _log.warning("ages cannot be told", error=repr(error))
-                told = 0
-            if told:
+                _log.warning("ages not published: database unavailable", error=repr(error))
+                published = 0
+            if published:
                 self.relay.wake.set()
-            # Many days take no more than a fifth of the time: judging and new events come first.
-            rest = 4 * (time.monotonic() - began) if told == ages.DAYS_AT_ONCE else AGES_SECONDS
+            # A backlog of days takes at most a fifth of the time: passes and new events come first.
+            rest = 4 * (time.monotonic() - began) if published == ages.days_at_once else AGES_SECONDS
             await asyncio.sleep(min(rest, AGES_SECONDS))
 
     async def _present_loop(self) -> None:
+        stages = StageStatusPublisher(self._judging.policy, self._settings.topic_prefix)
         while True:
             try:
                 now = self._clock.now()
-                await measure_present(self._pool, self._judging, self._metrics, now)
+                await refresh_gauges(self._pool, self._judging, self._metrics, now)
                 async with self._pool.acquire() as connection, connection.transaction():
-                    if await seen.tell(connection, self._judging.policy, self._settings.topic_prefix, now):
+                    if await stages.publish(connection, now):
                         self.relay.wake.set()
             except TRANSIENT as error:
-                _log.warning("the present cannot be measured", error=repr(error))
+                _log.warning("metrics refresh failed: database unavailable", error=repr(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._described.wait(), PRESENT_SECONDS)
             self._described.clear()
