@@ -13,12 +13,12 @@ import typer
 from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 
-from services.cli.source_text import names, with_entry
 from services.intake.explain import explain_facts
 from services.intake.received import read_requests
 from shared.connectors.base.source import Source
 from shared.connectors.config import NAME, parse
 from shared.connectors.registry import kinds
+from shared.connectors.sources_file import add_source, source_names
 from shared.contracts.topics import RECEIVED
 from shared.runtime.yaml_file import FaultsError, read_text
 
@@ -38,7 +38,7 @@ def add(name: str, kind: str | None, file: Path, address: str | None) -> Source:
     if not re.match(r"https?://[^\s/?#]+", base):
         raise ValueError(f"{base}: is no address; write it whole, as https://hooks.example.org")
     entry, kept = _entry(known[chosen], name, f"{base}/v1/ingest/{name}", file)
-    source = _written(with_entry(text, name, entry), name, file, kept)
+    source = _written(add_source(text, name, entry), name, file, kept)
     _say(source, f"{base}/v1/ingest/{name}", file)
     return source
 
@@ -48,8 +48,8 @@ def _check(name: str, text: str, file: Path) -> None:
     if not NAME.match(name):
         raise ValueError(f"{name}: a name is 1 to 60 lower-case letters, digits and dashes, as hubspot-eu")
     try:
-        there = names(text)
-        with_entry(text, name, {})
+        there = source_names(text)
+        add_source(text, name, {})
     except (FaultsError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from None
     if name in there:
