@@ -19,7 +19,7 @@ from shared.connectors.base.source import Request
 from shared.contracts.dead import DeadEvent
 from shared.contracts.topics import RECEIVED
 from shared.kafka.publisher import OutgoingMessage
-from shared.runtime.http import LARGEST_HEAD
+from shared.runtime.http import MAX_HEAD_BYTES
 from tests.support.webhooks import NOW, TOKEN, source
 
 
@@ -60,8 +60,8 @@ async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
 
 def test_no_record_of_a_request_is_larger_than_kafka_takes() -> None:
     """One that is would fail together with all that are written with it."""
-    head = {"x-signature": "\xff" * (LARGEST_HEAD // 2)}
-    request = Request("POST", head, "a=" + "\xff" * (LARGEST_HEAD // 2), b"x" * 3_000_000, NOW)
+    head = {"x-signature": "\xff" * (MAX_HEAD_BYTES // 2)}
+    request = Request("POST", head, "a=" + "\xff" * (MAX_HEAD_BYTES // 2), b"x" * 3_000_000, NOW)
 
     records = request_records(source("hubspot"), request, "")
 
