@@ -141,15 +141,9 @@ class Chaos:
     def _events(self) -> list[DealEvent]:
         """The events that intake derives from all posted webhooks."""
         text = f"sources: {{crm: {{kind: hubspot, secrets: [{SECRET}], public_url: 'http://x.example/crm'}}}}"
-<<<<<<< HEAD
         source, now = parse(text)["crm"], datetime.now(UTC)
         facts = source.translate(Request("POST", {}, "", orjson.dumps(self._posted), now))
-        return [DealEvent.model_validate_json(m.value) for m in translated("crm", facts, now, "").messages]
-=======
-        door, now = parse(text)["crm"], datetime.now(UTC)
-        said = door.translate(Request("POST", {}, {}, orjson.dumps(self._posted), now))
-        return [DealEvent.model_validate_json(m.value) for m in to_messages("crm", said, now, "").messages]
->>>>>>> connectors
+        return [DealEvent.model_validate_json(m.value) for m in to_messages("crm", facts, now, "").messages]
 
     async def _compare(self) -> None:
         self._show("comparing with a clean run")
