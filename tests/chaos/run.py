@@ -24,7 +24,7 @@ from services.detector import control
 from services.detector.settings import DetectorSettings
 from services.simulator import dialects, run
 from services.simulator.post import arrays, post_all, poster
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.messages import to_messages
 from shared.connectors.base.source import Request
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
@@ -143,7 +143,7 @@ class Chaos:
         text = f"sources: {{crm: {{kind: hubspot, secrets: [{SECRET}], public_url: 'http://x.example/crm'}}}}"
         source, now = parse(text)["crm"], datetime.now(UTC)
         facts = source.translate(Request("POST", {}, "", orjson.dumps(self._posted), now))
-        return [DealEvent.model_validate_json(m.value) for m in translated("crm", facts, now, "").messages]
+        return [DealEvent.model_validate_json(m.value) for m in to_messages("crm", facts, now, "").messages]
 
     async def _compare(self) -> None:
         self._show("comparing with a clean run")
