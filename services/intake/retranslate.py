@@ -12,7 +12,7 @@ from shared.connectors.base.messages import to_messages, translate_request
 from shared.connectors.base.source import Request, Source
 from shared.contracts.topics import DEAD_SUFFIX, EVENTS, RECEIVED
 from shared.kafka.publisher import OutgoingMessage, Publisher
-from shared.kafka.topic_range import Past, past
+from shared.kafka.topic_range import TopicRange, topic_range
 
 _TRANSLATION_EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 # The events of a request are written together with it, but not at the same instant.
@@ -35,17 +35,17 @@ async def retranslate(
     run = _Run(publisher, source, prefix, translation)
     try:
         async with (
-            past(bootstrap, prefix + RECEIVED, since) as received,
-            past(bootstrap, prefix + EVENTS, since - MARGIN) as published,
+            topic_range(bootstrap, prefix + RECEIVED, since) as received,
+            topic_range(bootstrap, prefix + EVENTS, since - MARGIN) as published,
         ):
             total = received.total + published.total
             async for requests, done in _requests(received, source.name):
                 await run.translate(requests)
                 show(done, total)
-            async for _, records, done in published.parts():
+            async for _, records, done in published.batches():
                 run.retractions.add_published(records)
                 show(received.total + done, total)
-        run.counts["gone"] = received.gone + published.gone
+        run.counts["gone"] = received.missing + published.missing
         await run.retract()
     finally:
         await publisher.stop()
@@ -79,12 +79,12 @@ class _Run:
             await self._publisher.publish_all(messages[start : start + PUBLISH_BATCH])
 
 
-async def _requests(received: Past, source: str) -> AsyncIterator[tuple[Sequence[Request], int]]:
+async def _requests(received: TopicRange, source: str) -> AsyncIterator[tuple[Sequence[Request], int]]:
     """Requests of one source, with the number of records read so far.
 
     A request split over several records comes with its last record.
     """
     assemblers: dict[int, RequestAssembler] = {}
-    async for partition, records, done in received.parts():
+    async for partition, records, done in received.batches():
         of_source = [record for record in records if record.key == source.encode()]
         yield list(assemblers.setdefault(partition, RequestAssembler()).assemble(of_source)), done
