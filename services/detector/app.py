@@ -76,7 +76,7 @@ class Detector:
             {topic: consumed[topic]},
             self.progress,
             settings.detector_batch,
-            settings.detector_lanes,
+            settings.detector_workers,
         )
         # By itself: what it takes up must not wait in a lane behind deals, nor count for judgement time.
         self.stages = BatchConsumer(
@@ -177,7 +177,7 @@ class Detector:
         if outcome is None:
             return
         if self._settings.clock is ClockKind.WALL:
-            self._metrics.judgement_delay.set(max(0.0, now.timestamp() - outcome.judged / 1_000_000))
+            self._metrics.watermark_delay.set(max(0.0, now.timestamp() - outcome.judged / 1_000_000))
         for reason, count in outcome.told.items():
             self._metrics.messages[reason].inc(count)
         if outcome.told:
@@ -222,7 +222,7 @@ async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
     judging = Ruleset(load(settings.policy))
     # One for each lane; others for stages, the judge, the relay, the standing and what is measured.
-    pool = await open_flow(settings.dsn, most=settings.detector_lanes + 5)
+    pool = await open_flow(settings.dsn, most=settings.detector_workers + 5)
     registry = new_registry()
     await rebuild.follow_policy(pool, judging, settings)
     detector = Detector(settings, judging, pool, registry)
