@@ -125,7 +125,7 @@ def reevaluate(
     from services.cli.what_if import moment_of
     from services.detector import control
     from services.detector.settings import DetectorSettings
-    from shared.flow.calendars import micros
+    from shared.runtime.instants import micros
 
     try:
         instant = micros(moment_of(since))

@@ -16,8 +16,8 @@ from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, expla
 from shared.connectors.base.canonical import translated
 from shared.connectors.base.crm_api import CrmApi
 from shared.connectors.base.source import DealFact
-from shared.flow.calendars import micros
 from shared.postgres.pool import Pool
+from shared.runtime.instants import micros
 
 
 class Load(Protocol):

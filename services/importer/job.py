@@ -19,7 +19,7 @@ from services.importer.tables import Table
 from services.importer.tables.base import Row
 from shared.connectors.base.canonical import translated
 from shared.connectors.base.source import DealFact
-from shared.flow.calendars import micros
+from shared.runtime.instants import micros
 
 AT_ONCE = 2000
 

@@ -12,9 +12,9 @@ from services.detector.publish.age_limit import latest_start
 from services.detector.store.history import NEXT_STEP_AT, described
 from shared.contracts.measures import Measure
 from shared.contracts.problems import Evidence, EvidenceDeal
-from shared.flow.calendars import micros, moment
 from shared.flow.rules import Rule
 from shared.postgres.pool import Executor, Record
+from shared.runtime.instants import micros, moment
 
 WORST, SAMPLE = 10, 5
 _OPEN = "SELECT v.deal, v.entered, v.progressed FROM visit AS v"

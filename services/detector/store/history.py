@@ -11,8 +11,8 @@ import orjson
 from asyncpg import SerializationError, UniqueViolationError
 
 from services.detector.store.copy_tables import instant, stage
-from shared.flow.calendars import micros, moment
 from shared.flow.visits import Event, Key, Visit, precedence
+from shared.runtime.instants import micros, moment
 
 _NEW = f"""
 INSERT INTO event (deal, id, time, rank, said)

@@ -13,11 +13,11 @@ import pytest
 
 from services.detector.publish import evidence
 from shared.contracts.events import DealEvent
-from shared.flow.calendars import micros, moment
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.visits import DealState
 from shared.policy import parse
+from shared.runtime.instants import micros, moment
 from tests.integration.detector.test_store import Store, emptied, pool
 from tests.support.histories import START
 

@@ -34,12 +34,12 @@ from services.detector.store.fingerprint import OtherPolicyError
 from services.detector.store.watermark import ClockKind, Standing, note
 from shared.contracts.events import DealEvent
 from shared.contracts.problems import ProblemEvent
-from shared.flow.calendars import micros, moment
 from shared.flow.events import event_of
 from shared.flow.ruleset import Ruleset
 from shared.flow.whatif import find
 from shared.policy import Policy, parse
 from shared.postgres.migrate import migrate_all
+from shared.runtime.instants import micros, moment
 from tests.support import histories
 from tests.support.histories import END, START, at
 from tests.unit.flow.test_edge_cases import CASES

@@ -16,9 +16,9 @@ from services.detector.settings import DetectorSettings
 from services.importer.load import LoadError, LoadProgress, Portion, load, wait_and_reevaluate
 from shared.contracts.envelope import iso
 from shared.contracts.topics import EVENTS
-from shared.flow.calendars import micros
 from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.migrate import migrate_all
+from shared.runtime.instants import micros
 from tests.support.histories import policy_text
 from tests.support.processes import ServiceProcess
 

@@ -17,7 +17,7 @@ from shared.connectors.base.crm_api import Page
 from shared.connectors.base.source import DealFact, Invalid
 from shared.contracts.events import EventType
 from shared.contracts.topics import EVENTS, dead
-from shared.flow.calendars import micros
+from shared.runtime.instants import micros
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 TOLD = DealFact(EventType.CREATED, "api/1/created", "1", LONG_AGO, {})
