@@ -36,6 +36,11 @@ class DetectorMetrics:
             registry=registry,
         )
         self.dead = {reason: dead.labels(reason.value) for reason in DeadReason}
+        self.late = Counter(
+            "andon_detector_late_events_total",
+            "Events applied whose time is older than judgement time by more than the policy's lateness.",
+            registry=registry,
+        )
         self.unknown_stage = Counter(
             "andon_detector_unknown_stage_visits_total",
             "Visits written of deals to stages that the policy does not have.",
