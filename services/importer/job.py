@@ -17,8 +17,8 @@ from services.importer.rejected_rows import RejectedRows
 from services.importer.row_events import RowEvents
 from services.importer.tables import Table
 from services.importer.tables.base import Row
-from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import DealFact
+from shared.connectors.base.facts import DealFact
+from shared.connectors.base.messages import to_messages
 from shared.runtime.instants import micros
 
 ROWS_AT_ONCE = 2000
@@ -110,7 +110,7 @@ class ImportJob:
             if events:
                 earliest = micros(min(event.time for event in events))
                 journal.earliest = min(earliest, journal.earliest or earliest)
-                yield Portion(translated(self._task.source, events, self._now, prefix).messages, earliest)
+                yield Portion(to_messages(self._task.source, events, self._now, prefix).messages, earliest)
             journal.report_bytes = rejected.flush()
             journal.save(self._task.journal)
         rejected.close()

@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.policy.model import Zone
-from shared.runtime.yaml_file import FaultsError, Place, fault_at, read_text, read_yaml, words_of
+from shared.runtime.validation import error_text
+from shared.runtime.yaml_file import FaultsError, KeyPath, fault_at, read_text, read_yaml, write_yaml
 
 
 class Shape(StrEnum):
@@ -100,9 +100,9 @@ class Mapping(BaseModel):
         """The words for won and lost. Without any, no row is ever closed."""
         return frozenset((*(self.won or ()), *(self.lost or ())))
 
-    def columns_used(self) -> dict[Place, str]:
+    def columns_used(self) -> dict[KeyPath, str]:
         """Every column that is read, by its path in the mapping file."""
-        found: dict[Place, str] = {
+        found: dict[KeyPath, str] = {
             ("columns", name): column for name, column in self.columns.model_dump().items() if isinstance(column, str)
         }
         if not isinstance(self.columns.stage, str):
@@ -123,17 +123,17 @@ def load_mapping(path: Path, columns_of: Callable[[Mapping], list[str]]) -> Mapp
         mapping = Mapping.model_validate(document)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        raise FaultsError([fault_at(one["loc"], words_of(dict(one)), lines) for one in errors]) from None
+        raise FaultsError([fault_at(one["loc"], error_text(dict(one)), lines) for one in errors]) from None
     faults = [fault_at(place, words, lines) for place, words in faults_of(mapping, columns_of(mapping))]
     if faults:
         raise FaultsError(faults)
     return mapping
 
 
-def faults_of(mapping: Mapping, columns: list[str]) -> list[tuple[Place, str]]:
+def faults_of(mapping: Mapping, columns: list[str]) -> list[tuple[KeyPath, str]]:
     """Faults between fields, or against the table: each its path, and what is wrong and what to do."""
     known = f"the table has {', '.join(columns)}"
-    faults: list[tuple[Place, str]] = [
+    faults: list[tuple[KeyPath, str]] = [
         (place, f"there is no column {name!r}; {known}")
         for place, name in mapping.columns_used().items()
         if name not in columns
@@ -156,6 +156,4 @@ def to_yaml(mapping: Mapping) -> str:
     """The mapping as the text of its file, without defaults."""
     fields: dict[str, Any] = mapping.model_dump(mode="json", exclude_defaults=True)
     head = "# How andon import reads a table; every field is described in docs/user/import.md.\n"
-    return head + yaml.safe_dump(
-        {"version": 1} | fields | {"timezone": mapping.timezone}, sort_keys=False, allow_unicode=True
-    )
+    return head + write_yaml({"version": 1} | fields | {"timezone": mapping.timezone})

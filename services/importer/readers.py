@@ -11,7 +11,7 @@ from services.importer.amounts import AmountFault, read_amount
 from services.importer.dates import DateFault, DateReader, DateSpan
 from services.importer.mapping import Mapping
 from services.importer.tables.base import Cell, Row
-from shared.connectors.base.canonical import AHEAD
+from shared.connectors.base.messages import MAX_CLOCK_SKEW
 from shared.policy import StageOutcome
 from shared.runtime.instants import micros, moment
 
@@ -43,7 +43,7 @@ class RowReader:
         self.columns = columns
         self.dates = DateReader(mapping.dates, mapping.timezone)
         self.zone = ZoneInfo(mapping.timezone)
-        self.latest = micros(now + AHEAD)
+        self.latest = micros(now + MAX_CLOCK_SKEW)
         self.index = {name: index for index, name in enumerate(columns)}
         words = {StageOutcome.WON: mapping.won or (), StageOutcome.LOST: mapping.lost or ()}
         self._outcomes = {word.casefold(): outcome for outcome, some in words.items() for word in some}

@@ -26,16 +26,16 @@ from services.importer.readers import RowFault
 from services.importer.row_events import RowEvents
 from services.importer.sample import Sample
 from services.importer.tables import ReadOptions, Table, TableError, open_table
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.messages import to_messages
 from shared.connectors.config import NAME
 from shared.policy import Policy
 from shared.policy import load as load_policy
-from shared.runtime.yaml_file import Place, name_of
+from shared.runtime.yaml_file import KeyPath, dotted
 
 SAMPLE_ROWS = 10_000
 PREVIEW_ROWS = 5
 REPORT_EVERY = 1000
-MappingCheck = Callable[[Mapping, list[str]], list[tuple[Place, str]]]
+MappingCheck = Callable[[Mapping, list[str]], list[tuple[KeyPath, str]]]
 
 
 class Dialog(Protocol):
@@ -122,7 +122,7 @@ class ImportWizard:
             dialog.say(f"The mapping is saved: use --mapping {options.save} next time, and nothing is asked.")
         faults = self._check(mapping, list(opened.sample.columns))
         if faults:
-            raise ValueError("\n".join(f"{name_of(place)} {text}" for place, text in faults))
+            raise ValueError("\n".join(f"{dotted(place)} {text}" for place, text in faults))
         self._preview(mapping)
         if not (options.yes or options.dry_run):
             dialog.confirm("Import the table like this?")
@@ -209,7 +209,7 @@ class ImportWizard:
         with self._dialog.counter("events") as show, options.out.open("wb") if options.out else nullcontext() as out:
             for count, event in enumerate(job.events(), 1):
                 if out is not None:
-                    (message,) = translated(options.source, [event], event.time, "").messages
+                    (message,) = to_messages(options.source, [event], event.time, "").messages
                     out.write(message.value + b"\n")
                 if count % REPORT_EVERY == 0:
                     show(count)

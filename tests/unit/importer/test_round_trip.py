@@ -23,7 +23,7 @@ from services.importer.row_events import RowEvents
 from services.importer.sample import Sample
 from services.importer.tables import open_table
 from services.simulator import dialects, run
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.messages import to_messages
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
 from shared.flow.whatif import find
@@ -99,7 +99,7 @@ def imported(path: Path, mapping: Mapping) -> list[DealEvent]:
     table = open_table(path)
     row_events = RowEvents.of_table(mapping, table.columns, END)
     events = [event for row in table.rows() for event in row_events.of_row(row)]
-    messages = translated("crm", events, END, "").messages
+    messages = to_messages("crm", events, END, "").messages
     assert {message.topic for message in messages} == {"pipeline.events"}
     return [DealEvent.model_validate_json(message.value) for message in messages]
 
