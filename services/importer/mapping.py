@@ -123,7 +123,7 @@ def load_mapping(path: Path, columns_of: Callable[[Mapping], list[str]]) -> Mapp
         mapping = Mapping.model_validate(document)
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        raise FaultsError([fault_at(one["loc"], error_text(dict(one)), lines) for one in errors]) from None
+        raise FaultsError([fault_at(one["loc"], error_text(one), lines) for one in errors]) from None
     faults = [fault_at(place, words, lines) for place, words in faults_of(mapping, columns_of(mapping))]
     if faults:
         raise FaultsError(faults)

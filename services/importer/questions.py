@@ -184,4 +184,4 @@ def with_answer(mapping: Mapping, key: str, answer: str) -> Mapping:
     try:
         return Mapping.model_validate(mapping.model_dump() | {field: value})
     except ValidationError as error:
-        raise ValueError("; ".join(error_text(dict(e)) for e in error.errors(include_url=False))) from None
+        raise ValueError("; ".join(error_text(e) for e in error.errors(include_url=False))) from None
