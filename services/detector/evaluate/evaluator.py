@@ -24,7 +24,6 @@ from shared.flow.revisions import Revision, diff
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.postgres.pool import Connection
-from shared.stream import outbox
 
 # Rows of changes that are in memory at once.
 CHANGES_AT_ONCE = 100
@@ -102,7 +101,7 @@ class Evaluator:
         findings = await self._fold(connection, dict.fromkeys(self._rules, BEGINNING), until)
         keys = [rule.key for rules in self._rules.values() for rule in rules]
         unruled = await evaluation.take_unruled(connection, keys, since)
-        await outbox.put(connection, self._publisher.unruled(unruled, now))
+        await self._publisher.publish_unruled(connection, unruled, now)
         return await self._publish(connection, findings, span)
 
     async def _advance(self, connection: Connection, series: dict[str, int], span: _Span) -> PassResult:
@@ -171,9 +170,8 @@ class Evaluator:
         for finding in findings:
             revisions += await self._revise(connection, finding, span)
         # Measures first: the usual count, and the chart of a new ticket, are made of them.
-        messages = await self._publisher.measures(connection, findings)
-        messages += await self._publisher.problems(connection, revisions, span.until, span.now)
-        await outbox.put(connection, messages)
+        await self._publisher.publish_measures(connection, findings)
+        await self._publisher.publish_problems(connection, revisions, span.until, span.now)
         await evaluation.save_watermark(connection, span.until)
         result = PassResult(span.until)
         for _, revision, _ in revisions:

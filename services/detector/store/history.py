@@ -51,6 +51,8 @@ ON CONFLICT (deal, entered) DO UPDATE SET pipeline = excluded.pipeline, stage = 
     left_at = excluded.left_at, known = excluded.known, progressed = excluded.progressed
 """
 _CHANGES = "INSERT INTO span_change (series, deltas) SELECT * FROM unnest($1::text[], $2::bytea[])"
+# SQL: the planned next step in the packed state of a deal `d`, in microseconds; see DealState.pack.
+NEXT_STEP_AT = "(convert_from(d.state, 'UTF8')::json ->> 4)::bigint"
 _ALL_EVENTS = """
 SELECT deal, id, time, rank, data FROM event
 WHERE $1::text[] IS NULL OR split_part(deal, ':', 1) = ANY($1) ORDER BY deal, time, rank, id

@@ -138,7 +138,7 @@ async def test_one_history_goes_in_at_a_time(kafka: str, dsn: str, prefix: str, 
         yield
 
     assert (await load(settings, first(), NOBODY)).published == 0
-    assert refused == ["another import or back-fill is running: wait until it ends, then run this second_run"]
+    assert refused == ["another import or back-fill is running: wait until it ends, then run this again"]
     assert await held(dsn) is False
 
 
