@@ -1,4 +1,4 @@
-"""One pass over one series: evaluates its rules from a checkpoint to an instant; gives checkpoints and daily samples."""
+"""One pass over one series: evaluates its rules from a checkpoint on; gives new checkpoints and daily samples."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Transition(NamedTuple):
     kind: TransitionKind
     opened_at: int
     peak: int
-    count: int
+    deals: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 PIPELINE_NAME = "pipeline_name"
 
 
-def fields_of(event: StageEvent) -> list[StageField]:
+def stage_fields(event: StageEvent) -> list[StageField]:
     """What a description sets, field by field."""
-    return fields_of_data(event.data, micros(event.time), event.id)
+    return stage_data_fields(event.data, micros(event.time), event.id)
 
 
-def fields_of_data(data: StageData, time: int, id: str) -> list[StageField]:  # noqa: A002 (the envelope's name)
-    """As `fields_of`, from its parts: `time` in microseconds and `id` decide which of two descriptions counts."""
+def stage_data_fields(data: StageData, time: int, id: str) -> list[StageField]:  # noqa: A002 (the envelope's name)
+    """As `stage_fields`, from its parts: `time` in microseconds and `id` decide which of two descriptions counts."""
     pipeline = StageKey(data.source, data.pipeline or ALL, ALL)
     stage = pipeline._replace(stage=data.stage or ALL)
     fields = []

@@ -23,10 +23,10 @@ def source_of(deal: str) -> str:
 
 
 class StageResolver:
-    """Implements `StageLookup` for one policy and one stage map. Results never change; it only caches them."""
+    """Implements `StageLookup` for one policy and one stage map. Answers never change; keeps `max_cached`."""
 
-    def __init__(self, policy: Policy, stage_map: StageMap) -> None:
-        self.stage_map = stage_map
+    def __init__(self, policy: Policy, stage_map: StageMap, max_cached: int = MAX_CACHED) -> None:
+        self.stage_map, self._max_cached = stage_map, max_cached
         self.policy_stages: dict[tuple[str | None, str], ResolvedStage] = {
             (key, stage.id): ResolvedStage(key, stage.id, stage.outcome)
             for key, pipeline in policy.pipelines.items()
@@ -52,10 +52,15 @@ class StageResolver:
             return found
         key = (source_of(deal), pipeline, stage)
         if (found := self._cache.get(key)) is None:
-            if len(self._cache) >= MAX_CACHED:
+            if len(self._cache) >= self._max_cached:
                 self._cache.clear()
             found = self._cache[key] = self._resolve(*key)
         return found
+
+    @property
+    def cached(self) -> int:
+        """How many answers are kept."""
+        return len(self._cache)
 
     def pipeline_key(self, source: str, pipeline: str) -> str:
         """The policy's key of a pipeline; the CRM's id where the policy does not have it."""
@@ -118,12 +123,12 @@ class StageResolver:
             found = sorted(f"{stage}~{name}" for stage, name in names.items() if name in policy_names)
             if found or not policy_names.isdisjoint(self.stage_map.names.get((source, ALL), {}).values()):
                 yield source, f"{source}/{pipeline}: {' '.join(found)}"
-        for key in self.stage_map.stages:
-            others = self.stage_map.described(key.source, key.stage)
+        for described in self.stage_map.stages:
+            others = self.stage_map.described(described.source, described.stage)
             closing = any(self.stage_map.at(o).outcome in (StageOutcome.WON, StageOutcome.LOST) for o in others)
             known = all((self.pipeline_key(o.source, o.pipeline), o.stage) in self.policy_stages for o in others)
-            if key.stage in self._shared or (closing and not known):
-                yield key.source, f"{'/'.join(key)}={self.stage_map.at(key).outcome}"
+            if described.stage in self._shared or (closing and not known):
+                yield described.source, f"{'/'.join(described)}={self.stage_map.at(described).outcome}"
 
 
 def _folded(ids: Iterable[str]) -> dict[str, str]:

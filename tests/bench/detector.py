@@ -23,10 +23,10 @@ from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import history
 from services.detector.store.copy_tables import open_flow
-from services.detector.store.watermark import ClockKind, Standing, counted, note
+from services.detector.store.watermark import ClockKind, Standing, record, record_partitions
 from services.simulator import dialects, run
 from shared.contracts.topics import EVENTS
-from shared.flow.counts import CountDeltas
+from shared.flow.deltas import CountDeltas
 from shared.flow.ruleset import Ruleset
 from shared.flow.visits import Visit
 from shared.kafka.publisher import OutgoingMessage, Publisher
@@ -142,36 +142,36 @@ class OpenDeals:
     """
 
     def __init__(self, pool: Any, deals: int) -> None:
-        self.pool, self._deals, self._judging = pool, deals, Ruleset(load(POLICY))
-        DetectorMetrics(CollectorRegistry(), self._judging)
-        self._judge = Evaluator(self._judging, ProblemPublisher(self._judging), ClockKind.WALL)
+        self.pool, self._deals, self._ruleset = pool, deals, Ruleset(load(POLICY))
+        DetectorMetrics(CollectorRegistry(), self._ruleset)
+        self._evaluator = Evaluator(self._ruleset, ProblemPublisher(self._ruleset), ClockKind.WALL)
         self._now = micros(datetime.now(UTC) - timedelta(days=1))
 
     @classmethod
     async def of(cls, dsn: str, deals: int) -> OpenDeals:
         await migrate_all(dsn)
         flow = cls(await open_flow(dsn, most=2), deals)
-        await counted(flow.pool, PARTITIONS)
+        await record_partitions(flow.pool, PARTITIONS)
         async with flow.pool.acquire() as connection:
             for start in range(0, deals, 50_000):
                 numbers = range(start, min(start + 50_000, deals))
-                await _open_deals(connection, flow._judging, numbers, flow._now - DAY, 2 * DAY)
-            await _pass(connection, flow._judge, flow._now)
+                await _open_deals(connection, flow._ruleset, numbers, flow._now - DAY, 2 * DAY)
+            await _pass(connection, flow._evaluator, flow._now)
         return flow
 
     async def second(self, number: int) -> float:
-        """Let another deal come in, and a second pass; the seconds that judging took."""
+        """Let another deal come in, and a second pass; the seconds that ruleset took."""
         at = self._now + (number + 1) * 1_000_000
         async with self.pool.acquire() as connection:
-            await _open_deals(connection, self._judging, range(self._deals + number, self._deals + number + 1), at)
+            await _open_deals(connection, self._ruleset, range(self._deals + number, self._deals + number + 1), at)
             began = time.perf_counter()
-            await _pass(connection, self._judge, at)
+            await _pass(connection, self._evaluator, at)
             return time.perf_counter() - began
 
 
-async def _open_deals(connection: Any, judging: Ruleset, numbers: range, until: int, spread: int = 1) -> None:
+async def _open_deals(connection: Any, ruleset: Ruleset, numbers: range, until: int, spread: int = 1) -> None:
     """Deals that came into proposal within `spread` before `until`."""
-    counts, stays = CountDeltas(judging), []
+    counts, stays = CountDeltas(ruleset), []
     for number in numbers:
         visit = Visit("new", "proposal", until - number * 7_919_999_983 % spread, True, None, [], [])
         counts.add(visit)
@@ -181,7 +181,7 @@ async def _open_deals(connection: Any, judging: Ruleset, numbers: range, until: 
         await history.add_changes(connection, counts.packed())
 
 
-async def _pass(connection: Any, judge: Evaluator, at: int) -> None:
+async def _pass(connection: Any, evaluator: Evaluator, at: int) -> None:
     async with connection.transaction():
-        await note(connection, [Standing(n, True, at, at) for n in range(PARTITIONS)])
-        await judge.judge(connection, datetime.now(UTC))
+        await record(connection, [Standing(n, True, at, at) for n in range(PARTITIONS)])
+        await evaluator.evaluate(connection, datetime.now(UTC))

@@ -66,7 +66,7 @@ class Evaluator:
         self._rules = {series.text: rules for series, rules in ruleset.series.items()}
 
     async def evaluate(self, connection: Connection, now: datetime) -> PassResult | None:
-        """One pass, in the caller's transaction. None: another replica evaluates, or evaluation is held or too early."""
+        """One pass, in the caller's transaction. None: another replica evaluates, or it is held or too early."""
         if not await evaluation.try_lock(connection):
             return None
         reached, held = await evaluation.state(connection)
@@ -119,9 +119,7 @@ class Evaluator:
             await self._merge(connection, changes, first)
         return first
 
-    async def _merge(
-        self, connection: Connection, changes: Mapping[str, PackedDeltas], first: dict[str, int]
-    ) -> None:
+    async def _merge(self, connection: Connection, changes: Mapping[str, PackedDeltas], first: dict[str, int]) -> None:
         """Merge changes of the ruleset's series into the buckets, and lower `first` to where they begin."""
         own = {series: deltas for series, deltas in changes.items() if series in self._rules}
         await evaluation.merge(connection, own)
@@ -178,9 +176,7 @@ class Evaluator:
             result.published[revision.reason] = result.published.get(revision.reason, 0) + 1
         return result
 
-    async def _revise(
-        self, connection: Connection, finding: Finding, span: _Span
-    ) -> list[tuple[Rule, Revision, bool]]:
+    async def _revise(self, connection: Connection, finding: Finding, span: _Span) -> list[tuple[Rule, Revision, bool]]:
         """Save the differences of one series; gives those worth a message, with whether each is historic."""
         since = max(span.since, finding.start.at)
         published = await evaluation.published(connection, dict.fromkeys((rule.key for rule in finding.rules), since))

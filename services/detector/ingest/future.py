@@ -1,4 +1,4 @@
-"""Rejects times in the future: they come from a clock that is wrong, and would be evaluated only when they are reached."""
+"""Rejects times in the future: they come from a wrong clock, and would count only when they are reached."""
 
 from __future__ import annotations
 

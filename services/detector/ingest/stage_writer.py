@@ -21,7 +21,7 @@ from services.detector.store.stages import StageMapCache
 from shared.contracts.stages import StageEvent
 from shared.contracts.topics import STAGES
 from shared.flow.ruleset import Ruleset
-from shared.flow.stage_facts import fields_of
+from shared.flow.stage_facts import stage_fields
 from shared.flow.stage_map import StageField
 from shared.flow.stage_resolver import StageResolver
 from shared.postgres.pool import Connection
@@ -54,7 +54,7 @@ class StageWriter:
             return None
         event = StageEvent.model_validate_json(record.value)
         self._future.check(record, event.time)
-        return fields_of(event)
+        return stage_fields(event)
 
     async def handle(self, transaction: Transaction, messages: list[Received[list[StageField]]]) -> None:
         """Apply descriptions. Any order and repetition gives the same map."""
@@ -70,7 +70,7 @@ class StageWriter:
         await stage_store.save(connection, fields)
         after = StageResolver(self._ruleset.policy, await stage_store.load(connection))
         if sources := _changed_sources(before, after):
-            _log.info("stages resolve otherwise now: refolding visits, reevaluating within the lateness", sources=sources)
+            _log.info("stages resolve differently: refolding visits, reevaluating within the lateness", sources=sources)
             changes = await refold(connection, self._ruleset, sources, before, after)
             await fingerprint.save(connection, fingerprint.of(self._ruleset, after))
             await self._evaluator.evaluate_refold(connection, changes, datetime.now(UTC))

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from services.detector.publish.measures import MeasurePoint, MeasurePublisher
 from shared.contracts.measures import Measure
-from shared.flow.calendars import micros, moment
 from shared.flow.ruleset import Ruleset
 from shared.postgres import locks
 from shared.postgres.pool import Connection, Record
+from shared.runtime.instants import micros, moment
 
 _MARK = "INSERT INTO stale_day SELECT unnest($1::timestamptz[])"
 _TAKE = """

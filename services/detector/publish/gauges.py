@@ -6,10 +6,10 @@ from datetime import datetime
 
 from services.detector.metrics import OTHER, DetectorMetrics
 from services.detector.publish.age_limit import latest_start
-from shared.flow.calendars import micros, moment
 from shared.flow.rules import Aging
 from shared.flow.ruleset import Ruleset
 from shared.postgres.pool import Pool
+from shared.runtime.instants import micros, moment
 
 _OPEN = """
 SELECT pipeline, stage, count(*) AS deals, min(entered) AS oldest FROM visit WHERE left_at IS NULL

@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
 from shared.contracts.measures import MeasureData, MeasureEvent
 from shared.contracts.topics import MEASURES
-from shared.flow.calendars import moment
 from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.pool import Connection, Record
+from shared.runtime.instants import moment
 from shared.stream import outbox
 
 _SAVE = """

@@ -23,7 +23,6 @@ from shared.contracts.problems import (
     ProblemType,
 )
 from shared.contracts.topics import PROBLEMS
-from shared.flow.calendars import moment
 from shared.flow.checkpoints import Checkpoint, Pass
 from shared.flow.intervals import Interval
 from shared.flow.revisions import Revision, instant
@@ -31,6 +30,7 @@ from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.pool import Connection, Record
+from shared.runtime.instants import moment
 from shared.stream import outbox
 
 # A problem's count is compared with the ends of the days before; with fewer than the minimum, nothing is said.

@@ -78,8 +78,8 @@ DELETE FROM problem USING unnest($1::text[], $2::timestamptz[]) AS w (key, opene
 WHERE problem.key = w.key AND problem.opened_at = w.opened_at
 """
 _SAVE_PROBLEM = """
-INSERT INTO problem (key, opened_at, cleared_at, peak, published_count, kind, pipeline, stage, mode, rule, policy_version,
-    historic, detected_at)
+INSERT INTO problem (key, opened_at, cleared_at, peak, published_count, kind, pipeline, stage, mode, rule,
+    policy_version, historic, detected_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak,
     published_count = excluded.published_count, mode = excluded.mode
@@ -197,9 +197,7 @@ async def following(connection: Executor, series: Sequence[str], slot: int) -> d
     return {row["series"]: row["first_at"] for row in await connection.fetch(_FOLLOWING, list(series), slot)}
 
 
-async def save_checkpoints(
-    connection: Executor, after: Mapping[str, int], new: Mapping[str, list[Checkpoint]]
-) -> None:
+async def save_checkpoints(connection: Executor, after: Mapping[str, int], new: Mapping[str, list[Checkpoint]]) -> None:
     """Replace the checkpoints of each series that are later than an instant."""
     await connection.execute(_FORGET, list(after), list(after.values()))
     rows = [(series, point) for series, points in new.items() for point in points]

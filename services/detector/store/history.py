@@ -104,9 +104,7 @@ async def _all_are_new(connection: Connection, events: Sequence[NewEvent]) -> bo
     return True
 
 
-async def _replace(
-    connection: Connection, events: Sequence[NewEvent]
-) -> dict[tuple[str, str], tuple[Event, Event]]:
+async def _replace(connection: Connection, events: Sequence[NewEvent]) -> dict[tuple[str, str], tuple[Event, Event]]:
     """Replace what is stored under an id of `events` where another version takes precedence: (former, new)."""
     stored = {_key(event): event for event in map(_event, await connection.fetch(_OTHERS))}
     better: dict[tuple[str, str], NewEvent] = {}

@@ -57,7 +57,9 @@ def standings(
     """How far this replica's partitions are applied; with `records`: how far they will be after that batch."""
     now = time.time_ns() // 1000 if records else 0
     positions = positions_of(records) if records else dict(handled)
-    mine = kafka.assignment() if kafka is not None else ()
+    if kafka is None:
+        return []
+    mine = kafka.assignment()
     found = []
     for partition, position in positions.items():
         end = kafka.highwater(partition) if partition in mine else None

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.detector.publish.age_limit import latest_start
-from shared.flow.calendars import AgeClock, AgeClocks, micros
+from shared.flow.calendars import AgeClock, AgeClocks
 from shared.policy import parse
+from shared.runtime.instants import micros
 from tests.support.histories import policy_text
 
 HOUR = 3_600_000_000
