@@ -74,7 +74,7 @@ class Detector:
                 [topic],
                 settings.topic("andon-detector"),
                 max_records=settings.detector_batch,
-                workers=settings.detector_lanes,
+                workers=settings.detector_workers,
             ),
             self._take,
             positions.StoredPositions(pool, [topic]),
@@ -179,7 +179,7 @@ class Detector:
         if outcome is None:
             return
         if self._settings.clock is ClockKind.WALL:
-            self._metrics.judgement_delay.set(max(0.0, now.timestamp() - outcome.judged / 1_000_000))
+            self._metrics.watermark_delay.set(max(0.0, now.timestamp() - outcome.judged / 1_000_000))
         for reason, count in outcome.told.items():
             self._metrics.messages[reason].inc(count)
         if outcome.told:
@@ -224,7 +224,7 @@ async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
     judging = Ruleset(load(settings.policy))
     # One for each lane; others for stages, the judge, the relay, the standing and what is measured.
-    pool = await open_flow(settings.dsn, most=settings.detector_lanes + 5)
+    pool = await open_flow(settings.dsn, most=settings.detector_workers + 5)
     registry = new_registry()
     await rebuild.follow_policy(pool, judging, settings)
     detector = Detector(settings, judging, pool, registry)

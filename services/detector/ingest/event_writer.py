@@ -72,7 +72,7 @@ class EventWriter:
             await self._write(connection, fresh, _by_deal(was))
         await outbox.put(connection, dead)
         await positions.advance(connection, records)
-        self._metrics.took(applied=applied, read=read, dead=len(dead))
+        self._metrics.record_batch(applied=applied, read=read, dead=len(dead))
 
     async def apply_more(self, connection: Any, records: Sequence[ConsumerRecord]) -> None:
         """As `apply`, in a transaction in which other records may have been applied."""
