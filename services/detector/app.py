@@ -40,9 +40,10 @@ from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import positions
+from shared.stream.consumer import Consumer
 from shared.stream.outbox import Relay
 from shared.stream.processor import Processor
-from shared.stream.reader import BatchConsumer
+from shared.stream.reader import Subscription
 from shared.stream.transaction import PostgresTransactions
 
 CHANNEL = "andon_detector"
@@ -127,18 +128,21 @@ class Detector:
 
     def _consumer(
         self, processor: Processor[Any], topic: str, group: str, progress: Progress | PartProgress
-    ) -> BatchConsumer:
+    ) -> Consumer:
         name = self._settings.topic(topic)
-        return BatchConsumer(
+        subscription = Subscription(
             self._settings.kafka,
             [name],
             self._settings.topic(group),
+            max_records=self._settings.detector_batch,
+            workers=self._settings.detector_lanes if topic == EVENTS else 1,
+        )
+        return Consumer(
+            subscription,
             processor.run,
             positions.StoredPositions(self._pool, [name]),
             {name: self._consumed[name]},
             progress,
-            self._settings.detector_batch,
-            self._settings.detector_lanes if topic == EVENTS else 1,
         )
 
     def _now(self, record: ConsumerRecord) -> datetime:

@@ -12,7 +12,7 @@ from shared.connectors.base.canonical import said_by, translated
 from shared.connectors.base.source import Request, Source
 from shared.contracts.topics import DEAD_SUFFIX, EVENTS, RECEIVED
 from shared.kafka.publisher import OutgoingMessage, Publisher
-from shared.kafka.topic_range import Past, past
+from shared.kafka.topic_range import TopicRange, topic_range
 
 _BEGINNING = datetime(2020, 1, 1, tzinfo=UTC)
 # The events of a request are written with it, but not at the same instant.
@@ -35,17 +35,17 @@ async def retranslate(
     run = _Run(publisher, source, prefix, translation)
     try:
         async with (
-            past(bootstrap, prefix + RECEIVED, since) as came,
-            past(bootstrap, prefix + EVENTS, since - MARGIN) as told,
+            topic_range(bootstrap, prefix + RECEIVED, since) as came,
+            topic_range(bootstrap, prefix + EVENTS, since - MARGIN) as told,
         ):
             total = came.total + told.total
             async for some, done in _requests(came, source.name):
                 await run.again(some)
                 show(done, total)
-            async for _, records, done in told.parts():
+            async for _, records, done in told.batches():
                 run.back.before(records)
                 show(came.total + done, total)
-        run.counts["gone"] = came.gone + told.gone
+        run.counts["gone"] = came.missing + told.missing
         await run.take_back()
     finally:
         await publisher.stop()
@@ -79,12 +79,12 @@ class _Run:
             await self._publisher.publish_all(messages[start : start + TOGETHER])
 
 
-async def _requests(came: Past, source: str) -> AsyncIterator[tuple[Sequence[Request], int]]:
+async def _requests(came: TopicRange, source: str) -> AsyncIterator[tuple[Sequence[Request], int]]:
     """Requests of one source, and how many records are read with them.
 
     A request in several records is given with its last.
     """
     joined: dict[int, RequestAssembler] = {}
-    async for partition, records, done in came.parts():
+    async for partition, records, done in came.batches():
         mine = [record for record in records if record.key == source.encode()]
         yield list(joined.setdefault(partition, RequestAssembler()).requests(mine)), done

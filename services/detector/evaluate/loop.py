@@ -18,7 +18,7 @@ from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
-from shared.stream.reader import BatchConsumer
+from shared.stream.consumer import Consumer
 
 _log = logger(__name__)
 PART = "judge"
@@ -29,7 +29,7 @@ CATCHING_UP_SECONDS = 10.0
 class WatermarkLoop:
     """Records how far this replica's partitions are read. One that is read to its end stands at now, also when idle."""
 
-    def __init__(self, pool: Pool, consumer: BatchConsumer, settings: DetectorSettings, activity: Activity) -> None:
+    def __init__(self, pool: Pool, consumer: Consumer, settings: DetectorSettings, activity: Activity) -> None:
         self._pool, self._consumer, self._activity = pool, consumer, activity
         self._topic = settings.topic(EVENTS)
         self._partitions = 0

@@ -13,8 +13,8 @@ from enum import StrEnum
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from shared.kafka.records import Position, positions_of
 from shared.postgres.pool import Executor
-from shared.stream.reader import Position, positions_of
 
 # A fetch saw the end of the log a little before its answer was recorded.
 MARGIN_MS = 50

@@ -260,7 +260,7 @@ async def test_the_same_name_again_refolds_nothing(pool: Any) -> None:
 
 
 ROWS = """
-SELECT 'deal' AS relation, deal, xmin::text FROM deal UNION ALL SELECT 'visit', deal, xmin::text FROM visit ORDER BY 1, 2
+SELECT 'deal', deal, xmin::text FROM deal UNION ALL SELECT 'visit', deal, xmin::text FROM visit
 """
 
 
