@@ -135,7 +135,7 @@ class Detector:
             [name],
             self._settings.topic(group),
             max_records=self._settings.detector_batch,
-            workers=self._settings.detector_lanes if topic == EVENTS else 1,
+            workers=self._settings.detector_workers if topic == EVENTS else 1,
         )
         return Consumer(
             subscription,
@@ -164,7 +164,7 @@ class Detector:
         self._present.wake()
 
     def _event_rejected(self, reason: DeadReason) -> None:
-        self._metrics.put_aside.inc()
+        self._metrics.dead_lettered.inc()
         self._rejected(reason)
 
     def _rejected(self, reason: DeadReason) -> None:
@@ -175,7 +175,7 @@ class Detector:
 async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     """Connect and wire the parts."""
     ruleset = Ruleset(load(settings.policy))
-    pool = await open_flow(settings.dsn, most=settings.detector_lanes + OTHER_CONNECTIONS)
+    pool = await open_flow(settings.dsn, most=settings.detector_workers + OTHER_CONNECTIONS)
     registry = new_registry()
     await follow_policy(pool, ruleset, settings)
     detector = Detector(settings, ruleset, pool, registry)

@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from shared.runtime.health import Progress
-from shared.runtime.http import PatientProtocol
+from shared.runtime.http import LimitedHttpProtocol
 from shared.runtime.log import configure, logger
 from shared.runtime.settings import ServiceSettings, SettingsError
 from shared.runtime.yaml_file import FaultsError
@@ -150,7 +150,7 @@ def _server(application: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=5,
-        http=PatientProtocol,
+        http=LimitedHttpProtocol,
         ws="none",
         limit_concurrency=MOST_CONNECTIONS,
     )

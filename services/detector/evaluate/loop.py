@@ -103,7 +103,7 @@ class EvaluationLoop:
 
     def _report(self, result: PassResult, now: float) -> None:
         if self._settings.clock is ClockKind.WALL:
-            self._metrics.judgement_delay.set(max(0.0, now - result.watermark / 1_000_000))
+            self._metrics.watermark_delay.set(max(0.0, now - result.watermark / 1_000_000))
         for reason, count in result.published.items():
             self._metrics.messages[reason].inc(count)
         if result.published:

@@ -96,7 +96,7 @@ class EventWriter:
         applied, by_deal = len(new), _by_deal(new)
         events.clear()
         new.clear()
-        transaction.after_commit(lambda: self._metrics.took(applied=applied, read=read, dead=0))
+        transaction.after_commit(lambda: self._metrics.record_batch(applied, read))
         if by_deal:
             await self._write(transaction, by_deal, _by_deal(former))
 
