@@ -15,8 +15,7 @@ from zoneinfo import ZoneInfo
 import typer
 from rich.console import Console
 
-from services.cli.load_steps import steps
-from services.cli.progress import counting
+from services.cli.progress import counter, load_bars
 from services.detector.settings import DetectorSettings
 from services.importer import questions
 from services.importer.infer import misfits, propose
@@ -192,7 +191,7 @@ def _show(file: Path, mapping: Mapping) -> None:
 
 def _write(work: Import, wishes: Wishes) -> None:
     """`--dry-run`: what would go in, as events for what-if; nothing goes in."""
-    with counting("events") as show, wishes.out.open("wb") if wishes.out else nullcontext() as out:
+    with counter("events") as show, wishes.out.open("wb") if wishes.out else nullcontext() as out:
         for count, told in enumerate(work.events(), 1):
             if out is not None:
                 (message,) = translated(wishes.source, [told], told.time, "").messages
@@ -211,7 +210,7 @@ def _let_in(work: Import, settings: DetectorSettings, wishes: Wishes) -> None:
     def total(done: int) -> int | None:
         return int(done / work.share) if work.share > 0 else None
 
-    with steps("events published", _console, total) as shown:
+    with load_bars("events published", total) as shown:
         asyncio.run(work.run(settings, shown, wishes.strict))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
-import asyncpg
+from shared.postgres.pool import connect
 
 SERVICES = {
     "flow": "services.detector",
@@ -46,7 +46,7 @@ def migrations_of(package: str) -> list[Migration]:
 
 async def migrate(dsn: str, schema: str, migrations: list[Migration]) -> list[str]:
     """Bring one schema up to date; the names of what was applied. Safe to run twice at once."""
-    connection = await asyncpg.connect(dsn)
+    connection = await connect(dsn)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         return [m.name for m in migrations if await _apply(connection, schema, m)]
