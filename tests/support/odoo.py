@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from services.demo.kafka import free_port, tail
+from services.demo.server import free_port, tail
 from tests.support.waiting import eventually
 
 DATABASE = "odoo"

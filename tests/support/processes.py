@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.demo.kafka import free_port, tail
+from services.demo.server import free_port, tail
 
 
 class ServiceProcess:

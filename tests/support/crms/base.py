@@ -17,9 +17,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from services.demo.kafka import free_port
+from services.demo.server import free_port
 from services.simulator.dialects.base import SimulatedDeal
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class FakeCrm(ABC):
         """The block `api` of a source that asks this CRM."""
         return {"token": self.token, "url": self.url, "per_second": 1000}
 
-    def take(self, happenings: Iterable[Happening]) -> None:
+    def take(self, happenings: Iterable[DealChange]) -> None:
         """Something became true of deals."""
         for happening in happenings:
             kept = self.deals.setdefault(happening.deal, Kept(SimulatedDeal(happening.deal)))

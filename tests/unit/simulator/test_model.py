@@ -80,7 +80,7 @@ def test_the_journal_goes_on_where_it_stopped(tmp_path: Path) -> None:
     journal = SimulationJournal.open(file, 7, 180, END)
     first = list(islice(run.ahead(journal), 60))
     journal.history, journal.live = True, 45
-    journal.keep(file)
+    journal.save(file)
 
     again = SimulationJournal.open(file, 99, 1, datetime.now(UTC))
 
