@@ -18,7 +18,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from services.demo.kafka import free_port
+from services.demo.server import free_port
 from services.notifier.render.compose import compose
 from services.tickets.charts.render import Chart, png
 from shared.contracts.notices import NoticeReason

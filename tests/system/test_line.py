@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.demo.kafka import tail
+from services.demo.server import tail
 from tests.support.waiting import eventually
 
 

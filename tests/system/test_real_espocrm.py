@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.demo.kafka import free_port
+from services.demo.server import free_port
 from tests.support.line import Line
 from tests.support.waiting import eventually
 

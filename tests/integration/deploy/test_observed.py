@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from services.demo.kafka import free_port, tail
+from services.demo.server import free_port, tail
 from shared.postgres.migrate import migrate_all
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually

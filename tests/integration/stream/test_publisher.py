@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from services.demo.kafka import free_port
+from services.demo.server import free_port
 from shared.contracts.topics import EVENTS, PROBLEMS
 from shared.kafka.publisher import OutgoingMessage, Publisher
 

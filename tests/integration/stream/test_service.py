@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 from starlette.applications import Starlette
 
-from services.demo.kafka import free_port
+from services.demo.server import free_port
 from shared.postgres.pool import open_pool
 from shared.runtime import service
 from shared.runtime.service import Service, run
