@@ -42,8 +42,9 @@ from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import positions
 from shared.stream.batches import handle_batch
+from shared.stream.consumer import Consumer
 from shared.stream.outbox import Relay
-from shared.stream.reader import BatchConsumer
+from shared.stream.reader import Subscription
 
 _log = logger(__name__)
 STANDING_SECONDS = 0.1
@@ -67,27 +68,28 @@ class Detector:
         self.relay = Relay(pool, publisher, OutboxMetrics(registry), self.progress)
         topic, stages = settings.topic(EVENTS), settings.topic(STAGES)
         consumed = ConsumerMetrics.of_topics(registry, {topic: EVENTS, stages: STAGES})
-        self.consumer = BatchConsumer(
-            settings.kafka,
-            [topic],
-            settings.topic("andon-detector"),
+        self.consumer = Consumer(
+            Subscription(
+                settings.kafka,
+                [topic],
+                settings.topic("andon-detector"),
+                max_records=settings.detector_batch,
+                workers=settings.detector_lanes,
+            ),
             self._take,
             positions.StoredPositions(pool, [topic]),
             {topic: consumed[topic]},
             self.progress,
-            settings.detector_batch,
-            settings.detector_lanes,
         )
         # By itself: what it takes up must not wait in a lane behind deals, nor count for judgement time.
-        self.stages = BatchConsumer(
-            settings.kafka,
-            [stages],
-            settings.topic("andon-detector-stages"),
+        self.stages = Consumer(
+            Subscription(
+                settings.kafka, [stages], settings.topic("andon-detector-stages"), max_records=settings.detector_batch
+            ),
             self._describe,
             positions.StoredPositions(pool, [stages]),
             {stages: consumed[stages]},
             PartProgress(self.progress, "stages"),
-            settings.detector_batch,
         )
         self._clock = SystemClock()
         self._changed, self._described = asyncio.Event(), asyncio.Event()

@@ -31,8 +31,9 @@ from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, every, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import positions
+from shared.stream.consumer import Consumer
 from shared.stream.outbox import Relay
-from shared.stream.reader import BatchConsumer
+from shared.stream.reader import Subscription
 
 _log = logger(__name__)
 MEASURE_SECONDS = 5.0
@@ -61,15 +62,12 @@ class Enricher:
         )
         self._naming = {crm.source.name: StageNames(self.desk, crm) for crm in self._crms}
         self._topic = settings.topic(EVENTS)
-        self.consumer = BatchConsumer(
-            settings.kafka,
-            [self._topic],
-            settings.topic("andon-enricher"),
+        self.consumer = Consumer(
+            Subscription(settings.kafka, [self._topic], settings.topic("andon-enricher"), max_records=2000),
             self._take,
             positions.StoredPositions(pool, [self._topic]),
             ConsumerMetrics.of_topics(registry, {self._topic: EVENTS}),
             self.progress,
-            max_records=2000,
         )
 
     def loops(self) -> Sequence[Any]:

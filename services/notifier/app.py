@@ -30,8 +30,9 @@ from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import dead_letters, outbox, positions
 from shared.stream.batches import handle_batch
+from shared.stream.consumer import Consumer
 from shared.stream.outbox import Relay
-from shared.stream.reader import BatchConsumer
+from shared.stream.reader import Subscription
 
 
 class Notifier:
@@ -46,15 +47,12 @@ class Notifier:
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
         self.sender = Sender(pool, settings, self._policy, self._metrics, self.progress, self._clock, self.relay.wake)
         self._topic = settings.topic(TICKETS)
-        self.consumer = BatchConsumer(
-            settings.kafka,
-            [self._topic],
-            settings.topic("andon-notifier"),
+        self.consumer = Consumer(
+            Subscription(settings.kafka, [self._topic], settings.topic("andon-notifier"), max_records=100),
             self._take,
             positions.StoredPositions(pool, [self._topic]),
             ConsumerMetrics.of_topics(registry, {self._topic: TICKETS}),
             self.progress,
-            max_records=100,
         )
 
     def loops(self) -> Sequence[Any]:

@@ -35,8 +35,9 @@ from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import positions
 from shared.stream.batches import handle_batch
+from shared.stream.consumer import Consumer
 from shared.stream.outbox import Relay
-from shared.stream.reader import BatchConsumer
+from shared.stream.reader import Subscription
 
 _log = logger(__name__)
 WAKE_SECONDS = 5.0
@@ -78,10 +79,8 @@ class Tickets:
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress, batch=20)
         topics = [settings.topic(name) for name in TOPICS]
         consumed = ConsumerMetrics.of_topics(registry, dict(zip(topics, TOPICS, strict=True)))
-        self.consumer = BatchConsumer(
-            settings.kafka,
-            topics,
-            settings.topic("andon-tickets"),
+        self.consumer = Consumer(
+            Subscription(settings.kafka, topics, settings.topic("andon-tickets")),
             self._take,
             positions.StoredPositions(pool, topics),
             consumed,

@@ -1,45 +1,48 @@
-"""Where logs begin and end, as their leaders tell it; where aiokafka stands in them."""
+"""Where logs begin and end, as their leaders say, and where aiokafka's consumer stands in them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-WITHIN_SECONDS = 3
+TIMEOUT_SECONDS = 3
 
 
-async def ends_of(kafka: Any, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-    """Where logs end. One whose leader does not tell in time is left out: the others must not wait for it."""
+class LogOffsets:
+    """Asks the brokers through a consumer."""
 
-    async def end(partition: TopicPartition) -> dict[TopicPartition, int]:
-        try:
-            async with asyncio.timeout(WITHIN_SECONDS):
-                found: dict[TopicPartition, int] = await kafka.end_offsets([partition])
-                return found
-        except (KafkaError, TimeoutError):
-            return {}
+    def __init__(self, kafka: AIOKafkaConsumer) -> None:
+        self._kafka = kafka
 
-    found = await asyncio.gather(*map(end, partitions))
-    return {partition: offset for one in found for partition, offset in one.items()}
+    async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The end offset of each partition; without those whose leader does not answer in time."""
 
+        async def end(partition: TopicPartition) -> dict[TopicPartition, int]:
+            try:
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    found: dict[TopicPartition, int] = await self._kafka.end_offsets([partition])
+                    return found
+            except (KafkaError, TimeoutError):
+                return {}
 
-async def beginning_of(kafka: Any, partition: TopicPartition) -> int:
-    """Where a log begins: what was before is let go. Raises KafkaError or TimeoutError where nobody tells in time."""
-    async with asyncio.timeout(WITHIN_SECONDS):
-        offset: int = (await kafka.beginning_offsets([partition]))[partition]
-        return offset
+        found = await asyncio.gather(*map(end, partitions))
+        return {partition: offset for one in found for partition, offset in one.items()}
 
-
-async def stands_at(kafka: Any, partition: TopicPartition) -> int | None:
-    """The next offset that aiokafka will hand out; None where it does not know it just now."""
-    try:
-        # It would wait for what it does not know.
-        async with asyncio.timeout(0):
-            offset: int = await kafka.position(partition)
+    async def beginning(self, partition: TopicPartition) -> int:
+        """The first offset that retention has left. Raises KafkaError or TimeoutError where no leader answers."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            offset: int = (await self._kafka.beginning_offsets([partition]))[partition]
             return offset
-    except (KafkaError, TimeoutError):
-        return None
+
+    async def position(self, partition: TopicPartition) -> int | None:
+        """The next offset that aiokafka will hand out; None where it does not know it at the moment."""
+        try:
+            # It waits for a position that it does not know.
+            async with asyncio.timeout(0):
+                offset: int = await self._kafka.position(partition)
+                return offset
+        except (KafkaError, TimeoutError):
+            return None

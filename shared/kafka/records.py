@@ -1,19 +1,35 @@
-"""Records by the partition that they lie in."""
+"""Records by partition, and how far they go."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from operator import attrgetter
+from typing import NamedTuple
 
 from aiokafka import ConsumerRecord, TopicPartition
 
-_PLACE = attrgetter("topic", "partition")
+_PARTITION, _TIMESTAMP = attrgetter("topic", "partition"), attrgetter("timestamp")
 
 
 def by_partition(records: Iterable[ConsumerRecord]) -> dict[TopicPartition, list[ConsumerRecord]]:
     """The records of each partition, in their order. They come in runs, so that most cost no look of their own."""
     found: dict[TopicPartition, list[ConsumerRecord]] = {}
-    for place, run in groupby(records, _PLACE):
+    for place, run in groupby(records, _PARTITION):
         found.setdefault(TopicPartition(*place), []).extend(run)
     return found
+
+
+class Position(NamedTuple):
+    """How far a partition is handled: the next offset, and the greatest record time (0: none since the start)."""
+
+    next_offset: int
+    last_ms: int
+
+
+def positions_of(records: Sequence[ConsumerRecord]) -> dict[TopicPartition, Position]:
+    """How far these records go. Those of a partition are in order, so its last one has the greatest offset."""
+    return {
+        partition: Position(some[-1].offset + 1, max(map(_TIMESTAMP, some)))
+        for partition, some in by_partition(records).items()
+    }

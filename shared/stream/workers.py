@@ -1,75 +1,87 @@
-"""Lanes of a consumer: what was read waits in one of them for its turn."""
+"""Workers of a consumer: each handles the records of its partitions in batches, one after the other."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 One = TypeVar("One")
+Handle = Callable[["Worker[One]", Sequence[One]], Awaitable[None]]
 
 
 class Worker(Generic[One]):
-    """Records that are handled in batches of at most `most`, one after the other.
+    """Takes batches of at most `max_records`.
 
-    What waits goes into one batch, however it was read: where there is much to do, batches are full.
+    All that waits goes into one batch, however it was fetched: under load batches are full.
     """
 
-    def __init__(self, name: str, most: int, changed: asyncio.Condition) -> None:
-        self.name, self._most, self._changed = name, most, changed
+    def __init__(self, name: str, max_records: int, changed: asyncio.Condition) -> None:
+        self.name, self._max_records, self._changed = name, max_records, changed
         self.waiting: list[One] = []
         self.in_hand: Sequence[One] = ()
 
     @property
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         return not self.waiting and not self.in_hand
 
-    async def take(self) -> Sequence[One]:
-        """The next batch; it is in hand until `done`."""
+    async def run(self, handle: Handle[One]) -> None:
+        """Handle batch after batch until cancelled."""
+        while True:
+            batch = await self._take()
+            try:
+                await handle(self, batch)
+            finally:
+                await self._done()
+
+    async def _take(self) -> Sequence[One]:
         async with self._changed:
             await self._changed.wait_for(lambda: bool(self.waiting))
-            batch, self.waiting = self.waiting[: self._most], self.waiting[self._most :]
-            self.in_hand = batch
+            self.in_hand, self.waiting = self.waiting[: self._max_records], self.waiting[self._max_records :]
             self._changed.notify_all()
-            return batch
+            return self.in_hand
 
-    async def done(self) -> None:
+    async def _done(self) -> None:
         async with self._changed:
             self.in_hand = ()
             self._changed.notify_all()
 
 
 class Workers(Generic[One]):
-    """All lanes of a consumer. Who reads waits while a batch for each of them waits, in whichever: what comes in for
-    one must not keep the others from theirs.
+    """All workers of a consumer. While the database works for one, another decodes or the reader fetches.
+
+    The reader waits while a batch for each of them is waiting, whichever has it: a busy worker must not keep the others
+    from their records.
     """
 
-    def __init__(self, count: int, most: int) -> None:
+    def __init__(self, count: int, max_records: int) -> None:
         self._changed = asyncio.Condition()
-        self._all = [Worker[One](f"consume {number}", most, self._changed) for number in range(count)]
-        self._room = count * most
+        self._all = [Worker[One](f"consume {number}", max_records, self._changed) for number in range(count)]
+        self._capacity = count * max_records
 
     def __iter__(self) -> Iterator[Worker[One]]:
         return iter(self._all)
 
-    def of(self, partition: int) -> Worker[One]:
-        """The lane of a partition: always the same."""
-        return self._all[partition % len(self._all)]
+    async def run(self, handle: Handle[One]) -> None:
+        """Run all until cancelled; raises what `handle` raises."""
+        async with asyncio.TaskGroup() as group:
+            for worker in self._all:
+                group.create_task(worker.run(handle))
 
     async def put(self, parts: Mapping[int, Sequence[One]]) -> None:
-        """Let the records of each partition wait in its lane; back when there was room for them."""
+        """Queue the records of each partition with its worker, always the same; waits until there is capacity."""
         async with self._changed:
-            await self._changed.wait_for(lambda: sum(len(lane.waiting) for lane in self._all) < self._room)
+            await self._changed.wait_for(lambda: sum(len(worker.waiting) for worker in self._all) < self._capacity)
             for partition, records in parts.items():
-                self.of(partition).waiting += records
+                self._all[partition % len(self._all)].waiting += records
             self._changed.notify_all()
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing is in hand and nothing waits."""
-        return all(lane.idle for lane in self._all)
+    def are_idle(self) -> bool:
+        """Whether no batch is in hand and none waits."""
+        return all(worker.is_idle for worker in self._all)
 
-    async def rest(self) -> None:
-        """Back when nothing is in hand and nothing waits."""
+    async def drain(self) -> None:
+        """Wait until no batch is in hand and none waits."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self.idle)
+            await self._changed.wait_for(lambda: self.are_idle)

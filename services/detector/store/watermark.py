@@ -14,7 +14,7 @@ from typing import Any
 
 from aiokafka import ConsumerRecord
 
-from shared.stream.reader import Position, positions_of
+from shared.kafka.records import Position, positions_of
 
 # What a fetch saw of the log's end is a little older than the moment at which its answer was noted.
 MARGIN_MS = 50

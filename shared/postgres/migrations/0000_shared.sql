@@ -1,4 +1,4 @@
--- Every service's schema has these: where it stands in each topic, and what it still has to publish.
+-- Every service's schema has these tables: where it stands in each topic, and what it still has to publish.
 CREATE TABLE position (
     topic       text   NOT NULL,
     partition   int    NOT NULL,
@@ -7,9 +7,20 @@ CREATE TABLE position (
 );
 
 CREATE TABLE outbox (
-    id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    topic   text        NOT NULL,
-    key     bytea       NOT NULL,
-    value   bytea       NOT NULL,
-    written timestamptz NOT NULL DEFAULT clock_timestamp()
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    topic      text        NOT NULL,
+    key        bytea       NOT NULL,
+    value      bytea       NOT NULL,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- Messages that Kafka can never take. They are kept here, so that they do not block the outbox.
+CREATE TABLE outbox_refused (
+    id         bigint      PRIMARY KEY,
+    topic      text        NOT NULL,
+    key        bytea       NOT NULL,
+    value      bytea       NOT NULL,
+    created_at timestamptz NOT NULL,
+    refused_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    reason     text        NOT NULL
 );

@@ -1,4 +1,4 @@
-"""A reader of a topic on which records lie already."""
+"""A consumer of a topic that holds records already."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from shared.contracts.topics import EVENTS
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.postgres.migrate import migrate, migrations_of
 from shared.postgres.pool import open_pool
-from tests.support.reader import COUNT, Reader
+from tests.support.recorder import COUNT, Recorder
 
 
 @pytest.fixture
-async def reader(kafka: str, prefix: str, dsn: str) -> Any:
+async def recorder(kafka: str, prefix: str, dsn: str) -> Any:
     await migrate(dsn, "flow", [m for m in migrations_of("services.detector") if m.name.startswith("0000")])
     pool = await open_pool(dsn, "flow")
     topic = prefix + EVENTS
@@ -22,8 +22,8 @@ async def reader(kafka: str, prefix: str, dsn: str) -> Any:
     await publisher.publish_all([OutgoingMessage(topic, str(n % 9).encode(), str(n).encode()) for n in range(COUNT)])
     await publisher.stop()
 
-    def make(slow_to_know: float = 0) -> Reader:
-        return Reader(kafka, topic, pool, slow_to_know)
+    def make(**options: Any) -> Recorder:
+        return Recorder(kafka, topic, pool, **options)
 
     yield make
     await pool.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import ClassVar
 
 import asyncpg
 import pytest
@@ -12,57 +13,59 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from shared.contracts.topics import EVENTS
+from shared.kafka.records import Position
 from shared.stream import positions
-from shared.stream.reader import Position
-from tests.support.reader import COUNT, Reader, all_seen
+from tests.support.recorder import COUNT, Recorder, all_seen
 from tests.support.waiting import eventually
 
 
-async def committed(kafka: str, reader: Reader) -> dict[int, int | None]:
-    asking = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=reader.group, enable_auto_commit=False)
+async def committed(kafka: str, recorder: Recorder) -> dict[int, int | None]:
+    asking = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=recorder.group, enable_auto_commit=False)
     await asking.start()
-    places = [TopicPartition(reader.topic, number) for number in range(4)]
+    places = [TopicPartition(recorder.topic, number) for number in range(4)]
     found = {place.partition: await asking.committed(place) for place in places}
     await asking.stop()
     return found
 
 
-async def commit(kafka: str, reader: Reader, offset: int) -> None:
+async def commit(kafka: str, recorder: Recorder, offset: int) -> None:
     """As one that was killed with batches in hand may have left it."""
-    ahead = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=reader.group, enable_auto_commit=False)
+    ahead = AIOKafkaConsumer(bootstrap_servers=kafka, group_id=recorder.group, enable_auto_commit=False)
     await ahead.start()
-    places = [TopicPartition(reader.topic, number) for number in range(4)]
+    places = [TopicPartition(recorder.topic, number) for number in range(4)]
     ahead.assign(places)
     await ahead.commit(dict.fromkeys(places, offset))
     await ahead.stop()
 
 
-async def test_what_was_committed_ahead_of_the_effects_skips_nothing(kafka: str, reader: Callable[..., Reader]) -> None:
-    slow = reader(slow_to_know=1.0)
+async def test_what_was_committed_ahead_of_the_effects_skips_nothing(
+    kafka: str, recorder: Callable[..., Recorder]
+) -> None:
+    slow = recorder(slow_to_load=1.0)
     await commit(kafka, slow, 60)
 
     async with slow.running():
         assert await all_seen(slow) == list(range(COUNT))
 
 
-async def test_no_more_is_committed_than_was_handled(kafka: str, reader: Callable[..., Reader]) -> None:
-    held = reader()
+async def test_no_more_is_committed_than_was_handled(kafka: str, recorder: Callable[..., Recorder]) -> None:
+    held = recorder()
     held.gate.clear()
 
     async with held.running():
         await held.taking.wait()
-        await held.consumer.hint()
+        await held.consumer.commit_to_kafka()
         assert set((await committed(kafka, held)).values()) <= {None, 0}
         held.gate.set()
         await all_seen(held)
-        await held.consumer.hint()
+        await held.consumer.commit_to_kafka()
         assert sum((await committed(kafka, held)).values()) == COUNT  # type: ignore[arg-type]
 
 
 async def test_records_that_are_gone_from_the_log_are_passed_over_and_counted(
-    kafka: str, reader: Callable[..., Reader]
+    kafka: str, recorder: Callable[..., Recorder]
 ) -> None:
-    one = reader()
+    one = recorder()
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     gone = {TopicPartition(one.topic, number): RecordsToDelete(before_offset=10) for number in range(4)}
@@ -76,25 +79,24 @@ async def test_records_that_are_gone_from_the_log_are_passed_over_and_counted(
 
 
 async def test_a_database_that_cannot_tell_where_partitions_stand_ends_the_process(
-    reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
+    recorder: Callable[..., Recorder],
 ) -> None:
-    load, errors = positions.StoredPositions.load, [asyncpg.OutOfMemoryError("out of memory")]
+    class FailsOnce(positions.StoredPositions):
+        errors: ClassVar = [asyncpg.OutOfMemoryError("out of memory")]
 
-    async def load_later(kept: positions.StoredPositions) -> dict[TopicPartition, int]:
-        if errors:
-            raise errors.pop()
-        return await load(kept)
-
-    monkeypatch.setattr(positions.StoredPositions, "load", load_later)
+        async def load(self) -> dict[TopicPartition, int]:
+            if self.errors:
+                raise self.errors.pop()
+            return await super().load()
 
     with pytest.raises(asyncpg.OutOfMemoryError):
-        await asyncio.wait_for(reader().consumer.run(), 30)
+        await asyncio.wait_for(recorder(positions_type=FailsOnce).consumer.run(), 30)
 
 
 async def test_behind_tells_what_waits_in_the_partitions_that_are_ours(
-    kafka: str, reader: Callable[..., Reader]
+    kafka: str, recorder: Callable[..., Recorder]
 ) -> None:
-    held = reader()
+    held = recorder()
     held.gate.clear()
     # As one that has just gone to another replica.
     held.consumer.handled[TopicPartition(held.topic, 99)] = Position(0, 0)

@@ -13,15 +13,15 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from services.detector.store.watermark import standings
 from shared.contracts.topics import EVENTS
-from shared.stream import reader as reader_module
-from tests.support.reader import COUNT, Reader, all_seen
+from shared.stream.reader import Subscription
+from tests.support.recorder import COUNT, Recorder, all_seen
 from tests.support.waiting import eventually
 
 HOUR = 3600
 
 
-async def test_the_first_batch_that_waits_has_an_age(kafka: str, reader: Callable[..., Reader]) -> None:
-    before, held = reader(), reader()
+async def test_the_first_batch_that_waits_has_an_age(kafka: str, recorder: Callable[..., Recorder]) -> None:
+    before, held = recorder(), recorder()
     async with before.running():
         await all_seen(before)
     held.gate.clear()
@@ -40,9 +40,9 @@ async def test_the_first_batch_that_waits_has_an_age(kafka: str, reader: Callabl
 
 
 async def test_what_is_never_handed_out_does_not_keep_a_partition_from_its_end(
-    kafka: str, reader: Callable[..., Reader]
+    kafka: str, recorder: Callable[..., Recorder]
 ) -> None:
-    one = reader()
+    one = recorder()
     producer = AIOKafkaProducer(bootstrap_servers=kafka, transactional_id=one.group)
     await producer.start()
     async with producer.transaction():
@@ -60,8 +60,10 @@ async def test_what_is_never_handed_out_does_not_keep_a_partition_from_its_end(
     assert one.registry.get_sample_value("andon_consumer_gone_records_total", {"topic": EVENTS}) == 0
 
 
-async def test_a_partition_that_waits_in_a_lane_is_not_at_its_end(kafka: str, reader: Callable[..., Reader]) -> None:
-    held = reader()
+async def test_a_partition_that_waits_in_a_lane_is_not_at_its_end(
+    kafka: str, recorder: Callable[..., Recorder]
+) -> None:
+    held = recorder()
     held.gate.clear()
 
     async def fetched() -> int:
@@ -70,14 +72,14 @@ async def test_a_partition_that_waits_in_a_lane_is_not_at_its_end(kafka: str, re
     async with held.running():
         await held.taking.wait()
         await eventually(fetched, lambda count: count == COUNT)
-        await asyncio.sleep(2 * reader_module.PASS_SECONDS)
+        await asyncio.sleep(2 * Subscription.follow_seconds)
         assert not [s for s in standings(held.consumer.kafka, held.consumer.handled) if s.at_end]
 
 
 async def test_a_log_that_was_let_go_as_a_whole_is_told_and_holds_nobody_up(
-    kafka: str, reader: Callable[..., Reader]
+    kafka: str, recorder: Callable[..., Recorder]
 ) -> None:
-    one = reader()
+    one = recorder()
     admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
     await admin.start()
     await admin.delete_records({TopicPartition(one.topic, n): RecordsToDelete(before_offset=-1) for n in range(4)})
@@ -93,10 +95,9 @@ async def test_a_log_that_was_let_go_as_a_whole_is_told_and_holds_nobody_up(
 
 
 async def test_a_lane_is_not_well_where_nobody_looks_what_there_is(
-    reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
+    recorder: Callable[..., Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reader_module, "POLLED_SECONDS", 1.0)
-    one = reader()
+    one = recorder(stuck_poll_seconds=1.0)
     beats: list[str] = []
     async with one.running():
         await all_seen(one)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import pytest
 from aiokafka import TopicPartition
 
 from shared.contracts.topics import EVENTS
+from shared.kafka.offsets import LogOffsets
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.stream import positions
-from shared.stream import reader as reader_module
-from tests.support.reader import COUNT, Reader, all_seen
+from tests.support.recorder import COUNT, Recorder, all_seen
 from tests.support.waiting import eventually
 
 NEW = range(COUNT, COUNT + 60)
+
+
+class NoEnds(LogOffsets):
+    """No leader says where its log ends."""
+
+    async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        return {}
 
 
 async def publish(kafka: str, topic: str, numbers: range) -> None:
@@ -24,15 +30,15 @@ async def publish(kafka: str, topic: str, numbers: range) -> None:
     await publisher.stop()
 
 
-async def missing(reader: Reader, numbers: range) -> set[int]:
+async def missing(recorder: Recorder, numbers: range) -> set[int]:
     async def unseen() -> set[int]:
-        return set(numbers) - set(reader.seen)
+        return set(numbers) - set(recorder.seen)
 
     return await eventually(unseen, lambda numbers: not numbers)
 
 
-def gone(reader: Reader) -> float:
-    return reader.registry.get_sample_value("andon_consumer_gone_records_total", {"topic": EVENTS}) or 0
+def gone(recorder: Recorder) -> float:
+    return recorder.registry.get_sample_value("andon_consumer_gone_records_total", {"topic": EVENTS}) or 0
 
 
 async def go_beyond_the_end(pool: Any) -> None:
@@ -40,14 +46,14 @@ async def go_beyond_the_end(pool: Any) -> None:
     await pool.execute("UPDATE position SET next_offset = next_offset + 1000")
 
 
-async def test_what_comes_after_a_log_has_lost_its_end_is_taken(kafka: str, reader: Callable[..., Reader]) -> None:
-    before = reader()
+async def test_what_comes_after_a_log_has_lost_its_end_is_taken(kafka: str, recorder: Callable[..., Recorder]) -> None:
+    before = recorder()
     async with before.running():
         await all_seen(before)
     await go_beyond_the_end(before.pool)
     await publish(kafka, before.topic, NEW)
 
-    after = reader()
+    after = recorder()
     async with after.running():
         assert not await missing(after, NEW)
 
@@ -58,19 +64,15 @@ async def test_what_comes_after_a_log_has_lost_its_end_is_taken(kafka: str, read
 
 
 async def test_a_log_that_is_found_to_be_shorter_while_it_is_read_is_read_again(
-    kafka: str, reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
+    kafka: str, recorder: Callable[..., Recorder]
 ) -> None:
-    async def untold(kafka: Any, partitions: Any) -> dict[TopicPartition, int]:
-        return {}
-
-    # As with a leader that is away when partitions are taken up, and another that knows less when it is there.
-    monkeypatch.setattr(reader_module, "ends_of", untold)
-    before = reader()
+    # As with a leader that does not answer at the assignment, and another one later that has less of the log.
+    before = recorder(offsets=NoEnds)
     async with before.running():
         await all_seen(before)
     await go_beyond_the_end(before.pool)
 
-    after = reader()
+    after = recorder(offsets=NoEnds)
     async with after.running():
         await all_seen(after)
         await publish(kafka, after.topic, NEW)
@@ -81,10 +83,9 @@ async def test_a_log_that_is_found_to_be_shorter_while_it_is_read_is_read_again(
 
 
 async def test_one_that_was_away_and_goes_on_with_the_old_log_skips_nothing(
-    kafka: str, reader: Callable[..., Reader], monkeypatch: pytest.MonkeyPatch
+    kafka: str, recorder: Callable[..., Recorder]
 ) -> None:
-    monkeypatch.setattr(reader_module, "LOOK_SECONDS", 1.0)
-    one = reader()
+    one = recorder(truncation_check_seconds=1.0)
     async with one.running():
         await all_seen(one)
         # What it had in hand from the old log it has written, long after the new owner began again.
@@ -94,8 +95,8 @@ async def test_one_that_was_away_and_goes_on_with_the_old_log_skips_nothing(
         assert not await missing(one, NEW)
 
 
-async def test_a_position_that_has_moved_on_is_not_set_back(reader: Callable[..., Reader]) -> None:
-    one = reader()
+async def test_a_position_that_has_moved_on_is_not_set_back(recorder: Callable[..., Recorder]) -> None:
+    one = recorder()
     place = TopicPartition(one.topic, 0)
     await one.pool.execute("INSERT INTO position VALUES ($1, 0, 70)", one.topic)
 

@@ -1,14 +1,45 @@
-"""Lanes: records in their order, in full batches, and no more of them waiting than a batch a lane and the last read."""
+"""Workers: each record once, in order, in full batches; no more waits than a batch for each and the last fetch."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.stream.workers import Worker, Workers
+
+Record = tuple[int, int, int]
+
+
+class Batches:
+    """Handles batches by keeping them, one after each call of `step`."""
+
+    def __init__(self, workers: Workers[Any], held: bool = True) -> None:
+        self.workers, self.found = workers, list[list[Any]]()
+        self._gate = asyncio.Semaphore(0 if held else 10_000)
+
+    async def handle(self, worker: Worker[Any], records: Sequence[Any]) -> None:
+        assert not worker.is_idle
+        self.found.append(list(records))
+        await self._gate.acquire()
+
+    async def step(self) -> None:
+        self._gate.release()
+        await asyncio.sleep(0.01)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        loop = asyncio.ensure_future(self.workers.run(self.handle))
+        await asyncio.sleep(0.01)
+        try:
+            yield
+        finally:
+            loop.cancel()
+            await asyncio.wait([loop])
 
 
 @given(
@@ -16,67 +47,62 @@ from shared.stream.workers import Worker, Workers
 )
 def test_every_record_once_in_order_and_never_too_many(reads: list[dict[int, int]], most: int, count: int) -> None:
     parts = [
-        {place: [(place, n, k) for k in range(size)] for place, size in read.items()} for n, read in enumerate(reads)
+        {partition: [(partition, n, k) for k in range(size)] for partition, size in read.items()}
+        for n, read in enumerate(reads)
     ]
     batches = asyncio.run(_through(Workers(count, most), parts))
 
-    for place in range(5):
-        mine = [record for batch in batches for record in batch if record[0] == place]
-        assert mine == [record for part in parts for record in part.get(place, [])]
+    for partition in range(5):
+        mine = [record for batch in batches for record in batch if record[0] == partition]
+        assert mine == [record for part in parts for record in part.get(partition, [])]
     assert all(len(batch) <= most for batch in batches)
 
 
-Record = tuple[int, int, int]
-
-
-async def _through(lanes: Workers[Record], parts: Sequence[dict[int, list[Record]]]) -> list[Sequence[Record]]:
-    batches: list[Sequence[Record]] = []
-
-    async def work(lane: Worker[Record]) -> None:
-        while True:
-            batches.append(await lane.take())
-            assert not lane.idle
-            await asyncio.sleep(0)
-            await lane.done()
-
-    workers = [asyncio.ensure_future(work(lane)) for lane in lanes]
+async def _through(workers: Workers[Record], parts: Sequence[dict[int, list[Record]]]) -> list[list[Record]]:
+    batches = Batches(workers, held=False)
+    loop = asyncio.ensure_future(workers.run(batches.handle))
     for part in parts:
-        await lanes.put(part)
-    await lanes.rest()
-    for worker in workers:
-        worker.cancel()
-    return batches
+        await workers.put(part)
+    await workers.drain()
+    loop.cancel()
+    return batches.found
 
 
-async def test_what_waits_goes_into_one_batch_however_it_was_read() -> None:
-    lanes: Workers[int] = Workers(2, 3)
+async def test_all_that_waits_goes_into_one_batch_however_it_was_fetched() -> None:
+    batches = Batches(Workers(2, 3))
     for part in ([1], [2], [3, 4]):
-        await lanes.put({0: part})
+        await batches.workers.put({0: part})
 
-    assert [await lanes.of(0).take(), await lanes.of(0).take()] == [[1, 2, 3], [4]]
+    async with batches.running():
+        await batches.step()
+
+    assert batches.found == [[1, 2, 3], [4]]
 
 
-async def test_who_reads_waits_while_a_batch_for_each_lane_waits() -> None:
-    lanes: Workers[int] = Workers(2, 2)
-    await lanes.put({0: [1, 2, 3]})
-    await lanes.put({0: [4]})
-    reader = asyncio.ensure_future(lanes.put({1: [5]}))
+async def test_the_reader_waits_while_a_batch_for_each_worker_waits() -> None:
+    batches = Batches(Workers(2, 2))
+    await batches.workers.put({0: [1, 2, 3]})
+    await batches.workers.put({0: [4]})
+    putting = asyncio.ensure_future(batches.workers.put({1: [5]}))
     await asyncio.sleep(0.01)
-    assert not reader.done()
+    assert not putting.done()
 
-    assert await lanes.of(0).take() == [1, 2]
-    await reader
-    assert await lanes.of(1).take() == [5]
-
-
-async def test_rest_waits_for_what_is_in_hand_and_for_what_waits() -> None:
-    lanes: Workers[int] = Workers(1, 1)
-    await lanes.put({0: [1, 2]})
-    resting = asyncio.ensure_future(lanes.rest())
-    for _ in range(2):
-        await lanes.of(0).take()
+    async with batches.running():
+        await putting
         await asyncio.sleep(0.01)
-        assert not resting.done()
-        await lanes.of(0).done()
-    await resting
-    assert all(lane.idle for lane in lanes)
+        assert batches.found == [[1, 2], [5]]
+
+
+async def test_draining_waits_for_batches_in_hand_and_for_waiting_records() -> None:
+    batches = Batches(Workers(1, 1))
+    await batches.workers.put({0: [1, 2]})
+
+    async with batches.running():
+        draining = asyncio.ensure_future(batches.workers.drain())
+        for _ in range(2):
+            await asyncio.sleep(0.01)
+            assert not draining.done()
+            await batches.step()
+        await draining
+
+    assert batches.workers.are_idle

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from shared.contracts.topics import EVENTS
+from shared.kafka.offsets import LogOffsets
+from shared.postgres.pool import Pool
 from shared.runtime.health import Progress
 from shared.runtime.metrics import ConsumerMetrics
 from shared.stream import positions
-from shared.stream.reader import BatchConsumer
+from shared.stream.consumer import Consumer
+from shared.stream.reader import Subscription
 from tests.support.waiting import eventually
 
 COUNT = 400
@@ -23,7 +26,7 @@ COUNT = 400
 class _Slow(positions.StoredPositions):
     """Takes its time to tell."""
 
-    def __init__(self, pool: Any, topics: Sequence[str], seconds: float) -> None:
+    def __init__(self, pool: Pool, topics: Sequence[str], seconds: float) -> None:
         super().__init__(pool, topics)
         self._seconds = seconds
 
@@ -32,25 +35,33 @@ class _Slow(positions.StoredPositions):
         return await super().load()
 
 
-class Reader:
+class Recorder:
     """A consumer whose effect is that a record was seen, in one transaction with its position."""
 
-    def __init__(self, kafka: str, topic: str, pool: Any, slow_to_know: float = 0) -> None:
+    def __init__(
+        self,
+        kafka: str,
+        topic: str,
+        pool: Pool,
+        slow_to_load: float = 0,
+        offsets: Callable[[AIOKafkaConsumer], LogOffsets] = LogOffsets,
+        positions_type: type[positions.StoredPositions] = positions.StoredPositions,
+        **options: float,
+    ) -> None:
         self.topic, self.pool, self.seen = topic, pool, list[int]()
         self.registry, self.progress = CollectorRegistry(), Progress()
         metrics = ConsumerMetrics.of_topics(self.registry, {topic: EVENTS})
         self.taking, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
         self.group = f"{topic}.group"
-        self.consumer = BatchConsumer(
-            kafka,
-            [topic],
-            self.group,
+        stored = _Slow(pool, [topic], slow_to_load) if slow_to_load else positions_type(pool, [topic])
+        self.consumer = Consumer(
+            Subscription(kafka, [topic], self.group, max_records=50, **options),
             self._take,
-            _Slow(pool, [topic], slow_to_know),
+            stored,
             metrics,
             self.progress,
-            max_records=50,
+            offsets,
         )
 
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
@@ -73,8 +84,8 @@ class Reader:
             await asyncio.wait([loop])
 
 
-async def all_seen(reader: Reader, count: int = COUNT) -> list[int]:
+async def all_seen(recorder: Recorder, count: int = COUNT) -> list[int]:
     async def seen() -> list[int]:
-        return sorted(reader.seen)
+        return sorted(recorder.seen)
 
     return await eventually(seen, lambda numbers: len(numbers) >= count)

@@ -1,0 +1,164 @@
+"""A consumer: reader, assignment, workers and lag put together.
+
+What is committed to Kafka only informs lag tools. It never runs ahead of what is handled, because aiokafka fetches from
+there before it is told where to start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from shared.kafka.offsets import LogOffsets
+from shared.kafka.records import Position, by_partition
+from shared.postgres.pool import TRANSIENT
+from shared.runtime.health import Progress
+from shared.runtime.log import logger
+from shared.runtime.metrics import ConsumerMetrics
+from shared.runtime.retry import retry_forever
+from shared.stream.assignment import Assignment
+from shared.stream.lag import LagMonitor
+from shared.stream.positions import StoredPositions
+from shared.stream.reader import Callbacks, Reader, Subscription
+from shared.stream.workers import Worker, Workers
+
+_log = logger(__name__)
+Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
+
+
+class Consumer:
+    """Hands each batch to `handle` until it succeeds: nothing is skipped, nothing is given up.
+
+    `handle` does everything in one transaction (see `Processor`). Not promised: that a batch is handed out only once. A
+    replica that loses its partitions waits for the batches in hand before it lets them go.
+    """
+
+    def __init__(
+        self,
+        subscription: Subscription,
+        handle: Handle,
+        positions: StoredPositions,
+        metrics: Mapping[str, ConsumerMetrics],
+        progress: Progress,
+        offsets: Callable[[AIOKafkaConsumer], LogOffsets] = LogOffsets,
+    ) -> None:
+        self._subscription, self._handle, self._metrics, self._progress = subscription, handle, metrics, progress
+        self._reader = Reader(subscription, Callbacks(self._polled, self._receive, self._revoke, self._assign))
+        self._workers = Workers[ConsumerRecord](subscription.workers, subscription.max_records)
+        self._assignment = Assignment(
+            lambda: self.kafka, offsets, positions, metrics, subscription.truncation_check_seconds
+        )
+        self._lag = LagMonitor(lambda: self.kafka, self._assignment, self._workers, metrics)
+        self._failure: Exception | None = None
+        self._followed_at = 0.0
+
+    @property
+    def kafka(self) -> Any:
+        """aiokafka's consumer: assignment, positions, high-water marks. None before the start."""
+        return self._reader.kafka
+
+    @property
+    def handled(self) -> dict[TopicPartition, Position]:
+        """How far each partition of this replica is handled."""
+        return self._assignment.handled
+
+    @property
+    def behind(self) -> int:
+        """Records of this replica's partitions that are not yet handled, as far as fetches have told."""
+        return self._lag.behind
+
+    def partitions(self, topic: str) -> int:
+        """How many partitions the topic has; 0 while the broker has not told."""
+        return len(self.kafka.partitions_for_topic(topic) or ()) if self.kafka is not None else 0
+
+    async def run(self) -> None:
+        """Consume until cancelled; batches in hand are finished first. Raises what no retry would help."""
+        for worker in self._workers:
+            self._progress.expect(worker.name, 60)
+        working = asyncio.ensure_future(self._workers.run(self._work))
+        await self._reader.start()
+        try:
+            while self._failure is None:
+                self._lag.measure()
+                self._beat()
+                await self.commit_to_kafka()
+                await self._assignment.check_truncation()
+                await asyncio.sleep(1)
+            raise self._failure
+        finally:
+            await self._reader.stop()
+            await self._workers.drain()
+            working.cancel()
+
+    def _beat(self) -> None:
+        """An idle worker makes progress where records are being fetched, or another worker has too many of them."""
+        for worker in self._workers:
+            if worker.is_idle and (self._reader.is_polling or not self._workers.are_idle):
+                self._progress.beat(worker.name)
+
+    async def commit_to_kafka(self) -> None:
+        """Commit what is handled to Kafka, for lag tools, where that has changed."""
+        await self._lag.commit()
+
+    async def _polled(self, fetched: set[TopicPartition]) -> None:
+        """Now and then, count as handled what is never handed out: markers of transactions, compacted records.
+
+        Of a partition that this poll brought nothing of, the workers have all records before aiokafka's position.
+        """
+        if time.monotonic() - self._followed_at <= self._subscription.follow_seconds:
+            return
+        self._followed_at = time.monotonic()
+        behind = [tp for tp in self._assignment.cursors if tp not in fetched and self._lag.lag(tp)]
+        held = self._lag.held_since() if behind else {}
+        for partition in behind:
+            await self._assignment.follow(partition)
+            if partition not in held and self._failure is None:
+                self._assignment.record_followed(partition)
+
+    async def _receive(self, batch: Sequence[ConsumerRecord]) -> None:
+        """Queue records with their workers; waits while they have enough."""
+        parts: dict[int, list[ConsumerRecord]] = {}
+        for partition, records in by_partition(batch).items():
+            if self._assignment.accept(partition, records, self._reader.poll):
+                parts.setdefault(partition.partition, []).extend(records)
+        await self._workers.put(parts)
+        if self._assignment.is_truncated:
+            await self._workers.drain()
+            await self._guard(self._assignment.restart_truncated(self._reader.poll))
+
+    async def _work(self, worker: Worker[ConsumerRecord], records: Sequence[ConsumerRecord]) -> None:
+        if self._failure is None:
+            await self._guard(self._handle_until_done(worker, records))
+
+    async def _handle_until_done(self, worker: Worker[ConsumerRecord], records: Sequence[ConsumerRecord]) -> None:
+        metrics, started = self._metrics[records[0].topic], time.perf_counter()
+        async for attempt in retry_forever(
+            _log, "batch failed, trying again", TRANSIENT, metrics.retries.inc, records=len(records)
+        ):
+            with attempt:
+                await self._handle(records)
+        self._assignment.record_handled(records)
+        self._progress.beat(worker.name)
+        metrics.batch_seconds.observe(time.perf_counter() - started)
+        metrics.batch_records.observe(len(records))
+        metrics.records.inc(len(records))
+
+    async def _guard(self, step: Awaitable[None]) -> None:
+        """aiokafka and FastStream would log an error and go on with the next batch: `run` raises it instead."""
+        try:
+            await step
+        except Exception as error:
+            self._failure = error
+
+    async def _revoke(self, partitions: set[TopicPartition]) -> None:
+        await self._workers.drain()
+        async with self._assignment.lock:
+            self._assignment.revoke(partitions)
+
+    async def _assign(self, partitions: set[TopicPartition]) -> None:
+        async with self._assignment.lock:
+            await self._guard(self._assignment.assign(partitions, self._reader.poll))
