@@ -10,6 +10,7 @@ import typer
 
 PolicyOption = Annotated[Path, typer.Option("--policy", "-p", help="Policy file.", envvar="ANDON_POLICY")]
 SourceOption = Annotated[str, typer.Option(help="Name of the source in the sources file.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the simulated company: the same seed, the same deals.")]
 
 
 def parse_time(text: str) -> datetime:

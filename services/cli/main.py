@@ -7,15 +7,17 @@ import typer
 from services.cli.commands import (
     crm,
     dead_letters,
+    demo,
     evaluation,
     events,
     load,
+    migrate,
     policy,
     services,
-    setup,
     simulate,
     sources,
     stages,
+    topics,
 )
 from services.cli.errors import AndonCommands
 
@@ -29,14 +31,14 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     help="Andon finds where deals stop flowing through a sales pipeline, and opens one ticket per problem.",
 )
-app.command(rich_help_panel=TRY)(simulate.demo)
+app.command(rich_help_panel=TRY)(demo.demo)
 app.command("what-if", rich_help_panel=TRY)(events.what_if)
 app.command(rich_help_panel=TRY)(simulate.simulate)
 app.add_typer(policy.app, name="policy", rich_help_panel=SETUP)
 app.add_typer(sources.app, name="source", rich_help_panel=SETUP)
 app.add_typer(stages.app, name="stages", rich_help_panel=SETUP)
-app.add_typer(setup.topics, name="topics", rich_help_panel=SETUP)
-app.command(rich_help_panel=SETUP)(setup.migrate)
+app.add_typer(topics.app, name="topics", rich_help_panel=SETUP)
+app.command(rich_help_panel=SETUP)(migrate.migrate)
 for service in (services.intake, services.detector, services.tickets, services.notifier, services.enricher):
     app.command(rich_help_panel=SERVICES)(service)
 app.command("import", rich_help_panel=HISTORY)(load.import_)

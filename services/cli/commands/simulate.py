@@ -1,4 +1,4 @@
-"""`andon simulate` and `andon demo`."""
+"""`andon simulate`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
+from services.cli.arguments import SeedOption
 from services.cli.console import fail
-
-SeedOption = Annotated[int, typer.Option(help="Seed of the simulated company: the same seed, the same deals.")]
 
 
 def simulate(
@@ -40,15 +39,3 @@ def simulate(
         Simulation(seed, days, end, journal).post(url, secret, public_url, kind, per_minute if live else None)
     except (ValueError, OSError, RuntimeError) as error:
         raise fail(error) from None
-
-
-def demo(
-    folder: Annotated[Path, typer.Option(help="Folder for its data and logs.")] = Path(".data/demo"),
-    seed: SeedOption = 7,
-    clean: Annotated[bool, typer.Option("--clean", help="Delete its data and exit.")] = False,
-) -> None:
-    """Run everything on this machine: Kafka, Postgres, a mail inbox, the services and a simulated CRM."""
-    from services.cli.progress import load_bars
-    from services.demo.app import remove, run
-
-    raise typer.Exit(remove(folder) if clean else run(folder, seed, load_bars))

@@ -1,4 +1,4 @@
-"""`andon topics create` and `andon migrate`: run once before the first start, and after every update."""
+"""`andon topics`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import typer
 
 from services.cli.console import fail, stderr
 
-topics = typer.Typer(no_args_is_help=True, help="Create the Kafka topics.")
+app = typer.Typer(no_args_is_help=True, help="Create the Kafka topics.")
 
 
-@topics.command()
+@app.command()
 def create(
     replication: Annotated[int, typer.Option(help="Replicas of each partition; use 3 on a cluster.")] = 1,
     partitions: Annotated[
@@ -34,16 +34,3 @@ def create(
     except TopicMismatchError as error:
         raise fail(error) from None
     stderr.print(f"created: {', '.join(created) or 'nothing, all topics exist'}")
-
-
-def migrate() -> None:
-    """Create or update the database tables of every service."""
-    from shared.postgres.migrate import MigrationError, migrate_all
-    from shared.runtime.settings import ServiceSettings
-
-    try:
-        applied = asyncio.run(migrate_all(ServiceSettings.from_environment().dsn))
-    except MigrationError as error:
-        raise fail(error) from None
-    for schema, names in applied.items():
-        stderr.print(f"{schema}: {', '.join(names) or 'up to date'}")
