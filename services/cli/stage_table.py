@@ -13,15 +13,12 @@ from rich.text import Text
 
 from services.cli.console import print_plain
 from services.cli.stage_file import read
-from services.detector.publish import stage_catalog
-from services.detector.publish.stage_catalog import CatalogStage, StageCatalog
-from services.detector.store import stages as stage_store
-from services.detector.store.copy_tables import open_flow
+from services.detector import control
+from services.detector.control import CatalogStage
 from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import STAGES
-from shared.flow.stage_resolver import StageResolver
 from shared.kafka.publisher import OutgoingMessage, Publisher
-from shared.policy import Policy, load
+from shared.policy import load
 from shared.runtime.settings import ServiceSettings
 
 COLUMNS = ("source", "pipeline", "stage", "name", "order", "probability", "outcome", "policy", "deals")
@@ -49,17 +46,8 @@ async def _publish(settings: ServiceSettings, messages: list[OutgoingMessage]) -
 
 def show(policy: Path, source: str | None) -> None:
     """Print the stages of one source, or of all, and what to do about those the policy does not watch."""
-    rows = asyncio.run(_read_rows(ServiceSettings.from_environment(), load(policy)))
+    rows = asyncio.run(control.list_stages(ServiceSettings.from_environment(), load(policy)))
     print_rows(Console(), [row for row in rows if source in (None, row.place.source)])
-
-
-async def _read_rows(settings: ServiceSettings, policy: Policy) -> list[CatalogStage]:
-    pool = await open_flow(settings.dsn, most=1)
-    try:
-        resolver = StageResolver(policy, await stage_store.load(pool))
-        return StageCatalog(policy, resolver, await stage_catalog.deals(pool, past=True)).rows()
-    finally:
-        await pool.close()
 
 
 def print_rows(console: Console, rows: Iterable[CatalogStage]) -> None:

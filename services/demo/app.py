@@ -29,7 +29,7 @@ from services.demo.processes import ChildProcess, stop_all
 from services.demo.reaper import Reaper
 from services.demo.server import ServerError, tail
 from services.demo.topology import SERVICES, Topology
-from services.importer.load import NotInError
+from services.importer.load import LoadError
 from services.simulator.post import PostRejected
 from services.simulator.run import SimulationJournal
 from shared.kafka.admin import TopicMismatchError
@@ -37,7 +37,7 @@ from shared.postgres.migrate import MigrationError
 
 console = Console()
 DAYS = 180
-FAILURES = (ServerError, OSError, TimeoutError, PostRejected, TopicMismatchError, MigrationError, NotInError)
+FAILURES = (ServerError, OSError, TimeoutError, PostRejected, TopicMismatchError, MigrationError, LoadError)
 
 
 class Stopped(Exception):

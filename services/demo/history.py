@@ -10,8 +10,8 @@ from aiokafka.errors import KafkaError
 
 from services.demo.server import ServerError
 from services.demo.topology import Topology
-from services.detector.evaluate import rebuild
-from services.importer.load import LoadProgress, settle
+from services.detector import control
+from services.importer.load import LoadProgress, wait_and_reevaluate
 from services.simulator import run
 from services.simulator.post import poster
 from services.simulator.run import SimulationJournal
@@ -34,7 +34,7 @@ async def prepare(topology: Topology, hold: bool) -> None:
         address = topology.postgres_without_password
         raise ServerError(f"Postgres at {address} (ANDON_POSTGRES) cannot be used: {error}") from None
     if hold:
-        await rebuild.hold(topology.detector_settings())
+        await control.hold(topology.detector_settings())
 
 
 async def load_history(topology: Topology, journal: SimulationJournal, show: ShowLoad) -> None:
@@ -44,4 +44,4 @@ async def load_history(topology: Topology, journal: SimulationJournal, show: Sho
     with show("half a year of webhooks posted", lambda done: total) as progress:
         async with poster(topology.webhook_url, topology.secret) as sender:
             await run.post_history(sender, journal, progress.published)
-        await settle(topology.detector_settings(), 0, progress)
+        await wait_and_reevaluate(topology.detector_settings(), 0, progress)

@@ -18,7 +18,6 @@ import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from services.demo.server import free_port
 from services.notifier.render.compose import compose
 from services.tickets.charts.render import Chart, png
 from shared.contracts.notices import NoticeReason
@@ -26,6 +25,7 @@ from shared.contracts.problems import ProblemInterval
 from shared.kafka.admin import create_topics
 from shared.postgres.migrate import migrate_all
 from tests.browser.company import POLICY, Company
+from tests.support.ports import free_port
 from tests.support.problems import day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually

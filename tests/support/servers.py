@@ -16,7 +16,7 @@ from aiokafka.errors import KafkaError
 
 from services.demo.kafka import Kafka
 from services.demo.postgres import Postgres
-from services.demo.server import free_port
+from tests.support.ports import free_port
 
 
 def engine_answers() -> bool:

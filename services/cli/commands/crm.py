@@ -8,7 +8,7 @@ import typer
 
 from services.cli.arguments import SourceOption, parse_time
 from services.cli.console import counted, fail, stderr, with_notes
-from services.cli.outcomes import describe_outcome
+from services.cli.published import describe_counts
 
 
 def reconcile(source: SourceOption) -> None:
@@ -32,18 +32,18 @@ def backfill(
     """Load the history of deals through a CRM's API. Safe to repeat; an interrupted run resumes."""
     from services.cli.crm_jobs import backfill as run
     from services.cli.progress import load_bars
-    from services.importer.load import WAITS, NotInError
+    from services.importer.load import STAYS_HELD, LoadError
     from shared.runtime.yaml_file import FaultsError
 
     try:
         with load_bars("events published", lambda done: None) as progress:
             job, result = run(source, parse_time(since), progress)
-    except (ValueError, FaultsError, NotInError) as error:
+    except (ValueError, FaultsError, LoadError) as error:
         raise fail(with_notes(error)) from None
     except KeyboardInterrupt:
-        raise fail(f"Interrupted. {WAITS}") from None
+        raise fail(f"Interrupted. {STAYS_HELD}") from None
     stderr.print(f"{counted(job.deals, 'deal', 'deals')} read, {counted(job.events, 'event', 'events')} published.")
-    stderr.print(describe_outcome(result.outcome))
+    stderr.print(describe_counts(result.problems))
     if job.unreadable:
         stderr.print(f"{counted(job.unreadable, 'record', 'records')} could not be read: andon dead-letters list")
 

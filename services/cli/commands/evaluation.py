@@ -9,15 +9,15 @@ import typer
 
 from services.cli.arguments import parse_time
 from services.cli.console import fail, stderr
-from services.cli.outcomes import describe_outcome
+from services.cli.published import describe_counts
 
 
 def hold() -> None:
     """Pause evaluation while deals are still read, until reevaluate. Use it before loading history by hand."""
-    from services.detector.evaluate.rebuild import hold as run
+    from services.detector import control
     from services.detector.settings import DetectorSettings
 
-    asyncio.run(run(DetectorSettings.from_environment()))
+    asyncio.run(control.hold(DetectorSettings.from_environment()))
     stderr.print("Evaluation is paused. Resume it with: andon reevaluate --since TIME")
 
 
@@ -26,14 +26,14 @@ def reevaluate(
 ) -> None:
     """Recompute all problems, after loading history or changing the policy. Ends a hold."""
     from services.cli.progress import bar
-    from services.detector.evaluate.rebuild import reevaluate as run
+    from services.detector import control
     from services.detector.settings import DetectorSettings
-    from shared.flow.calendars import micros
+    from shared.runtime.instants import micros
 
     try:
         instant = micros(parse_time(since))
     except ValueError as error:
         raise fail(error) from None
     with bar("events read") as show:
-        result = asyncio.run(run(DetectorSettings.from_environment(), instant, show))
-    stderr.print(describe_outcome(result))
+        counts = asyncio.run(control.reevaluate(DetectorSettings.from_environment(), instant, show))
+    stderr.print(describe_counts(counts))

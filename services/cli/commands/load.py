@@ -26,15 +26,15 @@ def import_(
     """Load deals from a CRM's export. Proposes what its columns mean and asks where unsure. Safe to repeat."""
     from services.importer import wizard
     from services.importer.job import BadRowsError
-    from services.importer.load import WAITS, NotInError
+    from services.importer.load import STAYS_HELD, LoadError
     from services.importer.tables import TableError
     from shared.runtime.yaml_file import FaultsError
 
     try:
         options = wizard.Wishes(file, source, mapping, save, yes, dry_run, out, strict, folder)
         code = wizard.run(options)
-    except (TableError, NotInError, BadRowsError, FaultsError, ValueError, OSError) as error:
+    except (TableError, LoadError, BadRowsError, FaultsError, ValueError, OSError) as error:
         raise fail(with_notes(error)) from None
     except KeyboardInterrupt:
-        raise fail(f"Interrupted. {WAITS}") from None
+        raise fail(f"Interrupted. {STAYS_HELD}") from None
     raise typer.Exit(code)

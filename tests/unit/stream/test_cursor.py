@@ -142,7 +142,7 @@ class OneLog(RuleBasedStateMachine):
         passed = {record for offset, record in self.log.items() if offset < reached}
         assert passed <= self.taken
 
-    @precondition(lambda self: self.end <= 60)
+    @precondition(lambda self: self.cursor.next_offset <= self.end <= 60)
     @rule()
     def read_to_the_end(self) -> None:
         for _ in range(200):
