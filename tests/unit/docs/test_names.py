@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.reference import OWN
+from services.cli.reference import SERVICE_SETTINGS
 from shared.runtime.settings import PREFIX
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -31,7 +31,7 @@ def _exists(path: str) -> bool:
 
 
 def test_settings_that_are_named_exist() -> None:
-    known = {PREFIX + name.upper() for model in OWN.values() for name in model.model_fields}
+    known = {PREFIX + name.upper() for model in SERVICE_SETTINGS.values() for name in model.model_fields}
     known |= {f"{name}_FILE" for name in known} | {"ANDON_X", "ANDON_X_FILE"}
     for page in PAGES:
         named = set(re.findall(r"ANDON_[A-Z_]*[A-Z]", page.read_text()))
