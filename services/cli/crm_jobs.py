@@ -17,7 +17,7 @@ from services.enricher.metrics import EnricherMetrics
 from services.enricher.reconcile import Reconciler
 from services.enricher.settings import EnricherSettings
 from services.importer.load import LoadProgress, LoadResult
-from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, explained
+from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, error_text
 from shared.connectors.base.crm_api import CrmApi
 from shared.kafka.publisher import Publisher
 from shared.postgres.pool import Pool, open_pool
@@ -50,7 +50,7 @@ async def _reconcile(settings: EnricherSettings, name: str, show: Show) -> int:
         try:
             published = await Reconciler(context, crm, interval, overlap).once(show, at_once=True)
         except (CrmUnavailable, CrmRejected) as error:
-            raise ValueError(explained(error, crm.kind)) from error
+            raise ValueError(error_text(error, crm.kind)) from error
         # The enricher's own relay may send the same outbox meanwhile.
         while await relay.run_once():
             pass

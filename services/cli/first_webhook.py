@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 
 from services.cli.console import print_plain
-from services.intake.explain import understood
-from services.intake.received import requests
+from services.intake.explain import explain_facts
+from services.intake.received import read_requests
 from shared.connectors.base.source import Source
 from shared.contracts.topics import RECEIVED
 
@@ -35,8 +35,8 @@ async def wait(bootstrap: str, prefix: str, source: Source) -> AsyncIterator[str
         async for record in consumer:
             if record.key != source.name.encode():
                 continue
-            for request in requests([record]):
-                for line in understood(source, request):
+            for request in read_requests([record]):
+                for line in explain_facts(source, request):
                     yield line
                 return
     finally:

@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 
 from services.cli.console import print_plain
-from services.cli.source_text import names, with_entry
 from shared.connectors.base.source import Source
 from shared.connectors.config import NAME, parse
 from shared.connectors.registry import kinds
+from shared.connectors.sources_file import add_source, source_names
 from shared.runtime.yaml_file import FaultsError, read_text
 
 # Fields that are not asked for: written by other means, or with a good default.
@@ -40,7 +40,7 @@ def add(name: str, kind: str | None, file: Path, address: str | None) -> Source:
     url = f"{base}/v1/ingest/{name}"
     new = _NewSource(name, file)
     new.ask(known[chosen], url)
-    source = new.write(with_entry(text, name, new.entry))
+    source = new.write(add_source(text, name, new.entry))
     _print_instructions(source, url, file)
     return source
 
@@ -50,8 +50,8 @@ def _check_name(name: str, text: str, file: Path) -> None:
     if not NAME.match(name):
         raise ValueError(f"{name}: a name is 1 to 60 lower-case letters, digits and dashes, like hubspot-eu")
     try:
-        existing = names(text)
-        with_entry(text, name, {})
+        existing = source_names(text)
+        add_source(text, name, {})
     except (FaultsError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from None
     if name in existing:
@@ -136,8 +136,10 @@ def _print_instructions(source: Source, url: str, file: Path) -> None:
     console = Console()
     secret = source.settings.secrets[0] if source.settings.secrets else ""
     print_plain(console, f"{source.name} is in {file}; its secrets are in the folder secrets next to it.")
-    console.print("URL for the CRM:", url + (f"?key={secret}" if source.keyed else ""), soft_wrap=True, markup=False)
-    if secret and source.kind not in _SECRET_FROM_CRM and not source.keyed:
+    console.print(
+        "URL for the CRM:", url + (f"?key={secret}" if source.key_in_url else ""), soft_wrap=True, markup=False
+    )
+    if secret and source.kind not in _SECRET_FROM_CRM and not source.key_in_url:
         console.print("secret for the CRM:", secret, soft_wrap=True, markup=False)
-    console.print(source.clicks, soft_wrap=True, markup=False)
+    console.print(source.setup_steps, soft_wrap=True, markup=False)
     console.print("Then restart intake: it reads the sources file at start.")

@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from shared.contracts.stages import SAYS, StageData
-from shared.runtime.yaml_file import Fault, FaultsError, Place, fault_at, read_text, read_yaml, words_of
+from shared.runtime.validation import error_text
+from shared.runtime.yaml_file import Fault, FaultsError, KeyPath, fault_at, read_text, read_yaml
 
 COLUMNS = ("source", "pipeline", "stage", *SAYS)
 _COLUMNS = ", ".join(COLUMNS)
@@ -47,13 +48,13 @@ def parse_yaml(text: str) -> list[StageData]:
         raise FaultsError([Fault(1, "stages", f"is missing; {EXPECTED}")])
     entries, faults = [], [fault_at((k,), "unknown field; remove it", lines) for k in document if k != "stages"]
     for number, fields in enumerate(written):
-        place: Place = ("stages", number)
+        path: KeyPath = ("stages", number)
         if not isinstance(fields, dict):
-            faults.append(fault_at(place, f"{fields!r} is not an entry; {EXPECTED}", lines))
+            faults.append(fault_at(path, f"{fields!r} is not an entry; {EXPECTED}", lines))
             continue
-        at: dict[str | None, int] = {str(name): lines.get((*place, str(name)), lines[place]) for name in fields}
+        at: dict[str | None, int] = {str(name): lines.get((*path, str(name)), lines[path]) for name in fields}
         named = {str(name): value for name, value in fields.items()}
-        entries.append(Entry(named, at | {None: lines[place]}, f"stages.{number}"))
+        entries.append(Entry(named, at | {None: lines[path]}, f"stages.{number}"))
     return _validate(entries, faults)
 
 
@@ -136,4 +137,4 @@ def _describe(fault: dict[str, Any]) -> str:
         return f"{fault['input']!r} is not text; put it in quotes"
     if fault["loc"] == ("probability",):
         return f"{fault['input']!r} is not a probability; write a number from 0 to 1, such as 0.6"
-    return words_of(fault)
+    return error_text(fault)

@@ -17,7 +17,8 @@ from services.cli.progress import counter
 from shared.contracts.envelope import iso
 from shared.flow.events import event_of
 from shared.flow.intervals import Interval
-from shared.flow.stage_map import StageMap, facts
+from shared.flow.stage_facts import stage_data_fields
+from shared.flow.stage_map import StageMap
 from shared.flow.visits import Event
 from shared.flow.whatif import Found, find
 from shared.policy import load
@@ -55,7 +56,7 @@ def _read(path: str) -> list[Event]:
 
 
 def _read_stages(path: Path) -> StageMap:
-    return StageMap.of(fact for data in stage_file.read(path) for fact in facts(data, 0, ""))
+    return StageMap.of(field for data in stage_file.read(path) for field in stage_data_fields(data, 0, ""))
 
 
 def _time(instant: int | None) -> str | None:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.enricher import store
-from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import DealFact, Parsed
+from shared.connectors.base.facts import DealFact, Parsed
+from shared.connectors.base.messages import to_messages
 from shared.stream import outbox
 
 _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
@@ -21,7 +21,7 @@ async def tell(connection: Any, source: str, said: Sequence[Parsed], now: dateti
     deals = sorted({one.deal for one in said if isinstance(one, DealFact)})
     before = {deal: at - MARGIN for deal, at in (await store.told(connection, source, deals)).items()}
     fresh = [one for one in said if not isinstance(one, DealFact) or one.time >= before.get(one.deal, _BEGINNING)]
-    result = translated(source, fresh, now, prefix)
+    result = to_messages(source, fresh, now, prefix)
     await outbox.put(connection, result.messages)
     until = {one.deal: one.time for one in sorted((o for o in said if isinstance(o, DealFact)), key=lambda o: o.time)}
     await store.set_told(connection, source, {deal: min(at, now) for deal, at in until.items()})

@@ -11,7 +11,7 @@ from services.enricher.context import Context
 from services.enricher.publish import tell
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import CrmApi, Page
-from shared.connectors.base.source import InvalidField
+from shared.connectors.base.fields import InvalidField
 from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
 
@@ -48,7 +48,7 @@ class Reconciler:
             _log.warning("a pass of reconciliation will be tried again", source=self._source, error=str(error))
             await store.walk_due(self._desk.pool, self._source, self._desk.clock.now() + AGAIN)
         except CrmRejected as error:
-            if error.of_credentials:
+            if error.bad_credentials:
                 self._desk.suspend(self._source, error)
             else:
                 _log.error("a pass of reconciliation was refused", source=self._source, answer=str(error))
@@ -88,7 +88,7 @@ class Reconciler:
         """What a page says, and how far the pass has come with it, in one transaction."""
         now = self._desk.clock.now()
         async with self._desk.pool.acquire() as connection, connection.transaction():
-            told = await tell(connection, self._source, page.said, now, self._desk.prefix)
+            told = await tell(connection, self._source, page.parsed, now, self._desk.prefix)
             if page.reached is not None:
                 await store.reach(connection, self._source, min(page.reached, began))
         self._desk.metrics.events.labels(self._source).inc(told)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from services.enricher.context import Context
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import CrmApi
-from shared.connectors.base.source import InvalidField
+from shared.connectors.base.fields import InvalidField
 from shared.contracts.envelope import iso
 from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import STAGES
@@ -65,7 +65,7 @@ class StageNames:
                 await outbox.put(connection, messages)
         except (CrmUnavailable, CrmRejected, InvalidField, ValidationError, *TRANSIENT) as error:
             _log.warning("stages keep the names they have", source=self._source, error=str(error))
-            if isinstance(error, CrmRejected) and error.of_credentials:
+            if isinstance(error, CrmRejected) and error.bad_credentials:
                 return refused
             # What is refused else, or of another form, will be so in a minute, too.
             return DAILY if isinstance(error, CrmRejected | InvalidField | ValidationError) else AGAIN

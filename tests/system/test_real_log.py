@@ -92,7 +92,7 @@ async def evaluated_until(dsn: str, last: int, within: float = 240) -> Connectio
     connection = await asyncpg.connect(dsn)
 
     async def watermark() -> int:
-        return int(await connection.fetchval("SELECT judged FROM flow.judgement") or 0)
+        return int(await connection.fetchval("SELECT watermark FROM flow.evaluation_state") or 0)
 
     await eventually(watermark, lambda instant: instant >= last, within)
     return connection

@@ -24,15 +24,16 @@ def import_(
     ] = None,
 ) -> None:
     """Load deals from a CRM's export. Proposes what its columns mean and asks where unsure. Safe to repeat."""
-    from services.importer import wizard
+    from services.cli.import_dialog import TerminalDialog
     from services.importer.job import BadRowsError
     from services.importer.load import STAYS_HELD, LoadError
     from services.importer.tables import TableError
+    from services.importer.wizard import ImportOptions, ImportWizard
     from shared.runtime.yaml_file import FaultsError
 
     try:
-        options = wizard.Wishes(file, source, mapping, save, yes, dry_run, out, strict, folder)
-        code = wizard.run(options)
+        options = ImportOptions(file, source, mapping, save, yes, dry_run, out, strict, folder)
+        code = ImportWizard(options, TerminalDialog()).run()
     except (TableError, LoadError, BadRowsError, FaultsError, ValueError, OSError) as error:
         raise fail(with_notes(error)) from None
     except KeyboardInterrupt:

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from shared.connectors.base.source import DealFact, Ignored, Invalid, Parsed, amount_of
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed
+from shared.connectors.base.fields import amount_of
 from shared.contracts.events import DealData, EventType
-from shared.flow.events import said
-from shared.flow.visits import Event, Key, ResolvedStage, Visit, visits
+from shared.flow.events import fields_of
+from shared.flow.visits import Event, EventKey, ResolvedStage, Visit, visits
 from shared.policy import StageOutcome
 from tests.support.webhooks import sample
 from tests.unit.connectors.test_samples import posted, source
@@ -22,7 +23,7 @@ OPPORTUNITY = sample("salesforce-outbound-opportunity.xml").decode()
 class AnyStage:
     """Every stage is open, but for those that are named won and lost."""
 
-    def home(self, deal: str, pipeline: str | None, stage: str) -> ResolvedStage:
+    def resolve(self, deal: str, pipeline: str | None, stage: str) -> ResolvedStage:
         return ResolvedStage("p", stage, StageOutcome(stage) if stage in ("won", "lost") else StageOutcome.OPEN)
 
 
@@ -45,7 +46,11 @@ def unclear(kind: str, document: Any) -> str:
 
 def stays(some: list[DealFact]) -> list[Visit]:
     events = [
-        Event("d", Key(int(one.time.timestamp() * 1e6), one.type.rank, one.id), said(DealData.model_validate(one.data)))
+        Event(
+            "d",
+            EventKey(int(one.time.timestamp() * 1e6), one.type.rank, one.id),
+            fields_of(DealData.model_validate(one.data)),
+        )
         for one in some
     ]
     return visits(events, AnyStage())
@@ -214,7 +219,7 @@ def test_pipedrive_may_tell_seconds_as_text() -> None:
     ],
 )
 def test_what_does_not_say_what_it_is_about_is_kept_and_not_ignored(kind: str, body: Any) -> None:
-    assert "the sender's form has changed" in unclear(kind, body)
+    assert "the sender's format has changed" in unclear(kind, body)
 
 
 @pytest.mark.parametrize(("kind", "field"), [("zoho", "token"), ("copper", "secret_field")])
@@ -224,7 +229,7 @@ def test_a_secret_that_is_written_in_another_way_is_not_kept(kind: str, field: s
     found = source(kind, secrets=["a/long&secreté"])
     found.verify(request)
 
-    assert json.loads(found.kept(request)) == {field: "", "module": "Deals", "type": "opportunity"}
+    assert json.loads(found.archived_body(request)) == {field: "", "module": "Deals", "type": "opportunity"}
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,15 @@ import pytest
 from services.simulator import dialects, run
 from services.simulator.dialects import DIALECTS, Dialect
 from services.simulator.dialects.base import Webhook
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.messages import to_messages
 from shared.connectors.base.source import Request, Source
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageEvent
 from shared.contracts.topics import EVENTS, STAGES
 from shared.flow.events import event_of
-from shared.flow.stage_map import StageField, StageMap, facts_of
+from shared.flow.stage_facts import stage_fields
+from shared.flow.stage_map import StageField, StageMap
 from shared.flow.visits import Event
 from shared.flow.whatif import find
 from shared.kafka.publisher import OutgoingMessage
@@ -53,8 +54,8 @@ def messages(source: Source, webhook: Webhook, now: datetime) -> list[OutgoingMe
     headers = {name.lower(): value for name, value in webhook.headers.items()}
     request = Request("POST", headers, webhook.query, webhook.body, now)
     source.verify(request)
-    result = translated("crm", source.translate(request), now, "")
-    assert not result.unclear, result.unclear
+    result = to_messages("crm", source.translate(request), now, "")
+    assert not result.invalid, result.invalid
     return result.messages
 
 
@@ -81,7 +82,7 @@ def described(kind: str) -> list[StageField]:
     source = source_of(DIALECTS[kind])
     written = [m for now, webhook in requests(DIALECTS[kind]) for m in messages(source, webhook, now)]
     values = dict.fromkeys(m.value for m in written if m.topic == STAGES)
-    return [fact for value in values for fact in facts_of(StageEvent.model_validate_json(value))]
+    return [fact for value in values for fact in stage_fields(StageEvent.model_validate_json(value))]
 
 
 def found(
