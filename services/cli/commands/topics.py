@@ -18,7 +18,9 @@ def create(
     partitions: Annotated[
         int | None,
         typer.Option(
-            min=4, max=200, help="Partitions of each partitioned topic: the most replicas of a service. Default: 4."
+            min=4,
+            max=200,
+            help="Partitions of each partitioned topic, and the maximum of working replicas. Default: 4.",
         ),
     ] = None,
 ) -> None:
