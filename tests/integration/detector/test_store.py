@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -144,11 +145,11 @@ def expected(events: list[DealEvent], policy: Policy, until: datetime) -> tuple[
 
 @pytest.fixture(scope="module")
 async def pool(postgres: str) -> AsyncIterator[Any]:
+    name = f"detector_store_{secrets.token_hex(4)}"
     connection = await asyncpg.connect(postgres)
-    await connection.execute("DROP DATABASE IF EXISTS detector_store")
-    await connection.execute("CREATE DATABASE detector_store")
+    await connection.execute(f"CREATE DATABASE {name}")
     await connection.close()
-    dsn = postgres.rpartition("/")[0] + "/detector_store"
+    dsn = f"{postgres.rpartition('/')[0]}/{name}"
     await migrate_all(dsn)
     pool = await open_flow(dsn, most=2)
     yield pool
