@@ -1,4 +1,4 @@
-"""Reads the policy file. Every fault is told in one go, each with its line, what is wrong and the way out."""
+"""Reads the policy file and reports every fault at once, each with its line, what is wrong and the way out."""
 
 from __future__ import annotations
 
