@@ -19,7 +19,8 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from services.notifier.render.compose import compose
-from services.tickets.charts.render import Chart, png
+from services.tickets.charts.chart import Chart
+from services.tickets.charts.render import png
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.kafka.admin import create_topics

@@ -149,7 +149,7 @@ async def test_a_mail_that_went_out_while_postgres_was_away_is_noted_and_not_sen
             await eventually(lambda: asyncio.sleep(0, cable.refused), lambda times: times >= 5)
             # The outage outlasts the claim.
             await pool.execute(RAN_OUT, [1])
-            cable.mend()
+            cable.restore()
             await all_sent(pool, [1])
             await write(pool, [2])
             await all_sent(pool, [1, 2])
