@@ -41,6 +41,7 @@ from shared.policy import Policy, parse
 from shared.postgres.migrate import migrate_all
 from shared.runtime.instants import micros, moment
 from tests.support import histories
+from tests.support.databases import new_database
 from tests.support.histories import END, START, at
 from tests.unit.flow.test_edge_cases import CASES
 
@@ -133,11 +134,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 async def pool(postgres: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(postgres)
-    await connection.execute("DROP DATABASE IF EXISTS detector_store")
-    await connection.execute("CREATE DATABASE detector_store")
-    await connection.close()
-    dsn = postgres.rpartition("/")[0] + "/detector_store"
+    dsn = await new_database(postgres)
     await migrate_all(dsn)
     pool = await open_flow(dsn, most=2)
     yield pool
