@@ -153,15 +153,16 @@ def import_(
     ] = None,
 ) -> None:
     """Let a CRM's export of deals in; what its columns mean is proposed and asked. Doing it twice is harmless."""
-    from services.importer import wizard
+    from services.cli.import_dialog import TerminalDialog
     from services.importer.job import BadRowsError
     from services.importer.load import STAYS_HELD, LoadError
     from services.importer.tables import TableError
+    from services.importer.wizard import ImportOptions, ImportWizard
     from shared.runtime.yaml_file import FaultsError
 
     try:
-        wishes = wizard.Wishes(file, source, mapping, save, yes, dry_run, out, strict, folder)
-        code = wizard.run(wishes)
+        options = ImportOptions(file, source, mapping, save, yes, dry_run, out, strict, folder)
+        code = ImportWizard(options, TerminalDialog()).run()
     except (TableError, LoadError, BadRowsError, FaultsError, ValueError, OSError) as error:
         raise fail(_with_notes(error)) from None
     except KeyboardInterrupt:

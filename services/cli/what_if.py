@@ -17,7 +17,8 @@ from services.cli.progress import counting
 from shared.contracts.envelope import iso
 from shared.flow.events import event_of
 from shared.flow.intervals import Interval
-from shared.flow.stage_map import StageMap, facts
+from shared.flow.stage_facts import stage_data_fields
+from shared.flow.stage_map import StageMap
 from shared.flow.visits import Event
 from shared.flow.whatif import Found, find
 from shared.policy import load
@@ -40,7 +41,9 @@ def what_if(
     if form not in ("text", "json"):
         raise ValueError(f"--format {form}: use text or json")
     rules, until = load(policy), None if as_of is None else micros(moment_of(as_of))
-    stage_map = stages and StageMap.of(fact for data in stage_file.read(stages) for fact in facts(data, 0, ""))
+    stage_map = stages and StageMap.of(
+        field for data in stage_file.read(stages) for field in stage_data_fields(data, 0, "")
+    )
     read = _read(events)
     if not read:
         raise FileError(f"{events}: there is no event in it; one JSON object a line is expected")

@@ -91,7 +91,7 @@ async def judged_until(dsn: str, last: int, within: float = 240) -> Any:
     connection = await asyncpg.connect(dsn)
 
     async def ask() -> int:
-        return int(await connection.fetchval("SELECT judged FROM flow.judgement") or 0)
+        return int(await connection.fetchval("SELECT watermark FROM flow.evaluation_state") or 0)
 
     await eventually(ask, lambda judged: judged >= last, within)
     return connection

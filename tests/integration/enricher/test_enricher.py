@@ -288,10 +288,10 @@ async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives
     process.kill()
     await asyncio.to_thread(process.communicate)
     first = await line.events()
-    assert (await line.rows("SELECT held FROM flow.judgement"))[0]["held"], "half a history is not judged"
+    assert (await line.rows("SELECT held FROM flow.evaluation_state"))[0]["held"], "half a history is not judged"
     line.crm.slow = 0.0
     _, once_more = [await finished(line.andon(*arguments)) for _ in range(2)]
-    assert not (await line.rows("SELECT held FROM flow.judgement"))[0]["held"]
+    assert not (await line.rows("SELECT held FROM flow.evaluation_state"))[0]["held"]
 
     events = await line.told()
     assert 0 < len(first) < len({(event.deal, event.key.id) for event in events})
@@ -316,7 +316,7 @@ async def test_records_that_cannot_be_read_are_counted_and_no_page_of_them_is_lo
     assert "3 deals were looked at, 0 events published" in said
     assert "3 records could not be read: andon dead-letters list" in said
     assert len(await records(line.kafka, line.prefix + dead(EVENTS), 1)) == 3
-    assert not (await line.rows("SELECT held FROM flow.judgement"))[0]["held"]
+    assert not (await line.rows("SELECT held FROM flow.evaluation_state"))[0]["held"]
 
 
 async def finished(process: subprocess.Popen[str]) -> str:

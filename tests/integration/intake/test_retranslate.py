@@ -238,8 +238,8 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
     await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None)
 
     after = [event_of(event) for event in await espo.events()]
-    assert {"a wrong stage", "zz wrong stage"} <= {event.said.get("stage") for event in after}
-    assert {(one.key, one.said.get("stage")) for one in unique(after)} == {(o.key, o.said.get("stage")) for o in right}
+    assert {"a wrong stage", "zz wrong stage"} <= {event.data.get("stage") for event in after}
+    assert {(one.key, one.data.get("stage")) for one in unique(after)} == {(o.key, o.data.get("stage")) for o in right}
 
 
 async def test_whatever_a_broken_translator_said_is_taken_back(espo: Line) -> None:

@@ -22,7 +22,8 @@ from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageEvent
 from shared.contracts.topics import EVENTS, STAGES
 from shared.flow.events import event_of
-from shared.flow.stage_map import StageField, StageMap, facts_of
+from shared.flow.stage_facts import stage_fields
+from shared.flow.stage_map import StageField, StageMap
 from shared.flow.visits import Event
 from shared.flow.whatif import find
 from shared.kafka.publisher import OutgoingMessage
@@ -81,7 +82,7 @@ def described(kind: str) -> list[StageField]:
     source = source_of(DIALECTS[kind])
     written = [m for now, webhook in requests(DIALECTS[kind]) for m in messages(source, webhook, now)]
     values = dict.fromkeys(m.value for m in written if m.topic == STAGES)
-    return [fact for value in values for fact in facts_of(StageEvent.model_validate_json(value))]
+    return [fact for value in values for fact in stage_fields(StageEvent.model_validate_json(value))]
 
 
 def found(
