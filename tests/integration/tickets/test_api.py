@@ -100,3 +100,32 @@ async def test_pages_of_the_api_follow_one_another(pool: Pool, parts: TicketPart
 
     assert seen == sorted(set(seen), reverse=True)
     assert len(seen) == 5
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("HEAD", "/tickets", 200),
+        ("HEAD", "/tickets/1", 200),
+        ("GET", "", 404),
+        ("GET", "/", 404),
+        ("GET", "/docs", 404),
+    ],
+)
+async def test_the_api_has_these_addresses_and_no_others(
+    web: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    assert (await web.request(method, f"/api/v1{path}")).status_code == status
+
+
+async def test_the_description_tells_faults_as_what_they_are(web: httpx.AsyncClient) -> None:
+    described = (await web.get("/api/v1/openapi.json")).json()
+
+    responses = described["paths"]["/tickets/{number}"]["get"]["responses"]
+    assert described["servers"] == [{"url": "/api/v1"}]
+    assert {status: list(one["content"]) for status, one in responses.items()} == {
+        "200": ["application/json"],
+        "404": ["application/problem+json"],
+        "422": ["application/problem+json"],
+    }
+    assert list(described["paths"]["/tickets"]) == ["get"]

@@ -304,3 +304,12 @@ async def test_charts_can_be_linked(web: httpx.AsyncClient, path: str, media: st
     assert answer.headers["content-type"].startswith(media)
     assert len(answer.content) < 60_000
     assert (await web.get(f"/tickets/9/{path}")).status_code == 404
+
+
+async def test_a_ticket_of_a_kind_that_is_not_known_is_shown(parts: TicketParts, web: httpx.AsyncClient) -> None:
+    await parts.handle(record(event(problem(key="rework/new/demo", kind="rework", stage="demo")), 1000))
+
+    for path in ("/", "/pipelines", "/tickets/2"):
+        assert "rework in Demo" in (await web.get(path)).text
+    assert (await web.get("/tickets/2/chart.svg")).status_code == 404
+    assert (await parts.messages())[-1].data.chart_png is None
