@@ -33,29 +33,29 @@ class Assignment:
     def __init__(
         self,
         kafka: Callable[[], AIOKafkaConsumer],
+        poll: Callable[[], int],
         offsets: Callable[[AIOKafkaConsumer], LogOffsets],
         positions: StoredPositions,
         metrics: Mapping[str, ConsumerMetrics],
         truncation_check_seconds: float,
     ) -> None:
-        self._kafka, self._offsets, self._positions, self._metrics = kafka, offsets, positions, metrics
+        self._kafka, self._poll, self._offsets = kafka, poll, offsets
+        self._positions, self._metrics = positions, metrics
         self._check_every, self._checked = truncation_check_seconds, 0.0
         self._truncated: set[TopicPartition] = set()
         self.cursors: dict[TopicPartition, PartitionCursor] = {}
         self.handled: dict[TopicPartition, Position] = {}
         self.lock = asyncio.Lock()
 
-    async def assign(
-        self, partitions: Iterable[TopicPartition], poll: int, truncated: Collection[TopicPartition] = ()
-    ) -> None:
+    async def assign(self, partitions: Iterable[TopicPartition], truncated: Collection[TopicPartition] = ()) -> None:
         """Go to where the database says that each partition stands, however long it takes to answer."""
         async for attempt in retry_forever(
             _log, "waiting for the positions of partitions", (*TRANSIENT, KafkaError), lambda: None, 0.5, 0.5
         ):
             with attempt:
-                await self._seek(set(partitions), poll, truncated)
+                await self._seek(set(partitions), truncated)
 
-    async def _seek(self, partitions: set[TopicPartition], poll: int, truncated: Collection[TopicPartition]) -> None:
+    async def _seek(self, partitions: set[TopicPartition], truncated: Collection[TopicPartition]) -> None:
         stored = await self._positions.load()
         ends = await self._offsets(self._kafka()).ends(partitions)
         for partition in partitions:
@@ -65,7 +65,7 @@ class Assignment:
                 start = await self._restart(partition, start, end)
             self._kafka().seek(partition, start)
             self.handled[partition] = Position(start, 0)
-            self.cursors[partition] = PartitionCursor(start, poll)
+            self.cursors[partition] = PartitionCursor(start, assigned_in_poll=self._poll())
 
     async def _restart(self, partition: TopicPartition, stored: int, end: int) -> int:
         """Set the stored position back to the log's beginning; where the partition stands now."""
@@ -90,12 +90,12 @@ class Assignment:
             self.handled.pop(partition, None)
         self._truncated.difference_update(partitions)
 
-    def accept(self, partition: TopicPartition, records: Sequence[ConsumerRecord], poll: int) -> bool:
+    def accept(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> bool:
         """Whether these records are to be handled now; else they are fetched again, or belong to another replica."""
         cursor = self.cursors.get(partition)
         if cursor is None:
             return False
-        expected, decision = cursor.next_offset, cursor.accept(records[0].offset, records[-1].offset, poll)
+        expected, decision = cursor.next_offset, cursor.accept(records[0].offset, records[-1].offset, self._poll())
         if isinstance(decision, SeekTo):
             self._kafka().seek(partition, decision.offset)
             return False
@@ -128,11 +128,11 @@ class Assignment:
         """Whether a log became shorter: call `restart_truncated` when no batch is in hand."""
         return bool(self._truncated)
 
-    async def restart_truncated(self, poll: int) -> None:
+    async def restart_truncated(self) -> None:
         """Read the logs that became shorter from their beginnings, where aiokafka has gone already."""
         async with self.lock:
             truncated, self._truncated = self._truncated & self.cursors.keys(), set()
-            await self.assign(truncated, poll, truncated)
+            await self.assign(truncated, truncated)
 
     async def check_truncation(self) -> None:
         """Find logs that end before their stored position, now and then: no fetch of them would tell.

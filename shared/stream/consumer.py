@@ -50,7 +50,12 @@ class Consumer:
         self._reader = Reader(subscription, Callbacks(self._polled, self._receive, self._revoke, self._assign))
         self._workers = Workers[ConsumerRecord](subscription.workers, subscription.max_records)
         self._assignment = Assignment(
-            lambda: self.kafka, offsets, positions, metrics, subscription.truncation_check_seconds
+            lambda: self.kafka,
+            lambda: self._reader.poll,
+            offsets,
+            positions,
+            metrics,
+            subscription.truncation_check_seconds,
         )
         self._lag = LagMonitor(lambda: self.kafka, self._assignment, self._workers, metrics)
         self._failure: Exception | None = None
@@ -123,12 +128,12 @@ class Consumer:
         """Queue records with their workers; waits while they have enough."""
         parts: dict[int, list[ConsumerRecord]] = {}
         for partition, records in by_partition(batch).items():
-            if self._assignment.accept(partition, records, self._reader.poll):
+            if self._assignment.accept(partition, records):
                 parts.setdefault(partition.partition, []).extend(records)
         await self._workers.put(parts)
         if self._assignment.is_truncated:
             await self._workers.drain()
-            await self._guard(self._assignment.restart_truncated(self._reader.poll))
+            await self._guard(self._assignment.restart_truncated())
 
     async def _work(self, worker: Worker[ConsumerRecord], records: Sequence[ConsumerRecord]) -> None:
         if self._failure is None:
@@ -161,4 +166,4 @@ class Consumer:
 
     async def _assign(self, partitions: set[TopicPartition]) -> None:
         async with self._assignment.lock:
-            await self._guard(self._assignment.assign(partitions, self._reader.poll))
+            await self._guard(self._assignment.assign(partitions))

@@ -46,15 +46,15 @@ class StoredPositions:
         return await load(self._pool, self._topics)
 
     async def set_back(self, partition: TopicPartition, stored: int, beginning: int) -> int:
-        """Set a partition back to `beginning` if it still stands at `stored`; where it stands now.
+        """Set a partition back to `beginning` if it still stands at `stored`, or nowhere yet; where it stands now.
 
         Waits for a replica that has claimed it.
         """
         changed: int | None = await self._pool.fetchval(_SET_BACK, *partition, stored, beginning)
         if changed is not None:
             return changed
-        moved_on: int = await self._pool.fetchval(_NEXT_OFFSET, *partition)
-        return moved_on
+        moved_on: int | None = await self._pool.fetchval(_NEXT_OFFSET, *partition)
+        return beginning if moved_on is None else moved_on
 
 
 async def load(connection: Executor, topics: Sequence[str]) -> dict[TopicPartition, int]:

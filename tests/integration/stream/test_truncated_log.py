@@ -98,6 +98,7 @@ async def test_one_that_was_away_and_goes_on_with_the_old_log_skips_nothing(
 async def test_a_position_that_has_moved_on_is_not_set_back(recorder: Callable[..., Recorder]) -> None:
     one = recorder()
     place = TopicPartition(one.topic, 0)
+    assert await positions.StoredPositions(one.pool, [one.topic]).set_back(place, 0, 3) == 3
     await one.pool.execute("INSERT INTO position VALUES ($1, 0, 70)", one.topic)
 
     assert await positions.StoredPositions(one.pool, [one.topic]).set_back(place, 60, 3) == 70
