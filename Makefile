@@ -2,9 +2,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := services shared tests
+# Real event logs and the container engine of the test machine; tests skip what is missing there.
+ANDON_TEST_DATA ?= ../shared
+export ANDON_TEST_DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo test test-containers check format docs lock bench chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test coverage test-containers check format docs lock bench chaos soak fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -27,19 +30,27 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@ $(VENV)/.demo
 
-test: $(VENV)/.dev ## run every test, on a real Kafka and a real Postgres
-	$(BIN)/python -m pytest
+unit: $(VENV)/.dev ## run the unit tests: no servers, a fifth of the examples, nothing slow
+	$(BIN)/python -m pytest -q -n auto -m "not slow" --hypothesis-profile=unit tests/unit
+
+test: $(VENV)/.dev ## run every test on all cores, on one real Kafka and one real Postgres
+	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+coverage: $(VENV)/.dev ## show the lines that no unit test reaches (the whole suite is too slow to trace on Python 3.11)
+	$(BIN)/python -m pytest -q -n auto -m "not slow" --hypothesis-profile=unit --cov=services --cov=shared --cov-report=term:skip-covered tests/unit
 
 test-containers: $(VENV)/.dev ## bring up docker-compose.yml on a real engine, post a webhook, find the mail
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 \
-		|| { test -x ../shared/tools/container-engine.sh && ../shared/tools/container-engine.sh up; } \
+		|| { test -x $(ANDON_TEST_DATA)/tools/container-engine.sh && $(ANDON_TEST_DATA)/tools/container-engine.sh up; } \
 		|| { echo "SKIPPED test-containers: no container engine answers here"; exit 0; }; \
 	if docker info >/dev/null 2>&1; then ANDON_TEST_CONTAINERS=1 $(BIN)/python -m pytest tests/containers; fi
 
-check: $(VENV)/.dev ## format, lint and types
+check: $(VENV)/.dev ## format, lint, types, layers and the rules of the house
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/unit/house
 
 bench: $(VENV)/.dev ## measure speed against bare baselines; writes bench.json
 	$(BIN)/python -m tests.bench.run
@@ -66,4 +77,4 @@ lock: $(VENV)/.dev ## pin the dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt
 
 clean: ## remove what was installed and cached here
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis

@@ -1,9 +1,10 @@
-"""Fixtures of the whole suite: one Kafka and one Postgres a session, a database and a topic prefix for each test."""
+"""Fixtures of the whole suite: one Kafka and Postgres for all workers, a database and a topic prefix for each test."""
 
 from __future__ import annotations
 
 import itertools
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -12,23 +13,50 @@ import asyncpg
 import pytest
 
 from shared.kafka.admin import create_topics
+from tests.support import examples, outside
 from tests.support.servers import kafka_address, postgres_dsn
+from tests.support.shared_server import shared
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+# Folders and files whose fixtures cost more than their tests: one worker runs each of them whole.
+GROUPS = ("tests/browser", "tests/integration/deploy", "tests/integration/detector/test_store.py")
 _numbers = itertools.count(1)
+examples.register()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for group in GROUPS:
+            if item.nodeid.startswith(group):
+                item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was not tested, and what was missing."""
+    reasons = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []))
+    if reasons:
+        terminalreporter.section("not tested here", "-")
+        for reason, count in sorted(reasons.items()):
+            terminalreporter.write_line(f"{count:5} {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def run_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One folder for all workers of a run."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def kafka(run_folder: Path) -> Iterator[str]:
     """Bootstrap address of a real Kafka."""
-    with kafka_address(tmp_path_factory.mktemp("kafka")) as address:
+    with shared(run_folder / "kafka", kafka_address) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres(run_folder: Path) -> Iterator[str]:
     """DSN of a real Postgres on which databases may be made."""
-    with postgres_dsn(tmp_path_factory.mktemp("postgres")) as dsn:
+    with shared(run_folder / "postgres", postgres_dsn) as dsn:
         yield dsn
 
 
@@ -52,8 +80,5 @@ async def prefix(kafka: str) -> str:
 
 @pytest.fixture(scope="session")
 def bpic2012() -> Path:
-    """The real event log; it may not be copied, so a stranger's clone lacks it."""
-    folder = SHARED / "data" / "bpic2012"
-    if not folder.exists():
-        pytest.skip("the event log bpic2012 is not beside this clone (../shared/data/bpic2012)")
-    return folder
+    """A real event log with the problems that are to be found in it."""
+    return outside.data("bpic2012")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.commands import groups
 from services.cli.console import POLICY, counted, errors, fail
 from services.cli.errors import Commands
+
+if TYPE_CHECKING:
+    from shared.contracts.problems import ProblemReason
 
 app = typer.Typer(
     cls=Commands,
@@ -105,11 +109,11 @@ def replay(events: Annotated[str, typer.Argument(help="events as for what-if")])
 @app.command()
 def hold() -> None:
     """Take deals in without judging, until reevaluate: before a back-fill or an import."""
-    from services.detector.evaluate.rebuild import hold as run
+    from services.detector import control
     from services.detector.settings import DetectorSettings
 
-    asyncio.run(run(DetectorSettings.from_environment()))
-    errors.print("Judging waits. End it with: andon reevaluate --since TIME")
+    asyncio.run(control.hold(DetectorSettings.from_environment()))
+    errors.print("Evaluation is held. Release it with: andon reevaluate --since TIME")
 
 
 @app.command()
@@ -119,18 +123,17 @@ def reevaluate(
     """Work all problems out anew: after an import, or after a change of the policy."""
     from services.cli.progress import bar
     from services.cli.what_if import moment_of
-    from services.detector.evaluate.rebuild import reevaluate as run
+    from services.detector import control
     from services.detector.settings import DetectorSettings
-    from shared.flow.calendars import micros
+    from shared.runtime.instants import micros
 
     try:
         instant = micros(moment_of(since))
     except ValueError as error:
         raise fail(error) from None
     with bar("events read again") as show:
-        outcome = asyncio.run(run(DetectorSettings.from_environment(), instant, show))
-    told = ", ".join(f"{count} {reason.value}" for reason, count in outcome.told.items()) if outcome else ""
-    errors.print(f"Told: {told or 'nothing differs'}.")
+        published = asyncio.run(control.reevaluate(DetectorSettings.from_environment(), instant, show))
+    errors.print(_published_words(published))
 
 
 @app.command("import")
@@ -152,18 +155,24 @@ def import_(
     """Let a CRM's export of deals in; what its columns mean is proposed and asked. Doing it twice is harmless."""
     from services.importer import wizard
     from services.importer.job import BadRowsError
-    from services.importer.load import WAITS, NotInError
+    from services.importer.load import STAYS_HELD, LoadError
     from services.importer.tables import TableError
     from shared.runtime.yaml_file import FaultsError
 
     try:
         wishes = wizard.Wishes(file, source, mapping, save, yes, dry_run, out, strict, folder)
         code = wizard.run(wishes)
-    except (TableError, NotInError, BadRowsError, FaultsError, ValueError, OSError) as error:
+    except (TableError, LoadError, BadRowsError, FaultsError, ValueError, OSError) as error:
         raise fail(_with_notes(error)) from None
     except KeyboardInterrupt:
-        raise fail(f"Cut off. {WAITS}") from None
+        raise fail(f"Interrupted. {STAYS_HELD}") from None
     raise typer.Exit(code)
+
+
+def _published_words(published: Mapping[ProblemReason, int] | None) -> str:
+    """`Problem messages published: 3 opened, 2 cleared.`"""
+    words = ", ".join(f"{count} {reason.value}" for reason, count in (published or {}).items())
+    return f"Problem messages published: {words or 'none, nothing differs'}."
 
 
 def _with_notes(error: Exception) -> str:
@@ -259,19 +268,18 @@ def backfill(
     from services.cli.commands.crm import backfill as run
     from services.cli.load_steps import steps
     from services.cli.what_if import moment_of
-    from services.importer.load import WAITS, NotInError
+    from services.importer.load import STAYS_HELD, LoadError
     from shared.runtime.yaml_file import FaultsError
 
     try:
         with steps("events published", errors, lambda done: None) as shown:
-            filled, went = run(source, moment_of(since), shown)
-    except (ValueError, FaultsError, NotInError) as error:
+            filled, result = run(source, moment_of(since), shown)
+    except (ValueError, FaultsError, LoadError) as error:
         raise fail(_with_notes(error)) from None
     except KeyboardInterrupt:
-        raise fail(f"Cut off. {WAITS}") from None
-    told = ", ".join(f"{count} {reason.value}" for reason, count in went.outcome.told.items()) if went.outcome else ""
+        raise fail(f"Interrupted. {STAYS_HELD}") from None
     errors.print(f"{filled.deals} deals were looked at, {filled.events} events published.")
-    errors.print(f"Told: {told or 'nothing differs'}.")
+    errors.print(_published_words(result.problems))
     if filled.unreadable:
         records = counted(filled.unreadable, "record", "records")
         errors.print(f"{records} could not be read: andon dead-letters list")

@@ -15,13 +15,13 @@ from services.cli import stage_file
 from services.cli.event_files import FileError, read_events
 from services.cli.progress import counting
 from shared.contracts.envelope import iso
-from shared.flow.calendars import micros, moment
 from shared.flow.events import event_of
 from shared.flow.intervals import Interval
 from shared.flow.stage_map import StageMap, facts
 from shared.flow.visits import Event
 from shared.flow.whatif import Found, find
 from shared.policy import load
+from shared.runtime.instants import micros, moment
 
 
 def moment_of(text: str) -> datetime:

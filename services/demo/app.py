@@ -27,7 +27,7 @@ from services.demo.postgres import Postgres
 from services.demo.processes import Child, end_all
 from services.demo.reaper import Guard
 from services.demo.topology import Line
-from services.importer.load import NotInError
+from services.importer.load import LoadError
 from services.simulator.post import PostRejected
 from services.simulator.run import SimulationJournal
 from shared.kafka.admin import TopicMismatchError
@@ -58,7 +58,7 @@ def demo(folder: Path, seed: int) -> int:
             "Everything has stopped. The data are kept; [b]make demo[/b] goes on, make clean-demo removes them."
         )
         return 0
-    except (ServerError, OSError, TimeoutError, PostRejected, TopicMismatchError, MigrationError, NotInError) as error:
+    except (ServerError, OSError, TimeoutError, PostRejected, TopicMismatchError, MigrationError, LoadError) as error:
         console.print("[red]The demonstration cannot run.[/red]")
         console.print(str(error), highlight=False, markup=False)
         return 1

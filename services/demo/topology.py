@@ -14,9 +14,9 @@ from rich.console import Console
 from services.cli.load_steps import steps
 from services.demo.kafka import ServerError, answers, free_port
 from services.demo.processes import Child
-from services.detector.evaluate import rebuild
+from services.detector import control
 from services.detector.settings import DetectorSettings
-from services.importer.load import settle
+from services.importer.load import wait_and_reevaluate
 from services.simulator import run
 from services.simulator.post import poster
 from services.simulator.run import SimulationJournal
@@ -86,7 +86,7 @@ class Line:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise ServerError(f"Postgres at {self.shown_postgres} (ANDON_POSTGRES) cannot be used: {error}") from None
         if hold:
-            await rebuild.hold(self._detector())
+            await control.hold(self._detector())
 
     def service(self, name: str) -> Child:
         log = self.folder / f"{name}.log"
@@ -115,7 +115,7 @@ class Line:
         with steps("half a year of webhooks, posted", console, lambda done: total) as shown:
             async with poster(self.webhook_url, self._secret) as to:
                 await run.post_history(to, journal, shown.published)
-            await settle(self._detector(), 0, shown)
+            await wait_and_reevaluate(self._detector(), 0, shown)
 
     def _detector(self) -> DetectorSettings:
         return DetectorSettings.from_environment(self.environment("detector"))

@@ -19,11 +19,11 @@ from services.detector.evaluate.evaluator import Evaluator
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.ingest.stage_writer import StageWriter
 from services.detector.metrics import DetectorMetrics
-from services.detector.publish import ages
-from services.detector.publish import stages as seen
-from services.detector.publish.gauges import measure_present
+from services.detector.publish.ages import AgePublisher
+from services.detector.publish.gauges import refresh_gauges
 from services.detector.publish.measures import MeasurePublisher
 from services.detector.publish.problems import ProblemPublisher
+from services.detector.publish.stages import StageStatusPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import watermark
 from services.detector.store.copy_tables import open_flow
@@ -187,31 +187,33 @@ class Detector:
             self.relay.wake.set()
 
     async def _ages_loop(self) -> None:
-        points = MeasurePublisher(ZoneInfo(self._judging.policy.timezone), self._settings.topic_prefix)
+        measures = MeasurePublisher(ZoneInfo(self._judging.policy.timezone), self._settings.topic_prefix)
+        ages = AgePublisher(self._judging, measures)
         while True:
             began = time.monotonic()
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
-                    told = await ages.tell_some(connection, self._judging, points)
+                    published = await ages.publish_some(connection)
             except TRANSIENT as error:
-                _log.warning("ages cannot be told", error=repr(error))
-                told = 0
-            if told:
+                _log.warning("ages not published: database unavailable", error=repr(error))
+                published = 0
+            if published:
                 self.relay.wake.set()
-            # Many days take no more than a fifth of the time: judging and new events come first.
-            rest = 4 * (time.monotonic() - began) if told == ages.DAYS_AT_ONCE else AGES_SECONDS
+            # A backlog of days takes at most a fifth of the time: passes and new events come first.
+            rest = 4 * (time.monotonic() - began) if published == ages.days_at_once else AGES_SECONDS
             await asyncio.sleep(min(rest, AGES_SECONDS))
 
     async def _present_loop(self) -> None:
+        stages = StageStatusPublisher(self._judging.policy, self._settings.topic_prefix)
         while True:
             try:
                 now = self._clock.now()
-                await measure_present(self._pool, self._judging, self._metrics, now)
+                await refresh_gauges(self._pool, self._judging, self._metrics, now)
                 async with self._pool.acquire() as connection, connection.transaction():
-                    if await seen.tell(connection, self._judging.policy, self._settings.topic_prefix, now):
+                    if await stages.publish(connection, now):
                         self.relay.wake.set()
             except TRANSIENT as error:
-                _log.warning("the present cannot be measured", error=repr(error))
+                _log.warning("metrics refresh failed: database unavailable", error=repr(error))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._described.wait(), PRESENT_SECONDS)
             self._described.clear()

@@ -5,52 +5,61 @@ Ids are made of the CRM's own, so that a second run, or one that goes on after a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Protocol
 
 from services.detector.settings import DetectorSettings
 from services.enricher import store
-from services.importer.load import LoadProgress, LoadResult, NotInError, Portion, go_in
+from services.importer.load import LoadError, LoadProgress, LoadResult, Portion, load
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, explained
 from shared.connectors.base.canonical import translated
 from shared.connectors.base.crm_api import CrmApi
 from shared.connectors.base.source import DealFact
-from shared.flow.calendars import micros
+from shared.postgres.pool import Pool
+from shared.runtime.instants import micros
+
+
+class Load(Protocol):
+    """Loads a history: `services.importer.load.load`, or a test's."""
+
+    async def __call__(
+        self, settings: DetectorSettings, portions: AsyncIterable[Portion], progress: LoadProgress, /
+    ) -> LoadResult: ...
 
 
 class BackFill:
     """One run over one source: how many deals were looked at, and how many events and dead letters they gave."""
 
-    def __init__(self, pool: Any, crm: CrmApi, since: datetime) -> None:
-        self._pool, self._crm, self._since, self._source = pool, crm, since, crm.source.name
+    def __init__(self, pool: Pool, crm: CrmApi, since: datetime, load: Load = load) -> None:
+        self._pool, self._crm, self._since, self._source, self._load = pool, crm, since, crm.source.name, load
         self.deals = self.events = self.unreadable = 0
 
     async def run(self, settings: DetectorSettings, shown: LoadProgress) -> LoadResult:
-        """Let the history in. Raises NotInError: the next run goes on where this stopped."""
+        """Load the history. Raises LoadError: the next run continues where this one stopped."""
         try:
-            went = await go_in(settings, self._portions(settings.topic_prefix), shown)
+            result = await self._load(settings, self._portions(settings.topic_prefix), shown)
         except (CrmUnavailable, CrmRejected) as error:
-            # Once a portion is out, a note says that judging waits.
+            # Once a portion is published, a note says that evaluation stays held.
             words = (explained(error, self._crm.kind), *getattr(error, "__notes__", ()))
-            raise NotInError("\n".join(words)) from error
+            raise LoadError("\n".join(words)) from error
         await store.end_fill(self._pool, self._source, datetime.now(UTC))
-        return went
+        return result
 
     async def _portions(self, prefix: str) -> AsyncIterator[Portion]:
-        """When the next portion is asked for, the last is acknowledged: only then its place is kept."""
+        """The next portion is asked for once the last is acknowledged: only then is its place stored."""
         place, earliest = await store.begin_fill(self._pool, self._source, self._since)
         if earliest is not None:
             yield Portion((), micros(earliest))
         async for page in self._crm.all(self._since, place):
             now = datetime.now(UTC)
-            result = translated(self._source, page.said, now, prefix)
+            translation = translated(self._source, page.said, now, prefix)
             self.deals += page.deals
-            self.events += result.accepted
-            self.unreadable += len(result.unclear)
+            self.events += translation.accepted
+            self.unreadable += len(translation.unclear)
             earliest = None
-            if result.messages:
-                # Dead letters speak of no time; but judging waits for them, too, and goes on at the end.
+            if translation.messages:
+                # Dead letters have no time; but evaluation is held for them, too, and is released at the end.
                 earliest = min((one.time for one in page.said if isinstance(one, DealFact)), default=now)
-                yield Portion(result.messages, micros(earliest))
+                yield Portion(translation.messages, micros(earliest))
             await store.keep_place(self._pool, self._source, page.place, earliest)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from services.importer.mapping import DateOrder
 from services.importer.tables.base import Cell
-from shared.flow.calendars import micros
+from shared.runtime.instants import micros
 
 _CLOCK = (
     r"(?:[T ,]\s*(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from services.detector.settings import DetectorSettings
 from services.importer.journal import ImportJournal, what
-from services.importer.load import LoadProgress, LoadResult, Portion, go_in
+from services.importer.load import LoadProgress, LoadResult, Portion, load
 from services.importer.mapping import Mapping
 from services.importer.readers import RowFault
 from services.importer.report import Report
@@ -19,7 +19,7 @@ from services.importer.tables import Table
 from services.importer.tables.base import Row
 from shared.connectors.base.canonical import translated
 from shared.connectors.base.source import DealFact
-from shared.flow.calendars import micros
+from shared.runtime.instants import micros
 
 AT_ONCE = 2000
 
@@ -70,15 +70,15 @@ class Import:
         """Where the rows that cannot be taken are told of."""
         return self._task.report
 
-    async def run(self, settings: DetectorSettings, shown: LoadProgress, strict: bool) -> LoadResult:
-        """Let everything in. Raises NotInError, TableError, and with `strict` BadRowsError before anything went in."""
+    async def run(self, settings: DetectorSettings, progress: LoadProgress, strict: bool) -> LoadResult:
+        """Let everything in. Raises LoadError, TableError, and with `strict` BadRowsError before anything went in."""
         if strict:
             self._refuse_bad_rows()
-        went = await go_in(settings, self._portions(settings.topic_prefix), shown)
+        result = await load(settings, self._portions(settings.topic_prefix), progress)
         self.journal.done = True
         self.journal.keep(self._task.journal)
         self._end()
-        return went
+        return result
 
     def events(self) -> Iterator[DealFact]:
         """All that the good rows tell, without letting anything in; bad ones are reported."""

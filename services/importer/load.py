@@ -1,48 +1,36 @@
-"""A history goes in: judging waits, events are published, the detector reads them all, then all is judged as a whole.
+"""Loads a history: hold evaluation, publish the events, wait until the detector has read them, evaluate all at once.
 
-What the import, the back-fill and the demonstration share. Cut off anywhere, judging goes on waiting until a further
-run comes to its end; ids make it harmless to publish an event again.
+Shared by the import, the back-fill and the demo. A load that is cut off leaves evaluation held until another load
+completes; publishing an event twice is harmless, because its id is.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import AsyncIterable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from services.detector.evaluate.evaluator import PassResult
-from services.detector.evaluate.rebuild import HOLD, Show, reevaluate
+from services.detector import control
+from services.detector.control import MessageCounts, ReportProgress
 from services.detector.settings import DetectorSettings
-from services.detector.store.copy_tables import open_flow
-from services.detector.store.watermark import judgement_time
-from shared.contracts.topics import EVENTS
-from shared.kafka.admin import partitions_of
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.postgres.pool import TRANSIENT
-from shared.stream import positions
 
-WAITS = (
-    "Judging waits meanwhile, also when this is cut off: run it again, it goes on to its end. "
-    "To judge without the rest: andon reevaluate --since 1970-01-01T00:00:00Z"
+STAYS_HELD = (
+    "Evaluation is held until a run completes: run this again, and it continues where it stopped. "
+    "To evaluate without the rest: andon reevaluate --since 1970-01-01T00:00:00Z"
 )
-PATIENCE_SECONDS = 120.0
-LOOK_SECONDS = 0.1
-# One history at a time: the end of one would let the half of another be judged. Given back with the connection.
-_ALONE = "SELECT pg_try_advisory_lock(hashtextextended('andon.going-in.' || current_database(), 0))"
 
 
-class NotInError(Exception):
-    """A history is not in to its end; the message says why, and the way out."""
+class LoadError(Exception):
+    """A history was not loaded completely; the message says why, and what to do."""
 
 
 class Portion(NamedTuple):
-    """Events in the order in which they are to be published, and the earliest instant (microseconds) they speak of."""
+    """Events in the order in which to publish them, and their earliest instant in microseconds."""
 
     messages: Sequence[OutgoingMessage]
     earliest: int
@@ -50,115 +38,93 @@ class Portion(NamedTuple):
 
 @dataclass(frozen=True)
 class LoadProgress:
-    """Who is shown how far it is, as (done, total): events published, records read by the detector, events judged."""
+    """Callbacks that show progress: events published; (done, total) of records read and of events evaluated."""
 
     published: Callable[[int], None]
-    read: Show
-    judged: Show
+    read: ReportProgress
+    evaluated: ReportProgress
 
 
 @dataclass(frozen=True)
 class LoadResult:
-    """How many events were published, and what judging told of; None where there was nothing to judge."""
+    """Events published, and the problem messages that followed; None where there was nothing to evaluate."""
 
     published: int
-    outcome: PassResult | None
+    problems: MessageCounts | None
 
 
-async def go_in(settings: DetectorSettings, portions: AsyncIterable[Portion], shown: LoadProgress) -> LoadResult:
-    """Let a whole history in. Raises NotInError; what was published stays, and judging waits.
+class Published(NamedTuple):
+    """Events published, and their earliest instant in microseconds; None where there was no portion."""
 
-    The next portion is asked for when all of the last is acknowledged: a journal of how far it is can be kept there.
+    events: int
+    earliest: int | None
+
+
+async def load(settings: DetectorSettings, portions: AsyncIterable[Portion], progress: LoadProgress) -> LoadResult:
+    """Load a whole history. Raises LoadError: published events stay, and evaluation stays held.
+
+    The next portion is asked for once the broker has acknowledged the last, so the caller can journal its progress.
     """
-    pool = await open_flow(settings.dsn, most=2)
     publisher = Publisher(settings.kafka, deadline_seconds=60)
     try:
-        async with pool.acquire() as connection:
-            if not await connection.fetchval(_ALONE):
-                raise NotInError("another import or back-fill is going in: wait for its end, then run this again")
-            published, since = await _publish(connection, publisher, portions, shown)
-            with _said_that_it_waits():
-                outcome = None if since is None else await settle(settings, since, shown)
-            return LoadResult(published, outcome)
+        async with control.exclusive_load(settings):
+            count, since = await publish_portions(
+                portions, publisher.publish_all, lambda: control.hold(settings), progress.published
+            )
+            with _note_that_it_stays_held():
+                problems = None if since is None else await wait_and_reevaluate(settings, since, progress)
+            return LoadResult(count, problems)
+    except control.LoadInProgress:
+        raise LoadError("another import or back-fill is running: wait until it ends, then run this again") from None
     except (KafkaError, TimeoutError, *TRANSIENT) as error:
-        raise NotInError(f"{error or type(error).__name__}. {WAITS}") from error
+        raise LoadError(f"{error or type(error).__name__}. {STAYS_HELD}") from error
     finally:
         await publisher.stop()
-        await pool.close()
 
 
-async def _publish(
-    connection: Any, publisher: Publisher, portions: AsyncIterable[Portion], shown: LoadProgress
-) -> tuple[int, int | None]:
-    """How many events, and the earliest instant; judging waits from the first portion on."""
-    published, since = 0, None
+async def publish_portions(
+    portions: AsyncIterable[Portion],
+    publish: Callable[[Sequence[OutgoingMessage]], Awaitable[object]],
+    hold: Callable[[], Awaitable[None]],
+    report: Callable[[int], None],
+) -> Published:
+    """Publish portion by portion; `hold` is called once, before the first. Errors after it say what stays held."""
+    count, since = 0, None
     with ExitStack() as held:
         async for portion in portions:
             if since is None:
-                await connection.execute(HOLD)
-                held.enter_context(_said_that_it_waits())
+                await hold()
+                held.enter_context(_note_that_it_stays_held())
             since = portion.earliest if since is None else min(since, portion.earliest)
-            await publisher.publish_all(portion.messages)
-            published += len(portion.messages)
-            shown.published(published)
-    return published, since
+            await publish(portion.messages)
+            count += len(portion.messages)
+            report(count)
+    return Published(count, since)
+
+
+async def wait_and_reevaluate(
+    settings: DetectorSettings, since: int, progress: LoadProgress, patience: float = control.PATIENCE_SECONDS
+) -> MessageCounts | None:
+    """Wait until the detector has read what is on the topic now, then evaluate everything after `since` at once.
+
+    Raises LoadError when it reads nothing for `patience` seconds.
+    """
+    try:
+        await control.wait_until_read(settings, progress.read, patience)
+    except control.DetectorStalled as error:
+        raise LoadError(f"{error}: check that it runs. {STAYS_HELD}") from None
+    except control.TopicMissing as error:
+        raise LoadError(str(error)) from None
+    return await control.reevaluate(settings, since, progress.evaluated)
 
 
 @contextmanager
-def _said_that_it_waits() -> Iterator[None]:
-    """Whatever breaks a history off here leaves judging waiting: the error carries that as a note."""
+def _note_that_it_stays_held() -> Iterator[None]:
+    """Add to any other error that evaluation stays held."""
     try:
         yield
-    except NotInError:
+    except LoadError:
         raise
     except Exception as error:
-        error.add_note(WAITS)
+        error.add_note(STAYS_HELD)
         raise
-
-
-async def settle(
-    settings: DetectorSettings, since: int, shown: LoadProgress, patience: float = PATIENCE_SECONDS
-) -> PassResult | None:
-    """Wait until the detector has read what is on the topic now, and judge everything from `since` on as a whole.
-
-    Raises NotInError when it reads nothing for `patience` seconds.
-    """
-    topic = settings.topic(EVENTS)
-    ends = await _ends(settings.kafka, topic)
-    total, read, moved = sum(ends.values()), -1, time.monotonic()
-    pool = await open_flow(settings.dsn, most=1)
-    try:
-        while not await _ready(pool, settings, read, total):
-            places = await positions.load(pool, [topic])
-            before, read = read, sum(min(places.get(place, 0), end) for place, end in ends.items())
-            shown.read(read, total)
-            if read > before:
-                moved = time.monotonic()
-            elif time.monotonic() - moved > patience:
-                raise NotInError(
-                    f"the detector has read nothing for {patience:.0f} s, {total - read} records are left: "
-                    f"see that it runs. {WAITS}"
-                )
-            await asyncio.sleep(LOOK_SECONDS)
-    finally:
-        await pool.close()
-    return await reevaluate(settings, since, shown.judged)
-
-
-async def _ready(pool: Any, settings: DetectorSettings, read: int, total: int) -> bool:
-    """All is read, and it is known up to when may be judged: else what is over would not be known as historic."""
-    return read == total and await judgement_time(pool, settings.clock) is not None
-
-
-async def _ends(bootstrap: str, topic: str) -> dict[TopicPartition, int]:
-    """Where each partition of the topic ends."""
-    numbers = await partitions_of(bootstrap, topic)
-    if not numbers:
-        raise NotInError(f"there is no topic {topic}: make it with andon topics create")
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        ends: dict[TopicPartition, int] = await consumer.end_offsets([TopicPartition(topic, n) for n in numbers])
-        return ends
-    finally:
-        await consumer.stop()

@@ -12,8 +12,8 @@ from services.importer.dates import DateFault, Dates, When
 from services.importer.mapping import Mapping
 from services.importer.tables.base import Cell, Row
 from shared.connectors.base.canonical import AHEAD
-from shared.flow.calendars import micros, moment
 from shared.policy import StageOutcome
+from shared.runtime.instants import micros, moment
 
 LONGEST_ID = 200
 LONGEST_TEXT = 4000

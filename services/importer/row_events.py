@@ -17,8 +17,8 @@ from services.importer.tables.base import Row
 from shared.connectors.base.source import DealFact
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
-from shared.flow.calendars import moment
 from shared.policy import StageOutcome
+from shared.runtime.instants import moment
 
 _SHAPES: dict[Shape, Callable[[Cells], list[RowStep]]] = {
     Shape.STAGES: stages.steps,

@@ -21,7 +21,7 @@ from services.detector.settings import DetectorSettings
 from services.importer import questions
 from services.importer.infer import misfits, propose
 from services.importer.job import Import, Task
-from services.importer.load import WAITS
+from services.importer.load import STAYS_HELD
 from services.importer.mapping import Mapping, faults_of, load, written
 from services.importer.questions import Question, answered
 from services.importer.readers import RowFault
@@ -206,7 +206,7 @@ def _write(work: Import, wishes: Wishes) -> None:
 def _let_in(work: Import, settings: DetectorSettings, wishes: Wishes) -> None:
     if work.goes_on:
         _say(f"An import that was cut off after {work.journal.rows} rows goes on.")
-    _say(WAITS)
+    _say(STAYS_HELD)
 
     def total(done: int) -> int | None:
         return int(done / work.share) if work.share > 0 else None

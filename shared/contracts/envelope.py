@@ -6,7 +6,8 @@ Source: CloudEvents 1.0.2, JSON event format. Readers ignore attributes they do 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from uuid import uuid4
 
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
@@ -94,6 +95,11 @@ class Envelope(Message, Generic[Data]):
     receivedat: Moment | None = None
     dataversion: int = 1
     data: Data
+
+    @classmethod
+    def new(cls, *, source: str, subject: str, time: datetime, data: Data, **attributes: str) -> Self:
+        """A new event under a random id. `attributes` sets others, such as a `type` that has no default."""
+        return cls(id=uuid4().hex, source=source, subject=subject, time=time, data=data, **attributes)
 
     def to_json(self) -> bytes:
         """The message as it goes on the wire. Fields that were never set are left out: absent says nothing."""

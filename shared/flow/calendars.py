@@ -15,19 +15,7 @@ from zoneinfo import ZoneInfo
 from shared.policy import Policy
 from shared.policy.durations import Duration
 from shared.policy.model import CALENDAR, DAYS, ClockPolicy
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICRO = timedelta(microseconds=1)
-
-
-def micros(moment: datetime) -> int:
-    """Microseconds since the epoch, exactly."""
-    return (moment - EPOCH) // _MICRO
-
-
-def moment(instant: int) -> datetime:
-    """The instant as a time in UTC."""
-    return EPOCH + timedelta(microseconds=instant)
+from shared.runtime.instants import micros, moment
 
 
 class AgeClock(Protocol):

@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from shared.flow.calendars import micros, moment
 from shared.flow.deltas import count_upto, instant_of, unpacked
 from shared.flow.intervals import Interval, RuleState, Transition, advance, due, intervals
 from shared.flow.rules import Rule
+from shared.runtime.instants import micros, moment
 
 BEGINNING = -(2**62)
 SECOND = 1_000_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from shared.contracts.events import DealData, DealEvent
-from shared.flow.calendars import micros
 from shared.flow.visits import Event, Key
+from shared.runtime.instants import micros
 
 _MOMENTS = ("entered_at", "next_step_at")
 

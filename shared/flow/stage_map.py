@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from shared.contracts.stages import SAYS, StageData, StageEvent
-from shared.flow.calendars import micros
 from shared.policy import StageOutcome
+from shared.runtime.instants import micros
 
 # A description without a pipeline is of the stage in every pipeline of its source; one without a stage of the pipeline.
 ALL = ""

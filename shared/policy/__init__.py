@@ -2,6 +2,7 @@
 
 from shared.policy.load import PolicyError, load, parse
 from shared.policy.model import ClockPolicy, Mode, Owner, Pipeline, Policy, RulePolicy, Stage, StageOutcome
+from shared.policy.stage_titles import StageTitles
 
 __all__ = [
     "ClockPolicy",
@@ -13,6 +14,7 @@ __all__ = [
     "RulePolicy",
     "Stage",
     "StageOutcome",
+    "StageTitles",
     "load",
     "parse",
 ]

@@ -26,13 +26,13 @@ from services.detector.store.copy_tables import open_flow
 from services.detector.store.watermark import ClockKind, Standing, counted, note
 from services.simulator import dialects, run
 from shared.contracts.topics import EVENTS
-from shared.flow.calendars import micros
 from shared.flow.counts import CountDeltas
 from shared.flow.ruleset import Ruleset
 from shared.flow.visits import Visit
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
 from shared.postgres.migrate import migrate_all
+from shared.runtime.instants import micros
 from tests.bench.figures import Figure, at_least, at_most
 from tests.support.processes import ServiceProcess
 

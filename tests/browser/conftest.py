@@ -18,7 +18,6 @@ import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from services.demo.kafka import free_port
 from services.notifier.domain.mail import Mail, Notice, message_id
 from services.notifier.render.compose import Composer
 from services.tickets.charts.render import Chart, png
@@ -28,6 +27,7 @@ from shared.kafka.admin import create_topics
 from shared.policy import parse
 from shared.postgres.migrate import migrate_all
 from tests.browser.company import POLICY, Company
+from tests.support.ports import free_port
 from tests.support.problems import day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually

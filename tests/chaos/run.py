@@ -28,12 +28,12 @@ from shared.connectors.base.canonical import translated
 from shared.connectors.base.source import Request
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
-from shared.flow.calendars import moment
 from shared.flow.events import event_of
 from shared.flow.whatif import find
 from shared.kafka.admin import create_topics
 from shared.policy import load
 from shared.postgres.migrate import migrate_all
+from shared.runtime.instants import moment
 from tests.chaos.world import SECRET, STAGES, World
 from tests.support.sink import Sink, sink
 

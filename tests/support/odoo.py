@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from services.demo.kafka import free_port, tail
+from services.demo.kafka import tail
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 DATABASE = "odoo"

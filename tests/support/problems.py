@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from services.detector.publish.problems import TYPES
+from services.detector.publish.problems import TYPE_OF_REASON
 from shared.contracts.problems import (
     CauseClass,
     Evidence,
@@ -97,7 +97,7 @@ def event(data: ProblemData, number: str | None = None) -> ProblemEvent:
     return ProblemEvent(
         id=number or uuid4().hex,
         source="andon/detector",
-        type=TYPES[data.reason],
+        type=TYPE_OF_REASON[data.reason],
         subject=data.key,
         time=data.opened_at,
         data=data,

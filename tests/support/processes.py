@@ -12,7 +12,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.demo.kafka import free_port, tail
+from services.demo.kafka import tail
+from tests.support.ports import free_port
 
 
 class ServiceProcess:

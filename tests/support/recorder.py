@@ -46,11 +46,13 @@ class Recorder:
         slow_to_load: float = 0,
         offsets: Callable[[AIOKafkaConsumer], LogOffsets] = LogOffsets,
         positions_type: type[positions.StoredPositions] = positions.StoredPositions,
+        fails_with: Exception | None = None,
         **options: float,
     ) -> None:
         self.topic, self.pool, self.seen = topic, pool, list[int]()
         self.registry, self.progress = CollectorRegistry(), Progress()
         metrics = ConsumerMetrics.of_topics(self.registry, {topic: EVENTS})
+        self._fails_with = fails_with
         self.taking, self.gate = asyncio.Event(), asyncio.Event()
         self.gate.set()
         self.group = f"{topic}.group"
@@ -67,6 +69,8 @@ class Recorder:
     async def _take(self, records: Sequence[ConsumerRecord]) -> None:
         self.taking.set()
         await self.gate.wait()
+        if self._fails_with is not None:
+            raise self._fails_with
         async with self.pool.acquire() as connection, connection.transaction():
             claimed = await positions.claim(connection, records)
             if claimed:

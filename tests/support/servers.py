@@ -14,8 +14,9 @@ from pathlib import Path
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from services.demo.kafka import Kafka, free_port
+from services.demo.kafka import Kafka
 from services.demo.postgres import Postgres
+from tests.support.ports import free_port
 
 
 def engine_answers() -> bool:

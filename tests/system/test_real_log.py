@@ -19,13 +19,13 @@ from services.cli.what_if import interval_json
 from shared.contracts.envelope import iso
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
-from shared.flow.calendars import micros, moment
 from shared.flow.events import event_of
 from shared.flow.whatif import find
 from shared.kafka.admin import create_topics
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
 from shared.postgres.migrate import migrate_all
+from shared.runtime.instants import micros, moment
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 

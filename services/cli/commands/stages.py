@@ -11,15 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from services.cli.stage_file import read
-from services.detector.publish import stage_catalog
-from services.detector.publish.stage_catalog import CatalogStage, StageCatalog
-from services.detector.store import stages as stage_store
-from services.detector.store.copy_tables import open_flow
+from services.detector import control
+from services.detector.control import CatalogStage
 from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import STAGES
-from shared.flow.stage_resolver import StageResolver
 from shared.kafka.publisher import OutgoingMessage, Publisher
-from shared.policy import Policy, load
+from shared.policy import load
 from shared.runtime.settings import ServiceSettings
 
 _console = Console()
@@ -47,7 +44,7 @@ async def _publish(settings: ServiceSettings, messages: list[OutgoingMessage]) -
 
 def show(policy: Path, source: str | None) -> None:
     """A table on standard output, and below it what to do."""
-    rows = asyncio.run(_rows(ServiceSettings.from_environment(), load(policy)))
+    rows = asyncio.run(control.list_stages(ServiceSettings.from_environment(), load(policy)))
     shown = [row for row in rows if source in (None, row.place.source)]
     table = Table("source", "pipeline", "stage", "name", "order", "probability", "outcome", "policy", "deals")
     for row in shown:
@@ -55,15 +52,6 @@ def show(policy: Path, source: str | None) -> None:
     _console.print(table)
     for hint in dict.fromkeys(row.hint for row in shown if row.hint):
         _console.print(f"- {hint}", highlight=False, markup=False, emoji=False, soft_wrap=True)
-
-
-async def _rows(settings: ServiceSettings, policy: Policy) -> list[CatalogStage]:
-    pool = await open_flow(settings.dsn, most=1)
-    try:
-        places = StageResolver(policy, await stage_store.load(pool))
-        return StageCatalog(policy, places, await stage_catalog.deals(pool, past=True)).rows()
-    finally:
-        await pool.close()
 
 
 def _cells(row: CatalogStage) -> list[str]:

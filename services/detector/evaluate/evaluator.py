@@ -22,7 +22,6 @@ from shared.flow.intervals import Interval, RuleState
 from shared.flow.revisions import Revision, diff
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
-from shared.stream import outbox
 
 _REACHED = "UPDATE judgement SET judged = $1"
 
@@ -38,8 +37,8 @@ class PassResult:
 class Evaluator:
     """Holds nothing between passes: what it needs is in the database."""
 
-    def __init__(self, judging: Ruleset, teller: ProblemPublisher, clock: ClockKind) -> None:
-        self._judging, self._teller, self._clock = judging, teller, clock
+    def __init__(self, judging: Ruleset, publisher: ProblemPublisher, clock: ClockKind) -> None:
+        self._judging, self._publisher, self._clock = judging, publisher, clock
         self._zone = ZoneInfo(judging.policy.timezone)
         self._lateness = judging.policy.lateness.micros()
         self._rules = {series.text: rules for series, rules in judging.series.items()}
@@ -64,7 +63,7 @@ class Evaluator:
         findings = await self._fold(connection, before, until)
         keys = [rule.key for rules in self._rules.values() for rule in rules]
         unruled = await evaluation.take_unruled(connection, keys, since)
-        await outbox.put(connection, self._teller.unruled(unruled, now))
+        await self._publisher.publish_unruled(connection, unruled, now)
         return await self._tell(connection, findings, until, until, now, since)
 
     async def _take(self, connection: Any, reached: int | None) -> dict[str, int]:
@@ -130,9 +129,8 @@ class Evaluator:
         for finding in findings:
             revisions += await self._revise(connection, finding, reached, now, max(since, finding.start.at))
         # Measures first: what is usual, and the chart of a new ticket, are made of them.
-        messages = await self._teller.measures(connection, findings)
-        messages += await self._teller.problems(connection, revisions, until, now)
-        await outbox.put(connection, messages)
+        await self._publisher.publish_measures(connection, findings)
+        await self._publisher.publish_problems(connection, revisions, until, now)
         await connection.execute(_REACHED, until)
         outcome = PassResult(until)
         for _, revision, _ in revisions:

@@ -15,14 +15,12 @@ from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import copy_tables, evaluation, fingerprint, history
 from services.detector.store import stages as stage_store
-from services.detector.store.copy_tables import open_flow
 from services.detector.store.watermark import judgement_time
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.counts import CountDeltas
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import DealState, Event, Visit, unique
-from shared.policy import load
 from shared.runtime.log import logger
 
 _log = logger(__name__)
@@ -31,7 +29,6 @@ _FREEZE = "LOCK TABLE event, span_change IN SHARE ROW EXCLUSIVE MODE"
 _CLEAR = "TRUNCATE span_change, bucket, checkpoint, due"
 _NOTE = "UPDATE judgement SET series = $1, outcomes = $2"
 _RELEASE = "UPDATE judgement SET held = false"
-HOLD = "UPDATE judgement SET held = true"
 _COUNT = "SELECT count(*) FROM event"
 Show = Callable[[int, int], None]
 
@@ -132,21 +129,3 @@ async def _save(connection: Any, rebuilt: Rebuilt) -> None:
     await copy_tables.clear(connection)
     rebuilt.packed.clear()
     rebuilt.stays.clear()
-
-
-async def reevaluate(settings: DetectorSettings, since: int, show: Show) -> PassResult | None:
-    """`andon reevaluate --since T`."""
-    pool = await open_flow(settings.dsn, most=2)
-    try:
-        return await rebuild(pool, Ruleset(load(settings.policy)), settings, since, show)
-    finally:
-        await pool.close()
-
-
-async def hold(settings: DetectorSettings) -> None:
-    """`andon hold`: deals are taken in and nothing is judged, until `reevaluate`."""
-    pool = await open_flow(settings.dsn, most=1)
-    try:
-        await pool.execute(HOLD)
-    finally:
-        await pool.close()

@@ -1,24 +1,22 @@
 """Median and greatest age in each stage at the ends of days.
 
-An age hangs on all deals of its day, a count only on what changed. So the judge marks the days, and they are worked off
-here, beside judging: while a back-fill goes in, a day that changes a hundred times is told a few times.
+A count depends only on what changed, an age on every deal of its day. So the evaluator marks days as stale, and they
+are worked off here in transactions of their own: a day that a back-fill changes a hundred times is published only a
+few times.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from services.detector.publish.measures import MeasurePublisher, Point
+from services.detector.publish.measures import MeasurePoint, MeasurePublisher
 from shared.contracts.measures import Measure
-from shared.flow.calendars import micros, moment
 from shared.flow.ruleset import Ruleset
-from shared.stream import outbox
+from shared.postgres import locks
+from shared.postgres.pool import Connection, Record
+from shared.runtime.instants import micros, moment
 
-# Some days at once: each joins with all deals of its time.
-DAYS_AT_ONCE = 14
 _MARK = "INSERT INTO stale_day SELECT unnest($1::timestamptz[])"
-_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(current_schema() || '.ages', 0))"
 _TAKE = """
 WITH taken AS (
     DELETE FROM stale_day WHERE at IN (SELECT DISTINCT at FROM stale_day ORDER BY at DESC LIMIT $1) RETURNING at
@@ -34,30 +32,39 @@ GROUP BY d.at, v.pipeline, v.stage
 """
 
 
-async def mark(connection: Any, ends: Sequence[int]) -> None:
-    """The ages at these instants, the ends of days, may have changed."""
+async def mark_stale(connection: Connection, ends: Sequence[int]) -> None:
+    """Note that the ages at these ends of days (microseconds) may have changed."""
     await connection.execute(_MARK, [moment(at) for at in sorted(ends)])
 
 
-async def tell_some(connection: Any, judging: Ruleset, points: MeasurePublisher) -> int:
-    """Work off some marked days, the newest first, in the caller's transaction; how many. One replica at a time."""
-    if not await connection.fetchval(_LOCK):
-        return 0
-    days = [row["at"] for row in await connection.fetch(_TAKE, DAYS_AT_ONCE)]
-    if days:
-        rows = await connection.fetch(_AGES, days)
-        await outbox.put(connection, await points.save(connection, _points(judging, rows)))
-    return len(days)
+class AgePublisher:
+    """Publishes the ages of stale days, `days_at_once` in a transaction: each day joins with every deal of its time."""
 
+    def __init__(self, ruleset: Ruleset, measures: MeasurePublisher, days_at_once: int = 14) -> None:
+        self._ruleset, self._measures = ruleset, measures
+        self.days_at_once = days_at_once
 
-def _points(judging: Ruleset, rows: Sequence[Any]) -> list[Point]:
-    """The order of ages is that of entering, on any clock."""
-    found = []
-    for row in rows:
-        place = (row["pipeline"], row["stage"])
-        if not judging.knows(*place):
-            continue
-        clock, at = judging.clocks.of(*place), micros(row["at"])
-        for measure, entered in ((Measure.AGE_OLDEST, row["oldest"]), (Measure.AGE_MEDIAN, row["median"])):
-            found.append(Point(*place, measure.value, at, clock.age(micros(entered), at) / 1_000_000))
-    return found
+    async def publish_some(self, connection: Connection) -> int:
+        """Work off some stale days, the newest first, in the caller's transaction; returns how many.
+
+        One replica at a time: 0 while another is at it.
+        """
+        if not await locks.try_lock(connection, "ages"):
+            return 0
+        days = [row["at"] for row in await connection.fetch(_TAKE, self.days_at_once)]
+        if days:
+            rows = await connection.fetch(_AGES, days)
+            await self._measures.publish(connection, self._points(rows))
+        return len(days)
+
+    def _points(self, rows: Sequence[Record]) -> list[MeasurePoint]:
+        """Whoever entered earlier is older on any clock, so oldest and median may be taken of the instants."""
+        points = []
+        for row in rows:
+            stage = (row["pipeline"], row["stage"])
+            if not self._ruleset.knows(*stage):
+                continue
+            clock, at = self._ruleset.clocks.of(*stage), micros(row["at"])
+            for measure, entered in ((Measure.AGE_OLDEST, row["oldest"]), (Measure.AGE_MEDIAN, row["median"])):
+                points.append(MeasurePoint(*stage, measure.value, at, clock.age(micros(entered), at) / 1_000_000))
+        return points

@@ -1,19 +1,20 @@
-"""The daily points of measures: kept, and told where they are new or have changed."""
+"""The daily points of measures: stored, and published where they are new or have changed."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
-from uuid import uuid4
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
 from shared.contracts.measures import MeasureData, MeasureEvent
 from shared.contracts.topics import MEASURES
-from shared.flow.calendars import moment
 from shared.kafka.publisher import OutgoingMessage
+from shared.postgres.pool import Connection, Record
+from shared.runtime.instants import moment
+from shared.stream import outbox
 
-SOURCE = "andon/detector"
 _SAVE = """
 INSERT INTO measure AS m (pipeline, stage, measure, start_at, end_at, value)
 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::float8[])
@@ -23,8 +24,8 @@ RETURNING pipeline, stage, measure, start_at, end_at, value
 """
 
 
-class Point(NamedTuple):
-    """The value of a measure at the end of a day, `at` in microseconds; ages in seconds."""
+class MeasurePoint(NamedTuple):
+    """The value of a measure at the end of a day, `at` in microseconds; ages are in seconds."""
 
     pipeline: str
     stage: str
@@ -34,15 +35,15 @@ class Point(NamedTuple):
 
 
 class MeasurePublisher:
-    """Writes points, and gives the messages that tell of them."""
+    """Stores points, and publishes them on `flow.measures`. Days are those of `zone`."""
 
     def __init__(self, zone: ZoneInfo, topic_prefix: str) -> None:
-        self._zone, self._prefix = zone, topic_prefix
+        self._zone, self._topic = zone, topic_prefix + MEASURES
 
-    async def save(self, connection: Any, points: Sequence[Point]) -> list[OutgoingMessage]:
-        """Messages for what is new or other than before."""
+    async def publish(self, connection: Connection, points: Sequence[MeasurePoint]) -> None:
+        """Put messages for new and changed points into the outbox, in the caller's transaction."""
         if not points:
-            return []
+            return
         ends = [moment(point.at) for point in points]
         rows = await connection.fetch(
             _SAVE,
@@ -53,13 +54,13 @@ class MeasurePublisher:
             ends,
             [p.value for p in points],
         )
-        return [self._message(row) for row in rows]
+        await outbox.put(connection, [self._message(row) for row in rows])
 
     def _day_start(self, end: datetime) -> datetime:
         local = end.astimezone(self._zone)
         return (local.replace(tzinfo=None) - timedelta(days=1)).replace(tzinfo=self._zone)
 
-    def _message(self, row: Any) -> OutgoingMessage:
+    def _message(self, row: Record) -> OutgoingMessage:
         data = MeasureData(
             pipeline=row["pipeline"],
             stage=row["stage"],
@@ -68,5 +69,5 @@ class MeasurePublisher:
             end=row["end_at"],
             value=row["value"],
         )
-        event = MeasureEvent(id=uuid4().hex, source=SOURCE, subject=data.key, time=row["end_at"], data=data)
-        return OutgoingMessage(self._prefix + MEASURES, data.key.encode(), event.to_json())
+        event = MeasureEvent.new(source=EVENT_SOURCE, subject=data.key, time=row["end_at"], data=data)
+        return keyed_by_subject(self._topic, event)

@@ -1,4 +1,4 @@
-"""Puts findings into messages: problems with their evidence, and the daily points of counts."""
+"""Publishes what a pass found: problems with their evidence, and the daily points of counts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Any
-from uuid import uuid4
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from services.detector.publish import ages, evidence
-from services.detector.publish.measures import SOURCE, MeasurePublisher, Point
+from services.detector.publish.measures import MeasurePoint, MeasurePublisher
+from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
 from services.detector.store.evaluation import series_of
 from shared.contracts.problems import (
     CauseClass,
@@ -23,17 +23,21 @@ from shared.contracts.problems import (
     ProblemType,
 )
 from shared.contracts.topics import PROBLEMS
-from shared.flow.calendars import moment
 from shared.flow.checkpoints import Checkpoint, Pass
+from shared.flow.intervals import Interval
 from shared.flow.revisions import Revision, instant
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.kafka.publisher import OutgoingMessage
+from shared.postgres.pool import Connection, Record
+from shared.runtime.instants import moment
+from shared.stream import outbox
 
-USUAL_DAYS, USUAL_LEAST = 56, 10
+# A problem's count is compared with the ends of the days before; with fewer than the minimum, nothing is said.
+BASELINE_DAYS, BASELINE_MIN_DAYS = 56, 10
 # Natural process limits of an XmR chart: mean +- 2.66 x mean moving range (Wheeler).
-LIMIT_FACTOR = 2.66
-TYPES = {
+XMR_FACTOR = 2.66
+TYPE_OF_REASON = {
     ProblemReason.OPENED: ProblemType.OPENED,
     ProblemReason.GREW: ProblemType.CHANGED,
     ProblemReason.REVISED: ProblemType.CHANGED,
@@ -45,6 +49,8 @@ _DAYS = """
 SELECT value FROM measure WHERE pipeline = $1 AND stage = $2 AND measure = $3 AND end_at > $4 AND end_at <= $5
 ORDER BY end_at
 """
+RuleRevision: TypeAlias = tuple[Rule, Revision, bool]
+"""(rule, revision of one of its intervals, whether that is historic)."""
 
 
 @dataclass(frozen=True)
@@ -58,69 +64,52 @@ class Finding:
 
 
 class ProblemPublisher:
-    """Makes messages for `flow.problems` and `flow.measures`."""
+    """Puts messages for `flow.problems` and `flow.measures` into the outbox, in the caller's transaction."""
 
-    def __init__(self, judging: Ruleset, topic_prefix: str = "") -> None:
-        self._judging, self._prefix = judging, topic_prefix
-        self._points = MeasurePublisher(ZoneInfo(judging.policy.timezone), topic_prefix)
+    def __init__(self, ruleset: Ruleset, topic_prefix: str = "") -> None:
+        self._ruleset, self._topic = ruleset, topic_prefix + PROBLEMS
+        self._measures = MeasurePublisher(ZoneInfo(ruleset.policy.timezone), topic_prefix)
 
-    async def problems(
-        self, connection: Any, revisions: Sequence[tuple[Rule, Revision, bool]], until: int, now: datetime
-    ) -> list[OutgoingMessage]:
-        """One message for each revision, in the order of their instants."""
+    async def publish_problems(
+        self, connection: Connection, revisions: Sequence[RuleRevision], until: int, now: datetime
+    ) -> None:
+        """One message for each revision, in the order of their instants. `until`: the watermark, in microseconds."""
         messages = []
         for rule, revision, historic in sorted(revisions, key=lambda r: instant(r[1])):
             data = await self._problem(connection, rule, revision, historic, until, now)
-            event = ProblemEvent(
-                id=uuid4().hex,
-                source=SOURCE,
-                type=TYPES[revision.reason],
-                subject=rule.key,
-                time=moment(instant(revision)),
-                data=data,
-            )
-            messages.append(OutgoingMessage(self._prefix + PROBLEMS, rule.key.encode(), event.to_json()))
-        return messages
+            messages.append(self._message(data, moment(instant(revision))))
+        await outbox.put(connection, messages)
 
-    def unruled(self, rows: Sequence[Any], now: datetime) -> list[OutgoingMessage]:
-        """What a rule found that the policy has no more is taken back."""
-        messages = []
-        for row in rows:
-            interval = ProblemInterval(opened_at=row["opened_at"], cleared_at=row["cleared_at"], peak=row["peak"])
-            data = ProblemData(
-                key=row["key"],
-                kind=row["kind"],
-                pipeline=row["pipeline"],
-                stage=row["stage"],
-                reason=ProblemReason.UNRULED,
-                mode=row["mode"],
-                historic=row["cleared_at"] is not None,
-                detected_at=now,
-                was=interval,
-                rule=row["rule"],
-                policy_version=row["policy_version"],
-                count=0,
-                threshold=0,
-                **dict(interval),
-            )
-            event = ProblemEvent(
-                id=uuid4().hex,
-                source=SOURCE,
-                type=TYPES[data.reason],
-                subject=data.key,
-                time=data.opened_at,
-                data=data,
-            )
-            messages.append(OutgoingMessage(self._prefix + PROBLEMS, data.key.encode(), event.to_json()))
-        return messages
+    async def publish_unruled(self, connection: Connection, rows: Sequence[Record], now: datetime) -> None:
+        """Retract the intervals of rules that the policy no longer has; `rows` are those of `problem`."""
+        problems = [_unruled_problem(row, now) for row in rows]
+        await outbox.put(connection, [self._message(data, data.opened_at) for data in problems])
+
+    async def publish_measures(self, connection: Connection, findings: Sequence[Finding]) -> None:
+        """The counts at the ends of days that are new or have changed; the ages of these days become stale."""
+        points, ends = [], set()
+        for finding in findings:
+            series = series_of(finding.series)
+            for at, count in finding.result.samples:
+                points.append(MeasurePoint(series.pipeline, series.stage, series.measure, at, float(count)))
+                ends.add(at)
+        if ends:
+            await ages.mark_stale(connection, list(ends))
+        await self._measures.publish(connection, points)
+
+    def _message(self, data: ProblemData, time: datetime) -> OutgoingMessage:
+        event = ProblemEvent.new(
+            source=EVENT_SOURCE, type=TYPE_OF_REASON[data.reason], subject=data.key, time=time, data=data
+        )
+        return keyed_by_subject(self._topic, event)
 
     async def _problem(
-        self, connection: Any, rule: Rule, revision: Revision, historic: bool, until: int, now: datetime
+        self, connection: Connection, rule: Rule, revision: Revision, historic: bool, until: int, now: datetime
     ) -> ProblemData:
         interval, was = revision.interval, revision.was
-        days = await self._usual_days(connection, rule, interval.opened_at)
+        days = await self._baseline(connection, rule, interval.opened_at)
         shown = None if historic else await evidence.gather(connection, rule, interval.opened_at, until)
-        open_now = interval.cleared_at is None
+        is_open = interval.cleared_at is None
         return ProblemData(
             key=rule.key,
             kind=rule.kind,
@@ -130,52 +119,58 @@ class ProblemPublisher:
             mode=rule.mode,
             historic=historic,
             detected_at=now,
-            opened_at=moment(interval.opened_at),
-            cleared_at=None if interval.cleared_at is None else moment(interval.cleared_at),
-            peak=interval.peak,
-            was=None if was is None else _contract(was),
+            was=None if was is None else _interval_data(was),
             rule=f"{rule.kind}/{rule.version}",
-            policy_version=self._judging.policy.digest,
-            count=shown.total if shown is not None and open_now else interval.peak,
+            policy_version=self._ruleset.policy.digest,
+            count=shown.total if shown is not None and is_open else interval.peak,
             threshold=rule.threshold,
             limit=rule.rule.limit.text if rule.limit is not None else None,
             limit_seconds=None if rule.limit is None else rule.limit // 1_000_000,
             hold_seconds=rule.hold // 1_000_000,
-            usual=statistics.median(days) if len(days) >= USUAL_LEAST else None,
+            usual=statistics.median(days) if len(days) >= BASELINE_MIN_DAYS else None,
             cause_class=cause_class(rule, interval.peak, days),
             evidence=shown,
+            **dict(_interval_data(interval)),
         )
 
-    async def _usual_days(self, connection: Any, rule: Rule, opened_at: int) -> list[float]:
+    async def _baseline(self, connection: Connection, rule: Rule, opened_at: int) -> list[float]:
         """The same count at the ends of the days before."""
         end = moment(opened_at)
-        begin = end - timedelta(days=USUAL_DAYS)
+        begin = end - timedelta(days=BASELINE_DAYS)
         rows = await connection.fetch(_DAYS, rule.pipeline, rule.stage, rule.measure.value, begin, end)
         return [row["value"] for row in rows]
 
-    async def measures(self, connection: Any, findings: Sequence[Finding]) -> list[OutgoingMessage]:
-        """The counts at the ends of days that are new or have changed; the ages then are marked for `ages`."""
-        points, ends = [], set()
-        for finding in findings:
-            series = series_of(finding.series)
-            for at, count in finding.result.samples:
-                points.append(Point(series.pipeline, series.stage, series.measure, at, float(count)))
-                ends.add(at)
-        if ends:
-            await ages.mark(connection, list(ends))
-        return await self._points.save(connection, points)
-
 
 def cause_class(rule: Rule, peak: int, days: Sequence[float]) -> CauseClass:
-    """Special where the count lies outside of what the days before let expect; common where it lies within."""
-    if len(days) < USUAL_LEAST:
+    """Special where the peak lies outside the limits that the days before suggest; common where it lies within."""
+    if len(days) < BASELINE_MIN_DAYS:
         return CauseClass.UNKNOWN
     mean = statistics.fmean(days)
-    spread = LIMIT_FACTOR * statistics.fmean(abs(b - a) for a, b in pairwise(days))
+    spread = XMR_FACTOR * statistics.fmean(abs(b - a) for a, b in pairwise(days))
     outside = peak < mean - spread if rule.starves else peak > mean + spread
     return CauseClass.SPECIAL if outside else CauseClass.COMMON
 
 
-def _contract(interval: Any) -> ProblemInterval:
+def _unruled_problem(row: Record, now: datetime) -> ProblemData:
+    interval = ProblemInterval(opened_at=row["opened_at"], cleared_at=row["cleared_at"], peak=row["peak"])
+    return ProblemData(
+        key=row["key"],
+        kind=row["kind"],
+        pipeline=row["pipeline"],
+        stage=row["stage"],
+        reason=ProblemReason.UNRULED,
+        mode=row["mode"],
+        historic=row["cleared_at"] is not None,
+        detected_at=now,
+        was=interval,
+        rule=row["rule"],
+        policy_version=row["policy_version"],
+        count=0,
+        threshold=0,
+        **dict(interval),
+    )
+
+
+def _interval_data(interval: Interval) -> ProblemInterval:
     cleared = None if interval.cleared_at is None else moment(interval.cleared_at)
     return ProblemInterval(opened_at=moment(interval.opened_at), cleared_at=cleared, peak=interval.peak)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from shared.contracts.problems import Mode
-from shared.flow.calendars import micros, moment
 from shared.flow.checkpoints import BEGINNING, Checkpoint
 from shared.flow.deltas import SLOT, by_slot, clamped, first_at, in_order, merged
 from shared.flow.intervals import Interval
 from shared.flow.rules import Rule, Series
+from shared.runtime.instants import micros, moment
 
 _LOCK = (
     "SELECT pg_try_advisory_xact_lock(hashtextextended('andon.judge.' || current_database() || current_schema(), 0))"

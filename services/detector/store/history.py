@@ -11,8 +11,8 @@ import orjson
 from asyncpg import SerializationError, UniqueViolationError
 
 from services.detector.store.copy_tables import instant, stage
-from shared.flow.calendars import micros, moment
 from shared.flow.visits import Event, Key, Visit, precedence
+from shared.runtime.instants import micros, moment
 
 _NEW = f"""
 INSERT INTO event (deal, id, time, rank, said)
@@ -49,6 +49,8 @@ ON CONFLICT (deal, entered) DO UPDATE SET pipeline = excluded.pipeline, stage = 
     left_at = excluded.left_at, known = excluded.known, progressed = excluded.progressed
 """
 _CHANGES = "INSERT INTO span_change (series, deltas) SELECT * FROM unnest($1::text[], $2::bytea[])"
+# SQL: the planned next step in the packed state of a deal `d`, in microseconds; see DealState.pack.
+NEXT_STEP_AT = "(convert_from(d.state, 'UTF8')::json ->> 4)::bigint"
 _ALL_EVENTS = "SELECT deal, id, time, rank, said FROM event ORDER BY deal, time, rank, id"
 
 

@@ -7,7 +7,7 @@ from services.importer.readers import Cells, RowFault, StageCell
 from services.importer.shapes.closing import closing
 from services.importer.steps import RowStep
 from shared.contracts.events import EventType
-from shared.flow.calendars import micros
+from shared.runtime.instants import micros
 
 
 def steps(cells: Cells) -> list[RowStep]:

@@ -15,8 +15,9 @@ import httpx
 import pytest
 import yaml
 
-from services.demo.kafka import free_port, tail
+from services.demo.kafka import tail
 from shared.postgres.migrate import migrate_all
+from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 

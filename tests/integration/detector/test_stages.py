@@ -21,12 +21,12 @@ from services.detector.store import stages as stage_store
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageData, StageEvent
-from shared.flow.calendars import micros, moment
 from shared.flow.events import event_of
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap, facts_of
 from shared.flow.whatif import find
 from shared.policy import Policy, parse
+from shared.runtime.instants import micros, moment
 from tests.integration.detector.test_store import Store, emptied, moved, pool
 from tests.support import histories
 from tests.support.histories import END, START, at, wild

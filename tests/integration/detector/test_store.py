@@ -24,7 +24,7 @@ from services.detector.evaluate.evaluator import Evaluator
 from services.detector.ingest import event_writer
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.metrics import DetectorMetrics
-from services.detector.publish import ages
+from services.detector.publish.ages import AgePublisher
 from services.detector.publish.measures import MeasurePublisher
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
@@ -34,12 +34,12 @@ from services.detector.store.fingerprint import OtherPolicyError
 from services.detector.store.watermark import ClockKind, Standing, note
 from shared.contracts.events import DealEvent
 from shared.contracts.problems import ProblemEvent
-from shared.flow.calendars import micros, moment
 from shared.flow.events import event_of
 from shared.flow.ruleset import Ruleset
 from shared.flow.whatif import find
 from shared.policy import Policy, parse
 from shared.postgres.migrate import migrate_all
+from shared.runtime.instants import micros, moment
 from tests.support import histories
 from tests.support.histories import END, START, at
 from tests.unit.flow.test_edge_cases import CASES
@@ -394,13 +394,13 @@ async def test_ages_at_the_ends_of_days_are_those_of_the_visits(
     policy = parse(json.dumps(histories.policy_text(written)))
     store = Store(await emptied(pool), policy)
     chance.shuffle(events)
-    points = MeasurePublisher(ZoneInfo(policy.timezone), "")
+    publisher = AgePublisher(store.judging, MeasurePublisher(ZoneInfo(policy.timezone), ""))
     # Told twice: once on half of the events, and anew what the others change.
     for part in (events[: len(events) // 2], events[len(events) // 2 :]):
         await store.take([event.to_json() for event in part])
         await store.judge_at(histories.START + timedelta(hours=16))
         async with pool.acquire() as connection:
-            while await ages.tell_some(connection, store.judging, points):
+            while await publisher.publish_some(connection):
                 pass
 
     visits = [row for row in await store.visits() if store.judging.knows(row[1], row[2])]

@@ -18,11 +18,11 @@ from services.simulator.dialects import DIALECTS
 from services.simulator.model import Happening
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
-from shared.flow.calendars import micros
 from shared.flow.events import event_of
 from shared.flow.visits import Event
 from shared.flow.whatif import find
 from shared.kafka.publisher import OutgoingMessage, Publisher
+from shared.runtime.instants import micros
 from tests.integration.intake.test_line_to_kafka import records
 from tests.support.crms.base import FakeCrm
 from tests.support.crms.world import sources_file

@@ -355,7 +355,7 @@ async def test_what_cannot_be_asked_is_explained(line: Line) -> None:
         said, _ = await asyncio.to_thread(line.andon(*command, "--source", "crm").communicate)
         assert "401" in said
         assert "docs/sources/hubspot.md" in said
-        assert "Judging waits" not in said
+        assert "Evaluation is held" not in said
 
     line.credentials(token="env:NO_SUCH_VARIABLE")
     process = line.andon("enricher")

@@ -20,8 +20,8 @@ import pytest
 
 from services.importer.journal import ImportJournal
 from shared.postgres.migrate import migrate_all
-from tests.conftest import SHARED
 from tests.integration.importer.test_load import held
+from tests.support.outside import data
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 
@@ -55,14 +55,6 @@ won: [Won]
 lost: [Lost]
 timezone: America/New_York
 """
-
-
-def data(folder: str, file: str) -> Path:
-    """A real file; it may not be copied, so a stranger's clone lacks it."""
-    path = SHARED / "data" / folder / file
-    if not path.exists():
-        pytest.skip(f"{folder} is not beside this clone (../shared/data/{folder})")
-    return path
 
 
 @pytest.fixture

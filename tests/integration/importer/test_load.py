@@ -13,12 +13,12 @@ import orjson
 import pytest
 
 from services.detector.settings import DetectorSettings
-from services.importer.load import LoadProgress, NotInError, Portion, go_in, settle
+from services.importer.load import LoadError, LoadProgress, Portion, load, wait_and_reevaluate
 from shared.contracts.envelope import iso
 from shared.contracts.topics import EVENTS
-from shared.flow.calendars import micros
 from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.migrate import migrate_all
+from shared.runtime.instants import micros
 from tests.support.histories import policy_text
 from tests.support.processes import ServiceProcess
 
@@ -81,19 +81,21 @@ async def test_problems_of_the_past_are_historic(kafka: str, dsn: str, prefix: s
     settings = settings_of(kafka, dsn, prefix, tmp_path)
     process = detector(settings, tmp_path).start().ready()
 
-    went = await go_in(settings, history(prefix), NOBODY)
-    again = await go_in(settings, history(prefix), NOBODY)
+    first_run = await load(settings, history(prefix), NOBODY)
+    second_run = await load(settings, history(prefix), NOBODY)
 
     assert process.stop() == 0
     connection = await asyncpg.connect(dsn)
     assert [tuple(row) for row in await connection.fetch("SELECT key, opened_at, historic FROM flow.problem")] == [
         ("wip-high/p/a", START + timedelta(days=1), True)
     ]
-    assert await connection.fetchval("SELECT count(*) FROM flow.event") == went.published == again.published == 8
-    assert went.outcome is not None
-    assert again.outcome is not None
-    assert sum(went.outcome.told.values()) == 1
-    assert again.outcome.told == {}
+    assert (
+        await connection.fetchval("SELECT count(*) FROM flow.event") == first_run.published == second_run.published == 8
+    )
+    assert first_run.problems is not None
+    assert second_run.problems is not None
+    assert sum(first_run.problems.values()) == 1
+    assert second_run.problems == {}
     assert await held(dsn) is False
     await connection.close()
 
@@ -105,19 +107,19 @@ async def test_what_is_cut_off_stays_held_until_a_run_comes_to_its_end(
     settings = settings_of(kafka, dsn, prefix, tmp_path)
     detector(settings, tmp_path).start().ready().stop()
 
-    with pytest.raises(NotInError, match=r"torn.*Judging waits"):
-        await go_in(settings, broken(prefix), NOBODY)
+    with pytest.raises(LoadError, match=r"torn.*Evaluation is held"):
+        await load(settings, broken(prefix), NOBODY)
     assert await held(dsn) is True
 
-    with pytest.raises(NotInError, match=r"nothing for 0 s, 4 records are left"):
-        await settle(settings, 0, NOBODY, patience=0.3)
+    with pytest.raises(LoadError, match=r"nothing for 0 s, 4 records are left"):
+        await wait_and_reevaluate(settings, 0, NOBODY, patience=0.3)
     assert await held(dsn) is True
 
     # With another policy a start judges anew: not while half of a history is in.
     settings.policy.write_text(json.dumps(policy_text([])))
     process = detector(settings, tmp_path).start().ready()
     assert await held(dsn) is True
-    await go_in(settings, history(prefix), NOBODY)
+    await load(settings, history(prefix), NOBODY)
     assert await held(dsn) is False
     process.stop()
 
@@ -129,19 +131,19 @@ async def test_one_history_goes_in_at_a_time(kafka: str, dsn: str, prefix: str, 
 
     async def first() -> AsyncIterator[Portion]:
         try:
-            await go_in(settings, history(prefix), NOBODY)
-        except NotInError as error:
+            await load(settings, history(prefix), NOBODY)
+        except LoadError as error:
             refused.append(str(error))
         return
         yield
 
-    assert (await go_in(settings, first(), NOBODY)).published == 0
-    assert refused == ["another import or back-fill is going in: wait for its end, then run this again"]
+    assert (await load(settings, first(), NOBODY)).published == 0
+    assert refused == ["another import or back-fill is running: wait until it ends, then run this again"]
     assert await held(dsn) is False
 
 
 async def test_a_missing_topic_is_named(kafka: str, dsn: str, tmp_path: Path) -> None:
     await migrate_all(dsn)
 
-    with pytest.raises(NotInError, match=r"no topic nowhere\.pipeline\.events: make it"):
-        await settle(settings_of(kafka, dsn, "nowhere.", tmp_path), 0, NOBODY)
+    with pytest.raises(LoadError, match=r"no topic nowhere\.pipeline\.events: make it"):
+        await wait_and_reevaluate(settings_of(kafka, dsn, "nowhere.", tmp_path), 0, NOBODY)

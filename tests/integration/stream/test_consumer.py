@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -111,3 +112,12 @@ async def test_behind_tells_what_waits_in_the_partitions_that_are_ours(
         held.gate.set()
         await eventually(behind, lambda count: count == 0)
         assert sorted(held.seen) == list(range(COUNT))
+
+
+async def test_a_full_disk_in_a_handler_ends_the_process_and_is_not_retried_for_ever(
+    recorder: Callable[..., Recorder],
+) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        await asyncio.wait_for(recorder(fails_with=full).consumer.run(), 20)

@@ -17,9 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
-from services.demo.kafka import free_port
 from services.simulator.dialects.base import SimulatedDeal
 from services.simulator.model import Happening
+from tests.support.http_server import TestServer
+from tests.support.ports import free_port
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class FakeCrm(ABC):
         self.broken: dict[int, dict[str, Any]] = {}
         # What happens before each right answer.
         self.meanwhile: Callable[[], None] = lambda: None
-        self._server: uvicorn.Server | None = None
+        self._server: TestServer | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -107,7 +108,7 @@ class FakeCrm(ABC):
         application = Starlette(routes=self.routes())
         guarded = _Guarded(self, application)
         config = uvicorn.Config(guarded, host="127.0.0.1", port=self.port, log_level="warning", lifespan="off")
-        self._server = uvicorn.Server(config)
+        self._server = TestServer(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self._thread.start()
         deadline = time.monotonic() + 10
@@ -118,7 +119,7 @@ class FakeCrm(ABC):
     def stop(self) -> None:
         """Away: connections are refused until the next start."""
         if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
+            self._server.end()
             self._thread.join(10)
             self._server = self._thread = None
 

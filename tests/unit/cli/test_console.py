@@ -40,7 +40,7 @@ def test_stages_are_listed_by_the_names_that_they_have(text: str, monkeypatch: p
         return [row]
 
     said = Console(file=StringIO(), width=400)
-    monkeypatch.setattr(stages, "_rows", rows)
+    monkeypatch.setattr(stages.control, "list_stages", rows)
     monkeypatch.setattr(stages, "_console", said)
     stages.show(POLICY, None)
 

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.main import app
-from services.demo.kafka import free_port
+from tests.support.ports import free_port
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,7 @@ async def test_salesforce_stages_are_asked_for_again_when_one_is_new_and_daily(m
             assert await queries() == usual + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [403, 404, 410])
 async def test_a_deal_of_pipedrive_whose_flow_is_not_shown_costs_no_other(status: int) -> None:
     with running("pipedrive") as fake:
@@ -204,6 +205,7 @@ async def test_the_flow_tells_best_when_a_deal_of_pipedrive_was_closed() -> None
     assert {one.time for one in told(said, EventType.WON, EventType.LOST)} == {closed}
 
 
+@pytest.mark.slow
 async def test_close_keeps_its_place_behind_the_last_page() -> None:
     with running("close") as fake:
         fake.take(history())

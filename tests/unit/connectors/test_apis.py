@@ -47,6 +47,7 @@ def half_year(fake: FakeCrm) -> FakeCrm:
     return fake
 
 
+@pytest.mark.slow
 async def test_history_over_the_api_gives_the_visits_that_webhooks_give(half_year: FakeCrm) -> None:
     unit = PRECISION[half_year.kind]
     async with asking(half_year) as crm:
@@ -136,6 +137,7 @@ async def test_nothing_is_missed_that_changed_before_the_pass_whatever_changes_m
     assert told == {fake.number(deal) for deal in deals}
 
 
+@pytest.mark.slow
 async def test_only_deals_that_were_open_since_then_are_filled(half_year: FakeCrm) -> None:
     since = END - timedelta(days=30)
     async with asking(half_year) as crm:
@@ -150,6 +152,7 @@ async def test_only_deals_that_were_open_since_then_are_filled(half_year: FakeCr
     assert told == expected
 
 
+@pytest.mark.slow
 async def test_limits_outages_and_slow_answers_are_waited_for(fake: FakeCrm) -> None:
     fake.take(some())
     deals = [fake.number(deal) for deal in fake.deals]
@@ -160,6 +163,7 @@ async def test_limits_outages_and_slow_answers_are_waited_for(fake: FakeCrm) -> 
     assert not fake.troubles
 
 
+@pytest.mark.slow
 async def test_no_more_is_asked_than_is_allowed(fake: FakeCrm) -> None:
     fake.take(some(1))
     if isinstance(fake, FakeSalesforce):

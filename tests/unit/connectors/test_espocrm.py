@@ -12,9 +12,9 @@ from shared.connectors.base.canonical import translated
 from shared.connectors.base.source import Request, Unauthenticated
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
-from shared.flow.calendars import micros
 from shared.flow.events import event_of
 from shared.flow.whatif import find
+from shared.runtime.instants import micros
 from tests.support.webhooks import SAMPLES, sample
 from tests.unit.connectors.test_round_trip import POLICY
 

@@ -32,6 +32,7 @@ from shared.connectors.registry import kinds
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageEvent
+from tests.support.examples import examples
 from tests.support.webhooks import SAMPLES
 from tests.unit.connectors.test_round_trip import history, requests, source_of
 
@@ -180,7 +181,7 @@ def _replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 
 SAMPLE_BODIES = sorted(file for file in SAMPLES.iterdir() if "vector" not in file.name and file.suffix == ".json")
-QUICK = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=examples(100), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("kind", sorted(DIALECTS.keys() - {"salesforce"}))

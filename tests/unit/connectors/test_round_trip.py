@@ -21,13 +21,13 @@ from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageEvent
 from shared.contracts.topics import EVENTS, STAGES
-from shared.flow.calendars import micros
 from shared.flow.events import event_of
 from shared.flow.stage_map import StageField, StageMap, facts_of
 from shared.flow.visits import Event
 from shared.flow.whatif import find
 from shared.kafka.publisher import OutgoingMessage
 from shared.policy import load
+from shared.runtime.instants import micros
 
 END = datetime(2026, 6, 30, 12, tzinfo=UTC)
 POLICY = load(Path(dialects.__file__).parents[2] / "demo" / "policy.yaml")

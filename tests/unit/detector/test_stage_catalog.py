@@ -66,7 +66,7 @@ def test_a_seen_stage_of_a_pipeline_named_by_name_has_the_crms_id() -> None:
 def test_policy_and_crm_that_differ_are_told() -> None:
     found = rows({}, a_map({"pipeline": "sales", "stage": "Proposal", "outcome": "lost"}))
 
-    assert found["sales/Proposal"].hint == "the policy has it open, the CRM lost; mend outcome in the policy"
+    assert found["sales/Proposal"].hint == "the policy has it open, the CRM lost; correct outcome in the policy"
 
 
 def test_titles_are_what_all_sources_agree_on() -> None:

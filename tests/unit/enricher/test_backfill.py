@@ -10,16 +10,14 @@ from typing import Any
 import pytest
 
 from services.detector.settings import DetectorSettings
-from services.enricher import backfill
 from services.enricher.backfill import BackFill
-from services.importer import load as going_in
-from services.importer.load import LoadProgress, LoadResult, NotInError, Portion
+from services.importer.load import LoadError, LoadProgress, LoadResult, Portion, publish_portions
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import Page
 from shared.connectors.base.source import DealFact, Invalid
 from shared.contracts.events import EventType
 from shared.contracts.topics import EVENTS, dead
-from shared.flow.calendars import micros
+from shared.runtime.instants import micros
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 TOLD = DealFact(EventType.CREATED, "api/1/created", "1", LONG_AGO, {})
@@ -58,51 +56,52 @@ class Kept:
         self.place = place
 
 
-class Nothing:
-    """A database and a Kafka that take everything."""
+class InMemoryLoad:
+    """Loads into a database and a Kafka that take everything, and records the portions."""
 
-    async def execute(self, query: str) -> None: ...
-    async def publish_all(self, messages: Any) -> None: ...
+    def __init__(self) -> None:
+        self.portions: list[Portion] = []
+
+    async def __call__(
+        self, settings: DetectorSettings, portions: AsyncIterable[Portion], progress: LoadProgress
+    ) -> LoadResult:
+        published = await publish_portions(self._recorded(portions), self._publish, self._hold, progress.published)
+        return LoadResult(published.events, None)
+
+    async def _recorded(self, portions: AsyncIterable[Portion]) -> AsyncIterator[Portion]:
+        async for portion in portions:
+            self.portions.append(portion)
+            yield portion
+
+    async def _hold(self) -> None: ...
+    async def _publish(self, messages: Any) -> None: ...
 
 
 @pytest.fixture
-def portions(monkeypatch: pytest.MonkeyPatch) -> list[Portion]:
-    """What went in."""
-    found: list[Portion] = []
-
-    async def kept(given: AsyncIterable[Portion]) -> AsyncIterator[Portion]:
-        async for one in given:
-            found.append(one)
-            yield one
-
-    async def go_in(settings: DetectorSettings, given: AsyncIterable[Portion], shown: LoadProgress) -> LoadResult:
-        published, _ = await going_in._publish(Nothing(), Nothing(), kept(given), shown)  # type: ignore[arg-type]
-        return LoadResult(published, None)
-
-    monkeypatch.setattr(backfill, "go_in", go_in)
-    return found
+def load() -> InMemoryLoad:
+    return InMemoryLoad()
 
 
 async def run(filling: BackFill) -> LoadResult:
     return await filling.run(DetectorSettings(), SHOWN)
 
 
-async def test_a_page_of_which_nothing_can_be_read_is_published_and_counted(portions: list[Portion]) -> None:
+async def test_a_page_of_which_nothing_can_be_read_is_published_and_counted(load: InMemoryLoad) -> None:
     kept = Kept()
-    filling = BackFill(kept, Walk(Page([UNREAD], 1, place="a"), Page([TOLD, UNREAD], 2), Page([], 3)), LONG_AGO)
+    filling = BackFill(kept, Walk(Page([UNREAD], 1, place="a"), Page([TOLD, UNREAD], 2), Page([], 3)), LONG_AGO, load)
     await run(filling)
 
-    assert [[m.topic for m in one.messages] for one in portions] == [[dead(EVENTS)], [EVENTS, dead(EVENTS)]]
+    assert [[m.topic for m in one.messages] for one in load.portions] == [[dead(EVENTS)], [EVENTS, dead(EVENTS)]]
     assert (filling.deals, filling.events, filling.unreadable) == (6, 1, 2)
 
 
-async def test_dead_letters_alone_speak_of_no_time_and_are_judged_when_it_goes_on(portions: list[Portion]) -> None:
+async def test_dead_letters_alone_speak_of_no_time_and_are_evaluated_when_it_continues(load: InMemoryLoad) -> None:
     began, kept = datetime.now(UTC), Kept()
-    await run(BackFill(kept, Walk(Page([UNREAD], 1, place="a")), LONG_AGO))
+    await run(BackFill(kept, Walk(Page([UNREAD], 1, place="a")), LONG_AGO, load))
 
     assert kept.earliest is not None
     assert began <= kept.earliest < began + timedelta(minutes=1)
-    assert portions[0].earliest == micros(kept.earliest)
+    assert load.portions[0].earliest == micros(kept.earliest)
 
 
 @pytest.mark.parametrize(
@@ -114,17 +113,18 @@ async def test_dead_letters_alone_speak_of_no_time_and_are_judged_when_it_goes_o
         (CrmUnavailable("GET /: 503"), "run it again"),
     ],
 )
-@pytest.mark.usefixtures("portions")
-async def test_that_judging_waits_is_said_only_where_it_does(error: Exception, words: str) -> None:
+async def test_an_error_says_that_evaluation_stays_held_only_where_it_does(
+    load: InMemoryLoad, error: Exception, words: str
+) -> None:
     def said(earliest: datetime | None, *pages: Page) -> Any:
-        return run(BackFill(Kept(earliest), Walk(*pages, error), LONG_AGO))
+        return run(BackFill(Kept(earliest), Walk(*pages, error), LONG_AGO, load))
 
-    with pytest.raises(NotInError) as first:
+    with pytest.raises(LoadError) as first:
         await said(None, Page([], 3))
     assert words in str(first.value)
-    assert "Judging waits" not in str(first.value)
+    assert "Evaluation is held" not in str(first.value)
     for earliest, page in ((LONG_AGO, Page([], 3)), (None, Page([TOLD], 3))):
-        with pytest.raises(NotInError) as later:
+        with pytest.raises(LoadError) as later:
             await said(earliest, page)
         assert words in str(later.value)
-        assert "Judging waits" in str(later.value)
+        assert "Evaluation is held" in str(later.value)

@@ -9,14 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.contracts.events import DealEvent
-from shared.flow.calendars import micros
 from shared.flow.events import event_of
 from shared.flow.intervals import RuleState, advance, boundaries, intervals
 from shared.flow.ruleset import Ruleset
 from shared.flow.visits import DealState, visits
 from shared.flow.whatif import find
 from shared.policy import parse
+from shared.runtime.instants import micros
 from tests.support import definition, histories
+from tests.support.examples import examples
 from tests.support.histories import END, START, at
 
 SECOND = 1_000_000
@@ -36,13 +37,13 @@ def found(events: list[DealEvent], written: list[dict[str, Any]]) -> dict[str, l
     }
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(histories.events(), histories.rules())
 def test_the_core_finds_what_the_definition_says(events: list[DealEvent], written: list[dict[str, Any]]) -> None:
     assert found(events, written) == definition.problems(events, written, END)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(histories.events(ends=True), histories.rules(), st.randoms(use_true_random=False))
 def test_order_and_repetition_change_nothing(
     events: list[DealEvent], written: list[dict[str, Any]], chance: Any
@@ -53,7 +54,7 @@ def test_order_and_repetition_change_nothing(
     assert found(mixed, written) == found(events, written)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(histories.events(ends=True), st.data())
 def test_going_on_from_a_packed_state_is_the_same_as_beginning_anew(events: list[DealEvent], data: Any) -> None:
     judging = Ruleset(parse(json.dumps(histories.policy_text([]))))
@@ -72,7 +73,7 @@ def test_going_on_from_a_packed_state_is_the_same_as_beginning_anew(events: list
     ]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(histories.events(), histories.rules(), st.lists(st.integers(0, END), max_size=6))
 def test_time_may_go_on_in_any_steps(events: list[DealEvent], written: list[dict[str, Any]], stops: list[int]) -> None:
     judging = Ruleset(parse(json.dumps(histories.policy_text(written))))

@@ -13,10 +13,10 @@ import pytest
 from services.cli.what_if import interval_json
 from shared.contracts.envelope import iso
 from shared.contracts.events import DealEvent
-from shared.flow.calendars import micros, moment
 from shared.flow.events import event_of
 from shared.flow.whatif import Found, find
 from shared.policy import load, parse
+from shared.runtime.instants import micros, moment
 
 CASES = json.loads((Path(__file__).parents[2] / "data" / "edge-cases.json").read_text())["cases"]
 

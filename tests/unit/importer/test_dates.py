@@ -12,7 +12,7 @@ from services.importer.amounts import AmountFault, read_amount
 from services.importer.dates import DateFault, Dates, orders_of, read_date
 from services.importer.mapping import DateOrder
 from services.importer.tables.base import Cell
-from shared.flow.calendars import micros
+from shared.runtime.instants import micros
 
 YMD, DMY, MDY = DateOrder.YMD, DateOrder.DMY, DateOrder.MDY
 NOON = datetime(2026, 3, 4, 12, 5)  # noqa: DTZ001 (as it is written)

@@ -1,4 +1,4 @@
-"""What breaks a history off leaves judging waiting, and says so, whatever it is."""
+"""Any error that interrupts a load says that evaluation stays held."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.main import app
-from services.importer import load as going_in
 from services.importer import wizard
-from services.importer.load import WAITS, LoadProgress, Portion
+from services.importer.load import STAYS_HELD, Portion, publish_portions
 from services.importer.tables import TableError
 
-NOBODY = LoadProgress(lambda done: None, lambda done, total: None, lambda done, total: None)
+
+async def hold() -> None: ...
 
 
-class Nothing:
-    """A database and a Kafka that take everything."""
-
-    async def execute(self, query: str) -> None: ...
-    async def publish_all(self, messages: Any) -> None: ...
+async def publish(messages: Any) -> None: ...
 
 
 async def broken(after: int) -> AsyncIterator[Portion]:
@@ -30,10 +26,10 @@ async def broken(after: int) -> AsyncIterator[Portion]:
     raise ZeroDivisionError("a defect")
 
 
-@pytest.mark.parametrize(("after", "notes"), [(0, []), (1, [WAITS])])
-async def test_any_error_says_that_judging_waits_once_it_does(after: int, notes: list[str]) -> None:
+@pytest.mark.parametrize(("after", "notes"), [(0, []), (1, [STAYS_HELD])])
+async def test_any_error_says_that_evaluation_stays_held_once_it_is(after: int, notes: list[str]) -> None:
     with pytest.raises(ZeroDivisionError) as found:
-        await going_in._publish(Nothing(), Nothing(), broken(after), NOBODY)  # type: ignore[arg-type]
+        await publish_portions(broken(after), publish, hold, lambda done: None)
 
     assert getattr(found.value, "__notes__", []) == notes
 
@@ -41,7 +37,7 @@ async def test_any_error_says_that_judging_waits_once_it_does(after: int, notes:
 @pytest.mark.parametrize("error", [TableError("line 7: mend the quotes"), ZeroDivisionError("a defect")])
 def test_the_command_shows_what_an_error_leaves_behind(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(wishes: wizard.Wishes) -> int:
-        error.add_note(WAITS)
+        error.add_note(STAYS_HELD)
         raise error
 
     monkeypatch.setattr(wizard, "run", run)
@@ -49,7 +45,7 @@ def test_the_command_shows_what_an_error_leaves_behind(error: Exception, monkeyp
 
     if isinstance(error, TableError):
         assert told.exit_code == 1
-        assert told.output.split() == f"{error} {WAITS}".split()
+        assert told.output.split() == f"{error} {STAYS_HELD}".split()
     else:
-        # The traceback is for who mends it, and is printed with the note.
+        # A defect: the traceback is printed with the note.
         assert told.exception is error

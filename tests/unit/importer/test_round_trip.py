@@ -26,11 +26,12 @@ from services.importer.tables import opened
 from services.simulator import dialects, run
 from shared.connectors.base.canonical import translated
 from shared.contracts.events import DealEvent
-from shared.flow.calendars import micros, moment
 from shared.flow.events import event_of
 from shared.flow.whatif import find
 from shared.policy import load as load_policy
+from shared.runtime.instants import micros, moment
 from tests.support import tables
+from tests.support.examples import examples
 from tests.support.tables import FORMS, Life
 
 END = datetime(2026, 3, 20, 18, tzinfo=UTC)
@@ -106,7 +107,7 @@ def with_comma(amount: str) -> str:
     return f"{float(amount):,.2f}".translate(str.maketrans(",.", ".,"))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.integers(1, 3),
     st.sampled_from(list(Shape)),

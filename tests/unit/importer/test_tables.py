@@ -61,6 +61,7 @@ def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_letters_far_behind_decide_too(tmp_path: Path) -> None:
     path = tmp_path / "deals.csv"
     path.write_bytes(b"id,name\n" + b"1,a\n" * 600_000 + "2,Müller\n".encode("cp1252"))

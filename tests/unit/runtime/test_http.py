@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared.runtime import http
 from shared.runtime.http import LARGEST_HEAD, PatientProtocol
+from tests.support.http_server import TestServer
 
 GOOD = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
 
@@ -41,10 +42,10 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     config = uvicorn.Config(
         echo, http=PatientProtocol, ws="none", lifespan="off", log_level="error", timeout_keep_alive=1
     )
-    server = uvicorn.Server(config)
-    running = asyncio.ensure_future(server._serve([listener]))
+    server = TestServer(config)
+    running = asyncio.ensure_future(server.serve([listener]))
     yield listener.getsockname()[1]
-    server.should_exit = True
+    server.end()
     await running
 
 
@@ -72,6 +73,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(port: int, begun: byt
     assert said.endswith(b"the request did not come to the end of its head within 0 seconds; send it again")
 
 
+@pytest.mark.slow
 async def test_a_head_that_trickles_has_no_more_time(port: int) -> None:
     said = await told(port, b"POST /a HTTP/1.1\r\n", *[b"X-A: a\r\n"] * 20, pause=0.05)
 
@@ -86,6 +88,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(port: int, head: byte
     assert b"body" in said
 
 
+@pytest.mark.slow
 async def test_a_body_that_goes_on_after_its_answer_is_not_read_for_ever(port: int) -> None:
     chunk = b"400\r\n" + b"x" * 1024 + b"\r\n"
     said = await told(port, b"POST /early HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", *[chunk] * 40, pause=0.05)
@@ -108,6 +111,7 @@ async def test_a_long_address_is_refused(port: int) -> None:
     assert b"431" in await told(port, b"POST /" + b"a" * 40_000 + b" HTTP/1.1\r\n\r\n")
 
 
+@pytest.mark.slow
 async def test_a_head_of_30_kib_a_slow_body_and_several_requests_are_served(port: int) -> None:
     long = b"POST /a HTTP/1.1\r\nX-A: " + b"a" * 30_000 + b"\r\nContent-Length: 200000\r\n\r\n"
     said = await told(port, long + b"x" * 100_000, b"x" * 100_000, GOOD * 3, pause=0.1)
@@ -115,6 +119,7 @@ async def test_a_head_of_30_kib_a_slow_body_and_several_requests_are_served(port
     assert said.count(b"HTTP/1.1 200") == 4
 
 
+@pytest.mark.slow
 async def test_who_has_been_served_may_come_again(port: int) -> None:
     said = await told(port, GOOD, GOOD, GOOD, pause=0.5)
 
@@ -122,6 +127,7 @@ async def test_who_has_been_served_may_come_again(port: int) -> None:
     assert b"408" not in said
 
 
+@pytest.mark.slow
 async def test_who_was_answered_early_is_let_go_once_the_body_has_come(port: int) -> None:
     said = await told(port, b"POST /early HTTP/1.1\r\nContent-Length: 6\r\n\r\n", b"abc", b"def", pause=0.1)
 
@@ -129,6 +135,7 @@ async def test_who_was_answered_early_is_let_go_once_the_body_has_come(port: int
     assert b"408" not in said
 
 
+@pytest.mark.slow
 async def test_trailers_are_no_headers(port: int) -> None:
     said = await told(
         port, b"POST /heads HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Late: b\r\n\r\n", GOOD
@@ -148,6 +155,7 @@ async def test_trailers_without_end_are_refused(port: int, late: bytes) -> None:
     assert said == b"reset" or b"431" in said
 
 
+@pytest.mark.slow
 async def test_many_small_chunks_are_a_body(port: int) -> None:
     chunks = b"1\r\nx\r\n" * 30_000
     said = await told(port, b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n", GOOD)

@@ -1,4 +1,4 @@
-"""Workers: every record once, in order, in full batches, and no more waiting than a batch for each and the last fetch."""
+"""Workers: each record once, in order, in full batches; no more waits than a batch for each and the last fetch."""
 
 from __future__ import annotations
 

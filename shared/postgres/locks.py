@@ -1,0 +1,31 @@
+"""Advisory locks by name, in the connection's schema: of two holders in different schemas neither waits."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import asyncpg
+
+from shared.postgres.pool import Connection, Record
+
+AnyConnection: TypeAlias = "Connection | asyncpg.Connection[Record]"
+# Postgres keeps advisory locks of different databases apart by itself. Before a schema exists, the name stands alone.
+_KEY = "hashtextextended(coalesce(current_schema(), '') || '.' || $1, 0)"
+_TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({_KEY})"
+_LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
+_TRY_SESSION_LOCK = f"SELECT pg_try_advisory_lock({_KEY})"
+
+
+async def try_lock(connection: AnyConnection, name: str) -> bool:
+    """Take the lock until the end of the transaction; False, without waiting, when another holds it."""
+    return bool(await connection.fetchval(_TRY_LOCK, name))
+
+
+async def lock(connection: AnyConnection, name: str) -> None:
+    """Wait for the lock, and hold it until the end of the transaction."""
+    await connection.execute(_LOCK, name)
+
+
+async def try_session_lock(connection: AnyConnection, name: str) -> bool:
+    """Take the lock until the connection closes or goes back to its pool; False when another holds it."""
+    return bool(await connection.fetchval(_TRY_SESSION_LOCK, name))

@@ -1,0 +1,20 @@
+"""How many examples a property is tried on: all of them in `make test`, a fifth in `make unit`."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+# The examples of a property that names no number, by profile. No deadline: a loaded machine is no fault of the code.
+FULL, UNIT = 100, 20
+
+
+def register() -> None:
+    """Register both profiles; `--hypothesis-profile=unit` chooses the quick one."""
+    settings.register_profile("full", max_examples=FULL, deadline=None)
+    settings.register_profile("unit", max_examples=UNIT, deadline=None)
+    settings.load_profile("full")
+
+
+def examples(full: int) -> int:
+    """What stands for `full` examples in the profile that was chosen."""
+    return max(1, full * settings().max_examples // FULL)

@@ -1,0 +1,46 @@
+"""What the documentation names is there: files, settings, metrics."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.cli.reference import OWN
+from shared.runtime.settings import PREFIX
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").rglob("*.md"))]
+# Written by whoever installs Andon.
+NOT_IN_THE_REPOSITORY = {"deploy/sources.env"}
+FOLDERS = "services|shared|tests|deploy|requirements"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_are_named_exist(page: Path) -> None:
+    """`services/x/y.py` from the root, `y.py` and `x/y.py` anywhere below; `<kind>` stands for any name."""
+    paths = set(re.findall(rf"`((?:{FOLDERS})/[^`\s:]+|[a-z_/]+\.py)", page.read_text())) - NOT_IN_THE_REPOSITORY
+
+    assert not [path for path in paths if not _exists(re.sub("<[a-z]+>", "*", path).rstrip("/"))]
+
+
+def _exists(path: str) -> bool:
+    folders = [""] if path.split("/")[0] in FOLDERS.split("|") else [f"{folder}/**/" for folder in FOLDERS.split("|")]
+    return any(any(ROOT.glob(folder + path)) for folder in folders)
+
+
+def test_settings_that_are_named_exist() -> None:
+    known = {PREFIX + name.upper() for model in OWN.values() for name in model.model_fields}
+    known |= {f"{name}_FILE" for name in known} | {"ANDON_X", "ANDON_X_FILE"}
+    for page in PAGES:
+        named = set(re.findall(r"ANDON_[A-Z_]*[A-Z]", page.read_text()))
+        unknown = {name for name in named - known if not name.startswith("ANDON_TEST_")}
+        assert not unknown, page.name
+
+
+def test_metrics_that_are_named_exist() -> None:
+    code = "\n".join(path.read_text() for folder in ("services", "shared") for path in (ROOT / folder).rglob("*.py"))
+    for page in PAGES:
+        for name in re.findall(r"`(andon_[a-z_]+)", page.read_text()):
+            assert name.removesuffix("_total") in code, f"{page.name}: {name}"
