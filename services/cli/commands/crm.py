@@ -52,11 +52,11 @@ async def _reconcile(settings: EnricherSettings, name: str, show: Show) -> int:
     metrics, publisher = EnricherMetrics(registry, [name]), Publisher(settings.kafka)
     async with _asking(settings, name, metrics) as (crm, pool):
         relay = Relay(pool, publisher, OutboxMetrics(registry), progress)
-        desk = Context(pool, settings.topic_prefix, metrics, progress, SystemClock(), relay.wake)
+        context = Context(pool, settings.topic_prefix, metrics, progress, SystemClock(), relay.wake)
         between = timedelta(seconds=settings.enricher_reconcile_seconds or 3600)
         overlap = timedelta(seconds=settings.enricher_overlap_seconds)
         try:
-            told = await Reconciler(desk, crm, between, overlap).once(show, at_once=True)
+            told = await Reconciler(context, crm, between, overlap).run_once(show, force=True)
         except (CrmUnavailable, CrmRejected) as error:
             raise ValueError(explained(error, crm.kind)) from error
         # Where the service runs, its relay may be at it already.

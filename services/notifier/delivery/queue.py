@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from uuid import uuid4
 
 from services.notifier.domain.mail import Mail, Notice
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
@@ -140,5 +139,5 @@ class MailQueue:
             detail=answer,
             message_id=mail.message_id,
         )
-        event = NoticeEvent(id=uuid4().hex, source="andon/notifier", subject=str(notice.ticket), time=now, data=data)
+        event = NoticeEvent.new(source="andon/notifier", subject=str(notice.ticket), time=now, data=data)
         return OutgoingMessage(self._topic, str(notice.ticket).encode(), event.to_json())

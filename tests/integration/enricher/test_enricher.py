@@ -282,7 +282,7 @@ async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives
     process = line.andon(*arguments)
 
     async def place() -> str:
-        return "".join(row["place"] for row in await line.rows("SELECT place FROM crm.walk"))
+        return "".join(row["place"] for row in await line.rows("SELECT place FROM crm.crm_cursor"))
 
     await eventually(place)
     process.kill()
