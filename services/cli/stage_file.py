@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from shared.contracts.stages import SAYS, StageData
-from shared.runtime.yaml_file import Fault, FaultsError, Place, fault_at, read_text, read_yaml, words_of
+from shared.runtime.validation import error_text
+from shared.runtime.yaml_file import Fault, FaultsError, KeyPath, fault_at, read_text, read_yaml
 
 COLUMNS = ("source", "pipeline", "stage", *SAYS)
 _COLUMNS = ", ".join(COLUMNS)
@@ -44,7 +45,7 @@ def parse_yaml(text: str) -> list[StageData]:
         raise FaultsError([Fault(1, "stages", f"is missing; {SHAPE}")])
     entries, faults = [], [fault_at((k,), "no such field; remove it", lines) for k in document if k != "stages"]
     for number, fields in enumerate(written):
-        place: Place = ("stages", number)
+        place: KeyPath = ("stages", number)
         if not isinstance(fields, dict):
             faults.append(fault_at(place, f"{fields!r} is no entry; {SHAPE}", lines))
             continue
@@ -125,4 +126,4 @@ def _words(fault: dict[str, Any]) -> str:
         return f"{fault['input']!r} is no text; write it in quotes"
     if fault["loc"] == ("probability",):
         return f"{fault['input']!r} is no probability; write a number from 0 to 1, as 0.6"
-    return words_of(fault)
+    return error_text(fault)

@@ -12,10 +12,10 @@ from typing import Protocol
 from services.detector.settings import DetectorSettings
 from services.enricher import store
 from services.importer.load import LoadError, LoadProgress, LoadResult, Portion, load
-from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, explained
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, error_text
 from shared.connectors.base.crm_api import CrmApi
-from shared.connectors.base.source import DealFact
+from shared.connectors.base.facts import DealFact
+from shared.connectors.base.messages import to_messages
 from shared.postgres.pool import Pool
 from shared.runtime.instants import micros
 
@@ -41,25 +41,25 @@ class BackFill:
             result = await self._load(settings, self._portions(settings.topic_prefix), progress)
         except (CrmUnavailable, CrmRejected) as error:
             # Once a portion is published, a note says that evaluation stays held.
-            words = (explained(error, self._crm.kind), *getattr(error, "__notes__", ()))
+            words = (error_text(error, self._crm.kind), *getattr(error, "__notes__", ()))
             raise LoadError("\n".join(words)) from error
         await store.end_backfill(self._pool, self._source, datetime.now(UTC))
         return result
 
     async def _portions(self, prefix: str) -> AsyncIterator[Portion]:
-        """The next portion is asked for once the last is acknowledged: only then is its place stored."""
-        place, earliest = await store.begin_backfill(self._pool, self._source, self._since)
+        """The next portion is asked for once the last is acknowledged: only then is its cursor stored."""
+        cursor, earliest = await store.begin_backfill(self._pool, self._source, self._since)
         if earliest is not None:
             yield Portion((), micros(earliest))
-        async for page in self._crm.all(self._since, place):
+        async for page in self._crm.all(self._since, cursor):
             now = datetime.now(UTC)
-            translation = translated(self._source, page.said, now, prefix)
+            translation = to_messages(self._source, page.parsed, now, prefix)
             self.deals += page.deals
             self.events += translation.accepted
-            self.unreadable += len(translation.unclear)
+            self.unreadable += len(translation.invalid)
             earliest = None
             if translation.messages:
                 # Dead letters have no time; but evaluation is held for them, too, and is released at the end.
-                earliest = min((one.time for one in page.said if isinstance(one, DealFact)), default=now)
+                earliest = min((one.time for one in page.parsed if isinstance(one, DealFact)), default=now)
                 yield Portion(translation.messages, micros(earliest))
-            await store.save_place(self._pool, self._source, page.place, earliest)
+            await store.save_cursor(self._pool, self._source, page.cursor, earliest)

@@ -8,10 +8,10 @@ from datetime import timedelta
 from services.enricher.gaps import ReadPolicy
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.settings import EnricherSettings
-from shared.connectors.base.api_client import Client
-from shared.connectors.base.api_settings import ApiSourceSettings
+from shared.connectors.base.api_client import ApiClient
 from shared.connectors.base.crm_api import CrmApi
-from shared.connectors.base.source import Source, resolve
+from shared.connectors.base.settings import ApiSourceSettings, resolve_secret
+from shared.connectors.base.source import Source
 from shared.connectors.config import load
 from shared.connectors.registry import crms
 from shared.runtime.yaml_file import Fault, FaultsError
@@ -42,7 +42,7 @@ def connect(settings: EnricherSettings, sources: dict[str, Source], metrics: Enr
             faults.append(Fault(0, f"sources.{name}.api.token", str(error)))
             continue
         policy = ReadPolicy(
-            kind.needs,
+            kind.required_parts,
             crm is not None,
             timedelta(seconds=settings.enricher_patience_seconds),
             timedelta(seconds=settings.enricher_read_again_seconds),
@@ -57,6 +57,6 @@ def _crm(settings: EnricherSettings, kind: type[CrmApi], source: Source, metrics
     if not isinstance(source.settings, ApiSourceSettings) or source.settings.api is None:
         return None
     api = source.settings.api
-    auth = kind.auth(api, resolve(api.token))
-    client = Client(source.name, api, auth, metrics, settings.enricher_give_up_seconds, kind.passing)
+    auth = kind.auth(api, resolve_secret(api.token))
+    client = ApiClient(source.name, api, auth, metrics, settings.enricher_give_up_seconds, kind.is_transient)
     return kind(source, api, client)

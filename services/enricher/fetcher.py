@@ -13,7 +13,8 @@ from services.enricher.metrics import FetchOutcome
 from services.enricher.publish import publish
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import CrmApi
-from shared.connectors.base.source import InvalidField, Parsed
+from shared.connectors.base.facts import Parsed
+from shared.connectors.base.fields import InvalidField
 from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
 
@@ -48,7 +49,7 @@ class Fetcher:
     async def run_once(self) -> int:
         """Read some deals that are due; how many were claimed."""
         context = self._context
-        deals = await store.claim(context.pool, self._source, context.clock.now(), self._crm.at_once)
+        deals = await store.claim(context.pool, self._source, context.clock.now(), self._crm.batch_size)
         if not deals:
             return 0
         try:
@@ -71,7 +72,7 @@ class Fetcher:
         try:
             return await self._crm.read(deals), {}
         except CrmRejected as error:
-            if error.of_credentials:
+            if error.bad_credentials:
                 raise
             if len(deals) == 1:
                 return {}, {deals[0]: str(error)}

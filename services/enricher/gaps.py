@@ -5,22 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import IntFlag, StrEnum
+from enum import StrEnum
 
+from shared.connectors.base.deal_parts import DealPart
 from shared.contracts.events import DealEvent, EventType
 
-
-class DealPart(IntFlag):
-    """Facts about a deal. GONE: it was deleted or merged, after which no other fact is needed."""
-
-    CREATED = 1
-    STAGE = 2
-    PIPELINE = 4
-    NAME = 8
-    GONE = 16
-
-
-ALL = DealPart.CREATED | DealPart.STAGE | DealPart.PIPELINE | DealPart.NAME
 _FIELDS = {"stage": DealPart.STAGE, "pipeline": DealPart.PIPELINE, "name": DealPart.NAME}
 _GONE = (EventType.DELETED, EventType.MERGED)
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from services.enricher import store
-from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import DealFact, Parsed
+from shared.connectors.base.facts import DealFact, Parsed
+from shared.connectors.base.messages import to_messages
 from shared.postgres.pool import Connection
 from shared.stream import outbox
 
@@ -22,7 +22,7 @@ async def publish(connection: Connection, source: str, parsed: Sequence[Parsed],
     published = await store.published_until(connection, source, sorted({fact.deal for fact in facts}))
     known = {deal: until - MARGIN for deal, until in published.items()}
     fresh = [one for one in parsed if not isinstance(one, DealFact) or one.time >= known.get(one.deal, _BEGINNING)]
-    translation = translated(source, fresh, now, prefix)
+    translation = to_messages(source, fresh, now, prefix)
     await outbox.put(connection, translation.messages)
     latest = {fact.deal: min(fact.time, now) for fact in facts}
     await store.set_published_until(connection, source, latest)

@@ -11,7 +11,7 @@ from services.enricher.context import Context
 from services.enricher.publish import publish
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import CrmApi, Page
-from shared.connectors.base.source import InvalidField
+from shared.connectors.base.fields import InvalidField
 from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
 
@@ -50,7 +50,7 @@ class Reconciler:
             _log.warning("reconciliation deferred: CRM unavailable", source=self._source, error=str(error))
             await store.set_pass_due(self._context.pool, self._source, self._context.clock.now() + RETRY)
         except CrmRejected as error:
-            if error.of_credentials:
+            if error.bad_credentials:
                 self._context.suspend(self._source, error)
             else:
                 _log.error("CRM refused reconciliation", source=self._source, answer=str(error))
@@ -94,7 +94,7 @@ class Reconciler:
         """Publish a page, and record how far the pass has come with it, in one transaction."""
         context, now = self._context, self._context.clock.now()
         async with context.pool.acquire() as connection, connection.transaction():
-            published = await publish(connection, self._source, page.said, now, context.prefix)
+            published = await publish(connection, self._source, page.parsed, now, context.prefix)
             if page.reached is not None:
                 await store.advance(connection, self._source, min(page.reached, began))
         context.metrics.events.labels(self._source).inc(published)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from services.enricher.context import Context
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import CrmApi
-from shared.connectors.base.source import InvalidField
+from shared.connectors.base.fields import InvalidField
 from shared.contracts.envelope import iso
 from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import STAGES
@@ -81,7 +81,7 @@ class StageNames:
 
     def _pause_after(self, error: Exception) -> float:
         """Other refusals and undocumented answers will not change within a minute."""
-        if isinstance(error, CrmRejected) and error.of_credentials:
+        if isinstance(error, CrmRejected) and error.bad_credentials:
             return self._suspended_seconds
         lasting = isinstance(error, CrmRejected | InvalidField | ValidationError)
         return self._times.interval if lasting else self._times.retry

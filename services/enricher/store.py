@@ -58,7 +58,7 @@ SELECT source, count(*) AS gaps, count(*) FILTER (WHERE state = 'wanted') AS wan
 WHERE state <> 'whole' GROUP BY source
 """
 _CLAIM_RECONCILIATION = """
-INSERT INTO crm_cursor AS c (source, purpose, since, place, due) VALUES ($1, 'reconcile', $2, '', $3)
+INSERT INTO crm_cursor AS c (source, purpose, since, cursor, due) VALUES ($1, 'reconcile', $2, '', $3)
 ON CONFLICT (source, purpose) DO UPDATE SET due = CASE WHEN $5 THEN c.due ELSE excluded.due END
 WHERE c.due <= $4 OR $5 RETURNING since
 """
@@ -66,14 +66,14 @@ _ADVANCE = "UPDATE crm_cursor SET since = greatest(since, $2) WHERE source = $1 
 _SET_RECONCILIATION_DUE = "UPDATE crm_cursor SET due = $2 WHERE source = $1 AND purpose = 'reconcile'"
 _RECONCILED_UNTIL = "SELECT source, since FROM crm_cursor WHERE purpose = 'reconcile'"
 _BEGIN_BACKFILL = """
-INSERT INTO crm_cursor AS c (source, purpose, since, place) VALUES ($1, 'backfill', $2, '')
+INSERT INTO crm_cursor AS c (source, purpose, since, cursor) VALUES ($1, 'backfill', $2, '')
 ON CONFLICT (source, purpose) DO UPDATE SET since = excluded.since, ended_at = NULL,
-    place = CASE WHEN c.since = excluded.since AND c.ended_at IS NULL THEN c.place ELSE '' END,
+    cursor = CASE WHEN c.since = excluded.since AND c.ended_at IS NULL THEN c.cursor ELSE '' END,
     earliest = CASE WHEN c.ended_at IS NULL THEN c.earliest END
-RETURNING place, earliest
+RETURNING cursor, earliest
 """
-_SAVE_PLACE = """
-UPDATE crm_cursor SET place = $2, earliest = least(earliest, $3) WHERE source = $1 AND purpose = 'backfill'
+_SAVE_CURSOR = """
+UPDATE crm_cursor SET cursor = $2, earliest = least(earliest, $3) WHERE source = $1 AND purpose = 'backfill'
 """
 _END_BACKFILL = "UPDATE crm_cursor SET ended_at = $2 WHERE source = $1 AND purpose = 'backfill'"
 # A deal that was deleted or merged needs nothing more, and its CRM lists it no more. All others stay: a deal that was
@@ -185,12 +185,12 @@ async def begin_backfill(pool: Pool, source: str, since: datetime) -> tuple[str,
     """Where to resume a back-fill, and the earliest event that it has published; empty and None for a new one."""
     row = await pool.fetchrow(_BEGIN_BACKFILL, source, since)
     assert row is not None  # noqa: S101 (an upsert without a condition returns its row)
-    return row["place"], row["earliest"]
+    return row["cursor"], row["earliest"]
 
 
-async def save_place(pool: Pool, source: str, place: str, earliest: datetime | None) -> None:
+async def save_cursor(pool: Pool, source: str, cursor: str, earliest: datetime | None) -> None:
     """Record how far a back-fill has come."""
-    await pool.execute(_SAVE_PLACE, source, place, earliest)
+    await pool.execute(_SAVE_CURSOR, source, cursor, earliest)
 
 
 async def end_backfill(pool: Pool, source: str, now: datetime) -> None:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from services.importer.tables.base import Cell
-from shared.connectors.base.source import InvalidField, amount_of
+from shared.connectors.base.fields import InvalidField, amount_of
 
 Decimals = Literal["point", "comma"]
 # Spaces of all kinds, apostrophes of Switzerland, signs and names of currencies.

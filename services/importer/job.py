@@ -17,8 +17,8 @@ from services.importer.report import Report
 from services.importer.row_events import RowEvents
 from services.importer.tables import Table
 from services.importer.tables.base import Row
-from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import DealFact
+from shared.connectors.base.facts import DealFact
+from shared.connectors.base.messages import to_messages
 from shared.runtime.instants import micros
 
 AT_ONCE = 2000
@@ -110,7 +110,7 @@ class Import:
             if told:
                 earliest = micros(min(event.time for event in told))
                 journal.earliest = min(earliest, journal.earliest or earliest)
-                yield Portion(translated(self._task.source, told, self._now, prefix).messages, earliest)
+                yield Portion(to_messages(self._task.source, told, self._now, prefix).messages, earliest)
             journal.report_bytes = report.kept()
             journal.keep(self._task.journal)
         report.close()

@@ -12,7 +12,8 @@ import yaml
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from shared.policy.model import Zone
-from shared.runtime.yaml_file import FaultsError, Place, fault_at, read_text, read_yaml, words_of
+from shared.runtime.validation import error_text
+from shared.runtime.yaml_file import FaultsError, KeyPath, fault_at, read_text, read_yaml
 
 
 class Shape(StrEnum):
@@ -98,9 +99,9 @@ class Mapping(BaseModel):
         """The words for won and lost. Without any, no row is ever closed."""
         return frozenset((*(self.won or ()), *(self.lost or ())))
 
-    def columns_used(self) -> dict[Place, str]:
+    def columns_used(self) -> dict[KeyPath, str]:
         """Every column that is read, by its place in this file."""
-        found: dict[Place, str] = {
+        found: dict[KeyPath, str] = {
             ("columns", name): column for name, column in self.columns.model_dump().items() if isinstance(column, str)
         }
         if not isinstance(self.columns.stage, str):
@@ -121,17 +122,17 @@ def load(path: Path, columns_of: Callable[[Mapping], list[str]]) -> Mapping:
         mapping = Mapping.model_validate(document)
     except ValidationError as error:
         faults = error.errors(include_url=False)
-        raise FaultsError([fault_at(fault["loc"], words_of(dict(fault)), lines) for fault in faults]) from None
+        raise FaultsError([fault_at(fault["loc"], error_text(dict(fault)), lines) for fault in faults]) from None
     wrong = [fault_at(place, words, lines) for place, words in faults_of(mapping, columns_of(mapping))]
     if wrong:
         raise FaultsError(wrong)
     return mapping
 
 
-def faults_of(mapping: Mapping, columns: list[str]) -> list[tuple[Place, str]]:
+def faults_of(mapping: Mapping, columns: list[str]) -> list[tuple[KeyPath, str]]:
     """What no field can say alone: the place, what is wrong and the way out."""
     named = f"the table has {', '.join(columns)}"
-    faults: list[tuple[Place, str]] = [
+    faults: list[tuple[KeyPath, str]] = [
         (place, f"there is no column {name!r}; {named}")
         for place, name in mapping.columns_used().items()
         if name not in columns

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from services.importer.mapping import DateOrder, Mapping, Shape
 from services.importer.sample import Sample
 from shared.policy import Policy
-from shared.runtime.yaml_file import words_of
+from shared.runtime.validation import error_text
 
 NONE = "-"
 
@@ -182,4 +182,4 @@ def answered(mapping: Mapping, key: str, answer: str) -> Mapping:
     try:
         return Mapping.model_validate(mapping.model_dump() | {field: value})
     except ValidationError as error:
-        raise ValueError("; ".join(words_of(dict(e)) for e in error.errors(include_url=False))) from None
+        raise ValueError("; ".join(error_text(dict(e)) for e in error.errors(include_url=False))) from None

@@ -11,7 +11,7 @@ from services.importer.amounts import AmountFault, read_amount
 from services.importer.dates import DateFault, Dates, When
 from services.importer.mapping import Mapping
 from services.importer.tables.base import Cell, Row
-from shared.connectors.base.canonical import AHEAD
+from shared.connectors.base.messages import MAX_CLOCK_SKEW
 from shared.policy import StageOutcome
 from shared.runtime.instants import micros, moment
 
@@ -43,7 +43,7 @@ class Readers:
         self.columns = columns
         self.dates = Dates(mapping.dates, mapping.timezone)
         self.zone = ZoneInfo(mapping.timezone)
-        self.latest = micros(now + AHEAD)
+        self.latest = micros(now + MAX_CLOCK_SKEW)
         self.places = {name: place for place, name in enumerate(columns)}
         said = {StageOutcome.WON: mapping.won or (), StageOutcome.LOST: mapping.lost or ()}
         self._outcomes = {word.casefold(): outcome for outcome, words in said.items() for word in words}

@@ -14,7 +14,7 @@ from services.importer.readers import Cells, Readers, RowFault
 from services.importer.shapes import changes, last_stage, stages
 from services.importer.steps import RowStep, timed
 from services.importer.tables.base import Row
-from shared.connectors.base.source import DealFact
+from shared.connectors.base.facts import DealFact
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 from shared.policy import StageOutcome

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from shared.connectors.base.source import DealFact
+from shared.connectors.base.facts import DealFact
 from shared.contracts.events import EventType
 
 _WORDS = {EventType.CREATED: "created", EventType.MOVED: "moved", EventType.WON: "won", EventType.LOST: "lost"}

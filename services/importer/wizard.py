@@ -29,11 +29,11 @@ from services.importer.row_events import RowEvents
 from services.importer.sample import Sample
 from services.importer.sentences import sentence
 from services.importer.tables import ReadOptions, Table, TableError, opened
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.messages import to_messages
 from shared.connectors.config import NAME
 from shared.policy import Policy
 from shared.policy import load as load_policy
-from shared.runtime.yaml_file import name_of
+from shared.runtime.yaml_file import dotted
 
 LOOKED_AT = 10_000
 SHOWN = 5
@@ -85,7 +85,7 @@ def _mapping(wishes: Wishes, policy: Policy | None) -> Mapping:
         _say(f"The mapping is in {wishes.save}: with --mapping {wishes.save} nothing is asked the next time.")
     wrong = faults_of(mapping, list(looked.sample.columns))
     if wrong:
-        raise ValueError("\n".join(f"{name_of(place)} {words}" for place, words in wrong))
+        raise ValueError("\n".join(f"{dotted(place)} {words}" for place, words in wrong))
     _show(wishes.file, mapping)
     if not (wishes.yes or wishes.dry_run):
         typer.confirm("Let the table in so?", abort=True, err=True)
@@ -195,7 +195,7 @@ def _write(work: Import, wishes: Wishes) -> None:
     with counting("events") as show, wishes.out.open("wb") if wishes.out else nullcontext() as out:
         for count, told in enumerate(work.events(), 1):
             if out is not None:
-                (message,) = translated(wishes.source, [told], told.time, "").messages
+                (message,) = to_messages(wishes.source, [told], told.time, "").messages
                 out.write(message.value + b"\n")
             if count % 1000 == 0:
                 show(count)

@@ -22,15 +22,15 @@ from shared.runtime.service import main as run_service
 
 @asynccontextmanager
 async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
-    """Read the sources and put the parts together."""
+    """Read the sources file and wire the service."""
     sources = load(settings.sources)
     registry, progress = new_registry(), Progress()
     metrics = IntakeMetrics(registry, sources)
     publisher = Publisher(settings.kafka, settings.intake_deadline_seconds, metrics.publish_seconds.observe)
     delivery = Delivery(publisher, metrics, progress)
     ingest = Ingest(sources, delivery, metrics, settings.topic_prefix, MemoryBudget(settings.intake_bytes_in_hand))
-    door = IngestEndpoint(ingest.answer, Starlette(routes=health_routes(progress, registry)))
-    yield Service(door, [delivery.run])
+    endpoint = IngestEndpoint(ingest.answer, Starlette(routes=health_routes(progress, registry)))
+    yield Service(endpoint, [delivery.run])
     await publisher.stop()
 
 

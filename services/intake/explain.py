@@ -1,31 +1,24 @@
-"""Explains a saved request: what was seen, whether it is genuine, what would be understood of it."""
+"""Explains a saved request: what it contains, whether it is genuine, which facts it gives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
 
-from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import (
-    DealFact,
-    Ignored,
-    Invalid,
-    Request,
-    Source,
-    StageFact,
-    Unauthenticated,
-    moment_of_text,
-)
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, StageFact
+from shared.connectors.base.fields import time_of
+from shared.connectors.base.messages import to_messages
+from shared.connectors.base.source import Request, Source, Unauthenticated
 from shared.contracts.envelope import iso
 
-_HIDDEN = ("authorization", "cookie", "x-andon-key", "x-webhook-key")
-_LONGEST = 100
+_HIDDEN_HEADERS = ("authorization", "cookie", "x-andon-key", "x-webhook-key")
+_MAX_VALUE_LENGTH = 100
 
 
-def saved(raw: bytes, now: datetime) -> Request:
+def parse_saved_request(raw: bytes, now: datetime) -> Request:
     """A request as text: an optional request line, headers, an empty line, the body. Raises ValueError.
 
-    The time at which it came is `now`, unless a header `X-Received-At` (ISO 8601) tells when that was.
+    It counts as received `now`, or at the time of a header `X-Received-At` (RFC 3339).
     """
     normal = raw.replace(b"\r\n\r\n", b"\n\n", 1)
     head, separator, body = normal.partition(b"\n\n")
@@ -40,64 +33,70 @@ def saved(raw: bytes, now: datetime) -> Request:
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon:
-            raise ValueError(f"{line[:60]!r} is no header; write name: value")
+            raise ValueError(f"{line[:60]!r} is not a header; write name: value")
         key = name.strip().lower()
         headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
-    came = headers.pop("x-received-at", None)
-    received = moment_of_text(came, "header X-Received-At") if came else now
+    received_at = headers.pop("x-received-at", None)
+    received = time_of(received_at, "header X-Received-At") if received_at else now
     return Request(method, headers, target.partition("?")[2], body, received)
 
 
-def explained(source: Source, request: Request) -> Iterator[str]:
-    """Line by line, for people."""
+def explain(source: Source, request: Request) -> Iterator[str]:
+    """Lines for a person."""
     yield f"source {source.name}, kind {source.kind}: {request.method}, {len(request.body)} bytes"
     for name, value in request.headers.items():
-        yield f"  header {name}: {'(hidden)' if name in _HIDDEN else value[:_LONGEST]}"
+        yield f"  header {name}: {'(hidden)' if name in _HIDDEN_HEADERS else value[:_MAX_VALUE_LENGTH]}"
     names = ", ".join(request.query) or "none"
-    yield f"  in the address after '?': {names}"
+    yield f"  query parameters: {names}"
     if source.challenge(request) is not None:
-        yield "taken: a question at set-up, which is answered"
+        yield "accepted: a set-up challenge, which is answered"
         return
     try:
         source.verify(request)
     except Unauthenticated as error:
         yield f"refused with {error.status} ({error.reason.value}): {error}"
         if error.reason.value == "old-timestamp":
-            yield "  a saved request grows old; add a line X-Received-At with the time at which it came"
+            yield "  a saved request expires; add a line X-Received-At with the time it was received"
         return
     yield "genuine"
-    yield from understood(source, request)
+    yield from explain_facts(source, request)
 
 
-def understood(source: Source, request: Request) -> Iterator[str]:
-    """What a genuine request says, line by line."""
-    for one in source.translate(request):
-        match one:
-            case DealFact():
-                yield f"  {_sentence(one)}"
-            case StageFact():
-                yield f"  {_description(one)}"
-            case Ignored():
-                yield f"  ignored: {one.reason}"
-            case Invalid():
-                yield f"  not understood ({one.reason.value}), kept in the dead letters: {one.detail}"
-    result = translated(source.name, source.translate(request), request.received_at, "")
-    events = "1 event" if result.accepted == 1 else f"{result.accepted} events"
-    described = (
-        "1 description of a stage, " if result.described == 1 else f"{result.described} descriptions of stages, "
-    )
-    described = described if result.described else ""
-    yield f"{events}, {described}{result.ignored} ignored, {len(result.unclear)} to the dead letters"
+def explain_facts(source: Source, request: Request) -> Iterator[str]:
+    """The facts of a genuine request, line by line, and a summary."""
+    parsed = source.translate(request)
+    yield from (f"  {_line(part)}" for part in parsed)
+    result = to_messages(source.name, parsed, request.received_at, "")
+    counts = [_count(result.accepted, "event", "events")]
+    if result.described:
+        counts.append(_count(result.described, "description of a stage", "descriptions of stages"))
+    yield f"{', '.join(counts)}, {result.ignored} ignored, {len(result.invalid)} to the dead letters"
 
 
-def _description(told: StageFact) -> str:
-    named = " of ".join(f"{part} {told.data[part]}" for part in ("stage", "pipeline") if part in told.data)
-    others = ", ".join(f"{name} {value}" for name, value in told.data.items() if name not in ("stage", "pipeline"))
-    return f"{named} is described: {others}"
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
-def _sentence(told: DealFact) -> str:
-    what = told.type.value.rpartition(".")[2]
-    stage = f" to stage {told.data['stage']}" if told.data.get("stage") else ""
-    others = ", ".join(f"{name} {value}" for name, value in told.data.items() if name not in ("stage", "url"))
-    return f"deal {told.deal} {what}{stage} at {iso(told.time)}" + (f" ({others})" if others else "")
+def _line(part: Parsed) -> str:
+    match part:
+        case DealFact():
+            return _deal_line(part)
+        case StageFact():
+            return _stage_line(part)
+        case Ignored():
+            return f"ignored: {part.reason}"
+        case Invalid():
+            return f"not understood ({part.reason.value}), stored in the dead letters: {part.detail}"
+
+
+def _stage_line(fact: StageFact) -> str:
+    key = " of ".join(f"{part} {fact.data[part]}" for part in ("stage", "pipeline") if part in fact.data)
+    others = ", ".join(f"{name} {value}" for name, value in fact.data.items() if name not in ("stage", "pipeline"))
+    return f"{key} is described: {others}"
+
+
+def _deal_line(fact: DealFact) -> str:
+    event = fact.type.value.rpartition(".")[2]
+    stage = f" to stage {fact.data['stage']}" if fact.data.get("stage") else ""
+    others = ", ".join(f"{name} {value}" for name, value in fact.data.items() if name not in ("stage", "url"))
+    return f"deal {fact.deal} {event}{stage} at {iso(fact.time)}" + (f" ({others})" if others else "")

@@ -1,4 +1,4 @@
-"""What is done with a webhook: verify, translate, and an answer once Kafka has everything."""
+"""Handles a webhook: verify, translate, publish, and reply once Kafka has acknowledged everything."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Mapping
 import orjson
 
 from services.intake.delivery import BrokerUnavailable, Delivery
-from services.intake.http import BodyReader, NoRoomError, NotReadError, problem
+from services.intake.http import BodyRejected, OutOfMemoryBudget, RequestReader, problem
 from services.intake.metrics import IntakeMetrics
 from services.intake.rate_limits import LogThrottle, MemoryBudget, RateLimit, Reservation
-from services.intake.received import kept
+from services.intake.received import request_records
 from services.intake.stage_cache import RecentDescriptions
-from shared.connectors.base.canonical import Translated, said_by, translated
+from shared.connectors.base.messages import TranslationResult, to_messages, translate_request
 from shared.connectors.base.source import Reply, Request, Source, Unauthenticated
 from shared.runtime.log import logger
 
 _log = logger(__name__)
 RETRY_AFTER = {"Retry-After": "5"}
 ACCEPTED = Reply(202)
-CROWDED = "too many requests of this source; come again, or raise per_second or at_once"
+THROTTLED = "too many requests for this source; retry later, or raise per_second or at_once"
 
 
 class Ingest:
@@ -33,48 +33,48 @@ class Ingest:
         delivery: Delivery,
         metrics: IntakeMetrics,
         topic_prefix: str,
-        room: MemoryBudget,
+        memory: MemoryBudget,
     ) -> None:
         self._sources, self._delivery, self._metrics, self._prefix = sources, delivery, metrics, topic_prefix
-        self._room, self._lately = room, RecentDescriptions()
+        self._memory, self._descriptions = memory, RecentDescriptions()
         self._refusals = {name: LogThrottle(1.0) for name in sources}
         self._limits = {name: RateLimit(s.settings.per_second, s.settings.at_once) for name, s in sources.items()}
 
-    async def answer(self, name: str, read: BodyReader) -> Reply:
-        """The answer to one request to the source of this name."""
+    async def answer(self, name: str, read: RequestReader) -> Reply:
+        """The reply to one request for the source of this name."""
         started = time.perf_counter()
         source = self._sources.get(name)
         if source is None:
-            return problem(404, "no such source; the address ends with the name of a source in the sources file")
-        share = self._room.share(name)
+            return problem(404, "no such source; the URL ends with the name of a source in the sources file")
+        reservation = self._memory.reserve(name)
         try:
-            answer = await self._within(source, read, share)
+            reply = await self._read_and_process(source, read, reservation)
         finally:
-            share.give_back()
-        self._metrics.answered(source.name, answer.status)
+            reservation.release()
+        self._metrics.count_reply(source.name, reply.status)
         self._metrics.seconds.observe(time.perf_counter() - started)
-        return answer
+        return reply
 
-    async def _within(self, source: Source, read: BodyReader, share: Reservation) -> Reply:
+    async def _read_and_process(self, source: Source, read: RequestReader, reservation: Reservation) -> Reply:
         try:
-            request = await read(source.settings.max_bytes, share.take)
-        except NotReadError as error:
-            return error.answer
-        except NoRoomError:
-            return _later(source, 1, "too many bytes are in hand; come again, or send less at once")
-        # Not before: who only sends slowly, and need not be who he says he is, takes nobody's place.
+            request = await read(source.settings.max_bytes, reservation.grow)
+        except BodyRejected as error:
+            return error.reply
+        except OutOfMemoryBudget:
+            return _throttled(source, 1, "too many bytes in flight; retry later, or send less at once")
+        # Count a request only once it is read: a slow and unauthenticated sender must not use up the limit.
         limit = self._limits[source.name]
-        limit.together += 1
+        limit.in_flight += 1
         try:
-            if limit.crowded():
-                return _later(source, 1)
-            return await self._take(source, request) if request.method == "POST" else _no_post(source, request)
+            if limit.is_exceeded():
+                return _throttled(source, 1)
+            return await self._process(source, request) if request.method == "POST" else _no_post(source, request)
         finally:
-            limit.together -= 1
+            limit.in_flight -= 1
 
-    async def _take(self, source: Source, request: Request) -> Reply:
-        if question := source.challenge(request):
-            return question
+    async def _process(self, source: Source, request: Request) -> Reply:
+        if challenge_reply := source.challenge(request):
+            return challenge_reply
         try:
             source.verify(request)
         except Unauthenticated as error:
@@ -82,33 +82,33 @@ class Ingest:
             if count := self._refusals[source.name].count():
                 _log.warning("requests refused", source=source.name, count=count, last=error.reason.value)
             return problem(error.status, str(error))
-        # Only what is genuine counts: nobody else can use up the allowance.
-        if wait := self._limits[source.name].wait():
-            return _later(source, wait)
-        said = self._lately.news(source.name, said_by(source, request))
-        result = translated(source.name, said, request.received_at, self._prefix)
+        # Only genuine requests count: nobody else can use up the rate limit.
+        if wait := self._limits[source.name].acquire():
+            return _throttled(source, wait)
+        parsed = self._descriptions.without_repeats(source.name, translate_request(source, request))
+        result = to_messages(source.name, parsed, request.received_at, self._prefix)
         try:
-            await self._delivery.deliver([*kept(source, request, self._prefix), *result.messages])
+            await self._delivery.deliver([*request_records(source, request, self._prefix), *result.messages])
         except BrokerUnavailable:
-            return problem(503, "the events could not be kept just now; send the request again", RETRY_AFTER)
+            return problem(503, "the events could not be stored; send the request again", RETRY_AFTER)
         if result.described:
-            self._lately.wrote(source.name, said)
-        answer = self._accepted(source.name, result, request)
-        return answer if source.reply is None else source.reply
+            self._descriptions.remember(source.name, parsed)
+        reply = self._accepted(source.name, result, request)
+        return reply if source.success_reply is None else source.success_reply
 
-    def _accepted(self, source: str, result: Translated, request: Request) -> Reply:
+    def _accepted(self, source: str, result: TranslationResult, request: Request) -> Reply:
         counts = result.counts
-        self._metrics.took(source, counts, request.received_at)
-        if result.accepted and not result.unclear and not result.ignored:
+        self._metrics.count_parts(source, counts, request.received_at)
+        if result.accepted and not result.invalid and not result.ignored:
             # The usual case.
             return ACCEPTED
-        answer: dict[str, object] = dict(counts)
-        if result.unclear:
-            answer["why"] = [unclear.detail[:300] for unclear in result.unclear[:5]]
-            _log.warning("events went to the dead letters", source=source, count=len(result.unclear))
-        for unclear in result.unclear:
-            self._metrics.failures.labels(source, unclear.reason.value).inc()
-        return Reply(202, orjson.dumps(answer))
+        summary: dict[str, object] = dict(counts)
+        if result.invalid:
+            summary["why"] = [invalid.detail[:300] for invalid in result.invalid[:5]]
+            _log.warning("events dead-lettered", source=source, count=len(result.invalid))
+        for invalid in result.invalid:
+            self._metrics.failures.labels(source, invalid.reason.value).inc()
+        return Reply(202, orjson.dumps(summary))
 
 
 def _no_post(source: Source, request: Request) -> Reply:
@@ -116,6 +116,6 @@ def _no_post(source: Source, request: Request) -> Reply:
     return Reply(200, headers=headers) if headers else problem(405, "send a POST", {"Allow": "POST, OPTIONS"})
 
 
-def _later(source: Source, seconds: float, detail: str = CROWDED) -> Reply:
-    """This source asks for more than it may; the others go on."""
-    return problem(source.slow_down, detail, {"Retry-After": str(math.ceil(seconds))})
+def _throttled(source: Source, seconds: float, detail: str = THROTTLED) -> Reply:
+    """This source exceeds its limits; other sources are not affected."""
+    return problem(source.throttle_status, detail, {"Retry-After": str(math.ceil(seconds))})

@@ -1,4 +1,4 @@
-"""Intake's own metrics, made at start so that zero shows. Labels are sources, never deals."""
+"""Intake's metrics, created at start so that zeros show. Labels are sources, never deals."""
 
 from __future__ import annotations
 
@@ -16,15 +16,18 @@ STATUSES = (202, 401, 413, 415, 503)
 
 
 class IntakeMetrics:
-    """Requests and events by source and what became of them."""
+    """Requests and events by source and result."""
 
     def __init__(self, registry: CollectorRegistry, sources: Collection[str]) -> None:
         self.requests = Counter(
-            "andon_intake_requests_total", "requests by source and answer", ["source", "status"], registry=registry
+            "andon_intake_requests_total",
+            "requests by source and response status",
+            ["source", "status"],
+            registry=registry,
         )
         self.events = Counter(
             "andon_intake_events_total",
-            "events by source and what became of them",
+            "events by source and result",
             ["source", "result"],
             registry=registry,
         )
@@ -35,26 +38,29 @@ class IntakeMetrics:
             registry=registry,
         )
         self.refused = Counter(
-            "andon_intake_refusals_total", "requests refused, by reason", ["source", "reason"], registry=registry
+            "andon_intake_refusals_total",
+            "refused requests by source and reason",
+            ["source", "reason"],
+            registry=registry,
         )
         self.seconds = Histogram(
-            "andon_intake_request_seconds", "time to answer a request", buckets=SECONDS, registry=registry
+            "andon_intake_request_seconds", "time from request to response", buckets=SECONDS, registry=registry
         )
         self.publish_seconds = Histogram(
             "andon_intake_publish_seconds",
-            "time until Kafka has acknowledged a write",
+            "time until Kafka acknowledged a write",
             buckets=SECONDS,
             registry=registry,
         )
         self.last_event = Gauge(
             "andon_intake_last_event_timestamp_seconds",
-            "when a source last sent an event; 0: not since the start",
+            "time of the last event of a source; 0: none since the start",
             ["source"],
             registry=registry,
         )
-        self.broker = Gauge("andon_intake_broker_available", "1 while Kafka can be reached", registry=registry)
-        # Looking a child up costs more than counting: the usual ones are kept at hand.
-        self._answers = {(s, status): self.requests.labels(s, status) for s in sources for status in STATUSES}
+        self.broker = Gauge("andon_intake_broker_available", "1 while Kafka is available", registry=registry)
+        # Looking up a labelled child costs more than counting, so the common ones are cached.
+        self._replies = {(s, status): self.requests.labels(s, status) for s in sources for status in STATUSES}
         self._results = {(s, result): self.events.labels(s, result) for s in sources for result in RESULTS}
         self._last = dict.fromkeys(sources, 0.0)
         for source in sources:
@@ -62,12 +68,12 @@ class IntakeMetrics:
             for reason in (DeadReason.UNTRANSLATABLE, DeadReason.NOT_JSON, DeadReason.IN_THE_FUTURE):
                 self.failures.labels(source, reason.value)
 
-    def answered(self, source: str, status: int) -> None:
-        """A request was answered."""
-        (self._answers.get((source, status)) or self.requests.labels(source, status)).inc()
+    def count_reply(self, source: str, status: int) -> None:
+        """Count one answered request."""
+        (self._replies.get((source, status)) or self.requests.labels(source, status)).inc()
 
-    def took(self, source: str, counts: Mapping[str, int], at: datetime) -> None:
-        """The events of a request, by what became of them."""
+    def count_parts(self, source: str, counts: Mapping[str, int], at: datetime) -> None:
+        """Count the parts of one request by result."""
         for result, count in counts.items():
             if count:
                 self._results[source, result].inc(count)

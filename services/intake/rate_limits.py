@@ -1,4 +1,4 @@
-"""What one source may ask of intake, so that one that floods does not slow the others, nor take all memory."""
+"""Limits per source, so that a flood from one slows no other and cannot exhaust memory."""
 
 from __future__ import annotations
 
@@ -7,98 +7,104 @@ from collections.abc import Callable
 
 
 class RateLimit:
-    """At most `at_once` requests together, and `per_second` in the long run with a burst of as many (0: no limit).
+    """At most `max_in_flight` concurrent requests, and `per_second` on average with a burst of that size (0: no limit).
 
-    A token bucket: its level is told by the time that has passed, so that nothing runs in between.
+    A token bucket, refilled on access, so that no timer runs.
     """
 
-    def __init__(self, per_second: float, at_once: int, now: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._most, self._now = per_second, at_once, now
+    def __init__(self, per_second: float, max_in_flight: int, now: Callable[[], float] = time.monotonic) -> None:
+        self._rate, self._max_in_flight, self._now = per_second, max_in_flight, now
         self._burst = max(1.0, per_second)
-        self._level, self._seen = self._burst, now()
-        self.together = 0
+        self._tokens, self._refilled_at = self._burst, now()
+        self.in_flight = 0
 
-    def crowded(self) -> bool:
-        """Whether there are too many at once, this one among them."""
-        return self.together > self._most
+    def is_exceeded(self) -> bool:
+        """Whether too many requests are in flight, the current one included."""
+        return self.in_flight > self._max_in_flight
 
-    def wait(self) -> float:
-        """Take one request from the allowance: 0 when it may pass, else the seconds after which one may."""
+    def acquire(self) -> float:
+        """Take a token: 0 if there was one, otherwise the seconds until there is one."""
         if not self._rate:
             return 0.0
         now = self._now()
-        self._level = min(self._burst, self._level + (now - self._seen) * self._rate)
-        self._seen = now
-        if self._level < 1:
-            return (1 - self._level) / self._rate
-        self._level -= 1
+        self._tokens = min(self._burst, self._tokens + (now - self._refilled_at) * self._rate)
+        self._refilled_at = now
+        if self._tokens < 1:
+            return (1 - self._tokens) / self._rate
+        self._tokens -= 1
         return 0.0
 
 
 class LogThrottle:
-    """Counts what happens, and tells the count once in so many seconds: a flood is no flood of log lines."""
+    """Counts events and reports the count at most once per interval, so that a flood does not flood the log."""
 
-    def __init__(self, seconds: float, now: Callable[[], float] = time.monotonic) -> None:
-        self._seconds, self._now = seconds, now
-        self._next, self._count = now(), 0
+    def __init__(self, interval_seconds: float, now: Callable[[], float] = time.monotonic) -> None:
+        self._interval, self._now = interval_seconds, now
+        self._next_report, self._count = now(), 0
 
     def count(self) -> int:
-        """One more. How many since the last time this was told; 0 while it is too early to tell again."""
+        """Count one event. Returns the number since the last report, or 0 if it is too early for another."""
         self._count += 1
-        if self._now() < self._next:
+        if self._now() < self._next_report:
             return 0
-        self._next = self._now() + self._seconds
+        self._next_report = self._now() + self._interval
         count, self._count = self._count, 0
         return count
 
 
-# So much of every body is free: what is that small is limited by the number of connections.
-SMALL_BODY = 64 * 1024
+# The part of each body that costs no budget: the number of connections already limits small bodies.
+FREE_BODY_BYTES = 64 * 1024
 
 
 class MemoryBudget:
-    """How many bytes of bodies may be in hand, from the first that is read until the answer: `most`, and half of it
-    for one source. A body that is alone may be larger, so that every body that its source may send is taken.
+    """Bytes of bodies in flight, from the first byte read until the reply: `limit` in all, half of it per source.
+
+    A body that is alone may exceed the budget, so that every body its source allows is accepted.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most, self.held = most, 0
-        self.of_source: dict[str, int] = {}
+    def __init__(self, limit: int) -> None:
+        self.limit, self.used = limit, 0
+        self.used_by_source: dict[str, int] = {}
 
-    def share(self, source: str) -> Reservation:
-        """What one request of this source takes of the room: nothing yet."""
+    def reserve(self, source: str) -> Reservation:
+        """An empty reservation for one request of this source."""
         return Reservation(self, source)
 
 
 class Reservation:
-    """The room that one request holds."""
+    """The bytes that one request holds of the budget."""
 
-    __slots__ = ("_held", "_read", "_room", "_source")
+    __slots__ = ("_budget", "_held", "_read", "_source")
 
-    def __init__(self, room: MemoryBudget, source: str) -> None:
-        self._room, self._source = room, source
+    def __init__(self, budget: MemoryBudget, source: str) -> None:
+        self._budget, self._source = budget, source
         self._read = self._held = 0
 
-    def take(self, size: int) -> bool:
-        """Make room for so many bytes more; false when there is none."""
+    @property
+    def held(self) -> int:
+        """Bytes of the budget that this request holds."""
+        return self._held
+
+    def grow(self, size: int) -> bool:
+        """Reserve `size` more bytes; false if that would exceed the budget."""
         self._read += size
-        more = max(0, self._read - SMALL_BODY) - self._held
+        more = max(0, self._read - FREE_BODY_BYTES) - self._held
         if not more:
             return True
-        room, of_source = self._room, self._room.of_source.get(self._source, 0)
-        if (of_source > self._held and of_source + more > room.most // 2) or (
-            room.held > self._held and room.held + more > room.most
+        budget, of_source = self._budget, self._budget.used_by_source.get(self._source, 0)
+        if (of_source > self._held and of_source + more > budget.limit // 2) or (
+            budget.used > self._held and budget.used + more > budget.limit
         ):
             return False
         self._hold(more)
         return True
 
-    def give_back(self) -> None:
-        """All of it, once the request is answered."""
+    def release(self) -> None:
+        """Return everything to the budget."""
         if self._held:
             self._hold(-self._held)
 
     def _hold(self, more: int) -> None:
         self._held += more
-        self._room.held += more
-        self._room.of_source[self._source] = self._room.of_source.get(self._source, 0) + more
+        self._budget.used += more
+        self._budget.used_by_source[self._source] = self._budget.used_by_source.get(self._source, 0) + more

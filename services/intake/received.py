@@ -1,7 +1,7 @@
-"""`webhooks.received`: each genuine request as it came, so that a mended translator can be run over it again.
+"""`webhooks.received`: every genuine request, so that a fixed translator can translate it again.
 
-A record's value is the body, byte for byte; what else belongs to the request stands in the record's headers, named as
-by the Kafka protocol binding of CloudEvents (binary mode). A body too large for one record lies in several.
+A record's value is the body, byte for byte; everything else is in the record's headers, named as in the Kafka protocol
+binding of CloudEvents (binary mode). A body too large for one record is split over several.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from random import getrandbits
-from typing import Any
+from typing import Protocol
 from urllib.parse import parse_qsl, urlencode
 
 import orjson
@@ -21,46 +21,56 @@ from shared.contracts.topics import RECEIVED
 from shared.kafka.publisher import OutgoingMessage
 
 TYPE = b"andon.webhook.received"
-# Kafka takes no record over a megabyte by default; the headers, of at most 32 KiB, may grow sixfold when they are kept.
-LARGEST_PART = 800_000
-# Many times the largest body that a source may be set to take.
-UNFINISHED_BYTES = 2**28
-# Secrets, and what the body tells by itself.
-_LEFT_OUT = frozenset(
+# Kafka's default limit is a megabyte per record; headers of at most 32 KiB may grow sixfold when they are encoded.
+MAX_PART_BYTES = 800_000
+# Many times the largest body that a source may accept.
+MAX_PENDING_BYTES = 2**28
+# Secrets, and what the body itself tells.
+_OMITTED_HEADERS = frozenset(
     ("authorization", "proxy-authorization", "cookie", "x-andon-key", "x-webhook-key", "x-api-key", "content-length")
 )
 _SECRET_QUERIES = frozenset(("key", "code", "access_token", "token"))
 
 
-def kept(source: Source, request: Request, prefix: str) -> list[OutgoingMessage]:
+class ReceivedRecord(Protocol):
+    """The parts of a Kafka record that are read."""
+
+    @property
+    def value(self) -> bytes | None: ...
+
+    @property
+    def headers(self) -> Iterable[tuple[str, bytes | None]]: ...
+
+
+def request_records(source: Source, request: Request, prefix: str) -> list[OutgoingMessage]:
     """The records of one request, without secrets."""
-    body = source.kept(request)
-    parts = [body[at : at + LARGEST_PART] for at in range(0, len(body), LARGEST_PART)] or [b""]
+    body = source.archived_body(request)
+    parts = [body[at : at + MAX_PART_BYTES] for at in range(0, len(body), MAX_PART_BYTES)] or [b""]
     received = iso(request.received_at)
-    number = f"{received}/{getrandbits(96):024x}"
-    asked = {"method": request.method, "headers": _harmless(request.headers)}
+    request_id = f"{received}/{getrandbits(96):024x}"
+    described = {"method": request.method, "headers": _without_secrets(request.headers)}
     if request.query_string:
-        asked["query"] = _without_keys(request.query_string)
-    own = (
+        described["query"] = _without_keys(request.query_string)
+    headers = (
         ("ce_specversion", b"1.0"),
         ("ce_type", TYPE),
         ("ce_source", b"andon/intake"),
-        ("ce_id", number.encode()),
+        ("ce_id", request_id.encode()),
         ("ce_time", received.encode()),
         ("ce_verifiedby", source.kind.encode()),
-        ("ce_request", compact(asked)),
+        ("ce_request", compact(described)),
     )
     topic, key = prefix + RECEIVED, source.name.encode()
     if len(parts) == 1:
-        return [OutgoingMessage(topic, key, body, None, own)]
+        return [OutgoingMessage(topic, key, body, None, headers)]
     return [
-        OutgoingMessage(topic, key, part, None, (*own, ("ce_part", f"{place}/{len(parts)}".encode())))
-        for place, part in enumerate(parts)
+        OutgoingMessage(topic, key, part, None, (*headers, ("ce_part", f"{index}/{len(parts)}".encode())))
+        for index, part in enumerate(parts)
     ]
 
 
-def _harmless(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name not in _LEFT_OUT}
+def _without_secrets(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name not in _OMITTED_HEADERS}
 
 
 @lru_cache(256)
@@ -70,45 +80,50 @@ def _without_keys(query: str) -> str:
 
 
 class RequestAssembler:
-    """Puts requests together from the records of one source in one partition, however they are handed in.
+    """Assembles requests from the records of one source in one partition, in batches of any size.
 
-    Parts of several requests lie mixed where replicas wrote them at once. What was not written to its end, and so was
-    never answered with a 2xx, waits in vain: beyond so many bytes the oldest is let go.
+    Replicas write at the same time, so parts of several requests may be interleaved. A request that was never written
+    completely never got a 2xx either: beyond `max_pending_bytes` the oldest incomplete one is dropped.
     """
 
-    def __init__(self, most_bytes: int = UNFINISHED_BYTES) -> None:
-        self._most, self._held = most_bytes, 0
-        self._ahead: dict[str, list[bytes]] = {}
+    def __init__(self, max_pending_bytes: int = MAX_PENDING_BYTES) -> None:
+        self._max_pending_bytes, self._pending_bytes = max_pending_bytes, 0
+        self._pending: dict[str, list[bytes]] = {}
 
-    def requests(self, records: Iterable[Any]) -> Iterator[Request]:
-        """The requests that these records end, in their order; one whose first part was not among any is left out."""
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes of incomplete requests in memory."""
+        return self._pending_bytes
+
+    def assemble(self, records: Iterable[ReceivedRecord]) -> Iterator[Request]:
+        """The requests that these records complete, in order. Omits requests whose first part is missing."""
         for record in records:
-            said = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
-            if said.get("ce_type") != TYPE.decode():
-                # Written beside the requests by another program.
+            headers = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+            if headers.get("ce_type") != TYPE.decode():
+                # Another program wrote this record.
                 continue
-            place, _, count = said.get("ce_part", "0/1").partition("/")
-            parts = self._ahead.setdefault(said["ce_id"], [])
-            if len(parts) == int(place):
+            index, _, count = headers.get("ce_part", "0/1").partition("/")
+            parts = self._pending.setdefault(headers["ce_id"], [])
+            if len(parts) == int(index):
                 parts.append(record.value or b"")
-                self._held += len(parts[-1])
+                self._pending_bytes += len(parts[-1])
             if len(parts) == int(count) or not parts:
-                self._drop(said["ce_id"])
+                self._drop(headers["ce_id"])
             if len(parts) == int(count):
-                yield _request(said, b"".join(parts))
-            while self._held > self._most:
-                self._drop(next(iter(self._ahead)))
+                yield _request(headers, b"".join(parts))
+            while self._pending_bytes > self._max_pending_bytes:
+                self._drop(next(iter(self._pending)))
 
-    def _drop(self, number: str) -> None:
-        self._held -= sum(map(len, self._ahead.pop(number)))
-
-
-def requests(records: Iterable[Any]) -> Iterator[Request]:
-    """The requests of all of one source's records, in their order."""
-    return RequestAssembler().requests(records)
+    def _drop(self, request_id: str) -> None:
+        self._pending_bytes -= sum(map(len, self._pending.pop(request_id)))
 
 
-def _request(said: Mapping[str, str], body: bytes) -> Request:
-    received = datetime.fromisoformat(said["ce_time"])
-    asked = orjson.loads(said["ce_request"])
-    return Request(asked["method"], asked["headers"], asked.get("query", ""), body, received)
+def read_requests(records: Iterable[ReceivedRecord]) -> Iterator[Request]:
+    """The requests in all records of one source, in order."""
+    return RequestAssembler().assemble(records)
+
+
+def _request(headers: Mapping[str, str], body: bytes) -> Request:
+    received = datetime.fromisoformat(headers["ce_time"])
+    described = orjson.loads(headers["ce_request"])
+    return Request(described["method"], described["headers"], described.get("query", ""), body, received)

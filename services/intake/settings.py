@@ -1,4 +1,4 @@
-"""What intake is told by the environment."""
+"""Intake's settings, from the environment."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from shared.runtime.settings import ServiceSettings
 
 class IntakeSettings(ServiceSettings):
     port: int = Field(8081, ge=0, le=65535, description="port that the service's HTTP listens on")
-    sources: Path = Field(Path("sources.yaml"), description="the file of sources: kinds and secrets")
+    sources: Path = Field(Path("sources.yaml"), description="path of the sources file: kinds and secrets")
     intake_deadline_seconds: float = Field(
-        4.0, gt=0, le=60, description="how long Kafka may take before the sender is told to come again"
+        4.0, gt=0, le=60, description="how long Kafka may take to acknowledge before the sender is asked to retry"
     )
     intake_bytes_in_hand: int = Field(
         32 * 1024 * 1024,
         ge=1024 * 1024,
         le=2**33,
-        description="bytes of large bodies that are read or worked on at once, half of them for one source; a sender is"
-        " told to come again when there is no room. Memory takes about four times as much",
+        description="bytes of large bodies in flight, at most half of them for one source; beyond that a sender is"
+        " asked to retry. Memory use is about four times as high",
     )

@@ -1,4 +1,4 @@
-"""The file of sources: names, kinds, secrets. Every fault is told in one go, with its line and the way out."""
+"""The sources file: names, kinds, secrets. Reports every fault at once, with its line and the way out."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from pydantic import ValidationError
 
 from shared.connectors.base.source import Source
 from shared.connectors.registry import kinds
-from shared.runtime.yaml_file import Fault, FaultsError, Lines, fault_at, read_text, read_yaml, words_of
+from shared.runtime.validation import error_text
+from shared.runtime.yaml_file import Fault, FaultsError, Lines, fault_at, read_text, read_yaml
 
 # Of a source.
 NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,59}$")
 
 
 def load(path: Path) -> dict[str, Source]:
-    """Every source by its name; raises FaultsError."""
+    """The sources by name; raises FaultsError."""
     return parse(read_text(path, "ANDON_SOURCES"), path.resolve().parent)
 
 
 def parse(text: str, folder: Path | None = None) -> dict[str, Source]:
-    """As `load`, from text; `folder`: where the files of secrets lie that are named without a whole path."""
+    """As `load`, from text; `folder`: the base of relative paths of secrets."""
     lines, document = read_yaml(text)
-    written = document.get("sources") if isinstance(document, dict) else None
-    written = _placed(written, folder) if folder is not None else written
-    if not isinstance(written, dict) or not written:
+    entries = document.get("sources") if isinstance(document, dict) else None
+    entries = _with_absolute_paths(entries, folder) if folder is not None else entries
+    if not isinstance(entries, dict) or not entries:
         raise FaultsError([Fault(1, "sources", "is missing; name at least one source, with its kind and secrets")])
     known, faults, sources = kinds(), [], {}
     faults += [fault_at((key,), "no such field; remove it", lines) for key in document if key != "sources"]
-    for name, settings in written.items():
+    for name, settings in entries.items():
         try:
             sources[str(name)] = _source(str(name), settings, known, lines)
         except FaultsError as error:
@@ -40,30 +41,29 @@ def parse(text: str, folder: Path | None = None) -> dict[str, Source]:
     return sources
 
 
-def _placed(written: Any, folder: Path) -> Any:
-    """What is written, with whole paths to files of secrets."""
-    if isinstance(written, dict):
-        return {key: _placed(value, folder) for key, value in written.items()}
-    if isinstance(written, list):
-        return [_placed(value, folder) for value in written]
-    if isinstance(written, str) and written.startswith("file:"):
-        return f"file:{folder / written.removeprefix('file:')}"
-    return written
+def _with_absolute_paths(value: Any, folder: Path) -> Any:
+    """The document with absolute paths in `file:` references to secrets."""
+    if isinstance(value, dict):
+        return {key: _with_absolute_paths(inner, folder) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with_absolute_paths(inner, folder) for inner in value]
+    if isinstance(value, str) and value.startswith("file:"):
+        return f"file:{folder / value.removeprefix('file:')}"
+    return value
 
 
-def _source(name: str, written: Any, known: dict[str, type[Source]], lines: Lines) -> Source:
-    place = ("sources", name)
+def _source(name: str, settings: Any, known: dict[str, type[Source]], lines: Lines) -> Source:
+    path = ("sources", name)
     if not NAME.match(name):
-        words = "a name is 1 to 60 lower-case letters, digits and dashes: it stands in the address and in every deal"
-        raise FaultsError([fault_at(place, words, lines)])
-    kind = written.get("kind") if isinstance(written, dict) else None
+        text = "a name has 1 to 60 lower-case letters, digits and dashes: it is part of the URL and of every deal's id"
+        raise FaultsError([fault_at(path, text, lines)])
+    kind = settings.get("kind") if isinstance(settings, dict) else None
     if not isinstance(kind, str) or kind not in known:
-        raise FaultsError(
-            [fault_at(place, f"kind {kind!r} is not known; use one of {', '.join(sorted(known))}", lines)]
-        )
+        text = f"kind {kind!r} is not known; use one of {', '.join(sorted(known))}"
+        raise FaultsError([fault_at(path, text, lines)])
     try:
-        return known[kind](name, known[kind].settings_type.model_validate(written))
+        return known[kind](name, known[kind].settings_type.model_validate(settings))
     except ValidationError as error:
-        # Not the value itself: it may be a secret.
-        faults = error.errors(include_url=False, include_input=False)
-        raise FaultsError([fault_at((*place, *f["loc"]), words_of(dict(f)), lines) for f in faults]) from None
+        # Never show the value: it may be a secret.
+        errors = error.errors(include_url=False, include_input=False)
+        raise FaultsError([fault_at((*path, *one["loc"]), error_text(one), lines) for one in errors]) from None

@@ -1,4 +1,4 @@
-"""Makes the topics. Services never do: a topic that appears by itself has the wrong partitions."""
+"""Creates topics. Services never do: a topic that the broker creates by itself has the wrong partitions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.contracts.topics import ALL_TOPICS, Topic
 
 
 class TopicMismatchError(Exception):
-    """A topic is there with other partitions than the product needs."""
+    """A topic exists with fewer partitions than Andon needs."""
 
 
 async def create_topics(
@@ -20,18 +20,18 @@ async def create_topics(
     replication: int = 1,
     partitions: int | None = None,
 ) -> list[str]:
-    """Make what is missing; the names of what was made. Raises TopicMismatchError where fewer partitions are there.
+    """Create missing topics and return their names. Raises TopicMismatchError where a topic has too few partitions.
 
-    `partitions`: of each topic that has several, other than the usual number.
+    `partitions` replaces the usual number for each topic that has more than one.
     """
     if partitions is not None:
         topics = tuple(replace(t, partitions=partitions) if t.partitions > 1 else t for t in topics)
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        present = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics(await admin.list_topics())}
-        _check(present, topics, prefix)
-        missing = [topic for topic in topics if prefix + topic.name not in present]
+        existing = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics(await admin.list_topics())}
+        _check_partitions(existing, topics, prefix)
+        missing = [topic for topic in topics if prefix + topic.name not in existing]
         new = [NewTopic(prefix + t.name, t.partitions, replication, topic_configs=t.config) for t in missing]
         if new:
             await admin.create_topics(new)
@@ -40,18 +40,18 @@ async def create_topics(
         await admin.close()
 
 
-def _check(present: dict[str, int], topics: tuple[Topic, ...], prefix: str) -> None:
+def _check_partitions(existing: dict[str, int], topics: tuple[Topic, ...], prefix: str) -> None:
     for topic in topics:
-        there = present.get(prefix + topic.name, topic.partitions)
-        if there < topic.partitions:
+        partitions = existing.get(prefix + topic.name, topic.partitions)
+        if partitions < topic.partitions:
             raise TopicMismatchError(
-                f"topic {prefix + topic.name} has {there} partitions, {topic.partitions} are needed; "
+                f"topic {prefix + topic.name} has {partitions} partitions and needs {topic.partitions}; "
                 "delete it if it is empty, or add partitions while all services are stopped"
             )
 
 
 async def partitions_of(bootstrap: str, topic: str) -> list[int]:
-    """The numbers of a topic's partitions; none where there is no such topic."""
+    """The numbers of a topic's partitions; empty for a topic that does not exist."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:

@@ -1,7 +1,7 @@
-"""Messages out: an idempotent producer that waits for all in-sync replicas, with a deadline of its own.
+"""Publishes messages: an idempotent producer that waits for all in-sync replicas, with a deadline of its own.
 
-What is asked for while one write is on its way goes out together in the next (group commit): one round trip and one
-batch per partition serve all who wait, at a fraction of the cost of sending message by message.
+Messages that arrive while one write is in flight go out together in the next (group commit): one round trip and one
+batch per partition serve all callers, at a fraction of the cost of sending message by message.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from aiokafka.partitioner import murmur2
 
 
 class OutgoingMessage(NamedTuple):
-    """One record to be written; the key decides its partition and so its order (none: that of an empty one)."""
+    """A record to write. The key decides its partition, and so its order; None counts as an empty key."""
 
     topic: str
     key: bytes | None
@@ -28,23 +28,23 @@ class OutgoingMessage(NamedTuple):
 
 
 class TooLargeError(TimeoutError):
-    """One of the messages is larger than its topic takes; others of them may be written. The broker does not say which.
+    """One of the messages is larger than its topic takes. Others may have been written; the broker does not say which.
 
-    Who does not care for the difference comes again, as to a broker that is away.
+    A TimeoutError, so that callers who make no difference retry as with an unavailable broker.
     """
 
 
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
-# While several ask at once, those who were just answered come again within this time: fewer, larger writes.
+# Under load, callers that were just answered publish again within this time: wait for them, and write less often.
 GATHER_SECONDS = 0.001
 Waiter = tuple[Sequence[OutgoingMessage], "asyncio.Future[None]"]
 
 
 class Publisher:
-    """Publishes and waits. aiokafka's idempotent producer never gives up by itself, so the deadline is here.
+    """Publishes and waits. aiokafka's idempotent producer never gives up, so the deadline is enforced here.
 
-    After a failure the producer is made anew: a message of unknown fate may be written twice, ids make that harmless.
-    `wrote` is told the seconds that each write took until it was acknowledged.
+    After a failure the producer is replaced: a message of unknown fate may be written twice, which ids make harmless.
+    `wrote` gets the seconds that each write took until it was acknowledged.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Publisher:
         self._closing: set[asyncio.Future[None]] = set()
 
     async def start(self) -> None:
-        """Connect unless that is done; raises KafkaError when no broker answers."""
+        """Connect, if not connected. Raises KafkaError when no broker answers."""
         async with self._starting:
             if self._producer is not None:
                 return
@@ -84,16 +84,16 @@ class Publisher:
             await _close(producer)
 
     async def ping(self) -> None:
-        """Ask the broker for its metadata; raises KafkaError or TimeoutError when it does not answer."""
+        """Ask the broker for its metadata. Raises KafkaError or TimeoutError when it does not answer."""
         async with asyncio.timeout(self._deadline):
             await self.start()
             if not await self._producer.client.force_metadata_update():
                 raise KafkaConnectionError("no broker answers")
 
     async def publish_all(self, messages: Sequence[OutgoingMessage]) -> None:
-        """Write all, in order per key; back when all are acknowledged. Raises TimeoutError after the deadline.
+        """Write all, in order per key, and wait for all acknowledgements.
 
-        Raises TooLargeError where one of them can never be written.
+        Raises TimeoutError after the deadline, TooLargeError where one message can never be written.
         """
         if not messages:
             return
@@ -104,7 +104,7 @@ class Publisher:
         await done
 
     async def _write(self) -> None:
-        """Write group after group while somebody waits. Who comes when the broker is gone shares the group's fate."""
+        """Write group after group while callers wait. When the broker fails, all who wait fail together."""
         group: list[Waiter] = []
         try:
             while self._waiting:
@@ -128,19 +128,19 @@ class Publisher:
     async def _publish(self, messages: Sequence[OutgoingMessage]) -> None:
         if self._producer is None:
             await self.start()
-        # One that fails on the way takes the producer with it: the others go on with theirs.
+        # A failure drops the producer: writes that are in flight go on with the one they have.
         producer, acknowledged = self._producer, []
         for (topic, partition), some in (await _by_partition(producer, messages)).items():
             for batch in _batches(producer, some):
                 acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
-        # What is on its way beside one that fails must not arrive after what is written next.
+        # Wait for all: a batch in flight beside a failed one must not arrive after what is written next.
         answers = await asyncio.gather(*acknowledged, return_exceptions=True)
         errors = [answer for answer in answers if isinstance(answer, BaseException)]
         if errors:
             raise next((error for error in errors if isinstance(error, _TOO_LARGE)), errors[0])
 
     def _drop(self) -> None:
-        """Begin anew with the next message; the old producer is closed aside, which may take seconds."""
+        """Replace the producer at the next message. Closing the old one may take seconds, so nobody waits for it."""
         producer, self._producer = self._producer, None
         if producer is not None:
             closing = asyncio.ensure_future(_close(producer))
@@ -149,11 +149,11 @@ class Publisher:
 
 
 async def _close(producer: Any) -> None:
-    """Stop a producer that may have lost its broker: it would wait for ever to flush."""
+    """Stop a producer that may have lost its broker; left alone it would wait for ever to flush."""
     stopping = asyncio.ensure_future(producer.stop())
     done, _ = await asyncio.wait([stopping], timeout=2)
     if done:
-        # What could not be flushed was told to those who wait for it.
+        # Callers know already what could not be flushed.
         stopping.exception()
     else:
         stopping.cancel()
@@ -176,15 +176,15 @@ async def _by_partition(
 
 @lru_cache(65536)
 def _hash(key: bytes) -> int:
-    """As all Kafka clients do by default, so that a key has one partition whoever writes."""
+    """As Kafka clients do by default, so that a key has the same partition whoever writes."""
     return int(murmur2(key)) & 0x7FFFFFFF
 
 
 def _batches(producer: Any, messages: Iterable[OutgoingMessage]) -> Iterable[Any]:
-    """Batches that are full or hold the last message; closed, so that none waits for more."""
+    """Full batches, and a last one; closed, so that none waits for more."""
     batch = producer.create_batch()
     for _, key, value, timestamp, headers in messages:
-        # None where the batch is full; an empty one takes any message.
+        # None means that the batch is full; an empty one takes any message.
         while batch.append(key=key, value=value, timestamp=timestamp, headers=list(headers)) is None:
             yield batch
             batch = producer.create_batch()
@@ -193,7 +193,7 @@ def _batches(producer: Any, messages: Iterable[OutgoingMessage]) -> Iterable[Any
 
 
 def _fail(lost: Iterable[Waiter], error: BaseException) -> None:
-    """Tell all who wait. A defect of ours is told as it is, an unreachable broker as TimeoutError."""
+    """Fail all who wait: with TimeoutError for an unavailable broker, with RuntimeError for a defect of ours."""
     kind: type[Exception] = TimeoutError if isinstance(error, KafkaError | TimeoutError) else RuntimeError
     if isinstance(error, _TOO_LARGE):
         kind = TooLargeError

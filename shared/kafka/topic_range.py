@@ -1,4 +1,4 @@
-"""Reads what a topic holds since some time, up to what is there now."""
+"""Reads a topic from a point in time up to its end as of now."""
 
 from __future__ import annotations
 
@@ -11,61 +11,61 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from shared.kafka.admin import partitions_of
 
-AT_ONCE = 200
+FETCH_RECORDS = 200
 
 
 @dataclass
-class Past:
-    """Records of a topic, from `first` to before `ends` of each partition. `gone`: how many of them it held no more."""
+class TopicRange:
+    """Offsets `[first, ends)` of each partition. `missing`: how many of their records the log no longer held."""
 
     consumer: AIOKafkaConsumer
     first: dict[TopicPartition, int]
     ends: dict[TopicPartition, int]
-    gone: int = 0
+    missing: int = 0
 
     @property
     def total(self) -> int:
-        """How many records there are, those included that Kafka has let go between."""
-        return sum(end - self.first[place] for place, end in self.ends.items())
+        """How many offsets the range has, including those whose records are gone."""
+        return sum(end - self.first[partition] for partition, end in self.ends.items())
 
-    async def parts(self) -> AsyncIterator[tuple[int, Sequence[ConsumerRecord], int]]:
-        """Partition by partition in order: its number, some records, and how many of the total are read with them."""
+    async def batches(self) -> AsyncIterator[tuple[int, Sequence[ConsumerRecord], int]]:
+        """One partition after the other: its number, records in order, and how many offsets are done with them."""
         done = 0
-        for place, end in self.ends.items():
-            self.consumer.seek(place, self.first[place])
-            at = self.first[place]
+        for partition, end in self.ends.items():
+            self.consumer.seek(partition, self.first[partition])
+            at = self.first[partition]
             while at < end:
-                records = (await self.consumer.getmany(place, timeout_ms=1000, max_records=AT_ONCE)).get(place, [])
-                came = records[0].offset if records else await self.consumer.position(place)
-                after = await self.consumer.position(place)
-                if came != at:
-                    self.gone += await self._gone(place, at, end)
+                fetched = await self.consumer.getmany(partition, timeout_ms=1000, max_records=FETCH_RECORDS)
+                records = fetched.get(partition, [])
+                after = await self.consumer.position(partition)
+                if (records[0].offset if records else after) != at:
+                    self.missing += await self._missing(partition, at, end)
                 if after < at:
-                    # The log has lost its end: what is there now lies before, or came later.
+                    # The log lost its end: what it holds now was read already, or came later.
                     break
                 done += min(after, end) - at
                 at = after
-                yield place.partition, records, done
+                yield partition.partition, records, done
 
-    async def _gone(self, place: TopicPartition, at: int, end: int) -> int:
-        """How many records were let go by retention, or lost at the log's end; marks of transactions are no records."""
-        begin: int = (await self.consumer.beginning_offsets([place]))[place]
-        now: int = (await self.consumer.end_offsets([place]))[place]
-        return max(0, min(begin, end) - at) + max(0, end - max(at, now))
+    async def _missing(self, partition: TopicPartition, at: int, end: int) -> int:
+        """How many records retention deleted, or the log's end lost. Markers of transactions are no records."""
+        log_begin: int = (await self.consumer.beginning_offsets([partition]))[partition]
+        log_end: int = (await self.consumer.end_offsets([partition]))[partition]
+        return max(0, min(log_begin, end) - at) + max(0, end - max(at, log_end))
 
 
 @asynccontextmanager
-async def past(bootstrap: str, topic: str, since: datetime) -> AsyncIterator[Past]:
-    """What the topic holds since then, by the times of its records."""
-    # By itself it would go to the end of a partition whose beginning is let go while others are read.
+async def topic_range(bootstrap: str, topic: str, since: datetime) -> AsyncIterator[TopicRange]:
+    """The records of a topic with timestamps at or after `since`."""
+    # "latest" would skip a partition whose beginning retention deletes while others are read.
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        places = [TopicPartition(topic, number) for number in await partitions_of(bootstrap, topic)]
-        consumer.assign(places)
-        starts = await consumer.offsets_for_times(dict.fromkeys(places, int(since.timestamp() * 1000)))
-        ends = await consumer.end_offsets(places)
-        first = {place: found.offset if (found := starts[place]) else ends[place] for place in places}
-        yield Past(consumer, first, ends)
+        partitions = [TopicPartition(topic, number) for number in await partitions_of(bootstrap, topic)]
+        consumer.assign(partitions)
+        starts = await consumer.offsets_for_times(dict.fromkeys(partitions, int(since.timestamp() * 1000)))
+        ends = await consumer.end_offsets(partitions)
+        first = {tp: found.offset if (found := starts[tp]) else ends[tp] for tp in partitions}
+        yield TopicRange(consumer, first, ends)
     finally:
         await consumer.stop()

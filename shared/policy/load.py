@@ -10,17 +10,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from shared.policy.model import CALENDAR, Pipeline, Policy, StageOutcome
-from shared.runtime.yaml_file import (
-    Fault,
-    FaultsError,
-    Lines,
-    Place,
-    fault_at,
-    read_text,
-    read_yaml,
-    telling,
-    words_of,
-)
+from shared.runtime.validation import error_text, root_causes
+from shared.runtime.yaml_file import Fault, FaultsError, KeyPath, Lines, fault_at, read_text, read_yaml
 
 
 class PolicyError(FaultsError):
@@ -44,7 +35,8 @@ def parse(text: str) -> Policy:
     except FaultsError as error:
         raise PolicyError(error.faults) from None
     except ValidationError as error:
-        faults = [_fault(e["loc"], words_of(dict(e)), lines) for e in telling(error.errors(include_url=False))]
+        errors = root_causes(error.errors(include_url=False))
+        faults = [_fault(one["loc"], error_text(one), lines) for one in errors]
         raise PolicyError(faults) from None
     faults = [_fault(place, words, lines) for place, words in _cross_checks(policy)]
     if faults:
@@ -52,14 +44,14 @@ def parse(text: str) -> Policy:
     return policy.sealed(hashlib.sha256(text.encode()).hexdigest()[:10])
 
 
-def _fault(place: Place, words: str, lines: Lines) -> Fault:
+def _fault(place: KeyPath, words: str, lines: Lines) -> Fault:
     # Pydantic puts the rule's kind into the place of a rule's field: it is no place in the file.
     if len(place) > 4 and place[2] == "rules":
         place = (*place[:4], *place[5:])
     return fault_at(place, words, lines)
 
 
-def _cross_checks(policy: Policy) -> Iterator[tuple[Place, str]]:
+def _cross_checks(policy: Policy) -> Iterator[tuple[KeyPath, str]]:
     """What no field can say alone."""
     for name in policy.clocks:
         if name == CALENDAR:
@@ -69,7 +61,7 @@ def _cross_checks(policy: Policy) -> Iterator[tuple[Place, str]]:
         yield from _check_rules(key, pipeline)
 
 
-def _check_stages(policy: Policy, key: str, pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
+def _check_stages(policy: Policy, key: str, pipeline: Pipeline) -> Iterator[tuple[KeyPath, str]]:
     clocks = {CALENDAR, *policy.clocks}
     named = f"use one of {', '.join(sorted(clocks))}"
     if pipeline.clock not in clocks:
@@ -83,7 +75,7 @@ def _check_stages(policy: Policy, key: str, pipeline: Pipeline) -> Iterator[tupl
             yield (*place, "clock"), f"clock {stage.clock!r} is not defined; {named}"
 
 
-def _check_rules(key: str, pipeline: Pipeline) -> Iterator[tuple[Place, str]]:
+def _check_rules(key: str, pipeline: Pipeline) -> Iterator[tuple[KeyPath, str]]:
     counted = Counter((rule.kind, rule.stage) for rule in pipeline.rules)
     for number, rule in enumerate(pipeline.rules):
         place = ("pipelines", key, "rules", number)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
 
 import asyncpg
+
+from shared.postgres.pool import connect
 
 SERVICES = {
     "flow": "services.detector",
@@ -19,12 +20,12 @@ _LOCK = 0x616E646F6E  # "andon"
 
 
 class MigrationError(Exception):
-    """A file was changed after it had been applied."""
+    """A migration file was changed after it had been applied."""
 
 
 @dataclass(frozen=True)
 class Migration:
-    """One file; `digest` finds a later change of it."""
+    """One file. Its digest reveals a later change."""
 
     name: str
     sql: str
@@ -35,7 +36,7 @@ class Migration:
 
 
 def migrations_of(package: str) -> list[Migration]:
-    """The shared migrations and then the service's own, by name."""
+    """The shared migrations, then those of the service, by name."""
     found = []
     for place in ("shared.postgres", package):
         folder = resources.files(place) / "migrations"
@@ -45,8 +46,8 @@ def migrations_of(package: str) -> list[Migration]:
 
 
 async def migrate(dsn: str, schema: str, migrations: list[Migration]) -> list[str]:
-    """Bring one schema up to date; the names of what was applied. Safe to run twice at once."""
-    connection = await asyncpg.connect(dsn)
+    """Bring one schema up to date, and return the names of applied migrations. Safe to run concurrently."""
+    connection = await connect(dsn)
     try:
         await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
         return [m.name for m in migrations if await _apply(connection, schema, m)]
@@ -59,7 +60,7 @@ async def migrate_all(dsn: str) -> dict[str, list[str]]:
     return {schema: await migrate(dsn, schema, migrations_of(package)) for schema, package in SERVICES.items()}
 
 
-async def _apply(connection: Any, schema: str, migration: Migration) -> bool:
+async def _apply(connection: asyncpg.Connection[asyncpg.Record], schema: str, migration: Migration) -> bool:
     async with connection.transaction():
         await connection.execute(
             f'CREATE SCHEMA IF NOT EXISTS "{schema}"; SET LOCAL search_path TO "{schema}", public;'
@@ -76,6 +77,6 @@ async def _apply(connection: Any, schema: str, migration: Migration) -> bool:
             )
         elif digest != migration.digest:
             raise MigrationError(
-                f"{schema}/{migration.name} was changed after it had been applied; restore it and write a new migration"
+                f"{schema}/{migration.name} was changed after it was applied; restore it, and write a new migration"
             )
         return digest is None

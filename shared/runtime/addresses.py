@@ -1,7 +1,7 @@
-"""Mail addresses that any mail can carry and any server takes; the names of this machine.
+"""Mail addresses that every mail server accepts, and the names of the loopback interface.
 
-Source of the first: RFC 5322, addr-spec without quoted strings, comments and literals; ASCII, as not every server
-offers SMTPUTF8.
+Source of the addresses: RFC 5322, addr-spec without quoted strings, comments and literals; ASCII, since not every
+server offers SMTPUTF8.
 """
 
 from __future__ import annotations
@@ -10,6 +10,6 @@ _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 ADDRESS = rf"^{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})*$"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
-# Pages of this machine answer to no other name: a site could have its name point here, and its pages would then be let
-# in by the browser as ours (DNS rebinding).
+# Pages on loopback answer to no other host name. Else a site whose name resolves to loopback would count as ours
+# to the browser (DNS rebinding).
 LOOPBACK_HOSTS = (*LOOPBACK, "[::1]")

@@ -1,4 +1,4 @@
-"""Time as a parameter: the pure core never asks for it, the edges ask a `Clock`."""
+"""Time as a parameter: the pure core never reads a clock, the edges read a `Clock`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Tells the present in UTC."""
+    """The present, in UTC."""
 
     def now(self) -> datetime: ...
 

@@ -1,4 +1,4 @@
-"""Health that proves progress: a loop stamps it, so that readiness is more than being alive."""
+"""Readiness that proves progress: every loop stamps its beat, so being alive is not enough."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _log = logger(__name__)
 
 
 class Progress:
-    """When each loop last got on. A loop that has not within its time makes the service unready."""
+    """When each loop last made progress. A loop that exceeds its limit makes the service unready."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -22,7 +22,7 @@ class Progress:
         self._reported: set[str] = set()
 
     def expect(self, loop: str, within_seconds: float) -> None:
-        """From now on `loop` has to beat at least so often; it is unready until its first beat."""
+        """From now on `loop` must beat at least this often. It is unready until its first beat."""
         self._within[loop] = within_seconds
 
     def beat(self, loop: str) -> None:
@@ -31,7 +31,7 @@ class Progress:
         self._reported.discard(loop)
 
     def stuck(self) -> dict[str, str]:
-        """The loops that do not get on, each with what is wrong."""
+        """The loops without progress, each with what is wrong."""
         now = self._monotonic()
         late: dict[str, str] = {}
         for loop, within in self._within.items():
@@ -39,12 +39,12 @@ class Progress:
             if beat is None:
                 late[loop] = "has not begun"
             elif now - beat > within:
-                late[loop] = f"no progress for {now - beat:.0f} s, at most {within:.0f} s are usual"
+                late[loop] = f"no progress for {now - beat:.0f} s, at most {within:.0f} s are allowed"
                 self._dump(loop)
         return late
 
     def _dump(self, loop: str) -> None:
-        """Say once where every task stands when a loop is stuck."""
+        """Log the stacks of all tasks, once per stuck loop."""
         if loop in self._reported:
             return
         self._reported.add(loop)
@@ -53,7 +53,7 @@ class Progress:
 
 
 class PartProgress(Progress):
-    """The loops of one part of a service, named apart from those of the others."""
+    """The loops of one part of a service, under names of their own."""
 
     def __init__(self, whole: Progress, name: str) -> None:
         super().__init__()

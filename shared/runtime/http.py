@@ -1,7 +1,9 @@
-"""What a client may ask of the HTTP server: a head of limited size, and everything within its time.
+"""HTTP limits that uvicorn lacks: a maximum size of heads, and timeouts for everything that a client sends or reads.
 
-uvicorn alone waits for ever for a head, a body, and for its answer to be taken; it keeps heads of any length, makes
-requests of all that a client sends at once, and reads on after it has answered.
+uvicorn alone waits forever for a head, for a body, and for a client to read its response. It keeps heads of any length,
+turns everything that a client pipelines into requests at once, and keeps reading after the response.
+
+This builds on private parts of uvicorn, which is therefore pinned to a minor version; see decision 0006.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import math
 from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -23,38 +25,37 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-LARGEST_HEAD = 32 * 1024
-# Bytes that are made into requests at once: some two hundred of the smallest.
-PARSED_AT_ONCE = 4096
-HEAD_SECONDS, BODY_SECONDS = 10.0, 60.0
+MAX_HEAD_BYTES = 32 * 1024
+# Bytes parsed at once: about two hundred of the smallest requests.
+PARSE_BYTES = 4096
 
 
-class OneWrite:
-    """Runs an application for one request. An answer that is whole goes out in one write: a system call and a packet
-    less. Everything else is left to uvicorn.
+class SingleWriteApp:
+    """Runs an application for one request, and sends a complete response in one write: one system call and one packet
+    less. Leaves every other response to uvicorn.
     """
 
     __slots__ = ("_app", "_cycle", "_start")
 
     def __init__(self, app: ASGIApp, cycle: RequestResponseCycle) -> None:
-        self._app, self._cycle, self._start = app, cycle, _NONE
+        self._app, self._cycle, self._start = app, cycle, _NOT_STARTED
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._app(scope, receive, self._send)
 
     async def _send(self, message: Message) -> None:
-        """A start waits for the part that follows it."""
+        """Hold the start back until the first part of the body."""
         if message["type"] == "http.response.start" and not self._start:
             self._start = message
             return
         if self._start and not self._cycle.response_started:
-            if self._whole(message):
+            if self._send_complete(message):
                 return
             await self._cycle.send(self._start)  # type: ignore[arg-type]
         await self._cycle.send(message)  # type: ignore[arg-type]
 
-    def _whole(self, message: Message) -> bool:
-        """Send an answer of one part, of the length that it tells; false for every other."""
+    def _send_complete(self, message: Message) -> bool:
+        """Send a response whose only part has the announced length; false for any other response."""
         cycle, start, body = self._cycle, self._start, message.get("body", b"")
         if message.get("more_body") or not cycle.keep_alive or cycle.disconnected or cycle.flow.write_paused:
             return False
@@ -68,28 +69,28 @@ class OneWrite:
         return True
 
 
-_NONE: Message = {}
+_NOT_STARTED: Message = {}
 
 
 @lru_cache(256)
 def _head(status: int, headers: tuple[tuple[bytes, bytes], ...], length: int) -> bytes | None:
-    """The head of an answer with a body of this length; None where uvicorn has to look closer."""
-    lines, told = [STATUS_LINE[status]], None
+    """The head of a response with a body of this length; None if uvicorn has to handle the response."""
+    lines, announced = [STATUS_LINE[status]], None
     for given, value in headers:
         name = given.lower()
-        if name in _DECIDES or HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
+        if name in _CONNECTION_HEADERS or HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
             return None
-        told = value if name == b"content-length" else told
+        announced = value if name == b"content-length" else announced
         lines += (name, b": ", value, b"\r\n")
-    return b"".join((*lines, b"\r\n")) if told == str(length).encode() else None
+    return b"".join((*lines, b"\r\n")) if announced == str(length).encode() else None
 
 
-# How the answer or the connection goes on.
-_DECIDES = frozenset((b"connection", b"transfer-encoding"))
+# Headers that change how the connection continues.
+_CONNECTION_HEADERS = frozenset((b"connection", b"transfer-encoding"))
 
 
-class Awaited(Enum):
-    """What a connection waits for."""
+class Awaiting(Enum):
+    """What a connection is waiting for."""
 
     HEAD = "head"
     BODY = "body"
@@ -97,128 +98,131 @@ class Awaited(Enum):
     NEXT = "next request"
 
 
-class Reading(FlowControl):
-    """Reads on only when nothing waits that was read before."""
+class BacklogFlowControl(FlowControl):
+    """Resumes reading only when nothing that was read before is waiting."""
 
-    def __init__(self, connection: PatientProtocol, transport: asyncio.Transport) -> None:
+    def __init__(self, connection: LimitedHttpProtocol, transport: asyncio.Transport) -> None:
         super().__init__(transport)
         self._connection = connection
 
     def resume_reading(self) -> None:
-        if not self._connection.has_more:
+        if not self._connection.has_backlog:
             super().resume_reading()
 
 
-class PatientProtocol(HttpToolsProtocol):
-    """One connection. The line and headers of a request have ten seconds and 32 KiB, its body has a minute, and so has
-    the client to take an answer.
+class LimitedHttpProtocol(HttpToolsProtocol):
+    """One connection. Limits: 32 KiB and `head_seconds` for the request line and headers, `body_seconds` for the body
+    and for the client to read a response.
 
-    One timer for each connection, set anew when it goes off and not before, so that a request costs none.
+    Each connection has one timer, which is only set again when it fires, so that a request sets none.
     """
+
+    head_seconds: ClassVar[float] = 10.0
+    body_seconds: ClassVar[float] = 60.0
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._awaited, self._until = Awaited.ANSWER, math.inf
-        # Bytes of the present head, or those since the last part of the body: trailers among them.
-        self._head, self._head_is_too_large = 0, False
-        self._rest, self._taken = b"", 0.0
+        self._awaiting, self._deadline = Awaiting.ANSWER, math.inf
+        # Bytes of the current head, or since the last part of the body, which includes trailers.
+        self._head_bytes, self._head_is_too_large = 0, False
+        self._unparsed, self._drained_at = b"", 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def has_more(self) -> bool:
-        """Whether requests wait for their turn."""
-        return bool(self.pipeline or self._rest)
+    def has_backlog(self) -> bool:
+        """Whether requests are waiting for the current one."""
+        return bool(self.pipeline or self._unparsed)
 
-    def _await(self, what: Awaited, seconds: float) -> None:
-        self._awaited, self._until = what, self.loop.time() + seconds
+    def _await(self, what: Awaiting, seconds: float) -> None:
+        self._awaiting, self._deadline = what, self.loop.time() + seconds
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.flow = Reading(self, transport)
-        self._taken = self.loop.time()
-        self._await(Awaited.HEAD, HEAD_SECONDS)
-        self._look()
+        self.flow = BacklogFlowControl(self, transport)
+        self._drained_at = self.loop.time()
+        self._await(Awaiting.HEAD, self.head_seconds)
+        self._check_deadline()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._rest = b""
+        self._unparsed = b""
         self.pipeline.clear()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self.has_more or len(data) > PARSED_AT_ONCE:
-            self._rest += data
-            self._go_on()
+        if self.has_backlog or len(data) > PARSE_BYTES:
+            self._unparsed += data
+            self._parse_backlog()
         else:
             self._parse(data)
 
-    def _go_on(self) -> None:
-        """Parse what waits, until a request has to wait for another: it would take more memory than its bytes."""
+    def _parse_backlog(self) -> None:
+        """Parse until a request has to wait for another: a parsed request takes more memory than its bytes."""
         at = 0
-        while at < len(self._rest) and not self.pipeline and not self.transport.is_closing():
-            self._parse(self._rest[at : at + PARSED_AT_ONCE])
-            at += PARSED_AT_ONCE
-        self._rest = b"" if self.transport.is_closing() else self._rest[at:]
-        if self._rest:
+        while at < len(self._unparsed) and not self.pipeline and not self.transport.is_closing():
+            self._parse(self._unparsed[at : at + PARSE_BYTES])
+            at += PARSE_BYTES
+        self._unparsed = b"" if self.transport.is_closing() else self._unparsed[at:]
+        if self._unparsed:
             self.flow.pause_reading()
 
     def _parse(self, data: bytes) -> None:
-        self._head += len(data)
-        if self._awaited in (Awaited.ANSWER, Awaited.NEXT):
-            self._await(Awaited.HEAD, HEAD_SECONDS)
+        self._head_bytes += len(data)
+        if self._awaiting in (Awaiting.ANSWER, Awaiting.NEXT):
+            self._await(Awaiting.HEAD, self.head_seconds)
         super().data_received(data)
-        if self._head > LARGEST_HEAD:
+        if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse_head()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._await(Awaited.HEAD, HEAD_SECONDS)
+        self._await(Awaiting.HEAD, self.head_seconds)
 
     def on_body(self, body: bytes) -> None:
-        self._head = 0
+        self._head_bytes = 0
         super().on_body(body)
 
     def on_headers_complete(self) -> None:
-        if self._head > LARGEST_HEAD and self._size() > LARGEST_HEAD:
+        if self._head_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
             self._head_is_too_large = True
             raise ValueError("the head is too large")
-        self._head = 0
-        self._await(Awaited.BODY, BODY_SECONDS)
+        self._head_bytes = 0
+        self._await(Awaiting.BODY, self.body_seconds)
         super().on_headers_complete()
-        # What comes after the body is no part of the head that a source looks at (RFC 9110, 6.5.1).
+        # Trailers must not count as headers (RFC 9110, 6.5.1).
         self.headers = []
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
-        super()._start_asgi_task(cycle, OneWrite(app, cycle))  # type: ignore[arg-type]
+        super()._start_asgi_task(cycle, SingleWriteApp(app, cycle))  # type: ignore[arg-type]
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._head = 0
+        self._head_bytes = 0
         self._await_next()
 
     def on_response_complete(self) -> None:
-        """uvicorn's own would set a timer for each request, to wait for the next."""
+        """Replaces uvicorn's, which sets a keep-alive timer after each request."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
         if self.pipeline:
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)  # type: ignore[arg-type]
-        elif self._awaited is Awaited.ANSWER:
+        elif self._awaiting is Awaiting.ANSWER:
             self._await_next()
-        if self._rest and not self.pipeline:
-            if self._awaited in (Awaited.HEAD, Awaited.BODY):
-                # What came in time has waited here.
-                self._await(self._awaited, BODY_SECONDS if self._awaited is Awaited.BODY else HEAD_SECONDS)
-            self._go_on()
+        if self._unparsed and not self.pipeline:
+            if self._awaiting in (Awaiting.HEAD, Awaiting.BODY):
+                # The bytes arrived in time; it was the server that let them wait.
+                self._await(self._awaiting, self.body_seconds if self._awaiting is Awaiting.BODY else self.head_seconds)
+            self._parse_backlog()
         self.flow.resume_reading()
 
     def _await_next(self) -> None:
         if self.cycle.response_complete:
-            self._await(Awaited.NEXT, self.timeout_keep_alive)
+            self._await(Awaiting.NEXT, self.timeout_keep_alive)
         else:
-            self._await(Awaited.ANSWER, math.inf)
+            self._await(Awaiting.ANSWER, math.inf)
 
     def send_400_response(self, msg: str) -> None:
         if self._head_is_too_large:
@@ -226,37 +230,39 @@ class PatientProtocol(HttpToolsProtocol):
         else:
             super().send_400_response(msg)
 
-    def _size(self) -> int:
+    def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _refuse_head(self) -> None:
-        self._end(431, f"line and headers of a request are larger than {LARGEST_HEAD} bytes; send shorter ones")
+        self._end(431, f"line and headers of a request are larger than {MAX_HEAD_BYTES} bytes; send shorter ones")
 
-    def _look(self) -> None:
-        """Whether the client has taken too long."""
+    def _check_deadline(self) -> None:
+        """Close the connection if the client is too slow; otherwise set the timer again."""
         now = self.loop.time()
         if not self.transport.get_write_buffer_size():
-            self._taken = now
-        if now - self._taken > BODY_SECONDS:
+            self._drained_at = now
+        if now - self._drained_at > self.body_seconds:
             return self.transport.abort()
-        left = self._until - now
-        if left <= 0 and not self.has_more and not self.transport.is_closing():
-            self._time_is_up()
-        self._timer = self.loop.call_later(left if 0 < left < HEAD_SECONDS else HEAD_SECONDS, self._look)
+        left = self._deadline - now
+        if left <= 0 and not self.has_backlog and not self.transport.is_closing():
+            self._time_out()
+        self._timer = self.loop.call_later(
+            left if 0 < left < self.head_seconds else self.head_seconds, self._check_deadline
+        )
         return None
 
-    def _time_is_up(self) -> None:
-        if self._awaited is Awaited.NEXT:
+    def _time_out(self) -> None:
+        if self._awaiting is Awaiting.NEXT:
             return self.transport.close()
-        seconds = BODY_SECONDS if self._awaited is Awaited.BODY else HEAD_SECONDS
-        what = f"{self._awaited.value} within {seconds:.0f}"
+        seconds = self.body_seconds if self._awaiting is Awaiting.BODY else self.head_seconds
+        what = f"{self._awaiting.value} within {seconds:.0f}"
         return self._end(408, f"the request did not come to the end of its {what} seconds; send it again")
 
     def _end(self, status: int, detail: str) -> None:
-        """Tell why, unless the answer to this request is on its way already, and close."""
+        """Send an error, unless the response has already started, and close."""
         if self.transport.is_closing():
             return
-        if not (self._awaited is Awaited.BODY and self.cycle.response_started):
+        if not (self._awaiting is Awaiting.BODY and self.cycle.response_started):
             head = f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nconnection: close\r\n"
             head += f"content-type: text/plain\r\ncontent-length: {len(detail)}\r\n\r\n"
             self.transport.write((head + detail).encode())

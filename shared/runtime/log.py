@@ -1,4 +1,4 @@
-"""Structured logs: JSON for machines, colours for a console. One record per batch, never per event."""
+"""Structured logs: JSON for machines, colours for a console. One line per batch, never per event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LogForm = Literal["json", "console"]
 
 
 def configure(form: LogForm, service: str) -> None:
-    """Set up structlog for the process; libraries' own loggers speak from WARNING on."""
+    """Set up structlog for the process. Loggers of libraries write from WARNING on."""
     last: Processor = structlog.processors.JSONRenderer()
     if form == "console":
         last = structlog.dev.ConsoleRenderer(
@@ -36,7 +36,7 @@ def configure(form: LogForm, service: str) -> None:
     )
     structlog.contextvars.bind_contextvars(service=service)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
-    # Which partitions a consumer has is in its metrics.
+    # At INFO it logs every rebalance, which the metrics show.
     logging.getLogger("faststream").setLevel(logging.WARNING)
 
 

@@ -1,4 +1,4 @@
-"""Metrics that every consuming service has, named by Prometheus' conventions. No deal or person in a label."""
+"""Metrics of every consuming service, named by Prometheus' conventions. No label names a deal or a person."""
 
 from __future__ import annotations
 
@@ -25,28 +25,35 @@ class ConsumerMetrics:
 
     @staticmethod
     def of_topics(registry: CollectorRegistry, names: Mapping[str, str]) -> dict[str, ConsumerMetrics]:
-        """One for each topic; `names` gives the label of each topic as it is called on the broker."""
+        """One per topic. `names` maps the topic's name on the broker to its label."""
         label = ["topic"]
         parts = {
-            "lag_records": Gauge("andon_consumer_lag_records", "records not yet handled", label, registry=registry),
+            "lag_records": Gauge(
+                "andon_consumer_lag_records", "Records not yet handled by this replica", label, registry=registry
+            ),
             "lag_seconds": Gauge(
-                "andon_consumer_lag_seconds", "age of the oldest record not yet handled", label, registry=registry
+                "andon_consumer_lag_seconds",
+                "Age of the oldest record not yet handled by this replica",
+                label,
+                registry=registry,
             ),
             "batch_seconds": Histogram(
                 "andon_consumer_batch_seconds",
-                "time to handle a batch",
+                "Time to handle a batch, with its retries",
                 label,
                 buckets=BATCH_SECONDS,
                 registry=registry,
             ),
             "batch_records": Histogram(
-                "andon_consumer_batch_records", "records in a batch", label, buckets=BATCH_RECORDS, registry=registry
+                "andon_consumer_batch_records", "Records in a batch", label, buckets=BATCH_RECORDS, registry=registry
             ),
-            "records": Counter("andon_consumer_records_total", "records handled", label, registry=registry),
-            "retries": Counter("andon_consumer_batch_retries_total", "batches tried again", label, registry=registry),
+            "records": Counter("andon_consumer_records_total", "Records handled", label, registry=registry),
+            "retries": Counter(
+                "andon_consumer_batch_retries_total", "Times a batch was tried again", label, registry=registry
+            ),
             "gone": Counter(
                 "andon_consumer_gone_records_total",
-                "records that were gone from the log before they were read",
+                "Records that retention or data loss removed from the log before they were read",
                 label,
                 registry=registry,
             ),
@@ -58,16 +65,18 @@ class ConsumerMetrics:
 
 
 class OutboxMetrics:
-    """What waits in a service's outbox."""
+    """The outbox of a service."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.depth = Gauge("andon_outbox_depth", "messages waiting in the outbox", registry=registry)
+        self.depth = Gauge("andon_outbox_depth", "Messages waiting in the outbox", registry=registry)
         self.oldest_seconds = Gauge(
-            "andon_outbox_oldest_seconds", "age of the oldest message in the outbox", registry=registry
+            "andon_outbox_oldest_seconds", "Age of the oldest message in the outbox", registry=registry
         )
         self.published = Counter(
-            "andon_outbox_published_total", "messages published from the outbox", registry=registry
+            "andon_outbox_published_total", "Messages published from the outbox", registry=registry
         )
         self.refused = Gauge(
-            "andon_outbox_refused", "messages that Kafka does not take, put aside in outbox_refused", registry=registry
+            "andon_outbox_refused",
+            "Messages too large for their topic, kept in the table outbox_refused",
+            registry=registry,
         )

@@ -1,4 +1,4 @@
-"""Runs a service: HTTP, loops, signals, an orderly stop. A crashed loop ends the process: restart is the cure."""
+"""Runs a service: HTTP, loops, signals, an orderly stop. A crashed loop ends the process, to be restarted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from shared.runtime.health import Progress
-from shared.runtime.http import PatientProtocol
+from shared.runtime.http import LimitedHttpProtocol
 from shared.runtime.log import configure, logger
 from shared.runtime.settings import ServiceSettings, SettingsError
 from shared.runtime.yaml_file import FaultsError
@@ -39,7 +39,7 @@ Loop = Callable[[], Awaitable[None]]
 
 
 class Service:
-    """What `build` hands over to be run: an ASGI application and the loops beside it."""
+    """What `build` returns: an ASGI application, and the loops to run with it."""
 
     def __init__(self, application: ASGIApp, loops: Sequence[Loop]) -> None:
         self.application = application
@@ -50,7 +50,7 @@ Build = Callable[[], AbstractAsyncContextManager[Service]]
 
 
 def new_registry() -> CollectorRegistry:
-    """A registry of this service alone, with the process's own metrics."""
+    """A registry for one service, with the metrics of its process."""
     registry = CollectorRegistry()
     ProcessCollector(registry=registry)
     PlatformCollector(registry=registry)
@@ -80,7 +80,7 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 def main(
     name: str, settings_type: type[Settings], build: Callable[[Settings], AbstractAsyncContextManager[Service]]
 ) -> None:
-    """Entry point of a service: settings, logs, run; exits 0 after a signal, 1 after a crash or on wrong settings."""
+    """Entry point of a service: settings, logs, run. Exits 0 after a signal, 1 after a crash or on wrong settings."""
     try:
         settings = settings_type.from_environment()
     except SettingsError as error:
@@ -94,7 +94,7 @@ def main(
 
 
 async def run(settings: ServiceSettings, build: Build) -> bool:
-    """Run until a signal or a crash; true when a loop crashed."""
+    """Run until a signal or a crash. True: a loop crashed."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -111,25 +111,25 @@ async def run(settings: ServiceSettings, build: Build) -> bool:
 
 
 async def _unless(stopped: asyncio.Future[Any], built: Coroutine[Any, Any, Service]) -> Service | None:
-    """What is built, which may wait for Postgres as long as it takes; None when the stop comes first."""
+    """The built service; None when the stop comes first. Building waits for Postgres as long as it takes."""
     building = asyncio.ensure_future(built)
     try:
         await asyncio.wait([stopped, building], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        # Does nothing to what is built.
+        # No effect once it is built.
         building.cancel()
         await asyncio.wait([building])
     return None if building.cancelled() else building.result()
 
 
 async def _serve(service: Service, settings: ServiceSettings, stopped: asyncio.Future[Any]) -> bool:
-    """Serve until the stop or a crash; true when a loop crashed."""
+    """Serve until the stop or a crash. True: a loop crashed."""
     server = _server(service.application, settings)
     tasks = [asyncio.ensure_future(loop()) for loop in service.loops]
     tasks.append(asyncio.ensure_future(server.serve()))
     gc.collect()
     gc.freeze()
-    # Live models make the default thresholds expensive.
+    # Thousands of live models make collections at the default thresholds expensive.
     gc.set_threshold(50_000, 20, 50)
     _log.info("started", host=settings.host, port=settings.port)
     await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -150,7 +150,7 @@ def _server(application: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=5,
-        http=PatientProtocol,
+        http=LimitedHttpProtocol,
         ws="none",
         limit_concurrency=MOST_CONNECTIONS,
     )
@@ -158,7 +158,7 @@ def _server(application: ASGIApp, settings: ServiceSettings) -> uvicorn.Server:
 
 
 class _QuietServer(uvicorn.Server):
-    """Signals are ours: uvicorn would raise them again after its own stop."""
+    """Leaves signals to us. uvicorn would raise them again after its own stop."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -170,30 +170,30 @@ def _crashed(tasks: Sequence[asyncio.Future[None]]) -> bool:
     for task in tasks:
         if task.done() and not task.cancelled() and (error := task.exception()):
             failed = True
-            _log.error("a loop crashed", error=repr(error), exc_info=error)
+            _log.error("loop crashed", error=repr(error), exc_info=error)
         elif task.done():
             failed = True
-            _log.error("a loop ended by itself")
+            _log.error("loop ended without a reason")
     return failed
 
 
 async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
-    """The server drains; the loops are cancelled and get their time to finish a batch."""
+    """Let the server drain, cancel the loops, and give both time to finish."""
     for task in tasks[:-1]:
         task.cancel()
     await asyncio.wait(tasks, timeout=STOP_WITHIN_SECONDS)
 
 
 async def _leave(parts: AsyncExitStack) -> None:
-    """Close what was built; what does not come to an end is cut off. A pool whose closing is cancelled terminates."""
+    """Close what was built, within a limit. A pool whose closing is cancelled terminates its connections."""
     try:
         await asyncio.wait_for(parts.aclose(), CLOSE_WITHIN_SECONDS)
     except TimeoutError:
-        _log.warning("closing took too long and was cut off", seconds=CLOSE_WITHIN_SECONDS)
+        _log.warning("closing took too long, cut off", seconds=CLOSE_WITHIN_SECONDS)
 
 
 async def every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
-    """Call `step` again and again, so many seconds apart."""
+    """Call `step` until cancelled, with this pause in between."""
     while True:
         await step()
         await asyncio.sleep(seconds)

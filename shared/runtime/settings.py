@@ -1,4 +1,4 @@
-"""Settings from the environment, checked at start. A wrong or unknown `ANDON_` variable is an error for people."""
+"""Settings from the environment, checked at start. A wrong or unknown `ANDON_` variable is an error with a way out."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from shared.runtime.log import LogForm
 
 PREFIX = "ANDON_"
-# One environment may serve all parts: what only another part reads is no typing error here.
-OF_ONE_PART = (
+# One environment may serve all parts: a variable of another part is not a misspelt one of this part.
+OTHER_PARTS = (
     "clock",
     "data",
     "demo_",
@@ -31,11 +31,11 @@ OF_ONE_PART = (
 
 
 class SettingsError(Exception):
-    """Every fault of the settings at once, a line each."""
+    """All faults of the settings, one per line."""
 
 
 class ServiceSettings(BaseSettings):
-    """What all services are told. Each service adds its own fields."""
+    """Settings of all services. Each service adds its own fields."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
@@ -45,11 +45,11 @@ class ServiceSettings(BaseSettings):
         description="Postgres DSN; ANDON_POSTGRES_FILE names a file",
     )
     policy: Path = Field(Path("policy.yaml"), description="the policy file")
-    log: LogForm = Field("json", description="form of the logs: json or console")
-    host: str = Field("127.0.0.1", description="address that the service's HTTP listens on")
-    port: int = Field(8080, ge=0, le=65535, description="port that the service's HTTP listens on")
+    log: LogForm = Field("json", description="format of the logs: json or console")
+    host: str = Field("127.0.0.1", description="address that the HTTP server listens on")
+    port: int = Field(8080, ge=0, le=65535, description="port that the HTTP server listens on")
     replica: str = Field(default_factory=socket.gethostname, description="name of this replica, unique per service")
-    topic_prefix: str = Field("", description="put before every topic's name, to share a Kafka")
+    topic_prefix: str = Field("", description="prefix of every topic name, to share one Kafka")
 
     @property
     def dsn(self) -> str:
@@ -61,11 +61,11 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Self:
-        """Read and check; raises SettingsError that names each variable, its fault and the way out."""
+        """Read and check. Raises SettingsError with each variable, its fault and the way out."""
         variables = dict(os.environ if environment is None else environment)
         values = {n[len(PREFIX) :].lower(): v for n, v in variables.items() if n.startswith(PREFIX)}
         values = _with_files(values)
-        known = {n: v for n, v in values.items() if n in cls.model_fields or not n.startswith(OF_ONE_PART)}
+        known = {n: v for n, v in values.items() if n in cls.model_fields or not n.startswith(OTHER_PARTS)}
         try:
             return cls.model_validate(known)
         except ValidationError as error:
@@ -73,7 +73,7 @@ class ServiceSettings(BaseSettings):
 
 
 def _with_files(values: dict[str, str]) -> dict[str, str]:
-    """`ANDON_X_FILE=path` gives `x` the file's text."""
+    """Replace each `x_file` by `x`, with the text of the file."""
     plain = {}
     for name, value in values.items():
         if not name.endswith("_file"):
@@ -82,9 +82,7 @@ def _with_files(values: dict[str, str]) -> dict[str, str]:
         try:
             plain[name.removesuffix("_file")] = Path(value).read_text(encoding="utf-8").strip()
         except OSError as error:
-            raise SettingsError(
-                f"{PREFIX}{name.upper()}={value}: {error.strerror}; name a file that can be read"
-            ) from None
+            raise SettingsError(f"{PREFIX}{name.upper()}={value}: {error.strerror}; name a readable file") from None
     return plain
 
 

@@ -1,22 +1,29 @@
-"""YAML files that people write: every fault is told in one go, each with its line, what is wrong and the way out."""
+"""YAML 1.2 files that people write: every fault at once, each with its line, what is wrong and the way out."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-Place = tuple[str | int, ...]
-Lines = dict[Place, int]
+# Keys and indices from the root of a document to a value.
+KeyPath = tuple[str | int, ...]
+Lines = dict[KeyPath, int]
+# Values of a document after its aliases are expanded; a few lines of aliases of aliases can stand for billions.
+MAX_VALUES = 100_000
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong, and where; `line` is 0 where it is of no line of the file."""
+    """One thing that is wrong in a file; `line` is 0 if it belongs to no line."""
 
     line: int
     place: str
@@ -28,7 +35,7 @@ class Fault:
 
 
 class FaultsError(Exception):
-    """A file cannot be used; `faults` holds all that is wrong."""
+    """A file cannot be used; `faults` has everything that is wrong."""
 
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = sorted(faults, key=lambda fault: fault.line)
@@ -36,7 +43,7 @@ class FaultsError(Exception):
 
 
 def read_text(path: Path, setting: str) -> str:
-    """The text of a file that `setting` names; raises FaultsError."""
+    """The text of the file that `setting` names; raises FaultsError."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -45,86 +52,90 @@ def read_text(path: Path, setting: str) -> str:
         raise FaultsError([Fault(0, str(path), f"is not UTF-8 ({error.reason}); save it as UTF-8")]) from None
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML; `09:00` stays text (YAML 1.1 would read a number in base 60)."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:int" or first not in "0123456789"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[0-9]+$"), list("0123456789"))
-
-
 def read_yaml(text: str) -> tuple[Lines, Any]:
-    """The line of every place, and the document; raises FaultsError."""
-    try:
-        node = yaml.compose(text, Loader=_Loader)
-        document = yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise FaultsError([Fault(line, "", f"this is not YAML: {error.problem}; mend the text there")]) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise FaultsError([Fault(0, "", f"this is not YAML: {error}; mend the text")]) from None
-    lines: Lines = {}
-    faults = list(_walk(node, (), lines))
+    """The line of every value, and the document; raises FaultsError. Accepts plain values only: no tags of types."""
+    yaml = YAML(typ="safe", pure=True)
+    with _yaml_faults():
+        node = yaml.compose(text)
+        lines: Lines = {}
+        faults = list(_walk(node, (), lines))
     if faults:
         raise FaultsError(faults)
-    return lines, document
+    with _yaml_faults():
+        return lines, None if node is None else yaml.constructor.construct_document(node)
 
 
-def _walk(node: yaml.Node | None, place: Place, lines: Lines) -> Iterator[Fault]:
-    """Note the line of every place; a key that stands twice is a fault (YAML would take the last)."""
+def compose(text: str) -> Node | None:
+    """The nodes of a document, with their positions in the text; None if it is empty. Raises FaultsError."""
+    with _yaml_faults():
+        node: Node | None = YAML(typ="safe", pure=True).compose(text)
+        return node
+
+
+def write_yaml(document: Any) -> str:
+    """A document of plain values as YAML, in the order of its keys."""
+    yaml = YAML(typ="rt", pure=True)
+    yaml.allow_unicode = True
+    yaml.width = 10_000
+    stream = StringIO()
+    yaml.dump(_escaped(document), stream)
+    return stream.getvalue()
+
+
+def _escaped(value: Any) -> Any:
+    """Quote texts with line breaks and other unprintable characters; ruamel.yaml would lose some of them."""
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_escaped(inner) for inner in value]
+    return DoubleQuotedScalarString(value) if isinstance(value, str) and not value.isprintable() else value
+
+
+@contextmanager
+def _yaml_faults() -> Iterator[None]:
+    """Turn the errors of the YAML library into FaultsError."""
+    try:
+        yield
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise FaultsError([Fault(line, "", f"this is not YAML: {error.problem}; correct the text there")]) from None
+    except RecursionError:
+        raise FaultsError([Fault(0, "", "this is not YAML: nested too deep; write it flatter")]) from None
+    except (YAMLError, ValueError, ArithmeticError) as error:
+        raise FaultsError([Fault(0, "", f"this is not YAML: {error}; correct the text")]) from None
+
+
+def _walk(node: Node | None, path: KeyPath, lines: Lines) -> Iterator[Fault]:
+    """Record the line of every value. A duplicate key is a fault; YAML would take one of its values."""
     if node is None:
         return
-    lines[place] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
+    if len(lines) >= MAX_VALUES:
+        raise ValueError(f"its aliases expand it to more than {MAX_VALUES} values; use fewer")
+    lines[path] = node.start_mark.line + 1
+    if isinstance(node, MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
-            inner = (*place, str(key.value))
-            if key.value in seen:
-                yield Fault(key.start_mark.line + 1, name_of(inner), "stands twice; keep one of them")
-            seen.add(key.value)
+            inner = (*path, str(key.value))
+            if not isinstance(key, ScalarNode):
+                yield Fault(key.start_mark.line + 1, dotted(path), "has a key that is no plain value; write a name")
+            elif key.value in seen:
+                yield Fault(key.start_mark.line + 1, dotted(inner), "stands twice; keep one of them")
+            seen.add(str(key.value))
             yield from _walk(value, inner, lines)
             lines[inner] = key.start_mark.line + 1
-    elif isinstance(node, yaml.SequenceNode):
-        for number, item in enumerate(node.value):
-            yield from _walk(item, (*place, number), lines)
+    elif isinstance(node, SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from _walk(item, (*path, index), lines)
 
 
-def fault_at(place: Place, text: str, lines: Lines) -> Fault:
-    """The fault at a place of the document, with the line of what is nearest to it."""
-    near = place
-    while near and near not in lines:
-        near = near[:-1]
-    return Fault(lines.get(near, 1), name_of(place), text)
+def fault_at(path: KeyPath, text: str, lines: Lines) -> Fault:
+    """The fault of a value, with the line of the value or of what encloses it."""
+    nearest = path
+    while nearest and nearest not in lines:
+        nearest = nearest[:-1]
+    return Fault(lines.get(nearest, 1), dotted(path), text)
 
 
-def name_of(place: Place) -> str:
+def dotted(path: KeyPath) -> str:
     """`pipelines.new.stages.2`"""
-    return ".".join(str(part) for part in place)
-
-
-def words_of(error: dict[str, Any]) -> str:
-    """What one of pydantic's errors says to a person, with the way out."""
-    kind, given = error["type"], error.get("input")
-    if kind == "extra_forbidden":
-        return "no such field; remove it or mend its name"
-    if kind == "missing":
-        return "is missing; add it"
-    if kind == "union_tag_invalid":
-        named = given.get("kind") if isinstance(given, dict) else given
-        return f"kind {named!r} is not known; use one of {error['ctx']['expected_tags']}"
-    shown = f" (found {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return str(error["msg"]).removeprefix("Value error, ") + shown
-
-
-def telling(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Pydantic's errors without those that only follow from others: a list is too short where its items are wrong."""
-    places = [tuple(error["loc"]) for error in errors]
-
-    def follows(error: Mapping[str, Any]) -> bool:
-        here = tuple(error["loc"])
-        return error["type"] == "too_short" and any(p != here and p[: len(here)] == here for p in places)
-
-    return [error for error in errors if not follows(error)]
+    return ".".join(str(part) for part in path)

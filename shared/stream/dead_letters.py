@@ -1,4 +1,4 @@
-"""Dead letters: what could not be handled, kept whole with its reason, listed, shown, and driven again."""
+"""Dead letters: records that could not be handled, kept whole with the reason; listed, shown and redriven."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from shared.contracts.envelope import iso
 from shared.contracts.topics import ALL_TOPICS, DEAD_SUFFIX, dead
 from shared.kafka.publisher import OutgoingMessage, Publisher
 
-# A record that was driven again says when it was first tried.
+# The header of a redriven record that says when it was first tried.
 FIRST_ATTEMPT = "andon-first-attempt"
-AT_ONCE = 100
-# Together a letter of less than the four MiB that its topic takes, whatever becomes of them in JSON: base64 makes a
-# third more of bytes, text may grow sixfold. Larger bodies come compressed alone: their topics take two MiB.
-LONGEST_BODY, LONGEST_KEY, LONGEST_HEADERS = 2_200_000, 50_000, 100_000
+BATCH = 100
+# With these limits a letter stays below the 4 MiB that its topic takes: in JSON, base64 adds a third to bytes and text
+# may grow sixfold. Only compressed records have larger bodies, as their topics take 2 MiB.
+MAX_BODY, MAX_KEY, MAX_HEADERS = 2_200_000, 50_000, 100_000
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(AwareDatetime)
 
 
 class Unreadable(NamedTuple):
-    """A record of a dead-letter topic that is none: written by another program, or broken."""
+    """A record of a dead-letter topic that is no dead letter: another program wrote it, or it is broken."""
 
     id: str
     when: datetime
@@ -34,10 +34,10 @@ class Unreadable(NamedTuple):
 
 
 def of_record(record: ConsumerRecord, topic: str, reason: DeadReason, detail: str, now: datetime) -> OutgoingMessage:
-    """The dead letter of a record that lay on `topic` (its name without prefix)."""
+    """The dead letter of a record of `topic` (its name without prefix)."""
     place = f"{topic}/{record.partition}/{record.offset}"
     prefix = record.topic.removesuffix(topic)
-    key = None if record.key is None else record.key[:LONGEST_KEY]
+    key = None if record.key is None else record.key[:MAX_KEY]
     cut = _cut(record)
     letter = DeadEvent(
         id=place,
@@ -50,7 +50,7 @@ def of_record(record: ConsumerRecord, topic: str, reason: DeadReason, detail: st
             detail=f"{detail[:1800]}{cut}",
             whole=not cut,
             place=place,
-            body=base64.b64encode((record.value or b"")[:LONGEST_BODY]).decode(),
+            body=base64.b64encode((record.value or b"")[:MAX_BODY]).decode(),
             key=None if key is None else key.decode("utf-8", "backslashreplace"),
             key_base64=None if key is None else base64.b64encode(key).decode(),
             headers=_headers(record),
@@ -62,32 +62,32 @@ def of_record(record: ConsumerRecord, topic: str, reason: DeadReason, detail: st
 
 
 def _cut(record: ConsumerRecord) -> str:
-    """What is said of the parts that are too large to be kept whole; empty: there are none."""
+    """Which parts are too large to be kept whole; empty if none is."""
     parts = (
-        ("body", len(record.value or b""), LONGEST_BODY),
-        ("key", len(record.key or b""), LONGEST_KEY),
-        ("headers", sum(len(name.encode()) + len(value or b"") for name, value in record.headers), LONGEST_HEADERS),
+        ("body", len(record.value or b""), MAX_BODY),
+        ("key", len(record.key or b""), MAX_KEY),
+        ("headers", sum(len(name.encode()) + len(value or b"") for name, value in record.headers), MAX_HEADERS),
     )
-    told = [f"the first {most} bytes of its {part} of {length}" for part, length, most in parts if length > most]
-    return f" (too large: {', '.join(told)} are kept)" if told else ""
+    cut = [f"the first {most} bytes of its {part} of {length}" for part, length, most in parts if length > most]
+    return f" (too large: {', '.join(cut)} are kept)" if cut else ""
 
 
 def _headers(record: ConsumerRecord) -> dict[str, str | None]:
-    """As text, as many as there is room for. A header may have no value at all."""
+    """As text, up to the limit. A header may have no value."""
     kept: dict[str, str | None] = {}
-    room = LONGEST_HEADERS
+    left = MAX_HEADERS
     for name, value in record.headers:
-        if room <= 0:
+        if left <= 0:
             break
-        kept[name[:room]] = None if value is None else value[:room].decode("utf-8", "backslashreplace")
-        room -= len(name.encode()) + len(value or b"")
+        kept[name[:left]] = None if value is None else value[:left].decode("utf-8", "backslashreplace")
+        left -= len(name.encode()) + len(value or b"")
     return kept
 
 
 def _first_attempt(record: ConsumerRecord) -> datetime | None:
-    said = dict(record.headers).get(FIRST_ATTEMPT)
+    written = dict(record.headers).get(FIRST_ATTEMPT)
     try:
-        return _MOMENT.validate_python(said.decode()) if said else None
+        return _MOMENT.validate_python(written.decode()) if written else None
     except ValueError:
         return None
 
@@ -95,7 +95,7 @@ def _first_attempt(record: ConsumerRecord) -> datetime | None:
 async def read(
     bootstrap: str, prefix: str = "", topic: str | None = None
 ) -> AsyncGenerator[DeadEvent | Unreadable, None]:
-    """Every dead letter there is, of one topic or topic by topic, the oldest first; one at a time is in memory."""
+    """All dead letters of one topic, or topic by topic, oldest first. Only a batch is in memory at a time."""
     names = [dead(topic)] if topic else [t.name for t in ALL_TOPICS if t.name.endswith(DEAD_SUFFIX)]
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
     try:
@@ -105,7 +105,7 @@ async def read(
         ends = await consumer.end_offsets(partitions)
         for name, partition in zip(names, partitions, strict=True):
             while await consumer.position(partition) < ends[partition]:
-                records = await consumer.getmany(partition, timeout_ms=500, max_records=AT_ONCE)
+                records = await consumer.getmany(partition, timeout_ms=500, max_records=BATCH)
                 for record in records.get(partition, []):
                     yield _letter(name, record)
     finally:
@@ -123,16 +123,16 @@ def _letter(name: str, record: ConsumerRecord) -> DeadEvent | Unreadable:
 
 
 class NotRedrivableError(Exception):
-    """A dead letter that never was a record of a topic, or that cannot be read."""
+    """A dead letter that cannot be redriven; the text says why and what to do."""
 
 
 async def redrive(publisher: Publisher, letters: AsyncIterable[DeadEvent | Unreadable], prefix: str = "") -> int:
-    """Put the original bytes back on their topic under their key; ids make a second time harmless. How many."""
+    """Put the original bytes back on their topics under their keys; how many. Ids make doing it twice harmless."""
     count = 0
     messages: list[OutgoingMessage] = []
     async for letter in letters:
         messages.append(_original(letter, prefix))
-        if len(messages) == AT_ONCE:
+        if len(messages) == BATCH:
             await publisher.publish_all(messages)
             count, messages = count + len(messages), []
     await publisher.publish_all(messages)
@@ -140,17 +140,19 @@ async def redrive(publisher: Publisher, letters: AsyncIterable[DeadEvent | Unrea
 
 
 def why_not(letter: DeadEvent | Unreadable) -> str:
-    """Why a letter cannot be driven again; empty where it can."""
+    """Why a letter cannot be redriven; empty if it can."""
     if isinstance(letter, Unreadable):
         return f"{letter.id}: cannot be read ({letter.why}); andon dead-letters show prints its bytes"
     if letter.data.place.startswith("intake/"):
         source, day = letter.data.place.split("/")[1], f"{letter.data.first_attempt_at:%Y-%m-%d}"
         return (
-            f"{letter.id}: came from a request and was never on {letter.data.topic}; once what it failed on is mended: "
+            f"{letter.id}: came from a request and was never on {letter.data.topic}; fix the cause, then: "
             f"andon retranslate --source {source} --since {day}"
         )
     if not letter.data.whole:
-        return f"{letter.id}: was too large to be kept whole and is cut; send it again from where it came, smaller"
+        return (
+            f"{letter.id}: was too large to be kept whole and is cut; send it again from its origin, in smaller parts"
+        )
     return ""
 
 
@@ -165,7 +167,7 @@ def _original(letter: DeadEvent | Unreadable, prefix: str) -> OutgoingMessage:
 
 
 def _key(data: DeadData) -> bytes | None:
-    """As the record had it; a letter from before `key_base64` has its text alone."""
+    """The key of the record. Letters from before `key_base64` hold it as text only."""
     if data.key_base64 is not None:
         return base64.b64decode(data.key_base64)
     return None if data.key is None else data.key.encode()

@@ -1,4 +1,4 @@
-"""Where a service stands in its topics, kept with its effects: an effect and its offset are one transaction.
+"""How far a service has read its topics, stored with its effects: effect and offset are one transaction.
 
 Source: aiokafka's documentation, "Storing Offsets Outside Kafka".
 """
@@ -6,11 +6,11 @@ Source: aiokafka's documentation, "Storing Offsets Outside Kafka".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.kafka.records import by_partition
+from shared.postgres.pool import Connection, Executor, Pool
 
 _LOAD = "SELECT topic, partition, next_offset FROM position WHERE topic = ANY($1)"
 _LOCK = """
@@ -29,7 +29,7 @@ WHERE p.topic = w.topic AND p.partition = w.partition
 """
 
 
-_STANDS = "SELECT next_offset FROM position WHERE topic = $1 AND partition = $2"
+_NEXT_OFFSET = "SELECT next_offset FROM position WHERE topic = $1 AND partition = $2"
 _SET_BACK = """
 UPDATE position SET next_offset = $4 WHERE topic = $1 AND partition = $2 AND next_offset = $3 RETURNING next_offset
 """
@@ -38,33 +38,36 @@ UPDATE position SET next_offset = $4 WHERE topic = $1 AND partition = $2 AND nex
 class StoredPositions:
     """The positions of one service in some topics, for the consumer that reads them."""
 
-    def __init__(self, pool: Any, topics: Sequence[str]) -> None:
+    def __init__(self, pool: Pool, topics: Sequence[str]) -> None:
         self._pool, self._topics = pool, topics
 
     async def load(self) -> dict[TopicPartition, int]:
-        """The next offset of every partition that was read from."""
+        """The next offset of every partition that has one stored."""
         return await load(self._pool, self._topics)
 
-    async def set_back(self, place: TopicPartition, known: int, beginning: int) -> int:
-        """Begin a partition again, where it stands as it was known to; where it stands now.
+    async def set_back(self, partition: TopicPartition, stored: int, beginning: int) -> int:
+        """Set a partition back to `beginning` if it still stands at `stored`; where it stands now.
 
-        It waits for who has claimed it. One that has moved on meanwhile is left as it is.
+        Waits for a replica that has claimed it.
         """
-        moved: int | None = await self._pool.fetchval(_SET_BACK, *place, known, beginning)
-        return moved if moved is not None else await self._pool.fetchval(_STANDS, *place)
+        changed: int | None = await self._pool.fetchval(_SET_BACK, *partition, stored, beginning)
+        if changed is not None:
+            return changed
+        moved_on: int = await self._pool.fetchval(_NEXT_OFFSET, *partition)
+        return moved_on
 
 
-async def load(connection: Any, topics: Sequence[str]) -> dict[TopicPartition, int]:
-    """The next offset of every partition that this service has read from."""
+async def load(connection: Executor, topics: Sequence[str]) -> dict[TopicPartition, int]:
+    """The next offset of every partition of these topics that has one stored."""
     rows = await connection.fetch(_LOAD, list(topics))
     return {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
 
 
-async def claim(connection: Any, records: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
-    """Lock the positions of the batch and give the records that nobody has handled yet.
+async def claim(connection: Connection, records: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
+    """Lock the positions of the batch, and return the records that nobody has handled yet.
 
-    A replica that has lost a partition finds its records handled by the new owner: they fall out here, and the lock
-    keeps the two from working on them at once. Call inside the transaction that also calls `advance`.
+    The new owner of a partition may have handled records that its former owner still holds: they are left out, and the
+    lock keeps the two from handling records at once. Call it in the transaction that calls `advance`.
     """
     read = by_partition(records)
     partitions = sorted(read)
@@ -73,14 +76,14 @@ async def claim(connection: Any, records: Sequence[ConsumerRecord]) -> list[Cons
     if len(rows) < len(partitions):
         await connection.execute(_ENSURE, topics, numbers)
         rows = await connection.fetch(_LOCK, topics, numbers)
-    standing = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
-    if all(some[0].offset >= standing[place] for place, some in read.items()):
-        # The usual case: those of a partition are in order.
+    stored = {(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    if all(some[0].offset >= stored[partition] for partition, some in read.items()):
+        # The usual case. Records of a partition are in order, so the first one decides.
         return list(records)
-    return [record for record in records if record.offset >= standing[record.topic, record.partition]]
+    return [record for record in records if record.offset >= stored[record.topic, record.partition]]
 
 
-async def advance(connection: Any, records: Sequence[ConsumerRecord]) -> None:
-    """Note that the claimed records are handled."""
-    ends = {place: some[-1].offset + 1 for place, some in by_partition(records).items()}
+async def advance(connection: Connection, records: Sequence[ConsumerRecord]) -> None:
+    """Record that the claimed records are handled."""
+    ends = {partition: some[-1].offset + 1 for partition, some in by_partition(records).items()}
     await connection.execute(_ADVANCE, [t for t, _ in ends], [p for _, p in ends], list(ends.values()))

@@ -1,4 +1,4 @@
-"""How soon HubSpot gets its answer at a steady pace, and how many events a second come in as arrays of a hundred."""
+"""Latency of intake at a steady rate, and its throughput with arrays of a hundred events."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.bench.intake import SECRET, URL, sources, webhook
 from tests.bench.load import flood, paced, post
 from tests.support.processes import ServiceProcess
 
-SECONDS, TURNS = 30, 5
+SECONDS, ROUNDS = 30, 5
 EVENTS, ARRAYS = 100, 300
 
 
 def request(body: bytes) -> bytes:
-    """Signed as of now."""
+    """One request, signed now."""
     sent = DIALECTS["hubspot"](SECRET, URL).signed(body, datetime.now(UTC))
     return post("/v1/ingest/crm", dict(sent.headers), sent.body)
 
@@ -29,7 +29,7 @@ def array(first: int) -> bytes:
 
 
 async def measure(kafka: str, prefix: str, folder: Path, per_second: int, show: Callable[[str], None]) -> list[Figure]:
-    """Every request is one write to the broker: tests/integration/intake/test_round_trips.py counts them."""
+    """Each request costs one write to the broker; tests/integration/intake/test_round_trips.py counts them."""
     environment = {
         "ANDON_KAFKA": kafka,
         "ANDON_TOPIC_PREFIX": prefix,
@@ -44,8 +44,8 @@ async def measure(kafka: str, prefix: str, folder: Path, per_second: int, show: 
         )
         assert set(steady.statuses) == {202}, steady.statuses
         speeds = []
-        for turn in range(TURNS):
-            show(f"arrays of {EVENTS} events, turn {turn + 1} of {TURNS}")
+        for number in range(ROUNDS):
+            show(f"arrays of {EVENTS} events, round {number + 1} of {ROUNDS}")
             outcome = await flood(intake.port, [request(array(n * EVENTS)) for n in range(ARRAYS)], connections=10)
             assert set(outcome.statuses) == {202}, outcome.statuses
             speeds.append(outcome.per_second * EVENTS)

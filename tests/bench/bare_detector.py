@@ -1,6 +1,6 @@
-"""The bare consumer that the detector is measured against: aiokafka, `validate_json`, one UNNEST transaction.
+"""The baseline of the detector: a bare aiokafka consumer with `validate_json` and one UNNEST transaction per batch.
 
-The transaction holds inbox, deal upsert and offsets: what any consumer must do whose effects happen once.
+The transaction writes inbox, deals and offsets: the least that any consumer with effects exactly once must do.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from shared.contracts.events import DealEvent
+from shared.kafka.admin import partitions_of
 
 TABLES = """
 CREATE SCHEMA bare;
@@ -38,7 +39,7 @@ Row = tuple[str, str | None, str | None, str | None, str | None, datetime]
 
 
 def _rows(events: list[DealEvent]) -> list[Row]:
-    """One row per deal, in key order, the last word of each field."""
+    """One row per deal in key order, with the latest value of each field."""
     rows: dict[str, Row] = {}
     for event in events:
         data = event.data
@@ -60,14 +61,12 @@ async def _apply(database: asyncpg.Connection, batch: dict[TopicPartition, list[
 
 
 async def consume(kafka: str, dsn: str, topic: str, expected: int, batch_size: int) -> float:
-    """Read `expected` records of the topic, `batch_size` at once; events per second from the first batch in hand to
-    the last commit.
-    """
+    """Read `expected` records in batches of `batch_size`; returns events per second from first batch to last commit."""
     database = await asyncpg.connect(dsn)
     await database.execute("DROP SCHEMA IF EXISTS bare CASCADE;" + TABLES)
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
-    partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or await _ask(consumer, topic)]
+    partitions = [TopicPartition(topic, number) for number in await partitions_of(kafka, topic)]
     consumer.assign(partitions)
     await consumer.seek_to_beginning(*partitions)
     done, started = 0, 0.0
@@ -79,10 +78,3 @@ async def consume(kafka: str, dsn: str, topic: str, expected: int, batch_size: i
     await consumer.stop()
     await database.close()
     return done / seconds
-
-
-async def _ask(consumer: AIOKafkaConsumer, topic: str) -> set[int]:
-    """The partitions of a topic that the consumer has not heard of yet."""
-    await consumer._client.force_metadata_update()
-    metadata = await consumer._client.fetch_all_metadata()
-    return set(metadata.partitions_for_topic(topic) or ())

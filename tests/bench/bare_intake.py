@@ -1,4 +1,4 @@
-"""The bare handler that intake is measured against: signature check, one record, `acks=all`. Nothing else.
+"""The baseline of intake: a bare handler that checks the signature and writes one record with `acks=all`.
 
 Run as `python -m tests.bench.bare_intake PORT KAFKA TOPIC SECRET URL KIND`.
 """
@@ -26,7 +26,7 @@ Check = Callable[[Request, bytes], bool]
 
 
 def check_of(kind: str, secret: str, url: str) -> Check:
-    """The same proof as intake asks for."""
+    """The same authentication as intake requires."""
 
     def hubspot(request: Request, body: bytes) -> bool:
         stamp = request.headers["x-hubspot-request-timestamp"]
@@ -45,13 +45,13 @@ def check_of(kind: str, secret: str, url: str) -> Check:
 
 
 def answer_of(kind: str) -> Callable[[], Response]:
-    """What the CRM takes for an answer: an Outbound Message that is not acknowledged in its body comes again."""
+    """The response that the CRM accepts; Salesforce resends an Outbound Message without an Ack in the body."""
     acknowledged = partial(Response, ACK, media_type="text/xml")
     return acknowledged if kind == "salesforce" else partial(Response, status_code=202)
 
 
 def build(kafka: str, topic: str, check: Check, answer: Callable[[], Response]) -> Starlette:
-    """The application: one route."""
+    """The application with its one route."""
     producers: list[AIOKafkaProducer] = []
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Events a second: the detector against the bare consumer, turn by turn over one topic; and the cost of time."""
+"""Events a second: the detector against the bare consumer, in turn on one topic; and the cost of time passing."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import orjson
@@ -32,19 +31,20 @@ from shared.flow.visits import Visit
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
 from shared.postgres.migrate import migrate_all
+from shared.postgres.pool import Connection, Pool
 from shared.runtime.instants import micros
 from tests.bench.figures import Figure, at_least, at_most
 from tests.support.processes import ServiceProcess
 
 POLICY = Path(dialects.__file__).parents[2] / "demo" / "policy.yaml"
 SEEDS, PARTITIONS = 20, 4
-# Both read as many records at once.
+# The baseline reads batches of the same size.
 BATCH = DetectorSettings.model_fields["detector_batch"].default
 DAY = 86_400_000_000
 
 
 async def fill(kafka: str, prefix: str) -> int:
-    """The histories of some companies, in order of time, on the topic; how many events."""
+    """Publish the histories of SEEDS companies in order of time; returns the number of events."""
     end = datetime.now(UTC).replace(microsecond=0)
     events = [
         event | {"id": f"{seed}-{event['id']}", "subject": f"{event['subject']}{seed}"}
@@ -64,7 +64,7 @@ async def fill(kafka: str, prefix: str) -> int:
 
 
 async def product(kafka: str, dsn: str, prefix: str, folder: Path, total: int) -> tuple[float, float]:
-    """Events per second from the first batch to the last, and the memory then in MB."""
+    """Events per second from first to last batch, and resident memory at the end in MB."""
     await migrate_all(dsn)
     environment = {
         "ANDON_KAFKA": kafka,
@@ -97,16 +97,21 @@ def bare(kafka: str, dsn: str, prefix: str, total: int) -> float:
 
 
 async def measure(
-    kafka: str, new_dsn: Callable[[], Any], prefix: str, folder: Path, rounds: int, show: Callable[[str], None]
+    kafka: str,
+    new_dsn: Callable[[], Awaitable[str]],
+    prefix: str,
+    folder: Path,
+    rounds: int,
+    show: Callable[[str], None],
 ) -> list[Figure]:
-    """Medians of `rounds` turns each."""
+    """Medians of `rounds` rounds."""
     show("detector: filling the topic")
     total = await fill(kafka, prefix)
     mine, others, memory = [], [], 0.0
     for number in range(rounds):
-        show(f"detector, turn {number + 1} of {rounds}: bare")
+        show(f"detector, round {number + 1} of {rounds}: bare")
         others.append(await asyncio.to_thread(bare, kafka, await new_dsn(), prefix, total))
-        show(f"detector, turn {number + 1} of {rounds}: product")
+        show(f"detector, round {number + 1} of {rounds}: product")
         speed, memory = await product(kafka, await new_dsn(), prefix, folder, total)
         mine.append(speed)
     ratio = statistics.median(a / b for a, b in zip(mine, others, strict=True))
@@ -118,15 +123,15 @@ async def measure(
     ]
 
 
-async def cost_of_time(new_dsn: Callable[[], Any], passes: int, show: Callable[[str], None]) -> list[Figure]:
-    """Milliseconds of a pass that moves time on by a second, in which one deal moves, by the number of open deals."""
+async def cost_of_time(new_dsn: Callable[[], Awaitable[str]], passes: int, show: Callable[[str], None]) -> list[Figure]:
+    """Milliseconds of a pass over one second in which one deal moves, by number of open deals."""
     flows = {}
     for deals in (10_000, 100_000, 1_000_000):
         show(f"cost of time: {deals} open deals")
         flows[deals] = await OpenDeals.of(await new_dsn(), deals)
     seconds: dict[int, list[float]] = {deals: [] for deals in flows}
     for number in range(passes):
-        # In turn: what slows the database for a while, as its vacuum after so many deals, slows all of them.
+        # In turn, so that a slow phase of the database, like vacuum, slows all sizes alike.
         for deals, flow in flows.items():
             seconds[deals].append(await flow.second(number))
     for flow in flows.values():
@@ -137,14 +142,14 @@ async def cost_of_time(new_dsn: Callable[[], Any], passes: int, show: Callable[[
 
 
 class OpenDeals:
-    """A flow in which so many deals are open and have been judged; they all came in on two days, and lie behind: what
-    happens now is the same for any number of them.
+    """A flow with `deals` open deals, all evaluated. They entered on two days in the past, so a pass now does the same
+    work for any number of them.
     """
 
-    def __init__(self, pool: Any, deals: int) -> None:
-        self.pool, self._deals, self._judging = pool, deals, Ruleset(load(POLICY))
-        DetectorMetrics(CollectorRegistry(), self._judging)
-        self._judge = Evaluator(self._judging, ProblemPublisher(self._judging), ClockKind.WALL)
+    def __init__(self, pool: Pool, deals: int) -> None:
+        self.pool, self._deals, self._ruleset = pool, deals, Ruleset(load(POLICY))
+        DetectorMetrics(CollectorRegistry(), self._ruleset)
+        self._evaluator = Evaluator(self._ruleset, ProblemPublisher(self._ruleset), ClockKind.WALL)
         self._now = micros(datetime.now(UTC) - timedelta(days=1))
 
     @classmethod
@@ -155,23 +160,23 @@ class OpenDeals:
         async with flow.pool.acquire() as connection:
             for start in range(0, deals, 50_000):
                 numbers = range(start, min(start + 50_000, deals))
-                await _open_deals(connection, flow._judging, numbers, flow._now - DAY, 2 * DAY)
-            await _pass(connection, flow._judge, flow._now)
+                await _open_deals(connection, flow._ruleset, numbers, flow._now - DAY, 2 * DAY)
+            await _pass(connection, flow._evaluator, flow._now)
         return flow
 
     async def second(self, number: int) -> float:
-        """Let another deal come in, and a second pass; the seconds that judging took."""
+        """Let one more deal enter and one more second pass; returns the seconds that the evaluation took."""
         at = self._now + (number + 1) * 1_000_000
         async with self.pool.acquire() as connection:
-            await _open_deals(connection, self._judging, range(self._deals + number, self._deals + number + 1), at)
+            await _open_deals(connection, self._ruleset, range(self._deals + number, self._deals + number + 1), at)
             began = time.perf_counter()
-            await _pass(connection, self._judge, at)
+            await _pass(connection, self._evaluator, at)
             return time.perf_counter() - began
 
 
-async def _open_deals(connection: Any, judging: Ruleset, numbers: range, until: int, spread: int = 1) -> None:
-    """Deals that came into proposal within `spread` before `until`."""
-    counts, stays = CountDeltas(judging), []
+async def _open_deals(connection: Connection, ruleset: Ruleset, numbers: range, until: int, spread: int = 1) -> None:
+    """Let deals enter proposal within `spread` microseconds before `until`."""
+    counts, stays = CountDeltas(ruleset), []
     for number in numbers:
         visit = Visit("new", "proposal", until - number * 7_919_999_983 % spread, True, None, [], [])
         counts.add(visit)
@@ -181,7 +186,7 @@ async def _open_deals(connection: Any, judging: Ruleset, numbers: range, until: 
         await history.add_changes(connection, counts.packed())
 
 
-async def _pass(connection: Any, judge: Evaluator, at: int) -> None:
+async def _pass(connection: Connection, evaluator: Evaluator, at: int) -> None:
     async with connection.transaction():
         await note(connection, [Standing(n, True, at, at) for n in range(PARTITIONS)])
-        await judge.judge(connection, datetime.now(UTC))
+        await evaluator.judge(connection, datetime.now(UTC))

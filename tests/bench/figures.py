@@ -1,4 +1,4 @@
-"""One figure of the bench: what was measured, what was to be reached."""
+"""One figure of the bench: a measured value and its target."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """`reached` is None where there is nothing to be reached."""
+    """`is_met` is None where there is no target."""
 
     name: str
     value: float
     unit: str
     target: str = ""
-    reached: bool | None = None
+    is_met: bool | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

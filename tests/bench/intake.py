@@ -1,4 +1,4 @@
-"""Webhooks a second: intake against the bare handler, turn by turn on one broker."""
+"""Webhooks a second: intake against the bare handler, in turn on one broker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REQUESTS = 8000
 
 
 def webhook(number: int) -> bytes:
-    """One HubSpot event, as most of their requests are."""
+    """A HubSpot request with one event, the usual size."""
     return json.dumps(
         [
             {
@@ -50,7 +50,7 @@ def webhook(number: int) -> bytes:
 
 
 def bodies(kind: str, first: int, count: int = REQUESTS) -> list[bytes]:
-    """Requests of a CRM as they come: HubSpot's with one event, the others' with a whole deal."""
+    """Bodies as the CRM sends them: one event from HubSpot, a whole deal from the others."""
     if kind == "hubspot":
         return [webhook(number) for number in range(first, first + count)]
     dialect, found = DIALECTS[kind](), list[bytes]()
@@ -63,7 +63,7 @@ def bodies(kind: str, first: int, count: int = REQUESTS) -> list[bytes]:
 
 
 def requests(first: int, count: int = REQUESTS, kind: str = "hubspot") -> list[bytes]:
-    """Signed as of now."""
+    """Requests, signed now."""
     dialect, made = DIALECTS[kind](SECRET, URL), []
     for body in bodies(kind, first, count):
         sent = dialect.signed(body, datetime.now(UTC))
@@ -80,7 +80,7 @@ def sources(folder: Path, kind: str = "hubspot") -> Path:
 
 
 async def measure(kafka: str, prefix: str, folder: Path, rounds: int, show: Callable[[str], None]) -> list[Figure]:
-    """Each kind of body against the bare handler with the same check; then arrays of a hundred events."""
+    """Each CRM's requests against the bare handler with the same authentication."""
     figures = []
     for kind, least in (("hubspot", 0.9), ("pipedrive", 0.85), ("salesforce", 0.85)):
         figures += await measure_kind(kind, least, kafka, prefix, folder, rounds, show)
@@ -90,50 +90,37 @@ async def measure(kafka: str, prefix: str, folder: Path, rounds: int, show: Call
 async def measure_kind(
     kind: str, least: float, kafka: str, prefix: str, folder: Path, rounds: int, show: Callable[[str], None]
 ) -> list[Figure]:
-    """Medians of `rounds` turns each."""
-    product = ServiceProcess(
-        "intake",
-        {"ANDON_KAFKA": kafka, "ANDON_TOPIC_PREFIX": prefix, "ANDON_SOURCES": str(sources(folder, kind))},
-        folder,
-    )
-    product.start().ready()
+    """Medians of `rounds` rounds."""
+    environment = {"ANDON_KAFKA": kafka, "ANDON_TOPIC_PREFIX": prefix, "ANDON_SOURCES": str(sources(folder, kind))}
+    product = ServiceProcess("intake", environment, folder).start().ready()
     port = free_port()
-    bare = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "tests.bench.bare_intake",
-            str(port),
-            kafka,
-            f"{prefix}pipeline.events",
-            SECRET,
-            URL,
-            kind,
-        ]
-    )
+    command = [sys.executable, "-m", "tests.bench.bare_intake", str(port), kafka, f"{prefix}pipeline.events"]
+    bare = subprocess.Popen([*command, SECRET, URL, kind])
     while not answers(port):
         await asyncio.sleep(0.1)
-    turns: dict[str, list[Outcome]] = {"product": [], "bare": []}
+    outcomes: dict[str, list[Outcome]] = {"product": [], "bare": []}
     for number in range(rounds + 1):
         for name, at in (("bare", port), ("product", product.port)):
-            show(f"intake, {kind}, turn {number} of {rounds}: {name}")
+            show(f"intake, {kind}, round {number} of {rounds}: {name}")
             outcome = await flood(at, requests(number * REQUESTS, kind=kind), connections=32)
             assert set(outcome.statuses) <= {200, 202}, outcome.statuses
-            # The first turn warms up.
-            turns[name] += [outcome] if number else []
+            # The first round warms up.
+            outcomes[name] += [outcome] if number else []
     memory = psutil.Process(product.pid).memory_info().rss / 2**20
     product.stop()
     bare.terminate()
     bare.wait()
-    speed = {name: statistics.median(o.per_second for o in some) for name, some in turns.items()}
-    ratio = statistics.median(
-        mine.per_second / other.per_second for mine, other in zip(turns["product"], turns["bare"], strict=True)
-    )
-    late = statistics.median(o.quantile(0.99) for o in turns["product"])
+    return figures_of(kind, least, outcomes["product"], outcomes["bare"], memory)
+
+
+def figures_of(kind: str, least: float, product: list[Outcome], bare: list[Outcome], memory: float) -> list[Figure]:
+    """`least`: the share of the baseline's speed to reach; `memory` in MB."""
+    ratio = statistics.median(mine.per_second / other.per_second for mine, other in zip(product, bare, strict=True))
+    p99 = statistics.median(outcome.quantile(0.99) for outcome in product)
     return [
-        Figure(f"bare handler, {kind}", speed["bare"], "webhooks/s"),
-        Figure(f"intake, {kind}", speed["product"], "webhooks/s"),
+        Figure(f"bare handler, {kind}", statistics.median(o.per_second for o in bare), "webhooks/s"),
+        Figure(f"intake, {kind}", statistics.median(o.per_second for o in product), "webhooks/s"),
         at_least(f"intake against bare, {kind}", ratio, "x", least),
-        Figure(f"intake p99 under full load, {kind}", late * 1000, "ms"),
+        Figure(f"intake p99 under full load, {kind}", p99 * 1000, "ms"),
         at_most(f"memory of intake, {kind}", memory, "MB", 150),
     ]

@@ -1,4 +1,4 @@
-"""From the webhook to the mail, while other webhooks come in: probes that each open a problem of their own."""
+"""Latency from webhook to mail under load: each probe opens a problem of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROBES = 150
 
 
 def policy(folder: Path) -> Path:
-    """A stage for each probe, in which one deal is too much; the rest of the load is in a stage without rules."""
+    """One stage per probe with a limit of zero deals; all other load goes to a stage without rules."""
     stages = ", ".join(f"{{id: s{n}, name: Stage {n}}}" for n in range(PROBES))
     rules = "\n".join(f"      - {{kind: wip-high, stage: s{n}, max: 0}}" for n in range(PROBES))
     file = folder / "policy.yaml"
@@ -52,7 +52,7 @@ def change(deal: int, name: str, value: str) -> bytes:
 
 
 def request(number: int, every: int) -> bytes:
-    """Every so many, a probe; between them the ordinary life of other deals."""
+    """A probe every `every` requests; ordinary changes of other deals between them."""
     if number % every == 0 and number // every < PROBES:
         body = change(number // every, "dealstage", f"s{number // every}")
     else:
@@ -61,58 +61,75 @@ def request(number: int, every: int) -> bytes:
     return post("/v1/ingest/crm", signed_v3(body, SECRET, str(int(time.time() * 1000)), URL), body)
 
 
+class Probes:
+    """When each probe was posted, and when each mail came in; seconds since the epoch."""
+
+    def __init__(self, every: int, mails: Sink) -> None:
+        self._every, self._mails = every, mails
+        self.posted: dict[int, float] = {}
+        self._received: list[float] = []
+        mails.on_mail = lambda: self._received.append(time.time())
+
+    def sent(self, number: int) -> None:
+        """Record the time if request `number` is a probe."""
+        if number % self._every == 0 and number // self._every < PROBES:
+            self.posted[number // self._every] = time.time()
+
+    async def all_mailed(self, within: float = 30) -> None:
+        """Wait for the mails of all probes, at most `within` seconds."""
+        deadline = time.monotonic() + within
+        while len(self._mails.raw) < len(self.posted) and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
+
+    def delays(self) -> list[float]:
+        """Seconds from webhook to mail, shortest first."""
+        found = []
+        for raw, at in zip(self._mails.raw, self._received, strict=True):
+            subject = str(message_from_bytes(raw)["Subject"])
+            found.append(at - self.posted[int(subject.partition("Stage ")[2].partition(" ")[0])])
+        return sorted(found)
+
+
 async def measure(
     kafka: str, dsn: str, prefix: str, folder: Path, per_second: int, seconds: int, show: Callable[[str], None]
 ) -> list[Figure]:
     await migrate_all(dsn)
-    received: list[float] = []
+    total = per_second * seconds
     with sink() as mails:
-        mails.on_mail = lambda: received.append(time.time())
-        environment = {
-            "ANDON_KAFKA": kafka,
-            "ANDON_POSTGRES": dsn,
-            "ANDON_TOPIC_PREFIX": prefix,
-            "ANDON_POLICY": str(policy(folder)),
-            "ANDON_SOURCES": str(sources(folder)),
-            "ANDON_SMTP_PORT": str(mails.port),
-        }
-        services = {n: ServiceProcess(n, environment, folder) for n in ("intake", "detector", "tickets", "notifier")}
-        for service in services.values():
-            service.start()
-        for service in services.values():
-            service.ready()
+        services = start_services(kafka, dsn, prefix, folder, mails.port)
         show(f"webhook to mail: {per_second} webhooks a second for {seconds} s")
-        total = per_second * seconds
         every = total // PROBES
-        posted: dict[int, float] = {}
-
-        def sent(number: int) -> None:
-            if number % every == 0 and number // every < PROBES:
-                posted[number // every] = time.time()
-
-        outcome = await paced(services["intake"].port, lambda n: request(n, every), total, per_second, sent)
+        probes = Probes(every, mails)
+        outcome = await paced(services["intake"].port, lambda n: request(n, every), total, per_second, probes.sent)
         assert set(outcome.statuses) == {202}, outcome.statuses
-        deadline = time.monotonic() + 30
-        while len(mails.raw) < len(posted) and time.monotonic() < deadline:
-            await asyncio.sleep(0.1)
+        await probes.all_mailed()
         memory = {name: psutil.Process(s.pid).memory_info().rss / 2**20 for name, s in services.items()}
         for service in services.values():
             service.stop()
-        delays = sorted(_delays(mails, received, posted))
+    delays = probes.delays()
     p99 = delays[min(len(delays) - 1, int(0.99 * len(delays)))]
     return [
         Figure("webhooks posted", total, ""),
-        Figure("mails of probes", len(delays), f"of {len(posted)}"),
+        Figure("mails of probes", len(delays), f"of {len(probes.posted)}"),
         Figure("webhook to mail p50", statistics.median(delays), "s"),
         at_most("webhook to mail p99", p99, "s", 1.0),
         *(at_most(f"memory of {n} under load", mb, "MB", 300 if n == "tickets" else 150) for n, mb in memory.items()),
     ]
 
 
-def _delays(mails: Sink, received: list[float], posted: dict[int, float]) -> list[float]:
-    found = []
-    for raw, at in zip(mails.raw, received, strict=True):
-        subject = str(message_from_bytes(raw)["Subject"])
-        number = int(subject.partition("Stage ")[2].partition(" ")[0])
-        found.append(at - posted[number])
-    return found
+def start_services(kafka: str, dsn: str, prefix: str, folder: Path, smtp_port: int) -> dict[str, ServiceProcess]:
+    """The services from webhook to mail, ready."""
+    environment = {
+        "ANDON_KAFKA": kafka,
+        "ANDON_POSTGRES": dsn,
+        "ANDON_TOPIC_PREFIX": prefix,
+        "ANDON_POLICY": str(policy(folder)),
+        "ANDON_SOURCES": str(sources(folder)),
+        "ANDON_SMTP_PORT": str(smtp_port),
+    }
+    services = {n: ServiceProcess(n, environment, folder) for n in ("intake", "detector", "tickets", "notifier")}
+    for service in services.values():
+        service.start()
+    for service in services.values():
+        service.ready()
+    return services

@@ -1,7 +1,7 @@
-"""A load generator for HTTP: keeps N connections busy with ready-made requests and notes each answer's time.
+"""A load generator for HTTP: keeps N connections busy with prepared requests and records each latency.
 
-Python's HTTP clients cost more per request than the service under test, so this speaks HTTP/1.1 by hand,
-as far as uvicorn's answers need it.
+Python's HTTP clients cost more per request than the service under test, so this parses just enough HTTP/1.1 for
+uvicorn's responses.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Outcome:
-    """What a run gave: answers by status, seconds from request to answer, seconds in all."""
+    """Result of a run: responses by status, latencies in seconds, and the seconds of the whole run."""
 
     seconds: float = 0.0
     statuses: dict[int, int] = field(default_factory=dict)
@@ -25,13 +25,13 @@ class Outcome:
         return sum(self.statuses.values()) / self.seconds
 
     def quantile(self, q: float) -> float:
-        """Latency in seconds below which a share `q` of the answers lies."""
+        """Latency in seconds at quantile `q`."""
         ordered = sorted(self.latencies)
         return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
 
 
 class _Connection(asyncio.Protocol):
-    """Sends the next request as soon as the answer to the last is whole; ends when there are no more."""
+    """Sends the next request as soon as the last response is complete; closes when none is left."""
 
     def __init__(self, requests: Iterator[bytes], outcome: Outcome, done: asyncio.Future[None]) -> None:
         self._requests, self._outcome, self._done = requests, outcome, done
@@ -71,22 +71,22 @@ class _Connection(asyncio.Protocol):
 
 
 async def flood(port: int, requests: list[bytes], connections: int = 32) -> Outcome:
-    """Send all requests as fast as the service answers, over so many connections."""
+    """Send all requests as fast as the service answers, over `connections` connections."""
     outcome, queue = Outcome(), iter(requests)
     loop = asyncio.get_running_loop()
     started = time.perf_counter()
-    ends = []
+    finished = []
     for _ in range(connections):
         done = loop.create_future()
         await loop.create_connection(lambda done=done: _Connection(queue, outcome, done), "127.0.0.1", port)
-        ends.append(done)
-    await asyncio.gather(*ends)
+        finished.append(done)
+    await asyncio.gather(*finished)
     outcome.seconds = time.perf_counter() - started
     return outcome
 
 
 def post(path: str, headers: dict[str, str], body: bytes) -> bytes:
-    """One request as bytes."""
+    """One POST request as bytes."""
     lines = [f"POST {path} HTTP/1.1", "Host: localhost", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
@@ -100,9 +100,9 @@ async def paced(
     on_sent: Callable[[int], None],
     connections: int = 32,
 ) -> Outcome:
-    """Send `make(0)`, `make(1)` ... at a steady rate. `on_sent` is called as each goes out.
+    """Send `make(0)`, `make(1)` ... at a steady rate, and call `on_sent` with the number of each.
 
-    The time of an answer counts from when its request was due: one that had to wait for a free connection waited.
+    Latency counts from when a request was due, so waiting for a free connection counts too.
     """
     numbers, outcome = iter(range(total)), Outcome()
     began = time.perf_counter()

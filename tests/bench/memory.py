@@ -1,4 +1,4 @@
-"""Memory over a million events: intake takes them in arrays of a hundred, the detector keeps up."""
+"""Memory of intake and detector over a million events, posted in arrays of a hundred."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STAGES = ("lead", "qualified", "demo", "proposal", "negotiation")
 
 
 def array(first: int) -> bytes:
-    """A hundred moves of a hundred deals."""
+    """One request with a hundred moves of a hundred deals."""
     began = int(time.time() * 1000) - 3_600_000
     body = orjson.dumps(
         [
@@ -45,8 +45,8 @@ def array(first: int) -> bytes:
 
 
 async def measure(kafka: str, dsn: str, prefix: str, folder: Path, show: Callable[[str], None]) -> list[Figure]:
-    """Resident memory after each tenth. One moment's lies some megabytes beside the next one's: medians of three tell
-    whether it grows, from when all is warm to the end.
+    """Resident memory after each tenth. Single readings vary by some megabytes, so growth compares the median of the
+    last three with that of the second to fourth, when everything is warm.
     """
     await migrate_all(dsn)
     environment = {
@@ -58,7 +58,7 @@ async def measure(kafka: str, dsn: str, prefix: str, folder: Path, show: Callabl
     }
     services = {name: ServiceProcess(name, environment, folder).start().ready() for name in ("intake", "detector")}
     connection = await asyncpg.connect(dsn)
-    seen: dict[str, list[float]] = {name: [] for name in services}
+    readings: dict[str, list[float]] = {name: [] for name in services}
     for start in range(0, EVENTS, STEP):
         show(f"memory: {start} of {EVENTS} events")
         outcome = await flood(services["intake"].port, [array(n) for n in range(start, start + STEP, 100)], 8)
@@ -70,14 +70,15 @@ async def measure(kafka: str, dsn: str, prefix: str, folder: Path, show: Callabl
 
         await eventually(read, within=120)
         for name, service in services.items():
-            seen[name].append(psutil.Process(service.pid).memory_info().rss / 2**20)
+            readings[name].append(psutil.Process(service.pid).memory_info().rss / 2**20)
     await connection.close()
     for service in services.values():
         service.stop()
     figures = [
-        at_most(f"memory of {name} over a million events, at most", max(some), "MB", 150) for name, some in seen.items()
+        at_most(f"memory of {name} over a million events, at most", max(values), "MB", 150)
+        for name, values in readings.items()
     ]
     return figures + [
-        at_most(f"{name}: a million events against 300 k", median(some[-3:]) / median(some[1:4]), "x", 1.1)
-        for name, some in seen.items()
+        at_most(f"{name}: a million events against 300 k", median(values[-3:]) / median(values[1:4]), "x", 1.1)
+        for name, values in readings.items()
     ]

@@ -1,9 +1,9 @@
-"""`make soak`: HubSpot's way of sending, against a broker that comes and goes and an intake that is killed.
+"""`make soak`: sends webhooks with HubSpot's retry rules while the broker and intake are killed repeatedly.
 
-At the end every event has had its 2xx, is on the topic with what was sent, and none is there that was not sent.
-Source of the sender's ways: HubSpot's guide "Webhooks API": arrays of 1 to 100 events, at most 10 requests at once,
-five seconds to answer; on anything but a 2xx the array comes again, with `attemptNumber` raised and signed anew, up to
-ten times within 24 hours at random distances. Here `day` is how long 24 hours take, and nothing is ever given up.
+Asserts that every event got its 2xx and is on the topic exactly as sent, and that nothing else is there.
+Source: HubSpot's guide "Webhooks API". Arrays of 1 to 100 events, at most 10 concurrent requests, a timeout of five
+seconds; anything but a 2xx is retried with a higher `attemptNumber` and a new signature, up to ten times within 24
+hours at random intervals. Here `day` is the length of those 24 hours in seconds, and retries never stop.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from shared.kafka.admin import create_topics
 from tests.support.processes import ServiceProcess
 
 SECRET, PUBLIC = "the-secret-of-the-soak", "https://hooks.example.org/v1/ingest/crm"
-AT_ONCE, TIMEOUT, RETRIES, MOST = 10, 5.0, 10, 100
+MAX_CONCURRENT, TIMEOUT, RETRIES, MAX_EVENTS = 10, 5.0, 10, 100
 DEALS = 5000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 console = Console()
@@ -46,7 +46,7 @@ console = Console()
 
 @dataclass(frozen=True)
 class Plan:
-    """How long it lasts at least, in seconds, and how many kills of each; how many arrays a second are new."""
+    """Minimum seconds and kills of a run, new arrays a second, and ranges of up and down times in seconds."""
 
     seconds: float
     kills: int = 1
@@ -60,7 +60,7 @@ class Plan:
 
 @dataclass
 class Figures:
-    """What happened."""
+    """Counts and latencies of a run; `memory` in MB, `seconds` from request to 2xx."""
 
     events: int = 0
     arrays: int = 0
@@ -82,26 +82,26 @@ class Figures:
             f"{self.events:,} events in {self.arrays:,} arrays. Answers: {answers}; a 2xx after"
             f" {late[49] * 1000:.0f} ms (p50), {late[98] * 1000:.0f} ms (p99). Killed: the broker {self.broker_kills}"
             f" times, intake {self.intake_kills} times. An array was sent at most {self.most_attempts} times"
-            f" ({self.beyond_ten} arrays more often than HubSpot would), the last was taken after {self.longest:.1f} s."
-            f" On the topic: {self.records:,} records, {self.doubled:,} of them told again, all as sent."
+            f" ({self.beyond_ten} beyond HubSpot's limit), the slowest was accepted after {self.longest:.1f} s."
+            f" On the topic: {self.records:,} records, {self.doubled:,} of them repeated, all as sent."
             f" Intake's memory: {self.memory:.0f} MB."
         )
 
 
 class Sender:
-    """HubSpot, as far as delivery goes. Event `n` is a function of `n`: it need not be remembered."""
+    """Delivers like HubSpot. Event `n` is a function of `n`, so none is kept."""
 
     def __init__(self, url: str, plan: Plan, figures: Figures) -> None:
         self._url, self._plan, self._figures = url, plan, figures
         self._chance = random.Random(plan.seed)
         self._hubspot = DIALECTS["hubspot"](SECRET, PUBLIC)
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT)
         self.begun = int(time.time() * 1000) - 3_600_000
-        self.taken: set[bytes] = set()
+        self.accepted: set[bytes] = set()
         self.sent: set[bytes] = set()
 
     def event(self, number: int) -> dict[str, Any]:
-        """As HubSpot writes it."""
+        """Event `number` as HubSpot writes it."""
         return {
             "eventId": number,
             "subscriptionId": 5500102,
@@ -117,7 +117,7 @@ class Sender:
         }
 
     def canonical(self, number: int) -> dict[str, Any]:
-        """As it has to be on the topic, apart from when it was received."""
+        """The expected message on the topic, without its time of receipt."""
         deal, time = number % DEALS, iso(EPOCH + timedelta(milliseconds=self.begun + number))
         key = f"48112233/deal.propertyChange/{deal}/dealname/{number}/{self.begun + number}"
         return {
@@ -131,8 +131,8 @@ class Sender:
         }
 
     async def run(self, over: asyncio.Future[None]) -> None:
-        """New arrays at a steady pace until it is over, and each again until it is taken."""
-        limits = httpx.Limits(max_connections=AT_ONCE)
+        """Send new arrays at a steady rate until `over`, and retry each until it is accepted."""
+        limits = httpx.Limits(max_connections=MAX_CONCURRENT)
         async with httpx.AsyncClient(timeout=TIMEOUT, limits=limits) as client, asyncio.TaskGroup() as tasks:
             async for first, count in self._arrays(over):
                 tasks.create_task(self._deliver(client, first, count))
@@ -141,7 +141,7 @@ class Sender:
     async def _arrays(self, over: asyncio.Future[None]) -> AsyncIterator[tuple[int, int]]:
         while not over.done():
             await asyncio.sleep(1 / self._plan.per_second)
-            count = self._chance.randint(1, MOST)
+            count = self._chance.randint(1, MAX_EVENTS)
             yield self._figures.events, count
             self._figures.events += count
             self._figures.arrays += 1
@@ -154,7 +154,7 @@ class Sender:
             self._figures.answers[outcome] += 1
             if outcome.startswith("2"):
                 break
-            assert not outcome.startswith("4"), f"HubSpot was refused: {outcome}"
+            assert not outcome.startswith("4"), f"intake rejected a valid request: {outcome}"
             await asyncio.sleep(self._chance.uniform(0, 2 * self._plan.day / RETRIES))
         self._figures.most_attempts = max(self._figures.most_attempts, attempt + 1)
         self._figures.beyond_ten += attempt > RETRIES
@@ -169,48 +169,48 @@ class Sender:
             async with asyncio.timeout(TIMEOUT):
                 answer = await client.post(self._url, content=body, headers=headers)
         except TimeoutError:
-            return "time-out"
+            return "timeout"
         except httpx.TransportError as error:
-            return "time-out" if isinstance(error, httpx.TimeoutException) else "no connection"
+            return "timeout" if isinstance(error, httpx.TimeoutException) else "no connection"
         if answer.is_success:
-            self.taken.add(digest)
+            self.accepted.add(digest)
             self._figures.seconds.append(time.perf_counter() - began)
         return str(answer.status_code)
 
 
-class Weather:
-    """Kills the broker and intake again and again; in the end both are there."""
+class Faults:
+    """Kills and restarts the broker and intake until the plan is fulfilled; both run at the end."""
 
     def __init__(self, broker: Kafka, intake: ServiceProcess, plan: Plan, figures: Figures) -> None:
         self._broker, self._intake, self._plan, self._figures = broker, intake, plan, figures
         self._chance, self._end = random.Random(plan.seed + 1), 0.0
 
     async def run(self) -> None:
-        """Until the plan is fulfilled."""
+        """Run for the planned seconds and kills."""
         self._end = time.monotonic() + self._plan.seconds
         await asyncio.gather(self._brokers(), self._intakes())
 
     async def _brokers(self) -> None:
-        while await self._lives(self._plan.broker_up, self._figures.broker_kills):
+        while await self._wait_for_next(self._plan.broker_up, self._figures.broker_kills):
             await asyncio.to_thread(self._broker.kill)
             self._figures.broker_kills += 1
             await asyncio.sleep(self._chance.uniform(*self._plan.broker_down))
             await asyncio.to_thread(self._broker.start)
 
     async def _intakes(self) -> None:
-        while await self._lives(self._plan.intake_up, self._figures.intake_kills):
+        while await self._wait_for_next(self._plan.intake_up, self._figures.intake_kills):
             await asyncio.to_thread(self._intake.kill)
             self._figures.intake_kills += 1
             self._intake.start()
 
-    async def _lives(self, between: tuple[float, float], kills: int) -> bool:
-        """Let it live for a time; false when that is enough."""
+    async def _wait_for_next(self, between: tuple[float, float], kills: int) -> bool:
+        """Sleep between two kills; False once time and kills are used up."""
         await asyncio.sleep(self._chance.uniform(*between))
         return time.monotonic() < self._end or kills < self._plan.kills
 
 
 async def soak(folder: Path, plan: Plan, show: Callable[[str], None] = lambda text: None) -> Figures:
-    """One run; raises AssertionError when an event is lost, is there with other words, or was never sent."""
+    """One run; raises AssertionError if an event is lost, altered, or was never sent."""
     broker, figures = Kafka(folder / "kafka"), Figures()
     broker.start()
     await create_topics(broker.bootstrap)
@@ -219,55 +219,55 @@ async def soak(folder: Path, plan: Plan, show: Callable[[str], None] = lambda te
     environment = {"ANDON_KAFKA": broker.bootstrap, "ANDON_SOURCES": str(folder / "sources.yaml")}
     intake = ServiceProcess("intake", environment, folder).start().ready()
     sender = Sender(f"{intake.url}/v1/ingest/crm", plan, figures)
-    telling = asyncio.ensure_future(_tell(figures, show))
+    progress = asyncio.ensure_future(_show_progress(figures, show))
     try:
-        await sender.run(asyncio.ensure_future(Weather(broker, intake, plan, figures).run()))
+        await sender.run(asyncio.ensure_future(Faults(broker, intake, plan, figures).run()))
         figures.memory = psutil.Process(intake.pid).memory_info().rss / 2**20
         show("reading the topics")
         await _compare(broker.bootstrap, sender, figures)
     finally:
-        telling.cancel()
+        progress.cancel()
         intake.stop()
         broker.stop()
     return figures
 
 
-async def _tell(figures: Figures, show: Callable[[str], None]) -> None:
+async def _show_progress(figures: Figures, show: Callable[[str], None]) -> None:
     while True:
         show(f"{figures.events:,} events, {dict(figures.answers)}, broker killed {figures.broker_kills} times")
         await asyncio.sleep(1)
 
 
 async def _compare(kafka: str, sender: Sender, figures: Figures) -> None:
-    times = bytearray(figures.events)
+    copies = bytearray(figures.events)
     async for record in _records(kafka, EVENTS):
         event = orjson.loads(record.value)
         event.pop("receivedat")
         number = int(event["id"].split("/")[4])
         assert event == sender.canonical(number), f"not as sent: {event}"
         assert record.key.decode() == event["subject"]
-        times[number] = min(255, times[number] + 1)
+        copies[number] = min(255, copies[number] + 1)
         figures.records += 1
-    missing = times.count(0)
-    assert not missing, f"{missing} events have got their 2xx and are not there; the first is {times.index(0)}"
+    missing = copies.count(0)
+    assert not missing, f"{missing} events got a 2xx but are not on the topic; the first is {copies.index(0)}"
     figures.doubled = figures.records - figures.events
-    kept = {hashlib.sha256(record.value).digest() async for record in _records(kafka, RECEIVED)}
-    assert sender.taken <= kept <= sender.sent, "each request that was taken is kept as it was sent"
+    stored = {hashlib.sha256(record.value).digest() async for record in _records(kafka, RECEIVED)}
+    assert sender.accepted <= stored <= sender.sent, "every accepted request is stored as it was sent"
     assert [record async for record in _records(kafka, dead(EVENTS))] == []
 
 
 async def _records(kafka: str, topic: str) -> AsyncIterator[Any]:
-    """All records of a topic, as far as it goes now."""
+    """All records of a topic up to its current end."""
     count = next(t.partitions for t in ALL_TOPICS if t.name == topic)
-    places = [TopicPartition(topic, number) for number in range(count)]
+    partitions = [TopicPartition(topic, number) for number in range(count)]
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
     await consumer.start()
     try:
-        consumer.assign(places)
-        ends = await consumer.end_offsets(places)
-        for place in places:
-            while await consumer.position(place) < ends[place]:
-                for record in (await consumer.getmany(place, timeout_ms=500)).get(place, []):
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions)
+        for partition in partitions:
+            while await consumer.position(partition) < ends[partition]:
+                for record in (await consumer.getmany(partition, timeout_ms=500)).get(partition, []):
                     yield record
     finally:
         await consumer.stop()

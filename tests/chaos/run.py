@@ -1,7 +1,7 @@
-"""`make chaos`: kills everything again and again while webhooks come in, and compares with one clean run.
+"""`make chaos`: kills every process repeatedly while webhooks come in, and compares the result with a clean run.
 
-Afterwards: every accepted event is there once, visits and problems are what the pure core finds in the same events,
-every problem has its one ticket, and no mail is missing.
+Asserts that every accepted event is stored once, visits and problems equal those of the pure core, every problem has
+exactly one ticket, and no mail is missing.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import asyncpg
 import orjson
 from rich.console import Console
 
-from services.detector.evaluate import rebuild
+from services.detector import control
 from services.detector.settings import DetectorSettings
 from services.simulator import dialects, run
 from services.simulator.post import arrays, post_all, poster
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.messages import to_messages
 from shared.connectors.base.source import Request
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
@@ -44,7 +44,7 @@ Hook = dict[str, Any]
 
 
 def histories(events: int, end: datetime) -> Iterator[Hook]:
-    """Webhooks of as many companies as are needed."""
+    """`events` webhooks, from as many simulated companies as it takes."""
     count, seed = 0, 0
     while count < events:
         for hook in dialects.hubspot_events(run.history(seed, 180, end)):
@@ -62,7 +62,7 @@ def live(stage: int, deal: int, where: str, number: int) -> list[Hook]:
 
 
 class Chaos:
-    """One run."""
+    """One run: post a history under faults, then live webhooks under kills, then compare."""
 
     def __init__(self, world: World, mails: Sink, show: Callable[[str], None]) -> None:
         self._world, self._mails, self._show = world, mails, show
@@ -71,15 +71,15 @@ class Chaos:
     async def run(self, events: int, kills: int) -> None:
         url = f"{self._world.services['intake'].url}/v1/ingest/crm"
         settings = DetectorSettings.from_environment(self._world.environment)
-        await rebuild.hold(settings)
+        await control.hold(settings)
         self._world.start()
         async with poster(url, SECRET, "http://x.example/crm") as to:
             history = list(histories(events, datetime.now(UTC)))
             self._posted += history
-            tormented = [self._world.torment(kills), self._world.outages()]
-            await self._alive(asyncio.gather(post_all(to, arrays(history), lambda done: None), *tormented))
+            faults = [self._world.kill_services(kills), self._world.outages()]
+            await self._reviving(asyncio.gather(post_all(to, arrays(history), lambda done: None), *faults))
             await self._until("all events are read", self._all_read)
-            await rebuild.reevaluate(settings, 0, lambda done, total: None)
+            await control.reevaluate(settings, 0, lambda done, total: None)
             for wave, where in enumerate(("x{stage}", "out")):
                 hooks = [
                     hook
@@ -88,15 +88,15 @@ class Chaos:
                     for hook in live(stage, deal, where.format(stage=stage), wave)
                 ]
                 self._posted += hooks
-                tormented = [self._world.torment(max(4, kills // 4))]
-                await self._alive(asyncio.gather(post_all(to, arrays(hooks), lambda done: None), *tormented))
+                faults = [self._world.kill_services(max(4, kills // 4))]
+                await self._reviving(asyncio.gather(post_all(to, arrays(hooks), lambda done: None), *faults))
                 state = "closed" if wave else "open"
                 await self._until(f"every live ticket is {state}", lambda state=state: self._tickets(state))
-        await self._until("every mail is out", self._no_mail_waits)
+        await self._until("every mail is sent", self._no_mail_waits)
         await self._compare()
 
-    async def _alive(self, work: Awaitable[Any]) -> None:
-        """While the work goes on, what ended by itself is started again."""
+    async def _reviving(self, work: Awaitable[Any]) -> None:
+        """Await `work`, and restart services that exit meanwhile."""
         task = asyncio.ensure_future(work)
         while not task.done():
             self._world.revive()
@@ -139,24 +139,24 @@ class Chaos:
         return bool(row["left"] == 0)
 
     def _events(self) -> list[DealEvent]:
-        """What intake makes of all that was posted."""
+        """The events that intake derives from all posted webhooks."""
         text = f"sources: {{crm: {{kind: hubspot, secrets: [{SECRET}], public_url: 'http://x.example/crm'}}}}"
-        door, now = parse(text)["crm"], datetime.now(UTC)
-        said = door.translate(Request("POST", {}, {}, orjson.dumps(self._posted), now))
-        return [DealEvent.model_validate_json(m.value) for m in translated("crm", said, now, "").messages]
+        source, now = parse(text)["crm"], datetime.now(UTC)
+        facts = source.translate(Request("POST", {}, "", orjson.dumps(self._posted), now))
+        return [DealEvent.model_validate_json(m.value) for m in to_messages("crm", facts, now, "").messages]
 
     async def _compare(self) -> None:
         self._show("comparing with a clean run")
         connection = await asyncpg.connect(self._world.postgres.dsn)
         async with connection.transaction(isolation="repeatable_read"):
-            judged = await connection.fetchval("SELECT judged FROM flow.judgement")
+            watermark = await connection.fetchval("SELECT judged FROM flow.judgement")
             problems = [tuple(row) for row in await connection.fetch(PROBLEMS)]
             visits = {tuple(row) for row in await connection.fetch(VISITS)}
         stored = await connection.fetchval("SELECT count(*) FROM flow.event")
         await connection.close()
         events = self._events()
-        clean = find([event_of(event) for event in events], load(self._world.policy), judged)
-        assert stored == len({(e.subject, e.id) for e in events}), "every accepted event is there once"
+        clean = find([event_of(event) for event in events], load(self._world.policy), watermark)
+        assert stored == len({(e.subject, e.id) for e in events}), "every accepted event is stored once"
         assert visits == {
             (deal, v.pipeline, v.stage, moment(v.entered), None if v.left is None else moment(v.left), v.known)
             for deal, v in clean.visits
@@ -172,25 +172,25 @@ class Chaos:
 
     async def _check_tickets(self, lasting: set[str]) -> None:
         tickets = await self._fetch("SELECT id, key, state, pipeline FROM tickets.ticket")
-        still_open = {row["key"] for row in tickets if row["state"] != "closed"}
-        assert still_open == lasting, f"open tickets: {sorted(still_open)}, lasting problems: {sorted(lasting)}"
+        open_keys = {row["key"] for row in tickets if row["state"] != "closed"}
+        assert open_keys == lasting, f"open tickets: {sorted(open_keys)}, lasting problems: {sorted(lasting)}"
         history = await self._fetch(
-            "SELECT ticket, array_agg(change ORDER BY seq) AS told FROM tickets.change GROUP BY 1"
+            "SELECT ticket, array_agg(change ORDER BY seq) AS changes FROM tickets.change GROUP BY 1"
         )
-        told = {row["ticket"]: row["told"] for row in history}
+        changes = {row["ticket"]: row["changes"] for row in history}
         of_live = [row["id"] for row in tickets if row["pipeline"] == "live"]
         assert len(of_live) == STAGES, "one ticket for each problem"
-        assert all([c for c in told[n] if c != "grew"] == ["opened", "cleared", "closed"] for n in of_live)
+        assert all([c for c in changes[n] if c != "grew"] == ["opened", "cleared", "closed"] for n in of_live)
         sent = {str(mail["Message-ID"]).partition("@")[0].partition("ticket-")[2] for mail in self._mails.mails}
         notices = await self._fetch(
             "SELECT ticket, seq, state FROM notices.notice JOIN notices.mail ON mail.id = notice.mail"
         )
         wanted = {f"{row['ticket']}.{row['seq']}" for row in notices if row["state"] == "sent"}
-        assert sent == wanted, "no mail is missing, and each has its one id"
+        assert sent == wanted, "every notice has exactly one mail with its id"
         assert {row["ticket"] for row in notices} == {row["id"] for row in tickets}
 
 
-async def torment(chosen: argparse.Namespace, folder: Path) -> dict[str, int]:
+async def run_chaos(chosen: argparse.Namespace, folder: Path) -> dict[str, int]:
     with sink() as mails, console.status("chaos") as status:
         world = World(folder, random.Random(chosen.seed), mails, status.update)
         try:
@@ -206,16 +206,16 @@ async def torment(chosen: argparse.Namespace, folder: Path) -> dict[str, int]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=100_000)
-    parser.add_argument("--kills", type=int, default=20, help="kills of services while the history goes in")
+    parser.add_argument("--kills", type=int, default=20, help="how many service kills during the history")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     chosen = parser.parse_args()
     console.print(f"chaos with seed {chosen.seed}, {chosen.events} events")
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
-        kills = asyncio.run(torment(chosen, Path(name)))
+        kills = asyncio.run(run_chaos(chosen, Path(name)))
     killed = ", ".join(f"{name} {count}" for name, count in kills.items())
-    console.print(f"The same as a clean run, after kills: {killed}. {time.monotonic() - began:.0f} s")
+    console.print(f"Equal to a clean run after kills of {killed}. {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

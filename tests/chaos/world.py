@@ -1,4 +1,4 @@
-"""The line under chaos: real servers and services that are killed at random and started again."""
+"""Real servers and services for chaos runs, killed and restarted at random."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STAGES = 20
 
 
 def policy(folder: Path) -> Path:
-    """The demonstration's policy, and a pipeline of stages in which three deals are too many."""
+    """The demo's policy plus the pipeline `live`, whose stages hold at most two deals."""
     stages = ", ".join(f"{{id: x{n}, name: Stage {n}}}" for n in range(STAGES))
     rules = "\n".join(f"      - {{kind: wip-high, stage: x{n}, max: 2}}" for n in range(STAGES))
     file = folder / "policy.yaml"
@@ -32,7 +32,7 @@ def policy(folder: Path) -> Path:
 
 
 class World:
-    """Servers, services, and how often each was killed."""
+    """Servers and services, with a count of kills for each."""
 
     def __init__(self, folder: Path, chance: random.Random, mails: Sink, show: Callable[[str], None]) -> None:
         self._chance, self._mails, self._show = chance, mails, show
@@ -65,22 +65,22 @@ class World:
         self.postgres.stop()
         self.kafka.stop()
 
-    async def torment(self, times: int, least: float = 0.3, most: float = 1.5) -> None:
-        """Kill services so many times in all, each started again at once; every service comes up in turn."""
+    async def kill_services(self, times: int, least: float = 0.3, most: float = 1.5) -> None:
+        """Kill a service `times` times and restart it at once: the first eight in rotation, the rest at random."""
         for number in range(times):
             await asyncio.sleep(self._chance.uniform(least, most))
             name = SERVICES[number % len(SERVICES)] if number < 8 else self._chance.choice(SERVICES)
             await asyncio.to_thread(self._kill, name)
-            self._show(f"killed {sum(self.kills.values())} times, now {name}")
+            self._show(f"{sum(self.kills.values())} kills, the last one of {name}")
 
     async def outages(self) -> None:
-        """Kafka and Postgres die and come back twice each; the mail server is away between."""
+        """Kill and restart Kafka and Postgres twice each, with an outage of the mail server after each round."""
         for _ in range(2):
             for name, server in (("kafka", self.kafka), ("postgres", self.postgres)):
                 await asyncio.sleep(self._chance.uniform(2, 4))
                 await asyncio.to_thread(server.kill)
                 self.kills[name] += 1
-                self._show(f"{name} is dead")
+                self._show(f"{name} is down")
                 await asyncio.sleep(self._chance.uniform(0.5, 2))
                 await asyncio.to_thread(server.start)
             await asyncio.to_thread(self._mails.stop)
@@ -89,7 +89,7 @@ class World:
             await asyncio.to_thread(self._mails.start)
 
     def revive(self) -> None:
-        """Services that ended by themselves while a server was away are started again, as their keeper would."""
+        """Restart services that exited during an outage, as a process supervisor would."""
         for service in self.services.values():
             if service.has_ended():
                 service.start()

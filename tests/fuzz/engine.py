@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import atheris
 
-with atheris.instrument_imports(include=["services.intake", "shared.contracts"]):
+with atheris.instrument_imports(include=["shared.connectors", "shared.contracts", "services.intake"]):
     from tests.fuzz import seeds
     from tests.fuzz.mutate import Mutator
     from tests.fuzz.target import target

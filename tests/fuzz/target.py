@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from services.intake.explain import explained, saved, understood
-from services.intake.received import kept
+from services.intake.explain import explain, explain_facts, parse_saved_request
+from services.intake.received import request_records
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
-from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import Invalid, Request, Source, Unauthenticated
+from shared.connectors.base.facts import Invalid
+from shared.connectors.base.messages import to_messages
+from shared.connectors.base.source import Request, Source, Unauthenticated
 from shared.connectors.config import parse
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
@@ -95,7 +96,7 @@ def head(kind: str) -> Callable[[bytes], None]:
 def read(data: bytes) -> Request | None:
     """A saved request; None where it is told what is wrong with it."""
     try:
-        return saved(data, NOW)
+        return parse_saved_request(data, NOW)
     except ValueError as error:
         told = str(error)
     assert ";" in told, f"unexplained: {told}"
@@ -126,7 +127,7 @@ def any_request(source: Source, request: Request) -> None:
     """What was not signed is refused with words, or is as good as any."""
     source.challenge(request)
     source.handshake(request)
-    assert all(isinstance(line, str) for line in explained(source, request))
+    assert all(isinstance(line, str) for line in explain(source, request))
     if refusal(source, request) is None:
         genuine(source, request)
 
@@ -150,17 +151,17 @@ def genuine(source: Source, request: Request) -> None:
         agree(request.body)
     for one in said:
         assert not isinstance(one, Invalid) or EXPLAINED.fullmatch(one.detail), f"unexplained: {one.detail}"
-    result = translated(source.name, said, request.received_at, "")
+    result = to_messages(source.name, said, request.received_at, "")
     told = result.accepted + result.described
-    assert told + result.ignored + len(result.unclear) == len(said)
-    assert len(result.messages) == told + len(result.unclear)
+    assert told + result.ignored + len(result.invalid) == len(said)
+    assert len(result.messages) == told + len(result.invalid)
     for message in result.messages:
         CONTRACTS[message.topic].model_validate_json(message.value)
-    messages = [*kept(source, request, ""), *result.messages]
+    messages = [*request_records(source, request, ""), *result.messages]
     for message in messages:
         assert size(message) <= LARGEST_MESSAGE, f"{size(message)} bytes for {message.topic}"
     holds_no_secret(source, request, messages)
-    assert all(isinstance(line, str) for line in understood(source, request))
+    assert all(isinstance(line, str) for line in explain_facts(source, request))
 
 
 def size(message: OutgoingMessage) -> int:

@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from services.simulator.dialects import DIALECTS
-from tests.fuzz.keep import CORPUS, LARGEST
+from tests.fuzz.keep import CORPUS, LARGEST, WATCHED, steps
 from tests.fuzz.target import TARGETS, target
 
 GROWTH = 200_000
@@ -49,6 +49,14 @@ def test_the_corpus_again_and_again_takes_no_memory() -> None:
         assert run() - before < GROWTH
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("folder", WATCHED)
+def test_the_watched_code_is_reached(folder: str) -> None:
+    """Otherwise a coverage-guided run is blind, and `keep` deletes the corpus."""
+    file = next((CORPUS / "hubspot" / "body").iterdir())
+
+    assert any(folder in name for name, _, _ in steps(target("hubspot", "body"), file.read_bytes()))
 
 
 def test_the_corpus_is_small() -> None:

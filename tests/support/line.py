@@ -1,4 +1,4 @@
-"""Intake, detector and tickets as real processes, for a test that lets a real CRM talk to them."""
+"""Intake, detector and tickets as real processes, for tests with a real CRM."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ SERVICES = ("intake", "detector", "tickets")
 
 
 class Line:
-    """The services before a real CRM, with a policy for the stages that it has, and what came of what it sent.
-
-    More than one deal in the second stage is too much.
-    """
+    """Services that receive a real CRM's webhooks. The policy allows one deal in the second of the CRM's stages."""
 
     def __init__(self, kafka: str, dsn: str, prefix: str, folder: Path) -> None:
         self._dsn, self._folder = dsn, folder
@@ -35,7 +32,7 @@ class Line:
         self.hook = f"{self._services['intake'].url}/v1/ingest/crm"
 
     async def start(self, pipeline: str, stages: Sequence[tuple[str, str, str]], source: dict[str, Any]) -> None:
-        """`stages` are id, name and outcome in order."""
+        """Write the policy and start all services. `stages`: id, name and outcome of each, in order."""
         policy = {
             "version": 1,
             "timezone": "UTC",
@@ -61,6 +58,7 @@ class Line:
             service.stop()
 
     async def ticket(self) -> tuple[str, str]:
+        """Title and state of the only ticket; empty strings if there is none."""
         async with httpx.AsyncClient() as client:
             answer = await client.get(f"{self._services['tickets'].url}/api/v1/tickets")
         found = answer.json()["tickets"]
@@ -68,7 +66,7 @@ class Line:
         return (found[0]["title"], found[0]["state"]) if found else ("", "")
 
     async def visits(self) -> list[tuple[str, str, bool, bool]]:
-        """Deal, stage, whether the entry is known, whether it lasts; in the order of entering."""
+        """(deal, stage, entry is known, visit is open) of every visit, in order of entry."""
         connection = await asyncpg.connect(self._dsn)
         rows = await connection.fetch("SELECT deal, stage, known, left_at FROM flow.visit ORDER BY entered, deal")
         await connection.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.connectors.salesforce.outbound_message import OutboundMessage, as_written, parsed
+from shared.connectors.salesforce.outbound_message import OutboundMessage, match_message, parse_message
 
 
 def meant(message: OutboundMessage) -> object:
@@ -12,5 +12,5 @@ def meant(message: OutboundMessage) -> object:
 
 def agree(body: bytes) -> None:
     """The patterns read nothing, or what the parser reads."""
-    if (message := as_written(body)) is not None:
-        assert meant(message) == meant(parsed(body))
+    if (message := match_message(body)) is not None:
+        assert meant(message) == meant(parse_message(body))

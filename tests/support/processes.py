@@ -1,4 +1,4 @@
-"""Services as real processes, started and killed as operations would."""
+"""Services as real processes, started, stopped and killed as an operator would."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.ports import free_port
 
 
 class ServiceProcess:
-    """One `andon <service>` with its log in a file."""
+    """One `andon <service>` that logs to a file."""
 
     def __init__(self, service: str, environment: Mapping[str, str], folder: Path, port: int | None = None) -> None:
         self.service, self.port = service, port or free_port()
@@ -43,9 +43,9 @@ class ServiceProcess:
         return self
 
     def ready(self, within: float = 40) -> ServiceProcess:
-        """Wait until /readyz says yes."""
+        """Wait until /readyz returns 200."""
         deadline = time.monotonic() + within
-        while not self._answers():
+        while not self._is_ready():
             assert self._process is not None
             ended = self._process.poll() is not None
             if ended or time.monotonic() > deadline:
@@ -54,30 +54,30 @@ class ServiceProcess:
         return self
 
     def has_ended(self) -> bool:
-        """Whether it was started and has ended by itself."""
+        """Whether it was started and exited by itself."""
         return self.exit_code() is not None
 
     def exit_code(self) -> int | None:
         """None while it runs."""
         return None if self._process is None else self._process.poll()
 
-    def tell(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal and do not wait."""
         os.kill(self.pid, number)
 
     def kill(self) -> None:
-        """Kill -9."""
+        """Send SIGKILL and wait."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> int:
-        """Stop in order; the exit code."""
+        """Send SIGTERM and return the exit code."""
         return self._end(signal.SIGTERM)
 
     def get(self, path: str) -> str:
         with urllib.request.urlopen(self.url + path, timeout=10) as answer:
             return str(answer.read().decode())
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         try:
             self.get("/readyz")
         except (urllib.error.URLError, OSError):

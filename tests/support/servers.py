@@ -1,4 +1,4 @@
-"""The Kafka and the Postgres of a test session: from the environment, from containers, or embedded."""
+"""Kafka and Postgres of a test run: given by the environment, started as containers, or embedded."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from tests.support.ports import free_port
 
 
 def engine_answers() -> bool:
-    """Whether a container engine is there."""
+    """Whether a container engine responds."""
     if os.environ.get("ANDON_TEST_EMBEDDED") == "1" or shutil.which("docker") is None:
         return False
-    # Its reaper is one more image to be had; the containers are ended by the session itself.
+    # The reaper would need another image; the test run stops its containers itself.
     os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")
     return subprocess.run(["docker", "version"], capture_output=True, check=False).returncode == 0
 
 
 @contextmanager
 def kafka_address(folder: Path) -> Iterator[str]:
-    """A broker's address for the session."""
+    """Bootstrap address of a broker."""
     if given := os.environ.get("ANDON_TEST_KAFKA"):
         yield given
     elif engine_answers():
@@ -44,7 +44,7 @@ def kafka_address(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def postgres_dsn(folder: Path) -> Iterator[str]:
-    """A DSN that may create databases, for the session."""
+    """DSN of a user who may create databases."""
     if given := os.environ.get("ANDON_TEST_POSTGRES"):
         yield given
     elif engine_answers():
@@ -61,7 +61,7 @@ def postgres_dsn(folder: Path) -> Iterator[str]:
 
 
 def _kafka_container() -> Iterator[str]:
-    """apache/kafka: its advertised address must be known before it starts, so a free port is bound one to one."""
+    """apache/kafka must know its advertised address before it starts, so a free port is mapped to itself."""
     from testcontainers.core.container import DockerContainer
 
     port = free_port()
@@ -81,12 +81,12 @@ def _kafka_container() -> Iterator[str]:
     for name, value in settings.items():
         container = container.with_env(name, value)
     with container:
-        asyncio.run(_until_it_answers(f"127.0.0.1:{port}"))
+        asyncio.run(_until_ready(f"127.0.0.1:{port}"))
         yield f"127.0.0.1:{port}"
 
 
-async def _until_it_answers(bootstrap: str, within: float = 60) -> None:
-    """The port is open before the broker is there, and what it logs hangs on its settings: so it is asked."""
+async def _until_ready(bootstrap: str, within: float = 60) -> None:
+    """Ask the broker: its port opens before it is ready, and its log lines depend on settings."""
     deadline = time.monotonic() + within
     while True:
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)

@@ -1,4 +1,4 @@
-"""Waiting for what a running system will show: polls with a deadline, and says what it last saw."""
+"""Polls a running system until it shows what a test expects, and reports the last value on a timeout."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], enough: Callable[[T], bool] = bool, within: float = 30) -> T:
-    """Ask until the answer is enough; fails with the last answer after the deadline."""
+    """Await `ask` until `enough` accepts its value; fails with the last value after `within` seconds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within
     while True:
-        answer = await ask()
-        if enough(answer):
-            return answer
-        assert loop.time() < deadline, f"not within {within} s; last seen: {answer!r}"
+        value = await ask()
+        if enough(value):
+            return value
+        assert loop.time() < deadline, f"not within {within} s; last seen: {value!r}"
         await asyncio.sleep(0.05)

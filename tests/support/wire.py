@@ -1,4 +1,4 @@
-"""A wire between a client and a real server that can be cut and mended."""
+"""A TCP proxy between a client and a real server that tests can cut and restore."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from urllib.parse import urlsplit, urlunsplit
 
 
 class Wire:
-    """While it is cut, what was connected is broken off, and nobody gets through. `refused`: how many tried."""
+    """While cut, open connections are aborted and new ones refused. `refused` counts the latter."""
 
     refused = 0
 
     def __init__(self, host: str, port: int) -> None:
-        self._server, self._whole = (host, port), True
+        self._server, self._is_up = (host, port), True
         self._ends: set[asyncio.StreamWriter] = set()
 
-    async def join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Carry what a client says to the server and back."""
-        if not self._whole:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Proxy one client connection to the server."""
+        if not self._is_up:
             self.refused += 1
             writer.transport.abort()
             return
-        behind, server = await asyncio.open_connection(*self._server)
+        from_server, server = await asyncio.open_connection(*self._server)
         ends = {writer, server}
         self._ends |= ends
-        await asyncio.gather(_carry(reader, server), _carry(behind, writer))
+        await asyncio.gather(_copy(reader, server), _copy(from_server, writer))
         self._ends -= ends
 
     async def cut(self) -> None:
-        self._whole = False
+        self._is_up = False
         for end in self._ends:
             end.transport.abort()
 
-    def mend(self) -> None:
-        self._whole = True
+    def restore(self) -> None:
+        self._is_up = True
 
 
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):
         while part := await reader.read(65_536):
             writer.write(part)
@@ -48,14 +48,14 @@ async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 @asynccontextmanager
 async def wire(dsn: str) -> AsyncIterator[tuple[Wire, str]]:
-    """A wire to a database, and the DSN by which it is reached over the wire."""
+    """A wire to a database, and the DSN that leads over it."""
     parts = urlsplit(dsn)
     between = Wire(parts.hostname or "127.0.0.1", parts.port or 5432)
-    door = await asyncio.start_server(between.join, "127.0.0.1", 0)
+    listener = await asyncio.start_server(between.serve, "127.0.0.1", 0)
     user = parts.netloc.rpartition("@")[0]
-    place = f"{user}@127.0.0.1:{door.sockets[0].getsockname()[1]}"
+    address = f"{user}@127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
-        yield between, urlunsplit(parts._replace(netloc=place))
+        yield between, urlunsplit(parts._replace(netloc=address))
     finally:
         await between.cut()
-        door.close()
+        listener.close()

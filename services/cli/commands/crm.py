@@ -18,7 +18,7 @@ from services.enricher.metrics import EnricherMetrics
 from services.enricher.reconcile import Reconciler
 from services.enricher.settings import EnricherSettings
 from services.importer.load import LoadProgress, LoadResult
-from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, explained
+from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, error_text
 from shared.connectors.base.crm_api import CrmApi
 from shared.kafka.publisher import Publisher
 from shared.postgres.pool import open_pool
@@ -58,7 +58,7 @@ async def _reconcile(settings: EnricherSettings, name: str, show: Show) -> int:
         try:
             told = await Reconciler(context, crm, between, overlap).run_once(show, force=True)
         except (CrmUnavailable, CrmRejected) as error:
-            raise ValueError(explained(error, crm.kind)) from error
+            raise ValueError(error_text(error, crm.kind)) from error
         # Where the service runs, its relay may be at it already.
         while await relay.run_once():
             pass

@@ -59,7 +59,7 @@ def source_check(
     """Explain a saved request: whether it is genuine, why not, and what is understood of it."""
     from datetime import UTC, datetime
 
-    from services.intake.explain import explained, saved
+    from services.intake.explain import explain, parse_saved_request
     from services.intake.settings import IntakeSettings
     from shared.connectors.config import load
     from shared.runtime.yaml_file import FaultsError
@@ -68,7 +68,7 @@ def source_check(
         sources = load(IntakeSettings.from_environment().sources)
         if source not in sources:
             raise ValueError(f"{source}: no such source; there are {', '.join(sorted(sources))}")
-        lines = list(explained(sources[source], saved(file.read_bytes(), datetime.now(UTC))))
+        lines = list(explain(sources[source], parse_saved_request(file.read_bytes(), datetime.now(UTC))))
     except (FaultsError, ValueError, OSError) as error:
         raise fail(error) from None
     for line in lines:

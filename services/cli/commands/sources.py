@@ -13,12 +13,12 @@ import typer
 from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 
-from services.cli.source_text import names, with_entry
-from services.intake.explain import understood
-from services.intake.received import requests
+from services.intake.explain import explain_facts
+from services.intake.received import read_requests
 from shared.connectors.base.source import Source
 from shared.connectors.config import NAME, parse
 from shared.connectors.registry import kinds
+from shared.connectors.sources_file import add_source, source_names
 from shared.contracts.topics import RECEIVED
 from shared.runtime.yaml_file import FaultsError, read_text
 
@@ -38,7 +38,7 @@ def add(name: str, kind: str | None, file: Path, address: str | None) -> Source:
     if not re.match(r"https?://[^\s/?#]+", base):
         raise ValueError(f"{base}: is no address; write it whole, as https://hooks.example.org")
     entry, kept = _entry(known[chosen], name, f"{base}/v1/ingest/{name}", file)
-    source = _written(with_entry(text, name, entry), name, file, kept)
+    source = _written(add_source(text, name, entry), name, file, kept)
     _say(source, f"{base}/v1/ingest/{name}", file)
     return source
 
@@ -48,8 +48,8 @@ def _check(name: str, text: str, file: Path) -> None:
     if not NAME.match(name):
         raise ValueError(f"{name}: a name is 1 to 60 lower-case letters, digits and dashes, as hubspot-eu")
     try:
-        there = names(text)
-        with_entry(text, name, {})
+        there = source_names(text)
+        add_source(text, name, {})
     except (FaultsError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from None
     if name in there:
@@ -130,10 +130,12 @@ def _say(source: Source, url: str, file: Path) -> None:
     secret = source.settings.secrets[0] if source.settings.secrets else ""
     said = f"{source.name} is in {file}; its secrets lie beside it, in the folder secrets."
     _console.print(said, soft_wrap=True, markup=False, emoji=False)
-    _console.print("URL for the CRM:", url + (f"?key={secret}" if source.keyed else ""), soft_wrap=True, markup=False)
-    if secret and source.kind not in _THEIRS and not source.keyed:
+    _console.print(
+        "URL for the CRM:", url + (f"?key={secret}" if source.key_in_url else ""), soft_wrap=True, markup=False
+    )
+    if secret and source.kind not in _THEIRS and not source.key_in_url:
         _console.print("secret for the CRM:", secret, soft_wrap=True, markup=False)
-    _console.print(source.clicks, soft_wrap=True, markup=False)
+    _console.print(source.setup_steps, soft_wrap=True, markup=False)
     _console.print("Then start intake anew: it reads the sources file when it starts.")
 
 
@@ -145,8 +147,8 @@ async def first(bootstrap: str, prefix: str, source: Source) -> AsyncIterator[st
         async for record in consumer:
             if record.key != source.name.encode():
                 continue
-            for request in requests([record]):
-                for line in understood(source, request):
+            for request in read_requests([record]):
+                for line in explain_facts(source, request):
                     yield line
                 return
     finally:

@@ -30,8 +30,8 @@ CREATE TABLE crm_cursor (
     purpose  text        NOT NULL CHECK (purpose IN ('reconcile', 'backfill')),
     -- reconcile: every change before this was listed. backfill: deals that were open at or after this are loaded.
     since    timestamptz NOT NULL,
-    -- The CRM's own name of the next page; empty: the first.
-    place    text        NOT NULL,
+    -- Where a back-fill resumes, in the CRM's own terms; empty: at the beginning.
+    cursor   text        NOT NULL,
     due      timestamptz NOT NULL DEFAULT clock_timestamp(),
     ended_at timestamptz,
     -- The earliest event that a back-fill has published: everything from there on is evaluated again at its end.

@@ -1,6 +1,6 @@
-"""Attio: which records changed, without their values; signed over the body alone.
+"""Attio's webhooks: which records changed, without their values; the signature covers only the body.
 
-Source: Attio's guides on webhooks; docs/sources/attio.md says what to click.
+Source: Attio's guides on webhooks; docs/sources/attio.md has the set-up.
 """
 
 from __future__ import annotations
@@ -12,25 +12,16 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from shared.connectors.base.json_source import JsonSource, fields_of, named, unnamed
-from shared.connectors.base.source import (
-    DealFact,
-    Ignored,
-    InvalidField,
-    Parsed,
-    RefusalReason,
-    Request,
-    SourceSettings,
-    Unauthenticated,
-    fits,
-    id_of,
-    shown,
-    single,
-)
+from shared.connectors.base.facts import DealFact, Ignored, Parsed
+from shared.connectors.base.fields import InvalidField, id_of, object_of, quoted, record_type_of
+from shared.connectors.base.json_source import JsonSource, content_id
+from shared.connectors.base.settings import SourceSettings
+from shared.connectors.base.signatures import matches_any, required_header
+from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
 from shared.contracts.events import EventType
 
 SIGNATURE, OTHER = "attio-signature", "x-attio-signature"
-_WHAT = {
+_TYPES = {
     "record.created": EventType.CREATED,
     "record.updated": EventType.CHANGED,
     "record.deleted": EventType.DELETED,
@@ -41,12 +32,12 @@ _WHAT = {
 class AttioSettings(SourceSettings):
     """`secrets` are the webhook's secret."""
 
-    deals: str = Field(min_length=1, max_length=100, description="id of the object Deals in your workspace")
+    deals: str = Field(min_length=1, max_length=100, description="id of the Deals object in your workspace")
 
 
 class AttioWebhook(JsonSource):
     kind: ClassVar[str] = "attio"
-    clicks: ClassVar[str] = (
+    setup_steps: ClassVar[str] = (
         "Workspace settings > Developers > your app > Webhooks: this URL, record.created, record.updated,"
         " record.deleted, record.merged, filtered to Deals. The secret is shown there."
     )
@@ -54,31 +45,34 @@ class AttioWebhook(JsonSource):
     settings: AttioSettings
 
     def verify(self, request: Request) -> None:
-        given = single(request.headers, SIGNATURE if SIGNATURE in request.headers else OTHER).encode()
+        given = required_header(request.headers, SIGNATURE if SIGNATURE in request.headers else OTHER).encode()
         keys = self.settings.secrets
-        if not fits([hmac.digest(key.encode(), request.body, hashlib.sha256).hex().encode() for key in keys], [given]):
+        if not matches_any(
+            [hmac.digest(key.encode(), request.body, hashlib.sha256).hex().encode() for key in keys], [given]
+        ):
             raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
-                f"header {SIGNATURE} does not fit; compare the webhook's secret with `secrets`",
+                f"header {SIGNATURE} does not match; compare the webhook's secret with `secrets`",
             )
 
-    def parts(self, document: Any) -> Iterable[Any]:
-        events = fields_of(document, "body").get("events")
+    def split(self, document: Any) -> Iterable[Any]:
+        events = object_of(document, "body").get("events")
         if not isinstance(events, list):
-            raise InvalidField(f"events: {shown(events)}; a list is expected")
+            raise InvalidField(f"events: {quoted(events)}; a list is expected")
         return events
 
-    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
-        event = fields_of(part, "event")
-        what = named(event.get("event_type"), "event_type")
-        ids = fields_of(event.get("id"), "id")
-        if not what.startswith("record.") or ids.get("object_id") != self.settings.deals:
+    def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
+        event = object_of(part, "event")
+        event_type = record_type_of(event.get("event_type"), "event_type")
+        ids = object_of(event.get("id"), "id")
+        if not event_type.startswith("record.") or ids.get("object_id") != self.settings.deals:
             return [Ignored("not-a-deal")]
-        if what not in _WHAT:
-            raise InvalidField(f"event_type: {shown(what)} is not known; one of {', '.join(_WHAT)} is expected")
-        # Neither values nor a time are sent: that something changed, and no more, is known.
-        number, deal, time = unnamed(request, event), id_of(ids.get("record_id"), "id.record_id"), request.received_at
-        if what == "record.merged" and (gone := event.get("duplicate_record_id")) is not None:
+        if event_type not in _TYPES:
+            raise InvalidField(f"event_type: {quoted(event_type)} is not known; one of {', '.join(_TYPES)} is expected")
+        # Attio sends neither values nor a time.
+        event_id, time = content_id(request, event), request.received_at
+        deal = id_of(ids.get("record_id"), "id.record_id")
+        if event_type == "record.merged" and (duplicate := event.get("duplicate_record_id")) is not None:
             into = {"into": f"{self.name}:{deal}"}
-            return [DealFact(EventType.MERGED, number, id_of(gone, "duplicate_record_id"), time, into)]
-        return [DealFact(_WHAT[what], number, deal, time, {})]
+            return [DealFact(EventType.MERGED, event_id, id_of(duplicate, "duplicate_record_id"), time, into)]
+        return [DealFact(_TYPES[event_type], event_id, deal, time, {})]

@@ -1,1 +1,1 @@
-"""What connectors share: the interfaces, signatures, field readers, the API client."""
+"""What connectors share: interfaces, facts, signatures, field parsers, the API client."""

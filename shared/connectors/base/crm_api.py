@@ -1,7 +1,7 @@
-"""What every CRM that can be asked has in common.
+"""The interface of a CRM's API, for the enricher.
 
-What is made of its answers carries the CRM's own times and ids, so that to be told twice, or by webhook and by API,
-changes nothing. Ids begin with `api/`: no webhook's do.
+Facts carry the CRM's own times and ids, so that reading twice, or by webhook and API, changes nothing. Ids begin with
+`api/`, which no webhook's ids do.
 """
 
 from __future__ import annotations
@@ -13,82 +13,84 @@ from typing import Any, ClassVar, NamedTuple
 
 import httpx
 
-from services.enricher.gaps import ALL
-from shared.connectors.base.api_client import Client
-from shared.connectors.base.api_settings import ApiSettings
-from shared.connectors.base.json_source import fields_of
-from shared.connectors.base.source import Invalid, InvalidField, Parsed, Source, raw
+from shared.connectors.base.api_client import ApiClient
+from shared.connectors.base.deal_parts import ALL_PARTS
+from shared.connectors.base.facts import Invalid, Parsed
+from shared.connectors.base.fields import InvalidField, object_of
+from shared.connectors.base.settings import ApiSettings
+from shared.connectors.base.source import Source
+from shared.contracts.envelope import compact
 from shared.contracts.stages import StageData
 
 Record = dict[str, Any]
 
 
 class Page(NamedTuple):
-    """Some deals of a walk, and how far it has come with them.
+    """Facts of one page of deals, and how far the listing has come.
 
-    `reached`: everything that changed before this time was listed. `place`: where a walk through all deals goes on.
+    `reached`: every change before this time has been listed. `cursor`: where a listing of all deals continues.
     """
 
-    said: list[Parsed]
+    parsed: list[Parsed]
     deals: int
     reached: datetime | None = None
-    place: str = ""
+    cursor: str = ""
 
 
 class CrmApi(ABC):
-    """One CRM's API. All methods raise AwayError or RefusedError; a record that cannot be read costs only itself."""
+    """One CRM's API. All methods raise CrmUnavailable or CrmRejected; an unreadable record costs only itself."""
 
     kind: ClassVar[str] = ""
     settings_type: ClassVar[type[ApiSettings]] = ApiSettings
-    # What must have been said of a deal, lest it is asked for.
-    needs: ClassVar[int] = ALL
-    # How many deals `read` takes together.
-    at_once: ClassVar[int] = 10
+    # Parts required before we stop fetching a deal.
+    required_parts: ClassVar[int] = ALL_PARTS
+    # How many deals to pass to one `read`.
+    batch_size: ClassVar[int] = 10
 
-    def __init__(self, source: Source, api: ApiSettings, client: Client) -> None:
+    def __init__(self, source: Source, api: ApiSettings, client: ApiClient) -> None:
         self.source, self.api, self.client = source, api, client
 
     @staticmethod
     @abstractmethod
     def auth(api: ApiSettings, token: str) -> httpx.Auth:
-        """How a request shows who asks."""
+        """How requests authenticate."""
 
     @staticmethod
-    def passing(response: httpx.Response) -> bool:
-        """Whether a refusal only means: later."""
+    def is_transient(response: httpx.Response) -> bool:
+        """Whether a rejection is only temporary."""
         return False
 
     @abstractmethod
     async def read(self, deals: Sequence[str]) -> dict[str, list[Parsed]]:
-        """What the CRM tells of these deals, with their history. One that it does not know is left out."""
+        """The facts of these deals, with their history. Omits deals that the CRM does not know."""
 
     @abstractmethod
     def changed(self, since: datetime) -> AsyncIterator[Page]:
-        """Deals that changed, or were deleted, at or after a time; in order of `reached`."""
+        """Deals changed or deleted at or after a time, ordered by `reached`."""
 
     @abstractmethod
-    def all(self, since: datetime, place: str) -> AsyncIterator[Page]:
-        """Every deal that was open at some time at or after `since`, from a place on; empty: from the beginning."""
+    def all(self, since: datetime, cursor: str) -> AsyncIterator[Page]:
+        """Every deal open at some time at or after `since`, from a cursor on; an empty cursor: from the beginning."""
 
     @abstractmethod
     async def stages(self) -> list[StageData]:
-        """What stages and pipelines are called, and where they stand."""
+        """Names, order and outcomes of stages and pipelines."""
 
 
-def told_of(record: Record, read: Callable[[Record], Iterable[Parsed]]) -> list[Parsed]:
-    """What one record says; a fault in it goes to the dead letters with the record."""
+def parse_record(record: Record, parse: Callable[[Record], Iterable[Parsed]]) -> list[Parsed]:
+    """The facts of one record; if a field is invalid, the whole record is a dead letter."""
     try:
-        return list(read(record))
+        return list(parse(record))
     except InvalidField as error:
-        return [fault_of(record, error)]
+        return [invalid_record(record, error)]
 
 
 def records_of(document: Any, field: str) -> list[Record]:
-    """The list of objects in an answer."""
-    found = fields_of(document, "answer").get(field)
-    return [fields_of(one, field) for one in found] if isinstance(found, list) else []
+    """The list of objects in a response."""
+    found = object_of(document, "answer").get(field)
+    return [object_of(one, field) for one in found] if isinstance(found, list) else []
 
 
-def fault_of(record: Record, error: InvalidField) -> Invalid:
-    """A record that cannot be read."""
-    return Invalid(str(error), raw(record))
+def invalid_record(record: Record, error: InvalidField) -> Invalid:
+    """The dead letter of a record."""
+    return Invalid(str(error), compact(record))

@@ -1,4 +1,4 @@
-"""Close: opportunities, their status changes, and the event log for what was deleted.
+"""Close's API: opportunities, their status changes, and the event log for deletions.
 
 Source: Close's API documentation, "Opportunities", "Opportunity Status Changes", "Events" (30 days), "Pipelines",
 "Pagination" and "Rate Limits" (429, Retry-After).
@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 import httpx
 
 from shared.connectors.base.api_client import CrmRejected
-from shared.connectors.base.api_settings import ApiSettings
-from shared.connectors.base.crm_api import CrmApi, Page, Record, fault_of, records_of
-from shared.connectors.base.json_source import fields_of, standing, zoneless
-from shared.connectors.base.source import DealFact, InvalidField, Parsed, id_of, text_of
-from shared.connectors.close.webhook import CloseApiSettings, status_of, told_of
+from shared.connectors.base.crm_api import CrmApi, Page, Record, invalid_record, records_of
+from shared.connectors.base.facts import DealFact, Parsed, state_facts
+from shared.connectors.base.fields import InvalidField, id_of, object_of, text_of, utc_time_of
+from shared.connectors.base.settings import ApiSettings
+from shared.connectors.close.webhook import CloseApiSettings, opportunity_data, status_of
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 from shared.contracts.stages import StageData, StageOutcome
@@ -25,8 +25,8 @@ from shared.contracts.stages import StageData, StageOutcome
 _DEALS = "/api/v1/opportunity/"
 _CHANGES = "/api/v1/activity/status_change/opportunity/"
 _EVENTS = "/api/v1/event/"
-_MOST, _MOST_EVENTS = 100, 50
-_LOG_KEPT = timedelta(days=30)
+_PAGE_SIZE, _EVENT_PAGE_SIZE = 100, 50
+_EVENT_LOG_RETENTION = timedelta(days=30)
 
 
 class CloseApi(CrmApi):
@@ -41,39 +41,40 @@ class CloseApi(CrmApi):
         found: dict[str, list[Parsed]] = {}
         for deal in deals:
             try:
-                # An id is part of the path: what is none would ask for something else.
+                # The id becomes part of the path: anything else would request another resource.
                 if deal.isascii() and deal.replace("_", "").isalnum():
-                    found[deal] = await self._of(fields_of(await self.client.get(f"{_DEALS}{deal}/"), "answer"))
+                    found[deal] = await self._parse(object_of(await self.client.get(f"{_DEALS}{deal}/"), "answer"))
             except CrmRejected as error:
                 if error.status not in (404, 410):
                     raise
         return found
 
     async def changed(self, since: datetime) -> AsyncIterator[Page]:
-        """Deletions first: what was deleted is not listed."""
+        """Deletions first: deleted opportunities are not listed."""
         async for page in self._deleted(since):
             yield page
-        async for records, _ in self._listed("date_updated", since, 0):
-            yield Page(await self._told(records), len(records), reached=_time(records[-1], "date_updated"))
+        async for records, _ in self._list("date_updated", since, 0):
+            yield Page(await self._parse_all(records), len(records), reached=_time(records[-1], "date_updated"))
 
-    async def all(self, since: datetime, place: str) -> AsyncIterator[Page]:
-        """`place`: the creation of the last opportunity, and how many of that instant were listed."""
-        made, _, skip = (place or "1970-01-01T00:00:00.000000Z/0").rpartition("/")
-        async for records, place in self._listed("date_created", zoneless(made, "place"), int(skip)):
-            mine = [one for one in records if _status(one) == "open" or _time(one, "date_updated") >= since]
-            yield Page(await self._told(mine), len(records), place=place)
+    async def all(self, since: datetime, cursor: str) -> AsyncIterator[Page]:
+        """`cursor`: creation time of the last listed opportunity, and how many of that instant were listed."""
+        created, _, skip = (cursor or "1970-01-01T00:00:00.000000Z/0").rpartition("/")
+        async for records, next_cursor in self._list("date_created", utc_time_of(created, "cursor"), int(skip)):
+            cursor = next_cursor
+            relevant = [one for one in records if _status(one) == "open" or _time(one, "date_updated") >= since]
+            yield Page(await self._parse_all(relevant), len(records), cursor=cursor)
         async for page in self._deleted(since):
-            yield page._replace(place=place)
+            yield page._replace(cursor=cursor)
 
-    async def _listed(self, field: str, since: datetime, skip: int) -> AsyncIterator[tuple[list[Record], str]]:
-        """Opportunities in order of a time, with the place of the next page.
+    async def _list(self, field: str, since: datetime, skip: int) -> AsyncIterator[tuple[list[Record], str]]:
+        """Opportunities ordered by a time field, page by page, each with the cursor of the next page.
 
-        Each page begins at the time that the last one reached: to skip over what moves away meanwhile would leave some
-        out. Only where one instant fills a page it is skipped over.
+        Each page starts at the time that the previous one reached: an offset would skip records, because changed ones
+        move to the end meanwhile. An offset is used only while one instant fills whole pages.
         """
         while True:
             document = await self.client.get(
-                _DEALS, **{f"{field}__gte": _naive(since), "_order_by": field, "_skip": skip, "_limit": _MOST}
+                _DEALS, **{f"{field}__gte": _naive(since), "_order_by": field, "_skip": skip, "_limit": _PAGE_SIZE}
             )
             records = records_of(document, "data")
             if not records:
@@ -88,8 +89,8 @@ class CloseApi(CrmApi):
                 return
 
     async def _deleted(self, since: datetime) -> AsyncIterator[Page]:
-        """From the event log, as far back as it is kept."""
-        since = max(since, datetime.now(UTC) - _LOG_KEPT)
+        """Deletions, from the event log as far back as Close keeps it."""
+        since = max(since, datetime.now(UTC) - _EVENT_LOG_RETENTION)
         cursor: str | None = None
         while True:
             document = await self.client.get(
@@ -97,7 +98,7 @@ class CloseApi(CrmApi):
                 object_type="opportunity",
                 action="deleted",
                 date_updated__gte=_naive(since),
-                _limit=_MOST_EVENTS,
+                _limit=_EVENT_PAGE_SIZE,
                 _cursor=cursor,
             )
             events = records_of(document, "data")
@@ -123,24 +124,24 @@ class CloseApi(CrmApi):
                 )
         return found
 
-    async def _told(self, records: Sequence[Record]) -> list[Parsed]:
-        return [one for record in records for one in await self._of(record)]
+    async def _parse_all(self, records: Sequence[Record]) -> list[Parsed]:
+        return [fact for record in records for fact in await self._parse(record)]
 
-    async def _of(self, record: Record) -> list[Parsed]:
-        """What one opportunity says, with its status changes."""
+    async def _parse(self, record: Record) -> list[Parsed]:
+        """The facts of one opportunity and its status changes."""
         try:
             deal = id_of(record.get("id"), "id")
-            never = record.get("date_created") == record.get("date_updated")
-            changes = [] if never else [change async for change in self._changes(deal)]
+            unchanged = record.get("date_created") == record.get("date_updated")
+            changes = [] if unchanged else [change async for change in self._changes(deal)]
             changes.sort(key=lambda one: (_time(one, "date_created"), id_of(one.get("id"), "id")))
-            return _story(record, deal, changes)
+            return _history(record, deal, changes)
         except InvalidField as error:
-            return [fault_of(record, error)]
+            return [invalid_record(record, error)]
 
     async def _changes(self, deal: str) -> AsyncIterator[Record]:
         skip = 0
         while True:
-            document = await self.client.get(_CHANGES, opportunity_id=deal, _skip=skip, _limit=_MOST)
+            document = await self.client.get(_CHANGES, opportunity_id=deal, _skip=skip, _limit=_PAGE_SIZE)
             changes = records_of(document, "data")
             for change in changes:
                 yield change
@@ -149,27 +150,27 @@ class CloseApi(CrmApi):
                 return
 
 
-def _story(record: Record, deal: str, changes: Sequence[Record]) -> list[Parsed]:
-    """Creation in the first status, each change, and how the opportunity stands as of when it last changed."""
-    made, time = _time(record, "date_created"), _time(record, "date_updated")
-    now = told_of(record)
-    present: dict[str, Any] = {field: now[field] for field in ("pipeline", "stage") if field in now}
-    first = _place(changes[0], "old") if changes else present
-    begun = status_of(changes[0].get("old_status_type"), "old_status_type") if changes else _status(record)
-    said = standing(f"api/{deal}/created", deal, made, begun, first, created=True)
+def _history(record: Record, deal: str, changes: Sequence[Record]) -> list[Parsed]:
+    """Creation in the first status, each change, and the current state as of the last change."""
+    created, updated = _time(record, "date_created"), _time(record, "date_updated")
+    data = opportunity_data(record)
+    current: dict[str, Any] = {field: data[field] for field in ("pipeline", "stage") if field in data}
+    first = _position(changes[0], "old") if changes else current
+    status = status_of(changes[0].get("old_status_type"), "old_status_type") if changes else _status(record)
+    facts = state_facts(f"api/{deal}/created", deal, created, status, first, created=True)
     for change in changes:
-        number = f"api/{deal}/{id_of(change.get('id'), 'id')}"
+        event_id = f"api/{deal}/{id_of(change.get('id'), 'id')}"
         status = status_of(change.get("new_status_type"), "new_status_type")
-        said += standing(number, deal, _time(change, "date_created"), status, _place(change, "new"))
-    return said + standing(f"api/{deal}/state/{iso(time)}", deal, time, _status(record), now)
+        facts += state_facts(event_id, deal, _time(change, "date_created"), status, _position(change, "new"))
+    return facts + state_facts(f"api/{deal}/state/{iso(updated)}", deal, updated, _status(record), data)
 
 
-def _place(change: Record, which: str) -> dict[str, Any]:
-    """The status before or after a change, and its pipeline where that is told."""
-    place = {"stage": id_of(change.get(f"{which}_status_id"), f"{which}_status_id")}
+def _position(change: Record, which: str) -> dict[str, Any]:
+    """Stage, and pipeline if present, before (`old`) or after (`new`) a change."""
+    position = {"stage": id_of(change.get(f"{which}_status_id"), f"{which}_status_id")}
     if change.get(f"{which}_pipeline_id") is not None:
-        place["pipeline"] = id_of(change[f"{which}_pipeline_id"], f"{which}_pipeline_id")
-    return place
+        position["pipeline"] = id_of(change[f"{which}_pipeline_id"], f"{which}_pipeline_id")
+    return position
 
 
 def _deletion(event: Record) -> Parsed:
@@ -178,7 +179,7 @@ def _deletion(event: Record) -> Parsed:
         time = _time(event, "date_updated" if event.get("date_updated") else "date_created")
         return DealFact(EventType.DELETED, f"api/{deal}/deleted/{iso(time)}", deal, time, {})
     except InvalidField as error:
-        return fault_of(event, error)
+        return invalid_record(event, error)
 
 
 def _status(record: Record) -> str:
@@ -186,9 +187,9 @@ def _status(record: Record) -> str:
 
 
 def _time(record: Record, field: str) -> datetime:
-    return zoneless(record.get(field), field)
+    return utc_time_of(record.get(field), field)
 
 
 def _naive(moment: datetime) -> str:
-    """UTC without saying so, as Close writes it."""
+    """UTC without an offset, as Close expects it."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")

@@ -1,6 +1,6 @@
-"""Close: events of opportunities, whole with what they were before; signed with a hex-decoded key.
+"""Close's webhooks: events of whole opportunities with their previous values; signed with a hex-encoded key.
 
-Source: Close's API documentation, "Webhook Subscriptions" and "Event Log"; docs/sources/close.md says what to click.
+Source: Close's API documentation, "Webhook Subscriptions" and "Event Log"; docs/sources/close.md has the set-up.
 """
 
 from __future__ import annotations
@@ -14,35 +14,23 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from shared.connectors.base.api_settings import ApiSettings, ApiSourceSettings
-from shared.connectors.base.json_source import (
-    JsonSource,
-    beside,
-    day_of,
-    fields_of,
-    named,
-    standing,
-    taken,
-    zoneless,
-)
-from shared.connectors.base.source import (
-    DealFact,
-    Ignored,
+from shared.connectors.base.facts import DealFact, Ignored, Parsed, stage_facts, state_facts
+from shared.connectors.base.fields import (
     InvalidField,
-    Parsed,
-    RefusalReason,
-    Request,
-    Unauthenticated,
-    check_age,
     currency_of,
-    fits,
+    date_of,
     id_of,
-    resolve,
-    shown,
-    single,
-    stamp_of,
+    map_fields,
+    object_of,
+    quoted,
+    record_type_of,
     text_of,
+    utc_time_of,
 )
+from shared.connectors.base.json_source import JsonSource
+from shared.connectors.base.settings import ApiSettings, ApiSourceSettings, resolve_secret
+from shared.connectors.base.signatures import check_age, matches_any, required_header, signed_time
+from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
 from shared.contracts.events import EventType
 
 STAMP, HASH = "close-sig-timestamp", "close-sig-hash"
@@ -58,14 +46,16 @@ class CloseApiSettings(ApiSettings):
 
 
 class CloseSettings(ApiSourceSettings):
-    """`secrets` are signature keys: hexadecimal, shown by Close once, when the subscription is made."""
+    """`secrets` are signature keys: hexadecimal; Close shows them once, when the subscription is created."""
 
-    api: CloseApiSettings | None = Field(None, description="the API, for the enricher; without it nothing is asked")
+    api: CloseApiSettings | None = Field(
+        None, description="API access for the enricher; leave it out to make no requests"
+    )
 
     @field_validator("secrets")
     @classmethod
     def _resolve(cls, written: list[str]) -> list[str]:
-        secrets = [resolve(one) for one in written]
+        secrets = [resolve_secret(one) for one in written]
         for secret in secrets:
             try:
                 bytes.fromhex(secret)
@@ -76,7 +66,7 @@ class CloseSettings(ApiSourceSettings):
 
 class CloseWebhook(JsonSource):
     kind: ClassVar[str] = "close"
-    clicks: ClassVar[str] = (
+    setup_steps: ClassVar[str] = (
         'POST /api/v1/webhook/ with this url and events [{"object_type": "opportunity", "action": "created"}, and the '
         'same with "updated" and "deleted"]; the secret is signature_key of the answer, which is shown once.'
     )
@@ -87,65 +77,65 @@ class CloseWebhook(JsonSource):
         self._keys = [bytes.fromhex(secret) for secret in settings.secrets]
 
     def verify(self, request: Request) -> None:
-        stamp, given = single(request.headers, STAMP), single(request.headers, HASH).encode()
+        stamp, given = required_header(request.headers, STAMP), required_header(request.headers, HASH).encode()
         signed = stamp.encode() + request.body
-        if not fits([hmac.digest(key, signed, hashlib.sha256).hex().encode() for key in self._keys], [given]):
+        if not matches_any([hmac.digest(key, signed, hashlib.sha256).hex().encode() for key in self._keys], [given]):
             raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
-                f"header {HASH} does not fit; compare the subscription's signature key with `secrets`",
+                f"header {HASH} does not match; compare the subscription's signature key with `secrets`",
             )
-        check_age(stamp_of(STAMP, stamp, timedelta(seconds=1)), request.received_at, STAMP)
+        check_age(signed_time(STAMP, stamp, timedelta(seconds=1)), request.received_at, STAMP)
 
-    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
-        event = fields_of(fields_of(part, "body").get("event"), "event")
-        if named(event.get("object_type"), "event.object_type") != "opportunity":
+    def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
+        event = object_of(object_of(part, "body").get("event"), "event")
+        if record_type_of(event.get("object_type"), "event.object_type") != "opportunity":
             return [Ignored("not-a-deal")]
         deal = id_of(event.get("object_id"), "event.object_id")
         updated = event.get("date_updated") or event.get("date_created")
-        # Close may send an event again with what has changed meanwhile: number and time are those of the change.
-        time = zoneless(updated, "event.date_updated")
-        number = f"{id_of(event.get('id'), 'event.id')}/{text_of(updated, 'event.date_updated', 40)}"
+        # Close may merge a later change into an event and send it again: id and time include the update.
+        time = utc_time_of(updated, "event.date_updated")
+        event_id = f"{id_of(event.get('id'), 'event.id')}/{text_of(updated, 'event.date_updated', 40)}"
         action = event.get("action")
         if action == "deleted":
-            return [DealFact(EventType.DELETED, number, deal, time, {})]
+            return [DealFact(EventType.DELETED, event_id, deal, time, {})]
         if action not in ("created", "updated"):
-            raise InvalidField(f"event.action: {shown(action)} is not known; created, updated or deleted is expected")
-        data = fields_of(event.get("data"), "event.data")
-        status = status_of(data.get("status_type", "active"), "event.data.status_type")
-        told = told_of(data)
-        label, pipeline = data.get("status_label"), data.get("pipeline_name")
+            raise InvalidField(f"event.action: {quoted(action)} is not known; created, updated or deleted is expected")
+        record = object_of(event.get("data"), "event.data")
+        status = status_of(record.get("status_type", "active"), "event.data.status_type")
+        data = opportunity_data(record)
+        label, pipeline = record.get("status_label"), record.get("pipeline_name")
         return [
-            *standing(number, deal, time, status, told, created=action == "created"),
-            *beside(time, told, name=label, pipeline_name=pipeline, outcome=status),
+            *state_facts(event_id, deal, time, status, data, created=action == "created"),
+            *stage_facts(time, data, name=label, pipeline_name=pipeline, outcome=status),
         ]
 
 
 def status_of(value: Any, field: str) -> str:
     """Open, won or lost."""
     if (status := _STATUS.get(str(value))) is None:
-        raise InvalidField(f"{field}: {shown(value)}; active, won or lost is expected")
+        raise InvalidField(f"{field}: {quoted(value)}; active, won or lost is expected")
     return status
 
 
-def _cents(value: Any, field: str) -> str:
+def _cents_of(value: Any, field: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 10**30:
-        raise InvalidField(f"{field}: {shown(value)} is no amount; an integer of cents is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is no amount; an integer of cents is expected")
     return f"{Decimal(value).scaleb(-2):f}"
 
 
 _FIELDS = {
     "pipeline_id": ("pipeline", id_of),
     "status_id": ("stage", id_of),
-    "value": ("amount", _cents),
+    "value": ("amount", _cents_of),
     "value_currency": ("currency", currency_of),
     "lead_name": ("name", text_of),
-    "date_won": ("expected_close", day_of),
+    "date_won": ("expected_close", date_of),
 }
 
 
-def told_of(data: dict[str, Any]) -> dict[str, Any]:
+def opportunity_data(record: dict[str, Any]) -> dict[str, Any]:
     """Our fields of an opportunity."""
-    told = taken(data, _FIELDS)
-    if isinstance(lead := data.get("lead_id"), str):
-        told["url"] = text_of(f"https://app.close.com/lead/{lead}/", "event.data.lead_id")
-    return told
+    data = map_fields(record, _FIELDS)
+    if isinstance(lead := record.get("lead_id"), str):
+        data["url"] = text_of(f"https://app.close.com/lead/{lead}/", "event.data.lead_id")
+    return data

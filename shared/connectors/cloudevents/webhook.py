@@ -1,6 +1,6 @@
-"""CloudEventsWebhook 1.0 over HTTP: structured, binary and batch, carrying our own `deal.*` data.
+"""CloudEvents 1.0 over HTTP: structured, binary and batch mode, carrying our own `deal.*` data.
 
-Source: CloudEventsWebhook 1.0.2, HTTP protocol binding, JSON event format, "HTTP 1.1 Web Hooks for Event Delivery".
+Source: CloudEvents 1.0.2, HTTP protocol binding, JSON event format, "HTTP 1.1 Web Hooks for Event Delivery".
 """
 
 from __future__ import annotations
@@ -13,43 +13,33 @@ from urllib.parse import unquote_to_bytes
 
 from pydantic import Field
 
-from shared.connectors.base.deal_form import told
-from shared.connectors.base.source import (
-    Invalid,
-    InvalidField,
-    Parsed,
-    RefusalReason,
-    Request,
-    Source,
-    SourceSettings,
-    Unauthenticated,
-    fits,
-    json_of,
-    moment_of_text,
-    raw,
-    shown,
-    unreadable,
-)
+from shared.connectors.base.deal_events import parse_event
+from shared.connectors.base.facts import Invalid, Parsed
+from shared.connectors.base.fields import InvalidField, invalid_json, parse_json, quoted, time_of
+from shared.connectors.base.settings import SourceSettings
+from shared.connectors.base.signatures import matches_any
+from shared.connectors.base.source import RefusalReason, Request, Source, Unauthenticated
+from shared.contracts.envelope import compact
 
 _BATCH, _STRUCTURED = "application/cloudevents-batch", "application/cloudevents"
 _QUOTED = re.compile(r'^"(.*)"$', re.DOTALL)
-_NEEDED = ("id", "source", "specversion", "type")
+_REQUIRED = ("id", "source", "specversion", "type")
 
 
 class CloudEventsSettings(SourceSettings):
-    """`secrets` are bearer tokens, sent as `Authorization: Bearer` or, where no header can be, as `?access_token=`."""
+    """`secrets` are bearer tokens, sent as `Authorization: Bearer` or, if no header can be set, `?access_token=`."""
 
-    allowed_rate: int = Field(6000, ge=1, description="requests a minute that the handshake allows")
+    allowed_rate: int = Field(6000, ge=1, description="requests per minute that the handshake allows")
 
 
 class CloudEventsWebhook(Source):
     kind: ClassVar[str] = "cloudevents"
-    clicks: ClassVar[str] = (
-        "Let the sender POST CloudEventsWebhook 1.0 to this URL with Authorization: Bearer and the secret; "
+    setup_steps: ClassVar[str] = (
+        "Let the sender POST CloudEvents 1.0 to this URL with Authorization: Bearer and the secret; "
         "docs/sources/deal-events.md has the data."
     )
     settings_type = CloudEventsSettings
-    slow_down: ClassVar[int] = 429
+    throttle_status: ClassVar[int] = 429
     settings: CloudEventsSettings
 
     def verify(self, request: Request) -> None:
@@ -61,12 +51,11 @@ class CloudEventsWebhook(Source):
                 RefusalReason.NO_SIGNATURE, "header authorization is missing; send Authorization: Bearer and the token"
             )
         given = token.strip().encode()
-        if not fits([secret.encode() for secret in self.settings.secrets], [given]):
+        if not matches_any([secret.encode() for secret in self.settings.secrets], [given]):
             raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE, "the bearer token is not one of this source; compare it with `secrets`"
             )
-        form = _form(request)
-        if form == "binary" and "ce-specversion" not in request.headers:
+        if _mode(request) == "binary" and "ce-specversion" not in request.headers:
             raise Unauthenticated(
                 RefusalReason.UNKNOWN_FORM,
                 f"content-type {request.headers.get('content-type', '')!r} without ce-specversion is no CloudEvent;"
@@ -75,91 +64,91 @@ class CloudEventsWebhook(Source):
             )
 
     def handshake(self, request: Request) -> dict[str, str] | None:
-        """The abuse protection of the web hook specification: say that we want what will be sent."""
+        """Abuse protection of the web hook specification: confirm that we want the events."""
         origin = request.headers.get("webhook-request-origin")
         if not origin:
             return None
-        answer = {"Allow": "POST, OPTIONS", "WebHook-Allowed-Origin": origin}
+        headers = {"Allow": "POST, OPTIONS", "WebHook-Allowed-Origin": origin}
         rate = request.headers.get("webhook-request-rate")
         if rate is not None:
-            asked = int(rate) if rate.isascii() and rate.isdigit() and len(rate) < 9 else self.settings.allowed_rate
-            answer["WebHook-Allowed-Rate"] = str(max(1, min(asked, self.settings.allowed_rate)))
-        return answer
+            requested = int(rate) if rate.isascii() and rate.isdigit() and len(rate) < 9 else self.settings.allowed_rate
+            headers["WebHook-Allowed-Rate"] = str(max(1, min(requested, self.settings.allowed_rate)))
+        return headers
 
     def translate(self, request: Request) -> list[Parsed]:
         try:
-            if _form(request) == "binary":
-                return [self._one(_binary(request), request.body)]
-            document = json_of(request.body)
+            if _mode(request) == "binary":
+                return [self._parse(_binary_event(request), request.body)]
+            document = parse_json(request.body)
         except InvalidField as error:
-            return [unreadable(request.body, error)]
-        if _form(request) == "structured":
-            return [self._one(document, request.body)]
+            return [invalid_json(request.body, error)]
+        if _mode(request) == "structured":
+            return [self._parse(document, request.body)]
         if not isinstance(document, list):
             return [Invalid(f"body: a batch is an array of events, found {type(document).__name__}", request.body)]
-        return [self._one(event, raw(event)) for event in document]
+        return [self._parse(event, compact(event)) for event in document]
 
-    def _one(self, event: Any, part: bytes) -> Parsed:
+    def _parse(self, event: Any, raw: bytes) -> Parsed:
         try:
-            return self._told(event)
+            return self._fact(event)
         except InvalidField as error:
-            return Invalid(str(error), part)
+            return Invalid(str(error), raw)
 
-    def _told(self, event: Any) -> Parsed:
+    def _fact(self, event: Any) -> Parsed:
         if not isinstance(event, dict):
-            raise InvalidField(f"event: an object is expected, found {shown(event)}")
+            raise InvalidField(f"event: an object is expected, found {quoted(event)}")
         event = {name: value for name, value in event.items() if value is not None}
-        for name in _NEEDED:
+        for name in _REQUIRED:
             if not isinstance(event.get(name), str) or not event[name]:
-                raise InvalidField(f"{name}: {shown(event.get(name))}; CloudEventsWebhook wants a text here")
+                raise InvalidField(f"{name}: {quoted(event.get(name))}; CloudEvents requires a text here")
         if event["specversion"] != "1.0":
-            raise InvalidField(f"specversion: {shown(event['specversion'])}; 1.0 is understood")
+            raise InvalidField(f"specversion: {quoted(event['specversion'])} is not supported; send 1.0")
         subject = event.get("subject")
         if subject is not None and not isinstance(subject, str):
-            raise InvalidField(f"subject: {shown(subject)}; a text is expected")
-        time = moment_of_text(event.get("time"), "time")
-        return told(self.name, event["type"], self._id(event), time, _data(event), subject)
+            raise InvalidField(f"subject: {quoted(subject)}; a text is expected")
+        time = time_of(event.get("time"), "time")
+        return parse_event(self.name, event["type"], self._event_id(event), time, _data(event), subject)
 
-    def _id(self, event: dict[str, Any]) -> str:
-        """(source, id) is the identity; events of our own source keep their ids."""
+    def _event_id(self, event: dict[str, Any]) -> str:
+        """(source, id) identifies an event; events of a source with our name keep their ids."""
         if event["source"] == self.name:
             return str(event["id"])
         both = f"{len(event['source'])}:{event['source']}{event['id']}"
         return hashlib.sha256(both.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def _form(request: Request) -> str:
-    """By the media type; `ce-` headers alone do not make a binary event."""
+def _mode(request: Request) -> str:
+    """The content mode, by the media type; `ce-` headers alone do not make a binary event."""
     media = request.headers.get("content-type", "").lower()
     if media.startswith(_BATCH):
         return "batch"
     return "structured" if media.startswith(_STRUCTURED) else "binary"
 
 
-def _binary(request: Request) -> dict[str, Any]:
+def _binary_event(request: Request) -> dict[str, Any]:
     event: dict[str, Any] = {
-        name[3:]: _header(name, value) for name, value in request.headers.items() if name.startswith("ce-")
+        name[3:]: _decode_header(name, value) for name, value in request.headers.items() if name.startswith("ce-")
     }
-    event["data"] = json_of(request.body) if request.body else {}
+    event["data"] = parse_json(request.body) if request.body else {}
     return event
 
 
-def _header(name: str, value: str) -> str:
-    """Percent-encoded UTF-8, also in the older form with quotes."""
-    quoted = _QUOTED.match(value)
-    text = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else value
+def _decode_header(name: str, value: str) -> str:
+    """Percent-encoded UTF-8, also in the older form in quotes."""
+    match = _QUOTED.match(value)
+    text = re.sub(r"\\(.)", r"\1", match[1]) if match else value
     try:
         return unquote_to_bytes(text.encode("latin-1")).decode("utf-8")
     except UnicodeError:
-        raise InvalidField(f"header {name}: {shown(value)} is no UTF-8; send it percent-encoded") from None
+        raise InvalidField(f"header {name}: {quoted(value)} is no UTF-8; send it percent-encoded") from None
 
 
 def _data(event: dict[str, Any]) -> Any:
     if "data_base64" not in event:
         return event.get("data", {})
     if "data" in event:
-        raise InvalidField("data_base64: stands beside data; send one of them")
+        raise InvalidField("data_base64: came together with data; send one of them")
     try:
-        return json_of(b64decode(event["data_base64"], validate=True))
+        return parse_json(b64decode(event["data_base64"], validate=True))
     except (ValueError, TypeError):
-        raise InvalidField("data_base64: does not hold base64 of JSON; send deal data as JSON") from None
+        raise InvalidField("data_base64: is not base64 of JSON; send deal data as JSON") from None

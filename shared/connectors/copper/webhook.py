@@ -1,6 +1,6 @@
-"""Copper: which opportunities changed, and which values from what to what; a secret of our own comes back.
+"""Copper's webhooks: ids of opportunities with old and new values; Copper echoes a secret that we chose.
 
-Source: Copper's developer documentation, "Webhooks"; docs/sources/copper.md says how to subscribe.
+Source: Copper's developer documentation, "Webhooks"; docs/sources/copper.md has the set-up.
 """
 
 from __future__ import annotations
@@ -10,24 +10,23 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from shared.connectors.base.json_source import JsonSource, blanked, fields_of, named, standing, taken
-from shared.connectors.base.source import (
-    DealFact,
-    Ignored,
+from shared.connectors.base.facts import DealFact, Ignored, Parsed, state_facts
+from shared.connectors.base.fields import (
     InvalidField,
-    Parsed,
-    RefusalReason,
-    Request,
-    SourceSettings,
-    Unauthenticated,
     amount_of,
-    fits,
     id_of,
-    json_of,
-    moment_of_text,
-    shown,
+    map_fields,
+    object_of,
+    parse_json,
+    quoted,
+    record_type_of,
     text_of,
+    time_of,
 )
+from shared.connectors.base.json_source import JsonSource, redact_secrets
+from shared.connectors.base.settings import SourceSettings
+from shared.connectors.base.signatures import matches_any
+from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
 from shared.contracts.events import EventType
 
 _STATUS = {"won": "won", "lost": "lost", "abandoned": "lost"}
@@ -41,14 +40,14 @@ _FIELDS = {
 
 
 class CopperSettings(SourceSettings):
-    """`secrets` are the value that Copper was given with the subscription, and sends back."""
+    """`secrets` are the value that was given with the subscription; Copper sends it back in every body."""
 
-    secret_field: str = Field("secret_field", min_length=1, max_length=100, description="its name in the body")
+    secret_field: str = Field("secret_field", min_length=1, max_length=100, description="name of its field in the body")
 
 
 class CopperWebhook(JsonSource):
     kind: ClassVar[str] = "copper"
-    clicks: ClassVar[str] = (
+    setup_steps: ClassVar[str] = (
         "POST /developer_api/v1/webhooks for type opportunity, once each with event new, update, delete, "
         'this target, and the secret as {"secret_field": ...}.'
     )
@@ -56,9 +55,9 @@ class CopperWebhook(JsonSource):
     settings: CopperSettings
 
     def verify(self, request: Request) -> None:
-        """The secret stands in the body, so that the body is read first; its size was limited before."""
+        """The secret is in the body, so the body is parsed before it is verified; its size is already limited."""
         try:
-            document = json_of(request.body)
+            document = parse_json(request.body)
         except InvalidField as error:
             raise Unauthenticated(RefusalReason.UNKNOWN_FORM, str(error), 415) from None
         given = document.get(self.settings.secret_field) if isinstance(document, dict) else None
@@ -66,46 +65,48 @@ class CopperWebhook(JsonSource):
             raise Unauthenticated(
                 RefusalReason.NO_SIGNATURE, f"{self.settings.secret_field}: is missing; set it with the subscription"
             )
-        if not fits([secret.encode() for secret in self.settings.secrets], [given.encode("utf-8", "surrogatepass")]):
+        if not matches_any(
+            [secret.encode() for secret in self.settings.secrets], [given.encode("utf-8", "surrogatepass")]
+        ):
             raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE, f"{self.settings.secret_field} is not one of this source's `secrets`"
             )
 
-    def kept(self, request: Request) -> bytes:
-        return blanked(request.body, self.settings.secrets, self.settings.secret_field)
+    def archived_body(self, request: Request) -> bytes:
+        return redact_secrets(request.body, self.settings.secrets, self.settings.secret_field)
 
-    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
-        document = fields_of(part, "body")
-        if named(document.get("type"), "type") != "opportunity":
+    def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
+        document = object_of(part, "body")
+        if record_type_of(document.get("type"), "type") != "opportunity":
             return [Ignored("not-a-deal")]
         ids = document.get("ids")
         if not isinstance(ids, list) or not ids:
-            raise InvalidField(f"ids: {shown(ids)}; a list of records is expected")
-        return [said for one in ids for said in self._one(document, id_of(one, "ids"))]
+            raise InvalidField(f"ids: {quoted(ids)}; a list of records is expected")
+        return [fact for one in ids for fact in self._facts(document, id_of(one, "ids"))]
 
-    def _one(self, document: dict[str, Any], deal: str) -> Iterable[Parsed]:
-        what, stamp = document.get("event"), document.get("timestamp")
-        time = moment_of_text(stamp, "timestamp")
-        number = f"{str(document.get('subscription_id'))[:40]}/{str(what)[:20]}/{deal}/{stamp}"
-        if what == "delete":
-            return [DealFact(EventType.DELETED, number, deal, time, {})]
-        if what not in ("new", "update"):
-            raise InvalidField(f"event: {shown(what)} is not known; new, update or delete is expected")
-        changed = _news(document.get("updated_attributes"))
-        status, told = _STATUS.get(str(changed.get("status")).lower(), "open"), taken(changed, _FIELDS)
-        if what == "update" and "status" in changed and status == "open" and not told.get("stage"):
-            # Only what changed is sent: the stage is the one before it was closed.
-            return [DealFact(EventType.REOPENED, number, deal, time, told)]
-        return standing(number, deal, time, status, told, created=what == "new")
+    def _facts(self, document: dict[str, Any], deal: str) -> Iterable[Parsed]:
+        event, stamp = document.get("event"), document.get("timestamp")
+        time = time_of(stamp, "timestamp")
+        event_id = f"{str(document.get('subscription_id'))[:40]}/{str(event)[:20]}/{deal}/{stamp}"
+        if event == "delete":
+            return [DealFact(EventType.DELETED, event_id, deal, time, {})]
+        if event not in ("new", "update"):
+            raise InvalidField(f"event: {quoted(event)} is not known; new, update or delete is expected")
+        changed = _new_values(document.get("updated_attributes"))
+        status, data = _STATUS.get(str(changed.get("status")).lower(), "open"), map_fields(changed, _FIELDS)
+        if event == "update" and "status" in changed and status == "open" and not data.get("stage"):
+            # Copper sends only what changed: the deal is back in the stage that it was closed in.
+            return [DealFact(EventType.REOPENED, event_id, deal, time, data)]
+        return state_facts(event_id, deal, time, status, data, created=event == "new")
 
 
-def _news(changes: Any) -> dict[str, Any]:
-    """The new ones of pairs of old and new."""
+def _new_values(changes: Any) -> dict[str, Any]:
+    """The new values of pairs of old and new."""
     found = {}
     for name, pair in (changes if isinstance(changes, dict) else {}).items():
         if not isinstance(pair, list) or len(pair) != 2:
             raise InvalidField(
-                f"updated_attributes.{str(name)[:60]}: {shown(pair)}; the old and the new value are expected"
+                f"updated_attributes.{str(name)[:60]}: {quoted(pair)}; the old and the new value are expected"
             )
         found[name] = pair[1]
     return found

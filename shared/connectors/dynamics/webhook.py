@@ -1,4 +1,4 @@
-"""Microsoft Dynamics 365 / Dataverse: the execution context of a step on opportunities; a key, no signature.
+"""Microsoft Dynamics 365 / Dataverse: the execution context of a plug-in step; a key, no signature.
 
 Source: Microsoft's "Use webhooks to create external handlers for server events"; docs/sources/dynamics.md.
 """
@@ -12,41 +12,33 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from shared.connectors.base.json_source import (
-    JsonSource,
-    beside,
-    fields_of,
-    named,
-    standing,
-    taken,
-    verify_key,
-    zoneless,
-)
-from shared.connectors.base.source import (
-    DealFact,
-    Ignored,
-    Invalid,
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, stage_facts, state_facts
+from shared.connectors.base.fields import (
     InvalidField,
-    Parsed,
-    Request,
-    SourceSettings,
     amount_of,
     id_of,
-    raw,
-    shown,
+    map_fields,
+    object_of,
+    quoted,
+    record_type_of,
     text_of,
+    utc_time_of,
 )
+from shared.connectors.base.json_source import JsonSource
+from shared.connectors.base.settings import SourceSettings
+from shared.connectors.base.signatures import verify_key
+from shared.connectors.base.source import Request
 from shared.contracts.dead import DeadReason
-from shared.contracts.envelope import iso
+from shared.contracts.envelope import compact, iso
 from shared.contracts.events import EventType
 
 _DATE = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Only asynchronous steps are jobs, and have a number.
+# The operation id of synchronous steps; only asynchronous ones get an id of their own.
 _NO_OPERATION = "00000000-0000-0000-0000-000000000000"
 _STATES = {0: "open", 1: "won", 2: "lost"}
 _CLOSED = {"Win": EventType.WON, "Lose": EventType.LOST}
-_STATED = ("Create", "Update", "SetState", "SetStateDynamicEntity", "Assign")
+_STATE_MESSAGES = ("Create", "Update", "SetState", "SetStateDynamicEntity", "Assign")
 
 
 class DynamicsSettings(SourceSettings):
@@ -61,7 +53,7 @@ class DynamicsSettings(SourceSettings):
 
 class DynamicsWebhook(JsonSource):
     kind: ClassVar[str] = "dynamics"
-    clicks: ClassVar[str] = (
+    setup_steps: ClassVar[str] = (
         "Plug-in Registration Tool > Register > New Web Hook, authentication WebhookKey with the secret; "
         "asynchronous steps on opportunity for Create, Update, Delete, Win, Lose, with a post-image on "
         "Create and Update."
@@ -72,59 +64,67 @@ class DynamicsWebhook(JsonSource):
     def verify(self, request: Request) -> None:
         verify_key(request, self.settings.secrets, ("x-webhook-key", "x-andon-key"), ("code", "key"))
 
-    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
-        context = fields_of(part, "body")
-        if named(context.get("PrimaryEntityName"), "PrimaryEntityName") != "opportunity":
+    def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
+        context = object_of(part, "body")
+        if record_type_of(context.get("PrimaryEntityName"), "PrimaryEntityName") != "opportunity":
             return [Ignored("not-a-deal")]
         deal, message = id_of(context.get("PrimaryEntityId"), "PrimaryEntityId"), str(context.get("MessageName"))
-        time, number = _moment(context.get("OperationCreatedOn"), "OperationCreatedOn"), _number(context)
+        time, event_id = _time_of(context.get("OperationCreatedOn"), "OperationCreatedOn"), _event_id(context)
         if message == "Delete":
-            return [DealFact(EventType.DELETED, number, deal, time, {})]
+            return [DealFact(EventType.DELETED, event_id, deal, time, {})]
         if message in _CLOSED:
-            return [DealFact(_CLOSED[message], number, deal, time, _closing(message, context.get("InputParameters")))]
+            data = _closing_data(message, context.get("InputParameters"))
+            return [DealFact(_CLOSED[message], event_id, deal, time, data)]
         if "x-ms-dynamics-msg-size-exceeded" in request.headers or "InputParameters" not in context:
             detail = f"opportunity {deal}: larger than 256 KB, so Dynamics sent no columns; choose fewer in the images"
-            return [Invalid(detail, raw(part), DeadReason.TOO_LARGE)]
-        if message not in _STATED:
+            return [Invalid(detail, compact(part), DeadReason.TOO_LARGE)]
+        if message not in _STATE_MESSAGES:
             return [Ignored("other-message")]
+        return self._state_facts(context, event_id, deal, time, created=message == "Create")
+
+    def _state_facts(
+        self, context: dict[str, Any], event_id: str, deal: str, time: datetime, created: bool
+    ) -> Iterable[Parsed]:
         columns = {**_columns(context.get("PostEntityImages")), **_columns(context["InputParameters"])}
-        columns |= _state(context["InputParameters"])
+        columns |= _set_state(context["InputParameters"])
         column = self.settings.stage_field
         label = _label(context["InputParameters"], column) or _label(context.get("PostEntityImages"), column)
         stage = columns.get(column)
         return [
-            *self._standing(columns, number, deal, time, created=message == "Create"),
-            *beside(time, {} if stage is None else {"stage": str(stage)}, name=label),
+            *state_facts(event_id, deal, time, _status(columns), self._deal_data(columns, deal), created),
+            *stage_facts(time, {} if stage is None else {"stage": str(stage)}, name=label),
         ]
 
-    def _standing(
-        self, columns: dict[str, Any], number: str, deal: str, time: datetime, created: bool
-    ) -> Iterable[Parsed]:
-        state = columns.get("statecode", 0)
-        if not isinstance(state, int) or state not in _STATES:
-            raise InvalidField(f"statecode: {shown(state)} is not known; 0, 1 or 2 is expected")
-        told = taken(columns, {**_FIELDS, self.settings.stage_field: ("stage", id_of)})
+    def _deal_data(self, columns: dict[str, Any], deal: str) -> dict[str, Any]:
+        data = map_fields(columns, {**_FIELDS, self.settings.stage_field: ("stage", id_of)})
         if self.settings.address:
-            told["url"] = f"{self.settings.address}/main.aspx?etn=opportunity&pagetype=entityrecord&id={deal}"
-        return standing(number, deal, time, _STATES[state], told, created)
+            data["url"] = f"{self.settings.address}/main.aspx?etn=opportunity&pagetype=entityrecord&id={deal}"
+        return data
 
 
-def _closing(message: str, listed: Any) -> dict[str, Any]:
-    """What is told with a closing. What came in for a lost deal is nought: it was worth more."""
+def _status(columns: dict[str, Any]) -> str:
+    state = columns.get("statecode", 0)
+    if not isinstance(state, int) or state not in _STATES:
+        raise InvalidField(f"statecode: {quoted(state)} is not known; 0, 1 or 2 is expected")
+    return _STATES[state]
+
+
+def _closing_data(message: str, parameters: Any) -> dict[str, Any]:
+    """Fields of the closing activity. The actual revenue of a lost deal is 0: ignore it, the deal was worth more."""
     fields = {"subject": ("reason", text_of)} | ({"actualrevenue": ("amount", amount_of)} if message == "Win" else {})
-    return taken(_columns(listed, "OpportunityClose"), fields)
+    return map_fields(_columns(parameters, "OpportunityClose"), fields)
 
 
-def _state(listed: Any) -> dict[str, Any]:
-    """`SetState` tells the state beside the record."""
-    for entry in listed if isinstance(listed, list) else ():
+def _set_state(parameters: Any) -> dict[str, Any]:
+    """`SetState` sends the state as a parameter, not in the record."""
+    for entry in parameters if isinstance(parameters, list) else ():
         if isinstance(entry, dict) and entry.get("key") == "State":
             return {"statecode": _plain(entry.get("value"))}
     return {}
 
 
 def _columns(listed: Any, key: str | None = None) -> dict[str, Any]:
-    """The columns of the entities in a list of key and value; typed values as what they hold."""
+    """The columns of the entities in a list of keys and values; typed values are unwrapped."""
     return dict(_pairs(listed, key))
 
 
@@ -140,7 +140,7 @@ def _pairs(listed: Any, wanted: str | None) -> Iterator[tuple[str, Any]]:
 
 
 def _label(listed: Any, column: str) -> Any:
-    """What people see for the value of a column, where an entity of the list tells it."""
+    """The display text of a column's value, if an entity of the list has it."""
     for entry in listed if isinstance(listed, list) else ():
         entity = entry.get("value") if isinstance(entry, dict) else None
         formatted = entity.get("FormattedValues") if isinstance(entity, dict) else None
@@ -151,38 +151,38 @@ def _label(listed: Any, column: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Money and option sets hold a Value, references an Id."""
+    """Money and option sets have a Value, references have an Id."""
     if isinstance(value, dict):
         return value.get("Value", value.get("Id"))
     return value
 
 
-def _moment(value: Any, field: str) -> datetime:
-    """`/Date(ms)/`, with an offset that is for show only, or ISO 8601."""
+def _time_of(value: Any, field: str) -> datetime:
+    """`/Date(ms)/`, possibly with an offset that does not change the instant, or ISO 8601."""
     match = _DATE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        return zoneless(value, field)
+        return utc_time_of(value, field)
     try:
         return _EPOCH + timedelta(milliseconds=int(match[1]))
     except OverflowError:
-        raise InvalidField(f"{field}: {shown(value)} is no time; milliseconds since 1970 are expected") from None
+        raise InvalidField(f"{field}: {quoted(value)} is no time; milliseconds since 1970 are expected") from None
 
 
-def _day(value: Any, field: str) -> str:
-    return iso(_moment(value, field))[:10]
+def _date_of(value: Any, field: str) -> str:
+    return iso(_time_of(value, field))[:10]
 
 
 _FIELDS = {
     "name": ("name", text_of),
     "estimatedvalue": ("amount", amount_of),
-    "estimatedclosedate": ("expected_close", _day),
+    "estimatedclosedate": ("expected_close", _date_of),
 }
 
 
-def _number(context: dict[str, Any]) -> str:
+def _event_id(context: dict[str, Any]) -> str:
     extension = context.get("OwningExtension")
     step = extension.get("Id") if isinstance(extension, dict) else None
     organization, operation = id_of(context.get("OrganizationId"), "OrganizationId"), context.get("OperationId")
     if operation == _NO_OPERATION:
-        raise InvalidField("OperationId: is empty; register the step as asynchronous, others cannot be told apart")
+        raise InvalidField("OperationId: is empty; register the step as asynchronous, other steps have no id")
     return f"{organization}/{id_of(operation, 'OperationId')}/{str(step)[:80]}"

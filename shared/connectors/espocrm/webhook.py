@@ -1,6 +1,6 @@
-"""EspoCRM: arrays of opportunities, signed with the key of each webhook; the body does not say what happened.
+"""EspoCRM's webhooks: arrays of opportunities, signed with each webhook's own key; the webhook's id tells the event.
 
-Source: the code of EspoCRM's webhook sender, and its documentation; docs/sources/espocrm.md says what to click.
+Source: the code of EspoCRM's webhook sender, and its documentation; docs/sources/espocrm.md has the set-up.
 """
 
 from __future__ import annotations
@@ -12,33 +12,22 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from shared.connectors.base.json_source import (
-    JsonSource,
-    day_of,
-    fields_of,
-    standing,
-    taken,
-    unnamed,
-    zoneless,
-)
-from shared.connectors.base.source import (
-    DealFact,
-    Ignored,
+from shared.connectors.base.facts import DealFact, Ignored, Parsed, state_facts
+from shared.connectors.base.fields import (
     InvalidField,
-    Parsed,
-    RefusalReason,
-    Request,
-    SourceSettings,
-    Unauthenticated,
     amount_of,
     currency_of,
-    fits,
+    date_of,
     id_of,
-    resolve,
-    single,
+    map_fields,
+    object_of,
     text_of,
-    unbase64,
+    utc_time_of,
 )
+from shared.connectors.base.json_source import JsonSource, content_id
+from shared.connectors.base.settings import SourceSettings, resolve_secret
+from shared.connectors.base.signatures import decode_base64, matches_any, required_header
+from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
 from shared.contracts.events import EventType
 
 SIGNATURE, LEGACY = "signature", "x-signature"
@@ -47,12 +36,12 @@ _FIELDS = {
     "name": ("name", text_of),
     "amount": ("amount", amount_of),
     "amountCurrency": ("currency", currency_of),
-    "closeDate": ("expected_close", day_of),
+    "closeDate": ("expected_close", date_of),
 }
 
 
 class EspoWebhook(BaseModel):
-    """One webhook of EspoCRM: what it is sent for, and its secret keys."""
+    """One webhook of EspoCRM: its event and its secret keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -62,14 +51,14 @@ class EspoWebhook(BaseModel):
     @field_validator("secrets")
     @classmethod
     def _resolve(cls, written: list[str]) -> list[str]:
-        return [resolve(one) for one in written]
+        return [resolve_secret(one) for one in written]
 
 
 class EspoSettings(SourceSettings):
-    """Each webhook of EspoCRM has an id and a secret key of its own: `webhooks` holds them, `secrets` stays empty."""
+    """Each webhook of EspoCRM has its own id and secret key in `webhooks`; `secrets` stays empty."""
 
-    secrets: list[str] = Field([], max_length=0, description="stays empty: every webhook has its own")
-    webhooks: dict[str, EspoWebhook] = Field(min_length=1, description="by the webhook's id: its event and secrets")
+    secrets: list[str] = Field([], max_length=0, description="leave it empty: every webhook has its own")
+    webhooks: dict[str, EspoWebhook] = Field(min_length=1, description="webhook id -> its event and secrets")
     address: str = Field(
         "", pattern=r"^(https?://[^\s#]+)?$", description="address of EspoCRM, for links to deals; empty: no links"
     )
@@ -77,7 +66,7 @@ class EspoSettings(SourceSettings):
 
 class EspoCrmWebhook(JsonSource):
     kind: ClassVar[str] = "espocrm"
-    clicks: ClassVar[str] = (
+    setup_steps: ClassVar[str] = (
         "Administration > Webhooks: one each for Opportunity.create, Opportunity.update, "
         "Opportunity.delete with this URL; each shows its id and its secret key."
     )
@@ -85,56 +74,59 @@ class EspoCrmWebhook(JsonSource):
     settings: EspoSettings
 
     def verify(self, request: Request) -> None:
-        """The id in the header says which key it must be, and so what the body means."""
-        hook = self.settings.webhooks.get(_hook(request))
-        if hook is None:
+        """The webhook id in the header selects the key, and with it the event."""
+        webhook = self.settings.webhooks.get(_webhook_id(request))
+        if webhook is None:
             raise Unauthenticated(
-                RefusalReason.WRONG_SIGNATURE, f"webhook {_hook(request)[:60]!r} is not in `webhooks` of this source"
+                RefusalReason.WRONG_SIGNATURE,
+                f"webhook {_webhook_id(request)[:60]!r} is not in `webhooks` of this source",
             )
-        given = _decoded(request).partition(b":")[2]
-        digests = [hmac.digest(secret.encode(), request.body, hashlib.sha256) for secret in hook.secrets]
-        right = [digest.hex().encode() for digest in digests] if SIGNATURE in request.headers else digests
-        if not fits(right, [given]):
+        given = _decode_signature(request).partition(b":")[2]
+        digests = [hmac.digest(secret.encode(), request.body, hashlib.sha256) for secret in webhook.secrets]
+        expected = [digest.hex().encode() for digest in digests] if SIGNATURE in request.headers else digests
+        if not matches_any(expected, [given]):
             raise Unauthenticated(
-                RefusalReason.WRONG_SIGNATURE, "the signature does not fit; compare the webhook's secret key"
+                RefusalReason.WRONG_SIGNATURE, "the signature does not match; compare the webhook's secret key"
             )
 
     def translate(self, request: Request) -> list[Parsed]:
-        """Changes of one deal can come in one request, all as of one time: their place in it is their order."""
+        """One request may carry several changes of a deal, all with one time: prefix ids by their position."""
         return [
-            one._replace(id=f"{place:06}/{one.id}") if isinstance(one, DealFact) else one
-            for place, one in enumerate(super().translate(request))
+            fact._replace(id=f"{position:06}/{fact.id}") if isinstance(fact, DealFact) else fact
+            for position, fact in enumerate(super().translate(request))
         ]
 
-    def parts(self, document: Any) -> Iterable[Any]:
+    def split(self, document: Any) -> Iterable[Any]:
         if not isinstance(document, list):
             raise InvalidField(f"body: an array of records is expected, found {type(document).__name__}")
         return document
 
-    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
-        record = fields_of(part, "record")
+    def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
+        record = object_of(part, "record")
         deal = id_of(record.get("id"), "id")
-        hook = _hook(request)
-        what = self.settings.webhooks[hook].event.rpartition(".")[2]
-        # The body has no time: what it tells became true shortly before it came.
-        time, number = request.received_at, f"{hook}/{unnamed(request, record)}"
-        if what == "delete":
-            return [DealFact(EventType.DELETED, number, deal, time, {})]
-        told = taken(record, _FIELDS)
+        webhook = _webhook_id(request)
+        event = self.settings.webhooks[webhook].event.rpartition(".")[2]
+        # The body has no time; the change happened shortly before the request.
+        time, event_id = request.received_at, f"{webhook}/{content_id(request, record)}"
+        if event == "delete":
+            return [DealFact(EventType.DELETED, event_id, deal, time, {})]
+        data = map_fields(record, _FIELDS)
         if self.settings.address:
-            told["url"] = text_of(f"{self.settings.address}/#Opportunity/view/{deal}", "id")
-        if what == "create":
-            made = record.get("createdAt")
-            return standing(number, deal, zoneless(made, "createdAt") if made else time, "open", told, created=True)
-        if told.keys() <= {"url"}:
+            data["url"] = text_of(f"{self.settings.address}/#Opportunity/view/{deal}", "id")
+        if event == "create":
+            created_at = record.get("createdAt")
+            time = utc_time_of(created_at, "createdAt") if created_at else time
+            return state_facts(event_id, deal, time, "open", data, created=True)
+        if data.keys() <= {"url"}:
             return [Ignored("other-field")]
-        return standing(number, deal, time, "open", told)
+        return state_facts(event_id, deal, time, "open", data)
 
 
-def _decoded(request: Request) -> bytes:
+def _decode_signature(request: Request) -> bytes:
+    """`<webhook id>:<digest>`, out of base64."""
     name = SIGNATURE if SIGNATURE in request.headers else LEGACY
-    return unbase64(single(request.headers, name)) or b""
+    return decode_base64(required_header(request.headers, name)) or b""
 
 
-def _hook(request: Request) -> str:
-    return _decoded(request).partition(b":")[0].decode("latin-1")
+def _webhook_id(request: Request) -> str:
+    return _decode_signature(request).partition(b":")[0].decode("latin-1")

@@ -1,4 +1,4 @@
-"""HubSpot: deals with the history of their properties, up to fifty at once.
+"""HubSpot's API: deals with the history of their properties, up to fifty per request.
 
 Source: HubSpot's API reference, "CRM objects: Deals" (batch read with propertiesWithHistory, list, archived), "CRM
 search", "Pipelines", and "API usage guidelines" (429 with policyName).
@@ -12,18 +12,20 @@ from typing import Any, ClassVar
 
 import httpx
 
-from shared.connectors.base.api_settings import ApiSettings
-from shared.connectors.base.crm_api import CrmApi, Page, Record, records_of, told_of
-from shared.connectors.base.json_source import Read, day_of, fields_of, instant
-from shared.connectors.base.source import (
-    DealFact,
-    Parsed,
+from shared.connectors.base.crm_api import CrmApi, Page, Record, parse_record, records_of
+from shared.connectors.base.facts import DealFact, Parsed
+from shared.connectors.base.fields import (
+    FieldParser,
     amount_of,
     currency_of,
+    date_of,
     id_of,
-    moment_of_text,
+    object_of,
     text_of,
+    time_of,
+    utc_text_of,
 )
+from shared.connectors.base.settings import ApiSettings
 from shared.connectors.hubspot.webhook import HubSpotApiSettings, HubSpotSettings
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
@@ -31,16 +33,16 @@ from shared.contracts.stages import StageData, StageOutcome
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DEALS = "/crm/v3/objects/deals"
-# As many as HubSpot gives with their history, and without.
-_MOST, _MOST_PLAIN = 50, 100
+# HubSpot's limits, with property history and without.
+_PAGE_SIZE, _PLAIN_PAGE_SIZE = 50, 100
 _MODIFIED, _ID = "hs_lastmodifieddate", "hs_object_id"
-_FIELDS: dict[str, tuple[str, Read]] = {
+_FIELDS: dict[str, tuple[str, FieldParser]] = {
     "pipeline": ("pipeline", id_of),
     "dealname": ("name", text_of),
     "amount": ("amount", amount_of),
     "deal_currency_code": ("currency", currency_of),
-    "closedate": ("expected_close", day_of),
-    "notes_next_activity_date": ("next_step_at", instant),
+    "closedate": ("expected_close", date_of),
+    "notes_next_activity_date": ("next_step_at", utc_text_of),
 }
 _WITH_HISTORY = ("dealstage", *_FIELDS)
 _PLAIN = ("hs_createdate", _MODIFIED, "hs_is_closed")
@@ -60,7 +62,7 @@ class Bearer(httpx.Auth):
 class HubSpotApi(CrmApi):
     kind: ClassVar[str] = "hubspot"
     settings_type = HubSpotApiSettings
-    at_once: ClassVar[int] = _MOST
+    batch_size: ClassVar[int] = _PAGE_SIZE
 
     @staticmethod
     def auth(api: ApiSettings, token: str) -> httpx.Auth:
@@ -71,32 +73,33 @@ class HubSpotApi(CrmApi):
         for archived in ("false", "true"):
             missing = [deal for deal in deals if deal not in found]
             for record in await self._batch(missing, archived) if missing else []:
-                found[id_of(record.get("id"), "id")] = told_of(record, self._said)
+                found[id_of(record.get("id"), "id")] = parse_record(record, self._facts)
         return {deal: found[deal] for deal in deals if deal in found}
 
     async def _batch(self, deals: Sequence[str], archived: str = "false") -> list[Record]:
-        asked = {
+        query = {
             "inputs": [{"id": deal} for deal in deals],
             "properties": _PLAIN,
             "propertiesWithHistory": _WITH_HISTORY,
         }
-        return records_of(await self.client.post(f"{_DEALS}/batch/read", asked, archived=archived), "results")
+        return records_of(await self.client.post(f"{_DEALS}/batch/read", query, archived=archived), "results")
 
     async def changed(self, since: datetime) -> AsyncIterator[Page]:
-        """Deletions first: what was deleted is not found by searching."""
-        async for records, _ in self._listed("true", "", history=False):
-            gone = [id_of(one.get("id"), "id") for one in records if _archived(one) >= since]
-            for at in range(0, len(gone), _MOST):
-                yield Page(self._told(await self._batch(gone[at : at + _MOST], "true")), len(records))
+        """Deletions first: the search does not find deleted deals."""
+        async for records, _ in self._list("true", "", history=False):
+            deleted = [id_of(one.get("id"), "id") for one in records if _archived_at(one) >= since]
+            for start in range(0, len(deleted), _PAGE_SIZE):
+                batch = await self._batch(deleted[start : start + _PAGE_SIZE], "true")
+                yield Page(self._parse_all(batch), len(records))
         async for found, reached in self._modified_since(since):
             records = await self._batch([id_of(one.get("id"), "id") for one in found])
-            yield Page(self._told(records), len(found), reached=reached)
+            yield Page(self._parse_all(records), len(found), reached=reached)
 
     async def _modified_since(self, since: datetime) -> AsyncIterator[tuple[list[Record], datetime]]:
-        """Deals in order of their last change, and up to when they are listed.
+        """Deals ordered by their last change, each page with the time that it reaches.
 
-        Each page begins at the time that the last one reached: what changes meanwhile moves to the end, and to count
-        on would skip others over.
+        Each page starts at the time that the previous one reached: an offset would skip records, because changed ones
+        move to the end meanwhile.
         """
         stamp = _milliseconds(since)
         while True:
@@ -111,17 +114,17 @@ class HubSpotApi(CrmApi):
                 yield before if more else found, reached
                 stamp = last
             else:
-                async for some in self._modified_at(last):
-                    yield some, reached
+                async for page in self._modified_at(last):
+                    yield page, reached
                 stamp = last + 1
             if not more:
                 return
 
     async def _modified_at(self, stamp: int) -> AsyncIterator[list[Record]]:
-        """Deals that changed at one instant and fill a page, as after an import; by their ids, which do not change."""
+        """Deals that changed at one instant and fill pages, as after an import; ordered by id, which is stable."""
         last = "0"
-        instant = (_filter(_MODIFIED, "GTE", stamp), _filter(_MODIFIED, "LTE", stamp))
-        while found := records_of(await self._search(_ID, *instant, _filter(_ID, "GT", last)), "results"):
+        utc_text_of = (_filter(_MODIFIED, "GTE", stamp), _filter(_MODIFIED, "LTE", stamp))
+        while found := records_of(await self._search(_ID, *utc_text_of, _filter(_ID, "GT", last)), "results"):
             yield found
             last = id_of(found[-1].get("id"), "id")
 
@@ -132,28 +135,30 @@ class HubSpotApi(CrmApi):
                 "filterGroups": [{"filters": filters}],
                 "sorts": [{"propertyName": order, "direction": "ASCENDING"}],
                 "properties": [_MODIFIED],
-                "limit": _MOST,
+                "limit": _PAGE_SIZE,
             },
         )
 
-    async def all(self, since: datetime, place: str) -> AsyncIterator[Page]:
-        """`place`: whether archived deals are listed, and HubSpot's `after`."""
-        archived, _, after = (place or "false/").partition("/")
+    async def all(self, since: datetime, cursor: str) -> AsyncIterator[Page]:
+        """`cursor`: whether archived deals are being listed, and HubSpot's `after`."""
+        archived, _, after = (cursor or "false/").partition("/")
         if archived == "false":
-            async for records, on in self._listed("false", after):
-                mine = [one for one in records if not _closed(one) or _modified(one) >= since]
-                yield Page(self._told(mine), len(records), place=f"false/{on}" if on else "true/")
+            async for records, next_page in self._list("false", after):
+                relevant = [one for one in records if not _closed(one) or _modified(one) >= since]
+                yield Page(
+                    self._parse_all(relevant), len(records), cursor=f"false/{next_page}" if next_page else "true/"
+                )
             after = ""
-        async for records, on in self._listed("true", after):
-            gone = [one for one in records if _archived(one) >= since]
-            yield Page(self._told(gone), len(records), place=f"true/{on}")
+        async for records, next_page in self._list("true", after):
+            deleted = [one for one in records if _archived_at(one) >= since]
+            yield Page(self._parse_all(deleted), len(records), cursor=f"true/{next_page}")
 
-    async def _listed(self, archived: str, after: str, history: bool = True) -> AsyncIterator[tuple[list[Record], str]]:
-        """Deals page by page, with where the next page begins; empty: this was the last."""
+    async def _list(self, archived: str, after: str, history: bool = True) -> AsyncIterator[tuple[list[Record], str]]:
+        """Deals page by page, each with the `after` of the next page; an empty one marks the last page."""
         while True:
             document = await self.client.get(
                 _DEALS,
-                limit=_MOST if history else _MOST_PLAIN,
+                limit=_PAGE_SIZE if history else _PLAIN_PAGE_SIZE,
                 archived=archived,
                 after=after or None,
                 properties=",".join(_PLAIN),
@@ -167,69 +172,69 @@ class HubSpotApi(CrmApi):
     async def stages(self) -> list[StageData]:
         found: list[StageData] = []
         for pipeline in records_of(await self.client.get("/crm/v3/pipelines/deals"), "results"):
-            number, label = id_of(pipeline.get("id"), "id"), text_of(pipeline.get("label"), "label")
+            pipeline_id, label = id_of(pipeline.get("id"), "id"), text_of(pipeline.get("label"), "label")
             for stage in records_of(pipeline, "stages"):
                 found.append(
                     StageData.model_validate(
                         {
                             "source": self.source.name,
-                            "pipeline": number,
+                            "pipeline": pipeline_id,
                             "pipeline_name": label,
                             "stage": id_of(stage.get("id"), "id"),
                             "name": text_of(stage.get("label"), "label"),
                             "order": stage.get("displayOrder"),
-                            **_outcome(fields_of(stage.get("metadata"), "metadata")),
+                            **_outcome(object_of(stage.get("metadata"), "metadata")),
                         }
                     )
                 )
         return found
 
-    def _told(self, records: Iterable[Record]) -> list[Parsed]:
-        return [one for record in records for one in told_of(record, self._said)]
+    def _parse_all(self, records: Iterable[Record]) -> list[Parsed]:
+        return [fact for record in records for fact in parse_record(record, self._facts)]
 
-    def _said(self, record: Record) -> Iterator[Parsed]:
+    def _facts(self, record: Record) -> Iterator[Parsed]:
         """Creation, each version of each property, deletion."""
-        deal, plain = id_of(record.get("id"), "id"), fields_of(record.get("properties") or {}, "properties")
-        made = moment_of_text(plain.get("hs_createdate") or record.get("createdAt"), "createdAt")
+        deal, plain = id_of(record.get("id"), "id"), object_of(record.get("properties") or {}, "properties")
+        created = time_of(plain.get("hs_createdate") or record.get("createdAt"), "createdAt")
         settings = self.source.settings
         link: dict[str, Any] = {}
         if isinstance(settings, HubSpotSettings) and settings.portal is not None:
             link["url"] = settings.deal_url.format(portal=settings.portal, deal=deal)
-        yield DealFact(EventType.CREATED, f"api/{deal}/created/{iso(made)}", deal, made, link)
-        histories = fields_of(record.get("propertiesWithHistory") or {}, "propertiesWithHistory")
+        yield DealFact(EventType.CREATED, f"api/{deal}/created/{iso(created)}", deal, created, link)
+        histories = object_of(record.get("propertiesWithHistory") or {}, "propertiesWithHistory")
         for name in _WITH_HISTORY:
             for version in records_of(histories, name):
-                yield from _version(deal, name, version)
+                yield from _version_facts(deal, name, version)
         if record.get("archived") is True:
-            gone = _archived(record)
-            yield DealFact(EventType.DELETED, f"api/{deal}/deleted/{iso(gone)}", deal, gone, {})
+            deleted = _archived_at(record)
+            yield DealFact(EventType.DELETED, f"api/{deal}/deleted/{iso(deleted)}", deal, deleted, {})
 
 
-def _version(deal: str, name: str, version: Record) -> Iterator[DealFact]:
-    """One value that a property had, since when. A deal does not come to be in no stage."""
-    value, time = version.get("value") or None, moment_of_text(version.get("timestamp"), f"timestamp of {name}")
-    number = f"api/{deal}/{name}/{iso(time)}/{str(value or '')[:80]}"
+def _version_facts(deal: str, name: str, version: Record) -> Iterator[DealFact]:
+    """One past value of a property. An empty stage is skipped: a deal is always in some stage."""
+    value, time = version.get("value") or None, time_of(version.get("timestamp"), f"timestamp of {name}")
+    event_id = f"api/{deal}/{name}/{iso(time)}/{str(value or '')[:80]}"
     if name == "dealstage":
         if value is not None:
             stage = {"stage": id_of(value, name), "entered_at": iso(time)}
-            yield DealFact(EventType.MOVED, number, deal, time, stage)
+            yield DealFact(EventType.MOVED, event_id, deal, time, stage)
         return
-    field, read = _FIELDS[name]
-    yield DealFact(EventType.CHANGED, number, deal, time, {field: None if value is None else read(value, name)})
+    field, parse = _FIELDS[name]
+    yield DealFact(EventType.CHANGED, event_id, deal, time, {field: None if value is None else parse(value, name)})
 
 
 def _next(document: Any) -> str:
-    paging = fields_of(document, "answer").get("paging") or {}
-    return str((fields_of(paging, "paging").get("next") or {}).get("after") or "")
+    paging = object_of(document, "answer").get("paging") or {}
+    return str((object_of(paging, "paging").get("next") or {}).get("after") or "")
 
 
 def _modified(record: Record) -> datetime:
-    plain = fields_of(record.get("properties") or {}, "properties")
-    return moment_of_text(plain.get(_MODIFIED) or record.get("updatedAt"), _MODIFIED)
+    plain = object_of(record.get("properties") or {}, "properties")
+    return time_of(plain.get(_MODIFIED) or record.get("updatedAt"), _MODIFIED)
 
 
 def _milliseconds(moment: datetime) -> int:
-    """As HubSpot counts, without the rounding of a float."""
+    """Exact milliseconds since 1970; a float would round."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
@@ -237,12 +242,12 @@ def _filter(name: str, operator: str, value: int | str) -> Record:
     return {"propertyName": name, "operator": operator, "value": str(value)}
 
 
-def _archived(record: Record) -> datetime:
-    return moment_of_text(record.get("archivedAt"), "archivedAt")
+def _archived_at(record: Record) -> datetime:
+    return time_of(record.get("archivedAt"), "archivedAt")
 
 
 def _closed(record: Record) -> bool:
-    return fields_of(record.get("properties") or {}, "properties").get("hs_is_closed") == "true"
+    return object_of(record.get("properties") or {}, "properties").get("hs_is_closed") == "true"
 
 
 def _outcome(metadata: Record) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""HubSpot: app webhooks, arrays of events, one property each; signature v3, and v1 only where it is asked for.
+"""HubSpot's app webhooks: arrays of events, one property each; signature v3, older ones only if allowed.
 
-Source: HubSpot's guides "Webhooks API" and "Validating requests"; docs/sources/hubspot.md says what to click.
+Source: HubSpot's guides "Webhooks API" and "Validating requests"; docs/sources/hubspot.md has the set-up.
 """
 
 from __future__ import annotations
@@ -15,35 +15,25 @@ from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 
-from shared.connectors.base.api_settings import ApiSettings, ApiSourceSettings
-from shared.connectors.base.source import (
-    MIB,
-    DealFact,
-    Ignored,
-    Invalid,
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed
+from shared.connectors.base.fields import (
     InvalidField,
-    Parsed,
-    RefusalReason,
-    Request,
-    Source,
-    Unauthenticated,
     amount_of,
-    check_age,
     currency_of,
-    fits,
     id_of,
-    json_of,
-    moment_of_ms,
-    raw,
-    shown,
-    single,
-    stamp_of,
+    invalid_json,
+    parse_json,
+    quoted,
     text_of,
-    unreadable,
+    time_of_ms,
 )
-from shared.contracts.envelope import iso
+from shared.connectors.base.settings import MIB, ApiSettings, ApiSourceSettings
+from shared.connectors.base.signatures import check_age, matches_any, required_header, signed_time
+from shared.connectors.base.source import RefusalReason, Request, Source, Unauthenticated
+from shared.contracts.envelope import compact, iso
 from shared.contracts.events import EventType
 
+# Escapes that HubSpot decodes in the URL before it signs.
 _DECODED = {
     "%3A": ":",
     "%2F": "/",
@@ -81,24 +71,26 @@ class HubSpotSettings(ApiSourceSettings):
 
     public_url: str = Field(
         pattern=r"^https?://[^\s#]+$",
-        description="the address that HubSpot posts to, as written in the app: it is part of what is signed",
+        description="the target URL as written in the app: HubSpot signs it",
     )
-    portal: int | None = Field(None, description="take events of this HubSpot account only")
+    portal: int | None = Field(None, description="accept only events of this HubSpot account")
     deal_url: str = Field(
         "https://app.hubspot.com/contacts/{portal}/record/0-3/{deal}",
-        description="link of a deal; {portal} and {deal} are filled in",
+        description="link to a deal; {portal} and {deal} are filled in",
     )
     allow_v1: bool = Field(
-        False, description="take requests signed by version 1 alone: they can be sent again by others"
+        False, description="accept requests signed only by version 1, which others can capture and replay"
     )
-    allow_v2: bool = Field(False, description="take requests signed by version 2 alone: they can be sent again, too")
-    max_bytes: int = Field(8 * MIB, ge=1024, le=64 * MIB, description="the largest body that is taken")
+    allow_v2: bool = Field(False, description="accept requests signed only by version 2, which can be replayed, too")
+    max_bytes: int = Field(8 * MIB, ge=1024, le=64 * MIB, description="largest accepted body, in bytes")
 
-    api: HubSpotApiSettings | None = Field(None, description="the API, for the enricher; without it nothing is asked")
+    api: HubSpotApiSettings | None = Field(
+        None, description="API access for the enricher; leave it out to make no requests"
+    )
 
     @field_validator("deal_url")
     @classmethod
-    def _fills(cls, written: str) -> str:
+    def _check_placeholders(cls, written: str) -> str:
         try:
             written.format(portal=1, deal=1)
         except (KeyError, IndexError, ValueError):
@@ -108,7 +100,7 @@ class HubSpotSettings(ApiSourceSettings):
 
 class HubSpotWebhook(Source):
     kind: ClassVar[str] = "hubspot"
-    clicks: ClassVar[str] = (
+    setup_steps: ClassVar[str] = (
         "In your app: Webhooks > target URL, then subscriptions for deals: creation, deletion, merge, "
         "restore and the properties dealstage, pipeline, dealname, amount, deal_currency_code, closedate,"
         " notes_next_activity_date. The secret is the client secret (Auth)."
@@ -123,125 +115,125 @@ class HubSpotWebhook(Source):
         self._signed_head = f"POST{url}".encode()
 
     def verify(self, request: Request) -> None:
-        """Version 3; a wrong version 3 is never mended by a right version 1."""
+        """Version 3 if it is there: a valid older signature never makes up for a wrong version 3."""
         if V3 not in request.headers and (self.settings.allow_v1 or self.settings.allow_v2):
             return self._verify_older(request)
-        given, stamp = single(request.headers, V3).encode(), single(request.headers, STAMP)
+        given, stamp = required_header(request.headers, V3).encode(), required_header(request.headers, STAMP)
         signed = self._signed_head + request.body + stamp.encode()
-        if not fits([b64encode(hmac.digest(key, signed, hashlib.sha256)) for key in self._keys], [given]):
+        if not matches_any([b64encode(hmac.digest(key, signed, hashlib.sha256)) for key in self._keys], [given]):
             raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
-                f"header {V3} does not fit: compare the app's client secret with `secrets`, and the app's target URL"
+                f"header {V3} does not match: compare the app's client secret with `secrets`, and the app's target URL"
                 f" with public_url {self.settings.public_url}",
             )
-        check_age(stamp_of(STAMP, stamp, timedelta(milliseconds=1)), request.received_at, STAMP)
+        check_age(signed_time(STAMP, stamp, timedelta(milliseconds=1)), request.received_at, STAMP)
         return None
 
     def _verify_older(self, request: Request) -> None:
-        """Versions 1 and 2 are plain hashes that begin with the secret; 2 holds method and address."""
-        given, version = single(request.headers, V1).encode(), request.headers.get(VERSION, "v1")
+        """Versions 1 and 2 are plain hashes over the secret and the body; 2 includes method and URL."""
+        given, version = required_header(request.headers, V1).encode(), request.headers.get(VERSION, "v1")
         allowed = {"v1": self.settings.allow_v1, "v2": self.settings.allow_v2}
         signed = (self._signed_head if version == "v2" else b"") + request.body
-        right = [hashlib.sha256(key + signed).hexdigest().encode() for key in self._keys]
-        if not allowed.get(version, False) or not fits(right, [given]):
+        expected = [hashlib.sha256(key + signed).hexdigest().encode() for key in self._keys]
+        if not allowed.get(version, False) or not matches_any(expected, [given]):
             raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
-                f"header {V1} does not fit as version {version[:10]}, or that version is not allowed: compare the app's"
-                " client secret with `secrets`, and see allow_v1 and allow_v2",
+                f"header {V1} does not match as version {version[:10]}, or that version is not allowed: compare the"
+                " app's client secret with `secrets`, and see allow_v1 and allow_v2",
             )
 
     def translate(self, request: Request) -> list[Parsed]:
         try:
-            document = json_of(request.body)
+            document = parse_json(request.body)
         except InvalidField as error:
-            return [unreadable(request.body, error)]
+            return [invalid_json(request.body, error)]
         if not isinstance(document, list):
             return [Invalid(f"body: an array of events is expected, found {type(document).__name__}", request.body)]
-        said: list[Parsed] = []
+        parsed: list[Parsed] = []
         for event in document:
             try:
-                said += self._events(event)
+                parsed += self._parse(event)
             except InvalidField as error:
-                said.append(Invalid(str(error), raw(event)))
-        return said
+                parsed.append(Invalid(str(error), compact(event)))
+        return parsed
 
-    def _events(self, event: Any) -> list[Parsed]:
+    def _parse(self, event: Any) -> list[Parsed]:
         if not isinstance(event, dict):
-            raise InvalidField(f"event: an object is expected, found {shown(event)}")
+            raise InvalidField(f"event: an object is expected, found {quoted(event)}")
         subscription = event.get("subscriptionType", event.get("eventType"))
-        about, _, what = subscription.partition(".") if isinstance(subscription, str) else ("", "", "")
-        if not what:
-            raise InvalidField(f"subscriptionType: {shown(subscription)}; as deal.creation is expected")
-        if about != "deal" and not (about == "object" and event.get("objectTypeId") == DEAL):
+        record_type, _, change = subscription.partition(".") if isinstance(subscription, str) else ("", "", "")
+        if not change:
+            raise InvalidField(f"subscriptionType: {quoted(subscription)}; as deal.creation is expected")
+        if record_type != "deal" and not (record_type == "object" and event.get("objectTypeId") == DEAL):
             return [Ignored("not-a-deal")]
-        translate = _WHAT.get(what)
-        if translate is None:
-            return [Ignored(what if what == "associationChange" else "other-subscription")]
+        parse = _PARSERS.get(change)
+        if parse is None:
+            return [Ignored(change if change == "associationChange" else "other-subscription")]
         if self.settings.portal is not None and event.get("portalId") != self.settings.portal:
             raise InvalidField(
-                f"portalId: {shown(event.get('portalId'))} is not the account {self.settings.portal} of this source"
+                f"portalId: {quoted(event.get('portalId'))} is not the account {self.settings.portal} of this source"
             )
-        return translate(self, event)
+        return parse(self, event)
 
-    def _told(self, event: dict[str, Any], kind: EventType, data: dict[str, Any], deal: Any = None) -> DealFact:
-        number = id_of(event.get("objectId") if deal is None else deal, "objectId")
+    def _fact(self, event: dict[str, Any], kind: EventType, data: dict[str, Any], deal: Any = None) -> DealFact:
+        deal_id = id_of(event.get("objectId") if deal is None else deal, "objectId")
         subscription = str(event.get("subscriptionType", event.get("eventType")))
         parts = (
             id_of(event.get("portalId"), "portalId"),
             subscription,
-            number,
+            deal_id,
             str(event.get("propertyName") or ""),
             id_of(event.get("eventId"), "eventId"),
         )
-        time = moment_of_ms(event.get("occurredAt"), "occurredAt")
-        return DealFact(kind, f"{'/'.join(parts)}/{event['occurredAt']}", number, time, data)
+        time = time_of_ms(event.get("occurredAt"), "occurredAt")
+        return DealFact(kind, f"{'/'.join(parts)}/{event['occurredAt']}", deal_id, time, data)
 
     def _created(self, event: dict[str, Any]) -> list[Parsed]:
-        return [self._linked(event, EventType.CREATED, {})]
+        return [self._linked_fact(event, EventType.CREATED, {})]
 
-    def _linked(self, event: dict[str, Any], kind: EventType, data: dict[str, Any]) -> DealFact:
-        told = self._told(event, kind, data)
-        data["url"] = self.settings.deal_url.format(portal=event["portalId"], deal=told.deal)
-        return told
+    def _linked_fact(self, event: dict[str, Any], kind: EventType, data: dict[str, Any]) -> DealFact:
+        fact = self._fact(event, kind, data)
+        data["url"] = self.settings.deal_url.format(portal=event["portalId"], deal=fact.deal)
+        return fact
 
     def _deleted(self, event: dict[str, Any]) -> list[Parsed]:
-        return [self._told(event, EventType.DELETED, {})]
+        return [self._fact(event, EventType.DELETED, {})]
 
     def _restored(self, event: dict[str, Any]) -> list[Parsed]:
-        return [self._told(event, EventType.REOPENED, {})]
+        return [self._fact(event, EventType.REOPENED, {})]
 
     def _merged(self, event: dict[str, Any]) -> list[Parsed]:
-        """Every deal that went into another; the one that lives on may have got a new id."""
+        """One fact per deal that was merged into another; the surviving deal may have a new id."""
         primary = event.get("primaryObjectId", event.get("objectId"))
         into = id_of(event.get("newObjectId") or primary, "newObjectId")
-        gone = event.get("mergedObjectIds")
-        if not isinstance(gone, list) or not gone:
-            raise InvalidField(f"mergedObjectIds: {shown(gone)}; a list of deals is expected")
-        merged = dict.fromkeys(id_of(one, "mergedObjectIds") for one in [*gone, primary])
+        listed = event.get("mergedObjectIds")
+        if not isinstance(listed, list) or not listed:
+            raise InvalidField(f"mergedObjectIds: {quoted(listed)}; a list of deals is expected")
+        merged = dict.fromkeys(id_of(one, "mergedObjectIds") for one in [*listed, primary])
         into_deal = {"into": f"{self.name}:{into}"}
-        return [self._told(event, EventType.MERGED, into_deal, one) for one in merged if one != into]
+        return [self._fact(event, EventType.MERGED, into_deal, deal) for deal in merged if deal != into]
 
     def _changed(self, event: dict[str, Any]) -> list[Parsed]:
         name, value = event.get("propertyName"), event.get("propertyValue")
         if not isinstance(name, str):
-            raise InvalidField(f"propertyName: {shown(name)}; the name of a property is expected")
+            raise InvalidField(f"propertyName: {quoted(name)}; the name of a property is expected")
         if name == "dealstage":
-            return [self._linked(event, EventType.MOVED, {"stage": id_of(value, "propertyValue of dealstage")})]
+            return [self._linked_fact(event, EventType.MOVED, {"stage": id_of(value, "propertyValue of dealstage")})]
         if name not in _PROPERTIES:
-            # The owner is a person: nothing is kept of it.
+            # The owner is a person: store nothing about it.
             return [Ignored("owner" if name == "hubspot_owner_id" else "other-property")]
         if value is not None and not isinstance(value, str):
-            raise InvalidField(f"propertyValue of {name}: {shown(value)}; HubSpot sends text")
-        field, read = _PROPERTIES[name]
-        return [self._told(event, EventType.CHANGED, {field: read(value) if value else None})]
+            raise InvalidField(f"propertyValue of {name}: {quoted(value)}; HubSpot sends text")
+        field, parse = _PROPERTIES[name]
+        return [self._fact(event, EventType.CHANGED, {field: parse(value) if value else None})]
 
 
-def _day(value: str) -> str:
-    return moment_of_ms(value, "propertyValue of closedate").date().isoformat()
+def _close_date(value: str) -> str:
+    return time_of_ms(value, "propertyValue of closedate").date().isoformat()
 
 
-def _instant(value: str) -> str:
-    return iso(moment_of_ms(value, "propertyValue of notes_next_activity_date"))
+def _next_step(value: str) -> str:
+    return iso(time_of_ms(value, "propertyValue of notes_next_activity_date"))
 
 
 _PROPERTIES: dict[str, tuple[str, Callable[[str], str]]] = {
@@ -249,10 +241,10 @@ _PROPERTIES: dict[str, tuple[str, Callable[[str], str]]] = {
     "dealname": ("name", lambda value: text_of(value, "propertyValue of dealname")),
     "amount": ("amount", lambda value: amount_of(value, "propertyValue of amount")),
     "deal_currency_code": ("currency", lambda value: currency_of(value, "propertyValue of deal_currency_code")),
-    "closedate": ("expected_close", _day),
-    "notes_next_activity_date": ("next_step_at", _instant),
+    "closedate": ("expected_close", _close_date),
+    "notes_next_activity_date": ("next_step_at", _next_step),
 }
-_WHAT: dict[str, Callable[[HubSpotWebhook, dict[str, Any]], list[Parsed]]] = {
+_PARSERS: dict[str, Callable[[HubSpotWebhook, dict[str, Any]], list[Parsed]]] = {
     "creation": HubSpotWebhook._created,
     "deletion": HubSpotWebhook._deleted,
     "restore": HubSpotWebhook._restored,

@@ -1,6 +1,6 @@
-"""monday.com: changes of columns on a board of deals; a challenge at set-up, a token or a key afterwards.
+"""monday.com's webhooks: column changes on a board of deals; a challenge at set-up, then a token or a key.
 
-Source: monday.com's API reference, "Webhooks"; docs/sources/monday.md says what to click.
+Source: monday.com's API reference, "Webhooks"; docs/sources/monday.md has the set-up.
 """
 
 from __future__ import annotations
@@ -13,46 +13,45 @@ import jwt
 import orjson
 from pydantic import Field
 
-from shared.connectors.base.json_source import JsonSource, fields_of, verify_key
-from shared.connectors.base.source import (
-    DealFact,
-    Ignored,
+from shared.connectors.base.facts import DealFact, Ignored, Parsed
+from shared.connectors.base.fields import (
     InvalidField,
-    Parsed,
-    RefusalReason,
-    Reply,
-    Request,
-    SourceSettings,
-    Unauthenticated,
     amount_of,
     id_of,
-    json_of,
-    moment_of_text,
-    shown,
+    object_of,
+    parse_json,
+    quoted,
     text_of,
+    time_of,
 )
+from shared.connectors.base.json_source import JsonSource
+from shared.connectors.base.settings import SourceSettings
+from shared.connectors.base.signatures import verify_key
+from shared.connectors.base.source import RefusalReason, Reply, Request, Unauthenticated
 from shared.contracts.events import EventType
 
-LONGEST_CHALLENGE = 200
-_MADE = ("create_pulse", "create_item")
-_GONE = ("delete_pulse", "item_deleted", "delete_item", "archive_pulse", "item_archived")
-_NAMED = ("update_name", "change_name")
+MAX_CHALLENGE_LENGTH = 200
+_CREATED = ("create_pulse", "create_item")
+_DELETED = ("delete_pulse", "item_deleted", "delete_item", "archive_pulse", "item_archived")
+_RENAMED = ("update_name", "change_name")
 _CHANGED = ("update_column_value", "change_column_value", "change_status_column_value", "change_specific_column_value")
 
 
 class MondaySettings(SourceSettings):
-    """`secrets` are the app's signing secret, or keys at the end of the address (`?key=`) without an app."""
+    """`secrets` are the app's signing secret or, without an app, keys in the URL (`?key=`)."""
 
     board: str = Field(min_length=1, max_length=40, description="id of the board of deals")
-    pipeline: str = Field("", max_length=100, description="the policy's pipeline of this board; empty: the stage tells")
-    stage_column: str = Field("deal_stage", min_length=1, max_length=100, description="id of the column of the stage")
-    amount_column: str = Field("deal_value", min_length=1, max_length=100, description="id of the column of the amount")
+    pipeline: str = Field(
+        "", max_length=100, description="the policy's pipeline for this board; empty: the stage determines it"
+    )
+    stage_column: str = Field("deal_stage", min_length=1, max_length=100, description="id of the stage column")
+    amount_column: str = Field("deal_value", min_length=1, max_length=100, description="id of the amount column")
 
 
 class MondayWebhook(JsonSource):
     kind: ClassVar[str] = "monday"
-    keyed: ClassVar[bool] = True
-    clicks: ClassVar[str] = (
+    key_in_url: ClassVar[bool] = True
+    setup_steps: ClassVar[str] = (
         "On the board of deals: Integrate > Webhooks, when an item is created, when a column changes, when the name "
         "changes, when an item is deleted, when an item is archived, with this URL."
     )
@@ -64,17 +63,17 @@ class MondayWebhook(JsonSource):
         return {"pipeline": self.settings.pipeline} if self.settings.pipeline else {}
 
     def challenge(self, request: Request) -> Reply | None:
-        """The set-up asks for its own words back, before anything is proved: short ones only."""
-        if len(request.body) > LONGEST_CHALLENGE + 100:
+        """Echo the challenge of the set-up; only a short one, because nothing is verified yet."""
+        if len(request.body) > MAX_CHALLENGE_LENGTH + 100:
             return None
         try:
-            document = json_of(request.body)
+            document = parse_json(request.body)
         except InvalidField:
             return None
-        words = document.get("challenge") if isinstance(document, dict) and len(document) == 1 else None
-        if not isinstance(words, str) or len(words) > LONGEST_CHALLENGE:
+        challenge = document.get("challenge") if isinstance(document, dict) and len(document) == 1 else None
+        if not isinstance(challenge, str) or len(challenge) > MAX_CHALLENGE_LENGTH:
             return None
-        return Reply(200, orjson.dumps({"challenge": words}), "application/json")
+        return Reply(200, orjson.dumps({"challenge": challenge}), "application/json")
 
     def verify(self, request: Request) -> None:
         token = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
@@ -92,57 +91,55 @@ class MondayWebhook(JsonSource):
             RefusalReason.WRONG_SIGNATURE, "the token in header authorization is not signed by this source's `secrets`"
         )
 
-    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
-        event = fields_of(fields_of(part, "body").get("event"), "event")
+    def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
+        event = object_of(object_of(part, "body").get("event"), "event")
         if id_of(event.get("boardId"), "event.boardId") != self.settings.board:
             return [Ignored("other-board")]
-        what = event.get("type")
+        kind = event.get("type")
         deal = id_of(event.get("pulseId", event.get("itemId")), "event.pulseId")
-        time = moment_of_text(event.get("triggerTime"), "event.triggerTime")
-        number = id_of(event.get("triggerUuid"), "event.triggerUuid")
+        time = time_of(event.get("triggerTime"), "event.triggerTime")
+        event_id = id_of(event.get("triggerUuid"), "event.triggerUuid")
         name = event.get("pulseName", event.get("itemName"))
-        named = {"name": text_of(name, "event.pulseName")} if name is not None else {}
-        if what in _MADE:
-            return [
-                DealFact(EventType.CREATED, number, deal, time, {**self._pipeline, **named, **self._columns(event)})
-            ]
-        if what in _GONE:
-            return [DealFact(EventType.DELETED, number, deal, time, {})]
-        if what in _NAMED:
-            value = fields_of(event.get("value"), "event.value").get("name")
-            return [DealFact(EventType.CHANGED, number, deal, time, {"name": text_of(value, "event.value.name")})]
-        return [self._column(event, number, deal, time, named)] if what in _CHANGED else [Ignored("other-event")]
+        data = {**self._pipeline, **({"name": text_of(name, "event.pulseName")} if name is not None else {})}
+        if kind in _CREATED:
+            return [DealFact(EventType.CREATED, event_id, deal, time, {**data, **self._initial_columns(event)})]
+        if kind in _DELETED:
+            return [DealFact(EventType.DELETED, event_id, deal, time, {})]
+        if kind in _RENAMED:
+            value = object_of(event.get("value"), "event.value").get("name")
+            return [DealFact(EventType.CHANGED, event_id, deal, time, {"name": text_of(value, "event.value.name")})]
+        return (
+            [self._column_change(event, event_id, deal, time, data)] if kind in _CHANGED else [Ignored("other-event")]
+        )
 
-    def _columns(self, event: dict[str, Any]) -> dict[str, Any]:
-        """What a new item was filled with; a label that it has by default is not told."""
+    def _initial_columns(self, event: dict[str, Any]) -> dict[str, Any]:
+        """The columns that a new item was created with; monday.com does not send default labels."""
         values = event.get("columnValues")
         values = values if isinstance(values, dict) else {}
         stage, amount = _label(values.get(self.settings.stage_column)), values.get(self.settings.amount_column)
-        told = {} if stage is None else {"stage": stage}
-        return told if amount is None else {**told, "amount": _amount(amount)}
+        data = {} if stage is None else {"stage": stage}
+        return data if amount is None else {**data, "amount": _amount(amount)}
 
-    def _column(self, event: dict[str, Any], number: str, deal: str, time: datetime, named: dict[str, Any]) -> Parsed:
+    def _column_change(
+        self, event: dict[str, Any], event_id: str, deal: str, time: datetime, data: dict[str, Any]
+    ) -> Parsed:
         column, value = event.get("columnId"), event.get("value")
-        told = {**self._pipeline, **named}
         if column == self.settings.stage_column:
-            stage = _label(value)
-            # Without a label it is in no stage: it stays in the last one that is known.
-            return (
-                Ignored("no-label")
-                if stage is None
-                else DealFact(EventType.MOVED, number, deal, time, {**told, "stage": stage})
-            )
+            # A deal whose label was cleared stays in its last known stage.
+            if (stage := _label(value)) is None:
+                return Ignored("no-label")
+            return DealFact(EventType.MOVED, event_id, deal, time, {**data, "stage": stage})
         if column == self.settings.amount_column:
-            return DealFact(EventType.CHANGED, number, deal, time, {**told, "amount": _amount(value)})
-        return Ignored(f"other-column {shown(column)}"[:60])
+            return DealFact(EventType.CHANGED, event_id, deal, time, {**data, "amount": _amount(value)})
+        return Ignored(f"other-column {quoted(column)}"[:60])
 
 
 def _label(value: Any) -> str | None:
-    """The text of a status; None where it was emptied."""
+    """The text of a status; None if it was cleared."""
     if value is None:
         return None
-    label = fields_of(value, "event.value").get("label")
-    text = None if label is None else fields_of(label, "event.value.label").get("text")
+    label = object_of(value, "event.value").get("label")
+    text = None if label is None else object_of(label, "event.value.label").get("text")
     return None if text in (None, "") else id_of(text, "event.value.label.text")
 
 

@@ -1,6 +1,6 @@
-"""Odoo: what an automation rule sends of a lead or opportunity; a key in the address, no signature.
+"""Odoo's automation rules: fields of a lead or opportunity; a key in the URL, no signature.
 
-Source: the code of Odoo's server actions ("Send Webhook Notification"); docs/sources/odoo.md says what to click.
+Source: the code of Odoo's server actions ("Send Webhook Notification"); docs/sources/odoo.md has the set-up.
 """
 
 from __future__ import annotations
@@ -10,35 +10,28 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from shared.connectors.base.json_source import (
-    JsonSource,
-    beside,
-    day_of,
-    fields_of,
-    instant,
-    named,
-    standing,
-    taken,
-    unnamed,
-    verify_key,
-    zoneless,
-)
-from shared.connectors.base.source import (
-    DealFact,
-    Ignored,
-    Parsed,
-    Request,
-    SourceSettings,
+from shared.connectors.base.facts import DealFact, Ignored, Parsed, stage_facts, state_facts
+from shared.connectors.base.fields import (
     amount_of,
+    date_of,
     id_of,
+    map_fields,
+    object_of,
+    record_type_of,
     text_of,
+    utc_text_of,
+    utc_time_of,
 )
+from shared.connectors.base.json_source import JsonSource, content_id
+from shared.connectors.base.settings import SourceSettings
+from shared.connectors.base.signatures import verify_key
+from shared.connectors.base.source import Request
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 
 
 class OdooSettings(SourceSettings):
-    """`secrets` are keys at the end of the rule's address (`?key=`); `?key=...&event=delete` for a rule on deletion."""
+    """`secrets` are keys in the rule's URL: `?key=...`, or `?key=...&event=delete` for a rule on deletion."""
 
     address: str = Field(
         "", pattern=r"^(https?://[^\s/]+)?$", description="address of Odoo, for links to deals; empty: no links"
@@ -47,8 +40,8 @@ class OdooSettings(SourceSettings):
 
 class OdooWebhook(JsonSource):
     kind: ClassVar[str] = "odoo"
-    keyed: ClassVar[bool] = True
-    clicks: ClassVar[str] = (
+    key_in_url: ClassVar[bool] = True
+    setup_steps: ClassVar[str] = (
         "Developer mode, Settings > Technical > Automation Rules: model Lead/Opportunity, on save, when updating "
         "stage_id, team_id, name, expected_revenue, date_deadline, probability, active, type; Send Webhook "
         "Notification, with these fields and write_date, create_date, date_last_stage_update, date_conversion."
@@ -59,35 +52,34 @@ class OdooWebhook(JsonSource):
     def verify(self, request: Request) -> None:
         verify_key(request, self.settings.secrets)
 
-    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
-        sent = fields_of(part, "body")
-        document = {name: _plain(value) for name, value in sent.items()}
-        if named(document.get("_model"), "_model") != "crm.lead" or document.get("type") == "lead":
+    def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
+        raw = object_of(part, "body")
+        document = {name: _plain(value) for name, value in raw.items()}
+        if record_type_of(document.get("_model"), "_model") != "crm.lead" or document.get("type") == "lead":
             return [Ignored("not-a-deal")]
         deal = id_of(document.get("_id"), "_id")
         written = document.get("write_date")
-        time = zoneless(written, "write_date") if written else request.received_at
-        # One save can be told several times, each time as far as it had come, all with the same write_date: the last
-        # that came is the last in order.
-        save = f"{deal}/{written}/{iso(request.received_at)}" if written else unnamed(request, document)
-        number = f"crm.lead/{save}"
+        time = utc_time_of(written, "write_date") if written else request.received_at
+        # Odoo may send one save several times, with partial states and the same write_date: the latest arrival wins.
+        save = f"{deal}/{written}/{iso(request.received_at)}" if written else content_id(request, document)
+        event_id = f"crm.lead/{save}"
         if request.query_string and request.query.get("event") == "delete":
-            return [DealFact(EventType.DELETED, f"{number}/delete", deal, time, {})]
-        told = taken(document, _FIELDS) | _entered(document)
+            return [DealFact(EventType.DELETED, f"{event_id}/delete", deal, time, {})]
+        data = map_fields(document, _FIELDS) | _entered_at(document)
         if self.settings.address:
-            told["url"] = f"{self.settings.address}/web#id={deal}&model=crm.lead&view_type=form"
+            data["url"] = f"{self.settings.address}/web#id={deal}&model=crm.lead&view_type=form"
         created = bool(written) and document.get("create_date") == written
-        # Stages belong to all teams.
-        stage, team = _name(sent.get("stage_id")), _name(sent.get("team_id"))
+        # Stages are shared by all teams, so a stage has no pipeline here.
+        stage, team = _name(raw.get("stage_id")), _name(raw.get("team_id"))
         return [
-            *standing(number, deal, time, _status(document), told, created),
-            *beside(time, {"stage": told.get("stage")}, name=stage),
-            *beside(time, {"pipeline": told.get("pipeline")}, pipeline_name=team),
+            *state_facts(event_id, deal, time, _status(document), data, created),
+            *stage_facts(time, {"stage": data.get("stage")}, name=stage),
+            *stage_facts(time, {"pipeline": data.get("pipeline")}, pipeline_name=team),
         ]
 
 
 def _plain(value: Any) -> Any:
-    """Empty is false in Odoo; a reference is `[id, name]` in version 17, its id alone in newer ones."""
+    """Odoo sends false for an empty value; a reference is `[id, name]` in version 17, only the id in newer ones."""
     if isinstance(value, list):
         return value[0] if value else None
     return None if value is False else value
@@ -98,17 +90,17 @@ def _name(value: Any) -> Any:
 
 
 def _status(document: dict[str, Any]) -> str:
-    """A probability of 100 is won; else archived is lost, whose probability 17 and 18 set to nought and 19 keeps."""
+    """Won: a probability of 100. Lost: archived; versions 17 and 18 then set the probability to 0, 19 keeps it."""
     if document.get("probability") == 100:
         return "won"
     return "lost" if "active" in document and not document["active"] else "open"
 
 
-def _entered(document: dict[str, Any]) -> dict[str, str]:
-    """Since when it is in its stage; time as a lead, before it became an opportunity, is none in the pipeline."""
+def _entered_at(document: dict[str, Any]) -> dict[str, str]:
+    """When it entered its stage, but not before it became an opportunity: time as a lead does not count."""
     names = ("date_last_stage_update", "date_conversion")
-    since = [instant(document[name], name) for name in names if document.get(name)]
-    return {"entered_at": max(since)} if document.get("date_last_stage_update") else {}
+    times = [utc_text_of(document[name], name) for name in names if document.get(name)]
+    return {"entered_at": max(times)} if document.get("date_last_stage_update") else {}
 
 
 _FIELDS = {
@@ -116,5 +108,5 @@ _FIELDS = {
     "team_id": ("pipeline", id_of),
     "name": ("name", text_of),
     "expected_revenue": ("amount", amount_of),
-    "date_deadline": ("expected_close", day_of),
+    "date_deadline": ("expected_close", date_of),
 }

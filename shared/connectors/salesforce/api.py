@@ -1,4 +1,4 @@
-"""Salesforce: opportunities, deleted ones too, with the history that Salesforce keeps of stages and of tracked fields.
+"""Salesforce's API: opportunities, deleted ones too, with the history of stages and of tracked fields.
 
 Source: Salesforce's REST API guide ("QueryAll", "sObject Describe", "Status codes and error responses"), its object
 reference (Opportunity, OpportunityHistory, OpportunityFieldHistory, OpportunityStage) and the page "OAuth 2.0 client
@@ -15,30 +15,22 @@ from typing import Any, ClassVar, cast
 
 import httpx
 
-from services.enricher.gaps import DealPart
-from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
-from shared.connectors.base.api_settings import ApiSettings
-from shared.connectors.base.crm_api import CrmApi, Page, Record, fault_of, records_of
-from shared.connectors.base.json_source import day_of, standing, taken
-from shared.connectors.base.source import (
-    DealFact,
-    InvalidField,
-    Parsed,
-    amount_of,
-    id_of,
-    moment_of_text,
-    text_of,
-)
+from shared.connectors.base.api_client import ApiClient, CrmRejected, CrmUnavailable
+from shared.connectors.base.crm_api import CrmApi, Page, Record, invalid_record, records_of
+from shared.connectors.base.deal_parts import DealPart
+from shared.connectors.base.facts import DealFact, Parsed, state_facts
+from shared.connectors.base.fields import InvalidField, amount_of, date_of, id_of, map_fields, text_of, time_of
+from shared.connectors.base.settings import ApiSettings
+from shared.connectors.base.source import Source
 from shared.connectors.salesforce.webhook import FIELDS, SalesforceApiSettings
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 from shared.contracts.stages import StageData, StageOutcome
 
 _ID = re.compile(r"[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?")
-_MOST = 200
-DAILY = 86_400.0
-# What Salesforce says of an object, or a field, that the organization does not have.
-_NOT_THERE = (b"INVALID_TYPE", b"INVALID_FIELD")
+_PAGE_SIZE = 200
+# Error codes for an object or a field that the organization does not have.
+_UNKNOWN_OBJECT = (b"INVALID_TYPE", b"INVALID_FIELD")
 _READ = (
     "Id",
     "Name",
@@ -59,7 +51,7 @@ _RECORD_TYPE = re.compile(r"012[A-Za-z0-9]{12}(?:[A-Za-z0-9]{3})?")
 
 
 class ClientCredentials(httpx.Auth):
-    """A token by the client credentials flow, fetched anew when it has run out."""
+    """OAuth 2.0 client credentials flow; fetches a new token when the old one has expired."""
 
     requires_response_body = True
 
@@ -74,7 +66,7 @@ class ClientCredentials(httpx.Auth):
         form = {"grant_type": "client_credentials", **self._client}
         answer = yield httpx.Request("POST", f"{self._url}/services/oauth2/token", data=form)
         if not answer.is_success:
-            # What the token's endpoint refuses is the answer: a 400 means credentials here.
+            # Pass the token endpoint's rejection on as the response; its 400 means wrong credentials.
             answer.status_code = 401 if answer.status_code == 400 else answer.status_code
             return
         self._token = _token_of(answer)
@@ -83,14 +75,14 @@ class ClientCredentials(httpx.Auth):
 
 
 def _token_of(answer: httpx.Response) -> str:
-    """The token of a session; an answer of another form is a fault of transport: Salesforce is away, not refusing."""
+    """The access token. A malformed response counts as a transport error: Salesforce is unavailable, not rejecting."""
     try:
         token = answer.json()["access_token"]
     except (ValueError, TypeError, LookupError):
         token = None
     if not isinstance(token, str) or not token or not (token.isascii() and token.isprintable()):
         raise httpx.DecodingError(
-            f"answer {answer.status_code} of the token's endpoint holds no access_token", request=answer.request
+            f"response {answer.status_code} of the token endpoint has no access_token", request=answer.request
         )
     return token
 
@@ -98,21 +90,26 @@ def _token_of(answer: httpx.Response) -> str:
 class SalesforceApi(CrmApi):
     kind: ClassVar[str] = "salesforce"
     settings_type = SalesforceApiSettings
-    # Pipelines are record types, and many have none.
-    needs: ClassVar[int] = DealPart.CREATED | DealPart.STAGE | DealPart.NAME
-    at_once: ClassVar[int] = 100
-    _fields: str = ""
-    _outcomes: dict[str, StageOutcome] | None = None
-    _asked = 0.0
-    _tracked = True
+    # Pipelines are record types, and many organizations have none.
+    required_parts: ClassVar[int] = DealPart.CREATED | DealPart.STAGE | DealPart.NAME
+    batch_size: ClassVar[int] = 100
+
+    def __init__(self, source: Source, api: ApiSettings, client: ApiClient, stages_ttl: float = 86_400.0) -> None:
+        """`stages_ttl`: seconds after which the outcomes of stages are read again."""
+        super().__init__(source, api, client)
+        self._stages_ttl = stages_ttl
+        self._fields = ""
+        self._outcomes: dict[str, StageOutcome] | None = None
+        self._outcomes_read_at = 0.0
+        self._has_field_history = True
 
     @staticmethod
     def auth(api: ApiSettings, token: str) -> httpx.Auth:
         return ClientCredentials(api.url, cast("SalesforceApiSettings", api).client_id, token)
 
     @staticmethod
-    def passing(response: httpx.Response) -> bool:
-        """The day's requests are used up (403), or a query took too long (400)."""
+    def is_transient(response: httpx.Response) -> bool:
+        """The daily request limit is exceeded (403), or a query timed out (400)."""
         return (response.status_code, True) in (
             (403, b"REQUEST_LIMIT_EXCEEDED" in response.content),
             (400, b"QUERY_TIMEOUT" in response.content),
@@ -123,36 +120,37 @@ class SalesforceApi(CrmApi):
         return cast("SalesforceApiSettings", self.api)
 
     async def read(self, deals: Sequence[str]) -> dict[str, list[Parsed]]:
-        right = [deal for deal in deals if _ID.fullmatch(deal)]
-        records = await self._deals(f"Id IN ({_quoted(right)})", "Id") if right else []
-        # The last three of eighteen characters only repeat the case of the others.
+        valid = [deal for deal in deals if _ID.fullmatch(deal)]
+        records = await self._deals(f"Id IN ({_id_list(valid)})", "Id") if valid else []
+        # The last three of eighteen characters are a checksum of the case of the others.
         by_id = {id_of(record.get("Id"), "Id")[:15]: record for record in records}
-        known = {deal: by_id[deal[:15]] for deal in right if deal[:15] in by_id}
-        told = await self._told(list(known.values()))
-        return {deal: told[number] for number, deal in enumerate(known)}
+        known = {deal: by_id[deal[:15]] for deal in valid if deal[:15] in by_id}
+        return dict(zip(known, await self._parse_all(list(known.values())), strict=True))
 
     async def changed(self, since: datetime) -> AsyncIterator[Page]:
         after = f"SystemModstamp >= {_second(since)}"
         while records := await self._deals(after, "SystemModstamp, Id"):
             last, stamp = id_of(records[-1].get("Id"), "Id"), _time(records[-1], "SystemModstamp")
-            yield Page(_flat(await self._told(records)), len(records), reached=stamp)
+            yield Page(_flatten(await self._parse_all(records)), len(records), reached=stamp)
             here = _second(stamp)
             after = f"(SystemModstamp > {here} OR (SystemModstamp = {here} AND Id > '{last}'))"
 
-    async def all(self, since: datetime, place: str) -> AsyncIterator[Page]:
-        """`place`: the id of the last opportunity."""
-        wanted = f"(IsClosed = false OR SystemModstamp >= {_second(since)})"
-        while records := await self._deals(wanted + (f" AND Id > '{place}'" if place else ""), "Id"):
-            mine = [r for r in records if r.get("IsDeleted") is not True or _time(r, "SystemModstamp") >= since]
-            place = id_of(records[-1].get("Id"), "Id")
-            yield Page(_flat(await self._told(mine)), len(records), place=place)
+    async def all(self, since: datetime, cursor: str) -> AsyncIterator[Page]:
+        """`cursor`: the id of the last listed opportunity."""
+        relevant = f"(IsClosed = false OR SystemModstamp >= {_second(since)})"
+        while records := await self._deals(relevant + (f" AND Id > '{cursor}'" if cursor else ""), "Id"):
+            found = [r for r in records if r.get("IsDeleted") is not True or _time(r, "SystemModstamp") >= since]
+            cursor = id_of(records[-1].get("Id"), "Id")
+            yield Page(_flatten(await self._parse_all(found)), len(records), cursor=cursor)
 
     async def _deals(self, where: str, order: str) -> list[Record]:
         if not self._fields:
             described = await self.client.get(f"{self._path}/sobjects/Opportunity/describe")
-            there = {one.get("name") for one in records_of(described, "fields")}
-            self._fields = ", ".join(field for field in _READ if field in there)
-        return await self._query(f"SELECT {self._fields} FROM Opportunity WHERE {where} ORDER BY {order} LIMIT {_MOST}")
+            available = {one.get("name") for one in records_of(described, "fields")}
+            self._fields = ", ".join(field for field in _READ if field in available)
+        return await self._query(
+            f"SELECT {self._fields} FROM Opportunity WHERE {where} ORDER BY {order} LIMIT {_PAGE_SIZE}"
+        )
 
     @property
     def _path(self) -> str:
@@ -170,7 +168,7 @@ class SalesforceApi(CrmApi):
     async def stages(self) -> list[StageData]:
         found: list[StageData] = []
         for stage in await self._query(_STAGES):
-            chance = stage.get("DefaultProbability")
+            probability = stage.get("DefaultProbability")
             found.append(
                 StageData.model_validate(
                     {
@@ -179,82 +177,83 @@ class SalesforceApi(CrmApi):
                         "name": text_of(stage.get("MasterLabel"), "MasterLabel"),
                         "order": stage.get("SortOrder"),
                         "outcome": _outcome(stage),
-                        **({"probability": chance / 100} if isinstance(chance, int | float) else {}),
+                        **({"probability": probability / 100} if isinstance(probability, int | float) else {}),
                     }
                 )
             )
         return found
 
-    async def _told(self, records: Sequence[Record]) -> list[list[Parsed]]:
-        """What each of these opportunities says, with its history."""
+    async def _parse_all(self, records: Sequence[Record]) -> list[list[Parsed]]:
+        """The facts of each opportunity and its history."""
         if not records:
             return []
-        about = f"WHERE OpportunityId IN ({_quoted(id_of(one.get('Id'), 'Id') for one in records)})"
-        rows = [*await self._stage_history(about), *await self._field_history(about)]
-        await self._learn({str(one["StageName"]) for one in [*records, *rows] if one.get("StageName")})
+        where = f"WHERE OpportunityId IN ({_id_list(id_of(one.get('Id'), 'Id') for one in records)})"
+        rows = [*await self._stage_history(where), *await self._field_history(where)]
+        await self._read_outcomes({str(one["StageName"]) for one in [*records, *rows] if one.get("StageName")})
         by_deal: dict[Any, list[Record]] = {}
         for row in rows:
             by_deal.setdefault(row.get("OpportunityId"), []).append(row)
-        return [self._of(record, by_deal.get(record.get("Id"), [])) for record in records]
+        return [self._parse(record, by_deal.get(record.get("Id"), [])) for record in records]
 
-    async def _learn(self, stages: set[str]) -> None:
-        """What stages mean. Asked for daily, and when an opportunity was in a stage that is new."""
+    async def _read_outcomes(self, stages: set[str]) -> None:
+        """Outcomes of stages. Read again when they are old, and when an opportunity was in an unknown stage."""
         now, known = time.monotonic(), self._outcomes or {}
-        if self._outcomes is not None and stages <= known.keys() and now - self._asked < DAILY:
+        fresh = now - self._outcomes_read_at < self._stages_ttl
+        if self._outcomes is not None and stages <= known.keys() and fresh:
             return
         found = {_name(stage): _outcome(stage) for stage in await self._query(_STAGES)}
-        # A stage that was removed is held to be open; it is not asked for with every opportunity.
-        self._outcomes, self._asked = dict.fromkeys(stages, StageOutcome.OPEN) | known | found, now
+        # Remember removed stages as open, so that their opportunities do not trigger a query each time.
+        self._outcomes, self._outcomes_read_at = dict.fromkeys(stages, StageOutcome.OPEN) | known | found, now
 
-    async def _stage_history(self, about: str) -> list[Record]:
+    async def _stage_history(self, where: str) -> list[Record]:
         fields = "Id, OpportunityId, StageName, Amount, CloseDate, CreatedDate"
-        return await self._query(f"SELECT {fields} FROM OpportunityHistory {about}")
+        return await self._query(f"SELECT {fields} FROM OpportunityHistory {where}")
 
-    async def _field_history(self, about: str) -> list[Record]:
-        """Changes of record types, and of stages once more, as far as the organization tracks them."""
-        if not self._tracked:
+    async def _field_history(self, where: str) -> list[Record]:
+        """Changes of record types, and of stages once more, if the organization tracks them."""
+        if not self._has_field_history:
             return []
         fields = "Id, OpportunityId, Field, OldValue, NewValue, CreatedDate"
         only = "AND Field IN ('StageName', 'RecordType')"
         try:
-            return await self._query(f"SELECT {fields} FROM OpportunityFieldHistory {about} {only}")
+            return await self._query(f"SELECT {fields} FROM OpportunityFieldHistory {where} {only}")
         except CrmRejected as error:
             if error.status != 400:
                 raise
-            if not any(code in error.answer for code in _NOT_THERE):
+            if not any(code in error.body for code in _UNKNOWN_OBJECT):
                 raise CrmUnavailable(f"OpportunityFieldHistory: {error}") from error
-            # Without field history there is no such object.
-            self._tracked = False
+            # Organizations without field history do not have this object.
+            self._has_field_history = False
             return []
 
-    def _of(self, record: Record, rows: Sequence[Record]) -> list[Parsed]:
+    def _parse(self, record: Record, rows: Sequence[Record]) -> list[Parsed]:
         try:
             in_order = sorted(rows, key=lambda one: (_time(one, "CreatedDate"), id_of(one.get("Id"), "Id")))
-            return _Story(record, self._outcomes or {}, self._api).told(in_order)
+            return _History(record, self._outcomes or {}, self._api).facts(in_order)
         except InvalidField as error:
-            return [fault_of(record, error)]
+            return [invalid_record(record, error)]
 
 
-class _Story:
-    """An opportunity's history in order, from its creation on."""
+class _History:
+    """Replays an opportunity's history in order, from its creation on."""
 
     def __init__(self, record: Record, outcomes: dict[str, StageOutcome], api: SalesforceApiSettings) -> None:
         self._record, self._outcomes, self._api = record, outcomes, api
         self._deal = id_of(record.get("Id"), "Id")
-        self._place: dict[str, Any] = {}
+        self._position: dict[str, Any] = {}
 
-    def told(self, rows: Sequence[Record]) -> list[Parsed]:
-        """Creation, each row, and how the opportunity stands as of when it last changed."""
-        made = _time(self._record, "CreatedDate")
-        self._place = self._first(rows)
-        said = self._standing("created", made, {}, created=True)
+    def facts(self, rows: Sequence[Record]) -> list[Parsed]:
+        """Creation, each row, and the current state as of the last change."""
+        created = _time(self._record, "CreatedDate")
+        self._position = self._first_position(rows)
+        facts = self._state("created", created, {}, created=True)
         for row in rows:
-            said += self._row(row)
-        return said + self._present()
+            facts += self._replay(row)
+        return facts + self._current_state()
 
-    def _first(self, rows: Sequence[Record]) -> dict[str, Any]:
-        """Where it was when it was created, as far as that can be told."""
-        now = taken({f: self._record.get(f) for f in ("StageName", "RecordTypeId") if self._record.get(f)}, FIELDS)
+    def _first_position(self, rows: Sequence[Record]) -> dict[str, Any]:
+        """Stage and pipeline at creation, as far as they are known."""
+        now = map_fields({f: self._record.get(f) for f in ("StageName", "RecordTypeId") if self._record.get(f)}, FIELDS)
         stages = [one.get("StageName") or one.get("OldValue") for one in rows if one.get("Field") != "RecordType"]
         types = [one["OldValue"] for one in rows if _is_type(one, "OldValue")]
         first: dict[str, Any] = {}
@@ -268,49 +267,49 @@ class _Story:
             first["pipeline"] = now["pipeline"]
         return {field: value for field, value in first.items() if value}
 
-    def _row(self, row: Record) -> list[Parsed]:
+    def _replay(self, row: Record) -> list[Parsed]:
         time, more = _time(row, "CreatedDate"), dict[str, Any]()
         if _is_type(row, "NewValue"):
-            self._place["pipeline"] = row["NewValue"]
+            self._position["pipeline"] = row["NewValue"]
         elif row.get("Field") == "RecordType":
             return []
         else:
-            self._place["stage"] = id_of(row.get("StageName") or row.get("NewValue"), "StageName")
+            self._position["stage"] = id_of(row.get("StageName") or row.get("NewValue"), "StageName")
             if row.get("CloseDate"):
-                more["expected_close"] = day_of(row["CloseDate"], "CloseDate")
+                more["expected_close"] = date_of(row["CloseDate"], "CloseDate")
             if row.get("Amount") is not None:
                 more["amount"] = amount_of(row["Amount"], "Amount")
-        return self._standing(id_of(row.get("Id"), "Id"), time, more)
+        return self._state(id_of(row.get("Id"), "Id"), time, more)
 
-    def _standing(self, what: str, time: datetime, more: dict[str, Any], created: bool = False) -> list[Parsed]:
-        status = self._outcomes.get(str(self._place.get("stage")), StageOutcome.OPEN).value
-        return standing(f"api/{self._deal}/{what}", self._deal, time, status, self._place | more, created)
+    def _state(self, row_id: str, time: datetime, more: dict[str, Any], created: bool = False) -> list[Parsed]:
+        status = self._outcomes.get(str(self._position.get("stage")), StageOutcome.OPEN).value
+        return state_facts(f"api/{self._deal}/{row_id}", self._deal, time, status, self._position | more, created)
 
-    def _present(self) -> list[Parsed]:
+    def _current_state(self) -> list[Parsed]:
         time = _time(self._record, "SystemModstamp")
-        number = f"api/{self._deal}/state/{iso(time)}"
+        event_id = f"api/{self._deal}/state/{iso(time)}"
         if self._record.get("IsDeleted") is True:
-            return [DealFact(EventType.DELETED, number, self._deal, time, {})]
-        data = taken(self._record, FIELDS)
+            return [DealFact(EventType.DELETED, event_id, self._deal, time, {})]
+        data = map_fields(self._record, FIELDS)
         data["url"] = f"{self._api.url}/{self._deal}"
         won, closed = self._record.get("IsWon") is True, self._record.get("IsClosed") is True
         status = "won" if won else "lost" if closed else "open"
-        said: list[Parsed] = []
+        facts: list[Parsed] = []
         if status == "open" and self._record.get("LastStageChangeDate"):
             entered = _time(self._record, "LastStageChangeDate")
-            place = {"stage": data.get("stage"), "entered_at": iso(entered)}
-            moved = f"api/{self._deal}/stage/{iso(entered)}"
-            said.append(DealFact(EventType.MOVED, moved, self._deal, entered, place))
-        return said + standing(number, self._deal, time, status, data)
+            position = {"stage": data.get("stage"), "entered_at": iso(entered)}
+            move_id = f"api/{self._deal}/stage/{iso(entered)}"
+            facts.append(DealFact(EventType.MOVED, move_id, self._deal, entered, position))
+        return facts + state_facts(event_id, self._deal, time, status, data)
 
 
 def _is_type(row: Record, field: str) -> bool:
-    """Salesforce writes two rows for a record type: one with names, one with ids."""
+    """Salesforce writes two rows per change of a record type, one with names and one with ids; this wants the ids."""
     return row.get("Field") == "RecordType" and bool(_RECORD_TYPE.fullmatch(str(row.get(field))))
 
 
 def _name(stage: Record) -> str:
-    """A stage is known by the value that opportunities have."""
+    """Stages are identified by the value that opportunities hold."""
     return id_of(stage.get("ApiName") or stage.get("MasterLabel"), "ApiName")
 
 
@@ -320,17 +319,18 @@ def _outcome(stage: Record) -> StageOutcome:
     return StageOutcome.LOST if stage.get("IsClosed") is True else StageOutcome.OPEN
 
 
-def _flat(told: Iterable[list[Parsed]]) -> list[Parsed]:
-    return [one for said in told for one in said]
+def _flatten(by_deal: Iterable[list[Parsed]]) -> list[Parsed]:
+    return [fact for facts in by_deal for fact in facts]
 
 
-def _quoted(ids: Iterable[str]) -> str:
+def _id_list(ids: Iterable[str]) -> str:
+    """Ids for a SOQL `IN (...)`."""
     return ", ".join(f"'{one}'" for one in ids)
 
 
 def _time(record: Record, field: str) -> datetime:
     """`2026-03-10T09:00:00.000+0000`."""
-    return moment_of_text(record.get(field), field)
+    return time_of(record.get(field), field)
 
 
 def _second(moment: datetime) -> str:

@@ -1,6 +1,6 @@
-"""Salesforce Outbound Messages: SOAP with 1 to 100 notifications of how opportunities stand; nothing is signed.
+"""Salesforce's Outbound Messages: SOAP with 1 to 100 states of opportunities; a key in the URL, no signature.
 
-Source: Salesforce's SOAP API guide, "Outbound Messaging"; docs/sources/salesforce.md says what to click.
+Source: Salesforce's SOAP API guide, "Outbound Messaging"; docs/sources/salesforce.md has the set-up.
 """
 
 from __future__ import annotations
@@ -11,25 +11,21 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.connectors.base.api_settings import ApiSettings, ApiSourceSettings
-from shared.connectors.base.json_source import day_of, standing, taken, verify_key
-from shared.connectors.base.source import (
-    Ignored,
-    Invalid,
+from shared.connectors.base.facts import Ignored, Invalid, Parsed, state_facts
+from shared.connectors.base.fields import (
     InvalidField,
-    Parsed,
-    RefusalReason,
-    Reply,
-    Request,
-    Source,
-    Unauthenticated,
     amount_of,
     currency_of,
+    date_of,
     id_of,
-    moment_of_text,
+    map_fields,
     text_of,
+    time_of,
 )
-from shared.connectors.salesforce.outbound_message import OutboundPart, read
+from shared.connectors.base.settings import ApiSettings, ApiSourceSettings
+from shared.connectors.base.signatures import verify_key
+from shared.connectors.base.source import RefusalReason, Reply, Request, Source, Unauthenticated
+from shared.connectors.salesforce.outbound_message import OutboundPart, read_message
 from shared.contracts.dead import DeadReason
 
 ACK = (
@@ -38,18 +34,18 @@ ACK = (
     b'<notificationsResponse xmlns="http://soap.sforce.com/2005/09/outbound"><Ack>true</Ack></notificationsResponse>'
     b"</soapenv:Body></soapenv:Envelope>"
 )
-# A session's id is a live credential: it is blanked before anything is kept.
+# A session id is a live credential: redact it before the body is stored.
 _SESSION = re.compile(rb"(<(?:\w+:)?SessionId\b[^<>]*>)[^<]*(</(?:\w+:)?SessionId>)")
 _ORGANIZATION = re.compile(rb"OrganizationId>\s*(\w{15,18})\s*<")
 _HOST = re.compile(r"https://([A-Za-z0-9.-]{1,200})(?:/|$)")
-# Two fields of one moment, written by one transaction.
-_TOGETHER_SECONDS = 2
+# How far apart two time fields may be that one transaction wrote.
+_SAME_TRANSACTION_SECONDS = 2
 FIELDS = {
     "StageName": ("stage", id_of),
     "Name": ("name", text_of),
     "Amount": ("amount", amount_of),
     "CurrencyIsoCode": ("currency", currency_of),
-    "CloseDate": ("expected_close", day_of),
+    "CloseDate": ("expected_close", date_of),
     "RecordTypeId": ("pipeline", id_of),
 }
 
@@ -60,15 +56,15 @@ class SalesforceApiSettings(ApiSettings):
     client_id: str = Field(min_length=1, description="the consumer key of the connected app (client credentials flow)")
     version: str = Field("v62.0", pattern=r"^v\d{2,3}\.0$", description="version of the REST API")
     record_types_stay: bool = Field(
-        False, description="record types of opportunities never change: the past is told under today's, too"
+        False, description="record types of opportunities never change: use today's for the past, too"
     )
 
 
 class SalesforceSettings(ApiSourceSettings):
-    """`secrets` are keys at the end of the endpoint's address (`?key=`): Salesforce cannot sign."""
+    """`secrets` are keys in the endpoint's URL (`?key=`): Salesforce cannot sign."""
 
     api: SalesforceApiSettings | None = Field(
-        None, description="the API, for the enricher; without it nothing is asked"
+        None, description="API access for the enricher; leave it out to make no requests"
     )
 
     organization: str = Field(
@@ -78,19 +74,19 @@ class SalesforceSettings(ApiSourceSettings):
 
 class SalesforceWebhook(Source):
     kind: ClassVar[str] = "salesforce"
-    keyed: ClassVar[bool] = True
-    clicks: ClassVar[str] = (
+    key_in_url: ClassVar[bool] = True
+    setup_steps: ClassVar[str] = (
         "Setup > Outbound Messages > New on Opportunity, without Send Session ID, with CreatedDate, "
         "LastModifiedDate, SystemModstamp, Name, StageName, Amount, CloseDate, IsClosed, IsWon; then a "
         "record-triggered flow on create and update that sends it."
     )
     settings_type = SalesforceSettings
     settings: SalesforceSettings
-    reply: ClassVar[Reply | None] = Reply(200, ACK, "text/xml; charset=utf-8")
+    success_reply: ClassVar[Reply | None] = Reply(200, ACK, "text/xml; charset=utf-8")
 
     def verify(self, request: Request) -> None:
         verify_key(request, self.settings.secrets)
-        # Not secret, so that it proves nothing; but a message of another organization is a mistake to be told.
+        # The organization id is not secret and proves nothing, but a message from another one is a misconfiguration.
         found = _ORGANIZATION.search(request.body, 0, 4000)
         if found is not None and found[1].decode()[:15] != self.settings.organization[:15]:
             raise Unauthenticated(
@@ -98,54 +94,56 @@ class SalesforceWebhook(Source):
                 f"OrganizationId {found[1].decode()} is not the organization of this source; compare `organization`",
             )
 
-    def kept(self, request: Request) -> bytes:
-        # In UTF-16 no tag would be found; it is not taken, and can still be read without its zeros.
+    def archived_body(self, request: Request) -> bytes:
+        # The pattern would miss tags in UTF-16, which is not accepted anyway; without NULs the body stays readable.
         body = request.body.replace(b"\x00", b"")
-        # Most send none, and the pattern looks at every tag.
+        # Look for the tag first: the pattern is slow, and most messages have no session id.
         return _SESSION.sub(rb"\1\2", body) if b"SessionId>" in body else body
 
     def translate(self, request: Request) -> list[Parsed]:
         try:
-            message = read(request.body)
+            message = read_message(request.body)
         except InvalidField as error:
-            return [Invalid(str(error), self.kept(request), DeadReason.BAD_SHAPE)]
+            return [Invalid(str(error), self.archived_body(request), DeadReason.BAD_SHAPE)]
         organization, host = message.organization[:18], _HOST.match(message.url)
-        said: list[Parsed] = []
+        parsed: list[Parsed] = []
         for part in message.parts:
             try:
-                said += _said(part, organization, host[1] if host else "")
+                parsed += _parse_part(part, organization, host[1] if host else "")
             except InvalidField as error:
-                said.append(Invalid(str(error), part.xml.encode()))
-        return said or [Ignored("no-notification")]
+                parsed.append(Invalid(str(error), part.xml.encode()))
+        return parsed or [Ignored("no-notification")]
 
 
-def _said(part: OutboundPart, organization: str, host: str) -> list[Parsed]:
-    data = part.fields
-    if not data:
+def _parse_part(part: OutboundPart, organization: str, host: str) -> list[Parsed]:
+    record = part.fields
+    if not record:
         return [Ignored("record-was-deleted-meanwhile")]
     if part.type != "Opportunity":
         return [Ignored("not-a-deal")]
-    number = f"{organization}/{id_of(part.id, 'Notification/Id')}"
-    deal, time = id_of(data.get("Id"), "sf:Id"), _time(data)
-    told = taken(data, FIELDS)
+    event_id = f"{organization}/{id_of(part.id, 'Notification/Id')}"
+    deal, time = id_of(record.get("Id"), "sf:Id"), _time(record)
+    data = map_fields(record, FIELDS)
     if host:
-        told["url"] = text_of(f"https://{host}/{deal}", "EnterpriseUrl")
-    return standing(number, deal, time, _status(data), told, created=_is_new(data, time))
+        data["url"] = text_of(f"https://{host}/{deal}", "EnterpriseUrl")
+    return state_facts(event_id, deal, time, _status(record), data, created=_is_new(record, time))
 
 
-def _status(data: dict[str, str | None]) -> str:
-    if data.get("IsClosed") == "true" and data.get("IsWon") is None:
+def _status(record: dict[str, str | None]) -> str:
+    if record.get("IsClosed") == "true" and record.get("IsWon") is None:
         raise InvalidField("sf:IsWon: is missing; tick it in the Outbound Message, it tells won from lost")
-    return "won" if data.get("IsWon") == "true" else "lost" if data.get("IsClosed") == "true" else "open"
+    return "won" if record.get("IsWon") == "true" else "lost" if record.get("IsClosed") == "true" else "open"
 
 
-def _time(data: dict[str, str | None]) -> datetime:
+def _time(record: dict[str, str | None]) -> datetime:
     for name in ("SystemModstamp", "LastModifiedDate"):
-        if data.get(name):
-            return moment_of_text(data[name], f"sf:{name}")
-    raise InvalidField("sf:SystemModstamp: is missing; tick it in the Outbound Message, it tells when things happened")
+        if record.get(name):
+            return time_of(record[name], f"sf:{name}")
+    raise InvalidField("sf:SystemModstamp: is missing; tick it in the Outbound Message, it has the time of the change")
 
 
-def _is_new(data: dict[str, str | None], time: datetime) -> bool:
-    made = data.get("CreatedDate")
-    return bool(made) and abs((time - moment_of_text(made, "sf:CreatedDate")).total_seconds()) <= _TOGETHER_SECONDS
+def _is_new(record: dict[str, str | None], time: datetime) -> bool:
+    created = record.get("CreatedDate")
+    if not created:
+        return False
+    return abs((time - time_of(created, "sf:CreatedDate")).total_seconds()) <= _SAME_TRANSACTION_SECONDS

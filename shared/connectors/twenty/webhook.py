@@ -1,6 +1,6 @@
-"""Twenty: events of opportunities with the whole record; signed over time and body.
+"""Twenty's webhooks: events of opportunities with the whole record; the signature covers time and body.
 
-Source: the code of Twenty's webhook job; docs/sources/twenty.md says what to click.
+Source: the code of Twenty's webhook job; docs/sources/twenty.md has the set-up.
 """
 
 from __future__ import annotations
@@ -14,31 +14,28 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from shared.connectors.base.json_source import JsonSource, day_of, fields_of, named, standing, taken
-from shared.connectors.base.source import (
-    DealFact,
-    Ignored,
+from shared.connectors.base.facts import DealFact, Ignored, Parsed, state_facts
+from shared.connectors.base.fields import (
     InvalidField,
-    Parsed,
-    RefusalReason,
-    Request,
-    SourceSettings,
-    Unauthenticated,
-    check_age,
     currency_of,
-    fits,
+    date_of,
     id_of,
-    moment_of_text,
-    shown,
-    single,
-    stamp_of,
+    map_fields,
+    object_of,
+    quoted,
+    record_type_of,
     text_of,
+    time_of,
 )
+from shared.connectors.base.json_source import JsonSource
+from shared.connectors.base.settings import SourceSettings
+from shared.connectors.base.signatures import check_age, matches_any, required_header, signed_time
+from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
 from shared.contracts.events import EventType
 
 STAMP, SIGNATURE = "x-twenty-webhook-timestamp", "x-twenty-webhook-signature"
-_FIELDS = {"stage": ("stage", id_of), "name": ("name", text_of), "closeDate": ("expected_close", day_of)}
-_GONE = {"deleted": EventType.DELETED, "destroyed": EventType.DELETED}
+_FIELDS = {"stage": ("stage", id_of), "name": ("name", text_of), "closeDate": ("expected_close", date_of)}
+_DELETED = ("deleted", "destroyed")
 
 
 class TwentySettings(SourceSettings):
@@ -51,66 +48,67 @@ class TwentySettings(SourceSettings):
 
 class TwentyWebhook(JsonSource):
     kind: ClassVar[str] = "twenty"
-    clicks: ClassVar[str] = (
+    setup_steps: ClassVar[str] = (
         "Settings > APIs and webhooks > Create webhook: this URL, object Opportunity, all actions, the secret."
     )
     settings_type = TwentySettings
     settings: TwentySettings
 
     def verify(self, request: Request) -> None:
-        stamp, given = single(request.headers, STAMP), single(request.headers, SIGNATURE).encode()
+        stamp, given = required_header(request.headers, STAMP), required_header(request.headers, SIGNATURE).encode()
         signed = f"{stamp}:".encode() + request.body
-        right = [hmac.digest(key.encode(), signed, hashlib.sha256).hex().encode() for key in self.settings.secrets]
-        if not fits(right, [given]):
+        expected = [hmac.digest(key.encode(), signed, hashlib.sha256).hex().encode() for key in self.settings.secrets]
+        if not matches_any(expected, [given]):
             raise Unauthenticated(
                 RefusalReason.WRONG_SIGNATURE,
-                f"header {SIGNATURE} does not fit; compare the webhook's secret with `secrets`",
+                f"header {SIGNATURE} does not match; compare the webhook's secret with `secrets`",
             )
-        check_age(stamp_of(STAMP, stamp, timedelta(milliseconds=1)), request.received_at, STAMP)
+        check_age(signed_time(STAMP, stamp, timedelta(milliseconds=1)), request.received_at, STAMP)
 
-    def said(self, part: Any, request: Request) -> Iterable[Parsed]:
-        document = fields_of(part, "body")
+    def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
+        document = object_of(part, "body")
         if "eventName" not in document and "event" in document:
-            # The form of Twenty's documentation, which its code does not send.
+            # The format of Twenty's documentation, which its code does not send.
             document = {
                 "eventName": document["event"],
                 "record": document.get("data"),
                 "eventDate": document.get("timestamp"),
             }
-        about, _, what = named(document.get("eventName"), "eventName").partition(".")
-        if about != "opportunity":
+        record_type, _, event = record_type_of(document.get("eventName"), "eventName").partition(".")
+        if record_type != "opportunity":
             return [Ignored("not-a-deal")]
-        record = fields_of(document.get("record"), "record")
+        record = object_of(document.get("record"), "record")
         deal = id_of(record.get("id"), "record.id")
-        time = moment_of_text(document.get("eventDate"), "eventDate")
-        number = "/".join(
-            str(one)[:80] for one in (document.get("webhookId"), what, deal, record.get("updatedAt") or time)
-        )
-        if what in _GONE:
-            return [DealFact(_GONE[what], number, deal, time, {})]
-        if what == "updated" and document.get("updatedFields") == ["position"]:
+        time = time_of(document.get("eventDate"), "eventDate")
+        id_parts = (document.get("webhookId"), event, deal, record.get("updatedAt") or time)
+        event_id = "/".join(str(part)[:80] for part in id_parts)
+        if event in _DELETED:
+            return [DealFact(EventType.DELETED, event_id, deal, time, {})]
+        if event == "updated" and document.get("updatedFields") == ["position"]:
             return [Ignored("position-on-the-board")]
-        told = self._told(record, deal)
-        if what == "restored":
-            return [DealFact(EventType.REOPENED, number, deal, time, told)]
-        if what not in ("created", "updated"):
-            raise InvalidField(f"eventName: {shown(document.get('eventName'))} is not known; created, updated, deleted")
-        return standing(number, deal, time, "open", told, created=what == "created")
+        data = self._deal_data(record, deal)
+        if event == "restored":
+            return [DealFact(EventType.REOPENED, event_id, deal, time, data)]
+        if event not in ("created", "updated"):
+            raise InvalidField(
+                f"eventName: {quoted(document.get('eventName'))} is not known; created, updated or deleted is expected"
+            )
+        return state_facts(event_id, deal, time, "open", data, created=event == "created")
 
-    def _told(self, record: dict[str, Any], deal: str) -> dict[str, Any]:
-        told = taken(record, _FIELDS)
+    def _deal_data(self, record: dict[str, Any], deal: str) -> dict[str, Any]:
+        data = map_fields(record, _FIELDS)
         amount = record.get("amount")
         if isinstance(amount, dict) and "amountMicros" in amount:
             micros = amount["amountMicros"]
-            told["amount"] = None if micros is None else _micros(micros)
-            told["currency"] = currency_of(amount.get("currencyCode") or "", "amount.currencyCode") or None
+            data["amount"] = None if micros is None else _amount_of_micros(micros)
+            data["currency"] = currency_of(amount.get("currencyCode") or "", "amount.currencyCode") or None
         if self.settings.address:
-            told["url"] = f"{self.settings.address}/object/opportunity/{deal}"
-        return told
+            data["url"] = f"{self.settings.address}/object/opportunity/{deal}"
+        return data
 
 
-def _micros(value: Any) -> str:
+def _amount_of_micros(value: Any) -> str:
     text = str(value) if isinstance(value, int | str) else ""
     if not text.removeprefix("-").isdigit() or not text.isascii() or len(text) > 30:
-        raise InvalidField(f"amount.amountMicros: {shown(value)} is no amount; an integer of millionths is expected")
+        raise InvalidField(f"amount.amountMicros: {quoted(value)} is no amount; an integer of millionths is expected")
     return f"{Decimal(text).scaleb(-6).normalize():f}"

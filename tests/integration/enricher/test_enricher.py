@@ -281,10 +281,10 @@ async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives
     line.crm.slow = 0.05
     process = line.andon(*arguments)
 
-    async def place() -> str:
-        return "".join(row["place"] for row in await line.rows("SELECT place FROM crm.crm_cursor"))
+    async def cursor() -> str:
+        return "".join(row["cursor"] for row in await line.rows("SELECT cursor FROM crm.crm_cursor"))
 
-    await eventually(place)
+    await eventually(cursor)
     process.kill()
     await asyncio.to_thread(process.communicate)
     first = await line.events()

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from shared.connectors.base.source import MIB
+from shared.connectors.base.settings import MIB
 from tests.integration.intake.test_line_to_kafka import SECRET, TOKEN, URL, events, post
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually

@@ -6,7 +6,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from services.cli.commands.sources import first
-from services.intake.received import kept
+from services.intake.received import request_records
 from shared.connectors.base.source import Request
 from shared.kafka.publisher import Publisher
 from tests.support.webhooks import sample
@@ -19,7 +19,7 @@ async def test_it_says_what_was_understood(kafka: str, prefix: str) -> None:
     request = Request("POST", {}, "key=x", sample("odoo-crm-lead-17.json"), datetime.now(UTC))
     while not waiting.done():
         # Who waits reads from the end on, and may not have begun.
-        await publisher.publish_all(kept(odoo, request, prefix))
+        await publisher.publish_all(request_records(odoo, request, prefix))
         await asyncio.sleep(0.1)
     await publisher.stop()
 

@@ -20,12 +20,13 @@ from services.intake.http import IngestEndpoint
 from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
 from services.intake.rate_limits import MemoryBudget
-from services.intake.received import kept, requests
+from services.intake.received import read_requests, request_records
 from services.intake.retranslate import retranslate
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
-from shared.connectors.base.canonical import Translated, translated
-from shared.connectors.base.source import DealFact, Request, Source
+from shared.connectors.base.facts import DealFact
+from shared.connectors.base.messages import TranslationResult, to_messages
+from shared.connectors.base.source import Request, Source
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.topics import EVENTS, RECEIVED
 from shared.flow.events import event_of
@@ -46,10 +47,10 @@ class Line:
         metrics = IntakeMetrics(CollectorRegistry(), ["crm"])
         self.publisher = Publisher(kafka)
         self.delivery = Delivery(self.publisher, metrics, Progress())
-        door = IngestEndpoint(
+        endpoint = IngestEndpoint(
             Ingest({"crm": source}, self.delivery, metrics, prefix, MemoryBudget(2**25)).answer, Starlette()
         )
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(door))
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(endpoint))
 
     async def events(self) -> list[DealEvent]:
         return [DealEvent.model_validate_json(r.value) for r in await records(self.kafka, self.prefix + EVENTS, 4)]
@@ -58,7 +59,7 @@ class Line:
 @asynccontextmanager
 async def running(line: Line) -> AsyncIterator[Line]:
     looking = asyncio.ensure_future(line.delivery.run())
-    while not line.delivery._there:
+    while not line.delivery.available:
         await asyncio.sleep(0.02)
     yield line
     looking.cancel()
@@ -87,7 +88,7 @@ async def test_a_request_is_kept_byte_for_byte_and_without_its_key(odoo: Line) -
     assert answer.status_code == 202
 
     (record,) = await records(odoo.kafka, odoo.prefix + RECEIVED, 4)
-    (request,) = requests([record])
+    (request,) = read_requests([record])
     assert (record.key, record.value, request.query) == (b"crm", body, {"event": "delete"})
     assert not any(DIALECTS["odoo"].secret.encode() in value or b"Bearer" in value for _, value in record.headers)
     (told,) = source_of(DIALECTS["odoo"]).translate(request)
@@ -128,9 +129,9 @@ async def test_a_large_body_lies_in_several_records(kafka: str, prefix: str) -> 
         answer = await line.client.post(PATH, content=webhook.body, headers=dict(webhook.headers))
         assert answer.status_code == 202
 
-    kept = await records(kafka, prefix + RECEIVED, 4)
-    assert len(kept) == len(webhook.body) // 800_000 + 1 >= 2
-    (request,) = requests(kept)
+    request_records = await records(kafka, prefix + RECEIVED, 4)
+    assert len(request_records) == len(webhook.body) // 800_000 + 1 >= 2
+    (request,) = read_requests(request_records)
     assert request.body == webhook.body
     counts = await retranslate(kafka, prefix, source_of(DIALECTS["hubspot"]), long_ago(), lambda done, total: None)
     assert (counts["requests"], counts["accepted"]) == (1, 100)
@@ -152,7 +153,7 @@ async def test_large_requests_that_replicas_wrote_at_once_are_each_found(kafka: 
             for n in range(100)
         ]
         body = json.dumps(events).encode()
-        written.append(kept(source, Request("POST", {}, "", body, datetime.now(UTC)), prefix))
+        written.append(request_records(source, Request("POST", {}, "", body, datetime.now(UTC)), prefix))
     publisher = Publisher(kafka)
     for message in (part for parts in zip(*written, strict=True) for part in parts):
         await publisher.publish_all([message])
@@ -170,12 +171,12 @@ def long_ago() -> datetime:
 async def post_all(line: Line, source: Source, said: Any, webhooks: list[Webhook]) -> None:
     """Post to an intake whose translator says what `said` does."""
     metrics = IntakeMetrics(CollectorRegistry(), ["crm"])
-    door = IngestEndpoint(
+    endpoint = IngestEndpoint(
         Ingest({"crm": source}, line.delivery, metrics, line.prefix, MemoryBudget(2**25)).answer, Starlette()
     )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(source), "said", said)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
+        patch.setattr(type(source), "parse_part", said)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint)) as client:
             for webhook in webhooks:
                 answer = await client.post(PATH, content=webhook.body, headers=dict(webhook.headers))
                 assert answer.status_code == 202
@@ -184,7 +185,7 @@ async def post_all(line: Line, source: Source, said: Any, webhooks: list[Webhook
 async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: Line) -> None:
     """EspoCRM, because its events get their time and number from when the request came: the hardest case."""
     broken, dialect = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"]()
-    real = type(broken).said
+    real = type(broken).parse_part
 
     def half_broken(self: Any, part: Any, request: Any) -> Any:
         if part.get("stage") in ("demo", "proposal", "new_won"):
@@ -194,8 +195,8 @@ async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: Line) -
     some = [webhook for one in history()[:400] for webhook in dialect.tell(one)]
     await post_all(espo, broken, half_broken, some)
 
-    kept = list(requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
-    never_broken = [one for request in kept for one in source_of(DIALECTS["espocrm"]).translate(request)]
+    request_records = list(read_requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
+    never_broken = [one for request in request_records for one in source_of(DIALECTS["espocrm"]).translate(request)]
     before = await espo.events()
     assert 0 < len(before) < len(never_broken) == len(some)
 
@@ -213,7 +214,7 @@ async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: Line) -
 
 async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
     broken, dialect = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"]()
-    real = type(broken).said
+    real = type(broken).parse_part
 
     def wrong(self: Any, part: Any, request: Any) -> Any:
         # One smaller, one greater as text than the right one: neither may win by that.
@@ -227,11 +228,11 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
 
     some = [webhook for one in history()[:300] for webhook in dialect.tell(one)]
     await post_all(espo, broken, wrong, some)
-    kept = list(requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
+    request_records = list(read_requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
     right = [
         event_of(DealEvent.model_validate_json(message.value))
-        for request in kept
-        for message in translated("crm", broken.translate(request), request.received_at, "").messages
+        for request in request_records
+        for message in to_messages("crm", broken.translate(request), request.received_at, "").messages
     ]
 
     await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None)
@@ -243,7 +244,7 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
 
 async def test_whatever_a_broken_translator_said_is_taken_back(espo: Line) -> None:
     broken, dialect, chance = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"](), random.Random(5)
-    real = type(broken).said
+    real = type(broken).parse_part
 
     def wrong(self: Any, part: Any, request: Any) -> Any:
         for one in real(self, part, request):
@@ -267,8 +268,8 @@ async def test_whatever_a_broken_translator_said_is_taken_back(espo: Line) -> No
 
     some = [webhook for one in history()[:300] for webhook in dialect.tell(one)]
     await post_all(espo, broken, wrong, some)
-    kept = list(requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
-    right = [message for request in kept for message in now(broken, request).messages]
+    request_records = list(read_requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
+    right = [message for request in request_records for message in now(broken, request).messages]
     others = await said_otherwise(espo, right[3].value)
     expected = found([event_of(event) for event in [*map(read, right), *others]])
     assert expected[1]
@@ -296,8 +297,8 @@ async def said_otherwise(line: Line, message: bytes) -> list[DealEvent]:
     return [read(message) for message in messages]
 
 
-def now(source: Source, request: Request) -> Translated:
-    return translated("crm", source.translate(request), request.received_at, "")
+def now(source: Source, request: Request) -> TranslationResult:
+    return to_messages("crm", source.translate(request), request.received_at, "")
 
 
 def read(message: OutgoingMessage) -> DealEvent:
@@ -306,7 +307,7 @@ def read(message: OutgoingMessage) -> DealEvent:
 
 async def test_what_cannot_be_translated_any_more_is_not_taken_back(espo: Line) -> None:
     source, dialect = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"]()
-    real = type(source).said
+    real = type(source).parse_part
     await post_all(espo, source, real, [webhook for one in history()[:20] for webhook in dialect.tell(one)])
     before = found([event_of(event) for event in await espo.events()])
 
@@ -314,7 +315,7 @@ async def test_what_cannot_be_translated_any_more_is_not_taken_back(espo: Line) 
         raise KeyError("a fault of ours")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(source), "said", faulty)
+        patch.setattr(type(source), "parse_part", faulty)
         counts = await retranslate(espo.kafka, espo.prefix, source, long_ago(), lambda done, total: None)
 
     assert (counts["accepted"], counts["taken back"]) == (0, 0)

@@ -49,14 +49,14 @@ class Counted(Publisher):
 async def intake(kafka: str, prefix: str) -> AsyncIterator[tuple[httpx.AsyncClient, Counted]]:
     metrics, publisher = IntakeMetrics(CollectorRegistry(), ["acme"]), Counted(kafka)
     delivery = Delivery(publisher, metrics, Progress())
-    door = IngestEndpoint(
+    endpoint = IngestEndpoint(
         Ingest({"acme": source("hubspot")}, delivery, metrics, prefix, MemoryBudget(2**25)).answer, Starlette()
     )
     looking = asyncio.ensure_future(delivery.run())
-    while not delivery._there:
+    while not delivery.available:
         await asyncio.sleep(0.02)
     try:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(door)) as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(endpoint)) as client:
             yield client, publisher
     finally:
         looking.cancel()

@@ -163,7 +163,7 @@ async def test_a_mail_sent_while_postgres_was_down_is_marked_and_not_sent_again(
             await eventually(lambda: asyncio.sleep(0, cable.refused), lambda times: times >= 5)
             # The outage outlasts the claim.
             await pool.execute(END_CLAIMS, [1])
-            cable.mend()
+            cable.restore()
             await all_sent(pool, [1])
             await write(pool, [2])
             await all_sent(pool, [1, 2])

@@ -60,7 +60,7 @@ async def test_a_signal_ends_a_service_that_waits_for_postgres(
         return "waiting for Postgres" in without_postgres.log.read_text()
 
     await eventually(waits)
-    without_postgres.tell(number)
+    without_postgres.send_signal(number)
 
     async def ended() -> int | None:
         return without_postgres.exit_code()

@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from shared.contracts.topics import EVENTS
-from shared.kafka.topic_range import past
+from shared.kafka.topic_range import topic_range
 
 EACH = 50
 
@@ -43,15 +43,15 @@ async def read(kafka: str, topic: str, admin: AIOKafkaAdminClient, before: list[
     """
     found: Counter[int] = Counter()
     done = 0
-    async with past(kafka, topic, datetime.now(UTC) - timedelta(hours=1)) as held:
-        async for partition, records, done in held.parts():  # noqa: B007
+    async with topic_range(kafka, topic, datetime.now(UTC) - timedelta(hours=1)) as held:
+        async for partition, records, done in held.batches():  # noqa: B007
             if not found:
                 others = [TopicPartition(topic, number) for number in range(4) if number != partition]
                 gone = dict(zip(others, map(RecordsToDelete, before), strict=False))
                 await admin.delete_records(gone)
             found[partition] += len(records)
         assert done == held.total
-        return sorted(found.values()), held.gone
+        return sorted(found.values()), held.missing
 
 
 async def test_all_is_read_and_marks_are_not_gone(kafka: str, topic: str, admin: AIOKafkaAdminClient) -> None:

@@ -9,7 +9,9 @@ import pytest
 
 from services.simulator.model import Happening
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
-from shared.connectors.base.source import DealFact, Invalid, Parsed
+from shared.connectors.base.crm_api import CrmApi
+from shared.connectors.base.facts import DealFact, Invalid, Parsed
+from shared.connectors.salesforce.api import SalesforceApi
 from shared.contracts.events import EventType
 from tests.support.crms.base import FakeCrm, Trouble
 from tests.support.crms.pipedrive import FakePipedrive
@@ -46,7 +48,7 @@ async def test_salesforce_sessions_that_end_are_opened_anew() -> None:
 async def test_salesforce_wrong_secret_is_a_refusal_of_credentials() -> None:
     with running("salesforce") as fake, pytest.raises(CrmRejected) as error:
         await read(fake, token="another-secret")
-    assert error.value.of_credentials
+    assert error.value.bad_credentials
 
 
 async def test_salesforce_used_up_requests_mean_later() -> None:
@@ -113,7 +115,7 @@ async def test_salesforce_field_history_that_is_slow_is_asked_for_again() -> Non
     assert any("/017" in one.id for one in told(first[number], *EventType)), "field history is told"
 
 
-async def test_salesforce_stages_are_asked_for_again_when_one_is_new_and_daily(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_salesforce_stages_are_asked_for_again_when_one_is_new_and_when_they_are_old() -> None:
     with running("salesforce") as fake:
         assert isinstance(fake, FakeSalesforce)
         fake.take(one_deal())
@@ -121,9 +123,9 @@ async def test_salesforce_stages_are_asked_for_again_when_one_is_new_and_daily(m
         number = fake.number(kept.deal.id)
         async with asking(fake) as crm:
 
-            async def queries() -> int:
+            async def queries(api: CrmApi = crm) -> int:
                 before = len(fake.asked)
-                await crm.read([number])
+                await api.read([number])
                 return len(fake.asked) - before
 
             fake.session_lasts = 1000
@@ -134,8 +136,9 @@ async def test_salesforce_stages_are_asked_for_again_when_one_is_new_and_daily(m
             assert await queries() == usual + 1
             fake.broken[kept.deal.id] = {"StageName": "Removed"}
             assert [await queries() - usual, await queries() - usual] == [1, 0]
-            monkeypatch.setattr("shared.connectors.salesforce.api.DAILY", 0.0)
-            assert await queries() == usual + 1
+            without_ttl = SalesforceApi(crm.source, crm.api, crm.client, stages_ttl=0.0)
+            await queries(without_ttl)
+            assert await queries(without_ttl) == usual + 1
 
 
 @pytest.mark.slow
@@ -150,7 +153,7 @@ async def test_a_deal_of_pipedrive_whose_flow_is_not_shown_costs_no_other(status
         async with asking(fake) as crm:
             read = (await crm.read([str(deal)]))[str(deal)]
             walks = [
-                [one for page in [page async for page in walk] for one in page.said]
+                [one for page in [page async for page in walk] for one in page.parsed]
                 for walk in (crm.changed(start), crm.all(start, ""))
             ]
 
@@ -212,7 +215,7 @@ async def test_close_keeps_its_place_behind_the_last_page() -> None:
         fake.delete(next(iter(fake.deals)), datetime.now(UTC))
         start = min(kept.modified for kept in fake.deals.values())
         async with asking(fake) as crm:
-            *_, last = [page.place async for page in crm.all(start, "")]
+            *_, last = [page.cursor async for page in crm.all(start, "")]
             rest = [page.deals async for page in crm.all(start, last)]
     assert rest == [1], "only deletions are listed again"
 

@@ -12,7 +12,7 @@ import pytest
 from services.simulator.model import Happening
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import CrmApi
-from shared.connectors.base.source import DealFact, Parsed
+from shared.connectors.base.facts import DealFact, Parsed
 from shared.contracts.events import EventType
 from tests.support.crms.base import FakeCrm, Trouble
 from tests.support.crms.salesforce import FakeSalesforce
@@ -34,11 +34,11 @@ def fake(request: pytest.FixtureRequest) -> Iterator[FakeCrm]:
 
 
 async def all_of(crm: CrmApi, since: datetime = LONG_AGO, place: str = "") -> list[Parsed]:
-    return [one for page in [page async for page in crm.all(since, place)] for one in page.said]
+    return [one for page in [page async for page in crm.all(since, place)] for one in page.parsed]
 
 
 async def changed_of(crm: CrmApi, since: datetime) -> list[Parsed]:
-    return [one for page in [page async for page in crm.changed(since)] for one in page.said]
+    return [one for page in [page async for page in crm.changed(since)] for one in page.parsed]
 
 
 @pytest.fixture
@@ -72,10 +72,10 @@ async def test_reading_twice_or_from_a_place_gives_the_same_events(fake: FakeCrm
     async with asking(fake) as crm:
         pages = [page async for page in crm.all(LONG_AGO, "")]
         middle = len(pages) // 2
-        rest = [page async for page in crm.all(LONG_AGO, pages[middle].place)]
+        rest = [page async for page in crm.all(LONG_AGO, pages[middle].cursor)]
 
-    whole = [one for page in pages for one in page.said]
-    again = [one for page in [*pages[: middle + 1], *rest] for one in page.said]
+    whole = [one for page in pages for one in page.parsed]
+    again = [one for page in [*pages[: middle + 1], *rest] for one in page.parsed]
     assert len(pages) > 10
     assert again == whole
     assert len({(one.deal, one.id) for one in whole if isinstance(one, DealFact)}) == len(whole)
@@ -103,7 +103,7 @@ async def test_what_changed_since_a_time_is_listed_and_what_was_deleted(fake: Fa
     async with asking(fake) as crm:
         pages = [page async for page in crm.changed(late[0].modified)]
 
-    told = [one for page in pages for one in page.said if isinstance(one, DealFact)]
+    told = [one for page in pages for one in page.parsed if isinstance(one, DealFact)]
     assert {one.deal for one in told} == {fake.number(kept.deal.id) for kept in [*late, gone]}
     (end,) = {(one.deal, one.time) for one in told if one.type is EventType.DELETED}
     assert end == (fake.number(gone.deal.id), deleted)
@@ -194,7 +194,7 @@ async def test_refused_credentials_are_told_at_once(fake: FakeCrm) -> None:
     async with asking(fake) as crm:
         with pytest.raises(CrmRejected) as error:
             await crm.read([fake.number(1)])
-    assert error.value.of_credentials
+    assert error.value.bad_credentials
 
 
 async def test_a_server_that_is_away_is_not_waited_for_for_ever(fake: FakeCrm) -> None:

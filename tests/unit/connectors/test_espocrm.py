@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.messages import to_messages
 from shared.connectors.base.source import Request, Unauthenticated
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
@@ -32,8 +32,8 @@ def request(name: str, without: str = "", body: bytes | None = None) -> Request:
 
 
 def told(name: str, body: bytes | None = None) -> list[DealEvent]:
-    result = translated("crm", ESPO.translate(request(name, body=body)), CAME, "")
-    assert not result.unclear, result.unclear
+    result = to_messages("crm", ESPO.translate(request(name, body=body)), CAME, "")
+    assert not result.invalid, result.invalid
     return [DealEvent.model_validate_json(message.value) for message in result.messages]
 
 

@@ -17,16 +17,10 @@ from hypothesis import strategies as st
 
 from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
-from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import (
-    Invalid,
-    InvalidField,
-    Request,
-    Source,
-    Unauthenticated,
-    amount_of,
-    text_of,
-)
+from shared.connectors.base.facts import Invalid
+from shared.connectors.base.fields import InvalidField, amount_of, text_of
+from shared.connectors.base.messages import to_messages
+from shared.connectors.base.source import Request, Source, Unauthenticated
 from shared.connectors.config import parse
 from shared.connectors.registry import kinds
 from shared.contracts.dead import DeadEvent
@@ -141,8 +135,8 @@ def refusal(source: Source, request: Request) -> Unauthenticated | None:
 
 def check(source: Source, request: Request) -> None:
     """Whatever is said of a body can be written, read by who comes next, and explains itself."""
-    result = translated(source.name, source.translate(request), request.received_at, "")
-    assert len(result.messages) == result.accepted + result.described + len(result.unclear)
+    result = to_messages(source.name, source.translate(request), request.received_at, "")
+    assert len(result.messages) == result.accepted + result.described + len(result.invalid)
     for message in result.messages:
         if message.topic.endswith(".dead"):
             assert len(DeadEvent.model_validate_json(message.value).data.detail) > 10
@@ -215,7 +209,7 @@ def test_no_bytes_can_break_a_source(kind: str, data: st.DataObject) -> None:
     }
     request = Request("POST", headers, query, body, now)
     source.challenge(request)
-    source.kept(request)
+    source.archived_body(request)
     refused = refusal(source, request)
     assert refused is None or (refused.status in (401, 415) and len(str(refused)) > 10)
     check(source, request_of(webhook, now, body))
@@ -288,12 +282,12 @@ def test_a_secret_in_the_body_is_in_no_dead_letter_and_not_kept(kind: str, secre
     request = request_of(webhook, now, json.dumps(document, ensure_ascii=spelled).encode())
     source.verify(request)
 
-    (letter,) = translated(source.name, source.translate(request), now, "").messages
+    (letter,) = to_messages(source.name, source.translate(request), now, "").messages
 
     body = b64decode(DeadEvent.model_validate_json(letter.value).data.body)
     assert set(json.loads(body)) == set(document)
     assert "secret" not in str(list(json.loads(body).values())).replace("sécret", "secret")
-    assert body == source.kept(request)
+    assert body == source.archived_body(request)
 
 
 @pytest.mark.parametrize(
@@ -304,7 +298,7 @@ def test_no_body_keeps_the_search_for_a_session_busy(part: bytes) -> None:
     source, request = source_of(DIALECTS["salesforce"]), request_of(webhook, now, part * (2**20 // len(part)))
     began = process_time()
 
-    assert source.kept(request) == request.body
+    assert source.archived_body(request) == request.body
     check(source, request)
 
     assert process_time() - began < 2

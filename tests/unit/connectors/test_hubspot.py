@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from hubspot.utils.signature import Signature
 
-from shared.connectors.base.source import DealFact, Ignored, Invalid, Unauthenticated
+from shared.connectors.base.facts import DealFact, Ignored, Invalid
+from shared.connectors.base.source import Unauthenticated
 from tests.support.webhooks import HUBSPOT, NOW, SECRET, URL, request, sample, signed_v3, source
 
 LEGACY, GENERIC, WON = (sample(f"hubspot-deal-{n}.json") for n in ("batch-legacy", "batch-generic", "stage-won-legacy"))
@@ -27,7 +28,7 @@ def test_a_url_that_was_not_decoded_by_hubspots_table_is_not_genuine() -> None:
     vector = HUBSPOT["vectors"][2]
     headers = vector["headers"] | {"X-HubSpot-Signature-v3": vector["wrong_v3_if_uri_not_decoded"]}
 
-    with pytest.raises(Unauthenticated, match="does not fit"):
+    with pytest.raises(Unauthenticated, match="does not match"):
         source("hubspot", public_url=vector["uri"]).verify(request(sample(vector["body_file"]), headers))
 
 

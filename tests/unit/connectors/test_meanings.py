@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared.connectors.base.source import DealFact, Ignored, Invalid, Parsed, amount_of
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed
+from shared.connectors.base.fields import amount_of
 from shared.contracts.events import DealData, EventType
 from shared.flow.events import said
 from shared.flow.visits import Event, Key, ResolvedStage, Visit, visits
@@ -214,7 +215,7 @@ def test_pipedrive_may_tell_seconds_as_text() -> None:
     ],
 )
 def test_what_does_not_say_what_it_is_about_is_kept_and_not_ignored(kind: str, body: Any) -> None:
-    assert "the sender's form has changed" in unclear(kind, body)
+    assert "the sender's format has changed" in unclear(kind, body)
 
 
 @pytest.mark.parametrize(("kind", "field"), [("zoho", "token"), ("copper", "secret_field")])
@@ -224,7 +225,7 @@ def test_a_secret_that_is_written_in_another_way_is_not_kept(kind: str, field: s
     found = source(kind, secrets=["a/long&secreté"])
     found.verify(request)
 
-    assert json.loads(found.kept(request)) == {field: "", "module": "Deals", "type": "opportunity"}
+    assert json.loads(found.archived_body(request)) == {field: "", "module": "Deals", "type": "opportunity"}
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.messages import to_messages
 from shared.connectors.base.source import Request
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
@@ -37,8 +37,8 @@ def told(*names: str, query: str = f"key={KEY}", apart: timedelta = timedelta(mi
         now = CAME + number * apart
         request = Request("POST", HEADERS, query, sample(f"odoo-captured-{name}.json"), now)
         ODOO.verify(request)
-        result = translated("crm", ODOO.translate(request), now, "")
-        assert not result.unclear, result.unclear
+        result = to_messages("crm", ODOO.translate(request), now, "")
+        assert not result.invalid, result.invalid
         events += [DealEvent.model_validate_json(message.value) for message in result.messages]
     return events
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.connectors.base.source import InvalidField
-from shared.connectors.salesforce.outbound_message import as_written, parsed, read
+from shared.connectors.base.fields import InvalidField
+from shared.connectors.salesforce.outbound_message import match_message, parse_message, read_message
 from tests.support.outbound import agree, meant
 from tests.support.webhooks import sample
 from tests.unit.connectors.test_hostile import genuine
@@ -85,24 +85,24 @@ def message(records: list[dict[str, str]]) -> str:
 
 def test_the_sample_is_read_as_written_on_many_lines_and_on_one() -> None:
     for text in (SAMPLE, ONE_LINE, SAMPLE + "\n"):
-        found = as_written(text.encode())
+        found = match_message(text.encode())
 
         assert found is not None
-        assert meant(found) == meant(parsed(text.encode()))
+        assert meant(found) == meant(parse_message(text.encode()))
         assert found.parts[0].fields["Name"] == "Müller & Söhne – Erweiterung"
 
 
 def test_a_session_id_and_a_record_deleted_meanwhile_have_the_form_too() -> None:
     told = SAMPLE.replace('<SessionId xsi:nil="true"/>', "<SessionId>00D!live</SessionId>")
     start, end = told.index("     <sf:Id>"), told.index("    </sObject>")
-    found = as_written((told[:start] + told[end:]).encode())
+    found = match_message((told[:start] + told[end:]).encode())
 
     assert found is not None
     assert [part.fields for part in found.parts] == [{}]
 
 
 def test_a_part_is_kept_as_it_came() -> None:
-    for found in (as_written(SAMPLE.encode()), read(SAMPLE.replace("04k", "&#48;4k").encode())):
+    for found in (match_message(SAMPLE.encode()), read_message(SAMPLE.replace("04k", "&#48;4k").encode())):
         assert found is not None
         assert "<sf:StageName>Proposal/Price Quote</sf:StageName>" in found.parts[0].xml
 
@@ -120,10 +120,10 @@ def test_a_part_is_kept_as_it_came() -> None:
 )
 def test_any_text_of_the_form_is_read_and_means_the_same(records: list[dict[str, str]]) -> None:
     body = message(records).encode()
-    found = as_written(body)
+    found = match_message(body)
 
     assert found is not None
-    assert meant(found) == meant(parsed(body))
+    assert meant(found) == meant(parse_message(body))
     assert [part.fields for part in found.parts] == records
 
 
@@ -186,8 +186,8 @@ def test_the_time_of_the_patterns_grows_with_the_length_alone(part: str) -> None
     began = process_time()
 
     for at in TEXTS:
-        as_written((SAMPLE[:at] + many + SAMPLE[at:]).encode())
-        as_written((SAMPLE[:at] + many).encode())
+        match_message((SAMPLE[:at] + many + SAMPLE[at:]).encode())
+        match_message((SAMPLE[:at] + many).encode())
 
     assert process_time() - began < 2 * len(TEXTS)
 
@@ -195,11 +195,11 @@ def test_the_time_of_the_patterns_grows_with_the_length_alone(part: str) -> None
 def test_a_message_that_is_none_says_why() -> None:
     for body, why in ((b"{}", "no XML in UTF-8"), (b"<a/>", "no notifications"), (b"<!DOCTYPE a><a/>", "a DTD")):
         with pytest.raises(InvalidField, match=why):
-            read(body)
+            read_message(body)
 
 
 def test_what_the_simulator_says_has_the_form() -> None:
     bodies = [webhook.body for _, webhook in genuine("salesforce")]
 
     assert len(bodies) > 10
-    assert [body for body in bodies if as_written(body) is None] == []
+    assert [body for body in bodies if match_message(body) is None] == []

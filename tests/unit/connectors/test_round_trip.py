@@ -15,7 +15,7 @@ import pytest
 from services.simulator import dialects, run
 from services.simulator.dialects import DIALECTS, Dialect
 from services.simulator.dialects.base import Webhook
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.messages import to_messages
 from shared.connectors.base.source import Request, Source
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
@@ -53,8 +53,8 @@ def messages(source: Source, webhook: Webhook, now: datetime) -> list[OutgoingMe
     headers = {name.lower(): value for name, value in webhook.headers.items()}
     request = Request("POST", headers, webhook.query, webhook.body, now)
     source.verify(request)
-    result = translated("crm", source.translate(request), now, "")
-    assert not result.unclear, result.unclear
+    result = to_messages("crm", source.translate(request), now, "")
+    assert not result.invalid, result.invalid
     return result.messages
 
 

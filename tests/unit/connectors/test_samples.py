@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared.connectors.base.source import DealFact, Ignored, Invalid, Request, Source, StageFact
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, StageFact
+from shared.connectors.base.source import Request, Source
 from shared.connectors.config import parse
 from tests.support.webhooks import SAMPLES, sample
 
@@ -59,7 +60,7 @@ def _shown(one: Any) -> Any:
         case DealFact():
             return one.type.value.rpartition(".")[2], one.deal, one.time.isoformat(), one.data
         case StageFact():
-            return "described", one.time.isoformat(), one.data, one.passing
+            return "described", one.time.isoformat(), one.data, one.incidental
     return one
 
 
@@ -477,7 +478,7 @@ def test_a_context_too_large_for_dynamics_is_kept_and_explained() -> None:
 def test_salesforce_wants_its_acknowledgement() -> None:
     import xml.etree.ElementTree as Xml
 
-    reply = source("salesforce").reply
+    reply = source("salesforce").success_reply
     assert reply is not None
     assert reply.status == 200
     expected = Xml.canonicalize(sample("salesforce-outbound-response-ack.xml").decode(), strip_text=True)
@@ -488,11 +489,11 @@ def test_a_session_id_and_tokens_are_not_kept() -> None:
     body = sample("salesforce-outbound-opportunity.xml").replace(
         b'<SessionId xsi:nil="true"/>', b"<SessionId>00D!live.credential</SessionId>"
     )
-    kept = source("salesforce").kept(posted(body))
+    kept = source("salesforce").archived_body(posted(body))
     assert b"live.credential" not in kept
     assert [one for one in source("salesforce").translate(posted(kept)) if isinstance(one, DealFact)]
-    assert b"tok-3f9c0f5e" not in source("zoho").kept(posted(sample("zoho-deals-insert.json")))
-    assert b"shared-secret" not in source("copper").kept(posted(sample("copper-opportunity-update.json")))
+    assert b"tok-3f9c0f5e" not in source("zoho").archived_body(posted(sample("zoho-deals-insert.json")))
+    assert b"shared-secret" not in source("copper").archived_body(posted(sample("copper-opportunity-update.json")))
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-32-le"])
@@ -508,7 +509,7 @@ def test_an_outbound_message_in_another_encoding_is_not_taken_and_keeps_no_sessi
 
     assert isinstance(said, Invalid)
     assert "no XML in UTF-8" in said.detail
-    for kept in (said.raw, source("salesforce").kept(posted(body))):
+    for kept in (said.raw, source("salesforce").archived_body(posted(body))):
         assert b"live.credential" not in kept.replace(b"\0", b"")
         assert b"StageName" in kept
 

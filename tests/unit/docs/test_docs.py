@@ -15,7 +15,7 @@ from typer.main import get_command
 from services.cli.main import app
 from services.cli.reference import pages
 from services.simulator import dialects, run
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.messages import to_messages
 from shared.connectors.config import load as load_sources
 from shared.policy import load
 from tests.support.problems import event, problem, ticket_event
@@ -36,7 +36,7 @@ def schema(name: str) -> Any:
 
 def test_messages_are_as_their_schemas_say() -> None:
     said = source("hubspot").translate(request(sample("hubspot-deal-batch-legacy.json"), {}))
-    for message in translated("acme", said, datetime.now(UTC), "").messages:
+    for message in to_messages("acme", said, datetime.now(UTC), "").messages:
         jsonschema.validate(json.loads(message.value), schema("pipeline.events"))
     jsonschema.validate(json.loads(event(problem()).to_json()), schema("flow.problems"))
     jsonschema.validate(json.loads(ticket_event().to_json()), schema("improvement.tickets"))

@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry
 from services.enricher.connections import connect
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.settings import EnricherSettings
-from shared.connectors.base.canonical import translated
 from shared.connectors.base.crm_api import CrmApi
-from shared.connectors.base.source import Parsed
+from shared.connectors.base.facts import Parsed
+from shared.connectors.base.messages import to_messages
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
@@ -42,6 +42,6 @@ async def asking(fake: FakeCrm, give_up: float = 5, **api: Any) -> AsyncIterator
 
 def events_of(said: Iterable[Parsed], now: datetime) -> list[Event]:
     """What the detector gets of it; nothing may be unclear."""
-    result = translated("crm", list(said), now, "")
-    assert not result.unclear, result.unclear
+    result = to_messages("crm", list(said), now, "")
+    assert not result.invalid, result.invalid
     return [event_of(DealEvent.model_validate(json.loads(m.value))) for m in result.messages if m.topic == EVENTS]

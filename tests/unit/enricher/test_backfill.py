@@ -14,7 +14,7 @@ from services.enricher.backfill import BackFill
 from services.importer.load import LoadError, LoadProgress, LoadResult, Portion, publish_portions
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import Page
-from shared.connectors.base.source import DealFact, Invalid
+from shared.connectors.base.facts import DealFact, Invalid
 from shared.contracts.events import EventType
 from shared.contracts.topics import EVENTS, dead
 from shared.runtime.instants import micros
@@ -34,7 +34,7 @@ class Walk:
     def __init__(self, *pages: Page | Exception) -> None:
         self._pages = pages
 
-    async def all(self, since: datetime, place: str) -> AsyncIterator[Page]:
+    async def all(self, since: datetime, cursor: str) -> AsyncIterator[Page]:
         for page in self._pages:
             if isinstance(page, Exception):
                 raise page
@@ -45,15 +45,15 @@ class Kept:
     """What a back-fill keeps: where it is, and the earliest time that it has told of."""
 
     def __init__(self, earliest: datetime | None = None) -> None:
-        self.earliest, self.place = earliest, ""
+        self.earliest, self.cursor = earliest, ""
 
     async def fetchrow(self, query: str, *values: Any) -> dict[str, Any]:
-        return {"place": self.place, "earliest": self.earliest}
+        return {"cursor": self.cursor, "earliest": self.earliest}
 
-    async def execute(self, query: str, source: str, place: Any, earliest: Any = None) -> None:
+    async def execute(self, query: str, source: str, cursor: Any, earliest: Any = None) -> None:
         if earliest is not None:
             self.earliest = earliest
-        self.place = place
+        self.cursor = cursor
 
 
 class InMemoryLoad:
@@ -88,7 +88,7 @@ async def run(filling: BackFill) -> LoadResult:
 
 async def test_a_page_of_which_nothing_can_be_read_is_published_and_counted(load: InMemoryLoad) -> None:
     kept = Kept()
-    filling = BackFill(kept, Walk(Page([UNREAD], 1, place="a"), Page([TOLD, UNREAD], 2), Page([], 3)), LONG_AGO, load)
+    filling = BackFill(kept, Walk(Page([UNREAD], 1, cursor="a"), Page([TOLD, UNREAD], 2), Page([], 3)), LONG_AGO, load)
     await run(filling)
 
     assert [[m.topic for m in one.messages] for one in load.portions] == [[dead(EVENTS)], [EVENTS, dead(EVENTS)]]
@@ -97,7 +97,7 @@ async def test_a_page_of_which_nothing_can_be_read_is_published_and_counted(load
 
 async def test_dead_letters_alone_speak_of_no_time_and_are_evaluated_when_it_continues(load: InMemoryLoad) -> None:
     began, kept = datetime.now(UTC), Kept()
-    await run(BackFill(kept, Walk(Page([UNREAD], 1, place="a")), LONG_AGO, load))
+    await run(BackFill(kept, Walk(Page([UNREAD], 1, cursor="a")), LONG_AGO, load))
 
     assert kept.earliest is not None
     assert began <= kept.earliest < began + timedelta(minutes=1)

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from services.enricher.gaps import ALL, DealPart, GapState, Knowledge, ReadPolicy, after, parts_of
-from shared.connectors.base.api_client import rest_asked
+from services.enricher.gaps import GapState, Knowledge, ReadPolicy, after, parts_of
+from shared.connectors.base.api_client import retry_after
+from shared.connectors.base.deal_parts import ALL_PARTS, DealPart
 from shared.contracts.events import DealEvent
 
 NOW = datetime(2026, 3, 10, 9, tzinfo=UTC)
-POLICY = ReadPolicy(ALL, True, timedelta(minutes=1), timedelta(days=1))
+POLICY = ReadPolicy(ALL_PARTS, True, timedelta(minutes=1), timedelta(days=1))
 
 
 def event(kind: str, **data: Any) -> DealEvent:
@@ -25,7 +26,7 @@ def event(kind: str, **data: Any) -> DealEvent:
     ("events", "parts"),
     [
         ([event("created")], DealPart.CREATED),
-        ([event("moved", stage="a"), event("changed", name="x", pipeline="p")], ALL & ~DealPart.CREATED),
+        ([event("moved", stage="a"), event("changed", name="x", pipeline="p")], ALL_PARTS & ~DealPart.CREATED),
         ([event("changed", name=None, amount="1")], 0),
         ([event("deleted")], DealPart.GONE),
         ([event("merged", into="crm:2")], DealPart.GONE),
@@ -42,7 +43,7 @@ def test_a_deal_with_gaps_is_wanted_after_some_patience_and_whole_once_completed
     later = after(first, DealPart.NAME, POLICY, NOW + timedelta(seconds=30))
     assert later.due == first.due, "further events do not put it off"
 
-    assert after(later, ALL, POLICY, NOW) == Knowledge(ALL, GapState.WHOLE)
+    assert after(later, ALL_PARTS, POLICY, NOW) == Knowledge(ALL_PARTS, GapState.WHOLE)
 
 
 def test_a_deal_that_is_gone_needs_nothing() -> None:
@@ -50,7 +51,7 @@ def test_a_deal_that_is_gone_needs_nothing() -> None:
 
 
 def test_without_credentials_the_deal_is_thin() -> None:
-    policy = ReadPolicy(ALL, False, POLICY.patience, POLICY.read_again)
+    policy = ReadPolicy(ALL_PARTS, False, POLICY.patience, POLICY.read_again)
 
     assert after(Knowledge(), DealPart.STAGE, policy, NOW) == Knowledge(DealPart.STAGE, GapState.THIN)
 
@@ -77,4 +78,4 @@ def test_a_deal_that_was_read_is_not_read_again_within_some_time(state: GapState
     ],
 )
 def test_retry_after_is_seconds_or_a_date(written: str, seconds: float | None) -> None:
-    assert rest_asked({"retry-after": written}, NOW) == seconds
+    assert retry_after({"retry-after": written}, NOW) == seconds

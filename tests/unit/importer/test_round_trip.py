@@ -24,7 +24,7 @@ from services.importer.row_events import RowEvents
 from services.importer.sample import Sample
 from services.importer.tables import opened
 from services.simulator import dialects, run
-from shared.connectors.base.canonical import translated
+from shared.connectors.base.messages import to_messages
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
 from shared.flow.whatif import find
@@ -98,7 +98,7 @@ def imported(path: Path, mapping: Mapping) -> list[DealEvent]:
     table = opened(path)
     story = RowEvents.of(mapping, table.columns, END)
     told = [event for row in table.rows() for event in story.told(row)]
-    messages = translated("crm", told, END, "").messages
+    messages = to_messages("crm", told, END, "").messages
     assert {message.topic for message in messages} == {"pipeline.events"}
     return [DealEvent.model_validate_json(message.value) for message in messages]
 

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.main import app
-from services.intake.explain import explained, saved
+from services.intake.explain import explain, parse_saved_request
 from tests.support.webhooks import sample
 from tests.unit.connectors.test_samples import BASIC, CLOSE, NOW, source
 
@@ -19,7 +19,7 @@ def close(now: datetime, body: bytes | None = None, **more: str) -> str:
     vector = CLOSE["vectors"][0]
     lines = [f"{name}: {value}" for name, value in {**vector["headers"], **more}.items()]
     raw = HEAD + "\r\n".join(lines).encode() + b"\r\n\r\n" + (body or sample(vector["body_file"]))
-    return "\n".join(explained(source("close"), saved(raw, now)))
+    return "\n".join(explain(source("close"), parse_saved_request(raw, now)))
 
 
 def test_a_genuine_request_is_told_in_words() -> None:
@@ -40,7 +40,7 @@ def test_an_old_request_says_how_to_check_it_all_the_same() -> None:
 @pytest.mark.parametrize("came", ["yesterday", "2026-03-10T09:00:00", "0001-01-01T00:00:00+14:00"])
 def test_a_time_of_receiving_that_is_none_is_told_the_way_out(came: str) -> None:
     with pytest.raises(ValueError, match=r"X-Received-At: .* is no time; send RFC 3339 with an offset"):
-        saved(HEAD + f"X-Received-At: {came}\r\n\r\n{{}}".encode(), NOW)
+        parse_saved_request(HEAD + f"X-Received-At: {came}\r\n\r\n{{}}".encode(), NOW)
 
 
 def test_a_wrong_signature_names_what_to_compare() -> None:
@@ -52,7 +52,7 @@ def test_a_wrong_signature_names_what_to_compare() -> None:
 
 def test_secrets_are_hidden_and_what_is_not_understood_is_explained() -> None:
     raw = f"{BASIC['expected_header']}\n\n{{}}".encode()
-    text = "\n".join(explained(source("pipedrive"), saved(raw, NOW)))
+    text = "\n".join(explain(source("pipedrive"), parse_saved_request(raw, NOW)))
 
     assert BASIC["expected_header"].split()[-1] not in text
     assert "not understood" in text
@@ -62,7 +62,7 @@ def test_secrets_are_hidden_and_what_is_not_understood_is_explained() -> None:
 @pytest.mark.parametrize("raw", [b"", b"no empty line", b"not a header\nx\n\nbody"])
 def test_a_file_that_is_no_request_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"empty line|header"):
-        saved(raw, datetime.now(UTC))
+        parse_saved_request(raw, datetime.now(UTC))
 
 
 def test_the_command(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-def]

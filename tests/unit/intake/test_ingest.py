@@ -14,12 +14,12 @@ from services.intake.http import IngestEndpoint
 from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
 from services.intake.rate_limits import MemoryBudget
-from services.intake.received import kept
+from services.intake.received import request_records
 from shared.connectors.base.source import Request
 from shared.contracts.dead import DeadEvent
 from shared.contracts.topics import RECEIVED
 from shared.kafka.publisher import OutgoingMessage
-from shared.runtime.http import LARGEST_HEAD
+from shared.runtime.http import MAX_HEAD_BYTES
 from tests.support.webhooks import NOW, TOKEN, source
 
 
@@ -34,14 +34,14 @@ class Kept:
 
 
 async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
-    door, delivered = source("cloudevents"), Kept()
+    crm, delivered = source("cloudevents"), Kept()
 
     def broken(request: Any) -> Any:
         raise KeyError("a fault of ours")
 
-    door.translate = broken  # type: ignore[method-assign]
+    crm.translate = broken  # type: ignore[method-assign]
     delivery: Any = delivered
-    ingest = Ingest({"acme": door}, delivery, IntakeMetrics(CollectorRegistry(), ["acme"]), "", MemoryBudget(2**25))
+    ingest = Ingest({"acme": crm}, delivery, IntakeMetrics(CollectorRegistry(), ["acme"]), "", MemoryBudget(2**25))
     transport = httpx.ASGITransport(IngestEndpoint(ingest.answer, Starlette()))
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         answer = await client.post(
@@ -60,10 +60,10 @@ async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
 
 def test_no_record_of_a_request_is_larger_than_kafka_takes() -> None:
     """One that is would fail together with all that are written with it."""
-    head = {"x-signature": "\xff" * (LARGEST_HEAD // 2)}
-    request = Request("POST", head, "a=" + "\xff" * (LARGEST_HEAD // 2), b"x" * 3_000_000, NOW)
+    head = {"x-signature": "\xff" * (MAX_HEAD_BYTES // 2)}
+    request = Request("POST", head, "a=" + "\xff" * (MAX_HEAD_BYTES // 2), b"x" * 3_000_000, NOW)
 
-    records = kept(source("hubspot"), request, "")
+    records = request_records(source("hubspot"), request, "")
 
     assert b"".join(record.value for record in records) == request.body
     assert all(len(r.value) + sum(len(n) + len(v) for n, v in r.headers) < 1_000_000 for r in records)

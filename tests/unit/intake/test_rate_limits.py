@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from services.intake.http import IngestEndpoint
 from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
-from services.intake.rate_limits import SMALL_BODY, LogThrottle, MemoryBudget, RateLimit
+from services.intake.rate_limits import FREE_BODY_BYTES, LogThrottle, MemoryBudget, RateLimit
 from shared.connectors.config import parse
 from shared.kafka.publisher import OutgoingMessage
 from tests.support.webhooks import TOKEN
@@ -31,20 +31,20 @@ def test_no_more_pass_than_the_burst_and_the_rate_allow(rate: float, pauses: lis
     limit = RateLimit(rate, 10, lambda: now)
     for pause in pauses:
         now += pause
-        wait = limit.wait()
+        wait = limit.acquire()
         passed += wait == 0
         assert passed <= max(1.0, rate) + rate * (now - since) + 1e-6
         if wait:
             now += wait + 1e-9
-            assert limit.wait() == 0
+            assert limit.acquire() == 0
             passed += 1
 
 
 def test_a_flood_is_told_once_a_second_with_its_count() -> None:
     times = iter([0.0, 0.1, 0.1, 0.2, 0.9, 1.2, 1.2, 1.3])
-    seldom = LogThrottle(1.0, lambda: next(times))
+    throttle = LogThrottle(1.0, lambda: next(times))
 
-    assert [seldom.count() for _ in range(5)] == [1, 0, 0, 3, 0]
+    assert [throttle.count() for _ in range(5)] == [1, 0, 0, 3, 0]
 
 
 class Slow:
@@ -57,7 +57,7 @@ class Slow:
         await self.free.wait()
 
 
-def client(delivery: Any, room: int = 2**25, **settings: Any) -> httpx.AsyncClient:
+def client(delivery: Any, memory: int = 2**25, **settings: Any) -> httpx.AsyncClient:
     own = {"kind": "odoo", "secrets": [TOKEN]}
     sources = parse(
         json.dumps(
@@ -71,8 +71,8 @@ def client(delivery: Any, room: int = 2**25, **settings: Any) -> httpx.AsyncClie
         )
     )
     metrics = IntakeMetrics(CollectorRegistry(), list(sources))
-    door = IngestEndpoint(Ingest(sources, delivery, metrics, "", MemoryBudget(room)).answer, Starlette())
-    return httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://intake/v1/ingest")
+    endpoint = IngestEndpoint(Ingest(sources, delivery, metrics, "", MemoryBudget(memory)).answer, Starlette())
+    return httpx.AsyncClient(transport=httpx.ASGITransport(endpoint), base_url="http://intake/v1/ingest")
 
 
 async def test_beyond_its_rate_a_source_is_told_to_come_again() -> None:
@@ -127,32 +127,32 @@ async def test_who_sends_slowly_takes_nobodys_place() -> None:
     assert (quick.status_code, answers) == (202, [202, 202])
 
 
-@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 5), st.integers(0, 3 * SMALL_BODY)), max_size=60))
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 5), st.integers(0, 3 * FREE_BODY_BYTES)), max_size=60))
 def test_no_more_bytes_are_in_hand_than_there_is_room_for(steps: list[tuple[str, int, int]]) -> None:
-    room, most = MemoryBudget(6 * SMALL_BODY), 6 * SMALL_BODY
-    shares = {(source, number): room.share(source) for source in "ab" for number in range(6)}
+    budget, most = MemoryBudget(6 * FREE_BODY_BYTES), 6 * FREE_BODY_BYTES
+    reservations = {(source, number): budget.reserve(source) for source in "ab" for number in range(6)}
     for source, number, size in steps:
-        before, share = room.held, shares[source, number]
+        before, reservation = budget.used, reservations[source, number]
         if not size:
-            share.give_back()
-            shares[source, number] = room.share(source)
-        elif not share.take(size):
-            assert room.held == before
+            reservation.release()
+            reservations[source, number] = budget.reserve(source)
+        elif not reservation.grow(size):
+            assert budget.used == before
             assert before > 0
-        held = [one._held for one in shares.values()]
-        assert room.held == sum(held) <= max(most, *held)
+        held = [one.held for one in reservations.values()]
+        assert budget.used == sum(held) <= max(most, *held)
         for name in "ab":
-            mine = [one._held for (of, _), one in shares.items() if of == name]
-            assert room.of_source.get(name, 0) == sum(mine) <= max(most // 2, *mine)
-    for share in shares.values():
-        share.give_back()
-    assert room.held == 0
+            mine = [one.held for (of, _), one in reservations.items() if of == name]
+            assert budget.used_by_source.get(name, 0) == sum(mine) <= max(most // 2, *mine)
+    for reservation in reservations.values():
+        reservation.release()
+    assert budget.used == 0
 
 
 async def test_without_room_the_sender_is_told_to_come_again_and_small_ones_and_others_are_taken() -> None:
     delivery = Slow()
-    large = EVENT[:-1] + b", " + b" " * 3 * SMALL_BODY + b'"x": 1}'
-    async with client(delivery, room=8 * SMALL_BODY) as to:
+    large = EVENT[:-1] + b", " + b" " * 3 * FREE_BODY_BYTES + b'"x": 1}'
+    async with client(delivery, memory=8 * FREE_BODY_BYTES) as to:
         first = asyncio.ensure_future(to.post(f"/flood?key={TOKEN}", content=large))
         await asyncio.sleep(0.05)
         second = await to.post(f"/flood?key={TOKEN}", content=large)

@@ -8,15 +8,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.intake.received import LARGEST_PART, RequestAssembler, kept, requests
+from services.intake.received import MAX_PART_BYTES, RequestAssembler, read_requests, request_records
 from tests.support.webhooks import request, source
 
 
 def parts_of(mark: bytes, count: int) -> list[Any]:
-    body = mark * ((count - 1) * LARGEST_PART + 1)
+    body = mark * ((count - 1) * MAX_PART_BYTES + 1)
     return [
         SimpleNamespace(value=one.value, headers=one.headers)
-        for one in kept(source("hubspot"), request(body, {}), prefix="")
+        for one in request_records(source("hubspot"), request(body, {}), prefix="")
     ]
 
 
@@ -29,11 +29,11 @@ def test_parts_of_several_requests_may_lie_mixed_and_be_read_in_portions(order: 
     waiting = [iter(ONE), iter(TWO), iter(SMALL)]
     records = [next(waiting[number]) for number in order]
 
-    joined = RequestAssembler()
+    assembler = RequestAssembler()
     found = [
         one.body[:1]
         for start in range(0, len(records), portion)
-        for one in joined.requests(records[start : start + portion])
+        for one in assembler.assemble(records[start : start + portion])
     ]
 
     last = {b"abc"[n : n + 1]: max(place for place, number in enumerate(order) if number == n) for n in range(3)}
@@ -41,13 +41,13 @@ def test_parts_of_several_requests_may_lie_mixed_and_be_read_in_portions(order: 
 
 
 def test_a_request_without_its_beginning_is_left_out() -> None:
-    assert [one.body[:1] for one in requests([*TWO[1:], *ONE])] == [b"a"]
+    assert [one.body[:1] for one in read_requests([*TWO[1:], *ONE])] == [b"a"]
 
 
 def test_what_is_never_finished_is_let_go() -> None:
-    joined = RequestAssembler(most_bytes=3 * LARGEST_PART)
+    assembler = RequestAssembler(max_pending_bytes=3 * MAX_PART_BYTES)
     never = [record for mark in b"defghi" for record in parts_of(bytes([mark]), 2)[:1]]
 
-    assert not list(joined.requests(never))
-    assert joined._held <= 3 * LARGEST_PART
-    assert [one.body[:1] for one in joined.requests(ONE)] == [b"a"]
+    assert not list(assembler.assemble(never))
+    assert assembler.pending_bytes <= 3 * MAX_PART_BYTES
+    assert [one.body[:1] for one in assembler.assemble(ONE)] == [b"a"]

@@ -10,8 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.intake.retractions import Retractions
-from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import DealFact, Invalid, Parsed
+from shared.connectors.base.facts import DealFact, Invalid, Parsed
+from shared.connectors.base.messages import to_messages
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.topics import EVENTS
 from shared.flow.events import event_of
@@ -34,7 +34,7 @@ many = st.lists(st.lists(told, max_size=3), max_size=4)
 def messages(said: list[list[Any]], first: int, translation: int = 0) -> list[OutgoingMessage]:
     found: list[OutgoingMessage] = []
     for number, some in enumerate(said, first):
-        found += translated("crm", some, came(number), "", translation).messages
+        found += to_messages("crm", some, came(number), "", translation).messages
     return [message for message in found if message.topic == EVENTS]
 
 
@@ -46,8 +46,8 @@ def came(number: int) -> datetime:
 def back(before: list[OutgoingMessage], now: list[list[Any]], translation: int) -> list[OutgoingMessage]:
     found = Retractions("crm", EVENTS)
     for number, some in enumerate(now):
-        found.now(came(number), translated("crm", some, came(number), "", translation))
-    found.before([SimpleNamespace(key=m.key, value=m.value) for m in before])  # type: ignore[misc]
+        found.add_current(came(number), to_messages("crm", some, came(number), "", translation))
+    found.add_published([SimpleNamespace(key=m.key, value=m.value) for m in before])  # type: ignore[misc]
     return list(found.messages(translation))
 
 

@@ -41,7 +41,7 @@ def test_every_kind_can_be_added(kind: str, file: Path) -> None:
 
     assert told.exit_code == 0, told.output
     assert "https://hooks.example.org/v1/ingest/crm" in told.output
-    assert kinds()[kind].clicks[:40] in told.output
+    assert kinds()[kind].setup_steps[:40] in told.output
     source = load(file)["crm"]
     assert source.kind == kind
     assert not any(secret in file.read_text() for secret in source.settings.secrets)

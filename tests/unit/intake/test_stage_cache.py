@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from services.intake.stage_cache import SECONDS, RecentDescriptions
-from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import DealFact, Ignored, Invalid, Parsed, StageFact
+from services.intake.stage_cache import TTL_SECONDS, RecentDescriptions
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, StageFact
+from shared.connectors.base.messages import to_messages
 from shared.contracts.stages import StageEvent
 from tests.support.webhooks import NOW, sample
-from tests.unit.connectors import test_generic_sources as doors
+from tests.unit.connectors import test_generic_sources as generic
 from tests.unit.connectors.test_samples import posted, source
 
 SAYS = {"pipeline": "1", "stage": "3", "name": "Proposal", "order": 2, "probability": 0.5, "outcome": "open"}
@@ -26,12 +26,12 @@ def pipedrive(**changed: Any) -> list[Parsed]:
 
 
 def cloud(data: Any, kind: str = "andon.stage.described") -> list[Any]:
-    return doors.cloud(json.dumps({**doors.MOVED, "type": kind, "data": data}).encode())
+    return generic.cloud(json.dumps({**generic.MOVED, "type": kind, "data": data}).encode())
 
 
 @pytest.mark.parametrize("kind", ["stage.described", "andon.stage.described", "org.example.crm.stage.described.v1"])
 def test_senders_of_our_own_form_describe_stages(kind: str) -> None:
-    assert cloud(SAYS, kind) == [StageFact(doors.cloud(sample("cloudevents-structured.json"))[0].time, SAYS, False)]
+    assert cloud(SAYS, kind) == [StageFact(generic.cloud(sample("cloudevents-structured.json"))[0].time, SAYS, False)]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_dynamics_tells_the_label_of_an_option_where_it_is_formatted() -> None:
 
 
 def test_a_description_is_a_message_of_the_contract_and_known_by_what_it_says() -> None:
-    first, again = (translated("crm", pipedrive(), NOW + timedelta(hours=1), "t.") for _ in range(2))
+    first, again = (to_messages("crm", pipedrive(), NOW + timedelta(hours=1), "t.") for _ in range(2))
     (message,) = first.messages
     event = StageEvent.model_validate_json(message.value)
 
@@ -117,31 +117,30 @@ def test_a_description_is_a_message_of_the_contract_and_known_by_what_it_says() 
 
 
 def test_a_description_from_the_future_would_outlive_all_others_and_is_put_aside() -> None:
-    result = translated("crm", pipedrive(), NOW - timedelta(days=2), "")
+    result = to_messages("crm", pipedrive(), NOW - timedelta(days=2), "")
 
-    assert (result.described, len(result.unclear)) == (0, 1)
+    assert (result.described, len(result.invalid)) == (0, 1)
 
 
 def test_what_is_told_in_passing_is_written_once_a_minute_and_news_at_once() -> None:
     now = [0.0]
-    lately = RecentDescriptions(lambda: now[0])
+    recent = RecentDescriptions(lambda: now[0])
     passing = StageFact(NOW, {"stage": "3", "name": "Proposal"})
-    renamed, own = passing._replace(data={"stage": "3", "name": "Offer"}), passing._replace(passing=False)
+    renamed, own = passing._replace(data={"stage": "3", "name": "Offer"}), passing._replace(incidental=False)
     ignored = Ignored("x")
 
-    assert lately.news("crm", [passing, ignored]) == [passing, ignored]
-    assert lately.news("crm", [passing]) == [passing], "it was never written"
-    lately.wrote("crm", [passing, ignored])
-    assert lately.news("crm", [passing, ignored, renamed, own]) == [ignored, renamed, own]
-    assert lately.news("other", [passing]) == [passing]
-    now[0] = SECONDS
-    assert lately.news("crm", [passing]) == [passing]
+    assert recent.without_repeats("crm", [passing, ignored]) == [passing, ignored]
+    assert recent.without_repeats("crm", [passing]) == [passing], "it was never written"
+    recent.remember("crm", [passing, ignored])
+    assert recent.without_repeats("crm", [passing, ignored, renamed, own]) == [ignored, renamed, own]
+    assert recent.without_repeats("other", [passing]) == [passing]
+    now[0] = TTL_SECONDS
+    assert recent.without_repeats("crm", [passing]) == [passing]
 
 
-def test_memory_of_descriptions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.intake.stage_cache.REMEMBERED", 3)
-    lately = RecentDescriptions()
+def test_memory_of_descriptions_is_bounded() -> None:
+    recent = RecentDescriptions(max_entries=3)
 
-    lately.wrote("crm", [StageFact(NOW, {"stage": str(number), "name": "x"}) for number in range(10)])
+    recent.remember("crm", [StageFact(NOW, {"stage": str(number), "name": "x"}) for number in range(10)])
 
-    assert len(lately._written) <= 3
+    assert len(recent) <= 3

@@ -13,11 +13,15 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from shared.runtime import http
-from shared.runtime.http import LARGEST_HEAD, PatientProtocol
+from shared.runtime.http import MAX_HEAD_BYTES, LimitedHttpProtocol
 from tests.support.http_server import TestServer
 
 GOOD = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+
+
+class ShortTimeouts(LimitedHttpProtocol):
+    head_seconds = 0.3
+    body_seconds = 0.6
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,12 +39,10 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @pytest.fixture
-async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
-    monkeypatch.setattr(http, "HEAD_SECONDS", 0.3)
-    monkeypatch.setattr(http, "BODY_SECONDS", 0.6)
+async def port() -> AsyncIterator[int]:
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(
-        echo, http=PatientProtocol, ws="none", lifespan="off", log_level="error", timeout_keep_alive=1
+        echo, http=ShortTimeouts, ws="none", lifespan="off", log_level="error", timeout_keep_alive=1
     )
     server = TestServer(config)
     running = asyncio.ensure_future(server.serve([listener]))
@@ -104,7 +106,7 @@ async def test_a_head_larger_than_32_kib_is_refused(port: int, pieces: int, line
     step = len(head) // pieces + 1
     said = await told(port, *[head[at : at + step] for at in range(0, len(head), step)])
 
-    assert said == b"reset" or (b"431" in said and str(LARGEST_HEAD).encode() in said)
+    assert said == b"reset" or (b"431" in said and str(MAX_HEAD_BYTES).encode() in said)
 
 
 async def test_a_long_address_is_refused(port: int) -> None:
@@ -189,7 +191,7 @@ async def test_requests_that_were_sent_at_once_take_little_memory_and_are_answer
         await send(start((b"content-length", b"5")))
         await send({"type": "http.response.body", "body": scope["path"][1:].encode()})
 
-    connection, wire = connected(PatientProtocol, app)
+    connection, wire = connected(LimitedHttpProtocol, app)
     sent = b"".join(one % number for number in range(many))
     most = 0
     for at in range(0, len(sent), 65536):
@@ -272,7 +274,7 @@ async def sent_by(protocol: type[HttpToolsProtocol], messages: list[Message], as
 
 
 async def test_a_whole_answer_goes_out_in_one_write() -> None:
-    wire = await sent_by(PatientProtocol, [START, BODY], GOOD)
+    wire = await sent_by(LimitedHttpProtocol, [START, BODY], GOOD)
 
     assert wire.sent == [b"HTTP/1.1 200 OK\r\ndate: today\r\ncontent-length: 4\r\n\r\nfour"]
     assert not wire.closed
@@ -301,14 +303,14 @@ async def test_a_whole_answer_goes_out_in_one_write() -> None:
 )
 @pytest.mark.parametrize("asked", [GOOD, GOOD.replace(b"POST", b"HEAD"), GOOD.replace(b"1.1", b"1.0")])
 async def test_every_answer_is_the_one_that_uvicorn_gives(messages: list[Message], asked: bytes) -> None:
-    mine, other = await sent_by(PatientProtocol, messages, asked), await sent_by(HttpToolsProtocol, messages, asked)
+    mine, other = await sent_by(LimitedHttpProtocol, messages, asked), await sent_by(HttpToolsProtocol, messages, asked)
 
     assert b"".join(mine.sent).lower() == b"".join(other.sent).lower()
     assert mine.closed == other.closed
 
 
 async def test_an_application_that_ends_before_its_answer_has_a_body_is_a_500() -> None:
-    wire = await sent_by(PatientProtocol, [START], GOOD)
+    wire = await sent_by(LimitedHttpProtocol, [START], GOOD)
 
     assert wire.sent[0].startswith(b"HTTP/1.1 500")
     assert wire.closed

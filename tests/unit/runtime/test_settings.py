@@ -26,7 +26,7 @@ def test_a_secret_may_lie_in_a_file_and_is_never_shown(tmp_path: Path) -> None:
 
     assert settings.smtp_password.get_secret_value() == "very secret"
     assert "very secret" not in repr(settings)
-    with pytest.raises(SettingsError, match="name a file that can be read"):
+    with pytest.raises(SettingsError, match="name a readable file"):
         NotifierSettings.from_environment({"ANDON_SMTP_PASSWORD_FILE": "/nowhere"})
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from services.simulator import dialects, run
 from services.simulator.run import SimulationJournal
-from shared.connectors.base.canonical import translated
-from shared.connectors.base.source import Ignored
+from shared.connectors.base.facts import Ignored
+from shared.connectors.base.messages import to_messages
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
 from shared.flow.whatif import find
@@ -64,9 +64,9 @@ def test_intake_understands_every_webhook_and_says_what_the_file_says() -> None:
     body = orjson.dumps(list(dialects.hubspot_events(happened)))
 
     said = door.translate(request(body, {}, END))
-    result = translated("hubspot-demo", said, END, "")
+    result = to_messages("hubspot-demo", said, END, "")
 
-    assert not result.unclear
+    assert not result.invalid
     assert not [one for one in said if isinstance(one, Ignored)]
     moves = [m for m in map(orjson.loads, (m.value for m in result.messages)) if m["type"] == "andon.deal.moved"]
     written = [orjson.loads(line) for line in canonical()]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.connectors.base.canonical import LONGEST_ID, Translated, translated
-from shared.connectors.base.source import DealFact, StageFact
+from shared.connectors.base.facts import DealFact, StageFact
+from shared.connectors.base.messages import MAX_ID_LENGTH, TranslationResult, to_messages
 from shared.contracts.dead import DeadEvent, DeadReason
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.stages import StageEvent
@@ -54,12 +54,12 @@ HUBSPOT_EVENTS = st.lists(
 )
 
 
-def messages(kind: str, body: bytes, headers: dict[str, str]) -> Translated:
+def messages(kind: str, body: bytes, headers: dict[str, str]) -> TranslationResult:
     door = source(kind)
-    return translated("acme", door.translate(request(body, headers)), NOW, "t.")
+    return to_messages("acme", door.translate(request(body, headers)), NOW, "t.")
 
 
-def check(result: Translated) -> None:
+def check(result: TranslationResult) -> None:
     """Everything that goes to Kafka can be read by the contract, under its key."""
     for message in result.messages:
         if message.topic == "t.pipeline.events":
@@ -73,7 +73,7 @@ def check(result: Translated) -> None:
         else:
             assert message.topic == "t.pipeline.events.dead"
             assert DeadEvent.model_validate_json(message.value).data.detail
-    assert len(result.messages) == result.accepted + result.described + len(result.unclear)
+    assert len(result.messages) == result.accepted + result.described + len(result.invalid)
 
 
 def dumps(value: Any) -> bytes:
@@ -115,7 +115,7 @@ def test_whatever_bytes_come_are_kept_and_never_crash(body: bytes, kind: str) ->
     check(messages(kind, body, headers))
 
 
-def facts(result: Translated) -> set[bytes]:
+def facts(result: TranslationResult) -> set[bytes]:
     return {message.value for message in result.messages}
 
 
@@ -145,7 +145,7 @@ def test_what_is_not_json_is_a_dead_letter_that_says_so(body: bytes) -> None:
     result = messages("hubspot", body, {})
 
     assert result.accepted == 0
-    assert [unclear.raw for unclear in result.unclear] == [body]
+    assert [letter.raw for letter in result.invalid] == [body]
 
 
 def test_a_time_in_the_future_is_refused_to_the_dead_letters() -> None:
@@ -156,21 +156,21 @@ def test_a_time_in_the_future_is_refused_to_the_dead_letters() -> None:
 
     result = messages("hubspot", body, {})
 
-    assert [unclear.reason for unclear in result.unclear] == [DeadReason.IN_THE_FUTURE]
+    assert [letter.reason for letter in result.invalid] == [DeadReason.IN_THE_FUTURE]
 
 
 @pytest.mark.parametrize(
     ("time", "data", "said"),
     [
-        (NOW.replace(year=1969), {}, "lies before 1970"),
-        (NOW, {"entered_at": "1969-12-31T23:59:59.999000Z"}, "entered_at: 1969-12-31T23:59:59.999000Z lies outside"),
-        (NOW, {"entered_at": "9999-01-01T00:00:00.000000Z"}, "entered_at: 9999-01-01T00:00:00.000000Z lies outside"),
+        (NOW.replace(year=1969), {}, "is before 1970"),
+        (NOW, {"entered_at": "1969-12-31T23:59:59.999000Z"}, "entered_at: 1969-12-31T23:59:59.999000Z is outside"),
+        (NOW, {"entered_at": "9999-01-01T00:00:00.000000Z"}, "entered_at: 9999-01-01T00:00:00.000000Z is outside"),
     ],
 )
 def test_a_time_that_nothing_can_be_counted_from_is_told_the_way_out(
     time: datetime, data: dict[str, Any], said: str
 ) -> None:
-    result = translated("acme", [DealFact(EventType.MOVED, "1", "7", time, {"stage": "a"} | data)], NOW, "")
+    result = to_messages("acme", [DealFact(EventType.MOVED, "1", "7", time, {"stage": "a"} | data)], NOW, "")
 
     (letter,) = [DeadEvent.model_validate_json(message.value) for message in result.messages]
     assert (result.accepted, letter.data.reason) == (0, DeadReason.UNTRANSLATABLE)
@@ -183,11 +183,11 @@ def test_the_longest_ids_that_a_source_takes_are_no_dead_letters(longest: str) -
     name = "a" * 60
     data = {"pipeline": longest, "stage": longest, "into": f"{name}:{longest}"}
     said = [
-        DealFact(EventType.MOVED, wild(LONGEST_ID), longest, NOW, data),
+        DealFact(EventType.MOVED, wild(MAX_ID_LENGTH), longest, NOW, data),
         StageFact(NOW, {"pipeline": longest, "stage": longest, "name": "x", "pipeline_name": "y"}),
     ]
 
-    result = translated(name, said, NOW, "t.")
+    result = to_messages(name, said, NOW, "t.")
 
     check(result)
     assert (result.accepted, result.described) == (1, 1)
