@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from shared.contracts.stages import SAYS, StageData, StageEvent
+from shared.contracts.stages import STAGE_FIELDS, StageData, StageEvent
 from shared.policy import StageOutcome
 from shared.runtime.instants import micros
 
@@ -60,7 +60,7 @@ def facts(data: StageData, time: int, number: str) -> list[StageField]:
     pipeline = StageKey(data.source, data.pipeline or ALL, ALL)
     stage = pipeline._replace(stage=data.stage or ALL)
     found = []
-    for name in SAYS:
+    for name in STAGE_FIELDS:
         place = pipeline if name == "pipeline_name" else stage
         # A name of no pipeline, or the order of no stage, says nothing.
         if name in data.model_fields_set and (place.pipeline if name == "pipeline_name" else place.stage):
