@@ -1,13 +1,14 @@
-"""Wires tickets: the consumer, the relay, the clock that wakes what rests, pages and API."""
+"""Wires tickets: consumer, publisher of ticket messages, relay, clock loop, pages and API."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
-from aiokafka import ConsumerRecord
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -16,16 +17,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.tickets.api.routes import Api, api_fault, is_api
-from services.tickets.handlers import TicketHandlers
+from services.tickets.api import faults
+from services.tickets.api.routes import Api
+from services.tickets.changes import TicketChanges
+from services.tickets.handlers import DECODERS, TicketHandlers
 from services.tickets.metrics import TicketMetrics
+from services.tickets.publish import TicketPublisher
 from services.tickets.settings import TicketsSettings
-from services.tickets.store import tickets as store
+from services.tickets.store import inbox
+from services.tickets.store import tickets as ticket_store
 from services.tickets.web.pages import TicketPages
-from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS, STAGE_STATUS
+from shared.contracts.topics import TICKETS
 from shared.kafka.publisher import Publisher
-from shared.policy import load
-from shared.postgres.pool import TRANSIENT, open_pool
+from shared.policy import Policy, load
+from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.runtime.addresses import LOOPBACK
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
@@ -33,15 +38,18 @@ from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
+from shared.runtime.yaml_file import Fault, FaultsError
 from shared.stream import positions
-from shared.stream.batches import handle_batch
 from shared.stream.consumer import Consumer
 from shared.stream.outbox import Relay
+from shared.stream.processor import Processor
 from shared.stream.reader import Subscription
+from shared.stream.transaction import PostgresTransactions
 
 _log = logger(__name__)
-WAKE_SECONDS = 5.0
-TOPICS = (PROBLEMS, MEASURES, NOTICES, STAGE_STATUS)
+CLOCK_SECONDS = 5.0
+# Messages carry charts: fewer of them make a batch.
+RELAY_BATCH = 20
 _HEADERS = (
     (
         b"content-security-policy",
@@ -54,7 +62,7 @@ _HEADERS = (
 
 
 class SafeHeaders:
-    """No page runs a script of another's, sits in another's frame, or tells other sites where it was."""
+    """No page runs foreign scripts, sits in a foreign frame, or tells other sites where the reader was."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -71,80 +79,109 @@ class SafeHeaders:
 class Tickets:
     """The loops of one replica."""
 
-    def __init__(self, settings: TicketsSettings, pool: Any, registry: Any) -> None:
+    def __init__(self, settings: TicketsSettings, pool: Pool, registry: CollectorRegistry) -> None:
         self._pool, self.progress, self.clock = pool, Progress(), SystemClock()
         self.policy = load(settings.policy)
+        self._inbox_age = inbox_age(settings, self.policy)
         self._metrics = TicketMetrics(registry)
-        self.desk = TicketHandlers(self.policy, settings.tickets_url, settings.topic_prefix, self._metrics, self.clock)
-        self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress, batch=20)
-        topics = [settings.topic(name) for name in TOPICS]
-        consumed = ConsumerMetrics.of_topics(registry, dict(zip(topics, TOPICS, strict=True)))
-        self.consumer = Consumer(
-            Subscription(settings.kafka, topics, settings.topic("andon-tickets")),
-            self._take,
-            positions.StoredPositions(pool, topics),
-            consumed,
+        self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress, RELAY_BATCH)
+        self.publisher = TicketPublisher(
+            pool, settings.topic(TICKETS), self.relay.wake.set, self._metrics, self.progress
+        )
+        self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
+        self.processor = Processor(
+            PostgresTransactions(pool),
+            TicketHandlers(self.changes, self.policy, self.clock, self.publisher.wake.set),
+            settings.topic_prefix,
+            lambda record: self.clock.now(),
+            lambda reason: self._metrics.dead_letters.inc(),
+            self.relay.wake.set,
+        )
+        self._consumer = self._consumer_of(settings, registry)
+
+    def _consumer_of(self, settings: TicketsSettings, registry: CollectorRegistry) -> Consumer:
+        names = {settings.topic(name): name for name in DECODERS}
+        return Consumer(
+            Subscription(settings.kafka, list(names), settings.topic("andon-tickets")),
+            self.processor.run,
+            positions.StoredPositions(self._pool, list(names)),
+            ConsumerMetrics.of_topics(registry, names),
             self.progress,
         )
 
-    def loops(self) -> Sequence[Any]:
-        return (self.consumer.run, self.relay.run, self._waking_loop)
+    def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
+        return (self._consumer.run, self.publisher.run, self.relay.run, self._clock_loop)
 
-    async def _take(self, records: Sequence[ConsumerRecord]) -> None:
-        changes = await handle_batch(self._pool, records, self.desk.take, self.desk.bury)
-        if changes:
-            _log.info("tickets changed", changes=changes)
-            self.relay.wake.set()
-
-    async def _waking_loop(self) -> None:
+    async def _clock_loop(self) -> None:
         while True:
             try:
-                async with self._pool.acquire() as connection, connection.transaction():
-                    # Another replica may have heard of them.
-                    await self.desk.learn_names(connection)
-                    if await self.desk.wake(connection):
-                        self.relay.wake.set()
-                self._metrics.count(await store.counts(self._pool))
+                await self.tick()
             except TRANSIENT as error:
-                _log.warning("tickets cannot be looked at", error=repr(error))
-            await asyncio.sleep(WAKE_SECONDS)
+                _log.warning("clock loop waits: database unavailable", error=repr(error))
+            await asyncio.sleep(CLOCK_SECONDS)
+
+    async def tick(self) -> None:
+        """Do what time asks for: end snoozes, count tickets, forget old ids of the inbox."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            woken = await self.changes.wake_due(connection)
+        if woken:
+            self.publisher.wake.set()
+        await inbox.forget(self._pool, self.clock.now() - self._inbox_age)
+        self._metrics.count(await ticket_store.counts(self._pool))
 
 
-def application(tickets: Tickets, pool: Any, registry: Any, hosts: Sequence[str]) -> Starlette:
-    """Pages, API, health; every fault is a page that says what to do."""
-    pages = TicketPages(pool, tickets.desk, tickets.policy, tickets.clock, tickets.relay.wake)
+def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
+    """How long to keep ids of handled messages; raises FaultsError where that is too short.
+
+    A relay that crashed may publish a message again, under a new offset. Within lateness, the interval that the message
+    is about may have been revised since, and the old message would undo that.
+    """
+    age, lateness = timedelta(days=settings.tickets_inbox_days), timedelta(microseconds=policy.lateness.micros())
+    if age <= lateness:
+        text = (
+            f"{policy.lateness.text} is not less than ANDON_TICKETS_INBOX_DAYS={settings.tickets_inbox_days}; set"
+            f" ANDON_TICKETS_INBOX_DAYS to {lateness.days + 1} or more"
+        )
+        raise FaultsError([Fault(0, "lateness", text)])
+    return age
+
+
+def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
+    """Pages, API, health."""
+    pages = TicketPages(pool, tickets.changes, tickets.policy, tickets.clock, tickets.publisher.wake.set)
+    api = Api(pool, tickets.policy, tickets.clock)
+    return Starlette(
+        routes=[*health_routes(tickets.progress, registry), *api.routes(), *pages.routes()],
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)],
+        exception_handlers=_fault_pages(pages),
+    )
+
+
+def _fault_pages(pages: TicketPages) -> Mapping[Any, Any]:
+    """Every fault as a page that says what to do, or as a `Problem` under `/api`."""
 
     async def fault(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        if is_api(request):
-            return api_fault(status, error.headers if isinstance(error, HTTPException) else None)
+        if faults.is_api(request):
+            return faults.answer_of_status(status, error.headers if isinstance(error, HTTPException) else None)
         if status == 404:
-            return pages.error(404, "There is no such page", "Look whether the address is whole, or begin at the list.")
+            return pages.error(404, "There is no such page", "Check the address, or start at the list.")
         if status == 405:
-            return pages.error(405, "This page cannot be asked like that", "Open the ticket and use its buttons.")
+            return pages.error(405, "This page does not work like that", "Open the ticket and use its buttons.")
         return pages.error(status, "This did not work", "Try again; if it stays, tell those who run Andon.")
 
-    async def away(request: Request, error: Exception) -> Response:
-        _log.warning("page without a database", error=repr(error))
-        if is_api(request):
-            return api_fault(503)
+    async def unavailable(request: Request, error: Exception) -> Response:
+        _log.warning("page failed: database unavailable", error=repr(error))
         return pages.error(503, "The database does not answer just now", "Nothing is lost. Try again in a minute.")
 
-    handlers: dict[Any, Any] = {HTTPException: fault, 500: fault} | dict.fromkeys(TRANSIENT, away)
-    routes = [
-        *health_routes(tickets.progress, registry),
-        *Api(pool, tickets.policy, tickets.clock).routes(),
-        *pages.routes(),
-    ]
-    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)]
-    return Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+    return {HTTPException: fault, 500: fault} | dict.fromkeys(TRANSIENT, unavailable)
 
 
 @asynccontextmanager
 async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
     if settings.host not in LOOPBACK:
-        _log.warning("tickets are shown to anyone who reaches this port: there is no sign-in yet", host=settings.host)
+        _log.warning("no sign-in yet: anyone who reaches this port can change tickets", host=settings.host)
     pool = await open_pool(settings.dsn, "tickets")
     registry = new_registry()
     tickets = Tickets(settings, pool, registry)

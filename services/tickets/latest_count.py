@@ -1,25 +1,18 @@
-"""The newest count of a problem. Its growth is told by half again only, but each end of a day is counted."""
+"""The newest count of a problem: messages tell of growth by half again only, but every end of a day is counted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from services.tickets.charts.render import Point
 from services.tickets.domain.lifecycle import Ticket
-from services.tickets.store import tickets as store
-from services.tickets.store.tickets import Series
+from services.tickets.store import measures
+from services.tickets.store.measures import Point, Series
+from shared import wording
 from shared.contracts.measures import Measure
 from shared.contracts.problems import ProblemData
-
-MEASURE = {
-    "aging": Measure.OVER_AGE,
-    "wip-high": Measure.WIP,
-    "wip-low": Measure.WIP,
-    "stalled": Measure.STALLED,
-}
+from shared.postgres.pool import Executor
 
 
 @dataclass(frozen=True)
@@ -31,29 +24,32 @@ class LatestCount:
 
 
 def series(problem: ProblemData, measure: Measure) -> Series:
+    """A measure of the problem's stage."""
     return problem.pipeline, problem.stage or "", measure.value
 
 
-def judged(problem: ProblemData) -> list[Series]:
-    """The measure that the problem's rule counts; none of a kind that is not drawn."""
-    return [series(problem, MEASURE[problem.kind])] if problem.kind in MEASURE else []
+def rule_series(problem: ProblemData) -> Series | None:
+    """What the problem's rule counts. None for a kind that this version does not know."""
+    spec = wording.of(problem.kind).chart
+    return series(problem, spec.measure) if spec else None
 
 
-def told_at(problem: ProblemData) -> datetime:
+def counted_at(problem: ProblemData) -> datetime:
+    """As of when the count in a problem's message is."""
     return problem.evidence.at if problem.evidence is not None else problem.detected_at
 
 
-def counted(problem: ProblemData, points: Sequence[Point] = ()) -> LatestCount:
-    """As it was told, or as its measure was counted at the end of a day after that."""
-    if problem.cleared_at is None and points and told_at(problem) < points[-1][0]:
+def latest_count(problem: ProblemData, points: Sequence[Point] = ()) -> LatestCount:
+    """The count of the message, or of the last day where that ended after it."""
+    if problem.cleared_at is None and points and counted_at(problem) < points[-1][0]:
         at, value = points[-1]
         return LatestCount(problem.model_copy(update={"count": int(value)}), at)
-    return LatestCount(problem, told_at(problem))
+    return LatestCount(problem, counted_at(problem))
 
 
-async def newest(connection: Any, tickets: Sequence[Ticket], now: datetime) -> dict[int, LatestCount]:
-    """By ticket. A closed one says what it was told: the rule may be another since."""
-    wanted = {ticket.id: judged(ticket.problem) for ticket in tickets if ticket.is_open}
-    found = await store.newest_points(connection, [one for some in wanted.values() for one in some], now)
-    points = {number: [found[one] for one in some if one in found] for number, some in wanted.items()}
-    return {ticket.id: counted(ticket.problem, points.get(ticket.id, ())) for ticket in tickets}
+async def latest_counts(executor: Executor, found: Sequence[Ticket], now: datetime) -> Mapping[int, LatestCount]:
+    """By ticket. Closed tickets keep the count of their message: the rule may have changed since."""
+    wanted = {ticket.id: rule_series(ticket.problem) for ticket in found if ticket.is_open}
+    points = await measures.newest_points(executor, [one for one in wanted.values() if one], now)
+    newest = {number: [points[one]] for number, one in wanted.items() if one in points}
+    return {ticket.id: latest_count(ticket.problem, newest.get(ticket.id, ())) for ticket in found}

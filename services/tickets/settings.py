@@ -1,4 +1,4 @@
-"""What tickets is told by the environment."""
+"""Settings of tickets from the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class TicketsSettings(ServiceSettings):
     tickets_url: str = Field(
         "http://127.0.0.1:8080",
         pattern=r"^https?://\S+$",
-        description="address of the pages, as links in mails have it",
+        description="address of the pages, for the links in mails",
     )
     tickets_let_anyone_read_and_change: bool = Field(
         False,
@@ -24,9 +24,16 @@ class TicketsSettings(ServiceSettings):
         " who can reach the port",
     )
 
+    tickets_inbox_days: int = Field(
+        30,
+        ge=1,
+        le=36_500,
+        description="days after which ids of handled messages are forgotten; must be more than the policy's lateness",
+    )
+
     @property
     def hosts(self) -> list[str]:
-        """Names that the pages answer to. On this machine its own alone."""
+        """Host names that the pages answer to; on loopback only this machine's."""
         if self.host not in LOOPBACK:
             return ["*"]
         return [*LOOPBACK_HOSTS, urlsplit(self.tickets_url).hostname or LOOPBACK[0]]

@@ -40,9 +40,7 @@ def _no_nul(text: str) -> str:
 def _indexed(text: str) -> str:
     # A character has at most four bytes: most texts need not be encoded.
     if 4 * len(text) > INDEXED_BYTES and len(text.encode()) > INDEXED_BYTES:
-        raise ValueError(
-            f"is longer than {INDEXED_BYTES} bytes in UTF-8, too long for an index; send a shorter one"
-        )
+        raise ValueError(f"is longer than {INDEXED_BYTES} bytes in UTF-8, too long for an index; send a shorter one")
     return _no_nul(text)
 
 

@@ -1,153 +1,111 @@
-"""`/api/v1`: tickets as JSON, described by OpenAPI. Reading only."""
+"""`/api/v1`: tickets as JSON, read-only, described by OpenAPI."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from fastapi import FastAPI, Path, Query
+from fastapi.exceptions import RequestValidationError
+from pydantic import BeforeValidator
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
 
-from services.tickets import latest_count
+from services.tickets.api import faults
+from services.tickets.api.faults import ApiFault, Problem
+from services.tickets.api.models import HistoryEntry, TicketList, TicketMail, TicketSummary, TicketWhole
 from services.tickets.domain.lifecycle import Ticket
-from services.tickets.latest_count import LatestCount
-from services.tickets.store import tickets as store
-from services.tickets.store.tickets import TicketFilter
-from shared.contracts.envelope import Moment
-from shared.contracts.problems import CauseClass, Evidence, ProblemInterval
-from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
-from shared.policy import Policy
+from services.tickets.latest_count import LatestCount, latest_counts
+from services.tickets.query import TicketQuery, explain, number
+from services.tickets.store import notices, stages, tickets
+from shared.contracts.problems import ProblemInterval
+from shared.policy import Policy, StageTitles
+from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
-from shared.wording.problem_text import tell
+from shared.runtime.log import logger
+from shared.wording.problem_text import text_of
 
-MOST = 200
-_FILTERS = ("pipeline", "kind", "state", "before", "limit")
-
-
-class TicketSummary(BaseModel):
-    """One ticket as it stands."""
-
-    id: int
-    key: str = Field(description="of the problem: kind/pipeline/stage")
-    title: str
-    sentence: str
-    state: TicketState
-    outcome: TicketOutcome | None
-    cause_class: CauseClass
-    pipeline: str
-    stage: str | None
-    kind: str
-    mode: str
-    count: int
-    count_at: Moment | None = Field(
-        description="as of when `count` and `sentence` are, as growth is told by half again only; empty once it is over"
-    )
-    peak: int
-    threshold: int
-    usual: float | None
-    opened_at: Moment
-    changed_at: Moment
-    closed_at: Moment | None
-    snoozed_until: Moment | None
-    problem: ProblemInterval
+_log = logger(__name__)
+PREFIX = "/api/v1"
 
 
-class HistoryEntry(BaseModel):
-    """One change in a ticket's history."""
-
-    seq: int
-    change: TicketChange
-    at: Moment
-    actor: Actor
-    reason: str | None
+def _number(text: str) -> int:
+    try:
+        return number(text)
+    except ValueError:
+        raise ValueError(f"{text[:40]!r} is not a ticket's number") from None
 
 
-class TicketMail(BaseModel):
-    """What became of a mail about the ticket."""
-
-    reason: str
-    result: str
-    at: Moment
-    detail: str | None
-
-
-class TicketWhole(TicketSummary):
-    """One ticket with evidence, history and mails."""
-
-    asks_for: str
-    evidence: Evidence | None
-    history: list[HistoryEntry]
-    mails: list[TicketMail]
-
-
-class TicketList(BaseModel):
-    """Tickets, the newest first. `next_before`: pass it as `before` for the next page; empty at the end."""
-
-    tickets: list[TicketSummary]
-    next_before: int | None
-
-
-class Problem(BaseModel):
-    """RFC 9457: what is wrong with a request, and the way out."""
-
-    status: int
-    detail: str
+TicketNumber = Annotated[int, BeforeValidator(_number), Path()]
 
 
 class Api:
-    """The read API."""
+    """The endpoints."""
 
-    def __init__(self, pool: Any, policy: Policy, clock: Clock) -> None:
+    def __init__(self, pool: Pool, policy: Policy, clock: Clock) -> None:
         self._pool, self._policy, self._clock = pool, policy, clock
 
     def routes(self) -> list[BaseRoute]:
-        return [
-            Route("/api/v1/openapi.json", self.openapi),
-            Route("/api/v1/tickets", self.tickets),
-            Route("/api/v1/tickets/{number}", self.ticket),
-        ]
+        """The API at its address."""
 
-    async def tickets(self, request: Request) -> Response:
-        try:
-            place = place_of(dict(request.query_params))
-        except ValueError as error:
-            return _answer(Problem(status=422, detail=str(error)), 422)
-        async with self._pool.acquire() as connection:
-            found = await store.listed(connection, place)
-            newest = await latest_count.newest(connection, found, self._clock.now())
-        more = found[-1].id if len(found) == place.limit else None
-        return _answer(TicketList(tickets=[self._summary(t, newest[t.id]) for t in found], next_before=more))
+        async def nothing(request: Request) -> Response:
+            return faults.answer_of_status(404)
 
-    async def ticket(self, request: Request) -> Response:
-        written = request.path_params["number"]
-        if not (written.isascii() and written.isdigit() and len(written) < 19):
-            return _answer(Problem(status=422, detail=f"number: {written[:40]!r} is no ticket's number"), 422)
+        # Without this route, a mount redirects its bare address to one that is not found either.
+        return [Route(PREFIX, nothing), Mount(PREFIX, self.application())]
+
+    def application(self) -> FastAPI:
+        """The endpoints as an application of their own."""
+        app = _Described(
+            title="Andon",
+            version="1",
+            description="Improvement tickets, for reading.",
+            openapi_url="/openapi.json",
+            docs_url=None,
+            redoc_url=None,
+            servers=[{"url": PREFIX}],
+            root_path_in_servers=False,
+            exception_handlers=_handlers(),
+        )
+        _add(app, "/tickets", self.tickets, "Tickets, newest first", TicketList, 422)
+        _add(app, "/tickets/{number}", self.ticket, "One ticket", TicketWhole, 404, 422)
+        return app
+
+    async def tickets(self, query: Annotated[TicketQuery, Query()]) -> TicketList:
         async with self._pool.acquire() as connection:
-            ticket = await store.one(connection, int(written))
+            found = await tickets.find(connection, query.filter)
+            counts = await latest_counts(connection, found, self._clock.now())
+            titles = await stages.titles(connection, self._policy)
+        more = found[-1].id if len(found) == query.limit else None
+        return TicketList(tickets=[self._summary(t, counts[t.id], titles) for t in found], next_before=more)
+
+    async def ticket(self, number: TicketNumber) -> TicketWhole:
+        async with self._pool.acquire() as connection:
+            ticket = await tickets.get(connection, number)
             if ticket is None:
-                return _answer(Problem(status=404, detail=f"there is no ticket {written}; see /api/v1/tickets"), 404)
-            newest = await latest_count.newest(connection, [ticket], self._clock.now())
-            history = await store.history(connection, ticket.id)
-            mails = await store.notices_of(connection, ticket.id)
-        whole = TicketWhole(
-            **dict(self._summary(ticket, newest[ticket.id])),
-            asks_for=tell(ticket.problem, self._policy).asks_for,
+                raise ApiFault(404, f"there is no ticket {number}; see {PREFIX}/tickets")
+            counts = await latest_counts(connection, [ticket], self._clock.now())
+            titles = await stages.titles(connection, self._policy)
+            history = await tickets.history(connection, number)
+            mails = await notices.of_ticket(connection, number)
+        return TicketWhole(
+            **dict(self._summary(ticket, counts[number], titles)),
+            asks_for=text_of(ticket.problem, self._policy, titles).asks_for,
             evidence=ticket.problem.evidence,
-            history=[HistoryEntry(**{n: row[n] for n in HistoryEntry.model_fields}) for row in history],
+            history=[HistoryEntry(**{name: row[name] for name in HistoryEntry.model_fields}) for row in history],
             mails=[TicketMail(**dict(row)) for row in mails],
         )
-        return _answer(whole)
 
-    def _summary(self, ticket: Ticket, newest: LatestCount) -> TicketSummary:
-        problem = newest.problem
-        told = tell(problem, self._policy)
+    def _summary(self, ticket: Ticket, latest: LatestCount, titles: StageTitles) -> TicketSummary:
+        problem = latest.problem
+        text = text_of(problem, self._policy, titles)
         return TicketSummary(
             id=ticket.id,
             key=ticket.key,
-            title=told.title,
-            sentence=told.sentence,
+            title=text.title,
+            sentence=text.sentence,
             state=ticket.state,
             outcome=ticket.outcome,
             cause_class=problem.cause_class,
@@ -156,7 +114,7 @@ class Api:
             kind=problem.kind,
             mode=problem.mode.value,
             count=problem.count,
-            count_at=None if problem.cleared_at else newest.at,
+            count_at=None if problem.cleared_at else latest.at,
             peak=problem.peak,
             threshold=problem.threshold,
             usual=problem.usual,
@@ -167,90 +125,52 @@ class Api:
             problem=ProblemInterval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
         )
 
-    async def openapi(self, request: Request) -> Response:
-        return JSONResponse(openapi())
+
+class _Described(FastAPI):
+    """Describes its faults as what they are: `application/problem+json`."""
+
+    def openapi(self) -> dict[str, Any]:
+        described = super().openapi()
+        for path in described["paths"].values():
+            for operation in path.values():
+                for status, response in operation["responses"].items():
+                    if status.startswith("4") and "application/json" in response["content"]:
+                        response["content"][faults.MEDIA_TYPE] = response["content"].pop("application/json")
+        return described
 
 
-def place_of(query: dict[str, str]) -> TicketFilter:
-    """Filters; raises ValueError that names the field, its value and the way out."""
-    for name in query:
-        if name not in _FILTERS:
-            raise ValueError(f"{name}: no such filter; use {', '.join(_FILTERS)}")
-    state = query.get("state")
-    if state is not None and state not in [one.value for one in TicketState]:
-        raise ValueError(f"state: {state[:40]!r} is none; use {', '.join(TicketState)}")
-    numbers = {}
-    for name in ("before", "limit"):
-        written = query.get(name, "50" if name == "limit" else "")
-        if written and not (written.isascii() and written.isdigit() and len(written) < 19):
-            raise ValueError(f"{name}: {written[:40]!r} is no number")
-        numbers[name] = int(written) if written else None
-    limit = numbers["limit"] or 0
-    if not 0 < limit <= MOST:
-        raise ValueError(f"limit: {limit}; use 1 to {MOST}")
-    # Postgres keeps no NUL character, so nothing is found by it.
-    pipeline, kind = (query[n].replace("\x00", "\ufffd") if n in query else None for n in ("pipeline", "kind"))
-    return TicketFilter(pipeline, kind, state, numbers["before"], limit)
+def _add(app: FastAPI, path: str, endpoint: Callable[..., Any], summary: str, model: type[Any], *statuses: int) -> None:
+    """Add an endpoint for GET, and for HEAD without a description of its own."""
+    responses: dict[int | str, dict[str, Any]] = {
+        status: {"model": Problem, "description": "What is wrong, and the way out"} for status in statuses
+    }
+    app.add_api_route(path, endpoint, summary=summary, response_model=model, responses=responses)
+    app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, response_model=model)
 
 
-def _answer(model: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    media = "application/json" if status < 400 else "application/problem+json"
-    return Response(model.model_dump_json(), status, headers, media)
+def _handlers() -> dict[Any, Any]:
+    """Every fault as a `Problem`."""
 
+    async def fault(request: Request, error: ApiFault) -> Response:
+        return faults.answer(error.problem)
 
-def is_api(request: Request) -> bool:
-    return f"{request.url.path}/".startswith("/api/")
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return faults.answer(Problem(status=422, detail=explain(error.errors())))
 
+    async def status(request: Request, error: HTTPException) -> Response:
+        return faults.answer_of_status(error.status_code, error.headers)
 
-def api_fault(status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """What a program is told where a person would be shown a page."""
-    detail = {
-        404: "there is no such address",
-        405: "the API is for reading; use GET",
-        503: "the database does not answer just now; try again in a minute",
-    }.get(status, "this did not work; try again, and tell those who run Andon if it stays")
-    return _answer(Problem(status=status, detail=f"{detail}; see /api/v1/openapi.json"), status, headers)
+    async def unavailable(request: Request, error: Exception) -> Response:
+        _log.warning("API request failed: database unavailable", error=repr(error))
+        return faults.answer_of_status(503)
 
+    async def failed(request: Request, error: Exception) -> Response:
+        return faults.answer_of_status(500)
 
-def openapi() -> dict[str, Any]:
-    """OpenAPI 3.1, from the models."""
-    models: list[type[BaseModel]] = [TicketList, TicketWhole, Problem]
-    schemas: dict[str, Any] = {}
-    for model in models:
-        schema = model.model_json_schema(ref_template="#/components/schemas/{model}", mode="serialization")
-        schemas |= schema.pop("$defs", {})
-        schemas[model.__name__] = schema
-    text = {"type": "string"}
-    query = [
-        {"name": "pipeline", "in": "query", "schema": text},
-        {"name": "kind", "in": "query", "schema": text},
-        {"name": "state", "in": "query", "schema": {"enum": [one.value for one in TicketState]}},
-        {
-            "name": "before",
-            "in": "query",
-            "schema": {"type": "integer"},
-            "description": "tickets with a smaller number",
-        },
-        {"name": "limit", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": MOST, "default": 50}},
-    ]
-    number = [{"name": "number", "in": "path", "required": True, "schema": {"type": "integer"}}]
     return {
-        "openapi": "3.1.0",
-        "info": {"title": "Andon", "version": "1", "description": "Improvement tickets, for reading."},
-        "paths": {
-            "/api/v1/tickets": {"get": _operation("Tickets, the newest first", query, "TicketList", ["422"])},
-            "/api/v1/tickets/{number}": {"get": _operation("One ticket", number, "TicketWhole", ["404", "422"])},
-        },
-        "components": {"schemas": schemas},
+        ApiFault: fault,
+        RequestValidationError: invalid,
+        HTTPException: status,
+        Exception: failed,
+        **dict.fromkeys(TRANSIENT, unavailable),
     }
-
-
-def _operation(summary: str, parameters: list[dict[str, Any]], model: str, faults: list[str]) -> dict[str, Any]:
-    def content(media: str, name: str) -> dict[str, Any]:
-        return {"content": {media: {"schema": {"$ref": f"#/components/schemas/{name}"}}}}
-
-    wrong = {
-        code: {"description": "says what is wrong", **content("application/problem+json", "Problem")} for code in faults
-    }
-    right = {"200": {"description": summary, **content("application/json", model)}}
-    return {"summary": summary, "parameters": parameters, "responses": right | wrong}

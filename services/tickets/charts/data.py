@@ -2,117 +2,129 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from services.tickets.charts import render as charts
-from services.tickets.charts.render import Chart, Point
-from services.tickets.latest_count import MEASURE, counted, judged, series, told_at
-from services.tickets.store import tickets as store
+from services.tickets.charts.chart import Chart
+from services.tickets.latest_count import counted_at, latest_count, rule_series, series
+from services.tickets.store import measures, problems
+from services.tickets.store.measures import Point
+from shared import wording
 from shared.contracts.measures import Measure
 from shared.contracts.problems import ProblemData
-from shared.policy import Policy
-from shared.wording.problem_text import ages, tell
-from shared.wording.problem_text import limit as limit_words
+from shared.policy import Policy, StageTitles
+from shared.postgres.pool import Executor
+from shared.wording.kind import DealOrder
+from shared.wording.problem_text import limit_of, text_of
+from shared.wording.quantities import CALENDAR_DAY, ages
 
-COUNTED = {
-    "aging": "deals over the limit",
-    "wip-high": "deals in work",
-    "wip-low": "deals in work",
-    "stalled": "deals standing still",
-}
-DAYS = 90
+MIN_DAYS = 90
+DAYS_BEFORE, DAYS_AFTER = 28, 14
 
 
 def span(problem: ProblemData, now: datetime) -> tuple[datetime, datetime]:
-    """The time that is drawn: the weeks before the problem and all of it, at most until now."""
-    until = min(now, problem.cleared_at + timedelta(days=14)) if problem.cleared_at else now
-    return min(problem.opened_at - timedelta(days=28), until - timedelta(days=DAYS)), until
+    """What to draw: the weeks before the problem and all of it, at most until now."""
+    until = min(now, problem.cleared_at + timedelta(days=DAYS_AFTER)) if problem.cleared_at else now
+    return min(problem.opened_at - timedelta(days=DAYS_BEFORE), until - timedelta(days=MIN_DAYS)), until
 
 
 def with_newest(points: Sequence[Point], problem: ProblemData, until: datetime) -> list[Point]:
-    """The days and, while the problem lasts, the count that was told after them."""
-    at = told_at(problem)
+    """The daily points and, while the problem lasts, the count of its message where that is newer."""
+    at = counted_at(problem)
     if problem.cleared_at is not None or until < at or (points and at <= points[-1][0]):
         return list(points)
     return [*points, (at, float(problem.count))]
 
 
-async def count_chart(connection: Any, problem: ProblemData, policy: Policy, now: datetime) -> Chart:
-    """The number that is judged, day by day, with its limit and what is usual."""
+async def count_chart(
+    executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
+) -> Chart | None:
+    """The number that the rule counts, day by day, with its threshold and what is usual. None for an unknown kind."""
+    spec, wanted = wording.of(problem.kind).chart, rule_series(problem)
+    if spec is None or wanted is None:
+        return None
     since, until = span(problem, now)
-    (points,) = (await store.points(connection, judged(problem), since, until)).values()
-    name = {"wip-high": "limit", "wip-low": "least"}.get(problem.kind, "problem from")
-    limits = {f"{name} {problem.threshold}": float(problem.threshold)}
-    line, finding = with_newest(points, problem, until), tell(counted(problem, points).problem, policy).finding
+    points = (await measures.points(executor, [wanted], since, until))[wanted]
     return Chart(
-        finding,
-        COUNTED[problem.kind],
-        {COUNTED[problem.kind]: line},
+        text_of(latest_count(problem, points).problem, policy, titles).finding,
+        spec.unit,
+        {spec.unit: with_newest(points, problem, until)},
         since,
         until,
         policy.timezone,
-        limits,
+        {f"{spec.threshold_name} {problem.threshold}": float(problem.threshold)},
         problem.usual,
-        await store.intervals(connection, problem.key, since, until),
+        await problems.intervals(executor, problem.key, since, until),
     )
 
 
-async def age_chart(connection: Any, problem: ProblemData, policy: Policy, now: datetime) -> Chart:
-    """Oldest and median age by day, in days of the stage's clock, with the deals that were told last as dots."""
+async def mail_chart(
+    executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
+) -> Chart | None:
+    """The count chart for a mail: its title has the count of the message, as the mail has."""
+    until = max(problem.cleared_at or problem.detected_at, now)
+    chart = await count_chart(executor, problem, policy, titles, until)
+    return replace(chart, title=text_of(problem, policy, titles).finding) if chart else None
+
+
+async def age_chart(
+    executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
+) -> Chart:
+    """Oldest and median age by day, in days of the stage's clock, with the deals of the evidence as dots."""
     since, until = span(problem, now)
     day = policy.day_seconds(problem.pipeline, problem.stage or "")
     wanted = [series(problem, measure) for measure in (Measure.AGE_OLDEST, Measure.AGE_MEDIAN, Measure.WIP)]
-    oldest, median, held = (await store.points(connection, wanted, since, until)).values()
-    lines = {
-        name: [(at, value / day) for at, value in line] for name, line in (("oldest deal", oldest), ("median", median))
-    }
-    limits = {}
-    if problem.limit_seconds and problem.kind == "aging":
-        limits[f"limit {limit_words(problem, policy)}"] = problem.limit_seconds / day
-    title = ages_title(problem, lines["oldest deal"], lines["median"], held, tell(problem, policy).stage, day)
+    oldest, median, wip = (await measures.points(executor, wanted, since, until)).values()
+    lines = {"oldest deal": _in_days(oldest, day), "median": _in_days(median, day)}
+    stage = text_of(problem, policy, titles).stage
     return Chart(
-        title,
-        "days" if day == 86_400 else "working days",
+        ages_title(problem, lines["oldest deal"], lines["median"], wip, stage, day),
+        "days" if day == CALENDAR_DAY else "working days",
         lines,
         since,
         until,
         policy.timezone,
-        limits,
+        _age_limit(problem, policy, day),
         dots=_dots(problem, day),
     )
+
+
+def _in_days(points: Sequence[Point], day: int) -> list[Point]:
+    return [(at, value / day) for at, value in points]
+
+
+def _age_limit(problem: ProblemData, policy: Policy, day: int) -> dict[str, float]:
+    """The rule's limit as a line, in days, where it is one on ages."""
+    spec = wording.of(problem.kind).chart
+    if not problem.limit_seconds or spec is None or not spec.has_age_limit:
+        return {}
+    return {f"limit {limit_of(problem, policy)}": problem.limit_seconds / day}
 
 
 def _dots(problem: ProblemData, day: int) -> list[Point]:
     """The deals of the evidence, by their ages in days."""
     shown = problem.evidence
     deals = {deal.deal: deal for deal in (*shown.worst, *shown.sample)} if shown else {}
-    return [(told_at(problem), deal.age_seconds / day) for deal in deals.values()]
+    return [(counted_at(problem), deal.age_seconds / day) for deal in deals.values()]
 
 
 def ages_title(
-    problem: ProblemData, oldest: Sequence[Point], median: Sequence[Point], held: Sequence[Point], stage: str, day: int
+    problem: ProblemData, oldest: Sequence[Point], median: Sequence[Point], wip: Sequence[Point], stage: str, day: int
 ) -> str:
-    """`oldest` and `median` in days, `held`: deals in the stage, all at the ends of days."""
+    """The title of the chart of ages, from the ends of days: `oldest` and `median` in days, `wip` in deals."""
     if problem.cleared_at is not None:
         return f"How long deals were in {stage}"
-    ends = [line[-1][0] for line in (oldest, held) if line]
-    told_after = problem.evidence is not None and (not ends or told_at(problem) > max(ends))
-    dots = [age for _, age in _dots(problem, day)] if told_after else []
-    whole = MEASURE[problem.kind] is Measure.WIP
-    if not dots and ((told_after and whole) or (held and held[-1][1] == 0)):
+    kind = wording.of(problem.kind)
+    ends = [points[-1][0] for points in (oldest, wip) if points]
+    is_newer = problem.evidence is not None and (not ends or counted_at(problem) > max(ends))
+    dots = [age for _, age in _dots(problem, day)] if is_newer else []
+    counts_all = kind.chart is not None and kind.chart.counts_all
+    if not dots and ((is_newer and counts_all) or (wip and wip[-1][1] == 0)):
         return f"No deal is in {stage} now"
-    # Deals that stand still need not be the oldest of their stage.
-    known = dots if dots and problem.kind != "stalled" else [*dots, *(age for _, age in oldest[-1:])]
+    # Deals without progress need not be the oldest of their stage.
+    has_oldest = dots and kind.deal_order is DealOrder.LONGEST_IN_STAGE
+    known = dots if has_oldest else [*dots, *(age for _, age in oldest[-1:])]
     if not known:
         return f"How long deals were in {stage}"
     return ages(max(known) * day, median[-1][1] * day if median else None, stage, day)
-
-
-async def png_of(connection: Any, problem: ProblemData, policy: Policy, now: datetime) -> bytes:
-    """The count chart for a mail, which says what was told; drawn in a thread, so that nothing else waits for it."""
-    chart = replace(await count_chart(connection, problem, policy, now), title=tell(problem, policy).finding)
-    return await asyncio.to_thread(charts.png, chart)

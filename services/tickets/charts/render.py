@@ -9,9 +9,8 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,6 +20,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from services.tickets.charts.chart import Chart, Point
 
 # Once and for all, as the settings of a moment would be seen by the threads that draw at the same time. A `$` in a
 # stage's name is a dollar, no formula.
@@ -36,31 +37,6 @@ DARK_VERMILION = "#b34700"
 PAGE, MAIL = 3.8, 4.6
 _TITLE_LETTERS = 10
 _OWN_IDS = re.compile(r' id="[a-z0-9]+_\d+"')
-Point = tuple[datetime, float]
-
-
-@dataclass(frozen=True)
-class Chart:
-    """What is drawn: lines of daily points, limits as named lines, the problem's intervals shaded, deals as dots."""
-
-    title: str
-    unit: str
-    lines: Mapping[str, Sequence[Point]]
-    since: datetime
-    until: datetime
-    zone: str
-    limits: Mapping[str, float] = field(default_factory=dict)
-    usual: float | None = None
-    intervals: Sequence[tuple[datetime, datetime | None]] = ()
-    dots: Sequence[Point] = ()
-
-    def rows(self) -> list[tuple[datetime, list[float | None]]]:
-        """The numbers behind the lines, the newest first: one value a line, none where it has no point."""
-        by_time: dict[datetime, list[float | None]] = {}
-        for place, points in enumerate(self.lines.values()):
-            for at, value in points:
-                by_time.setdefault(at, [None] * len(self.lines))[place] = value
-        return sorted(by_time.items(), reverse=True)
 
 
 def inline(chart: Chart) -> str:

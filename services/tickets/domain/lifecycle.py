@@ -1,6 +1,6 @@
-"""The life of a ticket: what a problem or a person makes of it. Pure: values in, steps out.
+"""The life of a ticket: what problems and people change about it. Pure: values in, steps out.
 
-`open -> acknowledged`, `snoozed` beside them (always with an end), and from any state `closed` with an outcome.
+`open -> acknowledged`; `snoozed` always has an end; `closed`, from any state, has an outcome.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from datetime import datetime, timedelta
 from shared.contracts.problems import Mode, ProblemData, ProblemReason
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 
-LONGEST_SNOOZE = timedelta(days=92)
-TAKEN_BACK = {
-    ProblemReason.RETRACTED: "late events show that it never was",
-    ProblemReason.UNRULED: "the policy judges this no more",
+MAX_SNOOZE = timedelta(days=92)
+# Why a problem no longer exists, as its ticket says.
+WITHDRAWN = {
+    ProblemReason.RETRACTED: "late events show that there was no problem",
+    ProblemReason.UNRULED: "the policy no longer checks for this",
 }
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A ticket as it stands. `id` 0: not written yet. `problem`: the newest interval that belongs to it."""
+    """A ticket. `id` 0: not saved yet. `problem`: the newest interval that belongs to it."""
 
     id: int
     key: str
@@ -50,7 +51,7 @@ class TicketStep:
 
 
 class NotPossibleError(Exception):
-    """What a person asked for cannot be; the text says what to do, `field` where something else should be written."""
+    """A person's command does not fit. The text says what to do; `field` names the field of the form to correct."""
 
     def __init__(self, text: str, field: str = "") -> None:
         super().__init__(text)
@@ -58,31 +59,31 @@ class NotPossibleError(Exception):
 
 
 class TooLateError(NotPossibleError):
-    """The ticket has changed meanwhile, and the wish does not fit it any more."""
+    """The ticket has changed meanwhile, and the command no longer fits."""
 
 
 class AlreadyDone(TooLateError):
-    """It is as it was wished already: somebody else, or the same form sent twice, was first."""
+    """The ticket is already as the command asks: somebody else was first, or the form was sent twice."""
 
 
 def on_problem(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> list[TicketStep]:
-    """What a message about a problem makes of the newest ticket of its key."""
+    """The changes that a message about a problem makes to the newest ticket of its key."""
     if problem.historic:
         return []
-    if problem.reason in TAKEN_BACK:
-        return _taken_back(last, problem)
+    if problem.reason in WITHDRAWN:
+        return _withdraw(last, problem)
     if problem.mode is not Mode.ACTIVE and problem.cleared_at is None:
-        # Only watched; but a ticket from before the policy said so ends with its problem.
+        # Monitored only. A ticket opened before the policy said so still closes with its problem.
         return []
     if last is not None and last.is_open:
-        return _more(last, problem)
-    if problem.cleared_at is not None or (last is not None and _is_settled(last, problem)):
+        return _continue(last, problem)
+    if problem.cleared_at is not None or (last is not None and _is_closed_by_person(last, problem)):
         return []
     return [_begin(last, problem, reopen_within)]
 
 
 def _begin(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> TicketStep:
-    """A ticket that closed a short while ago opens again with its history; else there is a new one."""
+    """Reopen a ticket that closed a short while ago; else open a new one."""
     at = problem.opened_at
     if last is not None and last.closed_at is not None and at <= last.closed_at + reopen_within:
         again = replace(
@@ -99,14 +100,14 @@ def _begin(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) 
     return TicketStep(TicketChange.OPENED, fresh, at)
 
 
-def _is_settled(last: Ticket, problem: ProblemData) -> bool:
-    """Whether a person has closed the ticket of this very interval: what is new about it opens nothing."""
-    return last.outcome in (TicketOutcome.ABANDONED, TicketOutcome.WONT_FIX) and _concerns(last, problem)
+def _is_closed_by_person(last: Ticket, problem: ProblemData) -> bool:
+    """Whether a person closed the ticket of this very interval: news of it opens nothing."""
+    return last.outcome in (TicketOutcome.ABANDONED, TicketOutcome.WONT_FIX) and _is_of_interval(last, problem)
 
 
-def _more(ticket: Ticket, problem: ProblemData) -> list[TicketStep]:
-    """The ticket is open: the problem adds to it, or ends."""
-    if not _concerns(ticket, problem):
+def _continue(ticket: Ticket, problem: ProblemData) -> list[TicketStep]:
+    """Add to an open ticket, or close it with its problem."""
+    if not _is_of_interval(ticket, problem):
         if problem.opened_at < ticket.problem.opened_at or problem.cleared_at is not None:
             return []
         return [_step(ticket, TicketChange.UPDATED, problem.opened_at, "the problem opened again", problem=problem)]
@@ -115,35 +116,35 @@ def _more(ticket: Ticket, problem: ProblemData) -> list[TicketStep]:
         return [cleared, _close(cleared.ticket, TicketOutcome.CLEARED_WITHOUT_CHANGE, problem.cleared_at)]
     if problem.reason is ProblemReason.GREW:
         return [_step(ticket, TicketChange.GREW, problem.detected_at, f"to {problem.peak}", problem=problem)]
-    if problem.reason is ProblemReason.REVISED and not _as_it_was(problem):
+    if problem.reason is ProblemReason.REVISED and not _is_unchanged(problem):
         return [_step(ticket, TicketChange.UPDATED, problem.detected_at, "late events changed it", problem=problem)]
     return []
 
 
-def _as_it_was(problem: ProblemData) -> bool:
-    """Only how it is watched has changed."""
+def _is_unchanged(problem: ProblemData) -> bool:
+    """Whether a revision changed only the mode of the rule."""
     was = problem.was
     return was is not None and dict(was) == {name: getattr(problem, name) for name in type(was).model_fields}
 
 
-def _taken_back(last: Ticket | None, problem: ProblemData) -> list[TicketStep]:
-    """The ticket keeps its problem as it was last known, and says why it is no more."""
-    if last is None or not last.is_open or not _concerns(last, problem):
+def _withdraw(last: Ticket | None, problem: ProblemData) -> list[TicketStep]:
+    """Close the ticket, which keeps its problem as last known, and say why the problem no longer exists."""
+    if last is None or not last.is_open or not _is_of_interval(last, problem):
         return []
     ended = replace(last, problem=last.problem.model_copy(update={"reason": problem.reason}))
-    return [_close(ended, TicketOutcome.RETRACTED, problem.detected_at, Actor.SYSTEM, TAKEN_BACK[problem.reason])]
+    return [_close(ended, TicketOutcome.RETRACTED, problem.detected_at, Actor.SYSTEM, WITHDRAWN[problem.reason])]
 
 
-def _concerns(ticket: Ticket, problem: ProblemData) -> bool:
-    """Whether the message tells of the interval that the ticket has."""
+def _is_of_interval(ticket: Ticket, problem: ProblemData) -> bool:
+    """Whether the message is about the interval that the ticket has."""
     was = problem.was.opened_at if problem.was is not None else problem.opened_at
     return ticket.problem.opened_at in (was, problem.opened_at)
 
 
 def acknowledge(ticket: Ticket, now: datetime) -> TicketStep:
-    """Somebody has seen it."""
+    """Somebody takes care of it."""
     if ticket.state is TicketState.ACKNOWLEDGED:
-        raise AlreadyDone("The ticket is acknowledged already.")
+        raise AlreadyDone("The ticket is already acknowledged.")
     if ticket.state not in (TicketState.OPEN, TicketState.SNOOZED):
         raise TooLateError(f"The ticket is {ticket.state}; nothing is left to acknowledge.")
     return _step(
@@ -152,10 +153,10 @@ def acknowledge(ticket: Ticket, now: datetime) -> TicketStep:
 
 
 def snooze(ticket: Ticket, until: datetime, now: datetime, reason: str | None = None) -> TicketStep:
-    """Put it aside until a day; it comes back by itself."""
+    """Put it aside until an instant; it comes back by itself."""
     if not ticket.is_open:
-        raise TooLateError("The ticket is closed; a closed ticket needs no rest.")
-    if not now < until <= now + LONGEST_SNOOZE:
+        raise TooLateError("The ticket is closed, so there is nothing to put aside.")
+    if not now < until <= now + MAX_SNOOZE:
         raise NotPossibleError("Choose a day after today and within three months.", "until")
     return _step(
         ticket, TicketChange.SNOOZED, now, reason, Actor.PERSON, state=TicketState.SNOOZED, snoozed_until=until
@@ -163,14 +164,14 @@ def snooze(ticket: Ticket, until: datetime, now: datetime, reason: str | None = 
 
 
 def wake(ticket: Ticket, now: datetime) -> TicketStep | None:
-    """The rest is over; None when it is not, or when the ticket does not rest."""
+    """End a snooze that is over. None where it is not, or where the ticket is not snoozed."""
     if ticket.state is not TicketState.SNOOZED or ticket.snoozed_until is None or now < ticket.snoozed_until:
         return None
     return _step(ticket, TicketChange.WOKE, ticket.snoozed_until, state=TicketState.OPEN, snoozed_until=None)
 
 
-def close(ticket: Ticket, outcome: TicketOutcome, reason: str, now: datetime) -> TicketStep:
-    """A person closes it without a change that was verified; the reason is asked for."""
+def close(ticket: Ticket, outcome: TicketOutcome | None, reason: str, now: datetime) -> TicketStep:
+    """Close it without a change to the system. A reason is required."""
     if not ticket.is_open:
         raise TooLateError("The ticket is closed already.")
     if outcome not in (TicketOutcome.ABANDONED, TicketOutcome.WONT_FIX):

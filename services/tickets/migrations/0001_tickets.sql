@@ -1,9 +1,20 @@
--- Messages on flow.problems that were taken, so that a second delivery changes nothing.
+-- Messages of flow.problems that were handled, so that a second delivery changes nothing. Old ids are forgotten.
 CREATE TABLE inbox (
-    id text PRIMARY KEY
+    id            text        PRIMARY KEY,
+    partition     int         NOT NULL,
+    record_offset bigint      NOT NULL,
+    handled_at    timestamptz NOT NULL
+);
+CREATE INDEX inbox_by_age ON inbox (handled_at);
+
+-- How far the forgotten ids of a partition reached: records up to here were handled.
+CREATE TABLE inbox_horizon (
+    partition     int         PRIMARY KEY,
+    record_offset bigint      NOT NULL,
+    handled_at    timestamptz NOT NULL
 );
 
--- Every interval that was told, also those that open no ticket: they are drawn.
+-- Every published interval, also those that open no ticket: charts shade them.
 CREATE TABLE problem (
     key        text        NOT NULL,
     opened_at  timestamptz NOT NULL,
@@ -22,6 +33,17 @@ CREATE TABLE measure (
     end_at   timestamptz      NOT NULL,
     value    double precision,
     PRIMARY KEY (pipeline, stage, measure, end_at)
+);
+
+-- What CRMs call stages, and those with deals that the policy does not have: the newest status on flow.stages.
+CREATE TABLE stage (
+    pipeline   text    NOT NULL,
+    stage      text    NOT NULL,
+    name       text,
+    is_watched boolean NOT NULL,
+    deals      int     NOT NULL,
+    hint       text,
+    PRIMARY KEY (pipeline, stage)
 );
 
 CREATE TABLE ticket (
@@ -46,17 +68,27 @@ CREATE UNIQUE INDEX ticket_open ON ticket (key) WHERE state <> 'closed';
 CREATE INDEX ticket_by_key ON ticket (key, id DESC);
 CREATE INDEX ticket_snoozed ON ticket (snoozed_until) WHERE state = 'snoozed';
 
--- The whole history of a ticket, without a gap.
+-- The whole history of a ticket, without a gap. `at`: when it became true; `recorded_at`: when it was written.
 CREATE TABLE change (
-    ticket bigint      NOT NULL REFERENCES ticket (id),
-    seq    int         NOT NULL,
-    change text        NOT NULL,
-    at     timestamptz NOT NULL,
-    noted  timestamptz NOT NULL DEFAULT clock_timestamp(),
-    actor  text        NOT NULL CHECK (actor IN ('system', 'person')),
-    reason text,
+    ticket      bigint      NOT NULL REFERENCES ticket (id),
+    seq         int         NOT NULL,
+    change      text        NOT NULL,
+    at          timestamptz NOT NULL,
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    actor       text        NOT NULL CHECK (actor IN ('system', 'person')),
+    reason      text,
     PRIMARY KEY (ticket, seq)
 );
+
+-- Messages of tickets whose chart is still to be drawn. Deleted when the message is put into the outbox.
+CREATE TABLE ticket_message (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    ticket     bigint      NOT NULL,
+    event      bytea       NOT NULL,
+    chart      bytea,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX ticket_message_by_ticket ON ticket_message (ticket, id);
 
 -- What became of the mails about a ticket.
 CREATE TABLE notice (
@@ -69,3 +101,11 @@ CREATE TABLE notice (
     detail     text
 );
 CREATE INDEX notice_by_ticket ON notice (ticket, at);
+
+-- For readers of SQL (Grafana, analysts). Tables may change; these stay.
+CREATE VIEW v_ticket AS
+    SELECT id, key, kind, pipeline, state, outcome, opened_at, changed_at, closed_at, snoozed_until FROM ticket;
+CREATE VIEW v_change AS
+    SELECT ticket, seq, change, at, actor FROM change;
+CREATE VIEW v_notice AS
+    SELECT ticket, reason, result, at FROM notice;

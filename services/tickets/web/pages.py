@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -16,28 +17,34 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from services.tickets import latest_count
-from services.tickets.api.routes import place_of
-from services.tickets.charts import data as picture
-from services.tickets.charts import render as charts
+from services.tickets.changes import TicketChanges
+from services.tickets.charts import render
+from services.tickets.charts.chart import Chart
+from services.tickets.charts.data import age_chart, count_chart, with_newest
 from services.tickets.domain.lifecycle import AlreadyDone, NotPossibleError, Ticket, TooLateError
-from services.tickets.handlers import TicketHandlers
-from services.tickets.latest_count import judged
-from services.tickets.store import tickets as store
-from services.tickets.store.tickets import Series, TicketFilter
+from services.tickets.latest_count import LatestCount, latest_counts, rule_series
+from services.tickets.query import QueryError, parse_query
+from services.tickets.store import measures, notices, problems, stages, tickets
+from services.tickets.store.measures import Point, Series
+from services.tickets.store.tickets import TicketFilter
 from services.tickets.web import forms, view_models
 from services.tickets.web.times import Times
+from services.tickets.web.view_models import RuleView, TicketView, rule_view, ticket_view
+from shared import wording
 from shared.contracts.measures import Measure
+from shared.contracts.stages import StageOutcome
 from shared.contracts.tickets import TicketState
-from shared.policy import Policy
+from shared.policy import Policy, StageTitles
 from shared.policy.model import Stage
+from shared.postgres.pool import Connection, Pool, Record
 from shared.runtime.clock import Clock
-from shared.wording import problem_text
+from shared.wording.quantities import CALENDAR_DAY, age
 
 HERE = Path(__file__).parent
 SPARK_DAYS = 60
 CLOSED_DAYS = 30
-MOST = 1000
+MAX_TICKETS = 1000
+FIRST_SNOOZE_DAY, LAST_SNOOZE_DAY = 1, 90
 FILTERS = ("pipeline", "kind", "state")
 
 
@@ -50,48 +57,55 @@ class _TicketNumber(IntegerConvertor):
 class _Action(StringConvertor):
     """What a form of the ticket page does."""
 
-    regex = "|".join(forms.ACTIONS)
+    regex = "|".join(forms.FORMS)
 
 
 register_url_convertor("ticket", _TicketNumber())
 register_url_convertor("action", _Action())
 
 
-class TicketPages:
-    """Server-rendered pages over the ticket store."""
+@dataclass(frozen=True)
+class TicketPage:
+    """What the database has for a ticket's page."""
 
-    def __init__(self, pool: Any, desk: TicketHandlers, policy: Policy, clock: Clock, wake: asyncio.Event) -> None:
-        self._pool, self._desk, self._policy, self._clock, self._wake = pool, desk, policy, clock, wake
-        self._templates = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
-            autoescape=select_autoescape(),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        times = Times(policy.timezone)
-        self._templates.filters.update(
-            moment=times.moment,
-            when=times.when,
-            day=times.day,
-            day_ended=times.day_ended,
-            moment_at_home=times.moment_at_home,
-            day_at_home=times.day_at_home,
-        )
-        self._templates.globals.update(
-            kinds=view_models.KINDS,
-            states=view_models.STATES,
-            policy=policy,
-            watched=lambda rule, pipeline: problem_text.watched(rule, pipeline, policy),
-        )
+    ticket: Ticket
+    titles: StageTitles
+    latest: LatestCount
+    charts: Sequence[Chart]
+    earlier: Sequence[Ticket]
+    changes: Sequence[Record]
+    mails: Sequence[Record]
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One stage on the page of pipelines."""
+
+    title: str
+    wip: int | None
+    oldest: str
+    spark: str
+    rules: Sequence[RuleView]
+    tickets: Sequence[TicketView]
+
+
+class TicketPages:
+    """Server-rendered pages over the ticket store. `changed` is called after a commit that changed a ticket."""
+
+    def __init__(
+        self, pool: Pool, changes: TicketChanges, policy: Policy, clock: Clock, changed: Callable[[], None]
+    ) -> None:
+        self._pool, self._changes, self._policy, self._clock = pool, changes, policy, clock
+        self._changed = changed
+        self._templates = _templates(policy)
 
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/", self.tickets),
             Route("/tickets", self.tickets),
             Route("/tickets/{number:ticket}", self.ticket),
-            Route("/tickets/{number:ticket}/{chart}.svg", self.chart),
-            Route("/tickets/{number:ticket}/chart.png", self.image),
+            Route("/tickets/{number:ticket}/{chart}.svg", self.svg),
+            Route("/tickets/{number:ticket}/chart.png", self.png),
             Route("/tickets/{number:ticket}/{action:action}", self.back),
             Route("/tickets/{number:ticket}/{action}", self.act, methods=["POST"]),
             Route("/pipelines", self.pipelines),
@@ -109,137 +123,164 @@ class TicketPages:
         """The list: what needs somebody first, then what is put aside, then what closed lately."""
         query = {name: value for name, value in request.query_params.items() if value}
         if len(query) < len(request.query_params):
-            # The form sends what was not chosen, too; the address is to be sent on.
+            # The form also sends what was not chosen. Drop it: people pass this address on.
             return RedirectResponse(f"/tickets?{urlencode(query)}".rstrip("?"), 303)
         try:
-            place = place_of(query)
-        except ValueError as error:
+            where = parse_query(query)
+        except QueryError as error:
             return self.error(422, "The list cannot be shown like that", f"{error}.")
         async with self._pool.acquire() as connection:
-            found, more = await self._found(connection, place)
-            views = await self._with_sparks(connection, found)
-            calm = await store.calm(connection)
-        of_state: dict[TicketState, list[view_models.View]] = {state: [] for state in TicketState}
-        for one in views:
-            of_state[one.ticket.state].append(one)
+            titles = await stages.titles(connection, self._policy)
+            found, more = await self._find(connection, where)
+            views = await self._with_sparks(connection, found, titles)
+            flow = await problems.summary(connection)
         chosen = {name: query.get(name, "") for name in FILTERS}
         return self.html(
             "tickets.html",
-            needing=of_state[TicketState.OPEN] + of_state[TicketState.ACKNOWLEDGED],
-            calm=calm,
-            unseen=len(of_state[TicketState.OPEN]),
-            resting=of_state[TicketState.SNOOZED],
+            **_by_state(views),
+            flow=flow,
+            watching=self._watching(titles),
             chosen=chosen,
-            closed=of_state[TicketState.CLOSED],
-            lately=place.state is None and place.before is None,
-            outcomes=view_models.outcomes([v.ticket for v in of_state[TicketState.CLOSED]]),
+            is_recent=where.state is None and where.before is None,
             closed_days=CLOSED_DAYS,
             query=urlencode({name: value for name, value in chosen.items() if value}),
             more=more,
             address=urlencode(query),
         )
 
-    async def _found(self, connection: Any, place: TicketFilter) -> tuple[Sequence[Ticket], int | None]:
-        """What is open and what closed lately; with a state or a place in the list, one page of that."""
-        if place.state is not None or place.before is not None:
-            found = await store.listed(connection, place)
-            return found, found[-1].id if len(found) == place.limit else None
+    async def _find(self, connection: Connection, where: TicketFilter) -> tuple[Sequence[Ticket], int | None]:
+        """What is open and what closed lately; with a state or a page, one page of that and where the next begins."""
+        if where.state is not None or where.before is not None:
+            found = await tickets.find(connection, where)
+            return found, found[-1].id if len(found) == where.limit else None
         since = self._clock.now() - timedelta(days=CLOSED_DAYS)
-        here = (place.pipeline, place.kind, None, None, MOST)
-        open_now = await store.listed(connection, TicketFilter(*here, open=True))
-        return [*open_now, *await store.listed(connection, TicketFilter(*here, closed_after=since))], None
+        here = (where.pipeline, where.kind, None, None, MAX_TICKETS)
+        open_now = await tickets.find(connection, TicketFilter(*here, is_open=True))
+        return [*open_now, *await tickets.find(connection, TicketFilter(*here, closed_after=since))], None
 
-    async def _with_sparks(self, connection: Any, tickets: Sequence[Ticket]) -> list[view_models.View]:
-        """Each open ticket with the line of the last weeks."""
+    async def _with_sparks(
+        self, connection: Connection, found: Sequence[Ticket], titles: StageTitles
+    ) -> list[TicketView]:
+        """The tickets, the open ones with the line of the last weeks."""
         now = self._clock.now()
-        newest = await latest_count.newest(connection, tickets, now)
-        wanted = {ticket.id: series for ticket in tickets if ticket.is_open for series in judged(ticket.problem)}
-        found = await store.points(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
+        counts = await latest_counts(connection, found, now)
+        wanted = {t.id: series for t in found if t.is_open and (series := rule_series(t.problem))}
+        points = await measures.points(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
 
         def spark(ticket: Ticket) -> str:
             if ticket.id not in wanted:
                 return ""
-            points = picture.with_newest(found[wanted[ticket.id]], ticket.problem, now)
-            return charts.sparkline(points, float(ticket.problem.threshold))
+            line = with_newest(points[wanted[ticket.id]], ticket.problem, now)
+            return render.sparkline(line, float(ticket.problem.threshold))
 
-        return [view_models.view(one, self._policy, now, newest[one.id], spark(one)) for one in tickets]
+        return [ticket_view(one, self._policy, titles, now, counts[one.id], spark(one)) for one in found]
+
+    def _watching(self, titles: StageTitles) -> list[RuleView]:
+        return [
+            rule_view(rule, key, self._policy, titles)
+            for key, pipeline in self._policy.pipelines.items()
+            for rule in pipeline.rules
+        ]
 
     async def ticket(self, request: Request) -> Response:
         return await self._ticket_page(request.path_params["number"])
 
     async def _ticket_page(
-        self, number: int, wrong: NotPossibleError | None = None, kept: dict[str, str] | None = None
+        self, number: int, wrong: NotPossibleError | None = None, kept: Mapping[str, str] | None = None
     ) -> Response:
-        async with self._pool.acquire() as connection:
-            ticket = await store.one(connection, number)
-            if ticket is None:
-                return self._no_ticket(number)
-            problem, now = ticket.problem, self._clock.now()
-            known = self._policy.stage(problem.pipeline, problem.stage or "") is not None
-            day = self._policy.day_seconds(problem.pipeline, problem.stage or "") if known else 86_400
-            drawn = [
-                await draw(connection, problem, self._policy, now)
-                for draw in (picture.count_chart, picture.age_chart)
-                if known
-            ]
-            newest = (await latest_count.newest(connection, [ticket], now))[number]
-            earlier = await store.earlier(connection, ticket)
-            changes, mails = await store.history(connection, number), await store.notices_of(connection, number)
-        pictures = await asyncio.to_thread(lambda: [(chart, charts.inline(chart)) for chart in drawn])
-        status = 200 if wrong is None else 409 if isinstance(wrong, TooLateError) else 422
+        """`wrong`: why a form was refused; `kept`: what was written in it."""
+        page, now, zone = await self._load(number), self._clock.now(), self._policy.timezone
+        if page is None:
+            return self._no_ticket(number)
+        ticket = page.ticket
+        charts = await asyncio.to_thread(lambda: [(chart, render.inline(chart)) for chart in page.charts])
         return self.html(
             "ticket.html",
-            status,
-            view=view_models.view(ticket, self._policy, now, newest),
+            200 if wrong is None else 409 if isinstance(wrong, TooLateError) else 422,
+            view=ticket_view(ticket, self._policy, page.titles, now, page.latest),
             wrong=wrong,
             kept=kept or {},
-            evidence=view_models.evidence(problem, day),
-            charts=pictures,
-            earlier=[view_models.view(one, self._policy, now) for one in earlier],
-            history=view_models.history_rows(changes, mails),
-            soonest=view_models.days_from(now, 1, self._policy.timezone),
-            latest=view_models.days_from(now, 90, self._policy.timezone),
+            evidence=view_models.evidence_view(ticket.problem, self._day_seconds(ticket)),
+            no_deals=wording.of(ticket.problem.kind).no_deals,
+            charts=charts,
+            earlier=[ticket_view(one, self._policy, page.titles, now) for one in page.earlier],
+            history=view_models.history_rows(page.changes, page.mails),
+            soonest=view_models.date_after(now, FIRST_SNOOZE_DAY, zone),
+            latest=view_models.date_after(now, LAST_SNOOZE_DAY, zone),
         )
+
+    async def _load(self, number: int) -> TicketPage | None:
+        async with self._pool.acquire() as connection:
+            ticket = await tickets.get(connection, number)
+            if ticket is None:
+                return None
+            titles, now = await stages.titles(connection, self._policy), self._clock.now()
+            readers = (count_chart, age_chart) if self._has_stage(ticket) else ()
+            charts = [await read(connection, ticket.problem, self._policy, titles, now) for read in readers]
+            return TicketPage(
+                ticket,
+                titles,
+                (await latest_counts(connection, [ticket], now))[number],
+                [chart for chart in charts if chart],
+                await tickets.earlier(connection, ticket),
+                await tickets.history(connection, number),
+                await notices.of_ticket(connection, number),
+            )
+
+    def _has_stage(self, ticket: Ticket) -> bool:
+        return self._policy.stage(ticket.problem.pipeline, ticket.problem.stage or "") is not None
+
+    def _day_seconds(self, ticket: Ticket) -> int:
+        """Length of a day on the clock of the ticket's stage."""
+        if not self._has_stage(ticket):
+            return CALENDAR_DAY
+        return self._policy.day_seconds(ticket.problem.pipeline, ticket.problem.stage or "")
 
     def _no_ticket(self, number: int) -> Response:
         return self.error(404, f"There is no ticket {number}", "The list of tickets shows all that there are.")
 
-    async def chart(self, request: Request) -> Response:
+    def _no_chart(self) -> Response:
+        return self.error(404, "There is no such chart", "The ticket's page shows the charts that there are.")
+
+    async def svg(self, request: Request) -> Response:
         """A chart alone, to be linked and embedded."""
-        draw = {"chart": picture.count_chart, "ages": picture.age_chart}.get(request.path_params["chart"])
-        made = await self._drawn(request, draw) if draw else None
-        if made is None:
-            return self.error(404, "There is no such chart", "The ticket's page shows the charts that there are.")
-        return Response(await asyncio.to_thread(charts.svg, made), media_type="image/svg+xml")
+        reader = {"chart": count_chart, "ages": age_chart}.get(request.path_params["chart"])
+        chart = await self._chart(request, reader) if reader else None
+        if chart is None:
+            return self._no_chart()
+        return Response(await asyncio.to_thread(render.svg, chart), media_type="image/svg+xml")
 
-    async def image(self, request: Request) -> Response:
-        made = await self._drawn(request, picture.count_chart)
-        if made is None:
-            return self.error(404, "There is no such chart", "The ticket's page shows the charts that there are.")
-        return Response(await asyncio.to_thread(charts.png, made), media_type="image/png")
+    async def png(self, request: Request) -> Response:
+        chart = await self._chart(request, count_chart)
+        if chart is None:
+            return self._no_chart()
+        return Response(await asyncio.to_thread(render.png, chart), media_type="image/png")
 
-    async def _drawn(self, request: Request, draw: Callable[..., Awaitable[charts.Chart]]) -> charts.Chart | None:
+    async def _chart(self, request: Request, reader: Callable[..., Any]) -> Chart | None:
         async with self._pool.acquire() as connection:
-            ticket = await store.one(connection, request.path_params["number"])
-            known = ticket and self._policy.stage(ticket.problem.pipeline, ticket.problem.stage or "")
-            return await draw(connection, ticket.problem, self._policy, self._clock.now()) if known and ticket else None
+            ticket = await tickets.get(connection, request.path_params["number"])
+            if ticket is None or not self._has_stage(ticket):
+                return None
+            titles = await stages.titles(connection, self._policy)
+            chart: Chart | None = await reader(connection, ticket.problem, self._policy, titles, self._clock.now())
+            return chart
 
     async def back(self, request: Request) -> Response:
-        """The address of a form, opened as a page: after an error it stands in the address bar."""
+        """The address of a form, opened as a page: after an error it is in the address bar."""
         return RedirectResponse(f"/tickets/{request.path_params['number']}", 303)
 
     async def act(self, request: Request) -> Response:
         """A form of the ticket page was sent."""
         number = request.path_params["number"]
-        if not forms.same_origin(request):
+        if not forms.is_same_origin(request):
             return self.error(403, "This form came from another site", "Open the ticket's page and use its buttons.")
         form = {name: str(value) for name, value in (await request.form()).items()}
         try:
-            wish = forms.wish(request.path_params["action"], form, self._policy.timezone)
+            command = forms.command_of(request.path_params["action"], form, self._policy.timezone)
             async with self._pool.acquire() as connection, connection.transaction():
-                if await self._desk.act(connection, number, wish) is None:
+                if await self._changes.act(connection, number, command) is None:
                     return self._no_ticket(number)
-            self._wake.set()
+            self._changed()
         except AlreadyDone:
             pass
         except NotPossibleError as error:
@@ -249,23 +290,24 @@ class TicketPages:
         return RedirectResponse(back.rstrip("?"), 303)
 
     async def pipelines(self, request: Request) -> Response:
-        """Each pipeline with its stages as they were at the end of the last day, and what is watched."""
+        """Each pipeline with its stages as of the end of the last day, and what is watched."""
         now = self._clock.now()
-        stages = [
+        shown = [
             (key, stage)
             for key, pipeline in self._policy.pipelines.items()
             for stage in pipeline.stages
-            if stage.outcome.value == "open"
+            if stage.outcome is StageOutcome.OPEN
         ]
-        wanted = [(key, stage.id, measure.value) for key, stage in stages for measure in Measure]
+        wanted = [(key, stage.id, measure.value) for key, stage in shown for measure in Measure]
         async with self._pool.acquire() as connection:
-            points = await store.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
-            tickets = await store.listed(connection, TicketFilter(limit=MOST, open=True))
-            unwatched = await store.unwatched(connection)
-        views = [view_models.view(ticket, self._policy, now) for ticket in tickets]
-        rows: dict[str, list[dict[str, Any]]] = {key: [] for key in self._policy.pipelines}
-        for key, stage in stages:
-            rows[key].append(self._stage_row(key, stage, points, views))
+            titles = await stages.titles(connection, self._policy)
+            points = await measures.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
+            found = await tickets.find(connection, TicketFilter(limit=MAX_TICKETS, is_open=True))
+            unwatched = await stages.unwatched(connection)
+        views = [ticket_view(one, self._policy, titles, now) for one in found]
+        rows: dict[str, list[StageRow]] = {key: [] for key in self._policy.pipelines}
+        for key, stage in shown:
+            rows[key].append(self._stage_row(key, stage, points, views, titles))
         ends = [line[-1][0] for line in points.values() if line]
         return self.html("pipelines.html", rows=rows, unwatched=unwatched, until=max(ends, default=None))
 
@@ -273,20 +315,51 @@ class TicketPages:
         self,
         pipeline: str,
         stage: Stage,
-        points: dict[Series, list[tuple[datetime, float]]],
-        views: list[view_models.View],
-    ) -> dict[str, Any]:
-        lines = {measure: points[pipeline, stage.id, measure.value] for measure in Measure}
+        points: Mapping[Series, Sequence[Point]],
+        views: Sequence[TicketView],
+        titles: StageTitles,
+    ) -> StageRow:
+        lines = {measure.value: points[pipeline, stage.id, measure.value] for measure in Measure}
         newest = {measure: line[-1][1] for measure, line in lines.items() if line}
-        oldest = newest.get(Measure.AGE_OLDEST) if newest.get(Measure.WIP) else None
         rules = [rule for rule in self._policy.pipelines[pipeline].rules if rule.stage == stage.id]
-        # The line's limit: only that of work, as it is work that is drawn.
-        limit = next((float(rule.max) for rule in rules if rule.kind == "wip-high"), None)
-        return {
-            "stage": stage,
-            "rules": rules,
-            "newest": newest,
-            "spark": charts.sparkline(lines[Measure.WIP], limit),
-            "oldest": "" if oldest is None else problem_text.age(oldest, self._policy.day_seconds(pipeline, stage.id)),
-            "views": [v for v in views if (v.ticket.problem.pipeline, v.ticket.problem.stage) == (pipeline, stage.id)],
-        }
+        limits = [limit for rule in rules if (limit := wording.of(rule.kind).wip_limit(rule)) is not None]
+        wip, oldest = newest.get(Measure.WIP), newest.get(Measure.AGE_OLDEST)
+        day = self._policy.day_seconds(pipeline, stage.id)
+        return StageRow(
+            titles.title(pipeline, stage.id),
+            None if wip is None else int(wip),
+            age(oldest, day) if wip and oldest is not None else "",
+            render.sparkline(lines[Measure.WIP], float(limits[0]) if limits else None),
+            [rule_view(rule, pipeline, self._policy, titles, newest) for rule in rules],
+            [v for v in views if (v.ticket.problem.pipeline, v.ticket.problem.stage) == (pipeline, stage.id)],
+        )
+
+
+def _by_state(views: Sequence[TicketView]) -> dict[str, Any]:
+    """The parts of the list."""
+    of_state = {state: [view for view in views if view.ticket.state is state] for state in TicketState}
+    closed = of_state[TicketState.CLOSED]
+    return {
+        "needing": of_state[TicketState.OPEN] + of_state[TicketState.ACKNOWLEDGED],
+        "unseen": len(of_state[TicketState.OPEN]),
+        "snoozed": of_state[TicketState.SNOOZED],
+        "closed": closed,
+        "outcomes": view_models.outcome_counts([view.ticket for view in closed]),
+    }
+
+
+def _templates(policy: Policy) -> Environment:
+    templates = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    templates.filters.update(Times(policy.timezone).filters())
+    templates.globals.update(
+        kinds={kind: words.label for kind, words in wording.KINDS.items()},
+        states=view_models.STATES,
+        policy=policy,
+    )
+    return templates

@@ -1,10 +1,11 @@
 """Moments for people: short in the text, exact on hover.
 
-They are written in the policy's zone; where scripts run, `andon.js` turns them into the reader's.
+They are written in the policy's zone; where scripts run, `andon.js` rewrites them in the reader's.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -19,49 +20,55 @@ class Times:
     def __init__(self, zone: str) -> None:
         self._zone = ZoneInfo(zone)
 
+    def filters(self) -> Mapping[str, Callable[..., str]]:
+        """The filters by name."""
+        named = (self.moment, self.when, self.day, self.day_ended, self.moment_in_policy_zone, self.day_in_policy_zone)
+        return {one.__name__: one for one in named}
+
     def moment(self, at: datetime, now: datetime) -> Markup:
         """`26 October at 09:20`, `today at 09:20`"""
-        return self._element(at, "moment", human(at, now, self._zone))
+        return self._element(at, "moment", _moment(at, now, self._zone))
 
     def when(self, at: datetime, now: datetime) -> Markup:
         """The same in a sentence: `on 26 October at 09:20`, `today at 09:20`"""
-        text = human(at, now, self._zone)
+        text = _moment(at, now, self._zone)
         return self._element(at, "when", f"on {text}" if text[0].isdigit() else text)
 
     def day(self, at: datetime, now: datetime) -> Markup:
         """`26 October`, `today`"""
-        return self._element(at, "day", _day(local(at, self._zone).date(), local(now, self._zone).date()))
+        return self._element(at, "day", _day(_local(at, self._zone).date(), _local(now, self._zone).date()))
 
-    def moment_at_home(self, at: datetime, now: datetime) -> Markup:
-        """A moment that belongs to the policy's zone, and is told in it to every reader: `8 April at 08:00`"""
-        return self._element(at, None, human(at, now, self._zone))
+    def moment_in_policy_zone(self, at: datetime, now: datetime) -> Markup:
+        """A moment that every reader sees in the policy's zone: `8 April at 08:00`"""
+        return self._element(at, None, _moment(at, now, self._zone))
 
-    def day_at_home(self, at: datetime, now: datetime) -> Markup:
-        return self._element(at, None, _day(local(at, self._zone).date(), local(now, self._zone).date()))
+    def day_in_policy_zone(self, at: datetime, now: datetime) -> Markup:
+        """A day that every reader sees in the policy's zone: `8 April`"""
+        return self._element(at, None, _day(_local(at, self._zone).date(), _local(now, self._zone).date()))
 
     def day_ended(self, at: datetime) -> str:
-        """The day that a daily point belongs to: `Mon 26 October`; a point within a day is the newest one."""
-        ended = local(at, self._zone)
+        """The day that a daily point belongs to: `Mon 26 October`. Only the newest point may be within a day."""
+        ended = _local(at, self._zone)
         last = ended - _MICROSECOND
-        return f"{last:%a} {last.day} {last:%B}" if (ended.hour, ended.minute) == (0, 0) else "as it was told last"
+        return f"{last:%a} {last.day} {last:%B}" if (ended.hour, ended.minute) == (0, 0) else "newest count"
 
     def _element(self, at: datetime, form: str | None, text: str) -> Markup:
-        """`form`: how `andon.js` writes it anew in the reader's zone; without one it stays."""
-        here = local(at, self._zone)
-        exact = f"{here:%a} {here.day} {here:%b %Y, %H:%M %Z}"
-        turned = Markup(' data-form="{}"').format(form) if form else ""
+        """`form`: how `andon.js` rewrites it in the reader's zone; None leaves it as it is."""
+        local = _local(at, self._zone)
+        exact = f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
+        data_form = Markup(' data-form="{}"').format(form) if form else ""
         return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(
-            at.astimezone(UTC).isoformat(timespec="seconds"), exact, turned, text
+            at.astimezone(UTC).isoformat(timespec="seconds"), exact, data_form, text
         )
 
 
-def human(at: datetime, now: datetime, zone: ZoneInfo) -> str:
-    here = local(at, zone)
-    return f"{_day(here.date(), local(now, zone).date())} at {here:%H:%M}"
+def _moment(at: datetime, now: datetime, zone: ZoneInfo) -> str:
+    local = _local(at, zone)
+    return f"{_day(local.date(), _local(now, zone).date())} at {local:%H:%M}"
 
 
-def local(at: datetime, zone: ZoneInfo) -> datetime:
-    """The moment there; some CRMs plan a next step for the last second of the year 9999: other zones are past it."""
+def _local(at: datetime, zone: ZoneInfo) -> datetime:
+    """The moment in a zone. Some CRMs plan a next step for the last second of the year 9999: that stays in UTC."""
     try:
         return at.astimezone(zone)
     except OverflowError:
@@ -74,7 +81,7 @@ def _day(day: date, today: date) -> str:
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """`2 days`, `5 hours`, `3 minutes`: how long it has lasted."""
+    """How long ago a moment is: `2 days`, `5 hours`, `3 minutes`."""
     seconds = max(0, int((now - moment).total_seconds()))
     for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute")):
         if seconds >= size:

@@ -1,4 +1,4 @@
-"""What the pages show: tickets, evidence and history as plain values with the words already chosen."""
+"""What the pages show: tickets, evidence, rules and history as plain values, with the words chosen."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.tickets.domain.lifecycle import TAKEN_BACK, Ticket
-from services.tickets.latest_count import LatestCount, counted
+from services.tickets.domain.lifecycle import WITHDRAWN, Ticket
+from services.tickets.latest_count import LatestCount, latest_count
 from services.tickets.web.times import ago
-from shared.contracts.problems import EvidenceDeal, ProblemData, ProblemReason
+from shared import wording
+from shared.contracts.problems import EvidenceDeal, Mode, ProblemData, ProblemReason
 from shared.contracts.tickets import TicketOutcome, TicketState
-from shared.policy import Policy
-from shared.wording.problem_text import ProblemText, age, tell
+from shared.policy import Policy, StageTitles
+from shared.policy.model import RulePolicy
+from shared.postgres.pool import Record
+from shared.wording.problem_text import ProblemText, text_of, watched
+from shared.wording.quantities import age
 
 STATES = {
     TicketState.OPEN: "not yet seen",
@@ -35,17 +38,11 @@ OUTCOMES = {
     TicketOutcome.ABANDONED: "given up",
     TicketOutcome.WONT_FIX: "nothing will be changed",
 }
-WENT = {
-    "cleared-without-change": "went away by itself",
-    "abandoned": "given up",
-    "wont-fix": "left as it is",
-    "retracted": "taken back",
-}
-KINDS = {
-    "aging": "waiting too long",
-    "wip-high": "too much work",
-    "wip-low": "running dry",
-    "stalled": "standing still",
+OUTCOME_COUNTS = {
+    TicketOutcome.CLEARED_WITHOUT_CHANGE: "went away by itself",
+    TicketOutcome.ABANDONED: "given up",
+    TicketOutcome.WONT_FIX: "left as it is",
+    TicketOutcome.RETRACTED: "taken back",
 }
 CHANGES = {
     "opened": "The problem began",
@@ -55,7 +52,7 @@ CHANGES = {
     "reopened": "The problem came back",
     "acknowledged": "Somebody has seen it",
     "snoozed": "Put aside",
-    "woke": "Came back after its rest",
+    "woke": "Came back after it was put aside",
     "closed": "Closed",
 }
 MAILS = {
@@ -65,52 +62,94 @@ MAILS = {
     "cleared": "that it is over",
     "opened-and-cleared": "that it opened and is over",
 }
-TAKEN_BACK_MAIL = "that it is taken back"
-FEW = 5
+WITHDRAWN_MAIL = "that it is taken back"
+SHOWN_DEALS = 5
 
 
 @dataclass(frozen=True)
-class View:
-    """One ticket with its words."""
+class TicketView:
+    """One ticket in words."""
 
     ticket: Ticket
-    told: ProblemText
+    text: ProblemText
     state: str
     mark: str
+    # How long the problem has lasted until now.
     since: str
     outcome: str | None
+    # How long the problem lasted in all; None while it does.
     lasted: str | None
-    # Empty once the problem is over: then nothing is counted any more.
+    # As of when the count is; None once the problem is over.
     as_of: datetime | None
     spark: str = ""
 
 
-def view(ticket: Ticket, policy: Policy, now: datetime, newest: LatestCount | None = None, spark: str = "") -> View:
-    newest = newest or counted(ticket.problem)
-    begun, over = ticket.problem.opened_at, ticket.problem.cleared_at
-    return View(
+def ticket_view(
+    ticket: Ticket,
+    policy: Policy,
+    titles: StageTitles,
+    now: datetime,
+    latest: LatestCount | None = None,
+    spark: str = "",
+) -> TicketView:
+    latest = latest or latest_count(ticket.problem)
+    opened, cleared = ticket.problem.opened_at, ticket.problem.cleared_at
+    return TicketView(
         ticket,
-        tell(newest.problem, policy),
+        text_of(latest.problem, policy, titles),
         STATES[ticket.state],
         MARKS[ticket.state],
-        ago(begun, now),
+        ago(opened, now),
         _outcome(ticket),
-        ago(begun, over) if over else None,
-        None if over else newest.at,
+        ago(opened, cleared) if cleared else None,
+        None if cleared else latest.at,
         spark,
     )
 
 
-def outcomes(tickets: Sequence[Ticket]) -> str:
+def outcome_counts(closed: Sequence[Ticket]) -> str:
     """`3 went away by itself, 1 given up`"""
-    counted = Counter(ticket.outcome for ticket in tickets)
-    return ", ".join(f"{counted[one]} {WENT[one.value]}" for one in TicketOutcome if counted[one])
+    counts = Counter(ticket.outcome for ticket in closed)
+    return ", ".join(f"{counts[outcome]} {OUTCOME_COUNTS[outcome]}" for outcome in TicketOutcome if counts[outcome])
 
 
 def _outcome(ticket: Ticket) -> str | None:
     if ticket.outcome is TicketOutcome.RETRACTED:
-        return TAKEN_BACK.get(ticket.problem.reason, TAKEN_BACK[ProblemReason.RETRACTED])
+        return WITHDRAWN.get(ticket.problem.reason, WITHDRAWN[ProblemReason.RETRACTED])
     return OUTCOMES[ticket.outcome] if ticket.outcome else None
+
+
+@dataclass(frozen=True)
+class RuleView:
+    """What one rule of the policy looks for."""
+
+    pipeline: str
+    stage: str
+    # `waiting too long`
+    label: str
+    # `6 deals or more for longer than 21 days`
+    watched: str
+    opens_tickets: bool
+    is_off: bool
+    # How many deals it counts now, where the page does not show that anyway.
+    count: int | None = None
+
+
+def rule_view(
+    rule: RulePolicy, pipeline: str, policy: Policy, titles: StageTitles, newest: dict[str, float] | None = None
+) -> RuleView:
+    """`newest`: the newest value of each measure of the rule's stage."""
+    kind = wording.of(rule.kind)
+    count = (newest or {}).get(kind.chart.measure) if kind.chart and not kind.chart.counts_all else None
+    return RuleView(
+        policy.pipelines[pipeline].name,
+        titles.title(pipeline, rule.stage),
+        kind.label,
+        watched(rule, pipeline, policy),
+        rule.mode is Mode.ACTIVE,
+        rule.mode is Mode.OFF,
+        None if count is None else int(count),
+    )
 
 
 @dataclass(frozen=True)
@@ -127,39 +166,37 @@ class DealRow:
 
 @dataclass(frozen=True)
 class EvidenceTable:
-    """Some deals of the evidence under what they have in common."""
+    """Some deals of the evidence, with what they have in common as caption."""
 
     caption: str
     rows: list[DealRow]
 
 
 @dataclass(frozen=True)
-class ShownDeal:
-    """The evidence: a few of the worst, as many at random, and all that is known where that is more."""
+class EvidenceView:
+    """The evidence: the first few deals, some at random, and all that are known where there are more."""
 
     worst: EvidenceTable
     sample: EvidenceTable | None
     rest: EvidenceTable | None
 
 
-def evidence(problem: ProblemData, day_seconds: int) -> ShownDeal | None:
+def evidence_view(problem: ProblemData, day_seconds: int) -> EvidenceView | None:
+    """None where no deal is behind the problem."""
     found = problem.evidence
     if found is None or not found.worst:
         return None
     known, total = [_deal_row(deal, day_seconds) for deal in found.worst], found.total
-    worst_first = "without progress for longest" if problem.kind == "stalled" else "longest in the stage"
-    if total <= FEW:
-        return ShownDeal(
-            EvidenceTable(f"{'The only deal' if total == 1 else f'All {total} deals'}, {worst_first}", known),
-            None,
-            None,
-        )
+    order = wording.of(problem.kind).deal_order
+    if total <= SHOWN_DEALS:
+        all_deals = "The only deal" if total == 1 else f"All {total} deals"
+        return EvidenceView(EvidenceTable(f"{all_deals}, {order}", known), None, None)
     sample = [_deal_row(deal, day_seconds) for deal in found.sample]
     whole = f"All {total} deals" if total <= len(known) else f"The first {len(known)} of {total} deals"
-    return ShownDeal(
-        EvidenceTable(f"The {FEW} {worst_first}, of {total}", known[:FEW]),
+    return EvidenceView(
+        EvidenceTable(f"The {SHOWN_DEALS} {order}, of {total}", known[:SHOWN_DEALS]),
         EvidenceTable(f"{len(sample)} of them at random, to see the ordinary ones too", sample) if sample else None,
-        EvidenceTable(f"{whole}, {worst_first}", known) if len(known) > FEW else None,
+        EvidenceTable(f"{whole}, {order}", known) if len(known) > SHOWN_DEALS else None,
     )
 
 
@@ -179,55 +216,61 @@ def money(deal: EvidenceDeal) -> str:
     if deal.amount is None:
         return ""
     amount = Decimal(deal.amount)
-    whole = amount == amount.to_integral_value()
-    return f"{amount.to_integral_value() if whole else amount:,} {deal.currency or ''}".strip()
+    is_whole = amount == amount.to_integral_value()
+    return f"{amount.to_integral_value() if is_whole else amount:,} {deal.currency or ''}".strip()
 
 
-def history_rows(rows: list[Any], notices: list[Any]) -> list[dict[str, Any]]:
-    """Changes and mails in one row of time, the newest first."""
-    found = [{"at": row["at"], "what": _change(row), "why": _why(row), "bad": False} for row in rows]
-    for row in notices:
-        sent, about = row["result"] == "sent", _about(row, rows)
-        found.append(
-            {
-                "at": row["at"],
-                "bad": not sent,
-                "why": None if sent else row["detail"],
-                "what": f"Mail to the owner of the policy, {about}: {row['result']}",
-            }
-        )
-    # What happened at one instant stays in its order: changes have a number, and a mail comes after its change.
-    return sorted(found, key=lambda one: one["at"])[::-1]
+@dataclass(frozen=True)
+class HistoryRow:
+    """A change of the ticket, or a mail about it."""
+
+    at: datetime
+    what: str
+    why: str | None
+    is_failure: bool
 
 
-def _about(mail: Any, rows: list[Any]) -> str:
-    """What a mail said. That a problem is over and that it is taken back go out for the same reason."""
-    ends = [row for row in rows if row["change"] == "cleared" or _is_taken_back(row)]
-    before = [row for row in ends if row["noted"] <= mail["at"]] or ends
+def history_rows(changes: Sequence[Record], mails: Sequence[Record]) -> list[HistoryRow]:
+    """Changes and mails, newest first. What happened at one instant keeps its order, a mail after its change."""
+    rows = [HistoryRow(change["at"], _change(change), _why(change), False) for change in changes]
+    rows += [_mail_row(mail, changes) for mail in mails]
+    return sorted(rows, key=lambda row: row.at)[::-1]
+
+
+def _mail_row(mail: Record, changes: Sequence[Record]) -> HistoryRow:
+    is_sent = mail["result"] == "sent"
+    what = f"Mail to the owner of the policy, {_about(mail, changes)}: {mail['result']}"
+    return HistoryRow(mail["at"], what, None if is_sent else mail["detail"], not is_sent)
+
+
+def _about(mail: Record, changes: Sequence[Record]) -> str:
+    """What a mail told. That a problem is over and that it is taken back go out for the same reason."""
+    ends = [change for change in changes if change["change"] == "cleared" or _is_withdrawal(change)]
+    before = [change for change in ends if change["recorded_at"] <= mail["at"]] or ends
     reason: str = mail["reason"]
-    if reason == "cleared" and before and _is_taken_back(before[-1]):
-        return TAKEN_BACK_MAIL
+    if reason == "cleared" and before and _is_withdrawal(before[-1]):
+        return WITHDRAWN_MAIL
     return MAILS.get(reason, reason)
 
 
-def _is_taken_back(row: Any) -> bool:
-    return row["change"] == "closed" and row["actor"] == "system" and row["reason"] is not None
+def _is_withdrawal(change: Record) -> bool:
+    return change["change"] == "closed" and change["actor"] == "system" and change["reason"] is not None
 
 
-def _change(row: Any) -> str:
+def _change(change: Record) -> str:
     """A change in words."""
-    said, by_person = CHANGES.get(row["change"], row["change"]), row["actor"] == "person"
-    if row["change"] == "grew" and row["reason"]:
-        return f"{said} {row['reason']} deals"
-    if row["change"] == "closed" and not by_person and not row["reason"]:
-        return f"{said}: {OUTCOMES[TicketOutcome.CLEARED_WITHOUT_CHANGE]}"
-    return f"{said} by somebody on this page" if by_person and row["change"] != "acknowledged" else said
+    words, is_by_person = CHANGES.get(change["change"], change["change"]), change["actor"] == "person"
+    if change["change"] == "grew" and change["reason"]:
+        return f"{words} {change['reason']} deals"
+    if change["change"] == "closed" and not is_by_person and not change["reason"]:
+        return f"{words}: {OUTCOMES[TicketOutcome.CLEARED_WITHOUT_CHANGE]}"
+    return f"{words} by somebody on this page" if is_by_person and change["change"] != "acknowledged" else words
 
 
-def _why(row: Any) -> str | None:
-    return None if row["change"] == "grew" else row["reason"]
+def _why(change: Record) -> str | None:
+    return None if change["change"] == "grew" else change["reason"]
 
 
-def days_from(now: datetime, days: int, zone: str) -> str:
-    """The date so many days ahead where the policy is at home, for a form."""
+def date_after(now: datetime, days: int, zone: str) -> str:
+    """The date some days ahead in a zone, for a form."""
     return (now.astimezone(ZoneInfo(zone)).date() + timedelta(days=days)).isoformat()

@@ -15,7 +15,7 @@ import httpx
 import pytest
 import yaml
 
-from services.demo.kafka import tail
+from services.demo.server import tail
 from shared.postgres.migrate import migrate_all
 from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess

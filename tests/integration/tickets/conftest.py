@@ -1,8 +1,7 @@
-"""A desk on a real Postgres, and the pages and the API over one ticket with measures and mails."""
+"""Tickets on a real Postgres, and the pages and the API over one ticket with measures and mails."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,8 +14,6 @@ from starlette.applications import Starlette
 
 from services.tickets.api.routes import Api
 from services.tickets.app import Tickets
-from services.tickets.handlers import TicketHandlers
-from services.tickets.metrics import TicketMetrics
 from services.tickets.settings import TicketsSettings
 from services.tickets.web.pages import TicketPages
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
@@ -24,7 +21,7 @@ from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, Noti
 from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import open_pool
 from shared.runtime.clock import SystemClock
-from tests.integration.tickets.records import record, take
+from tests.integration.tickets.records import TicketParts, nothing, record
 from tests.support.problems import POLICY, event, evidence, policy, problem
 
 
@@ -37,8 +34,8 @@ async def pool(dsn: str) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def desk() -> TicketHandlers:
-    return TicketHandlers(policy(), "http://andon.example", "", TicketMetrics(CollectorRegistry()), SystemClock())
+def parts(pool: Any) -> TicketParts:
+    return TicketParts(pool, policy())
 
 
 @pytest.fixture
@@ -48,7 +45,7 @@ def service(pool: Any, tmp_path: Path) -> Tickets:
 
 
 @pytest.fixture
-async def web(pool: Any, desk: TicketHandlers) -> AsyncIterator[httpx.AsyncClient]:
+async def web(pool: Any, parts: TicketParts) -> AsyncIterator[httpx.AsyncClient]:
     """The pages and the API over one ticket with measures and mails."""
     now = datetime.now(UTC)
     begun = now - timedelta(days=3)
@@ -77,8 +74,8 @@ async def web(pool: Any, desk: TicketHandlers) -> AsyncIterator[httpx.AsyncClien
         detail="550 no such <user>",
     )
     notice = NoticeEvent(id="n", source="andon/notifier", subject="1", time=now, data=refused)
-    await take(pool, desk, record(event(data), 0), record(notice, 0), *(record(m, n) for n, m in enumerate(measures)))
-    pages = TicketPages(pool, desk, policy(), SystemClock(), asyncio.Event())
+    await parts.handle(record(event(data), 0), record(notice, 0), *(record(m, n) for n, m in enumerate(measures)))
+    pages = TicketPages(pool, parts.changes, policy(), SystemClock(), nothing)
     app = Starlette(routes=[*Api(pool, policy(), SystemClock()).routes(), *pages.routes()])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         yield client

@@ -1,28 +1,59 @@
-"""Messages as records of Kafka, given to a desk and read from its outbox."""
+"""Tickets without Kafka: messages as its records, handled, published and read from the outbox."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aiokafka import ConsumerRecord
+from prometheus_client import CollectorRegistry
 
+from services.tickets.changes import TicketChanges
+from services.tickets.charts.render import png
 from services.tickets.handlers import TicketHandlers
+from services.tickets.metrics import TicketMetrics
+from services.tickets.publish import TicketPublisher
 from shared.contracts.tickets import TicketEvent
+from shared.policy import Policy
+from shared.runtime.clock import Clock, SystemClock
+from shared.runtime.health import Progress
+from shared.stream.processor import Processor
+from shared.stream.transaction import PostgresTransactions
 
 TOPICS = {"ProblemEvent": "flow.problems", "MeasureEvent": "flow.measures", "NoticeEvent": "improvement.notices"}
 
 
-def record(message: Any, offset: int, partition: int = 0) -> Any:
+def record(message: Any, offset: int, partition: int = 0, timestamp: int = 0) -> Any:
     value = message if isinstance(message, bytes) else message.to_json()
     topic = "flow.problems" if isinstance(message, bytes) else TOPICS[type(message).__name__]
-    return ConsumerRecord(topic, partition, offset, 0, 0, b"k", value, 0, len(value), 0, ())
+    return ConsumerRecord(topic, partition, offset, timestamp, 0, b"k", value, 0, len(value), 0, ())
 
 
-async def take(pool: Any, desk: TicketHandlers, *records: Any) -> int:
-    async with pool.acquire() as connection, connection.transaction():
-        return await desk.take(connection, records)
+def nothing() -> None:
+    """Wakes nobody: tests publish when they look."""
 
 
-async def messages(pool: Any) -> list[TicketEvent]:
-    rows = await pool.fetch("SELECT value FROM outbox WHERE topic = 'improvement.tickets' ORDER BY id")
-    return [TicketEvent.model_validate_json(row["value"]) for row in rows]
+class TicketParts:
+    """The parts of one replica that need no Kafka."""
+
+    def __init__(self, pool: Any, policy: Policy, clock: Clock | None = None, draw: Any = png) -> None:
+        self.policy, self.clock, self.metrics = policy, clock or SystemClock(), TicketMetrics(CollectorRegistry())
+        self.pool = pool
+        self.changes = TicketChanges(policy, "http://andon.example", self.metrics, self.clock)
+        self.publisher = TicketPublisher(pool, "improvement.tickets", nothing, self.metrics, Progress(), draw)
+        self.handlers = TicketHandlers(self.changes, policy, self.clock, nothing)
+
+    async def handle(self, *records: Any) -> None:
+        await self.processor(self.handlers).run(records)
+
+    def processor(self, handlers: Any) -> Processor[Any]:
+        return Processor(
+            PostgresTransactions(self.pool), handlers, "", lambda r: self.clock.now(), lambda reason: None, nothing
+        )
+
+    async def messages(self) -> Sequence[TicketEvent]:
+        """What was published so far."""
+        while await self.publisher.run_once():
+            pass
+        rows = await self.pool.fetch("SELECT value FROM outbox WHERE topic = 'improvement.tickets' ORDER BY id")
+        return [TicketEvent.model_validate_json(row["value"]) for row in rows]

@@ -10,11 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.tickets.api.routes import Api, openapi
+from services.tickets.api.routes import Api
 from services.tickets.app import Tickets, application
-from services.tickets.handlers import TicketHandlers
 from shared.runtime.clock import SystemClock
-from tests.integration.tickets.records import record, take
+from tests.integration.tickets.records import TicketParts, record
 from tests.support.problems import event, policy, problem
 
 
@@ -47,9 +46,9 @@ async def test_the_api_without_a_database_answers_as_json(pool: Any, service: Ti
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
 
 
-async def test_answers_of_the_api_are_as_its_description_says(web: httpx.AsyncClient) -> None:
+async def test_answers_of_the_api_are_as_its_description_says(web: httpx.AsyncClient, pool: Any) -> None:
     described = (await web.get("/api/v1/openapi.json")).json()
-    assert described == openapi()
+    assert described == Api(pool, policy(), SystemClock()).application().openapi()
 
     def check(value: Any, name: str) -> None:
         jsonschema.validate(value, {**described, "$ref": f"#/components/schemas/{name}"})
@@ -83,10 +82,10 @@ async def test_wrong_questions_to_the_api_are_answered(
     assert (answer.status_code, named in answer.text) == (status, True)
 
 
-async def test_pages_of_the_api_follow_one_another(pool: Any, desk: TicketHandlers) -> None:
+async def test_pages_of_the_api_follow_one_another(pool: Any, parts: TicketParts) -> None:
     for number in range(5):
         data = problem(opened=number * 40).model_copy(update={"key": f"aging/new/proposal-{number}"})
-        await take(pool, desk, record(event(data), number))
+        await parts.handle(record(event(data), number))
     app = Starlette(routes=Api(pool, policy(), SystemClock()).routes())
     seen: list[int] = []
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:

@@ -1,11 +1,10 @@
-"""The desk on a real Postgres: one open ticket a key, whatever arrives twice or at once."""
+"""Messages on a real Postgres: one open ticket a key, whatever arrives twice or at once."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 from typing import Any
-from unittest.mock import AsyncMock
 
 import asyncpg
 import pytest
@@ -14,51 +13,52 @@ from aiokafka.errors import KafkaConnectionError
 
 from services.tickets.app import Tickets
 from services.tickets.handlers import TicketHandlers
-from services.tickets.store import tickets as store
+from services.tickets.store import tickets
 from services.tickets.store.tickets import TicketFilter
 from shared.contracts.dead import DeadEvent
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.problems import ProblemReason
-from shared.stream.batches import NotARecordsFault, handle_batch
-from tests.integration.tickets.records import TOPICS, messages, record, take
+from shared.stream.processor import NotARecordsFault
+from tests.integration.tickets.records import TOPICS, TicketParts, record
 from tests.support.histories import wild
 from tests.support.problems import day, event, problem
 
 
-async def test_a_problem_becomes_a_ticket_with_history_message_and_chart(pool: Any, desk: TicketHandlers) -> None:
-    await take(pool, desk, record(event(problem()), 0))
+async def test_a_problem_becomes_a_ticket_with_history_message_and_chart(pool: Any, parts: TicketParts) -> None:
+    await parts.handle(record(event(problem()), 0))
 
-    (ticket,) = await store.listed(pool, TicketFilter())
-    (told,) = await messages(pool)
-    assert [row["change"] for row in await store.history(pool, ticket.id)] == ["opened"]
+    (ticket,) = await tickets.find(pool, TicketFilter())
+    (told,) = await parts.messages()
+    assert [row["change"] for row in await tickets.history(pool, ticket.id)] == ["opened"]
     assert told.data.sentence == "12 deals have been in Proposal for more than 21 days; usually 3 are."
     assert told.data.url == f"http://andon.example/tickets/{ticket.id}"
     assert base64.b64decode(told.data.chart_png or "").startswith(b"\x89PNG")
 
 
-async def test_the_same_message_twice_changes_nothing(pool: Any, desk: TicketHandlers) -> None:
+async def test_the_same_message_twice_changes_nothing(pool: Any, parts: TicketParts) -> None:
     message = event(problem())
-    await take(pool, desk, record(message, 0), record(message, 1))
-    await take(pool, desk, record(message, 2))
-    await take(pool, desk, record(message, 0))
+    await parts.handle(record(message, 0), record(message, 1))
+    await parts.handle(record(message, 2))
+    await parts.handle(record(message, 0))
 
-    assert len(await store.listed(pool, TicketFilter())) == 1
-    assert len(await messages(pool)) == 1
+    assert len(await tickets.find(pool, TicketFilter())) == 1
+    assert len(await parts.messages()) == 1
 
 
-async def test_two_replicas_at_once_open_one_ticket(pool: Any, desk: TicketHandlers) -> None:
+async def test_two_replicas_at_once_open_one_ticket(pool: Any, parts: TicketParts) -> None:
     message = event(problem())
     results = await asyncio.gather(
-        *(take(pool, desk, record(message, 0, partition)) for partition in range(4)), return_exceptions=True
+        *(parts.handle(record(message, 0, partition)) for partition in range(4)), return_exceptions=True
     )
 
-    assert len(await store.listed(pool, TicketFilter())) == 1
-    assert sum(1 for result in results if result == 1) == 1
+    assert len(await tickets.find(pool, TicketFilter())) == 1
+    assert len(await parts.messages()) == 1
     assert not [r for r in results if isinstance(r, Exception) and not isinstance(r, asyncpg.UniqueViolationError)]
+    assert await pool.fetchval("SELECT count(*) FROM outbox WHERE topic LIKE '%.dead'") == 0
 
 
-async def test_the_database_itself_keeps_a_second_open_ticket_out(pool: Any, desk: TicketHandlers) -> None:
-    await take(pool, desk, record(event(problem()), 0))
+async def test_the_database_itself_keeps_a_second_open_ticket_out(pool: Any, parts: TicketParts) -> None:
+    await parts.handle(record(event(problem()), 0))
     columns = "key, kind, pipeline, state, seq, opened_at, changed_at, problem"
 
     with pytest.raises(asyncpg.UniqueViolationError):
@@ -67,7 +67,7 @@ async def test_the_database_itself_keeps_a_second_open_ticket_out(pool: Any, des
 
 @pytest.mark.parametrize("topic", TOPICS.values())
 async def test_poison_on_any_topic_goes_to_its_dead_letters_and_nothing_else_is_lost(
-    topic: str, pool: Any, desk: TicketHandlers
+    topic: str, pool: Any, parts: TicketParts
 ) -> None:
     good = event(problem()).to_json()
     bad = [
@@ -82,11 +82,21 @@ async def test_poison_on_any_topic_goes_to_its_dead_letters_and_nothing_else_is_
     ]
     records = [ConsumerRecord(topic, 0, n, 0, 0, b"k", one, 0, len(one), 0, ()) for n, one in enumerate(bad)]
 
-    await take(pool, desk, *records, record(event(problem()), len(bad)))
+    await parts.handle(*records, record(event(problem()), len(bad)))
 
-    assert len(await store.listed(pool, TicketFilter())) == 1
+    assert len(await tickets.find(pool, TicketFilter())) == 1
     dead = await pool.fetch("SELECT topic FROM outbox WHERE topic LIKE '%.dead'")
     assert [row["topic"] for row in dead] == [f"{topic}.dead"] * len(bad)
+
+
+class Failing(TicketHandlers):
+    """Meets an error whatever it handles."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def handle(self, transaction: Any, messages: Any) -> None:
+        raise self._error
 
 
 def keyed(*keys: str) -> list[Any]:
@@ -98,9 +108,9 @@ async def test_a_record_that_alone_cannot_be_handled_is_put_aside_and_the_others
 ) -> None:
     await pool.execute("ALTER TABLE problem ADD CHECK (key <> 'bad')")
 
-    await service._take(keyed("a", "bad", "b"))
+    await service.processor.run(keyed("a", "bad", "b"))
 
-    assert {ticket.key for ticket in await store.listed(pool, TicketFilter())} == {"a", "b"}
+    assert {ticket.key for ticket in await tickets.find(pool, TicketFilter())} == {"a", "b"}
     (row,) = await pool.fetch("SELECT value FROM outbox WHERE topic = 'flow.problems.dead'")
     letter = DeadEvent.model_validate_json(row["value"]).data
     assert (letter.reason.value, letter.place) == ("handler", "flow.problems/0/1")
@@ -115,48 +125,47 @@ async def test_any_number_of_bad_records_end_nothing(pool: Any, service: Tickets
     long = point.model_copy(update={"pipeline": wild(400, 1), "stage": wild(400, 2)})
     points = [MeasureEvent(id=f"{n}", source="d", subject="p", time=day(1), data=long) for n in range(30)]
 
-    await service._take(keyed(*["bad"] * 15, "a", *["bad"] * 15))
-    await service._take([record(one, n) for n, one in enumerate(points)])
+    await service.processor.run(keyed(*["bad"] * 15, "a", *["bad"] * 15))
+    await service.processor.run([record(one, n) for n, one in enumerate(points)])
 
-    assert [ticket.key for ticket in await store.listed(pool, TicketFilter())] == ["a"]
+    assert [ticket.key for ticket in await tickets.find(pool, TicketFilter())] == ["a"]
     dead = await pool.fetch("SELECT topic, value FROM outbox WHERE topic LIKE '%.dead' ORDER BY id")
     places = [DeadEvent.model_validate_json(row["value"]).data.place for row in dead]
     assert places[:30] == [f"flow.problems/0/{n}" for n in range(31) if n != 15]
     assert places[30:] == [f"flow.measures/0/{n}" for n in range(30)]
 
 
-async def test_what_is_no_records_fault_puts_nothing_aside(pool: Any, service: Tickets) -> None:
+async def test_what_is_no_records_fault_puts_nothing_aside(pool: Any, service: Tickets, parts: TicketParts) -> None:
     await pool.execute("ALTER TABLE problem ADD CHECK (key <> 'bad')")
     with pytest.raises(asyncpg.CheckViolationError):
-        await service._take(keyed(*["bad"] * 11))
+        await service.processor.run(keyed(*["bad"] * 11))
     for error in (KafkaConnectionError(), NotARecordsFault(), MemoryError()):
-        take = AsyncMock(side_effect=error)
         with pytest.raises(type(error)):
-            await handle_batch(pool, keyed("a"), take, service.desk.bury)
+            await parts.processor(Failing(error)).run(keyed("a"))
     with pytest.raises(KeyError):
-        await handle_batch(pool, keyed(*"abcdefghijk"), AsyncMock(side_effect=KeyError), service.desk.bury)
+        await parts.processor(Failing(KeyError())).run(keyed(*"abcdefghijk"))
     await pool.execute("ALTER TABLE problem RENAME TO hidden")
     with pytest.raises(asyncpg.UndefinedTableError):
-        await service._take(keyed("a"))
+        await service.processor.run(keyed("a"))
 
     assert await pool.fetchval("SELECT count(*) FROM outbox") == 0
     assert await pool.fetchval("SELECT count(*) FROM position") == 0
 
 
-async def test_what_rests_wakes(pool: Any, desk: TicketHandlers) -> None:
-    await take(pool, desk, record(event(problem()), 0))
+async def test_what_rests_wakes(pool: Any, parts: TicketParts) -> None:
+    await parts.handle(record(event(problem()), 0))
     await pool.execute("UPDATE ticket SET state = 'snoozed', snoozed_until = now() - interval '1 minute'")
 
     async with pool.acquire() as connection, connection.transaction():
-        assert await desk.wake(connection) == 1
-        assert await desk.wake(connection) == 0
+        assert await parts.changes.wake_due(connection) == 1
+        assert await parts.changes.wake_due(connection) == 0
 
-    assert [row["change"] for row in await store.history(pool, 1)] == ["opened", "woke"]
+    assert [row["change"] for row in await tickets.history(pool, 1)] == ["opened", "woke"]
 
 
-async def test_reasons_that_revise_keep_the_drawn_intervals_right(pool: Any, desk: TicketHandlers) -> None:
+async def test_reasons_that_revise_keep_the_drawn_intervals_right(pool: Any, parts: TicketParts) -> None:
     moved = problem(ProblemReason.REVISED, opened=0.5, was=1)
-    await take(pool, desk, record(event(problem(opened=1)), 0), record(event(moved), 1))
+    await parts.handle(record(event(problem(opened=1)), 0), record(event(moved), 1))
 
     rows = await pool.fetch("SELECT opened_at FROM problem")
     assert [row["opened_at"] for row in rows] == [moved.opened_at]

@@ -12,10 +12,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.tickets.app import Tickets, application
-from services.tickets.handlers import TicketHandlers
 from services.tickets.settings import TicketsSettings
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
-from tests.integration.tickets.records import messages, record, take
+from tests.integration.tickets.records import TicketParts, record
 from tests.support.problems import POLICY, event, evidence, problem
 
 
@@ -32,7 +31,7 @@ async def test_the_list_and_the_ticket_tell_the_problem(web: httpx.AsyncClient) 
 
 
 async def test_the_count_is_the_newest_and_says_as_of_when(
-    pool: Any, desk: TicketHandlers, web: httpx.AsyncClient
+    pool: Any, parts: TicketParts, web: httpx.AsyncClient
 ) -> None:
     told = (await web.get("/api/v1/tickets/1")).json()
     assert (told["count"], told["count_at"]) == (12, told["evidence"]["at"])
@@ -41,7 +40,7 @@ async def test_the_count_is_the_newest_and_says_as_of_when(
         pipeline="new", stage="proposal", measure=Measure.OVER_AGE, start=later - timedelta(days=1), end=later, value=59
     )
 
-    await take(pool, desk, record(MeasureEvent(id="m", source="x", subject="x", time=later, data=point), 9000))
+    await parts.handle(record(MeasureEvent(id="m", source="x", subject="x", time=later, data=point), 9000))
 
     now = (await web.get("/api/v1/tickets")).json()["tickets"][0]
     assert (now["count"], datetime.fromisoformat(now["count_at"])) == (59, later)
@@ -65,12 +64,12 @@ async def test_pages_can_be_used_by_everyone(web: httpx.AsyncClient, path: str) 
     assert all("alt=" in image for image in re.findall(r"<img[^>]*>", page))
 
 
-async def test_a_form_changes_the_ticket_and_leads_back(web: httpx.AsyncClient, pool: Any) -> None:
+async def test_a_form_changes_the_ticket_and_leads_back(web: httpx.AsyncClient, parts: TicketParts) -> None:
     answer = await web.post("/tickets/1/acknowledge")
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/tickets/1")
     assert "Somebody has seen it" in (await web.get("/tickets/1")).text
-    assert [m.data.change.value for m in await messages(pool)] == ["opened", "acknowledged"]
+    assert [m.data.change.value for m in await parts.messages()] == ["opened", "acknowledged"]
 
 
 async def test_what_closed_lately_is_counted_by_how(web: httpx.AsyncClient) -> None:
@@ -115,12 +114,12 @@ async def test_from_the_list_a_form_leads_back_to_the_list(web: httpx.AsyncClien
     assert (answer.status_code, answer.headers["location"]) == (303, back)
 
 
-async def test_what_is_acknowledged_already_is_acknowledged(web: httpx.AsyncClient, pool: Any) -> None:
+async def test_what_is_acknowledged_already_is_acknowledged(web: httpx.AsyncClient, parts: TicketParts) -> None:
     for _ in range(2):
         answer = await web.post("/tickets/1/acknowledge", data={"list": ""})
 
         assert (answer.status_code, answer.headers["location"]) == (303, "/tickets")
-    assert [m.data.change.value for m in await messages(pool)] == ["opened", "acknowledged"]
+    assert [m.data.change.value for m in await parts.messages()] == ["opened", "acknowledged"]
 
 
 async def test_a_wish_that_comes_too_late_is_told_so_and_what_was_written_is_shown(web: httpx.AsyncClient) -> None:
@@ -250,22 +249,22 @@ async def test_wrong_addresses_are_answered(web: httpx.AsyncClient, path: str, s
 
 
 async def test_a_next_step_at_the_end_of_the_calendar_is_told(
-    pool: Any, desk: TicketHandlers, web: httpx.AsyncClient
+    pool: Any, parts: TicketParts, web: httpx.AsyncClient
 ) -> None:
     shown = evidence(1)
     late = shown.worst[0].model_copy(update={"next_step_at": datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)})
     data = problem(evidence=shown.model_copy(update={"worst": (late,)}), key="aging/new/demo", stage="demo")
 
-    await take(pool, desk, record(event(data), 1000))
+    await parts.handle(record(event(data), 1000))
 
     assert "31 Dec 9999, 23:59 UTC" in (await web.get("/tickets/2")).text
 
 
-async def test_forms_of_other_sites_do_nothing(web: httpx.AsyncClient, pool: Any) -> None:
+async def test_forms_of_other_sites_do_nothing(web: httpx.AsyncClient, parts: TicketParts) -> None:
     for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}):
         assert (await web.post("/tickets/1/acknowledge", headers=headers)).status_code == 403
 
-    assert len(await messages(pool)) == 1
+    assert len(await parts.messages()) == 1
 
 
 @pytest.mark.parametrize(

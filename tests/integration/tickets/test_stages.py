@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
 from aiokafka import ConsumerRecord
-from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.tickets.handlers import TicketHandlers
-from services.tickets.metrics import TicketMetrics
+from services.tickets.store import stages
 from services.tickets.web.pages import TicketPages
 from shared.contracts.stages import StageStatusData, StageStatusEvent
-from shared.policy import parse
+from shared.policy import StageTitles, parse
 from shared.runtime.clock import SystemClock
-from tests.integration.tickets.records import messages, record, take
+from tests.integration.tickets.records import TicketParts, nothing, record
 from tests.support.problems import POLICY, event, problem
 
 NAMELESS = parse(POLICY.replace("{id: proposal, name: Proposal}", "{id: proposal}"))
@@ -31,33 +28,33 @@ def seen(offset: int, stage: str, pipeline: str = "new", **said: Any) -> Any:
     return ConsumerRecord("flow.stages", 0, offset, 0, 0, b"k", value, 0, len(value), 0, ())
 
 
-def a_desk() -> TicketHandlers:
-    return TicketHandlers(NAMELESS, "http://andon.example", "", TicketMetrics(CollectorRegistry()), SystemClock())
+async def titles(pool: Any) -> StageTitles:
+    return await stages.titles(pool, NAMELESS)
 
 
 async def test_the_crms_name_stands_where_the_policy_gives_none(pool: Any) -> None:
-    desk = a_desk()
+    parts = TicketParts(pool, NAMELESS)
     named = seen(0, "proposal", name="Angebot", watched=True)
-    await take(pool, desk, named, seen(1, "legal", name="Recht", watched=True), record(event(problem()), 0))
+    await parts.handle(named, seen(1, "legal", name="Recht", watched=True), record(event(problem()), 0))
 
-    (told,) = await messages(pool)
+    (told,) = await parts.messages()
     assert (told.data.title, told.data.stage_name) == ("Deals wait too long in Angebot", "Angebot")
-    assert NAMELESS.pipelines["new"].stages[2].title == "Legal", "the policy's name counts first"
+    assert (await titles(pool)).title("new", "legal") == "Legal", "the policy's name counts first"
 
 
 async def test_a_name_that_is_taken_back_leaves_the_id(pool: Any) -> None:
-    desk = a_desk()
-    await take(pool, desk, seen(0, "proposal", name="Angebot", watched=True))
-    await take(pool, desk, seen(1, "proposal", watched=True))
+    parts = TicketParts(pool, NAMELESS)
+    await parts.handle(seen(0, "proposal", name="Angebot", watched=True))
+    await parts.handle(seen(1, "proposal", watched=True))
 
-    assert NAMELESS.pipelines["new"].stages[1].title == "proposal"
+    assert (await titles(pool)).title("new", "proposal") == "proposal"
 
 
 async def test_the_page_shows_unknown_stages_with_counts_and_hints(pool: Any) -> None:
-    desk = a_desk()
+    parts = TicketParts(pool, NAMELESS)
     rows = [seen(0, "7", name="<Legal>", deals=3, hint=HINT), seen(1, "x", "", deals=9), seen(2, "gone", deals=0)]
-    await take(pool, desk, *rows, seen(3, "7", name="<Legal>", deals=4, hint=HINT))
-    pages = TicketPages(pool, desk, NAMELESS, SystemClock(), asyncio.Event())
+    await parts.handle(*rows, seen(3, "7", name="<Legal>", deals=4, hint=HINT))
+    pages = TicketPages(pool, parts.changes, NAMELESS, SystemClock(), nothing)
     app = Starlette(routes=pages.routes())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         page = (await client.get("/pipelines")).text
@@ -66,5 +63,5 @@ async def test_the_page_shows_unknown_stages_with_counts_and_hints(pool: Any) ->
     assert unknown.index(">x<") < unknown.index("&lt;Legal&gt;"), "those with the most deals first"
     assert 'data-label="Deals now">4</td>' in unknown
     assert "or name it `&lt;Legal&gt;`" in unknown
-    assert "not told" in unknown
+    assert "not known" in unknown
     assert "gone" not in unknown

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.tickets.charts import data as picture
-from services.tickets.latest_count import counted
+from services.tickets.charts.data import ages_title, with_newest
+from services.tickets.latest_count import latest_count
 from shared.contracts.problems import Evidence, ProblemData
 from tests.support.problems import day, evidence, problem
 
@@ -24,12 +24,12 @@ def told(at: float, total: int = 3, **fields: Any) -> ProblemData:
 def test_the_newest_count_is_that_of_the_last_day_or_that_which_was_told_after_it() -> None:
     days = [(day(1), 46.0), (day(2), 59.0)]
 
-    newer, older = counted(told(1), days), counted(told(3), days)
+    newer, older = latest_count(told(1), days), latest_count(told(3), days)
     assert (newer.problem.count, newer.at) == (59, day(2))
     assert (older.problem.count, older.at) == (12, day(3))
-    assert counted(told(1)).at == day(1)
-    assert counted(told(1, cleared=1.5), days).problem.count == 12
-    assert counted(problem(evidence=None)).at == day(0)
+    assert latest_count(told(1)).at == day(1)
+    assert latest_count(told(1, cleared=1.5), days).problem.count == 12
+    assert latest_count(problem(evidence=None)).at == day(0)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_the_newest_count_is_that_of_the_last_day_or_that_which_was_told_after_i
 def test_what_was_told_is_the_newest_point_only_after_the_last_day(
     at: float, cleared: float | None, last: tuple[datetime, float]
 ) -> None:
-    line = picture.with_newest([(day(1), 46.0), (day(2), 59.0)], told(at, cleared=cleared), day(9))
+    line = with_newest([(day(1), 46.0), (day(2), 59.0)], told(at, cleared=cleared), day(9))
 
     assert line[-1] == last
 
@@ -46,7 +46,7 @@ def test_what_was_told_is_the_newest_point_only_after_the_last_day(
 def title(data: ProblemData, oldest: float | None = 20, held: float = 7, median: float | None = None) -> str:
     """Of the chart of ages; `oldest` and `median` in days, at the end of day 2, where `held` deals were there."""
     lines = [[(day(2), value)] if value is not None else [] for value in (oldest, median)]
-    return picture.ages_title(data, lines[0], lines[1], [(day(2), held)], "Proposal", DAY)
+    return ages_title(data, lines[0], lines[1], [(day(2), held)], "Proposal", DAY)
 
 
 def test_ages_are_those_of_the_deals_that_were_told_last() -> None:
@@ -71,7 +71,7 @@ def test_an_empty_stage_has_no_longest_stay() -> None:
 def test_nothing_is_said_of_ages_that_are_over_or_not_known() -> None:
     assert title(told(3, cleared=2)) == "How long deals were in Proposal"
     bare = problem(evidence=Evidence(at=day(0), total=0))
-    assert picture.ages_title(bare, [], [], [], "Proposal", DAY) == "How long deals were in Proposal"
+    assert ages_title(bare, [], [], [], "Proposal", DAY) == "How long deals were in Proposal"
 
 
 def test_the_median_of_the_day_before_stands_beside_it_where_it_fits() -> None:

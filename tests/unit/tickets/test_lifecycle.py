@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from services.tickets.domain import lifecycle
 from services.tickets.domain.lifecycle import AlreadyDone, NotPossibleError, Ticket, on_problem
-from services.tickets.web.view_models import view
+from services.tickets.web.view_models import ticket_view
 from shared.contracts.problems import Mode, ProblemInterval, ProblemReason
 from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
+from shared.policy import StageTitles
 from tests.support.problems import day, policy, problem
 
 FORTNIGHT = timedelta(days=14)
@@ -112,10 +113,10 @@ def test_a_problem_that_the_policy_judges_no_more_is_not_said_to_have_never_been
 
     (step,) = on_problem(ticket, problem(ProblemReason.UNRULED, was=0, count=0, threshold=0), FORTNIGHT)
 
-    assert (step.ticket.outcome, step.reason) == (TicketOutcome.RETRACTED, "the policy judges this no more")
-    shown = view(step.ticket, policy(), day(1))
-    assert shown.outcome == "the policy judges this no more"
-    assert shown.told.sentence == "12 deals have been in Proposal for more than 21 days; usually 3 are."
+    assert (step.ticket.outcome, step.reason) == (TicketOutcome.RETRACTED, "the policy no longer checks for this")
+    shown = ticket_view(step.ticket, policy(), StageTitles.of(policy()), day(1))
+    assert shown.outcome == "the policy no longer checks for this"
+    assert shown.text.sentence == "12 deals have been in Proposal for more than 21 days; usually 3 are."
 
 
 def test_a_problem_that_never_was_closes_its_ticket_as_retracted() -> None:

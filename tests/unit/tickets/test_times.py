@@ -33,8 +33,8 @@ def test_what_belongs_to_the_policys_zone_is_not_turned_into_the_readers() -> No
     at = datetime(2026, 12, 8, 7, tzinfo=UTC)
 
     for told, text in (
-        (TIMES.moment_at_home(at, NOW), "8 December at 08:00"),
-        (TIMES.day_at_home(at, NOW), "8 December"),
+        (TIMES.moment_in_policy_zone(at, NOW), "8 December at 08:00"),
+        (TIMES.day_in_policy_zone(at, NOW), "8 December"),
     ):
         assert f">{text}</time>" in told
         assert "data-form" not in told
@@ -49,7 +49,7 @@ def test_the_exact_time_stands_behind_it() -> None:
 
 def test_a_daily_point_belongs_to_the_day_that_ended() -> None:
     assert TIMES.day_ended(datetime(2026, 11, 24, 23, 0, tzinfo=UTC)) == "Tue 24 November"
-    assert TIMES.day_ended(NOW) == "as it was told last"
+    assert TIMES.day_ended(NOW) == "newest count"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ DAY = 86_400
 
 def captions(count: int, kind: str = "aging") -> list[str]:
     whole = evidence(min(count, 10)).model_copy(update={"total": count})
-    shown = view_models.evidence(problem(kind=kind, evidence=whole), DAY)
+    shown = view_models.evidence_view(problem(kind=kind, evidence=whole), DAY)
     assert shown is not None
     return [table.caption for table in (shown.worst, shown.sample, shown.rest) if table]
 
@@ -33,7 +33,7 @@ def test_evidence_is_a_few_of_the_worst_some_at_random_and_all() -> None:
     ]
     assert captions(3) == ["All 3 deals, longest in the stage"]
     assert captions(1) == ["The only deal, longest in the stage"]
-    assert view_models.evidence(problem(evidence=None), DAY) is None
+    assert view_models.evidence_view(problem(evidence=None), DAY) is None
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_evidence_is_a_few_of_the_worst_some_at_random_and_all() -> None:
 )
 def test_only_addresses_of_the_web_are_links(url: str) -> None:
     deal = evidence(1).worst[0].model_copy(update={"url": url})
-    shown = view_models.evidence(problem(evidence=evidence(1).model_copy(update={"worst": (deal,)})), DAY)
+    shown = view_models.evidence_view(problem(evidence=evidence(1).model_copy(update={"worst": (deal,)})), DAY)
 
     assert shown is not None
     assert shown.worst.rows[0].url is None
@@ -65,12 +65,12 @@ def test_amounts_are_told_whole(amount: str | None, currency: str | None, text: 
 
 
 def change(name: str, actor: str = "system", reason: str | None = None, at: float = 0) -> dict[str, Any]:
-    return {"at": day(at), "noted": day(at), "change": name, "actor": actor, "reason": reason}
+    return {"at": day(at), "recorded_at": day(at), "change": name, "actor": actor, "reason": reason}
 
 
 def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
     notices = [{"reason": reason, "result": "sent", "at": day(at), "detail": None} for reason, at in mails]
-    return [row["what"] for row in view_models.history_rows(history, notices)]
+    return [row.what for row in view_models.history_rows(history, notices)]
 
 
 @pytest.mark.parametrize(
@@ -86,15 +86,15 @@ def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
 def test_history_is_told_in_words(row: dict[str, Any], what: str, why: str | None) -> None:
     (told,) = view_models.history_rows([row], [])
 
-    assert (told["what"], told["why"]) == (what, why)
+    assert (told.what, told.why) == (what, why)
 
 
 def test_the_days_of_a_form_are_those_of_the_policys_zone() -> None:
     late = datetime(2026, 11, 25, 3, 30, tzinfo=UTC)
 
-    assert view_models.days_from(late, 1, "America/Los_Angeles") == "2026-11-25"
-    assert view_models.days_from(late, 1, "Europe/Berlin") == "2026-11-26"
-    assert view_models.days_from(late + timedelta(hours=20), 1, "Europe/Berlin") == "2026-11-27"
+    assert view_models.date_after(late, 1, "America/Los_Angeles") == "2026-11-25"
+    assert view_models.date_after(late, 1, "Europe/Berlin") == "2026-11-26"
+    assert view_models.date_after(late + timedelta(hours=20), 1, "Europe/Berlin") == "2026-11-27"
 
 
 def test_what_happened_at_once_stands_in_its_order_the_newest_first() -> None:
@@ -112,7 +112,7 @@ def test_a_mail_about_what_was_taken_back_does_not_say_that_it_is_over() -> None
         change("cleared", at=1),
         change("closed", at=1),
         change("reopened", at=3),
-        change("closed", reason="late events show that it never was", at=4),
+        change("closed", reason="late events show that there was no problem", at=4),
     ]
     mails = [line for line in told(history, ("cleared", 1.5), ("cleared", 5)) if line.startswith("Mail")]
 

@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 
 from shared.contracts.problems import CauseClass
-from shared.wording.problem_text import age, ages, tell, watched
+from shared.policy import StageTitles
+from shared.wording.problem_text import ProblemText, text_of, watched
+from shared.wording.quantities import age, ages
 from tests.support.problems import policy, problem
+
+
+def text(**fields: Any) -> ProblemText:
+    return text_of(problem(**fields), policy(), StageTitles.of(policy()))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +66,7 @@ from tests.support.problems import policy, problem
     ],
 )
 def test_sentences(fields: dict[str, Any], sentence: str) -> None:
-    assert tell(problem(**fields), policy()).sentence == sentence
+    assert text(**fields).sentence == sentence
 
 
 @pytest.mark.parametrize(
@@ -74,11 +80,11 @@ def test_sentences(fields: dict[str, Any], sentence: str) -> None:
     ],
 )
 def test_a_charts_finding_says_that_a_peak_is_one(fields: dict[str, Any], finding: str) -> None:
-    assert tell(problem(**fields), policy()).finding == finding
+    assert text(**fields).finding == finding
 
 
 def test_the_class_of_the_cause_decides_what_is_asked_for() -> None:
-    asked = {cause: tell(problem(cause_class=cause), policy()).asks_for for cause in CauseClass}
+    asked = {cause: text(cause_class=cause).asks_for for cause in CauseClass}
 
     assert "2 March" in asked[CauseClass.SPECIAL]
     assert asked[CauseClass.COMMON].startswith("Change the policy or the system")

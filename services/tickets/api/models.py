@@ -1,0 +1,73 @@
+"""What the API answers."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from shared.contracts.envelope import Moment
+from shared.contracts.problems import CauseClass, Evidence, ProblemInterval
+from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
+
+
+class TicketSummary(BaseModel):
+    """One ticket as it is now."""
+
+    id: int
+    key: str = Field(description="of the problem: kind/pipeline/stage")
+    title: str
+    sentence: str
+    state: TicketState
+    outcome: TicketOutcome | None
+    cause_class: CauseClass
+    pipeline: str
+    stage: str | None
+    kind: str
+    mode: str
+    count: int
+    count_at: Moment | None = Field(
+        description="as of when `count` and `sentence` are: messages tell of growth by half again only; empty once the"
+        " problem is over"
+    )
+    peak: int
+    threshold: int
+    usual: float | None
+    opened_at: Moment
+    changed_at: Moment
+    closed_at: Moment | None
+    snoozed_until: Moment | None
+    problem: ProblemInterval
+
+
+class HistoryEntry(BaseModel):
+    """One change in a ticket's history."""
+
+    seq: int
+    change: TicketChange
+    at: Moment
+    actor: Actor
+    reason: str | None
+
+
+class TicketMail(BaseModel):
+    """What became of a mail about the ticket."""
+
+    reason: str
+    result: str
+    at: Moment
+    detail: str | None
+
+
+class TicketWhole(TicketSummary):
+    """One ticket with evidence, history and mails."""
+
+    asks_for: str
+    evidence: Evidence | None
+    history: list[HistoryEntry]
+    mails: list[TicketMail]
+
+
+class TicketList(BaseModel):
+    """Tickets, newest first. `next_before`: pass it as `before` for the next page; empty at the end."""
+
+    tickets: list[TicketSummary]
+    next_before: int | None

@@ -1,0 +1,59 @@
+"""A change of a ticket as its message on `improvement.tickets`."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from services.tickets.domain.lifecycle import TicketStep
+from shared.contracts.problems import ProblemInterval
+from shared.contracts.tickets import TicketChange, TicketData, TicketEvent
+from shared.wording.problem_text import ProblemText
+
+# Mails tell of these, and show the chart as it was then.
+WITH_CHART = (TicketChange.OPENED, TicketChange.GREW, TicketChange.REOPENED, TicketChange.CLEARED)
+
+
+def ticket_event(step: TicketStep, text: ProblemText, url: str) -> TicketEvent:
+    """The message of a change, without its chart. `url`: address of the pages."""
+    return TicketEvent(
+        id=uuid4().hex,
+        source="andon/tickets",
+        type=f"andon.ticket.{step.change.value}",
+        subject=str(step.ticket.id),
+        time=step.at,
+        data=_data(step, text, url),
+    )
+
+
+def _data(step: TicketStep, text: ProblemText, url: str) -> TicketData:
+    ticket, problem = step.ticket, step.ticket.problem
+    return TicketData(
+        ticket=ticket.id,
+        seq=ticket.seq,
+        change=step.change,
+        at=step.at,
+        actor=step.actor,
+        reason=step.reason,
+        key=ticket.key,
+        kind=problem.kind,
+        pipeline=problem.pipeline,
+        pipeline_name=text.pipeline,
+        stage=problem.stage,
+        stage_name=text.stage,
+        state=ticket.state,
+        outcome=ticket.outcome,
+        title=text.title,
+        sentence=text.sentence,
+        asks_for=text.asks_for,
+        cause_class=problem.cause_class,
+        count=problem.count,
+        peak=problem.peak,
+        usual=problem.usual,
+        opened_at=ticket.opened_at,
+        problem=ProblemInterval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
+        snoozed_until=ticket.snoozed_until,
+        evidence=problem.evidence,
+        chart_png=None,
+        chart_alt=text.finding,
+        url=f"{url}/tickets/{ticket.id}",
+    )

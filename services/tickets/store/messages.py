@@ -1,0 +1,53 @@
+"""SQL of ticket messages whose chart is still to be drawn.
+
+Ids grow in the order of a ticket's changes: each change holds the lock of the ticket's row until it commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.tickets.charts.chart import Chart
+from shared.contracts.tickets import TicketEvent
+from shared.postgres.pool import Connection, Executor
+
+_ADD = "INSERT INTO ticket_message (ticket, event, chart) VALUES ($1, $2, $3)"
+_NEXT = "SELECT id, event, chart FROM ticket_message ORDER BY id LIMIT $1"
+# Does nothing where another replica was first, or while an earlier message of the ticket waits.
+_DELETE = """
+DELETE FROM ticket_message AS m WHERE id = $1
+    AND NOT EXISTS (SELECT FROM ticket_message AS e WHERE e.ticket = m.ticket AND e.id < m.id)
+RETURNING id
+"""
+
+
+@dataclass(frozen=True)
+class PendingMessage:
+    """A ticket's message without its chart, and what the chart shows."""
+
+    id: int
+    event: TicketEvent
+    chart: Chart | None
+
+
+async def add(connection: Connection, event: TicketEvent, chart: Chart | None) -> None:
+    """Keep a message in the transaction of its change."""
+    await connection.execute(_ADD, event.data.ticket, event.to_json(), chart.to_json() if chart else None)
+
+
+async def pending(executor: Executor, limit: int) -> Sequence[PendingMessage]:
+    """The oldest messages, in order."""
+    return [
+        PendingMessage(
+            row["id"],
+            TicketEvent.model_validate_json(row["event"]),
+            Chart.from_json(row["chart"]) if row["chart"] else None,
+        )
+        for row in await executor.fetch(_NEXT, limit)
+    ]
+
+
+async def claim(connection: Connection, number: int) -> bool:
+    """Delete a message that is published in this transaction. False: it is not its turn, or another replica's."""
+    return await connection.fetchval(_DELETE, number) is not None

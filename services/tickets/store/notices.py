@@ -1,0 +1,34 @@
+"""SQL of what became of the mails about tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.contracts.notices import NoticeData
+from shared.postgres.pool import Connection, Executor, Record
+
+_SAVE = """
+INSERT INTO notice (notice, ticket, reason, result, message_id, at, detail)
+SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+ON CONFLICT (notice) DO NOTHING
+"""
+_OF_TICKET = "SELECT reason, result, at, detail FROM notice WHERE ticket = $1 ORDER BY at, notice"
+
+
+async def save(connection: Connection, notices: Sequence[NoticeData]) -> None:
+    if notices:
+        await connection.execute(
+            _SAVE,
+            [n.notice for n in notices],
+            [n.ticket for n in notices],
+            [n.reason.value for n in notices],
+            [n.result.value for n in notices],
+            [n.message_id for n in notices],
+            [n.at for n in notices],
+            [n.detail for n in notices],
+        )
+
+
+async def of_ticket(executor: Executor, number: int) -> list[Record]:
+    """What became of each mail about a ticket, in order of time."""
+    return await executor.fetch(_OF_TICKET, number)

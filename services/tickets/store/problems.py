@@ -1,0 +1,64 @@
+"""SQL of problem intervals, which charts shade."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.contracts.problems import ProblemData
+from shared.postgres.pool import Connection, Executor
+
+_SAVE = """
+INSERT INTO problem (key, opened_at, cleared_at, peak, mode, historic, data) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak, data = excluded.data
+"""
+_DELETE = "DELETE FROM problem WHERE key = $1 AND opened_at = $2"
+_INTERVALS = """
+SELECT opened_at, cleared_at FROM problem WHERE key = $1 AND (cleared_at IS NULL OR cleared_at > $2) AND opened_at <= $3
+ORDER BY opened_at
+"""
+_SUMMARY = """
+SELECT count(*) FILTER (WHERE cleared_at IS NULL) AS lasting, max(cleared_at) AS last_cleared_at,
+    EXISTS (SELECT FROM measure) AS is_measured
+FROM problem WHERE mode = 'active'
+"""
+# [opened_at, cleared_at); no end while the problem lasts.
+Interval = tuple[datetime, datetime | None]
+
+
+@dataclass(frozen=True)
+class FlowSummary:
+    """How many problems last, when the last one cleared, and whether any day has been measured."""
+
+    lasting: int
+    last_cleared_at: datetime | None
+    is_measured: bool
+
+
+async def save(connection: Connection, problem: ProblemData, is_withdrawn: bool) -> None:
+    """Keep an interval. Delete the old one if it was withdrawn or now begins at another instant."""
+    if problem.was is not None and (is_withdrawn or problem.was.opened_at != problem.opened_at):
+        await connection.execute(_DELETE, problem.key, problem.was.opened_at)
+    if not is_withdrawn:
+        await connection.execute(
+            _SAVE,
+            problem.key,
+            problem.opened_at,
+            problem.cleared_at,
+            problem.peak,
+            problem.mode.value,
+            problem.historic,
+            problem.model_dump(mode="json"),
+        )
+
+
+async def intervals(executor: Executor, key: str, since: datetime, until: datetime) -> Sequence[Interval]:
+    """The intervals of a problem that overlap `[since, until]`, in order."""
+    return [(row["opened_at"], row["cleared_at"]) for row in await executor.fetch(_INTERVALS, key, since, until)]
+
+
+async def summary(executor: Executor) -> FlowSummary:
+    row = await executor.fetchrow(_SUMMARY)
+    assert row is not None  # noqa: S101 (an aggregate always has a row)
+    return FlowSummary(row["lasting"], row["last_cleared_at"], row["is_measured"])

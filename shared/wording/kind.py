@@ -1,0 +1,109 @@
+"""What each kind of problem gives for its readers: words, and what its charts show."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Generic, TypeVar
+
+from shared.contracts.measures import Measure
+from shared.policy.model import RulePolicy
+from shared.wording.quantities import deals
+
+Rule = TypeVar("Rule", bound=RulePolicy)
+
+
+class DealOrder(StrEnum):
+    """Which deals of the evidence come first, in a caption's words."""
+
+    LONGEST_IN_STAGE = "longest in the stage"
+    LONGEST_WITHOUT_PROGRESS = "without progress for longest"
+
+
+@dataclass(frozen=True)
+class ChartSpec:
+    """What the chart of a kind's count shows."""
+
+    # The measure that the rule compares with its threshold.
+    measure: Measure
+    # What the measure counts: `deals over the limit`
+    unit: str
+    # Name of the line at the threshold: `limit`
+    threshold_name: str
+    # Whether the chart of ages has a line at the rule's limit.
+    has_age_limit: bool = False
+
+    @property
+    def counts_all(self) -> bool:
+        """Whether every deal in the stage counts."""
+        return self.measure is Measure.WIP
+
+
+@dataclass(frozen=True)
+class ProblemFacts:
+    """What the sentences about a problem need. `count`: the peak once the problem is over."""
+
+    stage: str
+    count: int
+    threshold: int
+    # `21 days`; empty where the rule has no limit on age.
+    limit: str
+    is_over: bool
+
+    @property
+    def deals(self) -> str:
+        """`12 deals`"""
+        return deals(self.count)
+
+    @property
+    def at_most(self) -> str:
+        """`12 deals`, `At most 12 deals`"""
+        return f"At most {self.deals}" if self.is_over else self.deals
+
+    @property
+    def have(self) -> str:
+        return "had" if self.is_over else "has" if self.count == 1 else "have"
+
+    @property
+    def are(self) -> str:
+        if self.is_over:
+            return "was" if self.count == 1 else "were"
+        return "is" if self.count == 1 else "are"
+
+    @property
+    def holds(self) -> str:
+        """`Proposal holds 12 deals`, `Proposal held at most 12 deals`"""
+        return f"{self.stage} {'held at most' if self.is_over else 'holds'} {self.deals}"
+
+
+class KindWording(ABC, Generic[Rule]):
+    """One kind of problem. Titles are stable over a ticket's life: they are the subject of its thread of mails."""
+
+    # In lists and filters: `waiting too long`
+    label: str
+    # None: charts of this kind are not known.
+    chart: ClassVar[ChartSpec | None]
+    deal_order: ClassVar[DealOrder] = DealOrder.LONGEST_IN_STAGE
+    # Why the evidence has no deals.
+    no_deals: ClassVar[str] = "No deal is behind this problem any more."
+
+    @abstractmethod
+    def title(self, stage: str) -> str:
+        """`Deals wait too long in Proposal`"""
+
+    @abstractmethod
+    def sentence(self, facts: ProblemFacts) -> str:
+        """The problem in numbers, without a full stop."""
+
+    @abstractmethod
+    def finding(self, facts: ProblemFacts) -> str:
+        """What the chart shows, as its title."""
+
+    @abstractmethod
+    def watched(self, rule: Rule, day: str) -> str:
+        """What a rule looks for. `day`: what a day is on the stage's clock, `day` or `working day`."""
+
+    def wip_limit(self, rule: Rule) -> int | None:
+        """The most deals that the rule allows in the stage, where it limits that."""
+        return None

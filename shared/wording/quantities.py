@@ -1,0 +1,54 @@
+"""Counts, lengths of time and dates in words."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+CALENDAR_DAY = 86_400
+
+
+def number(value: float) -> str:
+    """`3`, `2.5`"""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def deals(count: int) -> str:
+    """`1 deal`, `3 deals`"""
+    return "1 deal" if count == 1 else f"{count} deals"
+
+
+def at_least(count: int) -> str:
+    """`any deal`, `6 deals or more`"""
+    return "any deal" if count == 1 else f"{deals(count)} or more"
+
+
+def date(moment: datetime, zone: str) -> str:
+    """`3 November`"""
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{local.day} {local:%B}"
+
+
+def age(seconds: float, day_seconds: int = CALENDAR_DAY) -> str:
+    """`47 days`, `3 working days`, `5 hours`: days of a clock whose day has `day_seconds`, hours below one."""
+    count, name = int(seconds // day_seconds), "day" if day_seconds == CALENDAR_DAY else "working day"
+    if not count:
+        count, name = int(seconds // 3600), "hour"
+    if not count:
+        return "less than an hour"
+    return f"{count} {name}{'' if count == 1 else 's'}"
+
+
+def ages(oldest: float, median: float | None, stage: str, day_seconds: int) -> str:
+    """The title of a chart of ages, from the oldest and the median age in seconds."""
+    longest = f"The longest has been in {stage} for {age(oldest, day_seconds)}"
+    if median is None:
+        return longest
+    unit = day_seconds if median >= day_seconds else 3600
+    # Rounded up: half of the deals have been there for at least the median.
+    about = max(1, math.ceil(median / unit)) * unit
+    # One deal, or deals that came in together, have no half. The median may also be of the day before.
+    if about > oldest or age(about, day_seconds) == age(oldest, day_seconds):
+        return longest
+    return f"{longest}; half for about {age(about, day_seconds)}"

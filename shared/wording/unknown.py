@@ -1,0 +1,27 @@
+"""How people read of a kind that this version does not know: a newer detector found it."""
+
+from __future__ import annotations
+
+from shared.policy.model import RulePolicy
+from shared.wording.kind import KindWording, ProblemFacts
+
+
+class UnknownWording(KindWording[RulePolicy]):
+    """Names the kind, and tells the count and the threshold, which every problem has."""
+
+    chart = None
+
+    def __init__(self, kind: str) -> None:
+        self.label = kind
+
+    def title(self, stage: str) -> str:
+        return f"{self.label} in {stage}"
+
+    def sentence(self, facts: ProblemFacts) -> str:
+        return f"{facts.at_most} {facts.are} in {facts.stage}; the limit is {facts.threshold}"
+
+    def finding(self, facts: ProblemFacts) -> str:
+        return f"{facts.holds}; the limit is {facts.threshold}"
+
+    def watched(self, rule: RulePolicy, day: str) -> str:
+        return self.label

@@ -1,0 +1,28 @@
+"""How people read of `wip-high`: too many deals are in a stage at once."""
+
+from __future__ import annotations
+
+from shared.contracts.measures import Measure
+from shared.policy.model import WipHighRule
+from shared.wording.kind import ChartSpec, KindWording, ProblemFacts
+from shared.wording.quantities import deals
+
+
+class WipHighWording(KindWording[WipHighRule]):
+    label = "too much work"
+    chart = ChartSpec(Measure.WIP, "deals in work", "limit")
+
+    def title(self, stage: str) -> str:
+        return f"Too much work in {stage}"
+
+    def sentence(self, facts: ProblemFacts) -> str:
+        return f"{facts.at_most} {facts.are} in {facts.stage}; the limit is {facts.threshold}"
+
+    def finding(self, facts: ProblemFacts) -> str:
+        return f"{facts.holds}; the limit is {facts.threshold}"
+
+    def watched(self, rule: WipHighRule, day: str) -> str:
+        return f"more than {deals(rule.max)}"
+
+    def wip_limit(self, rule: WipHighRule) -> int:
+        return rule.max
