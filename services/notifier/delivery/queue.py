@@ -74,7 +74,7 @@ class QueueStatus:
 
 
 class MailQueue:
-    """The mails of all replicas. `topic` takes what became of notices; `published` is called when it has been told.
+    """The mails of all replicas. Results go to `topic`; `published` is called after a commit that has some.
 
     `lease`: how long a claim lasts. `settle`: how long the holder of a claim has after a start of the database to mark
     a mail that it sent.

@@ -313,7 +313,7 @@ async def test_records_that_cannot_be_read_are_counted_and_no_page_of_them_is_lo
     line.crm.broken = dict.fromkeys(line.crm.deals, broken)
     said = await finished(line.andon("backfill", "--source", "crm", "--since", "2020-01-01"))
 
-    assert "3 deals were looked at, 0 events published" in said
+    assert "3 deals read, 0 events published" in said
     assert "3 records could not be read: andon dead-letters list" in said
     assert len(await records(line.kafka, line.prefix + dead(EVENTS), 1)) == 3
     assert not (await line.rows("SELECT held FROM flow.evaluation_state"))[0]["held"]

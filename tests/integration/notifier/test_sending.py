@@ -174,7 +174,7 @@ async def test_a_mail_that_a_server_may_have_keeps_its_content_and_later_changes
     by_id: dict[str, set[str]] = {}
     for mail in line.mails.mails:
         by_id.setdefault(str(mail["Message-ID"]), set()).add(mail.get_body(("plain",)).get_content())
-    assert [len(said) for said in by_id.values()] == [1, 1]
+    assert [len(text) for text in by_id.values()] == [1, 1]
 
 
 async def test_a_retracted_problem_is_withdrawn_if_it_was_reported_and_else_not_reported(
@@ -197,8 +197,8 @@ async def test_a_retracted_problem_is_withdrawn_if_it_was_reported_and_else_not_
 
     rows = await line.rows(f"{NOTICES_AND_MAILS} ORDER BY ticket, seq")
     assert [tuple(row) for row in rows] == [(1, 1, "sent"), (1, 2, "sent"), (2, 1, "dropped")]
-    said = line.mails.mails[1].get_body(("plain",)).get_content()
-    assert (why in said, "It began" in said, "asks for" in said) == (True, False, False)
+    text = line.mails.mails[1].get_body(("plain",)).get_content()
+    assert (why in text, "It began" in text, "What to do" in text) == (True, False, False)
 
 
 async def test_a_ticket_without_an_owner_causes_no_mail_and_this_is_published_and_counted(
