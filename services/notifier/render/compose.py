@@ -16,10 +16,12 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.notifier.domain.mail import Mail, Notice, message_id
+from shared import wording
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import EvidenceDeal
 from shared.contracts.tickets import TicketOutcome
 from shared.policy import Policy
+from shared.wording.kind import DealOrder
 
 _FOLDER = Path(__file__).parent / "templates"
 _HTML = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -105,7 +107,8 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
     """What the templates need."""
     facts = notice.facts
     worst = facts.evidence.worst if facts.evidence else ()
-    ended, stalled = facts.problem.cleared_at, facts.kind == "stalled"
+    ended, order = facts.problem.cleared_at, wording.of(facts.kind).deal_order
+    by_movement = order is DealOrder.LONGEST_WITHOUT_PROGRESS
     withdrawn = facts.reason if facts.outcome is TicketOutcome.RETRACTED else None
     return {
         "facts": facts,
@@ -116,9 +119,9 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
         "began": exact(facts.problem.opened_at, zone),
         "ended": exact(ended, zone) if ended else "",
         "more": MORE.get(notice.reason, ""),
-        "worst_first": "Longest without progress" if stalled else "Longest in the stage",
+        "worst_first": order.capitalize(),
         "worst": [
-            (deal_name(deal), last_movement(deal, zone) if stalled else days(deal.age_seconds, day_seconds))
+            (deal_name(deal), last_movement(deal, zone) if by_movement else days(deal.age_seconds, day_seconds))
             for deal in worst[:MAX_DEALS]
         ],
     }

@@ -42,6 +42,7 @@ from shared.runtime.instants import micros, moment
 from shared.stream.processor import Processor
 from shared.stream.transaction import PostgresTransaction, PostgresTransactions, Transaction, Transactions
 from tests.support import histories
+from tests.support.databases import new_database
 from tests.support.histories import END, START, at
 from tests.unit.flow.test_edge_cases import CASES
 
@@ -145,11 +146,7 @@ def expected(events: list[DealEvent], policy: Policy, until: datetime) -> tuple[
 
 @pytest.fixture(scope="module")
 async def pool(postgres: str) -> AsyncIterator[Any]:
-    name = f"detector_store_{secrets.token_hex(4)}"
-    connection = await asyncpg.connect(postgres)
-    await connection.execute(f"CREATE DATABASE {name}")
-    await connection.close()
-    dsn = f"{postgres.rpartition('/')[0]}/{name}"
+    dsn = await new_database(postgres)
     await migrate_all(dsn)
     pool = await open_flow(dsn, most=2)
     yield pool
