@@ -105,7 +105,7 @@ def test_stalled_deals_show_their_last_movement() -> None:
     moved = shown.worst[0].model_copy(update={"last_movement_at": day(-20)})
     made = mail(kind="stalled", evidence=shown.model_copy(update={"worst": (moved, shown.worst[1])}))
 
-    for text in ("Longest without progress", "last movement 10 February", "last movement unknown"):
+    for text in ("Without progress for longest", "last movement 10 February", "last movement unknown"):
         assert text in part(made, "plain")
         assert text in part(made, "html")
 
