@@ -48,7 +48,7 @@ async def _reconcile(settings: EnricherSettings, name: str, show: Show) -> int:
         interval = timedelta(seconds=settings.enricher_reconcile_seconds or 3600)
         overlap = timedelta(seconds=settings.enricher_overlap_seconds)
         try:
-            published = await Reconciler(context, crm, interval, overlap).once(show, at_once=True)
+            published = await Reconciler(context, crm, interval, overlap).run_once(show, force=True)
         except (CrmUnavailable, CrmRejected) as error:
             raise ValueError(error_text(error, crm.kind)) from error
         # The enricher's own relay may send the same outbox meanwhile.

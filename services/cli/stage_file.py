@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from shared.contracts.stages import SAYS, StageData
+from shared.contracts.stages import STAGE_FIELDS, StageData
 from shared.runtime.validation import error_text
 from shared.runtime.yaml_file import Fault, FaultsError, KeyPath, fault_at, read_text, read_yaml
 
-COLUMNS = ("source", "pipeline", "stage", *SAYS)
+COLUMNS = ("source", "pipeline", "stage", *STAGE_FIELDS)
 _COLUMNS = ", ".join(COLUMNS)
 EXPECTED = f"write stages: with a list of entries that have {_COLUMNS}"
 
@@ -128,8 +128,8 @@ def _faults(entry: Entry) -> Iterator[Fault]:
         for fault in error.errors(include_url=False):
             yield entry.fault(str(fault["loc"][0]) if fault["loc"] else None, _describe(dict(fault)))
         return
-    if not unknown and not data.model_fields_set.intersection(SAYS):
-        yield entry.fault(None, f"does not describe the stage; add one of {', '.join(SAYS)}")
+    if not unknown and not data.model_fields_set.intersection(STAGE_FIELDS):
+        yield entry.fault(None, f"does not describe the stage; add one of {', '.join(STAGE_FIELDS)}")
 
 
 def _describe(fault: dict[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""Enricher: asks CRMs over their APIs for what their webhooks left out, lost, or told before Andon listened."""
+"""Enricher: reads from CRMs through their APIs what webhooks left out, lost, or sent before Andon listened."""

@@ -1,21 +1,20 @@
-"""Wires the enricher: a consumer that notes gaps, and for each CRM a reader and a reconciler."""
+"""Wires the enricher: a consumer that finds gaps, and for each CRM a fetcher, a reconciler and its stage names."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from functools import partial
 
-from aiokafka import ConsumerRecord
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.enricher import store
-from services.enricher.connections import connect, known_sources
+from services.enricher.connections import Connection, connect, known_sources
 from services.enricher.context import Context
 from services.enricher.fetcher import Fetcher
-from services.enricher.handler import note
+from services.enricher.handler import DealHandler
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.reconcile import Reconciler
 from services.enricher.settings import EnricherSettings
@@ -23,17 +22,20 @@ from services.enricher.stage_names import StageNames
 from shared.connectors.base.source import Source
 from shared.contracts.topics import EVENTS
 from shared.kafka.publisher import Publisher
-from shared.postgres.pool import TRANSIENT, open_pool
+from shared.postgres.pool import TRANSIENT, Pool, open_pool
+from shared.postgres.retention import Retention
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
-from shared.runtime.service import Service, every, health_routes, new_registry
+from shared.runtime.service import Loop, Service, every, health_routes, new_registry
 from shared.runtime.service import main as run_service
-from shared.stream import positions
 from shared.stream.consumer import Consumer
 from shared.stream.outbox import Relay
+from shared.stream.positions import StoredPositions
+from shared.stream.processor import Processor
 from shared.stream.reader import Subscription
+from shared.stream.transaction import PostgresTransactions
 
 _log = logger(__name__)
 MEASURE_SECONDS = 5.0
@@ -43,76 +45,88 @@ class Enricher:
     """The loops of one replica."""
 
     def __init__(
-        self, settings: EnricherSettings, sources: dict[str, Source], pool: Any, registry: CollectorRegistry
+        self, settings: EnricherSettings, sources: dict[str, Source], pool: Pool, registry: CollectorRegistry
     ) -> None:
         self._settings, self._clock = settings, SystemClock()
         self.progress = Progress()
         metrics = EnricherMetrics(registry, sources)
         self._connections = connect(settings, sources, metrics)
         self._crms = [one.crm for one in self._connections.values() if one.crm is not None]
-        self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
-        self.desk = Context(
+        self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
+        self._context = Context(
             pool,
             settings.topic_prefix,
             metrics,
             self.progress,
             self._clock,
-            self.relay.wake,
+            self._relay.wake,
             timedelta(seconds=settings.enricher_refused_seconds),
         )
-        self._naming = {crm.source.name: StageNames(self.desk, crm) for crm in self._crms}
-        self._topic = settings.topic(EVENTS)
-        self.consumer = Consumer(
-            Subscription(settings.kafka, [self._topic], settings.topic("andon-enricher"), max_records=2000),
-            self._take,
-            positions.StoredPositions(pool, [self._topic]),
-            ConsumerMetrics.of_topics(registry, {self._topic: EVENTS}),
+        self._stage_names = {crm.source.name: StageNames(self._context, crm) for crm in self._crms}
+        self._consumer = self._new_consumer(registry)
+
+    def _new_consumer(self, registry: CollectorRegistry) -> Consumer:
+        topic, context = self._settings.topic(EVENTS), self._context
+        processor = Processor(
+            PostgresTransactions(context.pool),
+            DealHandler(self._connections, self._clock, self._stages_seen),
+            context.prefix,
+            lambda record: self._clock.now(),
+            lambda reason: context.metrics.dead.inc(),
+            context.wake.set,
+        )
+        return Consumer(
+            Subscription(self._settings.kafka, [topic], self._settings.topic("andon-enricher"), max_records=2000),
+            processor.run,
+            StoredPositions(context.pool, [topic]),
+            ConsumerMetrics.of_topics(registry, {topic: EVENTS}),
             self.progress,
         )
 
-    def loops(self) -> Sequence[Any]:
-        readers = [Fetcher(self.desk, crm).run for crm in self._crms]
-        between = timedelta(seconds=self._settings.enricher_reconcile_seconds)
+    def _stages_seen(self, source: str, stages: set[str]) -> None:
+        if source in self._stage_names:
+            self._stage_names[source].seen(stages)
+
+    def loops(self) -> Sequence[Loop]:
+        interval = timedelta(seconds=self._settings.enricher_reconcile_seconds)
         overlap = timedelta(seconds=self._settings.enricher_overlap_seconds)
-        passes = [Reconciler(self.desk, crm, between, overlap).run for crm in self._crms if between]
+        keep = timedelta(days=self._settings.enricher_keep_days)
+        reconcilers = [Reconciler(self._context, crm, interval, overlap) for crm in self._crms if interval]
         return (
-            self.consumer.run,
-            self.relay.run,
-            self._measuring,
-            *readers,
-            *passes,
-            *(one.run for one in self._naming.values()),
+            self._consumer.run,
+            self._relay.run,
+            self._measure_forever,
+            Retention(partial(store.prune, self._context.pool), keep, self._clock).run,
+            *(Fetcher(self._context, crm).run for crm in self._crms),
+            *(reconciler.run for reconciler in reconcilers),
+            *(names.run for names in self._stage_names.values()),
         )
 
     async def start(self) -> None:
-        await store.want_thin(self.desk.pool, [crm.source.name for crm in self._crms], self._clock.now())
+        """Want the deals that got gaps before there were credentials."""
+        await store.want_thin(self._context.pool, [crm.source.name for crm in self._crms], self._clock.now())
 
     async def stop(self) -> None:
+        """Close the connections to CRMs."""
         for crm in self._crms:
             await crm.client.close()
 
-    async def _take(self, records: Sequence[ConsumerRecord]) -> None:
-        async with self.desk.pool.acquire() as connection, connection.transaction():
-            seen = await note(connection, records, self._connections, self._clock.now())
-        for source, stages in seen.items():
-            if source in self._naming:
-                self._naming[source].saw(stages)
+    async def _measure_forever(self) -> None:
+        await every(MEASURE_SECONDS, partial(_measure, self._context, self._connections))
 
-    async def _measuring(self) -> None:
-        await every(MEASURE_SECONDS, self._measure)
 
-    async def _measure(self) -> None:
-        try:
-            counts, reached = await store.counts(self.desk.pool), await store.reached(self.desk.pool)
-        except TRANSIENT as error:
-            _log.warning("gaps cannot be measured", error=repr(error))
-            return
-        for source in self._connections:
-            found = counts.get(source, store.GapCounts(0, 0))
-            self.desk.metrics.thin.labels(source).set(found.gaps)
-            self.desk.metrics.wanted.labels(source).set(found.wanted)
-            if source in reached:
-                self.desk.metrics.reconciled.labels(source).set(reached[source].timestamp())
+async def _measure(context: Context, connections: dict[str, Connection]) -> None:
+    try:
+        counts, reconciled = await store.counts(context.pool), await store.reconciled_until(context.pool)
+    except TRANSIENT as error:
+        _log.warning("metrics refresh failed: database unavailable", error=repr(error))
+        return
+    for source in connections:
+        found = counts.get(source, store.GapCounts(0, 0))
+        context.metrics.thin.labels(source).set(found.gaps)
+        context.metrics.wanted.labels(source).set(found.wanted)
+        if source in reconciled:
+            context.metrics.reconciled.labels(source).set(reconciled[source].timestamp())
 
 
 @asynccontextmanager

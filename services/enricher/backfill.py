@@ -1,6 +1,6 @@
-"""Back-fill: the history of deals over the API, page by page, so that nobody waits months for a baseline.
+"""Back-fill: loads the history of deals through the API, page by page, so that nobody waits months for a baseline.
 
-Ids are made of the CRM's own, so that a second run, or one that goes on after a kill, adds nothing that is there.
+Ids of events derive from the CRM's own, so a second run, or one resumed after a kill, adds no duplicates.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ class Load(Protocol):
 
 
 class BackFill:
-    """One run over one source: how many deals were looked at, and how many events and dead letters they gave."""
+    """One run over one source. `deals`, `events`, `unreadable`: how many were read, published, and dead-lettered."""
 
     def __init__(self, pool: Pool, crm: CrmApi, since: datetime, load: Load = load) -> None:
         self._pool, self._crm, self._since, self._source, self._load = pool, crm, since, crm.source.name, load
         self.deals = self.events = self.unreadable = 0
 
-    async def run(self, settings: DetectorSettings, shown: LoadProgress) -> LoadResult:
+    async def run(self, settings: DetectorSettings, progress: LoadProgress) -> LoadResult:
         """Load the history. Raises LoadError: the next run continues where this one stopped."""
         try:
-            result = await self._load(settings, self._portions(settings.topic_prefix), shown)
+            result = await self._load(settings, self._portions(settings.topic_prefix), progress)
         except (CrmUnavailable, CrmRejected) as error:
             # Once a portion is published, a note says that evaluation stays held.
             words = (error_text(error, self._crm.kind), *getattr(error, "__notes__", ()))
             raise LoadError("\n".join(words)) from error
-        await store.end_fill(self._pool, self._source, datetime.now(UTC))
+        await store.end_backfill(self._pool, self._source, datetime.now(UTC))
         return result
 
     async def _portions(self, prefix: str) -> AsyncIterator[Portion]:
-        """The next portion is asked for once the last is acknowledged: only then is its place stored."""
-        place, earliest = await store.begin_fill(self._pool, self._source, self._since)
+        """The next portion is asked for once the last is acknowledged: only then is its cursor stored."""
+        cursor, earliest = await store.begin_backfill(self._pool, self._source, self._since)
         if earliest is not None:
             yield Portion((), micros(earliest))
-        async for page in self._crm.all(self._since, place):
+        async for page in self._crm.all(self._since, cursor):
             now = datetime.now(UTC)
             translation = to_messages(self._source, page.parsed, now, prefix)
             self.deals += page.deals
@@ -62,4 +62,4 @@ class BackFill:
                 # Dead letters have no time; but evaluation is held for them, too, and is released at the end.
                 earliest = min((one.time for one in page.parsed if isinstance(one, DealFact)), default=now)
                 yield Portion(translation.messages, micros(earliest))
-            await store.keep_place(self._pool, self._source, page.cursor, earliest)
+            await store.save_cursor(self._pool, self._source, page.cursor, earliest)

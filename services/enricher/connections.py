@@ -1,4 +1,4 @@
-"""From the sources file to CRMs that can be asked."""
+"""Connects the sources of the sources file to the APIs of their CRMs."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from shared.runtime.yaml_file import Fault, FaultsError
 
 @dataclass(frozen=True)
 class Connection:
-    """A source of a kind that has an API; `crm` where there are credentials."""
+    """A source whose kind has an API. `crm`: None without credentials."""
 
     source: Source
     crm: CrmApi | None
-    wish: ReadPolicy
+    policy: ReadPolicy
 
 
 def known_sources(settings: EnricherSettings) -> dict[str, Source]:
-    """The sources whose kind can be asked, by name; raises FaultsError."""
+    """The sources whose kind has an API, by name. Raises FaultsError."""
     return {name: source for name, source in load(settings.sources).items() if source.kind in crms()}
 
 
 def connect(settings: EnricherSettings, sources: dict[str, Source], metrics: EnricherMetrics) -> dict[str, Connection]:
-    """A connection for each source; raises FaultsError that names what cannot be used."""
+    """A connection for each source. Raises FaultsError, which names the credentials that cannot be used."""
     found, faults = {}, []
     for name, source in sources.items():
         kind = crms()[source.kind]
@@ -41,22 +41,22 @@ def connect(settings: EnricherSettings, sources: dict[str, Source], metrics: Enr
         except ValueError as error:
             faults.append(Fault(0, f"sources.{name}.api.token", str(error)))
             continue
-        wish = ReadPolicy(
+        policy = ReadPolicy(
             kind.required_parts,
             crm is not None,
             timedelta(seconds=settings.enricher_patience_seconds),
             timedelta(seconds=settings.enricher_read_again_seconds),
         )
-        found[name] = Connection(source, crm, wish)
+        found[name] = Connection(source, crm, policy)
     if faults:
         raise FaultsError(faults)
     return found
 
 
 def _crm(settings: EnricherSettings, kind: type[CrmApi], source: Source, metrics: EnricherMetrics) -> CrmApi | None:
-    written = source.settings
-    if not isinstance(written, ApiSourceSettings) or written.api is None:
+    if not isinstance(source.settings, ApiSourceSettings) or source.settings.api is None:
         return None
-    auth = kind.auth(written.api, resolve_secret(written.api.token))
-    client = ApiClient(source.name, written.api, auth, metrics, settings.enricher_give_up_seconds, kind.is_transient)
-    return kind(source, written.api, client)
+    api = source.settings.api
+    auth = kind.auth(api, resolve_secret(api.token))
+    client = ApiClient(source.name, api, auth, metrics, settings.enricher_give_up_seconds, kind.is_transient)
+    return kind(source, api, client)

@@ -1,4 +1,4 @@
-"""Reads wanted deals over one CRM's API: claimed before, marked with the events that were made of the answer."""
+"""Reads wanted deals through one CRM's API: claimed before, marked in the transaction that publishes their events."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.enricher import store
 from services.enricher.context import Context
 from services.enricher.gaps import GapState
 from services.enricher.metrics import FetchOutcome
-from services.enricher.publish import tell
+from services.enricher.publish import publish
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import CrmApi
 from shared.connectors.base.facts import Parsed
@@ -19,53 +19,56 @@ from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
 
 _log = logger(__name__)
-IDLE_SECONDS = 1.0
-DEFERRED = timedelta(seconds=60)
+# How often to look for deals that are due.
+POLL_SECONDS = 1.0
+RETRY = timedelta(seconds=60)
+RETRY_INVALID = timedelta(hours=1)
 NOT_FOUND = "the CRM does not know this deal, or does not show it to these credentials"
 
 
 class Fetcher:
     """One loop for one source. Several replicas may read at once: each deal is claimed by one."""
 
-    def __init__(self, desk: Context, crm: CrmApi) -> None:
-        self._desk, self._crm, self._source = desk, crm, crm.source.name
+    def __init__(self, context: Context, crm: CrmApi) -> None:
+        self._context, self._crm, self._source = context, crm, crm.source.name
 
     async def run(self) -> None:
         """Read until cancelled."""
         loop = f"read {self._source}"
-        self._desk.progress.expect(loop, 1800)
+        self._context.progress.expect(loop, 1800)
         while True:
             try:
-                read = 0 if self._desk.is_suspended(self._source) else await self.round()
+                read = 0 if self._context.is_suspended(self._source) else await self.run_once()
             except TRANSIENT as error:
-                _log.warning("deals wait for Postgres", source=self._source, error=repr(error))
+                _log.warning("reading waits: database unavailable", source=self._source, error=repr(error))
                 read = 0
-            self._desk.progress.beat(loop)
+            self._context.progress.beat(loop)
             if not read:
-                await asyncio.sleep(IDLE_SECONDS)
+                await asyncio.sleep(POLL_SECONDS)
 
-    async def round(self) -> int:
-        """Read some deals that are due; how many were taken in hand."""
-        deals = await store.claim(self._desk.pool, self._source, self._desk.clock.now(), self._crm.batch_size)
+    async def run_once(self) -> int:
+        """Read some deals that are due; how many were claimed."""
+        context = self._context
+        deals = await store.claim(context.pool, self._source, context.clock.now(), self._crm.batch_size)
         if not deals:
             return 0
         try:
-            found, refused = await self._ask(deals)
+            found, refused = await self._read(deals)
         except CrmUnavailable as error:
-            await self._defer(deals, error, timedelta(seconds=error.after or 0))
+            await self._defer(deals, error, max(RETRY, timedelta(seconds=error.after or 0)))
         except CrmRejected as error:
-            self._desk.suspend(self._source, error)
-            await self._defer(deals, error)
+            context.suspend(self._source, error)
+            await self._defer(deals, error, RETRY)
         except InvalidField as error:
-            _log.error("an answer has another form than documented", source=self._source, error=str(error))
-            await self._defer(deals, error, timedelta(hours=1))
+            _log.error("CRM answer is not as documented", source=self._source, error=str(error))
+            await self._defer(deals, error, RETRY_INVALID)
         else:
-            self._desk.answered(self._source)
+            context.answered(self._source)
             await self._end(deals, found, refused)
         return len(deals)
 
-    async def _ask(self, deals: Sequence[str]) -> tuple[dict[str, list[Parsed]], dict[str, str]]:
-        """What is told of each, and why some are refused: one bad id must not cost the others their answer."""
+    async def _read(self, deals: Sequence[str]) -> tuple[dict[str, list[Parsed]], dict[str, str]]:
+        """The facts about each deal, and why some are refused. After a refusal, read each by itself."""
         try:
             return await self._crm.read(deals), {}
         except CrmRejected as error:
@@ -76,40 +79,46 @@ class Fetcher:
         found: dict[str, list[Parsed]] = {}
         refused: dict[str, str] = {}
         for deal in deals:
-            one = await self._ask([deal])
-            found |= one[0]
-            refused |= one[1]
+            found_one, refused_one = await self._read([deal])
+            found |= found_one
+            refused |= refused_one
         return found, refused
 
     async def _end(self, deals: Sequence[str], found: dict[str, list[Parsed]], refused: dict[str, str]) -> None:
-        desk, now, told = self._desk, self._desk.clock.now(), 0
-        async with desk.pool.acquire() as connection, connection.transaction():
+        published = await self._publish(deals, found, refused)
+        self._context.wake.set()
+        self._context.metrics.events.labels(self._source).inc(published)
+        for deal in deals:
+            outcome = _outcome(deal, found, refused)
+            self._context.metrics.deals.labels(self._source, outcome.value).inc()
+        missing = [deal for deal in deals if deal not in found]
+        if missing:
+            _log.warning(
+                "deals could not be read and keep their gaps: let the credentials see them, or ignore this",
+                source=self._source,
+                deals=missing[:10],
+                answer=refused.get(missing[0], NOT_FOUND),
+            )
+
+    async def _publish(self, deals: Sequence[str], found: dict[str, list[Parsed]], refused: dict[str, str]) -> int:
+        """Mark the deals and publish their events, in one transaction; how many events."""
+        context, now, published = self._context, self._context.clock.now(), 0
+        async with context.pool.acquire() as connection, connection.transaction():
             for deal in sorted(deals):
                 state = GapState.READ if deal in found else GapState.REFUSED
                 answer = None if deal in found else refused.get(deal, NOT_FOUND)
                 if await store.end(connection, self._source, deal, state, now, answer) and deal in found:
-                    told += await tell(connection, self._source, found[deal], now, desk.prefix)
-        desk.wake.set()
-        desk.metrics.events.labels(self._source).inc(told)
-        for deal in deals:
-            outcome = (
-                FetchOutcome.READ
-                if deal in found
-                else FetchOutcome.REFUSED
-                if deal in refused
-                else FetchOutcome.NOT_FOUND
-            )
-            desk.metrics.deals.labels(self._source, outcome.value).inc()
-        if gone := [deal for deal in deals if deal not in found]:
-            _log.warning(
-                "deals cannot be read and keep their gaps; let the credentials see them, or let it be",
-                source=self._source,
-                deals=gone[:10],
-                answer=refused.get(gone[0], NOT_FOUND),
-            )
+                    published += await publish(connection, self._source, found[deal], now, context.prefix)
+        return published
 
-    async def _defer(self, deals: Sequence[str], error: Exception, wait: timedelta = DEFERRED) -> None:
-        wait = max(wait, DEFERRED)
-        _log.warning("deals will be read later", source=self._source, error=str(error), seconds=wait.total_seconds())
-        await store.defer(self._desk.pool, self._source, deals, self._desk.clock.now() + wait, str(error))
-        self._desk.metrics.deals.labels(self._source, FetchOutcome.DEFERRED.value).inc(len(deals))
+    async def _defer(self, deals: Sequence[str], error: Exception, wait: timedelta) -> None:
+        context = self._context
+        _log.warning("reading deferred", source=self._source, error=str(error), seconds=wait.total_seconds())
+        await store.defer(context.pool, self._source, deals, context.clock.now() + wait, str(error))
+        context.metrics.deals.labels(self._source, FetchOutcome.DEFERRED.value).inc(len(deals))
+
+
+def _outcome(deal: str, found: dict[str, list[Parsed]], refused: dict[str, str]) -> FetchOutcome:
+    if deal in found:
+        return FetchOutcome.READ
+    return FetchOutcome.REFUSED if deal in refused else FetchOutcome.NOT_FOUND

@@ -1,32 +1,25 @@
-"""Which of the things that are needed of a deal have been said, and whether its CRM is to be asked. Pure."""
+"""Which facts about a deal are known, and whether its CRM is to be asked for the rest. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import IntFlag, StrEnum
+from enum import StrEnum
 
+from shared.connectors.base.deal_parts import DealPart
 from shared.contracts.events import DealEvent, EventType
 
-
-class DealPart(IntFlag):
-    """What may have been said of a deal. GONE: deleted or merged, after which nothing more is of use."""
-
-    CREATED = 1
-    STAGE = 2
-    PIPELINE = 4
-    NAME = 8
-    GONE = 16
-
-
-ALL = DealPart.CREATED | DealPart.STAGE | DealPart.PIPELINE | DealPart.NAME
 _FIELDS = {"stage": DealPart.STAGE, "pipeline": DealPart.PIPELINE, "name": DealPart.NAME}
 _GONE = (EventType.DELETED, EventType.MERGED)
 
 
 class GapState(StrEnum):
-    """WHOLE: nothing is missing. THIN: something is, and nobody asks. READ, REFUSED: asked, and answered so."""
+    """Whether facts about a deal are missing.
+
+    WHOLE: none is. THIN: some are, and its CRM cannot be asked. WANTED: it is to be read. READ: it was, and the CRM had
+    no more. REFUSED: the CRM does not know it, or does not show it.
+    """
 
     WHOLE = "whole"
     THIN = "thin"
@@ -36,10 +29,10 @@ class GapState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Known:
+class Knowledge:
     """What is known of one deal. `due`: when it is to be read; `read_at`: when it last was."""
 
-    said: int = 0
+    parts: int = 0
     state: GapState = GapState.THIN
     due: datetime | None = None
     read_at: datetime | None = None
@@ -47,16 +40,20 @@ class Known:
 
 @dataclass(frozen=True)
 class ReadPolicy:
-    """What is needed of the deals of a source, whether its CRM can be asked, and how patiently."""
+    """When a deal of a source is read.
+
+    `needs`: parts without which it has a gap. `has_api`: whether its CRM can be asked. `patience`: how long events may
+    complete it first. `read_again`: minimum time between two reads of one deal.
+    """
 
     needs: int
-    asked: bool
+    has_api: bool
     patience: timedelta
-    again: timedelta
+    read_again: timedelta
 
 
-def said_by(events: Iterable[DealEvent]) -> int:
-    """The parts that events say."""
+def parts_of(events: Iterable[DealEvent]) -> int:
+    """The parts that events give."""
     parts = 0
     for event in events:
         if event.type is EventType.CREATED:
@@ -69,12 +66,12 @@ def said_by(events: Iterable[DealEvent]) -> int:
     return parts
 
 
-def after(known: Known, said: int, wish: ReadPolicy, now: datetime) -> Known:
-    """What is known once more was said. A deal that was read lately is not asked for again."""
-    said |= known.said
-    if said & DealPart.GONE or said & wish.needs == wish.needs:
-        return replace(known, said=said, state=GapState.WHOLE, due=None)
-    lately = known.read_at is not None and now - known.read_at < wish.again
-    if known.state is GapState.WANTED or not wish.asked or lately:
-        return replace(known, said=said)
-    return replace(known, said=said, state=GapState.WANTED, due=now + wish.patience)
+def after(known: Knowledge, parts: int, policy: ReadPolicy, now: datetime) -> Knowledge:
+    """What is known after events gave more parts. A deal that was read recently is not read again."""
+    parts |= known.parts
+    if parts & DealPart.GONE or parts & policy.needs == policy.needs:
+        return replace(known, parts=parts, state=GapState.WHOLE, due=None)
+    read_recently = known.read_at is not None and now - known.read_at < policy.read_again
+    if known.state is GapState.WANTED or not policy.has_api or read_recently:
+        return replace(known, parts=parts)
+    return replace(known, parts=parts, state=GapState.WANTED, due=now + policy.patience)

@@ -1,51 +1,65 @@
-"""Notes of every deal on `pipeline.events` what has been said of it, and which deals are to be read."""
+"""Records what the events of each deal tell, and which deals are to be read."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from aiokafka import ConsumerRecord
 from pydantic import ValidationError
 
 from services.enricher import store
 from services.enricher.connections import Connection
-from services.enricher.gaps import Known, after, said_by
+from services.enricher.gaps import Knowledge, after, parts_of
 from shared.contracts.events import DealEvent
-from shared.stream import positions
+from shared.contracts.topics import EVENTS
+from shared.runtime.clock import Clock
+from shared.stream.processor import Received
+from shared.stream.transaction import Transaction
+
+# Called with a source, and stages that its deals came to.
+StagesSeen = Callable[[str, set[str]], None]
 
 
-async def note(
-    connection: Any, records: Sequence[ConsumerRecord], connections: Mapping[str, Connection], now: datetime
-) -> dict[str, set[str]]:
-    """One batch, in the caller's transaction; the stages that were named in it, by source."""
-    claimed = await positions.claim(connection, records)
-    if not claimed:
-        return {}
-    said: dict[store.Deal, int] = {}
-    stages: dict[str, set[str]] = {}
-    for event in _events(claimed):
-        if event.source in connections:
-            deal = (event.source, event.deal.removeprefix(f"{event.source}:"))
-            said[deal] = said.get(deal, 0) | said_by([event])
-            stages.setdefault(event.source, set()).update({event.data.stage} if event.data.stage else ())
-    known = await store.known(connection, sorted(said))
-    found = {
-        deal: after(known.get(deal, Known()), parts, connections[deal[0]].wish, now) for deal, parts in said.items()
-    }
-    # Most events say nothing new of their deal.
-    await store.save(connection, {deal: one for deal, one in found.items() if one != known.get(deal)})
-    await positions.advance(connection, claimed)
-    return stages
+class DealHandler:
+    """Finds deals with gaps. Events of sources that have no connection are skipped."""
 
+    def __init__(self, connections: Mapping[str, Connection], clock: Clock, stages_seen: StagesSeen) -> None:
+        self._connections, self._clock, self._stages_seen = connections, clock, stages_seen
+        self.decoders = {EVENTS: self._decode}
 
-def _events(records: Sequence[ConsumerRecord]) -> list[DealEvent]:
-    """What cannot be read is in the dead letters already: the detector reads the same records."""
-    found = []
-    for record in records:
+    async def handle(self, transaction: Transaction, messages: list[Received[DealEvent]]) -> None:
+        """Record what a batch tells; report its stages after the commit."""
+        now = self._clock.now()
+        parts, stages = _collect([message.message for message in messages])
+        known = await store.known(transaction.connection, sorted(parts))
+        found = {
+            deal: after(known.get(deal, Knowledge()), new, self._connections[deal[0]].policy, now)
+            for deal, new in parts.items()
+        }
+        # Most events tell nothing new about gaps.
+        await store.save(transaction.connection, {deal: one for deal, one in found.items() if one != known.get(deal)})
+        for source, names in stages.items():
+            transaction.after_commit(partial(self._stages_seen, source, names))
+
+    async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:
+        """Nothing is left to do."""
+
+    def _decode(self, record: ConsumerRecord) -> DealEvent | None:
+        """The detector reads the same topic, and dead-letters what cannot be decoded."""
         try:
-            found.append(DealEvent.model_validate_json(record.value or b""))
+            event = DealEvent.model_validate_json(record.value or b"")
         except ValidationError:
-            continue
-    return found
+            return None
+        return event if event.source in self._connections else None
+
+
+def _collect(events: Sequence[DealEvent]) -> tuple[dict[store.Deal, int], dict[str, set[str]]]:
+    """The parts that events give, by deal, and the stages that they name, by source."""
+    parts: dict[store.Deal, int] = {}
+    stages: dict[str, set[str]] = {}
+    for event in events:
+        deal = (event.source, event.deal.removeprefix(f"{event.source}:"))
+        parts[deal] = parts.get(deal, 0) | parts_of([event])
+        stages.setdefault(event.source, set()).update({event.data.stage} if event.data.stage else ())
+    return parts, stages

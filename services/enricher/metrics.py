@@ -1,4 +1,4 @@
-"""The enricher's own metrics, made at start so that zero shows. Labels are sources, never deals."""
+"""The enricher's own metrics. Labels are sources and results, never deals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Answer(StrEnum):
-    """What a CRM answered to a request."""
+    """How a CRM answered a request. AWAY: not at all, or with a server error."""
 
     OK = "ok"
     LIMITED = "limited"
@@ -20,7 +20,7 @@ class Answer(StrEnum):
 
 
 class FetchOutcome(StrEnum):
-    """What became of a deal that was wanted."""
+    """How the read of a deal ended. DEFERRED: it will be tried again."""
 
     READ = "read"
     NOT_FOUND = "not-found"
@@ -29,50 +29,54 @@ class FetchOutcome(StrEnum):
 
 
 class EnricherMetrics:
-    """Requests, deals and events by source."""
+    """Requests, deals and events by source. Every label exists from the start, so that zero shows."""
 
     def __init__(self, registry: CollectorRegistry, sources: Collection[str]) -> None:
         self.requests = Counter(
             "andon_enricher_requests_total",
-            "requests to a CRM's API, by answer",
+            "requests to a CRM's API by answer",
             ["source", "result"],
             registry=registry,
         )
         self.seconds = Histogram(
             "andon_enricher_request_seconds",
-            "time to an answer of a CRM's API",
+            "time until a CRM's API answers a request",
             ["source"],
             buckets=SECONDS,
             registry=registry,
         )
         self.deals = Counter(
             "andon_enricher_deals_total",
-            "wanted deals by what became of them; deferred: to be tried again",
+            "reads of deals by result; deferred: will be tried again",
             ["source", "result"],
             registry=registry,
         )
         self.events = Counter(
-            "andon_enricher_events_total", "events made of what an API told", ["source"], registry=registry
-        )
-        self.thin = Gauge(
-            "andon_enricher_deals_with_gaps",
-            "deals of which something has never been told",
+            "andon_enricher_events_total",
+            "events published from what a CRM's API returned",
             ["source"],
             registry=registry,
         )
-        self.wanted = Gauge("andon_enricher_deals_wanted", "deals to be read", ["source"], registry=registry)
+        self.thin = Gauge(
+            "andon_enricher_deals_with_gaps",
+            "deals of which creation, stage, pipeline or name is not known",
+            ["source"],
+            registry=registry,
+        )
+        self.wanted = Gauge("andon_enricher_deals_wanted", "deals waiting to be read", ["source"], registry=registry)
         self.suspended = Gauge(
             "andon_enricher_suspended",
-            "1: the CRM refuses our credentials and is left alone for a while",
+            "1: the CRM refuses our credentials and is not asked for a while",
             ["source"],
             registry=registry,
         )
         self.reconciled = Gauge(
             "andon_enricher_reconciled_timestamp_seconds",
-            "up to when lost changes were looked for; 0: never",
+            "time up to which the changes in the CRM have been listed; 0: never",
             ["source"],
             registry=registry,
         )
+        self.dead = Counter("andon_enricher_dead_letters_total", "records sent to the dead letters", registry=registry)
         for source in sources:
             for answer in Answer:
                 self.requests.labels(source, answer.value)

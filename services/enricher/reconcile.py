@@ -1,4 +1,4 @@
-"""Reconciliation: lists the deals of one source that changed since the last pass, so that nothing lost stays lost."""
+"""Reconciliation: lists the deals of one source that changed since the last pass, and publishes what webhooks lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from services.enricher import store
 from services.enricher.context import Context
-from services.enricher.publish import tell
+from services.enricher.publish import publish
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import CrmApi, Page
 from shared.connectors.base.fields import InvalidField
@@ -16,81 +16,87 @@ from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
 
 _log = logger(__name__)
-LOOK_SECONDS = 1.0
+# How often to check whether a pass is due.
+POLL_SECONDS = 1.0
+# How far back the first pass looks.
 FIRST = timedelta(days=1)
-AGAIN = timedelta(minutes=1)
+RETRY = timedelta(minutes=1)
 
 
 class Reconciler:
     """One loop for one source. Of several replicas, the one that finds a pass due makes it."""
 
-    def __init__(self, desk: Context, crm: CrmApi, every: timedelta, overlap: timedelta) -> None:
-        self._desk, self._crm, self._every, self._overlap = desk, crm, every, overlap
+    def __init__(self, context: Context, crm: CrmApi, interval: timedelta, overlap: timedelta) -> None:
+        self._context, self._crm, self._interval, self._overlap = context, crm, interval, overlap
         self._source = crm.source.name
 
     async def run(self) -> None:
         """Make a pass whenever one is due, until cancelled."""
         loop = f"reconcile {self._source}"
-        self._desk.progress.expect(loop, 1800)
+        self._context.progress.expect(loop, 1800)
         while True:
             try:
-                if not self._desk.is_suspended(self._source):
+                if not self._context.is_suspended(self._source):
                     await self._pass(loop)
             except TRANSIENT as error:
-                _log.warning("reconciliation waits for Postgres", source=self._source, error=repr(error))
-            self._desk.progress.beat(loop)
-            await asyncio.sleep(LOOK_SECONDS)
+                _log.warning("reconciliation waits: database unavailable", source=self._source, error=repr(error))
+            self._context.progress.beat(loop)
+            await asyncio.sleep(POLL_SECONDS)
 
     async def _pass(self, loop: str) -> None:
         try:
-            told = await self.once(lambda deals: self._desk.progress.beat(loop))
+            published = await self.run_once(lambda deals: self._context.progress.beat(loop))
         except CrmUnavailable as error:
-            _log.warning("a pass of reconciliation will be tried again", source=self._source, error=str(error))
-            await store.walk_due(self._desk.pool, self._source, self._desk.clock.now() + AGAIN)
+            _log.warning("reconciliation deferred: CRM unavailable", source=self._source, error=str(error))
+            await store.set_pass_due(self._context.pool, self._source, self._context.clock.now() + RETRY)
         except CrmRejected as error:
             if error.bad_credentials:
-                self._desk.suspend(self._source, error)
+                self._context.suspend(self._source, error)
             else:
-                _log.error("a pass of reconciliation was refused", source=self._source, answer=str(error))
+                _log.error("CRM refused reconciliation", source=self._source, answer=str(error))
         except InvalidField as error:
-            _log.error("an answer has another form than documented", source=self._source, error=str(error))
+            _log.error("CRM answer is not as documented", source=self._source, error=str(error))
         else:
-            if told is not None:
-                self._desk.answered(self._source)
-            if told:
-                _log.info("reconciled", source=self._source, events=told)
+            if published is not None:
+                self._context.answered(self._source)
+            if published:
+                _log.info("reconciled", source=self._source, events=published)
 
-    async def once(self, show: Callable[[int], None], at_once: bool = False) -> int | None:
-        """One pass, where one is due or `at_once`; how many events it told. Raises CrmUnavailable, CrmRejected.
+    async def run_once(self, report: Callable[[int], None], force: bool = False) -> int | None:
+        """Make a pass if one is due, or with `force`; how many events it published. None: none was due.
 
-        One `at_once` that fails puts no other off.
+        `report` gets the number of deals listed so far. Raises CrmUnavailable or CrmRejected. A forced pass that fails
+        does not delay the next one.
         """
-        began = self._desk.clock.now()
-        since = await store.claim_walk(
-            self._desk.pool, self._source, began - FIRST, began if at_once else began + self._every, began, at_once
-        )
+        began = self._context.clock.now()
+        since = await self._claim(began, force)
         if since is None:
             return None
-        told = deals = 0
+        published = deals = 0
         async for page in self._crm.changed(since - self._overlap):
-            told += await self._keep(page, began)
+            published += await self._publish(page, began)
             deals += page.deals
-            show(deals)
-            # What changes meanwhile is for the next pass: this one would have no end where much does.
+            report(deals)
+            # What changes meanwhile is for the next pass: else a busy CRM would keep this one from ending.
             if page.reached is not None and page.reached > began:
                 break
-        await store.reach(self._desk.pool, self._source, began)
-        if at_once:
-            await store.walk_due(self._desk.pool, self._source, began + self._every)
-        return told
+        await store.advance(self._context.pool, self._source, began)
+        if force:
+            await store.set_pass_due(self._context.pool, self._source, began + self._interval)
+        return published
 
-    async def _keep(self, page: Page, began: datetime) -> int:
-        """What a page says, and how far the pass has come with it, in one transaction."""
-        now = self._desk.clock.now()
-        async with self._desk.pool.acquire() as connection, connection.transaction():
-            told = await tell(connection, self._source, page.parsed, now, self._desk.prefix)
+    async def _claim(self, now: datetime, force: bool) -> datetime | None:
+        """Up to when the source is reconciled, if this replica is to make a pass now."""
+        due = now if force else now + self._interval
+        return await store.claim_pass(self._context.pool, self._source, now - FIRST, due, now, force)
+
+    async def _publish(self, page: Page, began: datetime) -> int:
+        """Publish a page, and record how far the pass has come with it, in one transaction."""
+        context, now = self._context, self._context.clock.now()
+        async with context.pool.acquire() as connection, connection.transaction():
+            published = await publish(connection, self._source, page.parsed, now, context.prefix)
             if page.reached is not None:
-                await store.reach(connection, self._source, min(page.reached, began))
-        self._desk.metrics.events.labels(self._source).inc(told)
-        self._desk.wake.set()
-        return told
+                await store.advance(connection, self._source, min(page.reached, began))
+        context.metrics.events.labels(self._source).inc(published)
+        context.wake.set()
+        return published

@@ -1,9 +1,10 @@
-"""Tells what a CRM calls its stages and pipelines: at the start, daily, and once for each stage that is new to it."""
+"""Publishes what a CRM calls its stages and pipelines: at the start, daily, and when a deal comes to a new stage."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import ValidationError
@@ -21,57 +22,73 @@ from shared.runtime.log import logger
 from shared.stream import outbox
 
 _log = logger(__name__)
-DAILY = 86_400.0
-AGAIN = 60.0
-# New stages come in numbers, when somebody sets up a pipeline.
-GATHER = 2.0
+
+
+@dataclass(frozen=True)
+class StageNameTimes:
+    """Seconds: between two reads, until a retry, and to wait for more after a new stage, as they come in numbers."""
+
+    interval: float = 86_400.0
+    retry: float = 60.0
+    gather: float = 2.0
 
 
 class StageNames:
-    """One loop for one source. Several replicas tell the same, which changes nothing."""
+    """One loop for one source. Several replicas publish the same, which is harmless."""
 
-    def __init__(self, desk: Context, crm: CrmApi) -> None:
-        self._desk, self._crm, self._source = desk, crm, crm.source.name
+    def __init__(self, context: Context, crm: CrmApi, times: StageNameTimes | None = None) -> None:
+        self._context, self._crm, self._source = context, crm, crm.source.name
+        self._times = times or StageNameTimes()
         self._known: set[str] = set()
         self._new = asyncio.Event()
 
-    def saw(self, stages: set[str]) -> None:
+    def seen(self, stages: set[str]) -> None:
         """Deals came to these stages."""
         if not stages <= self._known:
             self._known |= stages
             self._new.set()
 
     async def run(self) -> None:
-        """Tell until cancelled."""
+        """Publish until cancelled."""
         while True:
-            rest = await self._tell()
+            pause = await self._publish()
             try:
-                await asyncio.wait_for(self._new.wait(), rest)
-                await asyncio.sleep(GATHER)
+                await asyncio.wait_for(self._new.wait(), pause)
+                await asyncio.sleep(self._times.gather)
             except TimeoutError:
                 continue
 
-    async def _tell(self) -> float:
-        """Seconds until it is to be told again."""
+    async def _publish(self) -> float:
+        """Read the stages and publish them; seconds until the next time."""
         self._new.clear()
-        refused = max(AGAIN, self._desk.refused_for.total_seconds())
-        if self._desk.is_suspended(self._source):
-            return refused
+        if self._context.is_suspended(self._source):
+            return self._suspended_seconds
         try:
             stages = await self._crm.stages()
-            now = self._desk.clock.now()
-            messages = [_message(self._source, one, now, self._desk.prefix) for one in stages]
-            async with self._desk.pool.acquire() as connection, connection.transaction():
-                await outbox.put(connection, messages)
+            await self._put(stages)
         except (CrmUnavailable, CrmRejected, InvalidField, ValidationError, *TRANSIENT) as error:
-            _log.warning("stages keep the names they have", source=self._source, error=str(error))
-            if isinstance(error, CrmRejected) and error.bad_credentials:
-                return refused
-            # What is refused else, or of another form, will be so in a minute, too.
-            return DAILY if isinstance(error, CrmRejected | InvalidField | ValidationError) else AGAIN
-        self._known |= {one.stage for one in stages if one.stage}
-        self._desk.wake.set()
-        return DAILY
+            _log.warning("stage names could not be read and stay as they are", source=self._source, error=str(error))
+            return self._pause_after(error)
+        self._known |= {stage.stage for stage in stages if stage.stage}
+        self._context.wake.set()
+        return self._times.interval
+
+    async def _put(self, stages: list[StageData]) -> None:
+        now = self._context.clock.now()
+        messages = [_message(self._source, stage, now, self._context.prefix) for stage in stages]
+        async with self._context.pool.acquire() as connection, connection.transaction():
+            await outbox.put(connection, messages)
+
+    def _pause_after(self, error: Exception) -> float:
+        """Other refusals and undocumented answers will not change within a minute."""
+        if isinstance(error, CrmRejected) and error.bad_credentials:
+            return self._suspended_seconds
+        lasting = isinstance(error, CrmRejected | InvalidField | ValidationError)
+        return self._times.interval if lasting else self._times.retry
+
+    @property
+    def _suspended_seconds(self) -> float:
+        return max(self._times.retry, self._context.suspend_for.total_seconds())
 
 
 def _message(source: str, data: StageData, now: datetime, prefix: str) -> OutgoingMessage:

@@ -1,1 +1,1 @@
-"""Notifier: tells the manager who owns the policy, by mail, once the intent to do so is kept."""
+"""Notifier: sends mails about tickets to the owner of the policy. Each is written to the database before it is sent."""

@@ -11,29 +11,32 @@ SECONDS = (0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
 class NotifierMetrics:
-    """Mails by what became of them, and what waits."""
+    """Mails by result, and mails that wait. Every label exists from the start, so that zero shows."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.mails = Counter(
             "andon_notifier_mails_total",
-            "mails by reason and result; deferred: tried, to be tried again; unowned: the policy names nobody to tell",
+            "mails by reason and result; deferred: failed, will be tried again; unowned: the policy names no owner",
             ["reason", "result"],
             registry=registry,
         )
-        self.waiting = Gauge("andon_notifier_waiting", "mails that have not gone out", registry=registry)
+        self.waiting = Gauge("andon_notifier_waiting", "mails waiting to be sent", registry=registry)
         self.oldest = Gauge(
-            "andon_notifier_oldest_waiting_seconds", "how long the oldest due mail has waited", registry=registry
+            "andon_notifier_oldest_waiting_seconds", "age of the oldest mail that is due", registry=registry
         )
         self.seconds = Histogram(
-            "andon_notifier_smtp_seconds", "time to hand a mail to the server", buckets=SECONDS, registry=registry
-        )
-        self.delay = Histogram(
-            "andon_notifier_change_to_mail_seconds",
-            "from the intent to the server's 250",
+            "andon_notifier_smtp_seconds",
+            "time to hand one mail to the mail server",
             buckets=SECONDS,
             registry=registry,
         )
-        self.dead = Counter("andon_notifier_dead_letters_total", "records put aside", registry=registry)
+        self.delay = Histogram(
+            "andon_notifier_change_to_mail_seconds",
+            "time from writing a notice to the mail server's 250",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self.dead = Counter("andon_notifier_dead_letters_total", "records sent to the dead letters", registry=registry)
         for reason in NoticeReason:
             for result in RESULTS:
                 self.mails.labels(reason.value, result)

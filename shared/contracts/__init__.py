@@ -1,1 +1,1 @@
-"""Every message that crosses Kafka: one file per topic, plus the envelope that all share."""
+"""Every message on Kafka: one file per topic, and the envelope that they share."""

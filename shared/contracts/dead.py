@@ -1,4 +1,4 @@
-"""`<topic>.dead`: what could not be handled, as it was, with the reason and the place. Record key: as the source's."""
+"""`<topic>.dead`: records that could not be handled, unchanged, with the reason. Record key: as the record's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEAD_TYPE = "andon.dead.letter"
 
 
 class DeadReason(StrEnum):
-    """`handler`: it was understood, and handling it failed."""
+    """Why a record is a dead letter. `handler`: it was decoded, and handling it failed."""
 
     NOT_JSON = "not-json"
     BAD_SHAPE = "bad-shape"
@@ -23,9 +23,9 @@ class DeadReason(StrEnum):
 
 
 class DeadData(Message):
-    """The record as it was (`body` in base64), why it could not be handled, and where it lay.
+    """The record as it was (`body` in base64), why it could not be handled, and where it was.
 
-    `place` is `topic/partition/offset`, or `intake/<source>/<index in the request>` for what never reached a topic.
+    `place` is `topic/partition/offset`; or `intake/<source>/<index in the request>`, if it never reached a topic.
     """
 
     topic: str
@@ -35,10 +35,12 @@ class DeadData(Message):
     body: str
     key: str | None = None
     key_base64: str | None = Field(
-        None, description="the key's bytes; null: it had none, or the letter is from before this field"
+        None, description="the key in base64; null: the record had no key, or the dead letter is older than this field"
     )
-    headers: dict[str, str | None] = Field(default_factory=dict, description="null: the header had no value")
-    whole: bool = Field(True, description="false: body, key or headers are cut, as `detail` says")
+    headers: dict[str, str | None] = Field(
+        default_factory=dict, description="headers of the record; null: a header without a value"
+    )
+    whole: bool = Field(True, description="false: body, key or headers are truncated, see `detail`")
     first_attempt_at: Moment
     last_attempt_at: Moment
 

@@ -1,6 +1,6 @@
-"""CloudEvents 1.0 in structured JSON mode: the one form of every message.
+"""CloudEvents 1.0 in structured JSON mode: the form of every message.
 
-Source: CloudEvents 1.0.2, JSON event format. Readers ignore attributes they do not know.
+Source: CloudEvents 1.0.2, JSON event format. Readers ignore unknown attributes.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ Data = TypeVar("Data")
 def iso(moment: datetime) -> str:
     """`2011-09-30T22:38:44.880000Z`: UTC, always six digits, so that text order is time order."""
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
-    # orjson writes it in a quarter of isoformat's time, but leaves out a fraction of zero.
+    # Four times as fast as isoformat, but orjson omits a fraction of zero.
     text = orjson.dumps(utc, option=orjson.OPT_UTC_Z)[1:-1].decode()
     return text if utc.microsecond else f"{text[:-1]}.000000Z"
 
 
 def compact(value: Any) -> bytes:
-    """A value as JSON in no more memory than it needs, for what waits in numbers.
+    """A value as JSON in exactly as much memory as it needs, for values that are kept in large numbers.
 
-    orjson leaves the bytes that it gives in the buffer that it wrote them in, of four KiB or more.
+    The bytes that orjson returns keep their whole write buffer, of four KiB or more.
     """
     return bytes(memoryview(orjson.dumps(value)))
 
@@ -38,11 +38,9 @@ def _no_nul(text: str) -> str:
 
 
 def _indexed(text: str) -> str:
-    # So short, it cannot have more bytes.
+    # A character has at most four bytes: most texts need not be encoded.
     if 4 * len(text) > INDEXED_BYTES and len(text.encode()) > INDEXED_BYTES:
-        raise ValueError(
-            f"is longer than {INDEXED_BYTES} bytes in UTF-8, which cannot be found again; send a shorter one"
-        )
+        raise ValueError(f"is longer than {INDEXED_BYTES} bytes in UTF-8, too long for an index; send a shorter one")
     return _no_nul(text)
 
 
@@ -50,35 +48,35 @@ def _to_utc(moment: datetime) -> datetime:
     try:
         return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("lies outside of the years 1 to 9999 in UTC; mend the time or its offset") from None
+        raise ValueError("lies outside the years 1 to 9999 in UTC; correct the time or its offset") from None
 
 
 def _can_be_counted_from(moment: datetime) -> datetime:
-    """Days are counted and drawn from these instants, in any zone: both ends of the calendar are too near its edge."""
+    """Reject the ends of the calendar: days are counted from these instants, in any time zone."""
     if not EARLIEST_YEAR <= moment.year < LATEST_YEAR:
-        raise ValueError(f"lies outside of the years {EARLIEST_YEAR} to {LATEST_YEAR - 1}; mend the sender's clock")
+        raise ValueError(f"lies outside the years {EARLIEST_YEAR} to {LATEST_YEAR - 1}; correct the sender's clock")
     return moment
 
 
 EARLIEST_YEAR, LATEST_YEAR = 1970, 9999
-# Two names of so many bytes, and a time, have room in a row of an index of Postgres.
+# Two names of this length and a time fit into one index entry of Postgres.
 INDEXED_BYTES = 1300
 _WRITTEN = PlainSerializer(iso, return_type=str, when_used="json")
 AnyMoment = Annotated[AwareDatetime, AfterValidator(_to_utc), _WRITTEN]
 Moment = Annotated[AwareDatetime, AfterValidator(_to_utc), AfterValidator(_can_be_counted_from), _WRITTEN]
 Words = Annotated[str, AfterValidator(_no_nul)]
-# What Postgres keeps as int and bigint, and JSON as a number.
+# `int` and `bigint` of Postgres.
 Count = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Decimal = Annotated[str, StringConstraints(pattern=r"^-?\d{1,30}(\.\d{1,12})?$")]
 Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_no_nul)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_no_nul)]
-# A name that stands in an index beside another one.
+# A name that shares an index entry with another one.
 Indexed = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_indexed)]
 
 
 class Message(BaseModel):
-    """Base of everything that is read from or written to a topic."""
+    """Base of everything on a topic."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
@@ -102,16 +100,16 @@ class Envelope(Message, Generic[Data]):
         return cls(id=uuid4().hex, source=source, subject=subject, time=time, data=data, **attributes)
 
     def to_json(self) -> bytes:
-        """The message as it goes on the wire. Fields that were never set are left out: absent says nothing."""
-        return self.model_dump_json(exclude=self._unsaid()).encode()
+        """The message as published. Fields that were never set are omitted, as an absent field means "not known"."""
+        return self.model_dump_json(exclude=self._unset()).encode()
 
-    def _unsaid(self) -> dict[str, Any]:
-        """What was not said: fields of `data` that were never set, and an absent `receivedat`."""
-        unsaid: dict[str, Any] = {"receivedat": True} if self.receivedat is None else {}
+    def _unset(self) -> dict[str, Any]:
+        """What to omit: fields of `data` that were never set, and an empty `receivedat`."""
+        unset: dict[str, Any] = {"receivedat": True} if self.receivedat is None else {}
         if isinstance(self.data, SparseData):
-            unsaid["data"] = set(type(self.data).model_fields) - self.data.model_fields_set
-        return unsaid
+            unset["data"] = set(type(self.data).model_fields) - self.data.model_fields_set
+        return unset
 
 
 class SparseData(Message):
-    """Data in which an absent field says nothing, while null takes a value back."""
+    """Data in which an absent field means "not known", and null clears a value."""

@@ -11,7 +11,7 @@ from shared.contracts.envelope import AnyMoment, Count, Decimal, Envelope, Index
 
 
 class EventType(StrEnum):
-    """What became true of a deal. Declared in the order of rank: at one instant, those of a lower rank come first."""
+    """What happened to a deal. Declared by rank: of events at one instant, lower ranks come first."""
 
     rank: int
 
@@ -33,21 +33,21 @@ class EventType(StrEnum):
 
 
 class DealData(SparseData):
-    """What an event says. Every field may be absent; `null` takes a value back where that has a meaning."""
+    """What an event tells about a deal. An absent field means "not known"; null clears a value."""
 
     pipeline: Indexed | None = None
     stage: Indexed | None = None
-    entered_at: Moment | None = Field(
-        None, description="since when the deal has been in the stage, where the CRM tells"
-    )
+    entered_at: Moment | None = Field(None, description="when the deal entered the stage, if the CRM tells")
     name: Text | None = None
-    amount: Decimal | None = Field(None, description="decimal as a string")
+    amount: Decimal | None = Field(None, description="decimal number as a string")
     currency: str | None = Field(None, max_length=12, pattern=r"^[^\x00]*$")
-    owner: Text | None = Field(None, description="key of the owner; neither kept nor shown")
+    owner: Text | None = Field(None, description="id of the owner; neither stored nor shown")
     expected_close: Text | None = None
-    next_step_at: AnyMoment | None = Field(None, description="planned next step; null takes it back")
+    next_step_at: AnyMoment | None = Field(
+        None, description="time of the planned next step; null: there is none any more"
+    )
     reason: Text | None = None
-    into: Name | None = Field(None, description="the deal that goes on after a merge")
+    into: Name | None = Field(None, description="after a merge: the deal that continues")
     activity: Text | None = None
     buyer: bool | None = Field(None, description="true: the buyer took part in the activity")
     url: Text | None = None
@@ -60,7 +60,8 @@ class DealEvent(Envelope[DealData]):
     subject: Indexed
     type: EventType
     translation: Count = Field(
-        0, description="of two that share an id the greater counts: a mended translation takes the place of a wrong one"
+        0,
+        description="of two events with one id the greater wins, so that a corrected translation replaces a wrong one",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""`flow.measures`: one point of a measure. Record key: pipeline/stage/measure/start of the period (compacted)."""
+"""`flow.measures` (compacted): points of measures. Record key: pipeline/stage/measure/start of the period."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MEASURE_TYPE = "andon.measure.point"
 
 
 class Measure(StrEnum):
-    """What is measured at the end of each day, per stage. Ages are seconds on the stage's clock."""
+    """What is measured per stage at the end of each day. Ages are in seconds on the stage's clock."""
 
     WIP = "wip"
     OVER_AGE = "over-age"
@@ -23,7 +23,7 @@ class Measure(StrEnum):
 
 
 class MeasureData(Message):
-    """One point: `value` at the end of `[start, end)`. Empty: no value. Published again when late events change it."""
+    """One point: `value` at the end of `[start, end)`; null: none. Published again when late events change it."""
 
     pipeline: Name
     stage: Name | None

@@ -1,4 +1,4 @@
-"""`improvement.notices`: what became of each mail about a ticket. Record key: the ticket."""
+"""`improvement.notices`: the result of each mail about a ticket. Record key: the ticket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.contracts.envelope import Envelope, Message, Moment, Name, Number, W
 
 
 class NoticeReason(StrEnum):
-    """Why somebody is told."""
+    """Why a mail is sent."""
 
     OPENED = "opened"
     GREW = "grew"
@@ -24,7 +24,7 @@ class NoticeResult(StrEnum):
 
 
 class NoticeData(Message):
-    """A mail was taken by the server, or refused for good (`detail` holds the server's answer)."""
+    """A mail server accepted a mail, or refused it for good. `detail`: its answer."""
 
     notice: Name
     ticket: Number

@@ -17,7 +17,7 @@ class ProblemType(StrEnum):
 
 
 class ProblemReason(StrEnum):
-    """Why a message about a problem was published. `retracted`: it never was; `unruled`: no rule judges it any more."""
+    """Why a message was published. `retracted`: the problem never existed; `unruled`: no rule covers it any more."""
 
     OPENED = "opened"
     GREW = "grew"
@@ -36,7 +36,7 @@ class CauseClass(StrEnum):
 
 
 class Mode(StrEnum):
-    """`active` opens tickets, `monitor` is counted and shown but opens nothing, `off` is not judged."""
+    """`active` opens tickets, `monitor` is counted and shown but opens none, `off` is not evaluated."""
 
     ACTIVE = "active"
     MONITOR = "monitor"
@@ -44,7 +44,7 @@ class Mode(StrEnum):
 
 
 class EvidenceDeal(Message):
-    """One deal that the problem is seen in. No owner, ever."""
+    """One deal behind a problem. Never names an owner."""
 
     deal: Name
     name: Words | None = None
@@ -58,7 +58,7 @@ class EvidenceDeal(Message):
 
 
 class Evidence(Message):
-    """Deals behind a problem as of `at`: the worst, and a random sample seeded by the problem's key and instant."""
+    """Deals behind a problem as of `at`: the worst, and a random sample seeded by the problem's key and time."""
 
     at: Moment
     total: Count
@@ -67,7 +67,7 @@ class Evidence(Message):
 
 
 class ProblemInterval(Message):
-    """`[opened_at, cleared_at)`; `cleared_at` is empty while the problem lasts. `peak`: see the rule."""
+    """`[opened_at, cleared_at)`; `cleared_at` is null while the problem lasts. `peak`: see the rule."""
 
     opened_at: Moment
     cleared_at: Moment | None = None
@@ -75,7 +75,7 @@ class ProblemInterval(Message):
 
 
 class ProblemData(ProblemInterval):
-    """One interval of one problem. `(key, opened_at)` identifies it; `was` names it when a revision moved it."""
+    """One interval of one problem. `(key, opened_at)` identifies it; `was`: the interval before a revision moved it."""
 
     key: Name
     kind: Name
@@ -83,14 +83,12 @@ class ProblemData(ProblemInterval):
     stage: Name | None = None
     reason: ProblemReason
     mode: Mode = Mode.ACTIVE
-    historic: bool = Field(
-        False, description="found by going back, over before judgement: opens no ticket, sends no mail"
-    )
+    historic: bool = Field(False, description="found in past data and already over: opens no ticket, sends no mail")
     detected_at: Moment
     was: ProblemInterval | None = None
     rule: Words = Field(description="id and version of the rule, e.g. aging/1")
     policy_version: Words
-    count: Count = Field(description="deals that fulfil the condition now: over age, in work, or stalled")
+    count: Count = Field(description="deals that meet the condition now: over age, in work, or stalled")
     threshold: Count = Field(description="`count` of aging and stalled, `max` or `min` of WIP rules")
     limit: Words | None = Field(
         None, pattern=r"^([0-9]{1,6} ?[wdhms] ?)+$", description="the rule's limit as written in the policy, e.g. 21d"
@@ -98,12 +96,10 @@ class ProblemData(ProblemInterval):
     limit_seconds: Number | None = None
     hold_seconds: Number = 0
     usual: FiniteFloat | None = Field(
-        None, description="median of the same count at the ends of the days before; empty: too few"
+        None, description="median of the same count at the ends of earlier days; null: too few days"
     )
     cause_class: CauseClass = CauseClass.UNKNOWN
-    chance: FiniteFloat | None = Field(
-        None, description="how often such a signal appears by chance, where that is known"
-    )
+    chance: FiniteFloat | None = Field(None, description="how often such a signal appears by chance, if known")
     evidence: Evidence | None = None
 
 

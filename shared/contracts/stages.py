@@ -1,8 +1,8 @@
-"""`pipeline.stages`: what a source's stages and pipelines are called, and where they stand. `flow.stages`: as the
-detector has them. Both compacted.
+"""`pipeline.stages`: names, order and outcomes of a source's stages and pipelines. `flow.stages`: stages as the
+detector knows them. Both compacted.
 
-Record key of the former: source/pipeline/stage/the fields that are said, so that compaction never takes a field away: a
-later record that says only the name leaves the order of an earlier one in the topic.
+Record key of the former: source/pipeline/stage/fields that are set. So compaction never loses a field: a later record
+that sets only the name keeps an earlier one that sets the order.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ class StageOutcome(StrEnum):
 
 
 class StageData(SparseData):
-    """What is said of one stage, or of a pipeline alone where `stage` is absent.
+    """What a source tells about one stage, or about a pipeline if `stage` is absent.
 
-    An absent field says nothing; null takes a value back. Of two that say the same field, the later one counts: by the
-    envelope's `time`, then by its `id` as text.
+    An absent field means "not known"; null clears a value. Of two that set a field, the later one counts: by `time` of
+    the envelope, then by its `id` as text.
     """
 
     source: Name
-    pipeline: Name | None = Field(None, description="the CRM's id; absent where it has no pipelines or does not tell")
-    stage: Name | None = Field(None, description="the CRM's id; absent where only the pipeline is described")
+    pipeline: Name | None = Field(None, description="the CRM's id; absent if it has no pipelines or does not tell")
+    stage: Name | None = Field(None, description="the CRM's id; absent if only the pipeline is described")
     name: Text | None = Field(None, description="name of the stage")
     pipeline_name: Text | None = Field(None, description="name of the pipeline")
-    order: int | None = Field(None, ge=-1_000_000, le=1_000_000, description="place in the pipeline, low is early")
-    probability: float | None = Field(None, ge=0, le=1, description="of winning, as the CRM has it")
-    outcome: StageOutcome | None = Field(None, description="a deal that comes here is open, won or lost")
+    order: int | None = Field(None, ge=-1_000_000, le=1_000_000, description="position in the pipeline, low is early")
+    probability: float | None = Field(None, ge=0, le=1, description="probability of winning, as the CRM has it")
+    outcome: StageOutcome | None = Field(None, description="whether a deal in this stage is open, won or lost")
 
     @model_validator(mode="after")
     def _names_something(self) -> Self:
@@ -57,16 +57,16 @@ class StageData(SparseData):
 
     @property
     def place(self) -> str:
-        """`source/pipeline/stage`, a part that is absent left empty; slashes within a part as %2F."""
+        """`source/pipeline/stage`, an absent part is empty; a slash within a part is %2F."""
         return "/".join(_part(part or "") for part in self._parts)
 
     @property
     def key(self) -> str:
         """The record's key."""
-        return f"{self.place}/{'+'.join(field for field in SAYS if field in self.model_fields_set)}"
+        return f"{self.place}/{'+'.join(field for field in STAGE_FIELDS if field in self.model_fields_set)}"
 
 
-SAYS = ("name", "pipeline_name", "order", "probability", "outcome")
+STAGE_FIELDS = ("name", "pipeline_name", "order", "probability", "outcome")
 
 
 def _part(text: str) -> str:
@@ -74,15 +74,15 @@ def _part(text: str) -> str:
 
 
 class StageEvent(Envelope[StageData]):
-    """One description. `source` is the source, `subject` the place, `time` since when it is known to be so."""
+    """One description. `source` is the source, `subject` the place, `time` since when this is known."""
 
     type: Literal["andon.stage.described"] = "andon.stage.described"
-    # Of several ids, each of which may be as long as a name.
+    # Made of several ids, each of which may be as long as a name.
     subject: Words
 
     @staticmethod
     def of(data: StageData, time: datetime, received_at: datetime) -> StageEvent:
-        """Known by what it says and when: told twice, it is the same description."""
+        """A description whose id derives from its content and time: published twice, it is the same."""
         digest = hashlib.sha256(data.model_dump_json(exclude_unset=True).encode()).hexdigest()[:16]
         return StageEvent(
             id=f"{digest}/{iso(time)}",
@@ -95,14 +95,14 @@ class StageEvent(Envelope[StageData]):
 
 
 class StageStatusData(Message):
-    """A stage by the names that problems and measures have: what its CRM calls it, and whether the policy knows it."""
+    """Status of a stage, by the ids that problems and measures use: its name, and whether the policy has it."""
 
-    pipeline: str = Field(description="empty where nobody told it")
+    pipeline: str = Field(description="empty if not known")
     stage: Name
-    name: Text | None = Field(None, description="what the CRM calls it, where that is known")
-    watched: bool = Field(description="whether the policy knows it")
-    deals: int = Field(0, ge=0, description="deals in it now; told of stages that the policy does not know")
-    hint: str | None = Field(None, description="what to do so that the policy watches it")
+    name: Text | None = Field(None, description="its name in the CRM, if known")
+    watched: bool = Field(description="whether the policy has it")
+    deals: int = Field(0, ge=0, description="deals in it now; set for stages that the policy does not have")
+    hint: str | None = Field(None, description="what to do to have it watched")
 
     @property
     def key(self) -> str:
@@ -111,7 +111,7 @@ class StageStatusData(Message):
 
 
 class StageStatusEvent(Envelope[StageStatusData]):
-    """A stage as the detector has it, told again when something of it is other than before. Topic: `flow.stages`."""
+    """Status of a stage, published whenever it changes. Topic: `flow.stages`."""
 
     type: Literal["andon.stage.seen"] = "andon.stage.seen"
     subject: Words

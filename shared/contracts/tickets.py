@@ -1,4 +1,4 @@
-"""`improvement.tickets`: every change of a ticket, with the ticket as it is after it. Record key: the ticket."""
+"""`improvement.tickets`: every change of a ticket, with the ticket after it. Record key: the ticket."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TicketChange(StrEnum):
 
 
 class Actor(StrEnum):
-    """Who made the change: the system, or somebody on the page (nobody is named before sign-in exists)."""
+    """Who made the change: the system, or a person on the page. People are not named, as there is no sign-in."""
 
     SYSTEM = "system"
     PERSON = "person"
@@ -63,21 +63,19 @@ class TicketData(Message):
     stage_name: Words | None = None
     state: TicketState
     outcome: TicketOutcome | None = None
-    title: Words = Field(
-        description="a manager's words, stable over the ticket's life: `Deals wait too long in Proposal`"
-    )
+    title: Words = Field(description="title in plain words, never changes: `Deals wait too long in Proposal`")
     sentence: Words = Field(description="`12 deals have been in Proposal for more than 21 days; usually 3 are.`")
-    asks_for: Words = Field(description="what the cause class asks of the manager, one sentence")
+    asks_for: Words = Field(description="what to do about this class of cause, in one sentence")
     cause_class: CauseClass
     count: Count
     peak: Count
     usual: FiniteFloat | None = None
-    opened_at: Moment = Field(description="of the ticket")
+    opened_at: Moment = Field(description="when the ticket was opened")
     problem: ProblemInterval
     snoozed_until: Moment | None = None
     evidence: Evidence | None = None
-    chart_png: Words | None = Field(None, description="base64 of the ticket's chart, on changes that are told by mail")
-    chart_alt: Words | None = Field(None, description="the chart's finding in words")
+    chart_png: Words | None = Field(None, description="the ticket's chart in base64, on changes that cause a mail")
+    chart_alt: Words | None = Field(None, description="what the chart shows, in words")
     url: Words = Field(description="address of the ticket's page")
 
 

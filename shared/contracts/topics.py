@@ -1,4 +1,4 @@
-"""Names of the topics and how each is laid out on the broker."""
+"""Names of the topics, and their layout on the broker."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ class Topic:
     config: dict[str, str] = field(default_factory=dict)
 
 
-# No message of ours is larger; a dead letter has room for the largest one, which base64 makes a third longer.
+# Larger than any message of ours. A dead letter holds the largest one in base64, which is a third longer.
 _LARGEST = {"max.message.bytes": "2097152"}
 _LARGEST_DEAD = {"max.message.bytes": "4194304"}
 _KEPT = {"retention.ms": "-1"} | _LARGEST
 _COMPACTED = {"cleanup.policy": "compact"} | _LARGEST
 
-# pipeline.events is the history: kept for ever, so that state can be built anew from it.
+# pipeline.events is the history: kept for ever, so that all state can be rebuilt from it.
 PRODUCT_TOPICS = (
     Topic(EVENTS, "deal", config=_KEPT),
-    Topic(STAGES, "source/pipeline/stage/fields said", partitions=1, config=_COMPACTED),
+    Topic(STAGES, "source/pipeline/stage/fields set", partitions=1, config=_COMPACTED),
     Topic(PROBLEMS, "problem key", config=_KEPT),
     Topic(MEASURES, "pipeline/stage/measure/start of the period", config=_COMPACTED),
     Topic(STAGE_STATUS, "pipeline/stage", partitions=1, config=_COMPACTED),
@@ -44,7 +44,7 @@ PRODUCT_TOPICS = (
 
 
 def dead(topic: str) -> str:
-    """The topic that takes what could not be handled on `topic`."""
+    """The topic of the dead letters of `topic`."""
     return topic + DEAD_SUFFIX
 
 

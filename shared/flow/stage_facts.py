@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from shared.contracts.stages import SAYS
+from shared.contracts.stages import STAGE_FIELDS
 from shared.flow.stage_map import ALL, StageField, StageKey
 from shared.runtime.instants import micros
 
@@ -26,7 +26,7 @@ def stage_data_fields(data: StageData, time: int, id: str) -> list[StageField]: 
     pipeline = StageKey(data.source, data.pipeline or ALL, ALL)
     stage = pipeline._replace(stage=data.stage or ALL)
     fields = []
-    for name in SAYS:
+    for name in STAGE_FIELDS:
         key, is_named = (pipeline, pipeline.pipeline) if name == PIPELINE_NAME else (stage, stage.stage)
         # The name of no pipeline, or the order of no stage, describes nothing.
         if name in data.model_fields_set and is_named:

@@ -18,12 +18,14 @@ import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
 
-from services.notifier.render.compose import compose
+from services.notifier.domain.mail import Mail, Notice, message_id
+from services.notifier.render.compose import Composer
 from services.tickets.charts.chart import Chart
 from services.tickets.charts.render import png
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.kafka.admin import create_topics
+from shared.policy import parse
 from shared.postgres.migrate import migrate_all
 from tests.browser.company import POLICY, Company
 from tests.support.ports import free_port
@@ -107,17 +109,20 @@ def mails(url: str) -> Iterator[Any]:
     )
     chart = base64.b64encode(png(drawn)).decode()
     hostile = "<script>window.owned=1</script>" + "w" * 120
+    composer = Composer("a@x.example", "x.example", parse(POLICY))
     for seq, reason in enumerate([*NoticeReason, NoticeReason.OPENED], 1):
         over = day(1) if "cleared" in reason.value else None
         fields = {"title": hostile, "sentence": hostile} if seq > len(NoticeReason) else {}
-        about = ticket_event(
+        facts = ticket_event(
             seq=seq,
             chart_png=chart,
             problem=ProblemInterval(opened_at=day(0), cleared_at=over, peak=12),
             url=url,
             **fields,
         ).data
-        yield compose(about, reason, "Head", "h@x.example", "a@x.example", "x.example", datetime.now(UTC), "UTC", seq)
+        now, identity = datetime.now(UTC), message_id(facts.ticket, seq, "x.example")
+        mail = Mail(seq, identity, "Head", "h@x.example", now, 1, now, (Notice(facts.ticket, seq, reason, facts),))
+        yield composer.compose(mail)
 
 
 @pytest.fixture(scope="session")

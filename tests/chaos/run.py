@@ -133,7 +133,7 @@ class Chaos:
 
     async def _no_mail_waits(self) -> bool:
         (row,) = await self._fetch(
-            "SELECT (SELECT count(*) FROM notices.notice WHERE state = 'waiting')"
+            "SELECT (SELECT count(*) FROM notices.mail WHERE state = 'waiting')"
             " + (SELECT count(*) FROM tickets.outbox) AS left"
         )
         return bool(row["left"] == 0)
@@ -182,10 +182,12 @@ class Chaos:
         assert len(of_live) == STAGES, "one ticket for each problem"
         assert all([c for c in changes[n] if c != "grew"] == ["opened", "cleared", "closed"] for n in of_live)
         sent = {str(mail["Message-ID"]).partition("@")[0].partition("ticket-")[2] for mail in self._mails.mails}
-        notices = await self._fetch("SELECT notice, state FROM notices.notice")
-        wanted = {row["notice"].replace("-", ".") for row in notices if row["state"] == "sent"}
+        notices = await self._fetch(
+            "SELECT ticket, seq, state FROM notices.notice JOIN notices.mail ON mail.id = notice.mail"
+        )
+        wanted = {f"{row['ticket']}.{row['seq']}" for row in notices if row["state"] == "sent"}
         assert sent == wanted, "every notice has exactly one mail with its id"
-        assert {row["notice"].partition("-")[0] for row in notices} == {str(row["id"]) for row in tickets}
+        assert {row["ticket"] for row in notices} == {row["id"] for row in tickets}
 
 
 async def run_chaos(chosen: argparse.Namespace, folder: Path) -> dict[str, int]:

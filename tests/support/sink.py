@@ -1,4 +1,4 @@
-"""A real SMTP server for tests: keeps what it takes, and can refuse, defer, or be away."""
+"""A real SMTP server for tests: keeps the mails it accepts, and can refuse, defer or be down."""
 
 from __future__ import annotations
 

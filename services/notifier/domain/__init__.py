@@ -1,1 +1,1 @@
-"""Which change is told, when, and what becomes of mails that wait. Pure."""
+"""What is reported, when, and how waiting notices are merged. Pure."""

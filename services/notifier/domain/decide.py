@@ -1,4 +1,4 @@
-"""Which change of a ticket is told by mail, when, and what becomes of mails that still wait. Pure."""
+"""Which changes of a ticket are worth a mail, when it is due, and what happens to notices that still wait. Pure."""
 
 from __future__ import annotations
 
@@ -9,78 +9,98 @@ from datetime import datetime, timedelta
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketChange, TicketOutcome
 
-TOLD = {
+REASONS = {
     TicketChange.OPENED: NoticeReason.OPENED,
     TicketChange.GREW: NoticeReason.GREW,
     TicketChange.REOPENED: NoticeReason.REOPENED,
     TicketChange.CLEARED: NoticeReason.CLEARED,
 }
+# After a mail for one of these its reader knows that the problem is over.
 OVER = (NoticeReason.CLEARED, NoticeReason.OPENED_AND_CLEARED)
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A mail about the same ticket that has not gone out; `taken`: a sender has it in hand, or a server may have it."""
+class WaitingNotice:
+    """A notice whose mail has not been sent. `frozen`: a sender has claimed that mail, or a server may have it."""
 
     id: int
     reason: NoticeReason
-    taken: bool = False
+    frozen: bool = False
 
 
 @dataclass(frozen=True)
-class Earlier:
-    """The mails about a ticket so far. `sent`: the reason of the last that went out; `last_grew`: when growth was last
-    told; `newest`: number of the latest change that any of them is about."""
+class NoticeHistory:
+    """The notices about one ticket so far.
 
-    waiting: Sequence[Waiting] = ()
-    sent: NoticeReason | None = None
+    `last_sent`: reason of the last one sent. `last_grew`: when the last one about growth was written.
+    `latest_seq`: number of the latest change of the ticket that any of them covers.
+    """
+
+    waiting: Sequence[WaitingNotice] = ()
+    last_sent: NoticeReason | None = None
     last_grew: datetime | None = None
-    newest: int = 0
+    latest_seq: int = 0
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Write a new mail for `reason` at `due`, or put this change into the waiting mail `into`; `merged` fall away.
+    """Write a new notice for `reason`, due at `due`, or update the waiting notice `into`; drop the notices `dropped`.
 
-    Without a reason nobody is told anything new.
+    Without a reason there is nothing to write, only to drop.
     """
 
     reason: NoticeReason | None
     due: datetime
     into: int | None = None
-    merged: tuple[int, ...] = ()
+    dropped: tuple[int, ...] = ()
 
 
 def decide(
-    change: TicketChange, now: datetime, earlier: Earlier, grew_every: timedelta, outcome: TicketOutcome | None = None
+    change: TicketChange,
+    now: datetime,
+    history: NoticeHistory,
+    grew_every: timedelta,
+    outcome: TicketOutcome | None = None,
 ) -> Decision | None:
-    """None when nothing is told of this change, and nothing that waits falls away. `outcome`: of the ticket."""
+    """What to do about one change; None: nothing. `outcome` is the ticket's."""
     if change is TicketChange.CLOSED:
-        return _closed(now, earlier, outcome)
-    reason = TOLD.get(change)
-    if reason is None:
-        return None
-    free = [one for one in earlier.waiting if not one.taken]
-    grown = tuple(one.id for one in free if one.reason is NoticeReason.GREW)
+        return _closed(now, history, outcome)
+    reason = REASONS.get(change)
     if reason is NoticeReason.CLEARED:
-        begun = next((one for one in free if one.reason in (NoticeReason.OPENED, NoticeReason.REOPENED)), None)
-        if begun is not None:
-            return Decision(NoticeReason.OPENED_AND_CLEARED, now, begun.id, grown)
-        return Decision(reason, now, None, grown)
+        return _cleared(now, history)
     if reason is NoticeReason.GREW:
-        begun = next((one for one in reversed(free) if one.reason not in OVER), None)
-        if begun is not None:
-            # What waits says the newest count.
-            return Decision(begun.reason, now, begun.id)
-        return Decision(reason, max(now, earlier.last_grew + grew_every) if earlier.last_grew else now)
-    return Decision(reason, now)
+        return _grew(now, history, grew_every)
+    return None if reason is None else Decision(reason, now)
 
 
-def _closed(now: datetime, earlier: Earlier, outcome: TicketOutcome | None) -> Decision | None:
-    """What still waits would tell of a problem that is none; one that was told and never was is taken back."""
-    merged = tuple(one.id for one in earlier.waiting if not one.taken and one.reason not in OVER)
-    kept = [one.reason for one in earlier.waiting if one.id not in merged]
-    told = kept[-1] if kept else earlier.sent
-    if outcome is TicketOutcome.RETRACTED and told is not None and told not in OVER:
-        return Decision(NoticeReason.CLEARED, now, None, merged)
-    return Decision(None, now, None, merged) if merged else None
+def _open_to_change(history: NoticeHistory) -> list[WaitingNotice]:
+    return [notice for notice in history.waiting if not notice.frozen]
+
+
+def _cleared(now: datetime, history: NoticeHistory) -> Decision:
+    """A problem that is over before its first mail went out gets one mail that says both."""
+    waiting = _open_to_change(history)
+    growth = tuple(notice.id for notice in waiting if notice.reason is NoticeReason.GREW)
+    first = next((n for n in waiting if n.reason in (NoticeReason.OPENED, NoticeReason.REOPENED)), None)
+    if first is not None:
+        return Decision(NoticeReason.OPENED_AND_CLEARED, now, first.id, growth)
+    return Decision(NoticeReason.CLEARED, now, None, growth)
+
+
+def _grew(now: datetime, history: NoticeHistory, grew_every: timedelta) -> Decision:
+    """The newest count goes into the notice that waits; else growth is reported once in `grew_every`."""
+    last = next((notice for notice in reversed(_open_to_change(history)) if notice.reason not in OVER), None)
+    if last is not None:
+        return Decision(last.reason, now, last.id)
+    due = now if history.last_grew is None else max(now, history.last_grew + grew_every)
+    return Decision(NoticeReason.GREW, due)
+
+
+def _closed(now: datetime, history: NoticeHistory, outcome: TicketOutcome | None) -> Decision | None:
+    """Drop what waits, as the problem is none any more; withdraw what was sent about a problem that never was."""
+    dropped = tuple(notice.id for notice in _open_to_change(history) if notice.reason not in OVER)
+    kept = [notice.reason for notice in history.waiting if notice.id not in dropped]
+    last = kept[-1] if kept else history.last_sent
+    if outcome is TicketOutcome.RETRACTED and last is not None and last not in OVER:
+        return Decision(NoticeReason.CLEARED, now, None, dropped)
+    return Decision(None, now, None, dropped) if dropped else None

@@ -1,21 +1,45 @@
--- Every mail: first the intent, then what became of it.
-CREATE TABLE notice (
-    id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    notice        text        NOT NULL UNIQUE,
-    ticket        bigint      NOT NULL,
-    seq           int         NOT NULL,
-    reason        text        NOT NULL CHECK (reason IN ('opened', 'grew', 'reopened', 'cleared', 'opened-and-cleared')),
-    state         text        NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'refused', 'merged')),
-    to_name       text        NOT NULL,
-    to_mail       text        NOT NULL,
-    about         jsonb       NOT NULL,
-    written       timestamptz NOT NULL DEFAULT clock_timestamp(),
-    due           timestamptz NOT NULL,
-    attempts      int         NOT NULL DEFAULT 0,
-    claimed_until timestamptz,
-    ended         timestamptz,
-    answer        text,
-    CHECK ((state = 'waiting') = (ended IS NULL))
+-- One mail to one recipient: when it is due, who is sending it, and what became of it.
+CREATE TABLE mail (
+    id                 bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    message_id         text        NOT NULL UNIQUE,
+    kind               text        NOT NULL CHECK (kind IN ('single', 'digest', 'report')),
+    -- Empty where the policy names no owner.
+    to_name            text        NOT NULL,
+    to_mail            text        NOT NULL,
+    -- dropped: none of its notices is to be sent any more.
+    state              text        NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'refused', 'dropped')),
+    created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    due                timestamptz NOT NULL,
+    attempts           int         NOT NULL DEFAULT 0 CHECK (attempts >= 0),
+    -- Set while a sender works on it. The value also identifies the claim: a later one ends later.
+    claimed_until      timestamptz,
+    -- An attempt failed after the content was on its way. A server may have the mail, so its content must not change.
+    possibly_delivered boolean     NOT NULL DEFAULT false,
+    ended_at           timestamptz,
+    -- The server's last answer that was not a success.
+    answer             text,
+    CHECK ((state = 'waiting') = (ended_at IS NULL)),
+    CHECK (state = 'waiting' OR claimed_until IS NULL)
 );
-CREATE INDEX notice_waiting ON notice (due) WHERE state = 'waiting';
+CREATE INDEX mail_waiting ON mail (due) WHERE state = 'waiting';
+CREATE INDEX mail_ended ON mail (ended_at) WHERE state <> 'waiting';
+
+-- What is to be reported about a ticket. A mail carries one notice or several.
+CREATE TABLE notice (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    mail       bigint      NOT NULL REFERENCES mail (id),
+    ticket     bigint      NOT NULL,
+    -- The change of the ticket it was written for, and the latest one that its facts cover.
+    seq        int         NOT NULL,
+    latest_seq int         NOT NULL,
+    reason     text        NOT NULL CHECK (reason IN ('opened', 'grew', 'reopened', 'cleared', 'opened-and-cleared')),
+    -- The ticket as published. Null once the mail ended long ago: only the row still counts.
+    facts      jsonb,
+    -- Out of date before it was sent.
+    dropped    boolean     NOT NULL DEFAULT false,
+    created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    UNIQUE (ticket, seq),
+    CHECK (latest_seq >= seq)
+);
 CREATE INDEX notice_by_ticket ON notice (ticket, id);
+CREATE INDEX notice_by_mail ON notice (mail);

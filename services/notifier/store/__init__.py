@@ -1,1 +1,1 @@
-"""SQL of the notices."""
+"""SQL of notices and of their retention."""

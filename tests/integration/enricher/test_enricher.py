@@ -281,10 +281,10 @@ async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives
     line.crm.slow = 0.05
     process = line.andon(*arguments)
 
-    async def place() -> str:
-        return "".join(row["place"] for row in await line.rows("SELECT place FROM crm.walk"))
+    async def cursor() -> str:
+        return "".join(row["cursor"] for row in await line.rows("SELECT cursor FROM crm.crm_cursor"))
 
-    await eventually(place)
+    await eventually(cursor)
     process.kill()
     await asyncio.to_thread(process.communicate)
     first = await line.events()
@@ -313,7 +313,7 @@ async def test_records_that_cannot_be_read_are_counted_and_no_page_of_them_is_lo
     line.crm.broken = dict.fromkeys(line.crm.deals, broken)
     said = await finished(line.andon("backfill", "--source", "crm", "--since", "2020-01-01"))
 
-    assert "3 deals were looked at, 0 events published" in said
+    assert "3 deals read, 0 events published" in said
     assert "3 records could not be read: andon dead-letters list" in said
     assert len(await records(line.kafka, line.prefix + dead(EVENTS), 1)) == 3
     assert not (await line.rows("SELECT held FROM flow.evaluation_state"))[0]["held"]

@@ -1,4 +1,4 @@
-"""Passes of reconciliation before a real Postgres: they come to an end, and one by hand puts no other off."""
+"""Passes of reconciliation on a real Postgres: they end, and a forced one that fails delays no other."""
 
 from __future__ import annotations
 
@@ -52,37 +52,37 @@ async def pool(dsn: str) -> AsyncIterator[Any]:
 
 def passes(pool: Any, crm: Changing) -> Reconciler:
     metrics = EnricherMetrics(CollectorRegistry(), ["crm"])
-    desk = Context(pool, "", metrics, Progress(), SystemClock(), asyncio.Event())
-    return Reconciler(desk, crm, HOUR, timedelta(0))  # type: ignore[arg-type]
+    context = Context(pool, "", metrics, Progress(), SystemClock(), asyncio.Event())
+    return Reconciler(context, crm, HOUR, timedelta(0))  # type: ignore[arg-type]
 
 
 async def due(pool: Any) -> datetime:
-    found: datetime = await pool.fetchval("SELECT due FROM walk WHERE purpose = 'reconcile'")
+    found: datetime = await pool.fetchval("SELECT due FROM crm_cursor WHERE purpose = 'reconcile'")
     return found
 
 
 async def test_what_changes_during_a_pass_is_for_the_next(pool: Any) -> None:
     crm = Changing(datetime.now(UTC))
-    await passes(pool, crm).once(lambda deals: None)
+    await passes(pool, crm).run_once(lambda deals: None)
 
     assert crm.pages == 11
-    assert crm.began <= (await store.reached(pool))["crm"] < crm.began + timedelta(seconds=30)
+    assert crm.began <= (await store.reconciled_until(pool))["crm"] < crm.began + timedelta(seconds=30)
 
 
-async def test_a_pass_by_hand_that_fails_puts_no_other_off(pool: Any) -> None:
+async def test_a_forced_pass_that_fails_delays_no_other(pool: Any) -> None:
     crm = Changing(datetime.now(UTC))
     crm.away = True
-    by_hand = passes(pool, crm)
+    forced = passes(pool, crm)
     with pytest.raises(CrmUnavailable):
-        await by_hand.once(lambda deals: None, at_once=True)
+        await forced.run_once(lambda deals: None, force=True)
     assert await due(pool) <= datetime.now(UTC), "the first pass is still to be made"
 
     soon = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=7)
-    await store.walk_due(pool, "crm", soon)
+    await store.set_pass_due(pool, "crm", soon)
     with pytest.raises(CrmUnavailable):
-        await by_hand.once(lambda deals: None, at_once=True)
+        await forced.run_once(lambda deals: None, force=True)
     assert await due(pool) == soon
 
     crm.away = False
-    await by_hand.once(lambda deals: None, at_once=True)
+    await forced.run_once(lambda deals: None, force=True)
     assert await due(pool) > datetime.now(UTC) + HOUR - timedelta(minutes=1)

@@ -1,4 +1,4 @@
-"""Who has a mail in hand: a replica whose claim another took over does not send, and what went out is noted."""
+"""Claims of mails: a replica does not send what another took over, and marks what it sent."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.notifier.app import build_sender
+from services.notifier.delivery.queue import MailQueue
 from services.notifier.delivery.sender import Sender
-from services.notifier.domain.decide import Earlier, decide
+from services.notifier.domain.decide import NoticeHistory, decide
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.settings import NotifierSettings
 from services.notifier.store import notices as store
+from shared.contracts.notices import NoticeResult
+from shared.contracts.topics import NOTICES
 from shared.postgres.migrate import migrate_all
-from shared.postgres.pool import open_pool
+from shared.postgres.pool import Pool, open_pool
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from tests.support.problems import policy, ticket_event
@@ -25,7 +29,12 @@ from tests.support.sink import Sink, sink
 from tests.support.waiting import eventually
 from tests.support.wire import wire
 
-RAN_OUT = "UPDATE notice SET claimed_until = now() - interval '1 minute' WHERE ticket = ANY($1) AND state = 'waiting'"
+END_CLAIMS = """
+UPDATE mail SET claimed_until = now() - interval '1 minute' FROM notice
+WHERE notice.mail = mail.id AND ticket = ANY($1) AND state = 'waiting'
+"""
+
+STATES = "SELECT ticket, state FROM notice JOIN mail ON mail.id = notice.mail"
 
 
 @pytest.fixture
@@ -35,20 +44,26 @@ def mails() -> Iterator[Sink]:
 
 
 @pytest.fixture
-async def pool(dsn: str) -> AsyncIterator[Any]:
+async def pool(dsn: str) -> AsyncIterator[Pool]:
     await migrate_all(dsn)
     opened = await open_pool(dsn, "notices")
     yield opened
     await opened.close()
 
 
+def sender_of(pool: Pool, mails: Sink, **given: Any) -> Sender:
+    settings, metrics = NotifierSettings(smtp_port=mails.port, **given), NotifierMetrics(CollectorRegistry())
+    return build_sender(settings, pool, policy(), metrics, Progress(), SystemClock(), lambda: None)
+
+
+def queue_of(pool: Pool, settle: timedelta = timedelta(0)) -> MailQueue:
+    return MailQueue(pool, NOTICES, lambda: None, timedelta(minutes=2), settle)
+
+
 @asynccontextmanager
-async def replica(pool: Any, mails: Sink, **given: Any) -> AsyncIterator[None]:
+async def replica(pool: Pool, mails: Sink, **given: Any) -> AsyncIterator[None]:
     """A sender at work."""
-    settings = NotifierSettings(smtp_port=mails.port, **given)
-    metrics = NotifierMetrics(CollectorRegistry())
-    sender = Sender(pool, settings, policy(), metrics, Progress(), SystemClock(), asyncio.Event())
-    task = asyncio.ensure_future(sender.run())
+    task = asyncio.ensure_future(sender_of(pool, mails, **given).run())
     try:
         yield
         assert not task.done()
@@ -57,22 +72,22 @@ async def replica(pool: Any, mails: Sink, **given: Any) -> AsyncIterator[None]:
         await asyncio.wait([task])
 
 
-async def write(pool: Any, tickets: Sequence[int]) -> None:
-    """The intents to tell of so many tickets, all at once."""
+async def write(pool: Pool, tickets: Sequence[int]) -> None:
+    """Notices about these tickets, all at once."""
     now = datetime.now(UTC)
     async with pool.acquire() as connection, connection.transaction():
         for number in tickets:
-            about = ticket_event(ticket=number).data
-            decision = decide(about.change, now, Earlier(), timedelta(hours=1), about.outcome)
+            facts = ticket_event(ticket=number).data
+            decision = decide(facts.change, now, NoticeHistory(), timedelta(hours=1), facts.outcome)
             assert decision is not None
-            await store.write(connection, about, decision, policy().pipelines["new"].owner)
+            await store.apply(connection, facts, decision, policy().pipelines["new"].owner, "localhost.localdomain")
 
 
-async def states(pool: Any) -> dict[int, str]:
-    return {row["ticket"]: row["state"] for row in await pool.fetch("SELECT ticket, state FROM notice")}
+async def states(pool: Pool) -> dict[int, str]:
+    return {row["ticket"]: row["state"] for row in await pool.fetch(STATES)}
 
 
-async def all_sent(pool: Any, tickets: Sequence[int]) -> None:
+async def all_sent(pool: Pool, tickets: Sequence[int]) -> None:
     await eventually(lambda: states(pool), lambda found: found == dict.fromkeys(tickets, "sent"))
 
 
@@ -81,7 +96,7 @@ def ids(tickets: Sequence[int]) -> list[str]:
 
 
 def at_first_mail(mails: Sink, loop: asyncio.AbstractEventLoop, meanwhile: Any) -> None:
-    """Run `meanwhile` while the server has the first mail and has not answered."""
+    """Run `meanwhile` when the server has the first mail and has not answered yet."""
 
     def once() -> None:
         mails.on_mail = lambda: None
@@ -90,11 +105,11 @@ def at_first_mail(mails: Sink, loop: asyncio.AbstractEventLoop, meanwhile: Any) 
     mails.on_mail = once
 
 
-async def test_what_another_replica_took_over_during_a_slow_mail_is_not_sent_again(pool: Any, mails: Sink) -> None:
+async def test_a_mail_that_another_replica_took_over_is_not_sent_again(pool: Pool, mails: Sink) -> None:
     with sink() as others:
 
         async def meanwhile() -> None:
-            await pool.execute(RAN_OUT, [2, 3, 4])
+            await pool.execute(END_CLAIMS, [2, 3, 4])
             async with replica(pool, others):
                 await eventually(lambda: states(pool), lambda found: list(found.values()).count("sent") == 3, 50)
 
@@ -108,27 +123,26 @@ async def test_what_another_replica_took_over_during_a_slow_mail_is_not_sent_aga
         assert (mails.ids(), others.ids()) == (ids([1, 5]), ids([2, 3, 4]))
 
 
-async def test_what_another_replica_has_in_hand_is_neither_given_back_nor_put_off_nor_refused(
-    pool: Any, mails: Sink
-) -> None:
+async def test_a_claim_of_another_replica_cannot_be_released_deferred_or_ended(pool: Pool, mails: Sink) -> None:
     await write(pool, [1, 2, 3])
-    first = await store.claim(pool, datetime.now(UTC), 20, timedelta(minutes=2), timedelta(0))
-    await pool.execute(RAN_OUT, [1, 2, 3])
-    second = await store.claim(pool, datetime.now(UTC), 20, timedelta(minutes=2), timedelta(0))
+    queue, now = queue_of(pool), datetime.now(UTC)
+    first, _ = await queue.claim(now, 20)
+    await pool.execute(END_CLAIMS, [1, 2, 3])
+    second, _ = await queue.claim(now, 20)
 
-    await store.release(pool, first[:1])
-    await store.defer(pool, first[1], datetime.now(UTC), "451 come later", False)
-    assert not await store.end(pool, first[2], "refused", "550 no such user")
+    await queue.release(first[:1])
+    await queue.defer(first[1], now, "451 come later", False)
+    assert not await queue.end(first[2], NoticeResult.REFUSED, "550 no such user", now)
 
-    assert [await store.renew(pool, notice, timedelta(minutes=2)) for notice in first] == [None] * 3
-    assert [await store.renew(pool, notice, timedelta(minutes=2)) is not None for notice in second] == [True] * 3
+    assert [await queue.renew(mail) for mail in first] == [None] * 3
+    assert [await queue.renew(mail) is not None for mail in second] == [True] * 3
 
 
-async def test_a_claim_outlasts_all_answers_of_the_server(pool: Any, mails: Sink) -> None:
+async def test_a_claim_outlasts_all_answers_of_the_server(pool: Pool, mails: Sink) -> None:
     lasts: list[timedelta] = []
 
     async def meanwhile() -> None:
-        lasts.append(await pool.fetchval("SELECT claimed_until - now() FROM notice"))
+        lasts.append(await pool.fetchval("SELECT claimed_until - now() FROM mail"))
 
     at_first_mail(mails, asyncio.get_running_loop(), meanwhile)
     await write(pool, [1])
@@ -139,8 +153,8 @@ async def test_a_claim_outlasts_all_answers_of_the_server(pool: Any, mails: Sink
     assert lasts[0] > 5 * timedelta(seconds=300)
 
 
-async def test_a_mail_that_went_out_while_postgres_was_away_is_noted_and_not_sent_again(
-    dsn: str, pool: Any, mails: Sink
+async def test_a_mail_sent_while_postgres_was_down_is_marked_and_not_sent_again(
+    dsn: str, pool: Pool, mails: Sink
 ) -> None:
     async with wire(dsn) as (cable, over):
         at_first_mail(mails, asyncio.get_running_loop(), cable.cut)
@@ -148,7 +162,7 @@ async def test_a_mail_that_went_out_while_postgres_was_away_is_noted_and_not_sen
         async with await open_pool(over, "notices") as behind, replica(behind, mails):
             await eventually(lambda: asyncio.sleep(0, cable.refused), lambda times: times >= 5)
             # The outage outlasts the claim.
-            await pool.execute(RAN_OUT, [1])
+            await pool.execute(END_CLAIMS, [1])
             cable.restore()
             await all_sent(pool, [1])
             await write(pool, [2])
@@ -157,20 +171,21 @@ async def test_a_mail_that_went_out_while_postgres_was_away_is_noted_and_not_sen
     assert mails.ids() == ids([1, 2])
 
 
-async def test_a_claim_that_ran_out_while_postgres_was_away_stays_a_while_with_who_may_have_sent_the_mail(
-    pool: Any,
+async def test_a_claim_that_ran_out_while_postgres_was_down_is_not_taken_over_at_once(
+    pool: Pool,
 ) -> None:
     await write(pool, [1])
-    (sent,) = await store.claim(pool, datetime.now(UTC), 20, timedelta(minutes=2), timedelta(0))
-    await pool.execute(RAN_OUT, [1])
+    now = datetime.now(UTC)
+    (sent,), _ = await queue_of(pool).claim(now, 20)
+    await pool.execute(END_CLAIMS, [1])
 
-    others = await store.claim(pool, datetime.now(UTC), 20, timedelta(minutes=2), timedelta(days=1000))
-    assert await store.end(pool, sent, "sent", None)
+    others, _ = await queue_of(pool, settle=timedelta(days=1000)).claim(now, 20)
+    assert await queue_of(pool).end(sent, NoticeResult.SENT, None, now)
 
     assert others == []
 
 
-async def test_a_stop_lets_the_mail_in_hand_come_to_its_end_and_gives_the_others_back(pool: Any, mails: Sink) -> None:
+async def test_a_stop_finishes_the_current_mail_and_releases_the_others(pool: Pool, mails: Sink) -> None:
     await write(pool, [1, 2, 3])
     stopped: list[asyncio.Task[None]] = []
 
@@ -179,11 +194,9 @@ async def test_a_stop_lets_the_mail_in_hand_come_to_its_end_and_gives_the_others
         await asyncio.sleep(0.2)
 
     at_first_mail(mails, asyncio.get_running_loop(), meanwhile)
-    settings, metrics = NotifierSettings(smtp_port=mails.port), NotifierMetrics(CollectorRegistry())
-    sender = Sender(pool, settings, policy(), metrics, Progress(), SystemClock(), asyncio.Event())
-    stopped.append(asyncio.ensure_future(sender.run()))
+    stopped.append(asyncio.ensure_future(sender_of(pool, mails).run()))
     await asyncio.wait(stopped)
 
     assert stopped[0].cancelled()
     assert (await states(pool), mails.ids()) == ({1: "sent", 2: "waiting", 3: "waiting"}, ids([1]))
-    assert await pool.fetchval("SELECT count(*) FROM notice WHERE claimed_until > now()") == 0
+    assert await pool.fetchval("SELECT count(*) FROM mail WHERE claimed_until > now()") == 0

@@ -34,7 +34,7 @@ class Walk:
     def __init__(self, *pages: Page | Exception) -> None:
         self._pages = pages
 
-    async def all(self, since: datetime, place: str) -> AsyncIterator[Page]:
+    async def all(self, since: datetime, cursor: str) -> AsyncIterator[Page]:
         for page in self._pages:
             if isinstance(page, Exception):
                 raise page
@@ -45,15 +45,15 @@ class Kept:
     """What a back-fill keeps: where it is, and the earliest time that it has told of."""
 
     def __init__(self, earliest: datetime | None = None) -> None:
-        self.earliest, self.place = earliest, ""
+        self.earliest, self.cursor = earliest, ""
 
     async def fetchrow(self, query: str, *values: Any) -> dict[str, Any]:
-        return {"place": self.place, "earliest": self.earliest}
+        return {"cursor": self.cursor, "earliest": self.earliest}
 
-    async def execute(self, query: str, source: str, place: Any, earliest: Any = None) -> None:
+    async def execute(self, query: str, source: str, cursor: Any, earliest: Any = None) -> None:
         if earliest is not None:
             self.earliest = earliest
-        self.place = place
+        self.cursor = cursor
 
 
 class InMemoryLoad:

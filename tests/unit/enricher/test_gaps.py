@@ -1,4 +1,4 @@
-"""What has been said of a deal decides whether its CRM is asked, and when."""
+"""What is known of a deal decides whether it is read from its CRM, and when."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from services.enricher.gaps import GapState, Known, ReadPolicy, after, said_by
+from services.enricher.gaps import GapState, Knowledge, ReadPolicy, after, parts_of
 from shared.connectors.base.api_client import retry_after
 from shared.connectors.base.deal_parts import ALL_PARTS, DealPart
 from shared.contracts.events import DealEvent
 
 NOW = datetime(2026, 3, 10, 9, tzinfo=UTC)
-WISH = ReadPolicy(ALL_PARTS, True, timedelta(minutes=1), timedelta(days=1))
+POLICY = ReadPolicy(ALL_PARTS, True, timedelta(minutes=1), timedelta(days=1))
 
 
 def event(kind: str, **data: Any) -> DealEvent:
@@ -32,36 +32,36 @@ def event(kind: str, **data: Any) -> DealEvent:
         ([event("merged", into="crm:2")], DealPart.GONE),
     ],
 )
-def test_what_events_say(events: list[DealEvent], parts: int) -> None:
-    assert said_by(events) == parts
+def test_parts_of_events(events: list[DealEvent], parts: int) -> None:
+    assert parts_of(events) == parts
 
 
-def test_a_thin_deal_is_wanted_after_some_patience_and_whole_once_completed() -> None:
-    first = after(Known(), DealPart.STAGE, WISH, NOW)
-    assert first == Known(DealPart.STAGE, GapState.WANTED, NOW + timedelta(minutes=1))
+def test_a_deal_with_gaps_is_wanted_after_some_patience_and_whole_once_completed() -> None:
+    first = after(Knowledge(), DealPart.STAGE, POLICY, NOW)
+    assert first == Knowledge(DealPart.STAGE, GapState.WANTED, NOW + timedelta(minutes=1))
 
-    later = after(first, DealPart.NAME, WISH, NOW + timedelta(seconds=30))
+    later = after(first, DealPart.NAME, POLICY, NOW + timedelta(seconds=30))
     assert later.due == first.due, "further events do not put it off"
 
-    assert after(later, ALL_PARTS, WISH, NOW) == Known(ALL_PARTS, GapState.WHOLE)
+    assert after(later, ALL_PARTS, POLICY, NOW) == Knowledge(ALL_PARTS, GapState.WHOLE)
 
 
-def test_what_is_gone_needs_nothing() -> None:
-    assert after(Known(DealPart.STAGE, GapState.WANTED, NOW), DealPart.GONE, WISH, NOW).state is GapState.WHOLE
+def test_a_deal_that_is_gone_needs_nothing() -> None:
+    assert after(Knowledge(DealPart.STAGE, GapState.WANTED, NOW), DealPart.GONE, POLICY, NOW).state is GapState.WHOLE
 
 
-def test_without_credentials_the_gap_is_marked() -> None:
-    wish = ReadPolicy(ALL_PARTS, False, WISH.patience, WISH.again)
+def test_without_credentials_the_deal_is_thin() -> None:
+    policy = ReadPolicy(ALL_PARTS, False, POLICY.patience, POLICY.read_again)
 
-    assert after(Known(), DealPart.STAGE, wish, NOW) == Known(DealPart.STAGE, GapState.THIN)
+    assert after(Knowledge(), DealPart.STAGE, policy, NOW) == Knowledge(DealPart.STAGE, GapState.THIN)
 
 
 @pytest.mark.parametrize("state", [GapState.READ, GapState.REFUSED])
-def test_a_deal_that_was_asked_for_is_not_asked_for_again_within_some_time(state: GapState) -> None:
-    known = Known(DealPart.STAGE, state, None, NOW)
+def test_a_deal_that_was_read_is_not_read_again_within_some_time(state: GapState) -> None:
+    known = Knowledge(DealPart.STAGE, state, None, NOW)
 
-    assert after(known, DealPart.STAGE, WISH, NOW + timedelta(hours=23)).state is state
-    assert after(known, DealPart.STAGE, WISH, NOW + timedelta(hours=25)).state is GapState.WANTED
+    assert after(known, DealPart.STAGE, POLICY, NOW + timedelta(hours=23)).state is state
+    assert after(known, DealPart.STAGE, POLICY, NOW + timedelta(hours=25)).state is GapState.WANTED
 
 
 @pytest.mark.parametrize(

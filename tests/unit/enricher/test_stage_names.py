@@ -1,4 +1,4 @@
-"""Names of stages are asked for again after a refusal as soon as deals are."""
+"""After a refusal, stage names are read again as soon as deals are."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.enricher import stage_names
 from services.enricher.context import Context
 from services.enricher.metrics import EnricherMetrics
-from services.enricher.stage_names import StageNames
+from services.enricher.stage_names import StageNames, StageNameTimes
 from shared.connectors.base.api_client import CrmRejected
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
@@ -36,7 +35,7 @@ class Pool:
 
 
 class Refusing:
-    """A CRM that refuses some times."""
+    """A CRM that refuses the first requests."""
 
     source = SimpleNamespace(name="crm")
 
@@ -52,22 +51,21 @@ class Refusing:
 
 
 @pytest.mark.parametrize("suspended", [False, True])
-async def test_refused_credentials_are_tried_again_after_the_time_that_deals_wait(
-    suspended: bool, monkeypatch: pytest.MonkeyPatch
+async def test_refused_credentials_are_tried_again_after_the_suspension(
+    suspended: bool,
 ) -> None:
-    monkeypatch.setattr(stage_names, "AGAIN", 0.01)
     metrics = EnricherMetrics(CollectorRegistry(), ["crm"])
-    desk = Context(Pool(), "", metrics, Progress(), SystemClock(), asyncio.Event(), timedelta(seconds=0.05))
+    context = Context(Pool(), "", metrics, Progress(), SystemClock(), asyncio.Event(), timedelta(seconds=0.05))
     crm = Refusing(0 if suspended else 2)
     if suspended:
-        desk.suspend("crm", CrmRejected(401, "no"))
-    loop = asyncio.create_task(StageNames(desk, crm).run())
+        context.suspend("crm", CrmRejected(401, "no"))
+    loop = asyncio.create_task(StageNames(context, crm, StageNameTimes(retry=0.01)).run())
 
-    async def told() -> bool:
-        return desk.wake.is_set()
+    async def published() -> bool:
+        return context.wake.is_set()
 
     try:
-        await eventually(told, within=5)
+        await eventually(published, within=5)
     finally:
         loop.cancel()
     assert crm.asked == (1 if suspended else 3)

@@ -1,4 +1,4 @@
-"""A mail is complete in text and HTML, keeps its thread, and cannot be turned into another by what it quotes."""
+"""A mail is complete in text and HTML, keeps its thread, and nothing that it quotes can change it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notifier.render.compose import compose, days, message_id
+from services.notifier.domain.mail import Mail, Notice, message_id
+from services.notifier.render.compose import Composer, days
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import TicketOutcome
-from tests.support.problems import day, evidence, ticket_event
+from tests.support.problems import day, evidence, policy, ticket_event
 
 DEAL_OWNER = "61123456"
 
@@ -24,10 +25,11 @@ def mail(
     notice: NoticeReason = NoticeReason.OPENED, seq: int = 1, to: str = "Head of sales", **fields: Any
 ) -> EmailMessage:
     """The mail as its receiver parses it."""
-    about = ticket_event(seq=seq, **fields).data
-    made = compose(
-        about, notice, to, "head@sales.example", "andon@x.example", "x.example", day(0), "Europe/Berlin", seq
-    )
+    facts = ticket_event(seq=seq, **fields).data
+    identity = message_id(facts.ticket, seq, "x.example")
+    notices = (Notice(facts.ticket, seq, notice, facts),)
+    written = Mail(1, identity, to, "head@sales.example", day(0), 1, day(1), notices)
+    made = Composer("andon@x.example", "x.example", policy()).compose(written)
     raw = made.as_bytes()
     assert all(len(line) < 998 for line in raw.split(b"\r\n"))
     return email.message_from_bytes(raw, policy=default)  # type: ignore[return-value, unused-ignore]
@@ -40,18 +42,18 @@ def part(message: EmailMessage, kind: str) -> str:
 
 
 @pytest.mark.parametrize("reason", list(NoticeReason))
-def test_both_parts_say_the_whole(reason: NoticeReason) -> None:
+def test_both_parts_are_complete(reason: NoticeReason) -> None:
     made = mail(reason)
 
     for kind in ("plain", "html"):
-        said = part(made, kind)
-        assert "12 deals have been in Proposal for more than 21 days; usually 3 are." in said
-        assert "http://andon.example/tickets/1" in said
-        assert "Deal 0" in said
-        assert "Monday 2 March, 10:00" in said
+        text = part(made, kind)
+        assert "12 deals have been in Proposal for more than 21 days; usually 3 are." in text
+        assert "http://andon.example/tickets/1" in text
+        assert "Deal 0" in text
+        assert "Monday 2 March, 10:00" in text
 
 
-def test_the_chart_is_inside_and_says_its_finding_where_pictures_are_off() -> None:
+def test_the_chart_is_inside_and_has_its_finding_as_alternative_text() -> None:
     made = mail()
     pictures = [p for p in made.walk() if p.get_content_type() == "image/png"]
 
@@ -61,7 +63,7 @@ def test_the_chart_is_inside_and_says_its_finding_where_pictures_are_off() -> No
     assert "cid:" not in part(mail(chart=False), "html")
 
 
-def test_ages_are_told_on_the_stages_clock() -> None:
+def test_ages_use_the_stages_clock() -> None:
     assert days(30 * 86_400.0) == "30 days"
     assert days(15 * 8 * 3600.0, 8 * 3600) == "15 working days"
     assert days(8 * 3600.0, 8 * 3600) == "1 working day"
@@ -79,33 +81,33 @@ def test_mails_of_one_ticket_are_one_thread() -> None:
     assert first["Auto-Submitted"] == "auto-generated"
 
 
-def test_what_is_over_asks_for_nothing_more() -> None:
+def test_a_cleared_problem_asks_for_nothing() -> None:
     over = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
     made = mail(NoticeReason.CLEARED, seq=2, problem=over)
 
-    assert "was over on Tuesday 3 March, 10:00" in part(made, "plain")
-    assert "What it asks for" not in part(made, "plain") + part(made, "html")
+    assert "and ended on Tuesday 3 March, 10:00" in part(made, "plain")
+    assert "What to do" not in part(made, "plain") + part(made, "html")
     assert all("not counted as a success" in part(made, kind).replace("\n", " ") for kind in ("plain", "html"))
 
 
 @pytest.mark.parametrize("why", ["late events show that it never was", "the policy judges this no more"])
-def test_what_is_taken_back_is_not_called_over(why: str) -> None:
+def test_a_withdrawn_ticket_is_not_called_over(why: str) -> None:
     made = mail(NoticeReason.CLEARED, seq=2, outcome=TicketOutcome.RETRACTED, reason=why)
 
-    for said in (part(made, "plain"), part(made, "html")):
-        assert "This ticket is taken back" in said
-        assert f"Nothing is left to do here: {why}." in said
-        assert "The problem is over" not in said
+    for text in (part(made, "plain"), part(made, "html")):
+        assert "This ticket was withdrawn" in text
+        assert f"There is nothing left to do: {why}." in text
+        assert "The problem is over" not in text
 
 
-def test_deals_that_stand_still_are_told_by_their_last_movement() -> None:
+def test_stalled_deals_show_their_last_movement() -> None:
     shown = evidence(2)
     moved = shown.worst[0].model_copy(update={"last_movement_at": day(-20)})
     made = mail(kind="stalled", evidence=shown.model_copy(update={"worst": (moved, shown.worst[1])}))
 
-    for said in ("Without progress for longest", "last movement 10 February", "last movement not known"):
-        assert said in part(made, "plain")
-        assert said in part(made, "html")
+    for text in ("Without progress for longest", "last movement 10 February", "last movement unknown"):
+        assert text in part(made, "plain")
+        assert text in part(made, "html")
 
 
 HOSTILE = st.text(max_size=300) | st.sampled_from(

@@ -1,0 +1,45 @@
+"""Deletes old mails, without changing what is decided or sent later."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from shared.postgres.pool import Pool
+
+# Decisions about a ticket depend on three of its notices, however old: the one that covers its latest change (a second
+# delivery of a change is known by it), the last one that was sent, and the last one about growth. These stay.
+_DELETE_NOTICES = """
+DELETE FROM notice WHERE id IN (
+    SELECT old.id FROM notice AS old JOIN mail ON mail.id = old.mail
+    WHERE mail.ended_at < $1
+        AND EXISTS (SELECT FROM notice AS n WHERE n.ticket = old.ticket AND n.latest_seq > old.latest_seq)
+        AND (mail.state <> 'sent' OR EXISTS (
+            SELECT FROM notice AS n JOIN mail AS m ON m.id = n.mail
+            WHERE n.ticket = old.ticket AND n.id > old.id AND m.state = 'sent'
+        ))
+        AND (old.reason <> 'grew' OR old.dropped OR EXISTS (
+            SELECT FROM notice AS n
+            WHERE n.ticket = old.ticket AND n.created_at > old.created_at AND n.reason = 'grew' AND NOT n.dropped
+        ))
+    LIMIT $2
+)
+"""
+# The facts hold a chart, and are by far the largest part. They are needed to write the mail only.
+_DELETE_FACTS = """
+UPDATE notice SET facts = NULL WHERE id IN (
+    SELECT notice.id FROM notice JOIN mail ON mail.id = notice.mail
+    WHERE mail.ended_at < $1 AND facts IS NOT NULL LIMIT $2
+)
+"""
+_DELETE_MAILS = """
+DELETE FROM mail WHERE id IN (
+    SELECT id FROM mail WHERE ended_at < $1 AND NOT EXISTS (SELECT FROM notice WHERE notice.mail = mail.id) LIMIT $2
+)
+"""
+
+
+async def prune(pool: Pool, before: datetime, limit: int) -> int:
+    """Prune mails that ended before a time, at most `limit` rows by each statement; how many rows."""
+    statements = (_DELETE_NOTICES, _DELETE_FACTS, _DELETE_MAILS)
+    tags = [await pool.execute(statement, before, limit) for statement in statements]
+    return sum(int(tag.rpartition(" ")[2]) for tag in tags)
