@@ -1,4 +1,4 @@
-"""The detector's own metrics, made at start so that zero shows. Labels are pipelines, stages and kinds, never deals."""
+"""The detector's own metrics, created at start so that zeros show. Labels are pipelines, stages, kinds; never deals."""
 
 from __future__ import annotations
 
@@ -14,49 +14,86 @@ OTHER = "other"
 
 
 class DetectorMetrics:
-    """Events in, the present of every stage, and how judging gets on."""
+    """Events read, evaluation passes, and the state of every stage now."""
 
-    def __init__(self, registry: CollectorRegistry, judging: Ruleset) -> None:
+    def __init__(self, registry: CollectorRegistry, ruleset: Ruleset) -> None:
+        self._count_events(registry)
+        self._time_passes(registry)
+        self._show_stages(registry, ruleset)
+
+    def _count_events(self, registry: CollectorRegistry) -> None:
         events = Counter(
-            "andon_detector_events_total", "events read, by what became of them", ["result"], registry=registry
-        )
-        self.applied, self.duplicate, self.put_aside = (events.labels(r) for r in ("applied", "duplicate", "dead"))
-        dead = Counter(
-            "andon_detector_dead_letters_total", "records put aside, by reason", ["reason"], registry=registry
-        )
-        self.dead = {reason: dead.labels(reason.value) for reason in DeadReason}
-        self.late = Counter("andon_detector_late_events_total", "events older than the lateness", registry=registry)
-        self.unknown_stage = Counter(
-            "andon_detector_unknown_stage_visits_total",
-            "visits to stages that the policy does not know",
+            "andon_detector_events_total",
+            "Events read from pipeline.events, by result: applied, duplicate of a known event, dead-lettered.",
+            ["result"],
             registry=registry,
         )
-        self.judgement_delay = Gauge(
-            "andon_detector_judgement_delay_seconds", "how far judgement time is behind now", registry=registry
+        self.applied, self.duplicate, self.dead_lettered = map(events.labels, ("applied", "duplicate", "dead"))
+        dead = Counter(
+            "andon_detector_dead_letters_total",
+            "Records written to dead-letter topics, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.dead = {reason: dead.labels(reason.value) for reason in DeadReason}
+        self.late = Counter(
+            "andon_detector_late_events_total",
+            "Events applied whose time is older than judgement time by more than the policy's lateness.",
+            registry=registry,
+        )
+        self.unknown_stage = Counter(
+            "andon_detector_unknown_stage_visits_total",
+            "Visits written of deals to stages that the policy does not have.",
+            registry=registry,
+        )
+
+    def _time_passes(self, registry: CollectorRegistry) -> None:
+        self.watermark_delay = Gauge(
+            "andon_detector_judgement_delay_seconds",
+            "Seconds by which judgement time, up to which problems are evaluated, is behind the wall clock.",
+            registry=registry,
         )
         self.pass_seconds = Histogram(
-            "andon_detector_pass_seconds", "time of one pass of judging", buckets=BATCH_SECONDS, registry=registry
+            "andon_detector_pass_seconds",
+            "Seconds that one evaluation pass took, its transaction included.",
+            buckets=BATCH_SECONDS,
+            registry=registry,
         )
-        revisions = Counter(
-            "andon_detector_problem_messages_total", "problem messages, by reason", ["reason"], registry=registry
+        messages = Counter(
+            "andon_detector_problem_messages_total",
+            "Messages published on flow.problems, by reason.",
+            ["reason"],
+            registry=registry,
         )
-        self.messages = {reason: revisions.labels(reason.value) for reason in ProblemReason}
-        self.wip = Gauge("andon_flow_deals", "deals in the stage", STAGE, registry=registry)
+        self.messages = {reason: messages.labels(reason.value) for reason in ProblemReason}
+
+    def _show_stages(self, registry: CollectorRegistry, ruleset: Ruleset) -> None:
+        self.wip = Gauge("andon_flow_deals", "Deals now in the stage.", STAGE, registry=registry)
         self.oldest = Gauge(
-            "andon_flow_oldest_age_seconds", "age of the oldest deal in the stage", STAGE, registry=registry
+            "andon_flow_oldest_age_seconds",
+            "Age of the oldest deal now in the stage, in seconds on the stage's clock.",
+            STAGE,
+            registry=registry,
         )
         self.over_age = Gauge(
-            "andon_flow_over_age_deals", "deals in the stage that are over its limit", STAGE, registry=registry
+            "andon_flow_over_age_deals",
+            "Deals now in the stage that are older than the limit of its aging rule.",
+            STAGE,
+            registry=registry,
         )
-        self.problems = Gauge("andon_flow_open_problems", "open problems", ("kind", "mode"), registry=registry)
-        for place in [*judging.stages, (OTHER, OTHER)]:
-            self.wip.labels(*place)
-            self.oldest.labels(*place)
-        for rule in judging.rules:
+        self.problems = Gauge(
+            "andon_flow_open_problems",
+            "Problems that are open now, by kind and by mode of their rule.",
+            ("kind", "mode"),
+            registry=registry,
+        )
+        for stage in [*ruleset.stages, (OTHER, OTHER)]:
+            self.wip.labels(*stage)
+            self.oldest.labels(*stage)
+        for rule in ruleset.rules:
             self.problems.labels(rule.kind, rule.mode.value)
 
-    def took(self, applied: int, read: int, dead: int) -> None:
-        """A batch is done."""
+    def record_batch(self, applied: int, read: int) -> None:
+        """Count a committed batch: events `applied` of those `read`."""
         self.applied.inc(applied)
         self.duplicate.inc(read - applied)
-        self.put_aside.inc(dead)

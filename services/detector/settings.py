@@ -1,4 +1,4 @@
-"""What the detector is told."""
+"""Settings of the detector, from the environment."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class DetectorSettings(ServiceSettings):
 
     port: int = Field(8082, ge=0, le=65535, description="port of health and metrics")
     clock: ClockKind = Field(
-        ClockKind.WALL, description="wall: live; log: replays, the records' own times stand for now"
+        ClockKind.WALL, description="wall: live; log: replays, in which the records' own times stand for now"
     )
-    detector_batch: int = Field(3000, ge=1, le=10_000, description="most records in one transaction")
-    detector_lanes: int = Field(
-        4, ge=1, le=12, description="batches in hand at once, each of other partitions, over a connection of its own"
+    detector_batch: int = Field(3000, ge=1, le=10_000, description="maximum number of records in one transaction")
+    detector_workers: int = Field(
+        4, ge=1, le=12, description="batches handled at once, each of other partitions and on a connection of its own"
     )
-    detector_pass_seconds: float = Field(0.1, gt=0, le=60, description="time between two passes of judging")
+    detector_pass_seconds: float = Field(0.1, gt=0, le=60, description="seconds between two evaluation passes")

@@ -1,1 +1,1 @@
-"""Lets histories in: tables that a CRM exported, and whatever else tells of the past."""
+"""Loads histories: tables that a CRM exported, and what the back-fill and the demo publish."""

@@ -1,17 +1,18 @@
-"""Proposes what a table means, from the names of its columns and its first rows. Pure; `doubts` tells what to ask."""
+"""Proposes what a table means, by its column names and first rows. Pure; `questions` finds out what to ask."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any
 
-from services.importer.headings import LOST, STAGE_DATES, WON, YES, is_person, plain, rank
+from services.importer.column_names import LOST, STAGE_DATES, WON, YES, is_person, plain, rank
 from services.importer.mapping import Columns, Mapping, Shape
 from services.importer.sample import Sample
 from shared.policy import Policy, Stage, StageOutcome
 
-_DATES = ("time", "created", "closed", "entered", "modified")
-_ORDER = (
+_DATE_FIELDS = ("time", "created", "closed", "entered", "modified")
+# The order in which fields take their columns.
+_FIELDS = (
     "deal",
     "stage",
     "outcome",
@@ -25,13 +26,15 @@ _ORDER = (
     "name",
     "reason",
 )
-# In a table of changes, deals come again: of so many rows, the share of different deals at most.
-AGAIN = 0.9
+# The last patterns of STAGE_DATES are so general that they need a known stage.
+_GENERAL_PATTERNS = 2
+# In a table of changes deals repeat: at most this share of the rows has a deal of its own.
+MAX_SHARE_OF_DEALS = 0.9
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A mapping, the fields whose columns were found, and the columns that hold persons: they are left out."""
+    """A mapping, the fields whose columns were recognised, and the columns of persons, which are left out."""
 
     mapping: Mapping
     found: frozenset[str]
@@ -39,43 +42,43 @@ class Proposal:
 
 
 def propose(sample: Sample, policy: Policy | None) -> Proposal:
-    """What the table means, as far as it can be told."""
-    found = _claim(sample, [name for name in sample.columns if name and not is_person(name)])
-    dated = _stage_dates(sample, found, policy)
-    # The date of a stage is no person, though the stage be called manager approval.
-    people = [name for name in sample.columns if is_person(name) and name not in dated.values()]
-    shape = _shape(sample, found, dated)
+    """What the table means, as far as it can be inferred."""
+    found = _match_columns(sample, [name for name in sample.columns if name and not is_person(name)])
+    stage_dates = _stage_dates(sample, found, policy)
+    # The date of a stage called "manager approval" is not a person.
+    people = [name for name in sample.columns if is_person(name) and name not in stage_dates.values()]
+    shape = _shape(sample, found, stage_dates)
     if shape is Shape.CHANGES:
-        found = _claim_time(sample, found)
-        dated = {}
+        found = _match_time(sample, found)
+        stage_dates = {}
     elif shape is Shape.STAGES:
         found.pop("entered", None)
     draft: dict[str, Any] = {
         "shape": shape,
         "columns": Columns(**{"deal": sample.columns[0], **found}),
-        "stage_dates": dated,
+        "stage_dates": stage_dates,
     }
-    mapping = Mapping(**(draft | _meanings(sample, found, dated, policy)))
+    mapping = Mapping(**(draft | _meanings(sample, found, stage_dates, policy)))
     return Proposal(mapping, frozenset(found), people)
 
 
-def misfits(sample: Sample, mapping: Mapping) -> list[str]:
-    """What to say of the columns of dates and amounts in which some values are none."""
+def unreadable_values(sample: Sample, mapping: Mapping) -> list[str]:
+    """A sentence for each column of dates or amounts in which some values are neither."""
     amount = mapping.columns.amount
-    found = [(column, "date", sample.no_dates(column)) for column in mapping.date_columns()]
-    found += [(amount, "amount", sample.no_amounts(amount))] if amount else []
+    found = [(column, "dates", sample.non_dates(column)) for column in mapping.date_columns()]
+    found += [(amount, "amounts", sample.non_amounts(amount))] if amount else []
     return [
-        f"{column}: of {len(sample.values(column))} values {len(others)} can be read as no {kind}, "
-        f"as {str(others[0])[:40]!r}; mend or empty them, else their rows cannot be taken"
+        f"{column}: {len(others)} of {len(sample.values(column))} values cannot be read as {kind}, "
+        f"such as {str(others[0])[:40]!r}; correct or empty them, else their rows cannot be imported"
         for column, kind, others in found
         if others
     ]
 
 
-def _claim(sample: Sample, free: list[str]) -> dict[str, str]:
-    """Each field its column: the one that is named best among those whose values fit."""
+def _match_columns(sample: Sample, free: list[str]) -> dict[str, str]:
+    """The column of each field: the best name among those whose values are of the field's kind."""
     found: dict[str, str] = {}
-    for name in _ORDER:
+    for name in _FIELDS:
         ranked = [(place, column) for column in free if (place := rank(name, column)) is not None]
         for _, column in sorted(ranked):
             if column not in found.values() and _fits(sample, name, column):
@@ -85,20 +88,20 @@ def _claim(sample: Sample, free: list[str]) -> dict[str, str]:
 
 
 def _fits(sample: Sample, name: str, column: str) -> bool:
-    """Whether the values are of the kind; a column without values is taken by its name."""
+    """Whether the values are of the field's kind; a column without values fits by its name."""
     if not sample.values(column):
         return True
-    if name in _DATES:
-        return sample.is_dates(column)
+    if name in _DATE_FIELDS:
+        return sample.holds_dates(column)
     if name == "amount":
-        return sample.is_amounts(column)
+        return sample.holds_amounts(column)
     return name not in ("stage", "outcome", "pipeline") or bool(sample.words(column))
 
 
-def _claim_time(sample: Sample, found: dict[str, str]) -> dict[str, str]:
-    """When a change was made: what else would be the last change of a deal, or since when it is in its stage."""
+def _match_time(sample: Sample, found: dict[str, str]) -> dict[str, str]:
+    """In a table of changes, what else would be `entered` or `modified` is the time of the change."""
     kept = {name: column for name, column in found.items() if name not in ("entered", "modified")}
-    free = [column for column in sample.columns if column not in kept.values() and sample.is_dates(column)]
+    free = [column for column in sample.columns if column not in kept.values() and sample.holds_dates(column)]
     ranked = sorted((place, column) for column in free if (place := _time_rank(column)) is not None)
     if ranked:
         return kept | {"time": ranked[0][1]}
@@ -106,54 +109,54 @@ def _claim_time(sample: Sample, found: dict[str, str]) -> dict[str, str]:
 
 
 def _time_rank(column: str) -> int | None:
-    places = [place for name in ("time", "entered", "modified") if (place := rank(name, column)) is not None]
-    return min(places, default=None)
+    ranks = [place for name in ("time", "entered", "modified") if (place := rank(name, column)) is not None]
+    return min(ranks, default=None)
 
 
-def _shape(sample: Sample, found: dict[str, str], dated: dict[str, str]) -> Shape:
+def _shape(sample: Sample, found: dict[str, str], stage_dates: dict[str, str]) -> Shape:
     deals = sample.texts(found["deal"]) if "deal" in found else []
-    if "stage" in found and len(deals) > 1 and len(set(deals)) <= AGAIN * len(deals):
+    if "stage" in found and len(deals) > 1 and len(set(deals)) <= MAX_SHARE_OF_DEALS * len(deals):
         return Shape.CHANGES
-    return Shape.STAGES if len(dated) > 1 else Shape.LAST_STAGE
+    return Shape.STAGES if len(stage_dates) > 1 else Shape.LAST_STAGE
 
 
 def _stage_dates(sample: Sample, found: dict[str, str], policy: Policy | None) -> dict[str, str]:
-    """The columns that hold the date of a stage, by the stage; in the order of the policy, else of the table."""
+    """The date column of each stage, in the order of the policy, else of the table."""
     known = _known_stages(sample, found, policy)
-    dated: dict[str, str] = {}
+    columns: dict[str, str] = {}
     for column in sample.columns:
-        if column in found.values() or not _dates_or_none(sample, column):
+        if column in found.values() or not _may_hold_dates(sample, column):
             continue
-        if (stage := _stage_of(column, known)) is not None and stage not in dated:
-            dated[stage] = column
-    order = [stage.id for pipeline in policy.pipelines.values() for stage in pipeline.stages] if policy else []
-    return dict(sorted(dated.items(), key=lambda one: order.index(one[0]) if one[0] in order else len(order)))
+        if (stage := _stage_in_name(column, known)) is not None and stage not in columns:
+            columns[stage] = column
+    order = [stage.id for stage in _policy_stages(policy)]
+    return dict(sorted(columns.items(), key=lambda one: order.index(one[0]) if one[0] in order else len(order)))
 
 
-def _dates_or_none(sample: Sample, column: str) -> bool:
-    """Whether nothing but dates is there; of a column that is headed like a person's they must be seen."""
-    return sample.is_dates(column) or not (sample.values(column) or is_person(column))
+def _may_hold_dates(sample: Sample, column: str) -> bool:
+    """An empty column may, unless its name is that of a person."""
+    return sample.holds_dates(column) or not (sample.values(column) or is_person(column))
 
 
-def _stage_of(column: str, known: dict[str, str]) -> str | None:
-    """The stage in the name of a column of dates: in a form that says so, or one that is known."""
-    for number, form in enumerate(STAGE_DATES):
-        match = form.match(column.strip())
+def _stage_in_name(column: str, known: dict[str, str]) -> str | None:
+    """The stage in the name of a date column: any by a specific pattern, only a known one by a general pattern."""
+    for number, pattern in enumerate(STAGE_DATES):
+        match = pattern.match(column.strip())
         if match is None or plain(match["stage"]) == "current stage":
             continue
         stage = match["stage"].strip()
-        # HubSpot puts the pipeline behind the stage, in brackets.
+        # HubSpot appends the pipeline in parentheses.
         bare = stage.rpartition(" (")[0] if stage.endswith(")") and " (" in stage else stage
         for name in (stage, bare):
             if plain(name) in known:
                 return known[plain(name)]
-        if number < len(STAGE_DATES) - 2:
+        if number < len(STAGE_DATES) - _GENERAL_PATTERNS:
             return bare
     return known.get(plain(column))
 
 
 def _known_stages(sample: Sample, found: dict[str, str], policy: Policy | None) -> dict[str, str]:
-    """Ids by plain name: of the policy, and of the words in the table's column of stages."""
+    """Ids by plain name: the stages of the policy, and the words in the table's stage column."""
     known = {plain(word): word for word in (sample.words(found["stage"]) if "stage" in found else [])}
     for stage in _policy_stages(policy):
         known |= {plain(stage.id): stage.id}
@@ -166,51 +169,52 @@ def _policy_stages(policy: Policy | None) -> list[Stage]:
     return [stage for pipeline in policy.pipelines.values() for stage in pipeline.stages] if policy else []
 
 
-def _meanings(sample: Sample, found: dict[str, str], dated: dict[str, str], policy: Policy | None) -> dict[str, Any]:
-    """What words, dates and figures mean."""
+def _meanings(
+    sample: Sample, found: dict[str, str], stage_dates: dict[str, str], policy: Policy | None
+) -> dict[str, Any]:
+    """The fields of a mapping that say what words, dates and amounts mean."""
     words = [word for name in ("stage", "outcome") if name in found for word in sample.words(found[name])]
-    words += list(dated)
+    words += list(stage_dates)
     stages = _known_stages(sample, {}, policy)
     ids = {word: stages[plain(word)] for word in words if plain(word) in stages and stages[plain(word)] != word}
-    dates = [*dated.values(), *(found[name] for name in _DATES if name in found)]
-    orders = sample.orders(dates)
-    amounts = sample.decimals(found["amount"]) if "amount" in found else frozenset()
+    orders = sample.orders([*stage_dates.values(), *(found[name] for name in _DATE_FIELDS if name in found)])
+    marks = sample.decimal_marks(found["amount"]) if "amount" in found else frozenset()
     order = tuple(stage.id for stage in _policy_stages(policy) if stage.outcome is StageOutcome.OPEN)
+    only_pipeline = policy is not None and len(policy.pipelines) == 1 and "pipeline" not in found
     return {
         "stages": ids,
-        "order": order or tuple(dated),
+        "order": order or tuple(stage_dates),
         "pipelines": _pipelines(sample, found, policy),
-        "won": _closing(words, WON, StageOutcome.WON, found, policy),
-        "lost": _closing(words, LOST, StageOutcome.LOST, found, policy),
+        "won": _closing_words(words, WON, StageOutcome.WON, found, policy),
+        "lost": _closing_words(words, LOST, StageOutcome.LOST, found, policy),
         "dates": next(iter(orders)) if len(orders) == 1 else None,
-        "decimal": next(iter(amounts)) if len(amounts) == 1 else None,
+        "decimal": next(iter(marks)) if len(marks) == 1 else None,
         "timezone": policy.timezone if policy else "UTC",
-        "pipeline": next(iter(policy.pipelines))
-        if policy and len(policy.pipelines) == 1 and "pipeline" not in found
-        else None,
+        "pipeline": next(iter(policy.pipelines)) if policy and only_pipeline else None,
     }
 
 
-def _closing(
+def _closing_words(
     words: list[str], known: frozenset[str], outcome: StageOutcome, found: dict[str, str], policy: Policy | None
 ) -> tuple[str, ...] | None:
-    """The words that say so: by the policy, in any language, or a yes in a column that asks it. None where none is
-    known: it is not said that there are none.
+    """The words for an outcome: the policy's, known ones of any language, and a yes in a column "won".
+
+    None where there are none: that the table has no such word is for a person to say.
     """
     named = [name for s in _policy_stages(policy) if s.outcome is outcome for name in (s.id, s.name) if name]
     meant = {plain(name) for name in named}
-    asked = outcome is StageOutcome.WON and "won" in plain(found.get("outcome", "")).split()
-    said = [
+    column_says_won = outcome is StageOutcome.WON and "won" in plain(found.get("outcome", "")).split()
+    seen = [
         word
         for word in words
-        if plain(word) in meant or not known.isdisjoint(plain(word).split()) or (asked and plain(word) in YES)
+        if plain(word) in meant or not known.isdisjoint(plain(word).split()) or (column_says_won and plain(word) in YES)
     ]
-    # The policy's own words also where the first rows hold none.
-    return tuple(dict.fromkeys([*said, *named])) or None
+    # The policy's words count even where the first rows have none of them.
+    return tuple(dict.fromkeys([*seen, *named])) or None
 
 
 def _pipelines(sample: Sample, found: dict[str, str], policy: Policy | None) -> dict[str, str]:
-    """The policy's ids of the pipelines that the table names."""
+    """The policy's ids for the table's words for pipelines."""
     if policy is None or "pipeline" not in found:
         return {}
     known = {plain(name): key for key, pipe in policy.pipelines.items() for name in (key, pipe.name)}

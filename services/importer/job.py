@@ -1,4 +1,4 @@
-"""Runs an import: reads a table row by row, lets what it tells go in, and goes on where it was cut off."""
+"""Runs an import: reads a table row by row, loads its events, and continues where an earlier run was interrupted."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 from services.detector.settings import DetectorSettings
-from services.importer.journal import ImportJournal, what
+from services.importer.journal import ImportJournal, fingerprint_of
 from services.importer.load import LoadProgress, LoadResult, Portion, load
 from services.importer.mapping import Mapping
 from services.importer.readers import RowFault
-from services.importer.report import Report
+from services.importer.rejected_rows import RejectedRows
 from services.importer.row_events import RowEvents
 from services.importer.tables import Table
 from services.importer.tables.base import Row
@@ -21,16 +21,16 @@ from shared.connectors.base.facts import DealFact
 from shared.connectors.base.messages import to_messages
 from shared.runtime.instants import micros
 
-AT_ONCE = 2000
+ROWS_AT_ONCE = 2000
 
 
 class BadRowsError(Exception):
-    """`strict`: a row cannot be taken, so nothing went in."""
+    """With `strict`: some row has a fault, so nothing was published."""
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is to be imported: a table, what it means, as which source; where journal and report are kept."""
+class ImportTask:
+    """A table, what it means, and the source of its deals; `folder` gets the journal and the rejected rows."""
 
     path: Path
     table: Table
@@ -43,90 +43,89 @@ class Task:
         return self.folder / f"{self.path.name}.import.json"
 
     @property
-    def report(self) -> Path:
+    def rejected_rows(self) -> Path:
         return self.folder / f"{self.path.name}.rejected.csv"
 
 
-class Import:
-    """One run. `journal` tells afterwards how many rows, events and bad rows there were."""
+class ImportJob:
+    """One run of a task. Afterwards `journal` has the numbers of rows, events and rejected rows."""
 
-    def __init__(self, task: Task, now: datetime | None = None) -> None:
+    def __init__(self, task: ImportTask, now: datetime | None = None) -> None:
         self._task, self._now = task, now or datetime.now(UTC)
-        self.journal = ImportJournal.opened(task.journal, what(task.path, task.mapping, task.source))
-        self._story = RowEvents.of(task.mapping, task.table.columns, self._now)
+        self.journal = ImportJournal.resume(task.journal, fingerprint_of(task.path, task.mapping, task.source))
+        self._events = RowEvents.of_table(task.mapping, task.table.columns, self._now)
 
     @property
-    def goes_on(self) -> bool:
-        """Whether a run that was cut off is taken up."""
+    def continues(self) -> bool:
+        """Whether this continues an interrupted run."""
         return self.journal.rows > 0
 
     @property
-    def share(self) -> float:
-        """How much of the table is read, 0 to 1."""
-        return self._task.table.read
+    def share_read(self) -> float:
+        """The share of the table that has been read, 0 to 1."""
+        return self._task.table.share_read
 
     @property
-    def report(self) -> Path:
-        """Where the rows that cannot be taken are told of."""
-        return self._task.report
+    def rejected_rows(self) -> Path:
+        """The file with the rejected rows."""
+        return self._task.rejected_rows
 
     async def run(self, settings: DetectorSettings, progress: LoadProgress, strict: bool) -> LoadResult:
-        """Let everything in. Raises LoadError, TableError, and with `strict` BadRowsError before anything went in."""
+        """Load everything. Raises LoadError, TableError, and with `strict` BadRowsError before publishing anything."""
         if strict:
             self._refuse_bad_rows()
         result = await load(settings, self._portions(settings.topic_prefix), progress)
         self.journal.done = True
-        self.journal.keep(self._task.journal)
-        self._end()
+        self.journal.save(self._task.journal)
+        self._remove_empty_report()
         return result
 
     def events(self) -> Iterator[DealFact]:
-        """All that the good rows tell, without letting anything in; bad ones are reported."""
-        self.journal = ImportJournal(what="")
-        self._story.notes = self.journal.notes
-        report = Report(self._task.report)
+        """All events of the rows without faults, without publishing any; rows with faults are reported."""
+        self.journal = ImportJournal(fingerprint="")
+        self._events.notes = self.journal.notes
+        rejected = RejectedRows(self._task.rejected_rows)
         for row in self._task.table.rows():
-            yield from self._told(row, report)
-        report.close()
-        self._end()
+            yield from self._events_of(row, rejected)
+        rejected.close()
+        self._remove_empty_report()
 
     def _refuse_bad_rows(self) -> None:
-        look = Import(self._task, self._now)
-        for _ in look.events():
+        check = ImportJob(self._task, self._now)
+        for _ in check.events():
             pass
-        bad, rows = look.journal.bad, look.journal.rows
+        bad, rows = check.journal.bad, check.journal.rows
         if bad:
-            raise BadRowsError(f"{bad} of {rows} rows cannot be taken, so none went in: see {self._task.report}")
+            raise BadRowsError(f"{bad} of {rows} rows have faults, so nothing was published: see {self.rejected_rows}")
 
     async def _portions(self, prefix: str) -> AsyncIterator[Portion]:
-        """When the next portion is asked for, the last is acknowledged: then the journal says so."""
-        journal, report = self.journal, Report(self._task.report, self.journal.report_bytes)
-        self._story.notes = journal.notes
+        """The next portion is asked for once the last is acknowledged: only then does the journal count its rows."""
+        journal, rejected = self.journal, RejectedRows(self.rejected_rows, self.journal.report_bytes)
+        self._events.notes = journal.notes
         if journal.earliest is not None:
             yield Portion((), journal.earliest)
         rows = islice(self._task.table.rows(), journal.rows, None)
-        while some := list(islice(rows, AT_ONCE)):
-            told = [event for row in some for event in self._told(row, report)]
-            if told:
-                earliest = micros(min(event.time for event in told))
+        while some := list(islice(rows, ROWS_AT_ONCE)):
+            events = [event for row in some for event in self._events_of(row, rejected)]
+            if events:
+                earliest = micros(min(event.time for event in events))
                 journal.earliest = min(earliest, journal.earliest or earliest)
-                yield Portion(to_messages(self._task.source, told, self._now, prefix).messages, earliest)
-            journal.report_bytes = report.kept()
-            journal.keep(self._task.journal)
-        report.close()
+                yield Portion(to_messages(self._task.source, events, self._now, prefix).messages, earliest)
+            journal.report_bytes = rejected.flush()
+            journal.save(self._task.journal)
+        rejected.close()
 
-    def _told(self, row: Row, report: Report) -> list[DealFact]:
+    def _events_of(self, row: Row, rejected: RejectedRows) -> list[DealFact]:
         self.journal.rows += 1
         try:
-            told = self._story.told(row)
+            events = self._events.of_row(row)
         except RowFault as fault:
             self.journal.bad += 1
-            report.add(row.line, fault)
+            rejected.add(row.line, fault)
             return []
-        self.journal.events += len(told)
-        return told
+        self.journal.events += len(events)
+        return events
 
-    def _end(self) -> None:
-        """A report without a row would only be looked into."""
+    def _remove_empty_report(self) -> None:
         if not self.journal.bad:
-            self._task.report.unlink(missing_ok=True)
+            self.rejected_rows.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""How far an import has got, kept in a file beside the table: what was acknowledged is not read again."""
+"""How far an import has got, in a file next to the table: rows whose events are acknowledged are not read again."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from services.importer.mapping import Mapping
 
 
 class ImportJournal(BaseModel):
-    """`what` stands for the file's bytes, the mapping and the source: with another the import begins anew."""
+    """`fingerprint` stands for the file, the mapping and the source: with another one the import starts over.
 
-    what: str
+    `earliest`: the earliest instant of the published events, in microseconds.
+    """
+
+    fingerprint: str
     rows: int = 0
     events: int = 0
     bad: int = 0
@@ -24,24 +27,25 @@ class ImportJournal(BaseModel):
     done: bool = False
 
     @staticmethod
-    def opened(path: Path, what: str) -> ImportJournal:
-        """The journal of an import that was cut off, or a new one."""
+    def resume(path: Path, fingerprint: str) -> ImportJournal:
+        """The journal of an interrupted import, or a new one."""
         if path.exists():
             found = ImportJournal.model_validate_json(path.read_text(encoding="utf-8"))
             if not found.done:
-                # What is in already of another version of the table is judged with this one.
-                return found if found.what == what else ImportJournal(what=what, earliest=found.earliest)
-        return ImportJournal(what=what)
+                # Events of another version of the table may be published: they are evaluated with this one's.
+                same = found.fingerprint == fingerprint
+                return found if same else ImportJournal(fingerprint=fingerprint, earliest=found.earliest)
+        return ImportJournal(fingerprint=fingerprint)
 
-    def keep(self, path: Path) -> None:
-        """In one step: a reader finds the old or the new, and never a half."""
-        beside = path.with_suffix(".new")
-        beside.write_text(self.model_dump_json(), encoding="utf-8")
-        beside.replace(path)
+    def save(self, path: Path) -> None:
+        """Write the file atomically: a reader finds the old journal or the new."""
+        new = path.with_suffix(".new")
+        new.write_text(self.model_dump_json(), encoding="utf-8")
+        new.replace(path)
 
 
-def what(path: Path, mapping: Mapping, source: str) -> str:
-    """The digest of all that decides which events an import gives."""
+def fingerprint_of(path: Path, mapping: Mapping, source: str) -> str:
+    """The digest of everything that decides which events an import gives."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
     digest.update(f"\x00{mapping.model_dump_json()}\x00{source}".encode())

@@ -1,4 +1,4 @@
-"""The cells of a row, read by what the mapping says that they hold. What is wrong names column, value and way out."""
+"""Reads the cells of a row as the mapping says. A fault names the column, the value and what to do."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.importer.amounts import AmountFault, read_amount
-from services.importer.dates import DateFault, Dates, When
+from services.importer.dates import DateFault, DateReader, DateSpan
 from services.importer.mapping import Mapping
 from services.importer.tables.base import Cell, Row
 from shared.connectors.base.messages import MAX_CLOCK_SKEW
 from shared.policy import StageOutcome
 from shared.runtime.instants import micros, moment
 
-LONGEST_ID = 200
-LONGEST_TEXT = 4000
+MAX_ID_CHARACTERS = 200
+MAX_TEXT_CHARACTERS = 4000
 
 
 class RowFault(Exception):
-    """A row cannot be taken: which column, which value, what is wrong and the way out."""
+    """A row cannot be imported: the column, its value, what is wrong and what to do."""
 
     def __init__(self, column: str, value: Cell, text: str) -> None:
         super().__init__(f"{column}: {value!s:.80} {text}")
@@ -28,91 +28,90 @@ class RowFault(Exception):
 
 
 class StageCell(NamedTuple):
-    """The word of the table for where a deal is, the stage's id, and what it means."""
+    """The table's word for a stage, the stage's id, and what the stage means."""
 
     word: str
     id: str
     outcome: StageOutcome
 
 
-class Readers:
-    """How the cells of one table are read. `now` is when the import runs: nothing has happened later."""
+class RowReader:
+    """Reads the rows of one table. `now`: when the import runs; no date may be later."""
 
     def __init__(self, mapping: Mapping, columns: list[str], now: datetime) -> None:
         self.mapping = mapping
         self.columns = columns
-        self.dates = Dates(mapping.dates, mapping.timezone)
+        self.dates = DateReader(mapping.dates, mapping.timezone)
         self.zone = ZoneInfo(mapping.timezone)
         self.latest = micros(now + MAX_CLOCK_SKEW)
-        self.places = {name: place for place, name in enumerate(columns)}
-        said = {StageOutcome.WON: mapping.won or (), StageOutcome.LOST: mapping.lost or ()}
-        self._outcomes = {word.casefold(): outcome for outcome, words in said.items() for word in words}
+        self.index = {name: index for index, name in enumerate(columns)}
+        words = {StageOutcome.WON: mapping.won or (), StageOutcome.LOST: mapping.lost or ()}
+        self._outcomes = {word.casefold(): outcome for outcome, some in words.items() for word in some}
         self._stages: dict[str, StageCell] = {}
 
-    def of(self, row: Row) -> Cells:
-        """Raises RowFault where there are more cells than columns: some value was cut in two."""
+    def read(self, row: Row) -> Cells:
+        """Raises RowFault where there are more cells than columns: a delimiter has split some value."""
         if len(row.cells) > len(self.columns):
             text = f"is one of {len(row.cells)} values for {len(self.columns)} columns; put quotes around the value"
             raise RowFault(self.columns[-1], row.cells[-1], f"{text} that holds the delimiter")
         return Cells(self, row)
 
     def stage(self, word: str) -> StageCell:
-        """What a word for a stage, or for won and lost, means."""
+        """What the table's word for a stage, or for won or lost, means."""
         found = self._stages.get(word)
         if found is None:
-            number = self.mapping.stages.get(word, word)
-            outcome = self._outcomes.get(word.casefold(), self._outcomes.get(number.casefold(), StageOutcome.OPEN))
-            found = self._stages[word] = StageCell(word, number, outcome)
+            stage = self.mapping.stages.get(word, word)
+            outcome = self._outcomes.get(word.casefold(), self._outcomes.get(stage.casefold(), StageOutcome.OPEN))
+            found = self._stages[word] = StageCell(word, stage, outcome)
         return found
 
 
 class Cells:
-    """One row."""
+    """The cells of one row."""
 
-    __slots__ = ("_cells", "_readers", "mapping")
+    __slots__ = ("_cells", "_reader", "mapping")
 
-    def __init__(self, readers: Readers, row: Row) -> None:
-        self._readers, self._cells = readers, row.cells
-        self.mapping = readers.mapping
+    def __init__(self, reader: RowReader, row: Row) -> None:
+        self._reader, self._cells = reader, row.cells
+        self.mapping = reader.mapping
 
     def value(self, column: str) -> Cell:
-        return self._cells[self._readers.places[column]]
+        return self._cells[self._reader.index[column]]
 
     def text(self, column: str | None) -> str:
         """Empty where there is no such column, or nothing in it."""
         if column is None:
             return ""
-        cell = self._cells[self._readers.places[column]]
+        cell = self._cells[self._reader.index[column]]
         if isinstance(cell, str):
             text = cell.strip()
             if "\x00" in text:
-                raise RowFault(column, cell, "holds a NUL character, which cannot be stored; take it out")
-            return text[:LONGEST_TEXT]
-        return "" if cell is None else _plain(cell)
+                raise RowFault(column, cell, "holds a NUL character, which cannot be stored; remove it")
+            return text[:MAX_TEXT_CHARACTERS]
+        return "" if cell is None else _to_text(cell)
 
-    def when(self, column: str | None) -> When | None:
-        """None where there is no such column, or nothing in it; raises RowFault, also for what lies in the future."""
+    def past_date(self, column: str | None) -> DateSpan | None:
+        """As `date`; raises RowFault also for a date in the future."""
         found = self.date(column)
-        if found is not None and column is not None and found.first > self._readers.latest:
-            raise RowFault(
-                column, self.value(column), "lies in the future; mend it, or dates or timezone in the mapping"
-            )
+        if found is not None and column is not None and found.first > self._reader.latest:
+            text = "is in the future; correct it, or dates or timezone in the mapping"
+            raise RowFault(column, self.value(column), text)
         return found
 
-    def date(self, column: str | None) -> When | None:
-        """As `when`, but the future is good."""
+    def date(self, column: str | None) -> DateSpan | None:
+        """None where there is no such column, or nothing in it; raises RowFault."""
         if column is None:
             return None
         cell = self.value(column)
         try:
-            return self._readers.dates.read(cell)
+            return self._reader.dates.read(cell)
         except DateFault as error:
             raise RowFault(column, cell, str(error)) from None
 
     def day(self, column: str | None) -> str | None:
-        """The day in the zone of the table, as CRMs tell an expected close, which may lie in the future."""
+        """The ISO day in the table's zone, for an expected close, which may be in the future."""
         found = self.date(column)
-        return found and moment(found.first).astimezone(self._readers.zone).date().isoformat()
+        return found and moment(found.first).astimezone(self._reader.zone).date().isoformat()
 
     def amount(self) -> str | None:
         column = self.mapping.columns.amount
@@ -124,39 +123,42 @@ class Cells:
             raise RowFault(column, self.value(column), str(error)) from None
 
     def deal(self) -> str:
+        """The id of the deal; raises RowFault where there is none."""
         column = self.mapping.columns.deal
         text = self.text(column)
-        if not text or len(text) > LONGEST_ID:
-            raise RowFault(column, text, f"is no id; every row needs one, of at most {LONGEST_ID} characters")
+        if not text or len(text) > MAX_ID_CHARACTERS:
+            raise RowFault(
+                column, text, f"is not an id; every row needs one, of at most {MAX_ID_CHARACTERS} characters"
+            )
         return text
 
     def stage(self) -> StageCell | None:
-        """Where the row says that the deal is; None where it does not say."""
+        """The stage of the deal; None where the row has none."""
         columns = self.mapping.columns.of_stage
         word = (
             "/".join(filter(None, map(self.text, columns)))
             if len(columns) > 1
             else self.text(next(iter(columns), None))
         )
-        return self._readers.stage(word) if word else None
+        return self._reader.stage(word) if word else None
 
-    def ignored(self, stage: StageCell | None) -> bool:
-        """Whether the mapping passes over rows with this stage."""
+    def is_ignored(self, stage: StageCell | None) -> bool:
+        """Whether the mapping skips rows with this stage."""
         return stage is not None and stage.word in self.mapping.ignore
 
     def outcome(self) -> StageCell | None:
-        """What the row says became of the deal: its column of outcomes, else its stage."""
+        """Whether the deal is open, won or lost: by its column of outcomes, else by its stage."""
         word = self.text(self.mapping.columns.outcome)
-        said = self._readers.stage(word) if word else None
-        return said if said is not None and said.outcome is not StageOutcome.OPEN else self.stage()
+        found = self._reader.stage(word) if word else None
+        return found if found is not None and found.outcome is not StageOutcome.OPEN else self.stage()
 
-    def named(self, stage: str) -> StageCell:
-        """The stage of a column of dates."""
-        return self._readers.stage(stage)
+    def stage_called(self, word: str) -> StageCell:
+        """The stage of a date column."""
+        return self._reader.stage(word)
 
 
-def _plain(cell: Cell) -> str:
-    """As text: whole numbers without a point, as ids and codes are meant."""
+def _to_text(cell: Cell) -> str:
+    """Whole numbers without a decimal point, because ids and codes are meant so."""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     if isinstance(cell, Decimal) and cell == cell.to_integral_value():

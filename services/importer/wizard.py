@@ -1,48 +1,68 @@
-"""`andon import`: shows what it understands of a table, asks what is doubtful, and lets the table in."""
+"""The course of `andon import`: propose what a table means, ask what is open, show the first rows, load the table.
+
+It talks to a person through a `Dialog`, so that it knows no terminal.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
-import typer
-from rich.console import Console
-
-from services.cli.load_steps import steps
-from services.cli.progress import counting
 from services.detector.settings import DetectorSettings
-from services.importer import questions
-from services.importer.infer import misfits, propose
-from services.importer.job import Import, Task
-from services.importer.load import STAYS_HELD
-from services.importer.mapping import Mapping, faults_of, load, written
-from services.importer.questions import Question, answered
+from services.importer.infer import propose, unreadable_values
+from services.importer.job import ImportJob, ImportTask
+from services.importer.load import STAYS_HELD, LoadProgress
+from services.importer.mapping import Mapping, faults_of, load_mapping, to_yaml
+from services.importer.preview import describe_row
+from services.importer.questions import Question, encoding_question, open_questions, with_answer
 from services.importer.readers import RowFault
 from services.importer.row_events import RowEvents
 from services.importer.sample import Sample
-from services.importer.sentences import sentence
-from services.importer.tables import ReadOptions, Table, TableError, opened
+from services.importer.tables import ReadOptions, Table, TableError, open_table
 from shared.connectors.base.messages import to_messages
 from shared.connectors.config import NAME
 from shared.policy import Policy
 from shared.policy import load as load_policy
-from shared.runtime.yaml_file import dotted
+from shared.runtime.yaml_file import KeyPath, dotted
 
-LOOKED_AT = 10_000
-SHOWN = 5
-_console = Console(stderr=True)
+SAMPLE_ROWS = 10_000
+PREVIEW_ROWS = 5
+REPORT_EVERY = 1000
+MappingCheck = Callable[[Mapping, list[str]], list[tuple[KeyPath, str]]]
+
+
+class Dialog(Protocol):
+    """How the wizard talks to a person. Not promised: that anybody reads it."""
+
+    def say(self, text: str) -> None:
+        """Print a line as it is."""
+
+    def warn(self, text: str) -> None:
+        """Print a line that stands out."""
+
+    def ask(self, question: str, default: str | None) -> str:
+        """The answer to a question; without a default, one must be given."""
+
+    def confirm(self, question: str) -> None:
+        """Raises to end the import where the answer is no."""
+
+    def counter(self, label: str) -> AbstractContextManager[Callable[[int], None]]:
+        """Shows a growing count without a known total."""
+
+    def load_progress(self, total: Callable[[int], int | None]) -> AbstractContextManager[LoadProgress]:
+        """Shows the progress of a load; `total` estimates the events to publish from those published."""
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What the command line says."""
+class ImportOptions:
+    """The arguments of `andon import`."""
 
     file: Path
     source: str
@@ -55,68 +75,180 @@ class Wishes:
     folder: Path | None = None
 
 
-def run(wishes: Wishes) -> int:
-    """The exit code: 1 where some row could not be taken. Raises ValueError and the errors of what it uses."""
-    if not NAME.match(wishes.source):
-        raise ValueError(f"--source {wishes.source}: lower-case letters, digits and dashes; as the source of webhooks")
-    settings = DetectorSettings.from_environment()
-    policy = load_policy(settings.policy) if settings.policy.exists() else None
-    mapping = _mapping(wishes, policy)
-    table = _opened(wishes.file, mapping)
-    work = Import(Task(wishes.file, table, mapping, wishes.source, wishes.folder or wishes.file.resolve().parent))
-    if wishes.dry_run:
-        _write(work, wishes)
-    else:
-        _let_in(work, settings, wishes)
-    _sum_up(work, wishes)
-    return 1 if work.journal.bad else 0
-
-
-def _mapping(wishes: Wishes, policy: Policy | None) -> Mapping:
-    """What the table means: from the mapping's file, or proposed and asked; the first rows are shown with it."""
-    if wishes.mapping is not None:
-        mapping = load(wishes.mapping, lambda found: _opened(wishes.file, found).columns)
-        _show(wishes.file, mapping)
-        return mapping
-    looked = _looked_at(wishes)
-    mapping = _proposed(looked, policy, wishes.yes)
-    if wishes.save is not None:
-        wishes.save.write_text(written(mapping), encoding="utf-8")
-        _say(f"The mapping is in {wishes.save}: with --mapping {wishes.save} nothing is asked the next time.")
-    wrong = faults_of(mapping, list(looked.sample.columns))
-    if wrong:
-        raise ValueError("\n".join(f"{dotted(place)} {words}" for place, words in wrong))
-    _show(wishes.file, mapping)
-    if not (wishes.yes or wishes.dry_run):
-        typer.confirm("Let the table in so?", abort=True, err=True)
-    return mapping
-
-
-class _Looked(NamedTuple):
-    """The first rows of a table, and how its letters are written where the file does not say it."""
+class _Opened(NamedTuple):
+    """The first rows of a table, and its encoding where the file does not say it."""
 
     sample: Sample
     encoding: str | None
 
 
-def _looked_at(wishes: Wishes) -> _Looked:
-    """Letters are asked about before anything else: all names and words are read by them."""
-    table = opened(wishes.file)
-    sample, guessed = _sampled(table, wishes.file), table.guessed
-    if guessed is None or wishes.yes:
-        return _Looked(sample, guessed)
-    question = questions.of_encoding(sample, guessed)
-    while (answer := str(typer.prompt(question, default="y", err=True)).strip()).casefold() not in ("y", "yes"):
-        try:
-            return _Looked(_sampled(opened(wishes.file, ReadOptions(encoding=answer)), wishes.file), answer)
-        except TableError as error:
-            _say(str(error))
-    return _Looked(sample, guessed)
+class ImportWizard:
+    """One import. Raises ValueError and the errors of what it uses. `check` finds the faults of a mapping."""
+
+    def __init__(self, options: ImportOptions, dialog: Dialog, check: MappingCheck = faults_of) -> None:
+        self._options, self._dialog, self._check = options, dialog, check
+
+    def run(self) -> int:
+        """The exit code: 1 where some row has a fault."""
+        options = self._options
+        if not NAME.match(options.source):
+            raise ValueError(
+                f"--source {options.source}: use lower-case letters, digits and dashes, as in the sources file"
+            )
+        settings = DetectorSettings.from_environment()
+        policy = load_policy(settings.policy) if settings.policy.exists() else None
+        mapping = self._mapping(policy)
+        table = self._open(mapping)
+        folder = options.folder or options.file.resolve().parent
+        job = ImportJob(ImportTask(options.file, table, mapping, options.source, folder))
+        if options.dry_run:
+            self._write_events(job)
+        else:
+            self._load(job, settings)
+        self._sum_up(job)
+        return 1 if job.journal.bad else 0
+
+    def _mapping(self, policy: Policy | None) -> Mapping:
+        """From the mapping file, or proposed and asked; shown with the first rows."""
+        options, dialog = self._options, self._dialog
+        if options.mapping is not None:
+            mapping = load_mapping(options.mapping, lambda found: self._open(found).columns)
+            self._preview(mapping)
+            return mapping
+        opened = self._first_rows()
+        mapping = self._propose(opened, policy)
+        if options.save is not None:
+            options.save.write_text(to_yaml(mapping), encoding="utf-8")
+            dialog.say(f"The mapping is saved: use --mapping {options.save} next time, and nothing is asked.")
+        faults = self._check(mapping, list(opened.sample.columns))
+        if faults:
+            raise ValueError("\n".join(f"{dotted(place)} {text}" for place, text in faults))
+        self._preview(mapping)
+        if not (options.yes or options.dry_run):
+            dialog.confirm("Import the table like this?")
+        return mapping
+
+    def _first_rows(self) -> _Opened:
+        """The encoding is asked first: all names and words depend on it."""
+        options, dialog = self._options, self._dialog
+        table = open_table(options.file)
+        sample, guessed = _sample(table, options.file), table.guessed_encoding
+        if guessed is None or options.yes:
+            return _Opened(sample, guessed)
+        question = encoding_question(sample, guessed)
+        while (answer := dialog.ask(question, "y")).casefold() not in ("y", "yes"):
+            try:
+                return _Opened(_sample(open_table(options.file, ReadOptions(encoding=answer)), options.file), answer)
+            except TableError as error:
+                dialog.say(str(error))
+        return _Opened(sample, guessed)
+
+    def _propose(self, opened: _Opened, policy: Policy | None) -> Mapping:
+        """The proposed mapping, with the answers to all open questions."""
+        sample, dialog = opened.sample, self._dialog
+        proposal = propose(sample, policy)
+        mapping = proposal.mapping
+        if opened.encoding is not None:
+            mapping = with_answer(mapping, "encoding", opened.encoding)
+        dialog.say(f"Proposed, by the column names and the first {len(sample.rows)} rows:")
+        dialog.say(to_yaml(mapping))
+        if proposal.people:
+            dialog.say(f"Left out, because no person is measured: {', '.join(proposal.people)}.")
+        mapping = self._ask_all(mapping, lambda found: open_questions(sample, found, policy, proposal.found))
+        for text in unreadable_values(sample, mapping):
+            dialog.say(text)
+        return mapping
+
+    def _ask_all(self, mapping: Mapping, questions_of: Callable[[Mapping], list[Question]]) -> Mapping:
+        """Questions are found again after each answer, which may close some and open others."""
+        asked: set[str] = set()
+        while question := next((one for one in questions_of(mapping) if one.key not in asked), None):
+            asked.add(question.key)
+            if not self._options.yes:
+                mapping = self._ask(mapping, question)
+            elif question.default is None or question.guess:
+                raise ValueError(
+                    f"{question.key}: {question.question} --yes cannot know: answer once, and keep it with --save"
+                )
+            else:
+                mapping = with_answer(mapping, question.key, question.default)
+        return mapping
+
+    def _ask(self, mapping: Mapping, question: Question) -> Mapping:
+        """Ask until the answer is valid."""
+        choices = f" ({', '.join(question.choices)})" if question.choices else ""
+        while True:
+            answer = self._dialog.ask(question.question + choices, question.default)
+            if question.choices and answer not in question.choices:
+                self._dialog.say(f"{answer!r}: use one of {', '.join(question.choices)}")
+                continue
+            try:
+                return with_answer(mapping, question.key, answer)
+            except ValueError as error:
+                self._dialog.say(str(error))
+
+    def _open(self, mapping: Mapping) -> Table:
+        return open_table(self._options.file, ReadOptions(mapping.encoding, mapping.delimiter, mapping.sheet))
+
+    def _preview(self, mapping: Mapping) -> None:
+        table, zone, dialog = self._open(mapping), ZoneInfo(mapping.timezone), self._dialog
+        row_events = RowEvents.of_table(mapping, table.columns, datetime.now(UTC))
+        if not mapping.closing_words:
+            dialog.say("No word means won or lost: no deal is ever closed.")
+        dialog.say("The first rows, as they are understood:")
+        for row in islice(table.rows(), PREVIEW_ROWS):
+            try:
+                events = row_events.of_row(row)
+                dialog.say(f"  line {row.line}: {describe_row(events, zone) if events else 'skipped'}")
+            except RowFault as fault:
+                dialog.say(f"  line {row.line}: cannot be imported: {fault}")
+
+    def _write_events(self, job: ImportJob) -> None:
+        """`--dry-run`: write the events for what-if, and publish nothing."""
+        options = self._options
+        with self._dialog.counter("events") as show, options.out.open("wb") if options.out else nullcontext() as out:
+            for count, event in enumerate(job.events(), 1):
+                if out is not None:
+                    (message,) = to_messages(options.source, [event], event.time, "").messages
+                    out.write(message.value + b"\n")
+                if count % REPORT_EVERY == 0:
+                    show(count)
+        if options.out is not None:
+            self._dialog.say(
+                f"Dry run: nothing published. See what the events hold: andon what-if {options.out} --policy POLICY"
+            )
+
+    def _load(self, job: ImportJob, settings: DetectorSettings) -> None:
+        if job.continues:
+            self._dialog.say(f"Continuing an import that was interrupted after {job.journal.rows} rows.")
+        self._dialog.say(STAYS_HELD)
+
+        def total(published: int) -> int | None:
+            return int(published / job.share_read) if job.share_read > 0 else None
+
+        with self._dialog.load_progress(total) as progress:
+            asyncio.run(job.run(settings, progress, self._options.strict))
+
+    def _sum_up(self, job: ImportJob) -> None:
+        dialog, journal, notes = self._dialog, job.journal, job.journal.notes
+        verb = "would be" if self._options.dry_run else "are"
+        dialog.say(f"{journal.rows} rows {verb} {journal.events} events.")
+        if notes["ignored"]:
+            dialog.say(f"{notes['ignored']} rows were skipped, as the mapping says (ignore).")
+        if notes["unplaced"]:
+            dialog.say(f"{notes['unplaced']} open deals have no stage: no column says since when (exported_at).")
+        for name, count in notes.items():
+            if name.startswith("stage "):
+                dialog.say(
+                    f"{count} rows have the {name}, which is not in the mapping's order: kept, but no rule sees it."
+                )
+        if journal.bad:
+            dialog.warn(f"{journal.bad} rows have faults and were not imported: see {job.rejected_rows}")
 
 
-def _sampled(table: Table, file: Path) -> Sample:
-    """The first rows, without those whose values stand in the wrong columns; raises TableError where most do."""
-    rows = [row.cells for row in islice(table.rows(), LOOKED_AT)]
+def _sample(table: Table, file: Path) -> Sample:
+    """The first rows, without those that have too many values; raises TableError where most have."""
+    rows = [row.cells for row in islice(table.rows(), SAMPLE_ROWS)]
     whole = [cells for cells in rows if len(cells) <= len(table.columns)]
     if len(whole) * 2 < len(rows):
         raise TableError(
@@ -124,111 +256,3 @@ def _sampled(table: Table, file: Path) -> Sample:
             "every column: delete what stands above it, and put quotes around values that hold the delimiter"
         )
     return Sample(table.columns, whole)
-
-
-def _proposed(looked: _Looked, policy: Policy | None, yes: bool) -> Mapping:
-    """What is proposed, with the answers to all that is doubtful."""
-    sample = looked.sample
-    proposal = propose(sample, policy)
-    mapping = proposal.mapping
-    if looked.encoding is not None:
-        mapping = answered(mapping, "encoding", looked.encoding)
-    _say(f"Proposed, by the heads of the columns and the first {len(sample.rows)} rows:")
-    _say(written(mapping))
-    if proposal.people:
-        _say(f"Left out, because no person is measured: {', '.join(proposal.people)}.")
-    mapping = _asked(mapping, lambda found: questions.of(sample, found, policy, proposal.found), yes)
-    for words in misfits(sample, mapping):
-        _say(words)
-    return mapping
-
-
-def _asked(mapping: Mapping, doubts_of: Callable[[Mapping], list[Question]], yes: bool) -> Mapping:
-    """Each answer may settle other questions, or raise some."""
-    asked: set[str] = set()
-    while doubt := next((one for one in doubts_of(mapping) if one.key not in asked), None):
-        asked.add(doubt.key)
-        if not yes:
-            mapping = _answer(mapping, doubt)
-        elif doubt.default is None or doubt.guess:
-            raise ValueError(f"{doubt.key}: {doubt.question} --yes cannot know: answer once and keep it with --save")
-        else:
-            mapping = answered(mapping, doubt.key, doubt.default)
-    return mapping
-
-
-def _answer(mapping: Mapping, doubt: Question) -> Mapping:
-    """Asks until the answer can be used."""
-    choices = f" ({', '.join(doubt.choices)})" if doubt.choices else ""
-    while True:
-        answer = str(typer.prompt(doubt.question + choices, default=doubt.default, err=True)).strip()
-        if doubt.choices and answer not in doubt.choices:
-            _say(f"{answer!r}: use one of {', '.join(doubt.choices)}")
-            continue
-        try:
-            return answered(mapping, doubt.key, answer)
-        except ValueError as error:
-            _say(str(error))
-
-
-def _opened(file: Path, mapping: Mapping) -> Table:
-    return opened(file, ReadOptions(mapping.encoding, mapping.delimiter, mapping.sheet))
-
-
-def _show(file: Path, mapping: Mapping) -> None:
-    """The first rows as they are understood."""
-    table, zone = _opened(file, mapping), ZoneInfo(mapping.timezone)
-    story = RowEvents.of(mapping, table.columns, datetime.now(UTC))
-    if not mapping.closing:
-        _say("No word means won or lost: no row is ever closed.")
-    _say("The first rows, as they are understood:")
-    for row in islice(table.rows(), SHOWN):
-        try:
-            told = story.told(row)
-            _say(f"  line {row.line}: {sentence(told, zone) if told else 'passed over'}")
-        except RowFault as fault:
-            _say(f"  line {row.line}: cannot be taken: {fault}")
-
-
-def _write(work: Import, wishes: Wishes) -> None:
-    """`--dry-run`: what would go in, as events for what-if; nothing goes in."""
-    with counting("events") as show, wishes.out.open("wb") if wishes.out else nullcontext() as out:
-        for count, told in enumerate(work.events(), 1):
-            if out is not None:
-                (message,) = to_messages(wishes.source, [told], told.time, "").messages
-                out.write(message.value + b"\n")
-            if count % 1000 == 0:
-                show(count)
-    if wishes.out is not None:
-        _say(f"What would go in is in {wishes.out}: andon what-if {wishes.out} --policy POLICY shows what it holds.")
-
-
-def _let_in(work: Import, settings: DetectorSettings, wishes: Wishes) -> None:
-    if work.goes_on:
-        _say(f"An import that was cut off after {work.journal.rows} rows goes on.")
-    _say(STAYS_HELD)
-
-    def total(done: int) -> int | None:
-        return int(done / work.share) if work.share > 0 else None
-
-    with steps("events published", _console, total) as shown:
-        asyncio.run(work.run(settings, shown, wishes.strict))
-
-
-def _sum_up(work: Import, wishes: Wishes) -> None:
-    journal, notes = work.journal, work.journal.notes
-    verb = "would be" if wishes.dry_run else "are"
-    _say(f"{journal.rows} rows {verb} {journal.events} events.")
-    if notes["ignored"]:
-        _say(f"{notes['ignored']} rows were passed over, as the mapping says (ignore).")
-    if notes["unplaced"]:
-        _say(f"{notes['unplaced']} open deals are known without a stage: no column says since when (exported_at).")
-    for name, count in notes.items():
-        if name.startswith("stage "):
-            _say(f"{count} rows name the {name}, which the mapping's order does not have: kept, judged by no rule.")
-    if journal.bad:
-        _say(f"[red]{journal.bad} rows could not be taken[/red]: each with its way out in {work.report}")
-
-
-def _say(text: str) -> None:
-    _console.print(text, highlight=False, soft_wrap=True, markup=text.startswith("[red]"))

@@ -25,6 +25,7 @@ from shared.contracts.dead import DeadReason
 from shared.contracts.envelope import Envelope
 from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
+from shared.runtime.validation import explain
 from shared.stream import dead_letters
 from shared.stream.transaction import Transaction, Transactions
 
@@ -217,11 +218,3 @@ def reason_of(error: ValidationError) -> DeadReason:
     """Why a record cannot be read."""
     is_json = not any(fault["type"] == "json_invalid" for fault in error.errors(include_url=False))
     return DeadReason.BAD_SHAPE if is_json else DeadReason.NOT_JSON
-
-
-def explain(error: ValidationError) -> str:
-    """What is wrong with a record, field by field."""
-    return "; ".join(
-        f"{'.'.join(map(str, f['loc'])) or 'record'}: {f['msg']}, found {str(f['input'])[:80]!r}"
-        for f in error.errors(include_url=False)[:20]
-    )

@@ -1,1 +1,1 @@
-"""The shapes of tables: one module each, `steps(cells)` gives what a row tells in the order in which it comes."""
+"""One module per shape of table: `steps(cells)` gives the steps of a row's deal, in their order."""

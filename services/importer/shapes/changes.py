@@ -1,9 +1,9 @@
-"""A row for each change of a stage. Rows may stand in any order: each tells its own change and no more."""
+"""A row for each change of stage. The order of rows does not matter: each gives its own change only."""
 
 from __future__ import annotations
 
 from services.importer.readers import Cells, RowFault
-from services.importer.steps import RowStep
+from services.importer.row_steps import RowStep
 from shared.contracts.events import EventType
 from shared.policy import StageOutcome
 
@@ -11,12 +11,12 @@ from shared.policy import StageOutcome
 def steps(cells: Cells) -> list[RowStep]:
     """Raises RowFault."""
     columns = cells.mapping.columns
-    stage, outcome, when = cells.stage(), cells.outcome(), cells.when(columns.time)
+    stage, outcome, when = cells.stage(), cells.outcome(), cells.past_date(columns.time)
     if columns.time is None or when is None:
         raise RowFault(columns.time or columns.deal, "", "is empty; fill in when the deal moved")
     if outcome is None or stage is None:
         raise RowFault(columns.of_stage[0], "", "is empty; fill in the stage that the deal moved to")
-    created = cells.when(columns.created)
+    created = cells.past_date(columns.created)
     begun = [] if created is None or columns.created is None else [RowStep(EventType.CREATED, created, columns.created)]
     if outcome.outcome is StageOutcome.OPEN:
         return [*begun, RowStep(EventType.MOVED, when, columns.time, stage.id, exact=True)]

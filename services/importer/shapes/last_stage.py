@@ -1,11 +1,11 @@
-"""A row for each deal, with the stage it is in: what came between its creation and that stage is not known."""
+"""A row for each deal with its present stage: its stages between creation and that stage are unknown."""
 
 from __future__ import annotations
 
-from services.importer.dates import When
+from services.importer.dates import DateSpan
 from services.importer.readers import Cells, RowFault, StageCell
+from services.importer.row_steps import RowStep
 from services.importer.shapes.closing import closing
-from services.importer.steps import RowStep
 from shared.contracts.events import EventType
 from shared.runtime.instants import micros
 
@@ -24,20 +24,20 @@ def steps(cells: Cells) -> list[RowStep]:
 
 def _open(cells: Cells, stage: StageCell) -> list[RowStep]:
     mapping = cells.mapping
-    entered = cells.when(mapping.columns.entered)
+    entered = cells.past_date(mapping.columns.entered)
     if entered is not None and mapping.columns.entered:
         moved = RowStep(EventType.MOVED, entered, mapping.columns.entered, stage.id, exact=True)
         return [*_created(cells, mapping.first_stage), moved]
     if stage.id == mapping.first_stage and (begun := _created(cells, stage.id)):
         return begun
     if mapping.exported_at is not None:
-        # No creation: with it, the deal would seem to have come to the stage when it was seen there.
+        # Without its creation: after one, the deal would seem to have entered the stage when it was seen there.
         seen = micros(mapping.exported_at)
-        return [RowStep(EventType.MOVED, When(seen, seen), mapping.columns.of_stage[0], stage.id)]
+        return [RowStep(EventType.MOVED, DateSpan(seen, seen), mapping.columns.of_stage[0], stage.id)]
     return _created(cells, None)
 
 
 def _created(cells: Cells, stage: str | None) -> list[RowStep]:
     column = cells.mapping.columns.created
-    when = cells.when(column)
+    when = cells.past_date(column)
     return [] if when is None or column is None else [RowStep(EventType.CREATED, when, column, stage)]

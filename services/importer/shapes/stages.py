@@ -1,10 +1,10 @@
-"""A row for each deal, with a date for each stage. A date that goes backwards is rework and stays."""
+"""A row for each deal, with a date for each stage. A date earlier than that of a stage before is rework, and kept."""
 
 from __future__ import annotations
 
 from services.importer.readers import Cells
+from services.importer.row_steps import RowStep
 from services.importer.shapes.closing import closing
-from services.importer.steps import RowStep
 from shared.contracts.events import EventType
 from shared.policy import StageOutcome
 
@@ -15,16 +15,14 @@ def steps(cells: Cells) -> list[RowStep]:
     """Raises RowFault."""
     columns = cells.mapping.columns
     found: list[RowStep] = []
-    if (created := cells.when(columns.created)) is not None and columns.created:
+    if (created := cells.past_date(columns.created)) is not None and columns.created:
         found.append(RowStep(EventType.CREATED, created, columns.created))
     closed = False
-    for name, column in cells.mapping.stage_dates.items():
-        entered = cells.when(column)
+    for word, column in cells.mapping.stage_dates.items():
+        entered = cells.past_date(column)
         if entered is not None:
-            stage = cells.named(name)
-            open_one = stage.outcome is StageOutcome.OPEN
-            closed = closed or not open_one
-            found.append(
-                RowStep(_TYPES[stage.outcome], entered, column, stage.id if open_one else None, exact=open_one)
-            )
+            stage = cells.stage_called(word)
+            is_open = stage.outcome is StageOutcome.OPEN
+            closed = closed or not is_open
+            found.append(RowStep(_TYPES[stage.outcome], entered, column, stage.id if is_open else None, exact=is_open))
     return found if closed else found + closing(cells)

@@ -1,4 +1,4 @@
-"""What a table is, whatever file it lies in: a head of columns, and rows that are read one after the other."""
+"""What a table is, whatever its file format: named columns, and rows that are read one at a time."""
 
 from __future__ import annotations
 
@@ -11,45 +11,46 @@ Cell = str | int | float | Decimal | bool | datetime | date | None
 
 
 class TableError(Exception):
-    """A file cannot be read as a table; the message says why and the way out."""
+    """A file cannot be read as a table; the message says why and what to do."""
 
 
 class Row(NamedTuple):
-    """One row: where it stands in the file (the first line is 1), and its cells in the order of the columns."""
+    """One row: its line in the file, counted from 1, and its cells in the order of the columns."""
 
     line: int
     cells: list[Cell]
 
 
 class Table(Protocol):
-    """An open file. Rows are read as they are asked for: memory does not grow with the file."""
+    """An open file. Rows are read lazily: memory does not grow with the file."""
 
     columns: list[str]
-    guessed: str | None  # the encoding, where letters could be others than they are read as
+    guessed_encoding: str | None
+    """Set where the bytes are valid in other encodings too, so that letters may be wrong."""
 
     def rows(self) -> Iterator[Row]:
-        """Every row from the first on; may be called again."""
+        """All rows from the first; may be called again."""
 
     @property
-    def read(self) -> float:
-        """The share of the file that is read, 0 to 1."""
+    def share_read(self) -> float:
+        """The share of the file that has been read, 0 to 1."""
 
 
-def head(cells: list[Cell], place: str) -> list[str]:
-    """The names of the columns; raises TableError where they cannot be told apart."""
+def column_names(cells: list[Cell], location: str) -> list[str]:
+    """The names in the header row; raises TableError where two are equal or none is there."""
     names = ["" if cell is None else str(cell).strip() for cell in cells]
     while names and not names[-1]:
         names.pop()
     if not any(names):
-        raise TableError(f"{place}: the first line names no columns; let it hold their names")
-    twice = sorted({name for name in names if name and names.count(name) > 1})
-    if twice:
-        raise TableError(f"{place}: column {', '.join(map(repr, twice))} stands twice; give each a name of its own")
+        raise TableError(f"{location}: the first line has no column names; put them there")
+    duplicates = sorted({name for name in names if name and names.count(name) > 1})
+    if duplicates:
+        raise TableError(f"{location}: column {', '.join(map(repr, duplicates))} occurs twice; rename one of them")
     return names
 
 
-def fitted(cells: list[Cell], width: int) -> list[Cell]:
-    """At least as many cells as there are columns; empty ones beyond them are left out, others stay to be told of."""
+def fit_to_width(cells: list[Cell], width: int) -> list[Cell]:
+    """Pad a row to the number of columns, and drop empty cells beyond it; others stay, for the row's fault."""
     while len(cells) > width and cells[-1] in (None, ""):
         cells.pop()
     return cells + [None] * (width - len(cells))

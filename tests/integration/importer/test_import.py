@@ -170,7 +170,7 @@ async def test_a_row_for_each_change_twice(place: Place, incidents: Path) -> Non
     code, said = await place.let_in(incidents, INCIDENTS)
     assert code == 0, said
     assert "65533 rows are 65528 events" in said
-    assert "5 rows were passed over" in said
+    assert "5 rows were skipped" in said
 
     unclear = ambiguous(incidents)
     expected = {visit for visit in visits_of_incidents(incidents) if visit[0] not in unclear}
@@ -194,10 +194,10 @@ async def test_a_row_for_each_deal(place: Place, opportunities: Path) -> None:
     code, said = await place.let_in(opportunities, OPPORTUNITIES)
 
     assert code == 1, said
-    assert "500 rows could not be taken" in said
+    assert "500 rows have faults and were not imported" in said
     report = (place.folder / "sales_pipeline.csv.gz.rejected.csv").read_text().splitlines()
     assert len(report) == 501
-    assert report[1] == '8302,engage_date,,"is empty, as all dates of the row: nothing says when; fill it in"'
+    assert report[1] == '8302,engage_date,,"is empty, as are all dates of the row; fill in when it was"'
     expected = set()
     for row in rows(opportunities):
         if row["engage_date"]:
@@ -220,7 +220,7 @@ async def test_strict_lets_nothing_in_where_a_row_is_bad(place: Place, opportuni
     code, said = await place.let_in(opportunities, OPPORTUNITIES, "--strict")
 
     assert code == 1
-    assert "500 of 8800 rows cannot be taken, so none went in" in said
+    assert "500 of 8800 rows have faults, so nothing was published" in said
     assert await place.fetch("SELECT count(*) FROM flow.event") == [(0,)]
     assert await held(place.dsn) is False
 
@@ -245,7 +245,7 @@ async def test_killed_in_the_middle_it_goes_on(place: Place, incidents: Path) ->
     code, said = await place.let_in(incidents, INCIDENTS)
 
     assert code == 0, said
-    assert f"An import that was cut off after {rows_before} rows goes on." in said
+    assert f"Continuing an import that was interrupted after {rows_before} rows." in said
     assert "65533 rows are 65528 events" in said
     assert await held(place.dsn) is False
     assert json.loads(journal.read_text())["done"] is True
@@ -296,6 +296,6 @@ async def test_cut_off_after_the_last_row_it_still_comes_to_its_end(place: Place
 
     code, said = await place.let_in(table, mapping)
 
-    assert (code, "cut off after 2 rows" in said) == (0, True), said
+    assert (code, "interrupted after 2 rows" in said) == (0, True), said
     assert await held(place.dsn) is False
     assert len(await place.fetch(VISITS)) == 2

@@ -175,7 +175,7 @@ def test_a_time_that_nothing_can_be_counted_from_is_told_the_way_out(
     (letter,) = [DeadEvent.model_validate_json(message.value) for message in result.messages]
     assert (result.accepted, letter.data.reason) == (0, DeadReason.UNTRANSLATABLE)
     assert said in letter.data.detail
-    assert "; mend" in letter.data.detail
+    assert "; correct" in letter.data.detail
 
 
 @pytest.mark.parametrize("longest", [wild(200), "/" * 200], ids=["four bytes", "escaped"])

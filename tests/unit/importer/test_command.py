@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from services.cli.import_dialog import TerminalDialog
 from services.cli.main import app
-from services.importer import wizard
 from services.importer.journal import ImportJournal
-from services.importer.mapping import Shape, load
+from services.importer.mapping import Shape, load_mapping
 from services.importer.readers import RowFault
-from services.importer.report import Report
+from services.importer.rejected_rows import RejectedRows
+from services.importer.wizard import ImportOptions, ImportWizard
 
 TABLE = (
     "Deal ID;Deal Name;Stage;Created;Closed Date;Deal owner;Amount\n"
@@ -35,16 +36,16 @@ def run(*arguments: str, answers: str = "") -> Result:
 def test_it_asks_shows_and_keeps_the_mapping(file: Path) -> None:
     answers = "\n".join(("mdy", "point", "Europe/Berlin", "Demo", "-")) + "\n"
 
-    told = run("--dry-run", "--save", "kept.yaml", "--out", "events.jsonl", answers=answers)
+    result = run("--dry-run", "--save", "kept.yaml", "--out", "events.jsonl", answers=answers)
 
-    assert told.exit_code == 1, told.output
-    said = " ".join(told.output.split())
+    assert result.exit_code == 1, result.output
+    said = " ".join(result.output.split())
     assert "Left out, because no person is measured: Deal owner." in said
     assert "what comes first, day, month or year, in dates such as 03/04/2026?" in said
     assert "line 2: deal 1 created 4 March 2026 in Demo; won 4 May 2026" in said
-    assert "line 4: cannot be taken: Closed Date: is empty, but the deal is Lost" in said
-    assert "1 rows could not be taken" in said
-    kept = load(Path("kept.yaml"), lambda found: TABLE.partition("\n")[0].split(";"))
+    assert "line 4: cannot be imported: Closed Date: is empty, but the deal is Lost" in said
+    assert "1 rows have faults and were not imported" in said
+    kept = load_mapping(Path("kept.yaml"), lambda found: TABLE.partition("\n")[0].split(";"))
     assert (kept.shape, kept.dates, kept.decimal, kept.first_stage) == (Shape.LAST_STAGE, "mdy", "point", "Demo")
     events = [json.loads(line) for line in Path("events.jsonl").read_text().splitlines()]
     assert [(one["type"], one["subject"]) for one in events] == [
@@ -69,12 +70,12 @@ def test_one_bad_cell_costs_its_row_and_no_more(file: Path) -> None:
     lines[8] = "7,Closed Won,2026-01-02,n/a"
     file.write_text("\n".join(lines))
 
-    told = run("--yes", "--dry-run", "--save", "kept.yaml")
+    result = run("--yes", "--dry-run", "--save", "kept.yaml")
 
-    said = " ".join(told.output.split())
-    assert "Close Date: of 13 values 1 can be read as no date, as 'n/a'; mend or empty them" in said
-    assert "1 rows could not be taken" in said
-    assert Path("deals.csv.rejected.csv").read_text().splitlines()[1].startswith("9,Close Date,n/a,is no date")
+    said = " ".join(result.output.split())
+    assert "Close Date: 1 of 13 values cannot be read as dates, such as 'n/a'; correct or empty them" in said
+    assert "1 rows have faults and were not imported" in said
+    assert Path("deals.csv.rejected.csv").read_text().splitlines()[1].startswith("9,Close Date,n/a,is not a date")
 
 
 def test_rows_that_are_cut_wrongly_teach_nothing(file: Path) -> None:
@@ -82,24 +83,24 @@ def test_rows_that_are_cut_wrongly_teach_nothing(file: Path) -> None:
     lines += [f"{n},{'Oak, Elm' if n % 4 == 0 else 'Oak'},{('Demo', 'Lead')[n % 2]},2026-01-02" for n in range(20)]
     file.write_text("\n".join(lines))
 
-    told = run("--yes", "--dry-run", "--save", "kept.yaml")
+    result = run("--yes", "--dry-run", "--save", "kept.yaml")
 
-    assert "the first 15 rows" in told.output
-    assert "5 rows could not be taken" in told.output
+    assert "the first 15 rows" in result.output
+    assert "5 rows have faults and were not imported" in result.output
     assert "created: Create Date" in Path("kept.yaml").read_text()
 
 
 OPEN = "Record ID,Deal Stage,Create Date,Close Date\n1,Demo,2026-01-05,2026-12-31\n2,Offer,2026-01-06,\n"
-CLOSES_NONE = "No word means won or lost: no row is ever closed."
+CLOSES_NONE = "No word means won or lost: no deal is ever closed."
 
 
 def test_an_export_of_open_deals_is_taken_when_it_is_said_that_none_is_closed(file: Path) -> None:
     file.write_text(OPEN)
 
-    told = run("--dry-run", "--save", "kept.yaml", answers="UTC\n-\n-\n-\n-\n")
+    result = run("--dry-run", "--save", "kept.yaml", answers="UTC\n-\n-\n-\n-\n")
     again = run("--dry-run", "--mapping", "kept.yaml")
 
-    for one in (told, again):
+    for one in (result, again):
         assert (one.exit_code, CLOSES_NONE in one.output) == (0, True), one.output
         assert "2 rows would be 2 events" in one.output
     assert {"won: []", "lost: []"} <= set(Path("kept.yaml").read_text().splitlines())
@@ -108,20 +109,31 @@ def test_an_export_of_open_deals_is_taken_when_it_is_said_that_none_is_closed(fi
 def test_yes_does_not_know_that_a_date_of_closing_closes_nothing(file: Path) -> None:
     file.write_text(OPEN)
 
-    told = run("--yes", "--dry-run")
+    result = run("--yes", "--dry-run")
 
-    assert (told.exit_code, "won: which words mean won?" in told.output) == (1, True)
+    assert (result.exit_code, "won: which words mean won?" in result.output) == (1, True)
     file.write_text(OPEN.replace(",Close Date", "").replace(",2026-12-31", "").replace("6,\n", "6\n"))
-    told = run("--yes", "--dry-run")
-    assert (told.exit_code, CLOSES_NONE in told.output) == (0, True), told.output
+    result = run("--yes", "--dry-run")
+    assert (result.exit_code, CLOSES_NONE in result.output) == (0, True), result.output
 
 
-def test_answers_are_kept_before_the_mapping_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wizard, "faults_of", lambda mapping, columns: [(("won",), "is wrong")])
+class ScriptedDialog(TerminalDialog):
+    """Gives these answers, whatever is asked."""
 
-    told = run("--dry-run", "--save", "kept.yaml", answers="mdy\npoint\nUTC\nDemo\n-\n")
+    def __init__(self, *answers: str) -> None:
+        self._answers = iter(answers)
 
-    assert (told.exit_code, "won is wrong" in told.output) == (1, True), told.output
+    def ask(self, question: str, default: str | None) -> str:
+        return next(self._answers)
+
+
+def test_answers_are_kept_before_the_mapping_is_refused(file: Path) -> None:
+    options = ImportOptions(file, "crm", dry_run=True, save=Path("kept.yaml"))
+    dialog = ScriptedDialog("mdy", "point", "UTC", "Demo", "-")
+
+    with pytest.raises(ValueError, match="won is wrong"):
+        ImportWizard(options, dialog, check=lambda mapping, columns: [(("won",), "is wrong")]).run()
+
     assert "dates: mdy" in Path("kept.yaml").read_text()
 
 
@@ -130,51 +142,51 @@ REST = "UTC\n-\n-\n-\n-\n"
 
 
 @pytest.mark.parametrize("answer", ["", "y", "Yes", "cp1252"])
-def test_letters_are_asked_about_first_and_yes_is_the_default(answer: str, file: Path) -> None:
+def test_the_encoding_is_asked_first_and_yes_is_the_default(answer: str, file: Path) -> None:
     file.write_bytes(LETTERS.encode("cp1252"))
 
-    told = run("--dry-run", "--save", "kept.yaml", answers=f"{answer}\n{REST}")
+    result = run("--dry-run", "--save", "kept.yaml", answers=f"{answer}\n{REST}")
 
-    assert told.exit_code == 0, told.output
-    assert told.output.startswith("letters are read as cp1252, as in Größe, Müller; is that right? (y, or the")
+    assert result.exit_code == 0, result.output
+    assert result.output.startswith("the encoding seems to be cp1252, as in Größe, Müller; is that right? (y, or the")
     assert "encoding: cp1252" in Path("kept.yaml").read_text()
 
 
 def test_another_encoding_is_tried_and_the_table_proposed_anew(file: Path) -> None:
     file.write_bytes(LETTERS.replace("Größe;Deal", "Währung;Deal").encode("mac_roman"))
 
-    told = run("--dry-run", "--save", "kept.yaml", answers=f"no\nrot13\nutf-8\nmac_roman\n{REST}")
+    result = run("--dry-run", "--save", "kept.yaml", answers=f"no\nrot13\nutf-8\nmac_roman\n{REST}")
 
-    assert told.exit_code == 0, told.output
-    assert "encoding 'no' is not known" in told.output
-    assert "encoding 'rot13' is not known" in told.output
-    assert "is not utf-8" in told.output
+    assert result.exit_code == 0, result.output
+    assert "encoding 'no' is not known" in result.output
+    assert "encoding 'rot13' is not known" in result.output
+    assert "is not utf-8" in result.output
     assert {"encoding: mac_roman", "  currency: Währung"} <= set(Path("kept.yaml").read_text().splitlines())
 
 
 def test_yes_takes_the_encoding_that_is_found(file: Path) -> None:
     file.write_bytes(LETTERS.encode("cp1252"))
 
-    told = run("--dry-run", "--yes", "--save", "kept.yaml")
+    result = run("--dry-run", "--yes", "--save", "kept.yaml")
 
-    assert (told.exit_code, "encoding: cp1252" in Path("kept.yaml").read_text()) == (0, True), told.output
+    assert (result.exit_code, "encoding: cp1252" in Path("kept.yaml").read_text()) == (0, True), result.output
 
 
-def test_a_title_above_the_head_is_told(file: Path) -> None:
+def test_a_title_above_the_column_names_is_reported(file: Path) -> None:
     file.write_text("Report,of 2026-03-31,\nRecord ID,Stage,Created\n1,a,2026-01-01\n2,b,2026-01-02\n")
 
-    told = run("--dry-run")
+    result = run("--dry-run")
 
-    assert (told.exit_code, "the first line names 2 columns, and most rows have more" in told.output) == (1, True)
-    assert "delete what stands above" in told.output
+    assert (result.exit_code, "the first line names 2 columns, and most rows have more" in result.output) == (1, True)
+    assert "delete what stands above" in result.output
 
 
 def test_yes_stops_where_something_must_be_asked(file: Path) -> None:
-    told = run("--yes", "--dry-run")
+    result = run("--yes", "--dry-run")
 
-    assert told.exit_code == 1
-    assert "dates: what comes first" in told.output
-    assert "--save" in told.output
+    assert result.exit_code == 1
+    assert "dates: what comes first" in result.output
+    assert "--save" in result.output
 
 
 @pytest.mark.parametrize(
@@ -194,19 +206,19 @@ def test_yes_stops_where_something_must_be_asked(file: Path) -> None:
 def test_yes_takes_no_guess(table: str, words: str, file: Path) -> None:
     file.write_text(table)
 
-    told = run("--yes", "--dry-run")
+    result = run("--yes", "--dry-run")
 
-    assert told.exit_code == 1
-    assert words in told.output
+    assert result.exit_code == 1
+    assert words in result.output
 
 
 @pytest.mark.parametrize("head", ["Record ID", "Deal ID", "Opportunity ID", "Id"])
 def test_yes_takes_what_is_sure(head: str, file: Path) -> None:
     file.write_text(f"{head},Stage,Created\n1,a,2026-01-01\n2,b,2026-01-02\n")
 
-    told = run("--yes", "--dry-run")
+    result = run("--yes", "--dry-run")
 
-    assert (told.exit_code, "2 rows would be 2 events" in told.output) == (0, True), told.output
+    assert (result.exit_code, "2 rows would be 2 events" in result.output) == (0, True), result.output
 
 
 @pytest.mark.parametrize(
@@ -223,38 +235,38 @@ def test_yes_takes_what_is_sure(head: str, file: Path) -> None:
 def test_a_wrong_mapping_is_told_with_its_line(text: str, words: str, file: Path) -> None:
     Path("wrong.yaml").write_text(text)
 
-    told = run("--mapping", "wrong.yaml", "--dry-run")
+    result = run("--mapping", "wrong.yaml", "--dry-run")
 
-    assert told.exit_code == 1
-    assert words in " ".join(told.output.split())
+    assert result.exit_code == 1
+    assert words in " ".join(result.output.split())
 
 
 def test_a_name_that_is_none_is_refused(file: Path) -> None:
-    told = CliRunner().invoke(app, ["import", "deals.csv", "--source", "A b"])
+    result = CliRunner().invoke(app, ["import", "deals.csv", "--source", "A b"])
 
-    assert (told.exit_code, "--source A b" in told.output) == (1, True)
+    assert (result.exit_code, "--source A b" in result.output) == (1, True)
 
 
-def test_a_report_goes_on_behind_what_was_kept(tmp_path: Path) -> None:
+def test_rejected_rows_continue_after_what_was_recorded(tmp_path: Path) -> None:
     path = tmp_path / "report.csv"
-    first = Report(path)
+    first = RejectedRows(path)
     first.add(2, RowFault("a", "x", "is wrong"))
-    kept = first.kept()
+    kept = first.flush()
     first.add(3, RowFault("a", "y", "is known to nobody"))
     first.close()
 
-    second = Report(path, kept)
+    second = RejectedRows(path, kept)
     second.add(3, RowFault("a", "y", "is wrong"))
     second.close()
 
     assert [line.split(",")[0] for line in path.read_text().splitlines()] == ["line", "2", "3"]
 
 
-def test_a_journal_is_of_one_table_and_what_lies_before_it_stays_known(tmp_path: Path) -> None:
+def test_a_journal_is_of_one_table_and_keeps_the_earliest_instant(tmp_path: Path) -> None:
     path = tmp_path / "journal.json"
-    ImportJournal(what="one", rows=7, earliest=5).keep(path)
+    ImportJournal(fingerprint="one", rows=7, earliest=5).save(path)
 
-    assert ImportJournal.opened(path, "one").rows == 7
-    assert (ImportJournal.opened(path, "other").rows, ImportJournal.opened(path, "other").earliest) == (0, 5)
-    ImportJournal(what="one", rows=7, earliest=5, done=True).keep(path)
-    assert (ImportJournal.opened(path, "one").rows, ImportJournal.opened(path, "one").earliest) == (0, None)
+    assert ImportJournal.resume(path, "one").rows == 7
+    assert (ImportJournal.resume(path, "other").rows, ImportJournal.resume(path, "other").earliest) == (0, 5)
+    ImportJournal(fingerprint="one", rows=7, earliest=5, done=True).save(path)
+    assert (ImportJournal.resume(path, "one").rows, ImportJournal.resume(path, "one").earliest) == (0, None)

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from services.importer import questions
-from services.importer.infer import Proposal, misfits, propose
+from services.importer.infer import Proposal, propose, unreadable_values
 from services.importer.mapping import DateOrder, Shape
-from services.importer.questions import answered
+from services.importer.questions import open_questions, with_answer
 from services.importer.sample import Sample
 from shared.policy import parse
 
@@ -33,7 +32,7 @@ def sample(head: list[str], *rows: list[Any]) -> Sample:
 
 
 def asked(found: Proposal, some: Sample, policy: Any = None) -> dict[str, str | None]:
-    return {d.key: d.default for d in questions.of(some, found.mapping, policy, found.found)}
+    return {d.key: d.default for d in open_questions(some, found.mapping, policy, found.found)}
 
 
 CASES: dict[str, tuple[list[str], list[list[Any]], dict[str, str]]] = {
@@ -436,12 +435,12 @@ def test_what_values_do_not_decide_is_asked_and_has_no_default() -> None:
     )
     found = propose(some, None)
 
-    asked = {d.key: d for d in questions.of(some, found.mapping, None, found.found)}
+    asked = {d.key: d for d in open_questions(some, found.mapping, None, found.found)}
     assert (asked["dates"].default, asked["dates"].choices) == (None, ("dmy", "mdy"))
     assert (asked["decimal"].default, asked["decimal"].choices) == (None, ("point", "comma"))
     assert asked["timezone"].default == "UTC"
     short = sample(["Deal ID", "Stage", "Create Date"], ["1", "A", "03/04/05"])
-    assert {d.key: d.choices for d in questions.of(short, propose(short, None).mapping, None, frozenset({"deal"}))}[
+    assert {d.key: d.choices for d in open_questions(short, propose(short, None).mapping, None, frozenset({"deal"}))}[
         "dates"
     ] == ("dmy", "mdy", "ymd")
 
@@ -541,21 +540,25 @@ def spoiled(column: str, value: Any) -> Sample:
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [
-        ("Close Date", "n/a", "Close Date: of 20 values 1 can be read as no date, as 'n/a'"),
-        ("Create Date", "-", "Create Date: of 20 values 1 can be read as no date, as '-'"),
-        ("Create Date", 45992, "Create Date: of 20 values 1 can be read as no date, as '45992'"),
-        ('Date entered "Demo"', "soon", "Date entered \"Demo\": of 20 values 1 can be read as no date, as 'soon'"),
-        ("Amount", "TBD", "Amount: of 20 values 1 can be read as no amount, as 'TBD'"),
+        ("Close Date", "n/a", "Close Date: 1 of 20 values cannot be read as dates, such as 'n/a'"),
+        ("Create Date", "-", "Create Date: 1 of 20 values cannot be read as dates, such as '-'"),
+        ("Create Date", 45992, "Create Date: 1 of 20 values cannot be read as dates, such as '45992'"),
+        (
+            'Date entered "Demo"',
+            "soon",
+            "Date entered \"Demo\": 1 of 20 values cannot be read as dates, such as 'soon'",
+        ),
+        ("Amount", "TBD", "Amount: 1 of 20 values cannot be read as amounts, such as 'TBD'"),
     ],
 )
-def test_one_bad_cell_hides_no_column_and_is_told(column: str, value: Any, words: str) -> None:
+def test_one_bad_cell_hides_no_column_and_is_reported(column: str, value: Any, words: str) -> None:
     some = spoiled(column, value)
     found = propose(some, None)
 
     assert found.mapping == propose(spoiled(column, None), None).mapping
     assert (found.mapping.dates, found.mapping.decimal) == (DateOrder.DMY, "comma")
     assert column in found.mapping.columns_used().values()
-    assert [fault.partition("; ")[0] for fault in misfits(some, found.mapping)] == [words]
+    assert [fault.partition("; ")[0] for fault in unreadable_values(some, found.mapping)] == [words]
     assert {"dates", "decimal", "columns.created"}.isdisjoint(asked(found, some))
 
 
@@ -566,10 +569,10 @@ def test_a_bad_cell_shows_no_way_of_writing() -> None:
 
     assert {"timezone", "dates", "decimal"}.isdisjoint(asked(propose(some, None), some))
     rows[1][3] = "1,200"
-    doubt = next(
-        d for d in questions.of(some, propose(some, None).mapping, None, frozenset(("deal",))) if d.key == "decimal"
+    question = next(
+        d for d in open_questions(some, propose(some, None).mapping, None, frozenset(("deal",))) if d.key == "decimal"
     )
-    assert "such as 1,200?" in doubt.question
+    assert "such as 1,200?" in question.question
 
 
 def test_a_column_of_other_things_is_not_taken_by_its_name() -> None:
@@ -578,7 +581,7 @@ def test_a_column_of_other_things_is_not_taken_by_its_name() -> None:
     found = propose(some, None)
 
     assert found.mapping.columns.created is None
-    (created,) = (d for d in questions.of(some, found.mapping, None, found.found) if d.key == "columns.created")
+    (created,) = (d for d in open_questions(some, found.mapping, None, found.found) if d.key == "columns.created")
     assert created.choices == ("Deal ID", "Stage", "Create Date", "-")
 
 
@@ -587,9 +590,9 @@ def test_a_closed_deal_without_a_column_of_closing_dates_is_asked_about() -> Non
     some = sample(["Deal ID", "Stage", "Create Date", "Ended"], *rows)
     found = propose(some, None)
 
-    (closed,) = (d for d in questions.of(some, found.mapping, None, found.found) if d.key == "columns.closed")
+    (closed,) = (d for d in open_questions(some, found.mapping, None, found.found) if d.key == "columns.closed")
     assert (closed.default, closed.choices) == (None, ("Deal ID", "Stage", "Create Date", "Ended", "-"))
-    assert answered(found.mapping, "columns.closed", "Ended").columns.closed == "Ended"
+    assert with_answer(found.mapping, "columns.closed", "Ended").columns.closed == "Ended"
 
 
 def test_a_stage_that_the_policy_does_not_have_is_asked() -> None:
@@ -599,7 +602,7 @@ def test_a_stage_that_the_policy_does_not_have_is_asked() -> None:
 
     assert found.mapping.pipelines == {"Sales Pipeline": "default"}
     assert asked(found, some, POLICY)["stages.Legal"] == "Legal"
-    mapping = answered(found.mapping, "stages.Legal", "contractsent")
+    mapping = with_answer(found.mapping, "stages.Legal", "contractsent")
     assert mapping.stages["Legal"] == "contractsent"
 
 
@@ -613,4 +616,4 @@ def test_an_answer_that_cannot_be_used_says_why() -> None:
         ("dates", "dym"),
     ):
         with pytest.raises(ValueError, match=r".+"):
-            answered(mapping, key, answer)
+            with_answer(mapping, key, answer)

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from services.cli.main import app
-from services.importer import wizard
 from services.importer.load import STAYS_HELD, Portion, publish_portions
 from services.importer.tables import TableError
+from services.importer.wizard import ImportWizard
 
 
 async def hold() -> None: ...
@@ -36,16 +36,16 @@ async def test_any_error_says_that_evaluation_stays_held_once_it_is(after: int, 
 
 @pytest.mark.parametrize("error", [TableError("line 7: mend the quotes"), ZeroDivisionError("a defect")])
 def test_the_command_shows_what_an_error_leaves_behind(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(wishes: wizard.Wishes) -> int:
+    def run(wizard: ImportWizard) -> int:
         error.add_note(STAYS_HELD)
         raise error
 
-    monkeypatch.setattr(wizard, "run", run)
-    told = CliRunner().invoke(app, ["import", "deals.csv", "--source", "crm"])
+    monkeypatch.setattr(ImportWizard, "run", run)
+    result = CliRunner().invoke(app, ["import", "deals.csv", "--source", "crm"])
 
     if isinstance(error, TableError):
-        assert told.exit_code == 1
-        assert told.output.split() == f"{error} {STAYS_HELD}".split()
+        assert result.exit_code == 1
+        assert result.output.split() == f"{error} {STAYS_HELD}".split()
     else:
         # A defect: the traceback is printed with the note.
-        assert told.exception is error
+        assert result.exception is error

@@ -16,13 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.demo.topology import POLICY
-from services.importer import questions
 from services.importer.infer import propose
-from services.importer.mapping import Mapping, Shape, faults_of, load, written
-from services.importer.questions import answered
+from services.importer.mapping import Mapping, Shape, faults_of, load_mapping, to_yaml
+from services.importer.questions import open_questions, with_answer
 from services.importer.row_events import RowEvents
 from services.importer.sample import Sample
-from services.importer.tables import opened
+from services.importer.tables import open_table
 from services.simulator import dialects, run
 from shared.connectors.base.messages import to_messages
 from shared.contracts.events import DealEvent
@@ -73,32 +72,34 @@ def visits(events: list[DealEvent], form: str, zone: str) -> list[Any]:
 
 def expected(some: list[Life], seed: int, form: str, zone: str) -> list[Any]:
     deals = {life.deal for life in some}
-    told = [event for one in history(seed) if str(one.deal) in deals for event in dialects.canonical(one)]
-    return visits([DealEvent.model_validate(event) for event in told], form, zone)
+    events = [event for one in history(seed) if str(one.deal) in deals for event in dialects.canonical(one)]
+    return visits([DealEvent.model_validate(event) for event in events], form, zone)
 
 
 def understood(path: Path, answers: dict[str, str]) -> Mapping:
-    """What is proposed, with every doubt answered as somebody who knows would; kept in a file, and read again."""
-    table = opened(path)
+    """What is proposed, with every question answered as a person who knows would; saved to a file, and read again."""
+    table = open_table(path)
     sample = Sample(table.columns, [row.cells for row in islice(table.rows(), 10_000)])
     proposal = propose(sample, RULES)
     assert proposal.people == ["Deal owner"]
     mapping, asked = proposal.mapping, set[str]()
-    while doubt := next((d for d in questions.of(sample, mapping, RULES, proposal.found) if d.key not in asked), None):
-        asked.add(doubt.key)
-        mapping = answered(mapping, doubt.key, answers[doubt.key])
+    while question := next(
+        (d for d in open_questions(sample, mapping, RULES, proposal.found) if d.key not in asked), None
+    ):
+        asked.add(question.key)
+        mapping = with_answer(mapping, question.key, answers[question.key])
     assert faults_of(mapping, table.columns) == []
     file = path.with_suffix(".yaml")
-    file.write_text(written(mapping))
-    assert load(file, lambda found: table.columns) == mapping
+    file.write_text(to_yaml(mapping))
+    assert load_mapping(file, lambda found: table.columns) == mapping
     return mapping
 
 
 def imported(path: Path, mapping: Mapping) -> list[DealEvent]:
-    table = opened(path)
-    story = RowEvents.of(mapping, table.columns, END)
-    told = [event for row in table.rows() for event in story.told(row)]
-    messages = to_messages("crm", told, END, "").messages
+    table = open_table(path)
+    row_events = RowEvents.of_table(mapping, table.columns, END)
+    events = [event for row in table.rows() for event in row_events.of_row(row)]
+    messages = to_messages("crm", events, END, "").messages
     assert {message.topic for message in messages} == {"pipeline.events"}
     return [DealEvent.model_validate_json(message.value) for message in messages]
 

@@ -1,4 +1,4 @@
-"""What single rows tell: order within a day, rework, closings, and rows that cannot be taken."""
+"""Events of single rows: order within a day, rework, closings, and rows with faults."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from services.importer.mapping import Mapping
+from services.importer.preview import describe_row
 from services.importer.readers import RowFault
 from services.importer.row_events import RowEvents
-from services.importer.sentences import sentence
 from services.importer.tables.base import Row
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 COLUMNS = ["id", "stage", "status", "created", "a", "b", "closed", "entered", "changed", "amount", "why"]
 
 
-def story(shape: str, columns: dict[str, Any], **fields: Any) -> RowEvents:
+def row_events(shape: str, columns: dict[str, Any], **fields: Any) -> RowEvents:
     own = {
         "shape": shape,
         "columns": {"deal": "id", **columns},
@@ -26,15 +26,15 @@ def story(shape: str, columns: dict[str, Any], **fields: Any) -> RowEvents:
         "lost": ["Lost"],
         "timezone": "Europe/Berlin",
     }
-    return RowEvents.of(Mapping.model_validate(own | fields), COLUMNS, NOW)
+    return RowEvents.of_table(Mapping.model_validate(own | fields), COLUMNS, NOW)
 
 
 def row(**cells: Any) -> Row:
     return Row(2, [cells.get(name) for name in COLUMNS])
 
 
-def told(some: RowEvents, **cells: Any) -> list[tuple[str, str, str | None]]:
-    events = sorted(some.told(row(id="1", **cells)), key=lambda one: one.time)
+def steps_of(some: RowEvents, **cells: Any) -> list[tuple[str, str, str | None]]:
+    events = sorted(some.of_row(row(id="1", **cells)), key=lambda one: one.time)
     return [
         (
             e.type.value.rpartition(".")[2],
@@ -52,7 +52,7 @@ DATED = {"stage_dates": {"A": "a", "B": "b"}}
 def test_within_a_day_the_order_is_that_of_the_shape() -> None:
     day = "2026-03-04"
 
-    assert told(story("stages", STAGES, **DATED), stage="Won", created=day, a=day, b=day, closed=day) == [
+    assert steps_of(row_events("stages", STAGES, **DATED), stage="Won", created=day, a=day, b=day, closed=day) == [
         ("created", "03-04 00:00:00.000000", None),
         ("moved", "03-04 00:00:00.000000", "A"),
         ("moved", "03-04 00:00:00.000001", "B"),
@@ -61,9 +61,9 @@ def test_within_a_day_the_order_is_that_of_the_shape() -> None:
 
 
 def test_a_day_comes_after_what_is_told_exactly_of_it() -> None:
-    some = story("stages", STAGES, **DATED)
+    some = row_events("stages", STAGES, **DATED)
 
-    assert told(
+    assert steps_of(
         some, stage="Won", created="2026-03-04 14:30", a="2026-03-04", b="2026-03-04 15:00", closed="2026-03-04"
     ) == [
         ("created", "03-04 14:30:00.000000", None),
@@ -76,7 +76,7 @@ def test_a_day_comes_after_what_is_told_exactly_of_it() -> None:
 def test_two_moves_of_one_instant_keep_their_order() -> None:
     at = "2026-03-04 14:30"
 
-    assert told(story("stages", STAGES, **DATED), stage="B", created=at, a=at, b=at) == [
+    assert steps_of(row_events("stages", STAGES, **DATED), stage="B", created=at, a=at, b=at) == [
         ("created", "03-04 14:30:00.000000", None),
         ("moved", "03-04 14:30:00.000000", "A"),
         ("moved", "03-04 14:30:00.000001", "B"),
@@ -88,9 +88,9 @@ MIDNIGHT = "2026-03-04 00:00:00"
 
 @pytest.mark.parametrize("closed", [MIDNIGHT, "2026-03-04"])
 def test_a_closing_comes_after_the_moves_of_its_instant(closed: str) -> None:
-    some = story("stages", STAGES, **DATED)
+    some = row_events("stages", STAGES, **DATED)
 
-    assert told(some, stage="Won", created=MIDNIGHT, a=MIDNIGHT, b=MIDNIGHT, closed=closed)[1:] == [
+    assert steps_of(some, stage="Won", created=MIDNIGHT, a=MIDNIGHT, b=MIDNIGHT, closed=closed)[1:] == [
         ("moved", "03-04 00:00:00.000000", "A"),
         ("moved", "03-04 00:00:00.000001", "B"),
         ("won", f"03-04 00:00:00.00000{1 if closed == MIDNIGHT else 3}", None),
@@ -98,9 +98,9 @@ def test_a_closing_comes_after_the_moves_of_its_instant(closed: str) -> None:
 
 
 def test_a_column_of_closing_dates_closes_after_the_moves_of_its_instant() -> None:
-    some = story("stages", {"stage": "stage"}, stage_dates={"A": "a", "B": "b", "Won": "closed"})
+    some = row_events("stages", {"stage": "stage"}, stage_dates={"A": "a", "B": "b", "Won": "closed"})
 
-    assert [step[0] for step in told(some, stage="Won", a=MIDNIGHT, b=MIDNIGHT, closed=MIDNIGHT)] == [
+    assert [step[0] for step in steps_of(some, stage="Won", a=MIDNIGHT, b=MIDNIGHT, closed=MIDNIGHT)] == [
         "moved",
         "moved",
         "won",
@@ -108,19 +108,19 @@ def test_a_column_of_closing_dates_closes_after_the_moves_of_its_instant() -> No
 
 
 def test_a_date_that_goes_backwards_is_rework_and_stays() -> None:
-    some = story("stages", STAGES, **DATED)
+    some = row_events("stages", STAGES, **DATED)
 
-    assert [step[2] for step in told(some, stage="A", a="2026-03-09", b="2026-03-04")] == ["B", "A"]
+    assert [step[2] for step in steps_of(some, stage="A", a="2026-03-09", b="2026-03-04")] == ["B", "A"]
 
 
 def test_columns_of_closing_dates_close() -> None:
-    some = story("stages", {"stage": "stage"}, stage_dates={"A": "a", "Won": "b"})
+    some = row_events("stages", {"stage": "stage"}, stage_dates={"A": "a", "Won": "b"})
 
-    assert [step[0] for step in told(some, stage="Won", a="2026-03-04", b="2026-03-09")] == ["moved", "won"]
+    assert [step[0] for step in steps_of(some, stage="Won", a="2026-03-04", b="2026-03-09")] == ["moved", "won"]
 
 
 def test_an_open_deal_has_an_expected_close() -> None:
-    (event,) = story("stages", STAGES, **DATED).told(
+    (event,) = row_events("stages", STAGES, **DATED).of_row(
         row(id="1", stage="A", a="2026-03-04", closed="2027-03-31", amount="7")
     )
 
@@ -128,7 +128,7 @@ def test_an_open_deal_has_an_expected_close() -> None:
 
 
 def test_an_expected_close_is_the_day_in_the_zone_of_the_table() -> None:
-    (event,) = story("stages", STAGES, **DATED).told(
+    (event,) = row_events("stages", STAGES, **DATED).of_row(
         row(id="1", stage="A", a="2026-03-04", closed="2027-03-31T23:30:00Z")
     )
 
@@ -136,7 +136,7 @@ def test_an_expected_close_is_the_day_in_the_zone_of_the_table() -> None:
 
 
 def test_a_lost_deal_has_a_reason() -> None:
-    *_, lost = story("stages", STAGES, **DATED).told(
+    *_, lost = row_events("stages", STAGES, **DATED).of_row(
         row(id="1", stage="lost", a="2026-03-04", closed="2026-03-31", why="price")
     )
 
@@ -144,9 +144,9 @@ def test_a_lost_deal_has_a_reason() -> None:
 
 
 def test_the_last_change_of_the_row_says_since_when_amounts_hold() -> None:
-    some = story("stages", STAGES | {"modified": "changed"}, **DATED)
+    some = row_events("stages", STAGES | {"modified": "changed"}, **DATED)
 
-    assert told(some, stage="A", a="2026-03-04", amount="7", changed="2026-04-01 10:00")[-1] == (
+    assert steps_of(some, stage="A", a="2026-03-04", amount="7", changed="2026-04-01 10:00")[-1] == (
         "changed",
         "04-01 10:00:00.000000",
         None,
@@ -157,41 +157,41 @@ LAST = STAGES | {"entered": "entered"}
 
 
 def test_a_deal_is_in_its_stage_since_the_row_says() -> None:
-    some = story("last-stage", LAST, first_stage="A")
+    some = row_events("last-stage", LAST, first_stage="A")
 
-    assert told(some, stage="B", created="2026-03-04", entered="2026-03-09") == [
+    assert steps_of(some, stage="B", created="2026-03-04", entered="2026-03-09") == [
         ("created", "03-04 00:00:00.000000", "A"),
         ("moved", "03-09 00:00:00.000000", "B"),
     ]
-    assert told(some, stage="Lost", created="2026-03-04", entered="2026-03-09")[-1][0] == "lost"
+    assert steps_of(some, stage="Lost", created="2026-03-04", entered="2026-03-09")[-1][0] == "lost"
 
 
 def test_a_stage_without_a_date_is_left_out_or_seen() -> None:
     columns = {"created": "created", "stage": "stage"}
-    without = story("last-stage", columns, first_stage="A")
+    without = row_events("last-stage", columns, first_stage="A")
 
-    assert told(without, stage="B", created="2026-03-04") == [("created", "03-04 00:00:00.000000", None)]
+    assert steps_of(without, stage="B", created="2026-03-04") == [("created", "03-04 00:00:00.000000", None)]
     assert without.notes["unplaced"] == 1
-    seen = story("last-stage", columns, exported_at="2026-05-01T12:00:00+02:00")
-    (event,) = seen.told(row(id="1", stage="B", created="2026-03-04"))
+    seen = row_events("last-stage", columns, exported_at="2026-05-01T12:00:00+02:00")
+    (event,) = seen.of_row(row(id="1", stage="B", created="2026-03-04"))
     assert (event.type.value, "entered_at" in event.data) == ("andon.deal.moved", False)
-    assert sentence([event], ZoneInfo("Europe/Berlin")) == "deal 1 seen in B 1 May 2026 12:00"
+    assert describe_row([event], ZoneInfo("Europe/Berlin")) == "deal 1 seen in B 1 May 2026 12:00"
 
 
 def test_rows_in_sentences() -> None:
-    events = story("stages", STAGES, **DATED).told(
+    events = row_events("stages", STAGES, **DATED).of_row(
         row(id="123", stage="Won", created="2026-03-03", a="2026-03-03", b="2026-03-09 14:05", closed="2026-04-14")
     )
 
-    assert sentence(events, ZoneInfo("Europe/Berlin")) == (
+    assert describe_row(events, ZoneInfo("Europe/Berlin")) == (
         "deal 123 created 3 March 2026; moved to A 3 March 2026; moved to B 9 March 2026 14:05; won 14 April 2026"
     )
 
 
 def test_ids_are_of_what_is_told_and_of_nothing_else() -> None:
     cells = {"id": "1", "stage": "Won", "created": "2026-03-04", "a": "2026-03-05", "closed": "2026-03-09"}
-    one = story("stages", STAGES, **DATED).told(row(**cells, amount="7"))
-    other = story("stages", STAGES, **DATED).told(Row(99, row(**cells, amount="8", b="2026-03-06").cells))
+    one = row_events("stages", STAGES, **DATED).of_row(row(**cells, amount="7"))
+    other = row_events("stages", STAGES, **DATED).of_row(Row(99, row(**cells, amount="8", b="2026-03-06").cells))
 
     assert len({event.id for event in one}) == 3
     assert {event.id for event in one} < {event.id for event in other}
@@ -200,22 +200,22 @@ def test_ids_are_of_what_is_told_and_of_nothing_else() -> None:
 @pytest.mark.parametrize(
     ("cells", "column", "words"),
     [
-        ({"id": ""}, "id", "is no id"),
-        ({"id": "x" * 201}, "id", "is no id"),
+        ({"id": ""}, "id", "is not an id"),
+        ({"id": "x" * 201}, "id", "is not an id"),
         ({}, "created", "all dates of the row"),
-        ({"a": "soon"}, "a", "is no date"),
+        ({"a": "soon"}, "a", "is not a date"),
         ({"a": "03/04/2026"}, "a", "more than one way"),
         ({"a": "2027-01-01"}, "a", "in the future"),
         ({"a": "2026-03-04", "stage": "A", "closed": "9999-12-31"}, "closed", "after 9998"),
         ({"a": "2026-03-04", "stage": "Won"}, "closed", "but the deal is Won"),
-        ({"a": "2026-03-04", "stage": "Won", "closed": "2026-03-01"}, "closed", "lies before the deal came to A"),
+        ({"a": "2026-03-04", "stage": "Won", "closed": "2026-03-01"}, "closed", "is before the deal entered A"),
         ({"a": "2026-03-04", "amount": "much"}, "amount", "two ways"),
         ({"a": "2026-03-04", "why": "\x00", "stage": "Lost", "closed": "2026-03-09"}, "why", "NUL"),
     ],
 )
-def test_what_cannot_be_taken_names_column_and_way_out(cells: dict[str, Any], column: str, words: str) -> None:
+def test_a_fault_names_the_column_and_what_to_do(cells: dict[str, Any], column: str, words: str) -> None:
     with pytest.raises(RowFault, match=words) as fault:
-        story("stages", STAGES, **DATED).told(row(**{"id": "1"} | cells))
+        row_events("stages", STAGES, **DATED).of_row(row(**{"id": "1"} | cells))
     assert fault.value.column == column
 
 
@@ -234,15 +234,15 @@ def test_what_cannot_be_taken_names_column_and_way_out(cells: dict[str, Any], co
             {"stage": "stage", "closed": "closed"},
             {},
             {"stage": "A", "closed": "2026-03-04"},
-            "id: 1 has no date, and the mapping names no column of one for open deals: created or entered",
+            "id: 1 has no date, and the mapping names no date column for open deals: created or entered",
         ),
-        ("stages", {}, DATED, {}, "a:  is empty, as all dates of the row: nothing says when; fill it in"),
+        ("stages", {}, DATED, {}, "a:  is empty, as are all dates of the row; fill in when it was"),
         (
             "stages",
             {"created": "created"},
             DATED,
             {},
-            "created:  is empty, as all dates of the row: nothing says when; fill it in",
+            "created:  is empty, as are all dates of the row; fill in when it was",
         ),
     ],
 )
@@ -250,10 +250,10 @@ def test_a_row_without_a_date_names_the_column_that_lacks_it(
     shape: str, columns: dict[str, Any], fields: dict[str, Any], cells: dict[str, Any], fault: str
 ) -> None:
     with pytest.raises(RowFault) as found:
-        story(shape, columns, **fields).told(row(id="1", **cells))
+        row_events(shape, columns, **fields).of_row(row(id="1", **cells))
     assert str(found.value) == fault
 
 
 def test_a_row_with_a_value_too_many_is_refused() -> None:
     with pytest.raises(RowFault, match="12 values for 11 columns; put quotes"):
-        story("stages", STAGES, **DATED).told(Row(2, [*row(id="1").cells, "x"]))
+        row_events("stages", STAGES, **DATED).of_row(Row(2, [*row(id="1").cells, "x"]))

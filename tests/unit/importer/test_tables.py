@@ -12,7 +12,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from services.importer.tables import ReadOptions, TableError, opened
+from services.importer.tables import ReadOptions, TableError, open_table
 from services.importer.tables.base import Cell
 
 HEAD = ["Deal ID", "Größe", "Created"]
@@ -27,10 +27,10 @@ def csv_text(delimiter: str) -> str:
 
 
 def read(path: Path, reading: ReadOptions | None = None) -> tuple[list[str], list[list[Cell]]]:
-    table = opened(path, reading)
+    table = open_table(path, reading)
     rows = [[cell or "" for cell in row.cells] for row in table.rows()]
     assert rows == [[cell or "" for cell in row.cells] for row in table.rows()], "rows can be read again"
-    assert 0 < table.read <= 1
+    assert 0 < table.share_read <= 1
     return table.columns, rows
 
 
@@ -45,14 +45,14 @@ def test_csv_is_read_whatever_its_encoding_and_delimiter(
     path.write_bytes(gzip.compress(data) if packed else data)
 
     assert read(path) == (HEAD, ROWS)
-    assert opened(path).guessed == ("cp1252" if encoding == "cp1252" else None)
+    assert open_table(path).guessed_encoding == ("cp1252" if encoding == "cp1252" else None)
 
 
 def test_lines_are_those_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "deals.csv"
     path.write_text('sep=;\nid;name\n1;a\n\n2;b\n3;\'c\n4;"d\ne"\n5;f\n')
 
-    assert [(row.line, row.cells) for row in opened(path).rows()] == [
+    assert [(row.line, row.cells) for row in open_table(path).rows()] == [
         (3, ["1", "a"]),
         (5, ["2", "b"]),
         (6, ["3", "'c"]),
@@ -66,8 +66,8 @@ def test_letters_far_behind_decide_too(tmp_path: Path) -> None:
     path = tmp_path / "deals.csv"
     path.write_bytes(b"id,name\n" + b"1,a\n" * 600_000 + "2,Müller\n".encode("cp1252"))
 
-    table = opened(path)
-    assert table.guessed == "cp1252"
+    table = open_table(path)
+    assert table.guessed_encoding == "cp1252"
     *_, last = table.rows()
     assert last.cells == ["2", "Müller"]
 
@@ -76,25 +76,29 @@ def test_an_encoding_that_is_named_is_used(tmp_path: Path) -> None:
     path = tmp_path / "deals.csv"
     path.write_bytes("id;name\n1;Müller\n".encode("cp850"))
 
-    assert next(opened(path, ReadOptions(encoding="cp850")).rows()).cells == ["1", "Müller"]
+    assert next(open_table(path, ReadOptions(encoding="cp850")).rows()).cells == ["1", "Müller"]
 
 
 @pytest.mark.parametrize(
     ("data", "reading", "words"),
     [
-        (b"", None, "is empty|cannot be cut"),
-        (b"a word\nanother\n", None, "cannot be cut into columns"),
-        (b"Opportunity report\n\nid,name\n1,a\n2,b\n", None, "cannot be cut.*delete what stands above the names"),
-        (b"id,id\n1,2\n", None, "'id' stands twice"),
-        (b",,\n1,2,3\n", None, "names no columns"),
+        (b"", None, "is empty|cannot be split"),
+        (b"a word\nanother\n", None, "cannot be split into columns"),
+        (
+            b"Opportunity report\n\nid,name\n1,a\n2,b\n",
+            None,
+            "cannot be split.*delete what stands above the column names",
+        ),
+        (b"id,id\n1,2\n", None, "'id' occurs twice"),
+        (b",,\n1,2,3\n", None, "has no column names"),
         (b"\x81\x8d,\x8f\n", None, "neither UTF-8 nor Windows-1252"),
-        (b"\x00\x01\x02\x00\x00\x00\xff\x00\x00\x00\x00", None, "is no text"),
+        (b"\x00\x01\x02\x00\x00\x00\xff\x00\x00\x00\x00", None, "is not text"),
         (b"id,name\n1,\xfc\n", ReadOptions(encoding="utf-8"), "is not utf-8"),
         (b"id,name\n", ReadOptions(encoding="latin-17"), "is not known"),
-        (b'id,name\n1,"never closed' + b"x" * 1_100_000, None, "line 2.*mend the quotes"),
-        (gzip.compress(b"id,name\n1,a\n" * 1000, mtime=0)[:-20], None, "cannot be unpacked"),
-        (b"PK\x03\x04 not a workbook", None, "no workbook"),
-        (b"PAR1 not parquet", None, "no Parquet file"),
+        (b'id,name\n1,"never closed' + b"x" * 1_100_000, None, "line 2.*correct the quotes"),
+        (gzip.compress(b"id,name\n1,a\n" * 1000, mtime=0)[:-20], None, "cannot be decompressed"),
+        (b"PK\x03\x04 not a workbook", None, "cannot be read as a workbook"),
+        (b"PAR1 not parquet", None, "cannot be read as Parquet"),
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1 old", None, "save it as .xlsx"),
     ],
 )
@@ -103,12 +107,12 @@ def test_what_is_broken_says_why(data: bytes, reading: ReadOptions | None, words
     path.write_bytes(data)
 
     with pytest.raises(TableError, match=f"(?s){words}"):
-        list(opened(path, reading).rows())
+        list(open_table(path, reading).rows())
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(TableError, match="nowhere: No such file"):
-        opened(tmp_path / "nowhere")
+        open_table(tmp_path / "nowhere")
 
 
 MIXED: list[list[Any]] = [[801, "Müller", datetime(2026, 3, 4, 12, 5), 12.5], [802, None, None, 7]]  # noqa: DTZ001
@@ -127,12 +131,12 @@ def test_excel_is_read_sheet_by_sheet(tmp_path: Path) -> None:
     path = tmp_path / "deals.xlsx"
     book.save(path)
 
-    table = opened(path)
+    table = open_table(path)
     assert table.columns == ["id", "name", "when", "amount"]
     assert [(row.line, row.cells) for row in table.rows()] == [(3, MIXED[0]), (4, MIXED[1])]
-    assert opened(path, ReadOptions(sheet="other")).columns == ["a", "b"]
+    assert open_table(path, ReadOptions(sheet="other")).columns == ["a", "b"]
     with pytest.raises(TableError, match="there are Sheet, other"):
-        opened(path, ReadOptions(sheet="third"))
+        open_table(path, ReadOptions(sheet="third"))
 
 
 def test_titles_above_the_head_of_a_sheet_are_passed_over(tmp_path: Path) -> None:
@@ -145,10 +149,10 @@ def test_titles_above_the_head_of_a_sheet_are_passed_over(tmp_path: Path) -> Non
     path = tmp_path / "deals.xlsx"
     book.save(path)
 
-    table = opened(path)
+    table = open_table(path)
     assert table.columns == ["id", "stage"]
     assert [(row.line, row.cells) for row in table.rows()] == [(5, [1, "Demo"]), (6, [2, None])]
-    assert opened(path, ReadOptions(sheet="one column")).columns == ["id"]
+    assert open_table(path, ReadOptions(sheet="one column")).columns == ["id"]
 
 
 def test_strings_that_are_kept_as_bytes_are_text(tmp_path: Path) -> None:
@@ -162,7 +166,7 @@ def test_strings_that_are_kept_as_bytes_are_text(tmp_path: Path) -> None:
     )
     parquet.write_table(whole, path)
 
-    assert [row.cells for row in opened(path).rows()] == [["006A", "Müller", "ab"], [None, "\\xff", "cd"]]
+    assert [row.cells for row in open_table(path).rows()] == [["006A", "Müller", "ab"], [None, "\\xff", "cd"]]
 
 
 def test_parquet_is_read_in_batches(tmp_path: Path) -> None:
@@ -172,7 +176,7 @@ def test_parquet_is_read_in_batches(tmp_path: Path) -> None:
     )
     parquet.write_table(whole, path, row_group_size=1500)
 
-    table = opened(path)
+    table = open_table(path)
     assert table.columns == ["id", "day", "name"]
     rows = list(table.rows())
     assert (len(rows), rows[0], rows[-1]) == (

@@ -1,4 +1,4 @@
-"""Rows that cannot be taken, each with line, column, value and way out, in a CSV file beside the table."""
+"""Rows with a fault, each with its line, column, value and what to do, in a CSV file next to the table."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 from services.importer.readers import RowFault
 
-_HEAD = ("line", "column", "value", "what is wrong, and the way out")
-LONGEST_VALUE = 200
+_HEADER = ("line", "column", "value", "what is wrong, and what to do")
+MAX_VALUE_CHARACTERS = 200
 
 
-class Report:
-    """Goes on behind what a run that was cut off is known to have written."""
+class RejectedRows:
+    """Appends after the first `kept_bytes`, which an interrupted run recorded; whatever it wrote after them is cut."""
 
     def __init__(self, path: Path, kept_bytes: int = 0) -> None:
         self.path = path
@@ -22,13 +22,13 @@ class Report:
         self._file.truncate(kept_bytes)
         self._file.seek(kept_bytes)
         if not kept_bytes:
-            self._write(_HEAD)
+            self._write(_HEADER)
 
     def add(self, line: int, fault: RowFault) -> None:
-        self._write((str(line), fault.column, str(fault.value)[:LONGEST_VALUE], fault.text))
+        self._write((str(line), fault.column, str(fault.value)[:MAX_VALUE_CHARACTERS], fault.text))
 
-    def kept(self) -> int:
-        """How many bytes are written, and will be found again."""
+    def flush(self) -> int:
+        """Hand what is written to the operating system; returns how many bytes that is."""
         self._file.flush()
         return self._file.tell()
 

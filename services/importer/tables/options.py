@@ -1,4 +1,4 @@
-"""What must be known to read a file, where the file does not say it itself."""
+"""How to read a file, where the file does not say it itself."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """Of a CSV file its encoding and delimiter, of a workbook its sheet. None: found out, or the first."""
+    """Encoding and delimiter of a CSV file, sheet of a workbook. None: detect them; the first sheet."""
 
     encoding: str | None = None
     delimiter: str | None = None
