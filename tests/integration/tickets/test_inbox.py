@@ -98,12 +98,13 @@ async def test_a_message_that_is_published_twice_within_its_time_changes_nothing
 
 
 async def test_a_log_that_is_read_again_from_its_beginning_changes_nothing(log: Log) -> None:
-    await log.forget(30)
+    await log.handle(event(problem(ProblemReason.CLEARED, opened=41, cleared=42)))
+    assert await log.forget(-1) == 4
 
     await log.read_again(*log.records)
 
-    assert await log.changes() == FIRST + SECOND
-    assert len(await log.parts.messages()) == 4
+    assert await log.changes() == FIRST + FIRST
+    assert len(await log.parts.messages()) == 6
 
 
 async def test_what_is_new_in_a_truncated_log_is_handled_at_offsets_that_were_read_before(log: Log) -> None:
