@@ -134,8 +134,8 @@ class Detector:
             self._settings.kafka,
             [name],
             self._settings.topic(group),
-            self._settings.detector_batch,
-            self._settings.detector_workers if topic == EVENTS else 1,
+            max_records=self._settings.detector_batch,
+            workers=self._settings.detector_workers if topic == EVENTS else 1,
         )
         return Consumer(
             subscription,
