@@ -57,7 +57,7 @@ def counting(said: list[OutgoingMessage]) -> dict[str, list[Any]]:
     for message in said:
         event = event_of(DealEvent.model_validate_json(message.value))
         deals.setdefault(event.deal, []).append(event)
-    plain = {deal: [(e.key, {**e.said, "translation": 0}) for e in unique(some)] for deal, some in deals.items()}
+    plain = {deal: [(e.key, {**e.data, "translation": 0}) for e in unique(some)] for deal, some in deals.items()}
     silent = EventType.CHANGED.rank, {"translation": 0}
     kept = {deal: [one for one in some if (one[0].rank, one[1]) != silent] for deal, some in plain.items()}
     return {deal: some for deal, some in kept.items() if some}
