@@ -1,4 +1,4 @@
-"""Reads the policy file. Reports all faults at once, each with its line, what is wrong and what to do."""
+"""Reads the policy file and reports every fault at once, each with its line, what is wrong and the way out."""
 
 from __future__ import annotations
 

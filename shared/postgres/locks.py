@@ -13,6 +13,7 @@ AnyConnection: TypeAlias = "Connection | asyncpg.Connection[Record]"
 _KEY = "hashtextextended(coalesce(current_schema(), '') || '.' || $1, 0)"
 _TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({_KEY})"
 _LOCK = f"SELECT pg_advisory_xact_lock({_KEY})"
+_SESSION_LOCK = f"SELECT pg_advisory_lock({_KEY})"
 _TRY_SESSION_LOCK = f"SELECT pg_try_advisory_lock({_KEY})"
 
 
@@ -24,6 +25,11 @@ async def try_lock(connection: AnyConnection, name: str) -> bool:
 async def lock(connection: AnyConnection, name: str) -> None:
     """Wait for the lock, and hold it until the end of the transaction."""
     await connection.execute(_LOCK, name)
+
+
+async def session_lock(connection: AnyConnection, name: str) -> None:
+    """Wait for the lock, and hold it until the connection closes or goes back to its pool."""
+    await connection.execute(_SESSION_LOCK, name)
 
 
 async def try_session_lock(connection: AnyConnection, name: str) -> bool:

@@ -8,6 +8,7 @@ from importlib import resources
 
 import asyncpg
 
+from shared.postgres import locks
 from shared.postgres.pool import connect
 
 SERVICES = {
@@ -16,7 +17,6 @@ SERVICES = {
     "notices": "services.notifier",
     "crm": "services.enricher",
 }
-_LOCK = 0x616E646F6E  # "andon"
 
 
 class MigrationError(Exception):
@@ -49,7 +49,7 @@ async def migrate(dsn: str, schema: str, migrations: list[Migration]) -> list[st
     """Bring one schema up to date, and return the names of applied migrations. Safe to run concurrently."""
     connection = await connect(dsn)
     try:
-        await connection.execute("SELECT pg_advisory_lock($1)", _LOCK)
+        await locks.session_lock(connection, "migrations")
         return [m.name for m in migrations if await _apply(connection, schema, m)]
     finally:
         await connection.close()

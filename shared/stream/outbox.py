@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 
 from shared.kafka.publisher import OutgoingMessage, Publisher, TooLargeError
+from shared.postgres import locks
 from shared.postgres.pool import TRANSIENT, Connection, Executor, Pool, Record
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -28,7 +29,6 @@ _REFUSE = """
 INSERT INTO outbox_refused (id, topic, key, value, created_at, reason)
 SELECT id, topic, key, value, created_at, $2 FROM outbox WHERE id = $1
 """
-_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended(current_schema() || '.outbox', 0))"
 # How often to look for messages of processes that cannot wake this relay, such as `andon reevaluate`.
 POLL_SECONDS = 1.0
 # How soon to try again when another replica's relay is at work: it may have read before this one was woken.
@@ -75,7 +75,7 @@ class Relay:
         """Publish one batch; how many messages it had. None: another replica's relay is at work."""
         self._progress.beat("relay")
         async with self._pool.acquire() as connection, connection.transaction():
-            if not await connection.fetchval(_LOCK):
+            if not await locks.try_lock(connection, "outbox"):
                 return None
             rows = await connection.fetch(_NEXT, self._batch)
             if rows:

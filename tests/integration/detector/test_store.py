@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,7 @@ from shared.runtime.instants import micros, moment
 from shared.stream.processor import Processor
 from shared.stream.transaction import PostgresTransaction, PostgresTransactions, Transaction, Transactions
 from tests.support import histories
+from tests.support.databases import new_database
 from tests.support.histories import END, START, at
 from tests.unit.flow.test_edge_cases import CASES
 
@@ -144,11 +146,7 @@ def expected(events: list[DealEvent], policy: Policy, until: datetime) -> tuple[
 
 @pytest.fixture(scope="module")
 async def pool(postgres: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(postgres)
-    await connection.execute("DROP DATABASE IF EXISTS detector_store")
-    await connection.execute("CREATE DATABASE detector_store")
-    await connection.close()
-    dsn = postgres.rpartition("/")[0] + "/detector_store"
+    dsn = await new_database(postgres)
     await migrate_all(dsn)
     pool = await open_flow(dsn, most=2)
     yield pool

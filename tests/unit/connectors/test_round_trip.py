@@ -67,7 +67,7 @@ def history() -> list[Any]:
 def requests(dialect: type[Dialect]) -> Iterator[tuple[datetime, Webhook]]:
     crm = dialect()
     for happening in history():
-        for webhook in crm.tell(happening):
+        for webhook in crm.webhooks(happening):
             yield happening.time, webhook
 
 
@@ -137,12 +137,12 @@ def test_arrays_may_be_joined_and_split(kind: str) -> None:
     """What came as many arrays is told as one, and the other way round."""
     dialect = DIALECTS[kind]()
     source = source_of(DIALECTS[kind])
-    bodies = [json.loads(w.body) for one in history()[:200] if not one.created for w in dialect.tell(one)]
+    bodies = [json.loads(w.body) for one in history()[:200] if not one.created for w in dialect.webhooks(one)]
     joined = [one for body in bodies for one in body]
     now = END if kind == "espocrm" else history()[200].time + timedelta(seconds=1)
 
     def events_of(arrays: list[Any]) -> set[Any]:
-        signed = [dialect.signed(json.dumps(array).encode(), now) for array in arrays]
+        signed = [dialect.sign(json.dumps(array).encode(), now) for array in arrays]
         return {(e.subject, e.type, e.time, str(e.data)) for webhook in signed for e in told(source, webhook, now)}
 
     assert events_of([joined]) == events_of([[one] for one in joined]) == events_of(bodies)
