@@ -41,7 +41,7 @@ def parse(text: str) -> Policy:
     faults = [_fault(place, words, lines) for place, words in _cross_checks(policy)]
     if faults:
         raise PolicyError(faults)
-    return policy.sealed(hashlib.sha256(text.encode()).hexdigest()[:10])
+    return policy.with_digest(hashlib.sha256(text.encode()).hexdigest()[:10])
 
 
 def _fault(place: KeyPath, words: str, lines: Lines) -> Fault:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import date, time
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -112,17 +111,6 @@ class Stage(_Part):
     clock: str | None = None
     outcome: StageOutcome = StageOutcome.OPEN
 
-    _called: str = PrivateAttr("")
-
-    @property
-    def title(self) -> str:
-        """The policy's name, else what the CRM calls it, else the id."""
-        return self.name or self._called or self.id
-
-    def call(self, name: str) -> None:
-        """So the CRM calls it."""
-        self._called = name
-
 
 class _Rule(_Part):
     stage: Name
@@ -201,18 +189,13 @@ class Policy(_Part):
         found = self.pipelines.get(pipeline)
         return found.stage(stage) if found else None
 
-    def call(self, names: Mapping[tuple[str, str], str]) -> None:
-        """Take over what CRMs call the stages, by pipeline and stage."""
-        for key, pipeline in self.pipelines.items():
-            for stage in pipeline.stages:
-                stage.call(names.get((key, stage.id), ""))
-
     def day_seconds(self, pipeline: str, stage: str) -> int:
         """Length of a day on the stage's clock."""
         name = self.pipelines[pipeline].clock_of(stage)
         return 86_400 if name == CALENDAR else self.clocks[name].day_seconds
 
-    def sealed(self, digest: str) -> Self:
-        """Set the digest of the text that this policy was read from, once, right after reading."""
-        self._digest = digest
-        return self
+    def with_digest(self, digest: str) -> Self:
+        """This policy with the digest of the text that it was read from."""
+        copy = self.model_copy()
+        copy._digest = digest
+        return copy

@@ -21,7 +21,7 @@ from shared.runtime.log import logger
 from shared.stream.consumer import Consumer
 
 _log = logger(__name__)
-PART = "judge"
+PART = "evaluation"
 STANDING_SECONDS = 0.1
 CATCHING_UP_SECONDS = 10.0
 
