@@ -7,13 +7,12 @@ import secrets
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import pytest
 
 from shared.kafka.admin import create_topics
 from tests.support import examples, outside
+from tests.support.databases import new_database
 from tests.support.servers import kafka_address, postgres_dsn
 from tests.support.shared_server import shared
 
@@ -63,11 +62,7 @@ def postgres(run_folder: Path) -> Iterator[str]:
 @pytest.fixture
 async def dsn(postgres: str) -> str:
     """DSN of a fresh, empty database."""
-    name = f"t{next(_numbers)}_{secrets.token_hex(4)}"
-    connection = await asyncpg.connect(postgres)
-    await connection.execute(f'CREATE DATABASE "{name}"')
-    await connection.close()
-    return urlunsplit(urlsplit(postgres)._replace(path=f"/{name}"))
+    return await new_database(postgres)
 
 
 @pytest.fixture

@@ -1,1 +1,1 @@
-"""The command `andon`: each command is a thin function over the part that does the work."""
+"""The command line `andon`: parses arguments, calls the part that does the work, prints the result."""

@@ -1,15 +1,11 @@
-"""What commands share: standard error for people, a failure in red, the policy as an option."""
+"""What commands print with: messages on standard error, plain text from outside, failures in red."""
 
 from __future__ import annotations
-
-from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
 
-errors = Console(stderr=True)
-POLICY = Annotated[Path, typer.Option("--policy", "-p", help="the policy file", envvar="ANDON_POLICY")]
+stderr = Console(stderr=True)
 
 
 def counted(number: int, one: str, many: str) -> str:
@@ -17,7 +13,17 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
-def fail(text: object) -> typer.Exit:
-    """To be raised: the command ends with 1. The text may hold names from outside: nothing in it is markup."""
-    errors.print(str(text), style="red", highlight=False, markup=False, emoji=False, soft_wrap=True)
+def print_plain(console: Console, text: str) -> None:
+    """Print text that may contain names from outside: nothing in it is read as markup, and nothing is wrapped."""
+    console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def fail(message: object) -> typer.Exit:
+    """Print the message in red; raise the result to exit with status 1."""
+    stderr.print(str(message), style="red", highlight=False, markup=False, emoji=False, soft_wrap=True)
     return typer.Exit(1)
+
+
+def with_notes(error: Exception) -> str:
+    """The error's message and, on lines of their own, the notes added on its way up."""
+    return "\n".join((str(error), *getattr(error, "__notes__", ())))

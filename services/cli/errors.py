@@ -1,8 +1,7 @@
-"""What to say where Kafka or Postgres cannot be used: one line with the way out, in place of a stack."""
+"""Reports an unusable Kafka or Postgres in one line that says which setting to change, instead of a traceback."""
 
 from __future__ import annotations
 
-from socket import gaierror
 from typing import Any
 
 from typer.core import TyperGroup
@@ -10,29 +9,29 @@ from typer.core import TyperGroup
 from services.cli.console import fail
 
 
-class Commands(TyperGroup):
-    """The commands of `andon`."""
+class AndonCommands(TyperGroup):
+    """The root group; every command passes through `invoke`."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except Exception as error:
-            if (words := why(error)) is None:
+            if (message := explain(error)) is None:
                 raise
-            raise fail(words) from None
+            raise fail(message) from None
 
 
-def why(error: Exception) -> str | None:
-    """The words for an error of a server that is not there or lets nobody in; None for any other."""
+def explain(error: Exception) -> str | None:
+    """What to tell the user if a server is unreachable or rejects us; None for any other error."""
     from aiokafka.errors import KafkaError
     from asyncpg import InterfaceError, PostgresError
 
+    from shared.postgres.pool import DatabaseUnavailable
     from shared.runtime.settings import ServiceSettings
 
-    settings = ServiceSettings.from_environment()
     if isinstance(error, KafkaError):
-        return f"Kafka at {settings.kafka} (ANDON_KAFKA) cannot be used: {error}; start it, or set its address"
-    refused = isinstance(error, ConnectionError | gaierror) or "Connect call failed" in str(error)
-    if refused or isinstance(error, PostgresError | InterfaceError):
+        address = ServiceSettings.from_environment().kafka
+        return f"Kafka at {address} (ANDON_KAFKA) cannot be used: {error}; start it, or set its address"
+    if isinstance(error, DatabaseUnavailable | PostgresError | InterfaceError):
         return f"Postgres (ANDON_POSTGRES) cannot be used: {error}; start it, or set its address, user and password"
     return None

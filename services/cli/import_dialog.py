@@ -7,9 +7,8 @@ from contextlib import AbstractContextManager
 
 import typer
 
-from services.cli.console import errors
-from services.cli.load_steps import steps
-from services.cli.progress import counting
+from services.cli.console import print_plain, stderr
+from services.cli.progress import counter, load_bars
 from services.importer.load import LoadProgress
 
 
@@ -17,19 +16,25 @@ class TerminalDialog:
     """A `services.importer.wizard.Dialog` on the terminal."""
 
     def say(self, text: str) -> None:
-        errors.print(text, highlight=False, soft_wrap=True, markup=False)
+        """Print a line literally."""
+        print_plain(stderr, text)
 
     def warn(self, text: str) -> None:
-        errors.print(text, style="red", highlight=False, soft_wrap=True, markup=False)
+        """Print a line in red."""
+        stderr.print(text, style="red", highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def ask(self, question: str, default: str | None) -> str:
+        """The answer to a question; Enter gives the default."""
         return str(typer.prompt(question, default=default, err=True)).strip()
 
     def confirm(self, question: str) -> None:
+        """Raise typer.Abort if the answer is no."""
         typer.confirm(question, abort=True, err=True)
 
     def counter(self, label: str) -> AbstractContextManager[Callable[[int], None]]:
-        return counting(label)
+        """Show a growing count."""
+        return counter(label)
 
     def load_progress(self, total: Callable[[int], int | None]) -> AbstractContextManager[LoadProgress]:
-        return steps("events published", errors, total)
+        """Show the steps of a load."""
+        return load_bars("events published", total)

@@ -1,6 +1,6 @@
-"""Writes the reference pages that are made of the code: settings, JSON Schemas of every message.
+"""Generates the reference pages: settings, topics, and the JSON Schema of every message.
 
-`make docs`; a test holds the committed pages against what this would write.
+`make docs` runs it; a test fails if the committed pages are out of date.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from services.detector.settings import DetectorSettings
@@ -39,7 +40,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "improvement.notices": NoticeEvent,
     "dead-letters": DeadEvent,
 }
-OWN: dict[str, type[ServiceSettings]] = {
+SERVICE_SETTINGS: dict[str, type[ServiceSettings]] = {
     "intake": IntakeSettings,
     "detector": DetectorSettings,
     "enricher": EnricherSettings,
@@ -49,26 +50,27 @@ OWN: dict[str, type[ServiceSettings]] = {
 
 
 def pages() -> dict[str, str]:
-    """Every page by its path under docs."""
-    found = {
+    """Every generated page, by its path below docs."""
+    generated = {
         "operator/settings.md": "\n".join(_settings()) + "\n",
         "operator/topics.md": "\n".join(_topics()) + "\n",
     }
     for name, model in SCHEMAS.items():
         schema = model.model_json_schema(mode="serialization")
-        found[f"schemas/{name}.json"] = json.dumps(schema, indent=1, sort_keys=True) + "\n"
-    return found
+        generated[f"schemas/{name}.json"] = json.dumps(schema, indent=1, sort_keys=True) + "\n"
+    return generated
 
 
 def _settings() -> Iterator[str]:
     yield "# Settings\n"
-    yield "All by environment, checked at start; a name that does not exist is an error. `ANDON_X_FILE` names a file"
-    yield "that holds the value of `ANDON_X`. The policy and the sources are files of their own.\n"
+    yield "Set them as environment variables; they are checked at start, and an unknown name is an error."
+    yield "`ANDON_X_FILE` names a file that holds the value of `ANDON_X`. The policy and the sources have files of"
+    yield "their own.\n"
     yield from _table("All services", ServiceSettings, set())
-    for service, model in OWN.items():
+    for service, model in SERVICE_SETTINGS.items():
         yield from _table(service, model, set(ServiceSettings.model_fields) - {"port"})
     yield "## The sources file\n"
-    yield "`sources:` holds an entry for each connection: its name, its `kind`, and what the kind needs.\n"
+    yield "`sources:` has one entry per connection: its name, its `kind`, and the fields of that kind.\n"
     for kind, source in sorted(kinds().items()):
         yield from _table(f"kind: {kind}", source.settings_type, {"kind"}, prefix="", level="###")
         if kind in crms():
@@ -76,25 +78,30 @@ def _settings() -> Iterator[str]:
 
 
 def _table(
-    title: str, model: type[BaseModel], without: set[str], prefix: str = PREFIX, level: str = "##"
+    title: str, model: type[BaseModel], skip: set[str], prefix: str = PREFIX, level: str = "##"
 ) -> Iterator[str]:
     yield f"{level} {title}\n"
-    yield "| name | default | what |\n|---|---|---|"
+    yield "| name | default | meaning |\n|---|---|---|"
     for name, field in model.model_fields.items():
-        if name in without:
+        if name in skip:
             continue
-        default = "" if field.default is PydanticUndefined else getattr(field.default, "value", field.default)
-        if name in ("postgres", "smtp_password"):
-            default = field.default.get_secret_value()
-        shown = prefix + (name.upper() if prefix else name)
-        yield f"| `{shown}` | {f'`{default}`' if str(default) else ''} | {field.description or ''} |"
+        shown, default = prefix + (name.upper() if prefix else name), _default(field)
+        yield f"| `{shown}` | {f'`{default}`' if default else ''} | {field.description or ''} |"
     yield ""
+
+
+def _default(field: FieldInfo) -> str:
+    """The default as it is written in the environment; empty if there is none."""
+    value = field.default
+    if value is PydanticUndefined:
+        return ""
+    return str(value.get_secret_value() if isinstance(value, SecretStr) else getattr(value, "value", value))
 
 
 def _topics() -> Iterator[str]:
     yield "# Topics\n"
-    yield "`andon topics create` makes them; replicas of each partition by `--replication`. Values are CloudEvents 1.0"
-    yield "in structured JSON; their schemas are in `docs/schemas`.\n"
+    yield "`andon topics create` creates them; `--replication` sets the replicas of each partition. Values are"
+    yield "CloudEvents 1.0 in structured JSON; their schemas are in `docs/schemas`.\n"
     yield "| topic | record key | partitions | settings |\n|---|---|---|---|"
     for topic in ALL_TOPICS:
         settings = ", ".join(f"{key}={value}" for key, value in topic.config.items())
@@ -102,6 +109,7 @@ def _topics() -> Iterator[str]:
 
 
 def main(folder: Path) -> None:
+    """Write every page below `folder`."""
     for name, text in pages().items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

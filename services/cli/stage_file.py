@@ -1,4 +1,7 @@
-"""Reads a file of stages, YAML or CSV, for `andon stages import` and `andon what-if --stages`. All faults in one go."""
+"""Reads a file of stages, YAML or CSV, for `andon stages import` and `andon what-if --stages`.
+
+All faults of a file are reported at once, each with its line and how to fix it.
+"""
 
 from __future__ import annotations
 
@@ -16,92 +19,100 @@ from shared.runtime.yaml_file import Fault, FaultsError, KeyPath, fault_at, read
 
 COLUMNS = ("source", "pipeline", "stage", *SAYS)
 _COLUMNS = ", ".join(COLUMNS)
-SHAPE = f"write stages: with a list of entries that have {_COLUMNS}"
+EXPECTED = f"write stages: with a list of entries that have {_COLUMNS}"
 
 
 class Entry(NamedTuple):
-    """One stage as it was written: its fields, and the line of each (None: of the whole)."""
+    """One stage as written: its fields, and the line of each field (the key None has that of the entry)."""
 
     fields: dict[str, Any]
     lines: dict[str | None, int]
-    place: str
+    path: str
 
     def fault(self, field: str | None, text: str) -> Fault:
-        where = ".".join(part for part in (self.place, field) if part)
+        where = ".".join(part for part in (self.path, field) if part)
         return Fault(self.lines.get(field, self.lines[None]), where, text)
 
 
 def read(path: Path) -> list[StageData]:
-    """What the file says of stages; raises FaultsError."""
+    """The stages in a file; raises FaultsError."""
     text = read_text(path, "FILE")
     return parse_csv(text) if path.suffix.lower() == ".csv" else parse_yaml(text)
 
 
 def parse_yaml(text: str) -> list[StageData]:
-    """As `read`, from YAML text."""
+    """The stages in YAML text; raises FaultsError."""
     lines, document = read_yaml(text)
     written = document.get("stages") if isinstance(document, dict) else None
     if not isinstance(written, list) or not written:
-        raise FaultsError([Fault(1, "stages", f"is missing; {SHAPE}")])
-    entries, faults = [], [fault_at((k,), "no such field; remove it", lines) for k in document if k != "stages"]
+        raise FaultsError([Fault(1, "stages", f"is missing; {EXPECTED}")])
+    entries, faults = [], [fault_at((k,), "unknown field; remove it", lines) for k in document if k != "stages"]
     for number, fields in enumerate(written):
-        place: KeyPath = ("stages", number)
+        path: KeyPath = ("stages", number)
         if not isinstance(fields, dict):
-            faults.append(fault_at(place, f"{fields!r} is no entry; {SHAPE}", lines))
+            faults.append(fault_at(path, f"{fields!r} is not an entry; {EXPECTED}", lines))
             continue
-        at: dict[str | None, int] = {str(name): lines.get((*place, str(name)), lines[place]) for name in fields}
+        at: dict[str | None, int] = {str(name): lines.get((*path, str(name)), lines[path]) for name in fields}
         named = {str(name): value for name, value in fields.items()}
-        entries.append(Entry(named, at | {None: lines[place]}, f"stages.{number}"))
-    return _checked(entries, faults)
+        entries.append(Entry(named, at | {None: lines[path]}, f"stages.{number}"))
+    return _validate(entries, faults)
 
 
 def parse_csv(text: str) -> list[StageData]:
-    """As `read`, from CSV text: columns by name, in any order; comma, semicolon or tab between them."""
-    head = text.removeprefix("\ufeff").partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
-    rows = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=delimiter)
+    """The stages in CSV text, with named columns in any order, separated by comma, semicolon or tab.
+
+    Raises FaultsError.
+    """
+    text = text.removeprefix("\ufeff")
+    header = text.partition("\n")[0]
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
     names = [name.strip() for name in next(rows, [])]
-    faults = [
-        Fault(1, name, f"no such column; use {_COLUMNS}, and remove others") for name in names if name not in COLUMNS
-    ]
-    faults += [Fault(1, name, "stands twice; keep one of them") for name in {n for n in names if names.count(n) > 1}]
-    faults += [Fault(1, "source", "is missing; add the column, with the names of the sources file")] * (
-        "source" not in names
-    )
+    faults = list(_header_faults(names))
     if faults:
         raise FaultsError(faults)
-    return _checked(list(_rows(rows, names, faults)), faults)
+    return _validate(list(_csv_entries(rows, names, faults)), faults)
 
 
-def _rows(rows: Any, names: list[str], faults: list[Fault]) -> Iterator[Entry]:
-    """An empty cell says nothing."""
+def _header_faults(names: list[str]) -> Iterator[Fault]:
+    for name in names:
+        if name not in COLUMNS:
+            yield Fault(1, name, f"unknown column; use only {_COLUMNS}")
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Fault(1, name, "occurs twice; keep one")
+    if "source" not in names:
+        yield Fault(1, "source", "is missing; add the column, with names from the sources file")
+
+
+def _csv_entries(rows: Any, names: list[str], faults: list[Fault]) -> Iterator[Entry]:
+    """An entry for each row; an empty cell is an absent field. Faults are appended to `faults`."""
     try:
         for row in rows:
             if len(row) > len(names) and any(row[len(names) :]):
-                faults.append(
-                    Fault(rows.line_num, "", f"has {len(row)} cells under {len(names)} columns; quote the text")
-                )
+                text = f"has {len(row)} cells for {len(names)} columns; quote text that contains the separator"
+                faults.append(Fault(rows.line_num, "", text))
             elif any(row):
                 fields = {name: cell.strip() for name, cell in zip(names, row, strict=False) if cell.strip()}
                 yield Entry(fields, {None: rows.line_num}, "")
     except csv.Error as error:
-        faults.append(Fault(rows.line_num, "", f"this is not CSV: {error}; mend the text there"))
+        faults.append(Fault(rows.line_num, "", f"this is not CSV: {error}; correct the text there"))
 
 
-def _checked(entries: list[Entry], faults: list[Fault]) -> list[StageData]:
+def _validate(entries: list[Entry], faults: list[Fault]) -> list[StageData]:
+    """The stages of all entries; raises FaultsError with the faults of entries added to `faults`."""
     found: list[StageData] = []
-    seen: dict[str, int] = {}
+    first_lines: dict[str, int] = {}
     for entry in entries:
         wrong = list(_faults(entry))
         if not wrong:
             data = StageData.model_validate(entry.fields)
-            line = seen.setdefault(data.place, entry.lines[None])
+            line = first_lines.setdefault(data.place, entry.lines[None])
             if line != entry.lines[None]:
-                wrong = [entry.fault("stage" if data.stage else "pipeline", f"stands in line {line} already; keep one")]
+                field = "stage" if data.stage else "pipeline"
+                wrong = [entry.fault(field, f"is in line {line} already; keep one")]
             found.append(data)
         faults += wrong
     if not faults and not found:
-        faults.append(Fault(1, "", f"there is no stage in it; {SHAPE}"))
+        faults.append(Fault(1, "", f"the file has no stages; {EXPECTED}"))
     if faults:
         raise FaultsError(faults)
     return found
@@ -110,20 +121,20 @@ def _checked(entries: list[Entry], faults: list[Fault]) -> list[StageData]:
 def _faults(entry: Entry) -> Iterator[Fault]:
     unknown = [name for name in entry.fields if name not in COLUMNS]
     for name in unknown:
-        yield entry.fault(name, f"no such field; use one of {_COLUMNS}")
+        yield entry.fault(name, f"unknown field; use one of {_COLUMNS}")
     try:
         data = StageData.model_validate(entry.fields)
     except ValidationError as error:
         for fault in error.errors(include_url=False):
-            yield entry.fault(str(fault["loc"][0]) if fault["loc"] else None, _words(dict(fault)))
+            yield entry.fault(str(fault["loc"][0]) if fault["loc"] else None, _describe(dict(fault)))
         return
     if not unknown and not data.model_fields_set.intersection(SAYS):
-        yield entry.fault(None, f"says nothing of the stage; add one of {', '.join(SAYS)}")
+        yield entry.fault(None, f"does not describe the stage; add one of {', '.join(SAYS)}")
 
 
-def _words(fault: dict[str, Any]) -> str:
+def _describe(fault: dict[str, Any]) -> str:
     if fault["type"] == "string_type":
-        return f"{fault['input']!r} is no text; write it in quotes"
+        return f"{fault['input']!r} is not text; put it in quotes"
     if fault["loc"] == ("probability",):
-        return f"{fault['input']!r} is no probability; write a number from 0 to 1, as 0.6"
+        return f"{fault['input']!r} is not a probability; write a number from 0 to 1, such as 0.6"
     return error_text(fault)

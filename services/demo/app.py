@@ -1,4 +1,4 @@
-"""`andon demo`: brings everything up on this machine, plays a CRM's history into it, and shows where to look."""
+"""`andon demo`: starts everything on this machine, loads a simulated CRM's history, and shows the addresses."""
 
 from __future__ import annotations
 
@@ -22,11 +22,13 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.table import Table
 
-from services.demo.kafka import Kafka, ServerError, tail
+from services.demo.history import ShowLoad, load_history, prepare
+from services.demo.kafka import Kafka
 from services.demo.postgres import Postgres
-from services.demo.processes import Child, end_all
-from services.demo.reaper import Guard
-from services.demo.topology import Line
+from services.demo.processes import ChildProcess, stop_all
+from services.demo.reaper import Reaper
+from services.demo.server import ServerError, tail
+from services.demo.topology import SERVICES, Topology
 from services.importer.load import LoadError
 from services.simulator.post import PostRejected
 from services.simulator.run import SimulationJournal
@@ -35,30 +37,28 @@ from shared.postgres.migrate import MigrationError
 
 console = Console()
 DAYS = 180
-SERVICES = ("intake", "detector", "tickets", "notifier")
+FAILURES = (ServerError, OSError, TimeoutError, PostRejected, TopicMismatchError, MigrationError, LoadError)
 
 
 class Stopped(Exception):
-    """Somebody asked for the end."""
+    """The user, or the system, asked the demonstration to stop."""
 
 
-def demo(folder: Path, seed: int) -> int:
-    """Run until Ctrl-C; the exit code."""
+def run(folder: Path, seed: int, show: ShowLoad) -> int:
+    """Run until Ctrl-C; returns the exit code. `show` displays the progress of loading the history."""
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, _stop)
     try:
-        with _alone(folder) as lock, ExitStack() as ends:
-            guard = Guard(lock, folder / "guard.log")
-            ends.callback(guard.dismiss)
-            Demo(folder, seed, ends, guard).run()
+        with _locked(folder) as lock, ExitStack() as cleanup:
+            reaper = Reaper(lock, folder / "reaper.log")
+            cleanup.callback(reaper.close)
+            Demo(folder, seed, cleanup, reaper, show).run()
     except Stopped:
-        console.print(
-            "Everything has stopped. The data are kept; [b]make demo[/b] goes on, make clean-demo removes them."
-        )
+        console.print("Stopped. The data are kept: [b]make demo[/b] resumes, [b]make clean-demo[/b] deletes them.")
         return 0
-    except (ServerError, OSError, TimeoutError, PostRejected, TopicMismatchError, MigrationError, LoadError) as error:
+    except FAILURES as error:
         console.print("[red]The demonstration cannot run.[/red]")
         console.print(str(error), highlight=False, markup=False)
         return 1
@@ -66,126 +66,127 @@ def demo(folder: Path, seed: int) -> int:
 
 
 def remove(folder: Path) -> int:
-    """`--clean`: the data of the servers, wherever they are, and the folder."""
+    """Delete the folder and the servers' data, which may lie elsewhere; returns the exit code."""
     try:
         if folder.exists():
-            with _alone(folder):
+            with _locked(folder):
                 Postgres(folder.resolve() / "postgres").remove()
                 shutil.rmtree(folder)
     except (ServerError, OSError) as error:
-        console.print(f"[red]The data cannot be removed.[/red] {error}", highlight=False)
+        console.print(f"[red]The data cannot be deleted.[/red] {error}", highlight=False)
         return 1
-    console.print(f"{folder} is removed")
+    console.print(f"{folder} is deleted")
     return 0
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    # Ending takes some seconds; a second Ctrl-C must not leave a process behind.
-    for one in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        signal.signal(one, signal.SIG_IGN)
+    # Stopping takes some seconds; a second Ctrl-C must not leave a process behind.
+    for signal_number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(signal_number, signal.SIG_IGN)
     raise Stopped
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[IO[str]]:
-    """Only one demonstration at a time uses the folder."""
+def _locked(folder: Path) -> Iterator[IO[str]]:
+    """Hold the lock on the folder; raises ServerError if another demonstration does."""
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ServerError(
-                f"another demonstration runs on {folder}, or is just ending: wait, end it, or choose another --folder"
+                f"another demonstration uses {folder}, or is just stopping: wait, stop it, or choose another --folder"
             ) from None
         yield lock
 
 
 class Demo:
-    """One run, step by step; what was started is ended by `ends`, the last first."""
+    """One run. Everything it starts is registered with the reaper, and stopped by `cleanup` in reverse order."""
 
-    def __init__(self, folder: Path, seed: int, ends: ExitStack, guard: Guard) -> None:
-        self._folder, self._ends, self._guard = folder, ends, guard
+    def __init__(self, folder: Path, seed: int, cleanup: ExitStack, reaper: Reaper, show: ShowLoad) -> None:
+        self._folder, self._cleanup, self._reaper, self._show = folder, cleanup, reaper, show
         self._journal_file = folder / "crm.json"
         now = datetime.now(UTC).replace(microsecond=0)
         self._journal = SimulationJournal.open(self._journal_file, seed, DAYS, now)
-        # Before the first webhook: a start that was cut off goes on with the same history.
-        self._journal.keep(self._journal_file)
+        # Saved before the first webhook, so that an interrupted start resumes the same history.
+        self._journal.save(self._journal_file)
 
     def run(self) -> None:
-        began = time.monotonic()
+        """Start everything, then watch it until Stopped is raised."""
+        started = time.monotonic()
         with self._step("Kafka and Postgres"):
-            kafka, postgres = self._servers()
-        line = Line(self._folder, kafka, postgres)
+            kafka, postgres = self._start_servers()
+        topology = Topology(self._folder, kafka, postgres)
         with self._step("topics and tables"):
-            asyncio.run(line.prepare(hold=not self._journal.history))
-        with self._step("mail sink and services"):
-            children = self._children(line)
+            asyncio.run(prepare(topology, hold=not self._journal.history))
+        with self._step("mail inbox and services"):
+            children = self._start_children(topology)
         if not self._journal.history:
-            asyncio.run(line.play_history(self._journal, console))
+            asyncio.run(load_history(topology, self._journal, self._show))
             self._journal.history = True
-            self._journal.keep(self._journal_file)
-        crm = line.crm(self._journal_file, self._folder)
-        crm.start(self._guard.watch)
-        self._ends.callback(end_all, [crm])
-        self._show(line, time.monotonic() - began)
+            self._journal.save(self._journal_file)
+        crm = topology.crm(self._journal_file)
+        crm.start(self._reaper.register)
+        self._cleanup.callback(stop_all, [crm])
+        _print_addresses(topology, time.monotonic() - started)
         self._watch([*children, crm])
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
-        began = time.monotonic()
+        started = time.monotonic()
         with console.status(f"{name} ..."):
             yield
-        console.print(f"[green]✓[/green] {name} [dim]{time.monotonic() - began:.1f} s[/dim]")
+        console.print(f"[green]✓[/green] {name} [dim]{time.monotonic() - started:.1f} s[/dim]")
 
-    def _servers(self) -> tuple[str, str]:
-        """Kafka and Postgres, both at once; those that the environment names are used instead."""
-        with ThreadPoolExecutor() as both:
-            kafka, postgres = both.submit(self._kafka), both.submit(self._postgres)
+    def _start_servers(self) -> tuple[str, str]:
+        """The addresses of Kafka and Postgres: from the environment, or of our own, both started at once."""
+        with ThreadPoolExecutor() as threads:
+            kafka, postgres = threads.submit(self._kafka), threads.submit(self._postgres)
             return kafka.result(), postgres.result()
 
     def _kafka(self) -> str:
-        if given := os.environ.get("ANDON_KAFKA"):
-            return given
-        server = Kafka(self._folder / "kafka", started=partial(self._guard.watch, "Kafka"))
-        self._ends.callback(server.stop)
+        if address := os.environ.get("ANDON_KAFKA"):
+            return address
+        server = Kafka(self._folder / "kafka", on_start=partial(self._reaper.register, "Kafka"))
+        self._cleanup.callback(server.stop)
         server.start()
         return server.bootstrap
 
     def _postgres(self) -> str:
-        if given := os.environ.get("ANDON_POSTGRES"):
-            return given
-        server = Postgres(self._folder / "postgres", started=partial(self._guard.watch, "Postgres"))
-        self._ends.callback(server.stop)
+        if dsn := os.environ.get("ANDON_POSTGRES"):
+            return dsn
+        server = Postgres(self._folder / "postgres", on_start=partial(self._reaper.register, "Postgres"))
+        self._cleanup.callback(server.stop)
         server.start()
         return server.dsn
 
-    def _children(self, line: Line) -> list[Child]:
-        children = [*line.sink(), *(line.service(name) for name in SERVICES)]
-        self._ends.callback(end_all, children)
+    def _start_children(self, topology: Topology) -> list[ChildProcess]:
+        children = topology.children()
+        self._cleanup.callback(stop_all, children)
         for child in children:
-            child.start(self._guard.watch)
+            child.start(self._reaper.register)
         for child in children:
             child.wait_until_ready()
         return children
 
-    def _show(self, line: Line, seconds: float) -> None:
-        """One screen of addresses."""
-        table = Table.grid(padding=(0, 2))
-        table.add_row("[b]Tickets[/b]", f"[link={line.tickets_url}]{line.tickets_url}[/link]")
-        table.add_row("[b]Inbox[/b]", line.inbox_url or "your own mail server (ANDON_SMTP_HOST)")
-        table.add_row("API", f"{line.tickets_url}/api/v1/openapi.json")
-        table.add_row("Webhooks", line.webhook_url)
-        for name in SERVICES:
-            table.add_row(f"Metrics of {name}", f"http://127.0.0.1:{line.ports[name]}/metrics")
-        table.add_row("Kafka, Postgres", f"{line.kafka}  {line.shown_postgres}")
-        table.add_row("Data and logs", str(self._folder))
-        title = f"Andon runs (after {seconds:.0f} s). Watch the list: leads of a trade fair come in now."
-        console.print(Panel(table, title=title, subtitle="Ctrl-C ends it", title_align="left", subtitle_align="left"))
-
-    def _watch(self, children: list[Child]) -> None:
-        """Start again what ends by itself, and say so."""
+    def _watch(self, children: list[ChildProcess]) -> None:
+        """Restart processes that end by themselves, and say so."""
         while True:
             for child in children:
-                if child.has_ended() and child.start_again(time.monotonic(), self._guard.watch):
-                    console.print(f"[yellow]{child.name} ended; it is started again.[/yellow] {child.log}:")
+                if child.has_ended() and child.restart_if_due(time.monotonic(), self._reaper.register):
+                    console.print(f"[yellow]{child.name} ended and was restarted.[/yellow] {child.log}:")
                     console.print(tail(child.log, 5), highlight=False, markup=False)
             threading.Event().wait(1)
+
+
+def _print_addresses(topology: Topology, seconds: float) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_row("[b]Tickets[/b]", f"[link={topology.tickets_url}]{topology.tickets_url}[/link]")
+    table.add_row("[b]Inbox[/b]", topology.inbox_url or "your own mail server (ANDON_SMTP_HOST)")
+    table.add_row("API", f"{topology.tickets_url}/api/v1/openapi.json")
+    table.add_row("Webhooks", topology.webhook_url)
+    for service in SERVICES:
+        table.add_row(f"Metrics of {service}", topology.metrics_url(service))
+    table.add_row("Kafka, Postgres", f"{topology.kafka}  {topology.postgres_without_password}")
+    table.add_row("Data and logs", str(topology.folder))
+    title = f"Andon is running ({seconds:.0f} s). Watch the list: leads from a trade fair are coming in now."
+    console.print(Panel(table, title=title, subtitle="Ctrl-C stops it", title_align="left", subtitle_align="left"))

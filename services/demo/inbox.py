@@ -1,4 +1,4 @@
-"""The demonstration's mail sink: takes every mail, keeps it in a folder, and shows it as its reader would see it."""
+"""The demonstration's mail server: accepts every mail, keeps it in a folder, and shows it on web pages."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ from starlette.routing import Route
 
 from shared.runtime.addresses import LOOPBACK_HOSTS
 
-_SAFE = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-src 'self'; frame-ancestors 'self'"
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'; frame-src 'self'; frame-ancestors 'self'"
+    )
+}
 
 
 class Mailbox:
-    """Mails as files, named so that their order is that of their arrival."""
+    """Mails as files, whose names sort by arrival."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -38,28 +42,29 @@ class Mailbox:
         folder.mkdir(parents=True, exist_ok=True)
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 (aiosmtpd's name)
-        """A mail came: it is in its file before the sender hears so."""
+        """Called by the SMTP server; the mail is in its file before the sender gets the reply."""
         name = f"{time.time_ns()}-{next(self._count)}.eml"
-        fresh = self._folder / f"{name}.new"
-        fresh.write_bytes(envelope.content)
-        fresh.rename(self._folder / name)
+        new = self._folder / f"{name}.new"
+        new.write_bytes(envelope.content)
+        new.rename(self._folder / name)
         return "250 kept"
 
     def names(self) -> list[str]:
-        """The newest first."""
+        """The names of all mails, newest first."""
         return sorted((path.stem for path in self._folder.glob("*.eml")), reverse=True)
 
     def raw(self, name: str) -> bytes | None:
-        """A mail's bytes; None where there is none of this name."""
+        """A mail's bytes; None if there is no mail of this name."""
         return (self._folder / f"{name}.eml").read_bytes() if name in self.names() else None
 
     def mail(self, name: str) -> EmailMessage | None:
+        """A mail, parsed; None if there is no mail of this name."""
         found = self.raw(name)
         return email.message_from_bytes(found, policy=default) if found is not None else None  # type: ignore[return-value, unused-ignore]
 
 
 class InboxPages:
-    """The inbox and its mails."""
+    """The list of mails, and the pages of one mail."""
 
     def __init__(self, box: Mailbox) -> None:
         self._box = box
@@ -69,7 +74,7 @@ class InboxPages:
             undefined=StrictUndefined,
             trim_blocks=True,
         )
-        self._templates.filters.update(first_line=first_line, sent=sent)
+        self._templates.filters.update(first_line=first_line, sent_at=sent_at)
 
     def routes(self) -> list[Route]:
         return [
@@ -102,16 +107,16 @@ class InboxPages:
         )
 
     async def html(self, request: Request) -> Response:
-        """The HTML part alone; pictures inside of the mail are found by their ids."""
+        """The HTML part alone; embedded pictures are served by `part`, by their ids."""
         name = request.path_params["name"]
         mail = self._box.mail(name)
         body = mail.get_body(("html",)) if mail else None
         if body is None:
             return PlainTextResponse("no such mail", 404)
-        # A link opens beside the inbox: inside of its frame no other page would be shown.
+        # Links open in a new tab: the frame does not show other sites.
         content = body.get_content().replace("<head>", '<head><base target="_blank">', 1)
         content = content.replace('src="cid:', f'src="/mails/{name}/part/')
-        return HTMLResponse(content, headers={"Content-Security-Policy": _SAFE})
+        return HTMLResponse(content, headers=_HEADERS)
 
     async def part(self, request: Request) -> Response:
         mail = self._box.mail(request.path_params["name"])
@@ -122,36 +127,34 @@ class InboxPages:
         return PlainTextResponse("no such part", 404)
 
     async def raw(self, request: Request) -> Response:
-        found = self._box.raw(request.path_params["name"])
-        return PlainTextResponse(found if found is not None else "no such mail", 200 if found is not None else 404)
+        raw = self._box.raw(request.path_params["name"])
+        return PlainTextResponse("no such mail", 404) if raw is None else PlainTextResponse(raw)
 
     def _page(self, template: str, status: int = 200, **values: Any) -> Response:
-        return HTMLResponse(
-            self._templates.get_template(template).render(**values), status, {"Content-Security-Policy": _SAFE}
-        )
+        return HTMLResponse(self._templates.get_template(template).render(**values), status, _HEADERS)
 
 
 def first_line(mail: EmailMessage) -> str:
-    """What a mail program shows under the subject: why it was sent, and what it says."""
+    """The preview that a mail program shows under the subject."""
     text = mail.get_body(("plain",))
     lines = [line for line in text.get_content().splitlines() if line] if text else []
     return " ".join(lines[:2])
 
 
-def sent(mail: EmailMessage) -> str:
-    """`25 November, 04:14 UTC`, on this machine's clock."""
+def sent_at(mail: EmailMessage) -> str:
+    """`25 November, 04:14 UTC`, in this machine's time zone."""
     at = parsedate_to_datetime(str(mail["Date"])).astimezone()
     return f"{at.day} {at:%B, %H:%M %Z}"
 
 
 def application(box: Mailbox) -> Starlette:
-    """The pages, under the names of this machine."""
+    """The pages; requests for other hosts than this machine are rejected, against DNS rebinding."""
     hosts = Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK_HOSTS)
     return Starlette(routes=InboxPages(box).routes(), middleware=[hosts])
 
 
 async def serve(folder: Path, smtp_port: int, http_port: int) -> None:
-    """Until a signal."""
+    """Serve SMTP and HTTP on loopback until SIGTERM or SIGINT."""
     box = Mailbox(folder)
     controller = Controller(box, hostname="127.0.0.1", port=smtp_port, data_size_limit=33_554_432)
     controller.start()  # type: ignore[no-untyped-call, unused-ignore]

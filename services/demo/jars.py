@@ -1,4 +1,4 @@
-"""Kafka's released jars, fetched once and checked against the sums that are kept beside this file."""
+"""Kafka's released jars, downloaded once and checked against the SHA-256 sums in `kafka-jars.sha256`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 VERSION = "4.3.1"
-# The clients are named beside the broker: a transitive dependency would bring an older one, and the broker would die.
+# The clients are listed next to the broker: a transitive dependency would bring an older one that breaks the broker.
 COORDINATES = "+".join(
     (
         f"org.apache.kafka:kafka_2.13:{VERSION}",
@@ -23,27 +23,28 @@ SUMS = "kafka-jars.sha256"
 
 
 class JarError(Exception):
-    """A jar is missing or is not the one that was checked."""
+    """A jar is missing, or differs from the one whose sum is recorded."""
 
 
 def cache_folder() -> Path:
+    """Where the jars are kept between runs."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "andon" / f"kafka-{VERSION}"
 
 
 def jars() -> Path:
-    """The folder with the checked jars; fetched when it is not there yet."""
+    """The folder with the checked jars, downloaded if it does not exist. Raises JarError."""
     folder = cache_folder()
     if not (folder / ".checked").exists():
-        fetched = folder.with_suffix(f".{os.getpid()}")
-        _fetch(fetched)
-        _check(fetched)
-        (fetched / ".checked").touch()
+        download = folder.with_suffix(f".{os.getpid()}")
+        _download(download)
+        _check(download)
+        (download / ".checked").touch()
         shutil.rmtree(folder, ignore_errors=True)
-        fetched.rename(folder)
+        download.rename(folder)
     return folder
 
 
-def _fetch(folder: Path) -> None:
+def _download(folder: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import jgo
@@ -57,17 +58,17 @@ def _fetch(folder: Path) -> None:
 
 
 def sums(folder: Path) -> dict[str, str]:
-    """SHA-256 of each jar by name."""
+    """The SHA-256 of each jar, by file name."""
     return {jar.name: hashlib.sha256(jar.read_bytes()).hexdigest() for jar in sorted(folder.glob("*.jar"))}
 
 
 def _check(folder: Path) -> None:
     text = (resources.files("services.demo") / SUMS).read_text()
-    wanted = {name: digest for digest, name in (line.split() for line in text.splitlines())}
+    expected = {name: digest for digest, name in (line.split() for line in text.splitlines())}
     found = sums(folder)
-    wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
-    if wrong:
+    differing = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
+    if differing:
         shutil.rmtree(folder)
         raise JarError(
-            f"these jars of Kafka {VERSION} are not the ones that were checked: {', '.join(wrong)}; fetch again"
+            f"jars of Kafka {VERSION} differ from the recorded SHA-256 sums: {', '.join(differing)}; download again"
         )

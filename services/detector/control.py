@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from services.detector.evaluate.rebuild import rebuild
+from services.detector.evaluate.rebuild import ReportProgress, rebuild
 from services.detector.publish.stage_catalog import CatalogStage, load_catalog
 from services.detector.settings import DetectorSettings
+from services.detector.store import evaluation
 from services.detector.store.copy_tables import open_flow
-from services.detector.store.watermark import judgement_time
+from services.detector.store.watermark import current_watermark
 from shared.contracts.problems import ProblemReason
 from shared.contracts.topics import EVENTS
 from shared.flow.ruleset import Ruleset
@@ -45,9 +46,6 @@ __all__ = [
 
 PATIENCE_SECONDS = 120.0
 POLL_SECONDS = 0.1
-_HOLD = "UPDATE judgement SET held = true"
-ReportProgress: TypeAlias = Callable[[int, int], None]
-"""Called with (done, total)."""
 MessageCounts: TypeAlias = Mapping[ProblemReason, int]
 """How many problem messages were published, by reason."""
 
@@ -71,7 +69,7 @@ class DetectorStalled(Exception):
 async def hold(settings: DetectorSettings) -> None:
     """Store events without evaluating them, until `reevaluate`. Survives restarts of the detector."""
     async with _pool(settings) as pool:
-        await pool.execute(_HOLD)
+        await evaluation.set_held(pool, True)
 
 
 async def reevaluate(settings: DetectorSettings, since: int, report: ReportProgress) -> MessageCounts | None:
@@ -82,7 +80,7 @@ async def reevaluate(settings: DetectorSettings, since: int, report: ReportProgr
     """
     async with _pool(settings, connections=2) as pool:
         result = await rebuild(pool, Ruleset(load(settings.policy)), settings, since, report)
-        return None if result is None else result.told
+        return None if result is None else result.published
 
 
 async def wait_until_read(
@@ -137,7 +135,7 @@ async def _pool(settings: ServiceSettings, connections: int = 1) -> AsyncIterato
 
 async def _is_ready(pool: Pool, settings: DetectorSettings, read: int, total: int) -> bool:
     """Without a watermark, intervals that are over would not be known as historic."""
-    return read == total and await judgement_time(pool, settings.clock) is not None
+    return read == total and await current_watermark(pool, settings.clock) is not None
 
 
 async def _end_offsets(bootstrap: str, topic: str) -> dict[TopicPartition, int]:

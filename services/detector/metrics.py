@@ -93,8 +93,7 @@ class DetectorMetrics:
         for rule in ruleset.rules:
             self.problems.labels(rule.kind, rule.mode.value)
 
-    def record_batch(self, applied: int, read: int, dead: int) -> None:
-        """Count a committed batch: events `applied` of those `read`, and records dead-lettered."""
+    def record_batch(self, applied: int, read: int) -> None:
+        """Count a committed batch: events `applied` of those `read`."""
         self.applied.inc(applied)
         self.duplicate.inc(read - applied)
-        self.dead_lettered.inc(dead)

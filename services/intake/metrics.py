@@ -59,6 +59,9 @@ class IntakeMetrics:
             registry=registry,
         )
         self.broker = Gauge("andon_intake_broker_available", "1 while Kafka is available", registry=registry)
+        self._create_children(sources)
+
+    def _create_children(self, sources: Collection[str]) -> None:
         # Looking up a labelled child costs more than counting, so the common ones are cached.
         self._replies = {(s, status): self.requests.labels(s, status) for s in sources for status in STATUSES}
         self._results = {(s, result): self.events.labels(s, result) for s in sources for result in RESULTS}

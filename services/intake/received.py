@@ -25,7 +25,7 @@ TYPE = b"andon.webhook.received"
 MAX_PART_BYTES = 800_000
 # Many times the largest body that a source may accept.
 MAX_PENDING_BYTES = 2**28
-# Secrets, and what the body itself tells.
+# Secrets, and headers that the body makes redundant.
 _OMITTED_HEADERS = frozenset(
     ("authorization", "proxy-authorization", "cookie", "x-andon-key", "x-webhook-key", "x-api-key", "content-length")
 )

@@ -1,6 +1,6 @@
-"""The company that is simulated: its pipelines, how long deals stay, and what went wrong when.
+"""The simulated company: its pipelines, how long deals stay in each stage, and what goes wrong when.
 
-Days are counted back from the end of the history. Nobody's name occurs: the deals are of invented companies.
+Deals have invented company names; no person occurs.
 """
 
 from __future__ import annotations
@@ -10,48 +10,51 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class StageModel:
-    """A stage: median stay in days, how widely stays vary, the share of deals lost in it and sent back from it."""
+    """A stage: the median stay in days, the spread of stays (sigma of a lognormal), the shares lost and sent back."""
 
     id: str
     median_days: float
     spread: float = 0.6
-    lost: float = 0.15
-    back: float = 0.03
+    lost_share: float = 0.15
+    back_share: float = 0.03
 
 
 @dataclass(frozen=True)
 class PipelineModel:
-    """A pipeline: deals created on a working day, the stages in order, and what a deal is worth in the median."""
+    """A pipeline: deals created per working day, the stages in order, the closing stages, the median amount."""
 
     id: str
-    per_day: float
+    deals_per_day: float
     stages: tuple[StageModel, ...]
     won: str
     lost: str
-    worth: float
+    median_amount: float
 
 
 @dataclass(frozen=True)
-class DealStory:
-    """Something that happened from `begin` to `end` days before the end: more or fewer deals, or longer stays."""
+class Disruption:
+    """Something that goes wrong: more or fewer new deals, or longer stays in one stage.
+
+    `start` and `end` are days before the end of the history; an `end` of 0 means that it goes on.
+    """
 
     pipeline: str
-    begin: float
+    start: float
     end: float
-    arrivals: float = 1.0
+    arrival_factor: float = 1.0
     stage: str = ""
-    stay: float = 1.0
+    stay_factor: float = 1.0
 
 
 NEW = PipelineModel(
     "new",
     5.0,
     (
-        StageModel("lead", 2.5, lost=0.25),
-        StageModel("qualified", 4.0, lost=0.2),
+        StageModel("lead", 2.5, lost_share=0.25),
+        StageModel("qualified", 4.0, lost_share=0.2),
         StageModel("demo", 5.0),
-        StageModel("proposal", 6.0, spread=0.5, lost=0.2, back=0.05),
-        StageModel("negotiation", 4.0, lost=0.1, back=0.06),
+        StageModel("proposal", 6.0, spread=0.5, lost_share=0.2, back_share=0.05),
+        StageModel("negotiation", 4.0, lost_share=0.1, back_share=0.06),
     ),
     "new_won",
     "new_lost",
@@ -61,28 +64,28 @@ ENTERPRISE = PipelineModel(
     "enterprise",
     1.4,
     (
-        StageModel("discovery", 5.0, lost=0.2),
-        StageModel("scoping", 7.0, lost=0.2),
+        StageModel("discovery", 5.0, lost_share=0.2),
+        StageModel("scoping", 7.0, lost_share=0.2),
         StageModel("pilot", 14.0, spread=0.4),
-        StageModel("legal", 6.0, spread=0.4, lost=0.08),
+        StageModel("legal", 6.0, spread=0.4, lost_share=0.08),
     ),
     "enterprise_won",
     "enterprise_lost",
     85_000,
 )
 PIPELINES = (NEW, ENTERPRISE)
-STORIES = (
-    # A campaign brought more than could be worked on.
-    DealStory("new", 76, 64, arrivals=4.0),
-    # Discounts need an approval now: proposals wait.
-    DealStory("new", 42, 0, stage="proposal", stay=3.8),
-    # The legal department lost half of its hands.
-    DealStory("enterprise", 60, 0, stage="legal", stay=4.0),
-    # A quarter of silence in prospecting was felt once already, and is again.
-    DealStory("enterprise", 130, 112, arrivals=0.05),
-    DealStory("enterprise", 22, 0, arrivals=0.08),
+DISRUPTIONS = (
+    # A campaign brought in more leads than the team could handle.
+    Disruption("new", 76, 64, arrival_factor=4.0),
+    # Discounts now need an approval, so proposals wait.
+    Disruption("new", 42, 0, stage="proposal", stay_factor=3.8),
+    # The legal department lost half of its staff.
+    Disruption("enterprise", 60, 0, stage="legal", stay_factor=4.0),
+    # Prospecting stopped once before, and has stopped again.
+    Disruption("enterprise", 130, 112, arrival_factor=0.05),
+    Disruption("enterprise", 22, 0, arrival_factor=0.08),
 )
-FIRST = [
+FIRST_WORDS = [
     "Alder",
     "Amber",
     "Aspen",
@@ -130,7 +133,7 @@ FIRST = [
     "Willow",
     "Zephyr",
 ]
-SECOND = [
+SECOND_WORDS = [
     "Analytics",
     "Bakeries",
     "Brewing",
@@ -172,4 +175,4 @@ SECOND = [
     "Water",
     "Wines",
 ]
-PURPOSE = ("renewal", "rollout", "pilot", "expansion", "migration", "starter", "upgrade", "framework")
+PURPOSES = ("renewal", "rollout", "pilot", "expansion", "migration", "starter", "upgrade", "framework")

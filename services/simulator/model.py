@@ -1,4 +1,4 @@
-"""Turns the company into happenings: what became true of which deal when. Pure: the same seed gives the same."""
+"""Generates the changes of the company's deals. Pure: the same seed gives the same changes."""
 
 from __future__ import annotations
 
@@ -11,15 +11,26 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.simulator.company import FIRST, PIPELINES, PURPOSE, SECOND, STORIES, PipelineModel, StageModel
+from services.simulator.company import (
+    DISRUPTIONS,
+    FIRST_WORDS,
+    PIPELINES,
+    PURPOSES,
+    SECOND_WORDS,
+    Disruption,
+    PipelineModel,
+    StageModel,
+)
 
 ZONE = ZoneInfo("Europe/Berlin")
 FIRST_DEAL = 21_840_000_000
+# A deal that still moves after this many moves is lost.
+MAX_MOVES = 12
 
 
 @dataclass(frozen=True)
-class Happening:
-    """Something became true of a deal: it was created, or properties changed (the CRM's names, in its order)."""
+class DealChange:
+    """A deal was created, or its properties changed (HubSpot's names, in its order)."""
 
     time: datetime
     deal: int
@@ -27,37 +38,42 @@ class Happening:
     properties: dict[str, Any] = field(default_factory=dict)
 
 
-def happenings(seed: int, end: datetime, days: int) -> Iterator[Happening]:
-    """All that happens from `days` before `end`, in order of time, and on past `end` without one."""
+def deal_changes(seed: int, end: datetime, days: int) -> Iterator[DealChange]:
+    """All changes from `days` before `end`, in order of time; the sequence continues past `end` forever."""
     streams = [_pipeline(random.Random(f"{seed}/{p.id}"), p, n, end, days) for n, p in enumerate(PIPELINES)]
-    return heapq.merge(*streams, key=lambda one: (one.time, one.deal))
+    return heapq.merge(*streams, key=lambda change: (change.time, change.deal))
+
+
+def deal_name(chance: random.Random) -> str:
+    """`Amber Logistics rollout`"""
+    return f"{chance.choice(FIRST_WORDS)} {chance.choice(SECOND_WORDS)} {chance.choice(PURPOSES)}"
 
 
 def _pipeline(
     chance: random.Random, pipeline: PipelineModel, number: int, end: datetime, days: int
-) -> Iterator[Happening]:
-    """Deals begin day by day; what lies ahead of each waits in a heap until its time has come."""
-    ahead: list[tuple[datetime, int, int, Happening]] = []
+) -> Iterator[DealChange]:
+    """Create deals day by day; a heap holds the later changes of each until their time."""
+    pending: list[tuple[datetime, int, int, DealChange]] = []
     count = 0
     day = (end - timedelta(days=days)).astimezone(ZONE).date()
     while True:
         morning = datetime(day.year, day.month, day.day, tzinfo=ZONE)
-        while ahead and ahead[0][0] < morning.astimezone(UTC):
-            yield heapq.heappop(ahead)[3]
+        while pending and pending[0][0] < morning.astimezone(UTC):
+            yield heapq.heappop(pending)[3]
         for _ in range(_arrivals(chance, pipeline, morning, end)):
             deal = FIRST_DEAL + 10 * count + number
             count += 1
-            for place, one in enumerate(_deal(chance, pipeline, deal, _working_time(chance, morning), end)):
-                heapq.heappush(ahead, (one.time, deal, place, one))
+            for order, change in enumerate(_deal(chance, pipeline, deal, _working_time(chance, morning), end)):
+                heapq.heappush(pending, (change.time, deal, order, change))
         day += timedelta(days=1)
 
 
 def _arrivals(chance: random.Random, pipeline: PipelineModel, day: datetime, end: datetime) -> int:
-    """Poisson on working days, as far as stories do not change it."""
-    rate = pipeline.per_day if day.weekday() < 5 else 0.0
-    for story in STORIES:
-        if story.pipeline == pipeline.id and not story.stage and _in(story.begin, story.end, day, end):
-            rate *= story.arrivals
+    """The number of new deals on a day: Poisson on working days, scaled by disruptions."""
+    rate = pipeline.deals_per_day if day.weekday() < 5 else 0.0
+    for disruption in DISRUPTIONS:
+        if disruption.pipeline == pipeline.id and not disruption.stage and _is_active(disruption, day, end):
+            rate *= disruption.arrival_factor
     level, count = math.exp(-rate), 0
     product = chance.random()
     while product > level:
@@ -68,11 +84,11 @@ def _arrivals(chance: random.Random, pipeline: PipelineModel, day: datetime, end
 
 def _deal(
     chance: random.Random, pipeline: PipelineModel, deal: int, begin: datetime, end: datetime
-) -> Iterator[Happening]:
-    """One deal's life: created, through the stages with a step back now and then, won or lost."""
-    amount = round(pipeline.worth * math.exp(chance.gauss(0, 0.7)) / 50) * 50
+) -> Iterator[DealChange]:
+    """One deal: created, moved through the stages with an occasional step back, then won or lost."""
+    amount = round(pipeline.median_amount * math.exp(chance.gauss(0, 0.7)) / 50) * 50
     close = begin + timedelta(days=chance.randint(30, 90))
-    yield Happening(
+    yield DealChange(
         begin.astimezone(UTC),
         deal,
         True,
@@ -80,50 +96,56 @@ def _deal(
             "amount": f"{max(500, amount)}.00",
             "closedate": _ms(close),
             "pipeline": pipeline.id,
-            "dealname": f"{chance.choice(FIRST)} {chance.choice(SECOND)} {chance.choice(PURPOSE)}",
+            "dealname": deal_name(chance),
             "dealstage": pipeline.stages[0].id,
         },
     )
-    place, now, steps = 0, begin, 0
+    yield from _moves(chance, pipeline, deal, begin, end)
+
+
+def _moves(
+    chance: random.Random, pipeline: PipelineModel, deal: int, begin: datetime, end: datetime
+) -> Iterator[DealChange]:
+    """The moves of a deal from its first stage to won or lost."""
+    position, now, moves = 0, begin, 0
     while True:
-        stage = pipeline.stages[place]
-        now = _left(chance, pipeline, stage, now, end)
-        steps += 1
+        stage = pipeline.stages[position]
+        now = _leave_time(chance, pipeline, stage, now, end)
+        moves += 1
         draw = chance.random()
-        if draw < stage.lost or steps > 12:
-            yield Happening(now.astimezone(UTC), deal, properties={"dealstage": pipeline.lost})
+        if draw < stage.lost_share or moves > MAX_MOVES:
+            yield DealChange(now.astimezone(UTC), deal, properties={"dealstage": pipeline.lost})
             return
-        if draw < stage.lost + stage.back and place > 0:
-            place -= 1
-        elif place + 1 == len(pipeline.stages):
-            yield Happening(now.astimezone(UTC), deal, properties={"dealstage": pipeline.won})
+        if draw < stage.lost_share + stage.back_share and position > 0:
+            position -= 1
+        elif position + 1 == len(pipeline.stages):
+            yield DealChange(now.astimezone(UTC), deal, properties={"dealstage": pipeline.won})
             return
         else:
-            place += 1
-        yield Happening(now.astimezone(UTC), deal, properties={"dealstage": pipeline.stages[place].id})
+            position += 1
+        yield DealChange(now.astimezone(UTC), deal, properties={"dealstage": pipeline.stages[position].id})
 
 
-def _left(
+def _leave_time(
     chance: random.Random, pipeline: PipelineModel, stage: StageModel, entered: datetime, end: datetime
 ) -> datetime:
-    """A lognormal stay, longer while a story says so, ending in working hours."""
+    """A lognormal stay, longer during a disruption, that ends in working hours."""
     stay = stage.median_days * math.exp(chance.gauss(0, stage.spread))
-    for story in STORIES:
-        if story.pipeline == pipeline.id and story.stage == stage.id:
+    for disruption in DISRUPTIONS:
+        if disruption.pipeline == pipeline.id and disruption.stage == stage.id:
             leaves = entered + timedelta(days=stay)
-            if _in(story.begin, story.end, leaves, end) or _in(story.begin, story.end, entered, end):
-                stay *= story.stay
+            if _is_active(disruption, leaves, end) or _is_active(disruption, entered, end):
+                stay *= disruption.stay_factor
     return _working_time(chance, entered + timedelta(days=stay), after=entered)
 
 
-def _in(begin: float, end_of: float, moment: datetime, end: datetime) -> bool:
-    before = (end - moment) / timedelta(days=1)
-    # What has not ended at the end of the history goes on.
-    return before <= begin and (end_of == 0 or before > end_of)
+def _is_active(disruption: Disruption, moment: datetime, end: datetime) -> bool:
+    days_before_end = (end - moment) / timedelta(days=1)
+    return days_before_end <= disruption.start and (disruption.end == 0 or days_before_end > disruption.end)
 
 
 def _working_time(chance: random.Random, near: datetime, after: datetime | None = None) -> datetime:
-    """A time of day between 8 and 18 on the next working day, later than `after`."""
+    """A time between 8:00 and 18:00 on the same or the next working day, later than `after`."""
     day = near.astimezone(ZONE)
     while day.weekday() > 4:
         day += timedelta(days=1)

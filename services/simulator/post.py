@@ -1,4 +1,4 @@
-"""Posts webhooks as a CRM does: signed anew for each attempt, and again until they were taken."""
+"""Posts webhooks like a CRM: retries until they are accepted, and signs each attempt anew."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ import httpx
 
 from services.simulator.dialects import DIALECTS, Dialect
 
-AT_ONCE, TOGETHER = 100, 4
+# HubSpot sends up to 100 events in one request.
+EVENTS_PER_REQUEST = 100
+CONCURRENT_REQUESTS = 4
 
 
 class PostRejected(Exception):
-    """The receiver will not take what is posted, however often it is tried."""
+    """The receiver rejects a webhook for a reason that no retry can change."""
 
 
 class Poster:
-    """One sender that speaks one dialect."""
+    """Posts to one URL in one dialect."""
 
     def __init__(self, client: httpx.AsyncClient, url: str, dialect: Dialect) -> None:
         self._client, self._url, self.dialect = client, url, dialect
 
     async def post(self, document: Any) -> None:
-        """Until it is taken; raises PostRejected when that will never be."""
+        """Post until it is accepted; raises PostRejected if the receiver rejects it for good."""
         for attempt in range(10_000):
-            webhook = self.dialect.signed(self.dialect.body(document, attempt), datetime.now(UTC))
+            webhook = self.dialect.sign(self.dialect.body(document, attempt), datetime.now(UTC))
             url = f"{self._url}?{webhook.query}" if webhook.query else self._url
             headers = {"Content-Type": "application/json", **webhook.headers}
             try:
@@ -47,23 +49,23 @@ class Poster:
 
 @asynccontextmanager
 async def poster(url: str, secret: str, public_url: str | None = None, kind: str = "hubspot") -> AsyncIterator[Poster]:
-    """`public_url` is what the receiver knows itself by; some sign it."""
+    """`public_url` is the receiver's address as the CRM knows it, where it differs from `url`: some CRMs sign it."""
     async with httpx.AsyncClient(timeout=15) as client:
         yield Poster(client, url, DIALECTS[kind](secret, public_url or url))
 
 
 def arrays(events: Iterable[Any]) -> Iterator[list[Any]]:
-    """Events as they go together in one request."""
+    """Events grouped into requests."""
     rest = iter(events)
-    while array := list(islice(rest, AT_ONCE)):
+    while array := list(islice(rest, EVENTS_PER_REQUEST)):
         yield array
 
 
 async def post_all(to: Poster, documents: Iterable[Any], show: Callable[[int], None]) -> int:
-    """Everything, a few requests at a time; how many events (those of an array are counted)."""
+    """Post all documents, a few at a time; how many events they held (an array holds several)."""
     rest, posted = iter(documents), 0
-    while some := list(islice(rest, TOGETHER)):
-        await asyncio.gather(*(to.post(document) for document in some))
-        posted += sum(len(document) if isinstance(document, list) else 1 for document in some)
+    while batch := list(islice(rest, CONCURRENT_REQUESTS)):
+        await asyncio.gather(*(to.post(document) for document in batch))
+        posted += sum(len(document) if isinstance(document, list) else 1 for document in batch)
         show(posted)
     return posted

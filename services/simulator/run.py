@@ -1,4 +1,4 @@
-"""Runs the simulated CRM: its history, and then live events; goes on where it stopped."""
+"""Runs the simulated CRM: its history, then live events; resumes from a journal."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from typing import Any
 from pydantic import BaseModel
 
 from services.simulator import dialects
-from services.simulator.company import FIRST, NEW, PURPOSE, SECOND
+from services.simulator.company import NEW
 from services.simulator.dialects import Dialect
-from services.simulator.model import FIRST_DEAL, Happening, happenings
+from services.simulator.model import FIRST_DEAL, DealChange, deal_changes, deal_name
 from services.simulator.post import Poster, arrays, post_all
 
-# Live events have numbers of their own, above those of any history.
-LIVE_EVENTS = 500_000_000
-FAIR_DEALS = 40
+# Ids of live events start above those of any history.
+FIRST_LIVE_EVENT = 500_000_000
+TRADE_FAIR_DEALS = 40
+FIRST_TRADE_FAIR_DEAL = FIRST_DEAL + 900_000_000
 
 
 class SimulationJournal(BaseModel):
-    """How far the simulated CRM has got, kept in a file."""
+    """The position of the simulated CRM: whether its history is posted, and how many live events are."""
 
     seed: int
     days: int
@@ -36,73 +37,79 @@ class SimulationJournal(BaseModel):
 
     @staticmethod
     def open(path: Path | None, seed: int, days: int, end: datetime) -> SimulationJournal:
+        """The journal kept in `path`, or a new one."""
         if path is not None and path.exists():
             return SimulationJournal.model_validate_json(path.read_text())
         return SimulationJournal(seed=seed, days=days, end=end)
 
-    def keep(self, path: Path | None) -> None:
+    def save(self, path: Path | None) -> None:
+        """Replace the file in one step."""
         if path is not None:
-            beside = path.with_suffix(".new")
-            beside.write_text(self.model_dump_json())
-            beside.replace(path)
+            new = path.with_suffix(".new")
+            new.write_text(self.model_dump_json())
+            new.replace(path)
 
 
-def history(seed: int, days: int, end: datetime) -> Iterator[Happening]:
-    """All that happens until `end`."""
-    return takewhile(lambda one: one.time < end, happenings(seed, end, days))
+def history(seed: int, days: int, end: datetime) -> Iterator[DealChange]:
+    """All changes before `end`."""
+    return takewhile(lambda change: change.time < end, deal_changes(seed, end, days))
 
 
 async def post_history(to: Poster, journal: SimulationJournal, show: Callable[[int], None]) -> int:
-    """The whole history, as webhook events; how many."""
-    told = history(journal.seed, journal.days, journal.end)
+    """Post the whole history; how many events."""
+    changes = history(journal.seed, journal.days, journal.end)
     if to.dialect.kind == "hubspot":
-        return await post_all(to, arrays(dialects.hubspot_events(told)), show)
-    return await post_all(to, (document for one in told for document in to.dialect.say(one)), show)
+        return await post_all(to, arrays(dialects.hubspot_events(changes)), show)
+    return await post_all(to, (document for change in changes for document in to.dialect.documents(change)), show)
 
 
-def ahead(journal: SimulationJournal) -> Iterator[Happening]:
-    """What comes after the history: the leads of a trade fair at once, then the ordinary life of the deals."""
-    yield from _fair(journal)
-    yield from (one for one in happenings(journal.seed, journal.end, journal.days) if one.time >= journal.end)
+def ahead(journal: SimulationJournal) -> Iterator[DealChange]:
+    """The changes after the history: leads of a trade fair all at once, then ordinary business."""
+    yield from _trade_fair(journal)
+    yield from (c for c in deal_changes(journal.seed, journal.end, journal.days) if c.time >= journal.end)
 
 
-def _fair(journal: SimulationJournal) -> Iterator[Happening]:
+def _trade_fair(journal: SimulationJournal) -> Iterator[DealChange]:
     chance = random.Random(f"{journal.seed}/fair")
-    for number in range(FAIR_DEALS):
-        yield Happening(
+    for number in range(TRADE_FAIR_DEALS):
+        yield DealChange(
             journal.end,
-            FIRST_DEAL + 900_000_000 + number,
+            FIRST_TRADE_FAIR_DEAL + number,
             True,
             {
                 "amount": f"{chance.randrange(2_000, 20_000, 50)}.00",
                 "pipeline": NEW.id,
                 "dealstage": NEW.stages[0].id,
-                "dealname": f"{chance.choice(FIRST)} {chance.choice(SECOND)} {chance.choice(PURPOSE)}",
+                "dealname": deal_name(chance),
             },
         )
 
 
 async def live(
-    to: Poster, journal: SimulationJournal, path: Path | None, per_minute: float, show: Callable[[Happening, int], None]
+    to: Poster,
+    journal: SimulationJournal,
+    path: Path | None,
+    per_minute: float,
+    show: Callable[[DealChange, int], None],
 ) -> None:
-    """What comes after the history happens now, so many times a minute, until cancelled."""
-    _recall(to.dialect, journal)
-    for one in islice(ahead(journal), journal.live, None):
-        now = replace(one, time=datetime.now(UTC) - timedelta(milliseconds=200))
-        for document in _now(to.dialect, now, LIVE_EVENTS + 10 * journal.live):
+    """Post the changes after the history, `per_minute` of them as if they happened now, until cancelled."""
+    _replay_silently(to.dialect, journal)
+    for change in islice(ahead(journal), journal.live, None):
+        now = replace(change, time=datetime.now(UTC) - timedelta(milliseconds=200))
+        for document in _documents(to.dialect, now, FIRST_LIVE_EVENT + 10 * journal.live):
             await to.post(document)
         journal.live += 1
-        journal.keep(path)
+        journal.save(path)
         show(now, journal.live)
-        await asyncio.sleep(0.5 if journal.live <= FAIR_DEALS else 60 / per_minute)
+        await asyncio.sleep(0.5 if journal.live <= TRADE_FAIR_DEALS else 60 / per_minute)
 
 
-def _recall(dialect: Dialect, journal: SimulationJournal) -> None:
-    """A CRM that tells whole deals knows them all, also after it was started anew."""
+def _replay_silently(dialect: Dialect, journal: SimulationJournal) -> None:
+    """Restore the dialect's deals after a restart: most CRMs send whole deals, not only what changed."""
     if dialect.kind != "hubspot" and dialect.count == 0:
-        for one in (*history(journal.seed, journal.days, journal.end), *islice(ahead(journal), journal.live)):
-            deque(dialect.say(one), maxlen=0)
+        for change in (*history(journal.seed, journal.days, journal.end), *islice(ahead(journal), journal.live)):
+            deque(dialect.documents(change), maxlen=0)
 
 
-def _now(dialect: Dialect, happening: Happening, number: int) -> Iterator[Any]:
-    return iter([dialects.hubspot(happening, number)]) if dialect.kind == "hubspot" else dialect.say(happening)
+def _documents(dialect: Dialect, change: DealChange, first_event: int) -> Iterator[Any]:
+    return iter([dialects.hubspot(change, first_event)]) if dialect.kind == "hubspot" else dialect.documents(change)

@@ -1,1 +1,1 @@
-"""The domain, pure: events become visits, counts over time become problem intervals."""
+"""The pure domain: events become visits, counts over time become problem intervals."""

@@ -1,7 +1,7 @@
-"""AgeClocks that ages are told by: calendar time, or the hours in which a business works.
+"""Clocks that measure ages: calendar time, or business hours only.
 
-A business clock is a row of spans of real time. Daylight saving is real time: a span on such a day is an hour shorter
-or longer. An age reached at the end of a span is reached then, not when the next begins.
+A business clock is a sequence of spans of real time. On a day when daylight saving time begins or ends, a span is an
+hour shorter or longer. An age reached exactly at the end of a span is reached then, not at the start of the next span.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from shared.runtime.instants import micros, moment
 
 
 class AgeClock(Protocol):
-    """Tells ages on its own time, in microseconds. `name` stands for its whole definition."""
+    """Measures ages in microseconds. `name` identifies the whole definition; `day_seconds` is the length of its day."""
 
     name: str
     day_seconds: int
 
     def due(self, since: int, length: int) -> int:
-        """The instant at which an age of `length` is reached."""
+        """The instant at which an age of `length`, counted from `since`, is reached."""
 
     def age(self, since: int, until: int) -> int:
-        """How much of this clock's time lies between two instants."""
+        """The time of this clock between two instants."""
 
 
 class CalendarClock:
-    """24 x 7."""
+    """Runs 24 x 7."""
 
     name = CALENDAR
     day_seconds = 86_400
@@ -45,7 +45,7 @@ class CalendarClock:
 
 
 class BusinessClock:
-    """Runs in its hours only. Spans are laid out year by year as they are asked for."""
+    """Runs in business hours only. Computes the spans of a year when it is first asked for that year."""
 
     def __init__(self, policy: ClockPolicy) -> None:
         self._policy = policy
@@ -55,11 +55,12 @@ class BusinessClock:
         self._weekdays = {DAYS.index(day) for day in policy.days}
         self._begins: list[int] = []
         self._ends: list[int] = []
-        self._sums: list[int] = [0]  # working time before each span
+        # Working time before each span.
+        self._sums: list[int] = [0]
         self._years: tuple[int, int] | None = None
 
     def due(self, since: int, length: int) -> int:
-        """Past the last year that can be told (9999) there is no due instant: the greatest is given."""
+        """As `AgeClock.due`; the greatest instant where the age is not reached before the year 9999."""
         target = self._worked(since) + length
         while target > self._sums[-1]:
             if not self._extend_after():
@@ -70,13 +71,13 @@ class BusinessClock:
         return self._begins[at] + target - self._sums[at]
 
     def age(self, since: int, until: int) -> int:
-        # Both years first: laying out an earlier one moves all sums.
+        # Both years first: adding an earlier one changes all sums.
         self._cover(moment(until).year)
         self._cover(moment(since).year)
         return self._worked(until) - self._worked(since)
 
     def _worked(self, instant: int) -> int:
-        """Working time from the first laid-out span to the instant."""
+        """Working time from the first computed span to the instant."""
         self._cover(moment(instant).year)
         at = bisect_right(self._begins, instant) - 1
         if at < 0:
@@ -87,7 +88,7 @@ class BusinessClock:
         if self._years is None:
             self._years = (year, year - 1)
         if year - 1 < self._years[0]:
-            self._lay_out(year - 1, max(self._years[1], year + 1))
+            self._recompute(year - 1, max(self._years[1], year + 1))
         while year + 1 > self._years[1] and self._extend_after():
             pass
 
@@ -99,7 +100,7 @@ class BusinessClock:
         self._years = (first, last + 1)
         return True
 
-    def _lay_out(self, first: int, last: int) -> None:
+    def _recompute(self, first: int, last: int) -> None:
         self._begins, self._ends, self._sums = [], [], [0]
         first = max(1, first)
         for year in range(first, last + 1):
@@ -121,14 +122,17 @@ class BusinessClock:
             self._sums.append(self._sums[-1] + end - begin)
 
     def _instant(self, day: date, seconds: int) -> int:
-        """The instant of a time of day; 24:00 is the next day's 00:00. What DST skips is read by the offset before."""
+        """The instant of a time of day, in seconds; 24:00 is the next day's 00:00.
+
+        A time that daylight saving skips is read with the offset before the change.
+        """
         whole, rest = divmod(seconds, 86_400)
         local = datetime(day.year, day.month, day.day) + timedelta(days=whole, seconds=rest)  # noqa: DTZ001
         return micros(local.replace(tzinfo=self._zone).astimezone(UTC))
 
 
 def _digest(policy: ClockPolicy) -> str:
-    """The same in every process: sets come in an order of their own, so they are sorted."""
+    """The same in every process: sorts the sets, whose order differs from process to process."""
     parts = (policy.timezone, sorted(policy.days), sorted(policy.hours), sorted(map(str, policy.holidays)))
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
 
@@ -142,7 +146,7 @@ class AgeClocks:
         self._clocks |= {name: BusinessClock(clock) for name, clock in policy.clocks.items()}
 
     def of(self, pipeline: str, stage: str) -> AgeClock:
-        """The clock that ages of this stage are told by."""
+        """The clock that measures ages in this stage."""
         return self._clocks[self._policy.pipelines[pipeline].clock_of(stage)]
 
     def length(self, pipeline: str, stage: str, duration: Duration) -> int:

@@ -1,7 +1,8 @@
-"""Changes of a count as bytes: each boundary a 64-bit number, its instant times two, plus one where the count rises.
+"""Changes of counts, packed: each change is a 64-bit number, its instant times two, plus one where the count rises.
 
-They are kept in order, so that a place among them is found by bisection, and are worked on as numbers: unpacked they
-take twenty times the room. Several at one instant are several numbers; a rise and a fall at one instant are none.
+Packed changes stay in order, so that an instant is found by bisection. They take eight bytes each; as Python objects
+they would take twenty times as many. Several changes at one instant are several numbers; a rise and a fall at one
+instant cancel out.
 """
 
 from __future__ import annotations
@@ -9,99 +10,156 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 from shared.flow.intervals import Boundary
+from shared.flow.rules import Series
+from shared.flow.ruleset import Ruleset
+from shared.flow.visits import Visit
 
-# Of a thousand moves a second a slot still holds no more than can be written again with each pass.
+# Microseconds of a bucket. Each pass rewrites the buckets that change: at a thousand moves a second this stays cheap.
 SLOT = 5 * 60 * 1_000_000
 _WIDTH = 8
 _ODD = bytes(number & 1 for number in range(256))
 
 
-def number(instant: int, rises: bool) -> int:
-    """A boundary at which the count changes by one."""
+@dataclass(frozen=True, slots=True)
+class PackedDeltas:
+    """Changes of one count by +1 and -1, in the order of their instants. `raw`: little-endian, as it is stored."""
+
+    raw: bytes = b""
+
+    @classmethod
+    def of(cls, boundaries: Iterable[Boundary]) -> PackedDeltas:
+        """Pack changes, each (instant, 1 or -1), in any order."""
+        return cls(_pack(_number(instant, delta > 0) for instant, delta in boundaries))
+
+    @classmethod
+    def combine(cls, parts: Iterable[PackedDeltas], edge: int) -> PackedDeltas:
+        """The changes of all parts; those before `edge` are moved to it."""
+        return cls(_pack(chain.from_iterable(part._clamped(edge) for part in parts)))
+
+    @classmethod
+    def concat(cls, parts: Iterable[PackedDeltas]) -> PackedDeltas:
+        """The changes of parts that follow one another in time."""
+        return cls(b"".join([part.raw for part in parts]))
+
+    def __bool__(self) -> bool:
+        return bool(self.raw)
+
+    def __len__(self) -> int:
+        """How many changes by one."""
+        return len(self.raw) // _WIDTH
+
+    def __iter__(self) -> Iterator[Boundary]:
+        """Each change as (instant, 1 or -1)."""
+        return ((number >> 1, 1 if number & 1 else -1) for number in _numbers(self.raw))
+
+    @property
+    def first_at(self) -> int:
+        """The instant of the first change."""
+        return _numbers(self.raw[:_WIDTH])[0] >> 1
+
+    @property
+    def total(self) -> int:
+        """By how much the count changes in all."""
+        rises = self.raw[::_WIDTH].translate(_ODD).count(1)
+        return 2 * rises - len(self)
+
+    def upto(self, instant: int) -> PackedDeltas:
+        """The changes at the instant and before."""
+        return PackedDeltas(self.raw[: self._offset(instant + 1)])
+
+    def after(self, instant: int) -> PackedDeltas:
+        """The changes later than the instant."""
+        return PackedDeltas(self.raw[self._offset(instant + 1) :])
+
+    def cut(self, instants: Iterable[int]) -> Iterator[PackedDeltas]:
+        """For each of the instants, in order: the changes up to it that are later than the one before."""
+        start = 0
+        for instant in instants:
+            end = self._offset(instant + 1)
+            yield PackedDeltas(self.raw[start:end])
+            start = end
+
+    def merge(self, more: PackedDeltas) -> PackedDeltas:
+        """The changes of both. What lies before the first of `more` is not unpacked."""
+        if not more:
+            return self
+        offset = self._offset(more.first_at)
+        return PackedDeltas(self.raw[:offset] + _pack(chain(_numbers(self.raw[offset:]), _numbers(more.raw))))
+
+    def by_slot(self) -> Iterator[tuple[int, PackedDeltas]]:
+        """The changes by the slot of SLOT microseconds that they lie in."""
+        start = 0
+        while start < len(self.raw):
+            slot = (_numbers(self.raw[start : start + _WIDTH])[0] >> 1) // SLOT
+            end = max(self._offset((slot + 1) * SLOT), start + _WIDTH)
+            yield slot, PackedDeltas(self.raw[start:end])
+            start = end
+
+    def _clamped(self, edge: int) -> Iterator[int]:
+        """The numbers, those before the edge moved to it."""
+        offset = self._offset(edge)
+        # What was before the edge is one net change there: its numbers need not be unpacked.
+        net = PackedDeltas(self.raw[:offset]).total
+        yield from (_number(edge, net > 0) for _ in range(abs(net)))
+        yield from _numbers(self.raw[offset:])
+
+    def _offset(self, instant: int) -> int:
+        """Where in the bytes the changes at this instant and later begin."""
+        return bisect_left(_numbers(self.raw), _number(instant, False)) * _WIDTH
+
+
+class CountDeltas:
+    """Collects how visits change the counts of a ruleset's series."""
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        self._ruleset = ruleset
+        self._numbers: dict[Series, array[int]] = defaultdict(lambda: array("q"))
+
+    def add(self, visit: Visit, sign: int = 1) -> None:
+        """Count a visit (+1), or count it no longer (-1)."""
+        rises = sign > 0
+        for series, spans in self._ruleset.spans(visit):
+            numbers = self._numbers[series]
+            for start, end in spans:
+                numbers.append(_number(start, rises))
+                if end is not None:
+                    numbers.append(_number(end, not rises))
+
+    def packed(self) -> dict[str, PackedDeltas]:
+        """The changes of each series that changes, by its name."""
+        packed = ((series.text, PackedDeltas(_pack(numbers))) for series, numbers in self._numbers.items())
+        return {name: deltas for name, deltas in packed if deltas}
+
+
+def _number(instant: int, rises: bool) -> int:
     return instant * 2 + rises
 
 
-def instant_of(one: int) -> int:
-    """The instant at which it does."""
-    return one >> 1
-
-
-def in_order(numbers: Iterable[int]) -> bytes:
-    """Boundaries as they are kept, little-endian."""
+def _pack(numbers: Iterable[int]) -> bytes:
+    """Sort, cancel out, and pack."""
     kept: list[int] = []
-    for one in sorted(numbers):
+    for number in sorted(numbers):
         # At one instant the falls come before the rises.
-        if one & 1 and kept and kept[-1] == one - 1:
+        if number & 1 and kept and kept[-1] == number - 1:
             kept.pop()
         else:
-            kept.append(one)
+            kept.append(number)
     packed = array("q", kept)
     if sys.byteorder == "big":
         packed.byteswap()
     return packed.tobytes()
 
 
-def numbers_of(raw: bytes) -> Sequence[int]:
+def _numbers(raw: bytes) -> Sequence[int]:
     """The numbers, in order."""
     if sys.byteorder == "little":
         return memoryview(raw).cast("q")
     numbers = array("q", raw)
     numbers.byteswap()
     return numbers
-
-
-def clamped(raw: bytes, edge: int) -> Iterator[int]:
-    """The numbers, those before the edge moved to it."""
-    place = _place(raw, edge)
-    # The lowest byte of a number tells whether the count rises; so many are not worth a look each.
-    rises = raw[:place:_WIDTH].translate(_ODD).count(1)
-    before = 2 * rises - place // _WIDTH
-    yield from (number(edge, before > 0) for _ in range(abs(before)))
-    yield from numbers_of(raw[place:])
-
-
-def later_than(buckets: Iterable[bytes], instant: int) -> Sequence[int]:
-    """The numbers of buckets, in order, that lie later than the instant."""
-    return numbers_of(b"".join([raw[_place(raw, instant + 1) :] for raw in buckets]))
-
-
-def count_upto(numbers: Sequence[int], instant: int) -> int:
-    """How many of the numbers lie at the instant or before."""
-    return bisect_left(numbers, number(instant + 1, False))
-
-
-def unpacked(numbers: Iterable[int]) -> Iterator[Boundary]:
-    """Each with its delta, 1 or -1."""
-    return ((one >> 1, 1 if one & 1 else -1) for one in numbers)
-
-
-def first_at(raw: bytes) -> int:
-    """The instant of the first boundary."""
-    return instant_of(numbers_of(raw[:_WIDTH])[0])
-
-
-def merged(raw: bytes, more: bytes) -> bytes:
-    """Both; what lies before the first of `more` is left as it is."""
-    if not more:
-        return raw
-    place = _place(raw, first_at(more))
-    return raw[:place] + in_order(chain(numbers_of(raw[place:]), numbers_of(more)))
-
-
-def by_slot(raw: bytes) -> Iterator[tuple[int, bytes]]:
-    """Boundaries by the slot that they lie in."""
-    start = 0
-    while start < len(raw):
-        slot = first_at(raw[start : start + _WIDTH]) // SLOT
-        end = max(_place(raw, (slot + 1) * SLOT), start + _WIDTH)
-        yield slot, raw[start:end]
-        start = end
-
-
-def _place(raw: bytes, instant: int) -> int:
-    """Where in the bytes the boundaries of this instant and later ones begin."""
-    return bisect_left(numbers_of(raw), instant * 2) * _WIDTH

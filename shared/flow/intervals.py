@@ -1,8 +1,9 @@
-"""From a count over time to problem intervals: the only judge, used live, in replays, in what-if and in tests.
+"""Turns a count over time into problem intervals: the one evaluation, live, in replays, in what-if and in tests.
 
-Boundaries are (instant, delta), in order of instant. All changes of one instant are applied before the condition is
-asked. A problem opens at `s + hold` when the condition is true on the whole closed interval from s to s + hold, s being
-the start of an unbroken run; it clears at `f + clear_hold` likewise. States are values: an old one can be gone on from.
+Boundaries are (instant, delta), in the order of their instants. All changes at one instant are applied before the
+condition is tested. A problem opens at `s + hold` when the condition is true on the whole closed interval from s to
+s + hold, where s is the start of an unbroken run; it clears at `f + clear_hold` likewise. States are values: evaluation
+can resume from an old one.
 """
 
 from __future__ import annotations
@@ -28,15 +29,19 @@ class Transition(NamedTuple):
     """A problem opened, grew or cleared, at its exact instant."""
 
     at: int
-    turn: TransitionKind
+    kind: TransitionKind
     opened_at: int
     peak: int
-    number: int
+    deals: int
 
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """Where the judging of one rule stands. `run` is the start of the unbroken run of the condition as it is now."""
+    """How far one rule is evaluated.
+
+    `begun`: the count has risen at least once. `run`: since when the condition has been as it is now. `opened_at` and
+    `peak`: of the open problem. `published_count`: the peak when the problem was last published.
+    """
 
     count: int = 0
     begun: bool = False
@@ -44,10 +49,10 @@ class RuleState:
     run: int | None = None
     opened_at: int | None = None
     peak: int = 0
-    told: int = 0
+    published_count: int = 0
 
     def pack(self) -> list[Any]:
-        return [self.count, self.begun, self.breached, self.run, self.opened_at, self.peak, self.told]
+        return [self.count, self.begun, self.breached, self.run, self.opened_at, self.peak, self.published_count]
 
     @staticmethod
     def unpack(raw: Sequence[Any]) -> RuleState:
@@ -55,7 +60,7 @@ class RuleState:
 
 
 class Interval(NamedTuple):
-    """`[opened_at, cleared_at)` with the greatest count (for `wip-low` the least) in it."""
+    """`[opened_at, cleared_at)`; `peak` is the greatest count in it, for `wip-low` the least."""
 
     opened_at: int
     cleared_at: int | None
@@ -63,7 +68,7 @@ class Interval(NamedTuple):
 
 
 def due(rule: Rule, state: RuleState) -> int | None:
-    """The instant at which, if nothing changes before, the problem opens or clears by its hold running out."""
+    """When the problem opens or clears because its hold ends, if the count does not change before."""
     if state.run is None or state.breached == (state.opened_at is not None):
         return None
     return state.run + (rule.clear_hold if state.opened_at is not None else rule.hold)
@@ -72,69 +77,69 @@ def due(rule: Rule, state: RuleState) -> int | None:
 def advance(
     rule: Rule, state: RuleState, boundaries: Iterable[Boundary], until: int
 ) -> tuple[RuleState, list[Transition]]:
-    """Fold the boundaries with instants <= `until`, then let fall due what falls due by then."""
-    changes: list[Transition] = []
+    """Apply boundaries, all of them at `until` or before, then the holds that end by `until`."""
+    transitions: list[Transition] = []
     at: int | None = None
     delta = 0
     for instant, change in boundaries:
         if instant != at:
             if at is not None:
-                state = _step(rule, state, at, delta, changes)
+                state = _step(rule, state, at, delta, transitions)
             at, delta = instant, 0
         delta += change
         if change > 0 and not state.begun:
             state = replace(state, begun=True)
     if at is not None:
-        state = _step(rule, state, at, delta, changes)
-    return _fall_due(rule, state, until, changes), changes
+        state = _step(rule, state, at, delta, transitions)
+    return _end_hold(rule, state, until, transitions), transitions
 
 
-def _step(rule: Rule, state: RuleState, at: int, delta: int, changes: list[Transition]) -> RuleState:
-    """One instant: what was due before it, its changes, then what is due at it."""
-    state = _fall_due(rule, state, at - 1, changes)
+def _step(rule: Rule, state: RuleState, at: int, delta: int, transitions: list[Transition]) -> RuleState:
+    """One instant: first the holds that end before it, then its changes, then the holds that end at it."""
+    state = _end_hold(rule, state, at - 1, transitions)
     count = state.count + delta
     breached = rule.breached(count) and (state.begun or not rule.starves)
     if breached != state.breached or (state.run is None and breached):
-        state = RuleState(count, state.begun, breached, at, state.opened_at, state.peak, state.told)
+        state = RuleState(count, state.begun, breached, at, state.opened_at, state.peak, state.published_count)
     elif delta:
-        state = RuleState(count, state.begun, breached, state.run, state.opened_at, state.peak, state.told)
-    state = _fall_due(rule, state, at, changes)
-    return _worsen(rule, state, at, changes) if state.opened_at is not None else state
+        state = RuleState(count, state.begun, breached, state.run, state.opened_at, state.peak, state.published_count)
+    state = _end_hold(rule, state, at, transitions)
+    return _worsen(rule, state, at, transitions) if state.opened_at is not None else state
 
 
-def _fall_due(rule: Rule, state: RuleState, until: int, changes: list[Transition]) -> RuleState:
-    """Opening and clearing by time alone."""
+def _end_hold(rule: Rule, state: RuleState, until: int, transitions: list[Transition]) -> RuleState:
+    """Open or clear because time passes."""
     instant = due(rule, state)
     if instant is None or instant > until:
         return state
     if state.opened_at is None:
-        changes.append(Transition(instant, TransitionKind.OPENED, instant, state.count, state.count))
-        return replace(state, opened_at=instant, peak=state.count, told=state.count)
-    changes.append(Transition(instant, TransitionKind.CLEARED, state.opened_at, state.peak, state.count))
-    return replace(state, opened_at=None, peak=0, told=0)
+        transitions.append(Transition(instant, TransitionKind.OPENED, instant, state.count, state.count))
+        return replace(state, opened_at=instant, peak=state.count, published_count=state.count)
+    transitions.append(Transition(instant, TransitionKind.CLEARED, state.opened_at, state.peak, state.count))
+    return replace(state, opened_at=None, peak=0, published_count=0)
 
 
-def _worsen(rule: Rule, state: RuleState, at: int, changes: list[Transition]) -> RuleState:
-    """Follow the peak; growth by half again since the last telling is told, at the instant it is reached."""
+def _worsen(rule: Rule, state: RuleState, at: int, transitions: list[Transition]) -> RuleState:
+    """Follow the peak. It grew when it is half again what was last published, at the instant when that is reached."""
     peak = min(state.peak, state.count) if rule.starves else max(state.peak, state.count)
     if peak == state.peak:
         return state
-    grown = peak * GROWN_BY <= state.told if rule.starves else peak >= state.told * GROWN_BY
+    grown = peak * GROWN_BY <= state.published_count if rule.starves else peak >= state.published_count * GROWN_BY
     if grown:
-        changes.append(Transition(at, TransitionKind.GREW, state.opened_at or at, peak, state.count))
-    return replace(state, peak=peak, told=peak if grown else state.told)
+        transitions.append(Transition(at, TransitionKind.GREW, state.opened_at or at, peak, state.count))
+    return replace(state, peak=peak, published_count=peak if grown else state.published_count)
 
 
-def intervals(state: RuleState, changes: Iterable[Transition]) -> list[Interval]:
-    """The intervals that changes tell of; one still open comes last, with the peak of `state`."""
-    found = [Interval(c.opened_at, c.at, c.peak) for c in changes if c.turn is TransitionKind.CLEARED]
+def intervals(state: RuleState, transitions: Iterable[Transition]) -> list[Interval]:
+    """The intervals that cleared; one still open comes last, with the peak of `state`."""
+    found = [Interval(t.opened_at, t.at, t.peak) for t in transitions if t.kind is TransitionKind.CLEARED]
     if state.opened_at is not None:
         found.append(Interval(state.opened_at, None, state.peak))
     return found
 
 
 def boundaries(spans: Iterable[tuple[int, int | None]]) -> list[Boundary]:
-    """The ends of spans, unordered."""
+    """The starts and ends of spans, in no order."""
     found: list[Boundary] = []
     for start, end in spans:
         found.append((start, 1))

@@ -1,4 +1,4 @@
-"""What is new between the intervals that were told and those that are now found."""
+"""The differences between the intervals that were published and those that are found now."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from shared.flow.intervals import Interval
 
 @dataclass(frozen=True)
 class Revision:
-    """One difference; `was` is what had been told."""
+    """One difference; `was` is the published interval that it changes or retracts."""
 
     reason: ProblemReason
     interval: Interval
     was: Interval | None = None
 
 
-def diff(told: Sequence[Interval], found: Sequence[Interval]) -> list[Revision]:
-    """Differences in the order of their instants. An interval that moved is paired with the one it overlaps."""
-    old = {interval.opened_at: interval for interval in told}
+def diff(published: Sequence[Interval], found: Sequence[Interval]) -> list[Revision]:
+    """The differences in the order of their instants. An interval that moved is paired with one that it overlaps."""
+    old = {interval.opened_at: interval for interval in published}
     new = {interval.opened_at: interval for interval in found}
     lost = [interval for at, interval in sorted(old.items()) if at not in new]
     revisions = []
@@ -55,7 +55,7 @@ def _overlapping(interval: Interval, others: Sequence[Interval]) -> Interval | N
 
 
 def instant(revision: Revision) -> int:
-    """The instant that a revision tells of."""
+    """When what a revision reports happened: the opening, or the clearing."""
     if revision.reason is ProblemReason.CLEARED and revision.interval.cleared_at is not None:
         return revision.interval.cleared_at
     return revision.interval.opened_at

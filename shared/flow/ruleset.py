@@ -1,4 +1,4 @@
-"""A policy made ready to judge: its rules, the series that they share, the stages as the fold asks for them."""
+"""The rules of a policy, ready to evaluate, and the series that they share."""
 
 from __future__ import annotations
 
@@ -9,19 +9,14 @@ from shared.contracts.measures import Measure
 from shared.flow.calendars import AgeClocks
 from shared.flow.rules import KINDS, Rule, Series, WipHigh
 from shared.flow.rules.rule import Span
-from shared.flow.stage_map import StageMap
-from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import Visit
 from shared.policy import Mode, Policy, StageOutcome
 
 
 class Ruleset:
-    """The rules of a policy that are not off, by series and by stage.
+    """The rules of a policy that are not off, by series and by stage. Never changes."""
 
-    `places`, which the fold asks for stages, hangs on the stage map too, and is put anew when that leads elsewhere.
-    """
-
-    def __init__(self, policy: Policy, stage_map: StageMap | None = None) -> None:
+    def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.clocks = AgeClocks(policy)
         self.rules: list[Rule] = [
@@ -30,15 +25,15 @@ class Ruleset:
             for rule in pipeline.rules
             if rule.mode is not Mode.OFF
         ]
-        self.places = StageResolver(policy, stage_map or StageMap())
+        self._stages = {(name, stage.id) for name, pipeline in policy.pipelines.items() for stage in pipeline.stages}
 
     def knows(self, pipeline: str, stage: str) -> bool:
         """Whether the policy has this stage."""
-        return (pipeline, stage) in self.places.fixed
+        return (pipeline, stage) in self._stages
 
     @cached_property
     def stages(self) -> list[tuple[str, str]]:
-        """Every open stage of the policy."""
+        """Every open stage of the policy: (pipeline, stage)."""
         return [
             (name, stage.id)
             for name, pipeline in self.policy.pipelines.items()
@@ -48,8 +43,8 @@ class Ruleset:
 
     @cached_property
     def series(self) -> dict[Series, list[Rule]]:
-        """Every count that is kept, with the rules that judge it. WIP is counted for each open stage, judged or not."""
-        found: dict[Series, list[Rule]] = {wip(*place): [] for place in self.stages}
+        """Every count that is kept, with its rules. The work in progress of a stage is counted also without a rule."""
+        found: dict[Series, list[Rule]] = {wip(*stage): [] for stage in self.stages}
         for rule in self.rules:
             found.setdefault(rule.series, []).append(rule)
         return found
@@ -73,4 +68,4 @@ def wip(pipeline: str, stage: str) -> Series:
     return Series(pipeline, stage, Measure.WIP.value, "")
 
 
-assert WipHigh.measure is Measure.WIP  # noqa: S101 (rules on WIP and the WIP of unjudged stages are one series)
+assert WipHigh.measure is Measure.WIP  # noqa: S101 (WIP rules share the series that `wip` names)

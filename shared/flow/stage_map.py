@@ -1,4 +1,4 @@
-"""What sources say of their stages and pipelines, as a map: a function of the set of descriptions."""
+"""How sources describe their stages and pipelines, as a map: a function of the set of descriptions."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from shared.contracts.stages import SAYS, StageData, StageEvent
 from shared.policy import StageOutcome
-from shared.runtime.instants import micros
 
 # A description without a pipeline is of the stage in every pipeline of its source; one without a stage of the pipeline.
 ALL = ""
 
 
 class StageKey(NamedTuple):
-    """A stage, or a pipeline alone, as its CRM has it."""
+    """A stage, or a pipeline alone, by the ids of its CRM."""
 
     source: str
     pipeline: str
@@ -27,9 +25,12 @@ class StageKey(NamedTuple):
 
 
 class StageField(NamedTuple):
-    """One field of one description. Of two that say the same field of one place, the greater `stamp` counts."""
+    """One field of one description; `value` is JSON text.
 
-    place: StageKey
+    Of two that describe the same field of the same stage, the one with the greater `stamp` counts.
+    """
+
+    key: StageKey
     field: str
     time: int
     id: str
@@ -42,7 +43,7 @@ class StageField(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StageDescription:
-    """What is known of a stage; None: nobody told."""
+    """What the CRM says of a stage; None where it says nothing."""
 
     name: str | None = None
     order: int | None = None
@@ -50,31 +51,13 @@ class StageDescription:
     outcome: StageOutcome | None = None
 
 
-def facts_of(event: StageEvent) -> list[StageField]:
-    """What a description says, field by field; values as JSON text."""
-    return facts(event.data, micros(event.time), event.id)
-
-
-def facts(data: StageData, time: int, number: str) -> list[StageField]:
-    """As `facts_of`, from its parts."""
-    pipeline = StageKey(data.source, data.pipeline or ALL, ALL)
-    stage = pipeline._replace(stage=data.stage or ALL)
-    found = []
-    for name in SAYS:
-        place = pipeline if name == "pipeline_name" else stage
-        # A name of no pipeline, or the order of no stage, says nothing.
-        if name in data.model_fields_set and (place.pipeline if name == "pipeline_name" else place.stage):
-            found.append(StageField(place, name, time, number, orjson.dumps(getattr(data, name)).decode()))
-    return found
-
-
-def latest(told: Iterable[StageField]) -> list[StageField]:
-    """Of each field of each place the fact that counts."""
+def latest(fields: Iterable[StageField]) -> list[StageField]:
+    """Of each field of each stage the one that counts."""
     kept: dict[tuple[StageKey, str], StageField] = {}
-    for fact in told:
-        other = kept.get((fact.place, fact.field))
-        if other is None or other.stamp < fact.stamp:
-            kept[fact.place, fact.field] = fact
+    for one in fields:
+        other = kept.get((one.key, one.field))
+        if other is None or other.stamp < one.stamp:
+            kept[one.key, one.field] = one
     return list(kept.values())
 
 
@@ -86,18 +69,18 @@ class StageMap:
     pipelines: Mapping[StageKey, str] = field(default_factory=dict)
 
     @staticmethod
-    def of(told: Iterable[StageField]) -> StageMap:
-        """The map that these facts make."""
-        said: dict[StageKey, dict[str, Any]] = {}
-        for fact in latest(told):
-            if (value := orjson.loads(fact.value)) is not None:
-                said.setdefault(fact.place, {})[fact.field] = value
-        pipelines = {place: fields["pipeline_name"] for place, fields in said.items() if "pipeline_name" in fields}
-        return StageMap({p: _described(fields) for p, fields in said.items() if p.stage}, pipelines)
+    def of(fields: Iterable[StageField]) -> StageMap:
+        """The map that these fields make."""
+        known: dict[StageKey, dict[str, Any]] = {}
+        for one in latest(fields):
+            if (value := orjson.loads(one.value)) is not None:
+                known.setdefault(one.key, {})[one.field] = value
+        pipelines = {key: values["pipeline_name"] for key, values in known.items() if "pipeline_name" in values}
+        return StageMap({key: _description(values) for key, values in known.items() if key.stage}, pipelines)
 
-    def at(self, place: StageKey) -> StageDescription:
-        """What is known of a stage: what was said of it in this pipeline, else in every pipeline."""
-        own, general = self.stages.get(place), self.stages.get(place._replace(pipeline=ALL))
+    def at(self, key: StageKey) -> StageDescription:
+        """The description of a stage: field by field that in this pipeline, else that in every pipeline."""
+        own, general = self.stages.get(key), self.stages.get(key._replace(pipeline=ALL))
         if own is None or general is None:
             return own or general or StageDescription()
         return StageDescription(
@@ -107,48 +90,48 @@ class StageMap:
             own.outcome or general.outcome,
         )
 
+    def described(self, source: str, stage: str) -> list[StageKey]:
+        """The descriptions of a stage, one for each pipeline that it is described in."""
+        return self._by_stage.get((source, stage), [])
+
     @cached_property
     def _by_stage(self) -> dict[tuple[str, str], list[StageKey]]:
         found: dict[tuple[str, str], list[StageKey]] = {}
-        for place in self.stages:
-            found.setdefault((place.source, place.stage), []).append(place)
+        for key in self.stages:
+            found.setdefault((key.source, key.stage), []).append(key)
         return found
 
     @cached_property
-    def _inside(self) -> dict[tuple[str, str], set[str]]:
+    def _by_pipeline(self) -> dict[tuple[str, str], set[str]]:
         found: dict[tuple[str, str], set[str]] = {}
-        for place in self.stages:
-            found.setdefault(place[:2], set()).add(place.stage)
+        for key in self.stages:
+            found.setdefault(key[:2], set()).add(key.stage)
         return found
 
     @cached_property
     def names(self) -> dict[tuple[str, str], dict[str, str]]:
-        """By source and pipeline: each stage's folded name, where no other stage there bears it or has it as id."""
-        return {scope: self._unambiguous(*scope) for scope in self._inside}
+        """By source and pipeline: each stage's folded name, unless another stage there has it as its name or id."""
+        return {scope: self._unambiguous(*scope) for scope in self._by_pipeline}
 
     def _unambiguous(self, source: str, pipeline: str) -> dict[str, str]:
-        stages = self._inside[source, pipeline] | self._inside.get((source, ALL), set())
+        stages = self._by_pipeline[source, pipeline] | self._by_pipeline.get((source, ALL), set())
         names = {s: name.casefold() for s in stages if (name := self.at(StageKey(source, pipeline, s)).name)}
-        borne = Counter(names.values())
-        borne.update(folded for s in stages if (folded := s.casefold()) != names.get(s))
-        return {stage: name for stage, name in names.items() if borne[name] == 1}
+        uses = Counter(names.values())
+        uses.update(folded for s in stages if (folded := s.casefold()) != names.get(s))
+        return {stage: name for stage, name in names.items() if uses[name] == 1}
 
     @cached_property
     def pipeline_names(self) -> dict[tuple[str, str], str]:
-        """By source and pipeline: its folded name, where no other pipeline of the source bears it or has it as id."""
+        """By source and pipeline: its folded name, unless another pipeline of the source has it as its name or id."""
         names = {(p.source, p.pipeline): name.casefold() for p, name in self.pipelines.items()}
         ids = {(p.source, p.pipeline) for p in (*self.stages, *self.pipelines) if p.pipeline != ALL}
-        borne = Counter((source, name) for (source, _), name in names.items())
-        borne.update((s, p.casefold()) for s, p in ids if p.casefold() != names.get((s, p)))
-        return {scope: name for scope, name in names.items() if borne[scope[0], name] == 1}
-
-    def told(self, source: str, stage: str) -> list[StageKey]:
-        """Where a stage was described: in which pipelines."""
-        return self._by_stage.get((source, stage), [])
+        uses = Counter((source, name) for (source, _), name in names.items())
+        uses.update((s, p.casefold()) for s, p in ids if p.casefold() != names.get((s, p)))
+        return {scope: name for scope, name in names.items() if uses[scope[0], name] == 1}
 
 
-def _described(said: dict[str, Any]) -> StageDescription:
-    outcome = said.get("outcome")
+def _description(values: dict[str, Any]) -> StageDescription:
+    outcome = values.get("outcome")
     return StageDescription(
-        said.get("name"), said.get("order"), said.get("probability"), outcome and StageOutcome(outcome)
+        values.get("name"), values.get("order"), values.get("probability"), outcome and StageOutcome(outcome)
     )

@@ -1,7 +1,7 @@
-"""A deal's events become visits. The state of a deal is a function of the set of its events.
+"""Folds a deal's events into visits. The state of a deal is a function of the set of its events.
 
-Times are integer microseconds since 1970 in UTC. Events are taken in the order of their keys, (time, rank, id); a state
-that has taken some can go on with later ones, which gives what taking all of them anew would give.
+Times are microseconds since 1970 in UTC. Events are applied in the order of their keys, (time, rank, id). A state that
+has applied some events can go on with later ones; the result equals that of applying all events to a new state.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ CREATED, CHANGED, TOUCHED, REOPENED, MOVED, WON, LOST, MERGED, DELETED = (kind.r
 UNKNOWN_PIPELINE = ""
 
 
-class Key(NamedTuple):
-    """The place of an event in its deal's history."""
+class EventKey(NamedTuple):
+    """Where an event stands in its deal's history."""
 
     time: int
     rank: int
@@ -29,11 +29,11 @@ class Key(NamedTuple):
 
 
 class Event(NamedTuple):
-    """One event of one deal; `said` holds the fields of its data that were said, times as microseconds."""
+    """One event of one deal. `data` holds only the fields that the event sets, times in microseconds."""
 
     deal: str
-    key: Key
-    said: dict[str, Any]
+    key: EventKey
+    data: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class Visit:
     """A stay in one open stage, `[entered, left)`; `left` is None while it lasts.
 
     `progress`: instants, after entering, at which the buyer took part. `steps`: (known since, planned next step).
-    `known` is False when nobody told when the deal had entered.
+    `known`: False where the instant of entering is a guess, because the deal was first seen in the middle of its life.
     """
 
     pipeline: str
@@ -59,7 +59,7 @@ class Visit:
 
 
 class ResolvedStage(NamedTuple):
-    """Where a stage is at home: in the policy's ids, or in the CRM's where the policy does not know it."""
+    """A stage by the policy's ids, or by the CRM's where the policy does not have it."""
 
     pipeline: str
     stage: str
@@ -67,48 +67,53 @@ class ResolvedStage(NamedTuple):
 
 
 class StageLookup(Protocol):
-    """What the fold must know of the policy and of the stage map."""
+    """Resolves the stages that events name."""
 
-    def home(self, deal: str, pipeline: str | None, stage: str) -> ResolvedStage:
-        """The home of a stage of the deal's CRM; `pipeline` is None where nobody told it.
+    def resolve(self, deal: str, pipeline: str | None, stage: str) -> ResolvedStage:
+        """Resolve a stage of the deal's CRM; `pipeline` is None where no event named it.
 
-        A stage that nobody knows is open. Its pipeline is UNKNOWN_PIPELINE where it was not told.
+        A stage that neither policy nor CRM describe is open. Its pipeline is UNKNOWN_PIPELINE where no event named it.
         """
 
 
-DESCRIBED = ("name", "amount", "currency", "url", "expected_close")
+ATTRIBUTES = ("name", "amount", "currency", "url", "expected_close")
 
 
 @dataclass(slots=True)
 class DealState:
-    """What is known of a deal after the events taken so far. `finished` collects the visits that ended meanwhile."""
+    """A deal after the events applied so far. `finished` collects the visits that ended while they were applied."""
 
-    last: Key | None = None
+    last: EventKey | None = None
     created: bool = False
     staged: bool = False
     closed: bool = False
     gone: bool = False
     pipeline: str | None = None
-    place: tuple[str, str] | None = None
+    # The stage that the deal is in, or would be in again if it were reopened: (pipeline, stage).
+    stage: tuple[str, str] | None = None
     step: int | None = None
     current: Visit | None = None
-    described: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any] = field(default_factory=dict)
     finished: list[Visit] = field(default_factory=list)
-    # What was told before the first stage was: a visit that began earlier takes it up.
+    # Touches and plans from before the first stage was known: a visit that began earlier takes them over.
     touches: list[int] = field(default_factory=list)
     plans: list[tuple[int, int | None]] = field(default_factory=list)
 
-    def take(self, events: Iterable[Event], stages: StageLookup) -> None:
-        """Take events that are in the order of their keys and later than all taken before."""
+    @property
+    def visits(self) -> list[Visit]:
+        """The finished visits, then the current one."""
+        return self.finished + ([self.current] if self.current is not None else [])
+
+    def apply(self, events: Iterable[Event], stages: StageLookup) -> None:
+        """Apply events that are in the order of their keys and later than all applied before."""
         for event in events:
             self.last = event.key
             if not self.gone:
-                self._take(event, stages)
+                self._apply(event, stages)
 
-    def _take(self, event: Event, stages: StageLookup) -> None:
+    def _apply(self, event: Event, stages: StageLookup) -> None:
         time, rank, _ = event.key
-        said = event.said
-        self._describe(event, stages)
+        self._update(event, stages)
         if rank == CREATED:
             self.created = True
         if rank in (CREATED, MOVED):
@@ -116,7 +121,7 @@ class DealState:
         elif rank == REOPENED:
             self._reopen(event, stages)
         elif rank == TOUCHED:
-            if said.get("buyer") is True:
+            if event.data.get("buyer") is True:
                 self._touch(time)
         elif rank in (WON, LOST):
             self._close(time)
@@ -124,17 +129,17 @@ class DealState:
             self._leave(time)
             self.gone = True
 
-    def _describe(self, event: Event, stages: StageLookup) -> None:
-        said = event.said
-        for name in DESCRIBED:
-            if name in said:
-                self.described[name] = said[name]
-        if said.get("pipeline"):
-            self.pipeline = said["pipeline"]
+    def _update(self, event: Event, stages: StageLookup) -> None:
+        data = event.data
+        for name in ATTRIBUTES:
+            if name in data:
+                self.attributes[name] = data[name]
+        if data.get("pipeline"):
+            self.pipeline = data["pipeline"]
             if self.current is not None and self.current.pipeline == UNKNOWN_PIPELINE:
-                self._settle(self.current, stages.home(event.deal, self.pipeline, self.current.stage))
-        if "next_step_at" in said:
-            self.step = said["next_step_at"]
+                self._set_pipeline(self.current, stages.resolve(event.deal, self.pipeline, self.current.stage))
+        if "next_step_at" in data:
+            self.step = data["next_step_at"]
             if self.current is not None:
                 self.current.steps.append((event.key.time, self.step))
             elif not self.staged:
@@ -146,19 +151,19 @@ class DealState:
         elif not self.staged:
             self.touches.append(time)
 
-    def _settle(self, visit: Visit, home: ResolvedStage) -> None:
-        """The pipeline of the present visit is told at last: it may be a stage that holds no work."""
-        if home.outcome is StageOutcome.OPEN:
-            visit.pipeline, visit.stage, _ = home
-            self.place = home.pipeline, home.stage
+    def _set_pipeline(self, visit: Visit, resolved: ResolvedStage) -> None:
+        """The current visit's pipeline becomes known. Its stage may turn out to be closed."""
+        if resolved.outcome is StageOutcome.OPEN:
+            visit.pipeline, visit.stage, _ = resolved
+            self.stage = resolved.pipeline, resolved.stage
         else:
-            self.place, self.current, self.closed = None, None, True
+            self.stage, self.current, self.closed = None, None, True
 
     def _move(self, event: Event, stages: StageLookup, exact: bool = False) -> None:
-        stage, told, time = event.said.get("stage"), event.said.get("entered_at"), event.key.time
+        stage, since, time = event.data.get("stage"), event.data.get("entered_at"), event.key.time
         if not stage:
             return
-        pipeline, stage, outcome = stages.home(event.deal, self.pipeline, stage)
+        pipeline, stage, outcome = stages.resolve(event.deal, self.pipeline, stage)
         first, self.staged = not self.staged, True
         if outcome is not StageOutcome.OPEN:
             self._close(time)
@@ -166,23 +171,23 @@ class DealState:
         if self.current is not None and (self.current.pipeline, self.current.stage) == (pipeline, stage):
             return
         self._leave(time)
-        middle = first and not self.created and not exact
-        entered = min(told, time) if middle and told is not None else time
-        self._enter(pipeline, stage, entered, known=not middle or told is not None)
+        midlife = first and not self.created and not exact
+        entered = min(since, time) if midlife and since is not None else time
+        self._enter(pipeline, stage, entered, known=not midlife or since is not None)
 
     def _reopen(self, event: Event, stages: StageLookup) -> None:
-        if event.said.get("stage"):
+        if event.data.get("stage"):
             self._move(event, stages, exact=True)
         elif self.closed:
             self.closed = False
-            if self.place is not None:
-                self._enter(*self.place, event.key.time, known=True)
+            if self.stage is not None:
+                self._enter(*self.stage, event.key.time, known=True)
 
     def _enter(self, pipeline: str, stage: str, time: int, known: bool) -> None:
         self.closed = False
-        self.place = (pipeline, stage)
+        self.stage = (pipeline, stage)
         plans, touches, self.plans, self.touches = self.plans, self.touches, [], []
-        planned = next((step for said, step in reversed(plans) if said <= time), None) if plans else self.step
+        planned = next((step for since, step in reversed(plans) if since <= time), None) if plans else self.step
         steps = [(time, planned)] if planned is not None else []
         later = [plan for plan in plans if plan[0] > time]
         self.current = Visit(pipeline, stage, time, known, None, [t for t in touches if t > time], steps + later)
@@ -192,7 +197,7 @@ class DealState:
         self.closed = True
 
     def _leave(self, time: int) -> None:
-        """The stay ends; one of no length is no visit."""
+        """End the current visit; one of no length is no visit."""
         visit, self.current = self.current, None
         if visit is not None and time > visit.entered:
             visit.left = time
@@ -201,57 +206,63 @@ class DealState:
             self.finished.append(visit)
 
     def pack(self) -> bytes:
-        """The state as bytes; finished visits are kept elsewhere."""
+        """The state as bytes, without the finished visits: those are stored elsewhere."""
         visit = self.current
-        now = visit and [visit.pipeline, visit.stage, visit.entered, visit.known, visit.progress, visit.steps]
+        current = visit and [visit.pipeline, visit.stage, visit.entered, visit.known, visit.progress, visit.steps]
         flags = self.created | self.staged << 1 | self.closed << 2 | self.gone << 3
         last = self.last and [*self.last]
-        kept: list[Any] = [last, flags, self.pipeline, self.place, self.step, now, self.described]
+        packed: list[Any] = [last, flags, self.pipeline, self.stage, self.step, current, self.attributes]
         if self.touches or self.plans:
-            kept += [self.touches, self.plans]
-        return compact(kept)
+            packed += [self.touches, self.plans]
+        return compact(packed)
 
     @staticmethod
     def unpack(raw: bytes) -> DealState:
         """The state that `pack` wrote."""
-        last, flags, pipeline, place, step, now, described, *early = orjson.loads(raw)
+        last, flags, pipeline, stage, step, current, attributes, *early = orjson.loads(raw)
         touches, plans = early or ([], [])
         visit = None
-        if now:
-            visit = Visit(now[0], now[1], now[2], now[3], None, now[4], [(a, b) for a, b in now[5]])
+        if current:
+            pipe, name, entered, known, progress, steps = current
+            visit = Visit(pipe, name, entered, known, None, progress, [(a, b) for a, b in steps])
         return DealState(
-            last=last and Key(*last),
+            last=last and EventKey(*last),
             created=bool(flags & 1),
             staged=bool(flags & 2),
             closed=bool(flags & 4),
             gone=bool(flags & 8),
             pipeline=pipeline,
-            place=place and tuple(place),
+            stage=stage and tuple(stage),
             step=step,
             current=visit,
-            described=described,
+            attributes=attributes,
             touches=touches,
             plans=[(a, b) for a, b in plans],
         )
 
 
 def unique(events: Iterable[Event]) -> list[Event]:
-    """Each event once, in order. Of two that share an id, the same one is kept whatever the order they came in."""
-    kept: dict[str, Event] = {}
+    """Each event once, in order. Of two that share an id, the same one stays whatever the order they came in."""
+    found: dict[str, Event] = {}
     for event in events:
-        other = kept.get(event.key.id)
+        other = found.get(event.key.id)
         if other is None or precedence(event) < precedence(other):
-            kept[event.key.id] = event
-    return sorted(kept.values(), key=lambda event: event.key)
+            found[event.key.id] = event
+    return sorted(found.values(), key=lambda event: event.key)
 
 
-def precedence(event: Event) -> tuple[int, Key, bytes]:
-    """Of events that share an id the one with the least is kept: that of the latest translation."""
-    return -event.said.get("translation", 0), event.key, orjson.dumps(event.said, option=orjson.OPT_SORT_KEYS)
+def precedence(event: Event) -> tuple[int, EventKey, bytes]:
+    """Of events that share an id the one with the least precedence stays: that of the latest translation."""
+    return -event.data.get("translation", 0), event.key, orjson.dumps(event.data, option=orjson.OPT_SORT_KEYS)
+
+
+def fold(events: Iterable[Event], stages: StageLookup) -> DealState:
+    """The state of one deal after all its events, in any order and repeated; its `visits` are all visits."""
+    state = DealState()
+    state.apply(unique(events), stages)
+    return state
 
 
 def visits(events: Iterable[Event], stages: StageLookup) -> list[Visit]:
-    """All visits of one deal, in order of entering; the last may be open."""
-    deal = DealState()
-    deal.take(unique(events), stages)
-    return deal.finished + ([deal.current] if deal.current is not None else [])
+    """All visits of one deal, in the order of entering; the last may be open."""
+    return fold(events, stages).visits

@@ -10,13 +10,13 @@ _WHOLE = re.compile(r"^\s*(\d{1,6}\s*[wdhms]\s*)+$")
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _NAMES = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 CALENDAR_DAY = 86_400
-# A hundred years: further than any instant that is counted with may lie.
+# A hundred years, so that no due instant lies outside of the calendar.
 LONGEST_DAYS = 36_525
 
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """Days and seconds apart, as the length of a day depends on the clock it is asked of. A week is seven days."""
+    """Days and seconds separately, because the length of a day depends on the clock. A week is seven days."""
 
     text: str
     days: int
@@ -34,7 +34,7 @@ class Duration:
 
 
 def parse_duration(text: str) -> Duration:
-    """Raises ValueError that says how a duration is written, and how long it may be."""
+    """Read a duration. Raises ValueError, which says how to write one and how long it may be."""
     if not isinstance(text, str) or not _WHOLE.match(text):
         raise ValueError(f"{text!r} is no duration; write for example 30s, 90m, 4h, 3d, 2w or 1d 4h")
     days = seconds = 0

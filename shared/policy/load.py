@@ -1,4 +1,4 @@
-"""Reads the policy file. Every fault is told in one go, each with its line, what is wrong and the way out."""
+"""Reads the policy file and reports every fault at once, each with its line, what is wrong and the way out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.runtime.yaml_file import Fault, FaultsError, KeyPath, Lines, fault_a
 
 
 class PolicyError(FaultsError):
-    """The policy cannot be used; `faults` holds all that is wrong."""
+    """The policy cannot be used; `faults` lists everything that is wrong."""
 
 
 def load(path: Path) -> Policy:
@@ -45,14 +45,14 @@ def parse(text: str) -> Policy:
 
 
 def _fault(place: KeyPath, words: str, lines: Lines) -> Fault:
-    # Pydantic puts the rule's kind into the place of a rule's field: it is no place in the file.
+    # Pydantic puts the kind of a rule into the path of its fields; the file has no such level.
     if len(place) > 4 and place[2] == "rules":
         place = (*place[:4], *place[5:])
     return fault_at(place, words, lines)
 
 
 def _cross_checks(policy: Policy) -> Iterator[tuple[KeyPath, str]]:
-    """What no field can say alone."""
+    """What takes more than one field to check."""
     for name in policy.clocks:
         if name == CALENDAR:
             yield ("clocks", name), "this name means 24 x 7; choose another"

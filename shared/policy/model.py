@@ -1,4 +1,4 @@
-"""The policy as values. Only open stages hold work; rules judge one stage each."""
+"""The policy as values. Only open stages hold work; each rule watches one stage."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _seconds(text: str) -> int:
 
 
 class ClockPolicy(_Part):
-    """A business clock: it runs on these days in these hours, and stands still on holidays."""
+    """A business clock: it runs on these days in these hours, except on holidays."""
 
     timezone: Zone
     days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(min_length=1)
@@ -88,7 +88,7 @@ class ClockPolicy(_Part):
 
 
 class Owner(_Part):
-    """Who owns the policy of a pipeline and can change the system."""
+    """Who owns the policy of a pipeline and can change the way of working."""
 
     name: str = Field(min_length=1, max_length=200, pattern=r"^[^\r\n\x00]*$")
     mail: str = Field(max_length=300)
@@ -105,7 +105,7 @@ class Owner(_Part):
 
 
 class Stage(_Part):
-    """One stage; its place in the list is its order."""
+    """One stage. Stages are listed in their order."""
 
     id: Name
     name: str = ""
@@ -176,13 +176,13 @@ class Pipeline(_Part):
         return next((stage for stage in self.stages if stage.id == stage_id), None)
 
     def clock_of(self, stage_id: str) -> str:
-        """The name of the clock that ages of this stage are told by."""
+        """The name of the clock that measures ages in this stage."""
         stage = self.stage(stage_id)
         return (stage.clock if stage else None) or self.clock
 
 
 class Policy(_Part):
-    """The whole file. `digest` names this very content and is the policy's version in messages."""
+    """The whole file. `digest` identifies its content, and is the policy's version in messages."""
 
     version: int = Field(ge=1)
     timezone: Zone = "UTC"
@@ -213,6 +213,6 @@ class Policy(_Part):
         return 86_400 if name == CALENDAR else self.clocks[name].day_seconds
 
     def sealed(self, digest: str) -> Self:
-        """This policy with the digest of the text that it was read from."""
+        """Set the digest of the text that this policy was read from, once, right after reading."""
         self._digest = digest
         return self

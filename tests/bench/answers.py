@@ -20,7 +20,7 @@ EVENTS, ARRAYS = 100, 300
 
 def request(body: bytes) -> bytes:
     """One request, signed now."""
-    sent = DIALECTS["hubspot"](SECRET, URL).signed(body, datetime.now(UTC))
+    sent = DIALECTS["hubspot"](SECRET, URL).sign(body, datetime.now(UTC))
     return post("/v1/ingest/crm", dict(sent.headers), sent.body)
 
 

@@ -22,10 +22,10 @@ from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import history
 from services.detector.store.copy_tables import open_flow
-from services.detector.store.watermark import ClockKind, Standing, counted, note
+from services.detector.store.watermark import ClockKind, Standing, record, record_partitions
 from services.simulator import dialects, run
 from shared.contracts.topics import EVENTS
-from shared.flow.counts import CountDeltas
+from shared.flow.deltas import CountDeltas
 from shared.flow.ruleset import Ruleset
 from shared.flow.visits import Visit
 from shared.kafka.publisher import OutgoingMessage, Publisher
@@ -156,7 +156,7 @@ class OpenDeals:
     async def of(cls, dsn: str, deals: int) -> OpenDeals:
         await migrate_all(dsn)
         flow = cls(await open_flow(dsn, most=2), deals)
-        await counted(flow.pool, PARTITIONS)
+        await record_partitions(flow.pool, PARTITIONS)
         async with flow.pool.acquire() as connection:
             for start in range(0, deals, 50_000):
                 numbers = range(start, min(start + 50_000, deals))
@@ -188,5 +188,5 @@ async def _open_deals(connection: Connection, ruleset: Ruleset, numbers: range, 
 
 async def _pass(connection: Connection, evaluator: Evaluator, at: int) -> None:
     async with connection.transaction():
-        await note(connection, [Standing(n, True, at, at) for n in range(PARTITIONS)])
-        await evaluator.judge(connection, datetime.now(UTC))
+        await record(connection, [Standing(n, True, at, at) for n in range(PARTITIONS)])
+        await evaluator.evaluate(connection, datetime.now(UTC))

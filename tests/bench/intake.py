@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from services.demo.kafka import answers
+from services.demo.server import answers
 from services.simulator import run
 from services.simulator.dialects import DIALECTS
 from tests.bench.figures import Figure, at_least, at_most
@@ -56,7 +56,7 @@ def bodies(kind: str, first: int, count: int = REQUESTS) -> list[bytes]:
     dialect, found = DIALECTS[kind](), list[bytes]()
     for seed in itertools.count(first):
         for one in run.history(seed, 180, datetime.now(UTC)):
-            found += [dialect.body(document) for document in dialect.say(one)]
+            found += [dialect.body(document) for document in dialect.documents(one)]
         if len(found) >= count:
             return found[:count]
     raise AssertionError
@@ -66,7 +66,7 @@ def requests(first: int, count: int = REQUESTS, kind: str = "hubspot") -> list[b
     """Requests, signed now."""
     dialect, made = DIALECTS[kind](SECRET, URL), []
     for body in bodies(kind, first, count):
-        sent = dialect.signed(body, datetime.now(UTC))
+        sent = dialect.sign(body, datetime.now(UTC))
         path = "/v1/ingest/crm" + (f"?{sent.query}" if sent.query else "")
         made.append(post(path, dict(sent.headers), sent.body))
     return made

@@ -14,35 +14,21 @@ import os
 import platform
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 from rich.console import Console
 from rich.table import Table
 
 from shared.kafka.admin import create_topics
 from tests.bench import answers, detector, intake, line, memory
 from tests.bench.figures import Figure
+from tests.support.databases import new_database
 from tests.support.servers import kafka_address, postgres_dsn
 
 PARTS = ["intake", "answers", "detector", "time", "memory", "line"]
 console = Console()
 _numbers = itertools.count(1)
-
-
-class Databases:
-    """Creates a fresh database for each part."""
-
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-
-    async def new(self) -> str:
-        name = f"bench{os.getpid()}_{next(_numbers)}"
-        connection = await asyncpg.connect(self._dsn)
-        await connection.execute(f"CREATE DATABASE {name}")
-        await connection.close()
-        return urlunsplit(urlsplit(self._dsn)._replace(path=f"/{name}"))
 
 
 async def prefix(kafka: str) -> str:
@@ -52,7 +38,7 @@ async def prefix(kafka: str) -> str:
 
 
 async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path) -> list[Figure]:
-    databases, figures = Databases(dsn), []
+    new_dsn, figures = partial(new_database, dsn), list[Figure]()
     with console.status("bench") as status:
         show = status.update
         if "intake" in chosen.parts:
@@ -60,14 +46,14 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
         if "answers" in chosen.parts:
             figures += await answers.measure(kafka, await prefix(kafka), folder, chosen.per_second, show)
         if "detector" in chosen.parts:
-            figures += await detector.measure(kafka, databases.new, await prefix(kafka), folder, chosen.rounds, show)
+            figures += await detector.measure(kafka, new_dsn, await prefix(kafka), folder, chosen.rounds, show)
         if "time" in chosen.parts:
-            figures += await detector.cost_of_time(databases.new, 200, show)
+            figures += await detector.cost_of_time(new_dsn, 200, show)
         if "memory" in chosen.parts:
-            figures += await memory.measure(kafka, await databases.new(), await prefix(kafka), folder, show)
+            figures += await memory.measure(kafka, await new_dsn(), await prefix(kafka), folder, show)
         if "line" in chosen.parts:
             figures += await line.measure(
-                kafka, await databases.new(), await prefix(kafka), folder, chosen.per_second, chosen.seconds, show
+                kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.seconds, show
             )
     return figures
 

@@ -161,7 +161,7 @@ class Sender:
         self._figures.longest = max(self._figures.longest, time.monotonic() - began)
 
     async def _post(self, client: httpx.AsyncClient, body: bytes) -> str:
-        webhook = self._hubspot.signed(body, datetime.now(UTC))
+        webhook = self._hubspot.sign(body, datetime.now(UTC))
         digest, began = hashlib.sha256(body).digest(), time.perf_counter()
         self.sent.add(digest)
         headers = {"Content-Type": "application/json", **webhook.headers}

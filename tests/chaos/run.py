@@ -149,7 +149,7 @@ class Chaos:
         self._show("comparing with a clean run")
         connection = await asyncpg.connect(self._world.postgres.dsn)
         async with connection.transaction(isolation="repeatable_read"):
-            watermark = await connection.fetchval("SELECT judged FROM flow.judgement")
+            watermark = await connection.fetchval("SELECT watermark FROM flow.evaluation_state")
             problems = [tuple(row) for row in await connection.fetch(PROBLEMS)]
             visits = {tuple(row) for row in await connection.fetch(VISITS)}
         stored = await connection.fetchval("SELECT count(*) FROM flow.event")

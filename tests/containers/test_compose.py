@@ -1,4 +1,4 @@
-"""docker-compose.yml on a real engine: everything becomes healthy, and a webhook becomes a mail."""
+"""docker-compose.yml on a container engine: all services become healthy, and a webhook leads to a mail."""
 
 from __future__ import annotations
 
@@ -33,12 +33,14 @@ pipelines:
 pytestmark = [
     pytest.mark.containers,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(os.environ.get("ANDON_TEST_CONTAINERS") != "1", reason="needs an engine: make test-containers"),
+    pytest.mark.skipif(
+        os.environ.get("ANDON_TEST_CONTAINERS") != "1", reason="needs a container engine: make test-containers"
+    ),
 ]
 
 
 class Stack:
-    """The compose file under a project name of its own, on free ports."""
+    """The compose file as a project of its own, on free ports."""
 
     def __init__(self, folder: Path) -> None:
         self.ports = {name: free_port() for name in ("INTAKE", "TICKETS", "MAILPIT", "PROMETHEUS", "GRAFANA")}
@@ -90,7 +92,7 @@ def creations(count: int) -> bytes:
     return json.dumps(events + [base | stage | {"objectId": n, "eventId": 100 + n} for n in range(count)]).encode()
 
 
-async def test_a_webhook_becomes_a_ticket_and_a_mail(stack: Stack) -> None:
+async def test_a_webhook_leads_to_a_ticket_and_a_mail(stack: Stack) -> None:
     body = creations(3)
     async with httpx.AsyncClient(timeout=20) as client:
         headers = signed_v3(body, SECRET, str(int(time.time() * 1000)), URL)
@@ -121,7 +123,7 @@ async def test_prometheus_scrapes_every_service(stack: Stack) -> None:
     assert {rule["health"] for group in rules for rule in group["rules"]} <= {"ok", "unknown"}
 
 
-async def test_a_service_that_is_killed_comes_back_and_loses_nothing(stack: Stack) -> None:
+async def test_killed_services_restart_and_lose_nothing(stack: Stack) -> None:
     stack.compose("kill", "-s", "KILL", "detector", "enricher", "tickets", "notifier")
     await asyncio.to_thread(stack.compose, "up", "-d", "--wait", "--wait-timeout", "120")
     async with httpx.AsyncClient(timeout=20) as client:

@@ -22,7 +22,7 @@ def bodies(kind: str) -> list[bytes]:
     found = [file.read_bytes() for file in files if file.suffix in (".json", ".xml")]
     crm = DIALECTS[kind]()
     for happening in islice(run.history(7, 30, NOW), FROM_SIMULATOR):
-        found += [crm.body(document) for document in crm.say(happening)]
+        found += [crm.body(document) for document in crm.documents(happening)]
     return list(dict.fromkeys(found))
 
 
@@ -30,7 +30,7 @@ def bodies(kind: str) -> list[bytes]:
 def heads(kind: str) -> list[bytes]:
     """Whole requests: signed bodies, and samples of requests and of their headers."""
     crm = DIALECTS[kind]()
-    found = [written(crm.signed(body, NOW)) for body in bodies(kind)[:12]]
+    found = [written(crm.sign(body, NOW)) for body in bodies(kind)[:12]]
     found += [f.read_bytes().replace(b"\r\n", b"\n") for f in sorted(SAMPLES.glob(f"{kind}-*.txt"))]
     for file in sorted(SAMPLES.glob(f"{kind}-*vector*.json")):
         for vector in json.loads(file.read_text()).get("vectors", []):

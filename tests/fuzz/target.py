@@ -76,7 +76,7 @@ def body(kind: str) -> Callable[[bytes], None]:
     source, dialect = source_of(kind), DIALECTS[kind]()
 
     def check(data: bytes) -> None:
-        request = request_of(dialect.signed(data, NOW))
+        request = request_of(dialect.sign(data, NOW))
         with_limit(lambda: signed(source, request))
 
     return check

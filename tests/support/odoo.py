@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from services.demo.kafka import tail
+from services.demo.server import tail
 from tests.support.ports import free_port
 from tests.support.waiting import eventually
 

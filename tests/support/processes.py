@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from services.demo.kafka import tail
+from services.demo.server import tail
 from tests.support.ports import free_port
 
 

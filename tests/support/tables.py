@@ -16,7 +16,7 @@ import openpyxl
 import pyarrow
 from pyarrow import parquet
 
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 Cells = Sequence[Any]
 CLOSED = {"new_won", "new_lost", "enterprise_won", "enterprise_lost"}
@@ -50,7 +50,7 @@ class Life:
         return len({stage for stage, _ in self.stages}) < len(self.stages)
 
 
-def lives(history: Sequence[Happening]) -> list[Life]:
+def lives(history: Sequence[DealChange]) -> list[Life]:
     found: dict[int, Life] = {}
     for one in history:
         life = found.setdefault(one.deal, Life(str(one.deal), one.properties, one.time))

@@ -19,6 +19,7 @@ HUBSPOT = json.loads((SAMPLES / "hubspot-signature-vectors.json").read_text())
 STANDARD = json.loads((SAMPLES / "standardwebhooks-signature-vectors.json").read_text())
 SECRET, URL = HUBSPOT["client_secret"], HUBSPOT["vectors"][0]["uri"]
 NOW = datetime.fromtimestamp(HUBSPOT["now_ms_for_test"] / 1000, UTC)
+SAMPLES_RECEIVED_AT = datetime.fromtimestamp(1773133202.5, UTC)
 TOKEN = "a-token-that-is-long-enough"
 
 

@@ -1,4 +1,4 @@
-"""The whole line as `andon demo` lays it: webhooks in, tickets and mails out, on again; nothing left behind."""
+"""`andon demo` from end to end: webhooks in, tickets and mails out; it resumes, and leaves no process behind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.demo.kafka import tail
+from services.demo.server import tail
 from tests.support.waiting import eventually
 
 
@@ -36,12 +36,12 @@ class Demo:
             )
 
     def close(self) -> None:
-        """Leave nothing running, however the test ended."""
+        """Kill it, however the test ended."""
         self.process.kill()
         self.process.wait()
 
     async def url(self, name: str) -> str:
-        """An address from the screen."""
+        """An address that it printed."""
 
         async def shown() -> str:
             assert self.process.poll() is None, tail(self.log, 40)
@@ -63,11 +63,11 @@ async def tickets(url: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def servers(kafka: str, postgres: str) -> dict[str, str]:
-    """The demo would bring up its own; here it is told of those of the session."""
+    """The servers of the session, in place of the demo's own."""
     return {"ANDON_KAFKA": kafka, "ANDON_POSTGRES": postgres}
 
 
-async def test_the_demonstration_shows_tickets_and_mails_and_goes_on_after_a_stop(
+async def test_the_demo_shows_tickets_and_mails_and_resumes_after_a_stop(
     servers: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "demo"
@@ -83,9 +83,9 @@ async def test_the_demonstration_shows_tickets_and_mails_and_goes_on_after_a_sto
 
 
 async def _first_start(demo: Demo, folder: Path) -> set[str]:
-    """Tickets, mails and pages, and an end in order; the titles of the tickets."""
+    """Check tickets, mails and pages, and stop it; the titles of the tickets."""
     pages, inbox = await demo.url("Tickets"), await demo.url("Inbox")
-    # Others may be there, too: what goes wrong in the company hangs on the day of the week on which its history ends.
+    # There may be others: the problems depend on the weekday on which the history ends.
     wanted = {"Deals wait too long in Proposal", "Discovery is running dry", "Too much work in Lead"}
 
     async def titled() -> set[str]:
@@ -107,6 +107,6 @@ async def _first_start(demo: Demo, folder: Path) -> set[str]:
 
 
 def _left_over(folder: Path) -> list[str]:
-    """Processes that still know the folder."""
+    """Processes whose command line names the folder."""
     listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
     return [line for line in listed.splitlines() if str(folder) in line]

@@ -1,7 +1,7 @@
-"""A real EspoCRM's own webhooks, unaltered, move a ticket: opportunities are changed through its own API.
+"""Unaltered webhooks of a real EspoCRM open and close a ticket, as opportunities change through its API.
 
-`ANDON_TEST_ESPOCRM` is the folder of an installed EspoCRM (with its configuration and database, of which the test makes
-use), `ANDON_TEST_ESPOCRM_ADMIN` the `name:password` of its administrator, `php` what it runs on.
+`ANDON_TEST_ESPOCRM` is the folder of an installed EspoCRM, whose configuration and database are used, and
+`ANDON_TEST_ESPOCRM_ADMIN` the `name:password` of its administrator. Needs `php`.
 """
 
 from __future__ import annotations
@@ -23,17 +23,19 @@ from tests.support.waiting import eventually
 EVENTS = ("Opportunity.create", "Opportunity.update", "Opportunity.delete")
 STAGES = ("Prospecting", "Qualification", "Proposal", "Negotiation", "Closed Won", "Closed Lost")
 OUTCOMES = {"Closed Won": "won", "Closed Lost": "lost"}
-needs_espocrm = pytest.mark.skipif("ANDON_TEST_ESPOCRM" not in os.environ, reason="no EspoCRM: ANDON_TEST_ESPOCRM")
+needs_espocrm = pytest.mark.skipif(
+    "ANDON_TEST_ESPOCRM" not in os.environ, reason="needs EspoCRM: set ANDON_TEST_ESPOCRM"
+)
 
 
 class EspoCrm:
-    """EspoCRM on PHP's own server; what its scheduler runs every five minutes is run when it is wanted."""
+    """EspoCRM on PHP's built-in server; the job that its scheduler would run every five minutes runs on demand."""
 
-    def __init__(self, place: Path) -> None:
-        self._place, port = place, free_port()
+    def __init__(self, folder: Path) -> None:
+        self._folder, port = folder, free_port()
         self._process = subprocess.Popen(
             ["php", "-S", f"127.0.0.1:{port}", "-t", "public"],
-            cwd=place,
+            cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -46,14 +48,14 @@ class EspoCrm:
         except httpx.TransportError:
             return False
 
-    async def say(self, method: str, path: str, **fields: Any) -> Any:
+    async def call(self, method: str, path: str, **fields: Any) -> Any:
         answer = await self._client.request(method, path, json=fields)
         return answer.raise_for_status().json()
 
-    async def send(self) -> None:
-        """Run its job that sends webhooks."""
+    async def send_webhooks(self) -> None:
+        """Run the job that sends queued webhooks."""
         command = ["php", "command.php", "run-job", "ProcessWebhookQueue"]
-        await asyncio.to_thread(subprocess.run, command, cwd=self._place, check=True, capture_output=True)
+        await asyncio.to_thread(subprocess.run, command, cwd=self._folder, check=True, capture_output=True)
 
     async def stop(self) -> None:
         await self._client.aclose()
@@ -78,42 +80,40 @@ def line(kafka: str, dsn: str, prefix: str, tmp_path: Path) -> Iterator[Line]:
 
 @pytest.fixture
 async def hooks(espocrm: EspoCrm, line: Line) -> AsyncIterator[dict[str, Any]]:
-    """The three webhooks of docs/sources/espocrm.md; EspoCRM keeps none of them."""
-    made = [await espocrm.say("POST", "Webhook", event=event, url=line.hook) for event in EVENTS]
-    yield {hook["id"]: {"event": hook["event"], "secrets": [hook["secretKey"]]} for hook in made}
-    for hook in made:
-        await espocrm.say("DELETE", f"Webhook/{hook['id']}")
+    """The three webhooks of docs/sources/espocrm.md, deleted after the test."""
+    created = [await espocrm.call("POST", "Webhook", event=event, url=line.hook) for event in EVENTS]
+    yield {hook["id"]: {"event": hook["event"], "secrets": [hook["secretKey"]]} for hook in created}
+    for hook in created:
+        await espocrm.call("DELETE", f"Webhook/{hook['id']}")
 
 
 @needs_espocrm
 @pytest.mark.timeout(900)
-async def test_opportunities_moved_in_espocrm_move_a_ticket(
-    espocrm: EspoCrm, line: Line, hooks: dict[str, Any]
-) -> None:
+async def test_moved_opportunities_open_and_close_a_ticket(espocrm: EspoCrm, line: Line, hooks: dict[str, Any]) -> None:
     await line.start(
         "sales", [(name, name, OUTCOMES.get(name, "open")) for name in STAGES], {"kind": "espocrm", "webhooks": hooks}
     )
     fields = {"stage": "Prospecting", "amount": 48500.5, "closeDate": "2030-12-31"}
     first, second = [
-        (await espocrm.say("POST", "Opportunity", name=f"Müller & Söhne {n}", **fields))["id"] for n in range(2)
+        (await espocrm.call("POST", "Opportunity", name=f"Müller & Söhne {n}", **fields))["id"] for n in range(2)
     ]
-    await espocrm.send()
+    await espocrm.send_webhooks()
     for deal in (first, second):
-        await espocrm.say("PUT", f"Opportunity/{deal}", stage="Qualification")
-    await espocrm.send()
+        await espocrm.call("PUT", f"Opportunity/{deal}", stage="Qualification")
+    await espocrm.send_webhooks()
     assert await eventually(line.ticket, lambda t: t[1] == "open") == ("Too much work in Qualification", "open")
     for stage in ("Negotiation", "Proposal", "Negotiation", "Proposal"):
-        await espocrm.say("PUT", f"Opportunity/{first}", stage=stage)
-    await espocrm.send()
+        await espocrm.call("PUT", f"Opportunity/{first}", stage=stage)
+    await espocrm.send_webhooks()
     await eventually(line.ticket, lambda ticket: ticket[1] == "closed")
-    await espocrm.say("PUT", f"Opportunity/{first}", stage="Qualification")
-    await espocrm.send()
+    await espocrm.call("PUT", f"Opportunity/{first}", stage="Qualification")
+    await espocrm.send_webhooks()
     await eventually(line.ticket, lambda ticket: ticket[1] == "open")
-    await espocrm.say("PUT", f"Opportunity/{first}", stage="Closed Won")
-    await espocrm.send()
+    await espocrm.call("PUT", f"Opportunity/{first}", stage="Closed Won")
+    await espocrm.send_webhooks()
     await eventually(line.ticket, lambda ticket: ticket[1] == "closed")
-    await espocrm.say("DELETE", f"Opportunity/{second}")
-    await espocrm.send()
+    await espocrm.call("DELETE", f"Opportunity/{second}")
+    await espocrm.send_webhooks()
 
     stays = await eventually(line.visits, lambda found: not any(lasts for *_, lasts in found))
     assert [(deal, stage) for deal, stage, _, _ in stays if deal == first] == [

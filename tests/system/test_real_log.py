@@ -1,4 +1,4 @@
-"""The real event log through real Kafka, real detector processes and Postgres: exactly the expected intervals."""
+"""A real event log through Kafka, detector processes and Postgres gives exactly the expected intervals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
@@ -34,6 +34,7 @@ CHUNK = 500
 _PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM flow.problem ORDER BY key, opened_at"
 _VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM flow.visit"
 Lines = list[tuple[int, bytes, bytes]]
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 
 
 def read_lines(path: Path) -> Lines:
@@ -53,7 +54,7 @@ def micros_of(text: str) -> int:
 
 
 async def publish(kafka: str, topic: str, lines: Lines) -> None:
-    """A producer writes its partitions one after the other: chunks are small against the lateness."""
+    """A producer writes one partition after the other, so chunks span little time compared with the lateness."""
     publisher = Publisher(kafka, deadline_seconds=60)
     for start in range(0, len(lines), CHUNK):
         chunk = lines[start : start + CHUNK]
@@ -86,18 +87,18 @@ async def detectors(
             replica.stop()
 
 
-async def judged_until(dsn: str, last: int, within: float = 240) -> Any:
-    """Wait until everything is judged; the connection to ask further."""
+async def evaluated_until(dsn: str, last: int, within: float = 240) -> Connection:
+    """Wait until the watermark reaches `last` (us); returns an open connection."""
     connection = await asyncpg.connect(dsn)
 
-    async def ask() -> int:
-        return int(await connection.fetchval("SELECT judged FROM flow.judgement") or 0)
+    async def watermark() -> int:
+        return int(await connection.fetchval("SELECT watermark FROM flow.evaluation_state") or 0)
 
-    await eventually(ask, lambda judged: judged >= last, within)
+    await eventually(watermark, lambda instant: instant >= last, within)
     return connection
 
 
-async def intervals(connection: Any) -> dict[str, list[dict[str, Any]]]:
+async def intervals(connection: Connection) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for row in await connection.fetch(_PROBLEMS):
         cleared = None if row["cleared_at"] is None else iso(row["cleared_at"])
@@ -107,12 +108,12 @@ async def intervals(connection: Any) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-async def visits(connection: Any) -> set[tuple[Any, ...]]:
+async def visits(connection: Connection) -> set[tuple[Any, ...]]:
     return {tuple(row) for row in await connection.fetch(_VISITS)}
 
 
 def expected(lines: Lines, policy: Path) -> tuple[dict[str, Any], set[tuple[Any, ...]]]:
-    """What the pure core finds in the same lines."""
+    """What the pure core finds in the same lines: intervals by problem, and visits."""
     events = [event_of(DealEvent.model_validate_json(line)) for _, _, line in lines]
     found = find(events, load(policy), max(event.key.time for event in events))
     problems = {key: [interval_json(i) for i in some] for key, some in found.problems.items() if some}
@@ -123,12 +124,12 @@ def expected(lines: Lines, policy: Path) -> tuple[dict[str, Any], set[tuple[Any,
     return problems, stays
 
 
-def as_it_is(lines: Lines, seed: random.Random) -> Lines:
+def unchanged(lines: Lines, seed: random.Random) -> Lines:
     return lines
 
 
-def twice_and_shuffled(lines: Lines, seed: random.Random) -> Lines:
-    """10 % of the events twice, and each up to eight tenths of the lateness later than it happened."""
+def duplicated_and_delayed(lines: Lines, seed: random.Random) -> Lines:
+    """10 % of the events twice, and every event delayed by up to 80 % of the lateness."""
     doubled = lines + seed.sample(lines, len(lines) // 10)
     return sorted(doubled, key=lambda line: line[0] + seed.random() * LATENESS_MS * 0.8)
 
@@ -145,7 +146,7 @@ async def check(
     prefix: str,
     folder: Path,
 ) -> None:
-    """Run the lines through; the same problems and visits as the pure core finds."""
+    """Publish the lines; the detectors find the same problems and visits as the pure core."""
     seed = random.Random(7)
     problems, stays = expected(lines, policy)
     async with detectors(replicas, kafka, dsn, prefix, policy, folder, batch) as running:
@@ -157,7 +158,7 @@ async def check(
                 victim = seed.choice(running)
                 victim.kill()
                 victim.start()
-        connection = await judged_until(dsn, max(at for at, _, _ in lines) * 1000, 240 if batch > 17 else 1500)
+        connection = await evaluated_until(dsn, max(at for at, _, _ in lines) * 1000, 240 if batch > 17 else 1500)
 
         async def differing() -> dict[str, Any]:
             found = await intervals(connection)
@@ -174,7 +175,7 @@ async def check(
 
 @pytest.mark.parametrize(
     ("replicas", "batch", "mangle", "kill"),
-    [(1, 500, as_it_is, False), (2, 500, twice_and_shuffled, False), (4, 2000, twice_and_shuffled, True)],
+    [(1, 500, unchanged, False), (2, 500, duplicated_and_delayed, False), (4, 2000, duplicated_and_delayed, True)],
 )
 async def test_the_real_log_gives_exactly_the_expected_problems(
     replicas: int,
@@ -192,21 +193,21 @@ async def test_the_real_log_gives_exactly_the_expected_problems(
     await check(replicas, batch, mangle, kill, lines, bpic2012 / "policy.yaml", kafka, dsn, prefix, tmp_path)
 
 
-async def test_any_number_of_partitions_gives_the_same(bpic2012: Path, kafka: str, dsn: str, tmp_path: Path) -> None:
+async def test_the_number_of_partitions_does_not_matter(bpic2012: Path, kafka: str, dsn: str, tmp_path: Path) -> None:
     prefix = f"many-{secrets.token_hex(4)}."
     await create_topics(kafka, prefix, partitions=9)
     lines = read_lines(bpic2012 / "events.jsonl.gz")[:20_000]
 
-    await check(2, 500, twice_and_shuffled, False, lines, bpic2012 / "policy.yaml", kafka, dsn, prefix, tmp_path)
+    await check(2, 500, duplicated_and_delayed, False, lines, bpic2012 / "policy.yaml", kafka, dsn, prefix, tmp_path)
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("batch", [1, 17])
-async def test_small_batches_find_the_same(
+async def test_small_batches_give_the_same(
     batch: int, bpic2012: Path, kafka: str, dsn: str, prefix: str, tmp_path: Path
 ) -> None:
     lines = read_lines(bpic2012 / "events.jsonl.gz")
     if "ANDON_TEST_WHOLE_LOG" not in os.environ:
         lines = lines[: 2000 if batch == 1 else 20_000]
 
-    await check(1, batch, as_it_is, False, lines, bpic2012 / "policy.yaml", kafka, dsn, prefix, tmp_path)
+    await check(1, batch, unchanged, False, lines, bpic2012 / "policy.yaml", kafka, dsn, prefix, tmp_path)

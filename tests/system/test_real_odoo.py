@@ -1,7 +1,7 @@
-"""A real Odoo's own webhooks, unaltered, move a ticket: opportunities are dragged through its CRM as users do.
+"""Unaltered webhooks of a real Odoo open and close a ticket, as opportunities move through its stages.
 
-`ANDON_TEST_ODOO` is the folder of an `odoo-bin` of version 17 or newer, `ANDON_TEST_ODOO_PYTHON` a Python that has what
-Odoo requires.
+`ANDON_TEST_ODOO` is a folder with the `odoo-bin` of version 17 or later, `ANDON_TEST_ODOO_PYTHON` a Python with the
+packages that Odoo requires.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.support.odoo import Odoo, running
 from tests.support.waiting import eventually
 
 KEY = "a-key-that-is-long-enough"
-needs_odoo = pytest.mark.skipif("ANDON_TEST_ODOO" not in os.environ, reason="no Odoo is here: ANDON_TEST_ODOO")
+needs_odoo = pytest.mark.skipif("ANDON_TEST_ODOO" not in os.environ, reason="needs Odoo: set ANDON_TEST_ODOO")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def line(kafka: str, dsn: str, prefix: str, tmp_path: Path) -> Iterator[Line]:
 
 @needs_odoo
 @pytest.mark.timeout(900)
-async def test_opportunities_moved_in_odoo_move_a_ticket(odoo: Odoo, line: Line) -> None:
+async def test_moved_opportunities_open_and_close_a_ticket(odoo: Odoo, line: Line) -> None:
     stages = await odoo.call("crm.stage", "search_read", [], ["name", "is_won"])
     new, qualified, proposition, won = (stage["id"] for stage in stages)
     (team,) = await odoo.call("crm.team", "search", [])

@@ -1,4 +1,4 @@
-"""Stages through the whole line: ids in events, names in the policy, descriptions that come late or change."""
+"""Stages from end to end: ids in events, names in the policy, descriptions that come late or change."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Line:
         )
 
     async def hubspot(self, *moves: tuple[int, str]) -> None:
-        """Deals come into stages one after the other, each told as HubSpot does: a property an event."""
+        """Move deals into stages, one after the other; HubSpot sends an event per property."""
         now = int(time.time() * 1000) - 60_000
         events = [
             {
@@ -125,7 +125,7 @@ async def line(kafka: str, prefix: str, dsn: str, tmp_path: Path) -> AsyncIterat
     await migrate_all(dsn)
     (tmp_path / "sources.yaml").write_text(SOURCES)
     (tmp_path / "policy.yaml").write_text(json.dumps(POLICY))
-    made = Line(
+    line = Line(
         {
             "ANDON_KAFKA": kafka,
             "ANDON_POSTGRES": dsn,
@@ -135,15 +135,15 @@ async def line(kafka: str, prefix: str, dsn: str, tmp_path: Path) -> AsyncIterat
         },
         tmp_path,
     )
-    for process in (made.intake, made.detector, made.tickets):
+    for process in (line.intake, line.detector, line.tickets):
         process.start()
-    for process in (made.intake, made.detector, made.tickets):
+    for process in (line.intake, line.detector, line.tickets):
         process.ready()
-    yield made
-    assert [process.stop() for process in (made.intake, made.detector, made.tickets)] == [0, 0, 0]
+    yield line
+    assert [process.stop() for process in (line.intake, line.detector, line.tickets)] == [0, 0, 0]
 
 
-async def test_names_that_come_after_the_deals_give_what_names_before_them_give(line: Line) -> None:
+async def test_names_that_come_after_the_deals_give_the_same_visits(line: Line) -> None:
     await line.hubspot((1, "1001"), (1, "1002"), (2, "1002"), (3, "1003"), (4, "1004"))
     unknown = await eventually(lambda: line.page("/pipelines"), lambda page: "does not know" in page)
     assert "1002" in unknown
@@ -161,19 +161,19 @@ async def test_names_that_come_after_the_deals_give_what_names_before_them_give(
     assert await eventually(line.visits, lambda rows: len(rows) == 4) == after
     await eventually(line.page, lambda page: "Too much work in Proposal" in page)
 
-    # Now that the names are known first, other deals come to stand at the same places.
+    # Other deals make the same moves, now that the names are known beforehand.
     await line.hubspot((11, "1001"), (11, "1002"), (12, "1002"), (13, "1003"), (14, "1004"))
     rows = await eventually(line.visits, lambda rows: len(rows) == 8)
     assert [(f"crm:1{deal[4:]}", *rest) for deal, *rest in after] == [row for row in rows if len(row[0]) > 5]
 
-    told = await line.andon("stages", "list", "--source", "crm")
-    assert 'stage 1003 (Legal check) of pipeline default is not in the policy; add `- {id: "1003"}`' in told
-    assert "name it `Legal check`" in told
+    listed = await line.andon("stages", "list", "--source", "crm")
+    assert 'stage 1003 (Legal check) of pipeline default is not in the policy; add `- {id: "1003"}`' in listed
+    assert "name it `Legal check`" in listed
     unknown = await eventually(lambda: line.page("/pipelines"), lambda page: "Legal check" in page)
     assert "name it `Legal check`" in unknown
 
 
-async def test_a_stage_that_pipedrive_names_anew_is_called_so_everywhere(line: Line) -> None:
+async def test_a_stage_renamed_in_pipedrive_is_renamed_everywhere(line: Line) -> None:
     await line.pipedrive("pipedrive-v2-deal-change-stage.json", "2026-03-10T09:00:00.724Z")
     await eventually(line.page, lambda page: "Too much work in 3" in page)
 
@@ -181,7 +181,7 @@ async def test_a_stage_that_pipedrive_names_anew_is_called_so_everywhere(line: L
     await eventually(line.page, lambda page: "Too much work in Proposal" in page)
     await line.pipedrive("pipedrive-v2-stage-change.json", "2026-03-11T09:30:00.512Z", name="Offer")
     await eventually(line.page, lambda page: "Too much work in Offer" in page)
-    # What came late does not undo it.
+    # A late description does not undo it.
     await line.pipedrive("pipedrive-v2-stage-change.json", "2026-03-10T10:30:00.512Z", name="Draft")
     await line.pipedrive("pipedrive-v2-stage-change.json", "2026-03-11T09:30:00.512Z", id=4, name="Contract")
     assert "Too much work in Offer" in await eventually(

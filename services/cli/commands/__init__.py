@@ -1,1 +1,1 @@
-"""The commands of `andon`, one file per group."""
+"""The commands, one module per group. They import what they run inside the function, so that `--help` is instant."""

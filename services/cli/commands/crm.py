@@ -1,84 +1,74 @@
-"""`andon reconcile` and `andon backfill`."""
+"""`andon reconcile`, `andon backfill` and `andon retranslate`: fetch or translate a source's deals again."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated
 
-from prometheus_client import CollectorRegistry
+import typer
 
-from services.detector.settings import DetectorSettings
-from services.enricher.backfill import BackFill
-from services.enricher.connections import connect, known_sources
-from services.enricher.context import Context
-from services.enricher.metrics import EnricherMetrics
-from services.enricher.reconcile import Reconciler
-from services.enricher.settings import EnricherSettings
-from services.importer.load import LoadProgress, LoadResult
-from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, error_text
-from shared.connectors.base.crm_api import CrmApi
-from shared.kafka.publisher import Publisher
-from shared.postgres.pool import open_pool
-from shared.runtime.clock import SystemClock
-from shared.runtime.health import Progress
-from shared.runtime.metrics import OutboxMetrics
-from shared.stream.outbox import Relay
-
-Show = Callable[[int], None]
+from services.cli.arguments import SourceOption, parse_time
+from services.cli.console import counted, fail, stderr, with_notes
+from services.cli.published import describe_counts
 
 
-@asynccontextmanager
-async def _asking(settings: EnricherSettings, name: str, metrics: EnricherMetrics) -> AsyncIterator[tuple[CrmApi, Any]]:
-    """The CRM of a source, and the database; raises ValueError where it cannot be asked."""
-    sources = known_sources(settings)
-    if name not in sources:
-        raise ValueError(f"{name}: no source with an API in {settings.sources}; there are {', '.join(sorted(sources))}")
-    crm = connect(settings, {name: sources[name]}, metrics)[name].crm
-    if crm is None:
-        raise ValueError(f"{name}: has no `api` in {settings.sources}; docs/sources/{sources[name].kind}.md says which")
-    pool = await open_pool(settings.dsn, "crm")
+def reconcile(source: SourceOption) -> None:
+    """List the deals that changed in a CRM since the last pass, and publish what webhooks missed."""
+    from services.cli.crm_jobs import reconcile as run
+    from services.cli.progress import counter
+    from shared.runtime.yaml_file import FaultsError
+
     try:
-        yield crm, pool
-    finally:
-        await crm.client.close()
-        await pool.close()
+        with counter("deals listed") as show:
+            published = run(source, show)
+    except (ValueError, FaultsError, TimeoutError) as error:
+        raise fail(error) from None
+    stderr.print(f"{counted(published, 'event', 'events')} published; those already known change nothing")
 
 
-async def _reconcile(settings: EnricherSettings, name: str, show: Show) -> int:
-    registry, progress = CollectorRegistry(), Progress()
-    metrics, publisher = EnricherMetrics(registry, [name]), Publisher(settings.kafka)
-    async with _asking(settings, name, metrics) as (crm, pool):
-        relay = Relay(pool, publisher, OutboxMetrics(registry), progress)
-        desk = Context(pool, settings.topic_prefix, metrics, progress, SystemClock(), relay.wake)
-        between = timedelta(seconds=settings.enricher_reconcile_seconds or 3600)
-        overlap = timedelta(seconds=settings.enricher_overlap_seconds)
-        try:
-            told = await Reconciler(desk, crm, between, overlap).once(show, at_once=True)
-        except (CrmUnavailable, CrmRejected) as error:
-            raise ValueError(error_text(error, crm.kind)) from error
-        # Where the service runs, its relay may be at it already.
-        while await relay.run_once():
-            pass
-        await publisher.stop()
-        return told or 0
+def backfill(
+    source: SourceOption,
+    since: Annotated[str, typer.Option(help="Load deals that were open at any time since then (ISO 8601).")],
+) -> None:
+    """Load the history of deals through a CRM's API. Safe to repeat; an interrupted run resumes."""
+    from services.cli.crm_jobs import backfill as run
+    from services.cli.progress import load_bars
+    from services.importer.load import STAYS_HELD, LoadError
+    from shared.runtime.yaml_file import FaultsError
+
+    try:
+        with load_bars("events published", lambda done: None) as progress:
+            job, result = run(source, parse_time(since), progress)
+    except (ValueError, FaultsError, LoadError) as error:
+        raise fail(with_notes(error)) from None
+    except KeyboardInterrupt:
+        raise fail(f"Interrupted. {STAYS_HELD}") from None
+    stderr.print(f"{counted(job.deals, 'deal', 'deals')} read, {counted(job.events, 'event', 'events')} published.")
+    stderr.print(describe_counts(result.problems))
+    if job.unreadable:
+        stderr.print(f"{counted(job.unreadable, 'record', 'records')} could not be read: andon dead-letters list")
 
 
-async def _fill(
-    settings: EnricherSettings, name: str, since: datetime, shown: LoadProgress
-) -> tuple[BackFill, LoadResult]:
-    async with _asking(settings, name, EnricherMetrics(CollectorRegistry(), [name])) as (crm, pool):
-        filling = BackFill(pool, crm, since)
-        return filling, await filling.run(DetectorSettings.from_environment(), shown)
+def retranslate(
+    source: SourceOption,
+    since: Annotated[
+        str, typer.Option(help="Translate requests received since then, like 2026-03-10 or 2026-03-10T09:00:00Z.")
+    ],
+) -> None:
+    """Translate a source's stored requests again, after its translator or settings were fixed. Safe to repeat."""
+    from services.cli.retranslation import retranslate as run
+    from shared.runtime.yaml_file import FaultsError
 
-
-def reconcile(name: str, show: Show) -> int:
-    """One pass over a source; how many events it told. Raises ValueError where the CRM does not answer."""
-    return asyncio.run(_reconcile(EnricherSettings.from_environment(), name, show))
-
-
-def backfill(name: str, since: datetime, shown: LoadProgress) -> tuple[BackFill, LoadResult]:
-    """Let the history of a source in; what was looked at, and what came of it."""
-    return asyncio.run(_fill(EnricherSettings.from_environment(), name, since, shown))
+    try:
+        counts = run(source, parse_time(since))
+    except (ValueError, FaultsError, TimeoutError) as error:
+        raise fail(error) from None
+    requests = counted(counts["requests"], "request", "requests")
+    events = counted(counts["accepted"], "event", "events")
+    stages = counted(counts["described"], "stage description", "stage descriptions")
+    stderr.print(f"{requests} translated to {events} and {stages}")
+    stderr.print(
+        f"{counts['ignored']} parts ignored, {counts['dead']} could not be translated, "
+        f"{counts['taken back']} wrong events retracted"
+    )
+    if counts["gone"]:
+        stderr.print(f"{counts['gone']} records had been deleted from Kafka before they could be read")

@@ -2,98 +2,44 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from typing import Annotated
 
-from rich.console import Console
+import typer
 
-from shared.contracts.dead import DeadEvent
-from shared.kafka.publisher import Publisher
-from shared.runtime.settings import ServiceSettings
-from shared.stream import dead_letters
-from shared.stream.dead_letters import Unreadable
+from services.cli.console import counted, fail, stderr
 
-_console = Console()
+app = typer.Typer(no_args_is_help=True, help="List, show and redrive the records that could not be processed.")
+TopicOption = Annotated[str | None, typer.Option(help="Only this topic, such as pipeline.events.")]
 
 
-def _read(topic: str | None) -> AsyncGenerator[DeadEvent | Unreadable, None]:
-    settings = ServiceSettings.from_environment()
-    return dead_letters.read(settings.kafka, settings.topic_prefix, topic)
+@app.command("list")
+def list_(topic: TopicOption = None) -> None:
+    """List dead letters by topic, oldest first."""
+    from services.cli.dead_letter_views import print_list
+
+    print_list(topic)
 
 
-def _plain(text: object) -> str:
-    """As text alone: what came from outside may hold commands to the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in str(text))
+@app.command()
+def show(letter: Annotated[str, typer.Argument(help="Id, as shown by list.")]) -> None:
+    """Show one dead letter: its reason, its origin, its headers and its body."""
+    from services.cli.dead_letter_views import print_one
+
+    if not print_one(letter):
+        raise fail(f"there is no dead letter {letter}; see andon dead-letters list")
 
 
-def _print(text: str) -> None:
-    _console.print(_plain(text), highlight=False, markup=False, emoji=False, soft_wrap=True)
+@app.command()
+def redrive(
+    letters: Annotated[list[str] | None, typer.Argument(help="Ids, as shown by list. Default: all.")] = None,
+    topic: TopicOption = None,
+) -> None:
+    """Put dead letters back on their topic, once the cause is fixed. Safe to repeat."""
+    from services.cli.dead_letter_views import publish_again
+    from shared.stream.dead_letters import NotRedrivableError
 
-
-def show_list(topic: str | None) -> None:
-    """A line for each on standard output."""
-    asyncio.run(_list(topic))
-
-
-async def _list(topic: str | None) -> None:
-    async for letter in _read(topic):
-        if isinstance(letter, Unreadable):
-            when, reason, detail = letter.when, "unreadable", letter.why
-        else:
-            when, reason, detail = letter.time, letter.data.reason.value, letter.data.detail
-        _print(f"{letter.id}  {when:%Y-%m-%d %H:%M:%S} UTC  {reason}  {' '.join(detail[:200].split())}")
-
-
-def show_one(wanted: str) -> bool:
-    """Everything that is known of one; false when there is none of this id."""
-    return asyncio.run(_show(wanted))
-
-
-async def _show(wanted: str) -> bool:
-    async with aclosing(_read(None)) as letters:
-        async for letter in letters:
-            if letter.id == wanted:
-                _show_whole(letter)
-                return True
-    return False
-
-
-def _show_whole(letter: DeadEvent | Unreadable) -> None:
-    if isinstance(letter, Unreadable):
-        _print(f"no dead letter: {letter.why}")
-        _print(letter.raw.decode("utf-8", "backslashreplace"))
-        return
-    data = letter.data
-    for name in ("topic", "place", "reason", "detail", "key", "first_attempt_at", "last_attempt_at"):
-        _print(f"{name}: {getattr(data, name)}")
-    for header, value in data.headers.items():
-        _print(f"header {header}: {value}")
-    _print(base64.b64decode(data.body).decode("utf-8", "backslashreplace"))
-
-
-def drive_again(wanted: list[str] | None, topic: str | None) -> int:
-    """All of a topic, or those that are named; without a name, what cannot be is passed over."""
-    return asyncio.run(_publish(wanted, topic))
-
-
-async def _chosen(wanted: list[str] | None, topic: str | None) -> AsyncGenerator[DeadEvent | Unreadable, None]:
-    names = set(wanted or ())
-    async with aclosing(_read(topic)) as letters:
-        async for letter in letters:
-            if wanted:
-                if letter.id in names:
-                    yield letter
-            elif not dead_letters.why_not(letter):
-                yield letter
-
-
-async def _publish(wanted: list[str] | None, topic: str | None) -> int:
-    settings = ServiceSettings.from_environment()
-    publisher = Publisher(settings.kafka)
     try:
-        async with aclosing(_chosen(wanted, topic)) as letters:
-            return await dead_letters.redrive(publisher, letters, settings.topic_prefix)
-    finally:
-        await publisher.stop()
+        count = publish_again(letters, topic)
+    except (NotRedrivableError, TimeoutError) as error:
+        raise fail(error) from None
+    stderr.print(f"{counted(count, 'dead letter is', 'dead letters are')} back on the topic")

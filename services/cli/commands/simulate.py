@@ -2,81 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
-import orjson
-from rich.console import Console
+import typer
 
-from services.cli.progress import counting
-from services.cli.what_if import moment_of
-from services.simulator import dialects, run
-from services.simulator.dialects import DIALECTS
-from services.simulator.post import PostRejected, poster
-
-_console = Console(stderr=True)
+from services.cli.arguments import SeedOption
+from services.cli.console import fail
 
 
 def simulate(
-    to: str | None,
-    secret: str,
-    public_url: str | None,
-    out: Path | None,
-    seed: int,
-    days: int,
-    end: str | None,
-    live: bool,
-    per_minute: float,
-    journal: Path | None,
-    kind: str = "hubspot",
+    to: Annotated[str | None, typer.Option(help="URL of a source: http://HOST:PORT/v1/ingest/NAME.")] = None,
+    secret: Annotated[str, typer.Option(help="Secret of that source.", envvar="ANDON_DEMO_SECRET")] = "",
+    public_url: Annotated[str | None, typer.Option(help="public_url of that source, if it differs from --to.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write events to this file, for what-if, instead of posting.")
+    ] = None,
+    seed: SeedOption = 7,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="Length of the history in days.")] = 180,
+    end: Annotated[str | None, typer.Option(help="End of the history (ISO 8601). Default: now.")] = None,
+    live: Annotated[
+        bool, typer.Option("--live/--no-live", help="Continue with live events after the history.")
+    ] = False,
+    per_minute: Annotated[float, typer.Option(min=0.1, max=6000, help="Live events per minute.")] = 20,
+    journal: Annotated[Path | None, typer.Option(help="Keep the position in this file, and resume from it.")] = None,
+    kind: Annotated[str, typer.Option(help="CRM to imitate: any kind of source.")] = "hubspot",
 ) -> None:
-    """Write a file, or post; raises ValueError that says what is missing."""
-    until = moment_of(end) if end else datetime.now(UTC).replace(microsecond=0)
-    if out is not None:
-        _write(out, run.SimulationJournal(seed=seed, days=days, end=until))
-        return
-    if not to or not secret:
-        raise ValueError("name where to post (--to) and the source's secret (--secret), or a file to write (--out)")
-    if kind not in DIALECTS:
-        raise ValueError(f"--kind {kind}: not known; use one of {', '.join(sorted(DIALECTS))}")
-    kept = run.SimulationJournal.open(journal, seed, days, until)
-    # Before the first webhook: a run that was cut off goes on with the same history.
-    kept.keep(journal)
+    """Simulate a CRM: months of deals in two pipelines, with things that go wrong, posted as signed webhooks."""
+    from services.cli.simulation import Simulation, check_target
+
     try:
-        asyncio.run(_post(to, secret, public_url, kind, kept, journal, per_minute if live else None))
-    except KeyboardInterrupt:
-        _console.print("stopped")
-    except PostRejected as error:
-        raise ValueError(str(error)) from None
-
-
-def _write(out: Path, journal: run.SimulationJournal) -> None:
-    count = 0
-    with out.open("wb") as file:
-        for happening in run.history(journal.seed, journal.days, journal.end):
-            for event in dialects.canonical(happening):
-                file.write(orjson.dumps(event) + b"\n")
-                count += 1
-    _console.print(f"{count} events are in {out}", markup=False, emoji=False)
-
-
-async def _post(
-    to: str,
-    secret: str,
-    public_url: str | None,
-    kind: str,
-    kept: run.SimulationJournal,
-    journal: Path | None,
-    per_minute: float | None,
-) -> None:
-    async with poster(to, secret, public_url, kind) as sender:
-        if not kept.history:
-            with counting("events posted") as show:
-                count = await run.post_history(sender, kept, show)
-            _console.print(f"{count} events of the history are posted")
-            kept.history = True
-            kept.keep(journal)
-        if per_minute is not None:
-            with counting("live events posted") as show:
-                await run.live(sender, kept, journal, per_minute, lambda _, number: show(number))
+        if out is not None:
+            Simulation(seed, days, end).write(out)
+            return
+        url = check_target(to, secret, kind)
+        Simulation(seed, days, end, journal).post(url, secret, public_url, kind, per_minute if live else None)
+    except (ValueError, OSError, RuntimeError) as error:
+        raise fail(error) from None

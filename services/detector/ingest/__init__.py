@@ -1,1 +1,1 @@
-"""Writes what topics say: deal events and descriptions of stages."""
+"""Writes what topics bring: deal events and descriptions of stages."""

@@ -1,4 +1,4 @@
-"""Takes descriptions of stages. Where one leads a stage elsewhere, visits are refolded in the same transaction.
+"""Writes the stage map. Where descriptions change how stages resolve, visits are refolded in the same transaction.
 
 So visits are always f(history, policy, stage map), whatever came first.
 """
@@ -6,88 +6,76 @@ So visits are always f(history, policy, stage map), whatever came first.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime
 
 from aiokafka import ConsumerRecord
-from pydantic import ValidationError
 
-from services.detector.evaluate import rebuild
-from services.detector.ingest.event_writer import AHEAD, explain, reason_of
-from services.detector.metrics import DetectorMetrics
+from services.detector.evaluate.evaluator import Evaluator
+from services.detector.evaluate.refold import refold
+from services.detector.ingest.future import FutureCheck
+from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
-from services.detector.store import evaluation
+from services.detector.store import evaluation, fingerprint
 from services.detector.store import stages as stage_store
-from shared.contracts.dead import DeadReason
+from services.detector.store.stages import StageMapCache
 from shared.contracts.stages import StageEvent
 from shared.contracts.topics import STAGES
 from shared.flow.ruleset import Ruleset
-from shared.flow.stage_map import StageField, facts_of
+from shared.flow.stage_facts import stage_fields
+from shared.flow.stage_map import StageField
 from shared.flow.stage_resolver import StageResolver
-from shared.kafka.publisher import OutgoingMessage
+from shared.postgres.pool import Connection
 from shared.runtime.log import logger
-from shared.stream import dead_letters, outbox, positions
+from shared.stream.processor import Received
+from shared.stream.transaction import Transaction
 
 _log = logger(__name__)
 
 
 class StageWriter:
-    """Takes batches of `pipeline.stages`. `present` tells when now is, for times that lie in the future."""
+    """Handles `pipeline.stages`. `now` tells the present as of a record; `committed` is called after each batch."""
 
     def __init__(
         self,
-        judging: Ruleset,
+        ruleset: Ruleset,
         settings: DetectorSettings,
-        metrics: DetectorMetrics,
-        present: Callable[[ConsumerRecord], datetime],
+        now: Callable[[ConsumerRecord], datetime],
+        committed: Callable[[], None] = lambda: None,
     ) -> None:
-        self._judging, self._settings, self._metrics, self._present = judging, settings, metrics, present
+        self._ruleset, self._committed = ruleset, committed
+        self._future = FutureCheck(now)
+        self._stage_maps = StageMapCache(ruleset)
+        self._evaluator = Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock)
+        self.decoders = {STAGES: self._decode}
 
-    async def take(self, connection: Any, records: Sequence[ConsumerRecord]) -> bool:
-        """One transaction's work; whether visits were refolded."""
-        records = await positions.claim(connection, records)
-        if not records:
-            return False
-        facts, dead = self._decode(records)
-        refolded = await self._learn(connection, facts) if facts else False
-        await outbox.put(connection, dead)
-        await positions.advance(connection, records)
-        return refolded
+    def _decode(self, record: ConsumerRecord) -> list[StageField] | None:
+        if record.value is None:
+            # A tombstone: removing a record from the topic takes back nothing of the description.
+            return None
+        event = StageEvent.model_validate_json(record.value)
+        self._future.check(record, event.time)
+        return stage_fields(event)
 
-    def bury(self, record: ConsumerRecord, error: Exception) -> OutgoingMessage:
-        """The dead letter of a record that can be read and cannot be handled."""
-        return self._bury(record, DeadReason.HANDLER, repr(error))
+    async def handle(self, transaction: Transaction, messages: list[Received[list[StageField]]]) -> None:
+        """Apply descriptions. Any order and repetition gives the same map."""
+        await self._learn(transaction.connection, [field for received in messages for field in received.message])
 
-    def _decode(self, records: Sequence[ConsumerRecord]) -> tuple[list[StageField], list[OutgoingMessage]]:
-        facts, dead = [], []
-        for record in records:
-            if record.value is None:
-                # A tombstone: whoever removes a record from the topic takes nothing back.
-                continue
-            try:
-                event = StageEvent.model_validate_json(record.value)
-            except ValidationError as error:
-                dead.append(self._bury(record, reason_of(error), explain(error)))
-                continue
-            if event.time > self._present(record) + AHEAD:
-                detail = f"time {event.time.isoformat()} is more than five minutes in the future; mend the clock"
-                dead.append(self._bury(record, DeadReason.IN_THE_FUTURE, detail))
-                continue
-            facts += facts_of(event)
-        return facts, dead
+    async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:
+        transaction.after_commit(self._committed)
 
-    def _bury(self, record: ConsumerRecord, reason: DeadReason, detail: str) -> OutgoingMessage:
-        self._metrics.dead[reason].inc()
-        return dead_letters.of_record(record, STAGES, reason, detail, self._present(record))
-
-    async def _learn(self, connection: Any, facts: Sequence[StageField]) -> bool:
-        # Whoever judges or refolds meanwhile would use another map.
+    async def _learn(self, connection: Connection, fields: Sequence[StageField]) -> None:
+        # Until the commit nobody else evaluates, rebuilds, or changes the map.
         await evaluation.lock(connection)
-        before = StageResolver(self._judging.policy, await stage_store.load(connection))
-        await stage_store.save(connection, facts)
-        learned = Ruleset(self._judging.policy, await stage_store.load(connection))
-        if before.digest == learned.places.digest:
-            return False
-        _log.info("stages are at home elsewhere: visits are refolded, and judged anew within the lateness")
-        await rebuild.refold(connection, learned, self._settings)
-        return True
+        before = await self._stage_maps.refresh(connection)
+        await stage_store.save(connection, fields)
+        after = StageResolver(self._ruleset.policy, await stage_store.load(connection))
+        if sources := _changed_sources(before, after):
+            _log.info("stages resolve differently: refolding visits, reevaluating within the lateness", sources=sources)
+            changes = await refold(connection, self._ruleset, sources, before, after)
+            await fingerprint.save(connection, fingerprint.of(self._ruleset, after))
+            await self._evaluator.evaluate_refold(connection, changes, datetime.now(UTC))
+
+
+def _changed_sources(before: StageResolver, after: StageResolver) -> list[str]:
+    old, new = before.facts_by_source(), after.facts_by_source()
+    return sorted(source for source in old.keys() | new.keys() if old.get(source) != new.get(source))

@@ -1,21 +1,25 @@
--- Where every deal is and was, and what was judged of it. Instants of the judge are microseconds since 1970 (bigint).
+-- Where every deal is and was, and the problems found in it. Columns of type bigint that hold an instant are
+-- microseconds since 1970.
 
--- What was said of deals: the inbox (an id is taken once) and the history in one.
+-- The history: each event once, under the id that its source gave it. `data` is JSON text: the fields that are set.
 CREATE TABLE event (
     deal text        NOT NULL,
     id   text        NOT NULL,
     time timestamptz NOT NULL,
     rank smallint    NOT NULL,
-    said text        NOT NULL,
+    data text        NOT NULL,
     PRIMARY KEY (deal, id)
 );
 
--- The state of each deal after its events, as the core packs it.
+-- The state of each deal after its events, packed. `version` counts its changes: a writer that read an older state
+-- finds out, and begins again.
 CREATE TABLE deal (
-    deal  text  PRIMARY KEY,
-    state bytea NOT NULL
+    deal    text   PRIMARY KEY,
+    state   bytea  NOT NULL,
+    version bigint NOT NULL DEFAULT 0
 );
 
+-- Stays in open stages, [entered, left_at).
 CREATE TABLE visit (
     deal       text        NOT NULL,
     entered    timestamptz NOT NULL,
@@ -29,14 +33,28 @@ CREATE TABLE visit (
 );
 CREATE INDEX visit_open ON visit (pipeline, stage, entered) WHERE left_at IS NULL;
 
--- Changes of counts, a packed row per series and batch: appended by the writers, taken by the judge.
-CREATE TABLE span_change (
-    id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    series text  NOT NULL,
-    deltas bytea NOT NULL
+-- How sources describe their stages and pipelines: of each field the latest, by (time, id, value). Values are JSON
+-- text. An empty pipeline: the stage in every pipeline; an empty stage: the pipeline itself.
+CREATE TABLE stage_fact (
+    source   text   NOT NULL,
+    pipeline text   NOT NULL,
+    stage    text   NOT NULL,
+    field    text   NOT NULL,
+    time     bigint NOT NULL,
+    id       text   COLLATE "C" NOT NULL,
+    value    text   COLLATE "C" NOT NULL,
+    PRIMARY KEY (source, pipeline, stage, field)
 );
 
--- The counts over time: packed boundaries of a series in a slot of six hours.
+-- Changes of counts that are not evaluated yet, packed, a row for each series of a batch. Writers append, the evaluator
+-- takes.
+CREATE TABLE span_change (
+    id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    series text   NOT NULL,
+    deltas bytea  NOT NULL
+);
+
+-- The counts over time: the packed changes of a series in a slot of five minutes.
 CREATE TABLE bucket (
     series   text   NOT NULL,
     slot     bigint NOT NULL,
@@ -45,7 +63,7 @@ CREATE TABLE bucket (
     PRIMARY KEY (series, slot)
 );
 
--- Where the judging of a series stood at an instant; gone back to when something earlier changes.
+-- The count and the state of each rule at some instants: evaluation goes back to one when something earlier changes.
 CREATE TABLE checkpoint (
     series text   NOT NULL,
     at     bigint NOT NULL,
@@ -53,31 +71,34 @@ CREATE TABLE checkpoint (
     PRIMARY KEY (series, at)
 );
 
+-- When to evaluate each series again if nothing changes before.
 CREATE TABLE due (
     series text   PRIMARY KEY,
     at     bigint NOT NULL
 );
 CREATE INDEX due_at ON due (at);
 
+-- Intervals of problems as last published; `published_count` is the peak that was published last.
 CREATE TABLE problem (
-    key            text        NOT NULL,
-    opened_at      timestamptz NOT NULL,
-    cleared_at     timestamptz,
-    peak           int         NOT NULL,
-    told           int         NOT NULL,
-    kind           text        NOT NULL,
-    pipeline       text        NOT NULL,
-    stage          text        NOT NULL,
-    mode           text        NOT NULL CHECK (mode IN ('active', 'monitor')),
-    rule           text        NOT NULL,
-    policy_version text        NOT NULL,
-    historic       boolean     NOT NULL,
-    detected_at    timestamptz NOT NULL,
+    key             text        NOT NULL,
+    opened_at       timestamptz NOT NULL,
+    cleared_at      timestamptz,
+    peak            int         NOT NULL,
+    published_count int         NOT NULL,
+    kind            text        NOT NULL,
+    pipeline        text        NOT NULL,
+    stage           text        NOT NULL,
+    mode            text        NOT NULL CHECK (mode IN ('active', 'monitor')),
+    rule            text        NOT NULL,
+    policy_version  text        NOT NULL,
+    historic        boolean     NOT NULL,
+    detected_at     timestamptz NOT NULL,
     PRIMARY KEY (key, opened_at),
     CHECK (cleared_at >= opened_at)
 );
 CREATE UNIQUE INDEX problem_open ON problem (key) WHERE cleared_at IS NULL;
 
+-- Daily points, `value` at the end of [start_at, end_at).
 CREATE TABLE measure (
     pipeline text        NOT NULL,
     stage    text        NOT NULL,
@@ -88,8 +109,21 @@ CREATE TABLE measure (
     PRIMARY KEY (pipeline, stage, measure, end_at)
 );
 
--- How far each partition of pipeline.events is read and applied, in microseconds: when its end was last seen (wall),
--- the greatest time of its records (log), when a batch of it was last applied (wall).
+-- Ends of days whose ages must be computed again. The evaluator appends, the publisher of ages takes. A day may be here
+-- more than once, so that who appends never waits for who takes.
+CREATE TABLE stale_day (at timestamptz NOT NULL);
+CREATE INDEX stale_day_at ON stale_day (at);
+
+-- What was last published of stages on flow.stages.
+CREATE TABLE stage_published (
+    pipeline text NOT NULL,
+    stage    text NOT NULL,
+    data     text NOT NULL,
+    PRIMARY KEY (pipeline, stage)
+);
+
+-- How far each partition of pipeline.events is read and applied: when its end was last seen (wall clock), the greatest
+-- time of its records, and when a batch of it was last applied (wall clock).
 CREATE TABLE progress (
     partition int     PRIMARY KEY,
     at_end    boolean NOT NULL,
@@ -98,11 +132,25 @@ CREATE TABLE progress (
     applied   bigint  NOT NULL
 );
 
--- One row: judgement time, and the policy it was reached under.
-CREATE TABLE judgement (
-    one      boolean PRIMARY KEY DEFAULT true CHECK (one),
-    judged   bigint,
-    series   text NOT NULL DEFAULT '',
-    outcomes text NOT NULL DEFAULT ''
+-- One row. `watermark`: everything up to it is evaluated. The digests name the policy and the stage map that counts and
+-- visits are built under. `held`: evaluation waits until `andon reevaluate`, while a history is loaded. `partitions`:
+-- how many pipeline.events has; there is no watermark before each of them was seen.
+CREATE TABLE evaluation_state (
+    one            boolean PRIMARY KEY DEFAULT true CHECK (one),
+    watermark      bigint,
+    ruleset_digest text    NOT NULL DEFAULT '',
+    stage_digest   text    NOT NULL DEFAULT '',
+    held           boolean NOT NULL DEFAULT false,
+    partitions     int
 );
-INSERT INTO judgement DEFAULT VALUES;
+INSERT INTO evaluation_state DEFAULT VALUES;
+
+-- For SQL readers (Grafana, analysts): these views keep their columns whatever the tables become. None holds an owner
+-- of a deal.
+CREATE VIEW v_measure AS
+    SELECT pipeline, stage, measure, start_at, end_at, value FROM measure;
+CREATE VIEW v_problem AS
+    SELECT key, kind, pipeline, stage, mode, opened_at, cleared_at, peak, historic, detected_at FROM problem;
+CREATE VIEW v_stage_now AS
+    SELECT pipeline, stage, count(*) AS deals, min(entered) AS oldest_entered FROM visit WHERE left_at IS NULL
+    GROUP BY pipeline, stage;

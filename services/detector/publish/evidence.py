@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.detector.publish.age_limit import latest_start
-from services.detector.store.history import NEXT_STEP_AT, described
+from services.detector.store.history import NEXT_STEP_AT, attributes
 from shared.contracts.measures import Measure
 from shared.contracts.problems import Evidence, EvidenceDeal
 from shared.flow.rules import Rule
@@ -50,7 +50,7 @@ _SHOWN_STALLED = _ranked(_STALLED, "progressed", "$5")
 async def gather(connection: Executor, rule: Rule, opened_at: int, until: int) -> Evidence:
     """The evidence of a problem as of `until`; both instants in microseconds."""
     rows = await _shown(connection, rule, f"{rule.key}@{opened_at}", until)
-    known = described(rows)
+    known = attributes(rows)
     deals = [(row, _deal(rule, row, known[row["deal"]], until)) for row in rows]
     return Evidence(
         at=moment(until),

@@ -60,7 +60,7 @@ class StageCatalog:
 
     def rows(self) -> list[CatalogStage]:
         """Described stages, and seen ones that were not described; by source, pipeline and order."""
-        found = {place: self._row(place) for place in self._resolver.map.stages}
+        found = {place: self._row(place) for place in self._resolver.stage_map.stages}
         homes = {(row.place.source, *row.home[:2]) for row in found.values()}
         for seen in self._deals.keys() - homes:
             place = self._crm_stage(*seen)
@@ -70,7 +70,7 @@ class StageCatalog:
     def titles(self) -> dict[tuple[str, str], str]:
         """What CRMs call the stages of the policy, where all CRMs that name a stage agree."""
         names: dict[tuple[str, str], set[str]] = {}
-        for row in map(self._row, self._resolver.map.stages):
+        for row in map(self._row, self._resolver.stage_map.stages):
             if row.watched and row.described.name:
                 names.setdefault(row.home[:2], set()).add(row.described.name)
         return {stage: found.pop() for stage, found in names.items() if len(found) == 1}
@@ -81,11 +81,11 @@ class StageCatalog:
         return StageKey(source, ids[0] if len(ids) == 1 else pipeline, stage)
 
     def _row(self, place: StageKey) -> CatalogStage:
-        home = self._resolver.home(f"{place.source}:", place.pipeline or None, place.stage)
-        watched = (home.pipeline, home.stage) in self._resolver.fixed
-        described = self._resolver.map.at(place)
+        home = self._resolver.resolve(f"{place.source}:", place.pipeline or None, place.stage)
+        watched = (home.pipeline, home.stage) in self._resolver.policy_stages
+        described = self._resolver.stage_map.at(place)
         count = self._deals.get((place.source, home.pipeline, home.stage), 0)
-        name = self._resolver.map.pipelines.get(place._replace(stage=""))
+        name = self._resolver.stage_map.pipelines.get(place._replace(stage=""))
         hint = _outcome_hint(described, home) if watched else self._unwatched_hint(place, described, home)
         return CatalogStage(place, name, described, home, watched, count, hint)
 
@@ -100,7 +100,7 @@ class StageCatalog:
             )
         subject = f"stage {place.stage}{name} of pipeline {place.pipeline}"
         if home.pipeline not in self._policy.pipelines:
-            called = self._resolver.map.pipelines.get(place._replace(stage=""))
+            called = self._resolver.stage_map.pipelines.get(place._replace(stage=""))
             names = f"{place.pipeline} or {called}" if called else place.pipeline
             return f"{subject}: the policy has no such pipeline; add {names} under pipelines to watch it"
         return f"{subject} is not in the policy; {self._entry_hint(place, described)}"
@@ -109,7 +109,7 @@ class StageCatalog:
         entry = f'add `- {{id: "{place.stage}"}}`'
         if not described.name:
             return f"{entry} to its stages"
-        names = self._resolver.map.names
+        names = self._resolver.stage_map.names
         unique = (names.get((place.source, place.pipeline)) or names.get((place.source, ""), {})).get(place.stage)
         if unique is None:
             return f"{entry}: another of its stages is called {described.name}, too, so the name is not enough"

@@ -14,14 +14,14 @@ from shared.postgres import locks
 from shared.postgres.pool import Connection
 from shared.stream import outbox
 
-_PUBLISHED = "SELECT pipeline, stage, data FROM stage_told"
+_PUBLISHED = "SELECT pipeline, stage, data FROM stage_published"
 _SAVE = """
-INSERT INTO stage_told SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
+INSERT INTO stage_published SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
 ON CONFLICT (pipeline, stage) DO UPDATE SET data = excluded.data
 """
 _DELETE = """
-DELETE FROM stage_told USING unnest($1::text[], $2::text[]) AS w (pipeline, stage)
-WHERE stage_told.pipeline = w.pipeline AND stage_told.stage = w.stage
+DELETE FROM stage_published USING unnest($1::text[], $2::text[]) AS w (pipeline, stage)
+WHERE stage_published.pipeline = w.pipeline AND stage_published.stage = w.stage
 """
 # By (pipeline, stage), as visits have them.
 Statuses = dict[tuple[str, str], StageStatusData]

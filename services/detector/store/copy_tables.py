@@ -1,7 +1,7 @@
-"""Bulk writes: rows go by COPY into a table of the session, one statement takes them from there.
+"""Bulk writes: rows go by COPY into a temporary table, and one statement takes them from there.
 
 COPY encodes a row at a quarter of what arrays of parameters cost in the client. The tables empty themselves at the end
-of each transaction. Times are microseconds since 1970 here: what the core knows, and nothing to be converted twice.
+of each transaction. Their times are microseconds since 1970, as in the domain, so that nothing is converted twice.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shared.postgres.pool import open_pool
+from shared.postgres.pool import Connection, Pool, open_pool
 
 _TABLES = """
-CREATE TEMP TABLE IF NOT EXISTS staged_event (deal text, id text, time bigint, rank smallint, said text)
+CREATE TEMP TABLE IF NOT EXISTS staged_event (deal text, id text, time bigint, rank smallint, data text)
     ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS staged_deal (deal text, state bytea, version bigint) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS staged_visit (
@@ -21,13 +21,16 @@ CREATE TEMP TABLE IF NOT EXISTS staged_visit (
 """
 
 
-async def open_flow(dsn: str, most: int = 6) -> Any:
+async def open_flow(dsn: str, most: int = 6) -> Pool:
     """The detector's pool: connections on its schema that have the tables for bulk writes."""
     return await open_pool(dsn, "flow", most, _TABLES)
 
 
 def instant(column: str) -> str:
-    """SQL: a staged time as a timestamptz. Postgres multiplies in floating point: hours apart, so that all is exact."""
+    """SQL that turns a staged time into a timestamptz.
+
+    Postgres multiplies intervals in floating point; with the hours apart the result is exact.
+    """
     hour = 3_600_000_000
     return (
         f"'epoch'::timestamptz + ({column} / {hour}) * interval '1 hour'"
@@ -35,11 +38,11 @@ def instant(column: str) -> str:
     )
 
 
-async def clear(connection: Any) -> None:
-    """Empty the tables within a transaction that goes on to stage more."""
+async def clear(connection: Connection) -> None:
+    """Empty the tables within a transaction that will stage more."""
     await connection.execute("TRUNCATE staged_event, staged_deal, staged_visit")
 
 
-async def stage(connection: Any, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Put rows, in the order of the table's columns."""
+async def stage(connection: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Add rows, with values in the order of the table's columns."""
     await connection.copy_records_to_table(table, records=rows, schema_name="pg_temp")

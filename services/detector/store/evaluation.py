@@ -1,27 +1,30 @@
-"""SQL of the judge: changes of counts, buckets, checkpoints, due instants, problems, daily samples."""
+"""SQL of the evaluation: its state, changes of counts, buckets, checkpoints, due instants, problems."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import NamedTuple
 
 from shared.contracts.problems import Mode
 from shared.flow.checkpoints import BEGINNING, Checkpoint
-from shared.flow.deltas import SLOT, by_slot, clamped, first_at, in_order, merged
+from shared.flow.deltas import SLOT, PackedDeltas
 from shared.flow.intervals import Interval
 from shared.flow.rules import Rule, Series
+from shared.postgres import locks
+from shared.postgres.pool import Connection, Executor, Record
 from shared.runtime.instants import micros, moment
 
-_LOCK = (
-    "SELECT pg_try_advisory_xact_lock(hashtextextended('andon.judge.' || current_database() || current_schema(), 0))"
-)
+_LOCK = "evaluation"
+_STATE = "SELECT watermark, held FROM evaluation_state"
+_SAVE_WATERMARK = "UPDATE evaluation_state SET watermark = $1"
+_HOLD = "UPDATE evaluation_state SET held = $1"
 _NEWEST = "SELECT max(id) FROM span_change"
 _TAKE = """
 DELETE FROM span_change WHERE id IN (SELECT id FROM span_change WHERE id <= $1 ORDER BY id LIMIT $2)
 RETURNING series, deltas
 """
-TAKEN_AT_ONCE = 100
 _BUCKETS = """
 SELECT series, slot, deltas FROM bucket JOIN unnest($1::text[], $2::bigint[]) AS w (series, slot) USING (series, slot)
 """
@@ -62,8 +65,8 @@ _DROP_CHECKPOINTS = """
 DELETE FROM checkpoint USING unnest($1::text[], $2::bigint[]) AS w (series, at)
 WHERE checkpoint.series = w.series AND checkpoint.at = w.at
 """
-_TOLD = """
-SELECT key, opened_at, cleared_at, peak, told, mode FROM problem
+_PUBLISHED = """
+SELECT key, opened_at, cleared_at, peak, published_count, mode FROM problem
 JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, since) USING (key) WHERE cleared_at IS NULL OR cleared_at > since
 """
 _UNRULED = """
@@ -75,79 +78,104 @@ DELETE FROM problem USING unnest($1::text[], $2::timestamptz[]) AS w (key, opene
 WHERE problem.key = w.key AND problem.opened_at = w.opened_at
 """
 _SAVE_PROBLEM = """
-INSERT INTO problem (key, opened_at, cleared_at, peak, told, kind, pipeline, stage, mode, rule, policy_version,
-    historic, detected_at)
+INSERT INTO problem (key, opened_at, cleared_at, peak, published_count, kind, pipeline, stage, mode, rule,
+    policy_version, historic, detected_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak,
-    told = excluded.told, mode = excluded.mode
+    published_count = excluded.published_count, mode = excluded.mode
 """
+
+
+class EvaluationState(NamedTuple):
+    """`watermark`: up to which instant everything is evaluated. `held`: evaluation waits for `andon reevaluate`."""
+
+    watermark: int | None
+    held: bool
 
 
 @dataclass(frozen=True)
 class PublishedInterval:
-    """An interval as it was last told; `told` is the count at the last telling."""
+    """An interval as last published; `published_count` is the peak that was published last."""
 
     interval: Interval
-    told: int
+    published_count: int
     mode: Mode
 
 
-async def try_lock(connection: Any) -> bool:
-    """One judge at a time, until the end of the transaction."""
-    return bool(await connection.fetchval(_LOCK))
+async def try_lock(connection: Connection) -> bool:
+    """Become the one that evaluates, until the end of the transaction; False where another is."""
+    return await locks.try_lock(connection, _LOCK)
 
 
-async def lock(connection: Any) -> None:
-    """Wait to be the judge, until the end of the transaction."""
-    await connection.execute(_LOCK.replace("pg_try_advisory", "pg_advisory"))
+async def lock(connection: Connection) -> None:
+    """Wait to become the one that evaluates, until the end of the transaction."""
+    await locks.lock(connection, _LOCK)
 
 
-async def take_changes(connection: Any, edge: int) -> AsyncIterator[dict[str, bytes]]:
-    """What the writers appended since the last pass, packed by series, in parts that memory has room for.
+async def state(connection: Executor) -> EvaluationState:
+    """How far evaluation has come."""
+    row = await connection.fetchrow(_STATE)
+    return EvaluationState(*row) if row is not None else EvaluationState(None, False)
 
-    What lies before `edge` takes effect there.
+
+async def save_watermark(connection: Executor, instant: int) -> None:
+    """Everything up to the instant is evaluated."""
+    await connection.execute(_SAVE_WATERMARK, instant)
+
+
+async def set_held(connection: Executor, held: bool) -> None:
+    """Store events without evaluating them, or evaluate again."""
+    await connection.execute(_HOLD, held)
+
+
+async def take_changes(connection: Connection, edge: int, at_once: int) -> AsyncIterator[dict[str, PackedDeltas]]:
+    """Take the changes that the writers appended since the last pass, by series; those before `edge` moved to it.
+
+    In portions of `at_once` rows, to bound memory.
     """
     newest = await connection.fetchval(_NEWEST)
-    while rows := await connection.fetch(_TAKE, newest, TAKEN_AT_ONCE):
-        taken: dict[str, list[int]] = {}
+    while rows := await connection.fetch(_TAKE, newest, at_once):
+        taken: dict[str, list[PackedDeltas]] = {}
         for row in rows:
-            taken.setdefault(row["series"], []).extend(clamped(row["deltas"], edge))
-        yield {series: raw for series, numbers in taken.items() if (raw := in_order(numbers))}
+            taken.setdefault(row["series"], []).append(PackedDeltas(row["deltas"]))
+        combined = ((series, PackedDeltas.combine(parts, edge)) for series, parts in taken.items())
+        yield {series: deltas for series, deltas in combined if deltas}
 
 
-async def merge(connection: Any, changes: dict[str, bytes]) -> None:
-    """Put changes into the buckets."""
-    slots = {(series, slot): part for series, raw in changes.items() for slot, part in by_slot(raw)}
+async def merge(connection: Connection, changes: Mapping[str, PackedDeltas]) -> None:
+    """Merge changes into the buckets."""
+    slots = {(series, slot): part for series, deltas in changes.items() for slot, part in deltas.by_slot()}
     if not slots:
         return
     names, numbers = [series for series, _ in slots], [slot for _, slot in slots]
-    there = {(r["series"], r["slot"]): r["deltas"] for r in await connection.fetch(_BUCKETS, names, numbers)}
-    buckets = {place: merged(there.get(place, b""), more) for place, more in slots.items()}
-    full = [(place, raw) for place, raw in buckets.items() if raw]
-    empty = [place for place, raw in buckets.items() if not raw]
+    rows = await connection.fetch(_BUCKETS, names, numbers)
+    stored = {(row["series"], row["slot"]): PackedDeltas(row["deltas"]) for row in rows}
+    buckets = {key: stored.get(key, PackedDeltas()).merge(more) for key, more in slots.items()}
+    full = [(key, deltas) for key, deltas in buckets.items() if deltas]
+    empty = [key for key, deltas in buckets.items() if not deltas]
     await connection.execute(
         _SAVE_BUCKETS,
-        [s for (s, _), _ in full],
-        [n for (_, n), _ in full],
-        [first_at(raw) for _, raw in full],
-        [raw for _, raw in full],
+        [series for (series, _), _ in full],
+        [slot for (_, slot), _ in full],
+        [deltas.first_at for _, deltas in full],
+        [deltas.raw for _, deltas in full],
     )
     if empty:
-        await connection.execute(_EMPTY, [s for s, _ in empty], [n for _, n in empty])
+        await connection.execute(_EMPTY, [series for series, _ in empty], [slot for _, slot in empty])
 
 
-async def due(connection: Any, until: int) -> set[str]:
-    """The series in which something falls due by then."""
+async def due(connection: Executor, until: int) -> set[str]:
+    """The series in which something is due by then."""
     return {row["series"] for row in await connection.fetch(_DUE, until)}
 
 
-async def set_due(connection: Any, instants: dict[str, int], earlier_only: bool = False) -> None:
-    """When each series must be looked at again."""
+async def set_due(connection: Executor, instants: Mapping[str, int], earlier_only: bool = False) -> None:
+    """Save when to evaluate each series again; with `earlier_only` only where that is before the saved instant."""
     if instants:
         await connection.execute(_SAVE_DUE, list(instants), list(instants.values()), not earlier_only)
 
 
-async def starts(connection: Any, before: dict[str, int]) -> dict[str, Checkpoint]:
+async def starts(connection: Executor, before: Mapping[str, int]) -> dict[str, Checkpoint]:
     """The newest checkpoint of each series before an instant; the beginning where there is none."""
     found = {series: Checkpoint(BEGINNING) for series in before}
     for row in await connection.fetch(_START, list(before), list(before.values())):
@@ -155,22 +183,22 @@ async def starts(connection: Any, before: dict[str, int]) -> dict[str, Checkpoin
     return found
 
 
-async def boundaries(connection: Any, after: dict[str, int], last: int) -> dict[str, list[bytes]]:
-    """The buckets of each series from an instant's up to the slot `last`, in order: packed, as memory has room for."""
-    found: dict[str, list[bytes]] = {series: [] for series in after}
+async def buckets(connection: Executor, after: Mapping[str, int], last: int) -> dict[str, list[PackedDeltas]]:
+    """The buckets of each series, in order, from the one that an instant lies in to the slot `last`."""
+    found: dict[str, list[PackedDeltas]] = {series: [] for series in after}
     slots = [instant // SLOT for instant in after.values()]
     for row in await connection.fetch(_RANGE, list(after), slots, [last] * len(slots)):
-        found[row["series"]].append(row["deltas"])
+        found[row["series"]].append(PackedDeltas(row["deltas"]))
     return found
 
 
-async def following(connection: Any, series: Sequence[str], slot: int) -> dict[str, int]:
-    """The first boundary of each series in a later slot."""
+async def following(connection: Executor, series: Sequence[str], slot: int) -> dict[str, int]:
+    """The instant of the first change of each series in a later slot."""
     return {row["series"]: row["first_at"] for row in await connection.fetch(_FOLLOWING, list(series), slot)}
 
 
-async def save_checkpoints(connection: Any, after: dict[str, int], new: dict[str, list[Checkpoint]]) -> None:
-    """Forget the checkpoints after where the pass began, and keep those that it made."""
+async def save_checkpoints(connection: Executor, after: Mapping[str, int], new: Mapping[str, list[Checkpoint]]) -> None:
+    """Replace the checkpoints of each series that are later than an instant."""
     await connection.execute(_FORGET, list(after), list(after.values()))
     rows = [(series, point) for series, points in new.items() for point in points]
     await connection.execute(
@@ -178,7 +206,7 @@ async def save_checkpoints(connection: Any, after: dict[str, int], new: dict[str
     )
 
 
-async def checkpoints(connection: Any, series: Sequence[str]) -> dict[str, list[int]]:
+async def checkpoints(connection: Executor, series: Sequence[str]) -> dict[str, list[int]]:
     """The instants of the checkpoints of each series, in order."""
     found: dict[str, list[int]] = {}
     for row in await connection.fetch(_CHECKPOINTS, list(series)):
@@ -186,36 +214,38 @@ async def checkpoints(connection: Any, series: Sequence[str]) -> dict[str, list[
     return found
 
 
-async def drop_checkpoints(connection: Any, which: Sequence[tuple[str, int]]) -> None:
-    if which:
-        await connection.execute(_DROP_CHECKPOINTS, [s for s, _ in which], [at for _, at in which])
+async def drop_checkpoints(connection: Executor, gone: Sequence[tuple[str, int]]) -> None:
+    """Delete checkpoints, each given by (series, instant)."""
+    if gone:
+        await connection.execute(_DROP_CHECKPOINTS, [s for s, _ in gone], [at for _, at in gone])
 
 
-async def told(connection: Any, since: dict[str, int]) -> dict[str, dict[int, PublishedInterval]]:
-    """The intervals of each problem key that lasted beyond an instant, by their opening."""
+async def published(connection: Executor, since: Mapping[str, int]) -> dict[str, dict[int, PublishedInterval]]:
+    """By problem key and opening: the published intervals that lasted beyond an instant given for the key."""
     found: dict[str, dict[int, PublishedInterval]] = {key: {} for key in since}
-    rows = await connection.fetch(_TOLD, list(since), [moment(max(at, 0)) for at in since.values()])
+    rows = await connection.fetch(_PUBLISHED, list(since), [moment(max(at, 0)) for at in since.values()])
     for row in rows:
         cleared = None if row["cleared_at"] is None else micros(row["cleared_at"])
         interval = Interval(micros(row["opened_at"]), cleared, row["peak"])
-        found[row["key"]][interval.opened_at] = PublishedInterval(interval, row["told"], Mode(row["mode"]))
+        found[row["key"]][interval.opened_at] = PublishedInterval(interval, row["published_count"], Mode(row["mode"]))
     return found
 
 
-async def take_unruled(connection: Any, keys: Sequence[str], since: int) -> list[Any]:
-    """Remove the intervals that no rule of the policy finds any more, and give them."""
+async def take_unruled(connection: Executor, keys: Sequence[str], since: int) -> list[Record]:
+    """Delete the intervals, lasting beyond `since`, of keys that no rule has any more; gives them."""
     return list(await connection.fetch(_UNRULED, list(keys), moment(max(since, 0))))
 
 
-async def drop_problems(connection: Any, gone: Sequence[tuple[str, int]]) -> None:
+async def drop_problems(connection: Executor, gone: Sequence[tuple[str, int]]) -> None:
+    """Delete intervals, each given by (key, opened at)."""
     if gone:
         await connection.execute(_DROP_PROBLEMS, [key for key, _ in gone], [moment(at) for _, at in gone])
 
 
 async def save_problem(
-    connection: Any, rule: Rule, now: PublishedInterval, version: str, historic: bool, detected_at: Any
+    connection: Executor, rule: Rule, now: PublishedInterval, version: str, historic: bool, detected_at: datetime
 ) -> None:
-    """Write one interval as it is now."""
+    """Insert or update one interval; `version` is that of the policy."""
     interval = now.interval
     cleared = None if interval.cleared_at is None else moment(interval.cleared_at)
     await connection.execute(
@@ -224,7 +254,7 @@ async def save_problem(
         moment(interval.opened_at),
         cleared,
         interval.peak,
-        now.told,
+        now.published_count,
         rule.kind,
         rule.pipeline,
         rule.stage,

@@ -1,40 +1,49 @@
-"""What the stored counts and visits depend on: who finds others than its own must not write beside them."""
+"""Identifies what the stored counts and visits depend on. A replica with another policy must not add to them."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from shared.flow.deltas import SLOT
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
-from shared.stream.batches import NotARecordsFault
+from shared.flow.stage_resolver import StageResolver
+from shared.postgres.pool import Executor
+from shared.stream.processor import NotARecordsFault
 
-_STORED = "SELECT series, outcomes FROM judgement"
+_STORED = "SELECT ruleset_digest, stage_digest FROM evaluation_state"
+_SAVE = "UPDATE evaluation_state SET ruleset_digest = $1, stage_digest = $2"
 
 
 class OtherPolicyError(NotARecordsFault):
-    """Another replica, or `andon reevaluate`, has built the counts by another policy."""
+    """Another replica, or `andon reevaluate`, has built the counts under another policy."""
 
 
 class Fingerprint(NamedTuple):
-    """Digests of how counts are kept and judged, and of where stages of the CRM lead; empty: nothing is built yet."""
+    """Digests of how counts are kept and evaluated, and of how stages resolve. Empty: nothing is built yet."""
 
-    series: str
-    outcomes: str
+    ruleset: str = ""
+    stages: str = ""
 
 
-def of(judging: Ruleset) -> Fingerprint:
-    """The terms of a policy and a stage map."""
-    rules = sorted(s.text + "".join(_rule(r) for r in rules) for s, rules in judging.series.items())
+def of(ruleset: Ruleset, resolver: StageResolver) -> Fingerprint:
+    """The fingerprint of what is built under a policy and a stage map."""
+    rules = sorted(s.text + "".join(_rule(r) for r in rules) for s, rules in ruleset.series.items())
     text = "\n".join([str(SLOT), *rules])
-    return Fingerprint(hashlib.sha256(text.encode()).hexdigest()[:16], judging.places.digest)
+    return Fingerprint(hashlib.sha256(text.encode()).hexdigest()[:16], resolver.digest)
 
 
 def _rule(rule: Rule) -> str:
     return f"|{rule.key}:{rule.version}:{rule.mode}:{rule.threshold}:{rule.hold}:{rule.clear_hold}"
 
 
-async def stored(connection: Any) -> Fingerprint:
-    """The terms under which what is stored stands."""
-    return Fingerprint(*await connection.fetchrow(_STORED))
+async def stored(connection: Executor) -> Fingerprint:
+    """The fingerprint of what is stored."""
+    row = await connection.fetchrow(_STORED)
+    return Fingerprint(*row) if row is not None else Fingerprint()
+
+
+async def save(connection: Executor, fingerprint: Fingerprint) -> None:
+    """What is stored is now built so."""
+    await connection.execute(_SAVE, *fingerprint)

@@ -1,36 +1,36 @@
-"""Judgement time: the instant up to which everything that the log held has been read.
+"""The watermark (judgement time): the instant up to which everything in the log has been read.
 
-It is the least, over the partitions, of: now, where a partition is read to its end; else the time of its next unread
-record. What a replica knows of its partitions it writes to `progress`; whoever judges takes the least of all.
+It is the least, over the partitions, of: now, where a partition is read to its end; else the time of its last applied
+record. Each replica records its partitions in `progress`; the one that evaluates takes the least of all.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from shared.kafka.records import Position, positions_of
+from shared.postgres.pool import Executor
 
-# What a fetch saw of the log's end is a little older than the moment at which its answer was noted.
+# A fetch saw the end of the log a little before its answer was recorded.
 MARGIN_MS = 50
-_NOTE = """
+_RECORD = """
 INSERT INTO progress AS p (partition, at_end, read_at, last_at, applied)
 SELECT * FROM unnest($1::int[], $2::bool[], $3::bigint[], $4::bigint[], $5::bigint[])
 ON CONFLICT (partition) DO UPDATE SET at_end = excluded.at_end, read_at = greatest(p.read_at, excluded.read_at),
     last_at = greatest(p.last_at, excluded.last_at), applied = greatest(p.applied, excluded.applied)
 """
 _READ = "SELECT partition, at_end, read_at, last_at, applied FROM progress"
-_COUNTED = "UPDATE judgement SET partitions = $1 WHERE coalesce(partitions, 0) < $1"
-_COUNT = "SELECT partitions FROM judgement"
+_RECORD_PARTITIONS = "UPDATE evaluation_state SET partitions = $1 WHERE coalesce(partitions, 0) < $1"
+_PARTITIONS = "SELECT partitions FROM evaluation_state"
 
 
 class ClockKind(StrEnum):
-    """`wall`: live. `log`: replays; the records' own times stand for now, and the end of the log is its last."""
+    """`wall`: live. `log`: for replays; now is the time of the last record in the log."""
 
     WALL = "wall"
     LOG = "log"
@@ -40,8 +40,8 @@ class ClockKind(StrEnum):
 class Standing:
     """How far a partition is applied, in microseconds.
 
-    `read_at`: now where it is read to its end, else its last applied record's time. `last_at`: the greatest time of its
-    applied records. `applied`: when, by the wall, a batch of it was applied; 0 where nothing was.
+    `read_at`: now where it is read to its end, else the time of its last applied record. `last_at`: the greatest time
+    of its applied records. `applied`: when a batch of it was last applied, by the wall clock; 0 for never.
     """
 
     partition: int
@@ -51,26 +51,30 @@ class Standing:
     applied: int = 0
 
 
-def standings(kafka: Any, handled: dict[Any, Position], records: Sequence[ConsumerRecord] = ()) -> list[Standing]:
-    """Where this replica's partitions stand; with `records`, as they will when that batch is applied."""
+def standings(
+    kafka: AIOKafkaConsumer | None, handled: Mapping[TopicPartition, Position], records: Sequence[ConsumerRecord] = ()
+) -> list[Standing]:
+    """How far this replica's partitions are applied; with `records`: how far they will be after that batch."""
     now = time.time_ns() // 1000 if records else 0
-    places = positions_of(records) if records else dict(handled)
-    mine = kafka.assignment() if kafka is not None else ()
+    positions = positions_of(records) if records else dict(handled)
+    if kafka is None:
+        return []
+    mine = kafka.assignment()
     found = []
-    for partition, place in places.items():
+    for partition, position in positions.items():
         end = kafka.highwater(partition) if partition in mine else None
         if end is not None and (polled := kafka.last_poll_timestamp(partition)) is not None:
-            at_end = place.next_offset >= end
-            read_ms = polled - MARGIN_MS if at_end else place.last_ms
-            found.append(Standing(partition.partition, at_end, read_ms * 1000, place.last_ms * 1000, now))
+            at_end = position.next_offset >= end
+            read_ms = polled - MARGIN_MS if at_end else position.last_ms
+            found.append(Standing(partition.partition, at_end, read_ms * 1000, position.last_ms * 1000, now))
     return found
 
 
-async def note(connection: Any, standings: Sequence[Standing]) -> None:
-    """Write what is known; an instant never goes back."""
+async def record(connection: Executor, standings: Sequence[Standing]) -> None:
+    """Save how far partitions are applied. An instant never decreases."""
     rows = sorted(standings, key=lambda s: s.partition)
     await connection.execute(
-        _NOTE,
+        _RECORD,
         [s.partition for s in rows],
         [s.at_end for s in rows],
         [s.read_at for s in rows],
@@ -79,20 +83,20 @@ async def note(connection: Any, standings: Sequence[Standing]) -> None:
     )
 
 
-async def counted(connection: Any, partitions: int) -> None:
-    """So many partitions there are; they never become fewer."""
-    await connection.execute(_COUNTED, partitions)
+async def record_partitions(connection: Executor, partitions: int) -> None:
+    """Save how many partitions the topic has. The number never decreases."""
+    await connection.execute(_RECORD_PARTITIONS, partitions)
 
 
-async def judgement_time(connection: Any, kind: ClockKind) -> int | None:
-    """The instant up to which may be judged; None until every partition has been seen."""
+async def current_watermark(connection: Executor, kind: ClockKind) -> int | None:
+    """The instant up to which to evaluate, in microseconds; None until every partition has been seen."""
     rows = [Standing(*row) for row in await connection.fetch(_READ)]
-    partitions = await connection.fetchval(_COUNT)
+    partitions = await connection.fetchval(_PARTITIONS)
     if partitions is None or len(rows) < partitions:
         return None
     if kind is ClockKind.WALL:
         return min(row.read_at for row in rows)
     everything_read = all(row.at_end for row in rows) and min(r.read_at for r in rows) > max(r.applied for r in rows)
-    # A partition whose owner has gone may hold more than it knew of: until all have been seen at their ends after
-    # the last batch, each stands at its own last record.
+    # A partition whose replica has gone may hold more than that replica knew of. So each counts up to its own last
+    # record, until all have been seen at their ends after the last batch.
     return max(row.last_at for row in rows) if everything_read else min(row.last_at for row in rows)

@@ -15,9 +15,11 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from shared import wording
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import EvidenceDeal
 from shared.contracts.tickets import TicketData, TicketOutcome
+from shared.wording.kind import DealOrder
 
 _FOLDER = Path(__file__).parent / "templates"
 _HTML = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
@@ -102,7 +104,8 @@ def one_line(text: str) -> str:
 
 def _values(about: TicketData, reason: NoticeReason, zone: str, day_seconds: int) -> dict[str, Any]:
     worst = about.evidence.worst if about.evidence else ()
-    over, stalled = about.problem.cleared_at, about.kind == "stalled"
+    over, order = about.problem.cleared_at, wording.of(about.kind).deal_order
+    by_movement = order is DealOrder.LONGEST_WITHOUT_PROGRESS
     taken_back = about.reason if about.outcome is TicketOutcome.RETRACTED else None
     return {
         "about": about,
@@ -113,9 +116,9 @@ def _values(about: TicketData, reason: NoticeReason, zone: str, day_seconds: int
         "began": exact(about.problem.opened_at, zone),
         "ended": exact(over, zone) if over else "",
         "more": MORE.get(reason, ""),
-        "worst_first": "Without progress for longest" if stalled else "Longest in the stage",
+        "worst_first": order.capitalize(),
         "worst": [
-            (deal_name(deal), moved(deal, zone) if stalled else days(deal.age_seconds, day_seconds))
+            (deal_name(deal), moved(deal, zone) if by_movement else days(deal.age_seconds, day_seconds))
             for deal in worst[:SHOWN]
         ],
     }

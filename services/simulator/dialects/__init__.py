@@ -1,4 +1,4 @@
-"""How the simulated CRM tells what happens: in every dialect that intake understands, or as Andon's own events."""
+"""How the simulated CRM writes changes: in the dialect of every CRM that intake accepts, or as Andon's own events."""
 
 from __future__ import annotations
 

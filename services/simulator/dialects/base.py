@@ -1,4 +1,4 @@
-"""How a CRM tells what happens: one module for each, all of one shape, signed as that CRM signs."""
+"""A dialect: how one CRM writes changes of deals as webhooks, and how it signs them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import orjson
 
 from services.simulator.company import PIPELINES
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 CURRENCY = "EUR"
 _CLOSED = {p.won: "won" for p in PIPELINES} | {p.lost: "lost" for p in PIPELINES}
@@ -21,7 +21,7 @@ _CLOSED = {p.won: "won" for p in PIPELINES} | {p.lost: "lost" for p in PIPELINES
 
 @dataclass(frozen=True)
 class Webhook:
-    """One request, unsigned where `headers` are those of the content alone."""
+    """One request: the body, and the headers and query string that authenticate it."""
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -30,37 +30,45 @@ class Webhook:
 
 @dataclass(frozen=True)
 class SimulatedDeal:
-    """How a deal stands after a happening. `stage` is the last open one, `told` the stage as it was told."""
+    """The state of a deal after a change.
+
+    `stage` is the last open stage, `stage_or_outcome` the current one, including the won and lost stages.
+    """
 
     id: int
     pipeline: str = ""
     stage: str = ""
-    told: str = ""
+    stage_or_outcome: str = ""
     status: str = "open"
     name: str = ""
     amount: str = ""
-    close: datetime | None = None
-    made: datetime | None = None
-    entered: datetime | None = None
+    expected_close: datetime | None = None
+    created_at: datetime | None = None
+    entered_at: datetime | None = None
 
-    def after(self, happening: Happening) -> SimulatedDeal:
-        said, changes = happening.properties, dict[str, Any]()
-        for ours, theirs in (("pipeline", "pipeline"), ("name", "dealname"), ("amount", "amount")):
-            if theirs in said:
-                changes[ours] = said[theirs]
-        if "closedate" in said:
-            changes["close"] = datetime.fromtimestamp(int(said["closedate"]) / 1000, UTC)
-        if "dealstage" in said:
-            changes |= {"told": said["dealstage"], "status": _CLOSED.get(said["dealstage"], "open")}
-            if changes["status"] == "open":
-                changes |= {"stage": said["dealstage"], "entered": happening.time}
-        if happening.created:
-            changes["made"] = happening.time
-        return replace(self, **changes)
+    def after(self, change: DealChange) -> SimulatedDeal:
+        """The state after the next change."""
+        properties, new = change.properties, dict[str, Any]()
+        for field_name, name in (("pipeline", "pipeline"), ("name", "dealname"), ("amount", "amount")):
+            if name in properties:
+                new[field_name] = properties[name]
+        if "closedate" in properties:
+            new["expected_close"] = datetime.fromtimestamp(int(properties["closedate"]) / 1000, UTC)
+        if "dealstage" in properties:
+            stage = properties["dealstage"]
+            new |= {"stage_or_outcome": stage, "status": _CLOSED.get(stage, "open")}
+            if new["status"] == "open":
+                new |= {"stage": stage, "entered_at": change.time}
+        if change.created:
+            new["created_at"] = change.time
+        return replace(self, **new)
 
 
 class Dialect(ABC):
-    """Tells happenings in order. `settings` is what a source of this kind needs to understand it."""
+    """Turns changes of deals, in order, into webhooks.
+
+    `settings` are the fields that a source of this kind needs in the sources file to accept them.
+    """
 
     kind: ClassVar[str]
     secret: ClassVar[str] = "the-secret-of-the-simulated-crm"  # noqa: S105 (nobody's)
@@ -71,29 +79,29 @@ class Dialect(ABC):
         self._deals: dict[int, SimulatedDeal] = {}
         self.count = 0
 
-    def tell(self, happening: Happening) -> Iterator[Webhook]:
-        """The requests of one happening, signed as of its time."""
-        for document in self.say(happening):
-            yield self.signed(self.body(document), happening.time)
+    def webhooks(self, change: DealChange) -> Iterator[Webhook]:
+        """The requests for one change, signed as of its time."""
+        for document in self.documents(change):
+            yield self.sign(self.body(document), change.time)
 
-    def say(self, happening: Happening) -> Iterator[Any]:
-        """What is said of a happening. In order: what a deal was before is remembered."""
-        before = self._deals.get(happening.deal, SimulatedDeal(happening.deal))
-        deal = self._deals[happening.deal] = before.after(happening)
+    def documents(self, change: DealChange) -> Iterator[Any]:
+        """The documents for one change; call it in order, since it remembers the state of every deal."""
+        before = self._deals.get(change.deal, SimulatedDeal(change.deal))
+        deal = self._deals[change.deal] = before.after(change)
         self.count += 1
-        return self.documents(happening, before, deal)
+        return self.describe(change, before, deal)
 
     @abstractmethod
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
-        """What is said, not yet bytes."""
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+        """The documents for a change from `before` to `deal`, not yet encoded."""
 
     def body(self, document: Any, attempt: int = 0) -> bytes:
-        """The bytes; some CRMs count their attempts in them."""
+        """The encoded document; some CRMs include the number of the attempt."""
         return orjson.dumps(document)
 
     @abstractmethod
-    def signed(self, body: bytes, now: datetime) -> Webhook:
-        """The request with what shows who sent it."""
+    def sign(self, body: bytes, now: datetime) -> Webhook:
+        """The request, authenticated as this CRM does."""
 
 
 def hex_hmac(key: bytes, message: bytes) -> str:
@@ -106,7 +114,7 @@ def z(moment: datetime) -> str:
 
 
 def naive(moment: datetime, timespec: str = "seconds") -> str:
-    """`2026-03-10 09:00:00`, UTC without saying so."""
+    """`2026-03-10 09:00:00`: UTC, without an offset."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", timespec)
 
 

@@ -1,4 +1,4 @@
-"""Close: events of opportunities, signed with a hex-decoded key."""
+"""Close: opportunity events, signed with a hex-encoded key."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from services.simulator.dialects.base import CURRENCY, Dialect, SimulatedDeal, Webhook, hex_hmac, naive
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 
 class CloseDialect(Dialect):
     kind: ClassVar[str] = "close"
     secret: ClassVar[str] = "00112233445566778899aabbccddeeff0123456789abcdef"  # noqa: S105 (nobody's)
 
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         data, old = _opportunity(deal), _opportunity(before)
-        changed = [] if happening.created else sorted(name for name in data if data[name] != old[name])
-        stamp = naive(happening.time, "microseconds").replace(" ", "T")
+        changed = [] if change.created else sorted(name for name in data if data[name] != old[name])
+        stamp = naive(change.time, "microseconds").replace(" ", "T")
         yield {
             "subscription_id": "whsub_simulated",
             "event": {
                 "id": f"ev_{deal.id}{self.count}",
-                "action": "created" if happening.created else "updated",
+                "action": "created" if change.created else "updated",
                 "object_type": "opportunity",
                 "object_id": f"{deal.id}",
                 "date_created": stamp,
@@ -36,7 +36,7 @@ class CloseDialect(Dialect):
             },
         }
 
-    def signed(self, body: bytes, now: datetime) -> Webhook:
+    def sign(self, body: bytes, now: datetime) -> Webhook:
         stamp = str(int(now.timestamp()))
         signature = hex_hmac(bytes.fromhex(self.key), stamp.encode() + body)
         return Webhook(body, {"close-sig-timestamp": stamp, "close-sig-hash": signature})
@@ -49,10 +49,10 @@ def _opportunity(deal: SimulatedDeal) -> dict[str, Any]:
         "lead_id": f"lead_{deal.id}",
         "lead_name": deal.name,
         "pipeline_id": deal.pipeline,
-        "status_id": deal.told or None,
+        "status_id": deal.stage_or_outcome or None,
         "status_type": status,
         "value": int(float(deal.amount or 0) * 100),
         "value_currency": CURRENCY,
         "value_period": "one_time",
-        "date_won": deal.close and deal.close.date().isoformat(),
+        "date_won": deal.expected_close and deal.expected_close.date().isoformat(),
     }

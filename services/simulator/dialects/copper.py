@@ -1,4 +1,4 @@
-"""Copper: the old and the new value of what changed."""
+"""Copper: old and new values of the changed fields."""
 
 from __future__ import annotations
 
@@ -7,28 +7,26 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, z
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 
 class CopperDialect(Dialect):
     kind: ClassVar[str] = "copper"
 
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         old, new = _values(before), _values(deal)
-        changed = {
-            name: [None if happening.created else old[name], new[name]] for name in new if new[name] != old[name]
-        }
+        changed = {name: [None if change.created else old[name], new[name]] for name in new if new[name] != old[name]}
         yield {
             "subscription_id": 160001,
-            "event": "new" if happening.created else "update",
+            "event": "new" if change.created else "update",
             "type": "opportunity",
             "ids": [deal.id],
             "updated_attributes": changed,
-            "timestamp": z(happening.time),
+            "timestamp": z(change.time),
             "secret_field": self.key,
         }
 
-    def signed(self, body: bytes, now: datetime) -> Webhook:
+    def sign(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body)
 
 

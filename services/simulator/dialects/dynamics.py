@@ -1,4 +1,4 @@
-"""Dynamics 365: execution contexts with a post-image; closing is a message of its own."""
+"""Dynamics 365: execution contexts with a post-image; closing a deal has messages of its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from uuid import NAMESPACE_URL, uuid5
 
 from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, ms
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 _CONTRACT = "http://schemas.microsoft.com/xrm/2011/Contracts"
 
@@ -16,8 +16,8 @@ _CONTRACT = "http://schemas.microsoft.com/xrm/2011/Contracts"
 class DynamicsDialect(Dialect):
     kind: ClassVar[str] = "dynamics"
 
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
-        entity, stamp = str(uuid5(NAMESPACE_URL, str(deal.id))), f"/Date({ms(happening.time)}-0700)/"
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+        entity, stamp = str(uuid5(NAMESPACE_URL, str(deal.id))), f"/Date({ms(change.time)}-0700)/"
         columns: dict[str, Any] = {
             "stepname": deal.stage,
             "name": deal.name,
@@ -25,7 +25,7 @@ class DynamicsDialect(Dialect):
             "estimatedvalue": {"__type": f"Money:{_CONTRACT}", "Value": float(deal.amount or 0)},
             "statecode": {"__type": f"OptionSetValue:{_CONTRACT}", "Value": 0},
         }
-        message = {"won": "Win", "lost": "Lose"}.get(deal.status, "Create" if happening.created else "Update")
+        message = {"won": "Win", "lost": "Lose"}.get(deal.status, "Create" if change.created else "Update")
         closing = [{"key": "OpportunityClose", "value": _entity({"actualend": stamp, "subject": "closed"})}]
         target = [{"key": "Target", "value": _entity({"stepname": deal.stage, "modifiedon": stamp})}]
         yield {
@@ -42,7 +42,7 @@ class DynamicsDialect(Dialect):
             "PostEntityImages": [{"key": "post", "value": _entity(columns)}] if deal.status == "open" else [],
         }
 
-    def signed(self, body: bytes, now: datetime) -> Webhook:
+    def sign(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body, {"x-webhook-key": self.key})
 
 

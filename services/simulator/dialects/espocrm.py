@@ -1,4 +1,4 @@
-"""EspoCRM: arrays of records, as PHP writes JSON, signed with the key of each webhook."""
+"""EspoCRM: arrays of records, JSON as PHP encodes it, signed with the key of each webhook."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from services.simulator.dialects.base import CURRENCY, Dialect, SimulatedDeal, Webhook, hex_hmac, naive
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 CREATE, UPDATE = "65ff00000000000c1", "65ff00000000000d2"
 
@@ -24,23 +24,23 @@ class EspoCrmDialect(Dialect):
         },
     }
 
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
-        record: dict[str, Any] = {"id": str(deal.id), "stage": deal.told}
-        if happening.created:
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+        record: dict[str, Any] = {"id": str(deal.id), "stage": deal.stage_or_outcome}
+        if change.created:
             record |= {
                 "name": deal.name,
                 "amount": float(deal.amount),
                 "amountCurrency": CURRENCY,
                 "deleted": False,
-                "closeDate": deal.close and deal.close.date().isoformat(),
-                "createdAt": naive(happening.time),
+                "closeDate": deal.expected_close and deal.expected_close.date().isoformat(),
+                "createdAt": naive(change.time),
             }
         yield [record]
 
     def body(self, document: Any, attempt: int = 0) -> bytes:
         return json.dumps(document, separators=(",", ":")).replace("/", "\\/").encode()
 
-    def signed(self, body: bytes, now: datetime) -> Webhook:
+    def sign(self, body: bytes, now: datetime) -> Webhook:
         hook = CREATE if b'"createdAt"' in body else UPDATE
         signature = f"{hook}:{hex_hmac(self.key.encode(), body)}"
         return Webhook(body, {"Signature": b64encode(signature.encode()).decode()})

@@ -7,26 +7,26 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from services.simulator.dialects.base import CURRENCY, Dialect, SimulatedDeal, Webhook, z
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 
 class FreshsalesDialect(Dialect):
     kind: ClassVar[str] = "freshsales"
 
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
-        what = "created" if happening.created else {"open": "updated"}.get(deal.status, deal.status)
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+        event = "created" if change.created else {"open": "updated"}.get(deal.status, deal.status)
         yield {
-            "event": what,
+            "event": event,
             "deal_id": str(deal.id),
             "stage": deal.stage,
             "pipeline": deal.pipeline,
             "name": deal.name,
             "amount": deal.amount,
             "currency": CURRENCY,
-            "updated_at": z(happening.time),
+            "updated_at": z(change.time),
             "reason": "",
-            "expected_close": deal.close.date().isoformat() if deal.close else "",
+            "expected_close": deal.expected_close.date().isoformat() if deal.expected_close else "",
         }
 
-    def signed(self, body: bytes, now: datetime) -> Webhook:
+    def sign(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body, {"X-Andon-Key": self.key})

@@ -1,4 +1,4 @@
-"""HubSpot: one event for each property, signed by version 3."""
+"""HubSpot: one event per changed property, signature version 3."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import orjson
 
 from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, ms
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 PORTAL, APP = 48112233, 7654321
 _SUBSCRIPTIONS = {
@@ -24,15 +24,15 @@ _SUBSCRIPTIONS = {
 }
 
 
-def hubspot(happening: Happening, first_event: int) -> list[dict[str, Any]]:
-    """One webhook event for each property, and the creation last, as HubSpot sends them."""
+def hubspot(change: DealChange, first_event: int) -> list[dict[str, Any]]:
+    """One event per changed property, then the creation, as HubSpot sends them; `first_event` is the first id."""
     base = {
         "attemptNumber": 0,
         "changeSource": "CRM_UI",
-        "occurredAt": int(happening.time.timestamp() * 1000),
+        "occurredAt": int(change.time.timestamp() * 1000),
         "portalId": PORTAL,
         "appId": APP,
-        "objectId": happening.deal,
+        "objectId": change.deal,
     }
     events: list[dict[str, Any]] = [
         base
@@ -43,9 +43,9 @@ def hubspot(happening: Happening, first_event: int) -> list[dict[str, Any]]:
             "propertyValue": value,
             "subscriptionId": _SUBSCRIPTIONS[name],
         }
-        for number, (name, value) in enumerate(happening.properties.items())
+        for number, (name, value) in enumerate(change.properties.items())
     ]
-    if happening.created:
+    if change.created:
         events.append(
             base
             | {
@@ -58,11 +58,11 @@ def hubspot(happening: Happening, first_event: int) -> list[dict[str, Any]]:
     return events
 
 
-def hubspot_events(told: Iterable[Happening]) -> Iterator[dict[str, Any]]:
-    """The webhook events of many happenings, numbered through."""
+def hubspot_events(changes: Iterable[DealChange]) -> Iterator[dict[str, Any]]:
+    """The events of many changes, with ids in sequence."""
     number = 1_000_000
-    for happening in told:
-        events = hubspot(happening, number)
+    for change in changes:
+        events = hubspot(change, number)
         number += len(events)
         yield from events
 
@@ -71,13 +71,13 @@ class HubSpotDialect(Dialect):
     kind: ClassVar[str] = "hubspot"
     settings = {"public_url": "https://hooks.example.org/v1/ingest/crm"}  # noqa: RUF012 (as declared by the base)
 
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
-        yield hubspot(happening, 1_000_000 + 10 * self.count)
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+        yield hubspot(change, 1_000_000 + 10 * self.count)
 
     def body(self, document: Any, attempt: int = 0) -> bytes:
         return orjson.dumps([event | {"attemptNumber": attempt} for event in document])
 
-    def signed(self, body: bytes, now: datetime) -> Webhook:
+    def sign(self, body: bytes, now: datetime) -> Webhook:
         stamp = str(ms(now))
         signature = hmac.digest(self.key.encode(), f"POST{self.url}".encode() + body + stamp.encode(), hashlib.sha256)
         headers = {"X-HubSpot-Request-Timestamp": stamp, "X-HubSpot-Signature-v3": b64encode(signature).decode()}

@@ -1,4 +1,4 @@
-"""monday.com: changes of the status column of a board; won and lost are labels as the others."""
+"""monday.com: changes of a board's status column; won and lost are labels like any other."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, z
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 BOARD = 1771800001
 
 
 class MondayDialect(Dialect):
-    """One board is one pipeline, so that this tells of one of them only: `pipeline`."""
+    """One board is one pipeline; all deals are on the board `BOARD`."""
 
     kind: ClassVar[str] = "monday"
     settings = {"board": str(BOARD)}  # noqa: RUF012 (as declared by the base)
 
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         base = {
             "boardId": BOARD,
             "pulseId": deal.id,
             "pulseName": deal.name,
-            "triggerTime": z(happening.time),
+            "triggerTime": z(change.time),
             "subscriptionId": 73700001,
             "isRetry": False,
             "originalTriggerUuid": None,
         }
-        if happening.created:
+        if change.created:
             yield {"event": base | {"type": "create_pulse", "triggerUuid": f"{deal.id}-{self.count}-made"}}
         yield {
             "event": base
@@ -36,11 +36,13 @@ class MondayDialect(Dialect):
                 "type": "update_column_value",
                 "columnId": "deal_stage",
                 "columnType": "color",
-                "value": {"label": {"index": 1, "text": deal.told, "style": None}},
-                "previousValue": {"label": {"index": 0, "text": before.told, "style": None}} if before.told else None,
+                "value": {"label": {"index": 1, "text": deal.stage_or_outcome, "style": None}},
+                "previousValue": {"label": {"index": 0, "text": before.stage_or_outcome, "style": None}}
+                if before.stage_or_outcome
+                else None,
                 "triggerUuid": f"{deal.id}-{self.count}",
             }
         }
 
-    def signed(self, body: bytes, now: datetime) -> Webhook:
+    def sign(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body, {}, f"key={self.key}")

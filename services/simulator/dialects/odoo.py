@@ -1,4 +1,4 @@
-"""Odoo: the fields that an automation rule was told to send, as newer versions write them."""
+"""Odoo: the fields that an automation rule sends, as version 17 and later write them."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, naive
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 
 class OdooDialect(Dialect):
     kind: ClassVar[str] = "odoo"
 
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         yield {
             "_action": "Send Webhook Notification(#812)",
             "_id": deal.id,
             "_model": "crm.lead",
             "id": deal.id,
             "active": deal.status != "lost",
-            "create_date": _time(deal.made),
+            "create_date": _time(deal.created_at),
             "date_conversion": False,
-            "date_deadline": deal.close and deal.close.date().isoformat(),
-            "date_last_stage_update": _time(deal.entered),
+            "date_deadline": deal.expected_close and deal.expected_close.date().isoformat(),
+            "date_last_stage_update": _time(deal.entered_at),
             "expected_revenue": float(deal.amount or 0),
             "lost_reason_id": False,
             "name": deal.name,
@@ -32,13 +32,13 @@ class OdooDialect(Dialect):
             "stage_id": deal.stage,
             "team_id": deal.pipeline,
             "type": "opportunity",
-            "write_date": _time(happening.time),
+            "write_date": _time(change.time),
         }
 
     def body(self, document: Any, attempt: int = 0) -> bytes:
         return json.dumps(document, sort_keys=True, default=str).encode()
 
-    def signed(self, body: bytes, now: datetime) -> Webhook:
+    def sign(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body, {}, f"key={self.key}")
 
 

@@ -1,4 +1,4 @@
-"""Pipedrive, webhooks v2: the whole deal, and what of it was other before."""
+"""Pipedrive, webhooks v2: the whole deal, and the previous values of changed fields."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from services.simulator.dialects.base import CURRENCY, Dialect, SimulatedDeal, Webhook, z
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 
 class PipedriveDialect(Dialect):
     kind: ClassVar[str] = "pipedrive"
     secret: ClassVar[str] = "pipedrive:pa:ss of the simulated crm"  # noqa: S105 (nobody's)
 
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
-        data, old = _deal(deal, happening.time), _deal(before, happening.time)
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+        data, old = _deal(deal, change.time), _deal(before, change.time)
         previous = {name: value for name, value in old.items() if data[name] != value}
         meta = {
-            "action": "create" if happening.created else "change",
+            "action": "create" if change.created else "change",
             "company_id": "8087001",
             "entity": "deal",
             "correlation_id": f"c{self.count}",
             "entity_id": str(deal.id),
             "id": f"event-{deal.id}-{self.count}",
             "is_bulk_edit": False,
-            "timestamp": z(happening.time),
+            "timestamp": z(change.time),
             "type": "general",
             "version": "2.0",
             "attempt": 1,
@@ -34,9 +34,9 @@ class PipedriveDialect(Dialect):
             "change_source": "app",
             "host": "acme-sandbox.pipedrive.com",
         }
-        yield {"data": data, "previous": None if happening.created else previous, "meta": meta}
+        yield {"data": data, "previous": None if change.created else previous, "meta": meta}
 
-    def signed(self, body: bytes, now: datetime) -> Webhook:
+    def sign(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body, {"Authorization": "Basic " + b64encode(self.key.encode()).decode()})
 
 
@@ -50,8 +50,8 @@ def _deal(deal: SimulatedDeal, now: datetime) -> dict[str, Any]:
         "pipeline_id": deal.pipeline,
         "status": deal.status,
         "custom_fields": {},
-        "add_time": deal.made and z(deal.made),
-        "stage_change_time": deal.entered and z(deal.entered),
-        "expected_close_date": deal.close and deal.close.date().isoformat(),
+        "add_time": deal.created_at and z(deal.created_at),
+        "stage_change_time": deal.entered_at and z(deal.entered_at),
+        "expected_close_date": deal.expected_close and deal.expected_close.date().isoformat(),
         "update_time": z(now),
     }

@@ -1,4 +1,4 @@
-"""Salesforce Outbound Messages: how an opportunity stands, in SOAP."""
+"""Salesforce Outbound Messages: the current state of an opportunity, in SOAP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from xml.sax.saxutils import escape
 
 from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, z
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 ORGANIZATION = "00D5g000004T0CkEAK"
 _ENVELOPE = """<?xml version="1.0" encoding="UTF-8"?>
@@ -36,20 +36,20 @@ class SalesforceDialect(Dialect):
     kind: ClassVar[str] = "salesforce"
     settings = {"organization": ORGANIZATION}  # noqa: RUF012 (as declared by the base)
 
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
-        # After the id in the order of the alphabet, as Salesforce writes them.
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+        # Salesforce sends the id first, then the fields in alphabetical order.
         values = {
             "Id": f"006{deal.id:012d}",
             "Amount": deal.amount,
-            "CloseDate": deal.close and deal.close.date().isoformat(),
-            "CreatedDate": deal.made and z(deal.made),
+            "CloseDate": deal.expected_close and deal.expected_close.date().isoformat(),
+            "CreatedDate": deal.created_at and z(deal.created_at),
             "IsClosed": str(deal.status != "open").lower(),
             "IsWon": str(deal.status == "won").lower(),
-            "LastModifiedDate": z(happening.time),
+            "LastModifiedDate": z(change.time),
             "Name": deal.name,
             "RecordTypeId": deal.pipeline,
-            "StageName": deal.told,
-            "SystemModstamp": z(happening.time),
+            "StageName": deal.stage_or_outcome,
+            "SystemModstamp": z(change.time),
         }
         fields = "\n".join(f"     <sf:{n}>{escape(str(v))}</sf:{n}>" for n, v in values.items() if v)
         yield _ENVELOPE.format(organization=ORGANIZATION, number=f"04l{self.count:015d}", fields=fields)
@@ -57,5 +57,5 @@ class SalesforceDialect(Dialect):
     def body(self, document: Any, attempt: int = 0) -> bytes:
         return str(document).encode()
 
-    def signed(self, body: bytes, now: datetime) -> Webhook:
+    def sign(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body, {"Content-Type": "text/xml; charset=utf-8"}, f"key={self.key}")

@@ -1,4 +1,4 @@
-"""Standard Webhooks, signed by version 1, with Andon's own events as data."""
+"""Standard Webhooks, signature version 1, with Andon's own events as data."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Any, ClassVar
 
 from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook
 from services.simulator.dialects.plain import canonical
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 
 class StandardWebhooksDialect(Dialect):
     kind: ClassVar[str] = "standardwebhooks"
     secret: ClassVar[str] = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="  # noqa: S105 (nobody's)
 
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
-        for event in canonical(happening, "crm"):
-            data = {"id": str(happening.deal), **event["data"]}
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+        for event in canonical(change, "crm"):
+            data = {"id": str(change.deal), **event["data"]}
             yield {"type": event["type"], "timestamp": event["time"], "data": data}
 
-    def signed(self, body: bytes, now: datetime) -> Webhook:
+    def sign(self, body: bytes, now: datetime) -> Webhook:
         number = "msg_" + hashlib.sha256(body).hexdigest()[:24]
         stamp = str(int(now.timestamp()))
         key = b64decode(self.key.removeprefix("whsec_"))

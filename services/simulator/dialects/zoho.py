@@ -1,4 +1,4 @@
-"""Zoho CRM notifications, of a channel that sends the changed values."""
+"""Zoho CRM: notifications of a channel that includes the changed values."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, ms
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 
 
 class ZohoDialect(Dialect):
     kind: ClassVar[str] = "zoho"
 
-    def documents(self, happening: Happening, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
-        values: dict[str, Any] = {"Stage": deal.told}
-        if happening.created:
+    def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
+        values: dict[str, Any] = {"Stage": deal.stage_or_outcome}
+        if change.created:
             values |= {"Pipeline": deal.pipeline, "Deal_Name": deal.name, "Amount": float(deal.amount)}
         record = str(deal.id)
         yield {
-            "server_time": ms(happening.time),
+            "server_time": ms(change.time),
             "module": "Deals",
             "ids": [record],
             "query_params": {},
@@ -27,9 +27,9 @@ class ZohoDialect(Dialect):
             "affected_fields": [{record: list(values)}],
             "affected_values": [{"record_id": record, "values": values}],
             "channel_id": "7700000000042",
-            "operation": "insert" if happening.created else "update",
+            "operation": "insert" if change.created else "update",
             "token": self.key,
         }
 
-    def signed(self, body: bytes, now: datetime) -> Webhook:
+    def sign(self, body: bytes, now: datetime) -> Webhook:
         return Webhook(body)

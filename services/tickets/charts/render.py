@@ -1,4 +1,4 @@
-"""The charts of a ticket as SVG for pages and PNG for mails, and the small lines of lists.
+"""Draws charts as SVG for pages and PNG for mails, and sparklines for lists.
 
 Okabe-Ito colours; matplotlib by its objects, whose settings are made once: charts are drawn in several threads. Drawn
 narrow, so that the letters can be read on a phone.
@@ -23,16 +23,16 @@ from matplotlib.ticker import MaxNLocator
 
 from services.tickets.charts.chart import Chart, Point
 
-# Once and for all, as the settings of a moment would be seen by the threads that draw at the same time. A `$` in a
-# stage's name is a dollar, no formula.
+# Set once: a context of settings would leak into other threads that draw at the same time. `$` in a stage's name is a
+# dollar, not a formula.
 matplotlib.rcParams.update(
     {"svg.fonttype": "none", "svg.hashsalt": "andon", "font.family": "sans-serif", "text.parse_math": False}
 )
-# Untyped in the library.
+# The library has no types for these.
 _Locator: Any = dates.AutoDateLocator
 _Formatter: Any = dates.ConciseDateFormatter
 BLUE, ORANGE, VERMILION, GREY, INK = "#0072b2", "#e69f00", "#d55e00", "#767676", "#333333"
-# Vermilion that can be read as letters.
+# Dark enough for text: WCAG AA on white.
 DARK_VERMILION = "#b34700"
 PAGE, MAIL = 3.8, 4.6
 _TITLE_LETTERS = 10
@@ -40,7 +40,7 @@ _OWN_IDS = re.compile(r' id="[a-z0-9]+_\d+"')
 
 
 def inline(chart: Chart) -> str:
-    """To stand in a page, which gives it its title and its colours."""
+    """SVG for a page, which gives it its title and its colours."""
     text = _OWN_IDS.sub("", _svg(_draw(chart, PAGE, titled=False)))
     for colour, variable in ((BLUE, "blue"), (DARK_VERMILION, "act"), (VERMILION, "act"), (GREY, "quiet")):
         text = text.replace(colour, f"var(--{variable})")
@@ -48,14 +48,14 @@ def inline(chart: Chart) -> str:
 
 
 def svg(chart: Chart) -> str:
-    """A file of its own, with its title."""
+    """SVG as a file of its own, with its title."""
     figure = _draw(chart, PAGE, titled=True)
     figure.patch.set(facecolor="white", alpha=1)
     return _svg(figure)
 
 
 def png(chart: Chart) -> bytes:
-    """For a mail: drawn for 600 points of width at twice the density, few colours."""
+    """PNG for a mail: 600 points wide at twice the density, in 32 colours."""
     figure = _draw(chart, MAIL, titled=True)
     figure.patch.set(facecolor="white", alpha=1)
     canvas: Any = FigureCanvasAgg(figure)
@@ -75,7 +75,7 @@ def _svg(figure: Figure) -> str:
 
 
 def _image(canvas: Any) -> Any:
-    """Quantised to a palette: a third of the bytes."""
+    """The image with a palette, which takes a third of the bytes."""
     from PIL import Image
 
     return (
@@ -89,7 +89,7 @@ def _draw(chart: Chart, width: float, titled: bool) -> Figure:
     title = _title(chart.title, width) if titled else []
     height = 2.45 + 0.2 * len(title)
     figure = Figure(figsize=(width, height))
-    # Margins by hand: working them out costs more than all the drawing.
+    # Fixed margins: a layout engine would take longer than the drawing.
     top = 1 - (0.06 + 0.2 * len(title)) / height
     figure.subplots_adjust(left=0.5 / width, right=1 - 0.1 / width, top=top, bottom=0.58 / height)
     figure.patch.set_alpha(0)
@@ -106,7 +106,7 @@ def _draw(chart: Chart, width: float, titled: bool) -> Figure:
 
 
 def _title(text: str, width: float) -> list[str]:
-    """In lines that fit; what no letter stands for is a space."""
+    """The title in lines that fit, with a space for each unprintable character."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     return textwrap.wrap(printable, int(width * _TITLE_LETTERS), max_lines=3, placeholder=" …")
 
@@ -126,7 +126,7 @@ def _lines(axes: Any, chart: Chart) -> None:
 
 
 def _limits(axes: Any, chart: Chart) -> None:
-    """Each limit has its name on it, at the begin, on the side where the line is not."""
+    """Limits as dashed lines, each with its name at the left, on the side away from the data."""
     early = chart.since + (chart.until - chart.since) / 2
     for name, value in chart.limits.items():
         axes.axhline(value, color=VERMILION, linestyle="--", linewidth=1.2)
@@ -146,7 +146,7 @@ def _shade(axes: Any, chart: Chart) -> None:
 def _finish(axes: Any, chart: Chart) -> None:
     axes.set_xlim(chart.since, chart.until + timedelta(hours=12))
     values = [value for points in chart.lines.values() for _, value in points]
-    # Room above for a limit's name.
+    # Space above for the name of a limit.
     axes.set_ylim(0, max([*values, *chart.limits.values(), *(v for _, v in chart.dots), 1]) * 1.16)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     locator: Any = _Locator(tz=ZoneInfo(chart.zone), minticks=3, maxticks=6)
@@ -180,7 +180,7 @@ def _finish(axes: Any, chart: Chart) -> None:
 
 
 def sparkline(points: Sequence[Point], limit: float | None, width: int = 120, height: int = 28) -> str:
-    """A small line for a list, as SVG without text; the words beside it say what it shows."""
+    """A small line for a list, as SVG without text: the sentence next to it says what it shows."""
     values = [value for _, value in points]
     if len(values) < 2:
         return ""

@@ -48,7 +48,7 @@ class JsonSource(Source):
 def redact_secrets(body: bytes, secrets: Iterable[str], field: str) -> bytes:
     """A JSON body without the secrets that its sender put into `field`; otherwise unchanged, byte for byte.
 
-    If the sender escapes characters in an unusual way, the document is written anew with an empty `field`.
+    If the sender escapes characters in an unusual way, the document is serialized again with an empty `field`.
     """
     for secret in secrets:
         for ascii_only in (True, False):

@@ -46,7 +46,7 @@ class ZohoWebhook(JsonSource):
     setup_steps: ClassVar[str] = (
         "POST {api-domain}/crm/v8/actions/watch with a channel_id, events Deals.all, this notify_url, the secret as "
         "token, return_affected_field_values true, notify_on_related_action false, and channel_expiry in a week: "
-        "without it the channel ends after an hour. Enable it anew before it ends."
+        "without it the channel ends after an hour. Renew it before it ends."
     )
     settings_type = ZohoSettings
 

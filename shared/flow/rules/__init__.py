@@ -1,4 +1,4 @@
-"""The rules: one file per kind, all of one shape (`Rule`). `KINDS` is the only place that lists them."""
+"""The rules: one file per kind, each a `Rule`. Only `KINDS` lists them."""
 
 from __future__ import annotations
 

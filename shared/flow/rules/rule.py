@@ -1,4 +1,4 @@
-"""What every rule says of itself: when a visit counts for it, when a count is a breach, for how long it must last."""
+"""What every rule defines: when a visit counts, which count breaches the rule, and for how long it must."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Span = tuple[int, int | None]
 
 
 class Series(NamedTuple):
-    """A count over time: how many visits of a stage count for `measure`, by a definition of their span."""
+    """A count over time: how many visits to a stage count for `measure`. `definition` says when a visit counts."""
 
     pipeline: str
     stage: str
@@ -23,17 +23,17 @@ class Series(NamedTuple):
 
     @property
     def text(self) -> str:
-        """A name that is the same in every process."""
+        """Its name, the same in every process."""
         return "\x1f".join(self)
 
 
 class Rule(ABC):
-    """One rule of the policy on one stage, ready to judge. Instants are microseconds."""
+    """One rule of the policy on one stage, ready to evaluate. Instants and lengths are microseconds."""
 
     kind: ClassVar[str]
     version: ClassVar[int] = 1
     measure: ClassVar[Measure]
-    # Where True, nothing is judged before the stage's first visit, and the least count is the worst.
+    # Whether a low count is the problem: then the least is the peak, and evaluation begins at the first visit.
     starves: ClassVar[bool] = False
 
     def __init__(self, pipeline: str, rule: Any, clocks: AgeClocks) -> None:
@@ -56,7 +56,7 @@ class Rule(ABC):
 
     @property
     def series(self) -> Series:
-        """The count that is judged; rules of one series share it."""
+        """The count that the rule watches. Rules with equal series share it."""
         limit = "" if self.limit is None else f"{self.limit}us"
         clock = "" if self.limit is None else f"@{self.clock.name}"
         return Series(self.pipeline, self.stage, self.measure.value, limit + clock)
@@ -64,7 +64,7 @@ class Rule(ABC):
     @property
     @abstractmethod
     def threshold(self) -> int:
-        """The number in the policy that the count is held against."""
+        """The number in the policy that the count is compared with."""
 
     @abstractmethod
     def spans(self, visit: Visit) -> list[Span]:
@@ -72,4 +72,4 @@ class Rule(ABC):
 
     @abstractmethod
     def breached(self, count: int) -> bool:
-        """Whether this count fulfils the condition."""
+        """Whether this count breaches the rule."""

@@ -1,6 +1,6 @@
 """`stalled`: at least `count` open deals without progress for `limit`, and without a planned next step in the future.
 
-Progress is entering the stage, or a touch in which the buyer took part. Notes by the seller reset nothing.
+Progress is entering the stage, or a touch in which the buyer took part. A note by the seller is no progress.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from shared.flow.visits import Visit
 
 
 class Stalled(Rule):
-    """A visit counts from each progress + limit until the next, but not while a planned step lies ahead."""
+    """A visit counts from each progress + limit until the next progress, except while a planned step lies ahead."""
 
     kind = "stalled"
     measure = Measure.STALLED
@@ -38,7 +38,7 @@ class Stalled(Rule):
 
 
 def _excused(visit: Visit) -> Iterator[tuple[int, int]]:
-    """When a planned step that was known lay ahead."""
+    """The spans in which a planned step, known by then, lay ahead."""
     last = len(visit.steps) - 1
     for number, (known, step) in enumerate(visit.steps):
         end = step if number == last or step is None else min(step, visit.steps[number + 1][0])
@@ -47,7 +47,7 @@ def _excused(visit: Visit) -> Iterator[tuple[int, int]]:
 
 
 def _without(span: Span, holes: list[tuple[int, int]]) -> Iterator[Span]:
-    """What is left of the span; holes are in order and apart."""
+    """What is left of the span. `holes` are in order and do not overlap."""
     start, end = span
     for begin, finish in holes:
         if finish <= start or (end is not None and begin >= end):

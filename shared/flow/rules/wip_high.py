@@ -1,4 +1,4 @@
-"""`wip-high`: more than `max` deals are in the stage, without a break for `hold`."""
+"""`wip-high`: more than `max` deals are in the stage for `hold` without a break."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.flow.visits import Visit
 
 
 class WipHigh(Rule):
-    """A visit counts as long as it lasts."""
+    """A visit counts while it lasts."""
 
     kind = "wip-high"
     measure = Measure.WIP

@@ -1,4 +1,4 @@
-"""`wip-low`: fewer than `min` deals are in the stage, without a break for `hold` (starvation)."""
+"""`wip-low`: fewer than `min` deals are in the stage for `hold` without a break (starvation)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.flow.visits import Visit
 
 
 class WipLow(Rule):
-    """A visit counts as long as it lasts; judged from the stage's first visit on."""
+    """A visit counts while it lasts. Evaluation begins at the stage's first visit."""
 
     kind = "wip-low"
     measure = Measure.WIP

@@ -15,8 +15,9 @@ import httpx
 import pytest
 import yaml
 
-from services.demo.kafka import tail
+from services.demo.server import tail
 from shared.postgres.migrate import migrate_all
+from tests.support.databases import new_database
 from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
@@ -68,11 +69,7 @@ def sql() -> dict[str, str]:
 async def services(kafka: str, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
     """All of them, on an empty database of their own."""
     folder = tmp_path_factory.mktemp("observed")
-    connection = await asyncpg.connect(postgres)
-    await connection.execute("DROP DATABASE IF EXISTS observed")
-    await connection.execute("CREATE DATABASE observed")
-    await connection.close()
-    dsn = postgres.rpartition("/")[0] + "/observed"
+    dsn = await new_database(postgres)
     await migrate_all(dsn)
     from shared.kafka.admin import create_topics
 

@@ -14,11 +14,11 @@ from shared.contracts.dead import DeadEvent
 from shared.contracts.envelope import INDEXED_BYTES
 from shared.contracts.events import DealEvent
 from shared.policy import parse
-from tests.integration.detector.test_store import WIP, Store, emptied, expected, moved, pool, small_parts
+from tests.integration.detector.test_store import WIP, Store, emptied, expected, moved, pool
 from tests.support import histories
 from tests.support.histories import END, at, wild
 
-__all__ = ["pool", "small_parts"]
+__all__ = ["pool"]
 
 GOOD = moved(1, 1, "a")
 
@@ -65,13 +65,13 @@ async def test_a_bad_record_goes_to_the_dead_letters_and_costs_the_others_nothin
 
 async def test_events_that_alone_cannot_be_kept_are_put_aside(pool: Any) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
-    replica = Detector(DetectorSettings(), store.judging, pool, CollectorRegistry())
+    replica = Detector(DetectorSettings(), store.ruleset, pool, CollectorRegistry())
     good = [moved(n, second, stage) for n in range(20) for second, stage in ((1, "a"), (5, "b"))]
     values = [*good[:7], moved(21, 1, "bad"), *good[7:30], moved(3, 9, "bad"), *good[30:]]
 
     await pool.execute("ALTER TABLE visit ADD CONSTRAINT no_bad_ones CHECK (stage <> 'bad')")
     try:
-        await replica._take(store.records(values))
+        await replica.events.run(store.records(values))
     finally:
         await pool.execute("ALTER TABLE visit DROP CONSTRAINT no_bad_ones")
 
@@ -86,7 +86,7 @@ async def test_events_that_alone_cannot_be_kept_are_put_aside(pool: Any) -> None
     ]
     assert await pool.fetchval("SELECT next_offset FROM position") == len(values)
     # Driven again when it is mended, they are what they would have been.
-    await replica._take(store.records(values))
+    await replica.events.run(store.records(values))
     assert await store.visits() == right(values)
 
 

@@ -81,7 +81,7 @@ async def insert(pool: Pool, deals: Sequence[OpenDeal]) -> None:
     await pool.execute(
         "INSERT INTO deal (deal, state) SELECT * FROM unnest($1::text[], $2::bytea[])",
         names,
-        [DealState(step=deal.step, described={"name": f"N {deal.deal}"}).pack() for deal in deals],
+        [DealState(step=deal.step, attributes={"name": f"N {deal.deal}"}).pack() for deal in deals],
     )
 
 
@@ -166,7 +166,7 @@ async def test_a_problem_of_many_deals_is_published_with_their_exact_count(pool:
     ]
 
     await store.take(created)
-    await store.judge_at(START + timedelta(days=4))
+    await store.evaluate_at(START + timedelta(days=4))
 
     (event,) = await store.told()
     assert (event.data.count, event.data.peak) == (8000, 8000)

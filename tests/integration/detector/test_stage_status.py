@@ -9,13 +9,13 @@ from services.detector.publish.stages import StageStatusPublisher
 from shared.contracts.stages import StageStatusData, StageStatusEvent
 from shared.policy import parse
 from shared.postgres.pool import Pool
-from tests.integration.detector.test_stages import Described, a_description, emptied, moved, pool
+from tests.integration.detector.test_stages import StageStore, a_description, emptied, moved, pool
 from tests.support import histories
 
 __all__ = ["pool"]
 
 
-async def published(pool: Pool, store: Described, max_unknown: int = 100) -> dict[str, StageStatusData]:
+async def published(pool: Pool, store: StageStore, max_unknown: int = 100) -> dict[str, StageStatusData]:
     """What is published once, by key."""
     await pool.execute("TRUNCATE outbox")
     async with pool.acquire() as connection, connection.transaction():
@@ -28,8 +28,8 @@ async def published(pool: Pool, store: Described, max_unknown: int = 100) -> dic
 
 
 async def test_only_what_differs_is_published(pool: Pool) -> None:
-    store = Described(await emptied(pool), parse(json.dumps(histories.policy_text([]))))
-    await pool.execute("TRUNCATE stage_told")
+    store = StageStore(await emptied(pool), parse(json.dumps(histories.policy_text([]))))
+    await pool.execute("TRUNCATE stage_published")
     await store.take([moved(1, 1, "a"), moved(2, 1, "77"), moved(3, 1, "77")])
     await store.describe(a_description(pipeline="p", stage="a", name="Angebot").to_json())
 
@@ -51,16 +51,16 @@ async def test_only_what_differs_is_published(pool: Pool) -> None:
 
 
 async def test_of_too_many_unknown_stages_those_with_most_deals_are_published(pool: Pool) -> None:
-    store = Described(await emptied(pool), parse(json.dumps(histories.policy_text([]))))
-    await pool.execute("TRUNCATE stage_told")
+    store = StageStore(await emptied(pool), parse(json.dumps(histories.policy_text([]))))
+    await pool.execute("TRUNCATE stage_published")
     await store.take([moved(n, 1, str(stage)) for n, stage in enumerate([1, 2, 2, 3, 3, 3])])
 
     assert {key: data.deals for key, data in (await published(pool, store, 2)).items()} == {"p/3": 3, "p/2": 2}
 
 
 async def test_a_stage_of_any_length_is_published(pool: Pool) -> None:
-    store = Described(await emptied(pool), parse(json.dumps(histories.policy_text([]))))
-    await pool.execute("TRUNCATE stage_told")
+    store = StageStore(await emptied(pool), parse(json.dumps(histories.policy_text([]))))
+    await pool.execute("TRUNCATE stage_published")
     long = "/" * 300
 
     await store.take([moved(1, 1, long)])

@@ -11,19 +11,19 @@ import pytest
 from aiokafka import ConsumerRecord
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
 
 from services.detector.evaluate import rebuild
 from services.detector.ingest.stage_writer import StageWriter
-from services.detector.metrics import DetectorMetrics
 from services.detector.settings import DetectorSettings
+from services.detector.store import fingerprint
 from services.detector.store import stages as stage_store
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageData, StageEvent
 from shared.flow.events import event_of
 from shared.flow.ruleset import Ruleset
-from shared.flow.stage_map import StageMap, facts_of
+from shared.flow.stage_facts import stage_fields
+from shared.flow.stage_map import StageMap
 from shared.flow.whatif import find
 from shared.policy import Policy, parse
 from shared.runtime.instants import micros, moment
@@ -41,29 +41,31 @@ def a_description(time: int = 0, number: str = "1", **data: Any) -> StageEvent:
     return StageEvent.model_validate(said)
 
 
-class Described(Store):
-    """A detector that also takes descriptions."""
+class StageStore(Store):
+    """A detector that also handles descriptions."""
 
     def __init__(self, pool: Any, policy: Policy) -> None:
         super().__init__(pool, policy, now=PRESENT)
-        metrics = DetectorMetrics(CollectorRegistry(), self.judging)
-        self.describer = StageWriter(self.judging, DetectorSettings(), metrics, lambda record: PRESENT)
-        self._said = 0
+        self.stage_writer = StageWriter(self.ruleset, DetectorSettings(), lambda record: PRESENT)
+        self.stages = self.processor(self.stage_writer)
+        self._described = 0
 
     async def describe(self, *values: bytes | None) -> bool:
-        async with self.pool.acquire() as connection, connection.transaction():
-            return await self.describe_in(connection, *values)
+        """One batch; whether it changed what the visits stand under."""
+        before = await fingerprint.stored(self.pool)
+        await self.stages.run(self.descriptions(*values))
+        return await fingerprint.stored(self.pool) != before
 
-    async def describe_in(self, connection: Any, *values: bytes | None) -> bool:
-        """In a transaction that the caller ends."""
+    def descriptions(self, *values: bytes | None) -> list[ConsumerRecord]:
+        """As they come from Kafka."""
         records = []
         for value in values:
             size = len(value or b"")
             records.append(
-                ConsumerRecord("pipeline.stages", 0, self._said, 0, 0, b"k", value, 0, size, 0, ())  # type: ignore[arg-type]
+                ConsumerRecord("pipeline.stages", 0, self._described, 0, 0, b"k", value, 0, size, 0, ())  # type: ignore[arg-type]
             )
-            self._said += 1
-        return await self.describer.take(connection, records)
+            self._described += 1
+        return records
 
 
 BY_NAME = {
@@ -92,14 +94,14 @@ async def test_events_and_descriptions_in_any_order_give_the_same_visits_and_pro
     written["pipelines"]["Sales" if renamed else "p"] = written["pipelines"].pop("p") | BY_NAME
     policy = parse(json.dumps(written))
     told = [a_description(time, str(number), **data) for number, (time, data) in enumerate(sayings)]
-    store = Described(await emptied(pool), policy)
+    store = StageStore(await emptied(pool), policy)
     mixed: list[DealEvent | StageEvent] = [*events, *told, *chance.sample(events, len(events) // 3), *told[:2]]
     chance.shuffle(mixed)
     for number, one in enumerate(mixed):
         await (store.take([one.to_json()]) if isinstance(one, DealEvent) else store.describe(one.to_json()))
         if chance.random() < 0.3:
-            await store.judge_at(at(number * END // len(mixed)))
-    await store.judge_at(at(END))
+            await store.evaluate_at(at(number * END // len(mixed)))
+    await store.evaluate_at(at(END))
 
     problems, visits = expected(events, policy, told)
     assert await store.visits() == visits
@@ -108,7 +110,7 @@ async def test_events_and_descriptions_in_any_order_give_the_same_visits_and_pro
 
 def expected(events: list[DealEvent], policy: Policy, told: list[StageEvent]) -> tuple[list[Any], set[Any]]:
     """What the pure core finds."""
-    stage_map = StageMap.of(fact for one in told for fact in facts_of(one))
+    stage_map = StageMap.of(fact for one in told for fact in stage_fields(one))
     result = find([event_of(event) for event in events], policy, micros(at(END)), stage_map)
     problems = [
         (key, moment(i.opened_at), None if i.cleared_at is None else moment(i.cleared_at), i.peak)
@@ -128,7 +130,7 @@ def a_policy() -> Policy:
 
 async def test_two_replicas_work_under_the_map_that_the_visits_stand_under(pool: Any) -> None:
     policy = a_policy()
-    one, other = Described(await emptied(pool), policy), Described(pool, policy)
+    one, other = StageStore(await emptied(pool), policy), StageStore(pool, policy)
     other._offset = 100
     await one.take([moved(1, 1, "7")])
     await other.take([moved(2, 1, "7")])
@@ -143,11 +145,12 @@ _WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
 async def test_a_writer_that_meets_a_refold_writes_under_the_new_map(pool: Any) -> None:
-    store = Described(await emptied(pool), a_policy())
+    store = StageStore(await emptied(pool), a_policy())
     await store.take([moved(1, 1, "7")])
     async with pool.acquire() as connection:
         async with connection.transaction():
-            assert await store.describe_in(connection, a_description(pipeline="p", stage="7", name="a").to_json())
+            records = store.descriptions(a_description(pipeline="p", stage="7", name="a").to_json())
+            await store.processor(store.stage_writer, connection).run(records)
             writing = asyncio.ensure_future(store.take([moved(2, 1, "7")]))
             await eventually(lambda: connection.fetchval(_WAITS))
         await writing
@@ -156,12 +159,13 @@ async def test_a_writer_that_meets_a_refold_writes_under_the_new_map(pool: Any) 
 
 
 async def test_a_refold_that_meets_a_writer_waits_and_takes_its_deals_along(pool: Any) -> None:
-    store, other = Described(await emptied(pool), a_policy()), Described(pool, a_policy())
+    store, other = StageStore(await emptied(pool), a_policy()), StageStore(pool, a_policy())
     other._offset = 100
     await store.take([moved(1, 1, "7")])
     async with pool.acquire() as connection:
         async with connection.transaction():
-            await other.applier.apply(connection, other.records([moved(2, 1, "7")]))
+            writing = other.processor(other.event_writer, connection)
+            await writing.run(other.records([moved(2, 1, "7")]))
             describing = asyncio.ensure_future(
                 store.describe(a_description(pipeline="p", stage="7", name="a").to_json())
             )
@@ -172,11 +176,11 @@ async def test_a_refold_that_meets_a_writer_waits_and_takes_its_deals_along(pool
 
 
 async def test_a_map_that_changed_while_nobody_ran_is_followed_at_the_start(pool: Any) -> None:
-    store = Described(await emptied(pool), a_policy())
-    await rebuild.follow_policy(pool, store.judging, DetectorSettings())
+    store = StageStore(await emptied(pool), a_policy())
+    await rebuild.follow_policy(pool, store.ruleset, DetectorSettings())
     await store.take([moved(1, 1, "7")])
-    await store.judge_at(at(5))
-    await stage_store.save(pool, facts_of(a_description(pipeline="p", stage="7", name="a")))
+    await store.evaluate_at(at(5))
+    await stage_store.save(pool, stage_fields(a_description(pipeline="p", stage="7", name="a")))
 
     await rebuild.follow_policy(pool, Ruleset(store.policy), DetectorSettings())
 
@@ -186,9 +190,9 @@ async def test_a_map_that_changed_while_nobody_ran_is_followed_at_the_start(pool
 
 async def test_a_stage_that_is_said_to_be_lost_closes_the_deal_and_its_problem_goes(pool: Any) -> None:
     policy = parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": 0, "clear_hold": "0s"}])))
-    store = Described(await emptied(pool), policy)
+    store = StageStore(await emptied(pool), policy)
     await store.take([moved(1, 1, "a"), moved(1, 5, "666")])
-    await store.judge_at(at(10))
+    await store.evaluate_at(at(10))
     assert {row[2] for row in await store.visits()} == {"a", "666"}
 
     await store.describe(a_description(pipeline="p", stage="666", outcome="lost", probability=0).to_json())
@@ -198,17 +202,17 @@ async def test_a_stage_that_is_said_to_be_lost_closes_the_deal_and_its_problem_g
 
 
 async def test_while_judging_is_held_descriptions_refold_and_judge_nothing(pool: Any) -> None:
-    store = Described(await emptied(pool), a_policy())
-    await store.judge_at(at(0))
-    await pool.execute("UPDATE judgement SET held = true")
+    store = StageStore(await emptied(pool), a_policy())
+    await store.evaluate_at(at(0))
+    await pool.execute("UPDATE evaluation_state SET held = true")
     await store.take([moved(1, 1, "7")])
     await store.describe(a_description(pipeline="p", stage="7", name="a").to_json())
-    await store.judge_at(at(10))
+    await store.evaluate_at(at(10))
     assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "a")}
     assert await store.problems() == []
 
-    await rebuild.rebuild(pool, store.judging, DetectorSettings(), 0, lambda done, total: None)
-    await store.judge_at(at(11))
+    await rebuild.rebuild(pool, store.ruleset, DetectorSettings(), 0, lambda done, total: None)
+    await store.evaluate_at(at(11))
     assert await store.problems() == [("wip-high/p/a", at(1), None, 1)]
 
 
@@ -228,7 +232,7 @@ GOOD = a_description(pipeline="p", stage="7", name="a").to_json()
     ],
 )
 async def test_a_bad_description_goes_to_the_dead_letters_and_costs_the_others_nothing(bad: bytes, pool: Any) -> None:
-    store = Described(await emptied(pool), a_policy())
+    store = StageStore(await emptied(pool), a_policy())
     other = a_description(pipeline="p", stage="8", name="b").to_json()
 
     await store.describe(bad, None, other)
@@ -240,7 +244,7 @@ async def test_a_bad_description_goes_to_the_dead_letters_and_costs_the_others_n
 
 
 async def test_the_longest_ids_that_may_come_are_described(pool: Any) -> None:
-    store = Described(await emptied(pool), a_policy())
+    store = StageStore(await emptied(pool), a_policy())
     data = StageData(source=wild(50, 1), pipeline=wild(300, 2), stage=wild(300, 3), name="x")
 
     await store.describe(StageEvent.of(data, at(0), at(0)).to_json())
@@ -249,7 +253,66 @@ async def test_the_longest_ids_that_may_come_are_described(pool: Any) -> None:
 
 
 async def test_the_same_name_again_refolds_nothing(pool: Any) -> None:
-    store = Described(await emptied(pool), a_policy())
+    store = StageStore(await emptied(pool), a_policy())
 
     assert await store.describe(GOOD)
     assert not await store.describe(a_description(9, "2", pipeline="p", stage="7", name="a", order=3).to_json())
+
+
+ROWS = """
+SELECT 'deal', deal, xmin::text FROM deal UNION ALL SELECT 'visit', deal, xmin::text FROM visit
+"""
+
+
+async def test_a_renamed_stage_refolds_the_deals_of_its_own_source_alone(pool: Any) -> None:
+    """Two sources have a stage 7; one gives it the name of a. Late enough that problems began before the lateness."""
+    store = StageStore(await emptied(pool), a_policy())
+    values = [moved(1, 1, "7"), moved(1, 12, "b"), moved(2, 2, "7"), moved(3, 3, "a"), moved(3, 9, "b")]
+    others = [value.replace(b'"crm', b'"other') for value in values]
+    await store.take([*values, *others])
+    await store.evaluate_at(at(30))
+    before = {tuple(row) for row in await pool.fetch(ROWS)}
+    description = a_description(pipeline="p", stage="7", name="a")
+
+    assert await store.describe(description.to_json())
+
+    after = {tuple(row) for row in await pool.fetch(ROWS)}
+    # Deal 3 of the source was never in the stage.
+    assert {row[1] for row in before - after} == {"crm:1", "crm:2"}
+    events = [DealEvent.model_validate_json(value) for value in (*values, *others)]
+    problems, visits = expected(events, store.policy, [description])
+    assert await store.visits() == visits
+    lasting = [problem for problem in problems if problem[2] is None]
+    assert [problem for problem in await store.problems() if problem[2] is None] == lasting
+    assert lasting == [("wip-high/p/a", at(1), None, 4)]
+
+
+async def test_a_refold_of_one_source_finds_what_a_rebuild_within_the_lateness_finds(pool: Any) -> None:
+    found = []
+    for rebuilds in (False, True):
+        store = StageStore(await emptied(pool), a_policy())
+        await rebuild.follow_policy(pool, store.ruleset, DetectorSettings())
+        await store.take([moved(1, 1, "7"), moved(2, 5, "a"), moved(2, 15, "b"), moved(3, 26, "a"), moved(1, 28, "b")])
+        await store.evaluate_at(at(30))
+        description = a_description(pipeline="p", stage="7", name="a")
+        if rebuilds:
+            await stage_store.save(pool, stage_fields(description))
+            await rebuild.follow_policy(pool, Ruleset(store.policy), DetectorSettings())
+        else:
+            await store.describe(description.to_json())
+        found.append(
+            (await store.problems(), await store.visits(), await pool.fetch("SELECT * FROM bucket ORDER BY 1, 2"))
+        )
+
+    assert found[0] == found[1]
+
+
+async def test_while_one_source_is_refolded_others_are_written(pool: Any) -> None:
+    store, other = StageStore(await emptied(pool), a_policy()), StageStore(pool, a_policy())
+    await store.take([moved(1, 1, "7")])
+    async with pool.acquire() as connection, connection.transaction():
+        records = store.descriptions(a_description(pipeline="p", stage="7", name="a").to_json())
+        await store.processor(store.stage_writer, connection).run(records)
+        await other.take([moved(2, 1, "7").replace(b'"crm', b'"other')], partition=1)
+
+    assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "a"), ("other:2", "p", "7")}

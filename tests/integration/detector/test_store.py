@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -21,17 +21,15 @@ from prometheus_client import CollectorRegistry
 from services.detector.app import Detector
 from services.detector.evaluate import rebuild
 from services.detector.evaluate.evaluator import Evaluator
-from services.detector.ingest import event_writer
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.metrics import DetectorMetrics
 from services.detector.publish.ages import AgePublisher
 from services.detector.publish.measures import MeasurePublisher
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
-from services.detector.store import evaluation
 from services.detector.store.copy_tables import open_flow
 from services.detector.store.fingerprint import OtherPolicyError
-from services.detector.store.watermark import ClockKind, Standing, note
+from services.detector.store.watermark import ClockKind, Standing, record
 from shared.contracts.events import DealEvent
 from shared.contracts.problems import ProblemEvent
 from shared.flow.events import event_of
@@ -40,7 +38,10 @@ from shared.flow.whatif import find
 from shared.policy import Policy, parse
 from shared.postgres.migrate import migrate_all
 from shared.runtime.instants import micros, moment
+from shared.stream.processor import Processor
+from shared.stream.transaction import PostgresTransaction, PostgresTransactions, Transaction, Transactions
 from tests.support import histories
+from tests.support.databases import new_database
 from tests.support.histories import END, START, at
 from tests.unit.flow.test_edge_cases import CASES
 
@@ -53,22 +54,40 @@ PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM problem ORDER BY key, o
 VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM visit"
 
 
+class OpenTransaction(Transactions):
+    """The transaction that a connection is in."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Transaction]:
+        yield PostgresTransaction(self._connection)
+
+
 class Store:
     """One detector without Kafka: records are handed in, time is moved on by hand."""
 
     def __init__(self, pool: Any, policy: Policy, now: datetime | None = None) -> None:
-        self.pool, self.policy, self.judging = pool, policy, Ruleset(policy)
-        present = now or datetime.now(UTC)
-        metrics = DetectorMetrics(CollectorRegistry(), self.judging)
-        self.applier = EventWriter(self.judging, metrics, lambda record: present)
-        self.judge = Evaluator(self.judging, ProblemPublisher(self.judging), ClockKind.WALL)
+        self.pool, self.policy, self.ruleset = pool, policy, Ruleset(policy)
+        self.present = now or datetime.now(UTC)
+        self.registry = CollectorRegistry()
+        metrics = DetectorMetrics(self.registry, self.ruleset)
+        # So few events that few are many, so small portions that a pass takes several.
+        self.event_writer = EventWriter(self.ruleset, metrics, lambda record: self.present, direct_copy_min=2)
+        self.events = self.processor(self.event_writer)
+        publisher = ProblemPublisher(self.ruleset)
+        self.evaluator = Evaluator(self.ruleset, publisher, ClockKind.WALL, changes_at_once=2)
         self._offset = 0
+
+    def processor(self, handler: Any, connection: Any = None) -> Processor[Any]:
+        """Runs batches through a handler; with a connection in a transaction that the caller ends."""
+        transactions = OpenTransaction(connection) if connection else PostgresTransactions(self.pool)
+        return Processor(transactions, handler, "", lambda record: self.present, lambda reason: None, lambda: None)
 
     async def take(self, values: list[bytes], **fields: Any) -> None:
         """One batch."""
-        records = self.records(values, **fields)
-        async with self.pool.acquire() as connection, connection.transaction():
-            await self.applier.apply(connection, records)
+        await self.events.run(self.records(values, **fields))
 
     def records(self, values: list[bytes], **fields: Any) -> list[ConsumerRecord]:
         """As they come from Kafka."""
@@ -93,10 +112,10 @@ class Store:
             self._offset += 1
         return records
 
-    async def judge_at(self, instant: datetime) -> None:
+    async def evaluate_at(self, instant: datetime) -> None:
         async with self.pool.acquire() as connection, connection.transaction():
-            await note(connection, [Standing(n, True, micros(instant), micros(instant)) for n in range(PARTITIONS)])
-            await self.judge.judge(connection, datetime.now(UTC))
+            await record(connection, [Standing(n, True, micros(instant), micros(instant)) for n in range(PARTITIONS)])
+            await self.evaluator.evaluate(connection, datetime.now(UTC))
 
     async def problems(self) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await self.pool.fetch(PROBLEMS)]
@@ -124,20 +143,9 @@ def expected(events: list[DealEvent], policy: Policy, until: datetime) -> tuple[
     return problems, visits
 
 
-@pytest.fixture(autouse=True)
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So small that a pass takes up what changed in several; and so few events that are many."""
-    monkeypatch.setattr(evaluation, "TAKEN_AT_ONCE", 2)
-    monkeypatch.setattr(event_writer, "MANY", 2)
-
-
 @pytest.fixture(scope="module")
 async def pool(postgres: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(postgres)
-    await connection.execute("DROP DATABASE IF EXISTS detector_store")
-    await connection.execute("CREATE DATABASE detector_store")
-    await connection.close()
-    dsn = postgres.rpartition("/")[0] + "/detector_store"
+    dsn = await new_database(postgres)
     await migrate_all(dsn)
     pool = await open_flow(dsn, most=2)
     yield pool
@@ -146,8 +154,8 @@ async def pool(postgres: str) -> AsyncIterator[Any]:
 
 async def emptied(pool: Any) -> Any:
     await pool.execute(
-        f"TRUNCATE {TABLES}; UPDATE judgement SET judged = NULL, held = false, series = '', outcomes = '',"
-        f" partitions = {PARTITIONS}"
+        f"TRUNCATE {TABLES}; UPDATE evaluation_state SET watermark = NULL, held = false, ruleset_digest = '',"
+        f" stage_digest = '', partitions = {PARTITIONS}"
     )
     return pool
 
@@ -166,8 +174,8 @@ async def test_what_is_found_does_not_hang_on_order_batches_or_steps(
         size = chance.randint(1, 4)
         await store.take([event.to_json() for event in mixed[:size]])
         mixed = mixed[size:]
-        await store.judge_at(at(stops[min(len(stops) - 1, len(stops) - len(mixed))]))
-    await store.judge_at(at(END))
+        await store.evaluate_at(at(stops[min(len(stops) - 1, len(stops) - len(mixed))]))
+    await store.evaluate_at(at(END))
 
     problems, visits = expected(events, policy, at(END))
     assert await store.visits() == visits
@@ -196,8 +204,8 @@ async def test_edge_cases_through_the_store(case: dict[str, Any], pool: Any) -> 
     taken = [event for event in events if event.time <= until]
     for event in sorted(taken, key=lambda e: e.time):
         await store.take([event.to_json()])
-        await store.judge_at(event.time)
-    await store.judge_at(until)
+        await store.evaluate_at(event.time)
+    await store.evaluate_at(until)
 
     problems, visits = expected(events, policy, until)
     assert await store.visits() == visits
@@ -227,9 +235,9 @@ async def test_news_older_than_the_lateness_mend_the_present_and_reevaluate_the_
     policy = parse(json.dumps(written))
     store = Store(await emptied(pool), policy)
     await store.take([moved(1, 0, "b")])
-    await store.judge_at(at(40))
+    await store.evaluate_at(at(40))
     await store.take([moved(2, 5, "a"), moved(2, 8, "b"), moved(3, 6, "a")])
-    await store.judge_at(at(41))
+    await store.evaluate_at(at(41))
 
     assert await store.problems() == [("wip-high/p/a", at(30), None, 1)], "at the edge of what may be revised"
 
@@ -237,6 +245,18 @@ async def test_news_older_than_the_lateness_mend_the_present_and_reevaluate_the_
     settings = DetectorSettings(policy=tmp_path / "policy.yaml")
     await rebuild.rebuild(pool, Ruleset(policy), settings, 0, lambda done, total: None)
     assert await store.problems() == [("wip-high/p/a", at(5), None, 2)]
+
+
+async def test_events_older_than_the_lateness_are_counted(pool: Any) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP) | {"lateness": "10s"})))
+    await store.take([moved(1, 0, "b")])
+    await store.evaluate_at(at(40))
+    late = [moved(2, 5, "a"), moved(2, 29.5, "b"), moved(3, 6, "a")]
+
+    await store.take([*late, moved(3, 31, "b"), moved(4, 30, "a")])
+    await store.take(late)
+
+    assert store.registry.get_sample_value("andon_detector_late_events_total") == 3
 
 
 SHARING = [
@@ -258,7 +278,7 @@ async def test_of_events_that_share_an_id_the_same_one_is_kept_in_any_order(
     values = [SHARING[number] for number in order]
     for first in range(0, len(values), size):
         await store.take(values[first : first + size])
-        await store.judge_at(at(10))
+        await store.evaluate_at(at(10))
 
     said = [DealEvent.model_validate_json(value) for value in SHARING]
     problems, visits = expected(said, policy, at(10))
@@ -267,9 +287,9 @@ async def test_of_events_that_share_an_id_the_same_one_is_kept_in_any_order(
 
 async def test_an_interval_found_by_going_back_that_was_over_is_historic(pool: Any) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
-    await store.judge_at(at(20))
+    await store.evaluate_at(at(20))
     await store.take([moved(1, 3, "a"), moved(1, 9, "b")])
-    await store.judge_at(at(21))
+    await store.evaluate_at(at(21))
 
     (told,) = await store.told()
     assert (told.data.historic, told.data.opened_at, told.data.cleared_at) == (True, at(3), at(9))
@@ -280,9 +300,9 @@ async def test_a_problem_that_late_news_undo_is_retracted(pool: Any) -> None:
         await emptied(pool), parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": 0, "hold": "5s"}])))
     )
     await store.take([moved(1, 3, "a")])
-    await store.judge_at(at(10))
+    await store.evaluate_at(at(10))
     await store.take([moved(1, 4, "b")])
-    await store.judge_at(at(11))
+    await store.evaluate_at(at(11))
 
     assert [event.data.reason.value for event in await store.told()] == ["opened", "retracted"]
     assert await store.problems() == []
@@ -290,9 +310,9 @@ async def test_a_problem_that_late_news_undo_is_retracted(pool: Any) -> None:
 
 async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: Any, tmp_path: Any) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
-    await rebuild.follow_policy(pool, store.judging, DetectorSettings())
+    await rebuild.follow_policy(pool, store.ruleset, DetectorSettings())
     await store.take([moved(1, 3, "a")])
-    await store.judge_at(at(10))
+    await store.evaluate_at(at(10))
     assert len(await store.problems()) == 1
 
     without = Ruleset(parse(json.dumps(histories.policy_text([]))))
@@ -304,9 +324,9 @@ async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: A
 
 async def test_a_rule_that_is_only_watched_from_now_on_says_so_of_what_lasts(pool: Any) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
-    await rebuild.follow_policy(pool, store.judging, DetectorSettings())
+    await rebuild.follow_policy(pool, store.ruleset, DetectorSettings())
     await store.take([moved(1, 3, "a")])
-    await store.judge_at(at(10))
+    await store.evaluate_at(at(10))
 
     for mode in ("monitor", "active"):
         other = Ruleset(parse(json.dumps(histories.policy_text([{**rule, "mode": mode} for rule in WIP]))))
@@ -325,15 +345,15 @@ async def test_a_replica_with_another_policy_neither_counts_nor_judges(pool: Any
         ConsumerRecord("pipeline.events", 0, n, 0, 0, b"k", value, 0, len(value), 0, ())
         for n, value in enumerate([moved(1, 3, "a"), moved(2, 3, "a")])
     ]
-    await replica._take(records[:1])
-    await replica._pass()
+    await replica.events.run(records[:1])
+    await replica.evaluation.run_once()
 
     await rebuild.follow_policy(pool, new, DetectorSettings())
 
     with pytest.raises(OtherPolicyError):
-        await replica._take(records[1:])
+        await replica.events.run(records[1:])
     with pytest.raises(OtherPolicyError):
-        await replica._pass()
+        await replica.evaluation.run_once()
     assert {row[0] for row in await Store(pool, new.policy).visits()} == {"crm:1"}
 
 
@@ -358,20 +378,20 @@ async def test_a_deal_that_comes_through_two_partitions_at_once_is_whole(pool: A
 
 _SAID = """
 SELECT json_build_object('id', id, 'source', 'crm', 'type', 'andon.deal.moved', 'subject', deal, 'time', time,
-    'data', said::json)::text AS v FROM event
+    'data', data::json)::text AS v FROM event
 """
 
 
 async def test_while_judging_is_held_nothing_is_found(pool: Any) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
-    await pool.execute("UPDATE judgement SET held = true")
+    await pool.execute("UPDATE evaluation_state SET held = true")
     await store.take([moved(1, 3, "a")])
-    await store.judge_at(at(10))
+    await store.evaluate_at(at(10))
     assert await store.problems() == []
 
-    await rebuild.rebuild(pool, store.judging, DetectorSettings(), 0, lambda done, total: None)
+    await rebuild.rebuild(pool, store.ruleset, DetectorSettings(), 0, lambda done, total: None)
     assert await store.problems() == [("wip-high/p/a", at(3), None, 1)]
-    await store.judge_at(at(11))
+    await store.evaluate_at(at(11))
     assert len(await store.problems()) == 1
 
 
@@ -380,7 +400,7 @@ async def test_unknown_stages_and_pipelines_are_kept_and_counted(pool: Any) -> N
     elsewhere = moved(2, 1, "a").replace(b'"pipeline": "p"', b'"pipeline": "elsewhere"')
 
     await store.take([moved(1, 1, "nowhere"), elsewhere])
-    await store.judge_at(at(10))
+    await store.evaluate_at(at(10))
 
     assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "nowhere"), ("crm:2", "elsewhere", "a")}
     assert await store.problems() == []
@@ -394,23 +414,23 @@ async def test_ages_at_the_ends_of_days_are_those_of_the_visits(
     policy = parse(json.dumps(histories.policy_text(written)))
     store = Store(await emptied(pool), policy)
     chance.shuffle(events)
-    publisher = AgePublisher(store.judging, MeasurePublisher(ZoneInfo(policy.timezone), ""))
+    publisher = AgePublisher(store.ruleset, MeasurePublisher(ZoneInfo(policy.timezone), ""))
     # Told twice: once on half of the events, and anew what the others change.
     for part in (events[: len(events) // 2], events[len(events) // 2 :]):
         await store.take([event.to_json() for event in part])
-        await store.judge_at(histories.START + timedelta(hours=16))
+        await store.evaluate_at(histories.START + timedelta(hours=16))
         async with pool.acquire() as connection:
             while await publisher.publish_some(connection):
                 pass
 
-    visits = [row for row in await store.visits() if store.judging.knows(row[1], row[2])]
+    visits = [row for row in await store.visits() if store.ruleset.knows(row[1], row[2])]
     rows = await pool.fetch("SELECT pipeline, stage, measure, end_at, value FROM measure WHERE measure LIKE 'age-%'")
     for pipeline, stage, measure, end, value in rows:
         alive = [v for v in visits if v[3] <= end and (not v[4] or v[4] > end)]
         entered = sorted(v[3] for v in alive if v[1:3] == (pipeline, stage))
         if entered:
             since = entered[0] if measure == "age-oldest" else entered[(len(entered) - 1) // 2]
-            clock = store.judging.clocks.of(pipeline, stage)
+            clock = store.ruleset.clocks.of(pipeline, stage)
             assert value == pytest.approx(clock.age(micros(since), micros(end)) / 1_000_000)
     told = {tuple(row)[:4] for row in rows}
     for end in {row[3] for row in told}:

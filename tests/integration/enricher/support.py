@@ -15,7 +15,7 @@ import asyncpg
 
 from services import demo
 from services.simulator.dialects import DIALECTS
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
 from shared.flow.events import event_of
@@ -78,10 +78,10 @@ class Line:
             text=True,
         )
 
-    async def webhooks(self, happenings: Iterable[Happening], leave_out: int = 0) -> None:
+    async def webhooks(self, happenings: Iterable[DealChange], leave_out: int = 0) -> None:
         """Publish what intake makes of a CRM's webhooks, without the first `leave_out` events."""
         dialect, source = DIALECTS[self.crm.kind](), source_of(DIALECTS[self.crm.kind])
-        events = [e for one in happenings for webhook in dialect.tell(one) for e in told(source, webhook, one.time)]
+        events = [e for one in happenings for webhook in dialect.webhooks(one) for e in told(source, webhook, one.time)]
         await self.publish(events[leave_out:])
 
     async def publish(self, events: Iterable[DealEvent]) -> None:

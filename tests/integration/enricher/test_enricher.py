@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from services.simulator.company import PIPELINES
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 from shared.contracts.events import DealData, DealEvent
 from shared.contracts.stages import StageEvent, StageOutcome
 from shared.contracts.topics import ALL_TOPICS, EVENTS, STAGES, dead
@@ -52,7 +52,7 @@ async def serving(line: Line, **settings: str) -> AsyncIterator[ServiceProcess]:
         assert await asyncio.to_thread(process.stop) == 0
 
 
-def of_deals(count: int, skip: int = 0, newest: bool = False) -> list[Happening]:
+def of_deals(count: int, skip: int = 0, newest: bool = False) -> list[DealChange]:
     """All that happens to a few deals that move at least twice."""
     moved = [one.deal for one in history() if not one.created]
     often = sorted(deal for deal in set(moved) if moved.count(deal) >= 2)
@@ -60,7 +60,7 @@ def of_deals(count: int, skip: int = 0, newest: bool = False) -> list[Happening]
     return [one for one in history() if one.deal in deals]
 
 
-def last_of(happenings: list[Happening]) -> list[Happening]:
+def last_of(happenings: list[DealChange]) -> list[DealChange]:
     """The last happening of each deal."""
     return list({one.deal: one for one in happenings}.values())
 
@@ -69,7 +69,7 @@ def subject(line: Line, deal: int) -> str:
     return f"crm:{line.crm.number(deal)}"
 
 
-def thin(line: Line, happenings: list[Happening]) -> list[DealEvent]:
+def thin(line: Line, happenings: list[DealChange]) -> list[DealEvent]:
     """What a webhook says that knows a deal's stage and no more."""
     return [
         DealEvent.model_validate(
@@ -245,11 +245,11 @@ def seconds(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
-def shifted(some: list[Happening], end: datetime) -> list[Happening]:
+def shifted(some: list[DealChange], end: datetime) -> list[DealChange]:
     """The same, ending two minutes before `end`, in whole milliseconds."""
     by = end - timedelta(minutes=2) - some[-1].time
     by = timedelta(seconds=int(by.total_seconds()))
-    return [Happening(one.time + by, one.deal, one.created, one.properties) for one in some]
+    return [DealChange(one.time + by, one.deal, one.created, one.properties) for one in some]
 
 
 async def test_a_pass_by_hand_tells_what_was_lost(line: Line) -> None:
@@ -288,10 +288,10 @@ async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives
     process.kill()
     await asyncio.to_thread(process.communicate)
     first = await line.events()
-    assert (await line.rows("SELECT held FROM flow.judgement"))[0]["held"], "half a history is not judged"
+    assert (await line.rows("SELECT held FROM flow.evaluation_state"))[0]["held"], "half a history is not judged"
     line.crm.slow = 0.0
     _, once_more = [await finished(line.andon(*arguments)) for _ in range(2)]
-    assert not (await line.rows("SELECT held FROM flow.judgement"))[0]["held"]
+    assert not (await line.rows("SELECT held FROM flow.evaluation_state"))[0]["held"]
 
     events = await line.told()
     assert 0 < len(first) < len({(event.deal, event.key.id) for event in events})
@@ -316,7 +316,7 @@ async def test_records_that_cannot_be_read_are_counted_and_no_page_of_them_is_lo
     assert "3 deals were looked at, 0 events published" in said
     assert "3 records could not be read: andon dead-letters list" in said
     assert len(await records(line.kafka, line.prefix + dead(EVENTS), 1)) == 3
-    assert not (await line.rows("SELECT held FROM flow.judgement"))[0]["held"]
+    assert not (await line.rows("SELECT held FROM flow.evaluation_state"))[0]["held"]
 
 
 async def finished(process: subprocess.Popen[str]) -> str:

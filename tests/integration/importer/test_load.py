@@ -71,7 +71,7 @@ async def broken(prefix: str) -> AsyncIterator[Portion]:
 
 async def held(dsn: str) -> Any:
     connection = await asyncpg.connect(dsn)
-    found = await connection.fetchval("SELECT held FROM flow.judgement")
+    found = await connection.fetchval("SELECT held FROM flow.evaluation_state")
     await connection.close()
     return found
 

@@ -34,7 +34,7 @@ async def test_every_dialect_over_http(kafka: str, prefix: str, tmp_path: Path) 
     some, posted = history()[:120], 0
     for kind, dialect in DIALECTS.items():
         async with poster(f"{intake.url}/v1/ingest/{kind}", dialect.secret, PUBLIC, kind) as to:
-            documents = [document for one in some for document in to.dialect.say(one)]
+            documents = [document for one in some for document in to.dialect.documents(one)]
             posted += len(documents)
             await post_all(to, documents, lambda done: None)
     metrics = intake.get("/metrics")

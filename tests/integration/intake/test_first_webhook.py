@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from services.cli.commands.sources import first
+from services.cli import first_webhook
 from services.intake.received import request_records
 from shared.connectors.base.source import Request
 from shared.kafka.publisher import Publisher
@@ -31,4 +31,4 @@ async def test_it_says_what_was_understood(kafka: str, prefix: str) -> None:
 
 
 async def _lines(kafka: str, prefix: str) -> list[str]:
-    return [line async for line in first(kafka, prefix, source("odoo"))]
+    return [line async for line in first_webhook.wait(kafka, prefix, source("odoo"))]

@@ -125,7 +125,7 @@ async def test_a_large_body_lies_in_several_records(kafka: str, prefix: str) -> 
             }
             for n in range(100)
         ]
-        webhook = dialect.signed(json.dumps(events).encode(), datetime.now(UTC))
+        webhook = dialect.sign(json.dumps(events).encode(), datetime.now(UTC))
         answer = await line.client.post(PATH, content=webhook.body, headers=dict(webhook.headers))
         assert answer.status_code == 202
 
@@ -192,7 +192,7 @@ async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: Line) -
             raise KeyError("a fault of ours")
         return real(self, part, request)
 
-    some = [webhook for one in history()[:400] for webhook in dialect.tell(one)]
+    some = [webhook for one in history()[:400] for webhook in dialect.webhooks(one)]
     await post_all(espo, broken, half_broken, some)
 
     request_records = list(read_requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
@@ -226,7 +226,7 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
             for one in real(self, part, request)
         ]
 
-    some = [webhook for one in history()[:300] for webhook in dialect.tell(one)]
+    some = [webhook for one in history()[:300] for webhook in dialect.webhooks(one)]
     await post_all(espo, broken, wrong, some)
     request_records = list(read_requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
     right = [
@@ -238,8 +238,8 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
     await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None)
 
     after = [event_of(event) for event in await espo.events()]
-    assert {"a wrong stage", "zz wrong stage"} <= {event.said.get("stage") for event in after}
-    assert {(one.key, one.said.get("stage")) for one in unique(after)} == {(o.key, o.said.get("stage")) for o in right}
+    assert {"a wrong stage", "zz wrong stage"} <= {event.data.get("stage") for event in after}
+    assert {(one.key, one.data.get("stage")) for one in unique(after)} == {(o.key, o.data.get("stage")) for o in right}
 
 
 async def test_whatever_a_broken_translator_said_is_taken_back(espo: Line) -> None:
@@ -266,7 +266,7 @@ async def test_whatever_a_broken_translator_said_is_taken_back(espo: Line) -> No
                 case _:
                     yield one
 
-    some = [webhook for one in history()[:300] for webhook in dialect.tell(one)]
+    some = [webhook for one in history()[:300] for webhook in dialect.webhooks(one)]
     await post_all(espo, broken, wrong, some)
     request_records = list(read_requests(await records(espo.kafka, espo.prefix + RECEIVED, 4)))
     right = [message for request in request_records for message in now(broken, request).messages]
@@ -308,7 +308,7 @@ def read(message: OutgoingMessage) -> DealEvent:
 async def test_what_cannot_be_translated_any_more_is_not_taken_back(espo: Line) -> None:
     source, dialect = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"]()
     real = type(source).parse_part
-    await post_all(espo, source, real, [webhook for one in history()[:20] for webhook in dialect.tell(one)])
+    await post_all(espo, source, real, [webhook for one in history()[:20] for webhook in dialect.webhooks(one)])
     before = found([event_of(event) for event in await espo.events()])
 
     def faulty(self: Any, part: Any, request: Any) -> Any:

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from services.demo.kafka import tail
+from services.demo.server import tail
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketEvent, TicketOutcome, TicketState

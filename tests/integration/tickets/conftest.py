@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -19,14 +18,14 @@ from services.tickets.web.pages import TicketPages
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
 from shared.postgres.migrate import migrate_all
-from shared.postgres.pool import open_pool
+from shared.postgres.pool import Pool, open_pool
 from shared.runtime.clock import SystemClock
 from tests.integration.tickets.records import TicketParts, nothing, record
 from tests.support.problems import POLICY, event, evidence, policy, problem
 
 
 @pytest.fixture
-async def pool(dsn: str) -> AsyncIterator[Any]:
+async def pool(dsn: str) -> AsyncIterator[Pool]:
     await migrate_all(dsn)
     pool = await open_pool(dsn, "tickets")
     yield pool
@@ -34,18 +33,18 @@ async def pool(dsn: str) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-def parts(pool: Any) -> TicketParts:
+def parts(pool: Pool) -> TicketParts:
     return TicketParts(pool, policy())
 
 
 @pytest.fixture
-def service(pool: Any, tmp_path: Path) -> Tickets:
+def service(pool: Pool, tmp_path: Path) -> Tickets:
     (tmp_path / "policy.yaml").write_text(POLICY)
     return Tickets(TicketsSettings(policy=tmp_path / "policy.yaml"), pool, CollectorRegistry())
 
 
 @pytest.fixture
-async def web(pool: Any, parts: TicketParts) -> AsyncIterator[httpx.AsyncClient]:
+async def web(pool: Pool, parts: TicketParts) -> AsyncIterator[httpx.AsyncClient]:
     """The pages and the API over one ticket with measures and mails."""
     now = datetime.now(UTC)
     begun = now - timedelta(days=3)

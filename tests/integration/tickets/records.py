@@ -15,6 +15,7 @@ from services.tickets.metrics import TicketMetrics
 from services.tickets.publish import TicketPublisher
 from shared.contracts.tickets import TicketEvent
 from shared.policy import Policy
+from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.stream.processor import Processor
@@ -36,7 +37,7 @@ def nothing() -> None:
 class TicketParts:
     """The parts of one replica that need no Kafka."""
 
-    def __init__(self, pool: Any, policy: Policy, clock: Clock | None = None, draw: Any = png) -> None:
+    def __init__(self, pool: Pool, policy: Policy, clock: Clock | None = None, draw: Any = png) -> None:
         self.policy, self.clock, self.metrics = policy, clock or SystemClock(), TicketMetrics(CollectorRegistry())
         self.pool = pool
         self.changes = TicketChanges(policy, "http://andon.example", self.metrics, self.clock)

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from services.tickets.api.routes import Api
 from services.tickets.app import Tickets, application
+from shared.postgres.pool import Pool
 from shared.runtime.clock import SystemClock
 from tests.integration.tickets.records import TicketParts, record
 from tests.support.problems import event, policy, problem
@@ -22,7 +23,7 @@ from tests.support.problems import event, policy, problem
     [("GET", "/api/v1/nothing", 404), ("GET", "/api", 404), ("POST", "/api/v1/tickets", 405), ("GET", "/nothing", 404)],
 )
 async def test_the_api_tells_every_fault_as_json(
-    pool: Any, service: Tickets, method: str, path: str, status: int
+    pool: Pool, service: Tickets, method: str, path: str, status: int
 ) -> None:
     app = application(service, pool, CollectorRegistry(), ["*"])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
@@ -36,7 +37,7 @@ async def test_the_api_tells_every_fault_as_json(
     assert (answer.headers.get("allow") is not None) == (status == 405)
 
 
-async def test_the_api_without_a_database_answers_as_json(pool: Any, service: Tickets) -> None:
+async def test_the_api_without_a_database_answers_as_json(pool: Pool, service: Tickets) -> None:
     app = application(service, pool, CollectorRegistry(), ["*"])
     await pool.execute("ALTER TABLE ticket RENAME TO away")
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -46,7 +47,7 @@ async def test_the_api_without_a_database_answers_as_json(pool: Any, service: Ti
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
 
 
-async def test_answers_of_the_api_are_as_its_description_says(web: httpx.AsyncClient, pool: Any) -> None:
+async def test_answers_of_the_api_are_as_its_description_says(web: httpx.AsyncClient, pool: Pool) -> None:
     described = (await web.get("/api/v1/openapi.json")).json()
     assert described == Api(pool, policy(), SystemClock()).application().openapi()
 
@@ -82,7 +83,7 @@ async def test_wrong_questions_to_the_api_are_answered(
     assert (answer.status_code, named in answer.text) == (status, True)
 
 
-async def test_pages_of_the_api_follow_one_another(pool: Any, parts: TicketParts) -> None:
+async def test_pages_of_the_api_follow_one_another(pool: Pool, parts: TicketParts) -> None:
     for number in range(5):
         data = problem(opened=number * 40).model_copy(update={"key": f"aging/new/proposal-{number}"})
         await parts.handle(record(event(data), number))
@@ -99,3 +100,32 @@ async def test_pages_of_the_api_follow_one_another(pool: Any, parts: TicketParts
 
     assert seen == sorted(set(seen), reverse=True)
     assert len(seen) == 5
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("HEAD", "/tickets", 200),
+        ("HEAD", "/tickets/1", 200),
+        ("GET", "", 404),
+        ("GET", "/", 404),
+        ("GET", "/docs", 404),
+    ],
+)
+async def test_the_api_has_these_addresses_and_no_others(
+    web: httpx.AsyncClient, method: str, path: str, status: int
+) -> None:
+    assert (await web.request(method, f"/api/v1{path}")).status_code == status
+
+
+async def test_the_description_tells_faults_as_what_they_are(web: httpx.AsyncClient) -> None:
+    described = (await web.get("/api/v1/openapi.json")).json()
+
+    responses = described["paths"]["/tickets/{number}"]["get"]["responses"]
+    assert described["servers"] == [{"url": "/api/v1"}]
+    assert {status: list(one["content"]) for status, one in responses.items()} == {
+        "200": ["application/json"],
+        "404": ["application/problem+json"],
+        "422": ["application/problem+json"],
+    }
+    assert list(described["paths"]["/tickets"]) == ["get"]

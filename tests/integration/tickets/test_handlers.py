@@ -18,13 +18,15 @@ from services.tickets.store.tickets import TicketFilter
 from shared.contracts.dead import DeadEvent
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.problems import ProblemReason
+from shared.postgres.pool import Pool
 from shared.stream.processor import NotARecordsFault
+from shared.stream.transaction import Transaction
 from tests.integration.tickets.records import TOPICS, TicketParts, record
 from tests.support.histories import wild
 from tests.support.problems import day, event, problem
 
 
-async def test_a_problem_becomes_a_ticket_with_history_message_and_chart(pool: Any, parts: TicketParts) -> None:
+async def test_a_problem_becomes_a_ticket_with_history_message_and_chart(pool: Pool, parts: TicketParts) -> None:
     await parts.handle(record(event(problem()), 0))
 
     (ticket,) = await tickets.find(pool, TicketFilter())
@@ -35,7 +37,7 @@ async def test_a_problem_becomes_a_ticket_with_history_message_and_chart(pool: A
     assert base64.b64decode(told.data.chart_png or "").startswith(b"\x89PNG")
 
 
-async def test_the_same_message_twice_changes_nothing(pool: Any, parts: TicketParts) -> None:
+async def test_the_same_message_twice_changes_nothing(pool: Pool, parts: TicketParts) -> None:
     message = event(problem())
     await parts.handle(record(message, 0), record(message, 1))
     await parts.handle(record(message, 2))
@@ -45,7 +47,7 @@ async def test_the_same_message_twice_changes_nothing(pool: Any, parts: TicketPa
     assert len(await parts.messages()) == 1
 
 
-async def test_two_replicas_at_once_open_one_ticket(pool: Any, parts: TicketParts) -> None:
+async def test_two_replicas_at_once_open_one_ticket(pool: Pool, parts: TicketParts) -> None:
     message = event(problem())
     results = await asyncio.gather(
         *(parts.handle(record(message, 0, partition)) for partition in range(4)), return_exceptions=True
@@ -57,7 +59,7 @@ async def test_two_replicas_at_once_open_one_ticket(pool: Any, parts: TicketPart
     assert await pool.fetchval("SELECT count(*) FROM outbox WHERE topic LIKE '%.dead'") == 0
 
 
-async def test_the_database_itself_keeps_a_second_open_ticket_out(pool: Any, parts: TicketParts) -> None:
+async def test_the_database_itself_keeps_a_second_open_ticket_out(pool: Pool, parts: TicketParts) -> None:
     await parts.handle(record(event(problem()), 0))
     columns = "key, kind, pipeline, state, seq, opened_at, changed_at, problem"
 
@@ -67,7 +69,7 @@ async def test_the_database_itself_keeps_a_second_open_ticket_out(pool: Any, par
 
 @pytest.mark.parametrize("topic", TOPICS.values())
 async def test_poison_on_any_topic_goes_to_its_dead_letters_and_nothing_else_is_lost(
-    topic: str, pool: Any, parts: TicketParts
+    topic: str, pool: Pool, parts: TicketParts
 ) -> None:
     good = event(problem()).to_json()
     bad = [
@@ -95,7 +97,7 @@ class Failing(TicketHandlers):
     def __init__(self, error: Exception) -> None:
         self._error = error
 
-    async def handle(self, transaction: Any, messages: Any) -> None:
+    async def handle(self, transaction: Transaction, messages: Any) -> None:
         raise self._error
 
 
@@ -104,7 +106,7 @@ def keyed(*keys: str) -> list[Any]:
 
 
 async def test_a_record_that_alone_cannot_be_handled_is_put_aside_and_the_others_are_taken(
-    pool: Any, service: Tickets
+    pool: Pool, service: Tickets
 ) -> None:
     await pool.execute("ALTER TABLE problem ADD CHECK (key <> 'bad')")
 
@@ -118,7 +120,7 @@ async def test_a_record_that_alone_cannot_be_handled_is_put_aside_and_the_others
     assert await pool.fetchval("SELECT next_offset FROM position") == 3
 
 
-async def test_any_number_of_bad_records_end_nothing(pool: Any, service: Tickets) -> None:
+async def test_any_number_of_bad_records_end_nothing(pool: Pool, service: Tickets) -> None:
     await pool.execute("ALTER TABLE problem ADD CHECK (key <> 'bad')")
     point = MeasureData(pipeline="p", stage="s", measure=Measure.WIP, start=day(0), end=day(1), value=1.0)
     # Two names of which an index takes one alone.
@@ -135,7 +137,7 @@ async def test_any_number_of_bad_records_end_nothing(pool: Any, service: Tickets
     assert places[30:] == [f"flow.measures/0/{n}" for n in range(30)]
 
 
-async def test_what_is_no_records_fault_puts_nothing_aside(pool: Any, service: Tickets, parts: TicketParts) -> None:
+async def test_what_is_no_records_fault_puts_nothing_aside(pool: Pool, service: Tickets, parts: TicketParts) -> None:
     await pool.execute("ALTER TABLE problem ADD CHECK (key <> 'bad')")
     with pytest.raises(asyncpg.CheckViolationError):
         await service.processor.run(keyed(*["bad"] * 11))
@@ -152,7 +154,7 @@ async def test_what_is_no_records_fault_puts_nothing_aside(pool: Any, service: T
     assert await pool.fetchval("SELECT count(*) FROM position") == 0
 
 
-async def test_what_rests_wakes(pool: Any, parts: TicketParts) -> None:
+async def test_what_rests_wakes(pool: Pool, parts: TicketParts) -> None:
     await parts.handle(record(event(problem()), 0))
     await pool.execute("UPDATE ticket SET state = 'snoozed', snoozed_until = now() - interval '1 minute'")
 
@@ -163,7 +165,7 @@ async def test_what_rests_wakes(pool: Any, parts: TicketParts) -> None:
     assert [row["change"] for row in await tickets.history(pool, 1)] == ["opened", "woke"]
 
 
-async def test_reasons_that_revise_keep_the_drawn_intervals_right(pool: Any, parts: TicketParts) -> None:
+async def test_reasons_that_revise_keep_the_drawn_intervals_right(pool: Pool, parts: TicketParts) -> None:
     moved = problem(ProblemReason.REVISED, opened=0.5, was=1)
     await parts.handle(record(event(problem(opened=1)), 0), record(event(moved), 1))
 

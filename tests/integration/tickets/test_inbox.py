@@ -13,6 +13,7 @@ from services.tickets.app import Tickets, inbox_age
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox
 from shared.contracts.problems import ProblemReason
+from shared.postgres.pool import Pool
 from shared.runtime.yaml_file import FaultsError
 from tests.integration.tickets.records import TicketParts, record
 from tests.support.problems import POLICY, event, policy, problem
@@ -38,7 +39,7 @@ def milliseconds(moment: datetime) -> int:
 class Log:
     """Messages as records of one partition, written when they were handled."""
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: Pool) -> None:
         self.clock = HandClock()
         self.parts = TicketParts(pool, policy(), self.clock)
         self.pool = pool
@@ -63,7 +64,7 @@ class Log:
 
 
 @pytest.fixture
-async def log(pool: Any) -> Log:
+async def log(pool: Pool) -> Log:
     """A problem that came and went, and after 40 days another one."""
     found = Log(pool)
     await found.handle(event(problem()))
@@ -77,7 +78,7 @@ async def log(pool: Any) -> Log:
 FIRST, SECOND = ["opened", "cleared", "closed"], ["opened"]
 
 
-async def test_ids_are_forgotten_after_their_time_and_only_then(log: Log, pool: Any) -> None:
+async def test_ids_are_forgotten_after_their_time_and_only_then(log: Log, pool: Pool) -> None:
     assert await log.forget(42) == 0
     assert await log.forget(30) == 2
     assert await log.forget(30) == 0
@@ -123,7 +124,7 @@ async def test_a_clock_that_was_set_back_loses_no_message(log: Log) -> None:
     assert await log.changes() == FIRST + SECOND + ["opened"]
 
 
-async def test_the_clock_loop_forgets_in_small_batches(pool: Any, service: Tickets) -> None:
+async def test_the_clock_loop_forgets_in_small_batches(pool: Pool, service: Tickets) -> None:
     ids = "SELECT n::text, 0, n, now() - interval '31 days' FROM generate_series(1, 2500) AS n"
     await pool.execute(f"INSERT INTO inbox (id, partition, record_offset, handled_at) {ids}")
 
@@ -142,7 +143,7 @@ def test_ids_are_kept_for_longer_than_lateness() -> None:
         inbox_age(TicketsSettings(tickets_inbox_days=7), policy())
 
 
-async def test_a_service_whose_ids_go_too_early_does_not_start(pool: Any, tmp_path: Path) -> None:
+async def test_a_service_whose_ids_go_too_early_does_not_start(pool: Pool, tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(POLICY)
     settings = TicketsSettings(policy=tmp_path / "policy.yaml", tickets_inbox_days=7)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -14,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from services.tickets.app import Tickets, application
 from services.tickets.settings import TicketsSettings
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
+from shared.postgres.pool import Pool
 from tests.integration.tickets.records import TicketParts, record
 from tests.support.problems import POLICY, event, evidence, problem
 
@@ -31,7 +31,7 @@ async def test_the_list_and_the_ticket_tell_the_problem(web: httpx.AsyncClient) 
 
 
 async def test_the_count_is_the_newest_and_says_as_of_when(
-    pool: Any, parts: TicketParts, web: httpx.AsyncClient
+    pool: Pool, parts: TicketParts, web: httpx.AsyncClient
 ) -> None:
     told = (await web.get("/api/v1/tickets/1")).json()
     assert (told["count"], told["count_at"]) == (12, told["evidence"]["at"])
@@ -249,7 +249,7 @@ async def test_wrong_addresses_are_answered(web: httpx.AsyncClient, path: str, s
 
 
 async def test_a_next_step_at_the_end_of_the_calendar_is_told(
-    pool: Any, parts: TicketParts, web: httpx.AsyncClient
+    pool: Pool, parts: TicketParts, web: httpx.AsyncClient
 ) -> None:
     shown = evidence(1)
     late = shown.worst[0].model_copy(update={"next_step_at": datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)})
@@ -279,7 +279,9 @@ async def test_forms_of_other_sites_do_nothing(web: httpx.AsyncClient, parts: Ti
         ("", 400),
     ],
 )
-async def test_pages_of_this_machine_answer_to_its_own_names(pool: Any, tmp_path: Path, host: str, status: int) -> None:
+async def test_pages_of_this_machine_answer_to_its_own_names(
+    pool: Pool, tmp_path: Path, host: str, status: int
+) -> None:
     (tmp_path / "policy.yaml").write_text(POLICY)
     settings = TicketsSettings(policy=tmp_path / "policy.yaml", tickets_url="https://Andon.example/x")
     registry = CollectorRegistry()
@@ -302,3 +304,12 @@ async def test_charts_can_be_linked(web: httpx.AsyncClient, path: str, media: st
     assert answer.headers["content-type"].startswith(media)
     assert len(answer.content) < 60_000
     assert (await web.get(f"/tickets/9/{path}")).status_code == 404
+
+
+async def test_a_ticket_of_a_kind_that_is_not_known_is_shown(parts: TicketParts, web: httpx.AsyncClient) -> None:
+    await parts.handle(record(event(problem(key="rework/new/demo", kind="rework", stage="demo")), 1000))
+
+    for path in ("/", "/pipelines", "/tickets/2"):
+        assert "rework in Demo" in (await web.get(path)).text
+    assert (await web.get("/tickets/2/chart.svg")).status_code == 404
+    assert (await parts.messages())[-1].data.chart_png is None

@@ -7,7 +7,6 @@ import base64
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 
@@ -17,6 +16,7 @@ from services.tickets.domain import lifecycle
 from services.tickets.store import messages, tickets
 from shared.contracts.problems import ProblemReason
 from shared.contracts.tickets import TicketEvent
+from shared.postgres.pool import Pool
 from tests.integration.tickets.records import TicketParts, record
 from tests.support.problems import event, policy, problem
 from tests.support.waiting import eventually
@@ -44,7 +44,7 @@ def renderer() -> Iterator[Renderer]:
     found.go_on.set()
 
 
-async def outbox(pool: Any) -> list[TicketEvent]:
+async def outbox(pool: Pool) -> list[TicketEvent]:
     rows = await pool.fetch("SELECT value FROM outbox ORDER BY id")
     return [TicketEvent.model_validate_json(row["value"]) for row in rows]
 
@@ -54,7 +54,7 @@ async def acknowledge(parts: TicketParts, number: int) -> None:
         await parts.changes.act(connection, number, lifecycle.acknowledge)
 
 
-async def test_while_a_chart_is_drawn_its_ticket_can_be_changed(pool: Any, renderer: Renderer) -> None:
+async def test_while_a_chart_is_drawn_its_ticket_can_be_changed(pool: Pool, renderer: Renderer) -> None:
     parts = TicketParts(pool, policy(), draw=renderer.draw)
     await parts.handle(record(event(problem()), 0))
     publishing = asyncio.ensure_future(parts.messages())
@@ -71,7 +71,7 @@ async def test_while_a_chart_is_drawn_its_ticket_can_be_changed(pool: Any, rende
     assert [m.data.change.value for m in await publishing] == ["opened", "acknowledged", "grew"]
 
 
-async def test_a_chart_is_drawn_as_it_was_when_its_ticket_changed(pool: Any, parts: TicketParts) -> None:
+async def test_a_chart_is_drawn_as_it_was_when_its_ticket_changed(pool: Pool, parts: TicketParts) -> None:
     await parts.handle(record(event(problem(count=12)), 0))
     (waiting,) = await messages.pending(pool, 9)
     await parts.handle(record(event(problem(ProblemReason.GREW, peak=40, count=40)), 1))
@@ -84,7 +84,7 @@ async def test_a_chart_is_drawn_as_it_was_when_its_ticket_changed(pool: Any, par
     assert grew.data.chart_png not in (None, opened.data.chart_png)
 
 
-async def test_a_replica_that_dies_while_it_draws_leaves_the_message_to_another(pool: Any, renderer: Renderer) -> None:
+async def test_a_replica_that_dies_while_it_draws_leaves_the_message_to_another(pool: Pool, renderer: Renderer) -> None:
     dying = TicketParts(pool, policy(), draw=renderer.draw)
     await dying.handle(record(event(problem()), 0))
     publishing = asyncio.ensure_future(dying.messages())
@@ -98,7 +98,7 @@ async def test_a_replica_that_dies_while_it_draws_leaves_the_message_to_another(
     assert await TicketParts(pool, policy()).messages() == [told]
 
 
-async def test_replicas_publish_each_message_once_and_in_order(pool: Any, parts: TicketParts) -> None:
+async def test_replicas_publish_each_message_once_and_in_order(pool: Pool, parts: TicketParts) -> None:
     replicas = [parts, TicketParts(pool, policy()), TicketParts(pool, policy())]
     keys = [f"aging/new/{n}" for n in range(4)]
     records = [record(event(problem(key=key)), n) for n, key in enumerate(keys)]
@@ -121,7 +121,7 @@ async def test_replicas_publish_each_message_once_and_in_order(pool: Any, parts:
         assert [m.data.seq for m in published if m.data.ticket == number] == [1, 2, 3]
 
 
-async def test_a_message_waits_for_an_earlier_one_of_its_ticket(pool: Any, parts: TicketParts) -> None:
+async def test_a_message_waits_for_an_earlier_one_of_its_ticket(pool: Pool, parts: TicketParts) -> None:
     await parts.handle(record(event(problem()), 0))
     await acknowledge(parts, 1)
     first, second = await messages.pending(pool, 9)
@@ -133,7 +133,7 @@ async def test_a_message_waits_for_an_earlier_one_of_its_ticket(pool: Any, parts
         assert await messages.claim(connection, second.id)
 
 
-async def test_a_chart_that_cannot_be_drawn_holds_up_no_mail(pool: Any) -> None:
+async def test_a_chart_that_cannot_be_drawn_holds_up_no_mail(pool: Pool) -> None:
     def fail(chart: Chart) -> bytes:
         raise ValueError("no such font")
 

@@ -13,6 +13,7 @@ from services.tickets.store import stages
 from services.tickets.web.pages import TicketPages
 from shared.contracts.stages import StageStatusData, StageStatusEvent
 from shared.policy import StageTitles, parse
+from shared.postgres.pool import Pool
 from shared.runtime.clock import SystemClock
 from tests.integration.tickets.records import TicketParts, nothing, record
 from tests.support.problems import POLICY, event, problem
@@ -28,11 +29,11 @@ def seen(offset: int, stage: str, pipeline: str = "new", **said: Any) -> Any:
     return ConsumerRecord("flow.stages", 0, offset, 0, 0, b"k", value, 0, len(value), 0, ())
 
 
-async def titles(pool: Any) -> StageTitles:
+async def titles(pool: Pool) -> StageTitles:
     return await stages.titles(pool, NAMELESS)
 
 
-async def test_the_crms_name_stands_where_the_policy_gives_none(pool: Any) -> None:
+async def test_the_crms_name_stands_where_the_policy_gives_none(pool: Pool) -> None:
     parts = TicketParts(pool, NAMELESS)
     named = seen(0, "proposal", name="Angebot", watched=True)
     await parts.handle(named, seen(1, "legal", name="Recht", watched=True), record(event(problem()), 0))
@@ -42,7 +43,7 @@ async def test_the_crms_name_stands_where_the_policy_gives_none(pool: Any) -> No
     assert (await titles(pool)).title("new", "legal") == "Legal", "the policy's name counts first"
 
 
-async def test_a_name_that_is_taken_back_leaves_the_id(pool: Any) -> None:
+async def test_a_name_that_is_taken_back_leaves_the_id(pool: Pool) -> None:
     parts = TicketParts(pool, NAMELESS)
     await parts.handle(seen(0, "proposal", name="Angebot", watched=True))
     await parts.handle(seen(1, "proposal", watched=True))
@@ -50,7 +51,7 @@ async def test_a_name_that_is_taken_back_leaves_the_id(pool: Any) -> None:
     assert (await titles(pool)).title("new", "proposal") == "proposal"
 
 
-async def test_the_page_shows_unknown_stages_with_counts_and_hints(pool: Any) -> None:
+async def test_the_page_shows_unknown_stages_with_counts_and_hints(pool: Pool) -> None:
     parts = TicketParts(pool, NAMELESS)
     rows = [seen(0, "7", name="<Legal>", deals=3, hint=HINT), seen(1, "x", "", deals=9), seen(2, "gone", deals=0)]
     await parts.handle(*rows, seen(3, "7", name="<Legal>", deals=4, hint=HINT))

@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 from services.simulator.dialects.base import SimulatedDeal
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 from tests.support.http_server import TestServer
 from tests.support.ports import free_port
 
@@ -77,7 +77,7 @@ class FakeCrm(ABC):
         """The block `api` of a source that asks this CRM."""
         return {"token": self.token, "url": self.url, "per_second": 1000}
 
-    def take(self, happenings: Iterable[Happening]) -> None:
+    def take(self, happenings: Iterable[DealChange]) -> None:
         """Something became true of deals."""
         for happening in happenings:
             kept = self.deals.setdefault(happening.deal, Kept(SimulatedDeal(happening.deal)))

@@ -39,14 +39,14 @@ class FakeClose(FakeCrm):
             "id": str(deal.id),
             "lead_id": f"lead_{deal.id}",
             "lead_name": deal.name,
-            "status_id": deal.told,
-            "status_label": deal.told.title(),
+            "status_id": deal.stage_or_outcome,
+            "status_label": deal.stage_or_outcome.title(),
             "status_type": _TYPES[deal.status],
             "pipeline_id": deal.pipeline,
             "value": round(float(deal.amount) * 100),
             "value_currency": "EUR",
             "value_period": "one_time",
-            "date_won": deal.close and deal.close.date().isoformat(),
+            "date_won": deal.expected_close and deal.expected_close.date().isoformat(),
             "user_id": "user_1",
             "confidence": 60,
             "date_created": zoned(kept.changes[0][0]),
@@ -72,7 +72,11 @@ class FakeClose(FakeCrm):
         """The newest first."""
         asked = request.query_params
         kept = self.deals[int(asked["opportunity_id"])]
-        found = [change(kept, at, before, deal) for at, before, deal in kept.changes if before.told != deal.told]
+        found = [
+            change(kept, at, before, deal)
+            for at, before, deal in kept.changes
+            if before.stage_or_outcome != deal.stage_or_outcome
+        ]
         return self.part(found[1:][::-1], asked)
 
     def part(self, found: list[dict[str, Any]], asked: Any) -> Response:
@@ -128,9 +132,9 @@ def change(kept: Kept, at: datetime, before: SimulatedDeal, deal: SimulatedDeal)
         "date_created": zoned(at),
         "opportunity_id": str(deal.id),
         "lead_id": f"lead_{deal.id}",
-        "old_status_id": before.told,
+        "old_status_id": before.stage_or_outcome,
         "old_status_type": _TYPES[before.status],
-        "new_status_id": deal.told,
+        "new_status_id": deal.stage_or_outcome,
         "new_status_type": _TYPES[deal.status],
         "old_pipeline_id": before.pipeline or None,
         "new_pipeline_id": deal.pipeline,

@@ -16,11 +16,11 @@ from services.simulator.company import PIPELINES
 from tests.support.crms.base import FakeCrm, Kept, z
 
 _READ = {
-    "dealstage": lambda d: d.told,
+    "dealstage": lambda d: d.stage_or_outcome,
     "pipeline": lambda d: d.pipeline,
     "dealname": lambda d: d.name,
     "amount": lambda d: d.amount,
-    "closedate": lambda d: z(d.close) if d.close else "",
+    "closedate": lambda d: z(d.expected_close) if d.expected_close else "",
     "deal_currency_code": lambda d: "",
     "notes_next_activity_date": lambda d: "",
 }

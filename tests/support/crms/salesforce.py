@@ -78,13 +78,13 @@ class FakeSalesforce(FakeCrm):
 
     def record(self, kept: Kept) -> Row:
         deal = kept.deal
-        moves = [at for at, before, now in kept.changes[1:] if before.told != now.told]
+        moves = [at for at, before, now in kept.changes[1:] if before.stage_or_outcome != now.stage_or_outcome]
         return {
             "Id": number(kept),
             "Name": deal.name,
-            "StageName": deal.told,
+            "StageName": deal.stage_or_outcome,
             "Amount": float(deal.amount),
-            "CloseDate": deal.close and deal.close.date().isoformat(),
+            "CloseDate": deal.expected_close and deal.expected_close.date().isoformat(),
             "IsClosed": deal.status != "open",
             "IsWon": deal.status == "won",
             "IsDeleted": kept.gone is not None,
@@ -146,10 +146,10 @@ class FakeSalesforce(FakeCrm):
             {
                 "Id": f"008{n:012d}AAA",
                 "OpportunityId": number(kept),
-                "StageName": deal.told,
+                "StageName": deal.stage_or_outcome,
                 "CreatedDate": at_of(at),
                 "Amount": float(deal.amount),
-                "CloseDate": deal.close and deal.close.date().isoformat(),
+                "CloseDate": deal.expected_close and deal.expected_close.date().isoformat(),
             }
             for kept in self._asked(soql)
             for n, (at, _, deal) in enumerate(kept.changes)
@@ -162,13 +162,13 @@ class FakeSalesforce(FakeCrm):
                 "Id": f"017{n:012d}AAA",
                 "OpportunityId": number(kept),
                 "Field": "StageName",
-                "OldValue": before.told,
-                "NewValue": deal.told,
+                "OldValue": before.stage_or_outcome,
+                "NewValue": deal.stage_or_outcome,
                 "CreatedDate": at_of(at),
             }
             for kept in self._asked(soql)
             for n, (at, before, deal) in enumerate(kept.changes)
-            if n and before.told != deal.told
+            if n and before.stage_or_outcome != deal.stage_or_outcome
         ]
 
     def _asked(self, soql: str) -> list[Kept]:

@@ -1,19 +1,18 @@
-"""What comes from outside is printed as it is: names in brackets are no commands to the terminal."""
+"""Text from outside is printed literally: names in brackets are not markup."""
 
 from __future__ import annotations
 
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
 from services import demo
-from services.cli.commands import stages
 from services.cli.console import fail
 from services.cli.main import app
+from services.cli.stage_table import print_rows
 from services.detector.publish.stage_catalog import CatalogStage
 from shared.flow.stage_map import StageDescription, StageKey
 from shared.flow.visits import ResolvedStage
@@ -25,32 +24,28 @@ FOREIGN = ("Preis [/monat]", "Preis [eur] :euro:", r"C:\[x]")
 
 
 @pytest.mark.parametrize("text", FOREIGN)
-def test_a_failure_says_foreign_text_as_it_is(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_prints_text_from_outside_literally(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     fail(ValueError(text))
 
     assert capsys.readouterr().err == f"{text}\n"
 
 
 @pytest.mark.parametrize("text", FOREIGN)
-def test_stages_are_listed_by_the_names_that_they_have(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stage_names_are_printed_literally(text: str) -> None:
     home = ResolvedStage(text, text, StageOutcome.OPEN)
     row = CatalogStage(StageKey("crm", text, text), text, StageDescription(name=text), home, True, 0, None)
 
-    async def rows(*_: Any) -> list[CatalogStage]:
-        return [row]
+    output = StringIO()
 
-    said = Console(file=StringIO(), width=400)
-    monkeypatch.setattr(stages.control, "list_stages", rows)
-    monkeypatch.setattr(stages, "_console", said)
-    stages.show(POLICY, None)
+    print_rows(Console(file=output, width=400), [row])
 
-    # Pipeline and its name, stage and its name, and the place in the policy.
-    assert said.file.getvalue().count(text) == 6  # type: ignore[attr-defined]
+    # The pipeline, its name, the stage, its name, and pipeline/stage of the policy.
+    assert output.getvalue().count(text) == 6
 
 
-def test_a_policy_is_told_by_the_names_that_it_has(tmp_path: Path) -> None:
+def test_pipeline_names_are_printed_literally(tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(POLICY.read_text().replace("  new:", "  'new [eur]':", 1))
-    told = CliRunner().invoke(app, ["policy", "check", str(file)])
+    result = CliRunner().invoke(app, ["policy", "check", str(file)])
 
-    assert "new [eur]: " in told.output, told.output
+    assert "new [eur]: " in result.output, result.output

@@ -1,4 +1,4 @@
-"""A file of stages: YAML or CSV, every fault at once with its line and the way out."""
+"""A file of stages, YAML or CSV: all faults at once, each with its line and how to fix it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def test_the_same_stages_are_read_from_yaml_and_csv(tmp_path: Path) -> None:
     (tmp_path / "a.CSV").write_bytes(b"\xef\xbb\xbf" + CSV.encode())
 
     assert read(tmp_path / "a.yaml") == read(tmp_path / "a.CSV") == RIGHT
-    assert [data.key for data in read(tmp_path / "a.CSV")] == [data.key for data in RIGHT], "an empty cell says nothing"
+    assert [data.key for data in read(tmp_path / "a.CSV")] == [data.key for data in RIGHT], (
+        "an empty cell is an absent field"
+    )
 
 
 WRONG_YAML = """stages:
@@ -53,41 +55,41 @@ WRONG_YAML = """stages:
   - {source: crm, stage: f, name: G}
 more: 1
 """
-WRONG_YAML_TOLD = [
-    "line 2: stages.0.stage: 1234567 is no text; write it in quotes",
+WRONG_YAML_FAULTS = [
+    "line 2: stages.0.stage: 1234567 is not text; put it in quotes",
     "line 3: stages.1.order: ",
     "line 3: stages.1.outcome: ",
-    "line 3: stages.1.probability: 60 is no probability; write a number from 0 to 1, as 0.6",
-    "line 4: stages.2.nam: no such field; use one of source, pipeline, stage, name, pipeline_name, order,",
-    "line 5: stages.3: says nothing of the stage; add one of name, pipeline_name, order, probability, outcome",
+    "line 3: stages.1.probability: 60 is not a probability; write a number from 0 to 1, such as 0.6",
+    "line 4: stages.2.nam: unknown field; use one of source, pipeline, stage, name, pipeline_name, order,",
+    "line 5: stages.3: does not describe the stage; add one of name, pipeline_name, order, probability, outcome",
     "line 6: stages.4.source: is missing; add it",
     "line 7: stages.5: neither pipeline nor stage is named; send the id of one",
-    "line 8: stages.6: 'proposal' is no entry; write stages:",
-    "line 10: stages.8.stage: stands in line 9 already; keep one",
-    "line 11: more: no such field; remove it",
+    "line 8: stages.6: 'proposal' is not an entry; write stages:",
+    "line 10: stages.8.stage: is in line 9 already; keep one",
+    "line 11: more: unknown field; remove it",
 ]
 
 
-def told(text: str, form: str) -> list[str]:
+def faults_of(text: str, form: str) -> list[str]:
     with pytest.raises(FaultsError) as error:
         (parse_csv if form == "csv" else parse_yaml)(text)
     return str(error.value).splitlines()
 
 
-def test_every_fault_of_yaml_is_told_in_one_go() -> None:
-    faults = told(WRONG_YAML, "yaml")
+def test_all_faults_of_yaml_are_reported_at_once() -> None:
+    faults = faults_of(WRONG_YAML, "yaml")
 
-    assert len(faults) == len(WRONG_YAML_TOLD)
-    for fault, words in zip(sorted(faults), sorted(WRONG_YAML_TOLD), strict=True):
+    assert len(faults) == len(WRONG_YAML_FAULTS)
+    for fault, words in zip(sorted(faults), sorted(WRONG_YAML_FAULTS), strict=True):
         assert fault.startswith(words)
 
 
-def test_every_fault_of_csv_is_told_in_one_go() -> None:
+def test_all_faults_of_csv_are_reported_at_once() -> None:
     text = "source,pipeline,stage,name,probability\ncrm,p,a,A,60%\n,p,b,B,\ncrm,p,c,,\ncrm,p,d,D,0.5,x\ncrm,p,e,E,\n"
-    faults = told(text + "crm,p,e,F,\n", "csv")
+    faults = faults_of(text + "crm,p,e,F,\n", "csv")
 
     assert [fault.partition(":")[0] for fault in faults] == ["line 2", "line 3", "line 4", "line 5", "line 7"]
-    assert "'60%' is no probability; write a number from 0 to 1" in faults[0]
+    assert "'60%' is not a probability; write a number from 0 to 1" in faults[0]
     assert faults[1] == "line 3: source: is missing; add it"
 
 
@@ -98,28 +100,28 @@ def test_every_fault_of_csv_is_told_in_one_go() -> None:
         ("stages: []", "yaml", "stages: is missing"),
         ("[", "yaml", "this is not YAML"),
         ("", "csv", "source: is missing; add the column"),
-        ("source,colour", "csv", "line 1: colour: no such column"),
-        ("source,stage,stage", "csv", "stage: stands twice"),
-        ("source,stage,name\n", "csv", "there is no stage in it"),
+        ("source,colour", "csv", "line 1: colour: unknown column"),
+        ("source,stage,stage", "csv", "stage: occurs twice"),
+        ("source,stage,name\n", "csv", "the file has no stages"),
     ],
 )
-def test_what_is_no_file_of_stages_says_what_one_is(text: str, form: str, words: str) -> None:
-    assert any(words in fault for fault in told(text, form))
+def test_anything_else_is_rejected_with_what_is_expected(text: str, form: str, words: str) -> None:
+    assert any(words in fault for fault in faults_of(text, form))
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FaultsError, match=r"nowhere\.yaml"):
         read(tmp_path / "nowhere.yaml")
 
 
 @given(st.text(alphabet="stages:-{}[]\",;\n source\tname'\x00é0", max_size=80))
-def test_whatever_is_written_is_read_or_refused(text: str) -> None:
+def test_any_text_is_read_or_rejected(text: str) -> None:
     for parse in (parse_yaml, parse_csv):
         with suppress(FaultsError):
             parse(text)
 
 
-def test_what_if_takes_the_same_file(tmp_path: Path) -> None:
+def test_what_if_accepts_the_same_file(tmp_path: Path) -> None:
     event = {
         "specversion": "1.0",
         "id": "1",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import CrmApi
 from shared.connectors.base.facts import DealFact, Invalid, Parsed
@@ -21,7 +21,7 @@ from tests.unit.connectors.test_round_trip import history
 from tests.unit.enricher.support import asking
 
 
-def one_deal() -> list[Happening]:
+def one_deal() -> list[DealChange]:
     deal = next(one.deal for one in history() if not one.created)
     return [one for one in history() if one.deal == deal]
 
@@ -147,7 +147,7 @@ async def test_a_deal_of_pipedrive_whose_flow_is_not_shown_costs_no_other(status
     with running("pipedrive") as fake:
         assert isinstance(fake, FakePipedrive)
         fake.take(history())
-        deal, *_ = [kept.deal.id for kept in fake.deals.values() if kept.deal.entered and kept.deal.status == "open"]
+        deal, *_ = [kept.deal.id for kept in fake.deals.values() if kept.deal.entered_at and kept.deal.status == "open"]
         fake.unshown[deal] = status
         start = min(kept.modified for kept in fake.deals.values()).replace(microsecond=0)
         async with asking(fake) as crm:
@@ -162,7 +162,7 @@ async def test_a_deal_of_pipedrive_whose_flow_is_not_shown_costs_no_other(status
         assert {one.deal for one in told(said, EventType.CREATED)} == {str(one) for one in fake.deals}
     (made,), (moved, _) = told(read, EventType.CREATED), told(read, EventType.MOVED)
     assert "stage" not in made.data, "it has moved, and nobody tells from where"
-    assert moved.data["entered_at"].startswith(fake.deals[deal].deal.entered.isoformat()[:19])
+    assert moved.data["entered_at"].startswith(fake.deals[deal].deal.entered_at.isoformat()[:19])
 
 
 async def test_a_stage_of_pipedrive_that_cannot_be_named_costs_no_deal() -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.simulator.model import Happening
+from services.simulator.model import DealChange
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import CrmApi
 from shared.connectors.base.facts import DealFact, Parsed
@@ -60,7 +60,7 @@ async def test_history_over_the_api_gives_the_visits_that_webhooks_give(half_yea
     assert not {event.key.id for event in by_api} & {event.key.id for event in events(half_year.kind)}
 
 
-def some(count: int = 3) -> list[Happening]:
+def some(count: int = 3) -> list[DealChange]:
     """The first happenings of a few deals."""
     first = list(dict.fromkeys(one.deal for one in history()))[:count]
     return [one for one in history() if one.deal in first]

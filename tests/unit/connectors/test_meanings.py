@@ -11,8 +11,8 @@ import pytest
 from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed
 from shared.connectors.base.fields import amount_of
 from shared.contracts.events import DealData, EventType
-from shared.flow.events import said
-from shared.flow.visits import Event, Key, ResolvedStage, Visit, visits
+from shared.flow.events import fields_of
+from shared.flow.visits import Event, EventKey, ResolvedStage, Visit, visits
 from shared.policy import StageOutcome
 from tests.support.webhooks import sample
 from tests.unit.connectors.test_samples import posted, source
@@ -23,7 +23,7 @@ OPPORTUNITY = sample("salesforce-outbound-opportunity.xml").decode()
 class AnyStage:
     """Every stage is open, but for those that are named won and lost."""
 
-    def home(self, deal: str, pipeline: str | None, stage: str) -> ResolvedStage:
+    def resolve(self, deal: str, pipeline: str | None, stage: str) -> ResolvedStage:
         return ResolvedStage("p", stage, StageOutcome(stage) if stage in ("won", "lost") else StageOutcome.OPEN)
 
 
@@ -46,7 +46,11 @@ def unclear(kind: str, document: Any) -> str:
 
 def stays(some: list[DealFact]) -> list[Visit]:
     events = [
-        Event("d", Key(int(one.time.timestamp() * 1e6), one.type.rank, one.id), said(DealData.model_validate(one.data)))
+        Event(
+            "d",
+            EventKey(int(one.time.timestamp() * 1e6), one.type.rank, one.id),
+            fields_of(DealData.model_validate(one.data)),
+        )
         for one in some
     ]
     return visits(events, AnyStage())

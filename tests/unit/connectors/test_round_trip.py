@@ -22,7 +22,8 @@ from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageEvent
 from shared.contracts.topics import EVENTS, STAGES
 from shared.flow.events import event_of
-from shared.flow.stage_map import StageField, StageMap, facts_of
+from shared.flow.stage_facts import stage_fields
+from shared.flow.stage_map import StageField, StageMap
 from shared.flow.visits import Event
 from shared.flow.whatif import find
 from shared.kafka.publisher import OutgoingMessage
@@ -66,7 +67,7 @@ def history() -> list[Any]:
 def requests(dialect: type[Dialect]) -> Iterator[tuple[datetime, Webhook]]:
     crm = dialect()
     for happening in history():
-        for webhook in crm.tell(happening):
+        for webhook in crm.webhooks(happening):
             yield happening.time, webhook
 
 
@@ -81,7 +82,7 @@ def described(kind: str) -> list[StageField]:
     source = source_of(DIALECTS[kind])
     written = [m for now, webhook in requests(DIALECTS[kind]) for m in messages(source, webhook, now)]
     values = dict.fromkeys(m.value for m in written if m.topic == STAGES)
-    return [fact for value in values for fact in facts_of(StageEvent.model_validate_json(value))]
+    return [fact for value in values for fact in stage_fields(StageEvent.model_validate_json(value))]
 
 
 def found(
@@ -136,12 +137,12 @@ def test_arrays_may_be_joined_and_split(kind: str) -> None:
     """What came as many arrays is told as one, and the other way round."""
     dialect = DIALECTS[kind]()
     source = source_of(DIALECTS[kind])
-    bodies = [json.loads(w.body) for one in history()[:200] if not one.created for w in dialect.tell(one)]
+    bodies = [json.loads(w.body) for one in history()[:200] if not one.created for w in dialect.webhooks(one)]
     joined = [one for body in bodies for one in body]
     now = END if kind == "espocrm" else history()[200].time + timedelta(seconds=1)
 
     def events_of(arrays: list[Any]) -> set[Any]:
-        signed = [dialect.signed(json.dumps(array).encode(), now) for array in arrays]
+        signed = [dialect.sign(json.dumps(array).encode(), now) for array in arrays]
         return {(e.subject, e.type, e.time, str(e.data)) for webhook in signed for e in told(source, webhook, now)}
 
     assert events_of([joined]) == events_of([[one] for one in joined]) == events_of(bodies)

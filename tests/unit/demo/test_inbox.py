@@ -1,4 +1,4 @@
-"""The demonstration's inbox shows the mails on this machine, to nobody else."""
+"""The demonstration's inbox answers requests for this machine only, against DNS rebinding."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from services.demo.inbox import Mailbox, application
         ("", 400),
     ],
 )
-async def test_it_answers_to_the_names_of_this_machine_alone(tmp_path: Path, host: str, status: int) -> None:
+async def test_it_answers_requests_for_this_machine_only(tmp_path: Path, host: str, status: int) -> None:
     transport = httpx.ASGITransport(application(Mailbox(tmp_path)))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         assert (await client.get("/", headers={"Host": host})).status_code == status

@@ -1,4 +1,4 @@
-"""The documentation is true: made pages are current, samples validate, links lead somewhere, commands exist."""
+"""The documentation is true: generated pages are current, samples validate, links and commands exist."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MARKDOWN = sorted(p for p in ROOT.rglob("*.md") if not {".venv", ".data"} & set(
 
 
 @pytest.mark.parametrize("name", pages())
-def test_pages_made_of_the_code_are_current(name: str) -> None:
+def test_generated_pages_are_current(name: str) -> None:
     assert (ROOT / "docs" / name).read_text() == pages()[name], "run make docs"
 
 
@@ -34,25 +34,25 @@ def schema(name: str) -> Any:
     return json.loads((ROOT / "docs" / "schemas" / f"{name}.json").read_text())
 
 
-def test_messages_are_as_their_schemas_say() -> None:
-    said = source("hubspot").translate(request(sample("hubspot-deal-batch-legacy.json"), {}))
-    for message in to_messages("acme", said, datetime.now(UTC), "").messages:
+def test_messages_validate_against_their_schemas() -> None:
+    facts = source("hubspot").translate(request(sample("hubspot-deal-batch-legacy.json"), {}))
+    for message in to_messages("acme", facts, datetime.now(UTC), "").messages:
         jsonschema.validate(json.loads(message.value), schema("pipeline.events"))
     jsonschema.validate(json.loads(event(problem()).to_json()), schema("flow.problems"))
     jsonschema.validate(json.loads(ticket_event().to_json()), schema("improvement.tickets"))
-    for told in list(run.history(1, 5, datetime.now(UTC)))[:20]:
-        for one in dialects.canonical(told):
-            jsonschema.validate(one, schema("pipeline.events"))
+    for change in list(run.history(1, 5, datetime.now(UTC)))[:20]:
+        for written in dialects.canonical(change):
+            jsonschema.validate(written, schema("pipeline.events"))
 
 
 @pytest.mark.parametrize("page", MARKDOWN, ids=lambda p: str(p.relative_to(ROOT)))
-def test_links_lead_somewhere(page: Path) -> None:
+def test_linked_files_exist(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text()):
         if not link.startswith(("http:", "https:", "mailto:")):
-            assert (page.parent / link).exists(), f"{link} is not there"
+            assert (page.parent / link).exists(), f"{link} does not exist"
 
 
-def test_commands_that_are_named_exist() -> None:
+def test_named_commands_exist() -> None:
     known: Any = get_command(app)
     for page in MARKDOWN:
         for words in re.findall(r"`(?:\.venv/bin/)?andon ([a-z][a-z -]*)", page.read_text()):
@@ -62,14 +62,14 @@ def test_commands_that_are_named_exist() -> None:
                 assert rest.split()[0] in known.commands[first].commands, f"{page.name}: andon {words}"
 
 
-def test_targets_that_are_named_exist() -> None:
+def test_named_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for page in MARKDOWN:
         for target in re.findall(r"`make ([a-z-]+)", page.read_text()):
             assert target in targets, f"{page.name}: make {target}"
 
 
-def test_example_files_can_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_example_files_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUBSPOT_SECRET", "long-enough-for-a-test")
 
     assert load(ROOT / "deploy" / "policy.yaml").pipelines

@@ -12,6 +12,8 @@ from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
 from shared.flow.intervals import RuleState, advance, boundaries, intervals
 from shared.flow.ruleset import Ruleset
+from shared.flow.stage_map import StageMap
+from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import DealState, visits
 from shared.flow.whatif import find
 from shared.policy import parse
@@ -57,32 +59,31 @@ def test_order_and_repetition_change_nothing(
 @settings(max_examples=examples(120), deadline=None)
 @given(histories.events(ends=True), st.data())
 def test_going_on_from_a_packed_state_is_the_same_as_beginning_anew(events: list[DealEvent], data: Any) -> None:
-    judging = Ruleset(parse(json.dumps(histories.policy_text([]))))
+    resolver = StageResolver(parse(json.dumps(histories.policy_text([]))), StageMap())
     mine = sorted((event_of(e) for e in events if e.subject == "crm:0"), key=lambda e: e.key)
     cut = data.draw(st.integers(0, len(mine)))
     first = DealState()
-    first.take(mine[:cut], judging.places)
+    first.apply(mine[:cut], resolver)
     done = list(first.finished)
     second = DealState.unpack(first.pack())
-    second.take(mine[cut:], judging.places)
+    second.apply(mine[cut:], resolver)
 
     # A visit that later news cut to no length was still open in the first part.
     together = done + second.finished + ([second.current] if second.current is not None else [])
     assert [(v.stage, v.entered, v.left, v.known) for v in together] == [
-        (v.stage, v.entered, v.left, v.known) for v in visits(mine, judging.places)
+        (v.stage, v.entered, v.left, v.known) for v in visits(mine, resolver)
     ]
 
 
 @settings(max_examples=examples(120), deadline=None)
 @given(histories.events(), histories.rules(), st.lists(st.integers(0, END), max_size=6))
 def test_time_may_go_on_in_any_steps(events: list[DealEvent], written: list[dict[str, Any]], stops: list[int]) -> None:
-    judging = Ruleset(parse(json.dumps(histories.policy_text(written))))
+    policy = parse(json.dumps(histories.policy_text(written)))
+    resolver = StageResolver(policy, StageMap())
     stays = [
-        v
-        for deal in range(4)
-        for v in visits([event_of(e) for e in events if e.subject == f"crm:{deal}"], judging.places)
+        v for deal in range(4) for v in visits([event_of(e) for e in events if e.subject == f"crm:{deal}"], resolver)
     ]
-    for rule in judging.rules:
+    for rule in Ruleset(policy).rules:
         spans = [span for visit in stays if visit.stage == "a" for span in rule.spans(visit)]
         marks = sorted(b for b in boundaries(spans) if b[0] <= micros(at(END)))
         whole, told = advance(rule, RuleState(), marks, micros(at(END)))

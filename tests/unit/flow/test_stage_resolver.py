@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.contracts.stages import StageData
-from shared.flow.stage_map import StageMap, facts
+from shared.flow.stage_facts import stage_data_fields
+from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import ResolvedStage
 from shared.policy import Policy, StageOutcome, parse
@@ -37,12 +38,12 @@ def a_policy(**pipelines: list[Any]) -> Policy:
     )
 
 
-def a_map(*said: dict[str, Any]) -> StageMap:
-    """What `crm`, or another source, said; the later the later it stands."""
+def a_map(*descriptions: dict[str, Any]) -> StageMap:
+    """The map that descriptions by `crm`, or another source, make; a later one in the list is later in time."""
     return StageMap.of(
-        fact
-        for time, one in enumerate(said)
-        for fact in facts(StageData.model_validate({"source": "crm", **one}), time, str(time))
+        field
+        for time, one in enumerate(descriptions)
+        for field in stage_data_fields(StageData.model_validate({"source": "crm", **one}), time, str(time))
     )
 
 
@@ -57,7 +58,7 @@ NAMED = (
 
 
 @pytest.mark.parametrize(
-    ("pipeline", "stage", "home"),
+    ("pipeline", "stage", "resolved"),
     [
         ("sales", "new", ("sales", "new", "open")),
         (None, "new", ("sales", "new", "open")),
@@ -72,23 +73,25 @@ NAMED = (
         (None, "99", ("", "99", "open")),
     ],
 )
-def test_stages_are_found_by_id_and_by_name(pipeline: str | None, stage: str, home: tuple[str, ...]) -> None:
-    places = StageResolver(SALES, a_map(*NAMED))
+def test_stages_are_found_by_id_and_by_name(pipeline: str | None, stage: str, resolved: tuple[str, ...]) -> None:
+    resolver = StageResolver(SALES, a_map(*NAMED))
 
-    assert places.home("crm:1", pipeline, stage) == home
-    assert places.home("crm:1", pipeline, stage) == home, "the second time, from memory"
+    assert resolver.resolve("crm:1", pipeline, stage) == resolved
+    assert resolver.resolve("crm:1", pipeline, stage) == resolved, "the second time, from memory"
 
 
 def test_names_are_those_of_the_deals_own_source() -> None:
-    places = StageResolver(SALES, a_map(*NAMED))
+    resolver = StageResolver(SALES, a_map(*NAMED))
 
-    assert places.home("other:1", "default", "11") == ("default", "11", "open")
+    assert resolver.resolve("other:1", "default", "11") == ("default", "11", "open")
 
 
 def test_the_id_counts_before_the_name() -> None:
-    places = StageResolver(a_policy(p=["11", "Proposal"]), a_map({"pipeline": "p", "stage": "11", "name": "Proposal"}))
+    resolver = StageResolver(
+        a_policy(p=["11", "Proposal"]), a_map({"pipeline": "p", "stage": "11", "name": "Proposal"})
+    )
 
-    assert places.home("crm:1", "p", "11").stage == "11"
+    assert resolver.resolve("crm:1", "p", "11").stage == "11"
 
 
 @pytest.mark.parametrize(
@@ -100,52 +103,57 @@ def test_the_id_counts_before_the_name() -> None:
     ids=["two of one name", "a name that is another's id"],
 )
 def test_an_ambiguous_name_is_no_guess(said: list[dict[str, Any]]) -> None:
-    places = StageResolver(a_policy(p=["Proposal"]), a_map(*({"pipeline": "p", **one} for one in said)))
+    resolver = StageResolver(a_policy(p=["Proposal"]), a_map(*({"pipeline": "p", **one} for one in said)))
 
-    assert places.home("crm:1", "p", "1") == ("p", "1", "open")
+    assert resolver.resolve("crm:1", "p", "1") == ("p", "1", "open")
 
 
 def test_two_ids_of_the_policy_that_differ_by_case_alone_take_no_name() -> None:
-    places = StageResolver(a_policy(p=["Offer", "offer"]), a_map({"pipeline": "p", "stage": "1", "name": "OFFER"}))
+    resolver = StageResolver(a_policy(p=["Offer", "offer"]), a_map({"pipeline": "p", "stage": "1", "name": "OFFER"}))
 
-    assert places.home("crm:1", "p", "1").stage == "1"
-    assert places.home("crm:1", "p", "offer").stage == "offer"
+    assert resolver.resolve("crm:1", "p", "1").stage == "1"
+    assert resolver.resolve("crm:1", "p", "offer").stage == "offer"
 
 
 def test_two_pipelines_of_one_name_are_named_by_id() -> None:
     said = [{"pipeline": "1", "pipeline_name": "Sales"}, {"pipeline": "2", "pipeline_name": "sales"}]
 
-    assert StageResolver(SALES, a_map(*said)).home("crm:1", "1", "new") == ("1", "new", "open")
-    assert StageResolver(SALES, a_map(said[0])).home("crm:1", "1", "new") == ("sales", "new", "open")
+    assert StageResolver(SALES, a_map(*said)).resolve("crm:1", "1", "new") == ("1", "new", "open")
+    assert StageResolver(SALES, a_map(said[0])).resolve("crm:1", "1", "new") == ("sales", "new", "open")
 
 
 def test_a_stage_of_every_pipeline_has_its_name_in_each() -> None:
-    places = StageResolver(SALES, a_map({"stage": "3", "name": "Proposal"}))
+    resolver = StageResolver(SALES, a_map({"stage": "3", "name": "Proposal"}))
 
-    assert places.home("crm:1", "sales", "3") == ("sales", "Proposal", "open")
-    assert places.home("crm:1", None, "3") == ("sales", "Proposal", "open")
-    assert StageResolver(a_policy(a=["Proposal"], b=["Proposal"]), places.map).home("crm:1", None, "3").pipeline == ""
+    assert resolver.resolve("crm:1", "sales", "3") == ("sales", "Proposal", "open")
+    assert resolver.resolve("crm:1", None, "3") == ("sales", "Proposal", "open")
+    assert (
+        StageResolver(a_policy(a=["Proposal"], b=["Proposal"]), resolver.stage_map).resolve("crm:1", None, "3").pipeline
+        == ""
+    )
 
 
 def test_a_pipeline_that_nobody_told_is_the_only_one_it_can_be() -> None:
     both = a_policy(a=["closed"], b=["closed"])
     once, twice = {"pipeline": "a", "stage": "closed"}, {"pipeline": "b", "stage": "closed"}
 
-    assert StageResolver(both, a_map()).home("crm:1", None, "closed").pipeline == ""
-    assert StageResolver(both, a_map({**once, "order": 1})).home("crm:1", None, "closed").pipeline == "a"
+    assert StageResolver(both, a_map()).resolve("crm:1", None, "closed").pipeline == ""
+    assert StageResolver(both, a_map({**once, "order": 1})).resolve("crm:1", None, "closed").pipeline == "a"
     assert (
-        StageResolver(both, a_map({**once, "order": 1}, {**twice, "order": 1})).home("crm:1", None, "closed").pipeline
+        StageResolver(both, a_map({**once, "order": 1}, {**twice, "order": 1}))
+        .resolve("crm:1", None, "closed")
+        .pipeline
         == ""
     )
 
 
 def test_a_later_description_counts_field_by_field_and_null_takes_back() -> None:
-    told = a_map(
+    stage_map = a_map(
         {"pipeline": "p", "stage": "1", "name": "Old", "order": 4, "outcome": "won"},
         {"pipeline": "p", "stage": "1", "name": "New"},
         {"pipeline": "p", "stage": "1", "outcome": None},
     )
-    (described,) = told.stages.values()
+    (described,) = stage_map.stages.values()
 
     assert (described.name, described.order, described.outcome) == ("New", 4, None)
 
@@ -181,38 +189,37 @@ SAYINGS = st.lists(
 
 
 @given(SAYINGS, SAYINGS, st.randoms(use_true_random=False))
-def test_equal_digests_mean_equal_homes_and_order_changes_nothing(
+def test_equal_digests_mean_equal_resolved_and_order_changes_nothing(
     some: list[dict[str, Any]], more: list[dict[str, Any]], chance: Any
 ) -> None:
-    told = [
-        fact
+    fields = [
+        field
         for time, one in enumerate(some + more)
-        for fact in facts(StageData.model_validate({"source": "crm", **one}), time % 4, str(time))
+        for field in stage_data_fields(StageData.model_validate({"source": "crm", **one}), time % 4, str(time))
     ]
-    mixed = told + chance.sample(told, len(told) // 2)
+    mixed = fields + chance.sample(fields, len(fields) // 2)
     chance.shuffle(mixed)
     policy = a_policy(sales=["new", "Proposal"], more=["new", "1"])
     after, before = StageResolver(policy, StageMap.of(mixed)), StageResolver(policy, a_map(*some))
 
     asked = [(p, s) for p in (None, "d", "e", "sales", "z") for s in ("1", "2", "new", "Proposal")]
-    homes = [after.home("crm:1", *place) for place in asked]
-    again = StageResolver(policy, StageMap.of(told))
-    assert (again.digest, [again.home("crm:1", *place) for place in asked]) == (after.digest, homes)
+    resolved = [after.resolve("crm:1", *place) for place in asked]
+    again = StageResolver(policy, StageMap.of(fields))
+    assert (again.digest, [again.resolve("crm:1", *place) for place in asked]) == (after.digest, resolved)
     if before.digest == after.digest:
-        assert [before.home("crm:1", *place) for place in asked] == homes
+        assert [before.resolve("crm:1", *place) for place in asked] == resolved
 
 
-def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shared.flow.stage_resolver.REMEMBERED", 3)
-    places = StageResolver(SALES, StageMap())
+def test_memory_is_bounded() -> None:
+    resolver = StageResolver(SALES, StageMap(), max_cached=3)
 
     for number in range(10):
-        assert places.home("crm:1", "p", str(number)) == ResolvedStage("p", str(number), StageOutcome.OPEN)
-    assert len(places._found) <= 3
+        assert resolver.resolve("crm:1", "p", str(number)) == ResolvedStage("p", str(number), StageOutcome.OPEN)
+    assert resolver.cached <= 3
 
 
 def test_a_name_in_one_pipeline_and_in_all_is_ambiguous_there() -> None:
-    told = a_map({"stage": "3", "name": "Proposal"}, {"pipeline": "sales", "stage": "4", "name": "Proposal"})
-    places = StageResolver(SALES, told)
+    stage_map = a_map({"stage": "3", "name": "Proposal"}, {"pipeline": "sales", "stage": "4", "name": "Proposal"})
+    resolver = StageResolver(SALES, stage_map)
 
-    assert [places.home("crm:1", "sales", stage).stage for stage in ("3", "4")] == ["3", "4"]
+    assert [resolver.resolve("crm:1", "sales", stage).stage for stage in ("3", "4")] == ["3", "4"]

@@ -1,4 +1,4 @@
-"""The simulated company is the same for the same seed, tells its stories, and speaks HubSpot as HubSpot does."""
+"""The simulated company: reproducible by its seed, with the intended problems, and in HubSpot's own format."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ POLICY = load(Path(dialects.__file__).parents[2] / "demo" / "policy.yaml")
 
 
 def canonical(end: datetime = END, seed: int = 7) -> list[bytes]:
-    return [orjson.dumps(event) for one in run.history(seed, 180, end) for event in dialects.canonical(one)]
+    return [orjson.dumps(event) for change in run.history(seed, 180, end) for event in dialects.canonical(change)]
 
 
-def test_the_same_seed_gives_the_same_and_another_another() -> None:
+def test_the_history_depends_on_the_seed_only() -> None:
     assert canonical() == canonical()
     assert canonical() != canonical(seed=8)
 
 
 @pytest.mark.parametrize("end", [END, datetime(2026, 3, 30, 22, tzinfo=UTC), datetime(2026, 12, 28, 6, tzinfo=UTC)])
-def test_a_manager_would_recognise_what_goes_wrong(end: datetime) -> None:
+def test_every_disruption_becomes_a_problem(end: datetime) -> None:
     events = [event_of(DealEvent.model_validate_json(line)) for line in canonical(end)]
     instant = int(end.timestamp() * 1_000_000)
 
@@ -47,27 +47,27 @@ def test_a_manager_would_recognise_what_goes_wrong(end: datetime) -> None:
     assert len(problems["wip-low/enterprise/discovery"]) >= 2
 
 
-def test_nothing_of_a_person_is_in_it() -> None:
+def test_no_person_occurs() -> None:
     assert not any(word in line.lower() for line in canonical() for word in (b"owner", b"userid"))
 
 
 def test_webhooks_have_the_fields_of_real_ones() -> None:
     real = {tuple(sorted(event)) for event in json.loads(sample("hubspot-deal-batch-legacy.json"))}
-    told = islice(dialects.hubspot_events(run.history(7, 180, END)), 500)
+    events = islice(dialects.hubspot_events(run.history(7, 180, END)), 500)
 
-    assert all(set(event) <= {name for fields in real for name in fields} for event in told)
+    assert all(set(event) <= {name for fields in real for name in fields} for event in events)
 
 
-def test_intake_understands_every_webhook_and_says_what_the_file_says() -> None:
-    door = source("hubspot", "hubspot-demo", public_url="http://x.example/y")
-    happened = list(run.history(7, 180, END))
-    body = orjson.dumps(list(dialects.hubspot_events(happened)))
+def test_intake_translates_every_webhook_to_the_events_of_the_file() -> None:
+    hubspot = source("hubspot", "hubspot-demo", public_url="http://x.example/y")
+    changes = list(run.history(7, 180, END))
+    body = orjson.dumps(list(dialects.hubspot_events(changes)))
 
-    said = door.translate(request(body, {}, END))
-    result = to_messages("hubspot-demo", said, END, "")
+    facts = hubspot.translate(request(body, {}, END))
+    result = to_messages("hubspot-demo", facts, END, "")
 
     assert not result.invalid
-    assert not [one for one in said if isinstance(one, Ignored)]
+    assert not [fact for fact in facts if isinstance(fact, Ignored)]
     moves = [m for m in map(orjson.loads, (m.value for m in result.messages)) if m["type"] == "andon.deal.moved"]
     written = [orjson.loads(line) for line in canonical()]
     assert [(m["subject"], m["time"], m["data"]["stage"]) for m in moves] == [
@@ -75,12 +75,12 @@ def test_intake_understands_every_webhook_and_says_what_the_file_says() -> None:
     ]
 
 
-def test_the_journal_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_a_journal_resumes_where_it_stopped(tmp_path: Path) -> None:
     file = tmp_path / "crm.json"
     journal = SimulationJournal.open(file, 7, 180, END)
     first = list(islice(run.ahead(journal), 60))
     journal.history, journal.live = True, 45
-    journal.keep(file)
+    journal.save(file)
 
     again = SimulationJournal.open(file, 99, 1, datetime.now(UTC))
 

@@ -1,4 +1,4 @@
-"""`andon simulate` when it is cut off: the next run tells the same history, not one that ends at another time."""
+"""An interrupted `andon simulate` resumes the same history, not one with another end."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.commands.simulate import simulate
+from services.cli.simulation import Simulation
 from services.simulator.run import SimulationJournal
 
 
-class Refusing(BaseHTTPRequestHandler):
-    """Takes no webhook."""
+class Rejecting(BaseHTTPRequestHandler):
+    """Rejects every webhook."""
 
     def do_POST(self) -> None:
         self.send_error(401)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name there)
-        """Nothing: the answer is all that matters."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base's name)
+        """Silent."""
 
 
 @pytest.fixture
-def refusing() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), Refusing)
+def rejecting() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Rejecting)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/v1/ingest/hubspot-demo"
     server.shutdown()
     server.server_close()
 
 
-def test_a_history_that_was_cut_off_is_told_again_with_the_same_end(refusing: str, tmp_path: Path) -> None:
+def test_an_interrupted_history_is_posted_again_with_the_same_end(rejecting: str, tmp_path: Path) -> None:
     journal = tmp_path / "crm.json"
     for end in ("2026-07-01T09:00:00Z", "2026-07-02T09:00:00Z"):
         with pytest.raises(ValueError, match="answered 401"):
-            simulate(refusing, "secret", None, None, 7, 30, end, False, 20, journal)
+            Simulation(7, 30, end, journal).post(rejecting, "secret")
 
     kept = SimulationJournal.model_validate_json(journal.read_text())
 

@@ -1,4 +1,4 @@
-// Times in the reader's own zone. Without scripts they stand in the zone of the policy, which the foot of the page names.
+// Rewrites times in the reader's zone. Without scripts they are in the policy's zone, which the footer names.
 (() => {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   const write = (at, options) => new Intl.DateTimeFormat("en-GB", options).format(at);
@@ -11,7 +11,7 @@
     return near || write(at, { day: "numeric", month: "long", ...year });
   }
 
-  function tell(element, now) {
+  function rewrite(element, now) {
     const at = new Date(element.dateTime);
     const form = element.dataset.form;
     let text = day(at, now);
@@ -23,23 +23,23 @@
     });
   }
 
-  function tellAll(root) {
+  function rewriteAll(root) {
     const now = new Date();
-    root.querySelectorAll("time[data-form]").forEach((element) => tell(element, now));
+    root.querySelectorAll("time[data-form]").forEach((element) => rewrite(element, now));
     root.querySelectorAll("[data-zone]").forEach((element) => { element.textContent = zone; });
   }
 
-  tellAll(document);
-  // After a ticket was acknowledged htmx puts the list as it is now in place of the old one. The button is gone: the
-  // focus goes to the ticket's title or, where the ticket is not in the list any more, to the heading.
+  rewriteAll(document);
+  // After a ticket is acknowledged, htmx swaps in the new list. The button is gone, so focus the ticket's title or,
+  // where the ticket is no longer in the list, the heading.
   document.addEventListener("htmx:afterSettle", (event) => {
-    tellAll(document);
+    rewriteAll(document);
     const row = event.detail.requestConfig.elt.closest("li").id;
     const heading = document.querySelector("h1");
     heading.tabIndex = -1;
     (document.querySelector(`#${row} a.title`) || heading).focus();
   });
-  // What htmx does not show is shown as a page of its own, which says what to do.
+  // htmx does not show errors: send the form the plain way, so that its page says what to do.
   document.addEventListener("htmx:responseError", (event) => event.detail.requestConfig.elt.submit());
   document.addEventListener("htmx:sendError", () => {
     document.getElementById("seen").textContent = "That did not work: Andon cannot be reached. Try again in a minute.";

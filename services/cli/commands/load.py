@@ -1,0 +1,41 @@
+"""`andon import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.cli.console import fail, with_notes
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="CSV, Excel (.xlsx) or Parquet file of deals; may be gzip.")],
+    source: Annotated[str, typer.Option(help="Source these deals belong to: the name its webhooks use.")],
+    mapping: Annotated[Path | None, typer.Option(help="What the columns mean; nothing is asked.")] = None,
+    save: Annotated[Path | None, typer.Option(help="Save the mapping here, for --mapping next time.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Accept what is proposed; stop where a question is open.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Publish nothing; show what would be published.")] = False,
+    out: Annotated[Path | None, typer.Option(help="With --dry-run: write the events here, for what-if.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Publish nothing if any row has a fault.")] = False,
+    folder: Annotated[
+        Path | None, typer.Option(help="Folder for the journal and the rejected rows. Default: next to FILE.")
+    ] = None,
+) -> None:
+    """Load deals from a CRM's export. Proposes what its columns mean and asks where unsure. Safe to repeat."""
+    from services.cli.import_dialog import TerminalDialog
+    from services.importer.job import BadRowsError
+    from services.importer.load import STAYS_HELD, LoadError
+    from services.importer.tables import TableError
+    from services.importer.wizard import ImportOptions, ImportWizard
+    from shared.runtime.yaml_file import FaultsError
+
+    try:
+        options = ImportOptions(file, source, mapping, save, yes, dry_run, out, strict, folder)
+        code = ImportWizard(options, TerminalDialog()).run()
+    except (TableError, LoadError, BadRowsError, FaultsError, ValueError, OSError) as error:
+        raise fail(with_notes(error)) from None
+    except KeyboardInterrupt:
+        raise fail(f"Interrupted. {STAYS_HELD}") from None
+    raise typer.Exit(code)

@@ -1,0 +1,98 @@
+"""What the demonstration's Kafka and Postgres share: one process with its data in a folder, on a loopback port."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+
+STOP_SECONDS = 30
+
+
+class ServerError(Exception):
+    """A server did not start or cannot be used; the message includes the end of its log."""
+
+
+class Server(ABC):
+    """A server process that keeps its port and its data when it is restarted.
+
+    `on_start` is called with the process id after each start.
+    """
+
+    name: str
+
+    def __init__(
+        self, folder: Path, port: int | None = None, on_start: Callable[[int], None] = lambda pid: None
+    ) -> None:
+        self.folder, self._on_start = folder, on_start
+        self.port = port or free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, within_seconds: float = 60) -> None:
+        """Start, and wait until it accepts connections; raises ServerError if it exits or takes too long."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._process = process = self._launch()
+        self._on_start(process.pid)
+        deadline = time.monotonic() + within_seconds
+        while not self._is_ready():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise ServerError(f"{self.name} did not start:\n{tail(self.log)}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop in an orderly way; kill it if that takes too long."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Kill -9, as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Start again with the same port and data."""
+        self.start()
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name.lower()}.log"
+
+    @abstractmethod
+    def _launch(self) -> subprocess.Popen[bytes]:
+        """Start the process in a session of its own: Ctrl-C must reach only the demonstration."""
+
+    @abstractmethod
+    def _is_ready(self) -> bool:
+        """Whether it accepts connections."""
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Whether something on this machine accepts connections on the port."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def tail(path: Path, lines: int = 15) -> str:
+    """The last lines of a log."""
+    return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else "(no log)"

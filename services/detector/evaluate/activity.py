@@ -1,0 +1,44 @@
+"""Paces loops: often while events come in, seldom while nothing happens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+IDLE_SECONDS = 1.0
+LINGER_SECONDS = 2.0
+
+
+class Activity:
+    """Whether batches are being handled, here or in another replica.
+
+    After a `mark`, loops that rest wake at once, and all keep their own short interval for `linger_seconds`. Without
+    one they run once every `idle_seconds`.
+    """
+
+    def __init__(
+        self,
+        idle_seconds: float = IDLE_SECONDS,
+        linger_seconds: float = LINGER_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._idle, self._linger, self._clock = idle_seconds, linger_seconds, clock
+        self._until = clock() + linger_seconds
+        self._marked = asyncio.Event()
+
+    def mark(self) -> None:
+        """A batch was committed, or another replica reports one."""
+        self._until = self._clock() + self._linger
+        # Wakes every loop that waits at this moment; one that does not will see `_until`.
+        self._marked.set()
+        self._marked.clear()
+
+    async def rest(self, seconds: float) -> None:
+        """Rest for `seconds` while active; else until the next mark, or the end of the idle interval."""
+        await asyncio.sleep(seconds)
+        idle = self._idle - seconds
+        if idle > 0 and self._clock() >= self._until:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._marked.wait(), idle)

@@ -1,0 +1,118 @@
+"""The loops of evaluation: one advances the watermark, one evaluates up to it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from services.detector.evaluate.activity import Activity
+from services.detector.evaluate.evaluator import Evaluator, PassResult
+from services.detector.metrics import DetectorMetrics
+from services.detector.settings import DetectorSettings
+from services.detector.store import watermark
+from services.detector.store.stages import StageMapCache
+from services.detector.store.watermark import ClockKind
+from shared.contracts.topics import EVENTS
+from shared.postgres.pool import TRANSIENT, Pool
+from shared.runtime.clock import Clock
+from shared.runtime.health import Progress
+from shared.runtime.log import logger
+from shared.stream.consumer import Consumer
+
+_log = logger(__name__)
+PART = "judge"
+STANDING_SECONDS = 0.1
+CATCHING_UP_SECONDS = 10.0
+
+
+class WatermarkLoop:
+    """Records how far this replica's partitions are read. One that is read to its end stands at now, also when idle."""
+
+    def __init__(self, pool: Pool, consumer: Consumer, settings: DetectorSettings, activity: Activity) -> None:
+        self._pool, self._consumer, self._activity = pool, consumer, activity
+        self._topic = settings.topic(EVENTS)
+        self._partitions = 0
+
+    async def run(self) -> None:
+        """Run until cancelled. Waits while the database is unavailable."""
+        while True:
+            try:
+                await self.run_once()
+            except TRANSIENT as error:
+                _log.warning("watermark not recorded: database unavailable", error=repr(error))
+            await self._activity.rest(STANDING_SECONDS)
+
+    async def run_once(self) -> None:
+        """Record once."""
+        standings = watermark.standings(self._consumer.kafka, self._consumer.handled)
+        partitions = self._consumer.partitions(self._topic)
+        if standings:
+            await watermark.record(self._pool, standings)
+        if partitions > self._partitions:
+            await watermark.record_partitions(self._pool, partitions)
+            self._partitions = partitions
+
+
+class EvaluationLoop:
+    """Runs passes of the evaluator. `published` is called after a pass that published something.
+
+    `backlog` tells how many records this replica has still to handle: it evaluates less often while they are many,
+    because they would change what was found.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        evaluator: Evaluator,
+        stage_maps: StageMapCache,
+        settings: DetectorSettings,
+        metrics: DetectorMetrics,
+        progress: Progress,
+        activity: Activity,
+        clock: Clock,
+        backlog: Callable[[], int],
+        published: Callable[[], None],
+    ) -> None:
+        self._pool, self._evaluator, self._stage_maps, self._settings = pool, evaluator, stage_maps, settings
+        self._metrics, self._progress, self._activity, self._clock = metrics, progress, activity, clock
+        self._backlog, self._published = backlog, published
+
+    async def run(self) -> None:
+        """Run until cancelled. Waits while the database is unavailable."""
+        self._progress.expect(PART, 60)
+        while True:
+            try:
+                await self.run_once()
+            except TRANSIENT as error:
+                _log.warning("evaluation postponed: database unavailable", error=repr(error))
+                await asyncio.sleep(1)
+            await self._activity.rest(self._settings.detector_pass_seconds)
+            await self._catch_up()
+
+    async def run_once(self) -> None:
+        """One pass. Raises OtherPolicyError, with nothing of it done, where another policy is in force."""
+        now = self._clock.now()
+        with self._metrics.pass_seconds.time():
+            async with self._pool.acquire() as connection, connection.transaction():
+                result = await self._evaluator.evaluate(connection, now)
+                await self._stage_maps.refresh(connection)
+        self._progress.beat(PART)
+        if result is not None:
+            self._report(result, now.timestamp())
+
+    def _report(self, result: PassResult, now: float) -> None:
+        if self._settings.clock is ClockKind.WALL:
+            self._metrics.watermark_delay.set(max(0.0, now - result.watermark / 1_000_000))
+        for reason, count in result.published.items():
+            self._metrics.messages[reason].inc(count)
+        if result.published:
+            _log.info("problems published", **{reason.value: count for reason, count in result.published.items()})
+            self._published()
+
+    async def _catch_up(self) -> None:
+        """Wait while many records are left to handle, but not for ever."""
+        until = time.monotonic() + CATCHING_UP_SECONDS
+        while self._backlog() > self._settings.detector_batch and time.monotonic() < until:
+            self._progress.beat(PART)
+            await asyncio.sleep(self._settings.detector_pass_seconds)

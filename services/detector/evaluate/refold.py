@@ -1,0 +1,78 @@
+"""Refolds the deals of some sources, after descriptions changed how their stages resolve.
+
+Deals of other sources, and deals that fold to the same visits under both maps, are not written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from services.detector.store import copy_tables, history
+from services.detector.store import stages as stage_store
+from shared.flow.deltas import CountDeltas, PackedDeltas
+from shared.flow.ruleset import Ruleset
+from shared.flow.stage_resolver import StageResolver
+from shared.flow.visits import DealState, Event, Visit, unique
+from shared.postgres.pool import Connection
+
+_CHUNK = 5000
+
+
+@dataclass
+class _Refolded:
+    """How counts change; what is not written yet of states and visits, and visits to delete as (deal, entered)."""
+
+    before: StageResolver
+    after: StageResolver
+    counts: CountDeltas
+    states: list[tuple[str, bytes]] = field(default_factory=list)
+    visits: list[tuple[str, Visit]] = field(default_factory=list)
+    gone: list[tuple[str, int]] = field(default_factory=list)
+
+    def add(self, events: list[Event]) -> None:
+        """Fold one deal under both maps."""
+        deal, history_of_deal = events[0].deal, unique(events)
+        old, new = DealState(), DealState()
+        old.apply(history_of_deal, self.before)
+        new.apply(history_of_deal, self.after)
+        packed = new.pack()
+        if old.visits == new.visits and old.pack() == packed:
+            return
+        for visit in old.visits:
+            self.counts.add(visit, -1)
+        for visit in new.visits:
+            self.counts.add(visit)
+            self.visits.append((deal, visit))
+        entered = {visit.entered for visit in new.visits}
+        self.gone += [(deal, visit.entered) for visit in old.visits if visit.entered not in entered]
+        self.states.append((deal, packed))
+
+
+async def refold(
+    connection: Connection, ruleset: Ruleset, sources: Collection[str], before: StageResolver, after: StageResolver
+) -> dict[str, PackedDeltas]:
+    """Refold the deals of the sources, in the caller's transaction; gives how counts change, by series.
+
+    `before` is what the stored visits were folded under. Waits for the writers of these sources; they go on when the
+    transaction ends, and must then find the fingerprint of `after`. The caller holds the evaluation lock.
+    """
+    await stage_store.lock_sources(connection, sources)
+    refolded = _Refolded(before, after, CountDeltas(ruleset))
+    async for events in history.deals(connection, sources):
+        refolded.add(events)
+        if len(refolded.states) >= _CHUNK:
+            await _write(connection, refolded)
+    await _write(connection, refolded)
+    return refolded.counts.packed()
+
+
+async def _write(connection: Connection, refolded: _Refolded) -> None:
+    if not refolded.states:
+        return
+    await history.overwrite_states(connection, refolded.states)
+    await history.drop_visits(connection, refolded.gone)
+    await history.save_visits(connection, refolded.visits)
+    await copy_tables.clear(connection)
+    for written in (refolded.states, refolded.visits, refolded.gone):
+        written.clear()

@@ -1,0 +1,86 @@
+"""The loops that publish beside evaluation: ages at the ends of days, and the present of every stage."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from zoneinfo import ZoneInfo
+
+from services.detector.metrics import DetectorMetrics
+from services.detector.publish.ages import AgePublisher
+from services.detector.publish.gauges import refresh_gauges
+from services.detector.publish.measures import MeasurePublisher
+from services.detector.publish.stages import StageStatusPublisher
+from services.detector.settings import DetectorSettings
+from shared.flow.ruleset import Ruleset
+from shared.postgres.pool import TRANSIENT, Pool
+from shared.runtime.clock import Clock
+from shared.runtime.log import logger
+
+_log = logger(__name__)
+AGES_SECONDS = 5.0
+PRESENT_SECONDS = 15.0
+
+
+class AgesLoop:
+    """Publishes the ages at the ends of days that changed. `published` is called when there was something."""
+
+    def __init__(self, pool: Pool, ruleset: Ruleset, settings: DetectorSettings, published: Callable[[], None]) -> None:
+        measures = MeasurePublisher(ZoneInfo(ruleset.policy.timezone), settings.topic_prefix)
+        self._ages = AgePublisher(ruleset, measures)
+        self._pool, self._published = pool, published
+
+    async def run(self) -> None:
+        """Run until cancelled. Waits while the database is unavailable."""
+        while True:
+            began, days = time.monotonic(), 0
+            try:
+                async with self._pool.acquire() as connection, connection.transaction():
+                    days = await self._ages.publish_some(connection)
+            except TRANSIENT as error:
+                _log.warning("ages not published: database unavailable", error=repr(error))
+            if days:
+                self._published()
+            # A backlog of days takes at most a fifth of the time: passes and new events come first.
+            rest = 4 * (time.monotonic() - began) if days == self._ages.days_at_once else AGES_SECONDS
+            await asyncio.sleep(min(rest, AGES_SECONDS))
+
+
+class PresentLoop:
+    """Refreshes the gauges, and publishes the status of stages where it changed. `published` is called when it did."""
+
+    def __init__(
+        self,
+        pool: Pool,
+        ruleset: Ruleset,
+        settings: DetectorSettings,
+        metrics: DetectorMetrics,
+        clock: Clock,
+        published: Callable[[], None],
+    ) -> None:
+        self._pool, self._ruleset, self._metrics, self._clock = pool, ruleset, metrics, clock
+        self._published = published
+        self._stages = StageStatusPublisher(ruleset.policy, settings.topic_prefix)
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Stages were described: run again now."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Run until cancelled. Waits while the database is unavailable."""
+        while True:
+            try:
+                now = self._clock.now()
+                await refresh_gauges(self._pool, self._ruleset, self._metrics, now)
+                async with self._pool.acquire() as connection, connection.transaction():
+                    count = await self._stages.publish(connection, now)
+                if count:
+                    self._published()
+            except TRANSIENT as error:
+                _log.warning("metrics refresh failed: database unavailable", error=repr(error))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), PRESENT_SECONDS)
+            self._woken.clear()

@@ -1,0 +1,32 @@
+"""Times more than five minutes ahead of the present are rejected, whatever was checked before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from aiokafka import ConsumerRecord
+
+from services.detector.ingest.future import FutureCheck
+from shared.stream.processor import InvalidRecord
+
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+def written_at(minute: int) -> ConsumerRecord:
+    timestamp = int((START + timedelta(minutes=minute)).timestamp() * 1000)
+    return ConsumerRecord("t", 0, 0, timestamp, 0, b"", b"", 0, 0, 0, ())
+
+
+@pytest.mark.parametrize(("minute", "ahead", "valid"), [(0, 5, True), (0, 6, False), (60, 65, True), (60, 66, False)])
+@pytest.mark.parametrize("before", [None, -60, 0, 120])
+def test_five_minutes(before: int | None, minute: int, ahead: int, valid: bool) -> None:
+    check = FutureCheck(lambda record: datetime.fromtimestamp(record.timestamp / 1000, UTC))
+    if before is not None:
+        check.check(written_at(before), START - timedelta(days=1))
+
+    if valid:
+        check.check(written_at(minute), START + timedelta(minutes=ahead))
+    else:
+        with pytest.raises(InvalidRecord, match="five minutes in the future"):
+            check.check(written_at(minute), START + timedelta(minutes=ahead))

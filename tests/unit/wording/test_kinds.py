@@ -1,0 +1,82 @@
+"""Every kind of the policy is whole: rule, policy model, words, chart, mail. And an unknown one can be read, too."""
+
+from __future__ import annotations
+
+import ast
+import typing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.notifier.render.compose import compose
+from shared import wording
+from shared.contracts.notices import NoticeReason
+from shared.flow.rules import KINDS as RULES
+from shared.policy import StageTitles
+from shared.policy.model import RulePolicy
+from shared.wording.problem_text import text_of
+from tests.support.problems import policy, problem, ticket_event
+
+ROOT = Path(__file__).parents[3]
+MODELS = {typing.get_args(model.model_fields["kind"].annotation)[0]: model for model in typing.get_args(RulePolicy)}
+# What a mail about each kind says first.
+MAILS = {
+    "aging": "12 deals have been in Proposal for more than 21 days; usually 3 are.",
+    "wip-high": "12 deals are in Proposal; the limit is 5; usually 3 are.",
+    "wip-low": "12 deals are in Proposal; the next stages need at least 5 there; usually 3 are.",
+    "stalled": "12 deals in Proposal have shown no progress for 21 days; usually 3 are.",
+}
+
+
+def test_every_kind_has_all_of_its_parts() -> None:
+    assert set(RULES) == set(MODELS) == set(wording.KINDS) == set(MAILS)
+
+
+@pytest.mark.parametrize("kind", sorted(wording.KINDS))
+def test_a_kinds_chart_shows_what_its_rule_counts(kind: str) -> None:
+    spec = wording.of(kind).chart
+
+    assert spec is not None
+    assert spec.measure is RULES[kind].measure
+
+
+@pytest.mark.parametrize(("kind", "sentence"), MAILS.items())
+def test_a_mail_about_each_kind(kind: str, sentence: str) -> None:
+    text = text_of(problem(kind=kind), policy(), StageTitles.of(policy()))
+    about: Any = ticket_event(kind=kind, title=text.title, sentence=text.sentence).data
+    written = datetime.now(UTC)
+
+    mail = compose(about, NoticeReason.OPENED, "Head", "h@x.example", "a@x.example", "x.example", written, "UTC", 1)
+
+    body = mail.get_body(("plain",))
+    assert text.title in str(mail["Subject"])
+    assert body is not None
+    assert sentence in " ".join(body.get_content().split())
+
+
+def test_a_kind_of_a_newer_detector_can_be_read() -> None:
+    text = text_of(problem(kind="rework"), policy(), StageTitles.of(policy()))
+
+    assert text.title == "rework in Proposal"
+    assert text.sentence == "12 deals are in Proposal; the limit is 5; usually 3 are."
+    assert wording.of("rework").chart is None
+
+
+def comparisons_of_kinds(path: Path) -> list[str]:
+    """Where a file compares with the name of a kind."""
+    return [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Compare)
+        and any(isinstance(side, ast.Constant) and side.value in RULES for side in (node.left, *node.comparators))
+    ]
+
+
+def test_nobody_else_tells_kinds_apart() -> None:
+    folders = ("services/tickets", "services/notifier", "services/demo", "shared")
+    found = [place for one in folders for path in (ROOT / one).rglob("*.py") for place in comparisons_of_kinds(path)]
+    templates = [p for one in folders for p in (ROOT / one).rglob("*.html") if 'kind == "' in p.read_text()]
+
+    assert (found, templates) == ([], [])
