@@ -17,6 +17,7 @@ from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.visits import DealState
 from shared.policy import parse
+from shared.postgres.pool import Connection, Pool
 from shared.runtime.instants import micros, moment
 from tests.integration.detector.test_store import Store, emptied, pool
 from tests.support.histories import START
@@ -57,7 +58,7 @@ class OpenDeal(NamedTuple):
 class CountingConnection:
     """Counts the rows that go to the client."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection, self.rows = connection, 0
 
     async def fetch(self, query: str, *values: Any) -> list[Any]:
@@ -66,7 +67,7 @@ class CountingConnection:
         return rows
 
 
-async def insert(pool: Any, deals: Sequence[OpenDeal]) -> None:
+async def insert(pool: Pool, deals: Sequence[OpenDeal]) -> None:
     await emptied(pool)
     names = [deal.deal for deal in deals]
     await pool.execute(
@@ -100,7 +101,7 @@ def expected(rule: Rule, deals: Sequence[OpenDeal], seed: str) -> tuple[int, lis
 
 @pytest.mark.parametrize("clock", ["calendar", "office"])
 @pytest.mark.parametrize("written", RULES, ids=[str(rule["kind"]) for rule in RULES])
-async def test_worst_and_sample_are_those_of_the_definition(pool: Any, written: dict[str, Any], clock: str) -> None:
+async def test_worst_and_sample_are_those_of_the_definition(pool: Pool, written: dict[str, Any], clock: str) -> None:
     rule, chance = rule_of(written, clock), Random(7)
     for size in (0, 3, 60):
         # Whole hours, so that deals tie with each other and with the limit.
@@ -129,7 +130,7 @@ async def test_worst_and_sample_are_those_of_the_definition(pool: Any, written: 
 
 
 @pytest.mark.parametrize("written", RULES, ids=[str(rule["kind"]) for rule in RULES])
-async def test_few_rows_are_read_of_many_deals(pool: Any, written: dict[str, Any]) -> None:
+async def test_few_rows_are_read_of_many_deals(pool: Pool, written: dict[str, Any]) -> None:
     rule = rule_of(written, "calendar")
     long_ago = [NOW - 10 * 24 * HOUR - n * 1000 for n in range(8000)]
     deals = [OpenDeal(f"crm:{n}", at, at, NOW + HOUR if n % 80 == 0 else None) for n, at in enumerate(long_ago)]
@@ -145,7 +146,7 @@ async def test_few_rows_are_read_of_many_deals(pool: Any, written: dict[str, Any
     assert counting.rows <= 15
 
 
-async def test_a_problem_of_many_deals_is_published_with_their_exact_count(pool: Any) -> None:
+async def test_a_problem_of_many_deals_is_published_with_their_exact_count(pool: Pool) -> None:
     policy = {"kind": "aging", "limit": "3d", "count": 10, "stage": "a"}
     pipeline = {"name": "P", "owner": {"name": "O", "mail": "o@x.example"}, "stages": [{"id": "a"}], "rules": [policy]}
     document = {"version": 1, "timezone": "UTC", "pipelines": {"p": pipeline}}

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
 
 from services.detector.publish.stages import StageStatusPublisher
 from shared.contracts.stages import StageStatusData, StageStatusEvent
 from shared.policy import parse
+from shared.postgres.pool import Pool
 from tests.integration.detector.test_stages import StageStore, a_description, emptied, moved, pool
 from tests.support import histories
 
 __all__ = ["pool"]
 
 
-async def published(pool: Any, store: StageStore, max_unknown: int = 100) -> dict[str, StageStatusData]:
+async def published(pool: Pool, store: StageStore, max_unknown: int = 100) -> dict[str, StageStatusData]:
     """What is published once, by key."""
     await pool.execute("TRUNCATE outbox")
     async with pool.acquire() as connection, connection.transaction():
@@ -27,7 +27,7 @@ async def published(pool: Any, store: StageStore, max_unknown: int = 100) -> dic
     return {event.data.key: event.data for event in events}
 
 
-async def test_only_what_differs_is_published(pool: Any) -> None:
+async def test_only_what_differs_is_published(pool: Pool) -> None:
     store = StageStore(await emptied(pool), parse(json.dumps(histories.policy_text([]))))
     await pool.execute("TRUNCATE stage_published")
     await store.take([moved(1, 1, "a"), moved(2, 1, "77"), moved(3, 1, "77")])
@@ -50,7 +50,7 @@ async def test_only_what_differs_is_published(pool: Any) -> None:
     assert await published(pool, store) == {}
 
 
-async def test_of_too_many_unknown_stages_those_with_most_deals_are_published(pool: Any) -> None:
+async def test_of_too_many_unknown_stages_those_with_most_deals_are_published(pool: Pool) -> None:
     store = StageStore(await emptied(pool), parse(json.dumps(histories.policy_text([]))))
     await pool.execute("TRUNCATE stage_published")
     await store.take([moved(n, 1, str(stage)) for n, stage in enumerate([1, 2, 2, 3, 3, 3])])
@@ -58,7 +58,7 @@ async def test_of_too_many_unknown_stages_those_with_most_deals_are_published(po
     assert {key: data.deals for key, data in (await published(pool, store, 2)).items()} == {"p/3": 3, "p/2": 2}
 
 
-async def test_a_stage_of_any_length_is_published(pool: Any) -> None:
+async def test_a_stage_of_any_length_is_published(pool: Pool) -> None:
     store = StageStore(await emptied(pool), parse(json.dumps(histories.policy_text([]))))
     await pool.execute("TRUNCATE stage_published")
     long = "/" * 300
