@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from services.tickets.charts.chart import Chart
 from services.tickets.charts.render import png
+from services.tickets.charts.spec import Chart
 from services.tickets.domain import lifecycle
 from services.tickets.store import messages, tickets
 from shared.contracts.problems import ProblemReason
