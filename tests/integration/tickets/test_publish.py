@@ -79,8 +79,9 @@ async def test_a_chart_is_drawn_as_it_was_when_its_ticket_changed(pool: Pool, pa
     opened, grew = await parts.messages()
 
     assert waiting.chart is not None
-    assert waiting.chart.title == "Proposal holds 12 deals older than 21 days"
-    assert opened.data.chart_png == base64.b64encode(png(waiting.chart)).decode()
+    chart = Chart.from_json(waiting.chart)
+    assert chart.title == "Proposal holds 12 deals older than 21 days"
+    assert opened.data.chart_png == base64.b64encode(png(chart)).decode()
     assert grew.data.chart_png not in (None, opened.data.chart_png)
 
 
@@ -145,3 +146,17 @@ async def test_a_chart_that_cannot_be_drawn_holds_up_no_mail(pool: Pool) -> None
     assert told.data.chart_png is None
     assert parts.metrics.charts_failed._value.get() == 1
     assert len(await tickets.history(pool, 1)) == 1
+
+
+@pytest.mark.parametrize("column", ["chart", "event"])
+async def test_what_another_version_wrote_holds_up_no_message(pool: Pool, parts: TicketParts, column: str) -> None:
+    await parts.handle(record(event(problem()), 0), record(event(problem(key="aging/new/2")), 1))
+    await pool.execute(f"UPDATE ticket_message SET {column} = '{{\"later\": 1}}' WHERE ticket = 1")
+
+    while await parts.publisher.run_once():
+        pass
+
+    first, second = [row["value"] for row in await pool.fetch("SELECT value FROM outbox ORDER BY id")]
+    assert b'"chart_png":null' in first or first == b'{"later": 1}'
+    assert TicketEvent.model_validate_json(second).data.chart_png is not None
+    assert parts.metrics.charts_failed._value.get() == 1
