@@ -14,6 +14,7 @@ from shared.postgres.pool import Connection, Executor
 
 _ADD = "INSERT INTO ticket_message (ticket, event, chart) VALUES ($1, $2, $3)"
 _NEXT = "SELECT id, ticket, event, chart FROM ticket_message ORDER BY id LIMIT $1"
+_OLDEST = "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) FROM ticket_message"
 # Does nothing where another replica was first, or while an earlier message of the ticket waits.
 _DELETE = """
 DELETE FROM ticket_message AS m WHERE id = $1
@@ -45,3 +46,8 @@ async def pending(executor: Executor, limit: int) -> Sequence[PendingMessage]:
 async def claim(connection: Connection, number: int) -> bool:
     """Delete a message that is published in this transaction. False: it is not its turn, or another replica's."""
     return await connection.fetchval(_DELETE, number) is not None
+
+
+async def oldest_seconds(executor: Executor) -> float:
+    """For how long the oldest message has been waiting; 0 where none is."""
+    return float(await executor.fetchval(_OLDEST))

@@ -7,18 +7,22 @@ import base64
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
+from services.tickets.app import Tickets
 from services.tickets.charts.chart import Chart
 from services.tickets.charts.render import png
 from services.tickets.domain import lifecycle
+from services.tickets.settings import TicketsSettings
 from services.tickets.store import messages, tickets
 from shared.contracts.problems import ProblemReason
 from shared.contracts.tickets import TicketEvent
 from shared.postgres.pool import Pool
 from tests.integration.tickets.records import TicketParts, record
-from tests.support.problems import event, policy, problem
+from tests.support.problems import POLICY, event, policy, problem
 from tests.support.waiting import eventually
 
 
@@ -160,3 +164,19 @@ async def test_what_another_version_wrote_holds_up_no_message(pool: Pool, parts:
     assert b'"chart_png":null' in first or first == b'{"later": 1}'
     assert TicketEvent.model_validate_json(second).data.chart_png is not None
     assert parts.metrics.charts_failed._value.get() == 1
+
+
+async def test_how_long_messages_wait_is_measured(pool: Pool, parts: TicketParts, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    registry = CollectorRegistry()
+    service = Tickets(TicketsSettings(policy=tmp_path / "policy.yaml"), pool, registry)
+    await parts.handle(record(event(problem()), 0))
+    await pool.execute("UPDATE ticket_message SET created_at = created_at - interval '5 minutes'")
+
+    await service.tick()
+    waiting = registry.get_sample_value("andon_tickets_messages_oldest_seconds")
+    await parts.messages()
+    await service.tick()
+
+    assert waiting == pytest.approx(300, abs=30)
+    assert registry.get_sample_value("andon_tickets_messages_oldest_seconds") == 0
