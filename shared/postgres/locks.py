@@ -42,10 +42,10 @@ async def share_all(connection: AnyConnection, names: Iterable[str]) -> None:
 
 
 async def session_lock(connection: AnyConnection, name: str) -> None:
-    """Wait for the lock, and hold it until the connection closes or goes back to its pool."""
+    """Wait for the lock, and hold it until the connection closes."""
     await connection.execute(_SESSION_LOCK, name)
 
 
 async def try_session_lock(connection: AnyConnection, name: str) -> bool:
-    """Take the lock until the connection closes or goes back to its pool; False when another holds it."""
+    """Take the lock until the connection closes; False when another holds it."""
     return bool(await connection.fetchval(_TRY_SESSION_LOCK, name))

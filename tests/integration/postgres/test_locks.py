@@ -63,9 +63,9 @@ async def test_schemas_do_not_lock_each_other_out(pool: Pool, dsn: str) -> None:
     await other_schema.close()
 
 
-async def test_a_session_lock_ends_when_its_connection_goes_back(pool: Pool) -> None:
+async def test_a_session_lock_ends_with_its_connection(pool: Pool) -> None:
     async with pool.acquire() as one, pool.acquire() as two:
         assert await locks.try_session_lock(one, "load")
         assert not await locks.try_session_lock(two, "load")
-    async with pool.acquire() as two:
+        await one.close()
         assert await locks.try_session_lock(two, "load")
