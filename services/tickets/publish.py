@@ -14,8 +14,8 @@ import asyncio
 import base64
 from collections.abc import Callable
 
-from services.tickets.charts.chart import Chart
 from services.tickets.charts.render import png
+from services.tickets.charts.spec import Chart
 from services.tickets.metrics import TicketMetrics
 from services.tickets.store import messages
 from services.tickets.store.messages import PendingMessage

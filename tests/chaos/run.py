@@ -29,7 +29,7 @@ from shared.connectors.base.source import Request
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.kafka.admin import create_topics
 from shared.policy import load
 from shared.postgres.migrate import migrate_all

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.tickets.charts.chart import Chart
+from services.tickets.charts.spec import Chart
 from shared.contracts.tickets import TicketEvent
 from shared.postgres.pool import Connection, Executor
 

@@ -24,7 +24,7 @@ from shared.flow.events import event_of
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_facts import stage_fields
 from shared.flow.stage_map import StageMap
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.policy import Policy, parse
 from shared.runtime.instants import micros, moment
 from tests.integration.detector.test_store import Store, emptied, moved, pool

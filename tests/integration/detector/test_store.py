@@ -34,7 +34,7 @@ from shared.contracts.events import DealEvent
 from shared.contracts.problems import ProblemEvent
 from shared.flow.events import event_of
 from shared.flow.ruleset import Ruleset
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.policy import Policy, parse
 from shared.postgres.migrate import migrate_all
 from shared.runtime.instants import micros, moment

@@ -13,8 +13,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.tickets.app import Tickets
-from services.tickets.charts.chart import Chart
 from services.tickets.charts.render import png
+from services.tickets.charts.spec import Chart
 from services.tickets.domain import lifecycle
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import messages, tickets

@@ -16,7 +16,7 @@ from shared.connectors.base.facts import Ignored
 from shared.connectors.base.messages import to_messages
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.policy import load
 from tests.support.webhooks import request, sample, source
 
