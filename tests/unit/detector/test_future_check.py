@@ -30,3 +30,13 @@ def test_five_minutes(before: int | None, minute: int, ahead: int, valid: bool) 
     else:
         with pytest.raises(InvalidRecord, match="five minutes in the future"):
             check.check(written_at(minute), START + timedelta(minutes=ahead))
+
+
+def test_after_our_own_clock_was_ahead_times_are_rejected_again() -> None:
+    present = [START + timedelta(days=365)]
+    check = FutureCheck(lambda record: present[0])
+    check.check(written_at(0), START)
+    present[0] = START
+
+    with pytest.raises(InvalidRecord, match="five minutes in the future"):
+        check.check(written_at(0), START + timedelta(days=1))
