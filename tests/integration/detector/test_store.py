@@ -47,8 +47,8 @@ from tests.unit.flow.test_edge_cases import CASES
 
 PARTITIONS = 4
 TABLES = (
-    "event, deal, visit, span_change, bucket, checkpoint, due, problem, measure, progress, position, outbox, stale_day,"
-    " stage_fact"
+    "event, deal, visit, span_change, late_change, bucket, checkpoint, due, problem, measure, progress, position,"
+    " outbox, stale_day, stage_fact"
 )
 PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM problem ORDER BY key, opened_at"
 VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM visit"
