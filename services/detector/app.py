@@ -42,14 +42,14 @@ from shared.runtime.service import main as run_service
 from shared.stream import positions
 from shared.stream.consumer import Consumer
 from shared.stream.outbox import Relay
-from shared.stream.processor import Processor
+from shared.stream.processor import DECODE_CHUNK, Processor
 from shared.stream.reader import Subscription
 from shared.stream.transaction import PostgresTransactions
 
 CHANNEL = "andon_detector"
 # Connections beside those of the workers: for stages, evaluation, the relay, the watermark, wake-ups, and what is
 # published beside evaluation.
-OTHER_CONNECTIONS = 6
+OTHER_CONNECTIONS = 7
 
 
 class Detector:
@@ -105,7 +105,15 @@ class Detector:
         return [part.run for part in parts]
 
     def _event_processor(self) -> Processor[NewEvent]:
-        writer = EventWriter(self._ruleset, self._metrics, self._now, self._standings, self._events_committed)
+        is_wall = self._settings.clock is ClockKind.WALL
+        writer = EventWriter(
+            self._ruleset,
+            self._metrics,
+            self._now,
+            self._standings,
+            self._events_committed,
+            now_reuse=DECODE_CHUNK if is_wall else 1,
+        )
         return Processor(
             PostgresTransactions(self._pool),
             writer,

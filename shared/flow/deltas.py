@@ -43,6 +43,11 @@ class PackedDeltas:
         return cls(_pack(chain.from_iterable(part._clamped(edge) for part in parts)))
 
     @classmethod
+    def correction(cls, parts: Iterable[PackedDeltas], edge: int) -> PackedDeltas:
+        """What takes changes that `combine` moved to the edge back to their own instants, once it is merged."""
+        return cls(_pack(chain.from_iterable(part._moved_back(edge) for part in parts)))
+
+    @classmethod
     def concat(cls, parts: Iterable[PackedDeltas]) -> PackedDeltas:
         """The changes of parts that follow one another in time."""
         return cls(b"".join([part.raw for part in parts]))
@@ -108,6 +113,12 @@ class PackedDeltas:
         net = PackedDeltas(self.raw[:offset]).total
         yield from (_number(edge, net > 0) for _ in range(abs(net)))
         yield from _numbers(self.raw[offset:])
+
+    def _moved_back(self, edge: int) -> Iterator[int]:
+        """The numbers before the edge, and the opposite of what `_clamped` puts there for them."""
+        before = PackedDeltas(self.raw[: self._offset(edge)])
+        yield from (_number(edge, before.total < 0) for _ in range(abs(before.total)))
+        yield from _numbers(before.raw)
 
     def _offset(self, instant: int) -> int:
         """Where in the bytes the changes at this instant and later begin."""

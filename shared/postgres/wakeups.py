@@ -68,5 +68,9 @@ class Wakeups:
             await connection.execute("SELECT 1")
             return
         self._wanted.clear()
-        await connection.execute("SELECT pg_notify($1, '')", self._channel)
+        try:
+            await connection.execute("SELECT pg_notify($1, '')", self._channel)
+        except BaseException:
+            self._wanted.set()
+            raise
         await asyncio.sleep(self._min_interval)

@@ -146,10 +146,11 @@ class Processor(Generic[Message]):
 
     async def _decode(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> list[Received[Message]]:
         messages: list[Received[Message]] = []
+        decoders = {self._prefix + topic: decode for topic, decode in self._handler.decoders.items()}
         for start in range(0, len(records), DECODE_CHUNK):
             for record in records[start : start + DECODE_CHUNK]:
                 try:
-                    message = self._handler.decoders[record.topic.removeprefix(self._prefix)](record)
+                    message = decoders[record.topic](record)
                 except ValidationError as error:
                     await self._dead_letter(transaction, record, reason_of(error), explain(error))
                 except InvalidRecord as error:

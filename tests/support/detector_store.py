@@ -34,8 +34,8 @@ from tests.support.histories import START
 PARTITIONS = 4
 WIP = [{"kind": "wip-high", "max": 0}]
 TABLES = (
-    "event, deal, visit, span_change, bucket, checkpoint, due, problem, measure, progress, position, outbox, stale_day,"
-    " stage_fact"
+    "event, deal, visit, span_change, late_change, bucket, checkpoint, due, problem, measure, progress, position,"
+    " outbox, stale_day, stage_fact"
 )
 PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM problem ORDER BY key, opened_at"
 VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM visit"

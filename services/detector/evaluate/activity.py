@@ -40,5 +40,7 @@ class Activity:
         await asyncio.sleep(seconds)
         idle = self._idle - seconds
         if idle > 0 and self._clock() >= self._until:
+            # `wait_for` would begin to wait a turn of the loop later, and miss a mark in between.
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._marked.wait(), idle)
+                async with asyncio.timeout(idle):
+                    await self._marked.wait()

@@ -83,15 +83,18 @@ class Evaluator:
         """Evaluate again after a refold changed counts, up to the watermark, back to the lateness before it.
 
         The caller holds the lock. The changes take effect at their own instants, so that an interval that lasts into
-        the lateness opens when it truly did, as after a rebuild. None: there is no watermark yet, or evaluation is
-        held; then the changes wait, as those of the writers do.
+        the lateness opens when it truly did, as after a rebuild. Late changes of the same series, which took effect at
+        the edge, go back to their own instants too: else a deal would leave a count before it entered it. None: there
+        is no watermark yet, or evaluation is held; then the changes wait, as those of the writers do.
         """
         reached, held = await evaluation.state(connection)
         if reached is None or held:
             await history.add_changes(connection, changes)
             return None
         first = await self._take_changes(connection, reached)
-        await self._merge(connection, changes, first)
+        late = await evaluation.take_late(connection, list(changes))
+        exact = {name: PackedDeltas.combine([d, *late.get(name, ())], BEGINNING) for name, d in changes.items()}
+        await self._merge(connection, {name: deltas for name, deltas in exact.items() if deltas}, first)
         span = _Span(reached, reached, now, since=reached - self._lateness)
         return await self._advance(connection, await self._affected(connection, first, reached), span)
 

@@ -26,7 +26,7 @@ from shared.runtime.log import logger
 _log = logger(__name__)
 _CHUNK = 5000
 _FREEZE = "LOCK TABLE event, span_change IN SHARE ROW EXCLUSIVE MODE"
-_CLEAR = "TRUNCATE span_change, bucket, checkpoint, due"
+_CLEAR = "TRUNCATE span_change, late_change, bucket, checkpoint, due"
 _COUNT = "SELECT count(*) FROM event"
 ReportProgress = Callable[[int, int], None]
 """Called with (events read, events in all)."""

@@ -68,10 +68,11 @@ class EventWriter:
         standings: Callable[[Sequence[ConsumerRecord]], list[Standing]] = lambda records: [],
         committed: Callable[[], None] = lambda: None,
         direct_copy_min: int = DIRECT_COPY_MIN,
+        now_reuse: int = 1,
     ) -> None:
         self._ruleset, self._metrics, self._standings, self._committed = ruleset, metrics, standings, committed
         self._direct_copy_min = direct_copy_min
-        self._future = FutureCheck(now)
+        self._future = FutureCheck(now, now_reuse)
         self._lateness = ruleset.policy.lateness.micros()
         self._stage_maps = StageMapCache(ruleset)
         self._seen: WeakSet[Transaction] = WeakSet()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from aiokafka import ConsumerRecord
 
@@ -14,20 +14,21 @@ AHEAD = timedelta(minutes=5)
 
 
 class FutureCheck:
-    """`now` tells the present as of a record; for a later record it is never earlier."""
+    """`now` tells the present as of a record. Where it is the same for all, one answer serves for `reuse` records.
 
-    def __init__(self, now: Callable[[ConsumerRecord], datetime]) -> None:
-        self._now = now
-        # The present as of a record with this timestamp. Most times lie before it, which saves asking the clock.
-        self._timestamp: int | None = None
-        self._past: datetime | None = None
+    For no more than that: our own clock may be set back.
+    """
+
+    def __init__(self, now: Callable[[ConsumerRecord], datetime], reuse: int = 1) -> None:
+        self._now, self._reuse, self._left = now, reuse, 0
+        self._past = datetime.min.replace(tzinfo=UTC)
 
     def check(self, record: ConsumerRecord, time: datetime) -> None:
         """Raises InvalidRecord for a time more than five minutes ahead of the record."""
-        if self._past is not None and time <= self._past and record.timestamp >= (self._timestamp or 0):
-            return
-        self._timestamp, self._past = record.timestamp, self._now(record)
-        if time > self._past + AHEAD:
+        if not self._left:
+            self._past, self._left = self._now(record), self._reuse
+        self._left -= 1
+        if time > self._past and time > self._now(record) + AHEAD:
             raise InvalidRecord(
                 DeadReason.IN_THE_FUTURE,
                 f"time {time.isoformat()} is more than five minutes in the future; correct the sender's clock",

@@ -54,6 +54,14 @@ CREATE TABLE span_change (
     deltas bytea  NOT NULL
 );
 
+-- Changes that came later than the lateness count from its edge on. These rows, merged into the buckets, would move them
+-- from there to their own instants, packed. The evaluator appends; a refold takes those of the series that it changes.
+CREATE TABLE late_change (
+    series text  NOT NULL,
+    deltas bytea NOT NULL
+);
+CREATE INDEX late_change_series ON late_change (series);
+
 -- The counts over time: the packed changes of a series in a slot of five minutes.
 CREATE TABLE bucket (
     series   text   NOT NULL,

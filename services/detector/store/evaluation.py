@@ -25,6 +25,8 @@ _TAKE = """
 DELETE FROM span_change WHERE id IN (SELECT id FROM span_change WHERE id <= $1 ORDER BY id LIMIT $2)
 RETURNING series, deltas
 """
+_SAVE_LATE = "INSERT INTO late_change SELECT * FROM unnest($1::text[], $2::bytea[])"
+_TAKE_LATE = "DELETE FROM late_change WHERE series = ANY($1::text[]) RETURNING series, deltas"
 _BUCKETS = """
 SELECT series, slot, deltas FROM bucket JOIN unnest($1::text[], $2::bigint[]) AS w (series, slot) USING (series, slot)
 """
@@ -131,15 +133,26 @@ async def set_held(connection: Executor, held: bool) -> None:
 async def take_changes(connection: Connection, edge: int, at_once: int) -> AsyncIterator[dict[str, PackedDeltas]]:
     """Take the changes that the writers appended since the last pass, by series; those before `edge` moved to it.
 
-    In portions of `at_once` rows, to bound memory.
+    In portions of `at_once` rows, to bound memory. How to take back the moves is kept for `take_late`.
     """
     newest = await connection.fetchval(_NEWEST)
     while rows := await connection.fetch(_TAKE, newest, at_once):
         taken: dict[str, list[PackedDeltas]] = {}
         for row in rows:
             taken.setdefault(row["series"], []).append(PackedDeltas(row["deltas"]))
+        moved = {series: PackedDeltas.correction(parts, edge) for series, parts in taken.items()}
+        if late := {series: deltas.raw for series, deltas in moved.items() if deltas}:
+            await connection.execute(_SAVE_LATE, list(late), list(late.values()))
         combined = ((series, PackedDeltas.combine(parts, edge)) for series, parts in taken.items())
         yield {series: deltas for series, deltas in combined if deltas}
+
+
+async def take_late(connection: Connection, series: Sequence[str]) -> dict[str, list[PackedDeltas]]:
+    """Take what moves late changes of these series from the edge, where they took effect, to their own instants."""
+    found: dict[str, list[PackedDeltas]] = {}
+    for row in await connection.fetch(_TAKE_LATE, series):
+        found.setdefault(row["series"], []).append(PackedDeltas(row["deltas"]))
+    return found
 
 
 async def merge(connection: Connection, changes: Mapping[str, PackedDeltas]) -> None:

@@ -287,6 +287,27 @@ async def test_a_refold_of_one_source_finds_what_a_rebuild_within_the_lateness_f
     assert found[0] == found[1]
 
 
+async def test_a_refold_takes_deals_from_where_they_were_also_if_they_came_later_than_the_lateness(pool: Pool) -> None:
+    found = []
+    for rebuilds in (False, True):
+        store = StageStore(await emptied(pool), a_policy())
+        await rebuild.follow_policy(pool, store.ruleset, DetectorSettings())
+        await store.describe(a_description(pipeline="p", stage="7", name="a").to_json())
+        await store.take([moved(1, 1, "a")])
+        await store.evaluate_at(at(30))
+        await store.take([moved(2, 2, "7")])
+        await store.evaluate_at(at(31))
+        description = a_description(9, "2", pipeline="p", stage="7", name="b")
+        if rebuilds:
+            await stage_store.save(pool, stage_fields(description))
+            await rebuild.follow_policy(pool, Ruleset(store.policy), DetectorSettings())
+        else:
+            await store.describe(description.to_json())
+        found.append((await store.problems(), await pool.fetch("SELECT * FROM bucket ORDER BY 1, 2")))
+
+    assert found[0] == found[1]
+
+
 async def test_while_one_source_is_refolded_others_are_written(pool: Pool) -> None:
     store, other = StageStore(await emptied(pool), a_policy()), StageStore(pool, a_policy())
     await store.take([moved(1, 1, "7")])

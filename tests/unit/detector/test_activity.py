@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from services.detector.evaluate.activity import Activity
 
 
@@ -35,3 +37,17 @@ async def test_a_mark_wakes_every_loop_and_keeps_them_awake() -> None:
     assert max(await asyncio.gather(*loops)) < 5
     now[0] = 6.9
     assert await rested(activity) < 5
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_mark_at_any_moment_ends_a_long_rest(turns: int) -> None:
+    now = [0.0]
+    activity = Activity(idle_seconds=30, clock=lambda: now[0])
+    now[0] = 5
+    resting = asyncio.ensure_future(activity.rest(0))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+    activity.mark()
+
+    await asyncio.wait_for(resting, 1)

@@ -30,3 +30,15 @@ def test_five_minutes(before: int | None, minute: int, ahead: int, valid: bool) 
     else:
         with pytest.raises(InvalidRecord, match="five minutes in the future"):
             check.check(written_at(minute), START + timedelta(minutes=ahead))
+
+
+@pytest.mark.parametrize("reuse", [1, 3])
+def test_after_our_own_clock_was_ahead_times_are_rejected_again(reuse: int) -> None:
+    present = [START + timedelta(days=365)]
+    check = FutureCheck(lambda record: present[0], reuse)
+    for _ in range(reuse):
+        check.check(written_at(0), START)
+    present[0] = START
+
+    with pytest.raises(InvalidRecord, match="five minutes in the future"):
+        check.check(written_at(0), START + timedelta(days=1))
