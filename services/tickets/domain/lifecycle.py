@@ -153,9 +153,9 @@ def acknowledge(ticket: Ticket, now: datetime) -> TicketStep:
 
 
 def snooze(ticket: Ticket, until: datetime, now: datetime, reason: str | None = None) -> TicketStep:
-    """Put it aside until an instant; it comes back by itself."""
+    """Snooze it until an instant, when it wakes by itself."""
     if not ticket.is_open:
-        raise TooLateError("The ticket is closed, so there is nothing to put aside.")
+        raise TooLateError("The ticket is closed, so it cannot be snoozed.")
     if not now < until <= now + MAX_SNOOZE:
         raise NotPossibleError("Choose a day after today and within three months.", "until")
     return _step(
