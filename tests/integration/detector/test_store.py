@@ -147,7 +147,7 @@ def expected(events: list[DealEvent], policy: Policy, until: datetime) -> tuple[
 async def pool(postgres: str) -> AsyncIterator[Any]:
     dsn = await new_database(postgres)
     await migrate_all(dsn)
-    pool = await open_flow(dsn, most=2)
+    pool = await open_flow(dsn, max_size=2)
     yield pool
     await pool.close()
 
