@@ -1,4 +1,4 @@
-"""What a table means: which column holds what, what a row stands for, how dates and numbers are written."""
+"""What a table means: which column holds what, what a row represents, how dates and numbers are written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.runtime.yaml_file import FaultsError, KeyPath, fault_at, read_text, 
 
 
 class Shape(StrEnum):
-    """What a row stands for."""
+    """What a row represents."""
 
     STAGES = "stages"  # a row for each deal, with a date for each stage
     LAST_STAGE = "last-stage"  # a row for each deal, with its dates and its present stage
