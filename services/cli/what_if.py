@@ -20,7 +20,7 @@ from shared.flow.intervals import Interval
 from shared.flow.stage_facts import stage_data_fields
 from shared.flow.stage_map import StageMap
 from shared.flow.visits import Event
-from shared.flow.whatif import Found, find
+from shared.flow.what_if import Found, find
 from shared.policy import load
 from shared.runtime.instants import micros, moment
 

@@ -23,7 +23,7 @@ from shared.connectors.base.source import Source
 from shared.contracts.topics import EVENTS
 from shared.kafka.publisher import Publisher
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
-from shared.postgres.retention import Retention
+from shared.postgres.pruning import Retention
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger

@@ -32,6 +32,13 @@ class EnricherMetrics:
     """Requests, deals and events by source. Every label exists from the start, so that zero shows."""
 
     def __init__(self, registry: CollectorRegistry, sources: Collection[str]) -> None:
+        self._count_requests(registry)
+        self._count_reads(registry)
+        self._show_sources(registry)
+        self.dead = Counter("andon_enricher_dead_letters_total", "records sent to the dead letters", registry=registry)
+        self._create_children(sources)
+
+    def _count_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "andon_enricher_requests_total",
             "requests to a CRM's API by answer",
@@ -45,6 +52,8 @@ class EnricherMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+
+    def _count_reads(self, registry: CollectorRegistry) -> None:
         self.deals = Counter(
             "andon_enricher_deals_total",
             "reads of deals by result; deferred: will be tried again",
@@ -57,6 +66,8 @@ class EnricherMetrics:
             ["source"],
             registry=registry,
         )
+
+    def _show_sources(self, registry: CollectorRegistry) -> None:
         self.thin = Gauge(
             "andon_enricher_deals_with_gaps",
             "deals of which creation, stage, pipeline or name is not known",
@@ -76,7 +87,8 @@ class EnricherMetrics:
             ["source"],
             registry=registry,
         )
-        self.dead = Counter("andon_enricher_dead_letters_total", "records sent to the dead letters", registry=registry)
+
+    def _create_children(self, sources: Collection[str]) -> None:
         for source in sources:
             for answer in Answer:
                 self.requests.labels(source, answer.value)

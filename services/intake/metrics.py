@@ -19,6 +19,12 @@ class IntakeMetrics:
     """Requests and events by source and result."""
 
     def __init__(self, registry: CollectorRegistry, sources: Collection[str]) -> None:
+        self._count_requests(registry)
+        self._time_requests(registry)
+        self._show_state(registry)
+        self._create_children(sources)
+
+    def _count_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "andon_intake_requests_total",
             "requests by source and response status",
@@ -43,6 +49,8 @@ class IntakeMetrics:
             ["source", "reason"],
             registry=registry,
         )
+
+    def _time_requests(self, registry: CollectorRegistry) -> None:
         self.seconds = Histogram(
             "andon_intake_request_seconds", "time from request to response", buckets=SECONDS, registry=registry
         )
@@ -52,6 +60,8 @@ class IntakeMetrics:
             buckets=SECONDS,
             registry=registry,
         )
+
+    def _show_state(self, registry: CollectorRegistry) -> None:
         self.last_event = Gauge(
             "andon_intake_last_event_timestamp_seconds",
             "time of the last event of a source; 0: none since the start",
@@ -59,7 +69,6 @@ class IntakeMetrics:
             registry=registry,
         )
         self.broker = Gauge("andon_intake_broker_available", "1 while Kafka is available", registry=registry)
-        self._create_children(sources)
 
     def _create_children(self, sources: Collection[str]) -> None:
         # Looking up a labelled child costs more than counting, so the common ones are cached.

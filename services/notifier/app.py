@@ -22,7 +22,7 @@ from shared.contracts.topics import NOTICES, TICKETS
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, load
 from shared.postgres.pool import Pool, open_pool
-from shared.postgres.retention import Retention
+from shared.postgres.pruning import Retention
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import islice
@@ -13,8 +13,6 @@ import httpx
 
 from services.simulator.dialects import DIALECTS, Dialect
 
-# HubSpot sends up to 100 events in one request.
-EVENTS_PER_REQUEST = 100
 CONCURRENT_REQUESTS = 4
 
 
@@ -52,13 +50,6 @@ async def poster(url: str, secret: str, public_url: str | None = None, kind: str
     """`public_url` is the receiver's address as the CRM knows it, where it differs from `url`: some CRMs sign it."""
     async with httpx.AsyncClient(timeout=15) as client:
         yield Poster(client, url, DIALECTS[kind](secret, public_url or url))
-
-
-def arrays(events: Iterable[Any]) -> Iterator[list[Any]]:
-    """Events grouped into requests."""
-    rest = iter(events)
-    while array := list(islice(rest, EVENTS_PER_REQUEST)):
-        yield array
 
 
 async def post_all(to: Poster, documents: Iterable[Any], show: Callable[[int], None]) -> int:

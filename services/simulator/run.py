@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice, takewhile
+from itertools import chain, islice, takewhile
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel
 
-from services.simulator import dialects
 from services.simulator.company import NEW
-from services.simulator.dialects import Dialect
 from services.simulator.model import FIRST_DEAL, DealChange, deal_changes, deal_name
-from services.simulator.post import Poster, arrays, post_all
+from services.simulator.post import Poster, post_all
 
-# Ids of live events start above those of any history.
-FIRST_LIVE_EVENT = 500_000_000
 TRADE_FAIR_DEALS = 40
 FIRST_TRADE_FAIR_DEAL = FIRST_DEAL + 900_000_000
 
@@ -58,9 +52,7 @@ def history(seed: int, days: int, end: datetime) -> Iterator[DealChange]:
 async def post_history(to: Poster, journal: SimulationJournal, show: Callable[[int], None]) -> int:
     """Post the whole history; how many events."""
     changes = history(journal.seed, journal.days, journal.end)
-    if to.dialect.kind == "hubspot":
-        return await post_all(to, arrays(dialects.hubspot_events(changes)), show)
-    return await post_all(to, (document for change in changes for document in to.dialect.documents(change)), show)
+    return await post_all(to, to.dialect.history(changes), show)
 
 
 def ahead(journal: SimulationJournal) -> Iterator[DealChange]:
@@ -93,23 +85,12 @@ async def live(
     show: Callable[[DealChange, int], None],
 ) -> None:
     """Post the changes after the history, `per_minute` of them as if they happened now, until cancelled."""
-    _replay_silently(to.dialect, journal)
+    to.dialect.restore(chain(history(journal.seed, journal.days, journal.end), islice(ahead(journal), journal.live)))
     for change in islice(ahead(journal), journal.live, None):
         now = replace(change, time=datetime.now(UTC) - timedelta(milliseconds=200))
-        for document in _documents(to.dialect, now, FIRST_LIVE_EVENT + 10 * journal.live):
+        for document in to.dialect.live(now, journal.live):
             await to.post(document)
         journal.live += 1
         journal.save(path)
         show(now, journal.live)
         await asyncio.sleep(0.5 if journal.live <= TRADE_FAIR_DEALS else 60 / per_minute)
-
-
-def _replay_silently(dialect: Dialect, journal: SimulationJournal) -> None:
-    """Restore the dialect's deals after a restart: most CRMs send whole deals, not only what changed."""
-    if dialect.kind != "hubspot" and dialect.count == 0:
-        for change in (*history(journal.seed, journal.days, journal.end), *islice(ahead(journal), journal.live)):
-            deque(dialect.documents(change), maxlen=0)
-
-
-def _documents(dialect: Dialect, change: DealChange, first_event: int) -> Iterator[Any]:
-    return iter([dialects.hubspot(change, first_event)]) if dialect.kind == "hubspot" else dialect.documents(change)

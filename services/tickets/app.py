@@ -24,7 +24,7 @@ from services.tickets.handlers import DECODERS, TicketHandlers
 from services.tickets.metrics import TicketMetrics
 from services.tickets.publish import TicketPublisher
 from services.tickets.settings import TicketsSettings
-from services.tickets.store import inbox
+from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
 from services.tickets.web.pages import TicketPages
 from shared.contracts.topics import TICKETS
@@ -121,13 +121,14 @@ class Tickets:
             await asyncio.sleep(CLOCK_SECONDS)
 
     async def tick(self) -> None:
-        """Do what time asks for: end snoozes, count tickets, forget old ids of the inbox."""
+        """Do what time asks for: end snoozes, forget old ids of the inbox, bring the gauges up to date."""
         async with self._pool.acquire() as connection, connection.transaction():
             woken = await self.changes.wake_due(connection)
         if woken:
             self.publisher.wake.set()
         await inbox.forget(self._pool, self.clock.now() - self._inbox_age)
         self._metrics.count(await ticket_store.counts(self._pool))
+        self._metrics.messages_oldest.set(await messages.oldest_seconds(self._pool))
 
 
 def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 from services.tickets.domain.lifecycle import TicketStep
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketData, TicketEvent
@@ -15,8 +13,7 @@ WITH_CHART = (TicketChange.OPENED, TicketChange.GREW, TicketChange.REOPENED, Tic
 
 def ticket_event(step: TicketStep, text: ProblemText, url: str) -> TicketEvent:
     """The message of a change, without its chart. `url`: address of the pages."""
-    return TicketEvent(
-        id=uuid4().hex,
+    return TicketEvent.new(
         source="andon/tickets",
         type=f"andon.ticket.{step.change.value}",
         subject=str(step.ticket.id),

@@ -25,6 +25,11 @@ class TicketMetrics:
             "charts that could not be drawn",
             registry=registry,
         )
+        self.messages_oldest = Gauge(
+            "andon_tickets_messages_oldest_seconds",
+            "age of the oldest message that waits for its chart",
+            registry=registry,
+        )
         for kind in wording.KINDS:
             for state in TicketState:
                 self.tickets.labels(kind, state.value)

@@ -14,8 +14,8 @@ import asyncio
 import base64
 from collections.abc import Callable
 
-from services.tickets.charts.chart import Chart
 from services.tickets.charts.render import png
+from services.tickets.charts.spec import Chart
 from services.tickets.metrics import TicketMetrics
 from services.tickets.store import messages
 from services.tickets.store.messages import PendingMessage
@@ -69,31 +69,33 @@ class TicketPublisher:
         published = 0
         self._progress.beat(LOOP)
         for pending in await messages.pending(self._pool, BATCH):
-            if not await self._publish(pending.id, await self._with_chart(pending)):
+            if not await self._publish(pending, await self._with_chart(pending)):
                 break
             published += 1
             self._published()
             self._progress.beat(LOOP)
         return published
 
-    async def _with_chart(self, pending: PendingMessage) -> TicketEvent:
-        """The message with its chart. Without one where drawing fails: the manager has to hear of the problem."""
+    async def _with_chart(self, pending: PendingMessage) -> bytes:
+        """The message with its chart. Without one where drawing fails: the manager has to hear of the problem.
+
+        A chart that another version wrote, and this one cannot read, must not hold up all other messages either.
+        """
         if pending.chart is None:
             return pending.event
         try:
-            image = await asyncio.to_thread(self._draw, pending.chart)
+            image = await asyncio.to_thread(self._draw, Chart.from_json(pending.chart))
+            return _add_chart(pending.event, image)
         except Exception as error:
             self._metrics.charts_failed.inc()
-            _log.error("chart cannot be drawn", ticket=pending.event.subject, error=repr(error), exc_info=error)
+            _log.error("chart cannot be drawn", ticket=pending.ticket, error=repr(error), exc_info=error)
             return pending.event
-        data = pending.event.data.model_copy(update={"chart_png": base64.b64encode(image).decode()})
-        return pending.event.model_copy(update={"data": data})
 
-    async def _publish(self, number: int, event: TicketEvent) -> bool:
+    async def _publish(self, pending: PendingMessage, event: bytes) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():
-            is_ours = await messages.claim(connection, number)
+            is_ours = await messages.claim(connection, pending.id)
             if is_ours:
-                await outbox.put(connection, [OutgoingMessage(self._topic, event.subject.encode(), event.to_json())])
+                await outbox.put(connection, [OutgoingMessage(self._topic, str(pending.ticket).encode(), event)])
             return is_ours
 
     async def _wait(self) -> None:
@@ -101,3 +103,9 @@ class TicketPublisher:
             await asyncio.wait_for(self.wake.wait(), POLL_SECONDS)
         except TimeoutError:
             return
+
+
+def _add_chart(event: bytes, image: bytes) -> bytes:
+    message = TicketEvent.model_validate_json(event)
+    data = message.data.model_copy(update={"chart_png": base64.b64encode(image).decode()})
+    return message.model_copy(update={"data": data}).to_json()

@@ -66,6 +66,13 @@ async def _prepare(connection: asyncpg.Connection[asyncpg.Record], script: str) 
     )
 
 
+async def _keep_session(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Leave a connection that returns to the pool as it is. asyncpg's reset is one more transaction for each use.
+
+    asyncpg still rolls back an open transaction. Whoever changes a session (a listener, a session lock) undoes it.
+    """
+
+
 async def open_pool(dsn: str, schema: str, max_size: int = 6, script: str = "") -> Pool:
     """Connect, waiting for the database as long as it takes; every statement sees `schema` first.
 
@@ -80,6 +87,7 @@ async def open_pool(dsn: str, schema: str, max_size: int = 6, script: str = "") 
                 max_size=max_size,
                 connect=connect,
                 init=partial(_prepare, script=script),
+                reset=_keep_session,
                 command_timeout=300,
                 server_settings={"search_path": f"{schema},public", "application_name": f"andon-{schema}"},
             )

@@ -26,7 +26,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from shared.runtime.health import Progress
-from shared.runtime.http import LimitedHttpProtocol
+from shared.runtime.http_limits import LimitedHttpProtocol
 from shared.runtime.log import configure, logger
 from shared.runtime.settings import ServiceSettings, SettingsError
 from shared.runtime.yaml_file import FaultsError

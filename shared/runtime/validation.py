@@ -21,12 +21,12 @@ def error_text(fault: Mapping[str, Any]) -> str:
 
     Shows the value unless the errors were made with `include_input=False`, as for secrets.
     """
-    kind, found = fault["type"], fault.get("input")
-    if kind == "extra_forbidden":
+    error_type, found = fault["type"], fault.get("input")
+    if error_type == "extra_forbidden":
         return "no such field; remove it or correct its name"
-    if kind == "missing":
+    if error_type == "missing":
         return "is missing; add it"
-    if kind == "union_tag_invalid":
+    if error_type == "union_tag_invalid":
         named = found.get("kind") if isinstance(found, dict) else found
         return f"kind {named!r} is not known; use one of {fault['ctx']['expected_tags']}"
     suffix = f" (found {found!r})" if isinstance(found, str | int | float | bool) else ""

@@ -30,7 +30,7 @@ INSERT INTO outbox_refused (id, topic, key, value, created_at, reason)
 SELECT id, topic, key, value, created_at, $2 FROM outbox WHERE id = $1
 """
 # How often to look for messages of processes that cannot wake this relay, such as `andon reevaluate`.
-POLL_SECONDS = 1.0
+POLL_SECONDS = 2.0
 # How soon to try again when another replica's relay is at work: it may have read before this one was woken.
 BUSY_SECONDS = 0.05
 MEASURE_SECONDS = 5.0

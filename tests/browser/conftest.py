@@ -20,8 +20,8 @@ from playwright.async_api import Browser, async_playwright
 
 from services.notifier.domain.mail import Mail, Notice, message_id
 from services.notifier.render.compose import Composer
-from services.tickets.charts.chart import Chart
 from services.tickets.charts.render import png
+from services.tickets.charts.spec import Chart
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.kafka.admin import create_topics

@@ -197,7 +197,7 @@ async def test_times_are_the_readers_and_exact_on_hover(company: Company, browse
         await page.goto(path)
         first = page.locator(".lead time").last
         told[zone] = (await first.inner_text(), str(await first.get_attribute("title")))
-        assert f"Times are those of {zone}" in await page.locator("footer").inner_text()
+        assert f"Times are in the zone {zone}" in await page.locator("footer").inner_text()
         await context.close()
     without = await browser.new_context(java_script_enabled=False)
     page = await without.new_page()

@@ -23,13 +23,14 @@ from rich.console import Console
 from services.detector import control
 from services.detector.settings import DetectorSettings
 from services.simulator import dialects, run
-from services.simulator.post import arrays, post_all, poster
+from services.simulator.dialects.hubspot import arrays
+from services.simulator.post import post_all, poster
 from shared.connectors.base.messages import to_messages
 from shared.connectors.base.source import Request
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.kafka.admin import create_topics
 from shared.policy import load
 from shared.postgres.migrate import migrate_all

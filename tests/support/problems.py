@@ -134,8 +134,7 @@ def ticket_event(
         "chart_alt": "Proposal holds 12 deals older than 21 days",
         "url": f"http://andon.example/tickets/{ticket}",
     }
-    return TicketEvent(
-        id=uuid4().hex,
+    return TicketEvent.new(
         source="andon/tickets",
         type=f"andon.ticket.{change.value}",
         subject=str(ticket),

@@ -20,7 +20,7 @@ from shared.contracts.envelope import iso
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
 from shared.flow.events import event_of
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.kafka.admin import create_topics
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load

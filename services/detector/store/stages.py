@@ -19,6 +19,7 @@ from services.detector.store.fingerprint import Fingerprint, OtherPolicyError
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageField, StageKey, StageMap, latest
 from shared.flow.stage_resolver import StageResolver
+from shared.postgres import locks
 from shared.postgres.pool import Connection, Executor, Record
 
 _SAVE = """
@@ -34,9 +35,6 @@ _LOAD_WITH_FINGERPRINT = """
 SELECT e.ruleset_digest, e.stage_digest, f.source, f.pipeline, f.stage, f.field, f.time, f.id, f.value
 FROM evaluation_state AS e LEFT JOIN stage_fact AS f ON true
 """
-_KEY = "hashtextextended(current_schema() || '.source.' || s, 0)"
-_SHARE = f"SELECT pg_advisory_xact_lock_shared({_KEY}) FROM unnest($1::text[]) AS s"
-_LOCK = f"SELECT pg_advisory_xact_lock({_KEY}) FROM unnest($1::text[]) AS s"
 
 
 async def save(connection: Executor, fields: Sequence[StageField]) -> None:
@@ -57,12 +55,16 @@ def _map_of(rows: Iterable[Record | tuple[object, ...]]) -> StageMap:
 
 async def share_sources(connection: Connection, sources: Collection[str]) -> None:
     """Until the end of the transaction no deal of these sources is refolded. Waits for a refold that is running."""
-    await connection.execute(_SHARE, sorted(sources))
+    await locks.share_all(connection, _lock_names(sources))
 
 
 async def lock_sources(connection: Connection, sources: Collection[str]) -> None:
     """Wait for the writers of these sources, and keep others waiting until the end of the transaction."""
-    await connection.execute(_LOCK, sorted(sources))
+    await locks.lock_all(connection, _lock_names(sources))
+
+
+def _lock_names(sources: Collection[str]) -> list[str]:
+    return [f"source.{source}" for source in sources]
 
 
 class StageMapCache:

@@ -59,11 +59,15 @@ class SmtpServer:
         return ANSWERS * self._settings.smtp_timeout_seconds
 
     async def connect(self) -> None:
-        """Make sure that there is a connection. Raises FAULTS."""
+        """Make sure that there is a connection. Raises FAULTS, of which none refuses a mail."""
         if self._client is None or not self._client.is_connected:
             self._client = None
             client = self._new_client()
-            await client.connect()
+            try:
+                await client.connect()
+            except UNWRITABLE as error:
+                # A certificate that expired, a host name that cannot be: ValueErrors, and no fault of the mail.
+                raise ConnectionError(repr(error)) from error
             self._client = client
         self._client.content_began = False
 

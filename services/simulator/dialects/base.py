@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -90,6 +91,20 @@ class Dialect(ABC):
         deal = self._deals[change.deal] = before.after(change)
         self.count += 1
         return self.describe(change, before, deal)
+
+    def history(self, changes: Iterable[DealChange]) -> Iterator[Any]:
+        """The documents for all changes of a history, in order; some CRMs put several changes into one request."""
+        return (document for change in changes for document in self.documents(change))
+
+    def live(self, change: DealChange, number: int) -> Iterator[Any]:
+        """The documents for a change after the history; `number` counts these from 0, across restarts."""
+        return self.documents(change)
+
+    def restore(self, past: Iterable[DealChange]) -> None:
+        """Restore the deals after a restart: most CRMs send whole deals, not only what changed."""
+        if self.count == 0:
+            for change in past:
+                deque(self.documents(change), maxlen=0)
 
     @abstractmethod
     def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:

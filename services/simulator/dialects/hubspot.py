@@ -7,6 +7,7 @@ import hmac
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from typing import Any, ClassVar
 
 import orjson
@@ -15,6 +16,10 @@ from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, ms
 from services.simulator.model import DealChange
 
 PORTAL, APP = 48112233, 7654321
+# HubSpot sends up to 100 events in one request.
+EVENTS_PER_REQUEST = 100
+# Ids of live events start above those of any history.
+FIRST_LIVE_EVENT = 500_000_000
 _SUBSCRIPTIONS = {
     "amount": 5500102,
     "closedate": 5500103,
@@ -67,12 +72,28 @@ def hubspot_events(changes: Iterable[DealChange]) -> Iterator[dict[str, Any]]:
         yield from events
 
 
+def arrays(events: Iterable[Any]) -> Iterator[list[Any]]:
+    """Events grouped into requests."""
+    rest = iter(events)
+    while array := list(islice(rest, EVENTS_PER_REQUEST)):
+        yield array
+
+
 class HubSpotDialect(Dialect):
     kind: ClassVar[str] = "hubspot"
     settings = {"public_url": "https://hooks.example.org/v1/ingest/crm"}  # noqa: RUF012 (as declared by the base)
 
     def describe(self, change: DealChange, before: SimulatedDeal, deal: SimulatedDeal) -> Iterator[Any]:
         yield hubspot(change, 1_000_000 + 10 * self.count)
+
+    def history(self, changes: Iterable[DealChange]) -> Iterator[Any]:
+        return arrays(hubspot_events(changes))
+
+    def live(self, change: DealChange, number: int) -> Iterator[Any]:
+        yield hubspot(change, FIRST_LIVE_EVENT + 10 * number)
+
+    def restore(self, past: Iterable[DealChange]) -> None:
+        """Nothing: HubSpot sends only what changed."""
 
     def body(self, document: Any, attempt: int = 0) -> bytes:
         return orjson.dumps([event | {"attemptNumber": attempt} for event in document])

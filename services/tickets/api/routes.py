@@ -29,6 +29,7 @@ from shared.wording.problem_text import text_of
 
 _log = logger(__name__)
 PREFIX = "/api/v1"
+_ANY = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 def _number(text: str) -> int:
@@ -54,7 +55,7 @@ class Api:
             return faults.answer_of_status(404)
 
         # Without this route, a mount redirects its bare address to one that is not found either.
-        return [Route(PREFIX, nothing), Mount(PREFIX, self.application())]
+        return [Route(PREFIX, nothing, methods=_ANY), Mount(PREFIX, self.application())]
 
     def application(self) -> FastAPI:
         """The endpoints as an application of their own."""
@@ -158,7 +159,9 @@ def _handlers() -> dict[Any, Any]:
         return faults.answer(Problem(status=422, detail=explain(error.errors())))
 
     async def status(request: Request, error: HTTPException) -> Response:
-        return faults.answer_of_status(error.status_code, error.headers)
+        # GET and HEAD of an address are two routes, and the answer names the methods of the first only.
+        headers = {"Allow": "GET, HEAD"} if error.status_code == 405 else error.headers
+        return faults.answer_of_status(error.status_code, headers)
 
     async def unavailable(request: Request, error: Exception) -> Response:
         _log.warning("API request failed: database unavailable", error=repr(error))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from services.tickets.charts.chart import Chart
+from services.tickets.charts.spec import Chart
 from services.tickets.latest_count import counted_at, latest_count, rule_series, series
 from services.tickets.store import measures, problems
 from services.tickets.store.measures import Point

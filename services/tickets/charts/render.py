@@ -21,7 +21,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from services.tickets.charts.chart import Chart, Point
+from services.tickets.charts.spec import Chart, Point
 
 # Set once: a context of settings would leak into other threads that draw at the same time. `$` in a stage's name is a
 # dollar, not a formula.

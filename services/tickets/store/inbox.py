@@ -6,13 +6,15 @@ beginning. Kafka keeps `flow.problems` for ever, so ids would pile up for ever t
 
 Old ids are forgotten instead, and `inbox_horizon` keeps how far they reached in each partition. A record below the
 horizon, both by offset and by time, was handled: partitions are handled in order. Both are checked because a truncated
-log gives old offsets to new records, and a clock that was set back gives old times to new records.
+log gives old offsets to new records, and a clock that was set back gives old times to new records. The time of a record
+is its writer's: where that clock is ahead of ours, a record seems to be written after it was handled, by less than
+`SKEW`. A record that is really new is later than the horizon by the age of ids, a day or more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from aiokafka import ConsumerRecord
 
@@ -26,7 +28,7 @@ SELECT DISTINCT ON (id) id, partition, record_offset, $5
 FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS w (id, partition, record_offset, written_ms)
 WHERE NOT EXISTS (
     SELECT FROM inbox_horizon AS h WHERE h.partition = w.partition AND w.record_offset <= h.record_offset
-        AND w.written_ms <= extract(epoch FROM h.handled_at) * 1000
+        AND w.written_ms <= extract(epoch FROM h.handled_at + $6::interval) * 1000
 )
 ORDER BY id ON CONFLICT DO NOTHING RETURNING id
 """
@@ -43,6 +45,8 @@ WITH old AS (
 )
 SELECT count(*) FROM forgotten
 """
+# How far the clocks of two machines may be apart.
+SKEW = timedelta(hours=1)
 # Ids to forget in one transaction: a few milliseconds.
 FORGET_BATCH = 1000
 
@@ -59,6 +63,7 @@ async def add(connection: Connection, received: Sequence[Received[ProblemEvent]]
         [record.offset for record in records],
         [record.timestamp for record in records],
         now,
+        SKEW,
     )
     return {row["id"] for row in rows}
 

@@ -19,8 +19,8 @@ from starlette.staticfiles import StaticFiles
 
 from services.tickets.changes import TicketChanges
 from services.tickets.charts import render
-from services.tickets.charts.chart import Chart
 from services.tickets.charts.data import age_chart, count_chart, with_newest
+from services.tickets.charts.spec import Chart
 from services.tickets.domain.lifecycle import AlreadyDone, NotPossibleError, Ticket, TooLateError
 from services.tickets.latest_count import LatestCount, latest_counts, rule_series
 from services.tickets.query import QueryError, parse_query

@@ -37,6 +37,8 @@ class AttioSettings(SourceSettings):
 
 class AttioWebhook(JsonSource):
     kind: ClassVar[str] = "attio"
+    setup_prompt: ClassVar[str] = "secret shown by the CRM"
+    prints_secret: ClassVar[bool] = False
     setup_steps: ClassVar[str] = (
         "Workspace settings > Developers > your app > Webhooks: this URL, record.created, record.updated,"
         " record.deleted, record.merged, filtered to Deals. The secret is shown there."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -73,6 +74,12 @@ class Source(ABC):
     setup_steps: ClassVar[str] = ""
     # True if the secret is the query parameter `key` of the webhook URL.
     key_in_url: ClassVar[bool] = False
+    # How `andon source add` asks for a secret that the CRM or the sender chose; empty: it takes `new_secret`.
+    setup_prompt: ClassVar[str] = ""
+    # True if `andon source add` prints the secret, because it must be entered in the CRM.
+    prints_secret: ClassVar[bool] = True
+    # Events that need a webhook each, with an id and a secret of its own; empty: one webhook for all.
+    webhook_events: ClassVar[tuple[str, ...]] = ()
     # The response after everything was accepted; None: 202.
     success_reply: ClassVar[Reply | None] = None
     # The status that makes this CRM retry later; every CRM that retries at all honours 503.
@@ -81,6 +88,12 @@ class Source(ABC):
 
     def __init__(self, name: str, settings: SourceSettings) -> None:
         self.name, self.settings = name, settings
+
+    @classmethod
+    def new_secret(cls) -> str:
+        """A random secret in the form that the CRM takes."""
+        # 43 characters; Zoho takes at most 50.
+        return secrets.token_urlsafe(32)
 
     @abstractmethod
     def verify(self, request: Request) -> None:

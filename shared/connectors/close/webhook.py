@@ -66,6 +66,8 @@ class CloseSettings(ApiSourceSettings):
 
 class CloseWebhook(JsonSource):
     kind: ClassVar[str] = "close"
+    setup_prompt: ClassVar[str] = "secret shown by the CRM"
+    prints_secret: ClassVar[bool] = False
     setup_steps: ClassVar[str] = (
         'POST /api/v1/webhook/ with this url and events [{"object_type": "opportunity", "action": "created"}, and the '
         'same with "updated" and "deleted"]; the secret is signature_key of the answer, which is shown once.'

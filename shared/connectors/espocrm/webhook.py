@@ -66,6 +66,7 @@ class EspoSettings(SourceSettings):
 
 class EspoCrmWebhook(JsonSource):
     kind: ClassVar[str] = "espocrm"
+    webhook_events: ClassVar[tuple[str, ...]] = ("Opportunity.create", "Opportunity.update", "Opportunity.delete")
     setup_steps: ClassVar[str] = (
         "Administration > Webhooks: one each for Opportunity.create, Opportunity.update, "
         "Opportunity.delete with this URL; each shows its id and its secret key."

@@ -100,6 +100,8 @@ class HubSpotSettings(ApiSourceSettings):
 
 class HubSpotWebhook(Source):
     kind: ClassVar[str] = "hubspot"
+    setup_prompt: ClassVar[str] = "secret shown by the CRM"
+    prints_secret: ClassVar[bool] = False
     setup_steps: ClassVar[str] = (
         "In your app: Webhooks > target URL, then subscriptions for deals: creation, deletion, merge, "
         "restore and the properties dealstage, pipeline, dealname, amount, deal_currency_code, closedate,"

@@ -127,7 +127,7 @@ class PipedriveApi(CrmApi):
             changes = await self._changes(deal)
             stages = {change.new for change in changes or () if change.field == "stage_id"}
             pipelines = await self._pipelines_by_stage({_stage(record), *stages})
-            return _History(record, deal, pipelines, _link(self.api.url, deal)).facts(changes)
+            return _DealHistory(record, deal, pipelines, _link(self.api.url, deal)).facts(changes)
         except InvalidField as error:
             return [invalid_record(record, error)]
 
@@ -171,7 +171,7 @@ class _Change:
         self.old, self.new = _value(data.get("old_value")), _value(data.get("new_value"))
 
 
-class _History:
+class _DealHistory:
     """Replays a deal's changes in order, from its creation on."""
 
     def __init__(self, record: Record, deal: str, pipelines: dict[str, str], link: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ Source: Pipedrive's guides "Webhooks v2" and "Webhooks v1"; docs/sources/pipedri
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
@@ -69,6 +70,10 @@ class PipedriveWebhook(JsonSource):
         "version 2, HTTP auth user and password as in the secret user:password."
     )
     settings_type = PipedriveSettings
+
+    @classmethod
+    def new_secret(cls) -> str:
+        return f"andon:{secrets.token_urlsafe(24)}"
 
     def verify(self, request: Request) -> None:
         verify_basic(request, self.settings.secrets)

@@ -229,12 +229,12 @@ class SalesforceApi(CrmApi):
     def _parse(self, record: Record, rows: Sequence[Record]) -> list[Parsed]:
         try:
             in_order = sorted(rows, key=lambda one: (_time(one, "CreatedDate"), id_of(one.get("Id"), "Id")))
-            return _History(record, self._outcomes or {}, self._api).facts(in_order)
+            return _OpportunityHistory(record, self._outcomes or {}, self._api).facts(in_order)
         except InvalidField as error:
             return [invalid_record(record, error)]
 
 
-class _History:
+class _OpportunityHistory:
     """Replays an opportunity's history in order, from its creation on."""
 
     def __init__(self, record: Record, outcomes: dict[str, StageOutcome], api: SalesforceApiSettings) -> None:

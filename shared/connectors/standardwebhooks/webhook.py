@@ -53,6 +53,7 @@ class StandardWebhooksSettings(SourceSettings):
 
 class StandardWebhooksWebhook(Source):
     kind: ClassVar[str] = "standardwebhooks"
+    setup_prompt: ClassVar[str] = "secret of the sender (whsec_... or whpk_...)"
     setup_steps: ClassVar[str] = (
         "Let the sender POST to this URL, signed as Standard Webhooks with the secret; docs/sources/deal-"
         "events.md has the data."

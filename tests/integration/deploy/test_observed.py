@@ -6,17 +6,18 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
-import yaml
 
 from services.demo.server import tail
+from shared.kafka.admin import create_topics
 from shared.postgres.migrate import migrate_all
+from shared.runtime.yaml_file import read_yaml, write_yaml
 from tests.support.databases import new_database
 from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
@@ -46,9 +47,13 @@ def promql() -> dict[str, str]:
         for target in panel["targets"]
         if "expr" in target
     }
-    for group in yaml.safe_load(RULES.read_text())["groups"]:
-        found |= {f"alert {rule['alert']}": rule["expr"] for rule in group["rules"]}
-    return found
+    return found | {f"alert {rule['alert']}": rule["expr"] for rule in alert_rules()}
+
+
+def alert_rules() -> list[dict[str, Any]]:
+    """Every alert rule of the deployed rules."""
+    _, document = read_yaml(RULES.read_text())
+    return [rule for group in document["groups"] for rule in group["rules"]]
 
 
 def sql() -> dict[str, str]:
@@ -71,8 +76,6 @@ async def services(kafka: str, postgres: str, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("observed")
     dsn = await new_database(postgres)
     await migrate_all(dsn)
-    from shared.kafka.admin import create_topics
-
     await create_topics(kafka, "observed.")
     environment = {
         "ANDON_KAFKA": kafka,
@@ -96,12 +99,7 @@ async def services(kafka: str, postgres: str, tmp_path_factory: pytest.TempPathF
 async def prometheus(services: Any, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """A real Prometheus with the deployed configuration, its targets put to the running services."""
     folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
-    written = yaml.safe_load((DEPLOY / "prometheus" / "prometheus.yml").read_text())
-    written["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    written["rule_files"] = [str(RULES)]
-    for target in written["scrape_configs"][0]["static_configs"]:
-        target["targets"] = [f"127.0.0.1:{services[0][target['labels']['service']].port}"]
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(written))
+    (folder / "prometheus.yml").write_text(write_yaml(prometheus_configuration(services[0])))
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [
@@ -115,25 +113,34 @@ async def prometheus(services: Any, tmp_path_factory: pytest.TempPathFactory) ->
         )
     url = f"http://127.0.0.1:{port}"
 
-    async def all_up() -> int:
-        try:
-            async with httpx.AsyncClient() as client:
-                answer = await client.get(
-                    f"{url}/api/v1/query",
-                    params={"query": "sum(min_over_time(up[30s]) * (count_over_time(up[30s]) > bool 2))"},
-                )
-            found = answer.json()["data"]["result"]
-            return int(found[0]["value"][1]) if found else 0
-        except (httpx.HTTPError, ValueError, KeyError):
-            return 0
-
     try:
-        await eventually(all_up, lambda count: count == len(SERVICES), 40)
+        await eventually(lambda: services_up(url), lambda count: count == len(SERVICES), 40)
         yield url
     finally:
         process.terminate()
         process.wait(20)
         assert "panic" not in tail(folder / "log", 50)
+
+
+def prometheus_configuration(running: Mapping[str, ServiceProcess]) -> dict[str, Any]:
+    """The deployed configuration, scraping the running services once a second."""
+    _, document = read_yaml((DEPLOY / "prometheus" / "prometheus.yml").read_text())
+    for target in document["scrape_configs"][0]["static_configs"]:
+        target["targets"] = [f"127.0.0.1:{running[target['labels']['service']].port}"]
+    every_second = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    return {**document, "global": every_second, "rule_files": [str(RULES)]}
+
+
+async def services_up(url: str) -> int:
+    """How many services were up in every one of at least three scrapes."""
+    query = "sum(min_over_time(up[30s]) * (count_over_time(up[30s]) > bool 2))"
+    try:
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"{url}/api/v1/query", params={"query": query})
+        found = answer.json()["data"]["result"]
+        return int(found[0]["value"][1]) if found else 0
+    except (httpx.HTTPError, ValueError, KeyError):
+        return 0
 
 
 @needs_prometheus
@@ -155,7 +162,7 @@ async def test_the_rules_are_loaded_and_none_of_them_fails(prometheus: str) -> N
         groups = (await client.get(f"{prometheus}/api/v1/rules")).json()["data"]["groups"]
 
     rules = [rule for group in groups for rule in group["rules"]]
-    assert len(rules) == len(yaml.safe_load(RULES.read_text())["groups"][0]["rules"])
+    assert len(rules) == len(alert_rules())
     assert {rule["health"] for rule in rules} == {"ok"}
 
 
@@ -192,7 +199,7 @@ def test_dashboards_are_whole(path: Path) -> None:
 def test_every_alert_has_its_place_in_the_runbook() -> None:
     runbook = (DEPLOY.parent / "docs" / "operator" / "alerts.md").read_text()
 
-    for rule in yaml.safe_load(RULES.read_text())["groups"][0]["rules"]:
+    for rule in alert_rules():
         assert f"## {rule['alert']}" in runbook
         assert rule["annotations"]["summary"]
         assert rule["annotations"]["description"]

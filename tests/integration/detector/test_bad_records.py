@@ -14,11 +14,10 @@ from shared.contracts.dead import DeadEvent
 from shared.contracts.envelope import INDEXED_BYTES
 from shared.contracts.events import DealEvent
 from shared.policy import parse
-from tests.integration.detector.test_store import WIP, Store, emptied, expected, moved, pool
+from shared.postgres.pool import Pool
 from tests.support import histories
+from tests.support.detector_store import WIP, Store, emptied, expected, moved
 from tests.support.histories import END, at, wild
-
-__all__ = ["pool"]
 
 GOOD = moved(1, 1, "a")
 
@@ -51,7 +50,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
-async def test_a_bad_record_goes_to_the_dead_letters_and_costs_the_others_nothing(bad: bytes, pool: Any) -> None:
+async def test_a_bad_record_goes_to_the_dead_letters_and_costs_the_others_nothing(bad: bytes, pool: Pool) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
 
     await store.take([moved(7, 1, "a"), bad, moved(8, 1, "a")], key=None, headers=(("h", b"\xff\xfe"), ("n", None)))
@@ -63,7 +62,7 @@ async def test_a_bad_record_goes_to_the_dead_letters_and_costs_the_others_nothin
     assert letter.data.detail
 
 
-async def test_events_that_alone_cannot_be_kept_are_put_aside(pool: Any) -> None:
+async def test_events_that_alone_cannot_be_kept_are_put_aside(pool: Pool) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
     replica = Detector(DetectorSettings(), store.ruleset, pool, CollectorRegistry())
     good = [moved(n, second, stage) for n in range(20) for second, stage in ((1, "a"), (5, "b"))]
@@ -90,7 +89,7 @@ async def test_events_that_alone_cannot_be_kept_are_put_aside(pool: Any) -> None
     assert await store.visits() == right(values)
 
 
-async def test_the_longest_ids_that_may_come_are_kept(pool: Any) -> None:
+async def test_the_longest_ids_that_may_come_are_kept(pool: Pool) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
     ids = [wild(INDEXED_BYTES // 4, seed) for seed in range(4)]
 

@@ -19,10 +19,8 @@ from shared.flow.visits import DealState
 from shared.policy import parse
 from shared.postgres.pool import Connection, Pool
 from shared.runtime.instants import micros, moment
-from tests.integration.detector.test_store import Store, emptied, pool
+from tests.support.detector_store import Store, emptied
 from tests.support.histories import START
-
-__all__ = ["pool"]
 
 HOUR = 3_600_000_000
 NOW = micros(START + timedelta(days=20))

@@ -9,10 +9,9 @@ from services.detector.publish.stages import StageStatusPublisher
 from shared.contracts.stages import StageStatusData, StageStatusEvent
 from shared.policy import parse
 from shared.postgres.pool import Pool
-from tests.integration.detector.test_stages import StageStore, a_description, emptied, moved, pool
+from tests.integration.detector.test_stages import StageStore, a_description
 from tests.support import histories
-
-__all__ = ["pool"]
+from tests.support.detector_store import emptied, moved
 
 
 async def published(pool: Pool, store: StageStore, max_unknown: int = 100) -> dict[str, StageStatusData]:

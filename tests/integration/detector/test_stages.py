@@ -20,19 +20,15 @@ from services.detector.store import stages as stage_store
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.stages import StageData, StageEvent
-from shared.flow.events import event_of
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_facts import stage_fields
-from shared.flow.stage_map import StageMap
-from shared.flow.whatif import find
 from shared.policy import Policy, parse
-from shared.runtime.instants import micros, moment
-from tests.integration.detector.test_store import Store, emptied, moved, pool
+from shared.postgres.pool import Pool
 from tests.support import histories
+from tests.support.detector_store import Store, emptied, expected, moved
 from tests.support.histories import END, START, at, wild
 from tests.support.waiting import eventually
 
-__all__ = ["pool"]
 PRESENT = START + timedelta(days=1)
 
 
@@ -44,7 +40,7 @@ def a_description(time: int = 0, number: str = "1", **data: Any) -> StageEvent:
 class StageStore(Store):
     """A detector that also handles descriptions."""
 
-    def __init__(self, pool: Any, policy: Policy) -> None:
+    def __init__(self, pool: Pool, policy: Policy) -> None:
         super().__init__(pool, policy, now=PRESENT)
         self.stage_writer = StageWriter(self.ruleset, DetectorSettings(), lambda record: PRESENT)
         self.stages = self.processor(self.stage_writer)
@@ -88,7 +84,7 @@ SAYINGS = st.lists(
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories.events(ends=True), SAYINGS, st.booleans(), st.randoms(use_true_random=False))
 async def test_events_and_descriptions_in_any_order_give_the_same_visits_and_problems(
-    pool: Any, events: list[DealEvent], sayings: list[tuple[int, dict[str, Any]]], renamed: bool, chance: Any
+    pool: Pool, events: list[DealEvent], sayings: list[tuple[int, dict[str, Any]]], renamed: bool, chance: Any
 ) -> None:
     written = histories.policy_text([])
     written["pipelines"]["Sales" if renamed else "p"] = written["pipelines"].pop("p") | BY_NAME
@@ -103,35 +99,19 @@ async def test_events_and_descriptions_in_any_order_give_the_same_visits_and_pro
             await store.evaluate_at(at(number * END // len(mixed)))
     await store.evaluate_at(at(END))
 
-    problems, visits = expected(events, policy, told)
+    problems, visits = expected(events, policy, at(END), told)
     assert await store.visits() == visits
     assert await store.problems() == problems
-
-
-def expected(events: list[DealEvent], policy: Policy, told: list[StageEvent]) -> tuple[list[Any], set[Any]]:
-    """What the pure core finds."""
-    stage_map = StageMap.of(fact for one in told for fact in stage_fields(one))
-    result = find([event_of(event) for event in events], policy, micros(at(END)), stage_map)
-    problems = [
-        (key, moment(i.opened_at), None if i.cleared_at is None else moment(i.cleared_at), i.peak)
-        for key, some in sorted(result.problems.items())
-        for i in some
-    ]
-    visits = {
-        (deal, v.pipeline, v.stage, moment(v.entered), None if v.left is None else moment(v.left), v.known)
-        for deal, v in result.visits
-    }
-    return problems, visits
 
 
 def a_policy() -> Policy:
     return parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": 0}]) | {"lateness": "10s"}))
 
 
-async def test_two_replicas_work_under_the_map_that_the_visits_stand_under(pool: Any) -> None:
+async def test_two_replicas_work_under_the_map_that_the_visits_stand_under(pool: Pool) -> None:
     policy = a_policy()
     one, other = StageStore(await emptied(pool), policy), StageStore(pool, policy)
-    other._offset = 100
+    other.offset = 100
     await one.take([moved(1, 1, "7")])
     await other.take([moved(2, 1, "7")])
 
@@ -144,7 +124,7 @@ async def test_two_replicas_work_under_the_map_that_the_visits_stand_under(pool:
 _WAITS = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 
 
-async def test_a_writer_that_meets_a_refold_writes_under_the_new_map(pool: Any) -> None:
+async def test_a_writer_that_meets_a_refold_writes_under_the_new_map(pool: Pool) -> None:
     store = StageStore(await emptied(pool), a_policy())
     await store.take([moved(1, 1, "7")])
     async with pool.acquire() as connection:
@@ -158,9 +138,9 @@ async def test_a_writer_that_meets_a_refold_writes_under_the_new_map(pool: Any) 
     assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "a"), ("crm:2", "p", "a")}
 
 
-async def test_a_refold_that_meets_a_writer_waits_and_takes_its_deals_along(pool: Any) -> None:
+async def test_a_refold_that_meets_a_writer_waits_and_takes_its_deals_along(pool: Pool) -> None:
     store, other = StageStore(await emptied(pool), a_policy()), StageStore(pool, a_policy())
-    other._offset = 100
+    other.offset = 100
     await store.take([moved(1, 1, "7")])
     async with pool.acquire() as connection:
         async with connection.transaction():
@@ -175,7 +155,7 @@ async def test_a_refold_that_meets_a_writer_waits_and_takes_its_deals_along(pool
     assert {row[:3] for row in await store.visits()} == {("crm:1", "p", "a"), ("crm:2", "p", "a")}
 
 
-async def test_a_map_that_changed_while_nobody_ran_is_followed_at_the_start(pool: Any) -> None:
+async def test_a_map_that_changed_while_nobody_ran_is_followed_at_the_start(pool: Pool) -> None:
     store = StageStore(await emptied(pool), a_policy())
     await rebuild.follow_policy(pool, store.ruleset, DetectorSettings())
     await store.take([moved(1, 1, "7")])
@@ -188,7 +168,7 @@ async def test_a_map_that_changed_while_nobody_ran_is_followed_at_the_start(pool
     assert await store.problems() == [("wip-high/p/a", at(1), None, 1)]
 
 
-async def test_a_stage_that_is_said_to_be_lost_closes_the_deal_and_its_problem_goes(pool: Any) -> None:
+async def test_a_stage_that_is_said_to_be_lost_closes_the_deal_and_its_problem_goes(pool: Pool) -> None:
     policy = parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": 0, "clear_hold": "0s"}])))
     store = StageStore(await emptied(pool), policy)
     await store.take([moved(1, 1, "a"), moved(1, 5, "666")])
@@ -201,7 +181,7 @@ async def test_a_stage_that_is_said_to_be_lost_closes_the_deal_and_its_problem_g
     assert await store.problems() == [("wip-high/p/a", at(1), at(5), 1)]
 
 
-async def test_while_judging_is_held_descriptions_refold_and_judge_nothing(pool: Any) -> None:
+async def test_while_judging_is_held_descriptions_refold_and_judge_nothing(pool: Pool) -> None:
     store = StageStore(await emptied(pool), a_policy())
     await store.evaluate_at(at(0))
     await pool.execute("UPDATE evaluation_state SET held = true")
@@ -231,7 +211,7 @@ GOOD = a_description(pipeline="p", stage="7", name="a").to_json()
         GOOD.replace(b'"7"', f'"{wild(400, 1)}"'.encode()).replace(b'"p"', f'"{wild(400, 2)}"'.encode()),
     ],
 )
-async def test_a_bad_description_goes_to_the_dead_letters_and_costs_the_others_nothing(bad: bytes, pool: Any) -> None:
+async def test_a_bad_description_goes_to_the_dead_letters_and_costs_the_others_nothing(bad: bytes, pool: Pool) -> None:
     store = StageStore(await emptied(pool), a_policy())
     other = a_description(pipeline="p", stage="8", name="b").to_json()
 
@@ -243,7 +223,7 @@ async def test_a_bad_description_goes_to_the_dead_letters_and_costs_the_others_n
     assert DeadEvent.model_validate_json(row["value"]).data.place == "pipeline.stages/0/0"
 
 
-async def test_the_longest_ids_that_may_come_are_described(pool: Any) -> None:
+async def test_the_longest_ids_that_may_come_are_described(pool: Pool) -> None:
     store = StageStore(await emptied(pool), a_policy())
     data = StageData(source=wild(50, 1), pipeline=wild(300, 2), stage=wild(300, 3), name="x")
 
@@ -252,7 +232,7 @@ async def test_the_longest_ids_that_may_come_are_described(pool: Any) -> None:
     assert [place[:3] for place in (await stage_store.load(pool)).stages] == [(data.source, data.pipeline, data.stage)]
 
 
-async def test_the_same_name_again_refolds_nothing(pool: Any) -> None:
+async def test_the_same_name_again_refolds_nothing(pool: Pool) -> None:
     store = StageStore(await emptied(pool), a_policy())
 
     assert await store.describe(GOOD)
@@ -264,7 +244,7 @@ SELECT 'deal', deal, xmin::text FROM deal UNION ALL SELECT 'visit', deal, xmin::
 """
 
 
-async def test_a_renamed_stage_refolds_the_deals_of_its_own_source_alone(pool: Any) -> None:
+async def test_a_renamed_stage_refolds_the_deals_of_its_own_source_alone(pool: Pool) -> None:
     """Two sources have a stage 7; one gives it the name of a. Late enough that problems began before the lateness."""
     store = StageStore(await emptied(pool), a_policy())
     values = [moved(1, 1, "7"), moved(1, 12, "b"), moved(2, 2, "7"), moved(3, 3, "a"), moved(3, 9, "b")]
@@ -280,14 +260,14 @@ async def test_a_renamed_stage_refolds_the_deals_of_its_own_source_alone(pool: A
     # Deal 3 of the source was never in the stage.
     assert {row[1] for row in before - after} == {"crm:1", "crm:2"}
     events = [DealEvent.model_validate_json(value) for value in (*values, *others)]
-    problems, visits = expected(events, store.policy, [description])
+    problems, visits = expected(events, store.policy, at(END), [description])
     assert await store.visits() == visits
     lasting = [problem for problem in problems if problem[2] is None]
     assert [problem for problem in await store.problems() if problem[2] is None] == lasting
     assert lasting == [("wip-high/p/a", at(1), None, 4)]
 
 
-async def test_a_refold_of_one_source_finds_what_a_rebuild_within_the_lateness_finds(pool: Any) -> None:
+async def test_a_refold_of_one_source_finds_what_a_rebuild_within_the_lateness_finds(pool: Pool) -> None:
     found = []
     for rebuilds in (False, True):
         store = StageStore(await emptied(pool), a_policy())
@@ -307,7 +287,7 @@ async def test_a_refold_of_one_source_finds_what_a_rebuild_within_the_lateness_f
     assert found[0] == found[1]
 
 
-async def test_while_one_source_is_refolded_others_are_written(pool: Any) -> None:
+async def test_while_one_source_is_refolded_others_are_written(pool: Pool) -> None:
     store, other = StageStore(await emptied(pool), a_policy()), StageStore(pool, a_policy())
     await store.take([moved(1, 1, "7")])
     async with pool.acquire() as connection, connection.transaction():

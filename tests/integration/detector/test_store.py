@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 from typing import Any
@@ -20,150 +19,25 @@ from prometheus_client import CollectorRegistry
 
 from services.detector.app import Detector
 from services.detector.evaluate import rebuild
-from services.detector.evaluate.evaluator import Evaluator
-from services.detector.ingest.event_writer import EventWriter
-from services.detector.metrics import DetectorMetrics
 from services.detector.publish.ages import AgePublisher
 from services.detector.publish.measures import MeasurePublisher
-from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
-from services.detector.store.copy_tables import open_flow
 from services.detector.store.fingerprint import OtherPolicyError
-from services.detector.store.watermark import ClockKind, Standing, record
 from shared.contracts.events import DealEvent
-from shared.contracts.problems import ProblemEvent
-from shared.flow.events import event_of
 from shared.flow.ruleset import Ruleset
-from shared.flow.whatif import find
-from shared.policy import Policy, parse
-from shared.postgres.migrate import migrate_all
-from shared.runtime.instants import micros, moment
-from shared.stream.processor import Processor
-from shared.stream.transaction import PostgresTransaction, PostgresTransactions, Transaction, Transactions
+from shared.policy import parse
+from shared.postgres.pool import Pool
+from shared.runtime.instants import micros
 from tests.support import histories
-from tests.support.databases import new_database
-from tests.support.histories import END, START, at
+from tests.support.detector_store import WIP, Store, emptied, expected, moved
+from tests.support.histories import END, at
 from tests.unit.flow.test_edge_cases import CASES
-
-PARTITIONS = 4
-TABLES = (
-    "event, deal, visit, span_change, bucket, checkpoint, due, problem, measure, progress, position, outbox, stale_day,"
-    " stage_fact"
-)
-PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM problem ORDER BY key, opened_at"
-VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM visit"
-
-
-class OpenTransaction(Transactions):
-    """The transaction that a connection is in."""
-
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
-
-    @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Transaction]:
-        yield PostgresTransaction(self._connection)
-
-
-class Store:
-    """One detector without Kafka: records are handed in, time is moved on by hand."""
-
-    def __init__(self, pool: Any, policy: Policy, now: datetime | None = None) -> None:
-        self.pool, self.policy, self.ruleset = pool, policy, Ruleset(policy)
-        self.present = now or datetime.now(UTC)
-        self.registry = CollectorRegistry()
-        metrics = DetectorMetrics(self.registry, self.ruleset)
-        # So few events that few are many, so small portions that a pass takes several.
-        self.event_writer = EventWriter(self.ruleset, metrics, lambda record: self.present, direct_copy_min=2)
-        self.events = self.processor(self.event_writer)
-        publisher = ProblemPublisher(self.ruleset)
-        self.evaluator = Evaluator(self.ruleset, publisher, ClockKind.WALL, changes_at_once=2)
-        self._offset = 0
-
-    def processor(self, handler: Any, connection: Any = None) -> Processor[Any]:
-        """Runs batches through a handler; with a connection in a transaction that the caller ends."""
-        transactions = OpenTransaction(connection) if connection else PostgresTransactions(self.pool)
-        return Processor(transactions, handler, "", lambda record: self.present, lambda reason: None, lambda: None)
-
-    async def take(self, values: list[bytes], **fields: Any) -> None:
-        """One batch."""
-        await self.events.run(self.records(values, **fields))
-
-    def records(self, values: list[bytes], **fields: Any) -> list[ConsumerRecord]:
-        """As they come from Kafka."""
-        records = []
-        for value in values:
-            parts = {"key": b"k", "headers": (), "partition": 0} | fields
-            records.append(
-                ConsumerRecord(
-                    "pipeline.events",
-                    parts["partition"],
-                    self._offset,
-                    0,
-                    0,
-                    parts["key"],
-                    value,
-                    0,
-                    len(value or b""),
-                    0,
-                    parts["headers"],
-                )
-            )
-            self._offset += 1
-        return records
-
-    async def evaluate_at(self, instant: datetime) -> None:
-        async with self.pool.acquire() as connection, connection.transaction():
-            await record(connection, [Standing(n, True, micros(instant), micros(instant)) for n in range(PARTITIONS)])
-            await self.evaluator.evaluate(connection, datetime.now(UTC))
-
-    async def problems(self) -> list[tuple[Any, ...]]:
-        return [tuple(row) for row in await self.pool.fetch(PROBLEMS)]
-
-    async def visits(self) -> set[tuple[Any, ...]]:
-        return {tuple(row) for row in await self.pool.fetch(VISITS)}
-
-    async def told(self) -> list[ProblemEvent]:
-        rows = await self.pool.fetch("SELECT value FROM outbox WHERE topic = 'flow.problems' ORDER BY id")
-        return [ProblemEvent.model_validate_json(row["value"]) for row in rows]
-
-
-def expected(events: list[DealEvent], policy: Policy, until: datetime) -> tuple[list[Any], set[Any]]:
-    """What the pure core finds."""
-    result = find([event_of(event) for event in events], policy, micros(until))
-    problems = [
-        (key, moment(i.opened_at), None if i.cleared_at is None else moment(i.cleared_at), i.peak)
-        for key, some in sorted(result.problems.items())
-        for i in some
-    ]
-    visits = {
-        (deal, v.pipeline, v.stage, moment(v.entered), None if v.left is None else moment(v.left), v.known)
-        for deal, v in result.visits
-    }
-    return problems, visits
-
-
-@pytest.fixture(scope="module")
-async def pool(postgres: str) -> AsyncIterator[Any]:
-    dsn = await new_database(postgres)
-    await migrate_all(dsn)
-    pool = await open_flow(dsn, max_size=2)
-    yield pool
-    await pool.close()
-
-
-async def emptied(pool: Any) -> Any:
-    await pool.execute(
-        f"TRUNCATE {TABLES}; UPDATE evaluation_state SET watermark = NULL, held = false, ruleset_digest = '',"
-        f" stage_digest = '', partitions = {PARTITIONS}"
-    )
-    return pool
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories.events(ends=True), histories.rules(), st.randoms(use_true_random=False))
 async def test_what_is_found_does_not_hang_on_order_batches_or_steps(
-    pool: Any, events: list[DealEvent], written: list[dict[str, Any]], chance: Any
+    pool: Pool, events: list[DealEvent], written: list[dict[str, Any]], chance: Any
 ) -> None:
     policy = parse(json.dumps(histories.policy_text(written)))
     store = Store(await emptied(pool), policy)
@@ -197,7 +71,7 @@ async def check_messages(store: Store, problems: list[Any]) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-async def test_edge_cases_through_the_store(case: dict[str, Any], pool: Any) -> None:
+async def test_edge_cases_through_the_store(case: dict[str, Any], pool: Pool) -> None:
     policy, until = parse(json.dumps(case["policy"])), datetime.fromisoformat(case["as_of"])
     events = [DealEvent.model_validate(event) for event in case["events"]]
     store = Store(await emptied(pool), policy, now=datetime.max.replace(tzinfo=UTC) - timedelta(days=1))
@@ -212,24 +86,8 @@ async def test_edge_cases_through_the_store(case: dict[str, Any], pool: Any) -> 
     assert await store.problems() == problems
 
 
-def moved(deal: int, second: float, stage: str, number: int = 0) -> bytes:
-    event = {
-        "id": f"{deal}-{second}-{number}",
-        "source": "crm",
-        "type": "andon.deal.moved",
-        "subject": f"crm:{deal}",
-        "time": (START + timedelta(seconds=second)).isoformat(),
-        "specversion": "1.0",
-        "data": {"pipeline": "p", "stage": stage},
-    }
-    return json.dumps(event).encode()
-
-
-WIP = [{"kind": "wip-high", "max": 0}]
-
-
 async def test_news_older_than_the_lateness_mend_the_present_and_reevaluate_the_past(
-    pool: Any, dsn: str, tmp_path: Any
+    pool: Pool, dsn: str, tmp_path: Any
 ) -> None:
     written = histories.policy_text(WIP) | {"lateness": "10s"}
     policy = parse(json.dumps(written))
@@ -247,7 +105,7 @@ async def test_news_older_than_the_lateness_mend_the_present_and_reevaluate_the_
     assert await store.problems() == [("wip-high/p/a", at(5), None, 2)]
 
 
-async def test_events_older_than_the_lateness_are_counted(pool: Any) -> None:
+async def test_events_older_than_the_lateness_are_counted(pool: Pool) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP) | {"lateness": "10s"})))
     await store.take([moved(1, 0, "b")])
     await store.evaluate_at(at(40))
@@ -271,7 +129,7 @@ SHARING = [
 @pytest.mark.parametrize("order", list(permutations(range(len(SHARING))))[::24])
 @pytest.mark.parametrize("size", [1, 2, 5])
 async def test_of_events_that_share_an_id_the_same_one_is_kept_in_any_order(
-    order: tuple[int, ...], size: int, pool: Any
+    order: tuple[int, ...], size: int, pool: Pool
 ) -> None:
     policy = parse(json.dumps(histories.policy_text(WIP)))
     store = Store(await emptied(pool), policy)
@@ -285,7 +143,7 @@ async def test_of_events_that_share_an_id_the_same_one_is_kept_in_any_order(
     assert (await store.problems(), await store.visits()) == (problems, visits)
 
 
-async def test_an_interval_found_by_going_back_that_was_over_is_historic(pool: Any) -> None:
+async def test_an_interval_found_by_going_back_that_was_over_is_historic(pool: Pool) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
     await store.evaluate_at(at(20))
     await store.take([moved(1, 3, "a"), moved(1, 9, "b")])
@@ -295,7 +153,7 @@ async def test_an_interval_found_by_going_back_that_was_over_is_historic(pool: A
     assert (told.data.historic, told.data.opened_at, told.data.cleared_at) == (True, at(3), at(9))
 
 
-async def test_a_problem_that_late_news_undo_is_retracted(pool: Any) -> None:
+async def test_a_problem_that_late_news_undo_is_retracted(pool: Pool) -> None:
     store = Store(
         await emptied(pool), parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": 0, "hold": "5s"}])))
     )
@@ -308,7 +166,7 @@ async def test_a_problem_that_late_news_undo_is_retracted(pool: Any) -> None:
     assert await store.problems() == []
 
 
-async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: Any, tmp_path: Any) -> None:
+async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: Pool, tmp_path: Any) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
     await rebuild.follow_policy(pool, store.ruleset, DetectorSettings())
     await store.take([moved(1, 3, "a")])
@@ -322,7 +180,7 @@ async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: A
     assert [event.data.reason.value for event in await store.told()] == ["opened", "unruled"]
 
 
-async def test_a_rule_that_is_only_watched_from_now_on_says_so_of_what_lasts(pool: Any) -> None:
+async def test_a_rule_that_is_only_watched_from_now_on_says_so_of_what_lasts(pool: Pool) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
     await rebuild.follow_policy(pool, store.ruleset, DetectorSettings())
     await store.take([moved(1, 3, "a")])
@@ -337,7 +195,7 @@ async def test_a_rule_that_is_only_watched_from_now_on_says_so_of_what_lasts(poo
     assert told == [("opened", "active"), ("revised", "monitor"), ("revised", "active")]
 
 
-async def test_a_replica_with_another_policy_neither_counts_nor_judges(pool: Any) -> None:
+async def test_a_replica_with_another_policy_neither_counts_nor_judges(pool: Pool) -> None:
     old, new = (Ruleset(parse(json.dumps(histories.policy_text([{"kind": "wip-high", "max": n}])))) for n in (0, 1))
     await rebuild.follow_policy(await emptied(pool), old, DetectorSettings())
     replica = Detector(DetectorSettings(), old, pool, CollectorRegistry())
@@ -357,7 +215,7 @@ async def test_a_replica_with_another_policy_neither_counts_nor_judges(pool: Any
     assert {row[0] for row in await Store(pool, new.policy).visits()} == {"crm:1"}
 
 
-async def test_a_deal_that_comes_through_two_partitions_at_once_is_whole(pool: Any) -> None:
+async def test_a_deal_that_comes_through_two_partitions_at_once_is_whole(pool: Pool) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
     for begun in ([], [moved(1, 1, "a"), moved(2, 1, "a")]):
         await store.take(begun)
@@ -382,7 +240,7 @@ SELECT json_build_object('id', id, 'source', 'crm', 'type', 'andon.deal.moved', 
 """
 
 
-async def test_while_judging_is_held_nothing_is_found(pool: Any) -> None:
+async def test_while_judging_is_held_nothing_is_found(pool: Pool) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
     await pool.execute("UPDATE evaluation_state SET held = true")
     await store.take([moved(1, 3, "a")])
@@ -395,7 +253,7 @@ async def test_while_judging_is_held_nothing_is_found(pool: Any) -> None:
     assert len(await store.problems()) == 1
 
 
-async def test_unknown_stages_and_pipelines_are_kept_and_counted(pool: Any) -> None:
+async def test_unknown_stages_and_pipelines_are_kept_and_counted(pool: Pool) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
     elsewhere = moved(2, 1, "a").replace(b'"pipeline": "p"', b'"pipeline": "elsewhere"')
 
@@ -409,7 +267,7 @@ async def test_unknown_stages_and_pipelines_are_kept_and_counted(pool: Any) -> N
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories.events(ends=True), histories.rules(), st.randoms(use_true_random=False))
 async def test_ages_at_the_ends_of_days_are_those_of_the_visits(
-    pool: Any, events: list[DealEvent], written: list[dict[str, Any]], chance: Any
+    pool: Pool, events: list[DealEvent], written: list[dict[str, Any]], chance: Any
 ) -> None:
     policy = parse(json.dumps(histories.policy_text(written)))
     store = Store(await emptied(pool), policy)

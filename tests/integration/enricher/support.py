@@ -20,7 +20,7 @@ from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
 from shared.flow.events import event_of
 from shared.flow.visits import Event
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.runtime.instants import micros
 from tests.integration.intake.test_line_to_kafka import records

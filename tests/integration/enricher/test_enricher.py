@@ -296,7 +296,7 @@ async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives
     events = await line.told()
     assert 0 < len(first) < len({(event.deal, event.key.id) for event in events})
     assert stays(events) == stays(plain(some))
-    assert "nothing differs" in once_more
+    assert "nothing changed" in once_more
     rows = await line.rows("SELECT count(*) AS visits FROM flow.visit")
     assert rows[0]["visits"] == len(stays(plain(some)))
     past = await line.rows("SELECT historic FROM flow.problem WHERE cleared_at IS NOT NULL")

@@ -21,7 +21,7 @@ from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS, dead
 from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Pool, open_pool
-from shared.postgres.retention import Retention
+from shared.postgres.pruning import Retention
 from shared.runtime.clock import SystemClock
 from shared.stream.processor import Processor
 from shared.stream.transaction import PostgresTransactions

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -18,7 +17,7 @@ from services.enricher.reconcile import Reconciler
 from shared.connectors.base.api_client import CrmUnavailable
 from shared.connectors.base.crm_api import Page
 from shared.postgres.migrate import migrate_all
-from shared.postgres.pool import open_pool
+from shared.postgres.pool import Pool, open_pool
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 
@@ -43,25 +42,25 @@ class Changing:
 
 
 @pytest.fixture
-async def pool(dsn: str) -> AsyncIterator[Any]:
+async def pool(dsn: str) -> AsyncIterator[Pool]:
     await migrate_all(dsn)
     pool = await open_pool(dsn, "crm", max_size=2)
     yield pool
     await pool.close()
 
 
-def passes(pool: Any, crm: Changing) -> Reconciler:
+def passes(pool: Pool, crm: Changing) -> Reconciler:
     metrics = EnricherMetrics(CollectorRegistry(), ["crm"])
     context = Context(pool, "", metrics, Progress(), SystemClock(), asyncio.Event())
     return Reconciler(context, crm, HOUR, timedelta(0))  # type: ignore[arg-type]
 
 
-async def due(pool: Any) -> datetime:
+async def due(pool: Pool) -> datetime:
     found: datetime = await pool.fetchval("SELECT due FROM crm_cursor WHERE purpose = 'reconcile'")
     return found
 
 
-async def test_what_changes_during_a_pass_is_for_the_next(pool: Any) -> None:
+async def test_what_changes_during_a_pass_is_for_the_next(pool: Pool) -> None:
     crm = Changing(datetime.now(UTC))
     await passes(pool, crm).run_once(lambda deals: None)
 
@@ -69,7 +68,7 @@ async def test_what_changes_during_a_pass_is_for_the_next(pool: Any) -> None:
     assert crm.began <= (await store.reconciled_until(pool))["crm"] < crm.began + timedelta(seconds=30)
 
 
-async def test_a_forced_pass_that_fails_delays_no_other(pool: Any) -> None:
+async def test_a_forced_pass_that_fails_delays_no_other(pool: Pool) -> None:
     crm = Changing(datetime.now(UTC))
     crm.away = True
     forced = passes(pool, crm)

@@ -15,7 +15,7 @@ from services.notifier.store import retention
 from shared.contracts.tickets import TicketChange, TicketOutcome
 from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Connection, Pool, open_pool
-from shared.postgres.retention import Retention
+from shared.postgres.pruning import Retention
 from shared.runtime.clock import SystemClock
 from tests.support.problems import policy, ticket_event
 

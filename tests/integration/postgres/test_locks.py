@@ -42,6 +42,19 @@ async def test_whoever_waits_gets_the_lock_next(pool: Pool) -> None:
         await asyncio.wait_for(waiting, 10)
 
 
+async def test_shared_locks_keep_only_exclusive_ones_waiting(pool: Pool) -> None:
+    async with pool.acquire() as one, pool.acquire() as two, pool.acquire() as three:
+        async with one.transaction():
+            await locks.share_all(one, ["source.a", "source.b"])
+            async with two.transaction():
+                await locks.share_all(two, ["source.b"])
+            waiting = asyncio.ensure_future(locks.lock_all(three, ["source.c", "source.b"]))
+            await asyncio.wait([waiting], timeout=0.2)
+            assert not waiting.done()
+            assert not await locks.try_lock(two, "source.b")
+        await asyncio.wait_for(waiting, 10)
+
+
 async def test_schemas_do_not_lock_each_other_out(pool: Pool, dsn: str) -> None:
     other_schema = await open_pool(dsn, "other")
     async with pool.acquire() as one, other_schema.acquire() as two:
@@ -50,9 +63,9 @@ async def test_schemas_do_not_lock_each_other_out(pool: Pool, dsn: str) -> None:
     await other_schema.close()
 
 
-async def test_a_session_lock_ends_when_its_connection_goes_back(pool: Pool) -> None:
+async def test_a_session_lock_ends_with_its_connection(pool: Pool) -> None:
     async with pool.acquire() as one, pool.acquire() as two:
         assert await locks.try_session_lock(one, "load")
         assert not await locks.try_session_lock(two, "load")
-    async with pool.acquire() as two:
+        await one.close()
         assert await locks.try_session_lock(two, "load")

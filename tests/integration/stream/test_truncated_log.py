@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from aiokafka import TopicPartition
 
 from shared.contracts.topics import EVENTS
 from shared.kafka.offsets import LogOffsets
 from shared.kafka.publisher import OutgoingMessage, Publisher
+from shared.postgres.pool import Pool
 from shared.stream import positions
 from tests.support.recorder import COUNT, Recorder, all_seen
 from tests.support.waiting import eventually
@@ -41,7 +41,7 @@ def gone(recorder: Recorder) -> float:
     return recorder.registry.get_sample_value("andon_consumer_gone_records_total", {"topic": EVENTS}) or 0
 
 
-async def go_beyond_the_end(pool: Any) -> None:
+async def go_beyond_the_end(pool: Pool) -> None:
     """As after a broker has lost what was written last."""
     await pool.execute("UPDATE position SET next_offset = next_offset + 1000")
 

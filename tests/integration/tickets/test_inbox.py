@@ -44,10 +44,12 @@ class Log:
         self.parts = TicketParts(pool, policy(), self.clock)
         self.pool = pool
         self.records: list[Any] = []
+        # How far the clock of the records' writer is ahead.
+        self.ahead = timedelta(0)
 
     async def handle(self, message: Any) -> None:
         offset = len(self.records)
-        self.records.append(record(message, offset, timestamp=milliseconds(self.clock.at)))
+        self.records.append(record(message, offset, timestamp=milliseconds(self.clock.at + self.ahead)))
         await self.parts.handle(self.records[-1])
 
     async def read_again(self, *records: Any) -> None:
@@ -105,6 +107,21 @@ async def test_a_log_that_is_read_again_from_its_beginning_changes_nothing(log: 
 
     assert await log.changes() == FIRST + FIRST
     assert len(await log.parts.messages()) == 6
+
+
+async def test_a_log_is_read_again_though_the_clock_of_its_writer_is_ahead(pool: Pool) -> None:
+    log = Log(pool)
+    log.ahead = timedelta(minutes=1)
+    await log.handle(event(problem()))
+    log.clock.at += DAYS
+    await log.handle(event(problem(ProblemReason.GREW, peak=20)))
+    log.clock.at += 31 * DAYS
+    await log.handle(event(problem(ProblemReason.CLEARED, cleared=32)))
+    assert await log.forget(30) == 2
+
+    await log.read_again(*log.records)
+
+    assert await log.changes() == ["opened", "grew", "cleared", "closed"]
 
 
 async def test_what_is_new_in_a_truncated_log_is_handled_at_offsets_that_were_read_before(log: Log) -> None:

@@ -7,18 +7,22 @@ import base64
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
-from services.tickets.charts.chart import Chart
+from services.tickets.app import Tickets
 from services.tickets.charts.render import png
+from services.tickets.charts.spec import Chart
 from services.tickets.domain import lifecycle
+from services.tickets.settings import TicketsSettings
 from services.tickets.store import messages, tickets
 from shared.contracts.problems import ProblemReason
 from shared.contracts.tickets import TicketEvent
 from shared.postgres.pool import Pool
 from tests.integration.tickets.records import TicketParts, record
-from tests.support.problems import event, policy, problem
+from tests.support.problems import POLICY, event, policy, problem
 from tests.support.waiting import eventually
 
 
@@ -79,8 +83,9 @@ async def test_a_chart_is_drawn_as_it_was_when_its_ticket_changed(pool: Pool, pa
     opened, grew = await parts.messages()
 
     assert waiting.chart is not None
-    assert waiting.chart.title == "Proposal holds 12 deals older than 21 days"
-    assert opened.data.chart_png == base64.b64encode(png(waiting.chart)).decode()
+    chart = Chart.from_json(waiting.chart)
+    assert chart.title == "Proposal holds 12 deals older than 21 days"
+    assert opened.data.chart_png == base64.b64encode(png(chart)).decode()
     assert grew.data.chart_png not in (None, opened.data.chart_png)
 
 
@@ -145,3 +150,33 @@ async def test_a_chart_that_cannot_be_drawn_holds_up_no_mail(pool: Pool) -> None
     assert told.data.chart_png is None
     assert parts.metrics.charts_failed._value.get() == 1
     assert len(await tickets.history(pool, 1)) == 1
+
+
+@pytest.mark.parametrize("column", ["chart", "event"])
+async def test_what_another_version_wrote_holds_up_no_message(pool: Pool, parts: TicketParts, column: str) -> None:
+    await parts.handle(record(event(problem()), 0), record(event(problem(key="aging/new/2")), 1))
+    await pool.execute(f"UPDATE ticket_message SET {column} = '{{\"later\": 1}}' WHERE ticket = 1")
+
+    while await parts.publisher.run_once():
+        pass
+
+    first, second = [row["value"] for row in await pool.fetch("SELECT value FROM outbox ORDER BY id")]
+    assert b'"chart_png":null' in first or first == b'{"later": 1}'
+    assert TicketEvent.model_validate_json(second).data.chart_png is not None
+    assert parts.metrics.charts_failed._value.get() == 1
+
+
+async def test_how_long_messages_wait_is_measured(pool: Pool, parts: TicketParts, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    registry = CollectorRegistry()
+    service = Tickets(TicketsSettings(policy=tmp_path / "policy.yaml"), pool, registry)
+    await parts.handle(record(event(problem()), 0))
+    await pool.execute("UPDATE ticket_message SET created_at = created_at - interval '5 minutes'")
+
+    await service.tick()
+    waiting = registry.get_sample_value("andon_tickets_messages_oldest_seconds")
+    await parts.messages()
+    await service.tick()
+
+    assert waiting == pytest.approx(300, abs=30)
+    assert registry.get_sample_value("andon_tickets_messages_oldest_seconds") == 0

@@ -13,7 +13,7 @@ from shared.connectors.base.source import Request, Unauthenticated
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.runtime.instants import micros
 from tests.support.webhooks import SAMPLES, sample
 from tests.unit.connectors.test_round_trip import POLICY

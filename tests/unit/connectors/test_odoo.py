@@ -13,7 +13,7 @@ from shared.connectors.base.source import Request
 from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.runtime.instants import micros, moment
 from tests.support.webhooks import sample
 from tests.unit.connectors.test_round_trip import POLICY

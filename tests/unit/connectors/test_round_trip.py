@@ -25,7 +25,7 @@ from shared.flow.events import event_of
 from shared.flow.stage_facts import stage_fields
 from shared.flow.stage_map import StageField, StageMap
 from shared.flow.visits import Event
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.kafka.publisher import OutgoingMessage
 from shared.policy import load
 from shared.runtime.instants import micros

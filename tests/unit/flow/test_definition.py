@@ -15,7 +15,7 @@ from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import DealState, visits
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.policy import parse
 from shared.runtime.instants import micros
 from tests.support import definition, histories

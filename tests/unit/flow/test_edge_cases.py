@@ -14,7 +14,7 @@ from services.cli.what_if import interval_json
 from shared.contracts.envelope import iso
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
-from shared.flow.whatif import Found, find
+from shared.flow.what_if import Found, find
 from shared.policy import load, parse
 from shared.runtime.instants import micros, moment
 

@@ -26,7 +26,7 @@ from services.simulator import dialects, run
 from shared.connectors.base.messages import to_messages
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.policy import load as load_policy
 from shared.runtime.instants import micros, moment
 from tests.support import tables

@@ -19,7 +19,7 @@ from shared.connectors.base.source import Request
 from shared.contracts.dead import DeadEvent
 from shared.contracts.topics import RECEIVED
 from shared.kafka.publisher import OutgoingMessage
-from shared.runtime.http import MAX_HEAD_BYTES
+from shared.runtime.http_limits import MAX_HEAD_BYTES
 from tests.support.webhooks import NOW, TOKEN, source
 
 

@@ -50,6 +50,17 @@ def test_every_kind_can_be_added(kind: str, file: Path) -> None:
     assert {path.stat().st_mode & 0o777 for path in kept} == {0o600}
 
 
+@pytest.mark.parametrize(
+    ("kind", "printed"), [("pipedrive", True), ("zoho", True), ("hubspot", False), ("odoo", False)]
+)
+def test_a_secret_is_printed_for_a_crm_that_must_be_given_it(kind: str, printed: bool, file: Path) -> None:
+    told = add("crm", kind, ANSWERS.get(kind, ""))
+
+    (secret,) = load(file)["crm"].settings.secrets
+    assert (f"secret for the CRM: {secret}" in told.output) is printed
+    assert (f"?key={secret}" in told.output) is (kind == "odoo")
+
+
 @pytest.mark.parametrize("kind", ["pipedrive", "espocrm"])
 def test_the_file_and_its_secrets_can_be_moved_together(kind: str, file: Path, tmp_path: Path) -> None:
     assert add("crm", kind, ANSWERS.get(kind, "")).exit_code == 0

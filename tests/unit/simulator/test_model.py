@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -11,12 +12,13 @@ import orjson
 import pytest
 
 from services.simulator import dialects, run
+from services.simulator.dialects import DIALECTS
 from services.simulator.run import SimulationJournal
 from shared.connectors.base.facts import Ignored
 from shared.connectors.base.messages import to_messages
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
-from shared.flow.whatif import find
+from shared.flow.what_if import find
 from shared.policy import load
 from tests.support.webhooks import request, sample, source
 
@@ -86,3 +88,26 @@ def test_a_journal_resumes_where_it_stopped(tmp_path: Path) -> None:
 
     assert again == journal
     assert list(islice(run.ahead(again), again.live, 60)) == first[45:]
+
+
+@pytest.mark.parametrize("kind", sorted(DIALECTS))
+def test_a_restarted_dialect_continues_with_the_deals_it_knew(kind: str) -> None:
+    past, coming = (
+        list(run.history(7, 30, END)),
+        list(islice(run.ahead(SimulationJournal(seed=7, days=30, end=END)), 60)),
+    )
+    running, restarted = DIALECTS[kind](), DIALECTS[kind]()
+    deque(running.history(past), maxlen=0)
+    restarted.restore(past)
+
+    for number, change in enumerate(coming):
+        assert list(restarted.live(change, number)) == list(running.live(change, number))
+
+
+def test_hubspot_sends_its_history_in_arrays_of_a_hundred_events() -> None:
+    changes = list(run.history(7, 30, END))
+
+    arrays = list(DIALECTS["hubspot"]().history(changes))
+
+    assert {len(array) for array in arrays[:-1]} == {100}
+    assert [event for array in arrays for event in array] == list(dialects.hubspot_events(changes))

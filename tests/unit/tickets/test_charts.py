@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.tickets.charts import render
-from services.tickets.charts.chart import Chart
+from services.tickets.charts.spec import Chart
 from tests.support.problems import day
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from services.notifier.render.compose import compose
+from services.notifier.domain.mail import Mail, Notice, message_id
+from services.notifier.render.compose import Composer
 from shared import wording
 from shared.contracts.notices import NoticeReason
 from shared.flow.rules import KINDS as RULES
@@ -48,7 +49,10 @@ def test_a_mail_about_each_kind(kind: str, sentence: str) -> None:
     about: Any = ticket_event(kind=kind, title=text.title, sentence=text.sentence).data
     written = datetime.now(UTC)
 
-    mail = compose(about, NoticeReason.OPENED, "Head", "h@x.example", "a@x.example", "x.example", written, "UTC", 1)
+    notice = Notice(about.ticket, 1, NoticeReason.OPENED, about)
+    identity = message_id(about.ticket, 1, "x.example")
+    intent = Mail(1, identity, "Head", "h@x.example", written, 1, written, (notice,))
+    mail = Composer("a@x.example", "x.example", policy()).compose(intent)
 
     body = mail.get_body(("plain",))
     assert text.title in str(mail["Subject"])

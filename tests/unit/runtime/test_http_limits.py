@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from shared.runtime.http import MAX_HEAD_BYTES, LimitedHttpProtocol
+from shared.runtime.http_limits import MAX_HEAD_BYTES, LimitedHttpProtocol
 from tests.support.http_server import TestServer
 
 GOOD = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"

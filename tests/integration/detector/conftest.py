@@ -1,0 +1,21 @@
+"""A database of its own for each file of tests, with the detector's pool on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.detector.store.copy_tables import open_flow
+from shared.postgres.migrate import migrate_all
+from shared.postgres.pool import Pool
+from tests.support.databases import new_database
+
+
+@pytest.fixture(scope="module")
+async def pool(postgres: str) -> AsyncIterator[Pool]:
+    dsn = await new_database(postgres)
+    await migrate_all(dsn)
+    pool = await open_flow(dsn, max_size=2)
+    yield pool
+    await pool.close()
