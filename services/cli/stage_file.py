@@ -105,7 +105,7 @@ def _validate(entries: list[Entry], faults: list[Fault]) -> list[StageData]:
         wrong = list(_faults(entry))
         if not wrong:
             data = StageData.model_validate(entry.fields)
-            line = first_lines.setdefault(data.place, entry.lines[None])
+            line = first_lines.setdefault(data.path, entry.lines[None])
             if line != entry.lines[None]:
                 field = "stage" if data.stage else "pipeline"
                 wrong = [entry.fault(field, f"is in line {line} already; keep one")]

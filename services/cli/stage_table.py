@@ -47,7 +47,7 @@ async def _publish(settings: ServiceSettings, messages: list[OutgoingMessage]) -
 def show(policy: Path, source: str | None) -> None:
     """Print the stages of one source, or of all, and what to do about those the policy does not watch."""
     rows = asyncio.run(control.list_stages(ServiceSettings.from_environment(), load(policy)))
-    print_rows(Console(), [row for row in rows if source in (None, row.place.source)])
+    print_rows(Console(), [row for row in rows if source in (None, row.key.source)])
 
 
 def print_rows(console: Console, rows: Iterable[CatalogStage]) -> None:
@@ -64,11 +64,11 @@ def print_rows(console: Console, rows: Iterable[CatalogStage]) -> None:
 
 def _cells(row: CatalogStage) -> list[str]:
     description = row.described
-    pipeline = f"{row.place.pipeline} ({row.pipeline_name})" if row.pipeline_name else row.place.pipeline
+    pipeline = f"{row.key.pipeline} ({row.pipeline_name})" if row.pipeline_name else row.key.pipeline
     return [
-        row.place.source,
+        row.key.source,
         pipeline,
-        row.place.stage,
+        row.key.stage,
         description.name or "",
         "" if description.order is None else str(description.order),
         "" if description.probability is None else f"{description.probability:.0%}",

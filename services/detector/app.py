@@ -183,7 +183,7 @@ class Detector:
 async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     """Connect and wire the parts."""
     ruleset = Ruleset(load(settings.policy))
-    pool = await open_flow(settings.dsn, most=settings.detector_workers + OTHER_CONNECTIONS)
+    pool = await open_flow(settings.dsn, max_size=settings.detector_workers + OTHER_CONNECTIONS)
     registry = new_registry()
     await follow_policy(pool, ruleset, settings)
     detector = Detector(settings, ruleset, pool, registry)

@@ -126,7 +126,7 @@ async def list_stages(settings: ServiceSettings, policy: Policy) -> list[Catalog
 
 @asynccontextmanager
 async def _pool(settings: ServiceSettings, connections: int = 1) -> AsyncIterator[Pool]:
-    pool = await open_flow(settings.dsn, most=connections)
+    pool = await open_flow(settings.dsn, max_size=connections)
     try:
         yield pool
     finally:

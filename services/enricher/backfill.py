@@ -40,14 +40,14 @@ class BackFill:
         try:
             result = await self._load(settings, self._portions(settings.topic_prefix), progress)
         except (CrmUnavailable, CrmRejected) as error:
-            # Once a portion is published, a note says that evaluation stays held.
+            # Once a portion is published, a note adds that evaluation stays on hold.
             words = (error_text(error, self._crm.kind), *getattr(error, "__notes__", ()))
             raise LoadError("\n".join(words)) from error
         await store.end_backfill(self._pool, self._source, datetime.now(UTC))
         return result
 
     async def _portions(self, prefix: str) -> AsyncIterator[Portion]:
-        """The next portion is asked for once the last is acknowledged: only then is its cursor stored."""
+        """Ask for the next portion once the last is acknowledged: only then is its cursor stored."""
         cursor, earliest = await store.begin_backfill(self._pool, self._source, self._since)
         if earliest is not None:
             yield Portion((), micros(earliest))
@@ -59,7 +59,7 @@ class BackFill:
             self.unreadable += len(translation.invalid)
             earliest = None
             if translation.messages:
-                # Dead letters have no time; but evaluation is held for them, too, and is released at the end.
+                # Dead letters have no time, but evaluation is held for them, too, until the end.
                 earliest = min((one.time for one in page.parsed if isinstance(one, DealFact)), default=now)
                 yield Portion(translation.messages, micros(earliest))
             await store.save_cursor(self._pool, self._source, page.cursor, earliest)

@@ -1,4 +1,4 @@
-"""Records what the events of each deal tell, and which deals are to be read."""
+"""Records which facts of each deal are known, and which deals to fetch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class DealHandler:
         self.decoders = {EVENTS: self._decode}
 
     async def handle(self, transaction: Transaction, messages: list[Received[DealEvent]]) -> None:
-        """Record what a batch tells; report its stages after the commit."""
+        """Record the facts of a batch; report its stages after the commit."""
         now = self._clock.now()
         parts, stages = _collect([message.message for message in messages])
         known = await store.known(transaction.connection, sorted(parts))
@@ -37,7 +37,7 @@ class DealHandler:
             deal: after(known.get(deal, Knowledge()), new, self._connections[deal[0]].policy, now)
             for deal, new in parts.items()
         }
-        # Most events tell nothing new about gaps.
+        # Skip unchanged rows: most events do not change the gaps.
         await store.save(transaction.connection, {deal: one for deal, one in found.items() if one != known.get(deal)})
         for source, names in stages.items():
             transaction.after_commit(partial(self._stages_seen, source, names))

@@ -93,5 +93,5 @@ class StageNames:
 
 def _message(source: str, data: StageData, now: datetime, prefix: str) -> OutgoingMessage:
     digest = hashlib.sha256(data.model_dump_json().encode()).hexdigest()[:16]
-    event = StageEvent(id=f"api/{digest}/{iso(now)}", source=source, subject=data.place, time=now, data=data)
+    event = StageEvent(id=f"api/{digest}/{iso(now)}", source=source, subject=data.path, time=now, data=data)
     return OutgoingMessage(prefix + STAGES, data.key.encode(), event.to_json())

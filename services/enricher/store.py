@@ -26,7 +26,7 @@ ON CONFLICT (source, deal) DO UPDATE SET
 _WANT_THIN = (
     "UPDATE deal SET state = 'wanted', due = $2, attempts = 0 WHERE state = 'thin' AND source = ANY($1::text[])"
 )
-# A claim that ran out is taken over: its process died.
+# An expired claim is taken over: its process died.
 _CLAIM = """
 UPDATE deal SET claimed_until = $2 + interval '15 minutes', attempts = attempts + 1 WHERE (source, deal) IN (
     SELECT source, deal FROM deal
@@ -76,8 +76,8 @@ _SAVE_CURSOR = """
 UPDATE crm_cursor SET cursor = $2, earliest = least(earliest, $3) WHERE source = $1 AND purpose = 'backfill'
 """
 _END_BACKFILL = "UPDATE crm_cursor SET ended_at = $2 WHERE source = $1 AND purpose = 'backfill'"
-# A deal that was deleted or merged needs nothing more, and its CRM lists it no more. All others stay: a deal that was
-# pruned would look new at its next event, and would be read and published again. 16 is DealPart.GONE.
+# Prune only deleted and merged deals, which their CRM no longer lists. Any other deal would look new at its next event
+# once pruned, and would be fetched and published again. 16 is DealPart.GONE.
 _PRUNE = """
 DELETE FROM deal WHERE (source, deal) IN (
     SELECT source, deal FROM deal WHERE known_parts & 16 <> 0 AND updated_at < $1 LIMIT $2
@@ -199,6 +199,6 @@ async def end_backfill(pool: Pool, source: str, now: datetime) -> None:
 
 
 async def prune(pool: Pool, before: datetime, limit: int) -> int:
-    """Delete deals that are gone and have not changed since `before`; how many."""
+    """Delete the deals that were deleted or merged and have not changed since `before`; returns how many."""
     tag: str = await pool.execute(_PRUNE, before, limit)
     return int(tag.rpartition(" ")[2])

@@ -79,7 +79,7 @@ def _match_columns(sample: Sample, free: list[str]) -> dict[str, str]:
     """The column of each field: the best name among those whose values are of the field's kind."""
     found: dict[str, str] = {}
     for name in _FIELDS:
-        ranked = [(place, column) for column in free if (place := rank(name, column)) is not None]
+        ranked = [(position, column) for column in free if (position := rank(name, column)) is not None]
         for _, column in sorted(ranked):
             if column not in found.values() and _fits(sample, name, column):
                 found[name] = column
@@ -102,14 +102,14 @@ def _match_time(sample: Sample, found: dict[str, str]) -> dict[str, str]:
     """In a table of changes, what else would be `entered` or `modified` is the time of the change."""
     kept = {name: column for name, column in found.items() if name not in ("entered", "modified")}
     free = [column for column in sample.columns if column not in kept.values() and sample.holds_dates(column)]
-    ranked = sorted((place, column) for column in free if (place := _time_rank(column)) is not None)
+    ranked = sorted((position, column) for column in free if (position := _time_rank(column)) is not None)
     if ranked:
         return kept | {"time": ranked[0][1]}
     return kept | ({"time": free[0]} if len(free) == 1 else {})
 
 
 def _time_rank(column: str) -> int | None:
-    ranks = [place for name in ("time", "entered", "modified") if (place := rank(name, column)) is not None]
+    ranks = [position for name in ("time", "entered", "modified") if (position := rank(name, column)) is not None]
     return min(ranks, default=None)
 
 

@@ -1,4 +1,4 @@
-"""What a table means: which column holds what, what a row stands for, how dates and numbers are written."""
+"""What a table means: which column holds what, what a row represents, how dates and numbers are written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from shared.runtime.yaml_file import FaultsError, KeyPath, fault_at, read_text, 
 
 
 class Shape(StrEnum):
-    """What a row stands for."""
+    """What a row represents."""
 
     STAGES = "stages"  # a row for each deal, with a date for each stage
     LAST_STAGE = "last-stage"  # a row for each deal, with its dates and its present stage
@@ -124,7 +124,7 @@ def load_mapping(path: Path, columns_of: Callable[[Mapping], list[str]]) -> Mapp
     except ValidationError as error:
         errors = error.errors(include_url=False)
         raise FaultsError([fault_at(one["loc"], error_text(one), lines) for one in errors]) from None
-    faults = [fault_at(place, words, lines) for place, words in faults_of(mapping, columns_of(mapping))]
+    faults = [fault_at(path, words, lines) for path, words in faults_of(mapping, columns_of(mapping))]
     if faults:
         raise FaultsError(faults)
     return mapping
@@ -134,8 +134,8 @@ def faults_of(mapping: Mapping, columns: list[str]) -> list[tuple[KeyPath, str]]
     """Faults between fields, or against the table: each its path, and what is wrong and what to do."""
     known = f"the table has {', '.join(columns)}"
     faults: list[tuple[KeyPath, str]] = [
-        (place, f"there is no column {name!r}; {known}")
-        for place, name in mapping.columns_used().items()
+        (path, f"there is no column {name!r}; {known}")
+        for path, name in mapping.columns_used().items()
         if name not in columns
     ]
     if mapping.shape is Shape.CHANGES:

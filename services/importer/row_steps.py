@@ -48,8 +48,8 @@ def _exact_instant(step: RowStep, moves: list[tuple[int, RowStep]]) -> int:
     at = step.when.first
     if not _is_move(step):
         return max([at, *(moved for moved, other in moves if other.when.first == at)])
-    taken = {moved for moved, _ in moves}
-    while at in taken:
+    used = {moved for moved, _ in moves}
+    while at in used:
         at += 1
     return at
 

@@ -122,7 +122,7 @@ class ImportWizard:
             dialog.say(f"The mapping is saved: use --mapping {options.save} next time, and nothing is asked.")
         faults = self._check(mapping, list(opened.sample.columns))
         if faults:
-            raise ValueError("\n".join(f"{dotted(place)} {text}" for place, text in faults))
+            raise ValueError("\n".join(f"{dotted(path)} {text}" for path, text in faults))
         self._preview(mapping)
         if not (options.yes or options.dry_run):
             dialog.confirm("Import the table like this?")

@@ -72,7 +72,7 @@ class _Run:
     async def retract(self) -> None:
         messages = list(self.retractions.messages(self._translation))
         await self._publish(messages)
-        self.counts["taken back"] = len(messages)
+        self.counts["retracted"] = len(messages)
 
     async def _publish(self, messages: Sequence[OutgoingMessage]) -> None:
         for start in range(0, len(messages), PUBLISH_BATCH):

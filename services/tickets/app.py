@@ -169,7 +169,7 @@ def _fault_pages(pages: TicketPages) -> Mapping[Any, Any]:
             return pages.error(404, "There is no such page", "Check the address, or start at the list.")
         if status == 405:
             return pages.error(405, "This page does not work like that", "Open the ticket and use its buttons.")
-        return pages.error(status, "This did not work", "Try again; if it stays, tell those who run Andon.")
+        return pages.error(status, "This did not work", "Try again; if it keeps failing, contact those who run Andon.")
 
     async def unavailable(request: Request, error: Exception) -> Response:
         _log.warning("page failed: database unavailable", error=repr(error))

@@ -1,4 +1,4 @@
-"""The newest count of a problem: messages tell of growth by half again only, but every end of a day is counted."""
+"""The newest count of a problem: messages report only growth by half, but measures have a count for every day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adds a source to the text of a sources file. Everything already in the file stays as it is, comments included."""
+"""Adds a source to the text of a sources file. Keeps the rest of the file, comments included."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def source_names(text: str) -> set[str]:
 
 
 def add_source(text: str, name: str, settings: dict[str, Any]) -> str:
-    """The text with one more source at its end. Raises ValueError, with what to write, if there is no place for it.
+    """The text with one more source at its end. Raises ValueError, with what to write, if it cannot be added.
 
     Edits the text at the positions of its nodes: a YAML writer would keep the comments, but not the layout.
     """

@@ -56,14 +56,14 @@ class StageData(SparseData):
         return self.source, self.pipeline, self.stage
 
     @property
-    def place(self) -> str:
+    def path(self) -> str:
         """`source/pipeline/stage`, an absent part is empty; a slash within a part is %2F."""
         return "/".join(_part(part or "") for part in self._parts)
 
     @property
     def key(self) -> str:
         """The record's key."""
-        return f"{self.place}/{'+'.join(field for field in STAGE_FIELDS if field in self.model_fields_set)}"
+        return f"{self.path}/{'+'.join(field for field in STAGE_FIELDS if field in self.model_fields_set)}"
 
 
 STAGE_FIELDS = ("name", "pipeline_name", "order", "probability", "outcome")
@@ -74,7 +74,7 @@ def _part(text: str) -> str:
 
 
 class StageEvent(Envelope[StageData]):
-    """One description. `source` is the source, `subject` the place, `time` since when this is known."""
+    """One description. `source` is the source, `subject` its path, `time` since when this is known."""
 
     type: Literal["andon.stage.described"] = "andon.stage.described"
     # Made of several ids, each of which may be as long as a name.
@@ -87,7 +87,7 @@ class StageEvent(Envelope[StageData]):
         return StageEvent(
             id=f"{digest}/{iso(time)}",
             source=data.source,
-            subject=data.place,
+            subject=data.path,
             time=time,
             receivedat=received_at,
             data=data,

@@ -13,10 +13,10 @@ _PARTITION, _TIMESTAMP = attrgetter("topic", "partition"), attrgetter("timestamp
 
 
 def by_partition(records: Iterable[ConsumerRecord]) -> dict[TopicPartition, list[ConsumerRecord]]:
-    """The records of each partition, in their order. They come in runs, so that most cost no look of their own."""
+    """Group records by partition, in order. Fetches return runs of one partition, so grouping by run is cheap."""
     found: dict[TopicPartition, list[ConsumerRecord]] = {}
-    for place, run in groupby(records, _PARTITION):
-        found.setdefault(TopicPartition(*place), []).extend(run)
+    for partition, run in groupby(records, _PARTITION):
+        found.setdefault(TopicPartition(*partition), []).extend(run)
     return found
 
 

@@ -25,7 +25,7 @@ class TopicRange:
 
     @property
     def total(self) -> int:
-        """How many offsets the range has, including those whose records are gone."""
+        """How many offsets the range has, including those whose records were deleted."""
         return sum(end - self.first[partition] for partition, end in self.ends.items())
 
     async def batches(self) -> AsyncIterator[tuple[int, Sequence[ConsumerRecord], int]]:
@@ -41,7 +41,7 @@ class TopicRange:
                 if (records[0].offset if records else after) != at:
                     self.missing += await self._missing(partition, at, end)
                 if after < at:
-                    # The log lost its end: what it holds now was read already, or came later.
+                    # The log was truncated: its records were read already, or are newer than this range.
                     break
                 done += min(after, end) - at
                 at = after

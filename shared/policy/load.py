@@ -38,17 +38,17 @@ def parse(text: str) -> Policy:
         errors = root_causes(error.errors(include_url=False))
         faults = [_fault(one["loc"], error_text(one), lines) for one in errors]
         raise PolicyError(faults) from None
-    faults = [_fault(place, words, lines) for place, words in _cross_checks(policy)]
+    faults = [_fault(path, words, lines) for path, words in _cross_checks(policy)]
     if faults:
         raise PolicyError(faults)
     return policy.with_digest(hashlib.sha256(text.encode()).hexdigest()[:10])
 
 
-def _fault(place: KeyPath, words: str, lines: Lines) -> Fault:
+def _fault(path: KeyPath, words: str, lines: Lines) -> Fault:
     # Pydantic puts the kind of a rule into the path of its fields; the file has no such level.
-    if len(place) > 4 and place[2] == "rules":
-        place = (*place[:4], *place[5:])
-    return fault_at(place, words, lines)
+    if len(path) > 4 and path[2] == "rules":
+        path = (*path[:4], *path[5:])
+    return fault_at(path, words, lines)
 
 
 def _cross_checks(policy: Policy) -> Iterator[tuple[KeyPath, str]]:
@@ -68,21 +68,21 @@ def _check_stages(policy: Policy, key: str, pipeline: Pipeline) -> Iterator[tupl
         yield ("pipelines", key, "clock"), f"clock {pipeline.clock!r} is not defined; {named}"
     counted = Counter(stage.id for stage in pipeline.stages)
     for number, stage in enumerate(pipeline.stages):
-        place = ("pipelines", key, "stages", number)
+        path = ("pipelines", key, "stages", number)
         if counted[stage.id] > 1:
-            yield place, f"stage {stage.id!r} stands twice; keep one of them"
+            yield path, f"stage {stage.id!r} stands twice; keep one of them"
         if stage.clock is not None and stage.clock not in clocks:
-            yield (*place, "clock"), f"clock {stage.clock!r} is not defined; {named}"
+            yield (*path, "clock"), f"clock {stage.clock!r} is not defined; {named}"
 
 
 def _check_rules(key: str, pipeline: Pipeline) -> Iterator[tuple[KeyPath, str]]:
     counted = Counter((rule.kind, rule.stage) for rule in pipeline.rules)
     for number, rule in enumerate(pipeline.rules):
-        place = ("pipelines", key, "rules", number)
+        path = ("pipelines", key, "rules", number)
         stage = pipeline.stage(rule.stage)
         if stage is None:
-            yield place, f"stage {rule.stage!r} is not a stage of this pipeline; use the id of one"
+            yield path, f"stage {rule.stage!r} is not a stage of this pipeline; use the id of one"
         elif stage.outcome is not StageOutcome.OPEN:
-            yield place, f"stage {rule.stage!r} is {stage.outcome}: it holds no work; judge an open stage"
+            yield path, f"stage {rule.stage!r} is {stage.outcome}: it holds no work; judge an open stage"
         if counted[rule.kind, rule.stage] > 1:
-            yield place, f"a second {rule.kind} rule on stage {rule.stage!r}; keep one of them"
+            yield path, f"a second {rule.kind} rule on stage {rule.stage!r}; keep one of them"

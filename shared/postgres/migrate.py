@@ -38,8 +38,8 @@ class Migration:
 def migrations_of(package: str) -> list[Migration]:
     """The shared migrations, then those of the service, by name."""
     found = []
-    for place in ("shared.postgres", package):
-        folder = resources.files(place) / "migrations"
+    for owner in ("shared.postgres", package):
+        folder = resources.files(owner) / "migrations"
         files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
         found += [Migration(f.name, f.read_text(encoding="utf-8")) for f in files]
     return found

@@ -25,8 +25,8 @@ class DatabaseUnavailable(ConnectionError):
     """No connection could be opened: the server is down, restarts, or its address does not resolve."""
 
 
-# What a database that is down, or restarts, answers with. A plain OSError is not among them: in a handler it means a
-# full disk, a missing file or a permission, which waiting does not mend.
+# Errors of a database that is down or restarting. A plain OSError is not one of them: in a handler it means a full
+# disk, a missing file or a permission, which waiting does not fix.
 UNAVAILABLE = (
     ConnectionError,
     TimeoutError,
@@ -35,7 +35,7 @@ UNAVAILABLE = (
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
 )
-# What goes away when the transaction is run again.
+# Errors that a retry of the transaction can resolve.
 TRANSIENT = (
     *UNAVAILABLE,
     asyncpg.AdminShutdownError,
@@ -73,7 +73,7 @@ async def _keep_session(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """
 
 
-async def open_pool(dsn: str, schema: str, most: int = 6, script: str = "") -> Pool:
+async def open_pool(dsn: str, schema: str, max_size: int = 6, script: str = "") -> Pool:
     """Connect, waiting for the database as long as it takes; every statement sees `schema` first.
 
     Each new connection runs `script`.
@@ -84,7 +84,7 @@ async def open_pool(dsn: str, schema: str, most: int = 6, script: str = "") -> P
             return await asyncpg.create_pool(
                 dsn,
                 min_size=1,
-                max_size=most,
+                max_size=max_size,
                 connect=connect,
                 init=partial(_prepare, script=script),
                 reset=_keep_session,

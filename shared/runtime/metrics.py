@@ -21,7 +21,7 @@ class ConsumerMetrics:
     batch_records: Histogram
     records: Counter
     retries: Counter
-    gone: Counter
+    missing: Counter
 
     @staticmethod
     def of_topics(registry: CollectorRegistry, names: Mapping[str, str]) -> dict[str, ConsumerMetrics]:
@@ -51,7 +51,7 @@ class ConsumerMetrics:
             "retries": Counter(
                 "andon_consumer_batch_retries_total", "Times a batch was tried again", label, registry=registry
             ),
-            "gone": Counter(
+            "missing": Counter(
                 "andon_consumer_gone_records_total",
                 "Records that retention or data loss removed from the log before they were read",
                 label,

@@ -26,12 +26,12 @@ class Fault:
     """One thing that is wrong in a file; `line` is 0 if it belongs to no line."""
 
     line: int
-    place: str
+    path: str
     text: str
 
     def __str__(self) -> str:
         line = f"line {self.line}" if self.line else ""
-        return ": ".join(part for part in (line, self.place, self.text) if part)
+        return ": ".join(part for part in (line, self.path, self.text) if part)
 
 
 class FaultsError(Exception):

@@ -1,8 +1,7 @@
-"""The partitions that a replica has been given: where each of them stands, and how far it is handled.
+"""The partitions assigned to a replica: the cursor and the handled position of each.
 
-Postgres decides where a partition begins. A log that is shorter than what was read of it (it lost its end, or the topic
-was made anew) is read again from its beginning: nobody can tell which of its records are new, and ids make it harmless
-to handle the others once more.
+Postgres decides where a partition starts. A truncated log (it lost its end, or the topic was recreated) is read again
+from its beginning: nothing shows which of its records are new, and ids make it harmless to handle a record twice.
 """
 
 from __future__ import annotations
@@ -72,7 +71,7 @@ class Assignment:
         beginning = await self._offsets(self._kafka()).beginning(partition)
         start = await self._positions.set_back(partition, stored, beginning)
         # At least one, where the log has grown meanwhile.
-        self._metrics[partition.topic].gone.inc(max(1, stored - end))
+        self._metrics[partition.topic].missing.inc(max(1, stored - end))
         _log.error(
             "log is shorter than what was read of it, reading it from its beginning",
             topic=partition.topic,
@@ -108,7 +107,7 @@ class Assignment:
     def _report_missing(self, partition: TopicPartition, begin: int, count: int) -> None:
         if not count:
             return
-        self._metrics[partition.topic].gone.inc(count)
+        self._metrics[partition.topic].missing.inc(count)
         _log.warning("records are missing from the log", topic=partition.topic, begin=begin, count=count)
 
     def record_handled(self, records: Sequence[ConsumerRecord]) -> None:
@@ -125,19 +124,19 @@ class Assignment:
 
     @property
     def is_truncated(self) -> bool:
-        """Whether a log became shorter: call `restart_truncated` when no batch is in hand."""
+        """Whether a log was truncated: call `restart_truncated` once no batch is being handled."""
         return bool(self._truncated)
 
     async def restart_truncated(self) -> None:
-        """Read the logs that became shorter from their beginnings, where aiokafka has gone already."""
+        """Read truncated logs from their beginnings, where aiokafka stands already."""
         async with self.lock:
             truncated, self._truncated = self._truncated & self.cursors.keys(), set()
             await self.assign(truncated, truncated)
 
     async def check_truncation(self) -> None:
-        """Find logs that end before their stored position, now and then: no fetch of them would tell.
+        """Check from time to time for logs that end before their stored position: a fetch does not show it.
 
-        That is so after a replica that was cut off goes on with the old log while others began with the new one.
+        It happens when a partitioned replica continues on the old log while others have started on the new one.
         """
         if not self.cursors or self.lock.locked() or time.monotonic() - self._checked < self._check_every:
             return
@@ -150,7 +149,7 @@ class Assignment:
                 return
             for partition, end in (await self._offsets(self._kafka()).ends(list(self.cursors))).items():
                 if stored.get(partition, 0) > end:
-                    # Fetching from the beginning makes the cursor ask for a restart, with no batch in hand.
+                    # Fetching from the beginning makes the cursor ask for a restart once no batch is being handled.
                     self._kafka().seek(partition, 0)
 
     async def follow(self, partition: TopicPartition) -> None:

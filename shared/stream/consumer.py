@@ -1,7 +1,7 @@
 """A consumer: reader, assignment, workers and lag put together.
 
-What is committed to Kafka only informs lag tools. It never runs ahead of what is handled, because aiokafka fetches from
-there before it is told where to start.
+Offsets committed to Kafka only inform lag tools. They never run ahead of the handled records, because aiokafka fetches
+from there before we seek.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
 
 
 class Consumer:
-    """Hands each batch to `handle` until it succeeds: nothing is skipped, nothing is given up.
+    """Hands each batch to `handle` until it succeeds; never skips or drops one.
 
     `handle` does everything in one transaction (see `Processor`). Not promised: that a batch is handed out only once. A
-    replica that loses its partitions waits for the batches in hand before it lets them go.
+    replica that loses its partitions finishes its current batches before it releases them.
     """
 
     def __init__(
@@ -73,15 +73,15 @@ class Consumer:
 
     @property
     def behind(self) -> int:
-        """Records of this replica's partitions that are not yet handled, as far as fetches have told."""
+        """Records of this replica's partitions that are not yet handled, up to the last known high watermark."""
         return self._lag.behind
 
     def partitions(self, topic: str) -> int:
-        """How many partitions the topic has; 0 while the broker has not told."""
+        """How many partitions the topic has; 0 until the metadata has arrived."""
         return len(self.kafka.partitions_for_topic(topic) or ()) if self.kafka is not None else 0
 
     async def run(self) -> None:
-        """Consume until cancelled; batches in hand are finished first. Raises what no retry would help."""
+        """Consume until cancelled; finish the current batches first. Raises errors that are not transient."""
         for worker in self._workers:
             self._progress.expect(worker.name, 60)
         working = asyncio.ensure_future(self._workers.run(self._work))
@@ -118,10 +118,10 @@ class Consumer:
             return
         self._followed_at = time.monotonic()
         behind = [tp for tp in self._assignment.cursors if tp not in fetched and self._lag.lag(tp)]
-        held = self._lag.held_since() if behind else {}
+        pending = self._lag.pending_since() if behind else {}
         for partition in behind:
             await self._assignment.follow(partition)
-            if partition not in held and self._failure is None:
+            if partition not in pending and self._failure is None:
                 self._assignment.record_followed(partition)
 
     async def _receive(self, batch: Sequence[ConsumerRecord]) -> None:

@@ -2,8 +2,8 @@
 
 The protocol, for each fetch of a partition:
 
-1. After an assignment the cursor stands where Postgres says. What the same poll brings was fetched before aiokafka was
-   told to go there: seek there again.
+1. After an assignment the cursor stands where Postgres says. Records of the same poll were fetched before the seek:
+   seek again.
 2. The fetch begins at the cursor: take it. The cursor then stands behind its last record.
 3. It begins before the cursor: aiokafka found our offset outside of the log and went back to the beginning. The log is
    shorter than what was read of it: restart at its beginning.
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 
 class Take(NamedTuple):
-    """Hand the records to the workers; `missing` records before them are gone from the log."""
+    """Hand the records to the workers; `missing` records before them are no longer in the log."""
 
     missing: int = 0
 

@@ -35,21 +35,21 @@ class Unreadable(NamedTuple):
 
 def of_record(record: ConsumerRecord, topic: str, reason: DeadReason, detail: str, now: datetime) -> OutgoingMessage:
     """The dead letter of a record of `topic` (its name without prefix)."""
-    place = f"{topic}/{record.partition}/{record.offset}"
+    origin = f"{topic}/{record.partition}/{record.offset}"
     prefix = record.topic.removesuffix(topic)
     key = None if record.key is None else record.key[:MAX_KEY]
     cut = _cut(record)
     letter = DeadEvent(
-        id=place,
+        id=origin,
         source="andon/dead-letters",
-        subject=place,
+        subject=origin,
         time=now,
         data=DeadData(
             topic=topic,
             reason=reason,
             detail=f"{detail[:1800]}{cut}",
             whole=not cut,
-            place=place,
+            place=origin,
             body=base64.b64encode((record.value or b"")[:MAX_BODY]).decode(),
             key=None if key is None else key.decode("utf-8", "backslashreplace"),
             key_base64=None if key is None else base64.b64encode(key).decode(),
@@ -68,7 +68,7 @@ def _cut(record: ConsumerRecord) -> str:
         ("key", len(record.key or b""), MAX_KEY),
         ("headers", sum(len(name.encode()) + len(value or b"") for name, value in record.headers), MAX_HEADERS),
     )
-    cut = [f"the first {most} bytes of its {part} of {length}" for part, length, most in parts if length > most]
+    cut = [f"the first {limit} bytes of its {part} of {length}" for part, length, limit in parts if length > limit]
     return f" (too large: {', '.join(cut)} are kept)" if cut else ""
 
 

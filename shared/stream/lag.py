@@ -34,45 +34,45 @@ class LagMonitor:
         self._committed: dict[TopicPartition, int] = {}
 
     def measure(self) -> None:
-        """Bring the gauges of each topic up to date."""
+        """Update the gauges of each topic."""
         kafka = self._kafka()
         if kafka is None:
             return
-        held = self.held_since()
+        pending = self.pending_since()
         for topic, metrics in self._metrics.items():
-            lags = [(self.lag(tp), self._waiting_since(tp, held)) for tp in kafka.assignment() if tp.topic == topic]
+            lags = [(self.lag(tp), self._waiting_since(tp, pending)) for tp in kafka.assignment() if tp.topic == topic]
             metrics.lag_records.set(sum(lag for lag, _ in lags))
             oldest = min((since for lag, since in lags if lag and since), default=0)
             metrics.lag_seconds.set(max(0.0, time.time() - oldest / 1000) if oldest else 0.0)
 
     @property
     def behind(self) -> int:
-        """Records of this replica's partitions that are not yet handled, as far as fetches have told."""
+        """Records of this replica's partitions that are not yet handled, up to the last known high watermark."""
         kafka = self._kafka()
         return sum(map(self.lag, kafka.assignment())) if kafka is not None else 0
 
     def lag(self, partition: TopicPartition) -> int:
-        """Records of a partition that are not yet handled, as far as fetches have told."""
+        """Records of a partition that are not yet handled, up to the last known high watermark."""
         kafka, position = self._kafka(), self._assignment.handled.get(partition)
         if kafka is None or position is None:
             return 0
         return max(0, (kafka.highwater(partition) or 0) - position.next_offset)
 
-    def held_since(self) -> dict[TopicPartition, int]:
-        """The time in milliseconds of the first record of each partition that waits for a worker or is in hand."""
+    def pending_since(self) -> dict[TopicPartition, int]:
+        """Time in milliseconds of the first record of each partition that is queued or being handled."""
         found: dict[TopicPartition, int] = {}
         for worker in self._workers:
-            for partition, records in by_partition(chain(worker.in_hand, worker.waiting)).items():
+            for partition, records in by_partition(chain(worker.current, worker.waiting)).items():
                 found[partition] = records[0].timestamp
         return found
 
-    def _waiting_since(self, partition: TopicPartition, held: Mapping[TopicPartition, int]) -> int:
+    def _waiting_since(self, partition: TopicPartition, pending: Mapping[TopicPartition, int]) -> int:
         """The time of the first waiting record, else of the last one before it; 0: not known."""
         position = self._assignment.handled.get(partition)
-        return held.get(partition) or (position.last_ms if position else 0)
+        return pending.get(partition) or (position.last_ms if position else 0)
 
     async def commit(self) -> None:
-        """Commit the handled offsets that have changed. Nobody starts from them, so a failure costs nothing."""
+        """Commit the handled offsets that have changed. No consumer starts from them, so a failure is harmless."""
         kafka, handled = self._kafka(), self._assignment.handled
         self._committed = {tp: offset for tp, offset in self._committed.items() if tp in handled}
         offsets = {tp: position.next_offset for tp, position in handled.items()}

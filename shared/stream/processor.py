@@ -1,4 +1,4 @@
-"""Runs batches of records through a handler, exactly once, whatever is in them.
+"""Runs batches of records through a handler, with effects exactly once, even if some records are invalid.
 
 1. Claim: lock the partitions' positions; records that another replica has handled fall out.
 2. Decode: each record by itself; what is invalid goes to the dead letters.
@@ -6,7 +6,7 @@
    those go to the dead letters.
 4. Advance the positions, and commit everything together.
 
-A batch that succeeds costs one transaction; only one that failed is taken apart, in a second one.
+A batch that succeeds costs one transaction; only a failed batch is bisected, in a second transaction.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DECODE_CHUNK = 100
 MAX_ALIKE = 10
 # Statements are the same for every record: what is too long, too large or malformed is so in the record.
 _BY_VALUE = (asyncpg.DataError, asyncpg.ProgramLimitExceededError)
-# Of what Postgres answers, only these can be caused by what is in a record.
+# The only Postgres errors that a record's content can cause.
 _BY_RECORDS = (*_BY_VALUE, asyncpg.IntegrityConstraintViolationError)
 
 

@@ -13,17 +13,17 @@ Handle = Callable[["Worker[One]", Sequence[One]], Awaitable[None]]
 class Worker(Generic[One]):
     """Takes batches of at most `max_records`.
 
-    All that waits goes into one batch, however it was fetched: under load batches are full.
+    Merges queued records of several fetches into one batch, so batches are full under load.
     """
 
     def __init__(self, name: str, max_records: int, changed: asyncio.Condition) -> None:
         self.name, self._max_records, self._changed = name, max_records, changed
         self.waiting: list[One] = []
-        self.in_hand: Sequence[One] = ()
+        self.current: Sequence[One] = ()
 
     @property
     def is_idle(self) -> bool:
-        return not self.waiting and not self.in_hand
+        return not self.waiting and not self.current
 
     async def run(self, handle: Handle[One]) -> None:
         """Handle batch after batch until cancelled."""
@@ -37,21 +37,21 @@ class Worker(Generic[One]):
     async def _take(self) -> Sequence[One]:
         async with self._changed:
             await self._changed.wait_for(lambda: bool(self.waiting))
-            self.in_hand, self.waiting = self.waiting[: self._max_records], self.waiting[self._max_records :]
+            self.current, self.waiting = self.waiting[: self._max_records], self.waiting[self._max_records :]
             self._changed.notify_all()
-            return self.in_hand
+            return self.current
 
     async def _done(self) -> None:
         async with self._changed:
-            self.in_hand = ()
+            self.current = ()
             self._changed.notify_all()
 
 
 class Workers(Generic[One]):
     """All workers of a consumer. While the database works for one, another decodes or the reader fetches.
 
-    The reader waits while a batch for each of them is waiting, whichever has it: a busy worker must not keep the others
-    from their records.
+    The reader waits once a batch per worker is queued in total, whichever worker it is for: a busy worker must not
+    starve the others.
     """
 
     def __init__(self, count: int, max_records: int) -> None:
@@ -78,10 +78,10 @@ class Workers(Generic[One]):
 
     @property
     def are_idle(self) -> bool:
-        """Whether no batch is in hand and none waits."""
+        """Whether no batch is queued or being handled."""
         return all(worker.is_idle for worker in self._all)
 
     async def drain(self) -> None:
-        """Wait until no batch is in hand and none waits."""
+        """Wait until no batch is queued or being handled."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.are_idle)

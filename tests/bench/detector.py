@@ -155,7 +155,7 @@ class OpenDeals:
     @classmethod
     async def of(cls, dsn: str, deals: int) -> OpenDeals:
         await migrate_all(dsn)
-        flow = cls(await open_flow(dsn, most=2), deals)
+        flow = cls(await open_flow(dsn, max_size=2), deals)
         await record_partitions(flow.pool, PARTITIONS)
         async with flow.pool.acquire() as connection:
             for start in range(0, deals, 50_000):

@@ -67,10 +67,10 @@ async def tab_to(page: Page, name: str) -> None:
 
 
 async def reopen(page: Page) -> None:
-    """Put the ticket aside, so that it can be acknowledged anew."""
+    """Snooze the ticket, so that it can be acknowledged anew."""
     await page.locator("#until").evaluate("input => { input.value = input.max; }")
     async with page.expect_navigation():
-        await page.get_by_role("button", name="Put aside").click()
+        await page.get_by_role("button", name="Snooze").click()
 
 
 async def test_enter_acknowledges_and_who_comes_second_sees_the_same(company: Company, page: Page) -> None:
@@ -179,7 +179,7 @@ async def test_everything_works_without_scripts(company: Company, browser: Brows
     await page.get_by_role("link", name="Deals wait too long in Proposal").click()
     await page.locator("summary", has_text="The numbers").first.click()
     assert await page.locator(".numbers").first.is_visible()
-    await page.get_by_label("Put aside until").fill("1999-01-01")
+    await page.get_by_label("Snooze until").fill("1999-01-01")
     await page.locator("form[action$='/snooze']").get_by_role("button").focus()
     await page.go_back()
 

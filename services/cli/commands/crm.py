@@ -68,7 +68,7 @@ def retranslate(
     stderr.print(f"{requests} translated to {events} and {stages}")
     stderr.print(
         f"{counts['ignored']} parts ignored, {counts['dead']} could not be translated, "
-        f"{counts['taken back']} wrong events retracted"
+        f"{counts['retracted']} wrong events retracted"
     )
     if counts["gone"]:
         stderr.print(f"{counts['gone']} records had been deleted from Kafka before they could be read")

@@ -66,7 +66,7 @@ class Evaluator:
         self._rules = {series.text: rules for series, rules in ruleset.series.items()}
 
     async def evaluate(self, connection: Connection, now: datetime) -> PassResult | None:
-        """One pass, in the caller's transaction. None: another replica evaluates, or it is held or too early."""
+        """One pass, in the caller's transaction. None: locked, on hold, or no watermark."""
         if not await evaluation.try_lock(connection):
             return None
         reached, held = await evaluation.state(connection)
@@ -85,7 +85,7 @@ class Evaluator:
         The caller holds the lock. The changes take effect at their own instants, so that an interval that lasts into
         the lateness opens when it truly did, as after a rebuild. Late changes of the same series, which took effect at
         the edge, go back to their own instants too: else a deal would leave a count before it entered it. None: there
-        is no watermark yet, or evaluation is held; then the changes wait, as those of the writers do.
+        is no watermark yet, or evaluation is on hold; then the changes are stored for the next pass.
         """
         reached, held = await evaluation.state(connection)
         if reached is None or held:

@@ -45,9 +45,9 @@ class AgePublisher:
         self.days_at_once = days_at_once
 
     async def publish_some(self, connection: Connection) -> int:
-        """Work off some stale days, the newest first, in the caller's transaction; returns how many.
+        """Publish some stale days, the newest first, in the caller's transaction; returns how many.
 
-        One replica at a time: 0 while another is at it.
+        One replica at a time: 0 while another does it.
         """
         if not await locks.try_lock(connection, "ages"):
             return 0
@@ -58,7 +58,7 @@ class AgePublisher:
         return len(days)
 
     def _points(self, rows: Sequence[Record]) -> list[MeasurePoint]:
-        """Whoever entered earlier is older on any clock, so oldest and median may be taken of the instants."""
+        """Whoever entered earlier is older on any clock, so oldest and median can be computed from the instants."""
         points = []
         for row in rows:
             stage = (row["pipeline"], row["stage"])

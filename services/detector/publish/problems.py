@@ -33,7 +33,7 @@ from shared.postgres.pool import Connection, Record
 from shared.runtime.instants import moment
 from shared.stream import outbox
 
-# A problem's count is compared with the ends of the days before; with fewer than the minimum, nothing is said.
+# Days before a problem that its count is compared with; below the minimum, publish no comparison.
 BASELINE_DAYS, BASELINE_MIN_DAYS = 56, 10
 # Natural process limits of an XmR chart: mean +- 2.66 x mean moving range (Wheeler).
 XMR_FACTOR = 2.66

@@ -39,7 +39,7 @@ class CatalogStage:
     the policy; None where nothing needs a change.
     """
 
-    place: StageKey
+    key: StageKey
     pipeline_name: str | None
     described: StageDescription
     home: ResolvedStage
@@ -60,12 +60,12 @@ class StageCatalog:
 
     def rows(self) -> list[CatalogStage]:
         """Described stages, and seen ones that were not described; by source, pipeline and order."""
-        found = {place: self._row(place) for place in self._resolver.stage_map.stages}
-        homes = {(row.place.source, *row.home[:2]) for row in found.values()}
+        found = {key: self._row(key) for key in self._resolver.stage_map.stages}
+        homes = {(row.key.source, *row.home[:2]) for row in found.values()}
         for seen in self._deals.keys() - homes:
-            place = self._crm_stage(*seen)
-            found.setdefault(place, self._row(place))
-        return sorted(found.values(), key=lambda r: (*r.place[:2], _order(r.described.order), r.place.stage))
+            key = self._crm_stage(*seen)
+            found.setdefault(key, self._row(key))
+        return sorted(found.values(), key=lambda r: (*r.key[:2], _order(r.described.order), r.key.stage))
 
     def titles(self) -> dict[tuple[str, str], str]:
         """What CRMs call the stages of the policy, where all CRMs that name a stage agree."""
@@ -80,37 +80,37 @@ class StageCatalog:
         ids = self._crm_pipelines.get((source, pipeline), [])
         return StageKey(source, ids[0] if len(ids) == 1 else pipeline, stage)
 
-    def _row(self, place: StageKey) -> CatalogStage:
-        home = self._resolver.resolve(f"{place.source}:", place.pipeline or None, place.stage)
+    def _row(self, key: StageKey) -> CatalogStage:
+        home = self._resolver.resolve(f"{key.source}:", key.pipeline or None, key.stage)
         watched = (home.pipeline, home.stage) in self._resolver.policy_stages
-        described = self._resolver.stage_map.at(place)
-        count = self._deals.get((place.source, home.pipeline, home.stage), 0)
-        name = self._resolver.stage_map.pipelines.get(place._replace(stage=""))
-        hint = _outcome_hint(described, home) if watched else self._unwatched_hint(place, described, home)
-        return CatalogStage(place, name, described, home, watched, count, hint)
+        described = self._resolver.stage_map.at(key)
+        count = self._deals.get((key.source, home.pipeline, home.stage), 0)
+        name = self._resolver.stage_map.pipelines.get(key._replace(stage=""))
+        hint = _outcome_hint(described, home) if watched else self._unwatched_hint(key, described, home)
+        return CatalogStage(key, name, described, home, watched, count, hint)
 
-    def _unwatched_hint(self, place: StageKey, described: StageDescription, home: ResolvedStage) -> str | None:
+    def _unwatched_hint(self, key: StageKey, described: StageDescription, home: ResolvedStage) -> str | None:
         if home.outcome is not StageOutcome.OPEN:
             return None
         name = f" ({described.name})" if described.name else ""
         if home.pipeline == UNKNOWN_PIPELINE:
             return (
-                f"stage {place.stage}{name} is in no pipeline of the policy, or in several, and no source says which;"
+                f"stage {key.stage}{name} is in no pipeline of the policy, or in several, and no source says which;"
                 " name it in one, or import its pipeline with andon stages import"
             )
-        subject = f"stage {place.stage}{name} of pipeline {place.pipeline}"
+        subject = f"stage {key.stage}{name} of pipeline {key.pipeline}"
         if home.pipeline not in self._policy.pipelines:
-            called = self._resolver.stage_map.pipelines.get(place._replace(stage=""))
-            names = f"{place.pipeline} or {called}" if called else place.pipeline
+            called = self._resolver.stage_map.pipelines.get(key._replace(stage=""))
+            names = f"{key.pipeline} or {called}" if called else key.pipeline
             return f"{subject}: the policy has no such pipeline; add {names} under pipelines to watch it"
-        return f"{subject} is not in the policy; {self._entry_hint(place, described)}"
+        return f"{subject} is not in the policy; {self._entry_hint(key, described)}"
 
-    def _entry_hint(self, place: StageKey, described: StageDescription) -> str:
-        entry = f'add `- {{id: "{place.stage}"}}`'
+    def _entry_hint(self, key: StageKey, described: StageDescription) -> str:
+        entry = f'add `- {{id: "{key.stage}"}}`'
         if not described.name:
             return f"{entry} to its stages"
         names = self._resolver.stage_map.names
-        unique = (names.get((place.source, place.pipeline)) or names.get((place.source, ""), {})).get(place.stage)
+        unique = (names.get((key.source, key.pipeline)) or names.get((key.source, ""), {})).get(key.stage)
         if unique is None:
             return f"{entry}: another of its stages is called {described.name}, too, so the name is not enough"
         return f"{entry} or name it `{described.name}`"

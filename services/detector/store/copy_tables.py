@@ -21,9 +21,9 @@ CREATE TEMP TABLE IF NOT EXISTS staged_visit (
 """
 
 
-async def open_flow(dsn: str, most: int = 6) -> Pool:
+async def open_flow(dsn: str, max_size: int = 6) -> Pool:
     """The detector's pool: connections on its schema that have the tables for bulk writes."""
-    return await open_pool(dsn, "flow", most, _TABLES)
+    return await open_pool(dsn, "flow", max_size, _TABLES)
 
 
 def instant(column: str) -> str:

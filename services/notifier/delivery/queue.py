@@ -1,7 +1,7 @@
 """The mails that wait: claimed by one sender each, marked once the server has answered.
 
 Claims go by the database's clock, the only one that all replicas share. The end of a claim also identifies it: whoever
-takes one over sets a later end. A claim that ran out (its process died) is taken over; its mail may have been sent.
+takes one over sets a later end. An expired claim (its process died) is taken over; its mail may have been sent.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class MailQueue:
         return sorted(mails, key=lambda mail: mail.id)
 
     async def renew(self, mail: Mail) -> Mail | None:
-        """Begin the claim anew; None when another replica has taken the mail over."""
+        """Renew the claim; None if another replica has taken the mail over."""
         claim = await self._pool.fetchval(_RENEW, mail.id, mail.claim, self._lease)
         return replace(mail, claim=claim) if claim else None
 

@@ -14,7 +14,7 @@ _DETAILS = {
     405: "the API is read-only; use GET",
     503: "the database does not answer just now; try again in a minute",
 }
-_OTHER = "this did not work; try again, and tell those who run Andon if it stays"
+_OTHER = "this did not work; try again, and contact those who run Andon if it keeps failing"
 
 
 class Problem(BaseModel):

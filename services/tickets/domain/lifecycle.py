@@ -73,7 +73,7 @@ def on_problem(last: Ticket | None, problem: ProblemData, reopen_within: timedel
     if problem.reason in WITHDRAWN:
         return _withdraw(last, problem)
     if problem.mode is not Mode.ACTIVE and problem.cleared_at is None:
-        # Monitored only. A ticket opened before the policy said so still closes with its problem.
+        # Monitored only. A ticket opened before the policy changed still closes with its problem.
         return []
     if last is not None and last.is_open:
         return _continue(last, problem)
@@ -101,7 +101,7 @@ def _begin(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) 
 
 
 def _is_closed_by_person(last: Ticket, problem: ProblemData) -> bool:
-    """Whether a person closed the ticket of this very interval: news of it opens nothing."""
+    """Whether a person closed the ticket of this same interval: changes to it open no ticket."""
     return last.outcome in (TicketOutcome.ABANDONED, TicketOutcome.WONT_FIX) and _is_of_interval(last, problem)
 
 
@@ -153,9 +153,9 @@ def acknowledge(ticket: Ticket, now: datetime) -> TicketStep:
 
 
 def snooze(ticket: Ticket, until: datetime, now: datetime, reason: str | None = None) -> TicketStep:
-    """Put it aside until an instant; it comes back by itself."""
+    """Snooze it until an instant, when it wakes by itself."""
     if not ticket.is_open:
-        raise TooLateError("The ticket is closed, so there is nothing to put aside.")
+        raise TooLateError("The ticket is closed, so it cannot be snoozed.")
     if not now < until <= now + MAX_SNOOZE:
         raise NotPossibleError("Choose a day after today and within three months.", "until")
     return _step(

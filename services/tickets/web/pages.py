@@ -120,7 +120,7 @@ class TicketPages:
         return self.html("error.html", status, title=title, detail=detail)
 
     async def tickets(self, request: Request) -> Response:
-        """The list: what needs somebody first, then what is put aside, then what closed lately."""
+        """The list: what needs somebody first, then what is snoozed, then what closed recently."""
         query = {name: value for name, value in request.query_params.items() if value}
         if len(query) < len(request.query_params):
             # The form also sends what was not chosen. Drop it: people pass this address on.

@@ -24,7 +24,7 @@ from shared.wording.quantities import age
 STATES = {
     TicketState.OPEN: "not yet seen",
     TicketState.ACKNOWLEDGED: "seen",
-    TicketState.SNOOZED: "put aside",
+    TicketState.SNOOZED: "snoozed",
     TicketState.CLOSED: "closed",
 }
 MARKS = {
@@ -42,7 +42,7 @@ OUTCOME_COUNTS = {
     TicketOutcome.CLEARED_WITHOUT_CHANGE: "went away by itself",
     TicketOutcome.ABANDONED: "given up",
     TicketOutcome.WONT_FIX: "left as it is",
-    TicketOutcome.RETRACTED: "taken back",
+    TicketOutcome.RETRACTED: "withdrawn",
 }
 CHANGES = {
     "opened": "The problem began",
@@ -51,8 +51,8 @@ CHANGES = {
     "cleared": "The problem was over",
     "reopened": "The problem came back",
     "acknowledged": "Somebody has seen it",
-    "snoozed": "Put aside",
-    "woke": "Came back after it was put aside",
+    "snoozed": "Snoozed",
+    "woke": "Came back after the snooze",
     "closed": "Closed",
 }
 MAILS = {
@@ -62,7 +62,7 @@ MAILS = {
     "cleared": "that it is over",
     "opened-and-cleared": "that it opened and is over",
 }
-WITHDRAWN_MAIL = "that it is taken back"
+WITHDRAWN_MAIL = "that it is withdrawn"
 SHOWN_DEALS = 5
 
 
@@ -244,7 +244,7 @@ def _mail_row(mail: Record, changes: Sequence[Record]) -> HistoryRow:
 
 
 def _about(mail: Record, changes: Sequence[Record]) -> str:
-    """What a mail told. That a problem is over and that it is taken back go out for the same reason."""
+    """What a mail is about. Problems that are over and problems that are withdrawn share one reason."""
     ends = [change for change in changes if change["change"] == "cleared" or _is_withdrawal(change)]
     before = [change for change in ends if change["recorded_at"] <= mail["at"]] or ends
     reason: str = mail["reason"]

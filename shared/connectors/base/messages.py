@@ -137,20 +137,20 @@ def _invalid_time(fact: DealFact | StageFact, detail: str, reason: DeadReason = 
 
 def _dead_letter(source: str, index: int, invalid: Invalid, received_at: datetime, prefix: str) -> OutgoingMessage:
     digest = hashlib.sha256(invalid.raw).hexdigest()[:16]
-    place = f"intake/{source}/{index}"
+    origin = f"intake/{source}/{index}"
     cut = len(invalid.raw) > MAX_DEAD_BODY_BYTES
     detail = invalid.detail + (f" (only the first {MAX_DEAD_BODY_BYTES} bytes are stored)" if cut else "")
     letter = DeadEvent(
-        id=f"{place}/{received_at.timestamp():.6f}/{digest}",
+        id=f"{origin}/{received_at.timestamp():.6f}/{digest}",
         source="andon/dead-letters",
-        subject=place,
+        subject=origin,
         time=received_at,
         data=DeadData(
             topic=EVENTS,
             reason=invalid.reason,
             detail=detail[:2000],
             whole=not cut,
-            place=place,
+            place=origin,
             key=source,
             body=base64.b64encode(invalid.raw[:MAX_DEAD_BODY_BYTES]).decode(),
             first_attempt_at=received_at,

@@ -16,6 +16,6 @@ from tests.support.databases import new_database
 async def pool(postgres: str) -> AsyncIterator[Pool]:
     dsn = await new_database(postgres)
     await migrate_all(dsn)
-    pool = await open_flow(dsn, most=2)
+    pool = await open_flow(dsn, max_size=2)
     yield pool
     await pool.close()

@@ -33,7 +33,7 @@ POLICY = ReadPolicy(ALL_PARTS, True, timedelta(minutes=1), timedelta(days=1))
 @pytest.fixture
 async def pool(dsn: str) -> AsyncIterator[Pool]:
     await migrate_all(dsn)
-    opened = await open_pool(dsn, "crm", most=2)
+    opened = await open_pool(dsn, "crm", max_size=2)
     yield opened
     await opened.close()
 

@@ -44,7 +44,7 @@ class Changing:
 @pytest.fixture
 async def pool(dsn: str) -> AsyncIterator[Pool]:
     await migrate_all(dsn)
-    pool = await open_pool(dsn, "crm", most=2)
+    pool = await open_pool(dsn, "crm", max_size=2)
     yield pool
     await pool.close()
 

@@ -277,8 +277,8 @@ async def test_whatever_a_broken_translator_said_is_taken_back(espo: Line) -> No
 
     counts = [await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None) for _ in "12"]
 
-    assert counts[0]["taken back"] > 50
-    assert counts[1]["taken back"] == 0
+    assert counts[0]["retracted"] > 50
+    assert counts[1]["retracted"] == 0
     assert found([event_of(event) for event in await espo.events()]) == expected
 
 
@@ -318,6 +318,6 @@ async def test_what_cannot_be_translated_any_more_is_not_taken_back(espo: Line) 
         patch.setattr(type(source), "parse_part", faulty)
         counts = await retranslate(espo.kafka, espo.prefix, source, long_ago(), lambda done, total: None)
 
-    assert (counts["accepted"], counts["taken back"]) == (0, 0)
+    assert (counts["accepted"], counts["retracted"]) == (0, 0)
     assert counts["dead"] == counts["requests"] > 10
     assert before == found([event_of(event) for event in await espo.events()])

@@ -77,7 +77,7 @@ async def test_what_closed_lately_is_counted_by_how(web: httpx.AsyncClient) -> N
 
     listed, alone = (await web.get("/")).text, (await web.get("/tickets?state=closed")).text
     assert "Closed in the last 30 days (1: 1 left as it is)" in listed
-    assert "1 problem goes on, and is put aside or closed without a change" in listed
+    assert "1 problem goes on, and is snoozed or closed without a change" in listed
     assert "Tickets that are closed" in alone
 
 
@@ -181,7 +181,7 @@ async def test_the_morning_on_which_a_ticket_comes_back_is_told_in_the_zone_of_t
     assert "at 8 in the morning of that day in Europe/Berlin" in asked
     day = f"{until.day} {until:%B}"
     # Without a form that the script would turn into the reader's zone.
-    told = rf'put aside until <time datetime="[^"]*" title="[^"]*">{day}'
+    told = rf'snoozed until <time datetime="[^"]*" title="[^"]*">{day}'
     assert re.search(rf"{told}[^<]* at 08:00</time> in Europe/Berlin", ticket)
     assert re.search(rf"{told}[^<]*</time>", listed)
 
@@ -190,7 +190,7 @@ async def test_the_morning_on_which_a_ticket_comes_back_is_told_in_the_zone_of_t
     ("query", "said"),
     [
         ("state=closed", "No ticket that is closed fits this choice"),
-        ("state=snoozed", "No ticket that is put aside fits this choice"),
+        ("state=snoozed", "No ticket that is snoozed fits this choice"),
         ("state=acknowledged", "No ticket that is seen fits this choice"),
         ("kind=stalled", "No ticket that needs you fits this choice"),
         ("before=1", "No older tickets"),

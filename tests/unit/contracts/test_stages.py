@@ -17,7 +17,7 @@ SCHEMA = Path(__file__).resolve().parents[3] / "docs" / "schemas" / "pipeline.st
 
 def test_a_field_that_is_absent_is_not_written() -> None:
     data = StageData(source="acme", pipeline="default", stage="1234567", name="Proposal", outcome=StageOutcome.OPEN)
-    event = StageEvent(id="1", source="acme", subject=data.place, time=datetime(2026, 3, 1, tzinfo=UTC), data=data)
+    event = StageEvent(id="1", source="acme", subject=data.path, time=datetime(2026, 3, 1, tzinfo=UTC), data=data)
 
     written = json.loads(event.to_json())
 

@@ -10,7 +10,7 @@ from tests.unit.flow.test_stage_resolver import NAMED, SALES, a_map, a_policy
 
 def rows(deals: dict[tuple[str, str, str], int], stage_map: StageMap | None = None) -> dict[str, CatalogStage]:
     places = StageResolver(SALES, stage_map or StageMap())
-    return {"/".join(row.place[1:]): row for row in StageCatalog(SALES, places, deals).rows()}
+    return {"/".join(row.key[1:]): row for row in StageCatalog(SALES, places, deals).rows()}
 
 
 def test_described_stages_stand_where_the_policy_has_them() -> None:

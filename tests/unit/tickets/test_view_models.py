@@ -117,6 +117,6 @@ def test_a_mail_about_what_was_taken_back_does_not_say_that_it_is_over() -> None
     mails = [line for line in told(history, ("cleared", 1.5), ("cleared", 5)) if line.startswith("Mail")]
 
     assert mails == [
-        "Mail to the owner of the policy, that it is taken back: sent",
+        "Mail to the owner of the policy, that it is withdrawn: sent",
         "Mail to the owner of the policy, that it is over: sent",
     ]
