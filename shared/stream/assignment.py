@@ -7,7 +7,6 @@ from its beginning: nothing shows which of its records are new, and ids make it 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -21,9 +20,9 @@ from shared.runtime.metrics import ConsumerMetrics
 from shared.runtime.retry import retry_forever
 from shared.stream.cursor import PartitionCursor, Restart, SeekTo
 from shared.stream.positions import StoredPositions
+from shared.stream.truncation import LogTruncation
 
 _log = logger(__name__)
-LOAD_TIMEOUT_SECONDS = 2
 
 
 class Assignment:
@@ -40,7 +39,7 @@ class Assignment:
     ) -> None:
         self._kafka, self._poll, self._offsets = kafka, poll, offsets
         self._positions, self._metrics = positions, metrics
-        self._check_every, self._checked = truncation_check_seconds, 0.0
+        self._truncation = LogTruncation(kafka, offsets, positions, metrics, truncation_check_seconds)
         self._truncated: set[TopicPartition] = set()
         self.cursors: dict[TopicPartition, PartitionCursor] = {}
         self.handled: dict[TopicPartition, Position] = {}
@@ -61,26 +60,10 @@ class Assignment:
             start = stored.get(partition, 0)
             end = ends.get(partition, start)
             if partition in truncated or start > end:
-                start = await self._restart(partition, start, end)
+                start = await self._truncation.set_back(partition, start, end)
             self._kafka().seek(partition, start)
             self.handled[partition] = Position(start, 0)
             self.cursors[partition] = PartitionCursor(start, assigned_in_poll=self._poll())
-
-    async def _restart(self, partition: TopicPartition, stored: int, end: int) -> int:
-        """Set the stored position back to the log's beginning; where the partition stands now."""
-        beginning = await self._offsets(self._kafka()).beginning(partition)
-        start = await self._positions.set_back(partition, stored, beginning)
-        # At least one, where the log has grown meanwhile.
-        self._metrics[partition.topic].missing.inc(max(1, stored - end))
-        _log.error(
-            "log is shorter than what was read of it, reading it from its beginning",
-            topic=partition.topic,
-            partition=partition.partition,
-            read=stored,
-            end=end,
-            beginning=start,
-        )
-        return start
 
     def revoke(self, partitions: Collection[TopicPartition]) -> None:
         """Forget these partitions."""
@@ -134,23 +117,8 @@ class Assignment:
             await self.assign(truncated, truncated)
 
     async def check_truncation(self) -> None:
-        """Check from time to time for logs that end before their stored position: a fetch does not show it.
-
-        It happens when a partitioned replica continues on the old log while others have started on the new one.
-        """
-        if not self.cursors or self.lock.locked() or time.monotonic() - self._checked < self._check_every:
-            return
-        self._checked = time.monotonic()
-        async with self.lock:
-            try:
-                async with asyncio.timeout(LOAD_TIMEOUT_SECONDS):
-                    stored = await self._positions.load()
-            except TRANSIENT:
-                return
-            for partition, end in (await self._offsets(self._kafka()).ends(list(self.cursors))).items():
-                if stored.get(partition, 0) > end:
-                    # Fetching from the beginning makes the cursor ask for a restart once no batch is being handled.
-                    self._kafka().seek(partition, 0)
+        """Check from time to time for truncated logs that no fetch shows."""
+        await self._truncation.check(self.cursors.keys(), self.lock)
 
     async def follow(self, partition: TopicPartition) -> None:
         """Let the cursor follow aiokafka over offsets that are never handed out."""
