@@ -34,8 +34,8 @@ async def test_an_idle_sender_runs_one_transaction_a_second(pool: Pool, mails: S
     before = await transactions(pool)
     await running(sender_of(pool, mails), 5)
 
-    # This test counts by transactions of its own: one clears the snapshot, the other reads.
-    assert await transactions(pool) - before <= 6 + 2
+    # Besides, this test counts by two of its own, and a new connection of the pool runs a few to prepare itself.
+    assert await transactions(pool) - before <= 6 + 2 + 4
 
 
 async def test_a_written_mail_is_sent_before_the_next_poll(pool: Pool, mails: Sink) -> None:  # noqa: F811
