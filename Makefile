@@ -30,8 +30,8 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@ $(VENV)/.demo
 
-unit: $(VENV)/.dev ## run the unit tests: no servers, a fifth of the examples, nothing slow
-	$(BIN)/python -m pytest -q -n auto -m "not slow" --hypothesis-profile=unit tests/unit
+unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, nothing slow
+	$(BIN)/python -m pytest -q -n auto -m "not slow" --hypothesis-profile=unit --ignore=tests/unit/house tests/unit
 
 test: $(VENV)/.dev ## run every test on all cores, on one real Kafka and one real Postgres
 	$(BIN)/python -m pytest -n auto --dist loadgroup

@@ -1,11 +1,11 @@
-"""How many examples a property is tried on: all of them in `make test`, a fifth in `make unit`."""
+"""How many examples a property is tried on: all of them in `make test`, a tenth in `make unit`."""
 
 from __future__ import annotations
 
 from hypothesis import settings
 
 # The examples of a property that names no number, by profile. No deadline: a loaded machine is no fault of the code.
-FULL, UNIT = 100, 20
+FULL, UNIT = 100, 10
 
 
 def register() -> None:

@@ -43,6 +43,7 @@ def test_edge_case(case: dict[str, Any]) -> None:
     assert visits(found) == sorted(case["visits"]), case["why"]
 
 
+@pytest.mark.slow
 def test_the_real_log_gives_exactly_the_expected_intervals(bpic2012: Path) -> None:
     with gzip.open(bpic2012 / "events.jsonl.gz") as lines:
         events = [event_of(DealEvent.model_validate_json(line)) for line in lines]
