@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 _PROGRAM = """
 from shared.flow.ruleset import Ruleset
 from shared.policy import parse
@@ -20,6 +22,7 @@ print([series.text for series in Ruleset(parse(text)).series])
 """
 
 
+@pytest.mark.slow
 def test_a_series_has_the_same_name_in_every_process() -> None:
     names = {
         subprocess.run(
