@@ -57,6 +57,9 @@ class StageResolver:
             found = self._cache[key] = self._resolve(*key)
         return found
 
+    def knows(self, pipeline: str, stage: str) -> bool:
+        return (pipeline, stage) in self.policy_stages
+
     @property
     def cached(self) -> int:
         """How many answers are kept."""

@@ -115,11 +115,12 @@ class Stage(_Part):
 class _Rule(_Part):
     stage: Name
     mode: Mode = Mode.ACTIVE
+    hold: Length | None = None
     clear_hold: Length | None = None
 
     @property
     def hold_length(self) -> Duration:
-        return getattr(self, "hold", None) or Duration("0s", 0, 0)
+        return self.hold or Duration("0s", 0, 0)
 
     @property
     def clear_hold_length(self) -> Duration:
@@ -141,13 +142,11 @@ class StalledRule(_Rule):
 class WipHighRule(_Rule):
     kind: Literal["wip-high"]
     max: int = Field(ge=0, le=1_000_000)
-    hold: Length | None = None
 
 
 class WipLowRule(_Rule):
     kind: Literal["wip-low"]
     min: int = Field(ge=1, le=1_000_000)
-    hold: Length | None = None
 
 
 RulePolicy = AgingRule | StalledRule | WipHighRule | WipLowRule

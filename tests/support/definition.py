@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from shared.contracts.events import DealEvent
 from tests.support.histories import START
@@ -116,3 +118,11 @@ def problems(events: Sequence[DealEvent], rules: Sequence[dict[str, Any]], until
         clear = int(rule["clear_hold"][:-1])
         result[f"{kind}/p/a"] = intervals(count, breached, hold, clear, begin, until, kind == "wip-low")
     return result
+
+
+def is_working(zone: str, days: Sequence[str], hours: Sequence[str], instant: int) -> bool:
+    """Whether the wall clock of the zone shows a working day and a time in the hours, at microseconds since 1970."""
+    local = datetime.fromtimestamp(instant // 1_000_000, ZoneInfo(zone))
+    shown = f"{local:%H:%M:%S}"
+    spans = [span.split("-") for span in hours]
+    return f"{local:%a}".lower() in days and any(begin <= shown < end for begin, end in spans)
