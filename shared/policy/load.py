@@ -6,12 +6,15 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
-from shared.policy.model import CALENDAR, Pipeline, Policy, StageOutcome
+from shared.policy.model import CALENDAR, Mode, Policy, StageOutcome
 from shared.runtime.validation import error_text, root_causes
 from shared.runtime.yaml_file import Fault, FaultsError, KeyPath, Lines, fault_at, read_text, read_yaml
+
+_CLOSING = (StageOutcome.WON.value, StageOutcome.LOST.value)
 
 
 class PolicyError(FaultsError):
@@ -31,17 +34,28 @@ def parse(text: str) -> Policy:
     """Read a policy from text; raises PolicyError."""
     try:
         lines, document = read_yaml(text)
-        policy = Policy.model_validate(document)
     except FaultsError as error:
         raise PolicyError(error.faults) from None
+    faults = [fault_at(path, words, lines) for path, words in _cross_checks(document)]
+    try:
+        policy = Policy.model_validate(document)
     except ValidationError as error:
         errors = root_causes(error.errors(include_url=False))
-        faults = [_fault(one["loc"], error_text(one), lines) for one in errors]
-        raise PolicyError(faults) from None
-    faults = [_fault(path, words, lines) for path, words in _cross_checks(policy)]
+        raise PolicyError([*(_fault(one["loc"], error_text(one), lines) for one in errors), *faults]) from None
     if faults:
         raise PolicyError(faults)
     return policy.with_digest(hashlib.sha256(text.encode()).hexdigest()[:10])
+
+
+def warnings(policy: Policy) -> list[str]:
+    """What is allowed but probably not meant, each with its place and what to do."""
+    found = []
+    for key, pipeline in policy.pipelines.items():
+        if not pipeline.rules:
+            found.append(f"pipelines.{key}: has no rules: no problem will be found in it; add rules")
+        elif all(rule.mode is Mode.OFF for rule in pipeline.rules):
+            found.append(f"pipelines.{key}: every rule is off: no problem will be found in it; turn one on")
+    return found
 
 
 def _fault(path: KeyPath, words: str, lines: Lines) -> Fault:
@@ -51,38 +65,54 @@ def _fault(path: KeyPath, words: str, lines: Lines) -> Fault:
     return fault_at(path, words, lines)
 
 
-def _cross_checks(policy: Policy) -> Iterator[tuple[KeyPath, str]]:
-    """What takes more than one field to check."""
-    for name in policy.clocks:
-        if name == CALENDAR:
-            yield ("clocks", name), "this name means 24 x 7; choose another"
-    for key, pipeline in policy.pipelines.items():
-        yield from _check_stages(policy, key, pipeline)
-        yield from _check_rules(key, pipeline)
+def _cross_checks(document: Any) -> Iterator[tuple[KeyPath, str]]:
+    """What takes more than one field to check. Reads the file as written: other fields may be wrong."""
+    clocks = {CALENDAR, *_group(_group(document).get("clocks"))}
+    if CALENDAR in _group(_group(document).get("clocks")):
+        yield ("clocks", CALENDAR), "this name means 24 x 7; choose another"
+    for key, written in _group(_group(document).get("pipelines")).items():
+        pipeline, path = _group(written), ("pipelines", key)
+        stages = _entries(pipeline.get("stages"))
+        yield from _check_clock(pipeline, path, clocks)
+        yield from _check_stages(stages, (*path, "stages"), clocks)
+        yield from _check_rules(_entries(pipeline.get("rules")), (*path, "rules"), stages)
 
 
-def _check_stages(policy: Policy, key: str, pipeline: Pipeline) -> Iterator[tuple[KeyPath, str]]:
-    clocks = {CALENDAR, *policy.clocks}
-    named = f"use one of {', '.join(sorted(clocks))}"
-    if pipeline.clock not in clocks:
-        yield ("pipelines", key, "clock"), f"clock {pipeline.clock!r} is not defined; {named}"
-    counted = Counter(stage.id for stage in pipeline.stages)
-    for number, stage in enumerate(pipeline.stages):
-        path = ("pipelines", key, "stages", number)
-        if counted[stage.id] > 1:
-            yield path, f"stage {stage.id!r} appears twice; keep one of them"
-        if stage.clock is not None and stage.clock not in clocks:
-            yield (*path, "clock"), f"clock {stage.clock!r} is not defined; {named}"
+def _group(written: Any) -> dict[str, Any]:
+    return written if isinstance(written, dict) else {}
 
 
-def _check_rules(key: str, pipeline: Pipeline) -> Iterator[tuple[KeyPath, str]]:
-    counted = Counter((rule.kind, rule.stage) for rule in pipeline.rules)
-    for number, rule in enumerate(pipeline.rules):
-        path = ("pipelines", key, "rules", number)
-        stage = pipeline.stage(rule.stage)
-        if stage is None:
-            yield path, f"stage {rule.stage!r} is not a stage of this pipeline; use the id of one"
-        elif stage.outcome is not StageOutcome.OPEN:
-            yield path, f"stage {rule.stage!r} is {stage.outcome}: it holds no work; judge an open stage"
-        if counted[rule.kind, rule.stage] > 1:
-            yield path, f"a second {rule.kind} rule on stage {rule.stage!r}; keep one of them"
+def _entries(written: Any) -> list[dict[str, Any]]:
+    return [_group(entry) for entry in written] if isinstance(written, list) else []
+
+
+def _check_clock(written: dict[str, Any], path: KeyPath, clocks: set[str]) -> Iterator[tuple[KeyPath, str]]:
+    clock = written.get("clock")
+    if isinstance(clock, str) and clock not in clocks:
+        yield (*path, "clock"), f"clock {clock!r} is not defined; use one of {', '.join(sorted(clocks))}"
+
+
+def _check_stages(stages: list[dict[str, Any]], path: KeyPath, clocks: set[str]) -> Iterator[tuple[KeyPath, str]]:
+    counted = Counter(str(stage.get("id")) for stage in stages)
+    for number, stage in enumerate(stages):
+        name = stage.get("id")
+        if isinstance(name, str) and counted[name] > 1:
+            yield (*path, number), f"stage {name!r} appears twice; keep one of them"
+        yield from _check_clock(stage, (*path, number), clocks)
+
+
+def _check_rules(
+    rules: list[dict[str, Any]], path: KeyPath, stages: list[dict[str, Any]]
+) -> Iterator[tuple[KeyPath, str]]:
+    outcomes = {str(stage.get("id")): stage.get("outcome", StageOutcome.OPEN.value) for stage in stages}
+    counted = Counter((str(rule.get("kind")), str(rule.get("stage"))) for rule in rules)
+    for number, rule in enumerate(rules):
+        kind, stage = rule.get("kind"), rule.get("stage")
+        if not isinstance(stage, str):
+            continue
+        if stage not in outcomes:
+            yield (*path, number), f"stage {stage!r} is not a stage of this pipeline; use the id of one"
+        elif outcomes[stage] in _CLOSING:
+            yield (*path, number), f"stage {stage!r} is {outcomes[stage]}: it holds no work; judge an open stage"
+        if isinstance(kind, str) and counted[kind, stage] > 1:
+            yield (*path, number), f"a second {kind} rule on stage {stage!r}; keep one of them"

@@ -30,6 +30,15 @@ def _zone(name: object) -> str:
 
 
 Zone = Annotated[str, BeforeValidator(_zone)]
+
+
+def _day(text: object) -> object:
+    """A day as it is written; nothing else that pydantic takes for one, such as a number of seconds."""
+    if isinstance(text, str) and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        raise ValueError(f"{text!r} is not a day of the calendar; write a day such as 2026-12-25")
+    return text
+
+
 Length = Annotated[Duration, BeforeValidator(parse_duration)]
 
 
@@ -63,7 +72,7 @@ class ClockPolicy(_Part):
     timezone: Zone
     days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(min_length=1)
     hours: tuple[Annotated[tuple[int, int], BeforeValidator(_span)], ...] = Field(min_length=1)
-    holidays: frozenset[date] = frozenset()
+    holidays: frozenset[Annotated[date, BeforeValidator(_day)]] = frozenset()
 
     @field_validator("hours")
     @classmethod

@@ -1,4 +1,8 @@
-"""YAML files edited by hand: every fault at once, each with its line, what is wrong and the way out."""
+"""YAML files edited by hand: every fault at once, each with its line, what is wrong and the way out.
+
+Every value is the text that is written, so that an id `1234567` or `no` is never a number or a truth value. Only null
+is not text. Models that want a number or a date parse the text.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,33 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.reader import ReaderError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 # Keys and indices from the root of a document to a value.
 KeyPath = tuple[str | int, ...]
 Lines = dict[KeyPath, int]
+_YAML = "tag:yaml.org,2002:"
+_TEXT, _NULL, _MERGE, _MAP, _LIST = (f"{_YAML}{name}" for name in ("str", "null", "merge", "map", "seq"))
+_SCALARS = {_TEXT, _NULL, _MERGE} | {
+    f"{_YAML}{name}" for name in ("int", "float", "bool", "timestamp", "value", "binary")
+}
+# How to put what the library reports; the first that matches its text.
+_REASONS = (
+    ("another document", "there is a second document; keep one"),
+    ("undefined alias", "an alias (*name) has no anchor (&name) before it; write the value itself"),
+    ("mapping values", "there is a colon within a value; put the value in quotes, or the field on a line of its own"),
+    ("'\\t'", "there is a tab; indent with spaces"),
+    ("character", "a value begins with a special character; put it in quotes"),
+    ("',' or", "a bracket or brace is not closed; close it"),
+    ("flow node", "a bracket or brace is not closed; close it"),
+    ("quoted scalar", "a quotation mark is not closed; close it"),
+    ("unexpected end of stream", "a quotation mark is not closed; close it"),
+    ("block end", "the indentation does not match the lines above; align the fields of one group"),
+    ("expected ':'", "a line has no colon; write `name: value`"),
+)
+_NOT_YAML = "this is not YAML"
+_OTHER = "it cannot be read here; check indentation, colons, quotes and brackets"
 # Values of a document after its aliases are expanded; a few lines of aliases of aliases can stand for billions.
 MAX_VALUES = 100_000
 
@@ -53,21 +79,21 @@ def read_text(path: Path, setting: str) -> str:
 
 
 def read_yaml(text: str) -> tuple[Lines, Any]:
-    """The line of every value, and the document; raises FaultsError. Accepts plain values only: no tags of types."""
+    """The line of every value, and the document: groups, lists, texts and None. Raises FaultsError."""
     yaml = YAML(typ="safe", pure=True)
-    with _yaml_faults():
+    with _yaml_faults(text):
         node = yaml.compose(text)
         lines: Lines = {}
         faults = list(_walk(node, (), lines))
     if faults:
         raise FaultsError(faults)
-    with _yaml_faults():
+    with _yaml_faults(text):
         return lines, None if node is None else yaml.constructor.construct_document(node)
 
 
 def compose(text: str) -> Node | None:
     """The nodes of a document, with their positions in the text; None if it is empty. Raises FaultsError."""
-    with _yaml_faults():
+    with _yaml_faults(text):
         node: Node | None = YAML(typ="safe", pure=True).compose(text)
         return node
 
@@ -92,17 +118,35 @@ def _escaped(value: Any) -> Any:
 
 
 @contextmanager
-def _yaml_faults() -> Iterator[None]:
+def _yaml_faults(text: str) -> Iterator[None]:
     """Turn the errors of the YAML library into FaultsError."""
     try:
         yield
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise FaultsError([Fault(line, "", f"this is not YAML: {error.problem}; correct the text there")]) from None
+        raise _fault(line, _reason(f"{error.problem} {error.context}")) from None
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise _fault(line, "there is a control character; remove it") from None
     except RecursionError:
-        raise FaultsError([Fault(0, "", "this is not YAML: nested too deep; write it flatter")]) from None
-    except (YAMLError, ValueError, ArithmeticError) as error:
-        raise FaultsError([Fault(0, "", f"this is not YAML: {error}; correct the text")]) from None
+        raise _fault(0, "nested too deep; write it flatter") from None
+    except (YAMLError, ValueError, ArithmeticError):
+        raise _fault(0, _OTHER) from None
+
+
+def _fault(line: int, reason: str) -> FaultsError:
+    return FaultsError([Fault(line, "", f"{_NOT_YAML}: {reason}")])
+
+
+def _reason(problem: str) -> str:
+    return next((reason for part, reason in _REASONS if part in problem), _OTHER)
+
+
+def _as_text(node: ScalarNode, is_key: bool = False) -> None:
+    """Let the value be the text that is written: not a number, a date, or a truth value."""
+    is_null = node.tag == _NULL and not is_key
+    if not is_null and not (node.tag == _MERGE and is_key):
+        node.tag = _TEXT
 
 
 def _walk(node: Node | None, path: KeyPath, lines: Lines) -> Iterator[Fault]:
@@ -110,9 +154,13 @@ def _walk(node: Node | None, path: KeyPath, lines: Lines) -> Iterator[Fault]:
     if node is None:
         return
     if len(lines) >= MAX_VALUES:
-        raise ValueError(f"its aliases expand it to more than {MAX_VALUES} values; use fewer")
+        raise _fault(0, f"its aliases expand it to more than {MAX_VALUES} values; use fewer")
     lines[path] = node.start_mark.line + 1
-    if isinstance(node, MappingNode):
+    if node.tag not in (_SCALARS if isinstance(node, ScalarNode) else (_MAP, _LIST)):
+        yield Fault(lines[path], dotted(path), "has a tag (!); remove it, and write a plain value")
+    if isinstance(node, ScalarNode):
+        _as_text(node)
+    elif isinstance(node, MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
             inner = (*path, str(key.value))
@@ -120,6 +168,8 @@ def _walk(node: Node | None, path: KeyPath, lines: Lines) -> Iterator[Fault]:
                 yield Fault(key.start_mark.line + 1, dotted(path), "has a key that is no plain value; write a name")
             elif key.value in seen:
                 yield Fault(key.start_mark.line + 1, dotted(inner), "appears twice; keep one of them")
+            else:
+                _as_text(key, is_key=True)
             seen.add(str(key.value))
             yield from _walk(value, inner, lines)
             lines[inner] = key.start_mark.line + 1

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.policy import PolicyError, load, parse
+from shared.policy import PolicyError, load, parse, warnings
 from shared.policy.durations import parse_duration
 from tests.support.problems import POLICY
 
@@ -95,6 +98,118 @@ def test_an_address_that_no_mail_can_carry_is_no_owners(mail: str) -> None:
     assert any("not a mail address" in line for line in faults(POLICY.replace("head@sales.example", mail)))
 
 
+CASES = Path(__file__).parents[2] / "cases" / "policy"
+
+
+def test_words_and_numbers_mean_what_they_are_written_as() -> None:
+    pipeline = load(CASES / "11-words-and-numbers.yaml").pipelines["p"]
+
+    assert [stage.id for stage in pipeline.stages] == ["1234567", "no"]
+    assert [(rule.stage, rule.mode.value) for rule in pipeline.rules] == [("1234567", "off")]
+
+
+@pytest.mark.parametrize("name", ["7", "007", "0x1F", "1e3", "1_000", "yes", "NO", "on", "true", "2026-01-01", "12:30"])
+def test_an_id_is_the_text_that_is_written(name: str) -> None:
+    stage = POLICY.replace("{id: demo, name: Demo}", f"{{id: {name}, name: {name}}}").replace("demo", name)
+    text = stage.replace("new:", f"{name}:", 1)
+    pipelines = parse(text).pipelines
+
+    assert any(stage.id == stage.name == name for p in pipelines.values() for stage in p.stages)
+
+
+def test_a_day_that_does_not_exist_is_reported_with_its_line() -> None:
+    with pytest.raises(PolicyError) as error:
+        load(CASES / "17-no-such-day.yaml")
+
+    assert str(error.value) == (
+        "line 3: clocks.office.holidays.2: '2027-02-29' is not a day of the calendar; write a day such as 2026-12-25"
+    )
+
+
+@pytest.mark.parametrize("day", ["2026-13-01", "25.12.2026", "2026-12-25T10:00:00", "", "~", "1", "20261225", "[a]"])
+def test_what_is_not_a_day_is_not_a_holiday(day: str) -> None:
+    text = (CASES / "17-no-such-day.yaml").read_text().replace("2027-02-29", day or "''")
+
+    assert any("line 3: clocks.office.holidays.2" in line and "such as 2026-12-25" in line for line in faults(text))
+
+
+def test_faults_between_fields_are_reported_together_with_those_of_fields() -> None:
+    text = (
+        "version: 0\nlateness: soon\nclocks:\n  calendar: {timezone: UTC, days: [mon], hours: ['09:00-17:00']}\n"
+        "pipelines:\n  p:\n    name: P\n    owner: {name: H, mail: h@x.example}\n    clock: offic\n"
+        "    stages: [{id: a, clock: nigth}, {id: a}, {id: w, outcome: won}]\n    rules:\n"
+        "      - {kind: aging, stage: b, limit: 1d}\n      - {kind: aging, stage: w, limit: 1d}\n"
+        "      - {kind: wip-high, stage: c}\n      - {kind: new, stage: d}\n"
+        "      - {kind: stalled, stage: a, limit: 1d}\n      - {kind: stalled, stage: a, limit: x}\n  q: nothing\n"
+    )
+
+    reported = "\n".join(faults(text))
+
+    for place in (
+        "line 1: version",
+        "line 2: lateness",
+        "line 4: clocks.calendar: this name means 24 x 7",
+        "line 9: pipelines.p.clock: clock 'offic' is not defined",
+        "line 10: pipelines.p.stages.0.clock: clock 'nigth' is not defined",
+        "line 10: pipelines.p.stages.1: stage 'a' appears twice",
+        "line 12: pipelines.p.rules.0: stage 'b' is not a stage of this pipeline",
+        "line 13: pipelines.p.rules.1: stage 'w' is won",
+        "line 14: pipelines.p.rules.2: stage 'c' is not a stage of this pipeline",
+        "line 14: pipelines.p.rules.2.max: is missing",
+        "line 15: pipelines.p.rules.3: stage 'd' is not a stage of this pipeline",
+        "line 15: pipelines.p.rules.3: kind 'new' is not known",
+        "line 17: pipelines.p.rules.4: a second stalled rule",
+        "line 17: pipelines.p.rules.5: a second stalled rule",
+        "line 17: pipelines.p.rules.5.limit: 'x' is not a duration",
+        "line 18: pipelines.q: is not a group of fields",
+    ):
+        assert place.replace("line 17: pipelines.p.rules.4", "line 16: pipelines.p.rules.4") in reported, reported
+
+
+# What pydantic and the YAML library say, in whole or in part.
+LIBRARY = re.compile(
+    r"Input|should|valid (string|integer|number|dict|list)|parsing|scan|found character|<block|instance"
+)
+_VALUE = st.sampled_from(
+    ["", "~", "no", "1", "-1", "1.5", "2026-02-30", "[]", "{}", "[1]", "{a: 1}", "é", "' '", "9" * 50]
+)
+
+
+@given(st.data())
+def test_no_fault_has_the_words_of_a_library(data: st.DataObject) -> None:
+    """Some values of a whole policy replaced by others."""
+    whole = WRONG.replace("soon", "1d").replace("shiny", "aging")
+    places = [m.span(1) for m in re.finditer(r"(?<=: )([^\n,{}\[\]]+)", whole)]
+    for start, end in sorted(data.draw(st.sets(st.sampled_from(places), max_size=4)), reverse=True):
+        whole = whole[:start] + data.draw(_VALUE) + whole[end:]
+
+    assert not LIBRARY.search("\n".join(faults(whole)))
+
+
+def test_a_policy_with_rules_has_no_warnings() -> None:
+    assert warnings(parse(POLICY)) == []
+
+
+@pytest.mark.parametrize(
+    ("rules", "warning"),
+    [
+        ("", "pipelines.p: has no rules: no problem will be found in it; add rules"),
+        ("rules: []", "pipelines.p: has no rules: no problem will be found in it; add rules"),
+        (
+            "rules: [{kind: aging, stage: a, limit: 1d, mode: off}]",
+            "pipelines.p: every rule is off: no problem will be found in it; turn one on",
+        ),
+    ],
+)
+def test_a_pipeline_without_rules_warns(rules: str, warning: str) -> None:
+    text = (
+        "version: 1\npipelines:\n  p:\n    name: P\n    owner: {name: H, mail: h@x.example}\n"
+        f"    stages: [{{id: a}}]\n    {rules}\n"
+    )
+
+    assert warnings(parse(text)) == [warning]
+
+
 @given(st.text(max_size=200))
 def test_no_text_breaks_the_reader(text: str) -> None:
     with pytest.raises(PolicyError):
@@ -102,8 +217,6 @@ def test_no_text_breaks_the_reader(text: str) -> None:
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: object) -> None:
-    from pathlib import Path
-
     folder = Path(str(tmp_path))
     (folder / "latin").write_bytes("name: é".encode("latin-1"))
     for name, says in (("none", "No such file"), ("latin", "UTF-8")):
