@@ -133,8 +133,6 @@ def _faults(entry: Entry) -> Iterator[Fault]:
 
 
 def _describe(fault: dict[str, Any]) -> str:
-    if fault["type"] == "string_type":
-        return f"{fault['input']!r} is not text; put it in quotes"
     if fault["loc"] == ("probability",):
         return f"{fault['input']!r} is not a probability; write a number from 0 to 1, such as 0.6"
     return error_text(fault)

@@ -23,8 +23,8 @@ RIGHT = [
 ]
 YAML = """
 stages:
-  - {source: crm, pipeline: default, stage: "1234567", name: Proposal, order: 2, probability: 0.6}
-  - {source: crm, pipeline: default, stage: "007", outcome: won}
+  - {source: crm, pipeline: default, stage: 1234567, name: Proposal, order: 2, probability: 0.6}
+  - {source: crm, pipeline: default, stage: 007, outcome: won}
   - {source: crm, pipeline: default, pipeline_name: Sales}
 """
 CSV = (
@@ -44,7 +44,7 @@ def test_the_same_stages_are_read_from_yaml_and_csv(tmp_path: Path) -> None:
 
 
 WRONG_YAML = """stages:
-  - {source: crm, pipeline: default, stage: 1234567, name: Proposal}
+  - {source: crm, pipeline: default, stage: [1234567], name: Proposal}
   - {source: crm, stage: a, probability: 60, order: first, outcome: closed}
   - {source: crm, stage: b, nam: Offer}
   - {source: crm, stage: c}
@@ -56,10 +56,10 @@ WRONG_YAML = """stages:
 more: 1
 """
 WRONG_YAML_FAULTS = [
-    "line 2: stages.0.stage: 1234567 is not text; put it in quotes",
+    "line 2: stages.0.stage: a list is not a text; write one",
     "line 3: stages.1.order: ",
     "line 3: stages.1.outcome: ",
-    "line 3: stages.1.probability: 60 is not a probability; write a number from 0 to 1, such as 0.6",
+    "line 3: stages.1.probability: '60' is not a probability; write a number from 0 to 1, such as 0.6",
     "line 4: stages.2.nam: unknown field; use one of source, pipeline, stage, name, pipeline_name, order,",
     "line 5: stages.3: does not describe the stage; add one of name, pipeline_name, order, probability, outcome",
     "line 6: stages.4.source: is missing; add it",
