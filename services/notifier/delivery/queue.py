@@ -1,7 +1,7 @@
 """The mails that wait: claimed by one sender each, marked once the server has answered.
 
-Claims go by the database's clock, the only one that all replicas share. The end of a claim also identifies it: whoever
-takes one over sets a later end. An expired claim (its process died) is taken over; its mail may have been sent.
+Claims go by the database's clock, the only one that all replicas share. The end of a claim also identifies it: a
+takeover sets a later end. An expired claim (its process died) is taken over; its mail may have been sent.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _RENEW = """
 UPDATE mail SET claimed_until = now() + $3::interval WHERE id = $1 AND state = 'waiting' AND claimed_until = $2
 RETURNING claimed_until
 """
-# That a mail was sent counts whoever has claimed it meanwhile: marked at once, it keeps the other from sending it too.
+# A sent mail is marked even if another replica has claimed it meanwhile: this keeps that replica from sending it too.
 _END = """
 UPDATE mail SET state = $2, ended_at = clock_timestamp(), answer = $3, claimed_until = NULL
 WHERE id = $1 AND state = 'waiting' AND (claimed_until = $4 OR $2 = 'sent') RETURNING id

@@ -31,7 +31,7 @@ MAX_MARK_PAUSE_SECONDS = 1.0
 
 
 def backoff(attempts: int, chance: float) -> timedelta:
-    """1, 2, 4 ... 300 seconds, half of it by chance, so that replicas do not come at once."""
+    """1, 2, 4 ... 300 seconds, half of it random, so that replicas do not retry together."""
     seconds = min(MAX_BACKOFF_SECONDS, 2.0 ** min(attempts - 1, 20))
     return timedelta(seconds=seconds * (0.5 + chance / 2))
 
@@ -118,7 +118,7 @@ class Sender:
         deadline = asyncio.get_running_loop().time() + self._server.send_seconds
         renewed = await self._queue.renew(mail)
         if renewed is None:
-            _log.info("another replica took over a mail, as the server was slow", mail=mail.message_id)
+            _log.info("another replica took over the mail: the server was slow", mail=mail.message_id)
             return True
         return await self._hand_over(renewed, content, deadline)
 
