@@ -74,8 +74,8 @@ SELECT other.mail FROM notice AS mine JOIN notice AS other USING (ticket)
 WHERE mine.mail = $1 AND NOT mine.dropped AND NOT other.dropped AND other.mail <> $1
 """
 _HOLD_BACK = f"""
-UPDATE mail SET wanted_at = greatest(wanted_at, clock_timestamp() + $2::interval),
-    due = greatest(due, clock_timestamp() + $2::interval)
+UPDATE mail SET wanted_at = greatest(wanted_at, now() + $2::interval),
+    due = greatest(due, now() + $2::interval)
 WHERE id IN ({_SIBLINGS}) AND state = 'waiting' AND claimed_until IS NULL
 """
 # Its ticket's state is known from a later mail: to send it again would only confuse.

@@ -48,6 +48,7 @@ class Sender:
         self._metrics, self._progress, self._clock = metrics, progress, clock
         self._answers = AnswerLog()
         self._failed_in_a_row = 0
+        self._outage: str | None = None
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -65,6 +66,7 @@ class Sender:
         try:
             mails, status = await self._queue.claim(self._clock.now(), CLAIM_LIMIT)
             await self._send_all(deque(mails))
+            await self._report_outage()
         except TRANSIENT as error:
             _log.warning("mails wait: database unavailable", error=repr(error))
             return POLL_SECONDS
@@ -96,6 +98,12 @@ class Sender:
                 self._progress.beat("send")
         finally:
             await self._queue.release(mails)
+
+    async def _report_outage(self) -> None:
+        """All mails wait for the same reason: say so on each ticket, without trying each mail."""
+        if self._outage is not None:
+            await self._queue.record_outage(self._outage, self._clock.now())
+            self._outage = None
 
     async def _send_to_the_end(self, mail: Mail) -> bool:
         """Let a stop wait for the current mail: one that the server has and that is not marked would be sent again."""
@@ -164,8 +172,7 @@ class Sender:
         lost, now = fault.possibly_delivered, self._clock.now()
         wait = resend_pause(mail.unanswered) if lost else backoff(mail.attempts, random.random())
         await self._queue.defer(mail, now + wait, fault.answer, lost, now)
-        if not fault.server_works and not lost:
-            await self._queue.record_outage(kind, now)
+        self._outage = None if fault.server_works or lost else kind
         return fault.server_works
 
     async def _refused(self, mail: Mail, answer: str) -> None:
