@@ -90,12 +90,12 @@ CREATE TABLE ticket_message (
 );
 CREATE INDEX ticket_message_by_ticket ON ticket_message (ticket, id);
 
--- What became of the mails about a ticket.
+-- What became of the mails about a ticket: the newest result of each.
 CREATE TABLE notice (
     notice     text        PRIMARY KEY,
     ticket     bigint      NOT NULL,
     reason     text        NOT NULL,
-    result     text        NOT NULL CHECK (result IN ('sent', 'refused')),
+    result     text        NOT NULL CHECK (result IN ('sent', 'refused', 'waiting', 'dropped')),
     message_id text        NOT NULL,
     at         timestamptz NOT NULL,
     detail     text
