@@ -59,7 +59,7 @@ def _print_whole(letter: DeadEvent | Unreadable) -> None:
 
 
 def publish_again(wanted: list[str] | None, topic: str | None) -> int:
-    """Publish the named records to their topics again, or all that can be if none is named; how many.
+    """Publish the named records to their topics again, or all redrivable ones if none is named; how many.
 
     Raises NotRedrivableError if a named one cannot be.
     """

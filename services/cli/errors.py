@@ -22,7 +22,7 @@ class AndonCommands(TyperGroup):
 
 
 def explain(error: Exception) -> str | None:
-    """What to tell the user if a server is unreachable or rejects us; None for any other error."""
+    """The message for the user if a server is unreachable or rejects us; None for any other error."""
     from aiokafka.errors import KafkaError
     from asyncpg import InterfaceError, PostgresError
 

@@ -45,7 +45,7 @@ async def _publish(settings: ServiceSettings, messages: list[OutgoingMessage]) -
 
 
 def show(policy: Path, source: str | None) -> None:
-    """Print the stages of one source, or of all, and what to do about those the policy does not watch."""
+    """Print the stages of one source, or of all, with a hint for those that the policy does not watch."""
     rows = asyncio.run(control.list_stages(ServiceSettings.from_environment(), load(policy)))
     print_rows(Console(), [row for row in rows if source in (None, row.key.source)])
 

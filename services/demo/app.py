@@ -41,7 +41,7 @@ FAILURES = (ServerError, OSError, TimeoutError, PostRejected, TopicMismatchError
 
 
 class Stopped(Exception):
-    """The user, or the system, asked the demonstration to stop."""
+    """The user or the system stopped the demo."""
 
 
 def run(folder: Path, seed: int, show: ShowLoad) -> int:
@@ -59,14 +59,14 @@ def run(folder: Path, seed: int, show: ShowLoad) -> int:
         console.print("Stopped. The data are kept: [b]make demo[/b] resumes, [b]make clean-demo[/b] deletes them.")
         return 0
     except FAILURES as error:
-        console.print("[red]The demonstration cannot run.[/red]")
+        console.print("[red]The demo cannot run.[/red]")
         console.print(str(error), highlight=False, markup=False)
         return 1
     return 0
 
 
 def remove(folder: Path) -> int:
-    """Delete the folder and the servers' data, which may lie elsewhere; returns the exit code."""
+    """Delete the folder and the servers' data, which may be elsewhere; returns the exit code."""
     try:
         if folder.exists():
             with _locked(folder):
@@ -80,7 +80,7 @@ def remove(folder: Path) -> int:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    # Stopping takes some seconds; a second Ctrl-C must not leave a process behind.
+    # Stopping takes a few seconds; a second Ctrl-C must not leave a process behind.
     for signal_number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(signal_number, signal.SIG_IGN)
     raise Stopped
@@ -88,13 +88,13 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[IO[str]]:
-    """Hold the lock on the folder; raises ServerError if another demonstration does."""
+    """Hold the lock on the folder; raises ServerError if another demo does."""
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ServerError(
-                f"another demonstration uses {folder}, or is just stopping: wait, stop it, or choose another --folder"
+                f"another demo uses {folder}, or is stopping: wait, stop it, or choose another --folder"
             ) from None
         yield lock
 
@@ -138,7 +138,7 @@ class Demo:
         console.print(f"[green]✓[/green] {name} [dim]{time.monotonic() - started:.1f} s[/dim]")
 
     def _start_servers(self) -> tuple[str, str]:
-        """The addresses of Kafka and Postgres: from the environment, or of our own, both started at once."""
+        """The addresses of Kafka and Postgres: from the environment, or of servers started here."""
         with ThreadPoolExecutor() as threads:
             kafka, postgres = threads.submit(self._kafka), threads.submit(self._postgres)
             return kafka.result(), postgres.result()

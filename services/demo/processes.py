@@ -1,4 +1,4 @@
-"""A child process of the demonstration: started with its own log, watched, restarted with a growing delay, stopped."""
+"""A child process of the demo: writes its own log, is restarted with a growing delay when it exits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from services.demo.server import ServerError, tail
 
 STOP_SECONDS = 20
-# A process that ran this long did not fail at its start.
+# A process that ran this long did not fail at startup.
 STEADY_SECONDS = 60
 MAX_RESTART_DELAY = 10.0
 OnStart = Callable[[str, int], None]
@@ -43,7 +43,7 @@ class ChildProcess:
 
     def start(self, on_start: OnStart) -> None:
         """Start it, and report its name and process id to `on_start`."""
-        # A session of its own: Ctrl-C must reach only the demonstration, which stops its processes in order.
+        # In a separate session: Ctrl-C must reach only the demo, which stops its processes in order.
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -85,7 +85,7 @@ class ChildProcess:
         return True
 
     def terminate(self) -> None:
-        """Ask it to stop."""
+        """Send SIGTERM."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
@@ -109,7 +109,7 @@ class ChildProcess:
 
 
 def stop_all(children: Iterable[ChildProcess]) -> None:
-    """Ask all to stop at once, then wait for each."""
+    """Send SIGTERM to all, then wait for each."""
     children = list(children)
     for child in children:
         child.terminate()

@@ -1,4 +1,4 @@
-"""What the demonstration's Kafka and Postgres share: one process with its data in a folder, on a loopback port."""
+"""What the demo's Kafka and Postgres share: one process with its data in a folder, on a loopback port."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Server(ABC):
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop in an orderly way; kill it if that takes too long."""
+        """Shut down cleanly; kill the process if that takes too long."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -61,7 +61,7 @@ class Server(ABC):
 
     @abstractmethod
     def _launch(self) -> subprocess.Popen[bytes]:
-        """Start the process in a session of its own: Ctrl-C must reach only the demonstration."""
+        """Start the process in a separate session: Ctrl-C must reach only the demo."""
 
     @abstractmethod
     def _is_ready(self) -> bool:

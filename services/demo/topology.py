@@ -1,4 +1,4 @@
-"""The layout of one demonstration: which processes run, on which ports, with which settings."""
+"""The layout of one demo: which processes run, on which ports, with which settings."""
 
 from __future__ import annotations
 

@@ -71,4 +71,4 @@ def retranslate(
         f"{counts['retracted']} wrong events retracted"
     )
     if counts["gone"]:
-        stderr.print(f"{counts['gone']} records had been deleted from Kafka before they could be read")
+        stderr.print(f"{counts['gone']} records were deleted from Kafka before they could be read")
