@@ -48,7 +48,7 @@ def what_if(
 def _read(path: str) -> list[Event]:
     events = []
     with counter("events read") as show:
-        for _, message in read_events(path):
+        for _, _, message in read_events(path):
             events.append(event_of(message))
             if len(events) % 1000 == 0:
                 show(len(events))

@@ -34,6 +34,7 @@ from services.simulator.post import PostRejected
 from services.simulator.run import SimulationJournal
 from shared.kafka.admin import TopicMismatchError
 from shared.postgres.migrate import MigrationError
+from shared.runtime.addresses import printable_dsn
 
 console = Console()
 DAYS = 180
@@ -186,7 +187,7 @@ def _print_addresses(topology: Topology, seconds: float) -> None:
     table.add_row("Webhooks", topology.webhook_url)
     for service in SERVICES:
         table.add_row(f"Metrics of {service}", topology.metrics_url(service))
-    table.add_row("Kafka, Postgres", f"{topology.kafka}  {topology.postgres_without_password}")
+    table.add_row("Kafka, Postgres", f"{topology.kafka}  {printable_dsn(topology.postgres)}")
     table.add_row("Data and logs", str(topology.folder))
     title = f"Andon is running ({seconds:.0f} s). Watch the list: leads from a trade fair are coming in now."
     console.print(Panel(table, title=title, subtitle="Ctrl-C stops it", title_align="left", subtitle_align="left"))

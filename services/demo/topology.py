@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from services.demo.processes import ChildProcess
 from services.demo.server import answers, free_port
@@ -41,13 +40,6 @@ class Topology:
     @property
     def webhook_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['intake']}/v1/ingest/{SOURCE}"
-
-    @property
-    def postgres_without_password(self) -> str:
-        """The DSN as it may be printed."""
-        parts = urlsplit(self.postgres)
-        credentials, at, host = parts.netloc.rpartition("@")
-        return urlunsplit(parts._replace(netloc=credentials.partition(":")[0] + at + host))
 
     def metrics_url(self, service: str) -> str:
         return f"http://127.0.0.1:{self.ports[service]}/metrics"

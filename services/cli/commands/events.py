@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from services.cli.arguments import PolicyOption
-from services.cli.console import fail, stderr
+from services.cli.console import counted, fail, stderr
 
 EventsArgument = Annotated[str, typer.Argument(help="Events, one JSON object per line; may be gzip. - reads stdin.")]
 
@@ -36,13 +37,16 @@ def what_if(
 def replay(events: EventsArgument) -> None:
     """Publish a file of events to pipeline.events, each record stamped with its event's time. Safe to repeat."""
     from services.cli.event_files import FileError
-    from services.cli.progress import counter
+    from services.cli.progress import bar
     from services.cli.replay import replay as run
+    from services.cli.servers import check_servers
+    from shared.contracts.topics import EVENTS
     from shared.runtime.settings import ServiceSettings
 
+    check_servers(topics=(EVENTS,))
     try:
-        with counter("events published") as show:
-            count = asyncio.run(run(ServiceSettings.from_environment(), events, show))
+        with bar("events published") as show:
+            count = asyncio.run(run(ServiceSettings.from_environment(), events, datetime.now(UTC), show))
     except (FileError, TimeoutError) as error:
         raise fail(error) from None
-    stderr.print(f"{count} events are on pipeline.events")
+    stderr.print(f"{counted(count, 'event is', 'events are')} on pipeline.events")

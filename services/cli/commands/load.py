@@ -25,12 +25,16 @@ def import_(
 ) -> None:
     """Load deals from a CRM's export. Proposes what its columns mean and asks where unsure. Safe to repeat."""
     from services.cli.import_dialog import TerminalDialog
+    from services.cli.servers import check_servers
     from services.importer.job import BadRowsError
     from services.importer.load import STAYS_HELD, LoadError
     from services.importer.tables import TableError
     from services.importer.wizard import ImportOptions, ImportWizard
+    from shared.contracts.topics import EVENTS
     from shared.runtime.yaml_file import FaultsError
 
+    if not dry_run:
+        check_servers(topics=(EVENTS,), schemas=("flow",))
     try:
         options = ImportOptions(file, source, mapping, save, yes, dry_run, out, strict, folder)
         code = ImportWizard(options, TerminalDialog()).run()
