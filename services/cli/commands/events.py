@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from services.cli.arguments import PolicyOption
-from services.cli.console import counted, fail, stderr
+from services.cli.console import FormatOption, OutputForm, counted, fail, stderr
 
 EventsArgument = Annotated[str, typer.Argument(help="Events, one JSON object per line; may be gzip. - reads stdin.")]
 
@@ -19,19 +19,25 @@ def what_if(
     events: EventsArgument,
     policy: PolicyOption,
     as_of: Annotated[str | None, typer.Option(help="Evaluate up to this time (ISO 8601). Default: last event.")] = None,
-    form: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    form: FormatOption = OutputForm.TEXT,
     visits: Annotated[bool, typer.Option("--visits", help="Also list every visit (json only).")] = False,
     stages: Annotated[Path | None, typer.Option(help="Names of stages, in the format of stages import.")] = None,
 ) -> None:
-    """Show the problems a policy would have found in a file of events. Needs neither Kafka nor Postgres."""
+    """Show the problems a policy would have found in a file of events. Needs neither Kafka nor Postgres.
+
+    Exit code 3: some events, or all, could not be judged, since the policy does not know their pipeline or stage.
+    """
     from services.cli.event_files import FileError
+    from services.cli.what_if import print_answer
     from services.cli.what_if import what_if as run
     from shared.runtime.yaml_file import FaultsError
 
     try:
-        run(events, policy, as_of, form, visits, stages)
+        answer = run(events, policy, as_of, stages)
     except (FileError, FaultsError, ValueError) as error:
         raise fail(error) from None
+    print_answer(answer, form, visits)
+    raise typer.Exit(answer.exit_code)
 
 
 def replay(events: EventsArgument) -> None:
