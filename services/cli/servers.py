@@ -13,7 +13,7 @@ from concurrent.futures import Future
 import asyncpg
 
 from shared.kafka import probe
-from shared.kafka.probe import BrokerUnavailable
+from shared.kafka.probe import KafkaUnreachable
 from shared.runtime.dependencies import reason_of
 from shared.runtime.settings import ServiceSettings
 
@@ -73,7 +73,7 @@ async def _kafka_faults(settings: ServiceSettings, topics: Collection[str]) -> l
     try:
         async with asyncio.timeout(WITHIN_SECONDS):
             existing = await probe.topics_of(settings.kafka, WITHIN_SECONDS)
-    except (BrokerUnavailable, TimeoutError) as error:
+    except (KafkaUnreachable, TimeoutError) as error:
         return [kafka_fault(settings, reason_of(error, WITHIN_SECONDS))]
     missing = sorted({settings.topic(topic) for topic in topics} - existing)
     if not missing:

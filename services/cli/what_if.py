@@ -27,7 +27,7 @@ from shared.runtime.instants import micros, moment
 COMPLETE, INCOMPLETE = 0, 3
 
 
-class Answer(NamedTuple):
+class WhatIfAnswer(NamedTuple):
     """What a policy finds, and which events it could not judge."""
 
     policy: Policy
@@ -40,7 +40,7 @@ class Answer(NamedTuple):
         return INCOMPLETE if self.coverage.unjudged else COMPLETE
 
 
-def what_if(events: str, policy: Path, as_of: str | None, stages: Path | None = None) -> Answer:
+def what_if(events: str, policy: Path, as_of: str | None, stages: Path | None = None) -> WhatIfAnswer:
     """Read and evaluate. Raises FileError, FaultsError, ValueError."""
     rules, until = load(policy), None if as_of is None else micros(parse_time(as_of))
     stage_map = None if stages is None else _read_stages(stages)
@@ -52,7 +52,7 @@ def what_if(events: str, policy: Path, as_of: str | None, stages: Path | None = 
         until = last
     if until < first:
         raise ValueError(f"--as-of {as_of}: is before the first event, {iso(moment(first))}; choose a later time")
-    return Answer(rules, find(read, rules, until, stage_map), coverage(read, rules, until, stage_map))
+    return WhatIfAnswer(rules, find(read, rules, until, stage_map), coverage(read, rules, until, stage_map))
 
 
 def _read(path: str) -> list[Event]:
@@ -69,7 +69,7 @@ def _read_stages(path: Path) -> StageMap:
     return StageMap.of(field for data in stage_file.read(path) for field in stage_data_fields(data, 0, ""))
 
 
-def print_answer(answer: Answer, form: OutputForm, with_visits: bool) -> None:
+def print_answer(answer: WhatIfAnswer, form: OutputForm, with_visits: bool) -> None:
     """Sentences, or JSON. What could not be judged is repeated on standard error beside JSON."""
     titles = StageTitles.of(answer.policy)
     unjudged = list(unjudged_lines(answer.coverage, answer.policy, titles))
@@ -82,7 +82,7 @@ def print_answer(answer: Answer, form: OutputForm, with_visits: bool) -> None:
         print_line(line)
 
 
-def _json(answer: Answer, with_visits: bool) -> dict[str, Any]:
+def _json(answer: WhatIfAnswer, with_visits: bool) -> dict[str, Any]:
     found, covered = answer.found, answer.coverage
     result: dict[str, Any] = {
         "as_of": _time(found.as_of),

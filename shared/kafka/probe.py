@@ -15,18 +15,18 @@ from aiokafka.protocol.metadata import MetadataRequest
 from shared.runtime.dependencies import reason_of
 
 
-class BrokerUnavailable(ConnectionError):
+class KafkaUnreachable(ConnectionError):
     """No broker answers; the message gives the reason."""
 
 
 async def ping(bootstrap: str, seconds: float = 2.0) -> None:
-    """Return once a bootstrap server has answered; raises BrokerUnavailable."""
+    """Return once a bootstrap server has answered; raises KafkaUnreachable."""
     connection = await _connect(bootstrap, seconds)
     connection.close()
 
 
 async def topics_of(bootstrap: str, seconds: float = 2.0) -> set[str]:
-    """The names of all topics, asked under the address that a broker advertises; raises BrokerUnavailable."""
+    """The names of all topics, asked under the address that a broker advertises; raises KafkaUnreachable."""
     first = await _connect(bootstrap, seconds)
     try:
         brokers = (await first.send(MetadataRequest([]))).brokers
@@ -37,7 +37,7 @@ async def topics_of(bootstrap: str, seconds: float = 2.0) -> set[str]:
         connection = await _open(host, port, seconds)
     except (OSError, KafkaError) as error:
         why = reason_of(error, seconds)
-        raise BrokerUnavailable(
+        raise KafkaUnreachable(
             f"it answers, but names {host}:{port} (advertised.listeners), and there: {why}"
         ) from None
     try:
@@ -52,7 +52,7 @@ async def _connect(bootstrap: str, seconds: float) -> Any:
     try:
         hosts = [(host, port) for host, port, _ in collect_hosts(bootstrap)]
     except ValueError:
-        raise BrokerUnavailable(f"{bootstrap!r} is not host:port") from None
+        raise KafkaUnreachable(f"{bootstrap!r} is not host:port") from None
     attempts = [asyncio.ensure_future(_open(host, port, seconds)) for host, port in hosts]
     fault = "no server is named"
     try:
@@ -64,7 +64,7 @@ async def _connect(bootstrap: str, seconds: float) -> Any:
     finally:
         for one in attempts:
             one.cancel()
-    raise BrokerUnavailable(fault)
+    raise KafkaUnreachable(fault)
 
 
 async def _open(host: str, port: int, seconds: float) -> Any:
@@ -75,4 +75,4 @@ async def _open(host: str, port: int, seconds: float) -> Any:
         except (OSError, KafkaError, TimeoutError):
             raise
         except Exception as error:
-            raise BrokerUnavailable(f"the server there is not Kafka ({error!r})") from error
+            raise KafkaUnreachable(f"the server there is not Kafka ({error!r})") from error
