@@ -19,22 +19,20 @@ from types import FrameType
 from typing import IO
 
 from rich.console import Console
-from rich.panel import Panel
-from rich.table import Table
 
 from services.demo.history import ShowLoad, load_history, prepare
 from services.demo.kafka import Kafka
+from services.demo.ports import Ports
 from services.demo.postgres import Postgres
 from services.demo.processes import ChildProcess, stop_all
 from services.demo.reaper import Reaper
-from services.demo.server import ServerError, tail
+from services.demo.server import Server, ServerError, tail
 from services.demo.topology import SERVICES, Topology
 from services.importer.load import LoadError
 from services.simulator.post import PostRejected
 from services.simulator.run import SimulationJournal
 from shared.kafka.admin import TopicMismatchError
 from shared.postgres.migrate import MigrationError
-from shared.runtime.addresses import printable_dsn
 
 console = Console()
 DAYS = 180
@@ -105,6 +103,8 @@ class Demo:
 
     def __init__(self, folder: Path, seed: int, cleanup: ExitStack, reaper: Reaper, show: ShowLoad) -> None:
         self._folder, self._cleanup, self._reaper, self._show = folder, cleanup, reaper, show
+        self._ports = Ports(folder / "ports.json")
+        self._servers: list[Server] = []
         self._journal_file = folder / "crm.json"
         now = datetime.now(UTC).replace(microsecond=0)
         self._journal = SimulationJournal.open(self._journal_file, seed, DAYS, now)
@@ -116,7 +116,9 @@ class Demo:
         started = time.monotonic()
         with self._step("Kafka and Postgres"):
             kafka, postgres = self._start_servers()
-        topology = Topology(self._folder, kafka, postgres)
+        topology = Topology(self._folder, kafka, postgres, self._ports)
+        for moved in self._ports.moved:
+            console.print(f"[yellow]{moved}[/yellow]")
         with self._step("topics and tables"):
             asyncio.run(prepare(topology, hold=not self._journal.history))
         with self._step("mail inbox and services"):
@@ -128,7 +130,8 @@ class Demo:
         crm = topology.crm(self._journal_file)
         crm.start(self._reaper.register)
         self._cleanup.callback(stop_all, [crm])
-        _print_addresses(topology, time.monotonic() - started)
+        for line in address_lines(topology, time.monotonic() - started):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
         self._watch([*children, crm])
 
     @contextmanager
@@ -139,26 +142,24 @@ class Demo:
         console.print(f"[green]✓[/green] {name} [dim]{time.monotonic() - started:.1f} s[/dim]")
 
     def _start_servers(self) -> tuple[str, str]:
-        """The addresses of Kafka and Postgres: from the environment, or of servers started here."""
+        """The addresses of Kafka and Postgres: from the environment, or of servers started here.
+
+        Our own addresses may be in the environment as well, if the settings of an earlier run were exported.
+        """
+        kafka = Kafka(self._folder / "kafka", self._ports.choose("kafka"), partial(self._reaper.register, Kafka.name))
+        postgres = Postgres(
+            self._folder / "postgres",
+            self._ports.choose("postgres"),
+            on_start=partial(self._reaper.register, Postgres.name),
+        )
+        given = os.environ.get("ANDON_KAFKA") or kafka.bootstrap, os.environ.get("ANDON_POSTGRES") or postgres.dsn
+        own = {kafka.bootstrap: kafka, postgres.dsn: postgres}
+        self._servers = [own[address] for address in given if address in own]
+        for server in self._servers:
+            self._cleanup.callback(server.stop)
         with ThreadPoolExecutor() as threads:
-            kafka, postgres = threads.submit(self._kafka), threads.submit(self._postgres)
-            return kafka.result(), postgres.result()
-
-    def _kafka(self) -> str:
-        if address := os.environ.get("ANDON_KAFKA"):
-            return address
-        server = Kafka(self._folder / "kafka", on_start=partial(self._reaper.register, "Kafka"))
-        self._cleanup.callback(server.stop)
-        server.start()
-        return server.bootstrap
-
-    def _postgres(self) -> str:
-        if dsn := os.environ.get("ANDON_POSTGRES"):
-            return dsn
-        server = Postgres(self._folder / "postgres", on_start=partial(self._reaper.register, "Postgres"))
-        self._cleanup.callback(server.stop)
-        server.start()
-        return server.dsn
+            list(threads.map(lambda server: server.start(), self._servers))
+        return given
 
     def _start_children(self, topology: Topology) -> list[ChildProcess]:
         children = topology.children()
@@ -170,8 +171,11 @@ class Demo:
         return children
 
     def _watch(self, children: list[ChildProcess]) -> None:
-        """Restart processes that end by themselves, and say so."""
+        """Restart servers and processes that ended or were killed, and say so."""
         while True:
+            for server in self._servers:
+                if server.has_ended() and server.is_restart_due(time.monotonic()):
+                    restart(server)
             for child in children:
                 if child.has_ended() and child.restart_if_due(time.monotonic(), self._reaper.register):
                     console.print(f"[yellow]{child.name} ended and was restarted.[/yellow] {child.log}:")
@@ -179,15 +183,37 @@ class Demo:
             threading.Event().wait(1)
 
 
-def _print_addresses(topology: Topology, seconds: float) -> None:
-    table = Table.grid(padding=(0, 2))
-    table.add_row("[b]Tickets[/b]", f"[link={topology.tickets_url}]{topology.tickets_url}[/link]")
-    table.add_row("[b]Inbox[/b]", topology.inbox_url or "your own mail server (ANDON_SMTP_HOST)")
-    table.add_row("API", f"{topology.tickets_url}/api/v1/openapi.json")
-    table.add_row("Webhooks", topology.webhook_url)
-    for service in SERVICES:
-        table.add_row(f"Metrics of {service}", topology.metrics_url(service))
-    table.add_row("Kafka, Postgres", f"{topology.kafka}  {printable_dsn(topology.postgres)}")
-    table.add_row("Data and logs", str(topology.folder))
-    title = f"Andon is running ({seconds:.0f} s). Watch the list: leads from a trade fair are coming in now."
-    console.print(Panel(table, title=title, subtitle="Ctrl-C stops it", title_align="left", subtitle_align="left"))
+def restart(server: Server) -> None:
+    """Start a server that ended, and say so; a failure is told as well, and tried again later."""
+    console.print(f"[yellow]{server.name} ended, restarting it ...[/yellow] {server.log}:", soft_wrap=True)
+    console.print(tail(server.log, 3), highlight=False, markup=False)
+    try:
+        server.restart()
+    except (ServerError, OSError) as error:
+        console.print(f"[red]{server.name} could not be restarted, trying again.[/red]")
+        console.print(str(error), highlight=False, markup=False)
+        return
+    console.print(f"[green]{server.name} runs again[/green], with the same address and data.")
+
+
+def address_lines(topology: Topology, seconds: float) -> Iterator[str]:
+    """Where everything is. Plain lines, so that addresses and settings can be copied."""
+    addresses = {
+        "Tickets": topology.tickets_url,
+        "Inbox": topology.inbox_url or "your own mail server (ANDON_SMTP_HOST)",
+        "API": f"{topology.tickets_url}/api/v1/openapi.json",
+        "Webhooks": topology.webhook_url,
+        "Metrics": "  ".join(topology.metrics_url(service) for service in SERVICES),
+        "Data and logs": str(topology.folder),
+    }
+    yield "─" * 80
+    yield f"Andon is running ({seconds:.0f} s). Watch the list: leads from a trade fair are coming in now."
+    yield ""
+    for name, address in addresses.items():
+        yield f"{name:<15}{address}"
+    yield ""
+    yield "For andon commands in another terminal:"
+    yield from topology.exports()
+    yield ""
+    yield "Ctrl-C stops it. The next start has the same addresses and data."
+    yield "─" * 80
