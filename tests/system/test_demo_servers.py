@@ -1,0 +1,65 @@
+"""The demo's own Kafka and Postgres: restarted when they are killed, at the same addresses at the next start."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.waiting import eventually
+from tests.system.test_line import Demo
+
+
+def pid_of(word: str, place: str) -> int:
+    """The process whose command line has both."""
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    (found,) = [line for line in listed.splitlines() if word in line and place in line]
+    return int(found.split()[0])
+
+
+def addresses(demo: Demo) -> list[str]:
+    """Every address that it printed, and every setting."""
+    return re.findall(r"http://\S+|^export .*$", demo.log.read_text(), re.MULTILINE)
+
+
+@pytest.mark.slow
+async def test_killed_servers_are_restarted_and_ports_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    with closing(Demo(folder, {})) as first:
+        pages = await first.url("Tickets")
+        data = str((folder / "postgres" / "data").resolve())
+        killed = [("Kafka", pid_of("kafka.Kafka", str(folder))), ("Postgres", pid_of("bin/postgres -D", data))]
+        for name, pid in killed:
+            os.kill(pid, signal.SIGKILL)
+            await eventually(partial(_logged, first, f"{name} runs again"), within=90)
+        await eventually(lambda: _is_ready(pages), within=60)
+        before = addresses(first)
+        assert await asyncio.to_thread(first.end) == 0
+
+    exported = dict(re.findall(r"export (ANDON_KAFKA|ANDON_POSTGRES)=(\S+)", "\n".join(before)))
+    # As in a terminal where the settings were exported: they name the demo's own servers.
+    with closing(Demo(folder, exported)) as second:
+        await second.url("Tickets")
+        await eventually(lambda: _logged(second, "export ANDON_SOURCES="))
+        assert addresses(second) == before
+        assert await asyncio.to_thread(second.end) == 0
+
+
+async def _logged(demo: Demo, text: str) -> bool:
+    return text in demo.log.read_text()
+
+
+async def _is_ready(pages: str) -> bool:
+    async with httpx.AsyncClient() as client:
+        try:
+            return (await client.get(f"{pages}/readyz")).is_success
+        except httpx.TransportError:
+            return False
