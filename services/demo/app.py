@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from aiokafka.errors import KafkaError
 from rich.console import Console
 
 from services.demo.history import ShowLoad, load_history, prepare
@@ -26,16 +27,19 @@ from services.demo.ports import Ports
 from services.demo.postgres import Postgres
 from services.demo.processes import ChildProcess, stop_all
 from services.demo.reaper import Reaper
-from services.demo.server import Server, ServerError, tail
+from services.demo.server import Server, ServerError
 from services.demo.topology import SERVICES, Topology
+from services.demo.watch import Watch
 from services.importer.load import LoadError
 from services.simulator.post import PostRejected
 from services.simulator.run import SimulationJournal
 from shared.kafka.admin import TopicMismatchError
 from shared.postgres.migrate import MigrationError
+from shared.postgres.pool import TRANSIENT
 
 console = Console()
 DAYS = 180
+LOAD_ATTEMPTS = 5
 FAILURES = (ServerError, OSError, TimeoutError, PostRejected, TopicMismatchError, MigrationError, LoadError)
 
 
@@ -66,11 +70,13 @@ def run(folder: Path, seed: int, show: ShowLoad) -> int:
 
 def remove(folder: Path) -> int:
     """Delete the folder and the servers' data, which may be elsewhere; returns the exit code."""
+    if not folder.exists():
+        console.print(f"There is no demo in {folder}.", soft_wrap=True)
+        return 0
     try:
-        if folder.exists():
-            with _locked(folder):
-                Postgres(folder.resolve() / "postgres").remove()
-                shutil.rmtree(folder)
+        with _locked(folder):
+            Postgres(folder.resolve() / "postgres").remove()
+            shutil.rmtree(folder)
     except (ServerError, OSError) as error:
         console.print(f"[red]The data cannot be deleted.[/red] {error}", highlight=False)
         return 1
@@ -99,12 +105,12 @@ def _locked(folder: Path) -> Iterator[IO[str]]:
 
 
 class Demo:
-    """One run. Everything it starts is registered with the reaper, and stopped by `cleanup` in reverse order."""
+    """One run. All that it starts is watched, registered with the reaper, and stopped by `cleanup` in reverse order."""
 
     def __init__(self, folder: Path, seed: int, cleanup: ExitStack, reaper: Reaper, show: ShowLoad) -> None:
         self._folder, self._cleanup, self._reaper, self._show = folder, cleanup, reaper, show
         self._ports = Ports(folder / "ports.json")
-        self._servers: list[Server] = []
+        self._watch = Watch(_tell, reaper.register)
         self._journal_file = folder / "crm.json"
         now = datetime.now(UTC).replace(microsecond=0)
         self._journal = SimulationJournal.open(self._journal_file, seed, DAYS, now)
@@ -112,7 +118,7 @@ class Demo:
         self._journal.save(self._journal_file)
 
     def run(self) -> None:
-        """Start everything, then watch it until Stopped is raised."""
+        """Start everything, then wait until Stopped is raised."""
         started = time.monotonic()
         with self._step("Kafka and Postgres"):
             kafka, postgres = self._start_servers()
@@ -122,17 +128,36 @@ class Demo:
         with self._step("topics and tables"):
             asyncio.run(prepare(topology, hold=not self._journal.history))
         with self._step("mail inbox and services"):
-            children = self._start_children(topology)
+            self._start_children(topology)
         if not self._journal.history:
-            asyncio.run(load_history(topology, self._journal, self._show))
+            self._load(topology)
             self._journal.history = True
             self._journal.save(self._journal_file)
         crm = topology.crm(self._journal_file)
         crm.start(self._reaper.register)
         self._cleanup.callback(stop_all, [crm])
+        self._look_after([crm])
         for line in address_lines(topology, time.monotonic() - started):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
-        self._watch([*children, crm])
+        while True:
+            threading.Event().wait(1)
+
+    def _look_after(self, started: Sequence[Server | ChildProcess]) -> None:
+        """Watch these; at the end the watch is closed before they are stopped."""
+        self._cleanup.callback(self._watch.close)
+        self._watch.add(*started)
+
+    def _load(self, topology: Topology) -> None:
+        """Load the history; again if a server was lost meanwhile, since all of it is safe to repeat."""
+        for attempt in range(1, LOAD_ATTEMPTS + 1):
+            try:
+                asyncio.run(load_history(topology, self._journal, self._show))
+                return
+            except (*TRANSIENT, KafkaError, LoadError) as error:
+                if attempt == LOAD_ATTEMPTS:
+                    raise LoadError(f"the history could not be loaded: {error}") from error
+                _tell(f"Loading the history was interrupted, beginning again: {error}")
+                time.sleep(2)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
@@ -154,46 +179,26 @@ class Demo:
         )
         given = os.environ.get("ANDON_KAFKA") or kafka.bootstrap, os.environ.get("ANDON_POSTGRES") or postgres.dsn
         own = {kafka.bootstrap: kafka, postgres.dsn: postgres}
-        self._servers = [own[address] for address in given if address in own]
-        for server in self._servers:
+        servers = [own[address] for address in given if address in own]
+        for server in servers:
             self._cleanup.callback(server.stop)
         with ThreadPoolExecutor() as threads:
-            list(threads.map(lambda server: server.start(), self._servers))
+            list(threads.map(lambda server: server.start(), servers))
+        self._look_after(servers)
         return given
 
-    def _start_children(self, topology: Topology) -> list[ChildProcess]:
+    def _start_children(self, topology: Topology) -> None:
         children = topology.children()
         self._cleanup.callback(stop_all, children)
         for child in children:
             child.start(self._reaper.register)
         for child in children:
             child.wait_until_ready()
-        return children
-
-    def _watch(self, children: list[ChildProcess]) -> None:
-        """Restart servers and processes that ended or were killed, and say so."""
-        while True:
-            for server in self._servers:
-                if server.has_ended() and server.is_restart_due(time.monotonic()):
-                    restart(server)
-            for child in children:
-                if child.has_ended() and child.restart_if_due(time.monotonic(), self._reaper.register):
-                    console.print(f"[yellow]{child.name} ended and was restarted.[/yellow] {child.log}:")
-                    console.print(tail(child.log, 5), highlight=False, markup=False)
-            threading.Event().wait(1)
+        self._look_after(children)
 
 
-def restart(server: Server) -> None:
-    """Start a server that ended, and say so; a failure is told as well, and tried again later."""
-    console.print(f"[yellow]{server.name} ended, restarting it ...[/yellow] {server.log}:", soft_wrap=True)
-    console.print(tail(server.log, 3), highlight=False, markup=False)
-    try:
-        server.restart()
-    except (ServerError, OSError) as error:
-        console.print(f"[red]{server.name} could not be restarted, trying again.[/red]")
-        console.print(str(error), highlight=False, markup=False)
-        return
-    console.print(f"[green]{server.name} runs again[/green], with the same address and data.")
+def _tell(text: str) -> None:
+    console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 def address_lines(topology: Topology, seconds: float) -> Iterator[str]:

@@ -34,12 +34,11 @@ def addresses(demo: Demo) -> list[str]:
 async def test_killed_servers_are_restarted_and_ports_stay(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     with closing(Demo(folder, {})) as first:
+        # While the history is loaded, and when all is running.
+        await eventually(partial(_logged, first, "mail inbox and services"), within=120)
+        await _kill(first, folder, times=1)
         pages = await first.url("Tickets")
-        data = str((folder / "postgres" / "data").resolve())
-        killed = [("Kafka", pid_of("kafka.Kafka", str(folder))), ("Postgres", pid_of("bin/postgres -D", data))]
-        for name, pid in killed:
-            os.kill(pid, signal.SIGKILL)
-            await eventually(partial(_logged, first, f"{name} runs again"), within=90)
+        await _kill(first, folder, times=2)
         await eventually(lambda: _is_ready(pages), within=60)
         before = addresses(first)
         assert await asyncio.to_thread(first.end) == 0
@@ -53,8 +52,17 @@ async def test_killed_servers_are_restarted_and_ports_stay(tmp_path: Path) -> No
         assert await asyncio.to_thread(second.end) == 0
 
 
-async def _logged(demo: Demo, text: str) -> bool:
-    return text in demo.log.read_text()
+async def _kill(demo: Demo, folder: Path, times: int) -> None:
+    """Kill both servers, and wait until they have been restarted for this many times in all."""
+    data = str((folder / "postgres" / "data").resolve())
+    for pid in (pid_of("kafka.Kafka", str(folder)), pid_of("bin/postgres -D", data)):
+        os.kill(pid, signal.SIGKILL)
+    for name in ("Kafka", "Postgres"):
+        await eventually(partial(_logged, demo, f"{name} runs again", times), within=90)
+
+
+async def _logged(demo: Demo, text: str, times: int = 1) -> bool:
+    return demo.log.read_text().count(text) >= times
 
 
 async def _is_ready(pages: str) -> bool:
