@@ -28,6 +28,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from shared.runtime.dependencies import Dependencies
 from shared.runtime.health import Progress
 from shared.runtime.http_limits import LimitedHttpProtocol
 from shared.runtime.log import configure, logger
@@ -71,15 +72,17 @@ def new_registry() -> CollectorRegistry:
     return registry
 
 
-def health_routes(progress: Progress, registry: CollectorRegistry) -> list[BaseRoute]:
-    """`/livez`, `/readyz` and `/metrics`."""
+def health_routes(progress: Progress, dependencies: Dependencies, registry: CollectorRegistry) -> list[BaseRoute]:
+    """`/livez`, `/readyz` and `/metrics`. Ready: every loop makes progress, and the servers it needs answer."""
 
     async def livez(request: Request) -> Response:
         return PlainTextResponse("alive\n")
 
     async def readyz(request: Request) -> Response:
-        stuck = progress.stuck()
-        return JSONResponse({"ready": not stuck, "stuck": stuck}, status_code=503 if stuck else 200)
+        stuck, unavailable = progress.stuck(), dependencies.unavailable()
+        is_ready = not stuck and not unavailable
+        content = {"ready": is_ready, "stuck": stuck, "unavailable": unavailable}
+        return JSONResponse(content, status_code=200 if is_ready else 503)
 
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
