@@ -24,6 +24,9 @@ class RuleNow(Message):
     breached: bool
     since: Moment | None = Field(None, description="since when `breached` is as it is; null: since the beginning")
     problem_opened_at: Moment | None = Field(None, description="null: no problem is open")
+    peak: Count | None = Field(
+        None, description="of the open problem until now: the greatest count, for `wip-low` the least"
+    )
     opens_at: Moment | None = None
     clears_at: Moment | None = None
     evidence: Evidence | None = None

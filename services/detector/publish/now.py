@@ -172,6 +172,7 @@ class NowPublisher:
             breached=state.breached,
             since=_moment(state.run),
             problem_opened_at=_moment(state.opened_at),
+            peak=state.peak if is_open else None,
             opens_at=None if is_open else _moment(next_change),
             clears_at=_moment(next_change) if is_open else None,
             evidence=shown,

@@ -19,7 +19,7 @@ from tests.support import histories
 from tests.support.detector_store import Store, emptied, moved
 from tests.support.histories import START
 
-RULES = [
+RULES: list[dict[str, Any]] = [
     {"kind": "wip-high", "max": 1, "clear_hold": "1h"},
     {"kind": "wip-low", "min": 1, "hold": "2h"},
     {"kind": "aging", "limit": "1d", "count": 2},
@@ -83,7 +83,7 @@ async def test_counts_conditions_and_what_comes_next(store: NowStore) -> None:
     high, low, *_ = now.rules
     assert (now.wip, now.oldest_entered_at) == (0, None)
     assert (high.count, high.breached, high.since) == (0, False, second(180))
-    assert (high.problem_opened_at, high.clears_at) == (second(60), second(180 + 3600))
+    assert (high.problem_opened_at, high.peak, high.clears_at) == (second(60), 2, second(180 + 3600))
     assert high.evidence is not None
     assert high.evidence.deals == ()
     assert (low.breached, low.since, low.opens_at) == (True, second(240), second(240 + 7200))

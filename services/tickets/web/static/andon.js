@@ -30,6 +30,7 @@
   }
 
   rewriteAll(document);
+  document.addEventListener("andon:refreshed", (event) => rewriteAll(event.target));
   // After a ticket is acknowledged, htmx swaps in the new list. The button is gone, so focus the ticket's title or,
   // where the ticket is no longer in the list, the heading.
   document.addEventListener("htmx:afterSettle", (event) => {
