@@ -30,8 +30,6 @@ REST_BYTES = 250_000
 EVERY_SECONDS = 4.5
 # While nothing changes, one stage is published again this often: readers learn from it that judgement goes on.
 BEAT_SECONDS = 9.5
-# Instants that a message can hold end here: the year 9999.
-_LATEST = 253_370_764_800_000_000
 Stage = tuple[str, str]
 _OLDEST = """
 SELECT w.pipeline, w.stage, (
@@ -189,8 +187,7 @@ def _is_shown(rule: Rule, state: RuleState) -> bool:
 
 
 def _moment(instant: int | None) -> datetime | None:
-    """None also for an instant that lies beyond the calendar: the end of a hold of thousands of years."""
-    return None if instant is None or instant >= _LATEST else moment(instant)
+    return None if instant is None else moment(instant)
 
 
 def _fitting(found: Evidence) -> Sequence[EvidenceDeal]:

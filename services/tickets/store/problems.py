@@ -11,7 +11,7 @@ from shared.postgres.pool import Connection, Executor
 
 _SAVE = """
 INSERT INTO problem (key, opened_at, cleared_at, peak, mode, historic, data, found)
-VALUES ($1, $2, $3, $4, $5, $6, $7, coalesce($8, $7))
+VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, coalesce($8::jsonb, $7::jsonb))
 ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak, data = excluded.data
 """
 _DELETE = "DELETE FROM problem WHERE key = $1 AND opened_at = $2 RETURNING found"

@@ -155,15 +155,6 @@ async def test_a_deal_that_is_shown_and_changes_its_amount_is_published(store: N
     assert {deal.deal: deal.amount for deal in found.deals} == {"crm:1": None, "crm:2": "700"}
 
 
-async def test_a_hold_beyond_the_calendar_has_no_end(pool: Pool) -> None:
-    store = NowStore(await emptied(pool), [{"kind": "wip-high", "max": 0, "hold": "500000w"}])
-    await store.take([moved(1, 0, "a")])
-    await store.evaluate_at(second(60))
-
-    (rule,) = (await store.told_now())["p/a"].rules
-    assert (rule.breached, rule.opens_at) == (True, None)
-
-
 async def test_of_long_names_as_many_deals_as_fit_are_published(pool: Pool) -> None:
     store = NowStore(await emptied(pool), [{"kind": "wip-high", "max": 0}])
     named = [

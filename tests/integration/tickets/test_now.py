@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from shared.contracts.now import NowData, NowEvent, RuleNow
-from shared.contracts.problems import Evidence, EvidenceDeal, ProblemReason
+from shared.contracts.problems import Evidence, EvidenceDeal, ProblemInterval, ProblemReason
 from shared.postgres.pool import Pool
 from tests.integration.tickets.records import TicketParts, record
 from tests.support.problems import event, evidence, problem
@@ -123,16 +123,16 @@ async def test_a_revised_beginning_keeps_how_it_was_found(web: httpx.AsyncClient
             "reason": ProblemReason.REVISED,
             "opened_at": opened - timedelta(hours=1),
             "count": 20,
-            "was": told["problem"],
+            "was": ProblemInterval.model_validate(told["problem"]),
         }
     )
-    await parts.handle(record(event(type(revised).model_validate(revised.model_dump())), 1))
+    await parts.handle(record(event(revised), 1))
 
     told = (await web.get("/api/v1/tickets/1")).json()
     assert (told["count"], told["found"]["count"]) == (20, 12)
 
 
-async def test_all_deals_are_to_be_had_as_csv(web: httpx.AsyncClient, parts: TicketParts) -> None:
+async def test_all_deals_of_a_ticket_come_as_csv(web: httpx.AsyncClient, parts: TicketParts) -> None:
     await parts.handle(record(now_event(await told_at(web) + timedelta(seconds=1), 40), 0))
 
     page, api = await web.get("/tickets/1/deals.csv"), await web.get("/api/v1/tickets/1/deals.csv")
