@@ -35,8 +35,9 @@ class RuleNow(Message):
 class NowData(Message):
     """One stage as of the judgement time `as_of`.
 
-    Published where something of it has changed, at most every five seconds for a stage. One partition keeps all in
-    order, so a later `as_of` of any stage says that every other is still as it was published last.
+    Published where something of it has changed, about every five seconds at most. One partition keeps all in order, and
+    all that changed is published at once: a later `as_of` of any stage says that every other is still as it was
+    published last.
     """
 
     pipeline: Name

@@ -26,7 +26,7 @@ from shared.stream import outbox
 
 # Bounds the deals of `rest` for each rule, in bytes of JSON: four rules stay below the limit of a message.
 REST_BYTES = 250_000
-# A stage is published again no sooner than this, however often it changes.
+# Stages are published no sooner than this after the last time, however often they change.
 EVERY_SECONDS = 4.5
 # While nothing changes, one stage is published again this often: readers learn from it that judgement goes on.
 BEAT_SECONDS = 9.5
@@ -108,13 +108,17 @@ class NowPublisher:
         return len(messages)
 
     async def _due(self, connection: Connection, digests: Mapping[Stage, str]) -> list[Stage]:
-        """The stages to publish: those that changed, or the one that was published longest ago, as a sign of life."""
+        """The stages to publish: those that changed, or the one that was published longest ago, as a sign of life.
+
+        All or none: a stage that waited would be taken to be as it was, up to the `as_of` of another.
+        """
         rows = {(row["pipeline"], row["stage"]): row for row in await connection.fetch(_PUBLISHED)}
-        stored = {stage: row["digest"] for stage, row in rows.items()}
-        changed = [stage for stage, digest in digests.items() if stored.get(stage) != digest]
-        found = [stage for stage in changed if stage not in rows or rows[stage]["seconds"] >= EVERY_SECONDS]
-        is_quiet = all(row["seconds"] >= BEAT_SECONDS for row in rows.values())
-        return found or ([stage for stage in rows if stage in digests][:1] if is_quiet else [])
+        quiet = min((row["seconds"] for row in rows.values()), default=BEAT_SECONDS)
+        if quiet < EVERY_SECONDS:
+            return []
+        changed = [stage for stage, one in digests.items() if stage not in rows or rows[stage]["digest"] != one]
+        oldest = [stage for stage in rows if stage in digests][:1]
+        return changed or (oldest if quiet >= BEAT_SECONDS else [])
 
     async def _standings(self, connection: Connection, watermark: int) -> dict[Stage, _Standing]:
         stages = list(self._rules)
