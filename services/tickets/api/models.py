@@ -10,9 +10,10 @@ from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketS
 
 
 class TicketSummary(BaseModel):
-    """One ticket as it is now."""
+    """One ticket as it is now. `seq`: how many changes it has had."""
 
     id: int
+    seq: int
     key: str = Field(description="of the problem: kind/pipeline/stage")
     title: str
     sentence: str
@@ -34,18 +35,23 @@ class TicketSummary(BaseModel):
     opened_at: Moment
     changed_at: Moment
     closed_at: Moment | None
+    closed_because: str | None = Field(description="the reason of the closing")
     snoozed_until: Moment | None
     problem: ProblemInterval
 
 
 class HistoryEntry(BaseModel):
-    """One change in a ticket's history."""
+    """One change in a ticket's history. `was`, `became`: the problem's interval, where late events moved it."""
 
     seq: int
     change: TicketChange
     at: Moment
     actor: Actor
     reason: str | None
+    outcome: TicketOutcome | None
+    snoozed_until: Moment | None
+    was: ProblemInterval | None
+    became: ProblemInterval | None
 
 
 class TicketMail(BaseModel):
