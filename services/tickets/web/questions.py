@@ -41,7 +41,7 @@ NONE_REFUSED = Refusal()
 
 
 @dataclass(frozen=True)
-class Question:
+class Confirmation:
     """What changed since the form's page was made, and where the form fits all the same, a second yes.
 
     `fields`: of the form that says yes, made from the ticket as it is now.
@@ -56,7 +56,7 @@ class Question:
     fields: Mapping[str, str]
 
 
-def question_of(refusal: Refusal, ticket: Ticket, changes: Sequence[Record]) -> Question | None:
+def question_of(refusal: Refusal, ticket: Ticket, changes: Sequence[Record]) -> Confirmation | None:
     """What to show of it; None where nothing changed meanwhile and nothing is asked."""
     version = version_of(refusal.form)
     if refusal.error is None or version is None:
@@ -65,7 +65,7 @@ def question_of(refusal: Refusal, ticket: Ticket, changes: Sequence[Record]) -> 
     is_asked = isinstance(refusal.error, UnconfirmedError)
     if not (meanwhile or is_asked):
         return None
-    return Question(
+    return Confirmation(
         meanwhile,
         is_asked,
         isinstance(refusal.error, ChangedMeanwhileError) or bool(meanwhile),
