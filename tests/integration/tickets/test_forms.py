@@ -45,7 +45,8 @@ async def test_every_form_says_which_version_it_is_about(web: httpx.AsyncClient)
             html = (await web.get(path)).text
             forms = re.findall(r'<form[^>]*method="post".*?</form>', html, re.DOTALL)
             assert forms or (path == "/" and action)
-            assert all(f'name="version" value="{(await state(web))[2]}"' in form for form in forms), path
+            version = f'name="version" value="{(await state(web))[2]}"'
+            assert [form for form in forms if version not in form] == [], path
 
 
 @pytest.mark.parametrize("outcome", ["changed-unplanned", "abandoned", "wont-fix"])
@@ -75,10 +76,8 @@ async def test_outcomes_that_only_andon_finds_are_no_choice(web: httpx.AsyncClie
     assert (answer.status_code, await state(web)) == (422, ("open", None, 1))
 
 
-async def test_an_old_page_is_told_what_changed_and_asked(web: httpx.AsyncClient, parts: TicketParts) -> None:
-    await post(web, "snooze", 1, until="2999-01-01")
-    until = (await web.get("/tickets/1")).text
-    latest = re.findall(r'max="([0-9-]+)"', until)[0]
+async def test_an_old_page_is_told_what_changed_and_asked(web: httpx.AsyncClient) -> None:
+    (latest,) = re.findall(r'max="([0-9-]+)"', await page(web))
     assert (await post(web, "snooze", 1, until=latest)).status_code == 303
 
     old = await post(web, "close", 1, **CLOSE)
@@ -89,16 +88,7 @@ async def test_an_old_page_is_told_what_changed_and_asked(web: httpx.AsyncClient
     assert "The problem goes on" in old.text
     assert await state(web) == ("snoozed", None, 2)
     yes = fields(old.text)
-    assert (
-        yes == {"version": "2", "confirmed": "yes", "zone": yes.get("zone", "")} | CLOSE
-        or yes
-        == {
-            "version": "2",
-            "confirmed": "yes",
-        }
-        | CLOSE
-    )
-    await parts.handle(record(event(problem(ProblemReason.GREW, opened=0, peak=20)), 5000))
+    assert yes == CLOSE | {"version": "2", "confirmed": "yes"}
     assert (await web.post("/tickets/1/close", data=yes)).status_code == 303
     assert (await state(web))[:2] == ("closed", "wont-fix")
 
