@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 
 from services.notifier.domain.decide import decide
 from services.notifier.store import notices as store
-from shared.contracts.tickets import TicketData, TicketEvent
+from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketEvent
 from shared.contracts.topics import TICKETS
 from shared.policy import Policy
 from shared.runtime.clock import Clock
@@ -40,6 +40,9 @@ class TicketHandler:
         history = await store.history(transaction.connection, facts.ticket)
         if facts.seq <= history.latest_seq:
             # A second delivery must not drop newer notices.
+            return
+        if facts.actor is Actor.PERSON and facts.change is TicketChange.REOPENED:
+            # The problem did not come back: who works on the ticket opened it again.
             return
         decision = decide(facts.change, self._clock.now(), history, self._grew_every, facts.outcome)
         if decision is not None:

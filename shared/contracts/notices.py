@@ -19,12 +19,15 @@ class NoticeReason(StrEnum):
 
 
 class NoticeResult(StrEnum):
+    """`waiting`: not sent yet, and tried again; a later result of the same mail replaces it."""
+
     SENT = "sent"
     REFUSED = "refused"
+    WAITING = "waiting"
 
 
 class NoticeData(Message):
-    """A mail server accepted a mail, or refused it for good. `detail`: its answer."""
+    """What became of a mail: a server accepted it, refused it for good, or it waits. `detail`: the last answer."""
 
     notice: Name
     ticket: Number

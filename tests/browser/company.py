@@ -212,7 +212,7 @@ class Company:
 
             async def mailed() -> bool:
                 page = (await client.get(f"/tickets/{self.numbers['aging/new/proposal']}")).text
-                return ": refused" in page
+                return ": refused (" in page
 
             async def reopened() -> bool:
                 return (await client.get(f"/api/v1/tickets/{self.numbers['wip-high/new/legal']}")).json()[
@@ -232,7 +232,9 @@ class Company:
             ("wip-low/new/demo", "close", {"outcome": "abandoned", "reason": "No time."}),
         ]
         for key, action, form in wishes:
-            answer = await client.post(f"/tickets/{self.numbers[key]}/{action}", data=form)
+            answer = await client.post(
+                f"/tickets/{self.numbers[key]}/{action}", data={"version": "1", "confirmed": "yes"} | form
+            )
             assert answer.status_code == 303, answer.text
 
     def _mails(self, prefix: str, now: datetime) -> list[OutgoingMessage]:

@@ -28,9 +28,10 @@ class TicketFound(BaseModel):
 
 
 class TicketSummary(BaseModel):
-    """One ticket as it is now."""
+    """One ticket as it is now. `seq`: how many changes it has had."""
 
     id: int
+    seq: int
     key: str = Field(description="of the problem: kind/pipeline/stage")
     title: str
     sentence: str
@@ -51,6 +52,7 @@ class TicketSummary(BaseModel):
     opened_at: Moment
     changed_at: Moment
     closed_at: Moment | None
+    closed_because: str | None = Field(description="the reason of the closing")
     snoozed_until: Moment | None
     problem: ProblemInterval
     now: TicketNow | None = Field(description="empty once the problem is over, and until the first count has come")
@@ -58,13 +60,17 @@ class TicketSummary(BaseModel):
 
 
 class HistoryEntry(BaseModel):
-    """One change in a ticket's history."""
+    """One change in a ticket's history. `was`, `became`: the problem's interval, where late events moved it."""
 
     seq: int
     change: TicketChange
     at: Moment
     actor: Actor
     reason: str | None
+    outcome: TicketOutcome | None
+    snoozed_until: Moment | None
+    was: ProblemInterval | None
+    became: ProblemInterval | None
 
 
 class TicketMail(BaseModel):

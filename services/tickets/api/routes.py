@@ -132,6 +132,7 @@ class Api:
         text = text_of(problem, self._policy, titles)
         return TicketSummary(
             id=ticket.id,
+            seq=ticket.seq,
             key=ticket.key,
             title=text.title,
             sentence=text.sentence,
@@ -150,6 +151,7 @@ class Api:
             opened_at=ticket.opened_at,
             changed_at=ticket.changed_at,
             closed_at=ticket.closed_at,
+            closed_because=ticket.closed_because,
             snoozed_until=ticket.snoozed_until,
             problem=ProblemInterval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
             now=_now(latest),

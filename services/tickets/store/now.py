@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from pydantic import TypeAdapter
+
 from shared.contracts.now import NowData
 from shared.contracts.problems import Evidence
 from shared.postgres.pool import Connection, Executor
+from shared.wording.money import MoneyAtStake, at_stake
 
 _SAVE = """
 INSERT INTO stage_now SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
@@ -19,16 +22,19 @@ DELETE FROM evidence_now AS e USING unnest($1::text[], $2::text[]) AS w (pipelin
 WHERE e.pipeline = w.pipeline AND e.stage = w.stage
 """
 _SAVE_EVIDENCE = """
-INSERT INTO evidence_now SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[])
-ON CONFLICT (key) DO UPDATE SET pipeline = excluded.pipeline, stage = excluded.stage, data = excluded.data
+INSERT INTO evidence_now SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::jsonb[], $5::jsonb[])
+ON CONFLICT (key) DO UPDATE SET pipeline = excluded.pipeline, stage = excluded.stage, data = excluded.data,
+    stake = excluded.stake
 """
 _SAVE_JUDGED = "INSERT INTO judged (at) VALUES ($1) ON CONFLICT (one) DO UPDATE SET at = excluded.at"
 _STAGES = """
 SELECT data, (SELECT at FROM judged) AS at FROM stage_now
 JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS w (pipeline, stage)) AS w USING (pipeline, stage)
 """
+_STAKES = "SELECT key, stake FROM evidence_now WHERE key = ANY($1::text[])"
 _EVIDENCE = "SELECT data FROM evidence_now WHERE key = $1"
 _WITHOUT_DEALS = {"rules": {"__all__": {"evidence"}}}
+_STAKE = TypeAdapter(MoneyAtStake)
 # A stage of a pipeline: the ids of both, the pipeline's first.
 Stage = tuple[str, str]
 
@@ -56,6 +62,7 @@ async def save(connection: Connection, told: Sequence[NowData]) -> None:
         [pipeline for pipeline, _, _ in shown.values()],
         [stage for _, stage, _ in shown.values()],
         [evidence.model_dump(mode="json") for _, _, evidence in shown.values()],
+        [_STAKE.dump_python(at_stake(found.deals, found.total), mode="json") for _, _, found in shown.values()],
     )
     await connection.execute(_SAVE_JUDGED, told[-1].as_of)
 
@@ -66,6 +73,11 @@ async def of_stages(executor: Executor, wanted: Iterable[Stage]) -> StagesNow:
     rows = await executor.fetch(_STAGES, [pipeline for pipeline, _ in listed], [stage for _, stage in listed])
     found = [NowData.model_validate(row["data"]) for row in rows]
     return StagesNow(rows[0]["at"] if rows else None, {(one.pipeline, one.stage): one for one in found})
+
+
+async def stakes(executor: Executor, keys: Sequence[str]) -> Mapping[str, MoneyAtStake]:
+    """What the deals that are in each of these problems now are worth, by key."""
+    return {row["key"]: _STAKE.validate_python(row["stake"]) for row in await executor.fetch(_STAKES, list(keys))}
 
 
 async def evidence(executor: Executor, key: str) -> Evidence | None:

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from starlette.convertors import IntegerConvertor, StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -22,17 +19,23 @@ from services.tickets.changes import TicketChanges
 from services.tickets.charts import render
 from services.tickets.charts.data import age_chart, count_chart, with_newest
 from services.tickets.charts.spec import Chart
-from services.tickets.domain.lifecycle import AlreadyDone, NotPossibleError, Ticket, TooLateError
+from services.tickets.domain import lifecycle
+from services.tickets.domain.faults import AlreadyDone, NotPossibleError
+from services.tickets.domain.lifecycle import Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, rule_series, with_deals
-from services.tickets.query import QueryError, parse_query
+from services.tickets.query import QueryError
 from services.tickets.store import measures, notices, problems, stages, tickets
 from services.tickets.store import now as now_store
 from services.tickets.store.tickets import TicketFilter
-from services.tickets.web import forms, stage_rows, view_models
+from services.tickets.web import forms, history, listing, stage_rows, view_models
+from services.tickets.web.addresses import STATIC, favicon
+from services.tickets.web.chart_view import chart_view
 from services.tickets.web.conditional import answer_if_changed
+from services.tickets.web.questions import NONE_REFUSED, Refusal, question_of
 from services.tickets.web.stage_rows import open_stages
-from services.tickets.web.times import Times
+from services.tickets.web.templating import templates
 from services.tickets.web.view_models import RuleView, TicketView, rule_view, ticket_view
+from services.tickets.web.zones import page_zone
 from shared import wording
 from shared.contracts.measures import Measure
 from shared.contracts.problems import ProblemData
@@ -43,28 +46,12 @@ from shared.postgres.pool import Connection, Pool, Record
 from shared.runtime.clock import Clock
 from shared.wording.quantities import CALENDAR_DAY
 
-HERE = Path(__file__).parent
 SPARK_DAYS = 60
 CLOSED_DAYS = 30
 MAX_TICKETS = 1000
 FIRST_SNOOZE_DAY, LAST_SNOOZE_DAY = 1, 90
-FILTERS = ("pipeline", "kind", "state")
-
-
-class _TicketNumber(IntegerConvertor):
-    """What Postgres keeps as a bigint; a longer number is no page."""
-
-    regex = "[0-9]{1,18}"
-
-
-class _Action(StringConvertor):
-    """What a form of the ticket page does."""
-
-    regex = "|".join(forms.FORMS)
-
-
-register_url_convertor("ticket", _TicketNumber())
-register_url_convertor("action", _Action())
+OPEN_STATES = tuple(state for state in TicketState if state is not TicketState.CLOSED)
+FILTERS = ("pipeline", "kind", "state", "sort")
 
 
 @dataclass(frozen=True)
@@ -79,6 +66,7 @@ class TicketPage:
     earlier: Sequence[Ticket]
     changes: Sequence[Record]
     mails: Sequence[Record]
+    is_newest: bool
 
 
 class TicketPages:
@@ -89,7 +77,7 @@ class TicketPages:
     ) -> None:
         self._pool, self._changes, self._policy, self._clock = pool, changes, policy, clock
         self._changed, self._clocks = changed, AgeClocks(policy)
-        self._templates = _templates(policy)
+        self._templates = templates(policy)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -102,11 +90,13 @@ class TicketPages:
             Route("/tickets/{number:ticket}/{action:action}", self.back),
             Route("/tickets/{number:ticket}/{action}", self.act, methods=["POST"]),
             Route("/pipelines", self.pipelines),
-            Mount("/static", StaticFiles(directory=HERE / "static")),
+            Route("/favicon.ico", favicon),
+            Mount("/static", StaticFiles(directory=STATIC)),
         ]
 
     def html(self, name: str, status: int = 200, **values: Any) -> Response:
-        return HTMLResponse(self._templates.get_template(name).render(now=self._clock.now(), **values), status)
+        values = {"now": self._clock.now(), "zone": page_zone(self._policy.timezone)} | values
+        return HTMLResponse(self._templates.get_template(name).render(values), status)
 
     def error(self, status: int, title: str, detail: str) -> Response:
         """A page that says what went wrong and what to do."""
@@ -119,7 +109,7 @@ class TicketPages:
             # The form also sends what was not chosen. Drop it: people pass this address on.
             return RedirectResponse(f"/tickets?{urlencode(query)}".rstrip("?"), 303)
         try:
-            where = parse_query(query)
+            where, sort = listing.parse(query)
         except QueryError as error:
             return self.error(422, "The list cannot be shown like that", f"{error}.")
         async with self._pool.acquire() as connection:
@@ -130,10 +120,11 @@ class TicketPages:
         chosen = {name: query.get(name, "") for name in FILTERS}
         page = self.html(
             "tickets.html",
-            **_by_state(views),
+            **listing.parts(views, sort),
             flow=flow,
             watching=self._watching(titles),
             chosen=chosen,
+            is_filtered=any(chosen[name] for name in ("pipeline", "kind", "state")),
             is_recent=where.state is None and where.before is None,
             closed_days=CLOSED_DAYS,
             query=urlencode({name: value for name, value in chosen.items() if value}),
@@ -144,6 +135,9 @@ class TicketPages:
 
     async def _find(self, connection: Connection, where: TicketFilter) -> tuple[Sequence[Ticket], int | None]:
         """What is open and what closed lately; with a state or a page, one page of that and where the next begins."""
+        if where.state in OPEN_STATES and where.before is None:
+            # All of them: what hurts most may be old.
+            return await tickets.find(connection, replace(where, limit=MAX_TICKETS)), None
         if where.state is not None or where.before is not None:
             found = await tickets.find(connection, where)
             return found, found[-1].id if len(found) == where.limit else None
@@ -183,28 +177,30 @@ class TicketPages:
     async def ticket(self, request: Request) -> Response:
         return answer_if_changed(request, await self._ticket_page(request.path_params["number"]))
 
-    async def _ticket_page(
-        self, number: int, wrong: NotPossibleError | None = None, kept: Mapping[str, str] | None = None
-    ) -> Response:
-        """`wrong`: why a form was refused; `kept`: what was written in it."""
-        page, now, zone = await self._load(number), self._clock.now(), self._policy.timezone
+    async def _ticket_page(self, number: int, refusal: Refusal = NONE_REFUSED) -> Response:
+        page, now, zone = await self._load(number), self._clock.now(), page_zone(self._policy.timezone)
         if page is None:
             return self._no_ticket(number)
         ticket = page.ticket
-        charts = await asyncio.to_thread(lambda: [(chart, render.drawn(chart)) for chart in page.charts])
-        days = self._day_seconds(ticket)
+        charts = await asyncio.to_thread(lambda: [chart_view(chart, self._policy.timezone) for chart in page.charts])
+        question, days = question_of(refusal, ticket, page.changes), self._day_seconds(ticket)
         return self.html(
             "ticket.html",
-            200 if wrong is None else 409 if isinstance(wrong, TooLateError) else 422,
+            refusal.status,
             view=ticket_view(ticket, self._policy, page.titles, now, page.latest, page.found),
-            wrong=wrong,
-            kept=kept or {},
+            wrong=None if question and question.is_asked else refusal.error,
+            question=question,
+            kept=refusal.form,
             evidence=view_models.evidence_view(page.latest.problem, days),
             evidence_found=view_models.evidence_view(page.found, days) if page.latest.rule else None,
             no_deals=wording.of(ticket.problem.kind).no_deals,
             charts=charts,
             earlier=[ticket_view(one, self._policy, page.titles, now) for one in page.earlier],
-            history=view_models.history_rows(page.changes, page.mails),
+            history=history.history_rows(page.changes, page.mails),
+            is_newest=page.is_newest,
+            by_person=lifecycle.CHOICES,
+            rule=view_models.rule_words(ticket.problem),
+            answer=refusal.error is not None,
             soonest=view_models.date_after(now, FIRST_SNOOZE_DAY, zone),
             latest=view_models.date_after(now, LAST_SNOOZE_DAY, zone),
         )
@@ -218,15 +214,17 @@ class TicketPages:
             latest = await self._latest(connection, ticket)
             readers = (count_chart, age_chart) if self._has_stage(ticket) else ()
             charts = [await read(connection, latest.problem, self._policy, titles, now) for read in readers]
+            zone = page_zone(self._policy.timezone)
             return TicketPage(
                 ticket,
                 titles,
                 latest,
                 (await problems.found(connection, [ticket.problem]))[0],
-                [chart for chart in charts if chart],
+                [replace(chart, zone=zone) for chart in charts if chart],
                 await tickets.earlier(connection, ticket),
                 await tickets.history(connection, number),
                 await notices.of_ticket(connection, number),
+                await tickets.is_newest(connection, ticket),
             )
 
     async def _latest(self, connection: Connection, ticket: Ticket) -> LatestCount:
@@ -281,7 +279,7 @@ class TicketPages:
             titles = await stages.titles(connection, self._policy)
             problem = (await self._latest(connection, ticket)).problem
             chart: Chart | None = await reader(connection, problem, self._policy, titles, self._clock.now())
-            return chart
+            return replace(chart, zone=page_zone(self._policy.timezone)) if chart else None
 
     async def back(self, request: Request) -> Response:
         """The address of a form, opened as a page: after an error it is in the address bar."""
@@ -293,16 +291,17 @@ class TicketPages:
         if not forms.is_same_origin(request):
             return self.error(403, "This form came from another site", "Open the ticket's page and use its buttons.")
         form = {name: str(value) for name, value in (await request.form()).items()}
+        action = request.path_params["action"]
         try:
-            command = forms.command_of(request.path_params["action"], form, self._policy.timezone)
+            wish = forms.wish_of(action, form, self._policy.timezone)
             async with self._pool.acquire() as connection, connection.transaction():
-                if await self._changes.act(connection, number, command) is None:
+                if await self._changes.act(connection, number, wish.command, wish.version) is None:
                     return self._no_ticket(number)
             self._changed()
         except AlreadyDone:
             pass
         except NotPossibleError as error:
-            return await self._ticket_page(number, error, form)
+            return await self._ticket_page(number, Refusal(error, action, form))
         # From the list back to the list, as it was chosen there.
         back = f"/tickets?{form['list']}" if "list" in form else f"/tickets/{number}"
         return RedirectResponse(back.rstrip("?"), 303)
@@ -322,33 +321,3 @@ class TicketPages:
         rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, points, views)
         page = self.html("pipelines.html", rows=rows, unwatched=unwatched, as_of=standing.at)
         return answer_if_changed(request, page)
-
-
-def _by_state(views: Sequence[TicketView]) -> dict[str, Any]:
-    """The parts of the list."""
-    of_state = {state: [view for view in views if view.ticket.state is state] for state in TicketState}
-    closed = of_state[TicketState.CLOSED]
-    return {
-        "needing": of_state[TicketState.OPEN] + of_state[TicketState.ACKNOWLEDGED],
-        "unseen": len(of_state[TicketState.OPEN]),
-        "snoozed": of_state[TicketState.SNOOZED],
-        "closed": closed,
-        "outcomes": view_models.outcome_counts([view.ticket for view in closed]),
-    }
-
-
-def _templates(policy: Policy) -> Environment:
-    templates = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=select_autoescape(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters.update(Times(policy.timezone).filters())
-    templates.globals.update(
-        kinds={kind: words.label for kind, words in wording.KINDS.items()},
-        states=view_models.STATES,
-        policy=policy,
-    )
-    return templates

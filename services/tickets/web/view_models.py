@@ -1,69 +1,24 @@
-"""What the pages show: tickets, evidence, rules and history as plain values, with the words chosen."""
+"""What the pages show: tickets, evidence and rules as plain values, with the words chosen."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from services.tickets.domain.lifecycle import WITHDRAWN, Ticket
+from services.tickets.domain.lifecycle import Ticket
 from services.tickets.latest_count import LatestCount, latest_count
 from services.tickets.web.now_view import NowView, now_view
+from services.tickets.web.outcomes import MARKS, STATES, closing_reason, outcome_words
 from services.tickets.web.times import ago
+from services.tickets.web.zones import page_zone
 from shared import wording
-from shared.contracts.problems import EvidenceDeal, Mode, ProblemData, ProblemReason
-from shared.contracts.tickets import TicketOutcome, TicketState
+from shared.contracts.problems import EvidenceDeal, Mode, ProblemData
 from shared.policy import Policy, StageTitles
 from shared.policy.model import RulePolicy
-from shared.postgres.pool import Record
+from shared.wording.money import MoneyAtStake, at_stake, deal_amount
 from shared.wording.problem_text import ProblemText, text_of, watched
 from shared.wording.quantities import age
-
-STATES = {
-    TicketState.OPEN: "not yet seen",
-    TicketState.ACKNOWLEDGED: "seen",
-    TicketState.SNOOZED: "snoozed",
-    TicketState.CLOSED: "closed",
-}
-MARKS = {
-    TicketState.OPEN: "!",
-    TicketState.ACKNOWLEDGED: "○",
-    TicketState.SNOOZED: "…",
-    TicketState.CLOSED: "✓",
-}
-OUTCOMES = {
-    TicketOutcome.CLEARED_WITHOUT_CHANGE: "the problem went away by itself",
-    TicketOutcome.ABANDONED: "given up",
-    TicketOutcome.WONT_FIX: "nothing will be changed",
-}
-OUTCOME_COUNTS = {
-    TicketOutcome.CLEARED_WITHOUT_CHANGE: "went away by itself",
-    TicketOutcome.ABANDONED: "given up",
-    TicketOutcome.WONT_FIX: "left as it is",
-    TicketOutcome.RETRACTED: "withdrawn",
-}
-CHANGES = {
-    "opened": "The problem began",
-    "grew": "The problem grew",
-    "updated": "The problem changed",
-    "cleared": "The problem was over",
-    "reopened": "The problem came back",
-    "acknowledged": "Somebody has seen it",
-    "snoozed": "Snoozed",
-    "woke": "Came back after the snooze",
-    "closed": "Closed",
-}
-MAILS = {
-    "opened": "that it opened",
-    "grew": "that it grew",
-    "reopened": "that it came back",
-    "cleared": "that it is over",
-    "opened-and-cleared": "that it opened and is over",
-}
-WITHDRAWN_MAIL = "that it is withdrawn"
 
 
 @dataclass(frozen=True)
@@ -81,6 +36,9 @@ class TicketView:
     lasted: str | None
     # How the problem stands now; None once it is over.
     now: NowView | None
+    stake: MoneyAtStake
+    # What a person wrote when closing it.
+    closed_because: str | None
     spark: str = ""
 
 
@@ -98,27 +56,23 @@ def ticket_view(
     opened, cleared = ticket.problem.opened_at, ticket.problem.cleared_at
     return TicketView(
         ticket,
-        text_of(latest.problem, policy, titles),
+        text_of(latest.problem, policy, titles, page_zone(policy.timezone)),
         STATES[ticket.state],
         MARKS[ticket.state],
         ago(opened, now),
-        _outcome(ticket),
+        outcome_words(ticket),
         ago(opened, cleared) if cleared else None,
         now_view(latest, found or ticket.problem, now),
+        latest.stake or stake_of(latest.problem),
+        closing_reason(ticket),
         spark,
     )
 
 
-def outcome_counts(closed: Sequence[Ticket]) -> str:
-    """`3 went away by itself, 1 given up`"""
-    counts = Counter(ticket.outcome for ticket in closed)
-    return ", ".join(f"{counts[outcome]} {OUTCOME_COUNTS[outcome]}" for outcome in TicketOutcome if counts[outcome])
-
-
-def _outcome(ticket: Ticket) -> str | None:
-    if ticket.outcome is TicketOutcome.RETRACTED:
-        return WITHDRAWN.get(ticket.problem.reason, WITHDRAWN[ProblemReason.RETRACTED])
-    return OUTCOMES[ticket.outcome] if ticket.outcome else None
+def stake_of(problem: ProblemData) -> MoneyAtStake:
+    """What the deals of a problem are worth, as far as its message tells."""
+    found = problem.evidence
+    return at_stake((*found.worst, *found.sample), found.total) if found else at_stake((), 0)
 
 
 @dataclass(frozen=True)
@@ -151,6 +105,13 @@ def rule_view(
         rule.mode is Mode.OFF,
         None if kind.chart and kind.chart.counts_all else count,
     )
+
+
+def rule_words(problem: ProblemData) -> str:
+    """The rule that found a problem: `waiting too long`, and its version from the second on."""
+    version = problem.rule.rpartition("/")[2]
+    label = wording.of(problem.kind).label
+    return label if version in ("", "1") else f"{label}, version {version}"
 
 
 @dataclass(frozen=True)
@@ -206,71 +167,11 @@ def _deal_row(deal: EvidenceDeal, day_seconds: int) -> DealRow:
     return DealRow(
         deal.name or deal.deal.partition(":")[2] or deal.deal,
         age(deal.age_seconds, day_seconds),
-        money(deal),
+        deal_amount(deal),
         deal.last_movement_at,
         deal.next_step_at,
         deal.url if deal.url and deal.url.startswith(("https://", "http://")) else None,
     )
-
-
-def money(deal: EvidenceDeal) -> str:
-    """`48,500 EUR`"""
-    if deal.amount is None:
-        return ""
-    amount = Decimal(deal.amount)
-    is_whole = amount == amount.to_integral_value()
-    return f"{amount.to_integral_value() if is_whole else amount:,} {deal.currency or ''}".strip()
-
-
-@dataclass(frozen=True)
-class HistoryRow:
-    """A change of the ticket, or a mail about it."""
-
-    at: datetime
-    what: str
-    why: str | None
-    is_failure: bool
-
-
-def history_rows(changes: Sequence[Record], mails: Sequence[Record]) -> list[HistoryRow]:
-    """Changes and mails, newest first. What happened at one instant keeps its order, a mail after its change."""
-    rows = [HistoryRow(change["at"], _change(change), _why(change), False) for change in changes]
-    rows += [_mail_row(mail, changes) for mail in mails]
-    return sorted(rows, key=lambda row: row.at)[::-1]
-
-
-def _mail_row(mail: Record, changes: Sequence[Record]) -> HistoryRow:
-    is_sent = mail["result"] == "sent"
-    what = f"Mail to the owner of the policy, {_about(mail, changes)}: {mail['result']}"
-    return HistoryRow(mail["at"], what, None if is_sent else mail["detail"], not is_sent)
-
-
-def _about(mail: Record, changes: Sequence[Record]) -> str:
-    """What a mail is about. Problems that are over and problems that are withdrawn share one reason."""
-    ends = [change for change in changes if change["change"] == "cleared" or _is_withdrawal(change)]
-    before = [change for change in ends if change["recorded_at"] <= mail["at"]] or ends
-    reason: str = mail["reason"]
-    if reason == "cleared" and before and _is_withdrawal(before[-1]):
-        return WITHDRAWN_MAIL
-    return MAILS.get(reason, reason)
-
-
-def _is_withdrawal(change: Record) -> bool:
-    return change["change"] == "closed" and change["actor"] == "system" and change["reason"] is not None
-
-
-def _change(change: Record) -> str:
-    """A change in words."""
-    words, is_by_person = CHANGES.get(change["change"], change["change"]), change["actor"] == "person"
-    if change["change"] == "grew" and change["reason"]:
-        return f"{words} {change['reason']} deals"
-    if change["change"] == "closed" and not is_by_person and not change["reason"]:
-        return f"{words}: {OUTCOMES[TicketOutcome.CLEARED_WITHOUT_CHANGE]}"
-    return f"{words} by somebody on this page" if is_by_person and change["change"] != "acknowledged" else words
-
-
-def _why(change: Record) -> str | None:
-    return None if change["change"] == "grew" else change["reason"]
 
 
 def date_after(now: datetime, days: int, zone: str) -> str:

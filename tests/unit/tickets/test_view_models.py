@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from services.tickets.web import view_models
-from shared.contracts.problems import Evidence, EvidenceDeal
+from services.tickets.web.history import history_rows
+from shared.contracts.problems import Evidence
 from tests.support.problems import day, evidence, problem
 
 DAY = 86_400
@@ -62,30 +63,25 @@ def test_only_addresses_of_the_web_are_links(url: str) -> None:
     assert shown.worst.rows[0].url is None
 
 
-@pytest.mark.parametrize(
-    ("amount", "currency", "text"),
-    [
-        ("48500.00", "EUR", "48,500 EUR"),
-        ("48500.5", "EUR", "48,500.5 EUR"),
-        ("-0.50", None, "-0.50"),
-        ("9" * 30, "JPY", "999,999,999,999,999,999,999,999,999,999 JPY"),
-        (None, "EUR", ""),
-    ],
-)
-def test_amounts_are_told_whole(amount: str | None, currency: str | None, text: str) -> None:
-    assert (
-        view_models.money(EvidenceDeal(deal="d", amount=amount, currency=currency, entered_at=day(0), age_seconds=1))
-        == text
-    )
-
-
 def change(name: str, actor: str = "system", reason: str | None = None, at: float = 0) -> dict[str, Any]:
-    return {"at": day(at), "recorded_at": day(at), "change": name, "actor": actor, "reason": reason}
+    outcome = {"closed": "wont-fix" if actor == "person" else "retracted" if reason else "cleared-without-change"}
+    return {
+        "seq": 1,
+        "at": day(at),
+        "recorded_at": day(at),
+        "change": name,
+        "actor": actor,
+        "reason": reason,
+        "outcome": outcome.get(name),
+        "snoozed_until": None,
+        "was": None,
+        "became": None,
+    }
 
 
 def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
     notices = [{"reason": reason, "result": "sent", "at": day(at), "detail": None} for reason, at in mails]
-    return [row.what for row in view_models.history_rows(history, notices)]
+    return [row.what for row in history_rows(history, notices)]
 
 
 @pytest.mark.parametrize(
@@ -94,12 +90,16 @@ def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
         (change("opened"), "The problem began", None),
         (change("grew", reason="to 14"), "The problem grew to 14 deals", None),
         (change("closed"), "Closed: the problem went away by itself", None),
-        (change("closed", "person", "No time"), "Closed by somebody on this page", "No time"),
+        (
+            change("closed", "person", "No time"),
+            "Closed by somebody on this page as “nothing will be changed”",
+            "No time",
+        ),
         (change("acknowledged", "person"), "Somebody has seen it", None),
     ],
 )
 def test_history_is_told_in_words(row: dict[str, Any], what: str, why: str | None) -> None:
-    (told,) = view_models.history_rows([row], [])
+    (told,) = history_rows([row], [])
 
     assert (told.what, told.why) == (what, why)
 
@@ -114,7 +114,7 @@ def test_the_days_of_a_form_are_those_of_the_policys_zone() -> None:
 
 def test_what_happened_at_once_stands_in_its_order_the_newest_first() -> None:
     assert told([change("opened"), change("cleared", at=1), change("closed", at=1)], ("cleared", 1)) == [
-        "Mail to the owner of the policy, that it is over: sent",
+        "Mail to the owner: sent (it is over)",
         "Closed: the problem went away by itself",
         "The problem was over",
         "The problem began",
@@ -132,6 +132,6 @@ def test_a_mail_about_what_was_taken_back_does_not_say_that_it_is_over() -> None
     mails = [line for line in told(history, ("cleared", 1.5), ("cleared", 5)) if line.startswith("Mail")]
 
     assert mails == [
-        "Mail to the owner of the policy, that it is withdrawn: sent",
-        "Mail to the owner of the policy, that it is over: sent",
+        "Mail to the owner: sent (it is withdrawn)",
+        "Mail to the owner: sent (it is over)",
     ]
