@@ -1,6 +1,6 @@
 """The policy file: what a manager expects of the flow of deals; errors are written for its author."""
 
-from shared.policy.load import PolicyError, load, parse, warnings
+from shared.policy.load import PolicyError, load, parse
 from shared.policy.model import ClockPolicy, Mode, Owner, Pipeline, Policy, RulePolicy, Stage, StageOutcome
 from shared.policy.stage_titles import StageTitles
 
@@ -17,5 +17,4 @@ __all__ = [
     "StageTitles",
     "load",
     "parse",
-    "warnings",
 ]

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.policy.model import CALENDAR, Mode, Policy, StageOutcome
+from shared.policy.model import CALENDAR, Policy, StageOutcome
 from shared.runtime.validation import error_text, root_causes
 from shared.runtime.yaml_file import Fault, FaultsError, KeyPath, Lines, fault_at, read_text, read_yaml
 
@@ -45,17 +45,6 @@ def parse(text: str) -> Policy:
     if faults:
         raise PolicyError(faults)
     return policy.with_digest(hashlib.sha256(text.encode()).hexdigest()[:10])
-
-
-def warnings(policy: Policy) -> list[str]:
-    """What is allowed but probably not meant, each with its place and what to do."""
-    found = []
-    for key, pipeline in policy.pipelines.items():
-        if not pipeline.rules:
-            found.append(f"pipelines.{key}: has no rules: no problem will be found in it; add rules")
-        elif all(rule.mode is Mode.OFF for rule in pipeline.rules):
-            found.append(f"pipelines.{key}: every rule is off: no problem will be found in it; turn one on")
-    return found
 
 
 def _fault(path: KeyPath, words: str, lines: Lines) -> Fault:

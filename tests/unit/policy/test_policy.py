@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.policy import PolicyError, load, parse, warnings
+from shared.policy import PolicyError, load, parse
 from shared.policy.durations import parse_duration
 from tests.support.problems import POLICY
 
@@ -184,30 +184,6 @@ def test_no_fault_has_the_words_of_a_library(data: st.DataObject) -> None:
         whole = whole[:start] + data.draw(_VALUE) + whole[end:]
 
     assert not LIBRARY.search("\n".join(faults(whole)))
-
-
-def test_a_policy_with_rules_has_no_warnings() -> None:
-    assert warnings(parse(POLICY)) == []
-
-
-@pytest.mark.parametrize(
-    ("rules", "warning"),
-    [
-        ("", "pipelines.p: has no rules: no problem will be found in it; add rules"),
-        ("rules: []", "pipelines.p: has no rules: no problem will be found in it; add rules"),
-        (
-            "rules: [{kind: aging, stage: a, limit: 1d, mode: off}]",
-            "pipelines.p: every rule is off: no problem will be found in it; turn one on",
-        ),
-    ],
-)
-def test_a_pipeline_without_rules_warns(rules: str, warning: str) -> None:
-    text = (
-        "version: 1\npipelines:\n  p:\n    name: P\n    owner: {name: H, mail: h@x.example}\n"
-        f"    stages: [{{id: a}}]\n    {rules}\n"
-    )
-
-    assert warnings(parse(text)) == [warning]
 
 
 @given(st.text(max_size=200))
