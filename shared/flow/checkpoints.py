@@ -53,12 +53,18 @@ class Pass:
         return intervals(self.last.states[key], self.transitions.get(key, ()))
 
 
-def run(rules: Sequence[Rule], start: Checkpoint, deltas: PackedDeltas, until: int, zone: ZoneInfo) -> Pass:
-    """Evaluate from `start` to `until`. `deltas` are the changes after `start.at`, up to `until`."""
+def run(
+    rules: Sequence[Rule], start: Checkpoint, deltas: PackedDeltas, until: int, zone: ZoneInfo, since: int | None = None
+) -> Pass:
+    """Evaluate from `start` to `until`. `deltas` are the changes after `start.at`, up to `until`.
+
+    A pass from the beginning samples the days since the first change, or from `since` on where that is earlier: the
+    count was 0 on the days between.
+    """
     result, here = Pass(), start
-    begin = deltas.first_at if start.at == BEGINNING and deltas else max(start.at, 0)
-    days = set(day_ends(begin, until, zone)) if start.at != BEGINNING or deltas else set()
-    stops = _stops(begin, until, days)
+    begin = _begin(start, deltas, since)
+    days = set() if begin is None else set(day_ends(begin, until, zone))
+    stops = _stops(max(start.at, 0) if begin is None else begin, until, days)
     for stop, part in zip(stops, deltas.cut(stops), strict=True):
         here = _advance(rules, here, part, stop, result.transitions)
         if stop in days:
@@ -66,6 +72,13 @@ def run(rules: Sequence[Rule], start: Checkpoint, deltas: PackedDeltas, until: i
         if stop not in days or stop == until:
             result.checkpoints.append(here)
     return result
+
+
+def _begin(start: Checkpoint, deltas: PackedDeltas, since: int | None) -> int | None:
+    """The instant after which days are sampled; None for none."""
+    if start.at != BEGINNING:
+        return max(start.at, 0)
+    return min([*([deltas.first_at] if deltas else []), *([since] if since is not None else [])], default=None)
 
 
 def _advance(

@@ -22,7 +22,7 @@ from shared.flow.deltas import SLOT, PackedDeltas
 from shared.flow.intervals import Interval, RuleState
 from shared.flow.revisions import Revision, diff
 from shared.flow.rules import Rule
-from shared.flow.ruleset import Ruleset
+from shared.flow.ruleset import Ruleset, wip
 from shared.postgres.pool import Connection
 
 # Rows of changes that are in memory at once.
@@ -64,6 +64,12 @@ class Evaluator:
         self._zone = ZoneInfo(ruleset.policy.timezone)
         self._lateness = ruleset.policy.lateness.micros()
         self._rules = {series.text: rules for series, rules in ruleset.series.items()}
+        # Of each series the one that counts all deals in its stage, and of each such the others.
+        self._wip = {series.text: wip(series.pipeline, series.stage).text for series in ruleset.series}
+        self._others: dict[str, list[str]] = {}
+        for name, of_stage in self._wip.items():
+            if name != of_stage:
+                self._others.setdefault(of_stage, []).append(name)
 
     async def evaluate(self, connection: Connection, now: datetime) -> PassResult | None:
         """One pass, in the caller's transaction. None: locked, on hold, or no watermark."""
@@ -138,20 +144,37 @@ class Evaluator:
 
     async def _fold(self, connection: Connection, series: dict[str, int], until: int) -> list[Finding]:
         starts = await evaluation.starts(connection, series)
+        starts |= await self._of_new_stages(connection, series, starts)
+        first_visits = await self._first_visits(connection, starts)
         buckets = await evaluation.buckets(
             connection, {name: start.at for name, start in starts.items()}, until // SLOT
         )
-        following = await evaluation.following(connection, list(series), until // SLOT)
+        following = await evaluation.following(connection, list(starts), until // SLOT)
         passes: dict[str, Pass] = {}
         due: dict[str, int] = {}
         for name, start in starts.items():
             rules, deltas = self._rules[name], PackedDeltas.concat(buckets.pop(name)).after(start.at)
-            passes[name] = run(rules, start, deltas.upto(until), until, self._zone)
+            passes[name] = run(rules, start, deltas.upto(until), until, self._zone, first_visits.get(self._wip[name]))
             ahead = deltas.after(until)
             due[name] = next_due(rules, passes[name].last, ahead.first_at if ahead else following.get(name), self._zone)
         await evaluation.set_due(connection, due)
         await self._keep_checkpoints(connection, starts, passes, until)
         return [Finding(name, self._rules[name], starts[name], passes[name]) for name in passes]
+
+    async def _of_new_stages(
+        self, connection: Connection, series: dict[str, int], starts: dict[str, Checkpoint]
+    ) -> dict[str, Checkpoint]:
+        """Where the first visits to a stage are folded: the starts of its other series, to sample the same days."""
+        new = [name for name, start in starts.items() if start.at == BEGINNING and name in self._others]
+        others = {
+            other: min(series[name], series.get(other, series[name])) for name in new for other in self._others[name]
+        }
+        return await evaluation.starts(connection, others) if others else {}
+
+    async def _first_visits(self, connection: Connection, starts: dict[str, Checkpoint]) -> dict[str, int]:
+        """When the first visit to a stage began, by its series of work in progress, for series that begin anew."""
+        stages = {self._wip[name] for name, start in starts.items() if start.at == BEGINNING}
+        return await evaluation.following(connection, sorted(stages), BEGINNING // SLOT) if stages else {}
 
     async def _keep_checkpoints(
         self, connection: Connection, starts: dict[str, Checkpoint], passes: dict[str, Pass], until: int

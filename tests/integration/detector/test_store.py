@@ -295,3 +295,32 @@ async def test_ages_at_the_ends_of_days_are_those_of_the_visits(
         places = {v[1:3] for v in visits if v[3] <= end and (not v[4] or v[4] > end)}
         assert {(p, s) for p, s, _, at in told if at == end} >= places
     assert told or all(v[4] for v in visits)
+
+
+DAY = 86_400
+FIRST_OUTBREAK = [{"kind": "aging", "limit": "20d"}, {"kind": "stalled", "limit": "25d"}]
+_POINTS = "SELECT end_at, value FROM measure WHERE stage = 'a' AND measure = $1 AND end_at <= $2 ORDER BY end_at"
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "an earlier visit is told last"])
+async def test_days_without_a_deal_over_age_count_before_the_first_that_is(pool: Pool, late: bool) -> None:
+    """Deals come and go for 40 days; then one stays for too long. A first outbreak is a special cause."""
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(FIRST_OUTBREAK) | {"lateness": "90d"})))
+    events = [moved(1, 0, "a"), moved(1, 12 * DAY, "b"), *(moved(2 + n, (1 + n) * DAY, "a") for n in range(20))]
+    events += [moved(2 + n, (9 + n) * DAY, "b") for n in range(19)]
+    await store.take(events[2:] if late else events)
+    await store.evaluate_at(at(30 * DAY))
+    if late:
+        await store.take(events[:2])
+    await store.evaluate_at(at(46 * DAY))
+
+    opened = {event.data.kind: event.data for event in await store.told()}
+    assert {kind: (data.cause_class.value, data.usual) for kind, data in opened.items()} == {
+        "aging": ("special", 0),
+        "stalled": ("special", 0),
+    }
+    wip = await pool.fetch(_POINTS, "wip", at(40 * DAY))
+    for measure in ("over-age", "stalled"):
+        points = await pool.fetch(_POINTS, measure, at(40 * DAY))
+        assert [row["end_at"] for row in points] == [row["end_at"] for row in wip], "a value for each day of the stage"
+        assert all(row["value"] == 0 for row in points)

@@ -69,3 +69,13 @@ def test_a_pass_counts_and_samples_the_ends_of_days() -> None:
 
     assert result.samples == [(midnight, 2)]
     assert (result.last.at, result.last.count) == (NOW, 3)
+
+
+def test_days_before_the_first_change_are_samples_of_none() -> None:
+    since = micros(datetime.fromisoformat("2026-03-07T12:00:00+00:00"))
+    late = micros(datetime.fromisoformat("2026-03-09T12:00:00+00:00"))
+
+    for deltas, counts in ((PackedDeltas.of([(late, 1)]), [0, 0, 1]), (PackedDeltas(), [0, 0, 0])):
+        result = run([], Checkpoint(BEGINNING), deltas, NOW, ZoneInfo("UTC"), since)
+
+        assert [count for _, count in result.samples] == counts
