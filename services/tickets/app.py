@@ -27,6 +27,7 @@ from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
 from services.tickets.web.pages import TicketPages
+from services.tickets.web.zones import ReaderZone
 from shared.contracts.topics import TICKETS
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, load
@@ -62,8 +63,14 @@ _HEADERS = (
 )
 
 
+# Pages name deals and their worth, and are old a moment later: nobody on the way keeps one, and "back" asks again.
+# Files that pages link are kept, and asked for again when they change.
+_NOT_KEPT, _CHECKED = (b"cache-control", b"no-store"), (b"cache-control", b"no-cache")
+_FILES = ("/static/", "/favicon.ico")
+
+
 class SafeHeaders:
-    """No page runs foreign scripts, sits in a foreign frame, or tells other sites where the reader was."""
+    """No page runs foreign scripts, sits in a foreign frame, is kept by a cache, or tells where the reader was."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -71,7 +78,8 @@ class SafeHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_HEADERS]
+                kept = _CHECKED if scope["path"].startswith(_FILES) else _NOT_KEPT
+                message["headers"] = [*message["headers"], *_HEADERS, kept]
             await send(message)
 
         await self._app(scope, receive, with_headers)
@@ -152,10 +160,14 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
     pages = TicketPages(pool, tickets.changes, tickets.policy, tickets.clock, tickets.publisher.wake.set)
-    api = Api(pool, tickets.policy, tickets.clock)
+    api = Api(pool, tickets.policy)
     return Starlette(
         routes=[*health_routes(tickets.progress, tickets.dependencies, registry), *api.routes(), *pages.routes()],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+            Middleware(SafeHeaders),
+            Middleware(ReaderZone),
+        ],
         exception_handlers=_fault_pages(pages),
     )
 
