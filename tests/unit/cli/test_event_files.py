@@ -34,7 +34,9 @@ def fault(folder: Path, content: bytes, name: str = "events") -> str:
     return str(error.value)
 
 
-@pytest.mark.parametrize("content", [LINE, b"\n\n" + LINE, b"\xef\xbb\xbf" + LINE, LINE + b"\r\n", gzip.compress(LINE, mtime=0)])
+@pytest.mark.parametrize(
+    "content", [LINE, b"\n\n" + LINE, b"\xef\xbb\xbf" + LINE, LINE + b"\r\n", gzip.compress(LINE, mtime=0)]
+)
 def test_lines_are_read_in_every_form(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "events").write_bytes(content)
 
