@@ -47,9 +47,19 @@ def print_json(document: Any) -> None:
     typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
 
 
-def print_plain(console: Console, text: str) -> None:
+def print_plain(console: Console, text: str, style: str | None = None) -> None:
     """Print text that may contain names from outside: nothing in it is read as markup, and nothing is wrapped."""
-    console.print(printable(text), highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console.print(printable(text), style=style, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def message(text: str) -> None:
+    """Print to standard error, whole and literally."""
+    print_plain(stderr, text)
+
+
+def warn(text: object) -> None:
+    """Print to standard error in red, whole and literally."""
+    print_plain(stderr, str(text), "red")
 
 
 def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -61,9 +71,9 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
         yield "  ".join(padded).rstrip()
 
 
-def fail(message: object) -> typer.Exit:
-    """Print the message in red; raise the result to exit with status 1."""
-    stderr.print(printable(str(message)), style="red", highlight=False, markup=False, emoji=False, soft_wrap=True)
+def fail(reason: object) -> typer.Exit:
+    """Print the reason in red; raise the result to exit with status 1."""
+    warn(reason)
     return typer.Exit(1)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import orjson
 import typer
 
-from services.cli.console import OutputForm, print_json, print_line, print_plain, stderr
+from services.cli.console import OutputForm, message, print_json, print_line
 from services.cli.servers import check_servers
 from shared.contracts.dead import DeadEvent
 from shared.contracts.topics import PRODUCT_TOPICS, dead
@@ -48,7 +48,7 @@ async def _print_list(topic: str | None, form: OutputForm) -> None:
     if form is OutputForm.JSON:
         typer.echo("\n]" if count else "[]")
     elif not count:
-        print_plain(stderr, f"There are no dead letters{f' of {topic}' if topic else ''}.")
+        message(f"There are no dead letters{f' of {topic}' if topic else ''}.")
 
 
 def _line(letter: Letter) -> str:

@@ -27,10 +27,13 @@ def explain(error: Exception) -> str | None:
     from asyncpg import InterfaceError, PostgresError, UndefinedTableError
 
     from services.cli.servers import ServersUnusable, kafka_fault, postgres_fault
+    from shared.policy import PolicyError
     from shared.postgres.pool import DatabaseUnavailable
     from shared.runtime.settings import ServiceSettings, SettingsError
     from shared.runtime.yaml_file import FaultsError
 
+    if isinstance(error, PolicyError):
+        return f"The policy {ServiceSettings.from_environment().policy} (ANDON_POLICY) cannot be used:\n{error}"
     if isinstance(error, SettingsError | ServersUnusable | FaultsError):
         return str(error)
     if isinstance(error, KafkaError):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 
-from services.cli.console import print_plain, stderr
+from services.cli.console import message, print_plain
 from services.intake.explain import explain_facts
 from services.intake.received import read_requests
 from shared.connectors.base.source import Source
@@ -27,7 +27,7 @@ def show(bootstrap: str, prefix: str, source: Source) -> None:
         try:
             asyncio.run(run())
         except KeyboardInterrupt:
-            print_plain(stderr, f"Stopped waiting. {source.name} is added, and works without this.")
+            message(f"Stopped waiting. {source.name} is added, and works without this.")
 
 
 async def wait(bootstrap: str, prefix: str, source: Source) -> AsyncIterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from services.cli.console import OutputForm, counted, print_json, print_line, print_plain, stderr
+from services.cli.console import OutputForm, counted, message, print_json, print_line
 from shared.policy import Mode, Pipeline, Policy, PolicyError
 
 
@@ -25,7 +25,7 @@ def print_policy(policy: Policy, form: OutputForm) -> None:
     for name, pipeline in policy.pipelines.items():
         print_line(f"{name}: {_summary(pipeline)}")
     for text in warned:
-        print_plain(stderr, f"warning: {text}")
+        message(f"warning: {text}")
 
 
 def warnings(policy: Policy) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from services.cli.console import print_plain, stderr
+from services.cli.console import message, warn
 
 # Why an answer is not accepted; None: it is.
 Check = Callable[[str], str | None]
@@ -17,7 +17,7 @@ def ask(question: str, check: Check, *, where: str = "", given: str | None = Non
     if given is not None and _is_accepted(given.strip(), check):
         return given.strip()
     if where:
-        print_plain(stderr, where)
+        message(where)
     while True:
         answer = str(typer.prompt(question, hide_input=hidden, err=True)).strip()
         if _is_accepted(answer, check):
@@ -27,5 +27,5 @@ def ask(question: str, check: Check, *, where: str = "", given: str | None = Non
 def _is_accepted(answer: str, check: Check) -> bool:
     reason = check(answer)
     if reason is not None:
-        stderr.print(reason, style="red", highlight=False, markup=False, emoji=False, soft_wrap=True)
+        warn(reason)
     return reason is None

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from services.cli.arguments import parse_time
-from services.cli.console import print_plain, stderr
+from services.cli.console import message
 from services.cli.progress import counter
 from services.simulator import dialects, run
 from services.simulator.dialects import DIALECTS
@@ -36,7 +36,7 @@ class Simulation:
                 for event in dialects.canonical(change):
                     file.write(orjson.dumps(event) + b"\n")
                     count += 1
-        print_plain(stderr, f"{count} events are in {out}")
+        message(f"{count} events are in {out}")
 
     def post(
         self,
@@ -55,7 +55,7 @@ class Simulation:
         try:
             asyncio.run(self._post(url, secret, public_url, kind, per_minute))
         except KeyboardInterrupt:
-            stderr.print("stopped")
+            message("stopped")
         except PostRejected as error:
             raise ValueError(str(error)) from None
 
@@ -70,7 +70,7 @@ class Simulation:
     async def _post_history(self, sender: Poster) -> None:
         with counter("events posted") as show:
             count = await run.post_history(sender, self._journal, show)
-        stderr.print(f"{count} events of history posted")
+        message(f"{count} events of history posted")
         self._journal.history = True
         self._journal.save(self._file)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from services.cli import source_answers as answers
-from services.cli.console import print_line, print_plain, stderr
+from services.cli.console import message, print_line
 from services.cli.questions import ask
 from shared.connectors.base.source import Source
 from shared.connectors.config import parse
@@ -43,8 +43,8 @@ def add(name: str, kind: str | None, file: Path, address: str | None) -> Source:
     url = f"{base}/v1/ingest/{name}"
     is_known_before = _needs_crm_first(chosen)
     if is_known_before:
-        print_plain(stderr, f"Set this up in the CRM first: what is asked next appears there.\n{chosen.setup_steps}")
-        print_plain(stderr, f"URL for the CRM: {url}\n")
+        message(f"Set this up in the CRM first: what is asked next appears there.\n{chosen.setup_steps}")
+        message(f"URL for the CRM: {url}\n")
     new.ask(chosen, url)
     source = new.write(add_source(text, name, new.entry))
     _print_instructions(source, url, file, with_steps=not is_known_before)

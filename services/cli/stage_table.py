@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from services.cli.console import OutputForm, aligned, print_json, print_line, print_plain, stderr
+from services.cli.console import OutputForm, aligned, message, print_json, print_line
 from services.cli.servers import check_servers
 from services.cli.stage_file import read
 from services.detector import control
@@ -82,7 +82,7 @@ def print_rows(rows: Sequence[CatalogStage], form: OutputForm) -> None:
         for line in _table(rows):
             print_line(line)
     else:
-        print_plain(stderr, "No stage is known yet. A stage is known once a deal was in it, or its CRM described it.")
+        message("No stage is known yet. A stage is known once a deal was in it, or its CRM described it.")
 
 
 def _table(rows: Sequence[CatalogStage]) -> Iterator[str]:

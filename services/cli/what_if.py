@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from services.cli import stage_file
 from services.cli.arguments import parse_time
-from services.cli.console import OutputForm, print_json, print_line, print_plain, stderr
+from services.cli.console import OutputForm, message, print_json, print_line
 from services.cli.event_files import FileError, read_events
 from services.cli.progress import counter
 from services.cli.what_if_text import problem_lines, unjudged_lines
@@ -76,7 +76,7 @@ def print_answer(answer: WhatIfAnswer, form: OutputForm, with_visits: bool) -> N
     if form is OutputForm.JSON:
         print_json(_json(answer, with_visits))
         for line in unjudged:
-            print_plain(stderr, line)
+            message(line)
         return
     for line in [*problem_lines(answer.found, answer.coverage, answer.policy, titles), *unjudged]:
         print_line(line)

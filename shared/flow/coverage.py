@@ -65,7 +65,7 @@ def _add(found: Coverage, history: list[Event], ruleset: Ruleset, resolver: Stag
             here = state.current.pipeline, state.current.stage
         counts[here] = counts.get(here, 0) + 1
     found.total = Share(found.total.events + len(history), found.total.deals + 1)
-    if not state.staged:
+    if not any(event.data.get("stage") for event in history):
         found.without_stage = Share(found.without_stage.events + len(history), found.without_stage.deals + 1)
     for path, count in counts.items():
         if path is None:

@@ -6,10 +6,11 @@ aiokafka's clients would log every failed attempt, and go on trying in the backg
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 from aiokafka.conn import collect_hosts, create_conn
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from shared.runtime.dependencies import reason_of
@@ -25,8 +26,11 @@ async def ping(bootstrap: str, seconds: float = 2.0) -> None:
     connection.close()
 
 
-async def topics_of(bootstrap: str, seconds: float = 2.0) -> set[str]:
-    """The names of all topics, asked under the address that a broker advertises; raises KafkaUnreachable."""
+async def missing_topics(bootstrap: str, topics: Collection[str], seconds: float = 2.0) -> set[str]:
+    """Those of the topics that do not exist. Asks under the address that a broker advertises; never creates one.
+
+    Raises KafkaUnreachable.
+    """
     first = await _connect(bootstrap, seconds)
     try:
         brokers = (await first.send(MetadataRequest([]))).brokers
@@ -41,8 +45,8 @@ async def topics_of(bootstrap: str, seconds: float = 2.0) -> set[str]:
             f"it answers, but names {host}:{port} (advertised.listeners), and there: {why}"
         ) from None
     try:
-        answer = await connection.send(MetadataRequest(None))
-        return {str(topic) for _, topic, *_ in answer.topics}
+        answer = await connection.send(MetadataRequest(sorted(topics), allow_auto_topic_creation=False))
+        return {str(topic) for error, topic, *_ in answer.topics if error == UnknownTopicOrPartitionError.errno}
     finally:
         connection.close()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from services.cli.arguments import SourceOption, parse_time
-from services.cli.console import counted, fail, stderr, with_notes
+from services.cli.console import counted, fail, message, with_notes
 from services.cli.published import describe_counts
 
 
@@ -25,7 +25,7 @@ def reconcile(source: SourceOption) -> None:
             published = run(source, show)
     except (ValueError, FaultsError, TimeoutError) as error:
         raise fail(error) from None
-    stderr.print(f"{counted(published, 'event', 'events')} published; those already known change nothing")
+    message(f"{counted(published, 'event', 'events')} published; those already known change nothing")
 
 
 def backfill(
@@ -48,10 +48,10 @@ def backfill(
         raise fail(with_notes(error)) from None
     except KeyboardInterrupt:
         raise fail(f"Interrupted. {STAYS_HELD}") from None
-    stderr.print(f"{counted(job.deals, 'deal', 'deals')} read, {counted(job.events, 'event', 'events')} published.")
-    stderr.print(describe_counts(result.problems))
+    message(f"{counted(job.deals, 'deal', 'deals')} read, {counted(job.events, 'event', 'events')} published.")
+    message(describe_counts(result.problems))
     if job.unreadable:
-        stderr.print(f"{counted(job.unreadable, 'record', 'records')} could not be read: andon dead-letters list")
+        message(f"{counted(job.unreadable, 'record', 'records')} could not be read: andon dead-letters list")
 
 
 def retranslate(
@@ -74,10 +74,10 @@ def retranslate(
     requests = counted(counts["requests"], "request", "requests")
     events = counted(counts["accepted"], "event", "events")
     stages = counted(counts["described"], "stage description", "stage descriptions")
-    stderr.print(f"{requests} translated to {events} and {stages}")
-    stderr.print(
+    message(f"{requests} translated to {events} and {stages}")
+    message(
         f"{counts['ignored']} parts ignored, {counts['dead']} could not be translated, "
         f"{counts['retracted']} wrong events retracted"
     )
     if counts["gone"]:
-        stderr.print(f"{counts['gone']} records were deleted from Kafka before they could be read")
+        message(f"{counts['gone']} records were deleted from Kafka before they could be read")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.console import FormatOption, OutputForm, counted, fail, print_plain, stderr
+from services.cli.console import FormatOption, OutputForm, counted, fail, message
 
 app = typer.Typer(no_args_is_help=True, help="List, show and redrive the records that could not be processed.")
 TopicOption = Annotated[str | None, typer.Option(help="Only this topic, such as pipeline.events.")]
@@ -48,7 +48,7 @@ def redrive(
     except (NotRedrivableError, TimeoutError, ValueError) as error:
         raise fail(error) from None
     for reason in redriven.left:
-        print_plain(stderr, f"left: {reason}")
-    stderr.print(f"{counted(redriven.published, 'dead letter is', 'dead letters are')} back on the topic")
+        message(f"left: {reason}")
+    message(f"{counted(redriven.published, 'dead letter is', 'dead letters are')} back on the topic")
     if redriven.left and not redriven.published:
         raise fail(f"{counted(len(redriven.left), 'dead letter', 'dead letters')} could not be put back, see above")

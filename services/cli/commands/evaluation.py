@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.arguments import parse_time
-from services.cli.console import fail, stderr
+from services.cli.console import fail, message
 from services.cli.published import describe_counts
 
 
@@ -20,7 +20,7 @@ def hold() -> None:
 
     check_servers(schemas=("flow",))
     asyncio.run(control.hold(DetectorSettings.from_environment()))
-    stderr.print("Evaluation is paused. Resume it with: andon reevaluate --since TIME")
+    message("Evaluation is paused. Resume it with: andon reevaluate --since TIME")
 
 
 def reevaluate(
@@ -40,4 +40,4 @@ def reevaluate(
     check_servers(schemas=("flow",))
     with bar("events read") as show:
         counts = asyncio.run(control.reevaluate(DetectorSettings.from_environment(), instant, show))
-    stderr.print(describe_counts(counts))
+    message(describe_counts(counts))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from services.cli.arguments import PolicyOption
-from services.cli.console import FormatOption, OutputForm, counted, fail, stderr
+from services.cli.console import FormatOption, OutputForm, counted, fail, message
 
 EventsArgument = Annotated[str, typer.Argument(help="Events, one JSON object per line; may be gzip. - reads stdin.")]
 
@@ -55,4 +55,4 @@ def replay(events: EventsArgument) -> None:
             count = asyncio.run(run(ServiceSettings.from_environment(), events, datetime.now(UTC), show))
     except (FileError, TimeoutError) as error:
         raise fail(error) from None
-    stderr.print(f"{counted(count, 'event is', 'events are')} on pipeline.events")
+    message(f"{counted(count, 'event is', 'events are')} on pipeline.events")

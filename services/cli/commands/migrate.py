@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from services.cli.console import fail, stderr
+from services.cli.console import fail, message
 
 
 def migrate() -> None:
@@ -19,4 +19,4 @@ def migrate() -> None:
     except MigrationError as error:
         raise fail(error) from None
     for schema, names in applied.items():
-        stderr.print(f"{schema}: {', '.join(names) or 'up to date'}")
+        message(f"{schema}: {', '.join(names) or 'up to date'}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.console import FormatOption, OutputForm, fail
+from services.cli.console import FormatOption, OutputForm, counted, fail
 
 app = typer.Typer(no_args_is_help=True, help="Check the policy file.")
 
@@ -24,5 +24,5 @@ def check(file: Annotated[Path, typer.Argument(help="Policy file.")], form: Form
         if form is OutputForm.JSON:
             print_faults(error)
             raise typer.Exit(1) from None
-        raise fail(error) from None
+        raise fail(f"{file}: {counted(len(error.faults), 'fault', 'faults')}\n{error}") from None
     print_policy(policy, form)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.arguments import PolicyOption
-from services.cli.console import FormatOption, OutputForm, counted, fail, stderr
+from services.cli.console import FormatOption, OutputForm, counted, fail, message
 
 app = typer.Typer(no_args_is_help=True, help="Name the stages of CRMs, and see where the policy has them.")
 
@@ -27,7 +27,7 @@ def import_(
         count = stage_table.publish(file)
     except (FaultsError, TimeoutError) as error:
         raise fail(error) from None
-    stderr.print(f"{counted(count, 'stage is', 'stages are')} on pipeline.stages; see andon stages list")
+    message(f"{counted(count, 'stage is', 'stages are')} on pipeline.stages; see andon stages list")
 
 
 @app.command("list")

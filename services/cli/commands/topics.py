@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.console import fail, stderr
+from services.cli.console import fail, message
 
 app = typer.Typer(no_args_is_help=True, help="Create the Kafka topics.")
 
@@ -37,4 +37,4 @@ def create(
         )
     except TopicMismatchError as error:
         raise fail(error) from None
-    stderr.print(f"created: {', '.join(created) or 'nothing, all topics exist'}")
+    message(f"created: {', '.join(created) or 'nothing, all topics exist'}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from services.cli.main import app
 from shared.contracts.dead import DeadData, DeadEvent, DeadReason
@@ -157,3 +159,72 @@ def test_what_is_in_them_neither_breaks_the_list_nor_reaches_the_terminal(
         assert "[/red]" in result.output
         assert "\x1b" not in result.output
         assert "\\x1b]0;owned" in result.output
+
+
+@pytest.fixture
+def andon(kafka: str, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs `andon dead-letters WORDS` over topics of its own, which hold the letters of `publish`."""
+    prefix = f"{secrets.token_hex(4)}."
+    asyncio.run(publish(kafka, prefix))
+    monkeypatch.setenv("ANDON_KAFKA", kafka)
+    monkeypatch.setenv("ANDON_TOPIC_PREFIX", prefix)
+    monkeypatch.setenv("COLUMNS", "20")
+    return lambda *words: CliRunner().invoke(app, ["dead-letters", *words])
+
+
+def test_the_list_is_whole_in_text_and_json(andon: Callable[..., Result]) -> None:
+    text, document = andon("list"), json.loads(andon("list", "--format", "json").stdout)
+    shown = json.loads(andon("show", "pipeline.events/0/1", "--format", "json").stdout)
+
+    assert len(text.stdout.splitlines()) == 2, text.stdout
+    assert [(one["id"], one["redrivable"]) for one in document] == [
+        ("pipeline.events.dead/0/0", False),
+        ("pipeline.events/0/1", True),
+    ]
+    assert document[1]["detail"] == f"stage: found {HOSTILE}"
+    assert (shown["body"], shown["headers"]) == (HOSTILE, {HOSTILE: HOSTILE})
+
+
+def test_an_empty_list_says_so(andon: Callable[..., Result]) -> None:
+    text, document = (
+        andon("list", "--topic", "flow.problems"),
+        andon("list", "--topic", "flow.problems", "--format=json"),
+    )
+
+    assert (text.exit_code, text.stdout) == (0, "")
+    assert "There are no dead letters of flow.problems." in text.stderr
+    assert json.loads(document.stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("list", "--topic", "flow.problem"), "--topic flow.problem: has no dead letters; use one of pipeline.events"),
+        (("redrive", "--topic", "flow.problem"), "--topic flow.problem: has no dead letters"),
+        (("show", "x/0/0"), "there is no dead letter x/0/0"),
+        (("redrive", "pipeline.events/0/1", "x/0/0"), "there is no dead letter x/0/0; see andon dead-letters list"),
+        (("redrive", "pipeline.events/0/1", "pipeline.events.dead/0/0"), "cannot be read"),
+    ],
+)
+def test_what_does_not_exist_is_refused(words: tuple[str, ...], reason: str, andon: Callable[..., Result]) -> None:
+    result = andon(*words)
+
+    assert (result.exit_code, reason in result.stderr) == (1, True), result.output
+    assert "back on the topic" not in result.stderr
+
+
+def test_all_that_can_be_is_redriven_and_the_rest_is_named(andon: Callable[..., Result]) -> None:
+    result = andon("redrive")
+
+    assert result.exit_code == 0
+    assert "left: pipeline.events.dead/0/0: cannot be read" in result.stderr
+    assert "1 dead letter is back on the topic" in result.stderr
+
+
+def test_topics_that_are_missing_are_named(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANDON_KAFKA", kafka)
+    monkeypatch.setenv("ANDON_TOPIC_PREFIX", "nobody.")
+    result = CliRunner().invoke(app, ["dead-letters", "list", "--topic", "pipeline.events"])
+
+    assert result.exit_code == 1
+    assert "has no topic nobody.pipeline.events.dead; create what is missing with: andon topics create" in result.stderr

@@ -11,6 +11,8 @@ from typer.testing import CliRunner, Result
 
 from services.cli.errors import explain
 from services.cli.main import app
+from shared.policy import PolicyError
+from shared.runtime.yaml_file import Fault
 from tests.support.ports import free_port
 
 EVENT = (
@@ -110,6 +112,16 @@ def test_a_misspelt_setting_is_reported(monkeypatch: pytest.MonkeyPatch) -> None
     result = CliRunner().invoke(app, ["topics", "create"])
 
     assert (result.exit_code, "ANDON_KAFKAA: no such setting" in result.stderr) == (1, True), result.stderr
+
+
+def test_a_policy_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANDON_POLICY", "/etc/andon/policy.yaml")
+
+    message = explain(PolicyError([Fault(3, "version", "is missing; add it")]))
+
+    assert message == (
+        "The policy /etc/andon/policy.yaml (ANDON_POLICY) cannot be used:\nline 3: version: is missing; add it"
+    )
 
 
 def test_other_errors_are_not_hidden() -> None:
