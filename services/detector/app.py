@@ -18,7 +18,7 @@ from services.detector.evaluate.rebuild import follow_policy
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.ingest.stage_writer import StageWriter
 from services.detector.metrics import DetectorMetrics
-from services.detector.publish.loops import AgesLoop, PresentLoop
+from services.detector.publish.loops import AgesLoop, NowLoop, PresentLoop
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import watermark
@@ -49,7 +49,7 @@ from shared.stream.transaction import PostgresTransactions
 CHANNEL = "andon_detector"
 # Connections beside those of the workers: for stages, evaluation, the relay, the watermark, wake-ups, and what is
 # published beside evaluation.
-OTHER_CONNECTIONS = 7
+OTHER_CONNECTIONS = 8
 
 
 class Detector:
@@ -69,6 +69,7 @@ class Detector:
         published = self._relay.wake.set
         self._present = PresentLoop(pool, ruleset, settings, self._metrics, self._clock, published)
         self._ages = AgesLoop(pool, ruleset, settings, published)
+        self._stands_now = NowLoop(pool, ruleset, settings, published)
         self.events = self._event_processor()
         self.stages = self._stage_processor()
         self._event_consumer = self._consumer(self.events, EVENTS, "andon-detector", self.progress)
@@ -100,6 +101,7 @@ class Detector:
             self._watermark,
             self._wakeups,
             self._ages,
+            self._stands_now,
             self._present,
         )
         return [part.run for part in parts]

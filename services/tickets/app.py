@@ -158,7 +158,7 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
     pages = TicketPages(pool, tickets.changes, tickets.policy, tickets.clock, tickets.publisher.wake.set)
-    api = Api(pool, tickets.policy, tickets.clock)
+    api = Api(pool, tickets.policy)
     return Starlette(
         routes=[*health_routes(tickets.progress, registry), *api.routes(), *pages.routes()],
         middleware=[

@@ -85,6 +85,10 @@ class KindWording(ABC, Generic[Rule]):
     # None: charts of this kind are not known.
     chart: ClassVar[ChartSpec | None]
     deal_order: ClassVar[DealOrder] = DealOrder.LONGEST_IN_STAGE
+    # Before the peak: `at most it was 12`
+    extreme: ClassVar[str] = "at most"
+    # What the count is again once the condition no longer holds, before `since`.
+    eased: ClassVar[str] = "Below the limit"
     # Why the evidence has no deals.
     no_deals: ClassVar[str] = "No deal is behind this problem any more."
 

@@ -11,6 +11,7 @@ from shared.wording.quantities import deals
 class WipHighWording(KindWording[WipHighRule]):
     label = "too much work"
     chart = ChartSpec(Measure.WIP, "deals in work", "limit")
+    eased = "Within the limit"
 
     def title(self, stage: str) -> str:
         return f"Too much work in {stage}"

@@ -11,6 +11,8 @@ from shared.wording.quantities import deals
 class WipLowWording(KindWording[WipLowRule]):
     label = "running dry"
     chart = ChartSpec(Measure.WIP, "deals in work", "least")
+    extreme = "at the lowest"
+    eased = "No longer too few deals"
     no_deals = "No deal is behind this problem: it is about work that is missing."
 
     def title(self, stage: str) -> str:

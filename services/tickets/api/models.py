@@ -9,6 +9,24 @@ from shared.contracts.problems import CauseClass, Evidence, ProblemInterval
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 
 
+class TicketNow(BaseModel):
+    """How the problem stands now."""
+
+    as_of: Moment
+    count: int
+    peak: int
+    breached: bool = Field(description="whether the condition is true")
+    since: Moment | None = Field(description="since when `breached` is as it is")
+    clears_at: Moment | None = Field(description="when the problem clears, while the condition stays false")
+
+
+class TicketFound(BaseModel):
+    """How the problem was when it was found."""
+
+    at: Moment
+    count: int
+
+
 class TicketSummary(BaseModel):
     """One ticket as it is now. `seq`: how many changes it has had."""
 
@@ -26,8 +44,7 @@ class TicketSummary(BaseModel):
     mode: str
     count: int
     count_at: Moment | None = Field(
-        description="as of when `count` and `sentence` are: messages tell of growth by half again only; empty once the"
-        " problem is over"
+        description="as of when `count`, `peak` and `sentence` are; empty once the problem is over"
     )
     peak: int
     threshold: int
@@ -38,6 +55,8 @@ class TicketSummary(BaseModel):
     closed_because: str | None = Field(description="the reason of the closing")
     snoozed_until: Moment | None
     problem: ProblemInterval
+    now: TicketNow | None = Field(description="empty once the problem is over, and until the first count has come")
+    found: TicketFound
 
 
 class HistoryEntry(BaseModel):
@@ -67,7 +86,8 @@ class TicketWhole(TicketSummary):
     """One ticket with evidence, history and mails."""
 
     asks_for: str
-    evidence: Evidence | None
+    evidence: Evidence | None = Field(description="the deals that are in it now; once it is over, the last that were")
+    evidence_found: Evidence | None = Field(description="the deals that were in it when it was found")
     history: list[HistoryEntry]
     mails: list[TicketMail]
 

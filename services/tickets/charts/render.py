@@ -9,9 +9,10 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -42,10 +43,36 @@ _OWN_IDS = re.compile(r' id="[a-z0-9]+_\d+"')
 
 @dataclass(frozen=True)
 class InlineChart:
-    """SVG within a page, and where an instant is in it: units of its view box from the left."""
+    """SVG within a page. `origin`: where 1970 is, in units of its view box from the left; `per_day`: of one day."""
 
     svg: str
-    x_of: Callable[[datetime], float]
+    origin: float
+    per_day: float
+
+    def x_of(self, at: datetime) -> float:
+        """Where an instant is."""
+        return self.origin + self.per_day * float(dates.date2num(at))  # type: ignore[no-untyped-call]
+
+
+def drawn(chart: Chart) -> InlineChart:
+    """As `inline`, drawn once a minute at most while nothing else of it changes: pages ask for it every few seconds."""
+    return _drawn(to_the_minute(chart).to_json())
+
+
+@lru_cache(64)
+def _drawn(chart: bytes) -> InlineChart:
+    return inline(Chart.from_json(chart))
+
+
+def to_the_minute(chart: Chart) -> Chart:
+    """Its times without seconds, which no reader can see."""
+
+    def whole(points: Sequence[Point]) -> list[Point]:
+        return [(at.replace(second=0, microsecond=0), value) for at, value in points]
+
+    lines = {name: whole(points) for name, points in chart.lines.items()}
+    (since, _), (until, _) = whole([(chart.since, 0), (chart.until, 0)])
+    return replace(chart, lines=lines, since=since, until=until, dots=whole(chart.dots))
 
 
 def inline(chart: Chart) -> InlineChart:
@@ -55,12 +82,9 @@ def inline(chart: Chart) -> InlineChart:
     for colour, variable in ((BLUE, "blue"), (VERMILION, "act"), (GREY, "quiet")):
         text = text.replace(colour, f"var(--{variable})")
     axes: Any = figure.axes[0]
-
-    def x_of(at: datetime) -> float:
-        # SVG has 72 units an inch.
-        return float(axes.transData.transform((dates.date2num(at), 0))[0]) * 72 / figure.dpi  # type: ignore[no-untyped-call]
-
-    return InlineChart(text.replace(INK, "currentColor"), x_of)
+    # SVG has 72 units an inch.
+    (origin, _), (next_day, _) = axes.transData.transform([(0, 0), (1, 0)]) * 72 / figure.dpi
+    return InlineChart(text.replace(INK, "currentColor"), float(origin), float(next_day - origin))
 
 
 def svg(chart: Chart) -> str:

@@ -14,7 +14,7 @@ CREATE TABLE inbox_horizon (
     handled_at    timestamptz NOT NULL
 );
 
--- Every published interval, also those that open no ticket: charts shade them.
+-- Every published interval, also those that open no ticket: charts shade them. `found`: its first message.
 CREATE TABLE problem (
     key        text        NOT NULL,
     opened_at  timestamptz NOT NULL,
@@ -23,6 +23,7 @@ CREATE TABLE problem (
     mode       text        NOT NULL,
     historic   boolean     NOT NULL,
     data       jsonb       NOT NULL,
+    found      jsonb       NOT NULL,
     PRIMARY KEY (key, opened_at)
 );
 
@@ -44,6 +45,29 @@ CREATE TABLE stage (
     deals      int     NOT NULL,
     hint       text,
     PRIMARY KEY (pipeline, stage)
+);
+
+-- How each stage stands now, from flow.now; without the deals, which lists do not show.
+CREATE TABLE stage_now (
+    pipeline text  NOT NULL,
+    stage    text  NOT NULL,
+    data     jsonb NOT NULL,
+    PRIMARY KEY (pipeline, stage)
+);
+
+-- The deals that are in a problem now, by its key.
+CREATE TABLE evidence_now (
+    key      text  PRIMARY KEY,
+    pipeline text  NOT NULL,
+    stage    text  NOT NULL,
+    data     jsonb NOT NULL
+);
+CREATE INDEX evidence_now_stage ON evidence_now (pipeline, stage);
+
+-- One row: until when all stages are as stage_now has them, the judgement time of the newest message on flow.now.
+CREATE TABLE judged (
+    one boolean     PRIMARY KEY DEFAULT true CHECK (one),
+    at  timestamptz NOT NULL
 );
 
 CREATE TABLE ticket (

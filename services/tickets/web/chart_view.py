@@ -24,7 +24,7 @@ class ChartView:
 
 def chart_view(chart: Chart, policy_zone: str) -> ChartView:
     """Draw it. Takes long: call it in a thread."""
-    drawn, times = render.inline(chart), Times(policy_zone)
+    drawn, times = render.drawn(chart), Times(policy_zone)
     names = list(chart.lines)
     readings = [
         [round(drawn.x_of(at), 1), f"{times.day_ended(at).capitalize()}: {_values(names, values, chart.unit)}"]

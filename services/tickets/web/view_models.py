@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.tickets.domain.lifecycle import Ticket
 from services.tickets.latest_count import LatestCount, latest_count
+from services.tickets.web.now_view import NowView, now_view
 from services.tickets.web.outcomes import MARKS, STATES, closing_reason, outcome_words
 from services.tickets.web.times import ago
 from services.tickets.web.zones import page_zone
@@ -18,8 +19,6 @@ from shared.policy.model import RulePolicy
 from shared.wording.money import MoneyAtStake, at_stake, deal_amount
 from shared.wording.problem_text import ProblemText, text_of, watched
 from shared.wording.quantities import age
-
-SHOWN_DEALS = 5
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class TicketView:
     outcome: str | None
     # How long the problem lasted in all; None while it does.
     lasted: str | None
-    # As of when the count is; None once the problem is over.
-    as_of: datetime | None
+    # How the problem stands now; None once it is over.
+    now: NowView | None
     stake: MoneyAtStake
     # What a person wrote when closing it.
     closed_because: str | None
@@ -49,8 +48,11 @@ def ticket_view(
     titles: StageTitles,
     now: datetime,
     latest: LatestCount | None = None,
+    found: ProblemData | None = None,
     spark: str = "",
+    stake: MoneyAtStake | None = None,
 ) -> TicketView:
+    """`found`: the problem as its first message told it."""
     latest = latest or latest_count(ticket.problem)
     opened, cleared = ticket.problem.opened_at, ticket.problem.cleared_at
     return TicketView(
@@ -61,8 +63,8 @@ def ticket_view(
         ago(opened, now),
         outcome_words(ticket),
         ago(opened, cleared) if cleared else None,
-        None if cleared else latest.at,
-        stake_of(latest.problem),
+        now_view(latest, found or ticket.problem, now),
+        stake if stake is not None else stake_of(latest.problem),
         closing_reason(ticket),
         spark,
     )
@@ -71,7 +73,7 @@ def ticket_view(
 def stake_of(problem: ProblemData) -> MoneyAtStake:
     """What the deals of a problem are worth, as far as its message tells."""
     found = problem.evidence
-    return at_stake((*found.worst, *found.sample), found.total) if found else at_stake((), 0)
+    return at_stake(found.deals, found.total) if found else at_stake((), 0)
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,10 @@ class RuleView:
 
 
 def rule_view(
-    rule: RulePolicy, pipeline: str, policy: Policy, titles: StageTitles, newest: dict[str, float] | None = None
+    rule: RulePolicy, pipeline: str, policy: Policy, titles: StageTitles, count: int | None = None
 ) -> RuleView:
-    """`newest`: the newest value of each measure of the rule's stage."""
+    """`count`: how many deals the rule counts now."""
     kind = wording.of(rule.kind)
-    count = (newest or {}).get(kind.chart.measure) if kind.chart and not kind.chart.counts_all else None
     return RuleView(
         policy.pipelines[pipeline].name,
         titles.title(pipeline, rule.stage),
@@ -103,7 +104,7 @@ def rule_view(
         watched(rule, pipeline, policy),
         rule.mode is Mode.ACTIVE,
         rule.mode is Mode.OFF,
-        None if count is None else int(count),
+        None if kind.chart and kind.chart.counts_all else count,
     )
 
 
@@ -136,11 +137,11 @@ class EvidenceTable:
 
 @dataclass(frozen=True)
 class EvidenceView:
-    """The evidence: the first few deals, some at random, and all that are known where there are more."""
+    """The evidence as of `at`: all of a few deals, else the worst, and some of the others at random."""
 
+    at: datetime
     worst: EvidenceTable
     sample: EvidenceTable | None
-    rest: EvidenceTable | None
 
 
 def evidence_view(problem: ProblemData, day_seconds: int) -> EvidenceView | None:
@@ -148,17 +149,18 @@ def evidence_view(problem: ProblemData, day_seconds: int) -> EvidenceView | None
     found = problem.evidence
     if found is None or not found.worst:
         return None
-    known, total = [_deal_row(deal, day_seconds) for deal in found.worst], found.total
+    worst, total = [_deal_row(deal, day_seconds) for deal in found.worst], found.total
     order = wording.of(problem.kind).deal_order
-    if total <= SHOWN_DEALS:
+    if total <= len(worst):
         all_deals = "The only deal" if total == 1 else f"All {total} deals"
-        return EvidenceView(EvidenceTable(f"{all_deals}, {order}", known), None, None)
-    sample = [_deal_row(deal, day_seconds) for deal in found.sample]
-    whole = f"All {total} deals" if total <= len(known) else f"The first {len(known)} of {total} deals"
+        return EvidenceView(found.at, EvidenceTable(f"{all_deals}, {order}", worst), None)
+    shown = {deal.deal for deal in found.worst}
+    sample = [_deal_row(deal, day_seconds) for deal in found.sample if deal.deal not in shown]
+    others = f"{len(sample)} of the others at random, to see the ordinary ones too"
     return EvidenceView(
-        EvidenceTable(f"The {SHOWN_DEALS} {order}, of {total}", known[:SHOWN_DEALS]),
-        EvidenceTable(f"{len(sample)} of them at random, to see the ordinary ones too", sample) if sample else None,
-        EvidenceTable(f"{whole}, {order}", known) if len(known) > SHOWN_DEALS else None,
+        found.at,
+        EvidenceTable(f"The {len(worst)} {order}, of {total}", worst),
+        EvidenceTable(others, sample) if sample else None,
     )
 
 

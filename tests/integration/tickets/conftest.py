@@ -77,7 +77,7 @@ async def web(pool: Pool, parts: TicketParts) -> AsyncIterator[httpx.AsyncClient
     notice = NoticeEvent(id="n", source="andon/notifier", subject="1", time=now, data=refused)
     await parts.handle(record(event(data), 0), record(notice, 0), *(record(m, n) for n, m in enumerate(measures)))
     pages = TicketPages(pool, parts.changes, policy(), SystemClock(), nothing)
-    routes = [*Api(pool, policy(), SystemClock()).routes(), *pages.routes()]
+    routes = [*Api(pool, policy()).routes(), *pages.routes()]
     app = Starlette(routes=routes, middleware=[Middleware(ReaderZone)])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         yield client

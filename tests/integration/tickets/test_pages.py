@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 
 from services.tickets.app import Tickets, application
 from services.tickets.settings import TicketsSettings
-from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.postgres.pool import Pool
 from tests.integration.tickets.records import TicketParts, record
 from tests.support.problems import POLICY, event, evidence, problem
@@ -34,27 +33,6 @@ async def test_the_list_and_the_ticket_tell_the_problem(web: httpx.AsyncClient) 
     assert 'href="https://crm.example/deals/0"' in ticket
     assert "Mail to the owner: refused (it opened): <bdi>550" in ticket
     assert "550 no such &lt;user&gt;" in ticket
-
-
-async def test_the_count_is_the_newest_and_says_as_of_when(
-    pool: Pool, parts: TicketParts, web: httpx.AsyncClient
-) -> None:
-    told = (await web.get("/api/v1/tickets/1")).json()
-    assert (told["count"], told["count_at"]) == (12, told["evidence"]["at"])
-    later = datetime.fromisoformat(told["count_at"]) + timedelta(microseconds=1)
-    point = MeasureData(
-        pipeline="new", stage="proposal", measure=Measure.OVER_AGE, start=later - timedelta(days=1), end=later, value=59
-    )
-
-    await parts.handle(record(MeasureEvent(id="m", source="x", subject="x", time=later, data=point), 9000))
-
-    now = (await web.get("/api/v1/tickets")).json()["tickets"][0]
-    assert (now["count"], datetime.fromisoformat(now["count_at"])) == (59, later)
-    assert now["sentence"].startswith("59 deals have been in Proposal")
-    for path in ("/", "/tickets/1"):
-        page = (await web.get(path)).text
-        assert re.search(r"As of <time[^>]*>today at [^<]*</time>:\s+<bdi>59 deals have been in Proposal", page), path
-    assert "Proposal holds 59 deals older than 21 days" in (await web.get("/tickets/1")).text
 
 
 @pytest.mark.parametrize("path", ["/", "/tickets/1", "/pipelines", "/tickets/99"])

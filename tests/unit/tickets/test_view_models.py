@@ -9,31 +9,47 @@ import pytest
 
 from services.tickets.web import view_models
 from services.tickets.web.history import history_rows
+from shared.contracts.problems import Evidence
 from tests.support.problems import day, evidence, problem
 
 DAY = 86_400
 
 
-def captions(count: int, kind: str = "aging") -> list[str]:
-    whole = evidence(min(count, 10)).model_copy(update={"total": count})
-    shown = view_models.evidence_view(problem(kind=kind, evidence=whole), DAY)
-    assert shown is not None
-    return [table.caption for table in (shown.worst, shown.sample, shown.rest) if table]
+def whole(count: int) -> Evidence:
+    """As the detector makes it of so many deals."""
+    deals = evidence(count).worst
+    if count <= 10:
+        return Evidence(at=day(0), total=count, worst=deals)
+    return Evidence(at=day(0), total=count, worst=deals[:5], sample=deals[7:12], rest=(*deals[5:7], *deals[12:]))
 
 
-def test_evidence_is_a_few_of_the_worst_some_at_random_and_all() -> None:
-    assert captions(16) == [
+def captions(shown: Evidence, kind: str = "aging") -> list[str]:
+    view = view_models.evidence_view(problem(kind=kind, evidence=shown), DAY)
+    assert view is not None
+    return [table.caption for table in (view.worst, view.sample) if table]
+
+
+def test_evidence_is_all_of_up_to_ten_deals_or_the_worst_and_some_of_the_others() -> None:
+    assert captions(whole(16)) == [
         "The 5 longest in the stage, of 16",
-        "1 of them at random, to see the ordinary ones too",
-        "The first 10 of 16 deals, longest in the stage",
+        "5 of the others at random, to see the ordinary ones too",
     ]
-    assert captions(7, "stalled")[::2] == [
-        "The 5 without progress for longest, of 7",
-        "All 7 deals, without progress for longest",
+    assert captions(whole(11), "stalled") == [
+        "The 5 without progress for longest, of 11",
+        "4 of the others at random, to see the ordinary ones too",
     ]
-    assert captions(3) == ["All 3 deals, longest in the stage"]
-    assert captions(1) == ["The only deal, longest in the stage"]
+    assert captions(whole(10)) == ["All 10 deals, longest in the stage"]
+    assert captions(whole(1)) == ["The only deal, longest in the stage"]
     assert view_models.evidence_view(problem(evidence=None), DAY) is None
+
+
+def test_a_sample_never_repeats_the_worst() -> None:
+    old = evidence(5).model_copy(update={"total": 16, "sample": evidence(7).worst})
+    view = view_models.evidence_view(problem(evidence=old), DAY)
+
+    assert view is not None
+    assert view.sample is not None
+    assert [row.name for row in view.sample.rows] == ["Deal 5", "Deal 6"]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,7 @@
 
   sendZone();
   readCharts(document);
+  document.addEventListener("andon:refreshed", (event) => readCharts(event.target));
   // After a ticket is acknowledged, htmx swaps in the new list. The button is gone, so focus the ticket's title or,
   // where the ticket is no longer in the list, the heading.
   document.addEventListener("htmx:afterSettle", (event) => {
