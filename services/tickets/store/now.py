@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from shared.contracts.now import NowData
-from shared.contracts.problems import Evidence
+from shared.contracts.problems import Evidence, EvidenceDeal
 from shared.postgres.pool import Connection, Executor
 
 _SAVE = """
@@ -28,6 +28,7 @@ SELECT data, (SELECT at FROM judged) AS at FROM stage_now
 JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS w (pipeline, stage)) AS w USING (pipeline, stage)
 """
 _EVIDENCE = "SELECT data FROM evidence_now WHERE key = $1"
+_OF_STAGE = "SELECT data FROM evidence_now WHERE (pipeline, stage) = ($1, $2)"
 _WITHOUT_DEALS = {"rules": {"__all__": {"evidence"}}}
 # A stage of a pipeline: the ids of both, the pipeline's first.
 Stage = tuple[str, str]
@@ -72,3 +73,9 @@ async def evidence(executor: Executor, key: str) -> Evidence | None:
     """The deals that are in a problem now. None: it is not open, or nothing was told yet."""
     raw = await executor.fetchval(_EVIDENCE, key)
     return Evidence.model_validate(raw) if raw else None
+
+
+async def deals_of_stage(executor: Executor, stage: Stage) -> list[EvidenceDeal]:
+    """The deals that are in any open problem of a stage now, each once."""
+    rows = await executor.fetch(_OF_STAGE, *stage)
+    return list({deal.deal: deal for row in rows for deal in Evidence.model_validate(row["data"]).deals}.values())

@@ -48,6 +48,10 @@ WHERE ticket = $1 ORDER BY seq
 _IS_NEWEST = "SELECT NOT EXISTS (SELECT FROM ticket WHERE key = $1 AND id > $2)"
 _EARLIER = f"SELECT {_COLUMNS} FROM ticket WHERE key = $1 AND id < $2 ORDER BY id DESC LIMIT 5"
 _STAND = TypeAdapter[Stand | None](Stand | None)
+_OF_STAGE = f"""
+SELECT {_COLUMNS} FROM ticket WHERE pipeline = $1 AND problem ->> 'stage' = $2
+ORDER BY (state = 'closed'), id DESC LIMIT $3
+"""
 _COUNTS = "SELECT kind, state, count(*) AS tickets FROM ticket GROUP BY kind, state"
 
 
@@ -184,6 +188,11 @@ async def history(executor: Executor, number: int) -> list[Record]:
 async def earlier(executor: Executor, ticket: Ticket) -> list[Ticket]:
     """Up to five earlier tickets of the same problem, newest first."""
     return [_ticket(row) for row in await executor.fetch(_EARLIER, ticket.key, ticket.id)]
+
+
+async def of_stage(executor: Executor, pipeline: str, stage: str, limit: int) -> list[Ticket]:
+    """The tickets of a stage, open ones first, then the newest."""
+    return [_ticket(row) for row in await executor.fetch(_OF_STAGE, pipeline, stage, limit)]
 
 
 async def counts(executor: Executor) -> Mapping[tuple[str, str], int]:
