@@ -10,7 +10,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.notifier.delivery.queue import MailQueue
+from services.notifier.delivery.queue import MailQueue, QueueTimes
 from services.notifier.delivery.sender import Sender
 from services.notifier.delivery.smtp import SmtpServer
 from services.notifier.handlers import TicketHandler
@@ -18,13 +18,14 @@ from services.notifier.metrics import NotifierMetrics
 from services.notifier.render.compose import Composer
 from services.notifier.settings import NotifierSettings
 from services.notifier.store import retention
-from shared.contracts.topics import NOTICES, TICKETS
+from shared.contracts.topics import NOTICES, NOW, TICKETS
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, load
 from shared.postgres.pool import Pool, open_pool
 from shared.postgres.pruning import Retention
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
+from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
@@ -35,7 +36,10 @@ from shared.stream.processor import Processor
 from shared.stream.reader import Subscription
 from shared.stream.transaction import PostgresTransactions
 
-# A claim outlasts the longest send by the time to mark the mail.
+_log = logger(__name__)
+# A claim on a mail that waits for its turn. Nothing is sent under it.
+LEASE = timedelta(minutes=2)
+# The claim of a mail that is being sent outlasts the longest send by the time to mark it.
 MARK = timedelta(seconds=20)
 # Time to mark mails after a restart of the database, before other replicas take over claims that ran out.
 SETTLE = timedelta(seconds=10)
@@ -50,10 +54,10 @@ class Notifier:
         self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
         wake = self._relay.wake.set
         self._sender = build_sender(settings, pool, policy, metrics, self.progress, clock, wake)
-        grew_every = timedelta(seconds=settings.notifier_grew_every_seconds)
+        topic, mail_every = settings.topic(NOTICES), timedelta(seconds=settings.notifier_mail_every_seconds)
         processor = Processor(
             PostgresTransactions(pool),
-            TicketHandler(policy, grew_every, settings.domain, clock, self._sender.wake.set),
+            TicketHandler(policy, mail_every, settings.domain, topic, clock, self._sender.wake.set),
             settings.topic_prefix,
             lambda record: clock.now(),
             lambda reason: metrics.dead.inc(),
@@ -77,8 +81,9 @@ def build_sender(
 ) -> Sender:
     """The sender of one replica. `published` is called when results are in the outbox."""
     server = SmtpServer(settings)
-    lease = timedelta(seconds=server.send_seconds) + MARK
-    queue = MailQueue(pool, settings.topic(NOTICES), published, lease, SETTLE)
+    hand_over = timedelta(seconds=server.send_seconds) + MARK
+    times = QueueTimes(LEASE, hand_over, SETTLE, timedelta(seconds=settings.notifier_mail_every_seconds))
+    queue = MailQueue(pool, settings.topic(NOTICES), published, times)
     composer = Composer(settings.smtp_sender, settings.domain, policy)
     return Sender(queue, server, composer, metrics, progress, clock)
 
@@ -90,12 +95,12 @@ def _consumer(
     registry: CollectorRegistry,
     progress: Progress,
 ) -> Consumer:
-    topic = settings.topic(TICKETS)
+    names = {settings.topic(topic): topic for topic in (TICKETS, NOW)}
     return Consumer(
-        Subscription(settings.kafka, [topic], settings.topic("andon-notifier"), max_records=100),
+        Subscription(settings.kafka, list(names), settings.topic("andon-notifier"), max_records=100),
         handle,
-        StoredPositions(pool, [topic]),
-        ConsumerMetrics.of_topics(registry, {topic: TICKETS}),
+        StoredPositions(pool, list(names)),
+        ConsumerMetrics.of_topics(registry, names),
         progress,
     )
 
@@ -103,6 +108,11 @@ def _consumer(
 @asynccontextmanager
 async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
+    if settings.sends_password_in_clear:
+        _log.warning(
+            "the password for the mail server crosses the network unencrypted: set ANDON_SMTP_SECURITY to starttls or"
+            " tls, or remove ANDON_SMTP_USERNAME"
+        )
     pool = await open_pool(settings.dsn, "notices")
     registry = new_registry()
     notifier = Notifier(settings, pool, registry)

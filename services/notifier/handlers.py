@@ -9,29 +9,55 @@ from aiokafka import ConsumerRecord
 
 from services.notifier.domain.decide import decide
 from services.notifier.store import notices as store
+from services.notifier.store.results import result_event
+from shared.contracts.notices import NoticeResult
+from shared.contracts.now import NowEvent
 from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketEvent
-from shared.contracts.topics import TICKETS
+from shared.contracts.topics import NOW, TICKETS
 from shared.policy import Policy
 from shared.runtime.clock import Clock
-from shared.stream.processor import Received, contract
+from shared.stream import stages_now
+from shared.stream.processor import Decoder, Received, contract
 from shared.stream.transaction import Transaction
+
+ConsumedEvent = TicketEvent | NowEvent
+# Mails show a few of the worst deals.
+NOT_IN_MAILS = {"rules": {"__all__": {"evidence": {"sample", "rest"}}}}
+NOT_NEEDED = "the ticket changed before it was sent"
 
 
 class TicketHandler:
-    """Writes the notices that changes call for. `written` is called after a commit that may have made a mail due."""
+    """Writes the notices that changes call for.
+
+    `mail_every`: the minimum time between two mails about one ticket. `topic`: of results. `written` is called after a
+    commit that may have made a mail due.
+    """
 
     def __init__(
-        self, policy: Policy, grew_every: timedelta, domain: str, clock: Clock, written: Callable[[], None]
+        self,
+        policy: Policy,
+        mail_every: timedelta,
+        domain: str,
+        topic: str,
+        clock: Clock,
+        written: Callable[[], None],
     ) -> None:
-        self._policy, self._grew_every, self._domain = policy, grew_every, domain
+        self._policy, self._mail_every, self._domain, self._topic = policy, mail_every, domain, topic
         self._clock, self._written = clock, written
-        self.decoders = {TICKETS: contract(TicketEvent)}
+        self.decoders: dict[str, Decoder[ConsumedEvent]] = {
+            TICKETS: contract(TicketEvent),
+            NOW: contract(NowEvent),
+        }
 
-    async def handle(self, transaction: Transaction, messages: list[Received[TicketEvent]]) -> None:
-        """Decide about each change, in order."""
-        for message in messages:
-            await self._record(transaction, message.message.data)
-        transaction.after_commit(self._written)
+    async def handle(self, transaction: Transaction, messages: list[Received[ConsumedEvent]]) -> None:
+        """Decide about each change, in order; keep how stages stand, which mails say while they go out."""
+        told = [one.message.data for one in messages if isinstance(one.message, NowEvent)]
+        await stages_now.save(transaction.connection, told, NOT_IN_MAILS)
+        changes = [one.message.data for one in messages if isinstance(one.message, TicketEvent)]
+        for change in changes:
+            await self._record(transaction, change)
+        if changes:
+            transaction.after_commit(self._written)
 
     async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:
         """Nothing is left to do."""
@@ -44,8 +70,13 @@ class TicketHandler:
         if facts.actor is Actor.PERSON and facts.change is TicketChange.REOPENED:
             # The problem did not come back: who works on the ticket opened it again.
             return
-        decision = decide(facts.change, self._clock.now(), history, self._grew_every, facts.outcome)
-        if decision is not None:
-            pipeline = self._policy.pipelines.get(facts.pipeline)
-            owner = pipeline.owner if pipeline else None
-            await store.apply(transaction.connection, facts, decision, owner, self._domain)
+        now = self._clock.now()
+        decision = decide(facts.change, now, history, self._mail_every, facts.outcome)
+        if decision is None:
+            return
+        pipeline = self._policy.pipelines.get(facts.pipeline)
+        owner = pipeline.owner if pipeline else None
+        dropped = await store.apply(transaction.connection, facts, decision, owner, self._domain)
+        await transaction.publish(
+            result_event(self._topic, row, NoticeResult.DROPPED, NOT_NEEDED, now) for row in dropped
+        )

@@ -19,11 +19,14 @@ class NoticeReason(StrEnum):
 
 
 class NoticeResult(StrEnum):
-    """`waiting`: not sent yet, and tried again; a later result of the same mail replaces it."""
+    """`waiting`: not sent yet, and tried again; a later result of the same mail replaces it. `dropped`: out of date
+    before it was sent.
+    """
 
     SENT = "sent"
     REFUSED = "refused"
     WAITING = "waiting"
+    DROPPED = "dropped"
 
 
 class NoticeData(Message):

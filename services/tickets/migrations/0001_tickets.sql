@@ -130,7 +130,7 @@ CREATE TABLE notice (
     notice     text        PRIMARY KEY,
     ticket     bigint      NOT NULL,
     reason     text        NOT NULL,
-    result     text        NOT NULL CHECK (result IN ('sent', 'refused', 'waiting')),
+    result     text        NOT NULL CHECK (result IN ('sent', 'refused', 'waiting', 'dropped')),
     message_id text        NOT NULL,
     at         timestamptz NOT NULL,
     detail     text
