@@ -41,6 +41,7 @@ from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import positions
 from shared.stream.consumer import Consumer
+from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
 from shared.stream.processor import DECODE_CHUNK, Processor
 from shared.stream.reader import Subscription
@@ -57,7 +58,7 @@ class Detector:
 
     def __init__(self, settings: DetectorSettings, ruleset: Ruleset, pool: Pool, registry: CollectorRegistry) -> None:
         self._settings, self._ruleset, self._pool = settings, ruleset, pool
-        self.progress = Progress()
+        self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
         self._metrics = DetectorMetrics(registry, ruleset)
         self._clock = SystemClock()
         self._activity = Activity()
@@ -103,6 +104,7 @@ class Detector:
             self._ages,
             self._stands_now,
             self._present,
+            self.dependencies,
         )
         return [part.run for part in parts]
 
@@ -189,7 +191,7 @@ async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     registry = new_registry()
     await follow_policy(pool, ruleset, settings)
     detector = Detector(settings, ruleset, pool, registry)
-    yield Service(Starlette(routes=health_routes(detector.progress, registry)), detector.loops())
+    yield Service(Starlette(routes=health_routes(detector.progress, detector.dependencies, registry)), detector.loops())
     await pool.close()
 
 

@@ -43,6 +43,7 @@ from shared.runtime.service import main as run_service
 from shared.runtime.yaml_file import Fault, FaultsError
 from shared.stream import positions
 from shared.stream.consumer import Consumer
+from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
 from shared.stream.processor import Processor
 from shared.stream.reader import Subscription
@@ -90,6 +91,7 @@ class Tickets:
 
     def __init__(self, settings: TicketsSettings, pool: Pool, registry: CollectorRegistry) -> None:
         self._pool, self.progress, self.clock = pool, Progress(), SystemClock()
+        self.dependencies = dependencies_of(settings, registry)
         self.policy = load(settings.policy)
         self._inbox_age = inbox_age(settings, self.policy)
         self._metrics = TicketMetrics(registry)
@@ -119,7 +121,7 @@ class Tickets:
         )
 
     def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
-        return (self._consumer.run, self.publisher.run, self.relay.run, self._clock_loop)
+        return (self._consumer.run, self.publisher.run, self.relay.run, self._clock_loop, self.dependencies.run)
 
     async def _clock_loop(self) -> None:
         while True:
@@ -162,7 +164,12 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     stage = StagePage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     api = Api(pool, tickets.policy)
     return Starlette(
-        routes=[*health_routes(tickets.progress, registry), *api.routes(), *stage.routes(), *pages.routes()],
+        routes=[
+            *health_routes(tickets.progress, tickets.dependencies, registry),
+            *api.routes(),
+            *stage.routes(),
+            *pages.routes(),
+        ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
             Middleware(SafeHeaders),

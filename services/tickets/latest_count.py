@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.tickets.domain.lifecycle import Ticket
 from services.tickets.store import now as now_store
 from services.tickets.store.measures import Series
-from services.tickets.store.now import StagesNow
 from shared import wording
 from shared.contracts.measures import Measure
 from shared.contracts.now import RuleNow
@@ -19,18 +18,22 @@ from shared.flow.calendars import AgeClocks
 from shared.policy import Policy
 from shared.postgres.pool import Executor
 from shared.runtime.instants import micros
+from shared.stream import stages_now
+from shared.stream.stages_now import StagesNow
+from shared.wording.money import MoneyAtStake
 
 
 @dataclass(frozen=True)
 class LatestCount:
     """A problem with its newest count and peak, and as of when they are.
 
-    `rule`: how its rule stands then. None: only the messages about the problem are known.
+    `rule`: how its rule stands then, and `stake` what its deals are worth. None: only messages about it are known.
     """
 
     problem: ProblemData
     at: datetime
     rule: RuleNow | None = None
+    stake: MoneyAtStake | None = None
 
 
 def series(problem: ProblemData, measure: Measure) -> Series:
@@ -57,8 +60,7 @@ def latest_count(problem: ProblemData) -> LatestCount:
 def count_now(ticket: Ticket, stages: StagesNow) -> LatestCount:
     """The ticket's problem as its stage stands now. What is over, or newer than that, stays as its message told it."""
     problem = ticket.problem
-    stage = stages.stages.get((problem.pipeline, problem.stage or ""))
-    rule = stage.rule(problem.key) if stage else None
+    rule = stages.rule(problem.pipeline, problem.stage, problem.key)
     if rule is None or stages.at is None or stages.at < counted_at(problem) or not _goes_on(ticket, rule):
         return latest_count(problem)
     at_opening = problem.evidence or Evidence(at=stages.at, total=0)
@@ -77,8 +79,10 @@ def _goes_on(ticket: Ticket, rule: RuleNow) -> bool:
 
 async def latest_counts(executor: Executor, found: Sequence[Ticket]) -> Mapping[int, LatestCount]:
     """By ticket. Evidence still has the deals of the message: lists show none."""
-    stages = await now_store.of_stages(executor, {(t.problem.pipeline, t.problem.stage or "") for t in found})
-    return {ticket.id: count_now(ticket, stages) for ticket in found}
+    stages = await stages_now.of_stages(executor, {(t.problem.pipeline, t.problem.stage or "") for t in found})
+    counts = {ticket.id: count_now(ticket, stages) for ticket in found}
+    stakes = await now_store.stakes(executor, [one.problem.key for one in counts.values() if one.rule])
+    return {number: replace(one, stake=stakes.get(one.problem.key)) for number, one in counts.items()}
 
 
 async def with_deals(executor: Executor, latest: LatestCount, policy: Policy, clocks: AgeClocks) -> LatestCount:
@@ -100,4 +104,4 @@ async def with_deals(executor: Executor, latest: LatestCount, policy: Policy, cl
         sample=aged(found.sample),
         rest=aged(found.rest),
     )
-    return LatestCount(problem.model_copy(update={"evidence": shown}), latest.at, latest.rule)
+    return replace(latest, problem=problem.model_copy(update={"evidence": shown}))

@@ -1,4 +1,4 @@
-"""What each kind of problem gives for its readers: words, and what its charts show."""
+"""What each kind of problem provides for its readers: wording, and what its charts show."""
 
 from __future__ import annotations
 
@@ -109,5 +109,5 @@ class KindWording(ABC, Generic[Rule]):
         """What a rule looks for. `day`: what a day is on the stage's clock, `day` or `working day`."""
 
     def wip_limit(self, rule: Rule) -> int | None:
-        """The most deals that the rule allows in the stage, where it limits that."""
+        """The largest number of deals that the rule allows in the stage; None without such a limit."""
         return None

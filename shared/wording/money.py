@@ -60,11 +60,6 @@ def at_stake(deals: Sequence[EvidenceDeal], total: int) -> MoneyAtStake:
             amounts.setdefault(deal.currency or None, []).append(Decimal(deal.amount))
     with localcontext(prec=_DIGITS):
         sums = [CurrencySum(currency, sum(found, Decimal(0)), len(found)) for currency, found in amounts.items()]
-    return ordered(sums, total)
-
-
-def ordered(sums: Sequence[CurrencySum], total: int) -> MoneyAtStake:
-    """Sums by currency, in their order."""
     known = sum(one.deals for one in sums)
     by_deals = sorted(sums, key=lambda one: (-one.deals, one.currency is None, one.currency or ""))
     return MoneyAtStake(tuple(by_deals), known, max(total, known))

@@ -1,4 +1,4 @@
-"""How people read of `wip-high`: too many deals are in a stage at once."""
+"""Wording of `wip-high`: too many deals are in a stage at once."""
 
 from __future__ import annotations
 

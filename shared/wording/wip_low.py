@@ -1,4 +1,4 @@
-"""How people read of `wip-low`: too few deals are in a stage to feed the next ones. The peak is the lowest count."""
+"""Wording of `wip-low`: too few deals are in a stage to feed the next ones. The peak is the lowest count."""
 
 from __future__ import annotations
 

@@ -185,9 +185,9 @@ class Company:
         )
         data = NowData(pipeline=pipeline, stage=stage, as_of=now, wip=count, rules=(rule,))
         told = NowEvent(id=f"{now}", source="andon/detector", subject=data.key, time=now, data=data)
-        await Publisher(self._kafka).publish_all(
-            [OutgoingMessage(self._prefix + NOW, data.key.encode(), told.to_json())]
-        )
+        publisher = Publisher(self._kafka)
+        await publisher.publish_all([OutgoingMessage(self._prefix + NOW, data.key.encode(), told.to_json())])
+        await publisher.stop()
 
     async def seed(self, kafka: str, prefix: str) -> None:
         """Tell everything and do what people do, until it is all there."""

@@ -1,8 +1,9 @@
-"""Chromium over a seeded company, an empty one, and the demonstration's inbox with a mail of every reason."""
+"""Chromium over a seeded company, an empty one, and the demo's inbox with a mail of every reason."""
 
 from __future__ import annotations
 
 import base64
+import os
 import secrets
 import shutil
 import subprocess
@@ -33,6 +34,8 @@ from tests.support.problems import day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 
+# The policy's: a page is made anew for a reader in another zone.
+ZONE = {"TZ": "Europe/Berlin"}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -42,7 +45,7 @@ async def browser() -> AsyncIterator[Browser]:
         pytest.skip("Chromium is not installed (Debian's package chromium)")
     async with async_playwright() as playwright:
         # Without its own sandbox, as containers often forbid it; it sees nothing but these tests' own pages.
-        found = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        found = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], env=os.environ | ZONE)
         yield found
         await found.close()
 
@@ -127,7 +130,7 @@ def mails(url: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 async def inbox(company: Company, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """Address of the demonstration's inbox with these mails."""
+    """Address of the demo's inbox with these mails."""
     folder, port = tmp_path_factory.mktemp("mails"), free_port()
     for number, mail in enumerate(mails(f"{company.url}/tickets/{company.numbers['aging/new/proposal']}")):
         (folder / f"{number}.eml").write_bytes(mail.as_bytes())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from zoneinfo import ZoneInfo
 
 from services.detector.metrics import DetectorMetrics
@@ -19,6 +18,7 @@ from shared.flow.ruleset import Ruleset
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
 from shared.runtime.log import logger
+from shared.runtime.waiting import wait_within
 
 _log = logger(__name__)
 AGES_SECONDS = 5.0
@@ -107,6 +107,5 @@ class PresentLoop:
                     self._published()
             except TRANSIENT as error:
                 _log.warning("metrics refresh failed: database unavailable", error=repr(error))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), PRESENT_SECONDS)
+            await wait_within(self._woken, PRESENT_SECONDS)
             self._woken.clear()

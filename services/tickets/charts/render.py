@@ -10,9 +10,8 @@ import io
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -52,27 +51,6 @@ class InlineChart:
     def x_of(self, at: datetime) -> float:
         """Where an instant is."""
         return self.origin + self.per_day * float(dates.date2num(at))  # type: ignore[no-untyped-call]
-
-
-def drawn(chart: Chart) -> InlineChart:
-    """As `inline`, drawn once a minute at most while nothing else of it changes: pages ask for it every few seconds."""
-    return _drawn(to_the_minute(chart).to_json())
-
-
-@lru_cache(64)
-def _drawn(chart: bytes) -> InlineChart:
-    return inline(Chart.from_json(chart))
-
-
-def to_the_minute(chart: Chart) -> Chart:
-    """Its times without seconds, which no reader can see."""
-
-    def whole(points: Sequence[Point]) -> list[Point]:
-        return [(at.replace(second=0, microsecond=0), value) for at, value in points]
-
-    lines = {name: whole(points) for name, points in chart.lines.items()}
-    (since, _), (until, _) = whole([(chart.since, 0), (chart.until, 0)])
-    return replace(chart, lines=lines, since=since, until=until, dots=whole(chart.dots))
 
 
 def inline(chart: Chart) -> InlineChart:

@@ -55,12 +55,13 @@ CREATE TABLE stage_now (
     PRIMARY KEY (pipeline, stage)
 );
 
--- The deals that are in a problem now, by its key.
+-- The deals that are in a problem now, by its key; `stake`: what all of them are worth, for lists.
 CREATE TABLE evidence_now (
     key      text  PRIMARY KEY,
     pipeline text  NOT NULL,
     stage    text  NOT NULL,
-    data     jsonb NOT NULL
+    data     jsonb NOT NULL,
+    stake    jsonb NOT NULL
 );
 CREATE INDEX evidence_now_stage ON evidence_now (pipeline, stage);
 

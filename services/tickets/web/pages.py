@@ -24,8 +24,7 @@ from services.tickets.domain.faults import AlreadyDone, NotPossibleError
 from services.tickets.domain.lifecycle import Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, rule_series, with_deals
 from services.tickets.query import QueryError
-from services.tickets.store import measures, notices, problems, stages, stakes, tickets
-from services.tickets.store import now as now_store
+from services.tickets.store import measures, notices, problems, stages, tickets
 from services.tickets.store.tickets import TicketFilter
 from services.tickets.web import forms, history, listing, stage_rows, view_models
 from services.tickets.web.addresses import STATIC, favicon
@@ -44,6 +43,7 @@ from shared.flow.calendars import AgeClocks
 from shared.policy import Policy, StageTitles
 from shared.postgres.pool import Connection, Pool, Record
 from shared.runtime.clock import Clock
+from shared.stream import stages_now
 from shared.wording.quantities import CALENDAR_DAY
 
 SPARK_DAYS = 60
@@ -152,8 +152,6 @@ class TicketPages:
         """The tickets, the open ones with the line of the last weeks."""
         now = self._clock.now()
         counts = await latest_counts(connection, found)
-        newest = {t.key: counts[t.id].problem.count for t in found if t.is_open and counts[t.id].rule}
-        worth = await stakes.of_problems(connection, newest)
         first = await problems.found(connection, [ticket.problem for ticket in found])
         wanted = {t.id: series for t in found if t.is_open and (series := rule_series(t.problem))}
         points = await measures.points(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
@@ -165,7 +163,7 @@ class TicketPages:
             return render.sparkline(line, float(ticket.problem.threshold))
 
         return [
-            ticket_view(one, self._policy, titles, now, counts[one.id], begun, spark(one), worth.get(one.key))
+            ticket_view(one, self._policy, titles, now, counts[one.id], begun, spark(one))
             for one, begun in zip(found, first, strict=True)
         ]
 
@@ -217,6 +215,7 @@ class TicketPages:
             readers = (count_chart, age_chart) if self._has_stage(ticket) else ()
             zone = page_zone(self._policy.timezone)
             charts = [await read(connection, latest.problem, self._policy, titles, now) for read in readers]
+            zone = page_zone(self._policy.timezone)
             return TicketPage(
                 ticket,
                 titles,
@@ -318,7 +317,7 @@ class TicketPages:
             points = await measures.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
             found = await tickets.find(connection, TicketFilter(limit=MAX_TICKETS, is_open=True))
             unwatched = await stages.unwatched(connection)
-            standing = await now_store.of_stages(connection, [(pipeline, stage.id) for pipeline, stage in shown])
+            standing = await stages_now.of_stages(connection, [(pipeline, stage.id) for pipeline, stage in shown])
         views = [ticket_view(one, self._policy, titles, now) for one in found]
         rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, points, views)
         page = self.html("pipelines.html", rows=rows, unwatched=unwatched, as_of=standing.at)

@@ -16,7 +16,6 @@ from services.tickets.charts.stage import StageFacts, stage_charts
 from services.tickets.domain.lifecycle import Ticket
 from services.tickets.store import measures, stages, tickets
 from services.tickets.store import now as now_store
-from services.tickets.store.now import StagesNow
 from services.tickets.web.chart_view import ChartView, chart_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.stage_rows import oldest
@@ -27,6 +26,8 @@ from shared.flow.calendars import AgeClocks
 from shared.policy import Policy, StageTitles
 from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock
+from shared.stream import stages_now
+from shared.stream.stages_now import StagesNow
 
 SHOWN_DAYS = 90
 MAX_TICKETS = 50
@@ -43,7 +44,7 @@ class StageContent:
 
 
 class StagePage:
-    """One page for each open stage of the policy. `html`: makes a page of a template; `error`: one that says why not."""
+    """One page for each stage of the policy. `html` makes a page of a template; `error` one that says why not."""
 
     def __init__(
         self, pool: Pool, policy: Policy, clock: Clock, html: Callable[..., Response], error: Callable[..., Response]
@@ -89,7 +90,7 @@ class StagePage:
         wanted = {one: (pipeline, stage, one.value) for one in Measure}
         async with self._pool.acquire() as connection:
             titles = await stages.titles(connection, self._policy)
-            standing = await now_store.of_stages(connection, [(pipeline, stage)])
+            standing = await stages_now.of_stages(connection, [(pipeline, stage)])
             points = await measures.points(connection, list(wanted.values()), since, now)
             open_deals = await now_store.deals_of_stage(connection, (pipeline, stage))
             found = await tickets.of_stage(connection, pipeline, stage, MAX_TICKETS)

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from services.tickets.charts import render
 from services.tickets.store.measures import Point, Series
-from services.tickets.store.now import StagesNow
 from services.tickets.web.view_models import RuleView, TicketView, rule_view
 from shared import wording
 from shared.contracts.measures import Measure
@@ -18,6 +17,7 @@ from shared.flow.calendars import AgeClocks
 from shared.policy import Policy, StageTitles
 from shared.policy.model import Stage
 from shared.runtime.instants import micros
+from shared.stream.stages_now import StagesNow
 from shared.wording.quantities import age
 
 

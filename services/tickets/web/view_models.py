@@ -50,7 +50,6 @@ def ticket_view(
     latest: LatestCount | None = None,
     found: ProblemData | None = None,
     spark: str = "",
-    stake: MoneyAtStake | None = None,
 ) -> TicketView:
     """`found`: the problem as its first message told it."""
     latest = latest or latest_count(ticket.problem)
@@ -64,7 +63,7 @@ def ticket_view(
         outcome_words(ticket),
         ago(opened, cleared) if cleared else None,
         now_view(latest, found or ticket.problem, now),
-        stake if stake is not None else stake_of(latest.problem),
+        latest.stake or stake_of(latest.problem),
         closing_reason(ticket),
         spark,
     )

@@ -13,7 +13,7 @@
   function isInUse(part) {
     const selection = document.getSelection();
     const isSelected = selection !== null && !selection.isCollapsed && isIn(part, selection.anchorNode);
-    return isSelected || (isIn(part, document.activeElement) && !document.activeElement.id);
+    return isSelected || part.querySelector(".chart:hover") !== null || (isIn(part, document.activeElement) && !document.activeElement.id);
   }
 
   function replace(part, fresh) {
