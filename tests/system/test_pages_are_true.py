@@ -270,7 +270,7 @@ async def _wrong_mails(
     for mail, at in zip(flow.mail.mails, flow.mailed_at, strict=True):
         part = mail.get_body(("plain",))
         assert part is not None
-        body = part.get_content()
+        body = part.get_content().replace("\r\n", "\n")
         number = re.search(r"/tickets/(\d+)", body)
         assert number, body
         key = (await client.get(f"/api/v1/tickets/{number[1]}")).json()["key"]
