@@ -30,6 +30,7 @@ from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream.consumer import Consumer, Handle
+from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
 from shared.stream.positions import StoredPositions
 from shared.stream.processor import Processor
@@ -50,7 +51,7 @@ class Notifier:
 
     def __init__(self, settings: NotifierSettings, pool: Pool, registry: CollectorRegistry) -> None:
         clock, policy, metrics = SystemClock(), load(settings.policy), NotifierMetrics(registry)
-        self.progress = Progress()
+        self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
         self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
         wake = self._relay.wake.set
         self._sender = build_sender(settings, pool, policy, metrics, self.progress, clock, wake)
@@ -67,7 +68,7 @@ class Notifier:
         self._retention = Retention(partial(retention.prune, pool), timedelta(days=settings.notifier_keep_days), clock)
 
     def loops(self) -> Sequence[Loop]:
-        return (self._consumer.run, self._sender.run, self._relay.run, self._retention.run)
+        return (self._consumer.run, self._sender.run, self._relay.run, self._retention.run, self.dependencies.run)
 
 
 def build_sender(
@@ -116,7 +117,8 @@ async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
     pool = await open_pool(settings.dsn, "notices")
     registry = new_registry()
     notifier = Notifier(settings, pool, registry)
-    yield Service(Starlette(routes=health_routes(notifier.progress, registry)), notifier.loops())
+    routes = health_routes(notifier.progress, notifier.dependencies, registry)
+    yield Service(Starlette(routes=routes), notifier.loops())
     await pool.close()
 
 

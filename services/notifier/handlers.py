@@ -11,7 +11,7 @@ from services.notifier.domain.decide import decide
 from services.notifier.store import notices as store
 from services.notifier.store.results import result_event
 from shared.contracts.notices import NoticeResult
-from shared.contracts.tickets import TicketData, TicketEvent
+from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketEvent
 from shared.contracts.topics import TICKETS
 from shared.policy import Policy
 from shared.runtime.clock import Clock
@@ -54,6 +54,9 @@ class TicketHandler:
         history = await store.history(transaction.connection, facts.ticket)
         if facts.seq <= history.latest_seq:
             # A second delivery must not drop newer notices.
+            return
+        if facts.actor is Actor.PERSON and facts.change is TicketChange.REOPENED:
+            # The problem did not come back: who works on the ticket opened it again.
             return
         now = self._clock.now()
         decision = decide(facts.change, now, history, self._mail_every, facts.outcome)

@@ -20,11 +20,12 @@ from shared.runtime.clock import Clock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.retry import retry_forever
+from shared.runtime.waiting import wait_within
 
 _log = logger(__name__)
 CLAIM_LIMIT = 20
 # How often to look for mails that another replica wrote or left. Our own handler wakes the sender.
-POLL_SECONDS = 1.0
+POLL_SECONDS = 5.0
 NO_OWNER = "no owner in the policy"
 # How long a connection may take: greeting, EHLO, TLS, sign-in.
 CONNECT_SECONDS = 120
@@ -84,12 +85,8 @@ class Sender:
         return min(POLL_SECONDS, max(0.0, (status.next_due - self._clock.now()).total_seconds()))
 
     async def _wait(self, seconds: float) -> None:
-        if not seconds:
-            return
-        try:
-            await asyncio.wait_for(self.wake.wait(), seconds)
-        except TimeoutError:
-            return
+        if seconds:
+            await wait_within(self.wake, seconds)
 
     async def _send_all(self, mails: deque[Mail]) -> None:
         """One after the other. Gives back what is left when the server is unavailable, or at a stop."""

@@ -72,7 +72,7 @@ def test_both_parts_are_complete(reason: NoticeReason) -> None:
 
     for kind in ("plain", "html"):
         text = part(made, kind)
-        assert "12 deals have been in Proposal for more than 21 days; usually 3 are." in text
+        assert "12 deals have been in Proposal for more than 21 days; usually 3." in text
         assert "http://andon.example/tickets/1" in text
         assert "Deal 0" in text
         assert "Monday 2 March, 10:00" in text
