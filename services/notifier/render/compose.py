@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
@@ -15,6 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread, message_id, subject_of
 from services.notifier.domain.text import one_line
 from services.notifier.render.headers import MAIL, mailbox, unstructured
+from services.notifier.render.now_text import now_sentences
+from services.notifier.render.times import exact
 from shared import wording
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import EvidenceDeal
@@ -116,7 +117,8 @@ def _add_chart(message: EmailMessage, chart: str) -> None:
 def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
     """What the templates need."""
     facts = notice.facts
-    worst = facts.evidence.worst if facts.evidence else ()
+    evidence = facts.evidence if notice.now is None else notice.now.rule.evidence
+    worst = evidence.worst if evidence else ()
     ended, order = facts.problem.cleared_at, wording.of(facts.kind).deal_order
     by_movement = order is DealOrder.LONGEST_WITHOUT_PROGRESS
     withdrawn = facts.reason if facts.outcome is TicketOutcome.RETRACTED else None
@@ -126,6 +128,7 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
         "chart": CHART if facts.chart_png else None,
         "withdrawn": withdrawn,
         "over": ended or withdrawn,
+        "now": now_sentences(notice.now, zone) if notice.now else [],
         "began": exact(facts.problem.opened_at, zone),
         "ended": exact(ended, zone) if ended else "",
         "zone": zone,
@@ -150,12 +153,6 @@ def _headline(notice: Notice) -> str:
 
 def _change(one: CoveredChange) -> str:
     return CHANGES[one.change].format(count=one.count)
-
-
-def exact(moment: datetime, zone: str) -> str:
-    """`Monday 3 November, 09:12 CET`"""
-    local = moment.astimezone(ZoneInfo(zone))
-    return f"{local:%A} {local.day} {local:%B}, {local:%H:%M %Z}"
 
 
 def last_movement(deal: EvidenceDeal, zone: str) -> str:

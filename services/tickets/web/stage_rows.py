@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from services.tickets.charts import render
 from services.tickets.store.measures import Point, Series
-from services.tickets.store.now import StagesNow
 from services.tickets.web.view_models import RuleView, TicketView, rule_view
 from shared import wording
 from shared.contracts.measures import Measure
@@ -17,6 +16,7 @@ from shared.flow.calendars import AgeClocks
 from shared.policy import Policy, StageTitles
 from shared.policy.model import Stage
 from shared.runtime.instants import micros
+from shared.stream.stages_now import StagesNow
 from shared.wording.quantities import age
 
 
