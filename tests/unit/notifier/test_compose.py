@@ -18,7 +18,7 @@ from services.notifier.render.compose import Composer, days
 from services.notifier.render.headers import MAIL, mailbox, unstructured
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
-from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
+from shared.contracts.tickets import TicketChange, TicketOutcome
 from tests.support.problems import day, evidence, policy, ticket_event
 
 DEAL_OWNER = "61123456"
@@ -303,11 +303,16 @@ def test_a_problem_that_came_back_and_is_over_is_no_new_one() -> None:
     assert "The problem came back and is over already" in part(mail(NoticeReason.OPENED_AND_CLEARED, seq=3), "plain")
 
 
-def test_a_ticket_that_a_person_opened_again_is_not_a_problem_that_came_back() -> None:
-    text = part(mail(NoticeReason.REOPENED, seq=3, actor=Actor.PERSON), "plain")
+def test_money_at_stake_is_summed_by_currency_and_never_breaks() -> None:
+    shown = evidence(3)
+    deals = (shown.worst[0], shown.worst[1].model_copy(update={"currency": "USD"}), shown.worst[2])
+    facts = {"evidence": shown.model_copy(update={"worst": deals, "sample": (), "total": 9})}
+    over = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
 
-    assert "The ticket was opened again" in text
-    assert "come back" not in text
+    for kind in ("plain", "html"):
+        text = part(mail(**facts), kind)
+        assert "19,000\u00a0EUR and 9,500\u00a0USD in 3 of 9 deals" in text
+        assert "Money at stake" not in part(mail(NoticeReason.CLEARED, seq=2, problem=over, **facts), kind)
 
 
 def test_times_name_their_zone() -> None:
