@@ -19,9 +19,10 @@ from services.notifier.render.times import exact
 from shared import wording
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import EvidenceDeal
-from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
+from shared.contracts.tickets import TicketChange, TicketOutcome
 from shared.policy import Policy
 from shared.wording.kind import DealOrder
+from shared.wording.money import at_stake
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -63,7 +64,6 @@ CHANGES = {
     TicketChange.CLOSED: "its ticket was withdrawn",
 }
 CAME_BACK_AND_OVER = "The problem came back and is over already"
-REOPENED_BY_A_PERSON = "The ticket was opened again"
 CHART = "chart"
 MAX_DEALS = 3
 
@@ -132,6 +132,9 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
         "began": exact(facts.problem.opened_at, zone),
         "ended": exact(ended, zone) if ended else "",
         "zone": zone,
+        "stake": at_stake((*facts.evidence.worst, *facts.evidence.sample), facts.evidence.total).words
+        if facts.evidence
+        else "",
         "changes": [(exact(one.at, zone), _change(one)) for one in notice.changes] if notice.covered > 1 else [],
         "earlier_changes": notice.covered - len(notice.changes),
         "more": MORE.get(notice.reason, ""),
@@ -146,8 +149,6 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
 def _headline(notice: Notice) -> str:
     if notice.reason is NoticeReason.OPENED_AND_CLEARED and notice.seq > 1:
         return CAME_BACK_AND_OVER
-    if notice.reason is NoticeReason.REOPENED and notice.facts.actor is Actor.PERSON:
-        return REOPENED_BY_A_PERSON
     return HEADLINES[notice.reason]
 
 
