@@ -18,7 +18,7 @@ from services.notifier.metrics import NotifierMetrics
 from services.notifier.render.compose import Composer
 from services.notifier.settings import NotifierSettings
 from services.notifier.store import retention
-from shared.contracts.topics import NOTICES, TICKETS
+from shared.contracts.topics import NOTICES, NOW, TICKETS
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, load
 from shared.postgres.pool import Pool, open_pool
@@ -96,12 +96,12 @@ def _consumer(
     registry: CollectorRegistry,
     progress: Progress,
 ) -> Consumer:
-    topic = settings.topic(TICKETS)
+    names = {settings.topic(topic): topic for topic in (TICKETS, NOW)}
     return Consumer(
-        Subscription(settings.kafka, [topic], settings.topic("andon-notifier"), max_records=100),
+        Subscription(settings.kafka, list(names), settings.topic("andon-notifier"), max_records=100),
         handle,
-        StoredPositions(pool, [topic]),
-        ConsumerMetrics.of_topics(registry, {topic: TICKETS}),
+        StoredPositions(pool, list(names)),
+        ConsumerMetrics.of_topics(registry, names),
         progress,
     )
 

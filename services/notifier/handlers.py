@@ -11,13 +11,18 @@ from services.notifier.domain.decide import decide
 from services.notifier.store import notices as store
 from services.notifier.store.results import result_event
 from shared.contracts.notices import NoticeResult
+from shared.contracts.now import NowEvent
 from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketEvent
-from shared.contracts.topics import TICKETS
+from shared.contracts.topics import NOW, TICKETS
 from shared.policy import Policy
 from shared.runtime.clock import Clock
-from shared.stream.processor import Received, contract
+from shared.stream import stages_now
+from shared.stream.processor import Decoder, Received, contract
 from shared.stream.transaction import Transaction
 
+ConsumedEvent = TicketEvent | NowEvent
+# Mails show a few of the worst deals.
+NOT_IN_MAILS = {"rules": {"__all__": {"evidence": {"sample", "rest"}}}}
 NOT_NEEDED = "the ticket changed before it was sent"
 
 
@@ -39,13 +44,20 @@ class TicketHandler:
     ) -> None:
         self._policy, self._mail_every, self._domain, self._topic = policy, mail_every, domain, topic
         self._clock, self._written = clock, written
-        self.decoders = {TICKETS: contract(TicketEvent)}
+        self.decoders: dict[str, Decoder[ConsumedEvent]] = {
+            TICKETS: contract(TicketEvent),
+            NOW: contract(NowEvent),
+        }
 
-    async def handle(self, transaction: Transaction, messages: list[Received[TicketEvent]]) -> None:
-        """Decide about each change, in order."""
-        for message in messages:
-            await self._record(transaction, message.message.data)
-        transaction.after_commit(self._written)
+    async def handle(self, transaction: Transaction, messages: list[Received[ConsumedEvent]]) -> None:
+        """Decide about each change, in order; keep how stages stand, which mails say while they go out."""
+        told = [one.message.data for one in messages if isinstance(one.message, NowEvent)]
+        await stages_now.save(transaction.connection, told, NOT_IN_MAILS)
+        changes = [one.message.data for one in messages if isinstance(one.message, TicketEvent)]
+        for change in changes:
+            await self._record(transaction, change)
+        if changes:
+            transaction.after_commit(self._written)
 
     async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:
         """Nothing is left to do."""

@@ -27,6 +27,7 @@ from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
 from services.tickets.web.pages import TicketPages
+from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
 from shared.contracts.topics import TICKETS
 from shared.kafka.publisher import Publisher
@@ -160,9 +161,15 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
     pages = TicketPages(pool, tickets.changes, tickets.policy, tickets.clock, tickets.publisher.wake.set)
+    stage = StagePage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     api = Api(pool, tickets.policy)
     return Starlette(
-        routes=[*health_routes(tickets.progress, tickets.dependencies, registry), *api.routes(), *pages.routes()],
+        routes=[
+            *health_routes(tickets.progress, tickets.dependencies, registry),
+            *api.routes(),
+            *stage.routes(),
+            *pages.routes(),
+        ],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
             Middleware(SafeHeaders),

@@ -9,7 +9,6 @@ from datetime import datetime
 from services.tickets.domain.lifecycle import Ticket
 from services.tickets.store import now as now_store
 from services.tickets.store.measures import Series
-from services.tickets.store.now import StagesNow
 from shared import wording
 from shared.contracts.measures import Measure
 from shared.contracts.now import RuleNow
@@ -19,6 +18,8 @@ from shared.flow.calendars import AgeClocks
 from shared.policy import Policy
 from shared.postgres.pool import Executor
 from shared.runtime.instants import micros
+from shared.stream import stages_now
+from shared.stream.stages_now import StagesNow
 from shared.wording.money import MoneyAtStake
 
 
@@ -59,8 +60,7 @@ def latest_count(problem: ProblemData) -> LatestCount:
 def count_now(ticket: Ticket, stages: StagesNow) -> LatestCount:
     """The ticket's problem as its stage stands now. What is over, or newer than that, stays as its message told it."""
     problem = ticket.problem
-    stage = stages.stages.get((problem.pipeline, problem.stage or ""))
-    rule = stage.rule(problem.key) if stage else None
+    rule = stages.rule(problem.pipeline, problem.stage, problem.key)
     if rule is None or stages.at is None or stages.at < counted_at(problem) or not _goes_on(ticket, rule):
         return latest_count(problem)
     at_opening = problem.evidence or Evidence(at=stages.at, total=0)
@@ -79,7 +79,7 @@ def _goes_on(ticket: Ticket, rule: RuleNow) -> bool:
 
 async def latest_counts(executor: Executor, found: Sequence[Ticket]) -> Mapping[int, LatestCount]:
     """By ticket. Evidence still has the deals of the message: lists show none."""
-    stages = await now_store.of_stages(executor, {(t.problem.pipeline, t.problem.stage or "") for t in found})
+    stages = await stages_now.of_stages(executor, {(t.problem.pipeline, t.problem.stage or "") for t in found})
     counts = {ticket.id: count_now(ticket, stages) for ticket in found}
     stakes = await now_store.stakes(executor, [one.problem.key for one in counts.values() if one.rule])
     return {number: replace(one, stake=stakes.get(one.problem.key)) for number, one in counts.items()}

@@ -60,9 +60,9 @@ def at_stake(deals: Sequence[EvidenceDeal], total: int) -> MoneyAtStake:
             amounts.setdefault(deal.currency or None, []).append(Decimal(deal.amount))
     with localcontext(prec=_DIGITS):
         sums = [CurrencySum(currency, sum(found, Decimal(0)), len(found)) for currency, found in amounts.items()]
-    sums.sort(key=lambda one: (-one.deals, one.currency is None, one.currency or ""))
     known = sum(one.deals for one in sums)
-    return MoneyAtStake(tuple(sums), known, max(total, known))
+    by_deals = sorted(sums, key=lambda one: (-one.deals, one.currency is None, one.currency or ""))
+    return MoneyAtStake(tuple(by_deals), known, max(total, known))
 
 
 def amount_text(amount: Decimal, currency: str | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import secrets
 import shutil
 import subprocess
@@ -33,6 +34,8 @@ from tests.support.problems import day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 
+# The policy's: a page is made anew for a reader in another zone.
+ZONE = {"TZ": "Europe/Berlin"}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -42,7 +45,7 @@ async def browser() -> AsyncIterator[Browser]:
         pytest.skip("Chromium is not installed (Debian's package chromium)")
     async with async_playwright() as playwright:
         # Without its own sandbox, as containers often forbid it; it sees nothing but these tests' own pages.
-        found = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        found = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], env=os.environ | ZONE)
         yield found
         await found.close()
 

@@ -91,6 +91,25 @@ async def test_enter_acknowledges_and_who_comes_second_sees_the_same(company: Co
         assert await one.get_by_role("alert").count() == 0
 
 
+async def test_closing_a_problem_that_goes_on_is_asked_again_undone_and_told(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/tickets/{company.numbers['aging/new/proposal']}")
+    await page.get_by_label("The work on it was given up").check()
+    await page.locator("#reason").fill("No budget.")
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Close", exact=True).click()
+    assert "The problem goes on" in await page.get_by_role("alert").inner_text()
+    assert await page.evaluate("document.activeElement.getAttribute('role')") == "alert"
+
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Close it all the same").click()
+    assert "No budget." in await page.locator(".asks").inner_text()
+    async with page.expect_navigation():
+        await page.get_by_role("button", name="Undo").click()
+
+    assert await page.locator(".number .state").inner_text() == "not yet seen"
+    assert "The last change was undone" in await page.locator(".history").inner_text()
+
+
 async def test_errors_stand_at_their_field_and_what_was_typed_is_kept(company: Company, page: Page) -> None:
     await page.goto(f"{company.url}/tickets/{company.numbers['stalled/new/negotiation']}")
     await page.locator("#reason").fill("It is <too> dear")
@@ -120,7 +139,7 @@ async def test_a_ticket_is_acknowledged_from_the_list_where_it_stands(company: C
     assert await page.evaluate("window.here"), "the page was loaded anew"
     assert "Somebody has seen it" in await page.get_by_role("status").inner_text()
     assert await page.evaluate("document.activeElement.className") == "title"
-    assert await page.locator("time[data-form]").first.get_attribute("title")
+    assert await page.locator("time").first.get_attribute("title")
     await context.close()
 
 
@@ -145,10 +164,11 @@ async def test_a_list_that_is_old_says_what_became_of_the_ticket(company: Compan
     for page in (first, second):
         await page.goto(company.url)
     async with httpx.AsyncClient(base_url=company.url) as client:
-        await client.post(f"/tickets/{number}/acknowledge")
+        await client.post(f"/tickets/{number}/acknowledge", data={"version": "1"})
         await first.locator(f"#ticket-{number} button").click()
         await first.locator(f"#ticket-{number}.acknowledged").wait_for()
-        await client.post(f"/tickets/{number}/close", data={"outcome": "abandoned", "reason": "No time."})
+        closing = {"version": "2", "confirmed": "yes", "outcome": "abandoned", "reason": "No time."}
+        await client.post(f"/tickets/{number}/close", data=closing)
     async with second.expect_navigation():
         await second.locator(f"#ticket-{number} button").click()
 

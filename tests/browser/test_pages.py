@@ -19,6 +19,12 @@ SMALL = """() => [...document.querySelectorAll('.chart text')].filter(text => {
         return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(on.a, on.b) < 10.5;
     }).map(text => text.textContent)"""
 
+# Numbers, dates and amounts that take more than one line.
+BROKEN = """() => [...document.querySelectorAll('time, td.n, .stake strong')].filter(one => one.checkVisibility())
+    .filter(one => { const range = document.createRange(); range.selectNodeContents(one);
+        return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1; })
+    .map(one => one.textContent)"""
+
 
 @pytest.fixture
 async def page(browser: Browser) -> AsyncIterator[Page]:
@@ -61,6 +67,10 @@ async def test_faults_are_found(page: Page) -> None:
         "/tickets?state=closed",
         "/tickets?pipeline=new&kind=aging",
         "/tickets?pipeline=odd&kind=stalled",
+        "/tickets?sort=money",
+        "/stage?pipeline=new&stage=proposal",
+        "/stage?pipeline=odd&stage=a%22b",
+        "/stage?pipeline=new&stage=nowhere",
         "/tickets?state=lost",
         "/pipelines",
         "/nowhere",
@@ -195,9 +205,9 @@ async def test_times_are_the_readers_and_exact_on_hover(company: Company, browse
         context = await browser.new_context(timezone_id=zone)
         page = await context.new_page()
         await page.goto(path)
+        await page.get_by_text(f"All times are in the zone {zone}.").wait_for()
         first = page.locator(".lead time").last
         told[zone] = (await first.inner_text(), str(await first.get_attribute("title")))
-        assert f"Times are in the zone {zone}" in await page.locator("footer").inner_text()
         await context.close()
     without = await browser.new_context(java_script_enabled=False)
     page = await without.new_page()
@@ -212,15 +222,48 @@ async def test_times_are_the_readers_and_exact_on_hover(company: Company, browse
     assert str(plain[1]).endswith(("CET", "CEST"))
 
 
-async def test_the_morning_on_which_a_ticket_comes_back_is_that_of_the_policys_zone(
-    company: Company, browser: Browser
-) -> None:
+async def test_sentences_forms_and_charts_are_in_one_zone_the_readers(company: Company, browser: Browser) -> None:
     context = await browser.new_context(timezone_id="America/Los_Angeles")
     page = await context.new_page()
-    await page.goto(f"{company.url}/tickets/{company.numbers['wip-low/new/lead']}")
+    await page.goto(f"{company.url}/tickets/{company.numbers['aging/new/proposal']}")
+    await page.get_by_text("All times are in the zone America/Los_Angeles.").wait_for()
 
-    assert (await page.locator(".number .state").inner_text()).endswith(" at 08:00 in Europe/Berlin")
+    assert "of that day in America/Los_Angeles" in await page.locator("form[action$='/snooze']").inner_text()
+    assert "Europe/Berlin" not in await page.content()
+    began = await page.locator(".lead time").last.inner_text()
+    asked = await page.locator(".asks").inner_text()
+    assert began.removeprefix("on ").partition(" at ")[0] in asked
+    await page.goto(f"{company.url}/tickets/{company.numbers['aging/new/proposal']}/chart.svg")
+    assert "America/Los_Angeles" in await page.content()
     await context.close()
+
+
+async def test_values_of_a_chart_show_on_hover_and_by_keyboard(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/tickets/{company.numbers['aging/new/proposal']}")
+    chart, readout = page.locator(".chart").first, page.locator(".readout").first
+    assert await readout.inner_text() == ""
+
+    await chart.focus()
+    assert await readout.inner_text() == "Newest count: 16 deals over the limit"
+    await page.keyboard.press("Home")
+    first = await readout.inner_text()
+    await page.keyboard.press("ArrowRight")
+    assert first != await readout.inner_text()
+    assert first.endswith("deals over the limit")
+    assert await page.locator(".chart .cursor").count() == 1
+    await page.keyboard.press("Tab")
+    assert await readout.inner_text() == ""
+    await page.locator(".chart").last.hover()
+    assert "days" in await page.locator(".readout").last.inner_text()
+
+
+async def test_numbers_dates_and_amounts_do_not_break(company: Company, page: Page) -> None:
+    for path in ("/", f"/tickets/{company.numbers['aging/new/proposal']}", "/pipelines"):
+        for width in (360, 768, 1280):
+            await page.set_viewport_size({"width": width, "height": 800})
+            await page.goto(company.url + path)
+            broken = await page.evaluate(BROKEN)
+            assert broken == [], (path, width)
 
 
 async def test_paper_is_light_and_bears_no_buttons(company: Company, page: Page) -> None:

@@ -22,7 +22,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServerAnswer:
     """One answer of a mail server. `text`: without the code, one line or several."""
 
     step: Step
@@ -54,7 +54,7 @@ _NOT_THE_MAIL = re.compile(
 )
 
 
-def is_final(answer: Answer) -> bool:
+def is_final(answer: ServerAnswer) -> bool:
     """Whether it refuses this recipient or this content, and would do so again."""
     if not 500 <= answer.code < 600 or answer.step in (Step.CONNECT, Step.DATA):
         return False
@@ -76,7 +76,7 @@ def _enhanced(text: str) -> tuple[str | None, int, int]:
     return (found[1], int(found[2]), int(found[3])) if found else (None, 0, 0)
 
 
-def _is_too_large(answer: Answer, enhanced: tuple[int, int] | None) -> bool:
+def _is_too_large(answer: ServerAnswer, enhanced: tuple[int, int] | None) -> bool:
     """552 alone means a full mailbox as well as a mail over the limit."""
     plain = enhanced in _UNSPECIFIC and answer.code == _STORAGE_CODE and _SIZE.search(answer.text) is not None
     return plain or enhanced in _TOO_LARGE

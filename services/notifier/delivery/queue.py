@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.notifier.delivery.answer_log import kind_of
-from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread
+from services.notifier.domain.mail import CoveredChange, Mail, Notice, ProblemNow, Thread
 from services.notifier.store.results import result_event
 from shared.contracts.notices import NoticeReason, NoticeResult
 from shared.contracts.tickets import TicketData
 from shared.postgres.pool import Connection, Pool, Record
-from shared.stream import outbox
+from shared.stream import outbox, stages_now
+from shared.stream.stages_now import Stage, StagesNow
 
 # In order within a ticket, but no mail waits for one whose answer was lost: it may never come. After a start of the
 # database, claims that ran out meanwhile are left alone for $4: their holder may have sent the mail and could not mark
@@ -147,6 +148,8 @@ class MailQueue:
         notices: dict[int, list[Notice]] = {row["id"]: [] for row in rows}
         for row in await connection.fetch(_NOTICES, list(notices)):
             notices[row["mail"]].append(_notice(row))
+        stages = await stages_now.of_stages(connection, {_stage(one) for some in notices.values() for one in some})
+        notices = {mail: [_with_now(one, stages) for one in some] for mail, some in notices.items()}
         mails = [Mail(**dict(row), notices=tuple(notices[row["id"]])) for row in rows]
         return sorted(mails, key=lambda mail: mail.id)
 
@@ -200,6 +203,20 @@ class MailQueue:
         if mails:
             rows = await connection.fetch(_RESULTS_OF, list(mails))
             await outbox.put(connection, [result_event(self._topic, row, result, answer, now) for row in rows])
+
+
+def _stage(notice: Notice) -> Stage:
+    return notice.facts.pipeline, notice.facts.stage or ""
+
+
+def _with_now(notice: Notice, stages: StagesNow) -> Notice:
+    """With how the problem stands, while it goes on and where that is newer than what is known of the ticket."""
+    facts = notice.facts
+    rule = stages.rule(facts.pipeline, facts.stage, facts.key)
+    known_at = facts.evidence.at if facts.evidence else facts.at
+    if rule is None or stages.at is None or stages.at < known_at or facts.problem.cleared_at is not None:
+        return notice
+    return replace(notice, now=ProblemNow(stages.at, rule))
 
 
 def _notice(row: Record) -> Notice:

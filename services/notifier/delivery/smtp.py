@@ -8,7 +8,7 @@ import ssl
 
 import aiosmtplib
 
-from services.notifier.delivery.answers import Answer, Step, is_final
+from services.notifier.delivery.answers import ServerAnswer, Step, is_final
 from services.notifier.domain.text import one_line
 from services.notifier.settings import NotifierSettings
 
@@ -40,7 +40,7 @@ class Undelivered(Exception):
         """Whatever the library raised at this step."""
         if not isinstance(error, aiosmtplib.SMTPResponseException):
             return cls(f"{step}: {describe(error)}", possibly_delivered=step is Step.CONTENT)
-        answer = Answer(step, error.code, error.message)
+        answer = ServerAnswer(step, error.code, error.message)
         final = is_final(answer)
         about_the_mail = step in (Step.RECIPIENT, Step.CONTENT) and error.code != _UNAVAILABLE
         # Neither an acceptance nor a refusal.

@@ -8,6 +8,7 @@ from datetime import datetime
 from services.notifier.domain.text import one_line
 from shared.contracts.envelope import Message, Moment
 from shared.contracts.notices import NoticeReason
+from shared.contracts.now import RuleNow
 from shared.contracts.tickets import TicketChange, TicketData
 
 MAX_SUBJECT = 180
@@ -30,11 +31,20 @@ class Thread:
 
 
 @dataclass(frozen=True)
+class ProblemNow:
+    """How the rule of a problem stands as of an instant."""
+
+    as_of: datetime
+    rule: RuleNow
+
+
+@dataclass(frozen=True)
 class Notice:
     """One thing to report about one ticket.
 
     `seq`: the change it was written for; `facts`: the ticket as of the latest change that it covers. `changes`: the
-    latest of the `covered` changes, in order. `thread`: None before the first notice is stored.
+    latest of the `covered` changes, in order. `thread`: None before the first notice is stored. `now`: how the problem
+    stands while the mail goes out; None where nothing newer than `facts` is known.
     """
 
     ticket: int
@@ -44,6 +54,7 @@ class Notice:
     changes: tuple[CoveredChange, ...] = ()
     covered: int = 1
     thread: Thread | None = None
+    now: ProblemNow | None = None
 
 
 @dataclass(frozen=True)

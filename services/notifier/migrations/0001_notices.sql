@@ -56,3 +56,17 @@ CREATE TABLE thread (
     subject    text NOT NULL,
     message_id text NOT NULL
 );
+
+-- How each stage stands now, from flow.now, with the worst deals of each problem.
+CREATE TABLE stage_now (
+    pipeline text  NOT NULL,
+    stage    text  NOT NULL,
+    data     jsonb NOT NULL,
+    PRIMARY KEY (pipeline, stage)
+);
+
+-- One row: until when all stages are as stage_now has them, the judgement time of the newest message on flow.now.
+CREATE TABLE judged (
+    one boolean     PRIMARY KEY DEFAULT true CHECK (one),
+    at  timestamptz NOT NULL
+);

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
@@ -15,12 +14,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread, message_id, subject_of
 from services.notifier.domain.text import one_line
 from services.notifier.render.headers import MAIL, mailbox, unstructured
+from services.notifier.render.now_text import now_sentences
+from services.notifier.render.times import exact
 from shared import wording
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import EvidenceDeal
-from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
+from shared.contracts.tickets import TicketChange, TicketOutcome
 from shared.policy import Policy
 from shared.wording.kind import DealOrder
+from shared.wording.money import at_stake
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -62,7 +64,6 @@ CHANGES = {
     TicketChange.CLOSED: "its ticket was withdrawn",
 }
 CAME_BACK_AND_OVER = "The problem came back and is over already"
-REOPENED_BY_A_PERSON = "The ticket was opened again"
 CHART = "chart"
 MAX_DEALS = 3
 
@@ -116,7 +117,8 @@ def _add_chart(message: EmailMessage, chart: str) -> None:
 def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
     """What the templates need."""
     facts = notice.facts
-    worst = facts.evidence.worst if facts.evidence else ()
+    evidence = facts.evidence if notice.now is None else notice.now.rule.evidence
+    worst = evidence.worst if evidence else ()
     ended, order = facts.problem.cleared_at, wording.of(facts.kind).deal_order
     by_movement = order is DealOrder.LONGEST_WITHOUT_PROGRESS
     withdrawn = facts.reason if facts.outcome is TicketOutcome.RETRACTED else None
@@ -126,9 +128,13 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
         "chart": CHART if facts.chart_png else None,
         "withdrawn": withdrawn,
         "over": ended or withdrawn,
+        "now": now_sentences(notice.now, zone) if notice.now else [],
         "began": exact(facts.problem.opened_at, zone),
         "ended": exact(ended, zone) if ended else "",
         "zone": zone,
+        "stake": at_stake((*facts.evidence.worst, *facts.evidence.sample), facts.evidence.total).words
+        if facts.evidence
+        else "",
         "changes": [(exact(one.at, zone), _change(one)) for one in notice.changes] if notice.covered > 1 else [],
         "earlier_changes": notice.covered - len(notice.changes),
         "more": MORE.get(notice.reason, ""),
@@ -143,19 +149,11 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
 def _headline(notice: Notice) -> str:
     if notice.reason is NoticeReason.OPENED_AND_CLEARED and notice.seq > 1:
         return CAME_BACK_AND_OVER
-    if notice.reason is NoticeReason.REOPENED and notice.facts.actor is Actor.PERSON:
-        return REOPENED_BY_A_PERSON
     return HEADLINES[notice.reason]
 
 
 def _change(one: CoveredChange) -> str:
     return CHANGES[one.change].format(count=one.count)
-
-
-def exact(moment: datetime, zone: str) -> str:
-    """`Monday 3 November, 09:12 CET`"""
-    local = moment.astimezone(ZoneInfo(zone))
-    return f"{local:%A} {local.day} {local:%B}, {local:%H:%M %Z}"
 
 
 def last_movement(deal: EvidenceDeal, zone: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,10 +42,15 @@ _OWN_IDS = re.compile(r' id="[a-z0-9]+_\d+"')
 
 @dataclass(frozen=True)
 class InlineChart:
-    """SVG within a page, and where an instant is in it: units of its view box from the left."""
+    """SVG within a page. `origin`: where 1970 is, in units of its view box from the left; `per_day`: of one day."""
 
     svg: str
-    x_of: Callable[[datetime], float]
+    origin: float
+    per_day: float
+
+    def x_of(self, at: datetime) -> float:
+        """Where an instant is."""
+        return self.origin + self.per_day * float(dates.date2num(at))  # type: ignore[no-untyped-call]
 
 
 def inline(chart: Chart) -> InlineChart:
@@ -55,12 +60,9 @@ def inline(chart: Chart) -> InlineChart:
     for colour, variable in ((BLUE, "blue"), (VERMILION, "act"), (GREY, "quiet")):
         text = text.replace(colour, f"var(--{variable})")
     axes: Any = figure.axes[0]
-
-    def x_of(at: datetime) -> float:
-        # SVG has 72 units an inch.
-        return float(axes.transData.transform((dates.date2num(at), 0))[0]) * 72 / figure.dpi  # type: ignore[no-untyped-call]
-
-    return InlineChart(text.replace(INK, "currentColor"), x_of)
+    # SVG has 72 units an inch.
+    (origin, _), (next_day, _) = axes.transData.transform([(0, 0), (1, 0)]) * 72 / figure.dpi
+    return InlineChart(text.replace(INK, "currentColor"), float(origin), float(next_day - origin))
 
 
 def svg(chart: Chart) -> str:

@@ -96,6 +96,7 @@ CREATE TABLE ticket (
 -- One open ticket for each problem key, whatever arrives twice or at once.
 CREATE UNIQUE INDEX ticket_open ON ticket (key) WHERE state <> 'closed';
 CREATE INDEX ticket_by_key ON ticket (key, id DESC);
+CREATE INDEX ticket_by_stage ON ticket (pipeline, (problem ->> 'stage'), id DESC);
 CREATE INDEX ticket_snoozed ON ticket (snoozed_until) WHERE state = 'snoozed';
 
 -- The whole history of a ticket, without a gap. `at`: when it became true; `recorded_at`: when it was written.

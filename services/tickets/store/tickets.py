@@ -46,8 +46,15 @@ SELECT seq, change, at, recorded_at, actor, reason, outcome, snoozed_until, was,
 WHERE ticket = $1 ORDER BY seq
 """
 _IS_NEWEST = "SELECT NOT EXISTS (SELECT FROM ticket WHERE key = $1 AND id > $2)"
-_EARLIER = f"SELECT {_COLUMNS} FROM ticket WHERE key = $1 AND id < $2 ORDER BY id DESC LIMIT 5"
+_EARLIER = f"""
+SELECT {_COLUMNS} FROM ticket
+WHERE pipeline = $1 AND problem ->> 'stage' IS NOT DISTINCT FROM $2 AND id < $3 ORDER BY id DESC LIMIT 10
+"""
 _STAND = TypeAdapter[Stand | None](Stand | None)
+_OF_STAGE = f"""
+SELECT {_COLUMNS} FROM ticket WHERE pipeline = $1 AND problem ->> 'stage' = $2
+ORDER BY (state = 'closed'), id DESC LIMIT $3
+"""
 _COUNTS = "SELECT kind, state, count(*) AS tickets FROM ticket GROUP BY kind, state"
 
 
@@ -182,8 +189,14 @@ async def history(executor: Executor, number: int) -> list[Record]:
 
 
 async def earlier(executor: Executor, ticket: Ticket) -> list[Ticket]:
-    """Up to five earlier tickets of the same problem, newest first."""
-    return [_ticket(row) for row in await executor.fetch(_EARLIER, ticket.key, ticket.id)]
+    """Up to ten earlier tickets of the same stage, whatever their kind, newest first."""
+    stage = ticket.problem.pipeline, ticket.problem.stage
+    return [_ticket(row) for row in await executor.fetch(_EARLIER, *stage, ticket.id)]
+
+
+async def of_stage(executor: Executor, pipeline: str, stage: str, limit: int) -> list[Ticket]:
+    """The tickets of a stage, open ones first, then the newest."""
+    return [_ticket(row) for row in await executor.fetch(_OF_STAGE, pipeline, stage, limit)]
 
 
 async def counts(executor: Executor) -> Mapping[tuple[str, str], int]:

@@ -39,7 +39,7 @@ def _drawn(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
     drawn, times = render.inline(chart), Times(policy_zone)
     names = list(chart.lines)
     readings = [
-        [round(drawn.x_of(at), 1), f"{times.day_ended(at).capitalize()}: {_values(names, values, chart.unit)}"]
+        [round(drawn.x_of(at), 1), f"{_capital(times.day_ended(at))}: {_values(names, values, chart.unit)}"]
         for at, values in reversed(chart.rows())
     ]
     return ChartView(chart, drawn.svg, orjson.dumps(readings).decode())
@@ -54,6 +54,10 @@ def to_the_minute(chart: Chart) -> Chart:
     lines = {name: whole(points) for name, points in chart.lines.items()}
     (since, _), (until, _) = whole([(chart.since, 0), (chart.until, 0)])
     return replace(chart, lines=lines, since=since, until=until, dots=whole(chart.dots))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _values(names: Sequence[str], values: Sequence[float | None], unit: str) -> str:

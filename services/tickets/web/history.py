@@ -31,7 +31,8 @@ MAILS = {
     "opened-and-cleared": "it opened and is over",
 }
 WITHDRAWN_MAIL = "it is withdrawn"
-RESULTS = {"waiting": "waiting, not sent yet"}
+RESULTS = {"waiting": "waiting, not sent yet", "dropped": "not sent, as it was out of date"}
+FAILURES = ("refused", "waiting")
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,7 @@ def _shifts(change: Record) -> tuple[Shift, ...]:
 def _mail_row(mail: Record, changes: Sequence[Record]) -> HistoryRow:
     result = mail["result"]
     what = f"Mail to the owner: {RESULTS.get(result, result)} ({_about(mail, changes)})"
-    is_sent = result == "sent"
-    return HistoryRow(mail["at"], what, None if is_sent else mail["detail"], not is_sent)
+    return HistoryRow(mail["at"], what, None if result == "sent" else mail["detail"], result in FAILURES)
 
 
 def _about(mail: Record, changes: Sequence[Record]) -> str:

@@ -25,7 +25,6 @@ from services.tickets.domain.lifecycle import Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, rule_series, with_deals
 from services.tickets.query import QueryError
 from services.tickets.store import measures, notices, problems, stages, tickets
-from services.tickets.store import now as now_store
 from services.tickets.store.tickets import TicketFilter
 from services.tickets.web import forms, history, listing, stage_rows, view_models
 from services.tickets.web.addresses import STATIC, favicon
@@ -44,6 +43,7 @@ from shared.flow.calendars import AgeClocks
 from shared.policy import Policy, StageTitles
 from shared.postgres.pool import Connection, Pool, Record
 from shared.runtime.clock import Clock
+from shared.stream import stages_now
 from shared.wording.quantities import CALENDAR_DAY
 
 SPARK_DAYS = 60
@@ -213,6 +213,7 @@ class TicketPages:
             titles, now = await stages.titles(connection, self._policy), self._clock.now()
             latest = await self._latest(connection, ticket)
             readers = (count_chart, age_chart) if self._has_stage(ticket) else ()
+            zone = page_zone(self._policy.timezone)
             charts = [await read(connection, latest.problem, self._policy, titles, now) for read in readers]
             zone = page_zone(self._policy.timezone)
             return TicketPage(
@@ -316,7 +317,7 @@ class TicketPages:
             points = await measures.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
             found = await tickets.find(connection, TicketFilter(limit=MAX_TICKETS, is_open=True))
             unwatched = await stages.unwatched(connection)
-            standing = await now_store.of_stages(connection, [(pipeline, stage.id) for pipeline, stage in shown])
+            standing = await stages_now.of_stages(connection, [(pipeline, stage.id) for pipeline, stage in shown])
         views = [ticket_view(one, self._policy, titles, now) for one in found]
         rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, points, views)
         page = self.html("pipelines.html", rows=rows, unwatched=unwatched, as_of=standing.at)

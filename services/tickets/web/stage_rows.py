@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from services.tickets.charts import render
 from services.tickets.store.measures import Point, Series
-from services.tickets.store.now import StagesNow
 from services.tickets.web.view_models import RuleView, TicketView, rule_view
 from shared import wording
 from shared.contracts.measures import Measure
@@ -17,6 +17,7 @@ from shared.flow.calendars import AgeClocks
 from shared.policy import Policy, StageTitles
 from shared.policy.model import Stage
 from shared.runtime.instants import micros
+from shared.stream.stages_now import StagesNow
 from shared.wording.quantities import age
 
 
@@ -25,6 +26,7 @@ class StageRow:
     """One stage on the page of pipelines. `wip` and `oldest` are empty where nothing was told of it yet."""
 
     title: str
+    address: str
     wip: int | None
     oldest: str
     spark: str
@@ -63,8 +65,9 @@ def by_pipeline(
         rows[pipeline].append(
             StageRow(
                 titles.title(pipeline, stage.id),
+                stage_address(pipeline, stage.id),
                 now.wip if now else None,
-                _oldest(now, standing, clocks),
+                oldest(now, standing, clocks),
                 render.sparkline(line, float(limits[0]) if limits else None),
                 [rule_view(rule, pipeline, policy, titles, counts.get(rule.kind)) for rule in rules],
                 [v for v in views if (v.ticket.problem.pipeline, v.ticket.problem.stage) == (pipeline, stage.id)],
@@ -73,7 +76,12 @@ def by_pipeline(
     return rows
 
 
-def _oldest(now: NowData | None, standing: StagesNow, clocks: AgeClocks) -> str:
+def stage_address(pipeline: str, stage: str) -> str:
+    """Address of a stage's page. Ids may hold anything, also what means something in a path."""
+    return f"/stage?{urlencode({'pipeline': pipeline, 'stage': stage})}"
+
+
+def oldest(now: NowData | None, standing: StagesNow, clocks: AgeClocks) -> str:
     """How long the oldest deal has been in the stage."""
     if now is None or now.oldest_entered_at is None or standing.at is None:
         return ""

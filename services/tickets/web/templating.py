@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from services.tickets.web.listing import SORTS
 from services.tickets.web.outcomes import CHOICES, MEANINGS, STATES
+from services.tickets.web.stage_rows import stage_address
 from services.tickets.web.times import Times
 from shared import wording
 from shared.policy import Policy
@@ -30,5 +31,6 @@ def templates(policy: Policy) -> Environment:
         meanings=MEANINGS,
         sorts=SORTS,
         policy=policy,
+        stage_address=stage_address,
     )
     return made

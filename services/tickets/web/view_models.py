@@ -72,7 +72,7 @@ def ticket_view(
 def stake_of(problem: ProblemData) -> MoneyAtStake:
     """What the deals of a problem are worth, as far as its message tells."""
     found = problem.evidence
-    return at_stake((*found.worst, *found.sample), found.total) if found else at_stake((), 0)
+    return at_stake(found.deals, found.total) if found else at_stake((), 0)
 
 
 @dataclass(frozen=True)

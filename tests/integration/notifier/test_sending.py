@@ -213,7 +213,7 @@ async def test_a_ticket_that_closes_drops_the_mail_that_was_reported_as_waiting(
 
     await eventually(tried, bool)
     closed = {"state": TicketState.CLOSED, "outcome": TicketOutcome.WONT_FIX, "reason": "no", "chart": False}
-    await line.publish(ticket_event(TicketChange.CLOSED, 2, **closed))
+    await line.publish(ticket_event(TicketChange.CLOSED, seq=2, **closed))
 
     results = [(r.data.notice, r.data.result.value) for r in await line.results(2)]
 

@@ -145,6 +145,20 @@ async def test_all_deals_of_a_ticket_come_as_csv(web: httpx.AsyncClient, parts: 
         assert (await web.get(path)).status_code == 404
 
 
+async def test_earlier_tickets_of_the_stage_are_linked_whatever_their_kind(
+    web: httpx.AsyncClient, parts: TicketParts
+) -> None:
+    fields = {"kind": "wip-high", "limit": None, "limit_seconds": None}
+    same = problem(opened=1, key="wip-high/new/proposal", **fields)
+    other = problem(opened=1, key="wip-high/new/demo", stage="demo", **fields)
+    await parts.handle(record(event(same), 1), record(event(other), 2))
+
+    numbers = {one["key"]: one["id"] for one in (await web.get("/api/v1/tickets")).json()["tickets"]}
+    page = (await web.get(f"/tickets/{numbers['wip-high/new/proposal']}")).text
+    assert re.search(r'<a href="/tickets/1">Ticket 1</a>, <bdi>Deals wait too long in Proposal</bdi>', page)
+    assert "Earlier tickets" not in (await web.get(f"/tickets/{numbers['wip-high/new/demo']}")).text
+
+
 async def test_a_page_that_has_not_changed_is_not_sent_again(web: httpx.AsyncClient, parts: TicketParts) -> None:
     as_of = await told_at(web) + timedelta(seconds=1)
     await parts.handle(record(now_event(as_of), 0))

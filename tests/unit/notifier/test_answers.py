@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.notifier.delivery.answers import Answer, Step, is_final
+from services.notifier.delivery.answers import ServerAnswer, Step, is_final
 
 RECIPIENT_REFUSED = [
     (550, "No such user here"),
@@ -88,26 +88,26 @@ OF_SETTINGS = [
 
 @pytest.mark.parametrize(("code", "text"), RECIPIENT_REFUSED)
 def test_a_refused_recipient_is_final(code: int, text: str) -> None:
-    assert is_final(Answer(Step.RECIPIENT, code, text))
+    assert is_final(ServerAnswer(Step.RECIPIENT, code, text))
 
 
 @pytest.mark.parametrize(("code", "text"), CONTENT_REFUSED)
 def test_refused_content_is_final(code: int, text: str) -> None:
-    assert is_final(Answer(Step.CONTENT, code, text))
+    assert is_final(ServerAnswer(Step.CONTENT, code, text))
 
 
 @pytest.mark.parametrize("step", list(Step))
 @pytest.mark.parametrize(("code", "text"), OF_SETTINGS)
 def test_a_refusal_of_our_settings_is_not_final(step: Step, code: int, text: str) -> None:
-    assert not is_final(Answer(step, code, text))
+    assert not is_final(ServerAnswer(step, code, text))
 
 
 @pytest.mark.parametrize("step", [Step.CONNECT, Step.SENDER, Step.DATA])
 @pytest.mark.parametrize(("code", "text"), [(550, "no"), (554, "no"), (550, "5.1.1 unknown"), (554, "5.6.0 no")])
 def test_before_the_content_and_the_recipient_nothing_is_final(step: Step, code: int, text: str) -> None:
-    assert not is_final(Answer(step, code, text))
+    assert not is_final(ServerAnswer(step, code, text))
 
 
 def test_a_mail_over_the_size_limit_is_final_where_the_server_says_so_first() -> None:
-    assert is_final(Answer(Step.SENDER, 552, "5.3.4 Message size exceeds fixed limit"))
-    assert not is_final(Answer(Step.SENDER, 552, "exceeded storage allocation"))
+    assert is_final(ServerAnswer(Step.SENDER, 552, "5.3.4 Message size exceeds fixed limit"))
+    assert not is_final(ServerAnswer(Step.SENDER, 552, "exceeded storage allocation"))

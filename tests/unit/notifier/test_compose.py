@@ -18,7 +18,7 @@ from services.notifier.render.compose import Composer, days
 from services.notifier.render.headers import MAIL, mailbox, unstructured
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
-from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
+from shared.contracts.tickets import TicketChange, TicketOutcome
 from tests.support.problems import day, evidence, policy, ticket_event
 
 DEAL_OWNER = "61123456"
@@ -165,9 +165,19 @@ def test_hostile_names_change_neither_headers_nor_pages(title: str, to: str, dea
 
 
 FIELDS = {
-    "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
-    "X-Auto-Response-Suppress", "List-Id", "MIME-Version", "Content-Type",
-}  # fmt: skip
+    "From",
+    "To",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "Auto-Submitted",
+    "X-Auto-Response-Suppress",
+    "List-Id",
+    "MIME-Version",
+    "Content-Type",
+}
 FORGED = (
     "=?utf-8?q?x=0d=0aReply-To:_evil@x.example=0d=0a?=",
     "=?utf-8?q?x=0d=0a=0d=0a<h1>forged</h1>?=",
@@ -183,9 +193,15 @@ FORGED = (
 @pytest.mark.parametrize("name", FORGED)
 def test_an_encoded_word_in_a_name_forges_nothing(name: str) -> None:
     raw = raw_mail(
-        to=name, seq=2, title=f"Deals wait too long in {name}", pipeline_name=name, stage_name=name,
-        sentence=f"12 deals are in {name}.", asks_for=name, chart_alt=name,
-    )  # fmt: skip
+        to=name,
+        seq=2,
+        title=f"Deals wait too long in {name}",
+        pipeline_name=name,
+        stage_name=name,
+        sentence=f"12 deals are in {name}.",
+        asks_for=name,
+        chart_alt=name,
+    )
     twice = email.message_from_bytes(email.message_from_bytes(raw, policy=default).as_bytes(), policy=default)
 
     assert set(headers(raw)) <= FIELDS
@@ -199,9 +215,24 @@ def test_an_encoded_word_in_a_name_forges_nothing(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["\ud800", "\udc80x", "a\x00b", "x" * 10_000, "ü" * 10_000, "\u202e\u2066evil\u2069", "\n\r\x0b\x0c\x85\u2028",
-     "", "😀" * 300, "\u0301" * 500, "\ufffe\U0010ffff", "a, b <c@d>; e", '"\\"', "(x", "Zoë  Ångström"],
-)  # fmt: skip
+    [
+        "\ud800",
+        "\udc80x",
+        "a\x00b",
+        "x" * 10_000,
+        "ü" * 10_000,
+        "\u202e\u2066evil\u2069",
+        "\n\r\x0b\x0c\x85\u2028",
+        "",
+        "😀" * 300,
+        "\u0301" * 500,
+        "\ufffe\U0010ffff",
+        "a, b <c@d>; e",
+        '"\\"',
+        "(x",
+        "Zoë  Ångström",
+    ],
+)
 def test_no_text_makes_a_mail_unsendable(name: str) -> None:
     plain = one_line(name)
     facts = ticket_event().data.model_copy(
@@ -272,11 +303,16 @@ def test_a_problem_that_came_back_and_is_over_is_no_new_one() -> None:
     assert "The problem came back and is over already" in part(mail(NoticeReason.OPENED_AND_CLEARED, seq=3), "plain")
 
 
-def test_a_ticket_that_a_person_opened_again_is_not_a_problem_that_came_back() -> None:
-    text = part(mail(NoticeReason.REOPENED, seq=3, actor=Actor.PERSON), "plain")
+def test_money_at_stake_is_summed_by_currency_and_never_breaks() -> None:
+    shown = evidence(3)
+    deals = (shown.worst[0], shown.worst[1].model_copy(update={"currency": "USD"}), shown.worst[2])
+    facts = {"evidence": shown.model_copy(update={"worst": deals, "sample": (), "total": 9})}
+    over = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
 
-    assert "The ticket was opened again" in text
-    assert "come back" not in text
+    for kind in ("plain", "html"):
+        text = part(mail(**facts), kind)
+        assert "19,000\u00a0EUR and 9,500\u00a0USD in 3 of 9 deals" in text
+        assert "Money at stake" not in part(mail(NoticeReason.CLEARED, seq=2, problem=over, **facts), kind)
 
 
 def test_times_name_their_zone() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from PIL import Image
 
 from services.tickets.charts import render
 from services.tickets.charts.spec import Chart
@@ -39,3 +43,43 @@ def test_a_chart_that_was_stored_is_drawn_alike() -> None:
 
     assert again.rows() == chart.rows()
     assert render.png(again) == render.png(chart)
+
+
+def chart_with_everything() -> Chart:
+    return Chart(
+        "Proposal holds 12 deals",
+        "deals over the limit",
+        {"deals over the limit": [(day(n), 5.0) for n in range(9)]},
+        day(0),
+        day(9),
+        "Europe/Berlin",
+        {"problem from 5": 5.0},
+        2.5,
+        [(day(1), day(2))],
+        [(day(3), 1.7)],
+    )
+
+
+def test_names_stand_below_the_curves_and_within_the_width() -> None:
+    figure = render._draw(chart_with_everything(), render.PAGE, titled=False)
+    FigureCanvasAgg(figure).draw()
+
+    assert list(figure.axes[0].texts) == []
+    shown = {text.get_text(): text.get_window_extent() for legend in figure.legends for text in legend.get_texts()}
+    assert set(shown) == {"deals over the limit", "a deal", "problem from 5", "usual 2.5", "problem"}
+    bottom = min(label.get_window_extent().y0 for label in figure.axes[0].get_xticklabels() if label.get_text())
+    assert [name for name, box in shown.items() if box.y1 > bottom or box.x1 > figure.bbox.x1] == []
+
+
+def test_a_chart_in_a_mail_brings_its_own_light_ground() -> None:
+    image = Image.open(io.BytesIO(render.png(chart_with_everything())))
+
+    assert "transparency" not in image.info
+    assert min(image.convert("RGB").getpixel((0, 0))) > 250
+
+
+def test_an_instant_is_found_in_the_drawing() -> None:
+    drawn = render.inline(chart_with_everything())
+
+    width = float(drawn.svg.split('viewBox="0 0 ')[1].split()[0])
+    assert 0 < drawn.x_of(day(0)) < drawn.x_of(day(4.5)) < drawn.x_of(day(9)) < width

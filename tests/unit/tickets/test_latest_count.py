@@ -9,11 +9,11 @@ import pytest
 
 from services.tickets.domain.lifecycle import Ticket
 from services.tickets.latest_count import count_now, latest_count
-from services.tickets.store.now import StagesNow
 from services.tickets.web.now_view import LATE, now_view
 from shared.contracts.now import NowData, RuleNow
 from shared.contracts.problems import Evidence
 from shared.contracts.tickets import TicketOutcome, TicketState
+from shared.stream.stages_now import StagesNow
 from tests.support.problems import day, problem
 
 AS_OF = day(2)

@@ -1,0 +1,12 @@
+"""Instants in mails."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+
+def exact(moment: datetime, zone: str) -> str:
+    """`Monday 3 November, 09:12 CET`"""
+    local = moment.astimezone(ZoneInfo(zone))
+    return f"{local:%A} {local.day} {local:%B}, {local:%H:%M %Z}"

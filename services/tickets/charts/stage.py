@@ -1,0 +1,100 @@
+"""What the charts of a stage show: its open deals by age, its work, and its ages by day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.tickets.charts.spec import Chart
+from services.tickets.store.measures import Point
+from shared import wording
+from shared.contracts.measures import Measure
+from shared.contracts.now import NowData
+from shared.contracts.problems import EvidenceDeal
+from shared.flow.calendars import AgeClocks
+from shared.policy import Policy
+from shared.policy.model import AgingRule
+from shared.runtime.instants import micros
+from shared.wording.quantities import CALENDAR_DAY, age, deals
+
+
+@dataclass(frozen=True)
+class StageFacts:
+    """A stage with its daily points, by measure, how it stands `until` now, and the deals of its open problems."""
+
+    pipeline: str
+    stage: str
+    title: str
+    points: Mapping[Measure, Sequence[Point]]
+    now: NowData | None
+    open_deals: Sequence[EvidenceDeal]
+    since: datetime
+    until: datetime
+    zone: str
+
+
+def stage_charts(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> list[Chart]:
+    """The charts that have something to show."""
+    charts = (_open_deals(facts, policy, clocks), _work(facts, policy), _ages(facts, policy))
+    return [chart for chart in charts if chart is not None]
+
+
+def _open_deals(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> Chart | None:
+    """Each open deal by when it entered and its age now, with the limit."""
+    if not facts.open_deals:
+        return None
+    clock, at = clocks.of(facts.pipeline, facts.stage), micros(facts.until)
+    ages = {deal.entered_at: clock.age(micros(deal.entered_at), at) / 1_000_000 for deal in facts.open_deals}
+    day = clock.day_seconds
+    dots = [(deal.entered_at, ages[deal.entered_at] / day) for deal in facts.open_deals]
+    return Chart(
+        f"{deals(len(dots))} in open problems, the oldest for {age(max(ages.values()), day)}",
+        _unit(day),
+        {},
+        min(entered for entered, _ in dots),
+        facts.until,
+        facts.zone,
+        _age_limits(facts, policy, day),
+        dots=dots,
+    )
+
+
+def _work(facts: StageFacts, policy: Policy) -> Chart | None:
+    """Deals in work by day, with the limits of the policy."""
+    points = list(facts.points[Measure.WIP])
+    if facts.now is not None:
+        points.append((facts.until, float(facts.now.wip)))
+    if not points:
+        return None
+    rules = [rule for rule in policy.pipelines[facts.pipeline].rules if rule.stage == facts.stage]
+    found = [limit for rule in rules if (limit := wording.of(rule.kind).wip_limit(rule)) is not None]
+    limits = {f"limit {limit}": float(limit) for limit in found}
+    count = deals(int(points[-1][1]))
+    title = f"{facts.title} holds {count}"
+    return Chart(title, "deals in work", {"deals in work": points}, facts.since, facts.until, facts.zone, limits)
+
+
+def _ages(facts: StageFacts, policy: Policy) -> Chart | None:
+    """The oldest and the median age at the end of each day."""
+    day = policy.day_seconds(facts.pipeline, facts.stage)
+    measures = {"oldest deal": Measure.AGE_OLDEST, "median": Measure.AGE_MEDIAN}
+    lines = {name: [(at, value / day) for at, value in facts.points[one]] for name, one in measures.items()}
+    if not any(lines.values()):
+        return None
+    title = f"How long open deals have been in {facts.title}, at the end of each day"
+    limits = _age_limits(facts, policy, day)
+    return Chart(title, _unit(day), lines, facts.since, facts.until, facts.zone, limits)
+
+
+def _age_limits(facts: StageFacts, policy: Policy, day: int) -> dict[str, float]:
+    name = "day" if day == CALENDAR_DAY else "working day"
+    return {
+        f"limit {rule.limit.words(name)}": rule.limit.micros(day) / 1_000_000 / day
+        for rule in policy.pipelines[facts.pipeline].rules
+        if isinstance(rule, AgingRule) and rule.stage == facts.stage
+    }
+
+
+def _unit(day: int) -> str:
+    return "days" if day == CALENDAR_DAY else "working days"

@@ -1,0 +1,108 @@
+"""The page of a stage: its open deals by age, its work and ages by day, what is watched, and its tickets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from services.tickets.charts.spec import Chart
+from services.tickets.charts.stage import StageFacts, stage_charts
+from services.tickets.domain.lifecycle import Ticket
+from services.tickets.store import measures, stages, tickets
+from services.tickets.store import now as now_store
+from services.tickets.web.chart_view import ChartView, chart_view
+from services.tickets.web.conditional import answer_if_changed
+from services.tickets.web.stage_rows import oldest
+from services.tickets.web.view_models import rule_view, ticket_view
+from services.tickets.web.zones import page_zone
+from shared.contracts.measures import Measure
+from shared.flow.calendars import AgeClocks
+from shared.policy import Policy, StageTitles
+from shared.postgres.pool import Pool
+from shared.runtime.clock import Clock
+from shared.stream import stages_now
+from shared.stream.stages_now import StagesNow
+
+SHOWN_DAYS = 90
+MAX_TICKETS = 50
+
+
+@dataclass(frozen=True)
+class StageContent:
+    """What the database has for a stage's page."""
+
+    titles: StageTitles
+    standing: StagesNow
+    charts: Sequence[Chart]
+    tickets: Sequence[Ticket]
+
+
+class StagePage:
+    """One page for each stage of the policy. `html` makes a page of a template; `error` one that says why not."""
+
+    def __init__(
+        self, pool: Pool, policy: Policy, clock: Clock, html: Callable[..., Response], error: Callable[..., Response]
+    ) -> None:
+        self._pool, self._policy, self._clock, self._clocks = pool, policy, clock, AgeClocks(policy)
+        self._html, self._error = html, error
+
+    def routes(self) -> list[BaseRoute]:
+        return [Route("/stage", self.stage)]
+
+    async def stage(self, request: Request) -> Response:
+        pipeline, stage = (request.query_params.get(name, "") for name in ("pipeline", "stage"))
+        if self._policy.stage(pipeline, stage) is None:
+            return self._error(404, "The policy has no such stage", "The page of pipelines shows all that there are.")
+        content, now = await self._load(pipeline, stage), self._clock.now()
+        drawn = await asyncio.to_thread(self._draw, content.charts)
+        standing = content.standing.stages.get((pipeline, stage))
+        views = [ticket_view(one, self._policy, content.titles, now) for one in content.tickets]
+        page = self._html(
+            "stage.html",
+            title=content.titles.title(pipeline, stage),
+            pipeline=self._policy.pipelines[pipeline].name,
+            pipeline_id=pipeline,
+            as_of=content.standing.at,
+            wip=standing.wip if standing else None,
+            oldest=oldest(standing, content.standing, self._clocks),
+            charts=drawn,
+            rules=[
+                rule_view(rule, pipeline, self._policy, content.titles)
+                for rule in self._policy.pipelines[pipeline].rules
+                if rule.stage == stage
+            ],
+            tickets=views,
+        )
+        return answer_if_changed(request, page)
+
+    def _draw(self, charts: Sequence[Chart]) -> list[ChartView]:
+        return [chart_view(chart, self._policy.timezone) for chart in charts]
+
+    async def _load(self, pipeline: str, stage: str) -> StageContent:
+        now = self._clock.now()
+        since = now - timedelta(days=SHOWN_DAYS)
+        wanted = {one: (pipeline, stage, one.value) for one in Measure}
+        async with self._pool.acquire() as connection:
+            titles = await stages.titles(connection, self._policy)
+            standing = await stages_now.of_stages(connection, [(pipeline, stage)])
+            points = await measures.points(connection, list(wanted.values()), since, now)
+            open_deals = await now_store.deals_of_stage(connection, (pipeline, stage))
+            found = await tickets.of_stage(connection, pipeline, stage, MAX_TICKETS)
+        facts = StageFacts(
+            pipeline,
+            stage,
+            titles.title(pipeline, stage),
+            {one: points[series] for one, series in wanted.items()},
+            standing.stages.get((pipeline, stage)),
+            open_deals,
+            since,
+            standing.at or now,
+            page_zone(self._policy.timezone),
+        )
+        return StageContent(titles, standing, stage_charts(facts, self._policy, self._clocks), found)

@@ -1,0 +1,56 @@
+"""SQL of how stages stand now, for each service that reads `flow.now` and has the tables `stage_now` and `judged`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from shared.contracts.now import NowData, RuleNow
+from shared.postgres.pool import Connection, Executor
+
+_SAVE = """
+INSERT INTO stage_now SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
+ON CONFLICT (pipeline, stage) DO UPDATE SET data = excluded.data
+"""
+_SAVE_JUDGED = "INSERT INTO judged (at) VALUES ($1) ON CONFLICT (one) DO UPDATE SET at = excluded.at"
+_STAGES = """
+SELECT data, (SELECT at FROM judged) AS at FROM stage_now
+JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS w (pipeline, stage)) AS w USING (pipeline, stage)
+"""
+# A stage of a pipeline: the ids of both, the pipeline's first.
+Stage = tuple[str, str]
+
+
+class StagesNow(NamedTuple):
+    """Stages as of `at`; None where nothing was told yet."""
+
+    at: datetime | None
+    stages: Mapping[Stage, NowData]
+
+    def rule(self, pipeline: str, stage: str | None, key: str) -> RuleNow | None:
+        """How the rule stands that finds the problem of this key."""
+        found = self.stages.get((pipeline, stage or ""))
+        return found.rule(key) if found else None
+
+
+async def save(connection: Connection, told: Sequence[NowData], without: Any) -> None:
+    """Keep the last message of each stage. Messages are in the order of the topic; `without`: fields not to keep."""
+    if not told:
+        return
+    last = {(one.pipeline, one.stage): one for one in told}
+    await connection.execute(
+        _SAVE,
+        [pipeline for pipeline, _ in last],
+        [stage for _, stage in last],
+        [one.model_dump(mode="json", exclude=without) for one in last.values()],
+    )
+    await connection.execute(_SAVE_JUDGED, told[-1].as_of)
+
+
+async def of_stages(executor: Executor, wanted: Iterable[Stage]) -> StagesNow:
+    """How these stages stand."""
+    listed = list(wanted)
+    rows = await executor.fetch(_STAGES, [pipeline for pipeline, _ in listed], [stage for _, stage in listed])
+    found = [NowData.model_validate(row["data"]) for row in rows]
+    return StagesNow(rows[0]["at"] if rows else None, {(one.pipeline, one.stage): one for one in found})
