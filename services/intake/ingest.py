@@ -21,6 +21,8 @@ from shared.runtime.log import logger
 _log = logger(__name__)
 RETRY_AFTER = {"Retry-After": "5"}
 ACCEPTED = Reply(202)
+# How often to log what a sender may repeat with every request.
+UNREADABLE_LOG_SECONDS = 60.0
 THROTTLED = "too many requests for this source; retry later, or raise per_second or at_once"
 
 
@@ -38,13 +40,20 @@ class Ingest:
         self._sources, self._delivery, self._metrics, self._prefix = sources, delivery, metrics, topic_prefix
         self._memory, self._descriptions = memory, RecentDescriptions()
         self._refusals = {name: LogThrottle(1.0) for name in sources}
+        self._left_out = {name: LogThrottle(UNREADABLE_LOG_SECONDS) for name in sources}
+        self._unknown_paths = LogThrottle(UNREADABLE_LOG_SECONDS)
         self._limits = {name: RateLimit(s.settings.per_second, s.settings.at_once) for name, s in sources.items()}
 
     async def answer(self, name: str, read: RequestReader) -> Reply:
         """The reply to one request for the source of this name."""
         started = time.perf_counter()
+        # People paste the URL with a slash at its end.
+        name = name.removesuffix("/")
         source = self._sources.get(name)
         if source is None:
+            self._metrics.unknown_paths.inc()
+            if count := self._unknown_paths.count():
+                _log.warning("requests for unknown sources", count=count, last=name[:60])
             return problem(404, "no such source; the URL ends with the name of a source in the sources file")
         reservation = self._memory.reserve(name)
         try:
@@ -99,16 +108,26 @@ class Ingest:
     def _accepted(self, source: str, result: TranslationResult, request: Request) -> Reply:
         counts = result.counts
         self._metrics.count_parts(source, counts, request.received_at)
-        if result.accepted and not result.invalid and not result.ignored:
+        if result.accepted and not result.invalid and not result.ignored and not result.left_out:
             # The usual case.
             return ACCEPTED
         summary: dict[str, object] = dict(counts)
         if result.invalid:
             summary["why"] = [invalid.detail[:300] for invalid in result.invalid[:5]]
             _log.warning("events dead-lettered", source=source, count=len(result.invalid))
+        if result.left_out:
+            summary["left_out"] = [detail[:300] for _, detail in list(result.left_out)[:5]]
+            self._report_left_out(source, result)
         for invalid in result.invalid:
             self._metrics.failures.labels(source, invalid.reason.value).inc()
         return Reply(202, orjson.dumps(summary))
+
+    def _report_left_out(self, source: str, result: TranslationResult) -> None:
+        for (field, _), count in result.left_out.items():
+            self._metrics.left_out.labels(source, field).inc(count)
+        if count := self._left_out[source].count():
+            detail = next(iter(result.left_out))[1]
+            _log.warning("fields left out of events: unreadable", source=source, requests=count, last=detail[:300])
 
 
 def _no_post(source: Source, request: Request) -> Reply:

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from shared.connectors.base.facts import Invalid, Parsed
-from shared.connectors.base.fields import InvalidField, invalid_json, parse_json
+from shared.connectors.base.fields import InvalidField, invalid_json
+from shared.connectors.base.json_body import parse_json
 from shared.connectors.base.source import Request, Source
 from shared.contracts.envelope import compact, iso
 
@@ -19,7 +20,7 @@ class JsonSource(Source):
 
     def translate(self, request: Request) -> list[Parsed]:
         try:
-            document = parse_json(request.body)
+            document = self.read(request)
         except InvalidField as error:
             return [invalid_json(request.body, error)]
         parsed: list[Parsed] = []
@@ -35,6 +36,10 @@ class JsonSource(Source):
             return list(self.parse_part(part, request))
         except InvalidField as error:
             return [Invalid(str(error), self.archived_body(request) if whole else compact(part))]
+
+    def read(self, request: Request) -> Any:
+        """The document of a body; raises InvalidField."""
+        return parse_json(request.body)
 
     def split(self, document: Any) -> Iterable[Any]:
         """The parts to parse one by one; raises InvalidField."""

@@ -29,6 +29,7 @@ _PARSER = etree.XMLParser(
     remove_blank_text=True,
     encoding="utf-8",
 )
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Text that XML neither forbids nor changes, without blanks at its ends. Possessive quantifiers (`*+`) never backtrack,
 # so that the time is linear in the length.
 _PLAIN = r"[^<>&\x00-\x08\x0b-\x1f\ufffe\uffff]*+"
@@ -84,7 +85,7 @@ def read_message(body: bytes) -> OutboundMessage:
 def match_message(body: bytes) -> OutboundMessage | None:
     """A message in exactly Salesforce's own layout; None if the layout differs."""
     try:
-        text = body.decode()
+        text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
     if (head := _HEAD.match(text)) is None:
@@ -110,7 +111,7 @@ def parse_message(body: bytes) -> OutboundMessage:
     Resolves no entities, fetches nothing, and refuses any DTD.
     """
     try:
-        envelope = etree.fromstring(body, _PARSER)
+        envelope = etree.fromstring(body.removeprefix(_BYTE_ORDER_MARK), _PARSER)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         why = f"{type(error).__name__}: {quoted(str(error))}"
         raise InvalidField(f"body: no XML in UTF-8 ({why}); an Outbound Message is expected") from None
@@ -121,6 +122,17 @@ def parse_message(body: bytes) -> OutboundMessage:
         raise InvalidField("body: no notifications element; an Outbound Message is expected")
     parts = [_parsed_part(part) for part in message.iterchildren(f"{OUTBOUND}Notification")]
     return OutboundMessage(_text(message, "OrganizationId"), _text(message, "EnterpriseUrl"), parts)
+
+
+def without_sessions(body: bytes) -> bytes:
+    """The message without session ids, in whatever form XML allows; what is no XML ends before the first."""
+    try:
+        envelope = etree.fromstring(body, _PARSER)
+    except (etree.XMLSyntaxError, ValueError, LookupError):
+        return body[: body.index(b"SessionId")]
+    for element in envelope.iter("{*}SessionId"):
+        element.clear()
+    return bytes(etree.tostring(envelope))
 
 
 def _parsed_part(notification: etree._Element) -> OutboundPart:

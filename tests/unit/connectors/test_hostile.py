@@ -251,9 +251,9 @@ def test_a_document_nested_too_deep_is_kept_and_explained(kind: str, levels: int
     check(source_of(DIALECTS[kind]), request)
 
 
-@pytest.mark.parametrize("value", ["a\x00b", 7, None, ["text"]])
+@pytest.mark.parametrize("value", [7, None, ["text"]])
 def test_what_is_no_text_is_told_the_way_out(value: Any) -> None:
-    with pytest.raises(InvalidField, match=r"name: .* is no text; a text without NUL characters is expected"):
+    with pytest.raises(InvalidField, match=r"name: .* is no text; a text is expected"):
         text_of(value, "name")
 
 
@@ -298,7 +298,9 @@ def test_no_body_keeps_the_search_for_a_session_busy(part: bytes) -> None:
     source, request = source_of(DIALECTS["salesforce"]), request_of(webhook, now, part * (2**20 // len(part)))
     began = process_time()
 
-    assert source.archived_body(request) == request.body
+    # What follows a session id that does not end is left out.
+    unended = part == b"<a:SessionId>"
+    assert source.archived_body(request) == (b"<a:" if unended else request.body)
     check(source, request)
 
     assert process_time() - began < 2
