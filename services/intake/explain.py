@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, StageFact, Unreadable
 from shared.connectors.base.fields import time_of
-from shared.connectors.base.messages import to_messages
+from shared.connectors.base.messages import to_messages, translate_request
 from shared.connectors.base.source import Request, Source, Unauthenticated
 from shared.contracts.envelope import iso
 
@@ -65,7 +65,7 @@ def explain(source: Source, request: Request) -> Iterator[str]:
 
 def explain_facts(source: Source, request: Request) -> Iterator[str]:
     """The facts of a genuine request, line by line, and a summary."""
-    parsed = source.translate(request)
+    parsed = translate_request(source, request)
     for part in parsed:
         yield f"  {_line(part)}"
         if isinstance(part, DealFact | StageFact):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -57,7 +57,7 @@ class AttioWebhook(JsonSource):
                 f"header {SIGNATURE} does not match; compare the webhook's secret with `secrets`",
             )
 
-    def split(self, document: Any) -> Iterable[Any]:
+    def split(self, document: Any) -> Sequence[Any]:
         events = object_of(document, "body").get("events")
         if not isinstance(events, list):
             raise InvalidField(f"events: {quoted(events)}; a list is expected")

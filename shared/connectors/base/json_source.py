@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shared.connectors.base.facts import Invalid, Parsed
@@ -25,7 +25,10 @@ class JsonSource(Source):
             return [invalid_json(request.body, error)]
         parsed: list[Parsed] = []
         try:
-            for part in self.split(document):
+            parts = self.split(document)
+            if excess := self.excess(len(parts), request):
+                return [excess]
+            for part in parts:
                 parsed += self._parse(part, request, whole=part is document)
         except InvalidField as error:
             parsed.append(Invalid(str(error), self.archived_body(request)))
@@ -41,7 +44,7 @@ class JsonSource(Source):
         """The document of a body; raises InvalidField."""
         return parse_json(request.body)
 
-    def split(self, document: Any) -> Iterable[Any]:
+    def split(self, document: Any) -> Sequence[Any]:
         """The parts to parse one by one; raises InvalidField."""
         return [document]
 

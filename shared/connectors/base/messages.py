@@ -23,6 +23,8 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 _EARLIEST = datetime(EARLIEST_YEAR + 1, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = f"{EARLIEST_YEAR}-", f"{LATEST_YEAR}-"
 MAX_ID_LENGTH = 300
+# A sender puts at most a hundred events into a request, all of which may be unclear for one reason.
+MAX_INVALID_PARTS = 100
 # Kafka accepts records up to a megabyte; base64 adds a third.
 MAX_DEAD_BODY_BYTES = 600_000
 
@@ -55,11 +57,21 @@ class TranslationResult:
 def translate_request(source: Source, request: Request) -> list[Parsed]:
     """The facts of a genuine request. A bug in the translator must not lose it: then all of it is a dead letter."""
     try:
-        return source.translate(request)
+        return _bounded(source, request, source.translate(request))
     except Exception as error:
         _log.error("translator failed", source=source.name, exc_info=error)
         detail = f"the translator failed: {type(error).__name__}; report this to the developers of Andon"
         return [Invalid(detail, source.archived_body(request))]
+
+
+def _bounded(source: Source, request: Request, parsed: list[Parsed]) -> list[Parsed]:
+    """The facts, with one dead letter for the whole body instead of more than MAX_INVALID_PARTS."""
+    invalid = [part for part in parsed if isinstance(part, Invalid)]
+    if len(invalid) <= MAX_INVALID_PARTS:
+        return parsed
+    detail = f"{len(invalid)} of {len(parsed)} parts cannot be translated; the first: {invalid[0].detail}"
+    whole = Invalid(detail, source.archived_body(request), invalid[0].reason)
+    return [*(part for part in parsed if not isinstance(part, Invalid)), whole]
 
 
 def to_messages(

@@ -43,6 +43,7 @@ class CloudEventsWebhook(Source):
     )
     settings_type = CloudEventsSettings
     throttle_status: ClassVar[int] = 429
+    max_parts: ClassVar[int] = 10_000
     settings: CloudEventsSettings
 
     def verify(self, request: Request) -> None:
@@ -89,6 +90,8 @@ class CloudEventsWebhook(Source):
             return [self._parse(document, request.body, partial(_data, document))]
         if not isinstance(document, list):
             return [Invalid(f"body: a batch is an array of events, found {type(document).__name__}", request.body)]
+        if excess := self.excess(len(document), request):
+            return [excess]
         return [self._parse(event, compact(event), partial(_data, event)) for event in document]
 
     def _parse(self, event: Any, raw: bytes, read_data: Callable[[], Any]) -> Parsed:

@@ -82,6 +82,8 @@ class CopperWebhook(JsonSource):
         ids = document.get("ids")
         if not isinstance(ids, list) or not ids:
             raise InvalidField(f"ids: {quoted(ids)}; a list of records is expected")
+        if excess := self.excess(len(ids), request):
+            return [excess]
         return [fact for one in ids for fact in self._facts(document, id_of(one, "ids"))]
 
     def _facts(self, document: dict[str, Any], deal: str) -> Iterable[Parsed]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -102,7 +102,7 @@ class EspoCrmWebhook(JsonSource):
             for position, fact in enumerate(super().translate(request))
         ]
 
-    def split(self, document: Any) -> Iterable[Any]:
+    def split(self, document: Any) -> Sequence[Any]:
         if not isinstance(document, list):
             raise InvalidField(f"body: an array of records is expected, found {type(document).__name__}")
         return document

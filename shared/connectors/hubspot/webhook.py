@@ -153,6 +153,8 @@ class HubSpotWebhook(Source):
             return [invalid_json(request.body, error)]
         if not isinstance(document, list):
             return [Invalid(f"body: an array of events is expected, found {type(document).__name__}", request.body)]
+        if excess := self.excess(len(document), request):
+            return [excess]
         parsed: list[Parsed] = []
         for event in document:
             try:

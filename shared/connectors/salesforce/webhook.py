@@ -108,10 +108,14 @@ class SalesforceWebhook(Source):
         return without_sessions(body) if _OPEN_SESSION.search(body) else body
 
     def translate(self, request: Request) -> list[Parsed]:
+        if excess := self.excess(request.body.count(b"<Notification>"), request):
+            return [excess]
         try:
             message = read_message(request.body)
         except InvalidField as error:
             return [Invalid(str(error), self.archived_body(request), DeadReason.BAD_SHAPE)]
+        if excess := self.excess(len(message.parts), request):
+            return [excess]
         organization, host = message.organization[:18], _HOST.match(message.url)
         parsed: list[Parsed] = []
         for part in message.parts:

@@ -76,6 +76,8 @@ class ZohoWebhook(JsonSource):
         ids = document.get("ids")
         if not isinstance(ids, list) or not ids:
             raise InvalidField(f"ids: {quoted(ids)}; a list of records is expected")
+        if excess := self.excess(len(ids), request):
+            return [excess]
         values = _values(document.get("affected_values"))
         return [self._fact(document, id_of(one, "ids"), values) for one in ids]
 

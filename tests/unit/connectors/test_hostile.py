@@ -19,7 +19,7 @@ from services.simulator.dialects import DIALECTS
 from services.simulator.dialects.base import Webhook
 from shared.connectors.base.facts import Invalid
 from shared.connectors.base.fields import InvalidField, amount_of, text_of
-from shared.connectors.base.messages import to_messages
+from shared.connectors.base.messages import to_messages, translate_request
 from shared.connectors.base.source import Request, Source, Unauthenticated
 from shared.connectors.config import parse
 from shared.connectors.registry import kinds
@@ -213,6 +213,50 @@ def test_no_bytes_can_break_a_source(kind: str, data: st.DataObject) -> None:
     refused = refusal(source, request)
     assert refused is None or (refused.status in (401, 415) and len(str(refused)) > 10)
     check(source, request_of(webhook, now, body))
+
+
+def array_of(kind: str, count: int) -> bytes:
+    """A body of a genuine form with so many parts that mean nothing."""
+    nulls = b",".join([b"null"] * count)
+    documents = {
+        "attio": b'{"events": [%s]}',
+        "zoho": b'{"module": "Deals", "ids": [%s]}',
+        "copper": b'{"type": "opportunity", "ids": [%s]}',
+    }
+    if kind == "salesforce":
+        envelope = b'<notifications xmlns="http://soap.sforce.com/2005/09/outbound">%s</notifications>'
+        return envelope % (b"<Notification><Id>1</Id></Notification>" * count)
+    return documents.get(kind, b"[%s]") % nulls
+
+
+@pytest.mark.parametrize("kind", sorted(DIALECTS))
+def test_a_body_of_countless_parts_is_one_dead_letter(kind: str) -> None:
+    now, webhook = genuine(kind)[0]
+    more = {"content-type": "application/cloudevents-batch+json"} if kind == "cloudevents" else {}
+    request = request_of(webhook, now, array_of(kind, 200_000), **more)
+
+    (invalid,) = translate_request(source_of(DIALECTS[kind]), request)
+
+    assert isinstance(invalid, Invalid)
+    assert "; " in invalid.detail
+
+
+@pytest.mark.parametrize("kind", ["hubspot", "espocrm", "attio", "cloudevents"])
+def test_many_unclear_parts_are_one_dead_letter_and_cost_the_clear_ones_nothing(kind: str) -> None:
+    now, webhook = genuine(kind)[0]
+    good = json.loads(webhook.body)
+    parts = good["events"] if kind == "attio" else good if isinstance(good, list) else [good]
+    mixed = [*parts, *[None] * 500]
+    body = json.dumps({"events": mixed} if kind == "attio" else mixed).encode()
+    more = {"content-type": "application/cloudevents-batch+json"} if kind == "cloudevents" else {}
+    source, request = source_of(DIALECTS[kind]), request_of(webhook, now, body, **more)
+
+    parsed = translate_request(source, request)
+
+    assert [part for part in parsed if not isinstance(part, Invalid)]
+    (letter,) = [part for part in parsed if isinstance(part, Invalid)]
+    assert letter.detail.startswith("500 of ")
+    assert letter.raw == body
 
 
 DEEP = b"[" * 10_000 + b"]" * 10_000
