@@ -108,7 +108,9 @@ class Fetcher:
                 state = GapState.READ if deal in found else GapState.REFUSED
                 answer = None if deal in found else refused.get(deal, NOT_FOUND)
                 if await store.end(connection, self._source, deal, state, now, answer) and deal in found:
-                    published += await publish(connection, self._source, found[deal], now, context.prefix)
+                    result = await publish(connection, self._source, found[deal], now, context.prefix)
+                    published += result.accepted
+                    context.metrics.count_left_out(self._source, result.left_out)
         return published
 
     async def _defer(self, deals: Sequence[str], error: Exception, wait: timedelta) -> None:

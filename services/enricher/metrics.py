@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from shared.connectors.base.api_client import ApiResult
+from shared.runtime.log import logger
+
+_log = logger(__name__)
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-
-
-class Answer(StrEnum):
-    """How a CRM answered a request. AWAY: not at all, or with a server error."""
-
-    OK = "ok"
-    LIMITED = "limited"
-    AWAY = "away"
-    REFUSED = "refused"
 
 
 class FetchOutcome(StrEnum):
@@ -60,6 +55,12 @@ class EnricherMetrics:
             ["source", "result"],
             registry=registry,
         )
+        self.left_out = Counter(
+            "andon_enricher_fields_left_out_total",
+            "fields of published events that could not be read",
+            ["source", "field"],
+            registry=registry,
+        )
         self.events = Counter(
             "andon_enricher_events_total",
             "events published from what a CRM's API returned",
@@ -88,10 +89,18 @@ class EnricherMetrics:
             registry=registry,
         )
 
+    def count_left_out(self, source: str, left_out: Mapping[tuple[str, str], int]) -> None:
+        """Count fields that were left out of events, given by field and reason; the reasons go to the log."""
+        for (field, _), count in left_out.items():
+            self.left_out.labels(source, field).inc(count)
+        if left_out:
+            detail = next(iter(left_out))[1]
+            _log.warning("fields left out of events: unreadable", source=source, fields=len(left_out), first=detail)
+
     def _create_children(self, sources: Collection[str]) -> None:
         for source in sources:
-            for answer in Answer:
-                self.requests.labels(source, answer.value)
+            for result in ApiResult:
+                self.requests.labels(source, result.value)
             for outcome in FetchOutcome:
                 self.deals.labels(source, outcome.value)
             for gauge in (self.events, self.thin, self.wanted, self.suspended, self.reconciled, self.seconds):

@@ -94,9 +94,10 @@ class Reconciler:
         """Publish a page, and record how far the pass has come with it, in one transaction."""
         context, now = self._context, self._context.clock.now()
         async with context.pool.acquire() as connection, connection.transaction():
-            published = await publish(connection, self._source, page.parsed, now, context.prefix)
+            result = await publish(connection, self._source, page.parsed, now, context.prefix)
             if page.reached is not None:
                 await store.advance(connection, self._source, min(page.reached, began))
-        context.metrics.events.labels(self._source).inc(published)
+        context.metrics.events.labels(self._source).inc(result.accepted)
+        context.metrics.count_left_out(self._source, result.left_out)
         context.wake.set()
-        return published
+        return result.accepted
