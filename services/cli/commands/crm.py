@@ -46,6 +46,8 @@ def backfill(
     stderr.print(describe_counts(result.problems))
     if job.unreadable:
         stderr.print(f"{counted(job.unreadable, 'record', 'records')} could not be read: andon dead-letters list")
+    if job.left_out:
+        stderr.print(f"{counted(job.left_out, 'field', 'fields')} could not be read and stayed empty")
 
 
 def retranslate(

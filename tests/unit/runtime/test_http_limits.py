@@ -109,6 +109,30 @@ async def test_a_head_larger_than_32_kib_is_refused(port: int, pieces: int, line
     assert said == b"reset" or (b"431" in said and str(MAX_HEAD_BYTES).encode() in said)
 
 
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (b"", b"400"),
+        (b"Host: x\r\nHost: x\r\n", b"400"),
+        (b"Host: x\r\nhost: y\r\n", b"400"),
+        (b"Host: x\r\nTransfer-Encoding: gzip, chunked\r\n", b"501"),
+        (b"Host: x\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", b"501"),
+        (b"Host: x\r\nTransfer-Encoding: Chunked\r\n", b"200"),
+        (b"Host: x\r\nTransfer-Encoding: chunked\r\n", b"200"),
+    ],
+)
+async def test_a_head_that_a_proxy_may_read_in_another_way_is_refused(port: int, lines: bytes, status: bytes) -> None:
+    body = b"3\r\nabc\r\n0\r\n\r\n" if b"ransfer" in lines else b""
+
+    said = await told(port, b"POST /a HTTP/1.1\r\n" + lines + b"\r\n" + body)
+
+    assert said.startswith(b"HTTP/1.1 " + status)
+
+
+async def test_a_request_of_http_1_0_needs_no_host(port: int) -> None:
+    assert b" 200 " in await told(port, b"POST /a HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc")
+
+
 async def test_a_long_address_is_refused(port: int) -> None:
     assert b"431" in await told(port, b"POST /" + b"a" * 40_000 + b" HTTP/1.1\r\n\r\n")
 
