@@ -15,7 +15,7 @@ SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class FetchOutcome(StrEnum):
-    """How the read of a deal ended. DEFERRED: it will be tried again."""
+    """The result of fetching a deal. DEFERRED: it will be tried again."""
 
     READ = "read"
     NOT_FOUND = "not-found"
@@ -36,13 +36,13 @@ class EnricherMetrics:
     def _count_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "andon_enricher_requests_total",
-            "requests to a CRM's API by answer",
+            "requests to a CRM's API by result",
             ["source", "result"],
             registry=registry,
         )
         self.seconds = Histogram(
             "andon_enricher_request_seconds",
-            "time until a CRM's API answers a request",
+            "time until a CRM's API responds",
             ["source"],
             buckets=SECONDS,
             registry=registry,
@@ -71,14 +71,14 @@ class EnricherMetrics:
     def _show_sources(self, registry: CollectorRegistry) -> None:
         self.thin = Gauge(
             "andon_enricher_deals_with_gaps",
-            "deals of which creation, stage, pipeline or name is not known",
+            "deals without a known creation, stage, pipeline or name",
             ["source"],
             registry=registry,
         )
-        self.wanted = Gauge("andon_enricher_deals_wanted", "deals waiting to be read", ["source"], registry=registry)
+        self.wanted = Gauge("andon_enricher_deals_wanted", "deals waiting to be fetched", ["source"], registry=registry)
         self.suspended = Gauge(
             "andon_enricher_suspended",
-            "1: the CRM refuses our credentials and is not asked for a while",
+            "1: the CRM rejects our credentials, requests are paused",
             ["source"],
             registry=registry,
         )

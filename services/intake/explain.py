@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, StageFact, Unreadable
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, StageFact, UnreadableField
 from shared.connectors.base.fields import time_of
 from shared.connectors.base.messages import to_messages, translate_request
 from shared.connectors.base.source import Request, Source, Unauthenticated
@@ -70,7 +70,7 @@ def explain_facts(source: Source, request: Request) -> Iterator[str]:
         yield f"  {_line(part)}"
         if isinstance(part, DealFact | StageFact):
             yield from (
-                f"    left out: {value.detail}" for value in part.data.values() if isinstance(value, Unreadable)
+                f"    left out: {value.detail}" for value in part.data.values() if isinstance(value, UnreadableField)
             )
     result = to_messages(source.name, parsed, request.received_at, "")
     counts = [_count(result.accepted, "event", "events")]
@@ -109,5 +109,5 @@ def _deal_line(fact: DealFact) -> str:
 
 
 def _others(data: Mapping[str, Any], shown: Collection[str]) -> str:
-    readable = {name: value for name, value in data.items() if not isinstance(value, Unreadable)}
+    readable = {name: value for name, value in data.items() if not isinstance(value, UnreadableField)}
     return ", ".join(f"{name} {value}" for name, value in readable.items() if name not in shown)

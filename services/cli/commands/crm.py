@@ -72,5 +72,5 @@ def retranslate(
         f"{counts['ignored']} parts ignored, {counts['dead']} could not be translated, "
         f"{counts['retracted']} wrong events retracted"
     )
-    if counts["gone"]:
+    if counts["missing"]:
         stderr.print(f"{counts['gone']} records had been deleted from Kafka before they could be read")

@@ -10,14 +10,14 @@ from shared.contracts.dead import DeadReason
 from shared.contracts.events import EventType
 
 
-class Unreadable(NamedTuple):
+class UnreadableField(NamedTuple):
     """In place of a value that could not be parsed. The field is left out of the event; `detail` says why."""
 
     detail: str
 
 
 class DealFact(NamedTuple):
-    """An event of a deal. `deal` is the CRM's own id; `data` has the fields of `DealData`, or Unreadable for one."""
+    """An event of a deal. `deal` is the CRM's own id; `data` has fields of `DealData`; each may be UnreadableField."""
 
     type: EventType
     id: str

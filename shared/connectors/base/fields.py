@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any
 
-from shared.connectors.base.facts import Invalid, Unreadable
+from shared.connectors.base.facts import Invalid, UnreadableField
 from shared.contracts.dead import DeadReason
 from shared.contracts.envelope import iso
 
@@ -57,7 +57,7 @@ def map_fields(data: Mapping[str, Any], fields: Mapping[str, tuple[str, FieldPar
     """Our fields from a CRM's; `fields`: their name -> (our name, parser). An absent field stays absent.
 
     Null and an empty text are None, which clears the value that we have. A field that does not decide the flow is
-    Unreadable where it cannot be parsed; the others raise InvalidField.
+    UnreadableField where it cannot be parsed; the others raise InvalidField.
     """
     return {
         ours: field_value(ours, data[theirs], parse, theirs)
@@ -75,7 +75,7 @@ def field_value(ours: str, value: Any, parse: FieldParser, name: str) -> Any:
     except InvalidField as error:
         if ours in _FLOW_FIELDS:
             raise
-        return Unreadable(str(error))
+        return UnreadableField(str(error))
 
 
 def first_of(data: Mapping[str, Any], names: Sequence[str]) -> tuple[str, Any] | None:

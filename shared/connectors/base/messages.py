@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, StageFact, Unreadable
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, StageFact, UnreadableField
 from shared.connectors.base.source import Request, Source
 from shared.contracts.dead import DeadData, DeadEvent, DeadReason
 from shared.contracts.envelope import EARLIEST_YEAR, LATEST_YEAR, compact, iso
@@ -109,10 +109,10 @@ def _checked(
     # As text, times compare in their order.
     if isinstance(since, str) and not _FIRST <= since < _LAST:
         detail = f"entered_at: {since} is outside the years 1970 to 9998; correct it in the CRM"
-        data = data | {"entered_at": Unreadable(detail)}
-    unreadable = [(name, value.detail) for name, value in data.items() if type(value) is Unreadable]
+        data = data | {"entered_at": UnreadableField(detail)}
+    unreadable = [(name, value.detail) for name, value in data.items() if type(value) is UnreadableField]
     if unreadable:
-        data = {name: value for name, value in data.items() if type(value) is not Unreadable}
+        data = {name: value for name, value in data.items() if type(value) is not UnreadableField}
         fact = fact._replace(data=data)
     checked = _check_time(fact, latest)
     if checked is fact:

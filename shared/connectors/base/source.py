@@ -107,7 +107,7 @@ class Source(ABC):
         """Parse a genuine request into facts, in the order of its body. Never raises, whatever the body is."""
 
     def excess(self, parts: int, request: Request) -> Invalid | None:
-        """The dead letter of a body with more than `max_parts` parts; None if it has not so many."""
+        """The dead letter of a body with more than `max_parts` parts; None otherwise."""
         if parts <= self.max_parts:
             return None
         detail = f"body: {parts} parts, more than {self.max_parts}; send it in several requests"

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import httpx
 
 from shared.connectors.base.crm_api import CrmApi, Page, Record, parse_record, records_of
-from shared.connectors.base.facts import DealFact, Parsed, Unreadable
+from shared.connectors.base.facts import DealFact, Parsed, UnreadableField
 from shared.connectors.base.fields import (
     FieldParser,
     amount_of,
@@ -267,7 +267,7 @@ def _version_facts(deal: str, name: str, version: Record, created: datetime) -> 
         readable = field_value(_FIELDS[name][0], stamp, time_of, f"timestamp of {name}")
         if not isinstance(readable, datetime):
             # Without its time a version is left out, and reported with the creation's time.
-            unreadable = readable or Unreadable(f"timestamp of {name}: is missing")
+            unreadable = readable or UnreadableField(f"timestamp of {name}: is missing")
             yield DealFact(EventType.CHANGED, f"api/{deal}/{name}/-", deal, created, {_FIELDS[name][0]: unreadable})
             return
     time = time_of(stamp, f"timestamp of {name}")

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from shared.connectors.base.facts import DealFact, Ignored, Parsed, Unreadable, stage_facts, state_facts
+from shared.connectors.base.facts import DealFact, Ignored, Parsed, UnreadableField, stage_facts, state_facts
 from shared.connectors.base.fields import (
     amount_of,
     date_of,
@@ -114,7 +114,7 @@ def _entered_at(document: dict[str, Any]) -> dict[str, Any]:
         return {}
     names = ("date_last_stage_update", "date_conversion")
     times = [field_value("entered_at", document[name], utc_text_of, name) for name in names if document.get(name)]
-    unreadable = [time for time in times if isinstance(time, Unreadable)]
+    unreadable = [time for time in times if isinstance(time, UnreadableField)]
     return {"entered_at": unreadable[0] if unreadable else max(times)}
 
 

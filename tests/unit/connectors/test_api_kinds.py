@@ -10,7 +10,7 @@ import pytest
 from services.simulator.model import DealChange
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import CrmApi
-from shared.connectors.base.facts import DealFact, Invalid, Parsed, Unreadable
+from shared.connectors.base.facts import DealFact, Invalid, Parsed, UnreadableField
 from shared.connectors.salesforce.api import SalesforceApi
 from shared.contracts.events import EventType
 from tests.support.crms.base import FakeCrm, Trouble
@@ -337,4 +337,4 @@ async def test_an_old_version_that_cannot_be_read_costs_a_deal_of_hubspot_nothin
     assert not any(isinstance(one, Invalid) for one in said)
     flow = (EventType.CREATED, EventType.MOVED, EventType.REOPENED)
     assert told(said, *flow) == told(whole, *flow)
-    assert any(isinstance(value, Unreadable) for one in told(said, *EventType) for value in one.data.values())
+    assert any(isinstance(value, UnreadableField) for one in told(said, *EventType) for value in one.data.values())

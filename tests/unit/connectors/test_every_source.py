@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.simulator.dialects import DIALECTS
-from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, Unreadable
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, UnreadableField
 from shared.connectors.base.fields import InvalidField, id_of, text_of, time_of, time_of_ms, utc_time_of
 from shared.connectors.base.json_body import parse_json
 from tests.unit.connectors.test_hostile import genuine, request_of
@@ -72,7 +72,7 @@ def test_a_field_of_no_weight_that_cannot_be_read_costs_nothing_else(kind: str) 
     for whole, without in each(kind, lambda document: changed(document, WEIGHTLESS[kind], bad)):
         assert flow_of(without) == flow_of(whole)
         left_out += sum(
-            isinstance(v, Unreadable) for one in without if isinstance(one, DealFact) for v in one.data.values()
+            isinstance(v, UnreadableField) for one in without if isinstance(one, DealFact) for v in one.data.values()
         )
     assert left_out
 
