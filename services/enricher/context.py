@@ -39,7 +39,7 @@ class Context:
         if source not in self._suspended:
             self.metrics.suspended.labels(source).set(1)
             _log.error(
-                "CRM rejects our credentials, source suspended: correct the token's permissions (docs/sources), or `api`"
+                "CRM rejects our credentials, source suspended: correct the token's permissions (docs/sources) or `api`"
                 " of the source, and restart the enricher",
                 source=source,
                 answer=str(error),

@@ -42,8 +42,8 @@ class Knowledge:
 class ReadPolicy:
     """When to fetch a deal of a source.
 
-    `needs`: parts without which it has a gap. `has_api`: whether the source has API access. `patience`: how long to wait
-    for events that complete it. `read_again`: minimum time between two fetches of one deal.
+    `needs`: parts without which it has a gap. `has_api`: whether the source has API access. `patience`: how long
+    to wait for events that complete it. `read_again`: minimum time between two fetches of one deal.
     """
 
     needs: int

@@ -73,4 +73,4 @@ def retranslate(
         f"{counts['retracted']} wrong events retracted"
     )
     if counts["missing"]:
-        stderr.print(f"{counts['gone']} records had been deleted from Kafka before they could be read")
+        stderr.print(f"{counts['missing']} records had been deleted from Kafka before they could be read")
