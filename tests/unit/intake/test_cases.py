@@ -14,6 +14,11 @@ from services.intake.explain import explain, parse_saved_request
 from shared.connectors.base.messages import TranslationResult, to_messages
 from shared.connectors.base.source import Request, Source
 from shared.connectors.config import load
+from shared.contracts.events import DealEvent
+from shared.flow.events import event_of
+from shared.flow.visits import visits
+from shared.runtime.instants import moment
+from tests.unit.connectors.test_meanings import AnyStage
 
 CASES = Path(__file__).parents[2] / "cases" / "intake"
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -138,3 +143,35 @@ def test_a_type_that_is_nearly_right_is_told_the_way_out() -> None:
     details = [invalid.detail for invalid in result_of("16-types-that-are-nearly-right.batch").invalid]
 
     assert all("use deal. and one of" in detail for detail in details)
+
+
+# Stage, entered, left: of the deal in these letters of a case, one after the other.
+VISITS = {
+    ("02-pipedrive-archived", "ab"): [("4", "02-10 09:00", "03-01 09:00")],
+    ("08-twenty-deleted-at", "ab"): [("MEETING", "03-01 09:00", "03-08 09:00")],
+    ("09-restored-stays-deleted", "abcd"): [
+        ("4", "02-10 09:00", "03-02 09:00"),
+        ("4", "03-03 09:00", "03-09 09:00"),
+        ("5", "03-09 09:00", None),
+    ],
+    ("13-dynamics-stage-of-the-process", "abc"): [
+        ("2-Develop", "03-08 20:00", "03-09 09:53"),
+        ("2-Develop", "03-10 11:00", None),
+    ],
+}
+
+
+@pytest.mark.parametrize(("name", "letters"), sorted(VISITS))
+def test_the_letters_of_a_case_give_its_visits(name: str, letters: str) -> None:
+    events = [
+        event_of(DealEvent.model_validate(event))
+        for letter in letters
+        for event in events_of(result_of(f"{name}.{letter}"))
+    ]
+
+    found = [(visit.stage, _short(visit.entered), _short(visit.left)) for visit in visits(events, AnyStage())]
+    assert found == VISITS[name, letters]
+
+
+def _short(time: int | None) -> str | None:
+    return None if time is None else f"{moment(time):%m-%d %H:%M}"
