@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from shared.connectors.base.facts import Invalid, Parsed
-from shared.connectors.base.fields import InvalidField, invalid_json
+from shared.connectors.base.fields import InvalidField, id_of, invalid_json
 from shared.connectors.base.json_body import parse_json
 from shared.connectors.base.source import Request, Source
 from shared.contracts.envelope import compact, iso
@@ -43,6 +43,16 @@ class JsonSource(Source):
     def read(self, request: Request) -> Any:
         """The document of a body; raises InvalidField."""
         return parse_json(request.body)
+
+    def parse_each(self, ids: list[Any], parse: Callable[[str], Iterable[Parsed]], request: Request) -> list[Parsed]:
+        """The facts of each record of a message; an id that is none costs only its own record."""
+        parsed: list[Parsed] = []
+        for one in ids:
+            try:
+                parsed += parse(id_of(one, "ids"))
+            except InvalidField as error:
+                parsed.append(Invalid(str(error), self.archived_body(request)))
+        return parsed
 
     def split(self, document: Any) -> Sequence[Any]:
         """The parts to parse one by one; raises InvalidField."""

@@ -6,6 +6,7 @@ Source: Copper's developer documentation, "Webhooks"; docs/sources/copper.md has
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -84,7 +85,7 @@ class CopperWebhook(JsonSource):
             raise InvalidField(f"ids: {quoted(ids)}; a list of records is expected")
         if excess := self.excess(len(ids), request):
             return [excess]
-        return [fact for one in ids for fact in self._facts(document, id_of(one, "ids"))]
+        return self.parse_each(ids, partial(self._facts, document), request)
 
     def _facts(self, document: dict[str, Any], deal: str) -> Iterable[Parsed]:
         event, stamp = document.get("event"), document.get("timestamp")

@@ -24,6 +24,7 @@ from shared.connectors.base.fields import (
     invalid_json,
     is_record_type,
     quoted,
+    record_type_of,
     text_of,
     time_of_ms,
 )
@@ -173,6 +174,8 @@ class HubSpotWebhook(Source):
         record_type, _, change = subscription.partition(".") if isinstance(subscription, str) else ("", "", "")
         if not change:
             raise InvalidField(f"subscriptionType: {quoted(subscription)}; as deal.creation is expected")
+        if record_type == "object":
+            record_type_of(event.get("objectTypeId"), "objectTypeId")
         is_deal = is_record_type(record_type, "deal", "subscriptionType")
         if not is_deal and not (record_type == "object" and event.get("objectTypeId") == DEAL):
             return [Ignored("not-a-deal")]

@@ -79,7 +79,7 @@ class ZohoWebhook(JsonSource):
         if excess := self.excess(len(ids), request):
             return [excess]
         values = _values(document.get("affected_values"))
-        return [self._fact(document, id_of(one, "ids"), values) for one in ids]
+        return self.parse_each(ids, lambda deal: [self._fact(document, deal, values)], request)
 
     def _fact(self, document: dict[str, Any], deal: str, values: dict[str, Any]) -> Parsed:
         stamp, operation = document.get("server_time"), str(document.get("operation"))[:40]

@@ -224,3 +224,28 @@ def test_an_empty_name_is_null(kind: str) -> None:
         if kind not in ("copper", "monday"):
             assert flow_of(emptied) == flow_of(whole)
         assert "" not in {one.data.get("name") for one in emptied if isinstance(one, DealFact)}
+
+
+@pytest.mark.parametrize("broken", ["&#0;", "&#xD83D;", "\x08", "&#31;", "\ufffe", "&#55357;"])
+def test_a_character_that_xml_forbids_costs_a_name_only_itself(broken: str) -> None:
+    now, webhook = genuine("salesforce")[0]
+    crm = source_of(DIALECTS["salesforce"])
+    text = webhook.body.decode()
+    start, end = text.index("<sf:Name>") + 9, text.index("</sf:Name>")
+    body = f"{text[:start]}Fair {broken}{text[end:]}".encode()
+
+    parsed = crm.translate(request_of(webhook, now, body))
+
+    assert flow_of(parsed) == flow_of(crm.translate(request_of(webhook, now)))
+    assert {one.data["name"] for one in parsed if isinstance(one, DealFact)} == {"Fair \ufffd"}
+
+
+@pytest.mark.parametrize("kind", ["zoho", "copper"])
+def test_an_id_that_is_none_costs_only_its_own_record(kind: str) -> None:
+    now, webhook = genuine(kind)[0]
+    document = json.loads(webhook.body)
+    document["ids"] = [None, *document["ids"], ["x"]]
+    parsed = source_of(DIALECTS[kind]).translate(request_of(webhook, now, json.dumps(document).encode()))
+
+    assert [type(one) for one in parsed].count(Invalid) == 2
+    assert any(isinstance(one, DealFact) for one in parsed)
