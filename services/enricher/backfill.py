@@ -29,11 +29,14 @@ class Load(Protocol):
 
 
 class BackFill:
-    """One run over one source. `deals`, `events`, `unreadable`: how many were read, published, and dead-lettered."""
+    """One run over one source. `deals`, `events`, `unreadable`: how many were read, published, and dead-lettered.
+
+    `left_out`: fields that could not be read.
+    """
 
     def __init__(self, pool: Pool, crm: CrmApi, since: datetime, load: Load = load) -> None:
         self._pool, self._crm, self._since, self._source, self._load = pool, crm, since, crm.source.name, load
-        self.deals = self.events = self.unreadable = 0
+        self.deals = self.events = self.unreadable = self.left_out = 0
 
     async def run(self, settings: DetectorSettings, progress: LoadProgress) -> LoadResult:
         """Load the history. Raises LoadError: the next run continues where this one stopped."""
@@ -57,6 +60,7 @@ class BackFill:
             self.deals += page.deals
             self.events += translation.accepted
             self.unreadable += len(translation.invalid)
+            self.left_out += sum(translation.left_out.values())
             earliest = None
             if translation.messages:
                 # Dead letters have no time, but evaluation is held for them, too, until the end.

@@ -30,17 +30,17 @@ class Context:
     _suspended: dict[str, datetime] = field(default_factory=dict)
 
     def is_suspended(self, source: str) -> bool:
-        """Whether this source must not be asked now."""
+        """Whether requests to this source's CRM are suspended."""
         until = self._suspended.get(source)
         return until is not None and self.clock.now() < until
 
     def suspend(self, source: str, error: CrmRejected) -> None:
-        """Do not ask a CRM that refuses our credentials for a while. Logged once, until it answers again."""
+        """Pause requests to a CRM that rejects our credentials. Logged once, until it accepts them again."""
         if source not in self._suspended:
             self.metrics.suspended.labels(source).set(1)
             _log.error(
-                "CRM refuses our credentials, source suspended: fix what the token may do (docs/sources), or fix `api`"
-                " of the source and restart the enricher",
+                "CRM rejects our credentials, source suspended: correct the token's permissions (docs/sources) or `api`"
+                " of the source, and restart the enricher",
                 source=source,
                 answer=str(error),
                 seconds=self.suspend_for.total_seconds(),

@@ -1,4 +1,4 @@
-"""Reads wanted deals through one CRM's API: claimed before, marked in the transaction that publishes their events."""
+"""Fetches wanted deals through one CRM's API: claims them first, marks them in the transaction that publishes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOT_FOUND = "the CRM does not know this deal, or does not show it to these crede
 
 
 class Fetcher:
-    """One loop for one source. Several replicas may read at once: each deal is claimed by one."""
+    """One loop for one source. Replicas may fetch at the same time: each deal is claimed by one."""
 
     def __init__(self, context: Context, crm: CrmApi) -> None:
         self._context, self._crm, self._source = context, crm, crm.source.name
@@ -47,7 +47,7 @@ class Fetcher:
                 await asyncio.sleep(POLL_SECONDS)
 
     async def run_once(self) -> int:
-        """Read some deals that are due; how many were claimed."""
+        """Fetch some deals that are due; returns how many were claimed."""
         context = self._context
         deals = await store.claim(context.pool, self._source, context.clock.now(), self._crm.batch_size)
         if not deals:
@@ -60,7 +60,7 @@ class Fetcher:
             context.suspend(self._source, error)
             await self._defer(deals, error, RETRY)
         except InvalidField as error:
-            _log.error("CRM answer is not as documented", source=self._source, error=str(error))
+            _log.error("CRM response is not as documented", source=self._source, error=str(error))
             await self._defer(deals, error, RETRY_INVALID)
         else:
             context.answered(self._source)
@@ -68,7 +68,7 @@ class Fetcher:
         return len(deals)
 
     async def _read(self, deals: Sequence[str]) -> tuple[dict[str, list[Parsed]], dict[str, str]]:
-        """The facts about each deal, and why some are refused. After a refusal, read each by itself."""
+        """The facts of each deal, and why some were rejected. After a rejection, fetch each deal by itself."""
         try:
             return await self._crm.read(deals), {}
         except CrmRejected as error:
@@ -94,21 +94,23 @@ class Fetcher:
         missing = [deal for deal in deals if deal not in found]
         if missing:
             _log.warning(
-                "deals could not be read and keep their gaps: let the credentials see them, or ignore this",
+                "deals not fetched, gaps stay: give the credentials access to them, or ignore this",
                 source=self._source,
                 deals=missing[:10],
                 answer=refused.get(missing[0], NOT_FOUND),
             )
 
     async def _publish(self, deals: Sequence[str], found: dict[str, list[Parsed]], refused: dict[str, str]) -> int:
-        """Mark the deals and publish their events, in one transaction; how many events."""
+        """Mark the deals and publish their events, in one transaction; returns the number of events."""
         context, now, published = self._context, self._context.clock.now(), 0
         async with context.pool.acquire() as connection, connection.transaction():
             for deal in sorted(deals):
                 state = GapState.READ if deal in found else GapState.REFUSED
                 answer = None if deal in found else refused.get(deal, NOT_FOUND)
                 if await store.end(connection, self._source, deal, state, now, answer) and deal in found:
-                    published += await publish(connection, self._source, found[deal], now, context.prefix)
+                    result = await publish(connection, self._source, found[deal], now, context.prefix)
+                    published += result.accepted
+                    context.metrics.count_left_out(self._source, result.left_out)
         return published
 
     async def _defer(self, deals: Sequence[str], error: Exception, wait: timedelta) -> None:

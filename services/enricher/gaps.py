@@ -1,4 +1,4 @@
-"""Which facts about a deal are known, and whether its CRM is to be asked for the rest. Pure."""
+"""Which facts about a deal are known, and whether to fetch the rest from its CRM. Pure."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _GONE = (EventType.DELETED, EventType.MERGED)
 class GapState(StrEnum):
     """Whether facts about a deal are missing.
 
-    WHOLE: none is. THIN: some are, and its CRM cannot be asked. WANTED: it is to be read. READ: it was, and the CRM had
-    no more. REFUSED: the CRM does not know it, or does not show it.
+    WHOLE: none. THIN: some, and the source has no API access. WANTED: some, to be fetched. READ: some, fetched, and the
+    CRM had no more. REFUSED: the CRM does not know the deal, or does not show it.
     """
 
     WHOLE = "whole"
@@ -30,7 +30,7 @@ class GapState(StrEnum):
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What is known of one deal. `due`: when it is to be read; `read_at`: when it last was."""
+    """What is known of one deal. `due`: when to fetch it; `read_at`: when it was last fetched."""
 
     parts: int = 0
     state: GapState = GapState.THIN
@@ -40,10 +40,10 @@ class Knowledge:
 
 @dataclass(frozen=True)
 class ReadPolicy:
-    """When a deal of a source is read.
+    """When to fetch a deal of a source.
 
-    `needs`: parts without which it has a gap. `has_api`: whether its CRM can be asked. `patience`: how long events may
-    complete it first. `read_again`: minimum time between two reads of one deal.
+    `needs`: parts without which it has a gap. `has_api`: whether the source has API access. `patience`: how long
+    to wait for events that complete it. `read_again`: minimum time between two fetches of one deal.
     """
 
     needs: int
@@ -67,7 +67,7 @@ def parts_of(events: Iterable[DealEvent]) -> int:
 
 
 def after(known: Knowledge, parts: int, policy: ReadPolicy, now: datetime) -> Knowledge:
-    """What is known after events gave more parts. A deal that was read recently is not read again."""
+    """What is known after events gave more parts. A deal that was fetched recently is not fetched again."""
     parts |= known.parts
     if parts & DealPart.GONE or parts & policy.needs == policy.needs:
         return replace(known, parts=parts, state=GapState.WHOLE, due=None)

@@ -61,5 +61,9 @@ def _collect(events: Sequence[DealEvent]) -> tuple[dict[store.Deal, int], dict[s
     for event in events:
         deal = (event.source, event.deal.removeprefix(f"{event.source}:"))
         parts[deal] = parts.get(deal, 0) | parts_of([event])
+        if event.data.into:
+            # The deal that continues, of which its CRM may send nothing else.
+            into = (event.source, event.data.into.removeprefix(f"{event.source}:"))
+            parts.setdefault(into, 0)
         stages.setdefault(event.source, set()).update({event.data.stage} if event.data.stage else ())
     return parts, stages

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from shared.connectors.base.api_client import ApiResult
+from shared.runtime.log import logger
+
+_log = logger(__name__)
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
-class Answer(StrEnum):
-    """How a CRM answered a request. AWAY: not at all, or with a server error."""
-
-    OK = "ok"
-    LIMITED = "limited"
-    AWAY = "away"
-    REFUSED = "refused"
-
-
 class FetchOutcome(StrEnum):
-    """How the read of a deal ended. DEFERRED: it will be tried again."""
+    """The result of fetching a deal. DEFERRED: it will be tried again."""
 
     READ = "read"
     NOT_FOUND = "not-found"
@@ -41,13 +36,13 @@ class EnricherMetrics:
     def _count_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "andon_enricher_requests_total",
-            "requests to a CRM's API by answer",
+            "requests to a CRM's API by result",
             ["source", "result"],
             registry=registry,
         )
         self.seconds = Histogram(
             "andon_enricher_request_seconds",
-            "time until a CRM's API answers a request",
+            "time until a CRM's API responds",
             ["source"],
             buckets=SECONDS,
             registry=registry,
@@ -60,6 +55,12 @@ class EnricherMetrics:
             ["source", "result"],
             registry=registry,
         )
+        self.left_out = Counter(
+            "andon_enricher_fields_left_out_total",
+            "fields of published events that could not be read",
+            ["source", "field"],
+            registry=registry,
+        )
         self.events = Counter(
             "andon_enricher_events_total",
             "events published from what a CRM's API returned",
@@ -70,14 +71,14 @@ class EnricherMetrics:
     def _show_sources(self, registry: CollectorRegistry) -> None:
         self.thin = Gauge(
             "andon_enricher_deals_with_gaps",
-            "deals of which creation, stage, pipeline or name is not known",
+            "deals without a known creation, stage, pipeline or name",
             ["source"],
             registry=registry,
         )
-        self.wanted = Gauge("andon_enricher_deals_wanted", "deals waiting to be read", ["source"], registry=registry)
+        self.wanted = Gauge("andon_enricher_deals_wanted", "deals waiting to be fetched", ["source"], registry=registry)
         self.suspended = Gauge(
             "andon_enricher_suspended",
-            "1: the CRM refuses our credentials and is not asked for a while",
+            "1: the CRM rejects our credentials, requests are paused",
             ["source"],
             registry=registry,
         )
@@ -88,10 +89,18 @@ class EnricherMetrics:
             registry=registry,
         )
 
+    def count_left_out(self, source: str, left_out: Mapping[tuple[str, str], int]) -> None:
+        """Count fields that were left out of events, given by field and reason; the reasons go to the log."""
+        for (field, _), count in left_out.items():
+            self.left_out.labels(source, field).inc(count)
+        if left_out:
+            detail = next(iter(left_out))[1]
+            _log.warning("fields left out of events: unreadable", source=source, fields=len(left_out), first=detail)
+
     def _create_children(self, sources: Collection[str]) -> None:
         for source in sources:
-            for answer in Answer:
-                self.requests.labels(source, answer.value)
+            for result in ApiResult:
+                self.requests.labels(source, result.value)
             for outcome in FetchOutcome:
                 self.deals.labels(source, outcome.value)
             for gauge in (self.events, self.thin, self.wanted, self.suspended, self.reconciled, self.seconds):

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from services.enricher import store
 from shared.connectors.base.facts import DealFact, Parsed
-from shared.connectors.base.messages import to_messages
+from shared.connectors.base.messages import TranslationResult, to_messages
 from shared.postgres.pool import Connection
 from shared.stream import outbox
 
@@ -16,8 +16,10 @@ _BEGINNING = datetime(1, 1, 2, tzinfo=UTC)
 MARGIN = timedelta(minutes=10)
 
 
-async def publish(connection: Connection, source: str, parsed: Sequence[Parsed], now: datetime, prefix: str) -> int:
-    """Put events into the outbox, in the caller's transaction; how many. Their ids make duplicates harmless."""
+async def publish(
+    connection: Connection, source: str, parsed: Sequence[Parsed], now: datetime, prefix: str
+) -> TranslationResult:
+    """Put events into the outbox, in the caller's transaction. Their ids make duplicates harmless."""
     facts = sorted((one for one in parsed if isinstance(one, DealFact)), key=lambda fact: fact.time)
     published = await store.published_until(connection, source, sorted({fact.deal for fact in facts}))
     known = {deal: until - MARGIN for deal, until in published.items()}
@@ -26,4 +28,4 @@ async def publish(connection: Connection, source: str, parsed: Sequence[Parsed],
     await outbox.put(connection, translation.messages)
     latest = {fact.deal: min(fact.time, now) for fact in facts}
     await store.set_published_until(connection, source, latest)
-    return translation.accepted
+    return translation

@@ -24,14 +24,14 @@ RETRY = timedelta(minutes=1)
 
 
 class Reconciler:
-    """One loop for one source. Of several replicas, the one that finds a pass due makes it."""
+    """One loop for one source. The first replica that finds a pass due runs it."""
 
     def __init__(self, context: Context, crm: CrmApi, interval: timedelta, overlap: timedelta) -> None:
         self._context, self._crm, self._interval, self._overlap = context, crm, interval, overlap
         self._source = crm.source.name
 
     async def run(self) -> None:
-        """Make a pass whenever one is due, until cancelled."""
+        """Run a pass whenever one is due, until cancelled."""
         loop = f"reconcile {self._source}"
         self._context.progress.expect(loop, 1800)
         while True:
@@ -53,9 +53,9 @@ class Reconciler:
             if error.bad_credentials:
                 self._context.suspend(self._source, error)
             else:
-                _log.error("CRM refused reconciliation", source=self._source, answer=str(error))
+                _log.error("CRM rejected reconciliation", source=self._source, answer=str(error))
         except InvalidField as error:
-            _log.error("CRM answer is not as documented", source=self._source, error=str(error))
+            _log.error("CRM response is not as documented", source=self._source, error=str(error))
         else:
             if published is not None:
                 self._context.answered(self._source)
@@ -63,7 +63,7 @@ class Reconciler:
                 _log.info("reconciled", source=self._source, events=published)
 
     async def run_once(self, report: Callable[[int], None], force: bool = False) -> int | None:
-        """Make a pass if one is due, or with `force`; how many events it published. None: none was due.
+        """Run a pass if one is due, or with `force`; returns the number of events. None: no pass was due.
 
         `report` gets the number of deals listed so far. Raises CrmUnavailable or CrmRejected. A forced pass that fails
         does not delay the next one.
@@ -77,7 +77,7 @@ class Reconciler:
             published += await self._publish(page, began)
             deals += page.deals
             report(deals)
-            # What changes meanwhile is for the next pass: else a busy CRM would keep this one from ending.
+            # Leave later changes to the next pass: a busy CRM would keep this one from ending.
             if page.reached is not None and page.reached > began:
                 break
         await store.advance(self._context.pool, self._source, began)
@@ -86,7 +86,7 @@ class Reconciler:
         return published
 
     async def _claim(self, now: datetime, force: bool) -> datetime | None:
-        """Up to when the source is reconciled, if this replica is to make a pass now."""
+        """Up to when the source is reconciled, if this replica has to run a pass now."""
         due = now if force else now + self._interval
         return await store.claim_pass(self._context.pool, self._source, now - FIRST, due, now, force)
 
@@ -94,9 +94,10 @@ class Reconciler:
         """Publish a page, and record how far the pass has come with it, in one transaction."""
         context, now = self._context, self._context.clock.now()
         async with context.pool.acquire() as connection, connection.transaction():
-            published = await publish(connection, self._source, page.parsed, now, context.prefix)
+            result = await publish(connection, self._source, page.parsed, now, context.prefix)
             if page.reached is not None:
                 await store.advance(connection, self._source, min(page.reached, began))
-        context.metrics.events.labels(self._source).inc(published)
+        context.metrics.events.labels(self._source).inc(result.accepted)
+        context.metrics.count_left_out(self._source, result.left_out)
         context.wake.set()
-        return published
+        return result.accepted

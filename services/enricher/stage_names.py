@@ -1,4 +1,4 @@
-"""Publishes what a CRM calls its stages and pipelines: at the start, daily, and when a deal comes to a new stage."""
+"""Publishes the names of a CRM's stages and pipelines: at start, daily, and when a deal enters a new stage."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _log = logger(__name__)
 
 @dataclass(frozen=True)
 class StageNameTimes:
-    """Seconds: between two reads, until a retry, and to wait for more after a new stage, as they come in numbers."""
+    """Seconds: between two reads, until a retry, and to gather more stages after a new one."""
 
     interval: float = 86_400.0
     retry: float = 60.0
@@ -44,7 +44,7 @@ class StageNames:
         self._new = asyncio.Event()
 
     def seen(self, stages: set[str]) -> None:
-        """Deals came to these stages."""
+        """Deals entered these stages."""
         if not stages <= self._known:
             self._known |= stages
             self._new.set()
@@ -57,7 +57,7 @@ class StageNames:
                 await asyncio.sleep(self._times.gather)
 
     async def _publish(self) -> float:
-        """Read the stages and publish them; seconds until the next time."""
+        """Read the stages and publish them; returns the seconds until the next time."""
         self._new.clear()
         if self._context.is_suspended(self._source):
             return self._suspended_seconds
@@ -65,7 +65,7 @@ class StageNames:
             stages = await self._crm.stages()
             await self._put(stages)
         except (CrmUnavailable, CrmRejected, InvalidField, ValidationError, *TRANSIENT) as error:
-            _log.warning("stage names could not be read and stay as they are", source=self._source, error=str(error))
+            _log.warning("stage names not read, keeping the known ones", source=self._source, error=str(error))
             return self._pause_after(error)
         self._known |= {stage.stage for stage in stages if stage.stage}
         self._context.wake.set()
@@ -78,7 +78,7 @@ class StageNames:
             await outbox.put(connection, messages)
 
     def _pause_after(self, error: Exception) -> float:
-        """Other refusals and undocumented answers will not change within a minute."""
+        """Other rejections and undocumented responses will not change within a minute."""
         if isinstance(error, CrmRejected) and error.bad_credentials:
             return self._suspended_seconds
         lasting = isinstance(error, CrmRejected | InvalidField | ValidationError)

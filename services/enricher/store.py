@@ -1,4 +1,4 @@
-"""SQL of the enricher: what is known of deals, which ones are to be read, and how far deals are listed."""
+"""SQL of the enricher: what is known of deals, which ones to fetch, and how far each source is listed."""
 
 from __future__ import annotations
 
@@ -89,14 +89,14 @@ Deal = tuple[str, str]
 
 @dataclass(frozen=True)
 class GapCounts:
-    """Deals of a source that have gaps, and those of them that are to be read."""
+    """Deals of a source with gaps, and those of them to be fetched."""
 
     gaps: int
     wanted: int
 
 
 async def known(connection: Connection, deals: Sequence[Deal]) -> dict[Deal, Knowledge]:
-    """What is known of deals. Their rows are locked."""
+    """What is known of deals. Locks their rows."""
     rows = await connection.fetch(_KNOWN, [source for source, _ in deals], [deal for _, deal in deals])
     return {
         (row["source"], row["deal"]): Knowledge(row["known_parts"], GapState(row["state"]), row["due"], row["read_at"])
@@ -118,7 +118,7 @@ async def save(connection: Connection, found: Mapping[Deal, Knowledge]) -> None:
 
 
 async def want_thin(pool: Pool, sources: Collection[str], now: datetime) -> None:
-    """Want the deals that got gaps while these sources had no API."""
+    """Mark deals as wanted that got gaps while these sources had no API access."""
     await pool.execute(_WANT_THIN, list(sources), now)
 
 
@@ -130,7 +130,7 @@ async def claim(pool: Pool, source: str, now: datetime, limit: int) -> list[str]
 async def end(
     connection: Connection, source: str, deal: str, state: GapState, now: datetime, answer: str | None
 ) -> bool:
-    """Mark a deal as read or refused; False where it is not wanted any more."""
+    """Mark a deal as read or refused; False if it is no longer wanted."""
     return await connection.fetchval(_END, source, deal, state.value, now, answer and answer[:500]) is not None
 
 
@@ -146,21 +146,21 @@ async def published_until(connection: Connection, source: str, deals: Sequence[s
 
 
 async def set_published_until(connection: Connection, source: str, until: Mapping[str, datetime]) -> None:
-    """Record that; it never goes back."""
+    """Record up to when events of each deal were published; never goes back."""
     await connection.execute(_SET_PUBLISHED_UNTIL, source, list(until), list(until.values()))
 
 
 async def counts(pool: Pool) -> dict[str, GapCounts]:
-    """By source. A source without gaps is left out."""
+    """Counts by source; omits sources without gaps."""
     return {row["source"]: GapCounts(row["gaps"], row["wanted"]) for row in await pool.fetch(_COUNT)}
 
 
 async def claim_pass(
     pool: Pool, source: str, first: datetime, due: datetime, now: datetime, force: bool
 ) -> datetime | None:
-    """Up to when the source is reconciled, if a pass is due; the next one is then due at `due`. None: none is due.
+    """Up to when the source is reconciled, if a pass is due; sets the next one to `due`. None: no pass is due.
 
-    `first`: where the very first pass begins. `force`: also if none is due, and the next stays due when it was.
+    `first`: where the very first pass begins. `force`: even if none is due; keeps the time of the next one.
     """
     since: datetime | None = await pool.fetchval(_CLAIM_RECONCILIATION, source, first, due, now, force)
     return since
@@ -172,7 +172,7 @@ async def advance(executor: Executor, source: str, reached: datetime) -> None:
 
 
 async def set_pass_due(pool: Pool, source: str, due: datetime) -> None:
-    """Make the next pass at `due`."""
+    """Set the time of the next pass."""
     await pool.execute(_SET_RECONCILIATION_DUE, source, due)
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
-from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, StageFact
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, StageFact, UnreadableField
 from shared.connectors.base.fields import time_of
-from shared.connectors.base.messages import to_messages
+from shared.connectors.base.messages import to_messages, translate_request
 from shared.connectors.base.source import Request, Source, Unauthenticated
 from shared.contracts.envelope import iso
 
@@ -75,8 +76,13 @@ def is_refused(source: Source, request: Request) -> bool:
 
 def explain_facts(source: Source, request: Request) -> Iterator[str]:
     """The facts of a genuine request, line by line, and a summary."""
-    parsed = source.translate(request)
-    yield from (f"  {_line(part)}" for part in parsed)
+    parsed = translate_request(source, request)
+    for part in parsed:
+        yield f"  {_line(part)}"
+        if isinstance(part, DealFact | StageFact):
+            yield from (
+                f"    left out: {value.detail}" for value in part.data.values() if isinstance(value, UnreadableField)
+            )
     result = to_messages(source.name, parsed, request.received_at, "")
     counts = [_count(result.accepted, "event", "events")]
     if result.described:
@@ -102,12 +108,17 @@ def _line(part: Parsed) -> str:
 
 def _stage_line(fact: StageFact) -> str:
     key = " of ".join(f"{part} {fact.data[part]}" for part in ("stage", "pipeline") if part in fact.data)
-    others = ", ".join(f"{name} {value}" for name, value in fact.data.items() if name not in ("stage", "pipeline"))
+    others = _others(fact.data, ("stage", "pipeline"))
     return f"{key} is described: {others}"
 
 
 def _deal_line(fact: DealFact) -> str:
     event = fact.type.value.rpartition(".")[2]
     stage = f" to stage {fact.data['stage']}" if fact.data.get("stage") else ""
-    others = ", ".join(f"{name} {value}" for name, value in fact.data.items() if name not in ("stage", "url"))
+    others = _others(fact.data, ("stage", "url"))
     return f"deal {fact.deal} {event}{stage} at {iso(fact.time)}" + (f" ({others})" if others else "")
+
+
+def _others(data: Mapping[str, Any], shown: Collection[str]) -> str:
+    readable = {name: value for name, value in data.items() if not isinstance(value, UnreadableField)}
+    return ", ".join(f"{name} {value}" for name, value in readable.items() if name not in shown)

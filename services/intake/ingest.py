@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import ParamSpec, TypeVar
 
 import orjson
 
 from services.intake.delivery import BrokerUnavailable, Delivery
 from services.intake.http import BodyRejected, OutOfMemoryBudget, RequestReader, problem
 from services.intake.metrics import IntakeMetrics
-from services.intake.rate_limits import LogThrottle, MemoryBudget, RateLimit, Reservation
+from services.intake.rate_limits import FREE_BODY_BYTES, LogThrottle, MemoryBudget, RateLimit, Reservation
 from services.intake.received import request_records
 from services.intake.stage_cache import RecentDescriptions
 from shared.connectors.base.messages import TranslationResult, to_messages, translate_request
@@ -19,8 +21,15 @@ from shared.connectors.base.source import Reply, Request, Source, Unauthenticate
 from shared.runtime.log import logger
 
 _log = logger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
 RETRY_AFTER = {"Retry-After": "5"}
 ACCEPTED = Reply(202)
+# How often to log what a sender may repeat with every request.
+UNREADABLE_LOG_SECONDS = 60.0
+MEMORY = "too many bytes in flight; retry later, or send less at once"
+# What a value takes in memory once a body is parsed, and what separates values in JSON and XML.
+PARSED_VALUE_BYTES, SEPARATORS = 64, (b",", b"<")
 THROTTLED = "too many requests for this source; retry later, or raise per_second or at_once"
 
 
@@ -38,13 +47,20 @@ class Ingest:
         self._sources, self._delivery, self._metrics, self._prefix = sources, delivery, metrics, topic_prefix
         self._memory, self._descriptions = memory, RecentDescriptions()
         self._refusals = {name: LogThrottle(1.0) for name in sources}
+        self._left_out = {name: LogThrottle(UNREADABLE_LOG_SECONDS) for name in sources}
+        self._unknown_paths = LogThrottle(UNREADABLE_LOG_SECONDS)
         self._limits = {name: RateLimit(s.settings.per_second, s.settings.at_once) for name, s in sources.items()}
 
     async def answer(self, name: str, read: RequestReader) -> Reply:
         """The reply to one request for the source of this name."""
         started = time.perf_counter()
+        # People paste the URL with a slash at its end.
+        name = name.removesuffix("/")
         source = self._sources.get(name)
         if source is None:
+            self._metrics.unknown_paths.inc()
+            if count := self._unknown_paths.count():
+                _log.warning("requests for unknown sources", count=count, last=name[:60])
             return problem(404, "no such source; the URL ends with the name of a source in the sources file")
         reservation = self._memory.reserve(name)
         try:
@@ -61,22 +77,26 @@ class Ingest:
         except BodyRejected as error:
             return error.reply
         except OutOfMemoryBudget:
-            return _throttled(source, 1, "too many bytes in flight; retry later, or send less at once")
+            return _throttled(source, 1, MEMORY)
         # Count a request only once it is read: a slow and unauthenticated sender must not use up the limit.
         limit = self._limits[source.name]
         limit.in_flight += 1
         try:
             if limit.is_exceeded():
                 return _throttled(source, 1)
-            return await self._process(source, request) if request.method == "POST" else _no_post(source, request)
+            if request.method != "POST":
+                return _no_post(source, request)
+            return await self._process(source, request, reservation)
         finally:
             limit.in_flight -= 1
 
-    async def _process(self, source: Source, request: Request) -> Reply:
+    async def _process(self, source: Source, request: Request, reservation: Reservation) -> Reply:
         if challenge_reply := source.challenge(request):
             return challenge_reply
         try:
-            source.verify(request)
+            if not reservation.grow(_parsed_bytes(request)):
+                return _throttled(source, 1, MEMORY)
+            await _run(request, source.verify, request)
         except Unauthenticated as error:
             self._metrics.refused.labels(source.name, error.reason.value).inc()
             if count := self._refusals[source.name].count():
@@ -85,8 +105,11 @@ class Ingest:
         # Only genuine requests count: nobody else can use up the rate limit.
         if wait := self._limits[source.name].acquire():
             return _throttled(source, wait)
-        parsed = self._descriptions.without_repeats(source.name, translate_request(source, request))
-        result = to_messages(source.name, parsed, request.received_at, self._prefix)
+        translated = await _run(request, translate_request, source, request)
+        parsed = self._descriptions.without_repeats(source.name, translated)
+        result = await _run(request, to_messages, source.name, parsed, request.received_at, self._prefix)
+        if _is_large(request) and not reservation.grow(sum(len(message.value) for message in result.messages)):
+            return _throttled(source, 1, MEMORY)
         try:
             await self._delivery.deliver([*request_records(source, request, self._prefix), *result.messages])
         except BrokerUnavailable:
@@ -99,16 +122,44 @@ class Ingest:
     def _accepted(self, source: str, result: TranslationResult, request: Request) -> Reply:
         counts = result.counts
         self._metrics.count_parts(source, counts, request.received_at)
-        if result.accepted and not result.invalid and not result.ignored:
+        if result.accepted and not result.invalid and not result.ignored and not result.left_out:
             # The usual case.
             return ACCEPTED
         summary: dict[str, object] = dict(counts)
         if result.invalid:
             summary["why"] = [invalid.detail[:300] for invalid in result.invalid[:5]]
             _log.warning("events dead-lettered", source=source, count=len(result.invalid))
+        if result.left_out:
+            summary["left_out"] = [detail[:300] for _, detail in list(result.left_out)[:5]]
+            self._report_left_out(source, result)
         for invalid in result.invalid:
             self._metrics.failures.labels(source, invalid.reason.value).inc()
         return Reply(202, orjson.dumps(summary))
+
+    def _report_left_out(self, source: str, result: TranslationResult) -> None:
+        for (field, _), count in result.left_out.items():
+            self._metrics.left_out.labels(source, field).inc(count)
+        if count := self._left_out[source].count():
+            detail = next(iter(result.left_out))[1]
+            _log.warning("fields left out of events: unreadable", source=source, requests=count, last=detail[:300])
+
+
+def _is_large(request: Request) -> bool:
+    return len(request.body) > FREE_BODY_BYTES
+
+
+def _parsed_bytes(request: Request) -> int:
+    """About how much memory a large body takes once it is parsed; 0 for others."""
+    if not _is_large(request):
+        return 0
+    return PARSED_VALUE_BYTES * max(request.body.count(separator) for separator in SEPARATORS)
+
+
+async def _run(request: Request, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
+    """Do the work on a body: in a thread if it is large, so that other senders do not wait for it."""
+    if _is_large(request):
+        return await asyncio.to_thread(work, *arguments, **named)
+    return work(*arguments, **named)
 
 
 def _no_post(source: Source, request: Request) -> Reply:

@@ -43,6 +43,17 @@ class IntakeMetrics:
             ["source", "reason"],
             registry=registry,
         )
+        self.left_out = Counter(
+            "andon_intake_fields_left_out_total",
+            "fields of accepted events that could not be read",
+            ["source", "field"],
+            registry=registry,
+        )
+        self.unknown_paths = Counter(
+            "andon_intake_unknown_sources_total",
+            "requests below /v1/ingest/ for which there is no source",
+            registry=registry,
+        )
         self.refused = Counter(
             "andon_intake_refusals_total",
             "refused requests by source and reason",

@@ -57,7 +57,7 @@ FREE_BODY_BYTES = 64 * 1024
 
 
 class MemoryBudget:
-    """Bytes of bodies in flight, from the first byte read until the reply: `limit` in all, half of it per source.
+    """Bytes of bodies in flight and of what is made of them, until the reply: `limit` in all, half of it per source.
 
     A body that is alone may exceed the budget, so that every body its source allows is accepted.
     """

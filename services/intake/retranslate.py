@@ -45,7 +45,7 @@ async def retranslate(
             async for _, records, done in published.batches():
                 run.retractions.add_published(records)
                 show(received.total + done, total)
-        run.counts["gone"] = received.missing + published.missing
+        run.counts["missing"] = received.missing + published.missing
         await run.retract()
     finally:
         await publisher.stop()

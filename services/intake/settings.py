@@ -19,6 +19,6 @@ class IntakeSettings(ServiceSettings):
         32 * 1024 * 1024,
         ge=1024 * 1024,
         le=2**33,
-        description="bytes of large bodies in flight, at most half of them for one source; beyond that a sender is"
-        " asked to retry. Memory use is about four times as high",
+        description="bytes of large bodies in flight and of what is made of them, at most half for one source; beyond"
+        " that a sender is asked to retry",
     )

@@ -26,6 +26,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 MAX_HEAD_BYTES = 32 * 1024
+HEAD_TOO_LARGE = 431, f"line and headers of a request are larger than {MAX_HEAD_BYTES} bytes; send shorter ones"
 # Bytes parsed at once: about two hundred of the smallest requests.
 PARSE_BYTES = 4096
 
@@ -124,7 +125,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._awaiting, self._deadline = Awaiting.ANSWER, math.inf
         # Bytes of the current head, or since the last part of the body, which includes trailers.
-        self._head_bytes, self._head_is_too_large = 0, False
+        self._head_bytes = 0
+        self._refusal: tuple[int, str] | None = None
         self._unparsed, self._drained_at = b"", 0.0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -185,13 +187,26 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self._head_bytes > MAX_HEAD_BYTES and self._head_size() > MAX_HEAD_BYTES:
-            self._head_is_too_large = True
-            raise ValueError("the head is too large")
+            self._refusal = HEAD_TOO_LARGE
+        else:
+            self._refusal = self._unclear_head()
+        if self._refusal:
+            raise ValueError(self._refusal)
         self._head_bytes = 0
         self._await(Awaiting.BODY, self.body_seconds)
         super().on_headers_complete()
         # Trailers must not count as headers (RFC 9110, 6.5.1).
         self.headers = []
+
+    def _unclear_head(self) -> tuple[int, str] | None:
+        """Status and text for a head that a proxy before us may read in another way (RFC 9112, 3.2 and 6.1)."""
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
+            return 400, "a request has exactly one header host; send one"
+        encodings = b",".join(value for name, value in self.headers if name == b"transfer-encoding")
+        if encodings and encodings.strip().lower() != b"chunked":
+            return 501, "header transfer-encoding: only chunked is supported; send the body as it is"
+        return None
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
         super()._start_asgi_task(cycle, SingleWriteApp(app, cycle))  # type: ignore[arg-type]
@@ -225,8 +240,8 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             self._await(Awaiting.ANSWER, math.inf)
 
     def send_400_response(self, msg: str) -> None:
-        if self._head_is_too_large:
-            self._refuse_head()
+        if self._refusal:
+            self._end(*self._refusal)
         else:
             super().send_400_response(msg)
 
@@ -234,7 +249,7 @@ class LimitedHttpProtocol(HttpToolsProtocol):
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _refuse_head(self) -> None:
-        self._end(431, f"line and headers of a request are larger than {MAX_HEAD_BYTES} bytes; send shorter ones")
+        self._end(*HEAD_TOO_LARGE)
 
     def _check_deadline(self) -> None:
         """Close the connection if the client is too slow; otherwise set the timer again."""

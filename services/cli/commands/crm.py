@@ -52,6 +52,8 @@ def backfill(
     message(describe_counts(result.problems))
     if job.unreadable:
         message(f"{counted(job.unreadable, 'record', 'records')} could not be read: andon dead-letters list")
+    if job.left_out:
+        message(f"{counted(job.left_out, 'field', 'fields')} could not be read and stayed empty")
 
 
 def retranslate(
@@ -79,5 +81,5 @@ def retranslate(
         f"{counts['ignored']} parts ignored, {counts['dead']} could not be translated, "
         f"{counts['retracted']} wrong events retracted"
     )
-    if counts["gone"]:
-        message(f"{counts['gone']} records were deleted from Kafka before they could be read")
+    if counts["missing"]:
+        message(f"{counts['missing']} records were deleted from Kafka before they could be read")

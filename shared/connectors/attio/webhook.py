@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -61,7 +61,7 @@ class AttioWebhook(JsonSource):
                 f"header {SIGNATURE} does not match; compare the webhook's secret with `secrets`",
             )
 
-    def split(self, document: Any) -> Iterable[Any]:
+    def split(self, document: Any) -> Sequence[Any]:
         events = object_of(document, "body").get("events")
         if not isinstance(events, list):
             raise InvalidField(f"events: {quoted(events)}; a list is expected")
@@ -70,8 +70,10 @@ class AttioWebhook(JsonSource):
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         event = object_of(part, "event")
         event_type = record_type_of(event.get("event_type"), "event_type")
+        if not event_type.lower().startswith("record."):
+            return [Ignored("not-a-deal")]
         ids = object_of(event.get("id"), "id")
-        if not event_type.startswith("record.") or ids.get("object_id") != self.settings.deals:
+        if ids.get("object_id") != self.settings.deals:
             return [Ignored("not-a-deal")]
         if event_type not in _TYPES:
             raise InvalidField(f"event_type: {quoted(event_type)} is not known; one of {', '.join(_TYPES)} is expected")

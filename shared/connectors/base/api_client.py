@@ -28,8 +28,8 @@ class ApiResult(StrEnum):
 
     OK = "ok"
     LIMITED = "limited"
-    UNAVAILABLE = "away"
-    REJECTED = "refused"
+    UNAVAILABLE = "unavailable"
+    REJECTED = "rejected"
 
 
 class ApiMetrics(Protocol):

@@ -87,7 +87,7 @@ def parse_record(record: Record, parse: Callable[[Record], Iterable[Parsed]]) ->
 
 def records_of(document: Any, field: str) -> list[Record]:
     """The list of objects in a response."""
-    found = object_of(document, "answer").get(field)
+    found = object_of(document, "response").get(field)
     return [object_of(one, field) for one in found] if isinstance(found, list) else []
 
 

@@ -6,8 +6,9 @@ docs/sources/deal-events.md documents it for senders.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.connectors.base.facts import DealFact, Ignored, StageFact
 from shared.connectors.base.fields import (
@@ -15,8 +16,10 @@ from shared.connectors.base.fields import (
     InvalidField,
     amount_of,
     currency_of,
+    field_value,
     first_of,
     id_of,
+    object_of,
     order_of,
     probability_of,
     quoted,
@@ -36,6 +39,11 @@ _TYPES = {kind.value.rpartition(".")[2]: kind for kind in EventType} | {
     "activity": EventType.TOUCHED,
 }
 _ID = ("id", "deal_id", "deal")
+# Words of names in any case: `dealMoved`, `Deal.Moved`, `crm/deal_moved`.
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_DEAL_WORDS = frozenset(("deal", "deals", "opportunity", "opportunities"))
+# Before the id in a subject.
+_DEAL_PREFIX = "deal/"
 # Our field, its accepted spellings, its parser.
 Fields = tuple[tuple[str, tuple[str, ...], FieldParser], ...]
 
@@ -84,24 +92,41 @@ _STAGE_FIELDS: Fields = (
 )
 
 
-def parse_event(
-    source: str, event_type: str, event_id: str, time: datetime, data: Any, subject: str | None = None
-) -> DealFact | StageFact | Ignored:
-    """The fact of one event; raises InvalidField, which names field, value and the way out.
+class SentEvent(NamedTuple):
+    """One event in our own format; `time` is `time_field` as it was sent.
 
-    `subject` names the deal if the data do not: `deal/801`, `<source>:801` or `801`.
+    `read_data` parses the data, or raises InvalidField. `subject` names the deal if the data do not: `deal/801`,
+    `<source>:801` or `801`.
     """
-    if not isinstance(data, dict):
-        raise InvalidField(f"data: an object is expected, found {quoted(data)}")
-    if _STAGE_TYPE.match(event_type):
-        return _stage_fact(time, data)
-    match = _TYPE.match(event_type)
-    if match is None:
+
+    type: str
+    id: str
+    time: Any
+    time_field: str
+    read_data: Callable[[], Any]
+    subject: str | None = None
+
+
+def parse_event(source: str, event: SentEvent) -> DealFact | StageFact | Ignored:
+    """The fact of one event; raises InvalidField, which names field, value and the way out."""
+    is_stage, match = _STAGE_TYPE.match(event.type), _TYPE.match(event.type)
+    if not is_stage and match is None and not _names_a_deal(event):
         return Ignored("not-a-deal")
-    if match[1] not in _TYPES:
-        raise InvalidField(f"type: {quoted(event_type)} is not known; use deal. and one of {', '.join(sorted(_TYPES))}")
-    deal = _deal_id(source, data, subject)
-    return DealFact(_TYPES[match[1]], event_id, deal, time, _deal_data(source, data))
+    if not is_stage and (match is None or match[1] not in _TYPES):
+        known = ", ".join(sorted(_TYPES))
+        raise InvalidField(f"type: {quoted(event.type)} is not known; use deal. and one of {known}")
+    data = object_of(event.read_data(), "data")
+    time = time_of(event.time, event.time_field)
+    if match is None:
+        return _stage_fact(time, data)
+    deal = _deal_id(source, data, event.subject)
+    return DealFact(_TYPES[match[1]], event.id, deal, time, _deal_data(source, data))
+
+
+def _names_a_deal(event: SentEvent) -> bool:
+    """Whether an event of an unknown type seems to be about a deal or stage: it must not be ignored."""
+    words = {word.lower() for word in _WORD.findall(f"{event.type} {(event.subject or '').partition('/')[0]}"[:400])}
+    return bool(words & _DEAL_WORDS) or ("stage" in words and "described" in words)
 
 
 def _deal_id(source: str, data: dict[str, Any], subject: str | None) -> str:
@@ -109,7 +134,10 @@ def _deal_id(source: str, data: dict[str, Any], subject: str | None) -> str:
         return _without_source(source, id_of(found[1], f"data.{found[0]}"))
     if not subject:
         raise InvalidField("data.id: is missing; send the id of the deal")
-    return _without_source(source, id_of(subject.removeprefix("deal/"), "subject"))
+    deal = subject.removeprefix(_DEAL_PREFIX)
+    if "/" in deal:
+        raise InvalidField(f"subject: {quoted(subject)} does not name a deal; send deal/ and its id, or data.id")
+    return _without_source(source, id_of(deal, "subject"))
 
 
 def _without_source(source: str, deal: str) -> str:
@@ -130,7 +158,7 @@ def _parse_fields(data: dict[str, Any], fields: Fields) -> dict[str, Any]:
     parsed: dict[str, Any] = {}
     for field, names, parse in fields:
         if found := first_of(data, names):
-            parsed[field] = None if found[1] is None else parse(found[1], f"data.{found[0]}")
+            parsed[field] = field_value(field, found[1], parse, f"data.{found[0]}")
     return parsed
 
 

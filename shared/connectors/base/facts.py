@@ -10,8 +10,14 @@ from shared.contracts.dead import DeadReason
 from shared.contracts.events import EventType
 
 
+class UnreadableField(NamedTuple):
+    """In place of a value that could not be parsed. The field is left out of the event; `detail` says why."""
+
+    detail: str
+
+
 class DealFact(NamedTuple):
-    """An event of a deal. `deal` is the CRM's own id, `data` has the fields of `DealData`."""
+    """An event of a deal. `deal` is the CRM's own id; `data` has fields of `DealData`; each may be UnreadableField."""
 
     type: EventType
     id: str
@@ -49,13 +55,22 @@ Parsed = DealFact | StageFact | Ignored | Invalid
 
 
 def state_facts(
-    event_id: str, deal: str, time: datetime, status: str, data: dict[str, Any], created: bool = False
+    event_id: str,
+    deal: str,
+    time: datetime,
+    status: str,
+    data: dict[str, Any],
+    created: bool = False,
+    restored: bool = False,
 ) -> list[Parsed]:
     """Facts from a message that carries the whole state of a deal; `status` is open, won or lost.
 
-    If a message was lost, the next one makes up for it: a move into the current stage changes nothing.
+    If a message was lost, the next one makes up for it: a move into the current stage changes nothing. `restored`: the
+    deal may have been deleted before; without a stage, one that was won or lost is open again.
     """
     events: list[Parsed] = []
+    if restored:
+        events.append(DealFact(EventType.REOPENED, f"{event_id}/reopened", deal, time, {}))
     if created:
         events.append(DealFact(EventType.CREATED, event_id, deal, time, data))
     if status == "won":
@@ -65,7 +80,7 @@ def state_facts(
     if created:
         return events
     kind = EventType.MOVED if data.get("stage") else EventType.CHANGED
-    return [DealFact(kind, event_id, deal, time, data)]
+    return [*events, DealFact(kind, event_id, deal, time, data)]
 
 
 def stage_facts(time: datetime, ids: Mapping[str, Any], **described: Any) -> list[StageFact]:
@@ -75,9 +90,9 @@ def stage_facts(time: datetime, ids: Mapping[str, Any], **described: Any) -> lis
     """
     key = {part: ids[part] for part in ("pipeline", "stage") if ids.get(part)}
     usable = {
-        field: value[:4000]
+        field: text
         for field, value in described.items()
-        if isinstance(value, str) and value and "\x00" not in value
+        if isinstance(value, str) and (text := value.replace("\x00", "")[:4000])
         if ("pipeline" if field == "pipeline_name" else "stage") in key
     }
     return [StageFact(time, key | usable)] if usable else []

@@ -8,9 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
 from typing import Any
 
-import orjson
-
-from shared.connectors.base.facts import Invalid
+from shared.connectors.base.facts import Invalid, UnreadableField
 from shared.contracts.dead import DeadReason
 from shared.contracts.envelope import iso
 
@@ -19,8 +17,25 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,28})(?:\.[0-9]{1,12})?")
 # The finest amount we store, and enough precision for the largest amount at that scale.
 _FINEST, _WIDE = Decimal("1e-12"), Context(prec=60)
-# Levels of nested arrays and objects.
-MAX_DEPTH = 254
+# The parts of a deal that decide its flow: where one cannot be read, the whole event is a dead letter.
+_FLOW_FIELDS = frozenset(("stage", "pipeline", "into", "outcome"))
+# RFC 3339, and two forms of ISO 8601 that senders write: without seconds, and an offset without a colon.
+_TIME = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(?::(\d{2})([.,]\d{1,30})?)?([Zz]|[+-]\d{2}(?::?\d{2})?)?", re.ASCII
+)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?![0-9])", re.ASCII)
+_LEAP_SECOND, _LAST_MICROSECOND = "60", ":59.999999"
+# A template whose placeholder was not filled in, and what programs print for "no value".
+_UNFILLED = re.compile(
+    r"\s*(?:\{\{.*\}\}|\$\{.*\}|\{!.*\}|\{[\w.]+\}|\[\[.*\]\]|<[%#].*>|%[\w.%]+%|\*\|.*\|\*"
+    r"|undefined|null|\[object Object\])\s*",
+    re.DOTALL,
+)
+_UNFILLED_STARTS = frozenset("{$[<%*un \t\r\n")
+# The character that stands for one that could not be decoded.
+REPLACEMENT = "\ufffd"
+# Milliseconds below this are of 1973 or earlier: the sender means seconds.
+_LEAST_MILLISECONDS = 10**11
 FieldParser = Callable[[Any, str], Any]
 
 
@@ -33,35 +48,34 @@ def quoted(value: Any) -> str:
     return repr(value)[:80]
 
 
-def parse_json(body: bytes) -> Any:
-    """The document of a body; raises InvalidField, also for broken encodings and excessive nesting."""
-    try:
-        document = orjson.loads(body)
-        # orjson reads deeper documents than it can write, and a dead letter has to be written.
-        if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
-            orjson.dumps(document)
-    except orjson.JSONDecodeError as error:
-        raise InvalidField(f"body: not JSON ({error}); send UTF-8 JSON") from None
-    except orjson.JSONEncodeError:
-        raise InvalidField(f"body: nested deeper than {MAX_DEPTH} levels; send it flatter") from None
-    return document
-
-
 def invalid_json(body: bytes, error: InvalidField) -> Invalid:
     """The dead letter of a body that is not JSON."""
     return Invalid(str(error), body, DeadReason.NOT_JSON)
 
 
 def map_fields(data: Mapping[str, Any], fields: Mapping[str, tuple[str, FieldParser]]) -> dict[str, Any]:
-    """Our fields from a CRM's; `fields`: their name -> (our name, parser). An absent field stays absent, null is None.
+    """Our fields from a CRM's; `fields`: their name -> (our name, parser). An absent field stays absent.
 
-    None clears the value that we have.
+    Null and an empty text are None, which clears the value that we have. A field that does not decide the flow is
+    UnreadableField where it cannot be parsed; the others raise InvalidField.
     """
     return {
-        ours: None if data[theirs] is None else parse(data[theirs], theirs)
+        ours: field_value(ours, data[theirs], parse, theirs)
         for theirs, (ours, parse) in fields.items()
         if theirs in data
     }
+
+
+def field_value(ours: str, value: Any, parse: FieldParser, name: str) -> Any:
+    """The value of one of our fields, from what its sender calls `name`; see `map_fields`."""
+    if value is None or value == "":
+        return None
+    try:
+        return parse(value, name)
+    except InvalidField as error:
+        if ours in _FLOW_FIELDS:
+            raise
+        return UnreadableField(str(error))
 
 
 def first_of(data: Mapping[str, Any], names: Sequence[str]) -> tuple[str, Any] | None:
@@ -83,6 +97,19 @@ def record_type_of(value: Any, field: str) -> str:
     return value
 
 
+def is_record_type(value: Any, expected: str, field: str) -> bool:
+    """Whether a message is about records of the expected type. One that is nearly the same raises InvalidField."""
+    found = record_type_of(value, field)
+    if found != expected and _singular(found) == _singular(expected):
+        raise InvalidField(f"{field}: {quoted(found)} is not known; {expected} is expected")
+    return found == expected
+
+
+def _singular(name: str) -> str:
+    lower = name.strip().lower()
+    return f"{lower[:-3]}y" if lower.endswith("ies") else lower.removesuffix("s")
+
+
 def id_of(value: Any, field: str) -> str:
     """An id as text; accepts integers."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -91,14 +118,23 @@ def id_of(value: Any, field: str) -> str:
         raise InvalidField(
             f"{field}: {quoted(value)} is no id; an integer or a text of 1 to 200 characters is expected"
         )
+    if REPLACEMENT in value:
+        raise InvalidField(f"{field}: {quoted(value)} holds a character that is no UTF-8; correct it in the CRM")
+    _check_filled(value, field)
     return value
 
 
 def text_of(value: Any, field: str, max_length: int = 4000) -> str:
-    """A text that Postgres can store, cut to `max_length`."""
-    if not isinstance(value, str) or "\x00" in value:
-        raise InvalidField(f"{field}: {quoted(value)} is no text; a text without NUL characters is expected")
-    return value[:max_length]
+    """A text that Postgres can store: without NUL characters, cut to `max_length`."""
+    if not isinstance(value, str):
+        raise InvalidField(f"{field}: {quoted(value)} is no text; a text is expected")
+    _check_filled(value, field)
+    return value.replace("\x00", "")[:max_length]
+
+
+def _check_filled(value: str, field: str) -> None:
+    if value[:1] in _UNFILLED_STARTS and _UNFILLED.fullmatch(value, 0, 4000):
+        raise InvalidField(f"{field}: {quoted(value)} was not filled in; correct the sender's template")
 
 
 def currency_of(value: Any, field: str) -> str:
@@ -142,39 +178,55 @@ def probability_of(value: Any, field: str, scale: int = 1) -> float:
 
 def time_of(value: Any, field: str) -> datetime:
     """RFC 3339 with an offset; a time without one is refused, because we would have to guess."""
-    try:
-        if not isinstance(value, str) or len(value) < 20:
-            raise ValueError
-        moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
-            raise ValueError
-        return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
+    moment = _moment(value)
+    if moment is None or moment.tzinfo is None:
         raise InvalidField(
             f"{field}: {quoted(value)} is no time; send RFC 3339 with an offset, as 2026-03-10T09:00:00Z"
-        ) from None
+        )
+    return moment
+
+
+def _moment(value: Any) -> datetime | None:
+    """A time in UTC, or without a zone if it has no offset; None if it is no time.
+
+    A leap second is the last instant of its minute.
+    """
+    match = _TIME.fullmatch(value) if isinstance(value, str) and len(value) <= 80 else None
+    if match is None:
+        return None
+    day, minute, second, fraction, offset = match.groups()
+    leap = second == _LEAP_SECOND
+    seconds = _LAST_MICROSECOND if leap else f":{second or '00'}{(fraction or '').replace(',', '.')}"
+    try:
+        moment = datetime.fromisoformat(f"{day}T{minute}{seconds}{(offset or '').upper()}")
+        moment = moment if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+    # Leap seconds are at the end of a UTC day only.
+    return None if leap and (moment.hour, moment.minute) != (23, 59) else moment
 
 
 def time_of_ms(value: Any, field: str) -> datetime:
     """Milliseconds since 1970, as an integer or as text."""
     try:
-        text = str(value) if isinstance(value, int | str) else ""
+        text = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
         if not (text.isascii() and text.removeprefix("-").isdigit()):
             raise ValueError
-        return _EPOCH + timedelta(milliseconds=int(text))
+        milliseconds = int(text)
+        moment = _EPOCH + timedelta(milliseconds=milliseconds)
     except (ValueError, OverflowError):
         raise InvalidField(f"{field}: {quoted(value)} is no time; milliseconds since 1970 are expected") from None
+    if abs(milliseconds) < _LEAST_MILLISECONDS:
+        raise InvalidField(f"{field}: {quoted(value)} looks like seconds; milliseconds since 1970 are expected")
+    return moment
 
 
 def utc_time_of(value: Any, field: str) -> datetime:
-    """ISO 8601 where a missing offset means UTC: `2026-03-10 09:00:00`, with or without T."""
-    try:
-        if not isinstance(value, str) or len(value) < 16:
-            raise ValueError
-        moment = datetime.fromisoformat(value)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise InvalidField(f"{field}: {quoted(value)} is no time; as 2026-03-10 09:00:00 is expected") from None
+    """As `time_of`, but a missing offset means UTC: `2026-03-10 09:00:00`, with or without T."""
+    moment = _moment(value)
+    if moment is None:
+        raise InvalidField(f"{field}: {quoted(value)} is no time; as 2026-03-10 09:00:00 is expected")
+    return moment.replace(tzinfo=UTC)
 
 
 def utc_text_of(value: Any, field: str) -> str:
@@ -185,7 +237,7 @@ def utc_text_of(value: Any, field: str) -> str:
 def date_of(value: Any, field: str) -> str:
     """The date that the text starts with, as YYYY-MM-DD."""
     try:
-        if not isinstance(value, str):
+        if not isinstance(value, str) or not _DATE.match(value):
             raise ValueError
         return date.fromisoformat(value[:10]).isoformat()
     except ValueError:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from shared.connectors.base.facts import Invalid, Parsed
-from shared.connectors.base.fields import InvalidField, invalid_json, parse_json
+from shared.connectors.base.fields import InvalidField, id_of, invalid_json
+from shared.connectors.base.json_body import parse_json
 from shared.connectors.base.source import Request, Source
 from shared.contracts.envelope import compact, iso
 
@@ -19,12 +20,15 @@ class JsonSource(Source):
 
     def translate(self, request: Request) -> list[Parsed]:
         try:
-            document = parse_json(request.body)
+            document = self.read(request)
         except InvalidField as error:
             return [invalid_json(request.body, error)]
         parsed: list[Parsed] = []
         try:
-            for part in self.split(document):
+            parts = self.split(document)
+            if excess := self.excess(len(parts), request):
+                return [excess]
+            for part in parts:
                 parsed += self._parse(part, request, whole=part is document)
         except InvalidField as error:
             parsed.append(Invalid(str(error), self.archived_body(request)))
@@ -36,7 +40,21 @@ class JsonSource(Source):
         except InvalidField as error:
             return [Invalid(str(error), self.archived_body(request) if whole else compact(part))]
 
-    def split(self, document: Any) -> Iterable[Any]:
+    def read(self, request: Request) -> Any:
+        """The document of a body; raises InvalidField."""
+        return parse_json(request.body)
+
+    def parse_each(self, ids: list[Any], parse: Callable[[str], Iterable[Parsed]], request: Request) -> list[Parsed]:
+        """The facts of each record of a message; an id that is none costs only its own record."""
+        parsed: list[Parsed] = []
+        for one in ids:
+            try:
+                parsed += parse(id_of(one, "ids"))
+            except InvalidField as error:
+                parsed.append(Invalid(str(error), self.archived_body(request)))
+        return parsed
+
+    def split(self, document: Any) -> Sequence[Any]:
         """The parts to parse one by one; raises InvalidField."""
         return [document]
 

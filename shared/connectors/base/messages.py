@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, StageFact
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, StageFact, UnreadableField
 from shared.connectors.base.source import Request, Source
 from shared.contracts.dead import DeadData, DeadEvent, DeadReason
 from shared.contracts.envelope import EARLIEST_YEAR, LATEST_YEAR, compact, iso
@@ -19,22 +19,29 @@ from shared.runtime.log import logger
 
 _log = logger(__name__)
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-_EPOCH = datetime(EARLIEST_YEAR, 1, 1, tzinfo=UTC)
+# Seconds that a sender took for milliseconds are times in January 1970.
+_EARLIEST = datetime(EARLIEST_YEAR + 1, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = f"{EARLIEST_YEAR}-", f"{LATEST_YEAR}-"
 MAX_ID_LENGTH = 300
+# A sender puts at most a hundred events into a request, all of which may be unclear for one reason.
+MAX_INVALID_PARTS = 100
 # Kafka accepts records up to a megabyte; base64 adds a third.
 MAX_DEAD_BODY_BYTES = 600_000
 
 
 @dataclass
 class TranslationResult:
-    """The messages of one request, and how many of its parts became what."""
+    """The messages of one request, and how many of its parts became what.
+
+    `left_out`: why fields were left out, by field and reason.
+    """
 
     messages: list[OutgoingMessage] = field(default_factory=list)
     accepted: int = 0
     described: int = 0
     ignored: int = 0
     invalid: list[Invalid] = field(default_factory=list)
+    left_out: dict[tuple[str, str], int] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -50,11 +57,21 @@ class TranslationResult:
 def translate_request(source: Source, request: Request) -> list[Parsed]:
     """The facts of a genuine request. A bug in the translator must not lose it: then all of it is a dead letter."""
     try:
-        return source.translate(request)
+        return _bounded(source, request, source.translate(request))
     except Exception as error:
         _log.error("translator failed", source=source.name, exc_info=error)
         detail = f"the translator failed: {type(error).__name__}; report this to the developers of Andon"
         return [Invalid(detail, source.archived_body(request))]
+
+
+def _bounded(source: Source, request: Request, parsed: list[Parsed]) -> list[Parsed]:
+    """The facts, with one dead letter for the whole body instead of more than MAX_INVALID_PARTS."""
+    invalid = [part for part in parsed if isinstance(part, Invalid)]
+    if len(invalid) <= MAX_INVALID_PARTS:
+        return parsed
+    detail = f"{len(invalid)} of {len(parsed)} parts cannot be translated; the first: {invalid[0].detail}"
+    whole = Invalid(detail, source.archived_body(request), invalid[0].reason)
+    return [*(part for part in parsed if not isinstance(part, Invalid)), whole]
 
 
 def to_messages(
@@ -68,7 +85,7 @@ def to_messages(
     latest = received_at + MAX_CLOCK_SKEW
     received = iso(received_at)
     for index, part in enumerate(parsed):
-        fact = _check_time(part, latest) if isinstance(part, DealFact | StageFact) else part
+        fact = _checked(part, latest, result.left_out) if isinstance(part, DealFact | StageFact) else part
         if isinstance(fact, Ignored):
             result.ignored += 1
         elif isinstance(fact, Invalid):
@@ -81,6 +98,27 @@ def to_messages(
             result.accepted += 1
             result.messages.append(_deal_event(source, fact, received, prefix, translation))
     return result
+
+
+def _checked(
+    fact: DealFact | StageFact, latest: datetime, left_out: dict[tuple[str, str], int]
+) -> DealFact | StageFact | Invalid:
+    """The fact without unreadable fields, which are counted in `left_out`; Invalid where its time is wrong."""
+    data = fact.data
+    since = data.get("entered_at")
+    # As text, times compare in their order.
+    if isinstance(since, str) and not _FIRST <= since < _LAST:
+        detail = f"entered_at: {since} is outside the years 1970 to 9998; correct it in the CRM"
+        data = data | {"entered_at": UnreadableField(detail)}
+    unreadable = [(name, value.detail) for name, value in data.items() if type(value) is UnreadableField]
+    if unreadable:
+        data = {name: value for name, value in data.items() if type(value) is not UnreadableField}
+        fact = fact._replace(data=data)
+    checked = _check_time(fact, latest)
+    if checked is fact:
+        for key in unreadable:
+            left_out[key] = left_out.get(key, 0) + 1
+    return checked
 
 
 def _deal_event(source: str, fact: DealFact, received: str, prefix: str, translation: int) -> OutgoingMessage:
@@ -115,16 +153,13 @@ def _storable_id(event_id: str) -> str:
 
 
 def _check_time(fact: DealFact | StageFact, latest: datetime) -> DealFact | StageFact | Invalid:
-    """A time in the future or before 1970 comes from a wrong clock."""
+    """A time in the future or in 1970 comes from a wrong clock or a wrong unit."""
     if fact.time > latest:
         detail = f"time {iso(fact.time)} is more than five minutes in the future; correct the sender's clock"
         return _invalid_time(fact, detail, DeadReason.IN_THE_FUTURE)
-    if fact.time < _EPOCH:
-        return _invalid_time(fact, f"time: {iso(fact.time)} is before 1970; correct the sender's clock")
-    since = fact.data.get("entered_at")
-    # As text, times compare in their order.
-    if since is not None and not _FIRST <= since < _LAST:
-        return _invalid_time(fact, f"entered_at: {since} is outside the years 1970 to 9998; correct it in the CRM")
+    if fact.time < _EARLIEST:
+        detail = f"time: {iso(fact.time)} is before 1971; correct the sender's clock, or send milliseconds as such"
+        return _invalid_time(fact, detail)
     return fact
 
 

@@ -13,8 +13,9 @@ from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 from urllib.parse import parse_qsl
 
-from shared.connectors.base.facts import Parsed
+from shared.connectors.base.facts import Invalid, Parsed
 from shared.connectors.base.settings import SourceSettings
+from shared.contracts.dead import DeadReason
 
 
 class Request(NamedTuple):
@@ -86,6 +87,8 @@ class Source(ABC):
     success_reply: ClassVar[Reply | None] = None
     # The status that makes this CRM retry later; every CRM that retries at all honours 503.
     throttle_status: ClassVar[int] = 503
+    # Most parts of one body, several times what this kind of sender puts into one.
+    max_parts: ClassVar[int] = 1000
     settings_type: ClassVar[type[SourceSettings]] = SourceSettings
 
     def __init__(self, name: str, settings: SourceSettings) -> None:
@@ -104,6 +107,13 @@ class Source(ABC):
     @abstractmethod
     def translate(self, request: Request) -> list[Parsed]:
         """Parse a genuine request into facts, in the order of its body. Never raises, whatever the body is."""
+
+    def excess(self, parts: int, request: Request) -> Invalid | None:
+        """The dead letter of a body with more than `max_parts` parts; None otherwise."""
+        if parts <= self.max_parts:
+            return None
+        detail = f"body: {parts} parts, more than {self.max_parts}; send it in several requests"
+        return Invalid(detail, self.archived_body(request), DeadReason.TOO_LARGE)
 
     def challenge(self, request: Request) -> Reply | None:
         """The answer to a set-up challenge, which some CRMs send before anything can be verified."""

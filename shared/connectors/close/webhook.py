@@ -19,11 +19,12 @@ from shared.connectors.base.fields import (
     InvalidField,
     currency_of,
     date_of,
+    field_value,
     id_of,
+    is_record_type,
     map_fields,
     object_of,
     quoted,
-    record_type_of,
     text_of,
     utc_time_of,
 )
@@ -93,7 +94,7 @@ class CloseWebhook(JsonSource):
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         event = object_of(object_of(part, "body").get("event"), "event")
-        if record_type_of(event.get("object_type"), "event.object_type") != "opportunity":
+        if not is_record_type(event.get("object_type"), "opportunity", "event.object_type"):
             return [Ignored("not-a-deal")]
         deal = id_of(event.get("object_id"), "event.object_id")
         updated = event.get("date_updated") or event.get("date_created")
@@ -142,5 +143,5 @@ def opportunity_data(record: dict[str, Any]) -> dict[str, Any]:
     """Our fields of an opportunity."""
     data = map_fields(record, _FIELDS)
     if isinstance(lead := record.get("lead_id"), str):
-        data["url"] = text_of(f"https://app.close.com/lead/{lead}/", "event.data.lead_id")
+        data["url"] = field_value("url", f"https://app.close.com/lead/{lead}/", text_of, "event.data.lead_id")
     return data

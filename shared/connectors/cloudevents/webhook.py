@@ -8,14 +8,17 @@ from __future__ import annotations
 import hashlib
 import re
 from base64 import b64decode
+from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 from urllib.parse import unquote_to_bytes
 
 from pydantic import Field
 
-from shared.connectors.base.deal_events import parse_event
+from shared.connectors.base.deal_events import SentEvent, parse_event
 from shared.connectors.base.facts import Invalid, Parsed
-from shared.connectors.base.fields import InvalidField, invalid_json, parse_json, quoted, time_of
+from shared.connectors.base.fields import InvalidField, invalid_json, quoted
+from shared.connectors.base.json_body import parse_json
 from shared.connectors.base.settings import SourceSettings
 from shared.connectors.base.signatures import matches_any
 from shared.connectors.base.source import RefusalReason, Request, Source, Unauthenticated
@@ -40,6 +43,7 @@ class CloudEventsWebhook(Source):
     )
     settings_type = CloudEventsSettings
     throttle_status: ClassVar[int] = 429
+    max_parts: ClassVar[int] = 10_000
     settings: CloudEventsSettings
 
     def verify(self, request: Request) -> None:
@@ -78,23 +82,25 @@ class CloudEventsWebhook(Source):
     def translate(self, request: Request) -> list[Parsed]:
         try:
             if _mode(request) == "binary":
-                return [self._parse(_binary_event(request), request.body)]
+                return [self._parse(_binary_event(request), request.body, partial(_binary_data, request.body))]
             document = parse_json(request.body)
         except InvalidField as error:
             return [invalid_json(request.body, error)]
         if _mode(request) == "structured":
-            return [self._parse(document, request.body)]
+            return [self._parse(document, request.body, partial(_data, document))]
         if not isinstance(document, list):
             return [Invalid(f"body: a batch is an array of events, found {type(document).__name__}", request.body)]
-        return [self._parse(event, compact(event)) for event in document]
+        if excess := self.excess(len(document), request):
+            return [excess]
+        return [self._parse(event, compact(event), partial(_data, event)) for event in document]
 
-    def _parse(self, event: Any, raw: bytes) -> Parsed:
+    def _parse(self, event: Any, raw: bytes, read_data: Callable[[], Any]) -> Parsed:
         try:
-            return self._fact(event)
+            return self._fact(event, read_data)
         except InvalidField as error:
             return Invalid(str(error), raw)
 
-    def _fact(self, event: Any) -> Parsed:
+    def _fact(self, event: Any, read_data: Callable[[], Any]) -> Parsed:
         if not isinstance(event, dict):
             raise InvalidField(f"event: an object is expected, found {quoted(event)}")
         event = {name: value for name, value in event.items() if value is not None}
@@ -106,8 +112,8 @@ class CloudEventsWebhook(Source):
         subject = event.get("subject")
         if subject is not None and not isinstance(subject, str):
             raise InvalidField(f"subject: {quoted(subject)}; a text is expected")
-        time = time_of(event.get("time"), "time")
-        return parse_event(self.name, event["type"], self._event_id(event), time, _data(event), subject)
+        sent = SentEvent(event["type"], self._event_id(event), event.get("time"), "time", read_data, subject)
+        return parse_event(self.name, sent)
 
     def _event_id(self, event: dict[str, Any]) -> str:
         """(source, id) identifies an event; events of a source with our name keep their ids."""
@@ -126,11 +132,11 @@ def _mode(request: Request) -> str:
 
 
 def _binary_event(request: Request) -> dict[str, Any]:
-    event: dict[str, Any] = {
-        name[3:]: _decode_header(name, value) for name, value in request.headers.items() if name.startswith("ce-")
-    }
-    event["data"] = parse_json(request.body) if request.body else {}
-    return event
+    return {name[3:]: _decode_header(name, value) for name, value in request.headers.items() if name.startswith("ce-")}
+
+
+def _binary_data(body: bytes) -> Any:
+    return parse_json(body) if body else {}
 
 
 def _decode_header(name: str, value: str) -> str:
@@ -144,11 +150,12 @@ def _decode_header(name: str, value: str) -> str:
 
 
 def _data(event: dict[str, Any]) -> Any:
-    if "data_base64" not in event:
-        return event.get("data", {})
-    if "data" in event:
+    data, encoded = event.get("data"), event.get("data_base64")
+    if encoded is None:
+        return {} if data is None else data
+    if data is not None:
         raise InvalidField("data_base64: came together with data; send one of them")
     try:
-        return parse_json(b64decode(event["data_base64"], validate=True))
+        return parse_json(b64decode(encoded, validate=True))
     except (ValueError, TypeError):
         raise InvalidField("data_base64: is not base64 of JSON; send deal data as JSON") from None

@@ -6,6 +6,7 @@ Source: Copper's developer documentation, "Webhooks"; docs/sources/copper.md has
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -15,21 +16,21 @@ from shared.connectors.base.fields import (
     InvalidField,
     amount_of,
     id_of,
+    is_record_type,
     map_fields,
     object_of,
-    parse_json,
     quoted,
-    record_type_of,
     text_of,
     time_of,
 )
+from shared.connectors.base.json_body import parse_json
 from shared.connectors.base.json_source import JsonSource, redact_secrets
 from shared.connectors.base.settings import SourceSettings
 from shared.connectors.base.signatures import matches_any
 from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
 from shared.contracts.events import EventType
 
-_STATUS = {"won": "won", "lost": "lost", "abandoned": "lost"}
+_STATUS = {"open": "open", "won": "won", "lost": "lost", "abandoned": "lost"}
 _FIELDS = {
     "pipeline_stage_id": ("stage", id_of),
     "pipeline_id": ("pipeline", id_of),
@@ -77,12 +78,14 @@ class CopperWebhook(JsonSource):
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         document = object_of(part, "body")
-        if record_type_of(document.get("type"), "type") != "opportunity":
+        if not is_record_type(document.get("type"), "opportunity", "type"):
             return [Ignored("not-a-deal")]
         ids = document.get("ids")
         if not isinstance(ids, list) or not ids:
             raise InvalidField(f"ids: {quoted(ids)}; a list of records is expected")
-        return [fact for one in ids for fact in self._facts(document, id_of(one, "ids"))]
+        if excess := self.excess(len(ids), request):
+            return [excess]
+        return self.parse_each(ids, partial(self._facts, document), request)
 
     def _facts(self, document: dict[str, Any], deal: str) -> Iterable[Parsed]:
         event, stamp = document.get("event"), document.get("timestamp")
@@ -93,20 +96,29 @@ class CopperWebhook(JsonSource):
         if event not in ("new", "update"):
             raise InvalidField(f"event: {quoted(event)} is not known; new, update or delete is expected")
         changed = _new_values(document.get("updated_attributes"))
-        status, data = _STATUS.get(str(changed.get("status")).lower(), "open"), map_fields(changed, _FIELDS)
+        status, data = _status(changed), map_fields(changed, _FIELDS)
         if event == "update" and "status" in changed and status == "open" and not data.get("stage"):
             # Copper sends only what changed: the deal is back in the stage that it was closed in.
             return [DealFact(EventType.REOPENED, event_id, deal, time, data)]
         return state_facts(event_id, deal, time, status, data, created=event == "new")
 
 
+def _status(changed: dict[str, Any]) -> str:
+    if (given := changed.get("status")) is None:
+        return "open"
+    if (status := _STATUS.get(str(given).lower())) is None:
+        raise InvalidField(f"updated_attributes.status: {quoted(given)} is not known; {', '.join(_STATUS)} is expected")
+    return status
+
+
 def _new_values(changes: Any) -> dict[str, Any]:
-    """The new values of pairs of old and new."""
-    found = {}
-    for name, pair in (changes if isinstance(changes, dict) else {}).items():
+    """The new values of pairs of old and new. Custom fields have other forms, and are not read."""
+    found: dict[str, Any] = {}
+    changes = changes if isinstance(changes, dict) else {}
+    for name in (*_FIELDS, "status"):
+        if (pair := changes.get(name)) is None:
+            continue
         if not isinstance(pair, list) or len(pair) != 2:
-            raise InvalidField(
-                f"updated_attributes.{str(name)[:60]}: {quoted(pair)}; the old and the new value are expected"
-            )
+            raise InvalidField(f"updated_attributes.{name}: {quoted(pair)}; the old and the new value are expected")
         found[name] = pair[1]
     return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -17,11 +17,12 @@ from shared.connectors.base.fields import (
     InvalidField,
     amount_of,
     id_of,
+    is_record_type,
     map_fields,
     object_of,
     quoted,
-    record_type_of,
     text_of,
+    time_of_ms,
     utc_time_of,
 )
 from shared.connectors.base.json_source import JsonSource
@@ -33,19 +34,23 @@ from shared.contracts.envelope import compact, iso
 from shared.contracts.events import EventType
 
 _DATE = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The operation id of synchronous steps; only asynchronous ones get an id of their own.
 _NO_OPERATION = "00000000-0000-0000-0000-000000000000"
 _STATES = {0: "open", 1: "won", 2: "lost"}
 _CLOSED = {"Win": EventType.WON, "Lose": EventType.LOST}
-_STATE_MESSAGES = ("Create", "Update", "SetState", "SetStateDynamicEntity", "Assign")
+_STATE_MESSAGES = ("Create", "Update", "SetState", "SetStateDynamicEntity", "Assign", "Restore")
+_PROCESS, _PROCESS_STAGE = "opportunitysalesprocess", "activestageid"
 
 
 class DynamicsSettings(SourceSettings):
     """`secrets` are the webhook key (`?code=`) or the value of the header `x-webhook-key`."""
 
     max_bytes: int = Field(1024 * 1024, ge=1024, le=64 * 1024 * 1024, description="Dynamics sends at most 256 KB")
-    stage_field: str = Field("stepname", pattern=r"^[a-z0-9_]{1,100}$", description="column that holds the stage")
+    stage_field: str = Field(
+        "stepname",
+        pattern=r"^[a-z0-9_]{1,100}$",
+        description="column that holds the stage; activestageid: the stage of the business process flow",
+    )
     address: str = Field(
         "", pattern=r"^(https://[^\s/]+)?$", description="https://ORGANIZATION.crm.dynamics.com, for links to deals"
     )
@@ -66,7 +71,10 @@ class DynamicsWebhook(JsonSource):
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         context = object_of(part, "body")
-        if record_type_of(context.get("PrimaryEntityName"), "PrimaryEntityName") != "opportunity":
+        entity = context.get("PrimaryEntityName")
+        if entity == _PROCESS:
+            return self._process_facts(context)
+        if not is_record_type(entity, "opportunity", "PrimaryEntityName"):
             return [Ignored("not-a-deal")]
         deal, message = id_of(context.get("PrimaryEntityId"), "PrimaryEntityId"), str(context.get("MessageName"))
         time, event_id = _time_of(context.get("OperationCreatedOn"), "OperationCreatedOn"), _event_id(context)
@@ -79,21 +87,45 @@ class DynamicsWebhook(JsonSource):
             detail = f"opportunity {deal}: larger than 256 KB, so Dynamics sent no columns; choose fewer in the images"
             return [Invalid(detail, compact(part), DeadReason.TOO_LARGE)]
         if message not in _STATE_MESSAGES:
-            return [Ignored("other-message")]
-        return self._state_facts(context, event_id, deal, time, created=message == "Create")
+            raise InvalidField(
+                f"MessageName: {quoted(message)} is not known; register steps for the messages of the docs"
+            )
+        return self._state_facts(context, event_id, deal, time, message)
 
     def _state_facts(
-        self, context: dict[str, Any], event_id: str, deal: str, time: datetime, created: bool
+        self, context: dict[str, Any], event_id: str, deal: str, time: datetime, message: str
     ) -> Iterable[Parsed]:
         columns = {**_columns(context.get("PostEntityImages")), **_columns(context["InputParameters"])}
         columns |= _set_state(context["InputParameters"])
         column = self.settings.stage_field
         label = _label(context["InputParameters"], column) or _label(context.get("PostEntityImages"), column)
-        stage = columns.get(column)
-        return [
-            *state_facts(event_id, deal, time, _status(columns), self._deal_data(columns, deal), created),
-            *stage_facts(time, {} if stage is None else {"stage": str(stage)}, name=label),
-        ]
+        data, status = self._deal_data(columns, deal), _status(columns)
+        names = stage_facts(time, data, name=label)
+        if status == "open" and "statecode" in columns and not data.get("stage") and message != "Create":
+            # Open, or open again, in the stage where it was.
+            return [DealFact(EventType.REOPENED, event_id, deal, time, data), *names]
+        restored = message == "Restore"
+        return [*state_facts(event_id, deal, time, status, data, message == "Create", restored), *names]
+
+    def _process_facts(self, context: dict[str, Any]) -> Iterable[Parsed]:
+        """A move in the business process flow: the stage is that of the process, if the settings say so."""
+        if self.settings.stage_field != _PROCESS_STAGE:
+            raise InvalidField(
+                f"PrimaryEntityName: {_PROCESS} is read only with stage_field: {_PROCESS_STAGE};"
+                " set it, or remove the step"
+            )
+        message = str(context.get("MessageName"))
+        if message == "Delete":
+            return [Ignored("process-deleted")]
+        if message not in ("Create", "Update"):
+            raise InvalidField(f"MessageName: {quoted(message)} is not known; Create or Update is expected")
+        time, event_id = _time_of(context.get("OperationCreatedOn"), "OperationCreatedOn"), _event_id(context)
+        entities = [context.get("PostEntityImages"), context.get("InputParameters")]
+        columns = {**_columns(entities[0]), **_columns(entities[1])}
+        deal, stage = (id_of(columns.get(name), name) for name in ("opportunityid", _PROCESS_STAGE))
+        label = _reference_name(entities[1], _PROCESS_STAGE) or _reference_name(entities[0], _PROCESS_STAGE)
+        moved = DealFact(EventType.MOVED, event_id, deal, time, {"stage": stage})
+        return [moved, *stage_facts(time, moved.data, name=label)]
 
     def _deal_data(self, columns: dict[str, Any], deal: str) -> dict[str, Any]:
         data = map_fields(columns, {**_FIELDS, self.settings.stage_field: ("stage", id_of)})
@@ -150,6 +182,17 @@ def _label(listed: Any, column: str) -> Any:
     return None
 
 
+def _reference_name(listed: Any, column: str) -> Any:
+    """The name of the record that a column refers to, if an entity of the list has it."""
+    for entry in listed if isinstance(listed, list) else ():
+        entity = entry.get("value") if isinstance(entry, dict) else None
+        attributes = entity.get("Attributes") if isinstance(entity, dict) else None
+        for one in attributes if isinstance(attributes, list) else ():
+            if isinstance(one, dict) and one.get("key") == column and isinstance(one.get("value"), dict):
+                return one["value"].get("Name")
+    return None
+
+
 def _plain(value: Any) -> Any:
     """Money and option sets have a Value, references have an Id."""
     if isinstance(value, dict):
@@ -162,10 +205,7 @@ def _time_of(value: Any, field: str) -> datetime:
     match = _DATE.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return utc_time_of(value, field)
-    try:
-        return _EPOCH + timedelta(milliseconds=int(match[1]))
-    except OverflowError:
-        raise InvalidField(f"{field}: {quoted(value)} is no time; milliseconds since 1970 are expected") from None
+    return time_of_ms(match[1], field)
 
 
 def _date_of(value: Any, field: str) -> str:

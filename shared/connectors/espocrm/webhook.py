@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from shared.connectors.base.facts import DealFact, Ignored, Parsed, state_facts
+from shared.connectors.base.facts import DealFact, Ignored, Parsed, StageFact, stage_facts, state_facts
 from shared.connectors.base.fields import (
     InvalidField,
     amount_of,
@@ -30,9 +31,13 @@ from shared.connectors.base.signatures import decode_base64, matches_any, requir
 from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
 from shared.contracts.events import EventType
 
+_PIPELINE = ("pipelineStageId", "pipelineId")
 SIGNATURE, LEGACY = "signature", "x-signature"
 _FIELDS = {
     "stage": ("stage", id_of),
+    # With pipelines, `stage` holds only the category of the stage.
+    "pipelineStageId": ("stage", id_of),
+    "pipelineId": ("pipeline", id_of),
     "name": ("name", text_of),
     "amount": ("amount", amount_of),
     "amountCurrency": ("currency", currency_of),
@@ -100,7 +105,7 @@ class EspoCrmWebhook(JsonSource):
             for position, fact in enumerate(super().translate(request))
         ]
 
-    def split(self, document: Any) -> Iterable[Any]:
+    def split(self, document: Any) -> Sequence[Any]:
         if not isinstance(document, list):
             raise InvalidField(f"body: an array of records is expected, found {type(document).__name__}")
         return document
@@ -114,16 +119,34 @@ class EspoCrmWebhook(JsonSource):
         time, event_id = request.received_at, f"{webhook}/{content_id(request, record)}"
         if event == "delete":
             return [DealFact(EventType.DELETED, event_id, deal, time, {})]
-        data = map_fields(record, _FIELDS)
+        if record.get("deleted") is True:
+            return [DealFact(EventType.DELETED, event_id, deal, time, {})]
+        data = _deal_data(record)
         if self.settings.address:
             data["url"] = text_of(f"{self.settings.address}/#Opportunity/view/{deal}", "id")
         if event == "create":
             created_at = record.get("createdAt")
             time = utc_time_of(created_at, "createdAt") if created_at else time
-            return state_facts(event_id, deal, time, "open", data, created=True)
-        if data.keys() <= {"url"}:
+            return [*state_facts(event_id, deal, time, "open", data, created=True), *_stage_names(record, data, time)]
+        restored = record.get("deleted") is False
+        if data.keys() <= {"url"} and not restored:
             return [Ignored("other-field")]
-        return state_facts(event_id, deal, time, "open", data)
+        facts = state_facts(event_id, deal, time, "open", data, restored=restored)
+        return [*facts, *_stage_names(record, data, time)]
+
+
+def _deal_data(record: dict[str, Any]) -> dict[str, Any]:
+    has_pipelines = record.get("pipelineStageId") not in (None, "")
+    fields = {name: value for name, value in record.items() if name != "stage"} if has_pipelines else record
+    return map_fields({name: v for name, v in fields.items() if name not in _PIPELINE or v not in (None, "")}, _FIELDS)
+
+
+def _stage_names(record: dict[str, Any], data: dict[str, Any], time: datetime) -> list[StageFact]:
+    named = record if record.get("pipelineStageId") else {}
+    return [
+        *stage_facts(time, data, name=named.get("pipelineStageName")),
+        *stage_facts(time, {"pipeline": data.get("pipeline")}, pipeline_name=record.get("pipelineName")),
+    ]
 
 
 def _decode_signature(request: Request) -> bytes:

@@ -5,8 +5,12 @@ docs/sources/freshsales.md has the template to paste.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 from shared.connectors.base.facts import DealFact, Parsed, state_facts
 from shared.connectors.base.fields import (
@@ -21,6 +25,7 @@ from shared.connectors.base.fields import (
     text_of,
     utc_time_of,
 )
+from shared.connectors.base.json_body import parse_json
 from shared.connectors.base.json_source import JsonSource, content_id
 from shared.connectors.base.settings import SourceSettings
 from shared.connectors.base.signatures import verify_key
@@ -38,6 +43,15 @@ _FIELDS = {
     "expected_close": ("expected_close", date_of),
     "url": ("url", text_of),
 }
+# Fields that people fill in: their quotation marks break the JSON of a template.
+_FREE_TEXT = ("name", "reason", "stage", "pipeline")
+_KEYS = "|".join((*_FIELDS, "event", "deal_id", "updated_at"))
+_BROKEN = re.compile(
+    rf'"({"|".join(_FREE_TEXT)})"\s*:\s*"(.{{0,4000}}?)"(?=\s*,\s*"(?:{_KEYS})"\s*:|\s*\}}\s*$)', re.DOTALL
+)
+_MAX_TEMPLATE_BYTES = 65_536
+_FORM = "application/x-www-form-urlencoded"
+_REOPENED = ("reopened", "restored")
 _STATUS = {"created": "open", "updated": "open", "won": "won", "lost": "lost"}
 
 
@@ -56,6 +70,17 @@ class FreshsalesWebhook(JsonSource):
     def verify(self, request: Request) -> None:
         verify_key(request, self.settings.secrets)
 
+    def read(self, request: Request) -> Any:
+        """A form or JSON. Freshsales fills in texts as they are, so a quotation mark in a name ends its text early."""
+        if request.headers.get("content-type", "").lower().startswith(_FORM):
+            return _unrepeated(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+        try:
+            return parse_json(request.body)
+        except InvalidField:
+            if len(request.body) > _MAX_TEMPLATE_BYTES:
+                raise
+            return _repaired(request.body)
+
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         # The template renders an unset field as an empty text.
         document = {name: value for name, value in object_of(part, "body").items() if value not in ("", None)}
@@ -67,7 +92,32 @@ class FreshsalesWebhook(JsonSource):
         event_id = f"{deal}/{save}"
         if event == "deleted":
             return [DealFact(EventType.DELETED, event_id, deal, time, {})]
-        if event not in _STATUS:
-            raise InvalidField(f"event: {quoted(event)} is not known; use deleted or one of {', '.join(_STATUS)}")
         data = map_fields(document, _FIELDS)
+        if event in _REOPENED:
+            return [DealFact(EventType.REOPENED, event_id, deal, time, data)]
+        if event not in _STATUS:
+            known = ", ".join((*_REOPENED, *_STATUS))
+            raise InvalidField(f"event: {quoted(event)} is not known; use deleted or one of {known}")
         return state_facts(event_id, deal, time, _STATUS[event], data, created=event == "created")
+
+
+def _repaired(body: bytes) -> Any:
+    """The document of a filled-in template, with the quotation marks of its texts escaped; raises InvalidField.
+
+    A name that looks like another field makes that field come twice, which is refused.
+    """
+    text = body.decode("utf-8", "replace")
+    escaped = _BROKEN.sub(lambda match: f'"{match[1]}": {json.dumps(match[2])}', text)
+    document = parse_json(escaped.encode())
+    # Raises where a field comes twice.
+    json.loads(escaped, object_pairs_hook=_unrepeated)
+    return document
+
+
+def _unrepeated(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of a form or template; raises InvalidField if one comes twice."""
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise InvalidField(f"{name[:60]}: came twice; take free text out of the template, or send a form")
+    return document

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, ClassVar
 
 import httpx
 
 from shared.connectors.base.crm_api import CrmApi, Page, Record, parse_record, records_of
-from shared.connectors.base.facts import DealFact, Parsed
+from shared.connectors.base.facts import DealFact, Parsed, UnreadableField
 from shared.connectors.base.fields import (
     FieldParser,
     amount_of,
     currency_of,
     date_of,
+    field_value,
     id_of,
     object_of,
     text_of,
@@ -45,7 +47,9 @@ _FIELDS: dict[str, tuple[str, FieldParser]] = {
     "notes_next_activity_date": ("next_step_at", utc_text_of),
 }
 _WITH_HISTORY = ("dealstage", *_FIELDS)
-_PLAIN = ("hs_createdate", _MODIFIED, "hs_is_closed")
+# Ids of the deals that were merged into this one, separated by semicolons.
+_MERGED = "hs_merged_object_ids"
+_PLAIN = ("hs_createdate", _MODIFIED, "hs_is_closed", _MERGED)
 
 
 class Bearer(httpx.Auth):
@@ -72,15 +76,31 @@ class HubSpotApi(CrmApi):
         found: dict[str, list[Parsed]] = {}
         for archived in ("false", "true"):
             missing = [deal for deal in deals if deal not in found]
-            for record in await self._batch(missing, archived) if missing else []:
-                found[id_of(record.get("id"), "id")] = parse_record(record, self._facts)
+            records = await self._batch(missing, archived) if missing else []
+            found |= self._by_deal(missing, records)
         return {deal: found[deal] for deal in deals if deal in found}
+
+    def _by_deal(self, deals: Sequence[str], records: Sequence[Record]) -> dict[str, list[Parsed]]:
+        """The facts of each deal. HubSpot answers a merged deal's id with the record of the deal that continues."""
+        by_id = {id_of(record.get("id"), "id"): record for record in records}
+        found = {deal: parse_record(by_id[deal], self._facts) for deal in deals if deal in by_id}
+        for deal in deals:
+            for into, record in by_id.items():
+                if deal not in by_id and deal in _merged_ids(record):
+                    merged = parse_record(record, partial(self._merge, deal, into))
+                    found[deal] = [*merged, *(found.get(into) or parse_record(record, self._facts))]
+        return found
+
+    def _merge(self, deal: str, into: str, record: Record) -> Iterator[Parsed]:
+        time = _merged_at(record, deal)
+        data = {"into": f"{self.source.name}:{into}"}
+        yield DealFact(EventType.MERGED, f"api/{deal}/merged/{into}", deal, time, data)
 
     async def _batch(self, deals: Sequence[str], archived: str = "false") -> list[Record]:
         query = {
             "inputs": [{"id": deal} for deal in deals],
             "properties": _PLAIN,
-            "propertiesWithHistory": _WITH_HISTORY,
+            "propertiesWithHistory": (*_WITH_HISTORY, _MERGED),
         }
         return records_of(await self.client.post(f"{_DEALS}/batch/read", query, archived=archived), "results")
 
@@ -123,8 +143,8 @@ class HubSpotApi(CrmApi):
     async def _modified_at(self, stamp: int) -> AsyncIterator[list[Record]]:
         """Deals that changed at one instant and fill pages, as after an import; ordered by id, which is stable."""
         last = "0"
-        utc_text_of = (_filter(_MODIFIED, "GTE", stamp), _filter(_MODIFIED, "LTE", stamp))
-        while found := records_of(await self._search(_ID, *utc_text_of, _filter(_ID, "GT", last)), "results"):
+        at_stamp = (_filter(_MODIFIED, "GTE", stamp), _filter(_MODIFIED, "LTE", stamp))
+        while found := records_of(await self._search(_ID, *at_stamp, _filter(_ID, "GT", last)), "results"):
             yield found
             last = id_of(found[-1].get("id"), "id")
 
@@ -162,7 +182,7 @@ class HubSpotApi(CrmApi):
                 archived=archived,
                 after=after or None,
                 properties=",".join(_PLAIN),
-                propertiesWithHistory=",".join(_WITH_HISTORY) if history else None,
+                propertiesWithHistory=",".join((*_WITH_HISTORY, _MERGED)) if history else None,
             )
             after = _next(document)
             yield records_of(document, "results"), after
@@ -202,17 +222,55 @@ class HubSpotApi(CrmApi):
             link["url"] = settings.deal_url.format(portal=settings.portal, deal=deal)
         yield DealFact(EventType.CREATED, f"api/{deal}/created/{iso(created)}", deal, created, link)
         histories = object_of(record.get("propertiesWithHistory") or {}, "propertiesWithHistory")
+        earliest = created if _merged_ids(record) else None
+        stages: list[DealFact] = []
         for name in _WITH_HISTORY:
-            for version in records_of(histories, name):
-                yield from _version_facts(deal, name, version)
+            facts = _property_facts(deal, name, records_of(histories, name), earliest, created)
+            stages += facts if name == "dealstage" else []
+            yield from facts
         if record.get("archived") is True:
             deleted = _archived_at(record)
             yield DealFact(EventType.DELETED, f"api/{deal}/deleted/{iso(deleted)}", deal, deleted, {})
+        elif stages:
+            yield _presence(record, max(stages, key=lambda fact: fact.time))
 
 
-def _version_facts(deal: str, name: str, version: Record) -> Iterator[DealFact]:
+def _presence(record: Record, stage: DealFact) -> DealFact:
+    """The deal exists as of its last change: it may have been deleted and restored since its last move."""
+    time = max(_modified(record), stage.time)
+    event_id = f"api/{stage.deal}/present/{iso(time)}"
+    return DealFact(EventType.REOPENED, event_id, stage.deal, time, {"stage": stage.data["stage"]})
+
+
+def _property_facts(
+    deal: str, name: str, versions: Sequence[Record], earliest: datetime | None, created: datetime
+) -> list[DealFact]:
+    """The versions of one property. Before `earliest` they are of the deals that were merged into this one.
+
+    Of those the last one is the value that the deal began with.
+    """
+    facts = [fact for version in versions for fact in _version_facts(deal, name, version, created)]
+    if earliest is None:
+        return facts
+    inherited = [fact for fact in facts if fact.time < earliest]
+    own = [fact for fact in facts if fact.time >= earliest]
+    if not inherited:
+        return own
+    last = max(inherited, key=lambda fact: fact.time)
+    return [last._replace(time=earliest, data={n: v for n, v in last.data.items() if n != "entered_at"}), *own]
+
+
+def _version_facts(deal: str, name: str, version: Record, created: datetime) -> Iterator[DealFact]:
     """One past value of a property. An empty stage is skipped: a deal is always in some stage."""
-    value, time = version.get("value") or None, time_of(version.get("timestamp"), f"timestamp of {name}")
+    value, stamp = version.get("value") or None, version.get("timestamp")
+    if name in _FIELDS and _FIELDS[name][0] != "pipeline":
+        readable = field_value(_FIELDS[name][0], stamp, time_of, f"timestamp of {name}")
+        if not isinstance(readable, datetime):
+            # Without its time a version is left out, and reported with the creation's time.
+            unreadable = readable or UnreadableField(f"timestamp of {name}: is missing")
+            yield DealFact(EventType.CHANGED, f"api/{deal}/{name}/-", deal, created, {_FIELDS[name][0]: unreadable})
+            return
+    time = time_of(stamp, f"timestamp of {name}")
     event_id = f"api/{deal}/{name}/{iso(time)}/{str(value or '')[:80]}"
     if name == "dealstage":
         if value is not None:
@@ -220,7 +278,21 @@ def _version_facts(deal: str, name: str, version: Record) -> Iterator[DealFact]:
             yield DealFact(EventType.MOVED, event_id, deal, time, stage)
         return
     field, parse = _FIELDS[name]
-    yield DealFact(EventType.CHANGED, event_id, deal, time, {field: None if value is None else parse(value, name)})
+    yield DealFact(EventType.CHANGED, event_id, deal, time, {field: field_value(field, value, parse, name)})
+
+
+def _merged_ids(record: Record) -> list[str]:
+    """The deals that were merged into this one."""
+    plain = object_of(record.get("properties") or {}, "properties")
+    return [one for one in str(plain.get(_MERGED) or "").split(";") if one]
+
+
+def _merged_at(record: Record, deal: str) -> datetime:
+    """When a deal was merged into this one: the first version of the list that names it, else the last change."""
+    histories = object_of(record.get("propertiesWithHistory") or {}, "propertiesWithHistory")
+    versions = [one for one in records_of(histories, _MERGED) if deal in str(one.get("value") or "").split(";")]
+    times = [time_of(one.get("timestamp"), f"timestamp of {_MERGED}") for one in versions]
+    return min(times) if times else _modified(record)
 
 
 def _next(document: Any) -> str:

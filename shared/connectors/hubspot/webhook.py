@@ -22,11 +22,13 @@ from shared.connectors.base.fields import (
     currency_of,
     id_of,
     invalid_json,
-    parse_json,
+    is_record_type,
     quoted,
+    record_type_of,
     text_of,
     time_of_ms,
 )
+from shared.connectors.base.json_body import parse_json
 from shared.connectors.base.settings import MIB, ApiSettings, ApiSourceSettings
 from shared.connectors.base.signatures import check_age, matches_any, required_header, signed_time
 from shared.connectors.base.source import RefusalReason, Request, Source, Unauthenticated
@@ -56,6 +58,7 @@ STAMP, V3, V1, VERSION = (
     "x-hubspot-signature-version",
 )
 DEAL = "0-3"
+_IRRELEVANT = ("associationChange", "privacyDeletion")
 
 
 class HubSpotApiSettings(ApiSettings):
@@ -154,6 +157,8 @@ class HubSpotWebhook(Source):
             return [invalid_json(request.body, error)]
         if not isinstance(document, list):
             return [Invalid(f"body: an array of events is expected, found {type(document).__name__}", request.body)]
+        if excess := self.excess(len(document), request):
+            return [excess]
         parsed: list[Parsed] = []
         for event in document:
             try:
@@ -169,11 +174,18 @@ class HubSpotWebhook(Source):
         record_type, _, change = subscription.partition(".") if isinstance(subscription, str) else ("", "", "")
         if not change:
             raise InvalidField(f"subscriptionType: {quoted(subscription)}; as deal.creation is expected")
-        if record_type != "deal" and not (record_type == "object" and event.get("objectTypeId") == DEAL):
+        if record_type == "object":
+            record_type_of(event.get("objectTypeId"), "objectTypeId")
+        is_deal = is_record_type(record_type, "deal", "subscriptionType")
+        if not is_deal and not (record_type == "object" and event.get("objectTypeId") == DEAL):
             return [Ignored("not-a-deal")]
         parse = _PARSERS.get(change)
         if parse is None:
-            return [Ignored(change if change == "associationChange" else "other-subscription")]
+            if change in _IRRELEVANT:
+                return [Ignored(change)]
+            raise InvalidField(
+                f"subscriptionType: {quoted(subscription)} is not known; report it to the developers of Andon"
+            )
         if self.settings.portal is not None and event.get("portalId") != self.settings.portal:
             raise InvalidField(
                 f"portalId: {quoted(event.get('portalId'))} is not the account {self.settings.portal} of this source"

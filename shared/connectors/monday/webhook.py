@@ -17,13 +17,14 @@ from shared.connectors.base.facts import DealFact, Ignored, Parsed
 from shared.connectors.base.fields import (
     InvalidField,
     amount_of,
+    field_value,
     id_of,
     object_of,
-    parse_json,
     quoted,
     text_of,
     time_of,
 )
+from shared.connectors.base.json_body import parse_json
 from shared.connectors.base.json_source import JsonSource
 from shared.connectors.base.settings import SourceSettings
 from shared.connectors.base.signatures import verify_key
@@ -32,9 +33,17 @@ from shared.contracts.events import EventType
 
 MAX_CHALLENGE_LENGTH = 200
 _CREATED = ("create_pulse", "create_item")
-_DELETED = ("delete_pulse", "item_deleted", "delete_item", "archive_pulse", "item_archived")
+_DELETED = ("delete_pulse", "item_deleted", "delete_item")
+_ARCHIVED = ("archive_pulse", "item_archived", "archive_item")
+_RESTORED = ("restore_pulse", "item_restored", "restore_item")
 _RENAMED = ("update_name", "change_name")
 _CHANGED = ("update_column_value", "change_column_value", "change_status_column_value", "change_specific_column_value")
+# Updates are comments; groups are not stages.
+_IRRELEVANT = (
+    *("create_update", "edit_update", "delete_update", "create_subitem_update", "create_subitem", "subitem_archived"),
+    *("change_subitem_column_value", "change_subitem_name", "subitem_deleted", "move_subitem", "subitem_restored"),
+    *("item_moved_to_any_group", "item_moved_to_specific_group", "move_pulse_into_group", "move_pulse_into_board"),
+)
 
 
 class MondaySettings(SourceSettings):
@@ -84,14 +93,20 @@ class MondayWebhook(JsonSource):
             return verify_key(request, self.settings.secrets)
         for secret in self.settings.secrets:
             try:
+                # Without an expiry, a captured token could be replayed for ever.
                 jwt.decode(
-                    token, secret, algorithms=["HS256"], options={"verify_aud": False, "verify_iat": False}, leeway=60
+                    token,
+                    secret,
+                    algorithms=["HS256"],
+                    options={"verify_aud": False, "verify_iat": False, "require": ["exp"]},
+                    leeway=60,
                 )
             except (jwt.PyJWTError, ValueError):
                 continue
             return None
         raise Unauthenticated(
-            RefusalReason.WRONG_SIGNATURE, "the token in header authorization is not signed by this source's `secrets`"
+            RefusalReason.WRONG_SIGNATURE,
+            "the token in header authorization is not signed by this source's `secrets`, or has expired or no `exp`",
         )
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
@@ -99,21 +114,30 @@ class MondayWebhook(JsonSource):
         if id_of(event.get("boardId"), "event.boardId") != self.settings.board:
             return [Ignored("other-board")]
         kind = event.get("type")
+        if kind in _IRRELEVANT:
+            return [Ignored("other-event")]
         deal = id_of(event.get("pulseId", event.get("itemId")), "event.pulseId")
         time = time_of(event.get("triggerTime"), "event.triggerTime")
         event_id = id_of(event.get("triggerUuid"), "event.triggerUuid")
         name = event.get("pulseName", event.get("itemName"))
-        data = {**self._pipeline, **({"name": text_of(name, "event.pulseName")} if name is not None else {})}
+        data = self._pipeline
+        if name is not None:
+            data["name"] = field_value("name", name, text_of, "event.pulseName")
         if kind in _CREATED:
             return [DealFact(EventType.CREATED, event_id, deal, time, {**data, **self._initial_columns(event)})]
         if kind in _DELETED:
             return [DealFact(EventType.DELETED, event_id, deal, time, {})]
+        if kind in _ARCHIVED:
+            return [DealFact(EventType.DELETED, event_id, deal, time, {"reason": "archived"})]
+        if kind in _RESTORED:
+            return [DealFact(EventType.REOPENED, event_id, deal, time, data)]
         if kind in _RENAMED:
             value = object_of(event.get("value"), "event.value").get("name")
-            return [DealFact(EventType.CHANGED, event_id, deal, time, {"name": text_of(value, "event.value.name")})]
-        return (
-            [self._column_change(event, event_id, deal, time, data)] if kind in _CHANGED else [Ignored("other-event")]
-        )
+            renamed = {"name": field_value("name", value, text_of, "event.value.name")}
+            return [DealFact(EventType.CHANGED, event_id, deal, time, renamed)]
+        if kind not in _CHANGED:
+            raise InvalidField(f"event.type: {quoted(kind)} is not known; report it to the developers of Andon")
+        return [self._column_change(event, event_id, deal, time, data)]
 
     def _initial_columns(self, event: dict[str, Any]) -> dict[str, Any]:
         """The columns that a new item was created with; monday.com does not send default labels."""
@@ -138,14 +162,27 @@ class MondayWebhook(JsonSource):
 
 
 def _label(value: Any) -> str | None:
-    """The text of a status; None if it was cleared."""
-    if value is None:
+    """The text of a status, or the name chosen in a dropdown; None if it was cleared."""
+    if value is None or value == {}:
         return None
-    label = object_of(value, "event.value").get("label")
+    column = object_of(value, "event.value")
+    if "chosenValues" in column:
+        return _chosen(column["chosenValues"])
+    if "label" not in column:
+        raise InvalidField(f"event.value: {quoted(value)} is no status and no dropdown; set stage_column to one")
+    label = column["label"]
     text = None if label is None else object_of(label, "event.value.label").get("text")
     return None if text in (None, "") else id_of(text, "event.value.label.text")
 
 
-def _amount(value: Any) -> str | None:
+def _chosen(values: Any) -> str | None:
+    if values in (None, []):
+        return None
+    if not isinstance(values, list) or len(values) != 1:
+        raise InvalidField(f"event.value.chosenValues: {quoted(values)}; let the dropdown of stages hold one value")
+    return id_of(object_of(values[0], "event.value.chosenValues").get("name"), "event.value.chosenValues.name")
+
+
+def _amount(value: Any) -> Any:
     given = value.get("value") if isinstance(value, dict) else None
-    return None if given is None else amount_of(given, "event.value.value")
+    return field_value("amount", given, amount_of, "event.value.value")

@@ -6,18 +6,20 @@ Source: the code of Odoo's server actions ("Send Webhook Notification"); docs/so
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from shared.connectors.base.facts import DealFact, Ignored, Parsed, stage_facts, state_facts
+from shared.connectors.base.facts import DealFact, Ignored, Parsed, UnreadableField, stage_facts, state_facts
 from shared.connectors.base.fields import (
     amount_of,
     date_of,
+    field_value,
     id_of,
+    is_record_type,
     map_fields,
     object_of,
-    record_type_of,
     text_of,
     utc_text_of,
     utc_time_of,
@@ -55,7 +57,7 @@ class OdooWebhook(JsonSource):
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         raw = object_of(part, "body")
         document = {name: _plain(value) for name, value in raw.items()}
-        if record_type_of(document.get("_model"), "_model") != "crm.lead" or document.get("type") == "lead":
+        if not is_record_type(document.get("_model"), "crm.lead", "_model") or document.get("type") == "lead":
             return [Ignored("not-a-deal")]
         deal = id_of(document.get("_id"), "_id")
         written = document.get("write_date")
@@ -72,10 +74,20 @@ class OdooWebhook(JsonSource):
         # Stages are shared by all teams, so a stage has no pipeline here.
         stage, team = _name(raw.get("stage_id")), _name(raw.get("team_id"))
         return [
-            *state_facts(event_id, deal, time, _status(document), data, created),
+            *_state_facts(event_id, deal, time, document, data, created),
             *stage_facts(time, {"stage": data.get("stage")}, name=stage),
             *stage_facts(time, {"pipeline": data.get("pipeline")}, pipeline_name=team),
         ]
+
+
+def _state_facts(
+    event_id: str, deal: str, time: datetime, document: dict[str, Any], data: dict[str, Any], created: bool
+) -> list[Parsed]:
+    status = _status(document)
+    if status == "open" and document.get("active") is True and not data.get("stage") and not created:
+        # Restored, by a rule that does not send the stage.
+        return [DealFact(EventType.REOPENED, event_id, deal, time, data)]
+    return state_facts(event_id, deal, time, status, data, created)
 
 
 def _plain(value: Any) -> Any:
@@ -96,11 +108,14 @@ def _status(document: dict[str, Any]) -> str:
     return "lost" if "active" in document and not document["active"] else "open"
 
 
-def _entered_at(document: dict[str, Any]) -> dict[str, str]:
+def _entered_at(document: dict[str, Any]) -> dict[str, Any]:
     """When it entered its stage, but not before it became an opportunity: time as a lead does not count."""
+    if not document.get("date_last_stage_update"):
+        return {}
     names = ("date_last_stage_update", "date_conversion")
-    times = [utc_text_of(document[name], name) for name in names if document.get(name)]
-    return {"entered_at": max(times)} if document.get("date_last_stage_update") else {}
+    times = [field_value("entered_at", document[name], utc_text_of, name) for name in names if document.get(name)]
+    unreadable = [time for time in times if isinstance(time, UnreadableField)]
+    return {"entered_at": unreadable[0] if unreadable else max(times)}
 
 
 _FIELDS = {

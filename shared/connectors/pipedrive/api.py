@@ -15,14 +15,24 @@ import httpx
 from shared.connectors.base.api_client import CrmRejected
 from shared.connectors.base.crm_api import CrmApi, Page, Record, invalid_record, records_of
 from shared.connectors.base.facts import DealFact, Parsed, state_facts
-from shared.connectors.base.fields import InvalidField, date_of, id_of, map_fields, object_of, text_of, utc_time_of
+from shared.connectors.base.fields import (
+    InvalidField,
+    date_of,
+    field_value,
+    id_of,
+    map_fields,
+    object_of,
+    text_of,
+    utc_time_of,
+)
 from shared.connectors.base.settings import ApiSettings
-from shared.connectors.pipedrive.webhook import FIELDS, PipedriveApiSettings, status_of
+from shared.connectors.pipedrive.webhook import FIELDS, PipedriveApiSettings, removal, status_of
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 from shared.contracts.stages import StageData, StageOutcome
 
-_DEALS = "/api/v2/deals"
+_DEALS, _ARCHIVED = "/api/v2/deals", "/api/v2/deals/archived"
+_ARCHIVED_CURSOR = "archived/"
 _PAGE_SIZE = 100
 _STATUSES = "open,won,lost,deleted"
 # For a deal that does not exist, or is hidden from the token's owner.
@@ -65,22 +75,31 @@ class PipedriveApi(CrmApi):
 
     async def changed(self, since: datetime) -> AsyncIterator[Page]:
         stamp = iso(since)[:19] + "Z"
-        async for records, _ in self._list("", updated_since=stamp, sort_by="update_time", sort_direction="asc"):
+        # Archived deals first: `reached` is only true once both lists have come so far.
+        params = {"updated_since": stamp, "sort_by": "update_time", "sort_direction": "asc"}
+        async for records, _ in self._list(_ARCHIVED, "", **params):
+            if records:
+                yield Page(await self._parse_all(records), len(records))
+        async for records, _ in self._list(_DEALS, "", **params):
             if records:
                 yield Page(await self._parse_all(records), len(records), reached=_updated(records[-1]))
 
     async def all(self, since: datetime, cursor: str) -> AsyncIterator[Page]:
-        """`cursor` is Pipedrive's own."""
-        async for records, next_cursor in self._list(cursor, sort_by="id", sort_direction="asc"):
-            relevant = [record for record in records if _status(record) == "open" or _updated(record) >= since]
-            yield Page(await self._parse_all(relevant), len(records), cursor=next_cursor)
+        """`cursor` is Pipedrive's own; of the list of archived deals it begins with `archived/`."""
+        if not cursor.startswith(_ARCHIVED_CURSOR):
+            async for records, next_cursor in self._list(_DEALS, cursor, sort_by="id", sort_direction="asc"):
+                relevant = [record for record in records if _is_open(record) or _updated(record) >= since]
+                yield Page(await self._parse_all(relevant), len(records), cursor=next_cursor or _ARCHIVED_CURSOR)
+            cursor = ""
+        cursor = cursor.removeprefix(_ARCHIVED_CURSOR)
+        async for records, next_cursor in self._list(_ARCHIVED, cursor, sort_by="id", sort_direction="asc"):
+            archived = [record for record in records if _updated(record) >= since]
+            yield Page(await self._parse_all(archived), len(records), cursor=f"{_ARCHIVED_CURSOR}{next_cursor}")
 
-    async def _list(self, cursor: str, **params: str) -> AsyncIterator[tuple[list[Record], str]]:
+    async def _list(self, path: str, cursor: str, **params: str) -> AsyncIterator[tuple[list[Record], str]]:
         """Deals page by page, each with the cursor of the next page; an empty cursor marks the last page."""
         while True:
-            document = await self.client.get(
-                _DEALS, status=_STATUSES, limit=_PAGE_SIZE, cursor=cursor or None, **params
-            )
+            document = await self.client.get(path, status=_STATUSES, limit=_PAGE_SIZE, cursor=cursor or None, **params)
             paging = object_of(object_of(document, "answer").get("additional_data") or {}, "additional_data")
             cursor = str(paging.get("next_cursor") or "")
             yield records_of(document, "data"), cursor
@@ -202,29 +221,30 @@ class _DealHistory:
         return {field: value for field, value in position.items() if value}
 
     def _replay(self, change: _Change) -> list[Parsed]:
-        event_id = f"api/{self._deal}/flow/{change.id}"
+        event_id, restored = f"api/{self._deal}/flow/{change.id}", False
         if change.field == "stage_id":
             self._stage = change.new
         elif change.field == "status":
             if change.new == "deleted":
                 return [DealFact(EventType.DELETED, event_id, self._deal, change.time, {})]
-            self._status = status_of(change.new) or "open"
+            restored, self._status = change.old == "deleted", status_of(change.new)
         elif change.field == "expected_close_date":
-            close = {"expected_close": change.new and date_of(change.new, "flow.new_value")}
+            close = {"expected_close": field_value("expected_close", change.new, date_of, "flow.new_value")}
             return [DealFact(EventType.CHANGED, event_id, self._deal, change.time, close)]
         else:
             return []
         # Moving a closed deal to another stage does not reopen it.
         if change.field == "stage_id" and self._status != "open":
             return []
-        return state_facts(event_id, self._deal, change.time, self._status, self._position())
+        return state_facts(event_id, self._deal, change.time, self._status, self._position(), restored=restored)
 
     def _current_state(self) -> list[Parsed]:
         """The state at the last change; makes up for whatever the flow left out."""
-        time, status = _updated(self._record), _status(self._record)
+        time = _updated(self._record)
         event_id = f"api/{self._deal}/state/{iso(time)}"
-        if status is None:
-            return [DealFact(EventType.DELETED, event_id, self._deal, time, {})]
+        if removed := removal(self._record, time):
+            return [DealFact(EventType.DELETED, f"{event_id}/removed", self._deal, *removed)]
+        status = status_of(self._record.get("status"))
         data = map_fields(self._record, FIELDS)
         since = self._record.get("stage_change_time")
         facts: list[Parsed] = []
@@ -234,6 +254,10 @@ class _DealHistory:
             move_id = f"api/{self._deal}/stage/{_stage(self._record)}/{iso(entered)}"
             facts.append(DealFact(EventType.MOVED, move_id, self._deal, entered, position))
         facts += self._missing_close(status)
+        if status == "open" and data.get("stage"):
+            # It may have been deleted or archived, and restored, since its last move.
+            position = {field: data[field] for field in ("stage", "pipeline") if data.get(field)}
+            facts.append(DealFact(EventType.REOPENED, f"{event_id}/present", self._deal, time, position))
         return facts + state_facts(event_id, self._deal, time, status, data | self._link)
 
     def _missing_close(self, status: str) -> list[Parsed]:
@@ -257,9 +281,8 @@ def _updated(record: Record) -> datetime:
     return utc_time_of(record.get("update_time") or record.get("add_time"), "update_time")
 
 
-def _status(record: Record) -> str | None:
-    """Open, won or lost; None if deleted."""
-    return None if record.get("is_deleted") is True else status_of(record.get("status"))
+def _is_open(record: Record) -> bool:
+    return record.get("is_deleted") is not True and record.get("status") == "open"
 
 
 def _link(url: str, deal: str) -> dict[str, str]:

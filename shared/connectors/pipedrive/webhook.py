@@ -19,13 +19,14 @@ from shared.connectors.base.fields import (
     amount_of,
     currency_of,
     date_of,
+    field_value,
     id_of,
+    is_record_type,
     map_fields,
     object_of,
     order_of,
     probability_of,
     quoted,
-    record_type_of,
     text_of,
     time_of_ms,
     utc_text_of,
@@ -84,18 +85,18 @@ class PipedriveWebhook(JsonSource):
         v1 = document.get("v") == 1 or "version" not in meta
         entity = meta.get("object" if v1 else "entity")
         current = document.get("current" if v1 else "data")
-        time, event_id = _time(meta), _event_id(document, meta, v1)
         if entity == "activity":
-            return _touched(event_id, time, current)
+            return _touched(document, meta, v1, current)
         if entity in ("stage", "pipeline"):
-            return _stage_facts(str(entity), meta, time, current)
-        if record_type_of(entity, "meta.object" if v1 else "meta.entity") != "deal":
+            return _stage_facts(str(entity), meta, current)
+        if not is_record_type(entity, "deal", "meta.object" if v1 else "meta.entity"):
             return [Ignored("not-a-deal")]
+        time, event_id = _time(meta), _event_id(document, meta, v1)
         deal = id_of(meta.get("id" if v1 else "entity_id"), "meta.id" if v1 else "meta.entity_id")
-        return self._deal_facts(meta, event_id, deal, time, current)
+        return self._deal_facts(meta, event_id, deal, time, current, document.get("previous"))
 
     def _deal_facts(
-        self, meta: dict[str, Any], event_id: str, deal: str, time: datetime, current: Any
+        self, meta: dict[str, Any], event_id: str, deal: str, time: datetime, current: Any, previous: Any
     ) -> Iterable[Parsed]:
         action = str(meta.get("action"))
         if action in ("delete", "deleted"):
@@ -108,38 +109,58 @@ class PipedriveWebhook(JsonSource):
         record = object_of(current, "data")
         data = map_fields(record, FIELDS)
         if isinstance(since := record.get("stage_change_time") or record.get("add_time"), str):
-            data["entered_at"] = utc_text_of(since, "stage_change_time")
+            data["entered_at"] = field_value("entered_at", since, utc_text_of, "stage_change_time")
         if isinstance(host := meta.get("host"), str) and host.endswith(".pipedrive.com"):
-            data["url"] = text_of(f"https://{host}/deal/{deal}", "meta.host")
-        status = status_of(record.get("status"))
-        if status is None:
-            return [DealFact(EventType.DELETED, event_id, deal, time, {})]
-        return state_facts(event_id, deal, time, status, data, created=_ACTIONS[action] == "create")
+            data["url"] = field_value("url", f"https://{host}/deal/{deal}", text_of, "meta.host")
+        if removed := removal(record, time):
+            return [DealFact(EventType.DELETED, event_id, deal, *removed)]
+        status, created = status_of(record.get("status")), _ACTIONS[action] == "create"
+        return state_facts(event_id, deal, time, status, data, created, restored=_was_removed(previous))
 
 
-def status_of(value: Any) -> str | None:
-    """Open, won or lost; None if deleted."""
-    if value == "deleted":
+def removal(record: dict[str, Any], time: datetime) -> tuple[datetime, dict[str, Any]] | None:
+    """When a deal was deleted or archived, and the data that say so; None if it is neither.
+
+    `time`: when the record was written.
+    """
+    if record.get("status") == "deleted" or record.get("is_deleted") is True or record.get("deleted") is True:
+        return time, {}
+    if record.get("is_archived") is not True:
         return None
+    at = record.get("archive_time")
+    return (utc_time_of(at, "data.archive_time") if at else time), {"reason": "archived"}
+
+
+def _was_removed(previous: Any) -> bool:
+    """Whether the values before the change say that the deal was deleted or archived."""
+    flags = ("is_archived", "is_deleted", "deleted")
+    return isinstance(previous, dict) and (
+        previous.get("status") == "deleted" or any(previous.get(flag) is True for flag in flags)
+    )
+
+
+def status_of(value: Any) -> str:
+    """Open, won or lost."""
     if value not in ("open", "won", "lost", None):
         raise InvalidField(f"data.status: {quoted(value)} is not known; open, won, lost or deleted is expected")
-    return value or "open"
+    return str(value or "open")
 
 
-def _touched(event_id: str, time: datetime, activity: Any) -> list[Parsed]:
+def _touched(document: dict[str, Any], meta: dict[str, Any], v1: bool, activity: Any) -> list[Parsed]:
     """An activity of a deal. Pipedrive does not say whether the buyer took part."""
     if not isinstance(activity, dict) or activity.get("deal_id") is None:
         return [Ignored("activity-of-no-deal")]
     deal = id_of(activity["deal_id"], "data.deal_id")
     kind = activity.get("type")
-    return [DealFact(EventType.TOUCHED, event_id, deal, time, {"activity": text_of(kind, "data.type")} if kind else {})]
+    data = {"activity": field_value("activity", kind, text_of, "data.type")} if kind else {}
+    return [DealFact(EventType.TOUCHED, _event_id(document, meta, v1), deal, _time(meta), data)]
 
 
-def _stage_facts(entity: str, meta: dict[str, Any], time: datetime, current: Any) -> list[Parsed]:
+def _stage_facts(entity: str, meta: dict[str, Any], current: Any) -> list[Parsed]:
     """A stage or a pipeline was created or changed."""
     if str(meta.get("action")) in ("delete", "deleted"):
         return [Ignored(f"{entity}-deleted")]
-    record = object_of(current, "data")
+    record, time = object_of(current, "data"), _time(meta)
     key = id_of(record.get("id"), "data.id")
     if entity == "pipeline":
         data = {"pipeline": key, **map_fields(record, {"name": ("pipeline_name", text_of)})}

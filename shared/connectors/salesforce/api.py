@@ -19,7 +19,16 @@ from shared.connectors.base.api_client import ApiClient, CrmRejected, CrmUnavail
 from shared.connectors.base.crm_api import CrmApi, Page, Record, invalid_record, records_of
 from shared.connectors.base.deal_parts import DealPart
 from shared.connectors.base.facts import DealFact, Parsed, state_facts
-from shared.connectors.base.fields import InvalidField, amount_of, date_of, id_of, map_fields, text_of, time_of
+from shared.connectors.base.fields import (
+    InvalidField,
+    amount_of,
+    date_of,
+    field_value,
+    id_of,
+    map_fields,
+    text_of,
+    time_of,
+)
 from shared.connectors.base.settings import ApiSettings
 from shared.connectors.base.source import Source
 from shared.connectors.salesforce.webhook import FIELDS, SalesforceApiSettings
@@ -276,9 +285,9 @@ class _OpportunityHistory:
         else:
             self._position["stage"] = id_of(row.get("StageName") or row.get("NewValue"), "StageName")
             if row.get("CloseDate"):
-                more["expected_close"] = date_of(row["CloseDate"], "CloseDate")
+                more["expected_close"] = field_value("expected_close", row["CloseDate"], date_of, "CloseDate")
             if row.get("Amount") is not None:
-                more["amount"] = amount_of(row["Amount"], "Amount")
+                more["amount"] = field_value("amount", row["Amount"], amount_of, "Amount")
         return self._state(id_of(row.get("Id"), "Id"), time, more)
 
     def _state(self, row_id: str, time: datetime, more: dict[str, Any], created: bool = False) -> list[Parsed]:
@@ -300,6 +309,10 @@ class _OpportunityHistory:
             position = {"stage": data.get("stage"), "entered_at": iso(entered)}
             move_id = f"api/{self._deal}/stage/{iso(entered)}"
             facts.append(DealFact(EventType.MOVED, move_id, self._deal, entered, position))
+        if status == "open" and data.get("stage"):
+            # It may have been deleted and restored since its last move.
+            position = {field: data[field] for field in ("stage", "pipeline") if data.get(field)}
+            facts.append(DealFact(EventType.REOPENED, f"{event_id}/present", self._deal, time, position))
         return facts + state_facts(event_id, self._deal, time, status, data)
 
 

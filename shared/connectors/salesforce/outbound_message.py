@@ -14,7 +14,7 @@ from xml.sax.saxutils import unescape
 
 from lxml import etree
 
-from shared.connectors.base.fields import InvalidField, quoted
+from shared.connectors.base.fields import REPLACEMENT, InvalidField, quoted
 
 OUTBOUND = "{http://soap.sforce.com/2005/09/outbound}"
 OBJECT = "{urn:sobject.enterprise.soap.sforce.com}"
@@ -29,6 +29,9 @@ _PARSER = etree.XMLParser(
     remove_blank_text=True,
     encoding="utf-8",
 )
+_FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+_REFERENCE = re.compile("&#(?:x([0-9A-Fa-f]{1,8})|([0-9]{1,8}));")
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Text that XML neither forbids nor changes, without blanks at its ends. Possessive quantifiers (`*+`) never backtrack,
 # so that the time is linear in the length.
 _PLAIN = r"[^<>&\x00-\x08\x0b-\x1f\ufffe\uffff]*+"
@@ -84,7 +87,7 @@ def read_message(body: bytes) -> OutboundMessage:
 def match_message(body: bytes) -> OutboundMessage | None:
     """A message in exactly Salesforce's own layout; None if the layout differs."""
     try:
-        text = body.decode()
+        text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         return None
     if (head := _HEAD.match(text)) is None:
@@ -109,8 +112,13 @@ def parse_message(body: bytes) -> OutboundMessage:
 
     Resolves no entities, fetches nothing, and refuses any DTD.
     """
+    body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
-        envelope = etree.fromstring(body, _PARSER)
+        try:
+            envelope = etree.fromstring(body, _PARSER)
+        except etree.XMLSyntaxError:
+            # A character that XML forbids in one text must not cost the other notifications.
+            envelope = etree.fromstring(_with_replacements(body), _PARSER)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         why = f"{type(error).__name__}: {quoted(str(error))}"
         raise InvalidField(f"body: no XML in UTF-8 ({why}); an Outbound Message is expected") from None
@@ -121,6 +129,29 @@ def parse_message(body: bytes) -> OutboundMessage:
         raise InvalidField("body: no notifications element; an Outbound Message is expected")
     parts = [_parsed_part(part) for part in message.iterchildren(f"{OUTBOUND}Notification")]
     return OutboundMessage(_text(message, "OrganizationId"), _text(message, "EnterpriseUrl"), parts)
+
+
+def _with_replacements(body: bytes) -> bytes:
+    """The body with U+FFFD for what is no UTF-8 and for characters that XML forbids, written out or as references."""
+    text = _FORBIDDEN.sub(REPLACEMENT, body.decode("utf-8", "replace"))
+    return _REFERENCE.sub(_legal_reference, text).encode()
+
+
+def _legal_reference(match: re.Match[str]) -> str:
+    code = int(match[1], 16) if match[1] else int(match[2])
+    legal = code <= 0x10FFFF and code not in range(0xD800, 0xE000) and not _FORBIDDEN.match(chr(code))
+    return match[0] if legal else REPLACEMENT
+
+
+def without_sessions(body: bytes) -> bytes:
+    """The message without session ids, in whatever form XML allows; what is no XML ends before the first."""
+    try:
+        envelope = etree.fromstring(body, _PARSER)
+    except (etree.XMLSyntaxError, ValueError, LookupError):
+        return body[: body.index(b"SessionId")]
+    for element in envelope.iter("{*}SessionId"):
+        element.clear()
+    return bytes(etree.tostring(envelope))
 
 
 def _parsed_part(notification: etree._Element) -> OutboundPart:

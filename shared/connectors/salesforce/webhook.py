@@ -12,12 +12,13 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from shared.connectors.base.facts import Ignored, Invalid, Parsed, state_facts
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, state_facts
 from shared.connectors.base.fields import (
     InvalidField,
     amount_of,
     currency_of,
     date_of,
+    field_value,
     id_of,
     map_fields,
     text_of,
@@ -26,8 +27,9 @@ from shared.connectors.base.fields import (
 from shared.connectors.base.settings import ApiSettings, ApiSourceSettings
 from shared.connectors.base.signatures import verify_key
 from shared.connectors.base.source import RefusalReason, Reply, Request, Source, Unauthenticated
-from shared.connectors.salesforce.outbound_message import OutboundPart, read_message
+from shared.connectors.salesforce.outbound_message import OutboundPart, read_message, without_sessions
 from shared.contracts.dead import DeadReason
+from shared.contracts.events import EventType
 
 ACK = (
     b'<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -37,6 +39,8 @@ ACK = (
 )
 # A session id is a live credential: redact it before the body is stored.
 _SESSION = re.compile(rb"(<(?:\w+:)?SessionId\b[^<>]*>)[^<]*(</(?:\w+:)?SessionId>)")
+# What is left of another form: a tag that opens and is not closed at once.
+_OPEN_SESSION = re.compile(rb"<(?:[^\s<>/:]{1,100}:)?SessionId(?:\s[^<>]*)?(?<!/)>(?!</)")
 _ORGANIZATION = re.compile(rb"OrganizationId>\s*(\w{15,18})\s*<")
 _HOST = re.compile(r"https://([A-Za-z0-9.-]{1,200})(?:/|$)")
 # How far apart two time fields may be that one transaction wrote.
@@ -102,13 +106,20 @@ class SalesforceWebhook(Source):
         # The pattern would miss tags in UTF-16, which is not accepted anyway; without NULs the body stays readable.
         body = request.body.replace(b"\x00", b"")
         # Look for the tag first: the pattern is slow, and most messages have no session id.
-        return _SESSION.sub(rb"\1\2", body) if b"SessionId>" in body else body
+        if b"SessionId" not in body:
+            return body
+        body = _SESSION.sub(rb"\1\2", body)
+        return without_sessions(body) if _OPEN_SESSION.search(body) else body
 
     def translate(self, request: Request) -> list[Parsed]:
+        if excess := self.excess(request.body.count(b"<Notification>"), request):
+            return [excess]
         try:
             message = read_message(request.body)
         except InvalidField as error:
             return [Invalid(str(error), self.archived_body(request), DeadReason.BAD_SHAPE)]
+        if excess := self.excess(len(message.parts), request):
+            return [excess]
         organization, host = message.organization[:18], _HOST.match(message.url)
         parsed: list[Parsed] = []
         for part in message.parts:
@@ -129,7 +140,9 @@ def _parse_part(part: OutboundPart, organization: str, host: str) -> list[Parsed
     deal, time = id_of(record.get("Id"), "sf:Id"), _time(record)
     data = map_fields(record, FIELDS)
     if host:
-        data["url"] = text_of(f"https://{host}/{deal}", "EnterpriseUrl")
+        data["url"] = field_value("url", f"https://{host}/{deal}", text_of, "EnterpriseUrl")
+    if record.get("IsDeleted") == "true":
+        return [DealFact(EventType.DELETED, f"{event_id}/deleted", deal, time, {})]
     return state_facts(event_id, deal, time, _status(record), data, created=_is_new(record, time))
 
 

@@ -18,9 +18,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import Field, field_validator
 
-from shared.connectors.base.deal_events import parse_event
+from shared.connectors.base.deal_events import SentEvent, parse_event
 from shared.connectors.base.facts import Invalid, Parsed
-from shared.connectors.base.fields import InvalidField, invalid_json, parse_json, quoted, time_of
+from shared.connectors.base.fields import InvalidField, invalid_json, quoted
+from shared.connectors.base.json_body import parse_json
 from shared.connectors.base.settings import SourceSettings, resolve_secret
 from shared.connectors.base.signatures import check_age, decode_base64, matches_any, required_header, signed_time
 from shared.connectors.base.source import RefusalReason, Request, Source, Unauthenticated
@@ -58,6 +59,7 @@ class StandardWebhooksWebhook(Source):
         "secrets": "The sender shows its secret (whsec_...) or public key (whpk_...) in the endpoint's settings.",
     }
     setup_prompt: ClassVar[str] = "secret of the sender (whsec_... or whpk_...)"
+    prints_secret: ClassVar[bool] = False
     setup_steps: ClassVar[str] = (
         "Let the sender POST to this URL, signed as Standard Webhooks with the secret; docs/sources/deal-"
         "events.md has the data."
@@ -117,8 +119,10 @@ class StandardWebhooksWebhook(Source):
     def _parse(self, document: Any, request: Request) -> Parsed:
         if not isinstance(document, dict) or not isinstance(document.get("type"), str):
             raise InvalidField("type: is missing; send an object with type, timestamp and data")
-        time = time_of(document.get("timestamp"), "timestamp")
         event_id = request.headers.get("webhook-id") or request.headers["svix-id"]
         if "\x00" in event_id:
             raise InvalidField(f"webhook-id: {quoted(event_id)} holds a NUL character")
-        return parse_event(self.name, document["type"], event_id, time, document.get("data"))
+        sent = SentEvent(
+            document["type"], event_id, document.get("timestamp"), "timestamp", lambda: document.get("data")
+        )
+        return parse_event(self.name, sent)

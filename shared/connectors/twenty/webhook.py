@@ -19,7 +19,9 @@ from shared.connectors.base.fields import (
     InvalidField,
     currency_of,
     date_of,
+    field_value,
     id_of,
+    is_record_type,
     map_fields,
     object_of,
     quoted,
@@ -75,7 +77,7 @@ class TwentyWebhook(JsonSource):
                 "eventDate": document.get("timestamp"),
             }
         record_type, _, event = record_type_of(document.get("eventName"), "eventName").partition(".")
-        if record_type != "opportunity":
+        if not is_record_type(record_type, "opportunity", "eventName"):
             return [Ignored("not-a-deal")]
         record = object_of(document.get("record"), "record")
         deal = id_of(record.get("id"), "record.id")
@@ -89,26 +91,31 @@ class TwentyWebhook(JsonSource):
         data = self._deal_data(record, deal)
         if event == "restored":
             return [DealFact(EventType.REOPENED, event_id, deal, time, data)]
+        if (deleted_at := record.get("deletedAt")) not in (None, ""):
+            removed = time_of(deleted_at, "record.deletedAt")
+            return [DealFact(EventType.DELETED, event_id, deal, removed, {})]
         if event not in ("created", "updated"):
             raise InvalidField(
                 f"eventName: {quoted(document.get('eventName'))} is not known; created, updated or deleted is expected"
             )
-        return state_facts(event_id, deal, time, "open", data, created=event == "created")
+        changed = document.get("updatedFields")
+        restored = event == "updated" and isinstance(changed, list) and "deletedAt" in changed
+        return state_facts(event_id, deal, time, "open", data, created=event == "created", restored=restored)
 
     def _deal_data(self, record: dict[str, Any], deal: str) -> dict[str, Any]:
         data = map_fields(record, _FIELDS)
         amount = record.get("amount")
         if isinstance(amount, dict) and "amountMicros" in amount:
             micros = amount["amountMicros"]
-            data["amount"] = None if micros is None else _amount_of_micros(micros)
-            data["currency"] = currency_of(amount.get("currencyCode") or "", "amount.currencyCode") or None
+            data["amount"] = field_value("amount", micros, _amount_of_micros, "amount.amountMicros")
+            data["currency"] = field_value("currency", amount.get("currencyCode"), currency_of, "amount.currencyCode")
         if self.settings.address:
             data["url"] = f"{self.settings.address}/object/opportunity/{deal}"
         return data
 
 
-def _amount_of_micros(value: Any) -> str:
+def _amount_of_micros(value: Any, field: str) -> str:
     text = str(value) if isinstance(value, int | str) else ""
     if not text.removeprefix("-").isdigit() or not text.isascii() or len(text) > 30:
-        raise InvalidField(f"amount.amountMicros: {quoted(value)} is no amount; an integer of millionths is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is no amount; an integer of millionths is expected")
     return f"{Decimal(text).scaleb(-6).normalize():f}"

@@ -14,20 +14,21 @@ from shared.connectors.base.fields import (
     amount_of,
     date_of,
     id_of,
+    is_record_type,
     map_fields,
     object_of,
-    parse_json,
     quoted,
-    record_type_of,
     text_of,
     time_of_ms,
 )
+from shared.connectors.base.json_body import parse_json
 from shared.connectors.base.json_source import JsonSource, redact_secrets
 from shared.connectors.base.settings import SourceSettings
 from shared.connectors.base.signatures import matches_any
 from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
 from shared.contracts.events import EventType
 
+_OPERATIONS = ("insert", "create", "update", "edit")
 _FIELDS = {
     "Stage": ("stage", id_of),
     "Pipeline": ("pipeline", id_of),
@@ -70,29 +71,30 @@ class ZohoWebhook(JsonSource):
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         document = object_of(part, "body")
-        if record_type_of(document.get("module"), "module") != "Deals":
+        if not is_record_type(document.get("module"), "Deals", "module"):
             return [Ignored("not-a-deal")]
         ids = document.get("ids")
         if not isinstance(ids, list) or not ids:
             raise InvalidField(f"ids: {quoted(ids)}; a list of records is expected")
+        if excess := self.excess(len(ids), request):
+            return [excess]
         values = _values(document.get("affected_values"))
-        return [self._fact(document, id_of(one, "ids"), values) for one in ids]
+        return self.parse_each(ids, lambda deal: [self._fact(document, deal, values)], request)
 
-    def _fact(self, document: dict[str, Any], deal: str, values: dict[str, dict[str, Any]]) -> Parsed:
+    def _fact(self, document: dict[str, Any], deal: str, values: dict[str, Any]) -> Parsed:
         stamp, operation = document.get("server_time"), str(document.get("operation"))[:40]
         event_id = f"{str(document.get('channel_id'))[:40]}/{operation}/{deal}/{stamp}"
         time = time_of_ms(stamp, "server_time")
         if operation == "delete":
             return DealFact(EventType.DELETED, event_id, deal, time, {})
+        if operation not in _OPERATIONS:
+            raise InvalidField(f"operation: {quoted(operation)} is not known; insert, update or delete is expected")
         # Zoho sends `insert` for changes of existing deals, too: it does not mean that the deal is new.
-        data = map_fields(values.get(deal, {}), _FIELDS)
+        data = map_fields(object_of(values.get(deal, {}), "values"), _FIELDS)
         return DealFact(EventType.MOVED if data.get("stage") else EventType.CHANGED, event_id, deal, time, data)
 
 
-def _values(listed: Any) -> dict[str, dict[str, Any]]:
+def _values(listed: Any) -> dict[str, Any]:
     """The changed values by record; empty if the channel does not request them."""
-    found: dict[str, dict[str, Any]] = {}
-    for entry in listed if isinstance(listed, list) else ():
-        one = object_of(entry, "affected_values")
-        found[id_of(one.get("record_id"), "record_id")] = object_of(one.get("values"), "values")
-    return found
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    return {str(entry.get("record_id")): entry.get("values") for entry in entries}

@@ -163,7 +163,7 @@ async def test_refused_credentials_are_told_once_and_left_alone_for_a_while(line
         await line.rows("UPDATE crm.deal SET due = now()")
         await line.states(lambda states: all_in(states, 3, "wanted"))
     assert len(line.asked()) == tried
-    assert service.log.read_text().count("refuses our credentials") == 1
+    assert service.log.read_text().count("rejects our credentials") == 1
 
 
 async def test_credentials_that_the_crm_takes_again_need_no_restart(line: Line) -> None:
@@ -186,7 +186,7 @@ async def test_credentials_that_the_crm_takes_again_need_no_restart(line: Line) 
             return 'andon_enricher_suspended{source="crm"} 0.0' in service.get("/metrics")
 
         await eventually(taken_again)
-    assert service.log.read_text().count("refuses our credentials") == 1
+    assert service.log.read_text().count("rejects our credentials") == 1
 
 
 async def test_a_deal_that_the_crm_does_not_know_is_asked_for_once(line: Line) -> None:

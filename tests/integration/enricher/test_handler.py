@@ -123,3 +123,10 @@ async def test_only_deals_that_are_gone_are_pruned(pool: Pool) -> None:
 
     assert (pruned, await deals(pool)) == (2, ["1", "4"])
     assert DealPart.GONE == 16, "as in the query"
+
+
+async def test_the_deal_that_a_merge_goes_into_is_read_though_it_sent_nothing(pool: Pool) -> None:
+    await handle(pool, records(event("1", "merged", into="crm:3")))
+
+    states = {row["deal"]: row["state"] for row in await pool.fetch("SELECT deal, state FROM deal")}
+    assert states == {"1": "whole", "3": "wanted"}

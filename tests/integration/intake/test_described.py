@@ -61,7 +61,15 @@ async def test_a_stage_of_pipedrive_is_on_the_topic_when_it_is_accepted(url: str
     assert (event.data.path, event.data.name, event.data.probability) == ("pipe/1/3", "Proposal", 0.6)
 
     counts = await retranslate(kafka, prefix, parse(SOURCES)["pipe"], before - timedelta(minutes=1), lambda *_: None)
-    assert counts == {"requests": 1, "described": 1, "accepted": 0, "ignored": 0, "dead": 0, "retracted": 0, "gone": 0}
+    assert counts == {
+        "requests": 1,
+        "described": 1,
+        "accepted": 0,
+        "ignored": 0,
+        "dead": 0,
+        "retracted": 0,
+        "missing": 0,
+    }
     again = await described(kafka, prefix)
     assert [one.id for one in again] == [event.id] * 2, "the same description: it counts once"
 

@@ -35,6 +35,11 @@ SEARCH_END = 10_000
 class FakeHubSpot(FakeCrm):
     kind: ClassVar[str] = "hubspot"
 
+    def __init__(self) -> None:
+        super().__init__()
+        # Ids of merged deals, with the deal whose record is the answer.
+        self.aliases: dict[str, int] = {}
+
     def knows(self, request: Request) -> bool:
         return request.headers.get("authorization") == f"Bearer {self.token}"
 
@@ -74,7 +79,7 @@ class FakeHubSpot(FakeCrm):
             return JSONResponse({"category": "VALIDATION_ERROR", "message": "at most 50 with history"}, 400)
         if any(not one["id"].isdigit() for one in asked["inputs"]):
             return JSONResponse({"category": "VALIDATION_ERROR", "message": "an id is not a number"}, 400)
-        found = [self.deals.get(int(one["id"])) for one in asked["inputs"]]
+        found = [self.deals.get(self.aliases.get(one["id"], int(one["id"]))) for one in asked["inputs"]]
         right = [one for one in found if one is not None and (one.gone is not None) == archived]
         history = bool(asked["propertiesWithHistory"])
         results = [self.record(one, history) for one in right]

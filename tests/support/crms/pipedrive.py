@@ -26,6 +26,8 @@ class FakePipedrive(FakeCrm):
         self.later: list[tuple[str, Any, Any, datetime]] = []
         self.unshown: dict[int, int] = {}
         self.silent: set[str] = set()
+        # When some deals were archived.
+        self.archived: dict[int, datetime] = {}
         # What stands for the place of each stage, where it is none.
         self.order: Any = None
 
@@ -35,6 +37,7 @@ class FakePipedrive(FakeCrm):
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/api/v2/deals", self.listed),
+            Route("/api/v2/deals/archived", self.listed),
             Route("/api/v2/deals/{deal:int}", self.one),
             Route("/api/v1/deals/{deal:int}/flow", self.flow),
             Route("/api/v2/stages", self.stages),
@@ -61,6 +64,8 @@ class FakePipedrive(FakeCrm):
             "lost_time": closed if deal.status == "lost" else None,
             "expected_close_date": deal.expected_close and deal.expected_close.date().isoformat(),
             "lost_reason": None,
+            "is_archived": deal.id in self.archived,
+            "archive_time": self.archived.get(deal.id) and seconds(self.archived[deal.id]),
             "owner_id": 12415001,
             "org_id": 31,
             "person_id": 88,
@@ -76,7 +81,9 @@ class FakePipedrive(FakeCrm):
         asked = request.query_params
         by_time = asked["sort_by"] == "update_time"
         statuses = asked["status"].split(",")
+        archived = request.url.path.endswith("/archived")
         mine = [one for one in self.deals.values() if self.record(one)["status"] in statuses]
+        mine = [one for one in mine if (one.deal.id in self.archived) == archived]
 
         def place(one: Kept) -> tuple[str, int]:
             return (seconds(one.modified) if by_time else "", one.deal.id)

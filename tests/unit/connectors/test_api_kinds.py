@@ -10,10 +10,11 @@ import pytest
 from services.simulator.model import DealChange
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable
 from shared.connectors.base.crm_api import CrmApi
-from shared.connectors.base.facts import DealFact, Invalid, Parsed
+from shared.connectors.base.facts import DealFact, Invalid, Parsed, UnreadableField
 from shared.connectors.salesforce.api import SalesforceApi
 from shared.contracts.events import EventType
 from tests.support.crms.base import FakeCrm, Trouble
+from tests.support.crms.hubspot import FakeHubSpot
 from tests.support.crms.pipedrive import FakePipedrive
 from tests.support.crms.salesforce import FakeSalesforce
 from tests.support.crms.world import FAKES, running
@@ -251,3 +252,89 @@ async def test_a_record_that_cannot_be_read_costs_only_itself(kind: str) -> None
     assert [type(one) for one in said[numbers[0]]] == [Invalid]
     assert "soon" in str(said[numbers[0]][0])
     assert told(said[numbers[1]], EventType.CREATED)
+
+
+async def test_archived_deals_of_pipedrive_are_listed_and_leave_their_stages() -> None:
+    with running("pipedrive") as fake:
+        assert isinstance(fake, FakePipedrive)
+        deals = list(dict.fromkeys(one.deal for one in history()))[:3]
+        fake.take(one for one in history() if one.deal in deals)
+        fake.page = 1
+        at = max(kept.modified for kept in fake.deals.values()).replace(microsecond=0) + timedelta(days=1)
+        fake.touch(deals[0], at)
+        fake.archived[deals[0]] = at
+        async with asking(fake) as crm:
+            walks = [crm.changed(at - timedelta(hours=1)), crm.all(datetime(2020, 1, 1, tzinfo=UTC), "")]
+            pages = [[page async for page in walk] for walk in walks]
+            cursors = [page.cursor for page in pages[1]]
+            rest = [[page.deals async for page in crm.all(datetime(2020, 1, 1, tzinfo=UTC), c)] for c in cursors]
+
+    for walk in pages:
+        said = [one for page in walk for one in page.parsed]
+        (gone,) = [one for one in told(said, EventType.DELETED) if one.deal == str(deals[0])]
+        assert (gone.time, gone.data) == (at, {"reason": "archived"})
+    assert [sum(one) for one in rest][:2] == [2, 1], "a run goes on behind its cursor"
+
+
+@pytest.mark.parametrize("kind", ["hubspot", "pipedrive", "salesforce"])
+async def test_a_deal_that_was_deleted_and_is_there_again_is_told_to_be(kind: str) -> None:
+    with running(kind) as fake:
+        deal = next(one.deal for one in history() if one.created)
+        fake.take([next(one for one in history() if one.deal == deal)])
+        number = fake.number(deal)
+        async with asking(fake) as crm:
+            said = (await crm.read([number]))[number]
+
+    (present,) = told(said, EventType.REOPENED)
+    assert present.time >= max(one.time for one in told(said, EventType.CREATED, EventType.MOVED))
+    assert present.data["stage"]
+
+
+async def test_a_deal_of_hubspot_that_was_merged_into_another_is_told_to_be() -> None:
+    with running("hubspot") as fake:
+        first, second = list(dict.fromkeys(one.deal for one in history()))[:2]
+        fake.take(one for one in history() if one.deal == first)
+        assert isinstance(fake, FakeHubSpot)
+        whole = fake.record(fake.deals[first], True)
+        at = "2026-06-01T00:00:00.000Z"
+        fake.aliases[str(second)] = first
+        fake.broken[first] = {
+            "properties": whole["properties"] | {"hs_createdate": at, "hs_merged_object_ids": f"7;{second}"},
+            "propertiesWithHistory": whole["propertiesWithHistory"]
+            | {"hs_merged_object_ids": [{"value": f"7;{second}", "timestamp": at}]},
+        }
+        async with asking(fake) as crm:
+            read = await crm.read([str(second)])
+
+    said = read[str(second)]
+    (merged,) = told(said, EventType.MERGED)
+    assert (merged.deal, merged.data, merged.time.isoformat()) == (
+        str(second),
+        {"into": f"crm:{first}"},
+        "2026-06-01T00:00:00+00:00",
+    )
+    goes_on = [one for one in told(said, *EventType) if one.deal == str(first)]
+    assert min(one.time for one in goes_on) == merged.time, "what was before the merge is the merged deal's"
+    stage = whole["propertiesWithHistory"]["dealstage"]
+    last = max(stage, key=lambda version: version["timestamp"])["value"]
+    assert [one.data["stage"] for one in goes_on if one.type is EventType.MOVED] == [last]
+
+
+@pytest.mark.parametrize("wrong", [{"value": "much"}, {"timestamp": "soon"}, {"timestamp": None}])
+async def test_an_old_version_that_cannot_be_read_costs_a_deal_of_hubspot_nothing_else(wrong: dict[str, Any]) -> None:
+    with running("hubspot") as fake:
+        fake.take(one_deal())
+        (kept,) = fake.deals.values()
+        number = fake.number(kept.deal.id)
+        async with asking(fake) as crm:
+            whole = (await crm.read([number]))[number]
+            assert isinstance(fake, FakeHubSpot)
+            histories = fake.record(kept, True)["propertiesWithHistory"]
+            versions = [version | wrong if n == 0 else version for n, version in enumerate(histories["amount"])]
+            fake.broken[kept.deal.id] = {"propertiesWithHistory": histories | {"amount": versions}}
+            said = (await crm.read([number]))[number]
+
+    assert not any(isinstance(one, Invalid) for one in said)
+    flow = (EventType.CREATED, EventType.MOVED, EventType.REOPENED)
+    assert told(said, *flow) == told(whole, *flow)
+    assert any(isinstance(value, UnreadableField) for one in told(said, *EventType) for value in one.data.values())

@@ -63,8 +63,8 @@ def test_the_batch_sample_is_two_events() -> None:
 
 
 def test_data_that_is_not_about_a_deal_is_unclear_or_ignored_never_guessed() -> None:
-    (one,) = cloud(sample("cloudevents-structured-data-base64.json"))
-
+    assert cloud(sample("cloudevents-structured-data-base64.json")) == [Ignored("not-a-deal")]
+    (one,) = cloud(json.dumps({**MOVED, "data": None, "data_base64": "/w=="}).encode())
     assert isinstance(one, Invalid)
     assert cloud(json.dumps({**MOVED, "type": "org.example.invoice.paid", "data": {}}).encode()) == [
         Ignored("not-a-deal")
@@ -143,12 +143,9 @@ def test_the_same_id_of_two_senders_are_two_events() -> None:
         ({"data": []}, "data"),
         ({"data": {}}, "data.id"),
         ({"subject": 4}, "subject"),
-        ({"data": {"id": "1", "amount": "much"}}, "data.amount"),
-        ({"data": {"id": "1", "buyer": "yes"}}, "data.buyer"),
         ({"data": {"id": "1", "stage": 4.5}}, "data.stage"),
         ({"data_base64": "e30="}, "data_base64"),
         ({"data": {"id": "x\0"}}, "data.id"),
-        ({"data": {"id": "1", "next_step_at": "soon"}}, "data.next_step_at"),
     ],
 )
 def test_every_fault_is_named(change: dict[str, Any], named: str) -> None:

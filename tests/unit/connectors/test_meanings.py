@@ -156,7 +156,7 @@ def test_a_closing_of_dynamics_counts_without_its_columns_and_a_lost_deal_keeps_
     assert (lost.type, lost.data) == (EventType.LOST, {"reason": "Opportunity won"})
 
 
-@pytest.mark.parametrize(("state", "kind"), [(0, EventType.CHANGED), (1, EventType.WON), (2, EventType.LOST)])
+@pytest.mark.parametrize(("state", "kind"), [(0, EventType.REOPENED), (1, EventType.WON), (2, EventType.LOST)])
 def test_a_state_of_dynamics_that_was_set_counts(state: int, kind: EventType) -> None:
     given = [{"key": "EntityMoniker", "value": {}}, {"key": "State", "value": {"Value": state}}]
     assert (

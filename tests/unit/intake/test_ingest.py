@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import httpx
+import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
@@ -56,6 +57,64 @@ async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
     assert not any(TOKEN.encode() in value for _, value in came.headers)
     assert json.loads(letter.value)["data"]["body"] == "e30="
     assert "KeyError" in DeadEvent.model_validate_json(letter.value).data.detail
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "unknown"), [("acme", 401, 0), ("acme/", 401, 0), ("acme//", 404, 1), ("acne", 404, 1)]
+)
+async def test_a_slash_at_the_end_is_passed_over_and_an_unknown_source_counted(
+    path: str, status: int, unknown: int
+) -> None:
+    registry, delivery = CollectorRegistry(), Kept()
+    taken: Any = delivery
+    ingest = Ingest({"acme": source("cloudevents")}, taken, IntakeMetrics(registry, ["acme"]), "", MemoryBudget(2**25))
+    transport = httpx.ASGITransport(IngestEndpoint(ingest.answer, Starlette()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        answer = await client.post(f"/v1/ingest/{path}", content=b"{}")
+
+    assert answer.status_code == status
+    assert registry.get_sample_value("andon_intake_unknown_sources_total") == unknown
+
+
+async def test_a_field_that_was_left_out_is_reported_to_the_sender_and_counted() -> None:
+    registry, delivery = CollectorRegistry(), Kept()
+    taken: Any = delivery
+    ingest = Ingest({"acme": source("cloudevents")}, taken, IntakeMetrics(registry, ["acme"]), "", MemoryBudget(2**25))
+    transport = httpx.ASGITransport(IngestEndpoint(ingest.answer, Starlette()))
+    event = {"specversion": "1.0", "id": "1", "source": "x", "type": "deal.moved", "time": "2026-03-10T09:00:00Z"}
+    body = event | {"data": {"id": "801", "stage": "s", "amount": "much"}}
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        answer = await client.post(
+            "/v1/ingest/acme",
+            json=body,
+            headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/cloudevents+json"},
+        )
+
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
+    assert "data.amount: 'much' is no amount" in answer.json()["left_out"][0]
+    assert json.loads(delivery.messages[-1].value)["data"] == {"stage": "s"}
+    labels = {"source": "acme", "field": "amount"}
+    assert registry.get_sample_value("andon_intake_fields_left_out_total", labels) == 1
+
+
+async def test_the_memory_of_what_a_large_body_becomes_is_counted() -> None:
+    delivery, budget = Kept(), MemoryBudget(2**20)
+    taken: Any = delivery
+    metrics = IntakeMetrics(CollectorRegistry(), ["acme"])
+    ingest = Ingest({"acme": source("cloudevents")}, taken, metrics, "", budget)
+    transport = httpx.ASGITransport(IngestEndpoint(ingest.answer, Starlette()))
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/cloudevents-batch+json"}
+    nulls = b"[" + b",".join([b"null"] * 100_000) + b"]"
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
+        alone = await client.post("/v1/ingest/acme", content=nulls, headers=headers)
+        other = budget.reserve("other")
+        assert other.grow(2**18)
+        beside = await client.post("/v1/ingest/acme", content=nulls, headers=headers)
+
+    assert (alone.status_code, alone.json()["dead"]) == (202, 1)
+    assert len(delivery.messages) == 2
+    assert beside.status_code == 429
+    assert budget.used == other.held
 
 
 def test_no_record_of_a_request_is_larger_than_kafka_takes() -> None:

@@ -51,7 +51,12 @@ def test_every_kind_can_be_added(kind: str, file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "printed"), [("pipedrive", True), ("zoho", True), ("hubspot", False), ("odoo", False)]
+    ("kind", "printed"),
+    [
+        *(("pipedrive", True), ("zoho", True), ("odoo", False)),
+        # Secrets that were asked for, hidden.
+        *((kind, False) for kind, value in sorted(kinds().items()) if value.setup_prompt),
+    ],
 )
 def test_a_secret_is_printed_for_a_crm_that_must_be_given_it(kind: str, printed: bool, file: Path) -> None:
     told = add("crm", kind, ANSWERS.get(kind, ""))

@@ -77,7 +77,7 @@ async def test_a_head_that_does_not_come_is_not_waited_for(port: int, begun: byt
 
 @pytest.mark.slow
 async def test_a_head_that_trickles_has_no_more_time(port: int) -> None:
-    said = await told(port, b"POST /a HTTP/1.1\r\n", *[b"X-A: a\r\n"] * 20, pause=0.05)
+    said = await told(port, b"POST /a HTTP/1.1\r\nHost: x\r\n", *[b"X-A: a\r\n"] * 20, pause=0.05)
 
     assert b"408" in said or said == b"reset"
 
@@ -93,7 +93,9 @@ async def test_a_body_that_does_not_come_is_not_waited_for(port: int, head: byte
 @pytest.mark.slow
 async def test_a_body_that_goes_on_after_its_answer_is_not_read_for_ever(port: int) -> None:
     chunk = b"400\r\n" + b"x" * 1024 + b"\r\n"
-    said = await told(port, b"POST /early HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", *[chunk] * 40, pause=0.05)
+    said = await told(
+        port, b"POST /early HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", *[chunk] * 40, pause=0.05
+    )
 
     assert said.count(b"HTTP/1.1") == 1 or said == b"reset"
 
@@ -102,20 +104,44 @@ async def test_a_body_that_goes_on_after_its_answer_is_not_read_for_ever(port: i
 @pytest.mark.parametrize("line", ["X-A: {}", "X-{}: a", "many"])
 async def test_a_head_larger_than_32_kib_is_refused(port: int, pieces: int, line: str) -> None:
     lines = "X-A: a\r\n" * 5000 if line == "many" else line.format("a" * 40_000)
-    head = f"POST /a HTTP/1.1\r\n{lines}\r\nContent-Length: 0\r\n\r\n".encode()
+    head = f"POST /a HTTP/1.1\r\nHost: x\r\n{lines}\r\nContent-Length: 0\r\n\r\n".encode()
     step = len(head) // pieces + 1
     said = await told(port, *[head[at : at + step] for at in range(0, len(head), step)])
 
     assert said == b"reset" or (b"431" in said and str(MAX_HEAD_BYTES).encode() in said)
 
 
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (b"", b"400"),
+        (b"Host: x\r\nHost: x\r\n", b"400"),
+        (b"Host: x\r\nhost: y\r\n", b"400"),
+        (b"Host: x\r\nTransfer-Encoding: gzip, chunked\r\n", b"501"),
+        (b"Host: x\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n", b"501"),
+        (b"Host: x\r\nTransfer-Encoding: Chunked\r\n", b"200"),
+        (b"Host: x\r\nTransfer-Encoding: chunked\r\n", b"200"),
+    ],
+)
+async def test_a_head_that_a_proxy_may_read_in_another_way_is_refused(port: int, lines: bytes, status: bytes) -> None:
+    body = b"3\r\nabc\r\n0\r\n\r\n" if b"ransfer" in lines else b""
+
+    said = await told(port, b"POST /a HTTP/1.1\r\n" + lines + b"\r\n" + body)
+
+    assert said.startswith(b"HTTP/1.1 " + status)
+
+
+async def test_a_request_of_http_1_0_needs_no_host(port: int) -> None:
+    assert b" 200 " in await told(port, b"POST /a HTTP/1.0\r\nContent-Length: 3\r\n\r\nabc")
+
+
 async def test_a_long_address_is_refused(port: int) -> None:
-    assert b"431" in await told(port, b"POST /" + b"a" * 40_000 + b" HTTP/1.1\r\n\r\n")
+    assert b"431" in await told(port, b"POST /" + b"a" * 40_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n")
 
 
 @pytest.mark.slow
 async def test_a_head_of_30_kib_a_slow_body_and_several_requests_are_served(port: int) -> None:
-    long = b"POST /a HTTP/1.1\r\nX-A: " + b"a" * 30_000 + b"\r\nContent-Length: 200000\r\n\r\n"
+    long = b"POST /a HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 30_000 + b"\r\nContent-Length: 200000\r\n\r\n"
     said = await told(port, long + b"x" * 100_000, b"x" * 100_000, GOOD * 3, pause=0.1)
 
     assert said.count(b"HTTP/1.1 200") == 4
@@ -131,7 +157,7 @@ async def test_who_has_been_served_may_come_again(port: int) -> None:
 
 @pytest.mark.slow
 async def test_who_was_answered_early_is_let_go_once_the_body_has_come(port: int) -> None:
-    said = await told(port, b"POST /early HTTP/1.1\r\nContent-Length: 6\r\n\r\n", b"abc", b"def", pause=0.1)
+    said = await told(port, b"POST /early HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n", b"abc", b"def", pause=0.1)
 
     assert said.count(b"HTTP/1.1") == 1
     assert b"408" not in said
@@ -140,7 +166,9 @@ async def test_who_was_answered_early_is_let_go_once_the_body_has_come(port: int
 @pytest.mark.slow
 async def test_trailers_are_no_headers(port: int) -> None:
     said = await told(
-        port, b"POST /heads HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Late: b\r\n\r\n", GOOD
+        port,
+        b"POST /heads HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Late: b\r\n\r\n",
+        GOOD,
     )
 
     assert said.count(b"HTTP/1.1 200") == 2
@@ -150,7 +178,7 @@ async def test_trailers_are_no_headers(port: int) -> None:
 
 @pytest.mark.parametrize("late", [b"a: b\r\n" * 20_000, b"a: " + b"b" * 100_000, b"1;" + b"x" * 100_000])
 async def test_trailers_without_end_are_refused(port: int, late: bytes) -> None:
-    begun = b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+    begun = b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
     end = b"" if late.startswith(b"1;") else b"0\r\n"
     said = await told(port, begun + end, *[late[at : at + 5000] for at in range(0, len(late), 5000)])
 
@@ -160,7 +188,9 @@ async def test_trailers_without_end_are_refused(port: int, late: bytes) -> None:
 @pytest.mark.slow
 async def test_many_small_chunks_are_a_body(port: int) -> None:
     chunks = b"1\r\nx\r\n" * 30_000
-    said = await told(port, b"POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n", GOOD)
+    said = await told(
+        port, b"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n", GOOD
+    )
 
     assert said.count(b"HTTP/1.1 200") == 2
     assert b"x" * 30_000 in said
@@ -182,7 +212,7 @@ async def test_who_does_not_take_his_answers_is_let_go(port: int) -> None:
 
 async def test_requests_that_were_sent_at_once_take_little_memory_and_are_answered_in_order() -> None:
     """A request takes hundreds of times the memory of its bytes: they wait as bytes."""
-    one, many = b"GET /%05d HTTP/1.1\r\n\r\n", 20_000
+    one, many = b"GET /%05d HTTP/1.1\r\nHost: x\r\n\r\n", 20_000
     gate = asyncio.Event()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
