@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 from pydantic import BaseModel
 
 from shared.contracts.dead import DeadEvent, DeadReason
 from shared.kafka.publisher import OutgoingMessage
+from shared.stream.positions import PositionsSetBack
 from shared.stream.processor import Handler, InvalidRecord, NotARecordsFault, Processor, Received
 from shared.stream.transaction import Transaction, Transactions
 
@@ -128,6 +129,27 @@ class ProcessorSuite:
 
         assert await world.effects() == ["a", "b", "c"]
         assert await world.next_offset() == 3
+
+    async def test_a_position_that_was_set_back_is_jumped_by_no_batch(
+        self, world: World, processor: Processor[Thing], handler: Keeper
+    ) -> None:
+        await processor.run(records("a", "b"))
+        later = records("a", "b", "c", "d", "e")[4:]
+
+        with pytest.raises(PositionsSetBack):
+            await processor.run(later, {TopicPartition(PREFIX + TOPIC, 0): 4})
+
+        assert (await world.effects(), await world.next_offset()) == (["a", "b"], 2)
+        assert handler.finished == [2]
+
+    async def test_a_gap_of_the_log_is_passed_where_the_position_stands_as_known(
+        self, world: World, processor: Processor[Thing]
+    ) -> None:
+        await processor.run(records("a", "b"))
+
+        await processor.run(records("a", "b", "c", "d", "e")[4:], {TopicPartition(PREFIX + TOPIC, 0): 2})
+
+        assert (await world.effects(), await world.next_offset()) == (["a", "b", "e"], 5)
 
     async def test_nothing_is_published_without_a_reason(
         self, processor: Processor[Thing], counts: Counter[str]

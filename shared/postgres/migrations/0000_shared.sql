@@ -1,8 +1,11 @@
 -- Every service's schema has these tables: where it stands in each topic, and what it still has to publish.
+-- `last_ms`: the greatest time of the records before `next_offset`, by which a topic that was made anew is recognised;
+-- null where it is not known.
 CREATE TABLE position (
     topic       text   NOT NULL,
     partition   int    NOT NULL,
     next_offset bigint NOT NULL,
+    last_ms     bigint,
     PRIMARY KEY (topic, partition)
 );
 
