@@ -31,17 +31,17 @@ class LogOffsets:
         found = await asyncio.gather(*map(end, partitions))
         return {partition: offset for one in found for partition, offset in one.items()}
 
-    async def first_newer(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
-        """The offset of each partition's first record with a time after the given one, in milliseconds.
+    async def first_newer(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
+        """The offset of each partition's first record with a time after the given one, in milliseconds; None for none.
 
-        Without the partitions that have none, and those whose leader does not answer in time.
+        Without the partitions whose leader does not answer in time.
         """
 
-        async def newer(partition: TopicPartition, after_ms: int) -> dict[TopicPartition, int]:
+        async def newer(partition: TopicPartition, after_ms: int) -> dict[TopicPartition, int | None]:
             try:
                 async with asyncio.timeout(TIMEOUT_SECONDS):
                     found = (await self._kafka.offsets_for_times({partition: after_ms + 1}))[partition]
-                    return {} if found is None else {partition: found.offset}
+                    return {partition: None if found is None else found.offset}
             except (KafkaError, TimeoutError):
                 return {}
 

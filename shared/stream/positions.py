@@ -13,14 +13,16 @@ from aiokafka import ConsumerRecord, TopicPartition
 from shared.kafka.records import by_partition, positions_of
 from shared.postgres.pool import Connection, Executor, Pool
 
-_LOAD = "SELECT topic, partition, next_offset, last_ms FROM position WHERE topic = ANY($1)"
+_LOAD = """
+SELECT topic, partition, next_offset, last_ms, verified_offset, verified_ms FROM position WHERE topic = ANY($1)
+"""
 _LOCK = """
 WITH wanted AS (SELECT * FROM unnest($1::text[], $2::int[]) AS w (topic, partition))
 SELECT topic, partition, next_offset FROM position JOIN wanted USING (topic, partition)
 ORDER BY topic, partition FOR UPDATE OF position
 """
 _ENSURE = """
-INSERT INTO position SELECT topic, partition, 0, 0 FROM unnest($1::text[], $2::int[]) AS w (topic, partition)
+INSERT INTO position SELECT topic, partition, 0, 0, 0, 0 FROM unnest($1::text[], $2::int[]) AS w (topic, partition)
 ORDER BY topic, partition ON CONFLICT DO NOTHING
 """
 _ADVANCE = """
@@ -31,18 +33,30 @@ WHERE p.topic = w.topic AND p.partition = w.partition
 """
 _NEXT_OFFSET = "SELECT next_offset FROM position WHERE topic = $1 AND partition = $2"
 _SET_BACK = """
-UPDATE position SET next_offset = $4 WHERE topic = $1 AND partition = $2 AND next_offset = $3 RETURNING next_offset
+UPDATE position SET next_offset = $4, verified_offset = $4, verified_ms = last_ms
+WHERE topic = $1 AND partition = $2 AND next_offset = $3 RETURNING next_offset
+"""
+_VERIFY = """
+UPDATE position AS p SET verified_offset = w.next_offset, verified_ms = w.last_ms
+FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS w (topic, partition, next_offset, last_ms)
+WHERE p.topic = w.topic AND p.partition = w.partition AND w.next_offset <= p.next_offset
+    AND (p.verified_offset, p.verified_ms) IS DISTINCT FROM (w.next_offset, w.last_ms)
 """
 
 
 class StoredPosition(NamedTuple):
-    """A stored row: the next offset, and the greatest record time before it in milliseconds (None: not known)."""
+    """A stored row: the next offset, and the greatest record time before it in milliseconds (None: not known).
+
+    `verified_offset`, `verified_ms`: both as of when the log was last found to be the one that was read.
+    """
 
     next_offset: int
     last_ms: int | None
+    verified_offset: int
+    verified_ms: int | None
 
 
-NOT_STORED = StoredPosition(0, 0)
+NOT_STORED = StoredPosition(0, 0, 0, 0)
 
 
 class PositionsSetBack(Exception):
@@ -66,6 +80,16 @@ class StoredPositions:
         """The position of every partition that has one stored."""
         return await load(self._pool, self._topics)
 
+    async def verify(self, found: Mapping[TopicPartition, StoredPosition]) -> None:
+        """The logs were the ones that were read when these positions had been loaded."""
+        await self._pool.execute(
+            _VERIFY,
+            [topic for topic, _ in found],
+            [partition for _, partition in found],
+            [position.next_offset for position in found.values()],
+            [position.last_ms for position in found.values()],
+        )
+
     async def set_back(self, partition: TopicPartition, stored: int, beginning: int) -> int:
         """Set a partition back to `beginning` if it still stands at `stored`, or nowhere yet; where it stands now.
 
@@ -81,10 +105,7 @@ class StoredPositions:
 async def load(connection: Executor, topics: Sequence[str]) -> dict[TopicPartition, StoredPosition]:
     """The position of every partition of these topics that has one stored."""
     rows = await connection.fetch(_LOAD, list(topics))
-    return {
-        TopicPartition(row["topic"], row["partition"]): StoredPosition(row["next_offset"], row["last_ms"])
-        for row in rows
-    }
+    return {TopicPartition(topic, partition): StoredPosition(*position) for topic, partition, *position in rows}
 
 
 async def claim(

@@ -4,8 +4,8 @@ Such a log is read again from its beginning: nobody can tell which of its record
 handle the others once more. Three signs show it, whenever a partition is assigned and from time to time:
 
 - it ends before the stored position;
-- its first record that is newer than everything that was handled lies before the stored position. So it is seen also
-  when it has grown beyond that;
+- its first record that is newer than everything that had been handled, when the log was last verified, lies before the
+  offset of then. So another log is seen also when it has grown beyond the stored position, and was read on from there;
 - a fetch begins before the cursor.
 """
 
@@ -25,9 +25,13 @@ _log = logger(__name__)
 
 
 def is_truncated(stored: StoredPosition, end: int | None, first_newer: int | None) -> bool:
-    """Whether the log is another one than was read. None: the end is not known, or no record is newer."""
+    """Whether the log is another one than was read.
+
+    `end`: None where no leader answers. `first_newer`: the offset of the first record that is newer than `verified_ms`;
+    None where none is.
+    """
     ends_before = end is not None and end < stored.next_offset
-    return ends_before or (first_newer is not None and first_newer < stored.next_offset)
+    return ends_before or (first_newer is not None and first_newer < stored.verified_offset)
 
 
 class LogTruncation:
@@ -54,12 +58,15 @@ class LogTruncation:
     async def find(
         self, partitions: Iterable[TopicPartition], stored: Mapping[TopicPartition, StoredPosition]
     ) -> set[TopicPartition]:
-        """Those of the partitions whose logs are truncated, as far as their leaders answer."""
+        """Those of the partitions whose logs are truncated, as far as their leaders answer; verifies the others."""
         of = {partition: stored.get(partition, NOT_STORED) for partition in partitions}
         offsets = self._offsets(self._kafka())
-        ends = await offsets.ends(of)
-        newer = await offsets.first_newer({tp: p.last_ms for tp, p in of.items() if p.next_offset and p.last_ms})
-        return {tp for tp, position in of.items() if is_truncated(position, ends.get(tp), newer.get(tp))}
+        checkable = {tp: p.verified_ms for tp, p in of.items() if p.verified_offset and p.verified_ms is not None}
+        newer, ends = await offsets.first_newer(checkable), await offsets.ends(of)
+        truncated = {tp for tp, position in of.items() if is_truncated(position, ends.get(tp), newer.get(tp))}
+        answered = (ends.keys() & newer.keys()) | (ends.keys() - checkable.keys())
+        await self._positions.verify({tp: of[tp] for tp in answered - truncated})
+        return truncated
 
     async def set_back(self, partition: TopicPartition, stored: int) -> int:
         """Set the stored position back to the log's beginning; where the partition stands now."""
