@@ -27,7 +27,9 @@ ORDER BY topic, partition ON CONFLICT DO NOTHING
 """
 _ADVANCE = """
 UPDATE position AS p SET next_offset = w.next_offset,
-    last_ms = CASE WHEN p.last_ms IS NOT NULL THEN greatest(p.last_ms, w.last_ms) END
+    last_ms = CASE WHEN p.last_ms IS NOT NULL THEN greatest(p.last_ms, w.last_ms) END,
+    verified_offset = CASE WHEN p.next_offset = 0 THEN w.next_offset ELSE p.verified_offset END,
+    verified_ms = CASE WHEN p.next_offset = 0 THEN greatest(p.last_ms, w.last_ms) ELSE p.verified_ms END
 FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS w (topic, partition, next_offset, last_ms)
 WHERE p.topic = w.topic AND p.partition = w.partition
 """

@@ -4,8 +4,9 @@ Such a log is read again from its beginning: nobody can tell which of its record
 handle the others once more. Three signs show it, whenever a partition is assigned and from time to time:
 
 - it ends before the stored position;
-- its first record that is newer than everything that had been handled, when the log was last verified, lies before the
-  offset of then. So another log is seen also when it has grown beyond the stored position, and was read on from there;
+- its first record that is newer than everything handled when the log was last verified (by its first batch, then by
+  each check) lies before the offset of then. So another log is seen also when it has grown beyond the stored position,
+  and was read on from there;
 - a fetch begins before the cursor.
 """
 

@@ -118,6 +118,7 @@ class OneLog(RuleBasedStateMachine):
             self.end += 1
         self.end += marker
 
+    @precondition(lambda self: not self._is_truncated())
     @rule(count=st.integers(1, 6))
     def let_retention_go(self, count: int) -> None:
         begin = min(self.end, self.begin + count)
@@ -133,13 +134,13 @@ class OneLog(RuleBasedStateMachine):
         if self.cursor.next_offset > self.end:
             self.early, self.position = [], self.begin
 
-    @precondition(lambda self: self.row.verified_offset > 0 and self.cursor.next_offset <= self.row.next_offset)
+    @precondition(lambda self: self.cursor.next_offset <= self.row.next_offset)
     @rule(count=st.integers(0, 30))
     def make_the_log_anew(self, count: int) -> None:
         """Under the same name, with other records: fewer than were read, or more.
 
-        Known limits: before the first check, and while the cursor stands beyond the row (after markers alone), a log
-        that has grown to where we stand looks like the old one.
+        Known limits: a new log that has grown to where we stand looks like the old one while the cursor stands beyond
+        the row (after markers alone), or where retention deletes its records before the next check.
         """
         self.log, self.begin, self.end, self.committed = {}, 0, 0, 0
         self.early = []
@@ -208,7 +209,10 @@ class OneLog(RuleBasedStateMachine):
             return
         self.taken |= {self.log[offset] for offset in records}
         last_ms = max(self.row.last_ms or 0, *(self.log[offset] for offset in records))
-        self._set_row(self.row._replace(next_offset=records[-1] + 1, last_ms=last_ms))
+        first, end = self.row.next_offset == 0, records[-1] + 1
+        self._set_row(self.row._replace(next_offset=end, last_ms=last_ms))
+        if first:
+            self._verify()
         self.known = self.row
 
     @invariant()
