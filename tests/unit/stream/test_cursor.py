@@ -209,10 +209,8 @@ class OneLog(RuleBasedStateMachine):
             return
         self.taken |= {self.log[offset] for offset in records}
         last_ms = max(self.row.last_ms or 0, *(self.log[offset] for offset in records))
-        first, end = self.row.next_offset == 0, records[-1] + 1
-        self._set_row(self.row._replace(next_offset=end, last_ms=last_ms))
-        if first:
-            self._verify()
+        end, verified = records[-1] + 1, (self.row.verified_offset, self.row.verified_ms)
+        self._set_row(StoredPosition(end, last_ms, *(verified if self.row.next_offset else (end, last_ms))))
         self.known = self.row
 
     @invariant()
