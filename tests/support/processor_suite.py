@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from shared.contracts.dead import DeadEvent, DeadReason
 from shared.kafka.publisher import OutgoingMessage
+from shared.postgres.pool import TRANSIENT
 from shared.stream.positions import PositionsSetBack
 from shared.stream.processor import Handler, InvalidRecord, NotARecordsFault, Processor, Received
 from shared.stream.transaction import Transaction, Transactions
@@ -37,6 +38,10 @@ FAILURES: dict[str, Exception] = {
     "value": asyncpg.DataError("too long"),
     "transient": asyncpg.DeadlockDetectedError("deadlock"),
     "no database": ConnectionRefusedError(),
+    "restart": asyncpg.InternalClientError("got result for unknown protocol state 3"),
+    "database full": asyncpg.DiskFullError("could not extend file"),
+    "standby": asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction"),
+    "frozen": asyncpg.IdleInTransactionSessionTimeoutError("terminating connection"),
     "no broker": KafkaConnectionError(),
     "disk full": OSError(errno.ENOSPC, "No space left on device"),
     "no font": FileNotFoundError("font"),
@@ -208,7 +213,19 @@ class ProcessorSuite:
 
     @pytest.mark.parametrize(
         "failure",
-        ["transient", "no database", "no broker", "disk full", "no font", "no table", "not a record's"],
+        [
+            "transient",
+            "no database",
+            "restart",
+            "database full",
+            "standby",
+            "frozen",
+            "no broker",
+            "disk full",
+            "no font",
+            "no table",
+            "not a record's",
+        ],
     )
     async def test_what_no_record_causes_is_raised_and_dead_letters_nothing(
         self, world: World, processor: Processor[Thing], handler: Keeper, failure: str
@@ -218,6 +235,10 @@ class ProcessorSuite:
 
         assert (await world.effects(), await world.outbox(), await world.next_offset()) == ([], [], 0)
         assert handler.committed == []
+
+    @pytest.mark.parametrize("failure", ["transient", "no database", "restart", "database full", "standby", "frozen"])
+    def test_what_waiting_resolves_is_tried_again_and_ends_no_service(self, failure: str) -> None:
+        assert isinstance(FAILURES[failure], TRANSIENT)
 
     async def test_what_a_handler_publishes_is_committed_with_its_effects(
         self, world: World, processor: Processor[Thing], handler: Keeper, counts: Counter[str]

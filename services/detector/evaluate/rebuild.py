@@ -20,12 +20,15 @@ from shared.flow.deltas import CountDeltas
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import Event, Visit, fold
-from shared.postgres.pool import Connection, Pool
+from shared.postgres.pool import TRANSIENT, Connection, Pool
 from shared.runtime.log import logger
+from shared.runtime.retry import retry_forever
 
 _log = logger(__name__)
 _CHUNK = 5000
 _FREEZE = "LOCK TABLE event, span_change IN SHARE ROW EXCLUSIVE MODE"
+# Counts of a whole history are packed between two statements.
+_BE_PATIENT = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
 _CLEAR = "TRUNCATE span_change, late_change, bucket, checkpoint, due"
 _COUNT = "SELECT count(*) FROM event"
 ReportProgress = Callable[[int, int], None]
@@ -51,7 +54,16 @@ class _Rebuilt:
 
 
 async def follow_policy(pool: Pool, ruleset: Ruleset, settings: DetectorSettings) -> None:
-    """At start: where the policy, or how stages resolve, has changed, rebuild and reevaluate within the lateness."""
+    """At start: where the policy, or how stages resolve, has changed, rebuild and reevaluate within the lateness.
+
+    Waits while the database is unavailable.
+    """
+    async for attempt in retry_forever(_log, "waiting for Postgres", TRANSIENT):
+        with attempt:
+            await _follow_policy(pool, ruleset, settings)
+
+
+async def _follow_policy(pool: Pool, ruleset: Ruleset, settings: DetectorSettings) -> None:
     async with pool.acquire() as connection, connection.transaction():
         await evaluation.lock(connection)
         resolver = StageResolver(ruleset.policy, await stage_store.load(connection))
@@ -90,6 +102,7 @@ async def _rebuild(
     held: bool,
     report: ReportProgress,
 ) -> PassResult | None:
+    await connection.execute(_BE_PATIENT)
     await connection.execute(_FREEZE)
     watermark = (await evaluation.state(connection)).watermark
     counts = await _refold_all(connection, _Rebuilt(CountDeltas(ruleset), resolver), report)
