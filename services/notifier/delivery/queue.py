@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from services.notifier.domain.mail import Mail, Notice
+from shared.contracts.envelope import content_id
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
 from shared.contracts.tickets import TicketData
 from shared.kafka.publisher import OutgoingMessage
@@ -139,5 +140,11 @@ class MailQueue:
             detail=answer,
             message_id=mail.message_id,
         )
-        event = NoticeEvent.new(source="andon/notifier", subject=str(notice.ticket), time=now, data=data)
+        event = NoticeEvent.new(
+            id=content_id(notice.name, notice.ticket, result.value, mail.message_id),
+            source="andon/notifier",
+            subject=str(notice.ticket),
+            time=now,
+            data=data,
+        )
         return OutgoingMessage(self._topic, str(notice.ticket).encode(), event.to_json())

@@ -14,6 +14,7 @@ INSERT INTO problem (key, opened_at, cleared_at, peak, mode, historic, data) VAL
 ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak, data = excluded.data
 """
 _DELETE = "DELETE FROM problem WHERE key = $1 AND opened_at = $2"
+_IS_OVER = "SELECT cleared_at IS NOT NULL FROM problem WHERE key = $1 AND opened_at = $2"
 _INTERVALS = """
 SELECT opened_at, cleared_at FROM problem WHERE key = $1 AND (cleared_at IS NULL OR cleared_at > $2) AND opened_at <= $3
 ORDER BY opened_at
@@ -51,6 +52,11 @@ async def save(connection: Connection, problem: ProblemData, is_withdrawn: bool)
             problem.historic,
             problem.model_dump(mode="json"),
         )
+
+
+async def is_over(connection: Connection, key: str, opened_at: datetime) -> bool:
+    """Whether the interval is known already, with its end."""
+    return bool(await connection.fetchval(_IS_OVER, key, opened_at))
 
 
 async def intervals(executor: Executor, key: str, since: datetime, until: datetime) -> Sequence[Interval]:
