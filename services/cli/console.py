@@ -1,11 +1,30 @@
-"""What commands print with: messages on standard error, plain text from outside, failures in red."""
+"""What commands print with: results on standard output, messages on standard error, failures in red.
+
+Results are never wrapped or cut, whatever the width of the terminal, and text from outside is printed literally.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from typing import Annotated, Any
+
+import orjson
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 
 stderr = Console(stderr=True)
+
+
+class OutputForm(StrEnum):
+    """Text for people, JSON for programs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+FormatOption = Annotated[OutputForm, typer.Option("--format", help="Text for people, JSON for programs.")]
 
 
 def counted(number: int, one: str, many: str) -> str:
@@ -13,14 +32,38 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number} {one if number == 1 else many}"
 
 
+def printable(text: str) -> str:
+    """Escape control characters: text from outside may contain commands to the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
+def print_line(text: str) -> None:
+    """Print to standard output, whole and literally."""
+    typer.echo(printable(text))
+
+
+def print_json(document: Any) -> None:
+    """Print to standard output, indented."""
+    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+
+
 def print_plain(console: Console, text: str) -> None:
     """Print text that may contain names from outside: nothing in it is read as markup, and nothing is wrapped."""
-    console.print(text, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    console.print(printable(text), highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Lines of a table, whose columns are as wide as their widest cell."""
+    cells = [list(header), *([" ".join(printable(cell).split()) for cell in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = (cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(padded).rstrip()
 
 
 def fail(message: object) -> typer.Exit:
     """Print the message in red; raise the result to exit with status 1."""
-    stderr.print(str(message), style="red", highlight=False, markup=False, emoji=False, soft_wrap=True)
+    stderr.print(printable(str(message)), style="red", highlight=False, markup=False, emoji=False, soft_wrap=True)
     return typer.Exit(1)
 
 

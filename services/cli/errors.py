@@ -1,4 +1,4 @@
-"""Reports an unusable Kafka or Postgres in one line that says which setting to change, instead of a traceback."""
+"""Reports what the user can change in a few plain lines, instead of a traceback."""
 
 from __future__ import annotations
 
@@ -22,16 +22,21 @@ class AndonCommands(TyperGroup):
 
 
 def explain(error: Exception) -> str | None:
-    """What to tell the user if a server is unreachable or rejects us; None for any other error."""
+    """The message for the user if a server, a setting or a file cannot be used; None for any other error."""
     from aiokafka.errors import KafkaError
-    from asyncpg import InterfaceError, PostgresError
+    from asyncpg import InterfaceError, PostgresError, UndefinedTableError
 
+    from services.cli.servers import ServersUnusable, kafka_fault, postgres_fault
     from shared.postgres.pool import DatabaseUnavailable
-    from shared.runtime.settings import ServiceSettings
+    from shared.runtime.settings import ServiceSettings, SettingsError
+    from shared.runtime.yaml_file import FaultsError
 
+    if isinstance(error, SettingsError | ServersUnusable | FaultsError):
+        return str(error)
     if isinstance(error, KafkaError):
-        address = ServiceSettings.from_environment().kafka
-        return f"Kafka at {address} (ANDON_KAFKA) cannot be used: {error}; start it, or set its address"
+        return kafka_fault(ServiceSettings.from_environment(), str(error))
+    if isinstance(error, UndefinedTableError):
+        return f"Postgres (ANDON_POSTGRES) has not all tables of this version ({error}); run: andon migrate"
     if isinstance(error, DatabaseUnavailable | PostgresError | InterfaceError):
-        return f"Postgres (ANDON_POSTGRES) cannot be used: {error}; start it, or set its address, user and password"
+        return postgres_fault(ServiceSettings.from_environment(), str(error))
     return None

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from pydantic import ValidationError
 
 from shared.contracts.events import DealEvent
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_EXPECTED = "name a file of events, one JSON object per line"
+_TABLE_STARTS = (b"PK\x03\x04", b"PAR1")
+_PHRASES = {
+    "missing": "is missing; add it",
+    "timezone_aware": "has no offset; write it like 2026-03-01T12:00:00Z",
+    "string_type": "is not text; put it in quotes",
+    "extra_forbidden": "no such field; remove it",
+}
+
 
 class FileError(Exception):
     """A file, or a line of it, cannot be read; the message says which, why, and what to do."""
+
+
+class LineError(FileError):
+    """One line of a file cannot be used."""
+
+    def __init__(self, path: str, number: int, text: str) -> None:
+        super().__init__(f"{path}, line {number}: {text}")
 
 
 @contextmanager
@@ -24,21 +42,64 @@ def opened(path: str) -> Iterator[IO[bytes]]:
             is_gzip = raw.peek(2)[:2] == b"\x1f\x8b"
             yield cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if is_gzip else raw
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror or error}; name a file of events, one JSON object per line") from None
+        raise FileError(f"{path}: {error.strerror or error}; {_EXPECTED}") from None
+    except (EOFError, zlib.error) as error:
+        raise FileError(f"{path}: the compressed file is cut or damaged ({error}); copy it again") from None
 
 
-def read_events(path: str) -> Iterator[tuple[bytes, DealEvent]]:
-    """Each line and its event; empty lines are skipped. Raises FileError."""
+def read_events(path: str) -> Iterator[tuple[int, bytes, DealEvent]]:
+    """Number and text of each line, and its event; empty lines are skipped. Raises FileError."""
+    is_first = True
     with opened(path) as lines:
-        for number, line in enumerate(lines, 1):
-            if line.strip():
-                try:
-                    yield line.strip(), DealEvent.model_validate_json(line)
-                except ValidationError as error:
-                    raise FileError(f"{path}, line {number}: {_describe(error)}") from None
+        for number, raw in enumerate(lines, 1):
+            line = raw.removeprefix(BYTE_ORDER_MARK).strip() if number == 1 else raw.strip()
+            if not line:
+                continue
+            if is_first:
+                _check_form(path, line)
+                is_first = False
+            try:
+                event = DealEvent.model_validate_json(line)
+            except ValidationError as error:
+                raise LineError(path, number, _describe(error)) from None
+            yield number, line, event
+
+
+def _check_form(path: str, line: bytes) -> None:
+    """Raise FileError, with the way out, where the first line shows that the file is of another form."""
+    if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise FileError(f"{path}: is not UTF-8; save it as UTF-8")
+    if line.startswith(b"["):
+        raise FileError(f"{path}: is one JSON array; write one object per line, for example with jq -c '.[]'")
+    if line == b"{":
+        raise FileError(f"{path}: has an object over several lines; write each on one line, for example with jq -c .")
+    is_text = not line.startswith(_TABLE_STARTS)
+    if not is_text or (not line.startswith(b"{") and any(mark in line for mark in (b",", b";", b"\t"))):
+        file = "FILE" if path == "-" else path
+        raise FileError(
+            f"{path}: is a table, not a file of events; make events of it with: "
+            f"andon import {file} --source NAME --dry-run --out events.jsonl"
+        )
 
 
 def _describe(error: ValidationError) -> str:
     fault = error.errors(include_url=False)[0]
-    field = ".".join(map(str, fault["loc"])) or "line"
-    return f"{field}: {fault['msg']} (found {str(fault['input'])[:80]!r})"
+    if fault["type"] in ("json_invalid", "json_type", "model_type"):
+        return f"is not one JSON object (found {_shown(fault['input'])}); write one event per line"
+    field = ".".join(map(str, fault["loc"]))
+    if fault["type"] == "missing":
+        return f"{field}: is missing; add it"
+    return f"{field}: {_phrase(fault)} (found {_shown(fault['input'])})"
+
+
+def _phrase(fault: Mapping[str, Any]) -> str:
+    if fault["type"] == "enum":
+        return f"is not known; use one of {fault['ctx']['expected']}"
+    if fault["type"].startswith("datetime"):
+        return "is not a time; write it like 2026-03-01T12:00:00Z"
+    return _PHRASES.get(fault["type"], str(fault["msg"]).removeprefix("Value error, "))
+
+
+def _shown(value: object) -> str:
+    text = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return repr(text)[:80]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 
-from services.cli.console import print_plain
+from services.cli.console import print_plain, stderr
 from services.intake.explain import explain_facts
 from services.intake.received import read_requests
 from shared.connectors.base.source import Source
@@ -24,7 +24,10 @@ def show(bootstrap: str, prefix: str, source: Source) -> None:
             print_plain(console, line)
 
     with console.status("waiting for the first webhook (Ctrl-C to stop; rejected ones are in intake's log)"):
-        asyncio.run(run())
+        try:
+            asyncio.run(run())
+        except KeyboardInterrupt:
+            print_plain(stderr, f"Stopped waiting. {source.name} is added, and works without this.")
 
 
 async def wait(bootstrap: str, prefix: str, source: Source) -> AsyncIterator[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from services.cli.commands import (
@@ -24,13 +27,31 @@ from services.cli.errors import AndonCommands
 TRY, SETUP, SERVICES = "Try it", "Set up", "Services"
 HISTORY, OPERATE = "Load history", "Operate"
 
+
+def print_version(wanted: bool) -> None:
+    """Print the version of the installed package, and exit, if it is wanted."""
+    if wanted:
+        typer.echo(f"andon {metadata.version('andon')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     cls=AndonCommands,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
-    help="Andon finds where deals stop flowing through a sales pipeline, and opens one ticket per problem.",
 )
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Andon finds where deals stop flowing through a sales pipeline, and opens one ticket per problem."""
+
+
 app.command(rich_help_panel=TRY)(demo.demo)
 app.command("what-if", rich_help_panel=TRY)(events.what_if)
 app.command(rich_help_panel=TRY)(simulate.simulate)

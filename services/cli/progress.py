@@ -21,8 +21,8 @@ def counter(label: str) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar; call it with the number done and the total."""
+def bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar; call it with the number done and the total, None if unknown."""
     with _bars(transient=True) as progress:
         task = progress.add_task(label, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,4 +1,4 @@
-"""Says in one sentence which messages an evaluation published."""
+"""One sentence on the messages that an evaluation published."""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.measures import MeasureEvent
 from shared.contracts.notices import NoticeEvent
+from shared.contracts.now import NowEvent
 from shared.contracts.problems import ProblemEvent
 from shared.contracts.stages import StageEvent, StageStatusEvent
 from shared.contracts.tickets import TicketEvent
@@ -36,6 +37,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "flow.problems": ProblemEvent,
     "flow.measures": MeasureEvent,
     "flow.stages": StageStatusEvent,
+    "flow.now": NowEvent,
     "improvement.tickets": TicketEvent,
     "improvement.notices": NoticeEvent,
     "dead-letters": DeadEvent,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -15,6 +17,7 @@ from services.simulator import dialects, run
 from services.simulator.dialects import DIALECTS
 from services.simulator.post import Poster, PostRejected, poster
 from services.simulator.run import SimulationJournal
+from shared.runtime.dependencies import TIMEOUT_SECONDS, reason_of
 
 
 class Simulation:
@@ -73,9 +76,21 @@ class Simulation:
 
 
 def check_target(url: str | None, secret: str, kind: str) -> str:
-    """The URL to post to; raises ValueError that names the option to set."""
+    """The URL to post to; raises ValueError that names the option to set, also if nothing answers there."""
     if not url or not secret:
         raise ValueError("set where to post (--to) and the source's secret (--secret), or a file to write (--out)")
     if kind not in DIALECTS:
         raise ValueError(f"--kind {kind}: not known; use one of {', '.join(sorted(DIALECTS))}")
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("http", "https"):
+        raise ValueError(f"--to {url}: is not an address; write it like http://127.0.0.1:8081/v1/ingest/NAME")
+    try:
+        # Later the simulated CRM retries for ever, as a real one would.
+        socket.create_connection((host, port), TIMEOUT_SECONDS).close()
+    except OSError as error:
+        raise ValueError(f"--to {url}: {reason_of(error, TIMEOUT_SECONDS)}; start intake, or correct it") from None
     return url

@@ -2,58 +2,87 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import typer
-from rich.console import Console
-
-from services.cli.console import print_plain
+from services.cli import source_answers as answers
+from services.cli.console import print_line, print_plain, stderr
+from services.cli.questions import ask
 from shared.connectors.base.source import Source
-from shared.connectors.config import NAME, parse
+from shared.connectors.config import parse
 from shared.connectors.registry import kinds
 from shared.connectors.sources_file import add_source, source_names
 from shared.runtime.yaml_file import FaultsError, read_text
 
 # Fields that are not asked for: written by other means, or with a good default.
 _NOT_ASKED = ("kind", "secrets", "webhooks", "max_bytes", "per_second", "at_once")
+_WHERE_ADDRESS = (
+    "The CRM posts to intake from the internet: enter the https address of your proxy or tunnel to it, without a path"
+    " (docs/operator/install.md)."
+)
 
 
 def add(name: str, kind: str | None, file: Path, address: str | None) -> Source:
     """Ask for what a source of this kind needs, and write it.
 
-    Raises ValueError or FaultsError; nothing is written then.
+    Raises ValueError if the file cannot take a source, before anything is asked, and typer.Abort at the end of input;
+    nothing is written then.
     """
-    known, text = kinds(), read_text(file, "ANDON_SOURCES") if file.exists() else ""
-    _check_name(name, text, file)
-    chosen = kind or typer.prompt(f"kind ({', '.join(sorted(known))})")
-    if chosen not in known:
-        raise ValueError(f"{chosen}: no such kind; use one of {', '.join(sorted(known))}")
-    base = (address or typer.prompt("address under which the CRM reaches intake (https://...)")).rstrip("/")
-    if not re.match(r"https?://[^\s/?#]+", base):
-        raise ValueError(f"{base}: is not a full address; write it whole, like https://hooks.example.org")
-    url = f"{base}/v1/ingest/{name}"
+    text, existing = _readable(file)
+    name = ask("name of the source", lambda one: answers.name_fault(one, existing, file), given=name)
+    chosen = _ask_kind(kind)
     new = _NewSource(name, file)
-    new.ask(known[chosen], url)
+    new.check_secret_files(chosen)
+    base = ask("address of intake (https://...)", answers.address_fault, where=_WHERE_ADDRESS, given=address).rstrip(
+        "/"
+    )
+    url = f"{base}/v1/ingest/{name}"
+    is_known_before = _needs_crm_first(chosen)
+    if is_known_before:
+        print_plain(stderr, f"Set this up in the CRM first: what is asked next appears there.\n{chosen.setup_steps}")
+        print_plain(stderr, f"URL for the CRM: {url}\n")
+    new.ask(chosen, url)
     source = new.write(add_source(text, name, new.entry))
-    _print_instructions(source, url, file)
+    _print_instructions(source, url, file, with_steps=not is_known_before)
     return source
 
 
-def _check_name(name: str, text: str, file: Path) -> None:
-    """Raise ValueError, before anything is asked, if the file cannot take a source of this name."""
-    if not NAME.match(name):
-        raise ValueError(f"{name}: a name is 1 to 60 lower-case letters, digits and dashes, like hubspot-eu")
+def _readable(file: Path) -> tuple[str, set[str]]:
+    """The text of the file and the names in it. Raises ValueError for a file that no source can be added to."""
+    text = read_text(file, "ANDON_SOURCES") if file.exists() else ""
     try:
         existing = source_names(text)
-        add_source(text, name, {})
+        add_source(text, "new", {})
+        if existing:
+            parse(text, file.resolve().parent)
     except (FaultsError, ValueError) as error:
         raise ValueError(f"{file}: {error}") from None
-    if name in existing:
-        raise ValueError(f"{name}: is in {file} already; choose another name, or edit the file")
+    folder = file.resolve().parent
+    if not os.access(file if file.exists() else folder, os.W_OK):
+        raise ValueError(f"{file}: cannot be written; create the folder, or name another file by ANDON_SOURCES")
+    return text, existing
+
+
+def _ask_kind(given: str | None) -> type[Source]:
+    known = kinds()
+    where = f"Kinds: {', '.join(sorted(known))}. Each has a page in docs/sources; cloudevents takes any other sender."
+    return known[
+        ask(
+            "kind of CRM",
+            lambda kind: answers.kind_fault(kind.lower(), known),
+            where=where,
+            given=given,
+        ).lower()
+    ]
+
+
+def _needs_crm_first(kind: type[Source]) -> bool:
+    """Whether the CRM shows its secret only once the webhook is set up with its URL."""
+    return bool(kind.setup_prompt or kind.webhook_events)
 
 
 @dataclass
@@ -65,19 +94,25 @@ class _NewSource:
     entry: dict[str, Any] = field(default_factory=dict)
     secrets: dict[Path, str] = field(default_factory=dict)
 
+    def check_secret_files(self, kind: type[Source]) -> None:
+        """Raise ValueError if a file for a secret exists, since another source may use it."""
+        for path in self._secret_paths(kind):
+            if path.exists():
+                raise ValueError(f"{path}: exists already and may be in use; move it, or choose another name")
+
     def ask(self, kind: type[Source], url: str) -> None:
         """Ask for every required field; secrets that we can choose are generated."""
         self.entry["kind"] = kind.kind
         if kind.webhook_events:
-            self.entry["webhooks"] = self._ask_webhooks(kind.webhook_events)
+            self.entry["webhooks"] = self._ask_webhooks(kind, kind.webhook_events)
         else:
-            path = self._secret_path(self.name)
-            self.entry["secrets"] = [self._keep(path, _secret(kind))]
+            (path,) = self._secret_paths(kind)
+            self.entry["secrets"] = [self._keep(path, _ask_secret(kind))]
         for name, info in kind.settings_type.model_fields.items():
             if name == "public_url":
                 self.entry[name] = url
             elif name not in _NOT_ASKED and info.is_required():
-                self.entry[name] = typer.prompt(f"{name} ({info.description})")
+                self.entry[name] = _ask_field(kind, name)
 
     def write(self, text: str) -> Source:
         """Write the secrets and the new text of the file; on failure remove the secrets and raise ValueError."""
@@ -96,14 +131,16 @@ class _NewSource:
             raise ValueError(f"{self.file} is unchanged; with {self.name} added:\n{error}") from None
         return source
 
-    def _ask_webhooks(self, events: Iterable[str]) -> dict[str, Any]:
+    def _ask_webhooks(self, kind: type[Source], events: Iterable[str]) -> dict[str, Any]:
         """Ask for the id and the secret of each event's webhook."""
-        webhooks = {}
-        for event in events:
-            path = self._secret_path(f"{self.name}-{event.rpartition('.')[2]}")
-            webhook_id = typer.prompt(f"id of the webhook for {event}")
-            secret = typer.prompt("its secret key", hide_input=True)
-            webhooks[str(webhook_id)] = {"event": event, "secrets": [self._keep(path, secret)]}
+        webhooks: dict[str, Any] = {}
+        where = kind.where_to_find.get("webhooks", "")
+        for event, path in zip(events, self._secret_paths(kind), strict=True):
+            id_ = ask(f"id of the webhook for {event}", partial(answers.webhook_fault, webhooks), where=where)
+            check = partial(answers.webhook_secret_fault, kind, event)
+            secret = ask("its secret key, not shown as you type", check, hidden=True)
+            webhooks[id_] = {"event": event, "secrets": [self._keep(path, secret)]}
+            where = ""
         return webhooks
 
     def _keep(self, path: Path, secret: str) -> str:
@@ -111,26 +148,38 @@ class _NewSource:
         self.secrets[path] = secret
         return f"file:{path.relative_to(self.file.resolve().parent)}"
 
-    def _secret_path(self, name: str) -> Path:
-        """The file for a secret; raises ValueError if it exists, since another source may use it."""
-        path = self.file.resolve().parent / "secrets" / name
-        if path.exists():
-            raise ValueError(f"{path}: exists already and may be in use; move it, or choose another name")
-        return path
+    def _secret_paths(self, kind: type[Source]) -> list[Path]:
+        """The files for the secrets, one for each webhook."""
+        folder = self.file.resolve().parent / "secrets"
+        events = [event.rpartition(".")[2] for event in kind.webhook_events]
+        return [folder / f"{self.name}-{event}" for event in events] or [folder / self.name]
 
 
-def _secret(kind: type[Source]) -> str:
-    return str(typer.prompt(kind.setup_prompt, hide_input=True)) if kind.setup_prompt else kind.new_secret()
-
-
-def _print_instructions(source: Source, url: str, file: Path) -> None:
-    console = Console()
-    secret = source.settings.secrets[0] if source.settings.secrets else ""
-    print_plain(console, f"{source.name} is in {file}; its secrets are in the folder secrets next to it.")
-    console.print(
-        "URL for the CRM:", url + (f"?key={secret}" if source.key_in_url else ""), soft_wrap=True, markup=False
+def _ask_secret(kind: type[Source]) -> str:
+    if not kind.setup_prompt:
+        return kind.new_secret()
+    return ask(
+        f"{kind.setup_prompt}, not shown as you type",
+        partial(answers.secret_fault, kind),
+        where=kind.where_to_find.get("secrets", ""),
+        hidden=True,
     )
+
+
+def _ask_field(kind: type[Source], name: str) -> str:
+    return ask(
+        f"{name} ({kind.settings_type.model_fields[name].description})",
+        partial(answers.field_fault, kind, name),
+        where=kind.where_to_find.get(name, ""),
+    )
+
+
+def _print_instructions(source: Source, url: str, file: Path, with_steps: bool) -> None:
+    secret = source.settings.secrets[0] if source.settings.secrets else ""
+    print_line(f"{source.name} is in {file}; its secrets are in the folder secrets next to it.")
+    print_line(f"URL for the CRM: {url}" + (f"?key={secret}" if source.key_in_url else ""))
     if secret and source.prints_secret and not source.key_in_url:
-        console.print("secret for the CRM:", secret, soft_wrap=True, markup=False)
-    console.print(source.setup_steps, soft_wrap=True, markup=False)
-    console.print("Then restart intake: it reads the sources file at start.")
+        print_line(f"secret for the CRM: {secret}")
+    if with_steps:
+        print_line(f"In the CRM: {source.setup_steps}")
+    print_line("Then restart intake: it reads the sources file at start.")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from services.cli.console import print_plain
+from services.cli.console import OutputForm, aligned, print_json, print_line, print_plain, stderr
+from services.cli.servers import check_servers
 from services.cli.stage_file import read
 from services.detector import control
 from services.detector.control import CatalogStage
+from services.intake.settings import IntakeSettings
+from shared.connectors.config import load as load_sources
 from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import STAGES
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
 from shared.runtime.settings import ServiceSettings
+from shared.runtime.yaml_file import FaultsError
 
 COLUMNS = ("source", "pipeline", "stage", "name", "order", "probability", "outcome", "policy", "deals")
 
@@ -28,6 +29,7 @@ def publish(file: Path) -> int:
     """Publish the stages of a file; how many. Raises FaultsError before anything is published."""
     settings, now = ServiceSettings.from_environment(), datetime.now(UTC)
     stages = read(file)
+    check_servers(topics=(STAGES,))
     asyncio.run(_publish(settings, [_message(data, now, settings.topic(STAGES)) for data in stages]))
     return len(stages)
 
@@ -44,22 +46,49 @@ async def _publish(settings: ServiceSettings, messages: list[OutgoingMessage]) -
         await publisher.stop()
 
 
-def show(policy: Path, source: str | None) -> None:
-    """Print the stages of one source, or of all, and what to do about those the policy does not watch."""
-    rows = asyncio.run(control.list_stages(ServiceSettings.from_environment(), load(policy)))
-    print_rows(Console(), [row for row in rows if source in (None, row.key.source)])
+def show(policy_file: Path, source: str | None, form: OutputForm) -> None:
+    """Print the stages of one source, or of all, with a hint for those that the policy does not watch.
+
+    Raises PolicyError, and ValueError for a source that is not known.
+    """
+    settings, policy = IntakeSettings.from_environment(), load(policy_file)
+    check_servers(schemas=("flow",))
+    rows = asyncio.run(control.list_stages(settings, policy))
+    if source is not None:
+        check_source(source, {row.key.source for row in rows} | _configured(settings.sources))
+        rows = [row for row in rows if row.key.source == source]
+    print_rows(rows, form)
 
 
-def print_rows(console: Console, rows: Iterable[CatalogStage]) -> None:
-    """A table, and below it each hint once."""
-    table, hints = Table(*COLUMNS), dict[str, None]()
-    for row in rows:
-        table.add_row(*map(Text, _cells(row)))
-        if row.hint:
-            hints[row.hint] = None
-    console.print(table)
-    for hint in hints:
-        print_plain(console, f"- {hint}")
+def check_source(source: str, known: set[str]) -> None:
+    """Raises ValueError for a source that is not known."""
+    if source not in known:
+        raise ValueError(f"{source}: no such source; known are {', '.join(sorted(known)) or 'none yet'}")
+
+
+def _configured(file: Path) -> set[str]:
+    """The names in the sources file; none where it cannot be read, as on a machine without intake."""
+    try:
+        return set(load_sources(file))
+    except FaultsError:
+        return set()
+
+
+def print_rows(rows: Sequence[CatalogStage], form: OutputForm) -> None:
+    """As JSON; or a table, and below it each hint once."""
+    if form is OutputForm.JSON:
+        print_json([_record(row) for row in rows])
+    elif rows:
+        for line in _table(rows):
+            print_line(line)
+    else:
+        print_plain(stderr, "No stage is known yet. A stage is known once a deal was in it, or its CRM described it.")
+
+
+def _table(rows: Sequence[CatalogStage]) -> Iterator[str]:
+    yield from aligned(COLUMNS, [_cells(row) for row in rows])
+    for hint in dict.fromkeys(row.hint for row in rows if row.hint):
+        yield f"- {hint}"
 
 
 def _cells(row: CatalogStage) -> list[str]:
@@ -76,3 +105,21 @@ def _cells(row: CatalogStage) -> list[str]:
         f"{row.home.pipeline}/{row.home.stage}" if row.watched else "not in it",
         str(row.deals),
     ]
+
+
+def _record(row: CatalogStage) -> dict[str, Any]:
+    """One stage as `--format json` prints it. `policy`: null where the policy does not have the stage."""
+    described = row.described
+    return {
+        "source": row.key.source,
+        "pipeline": row.key.pipeline,
+        "pipeline_name": row.pipeline_name,
+        "stage": row.key.stage,
+        "name": described.name,
+        "order": described.order,
+        "probability": described.probability,
+        "outcome": described.outcome,
+        "policy": {"pipeline": row.home.pipeline, "stage": row.home.stage} if row.watched else None,
+        "deals": row.deals,
+        "hint": row.hint,
+    }

@@ -1,1 +1,1 @@
-"""One command that runs everything on this machine: Kafka, Postgres, a mail sink and the four services."""
+"""One command that runs everything on this machine: Kafka, Postgres, a mail inbox and the services."""

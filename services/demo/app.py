@@ -9,7 +9,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
@@ -18,30 +18,33 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from aiokafka.errors import KafkaError
 from rich.console import Console
-from rich.panel import Panel
-from rich.table import Table
 
 from services.demo.history import ShowLoad, load_history, prepare
 from services.demo.kafka import Kafka
+from services.demo.ports import Ports
 from services.demo.postgres import Postgres
 from services.demo.processes import ChildProcess, stop_all
 from services.demo.reaper import Reaper
-from services.demo.server import ServerError, tail
+from services.demo.server import Server, ServerError
 from services.demo.topology import SERVICES, Topology
+from services.demo.watch import Watch
 from services.importer.load import LoadError
 from services.simulator.post import PostRejected
 from services.simulator.run import SimulationJournal
 from shared.kafka.admin import TopicMismatchError
 from shared.postgres.migrate import MigrationError
+from shared.postgres.pool import TRANSIENT
 
 console = Console()
 DAYS = 180
+LOAD_ATTEMPTS = 5
 FAILURES = (ServerError, OSError, TimeoutError, PostRejected, TopicMismatchError, MigrationError, LoadError)
 
 
 class Stopped(Exception):
-    """The user, or the system, asked the demonstration to stop."""
+    """The user or the system stopped the demo."""
 
 
 def run(folder: Path, seed: int, show: ShowLoad) -> int:
@@ -59,19 +62,21 @@ def run(folder: Path, seed: int, show: ShowLoad) -> int:
         console.print("Stopped. The data are kept: [b]make demo[/b] resumes, [b]make clean-demo[/b] deletes them.")
         return 0
     except FAILURES as error:
-        console.print("[red]The demonstration cannot run.[/red]")
+        console.print("[red]The demo cannot run.[/red]")
         console.print(str(error), highlight=False, markup=False)
         return 1
     return 0
 
 
 def remove(folder: Path) -> int:
-    """Delete the folder and the servers' data, which may lie elsewhere; returns the exit code."""
+    """Delete the folder and the servers' data, which may be elsewhere; returns the exit code."""
+    if not folder.exists():
+        console.print(f"There is no demo in {folder}.", soft_wrap=True)
+        return 0
     try:
-        if folder.exists():
-            with _locked(folder):
-                Postgres(folder.resolve() / "postgres").remove()
-                shutil.rmtree(folder)
+        with _locked(folder):
+            Postgres(folder.resolve() / "postgres").remove()
+            shutil.rmtree(folder)
     except (ServerError, OSError) as error:
         console.print(f"[red]The data cannot be deleted.[/red] {error}", highlight=False)
         return 1
@@ -80,7 +85,7 @@ def remove(folder: Path) -> int:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    # Stopping takes some seconds; a second Ctrl-C must not leave a process behind.
+    # Stopping takes a few seconds; a second Ctrl-C must not leave a process behind.
     for signal_number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(signal_number, signal.SIG_IGN)
     raise Stopped
@@ -88,22 +93,24 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[IO[str]]:
-    """Hold the lock on the folder; raises ServerError if another demonstration does."""
+    """Hold the lock on the folder; raises ServerError if another demo does."""
     with (folder / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ServerError(
-                f"another demonstration uses {folder}, or is just stopping: wait, stop it, or choose another --folder"
+                f"another demo uses {folder}, or is stopping: wait, stop it, or choose another --folder"
             ) from None
         yield lock
 
 
 class Demo:
-    """One run. Everything it starts is registered with the reaper, and stopped by `cleanup` in reverse order."""
+    """One run. All that it starts is watched, registered with the reaper, and stopped by `cleanup` in reverse order."""
 
     def __init__(self, folder: Path, seed: int, cleanup: ExitStack, reaper: Reaper, show: ShowLoad) -> None:
         self._folder, self._cleanup, self._reaper, self._show = folder, cleanup, reaper, show
+        self._ports = Ports(folder / "ports.json")
+        self._watch = Watch(_tell, reaper.register)
         self._journal_file = folder / "crm.json"
         now = datetime.now(UTC).replace(microsecond=0)
         self._journal = SimulationJournal.open(self._journal_file, seed, DAYS, now)
@@ -111,24 +118,46 @@ class Demo:
         self._journal.save(self._journal_file)
 
     def run(self) -> None:
-        """Start everything, then watch it until Stopped is raised."""
+        """Start everything, then wait until Stopped is raised."""
         started = time.monotonic()
         with self._step("Kafka and Postgres"):
             kafka, postgres = self._start_servers()
-        topology = Topology(self._folder, kafka, postgres)
+        topology = Topology(self._folder, kafka, postgres, self._ports)
+        for moved in self._ports.moved:
+            console.print(f"[yellow]{moved}[/yellow]")
         with self._step("topics and tables"):
             asyncio.run(prepare(topology, hold=not self._journal.history))
         with self._step("mail inbox and services"):
-            children = self._start_children(topology)
+            self._start_children(topology)
         if not self._journal.history:
-            asyncio.run(load_history(topology, self._journal, self._show))
+            self._load(topology)
             self._journal.history = True
             self._journal.save(self._journal_file)
         crm = topology.crm(self._journal_file)
         crm.start(self._reaper.register)
         self._cleanup.callback(stop_all, [crm])
-        _print_addresses(topology, time.monotonic() - started)
-        self._watch([*children, crm])
+        self._look_after([crm])
+        for line in address_lines(topology, time.monotonic() - started):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        while True:
+            threading.Event().wait(1)
+
+    def _look_after(self, started: Sequence[Server | ChildProcess]) -> None:
+        """Watch these; at the end the watch is closed before they are stopped."""
+        self._cleanup.callback(self._watch.close)
+        self._watch.add(*started)
+
+    def _load(self, topology: Topology) -> None:
+        """Load the history; again if a server was lost meanwhile, since all of it is safe to repeat."""
+        for attempt in range(1, LOAD_ATTEMPTS + 1):
+            try:
+                asyncio.run(load_history(topology, self._journal, self._show))
+                return
+            except (*TRANSIENT, KafkaError, LoadError) as error:
+                if attempt == LOAD_ATTEMPTS:
+                    raise LoadError(f"the history could not be loaded: {error}") from error
+                _tell(f"Loading the history was interrupted, beginning again: {error}")
+                time.sleep(2)
 
     @contextmanager
     def _step(self, name: str) -> Iterator[None]:
@@ -138,55 +167,58 @@ class Demo:
         console.print(f"[green]✓[/green] {name} [dim]{time.monotonic() - started:.1f} s[/dim]")
 
     def _start_servers(self) -> tuple[str, str]:
-        """The addresses of Kafka and Postgres: from the environment, or of our own, both started at once."""
+        """The addresses of Kafka and Postgres: from the environment, or of servers started here.
+
+        Our own addresses may be in the environment as well, if the settings of an earlier run were exported.
+        """
+        kafka = Kafka(self._folder / "kafka", self._ports.choose("kafka"), partial(self._reaper.register, Kafka.name))
+        postgres = Postgres(
+            self._folder / "postgres",
+            self._ports.choose("postgres"),
+            on_start=partial(self._reaper.register, Postgres.name),
+        )
+        given = os.environ.get("ANDON_KAFKA") or kafka.bootstrap, os.environ.get("ANDON_POSTGRES") or postgres.dsn
+        own = {kafka.bootstrap: kafka, postgres.dsn: postgres}
+        servers = [own[address] for address in given if address in own]
+        for server in servers:
+            self._cleanup.callback(server.stop)
         with ThreadPoolExecutor() as threads:
-            kafka, postgres = threads.submit(self._kafka), threads.submit(self._postgres)
-            return kafka.result(), postgres.result()
+            list(threads.map(lambda server: server.start(), servers))
+        self._look_after(servers)
+        return given
 
-    def _kafka(self) -> str:
-        if address := os.environ.get("ANDON_KAFKA"):
-            return address
-        server = Kafka(self._folder / "kafka", on_start=partial(self._reaper.register, "Kafka"))
-        self._cleanup.callback(server.stop)
-        server.start()
-        return server.bootstrap
-
-    def _postgres(self) -> str:
-        if dsn := os.environ.get("ANDON_POSTGRES"):
-            return dsn
-        server = Postgres(self._folder / "postgres", on_start=partial(self._reaper.register, "Postgres"))
-        self._cleanup.callback(server.stop)
-        server.start()
-        return server.dsn
-
-    def _start_children(self, topology: Topology) -> list[ChildProcess]:
+    def _start_children(self, topology: Topology) -> None:
         children = topology.children()
         self._cleanup.callback(stop_all, children)
         for child in children:
             child.start(self._reaper.register)
         for child in children:
             child.wait_until_ready()
-        return children
-
-    def _watch(self, children: list[ChildProcess]) -> None:
-        """Restart processes that end by themselves, and say so."""
-        while True:
-            for child in children:
-                if child.has_ended() and child.restart_if_due(time.monotonic(), self._reaper.register):
-                    console.print(f"[yellow]{child.name} ended and was restarted.[/yellow] {child.log}:")
-                    console.print(tail(child.log, 5), highlight=False, markup=False)
-            threading.Event().wait(1)
+        self._look_after(children)
 
 
-def _print_addresses(topology: Topology, seconds: float) -> None:
-    table = Table.grid(padding=(0, 2))
-    table.add_row("[b]Tickets[/b]", f"[link={topology.tickets_url}]{topology.tickets_url}[/link]")
-    table.add_row("[b]Inbox[/b]", topology.inbox_url or "your own mail server (ANDON_SMTP_HOST)")
-    table.add_row("API", f"{topology.tickets_url}/api/v1/openapi.json")
-    table.add_row("Webhooks", topology.webhook_url)
-    for service in SERVICES:
-        table.add_row(f"Metrics of {service}", topology.metrics_url(service))
-    table.add_row("Kafka, Postgres", f"{topology.kafka}  {topology.postgres_without_password}")
-    table.add_row("Data and logs", str(topology.folder))
-    title = f"Andon is running ({seconds:.0f} s). Watch the list: leads from a trade fair are coming in now."
-    console.print(Panel(table, title=title, subtitle="Ctrl-C stops it", title_align="left", subtitle_align="left"))
+def _tell(text: str) -> None:
+    console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def address_lines(topology: Topology, seconds: float) -> Iterator[str]:
+    """Where everything is. Plain lines, so that addresses and settings can be copied."""
+    addresses = {
+        "Tickets": topology.tickets_url,
+        "Inbox": topology.inbox_url or "your own mail server (ANDON_SMTP_HOST)",
+        "API": f"{topology.tickets_url}/api/v1/openapi.json",
+        "Webhooks": topology.webhook_url,
+        "Metrics": "  ".join(topology.metrics_url(service) for service in SERVICES),
+        "Data and logs": str(topology.folder),
+    }
+    yield "─" * 80
+    yield f"Andon is running ({seconds:.0f} s). Watch the list: leads from a trade fair are coming in now."
+    yield ""
+    for name, address in addresses.items():
+        yield f"{name:<15}{address}"
+    yield ""
+    yield "For andon commands in another terminal:"
+    yield from topology.exports()
+    yield ""
+    yield "Ctrl-C stops it. The next start has the same addresses and data."
+    yield "─" * 80

@@ -17,6 +17,7 @@ from services.simulator.post import poster
 from services.simulator.run import SimulationJournal
 from shared.kafka.admin import create_topics
 from shared.postgres.migrate import migrate_all
+from shared.runtime.addresses import printable_dsn
 
 # Shows progress: called with a label and an estimate of the total, as services.cli.progress.load_bars.
 ShowLoad = Callable[[str, Callable[[int], int | None]], AbstractContextManager[LoadProgress]]
@@ -31,7 +32,7 @@ async def prepare(topology: Topology, hold: bool) -> None:
     try:
         await migrate_all(topology.postgres)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        address = topology.postgres_without_password
+        address = printable_dsn(topology.postgres)
         raise ServerError(f"Postgres at {address} (ANDON_POSTGRES) cannot be used: {error}") from None
     if hold:
         await control.hold(topology.detector_settings())

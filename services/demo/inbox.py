@@ -1,4 +1,4 @@
-"""The demonstration's mail server: accepts every mail, keeps it in a folder, and shows it on web pages."""
+"""The demo's mail server: accepts every mail, keeps it in a folder, and shows it on web pages."""
 
 from __future__ import annotations
 

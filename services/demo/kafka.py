@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 from services.demo.jars import jars
-from services.demo.server import Server, ServerError, answers, free_port
+from services.demo.ports import free_port
+from services.demo.server import Server, ServerError, answers
 
 LOG4J = """rootLogger.level=WARN
 rootLogger.appenderRef.c.ref=C

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,13 @@ class Postgres(Server):
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
         super().kill()
+
+    def restart(self) -> None:
+        """End what is left of a killed server first: its children may still write to the data."""
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        super().restart()
 
     def remove(self) -> None:
         """Delete the data, wherever they are."""

@@ -1,4 +1,4 @@
-"""A child process of the demonstration: started with its own log, watched, restarted with a growing delay, stopped."""
+"""A child process of the demo: writes its own log, is restarted with a growing delay when it exits."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from services.demo.restarts import RestartDelay
 from services.demo.server import ServerError, tail
 
 STOP_SECONDS = 20
-# A process that ran this long did not fail at its start.
-STEADY_SECONDS = 60
-MAX_RESTART_DELAY = 10.0
 OnStart = Callable[[str, int], None]
 
 
@@ -38,12 +36,11 @@ class ChildProcess:
         self._command = [sys.executable, "-m", *arguments]
         self._environment = {**os.environ, **environment}
         self._process: subprocess.Popen[bytes] | None = None
-        self._restarted_at, self._short_runs = 0.0, 0
-        self._due: float | None = None
+        self._delay = RestartDelay()
 
     def start(self, on_start: OnStart) -> None:
         """Start it, and report its name and process id to `on_start`."""
-        # A session of its own: Ctrl-C must reach only the demonstration, which stops its processes in order.
+        # In a separate session: Ctrl-C must reach only the demo, which stops its processes in order.
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -67,25 +64,19 @@ class ChildProcess:
         return self._process is not None and self._process.poll() is not None
 
     def restart_delay(self, now: float) -> float:
-        """Seconds until the next restart is due: 1, 2, 4 ... 10 while it ends soon after each start.
-
-        `now` is monotonic time. The first call after each end starts the delay.
-        """
-        if self._due is None:
-            self._short_runs = self._short_runs + 1 if now - self._restarted_at < STEADY_SECONDS else 0
-            self._due = now + min(MAX_RESTART_DELAY, 2.0**self._short_runs)
-        return max(0.0, self._due - now)
+        """Seconds until the next restart is due; `now` is monotonic time."""
+        return self._delay.left(now)
 
     def restart_if_due(self, now: float, on_start: OnStart) -> bool:
         """Start it if its delay has passed; whether it was started."""
         if self.restart_delay(now) > 0:
             return False
-        self._due, self._restarted_at = None, now
+        self._delay.restarted(now)
         self.start(on_start)
         return True
 
     def terminate(self) -> None:
-        """Ask it to stop."""
+        """Send SIGTERM."""
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
 
@@ -109,7 +100,7 @@ class ChildProcess:
 
 
 def stop_all(children: Iterable[ChildProcess]) -> None:
-    """Ask all to stop at once, then wait for each."""
+    """Send SIGTERM to all, then wait for each."""
     children = list(children)
     for child in children:
         child.terminate()

@@ -1,7 +1,7 @@
-"""Ends the processes of a demonstration that was itself killed, so that none is left behind.
+"""Kills the processes of a demo that was itself killed.
 
-The reaper runs as a process of its own. It reads lines "name<tab>pid" from standard input, whose end means that the
-demonstration is gone, and holds the lock on the demonstration's folder as long as it runs.
+The reaper is a separate process. It reads lines "name<tab>pid" from standard input, where end of file means that the
+demo has exited, and holds the lock on the demo's folder while it runs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STOP_SECONDS = 20
 
 
 class Reaper:
-    """The demonstration's handle on the reaper process."""
+    """The demo's handle on the reaper process."""
 
     def __init__(self, lock: IO[str], log: Path) -> None:
         """Start it; it inherits `lock`, an open and locked file."""
@@ -40,13 +40,13 @@ class Reaper:
         os.write(self._write_end, f"{name}\t{pid}\n".encode())
 
     def close(self) -> None:
-        """Let it end what still runs, and wait for its exit."""
+        """Make it kill what still runs, and wait for it to exit."""
         os.close(self._write_end)
         self._process.wait()
 
 
 def main() -> None:
-    """Read until the end of input, then end the processes that still run."""
+    """Read to end of file, then stop the processes that still run."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     running: dict[str, int] = {}

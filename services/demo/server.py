@@ -1,4 +1,4 @@
-"""What the demonstration's Kafka and Postgres share: one process with its data in a folder, on a loopback port."""
+"""What the demo's Kafka and Postgres share: one process with its data in a folder, on a loopback port."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
+
+from services.demo.ports import free_port
+from services.demo.restarts import RestartDelay
 
 STOP_SECONDS = 30
 
@@ -31,6 +34,7 @@ class Server(ABC):
         self.folder, self._on_start = folder, on_start
         self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._delay = RestartDelay()
 
     def start(self, within_seconds: float = 60) -> None:
         """Start, and wait until it accepts connections; raises ServerError if it exits or takes too long."""
@@ -44,7 +48,7 @@ class Server(ABC):
             time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop in an orderly way; kill it if that takes too long."""
+        """Shut down cleanly; kill the process if that takes too long."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -55,13 +59,24 @@ class Server(ABC):
         """Start again with the same port and data."""
         self.start()
 
+    def has_ended(self) -> bool:
+        """Whether it exited or was killed, by others than us."""
+        return self._process is not None and self._process.poll() is not None
+
+    def is_restart_due(self, now: float) -> bool:
+        """Whether a server that has ended may be started again; `now` is monotonic time. True once for each end."""
+        if self._delay.left(now) > 0:
+            return False
+        self._delay.restarted(now)
+        return True
+
     @property
     def log(self) -> Path:
         return self.folder / f"{self.name.lower()}.log"
 
     @abstractmethod
     def _launch(self) -> subprocess.Popen[bytes]:
-        """Start the process in a session of its own: Ctrl-C must reach only the demonstration."""
+        """Start the process in a separate session: Ctrl-C must reach only the demo."""
 
     @abstractmethod
     def _is_ready(self) -> bool:
@@ -77,13 +92,6 @@ class Server(ABC):
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def answers(port: int) -> bool:

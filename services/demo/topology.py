@@ -1,18 +1,20 @@
-"""The layout of one demonstration: which processes run, on which ports, with which settings."""
+"""The layout of one demo: which processes run, on which ports, with which settings."""
 
 from __future__ import annotations
 
 import os
 import secrets
+import shlex
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
+from services.demo.ports import Ports
 from services.demo.processes import ChildProcess
-from services.demo.server import answers, free_port
 from services.detector.settings import DetectorSettings
+from shared.runtime.addresses import printable_dsn
 
 POLICY = Path(__file__).parent / "policy.yaml"
 SOURCE = "hubspot-demo"
+SECRET_FILE = "secret"  # noqa: S105 (the name of a file)
 SERVICES = ("intake", "detector", "tickets", "notifier")
 # Used unless something else listens there.
 PREFERRED_PORTS = {"tickets": 8080, "inbox": 8025, "smtp": 1025, "intake": 8081, "detector": 8082, "notifier": 8084}
@@ -24,11 +26,11 @@ class Topology:
     `kafka` is its bootstrap address, `postgres` its DSN. If the environment names a mail server, there is no inbox.
     """
 
-    def __init__(self, folder: Path, kafka: str, postgres: str) -> None:
+    def __init__(self, folder: Path, kafka: str, postgres: str, ports: Ports) -> None:
         self.folder, self.kafka, self.postgres = folder, kafka, postgres
-        self.ports = {name: free_port() if answers(port) else port for name, port in PREFERRED_PORTS.items()}
+        self.ports = {name: ports.choose(name, preferred) for name, preferred in PREFERRED_PORTS.items()}
         self._has_inbox = "ANDON_SMTP_HOST" not in os.environ
-        self.secret = _load_secret(folder / "secret")
+        self.secret = _load_secret(folder / SECRET_FILE)
 
     @property
     def tickets_url(self) -> str:
@@ -42,15 +44,22 @@ class Topology:
     def webhook_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['intake']}/v1/ingest/{SOURCE}"
 
-    @property
-    def postgres_without_password(self) -> str:
-        """The DSN as it may be printed."""
-        parts = urlsplit(self.postgres)
-        credentials, at, host = parts.netloc.rpartition("@")
-        return urlunsplit(parts._replace(netloc=credentials.partition(":")[0] + at + host))
-
     def metrics_url(self, service: str) -> str:
         return f"http://127.0.0.1:{self.ports[service]}/metrics"
+
+    def exports(self) -> list[str]:
+        """The settings of the `andon` commands in another terminal, as lines for a shell.
+
+        Without a DSN that has a password: it came from the environment, and is known there.
+        """
+        settings = {
+            "ANDON_KAFKA": self.kafka,
+            "ANDON_POLICY": str(POLICY),
+            "ANDON_SOURCES": str(self._sources_file),
+        }
+        if printable_dsn(self.postgres) == self.postgres:
+            settings["ANDON_POSTGRES"] = self.postgres
+        return [f"export {name}={shlex.quote(value)}" for name, value in sorted(settings.items())]
 
     def environment(self, service: str = "") -> dict[str, str]:
         """The settings of a service, as environment variables."""
@@ -59,7 +68,6 @@ class Topology:
             "ANDON_POSTGRES": self.postgres,
             "ANDON_POLICY": str(POLICY),
             "ANDON_SOURCES": str(self._write_sources()),
-            "ANDON_DEMO_SECRET": self.secret,
             "ANDON_LOG": "console",
             "ANDON_TICKETS_URL": self.tickets_url,
             "ANDON_REPLICA": f"{service}-demo",
@@ -81,7 +89,8 @@ class Topology:
     def crm(self, journal: Path) -> ChildProcess:
         """The simulated CRM, which posts live events from the position in its journal."""
         arguments = ["services.cli.main", "simulate", "--to", self.webhook_url, "--live", "--journal", str(journal)]
-        return ChildProcess("simulated CRM", arguments, self.environment(), self.folder / "crm.log")
+        environment = self.environment() | {"ANDON_DEMO_SECRET": self.secret}
+        return ChildProcess("simulated CRM", arguments, environment, self.folder / "crm.log")
 
     def _service(self, name: str) -> ChildProcess:
         log = self.folder / f"{name}.log"
@@ -95,13 +104,16 @@ class Topology:
         arguments = ["services.demo.inbox", str(self.folder / "mails"), smtp, http]
         return [ChildProcess("inbox", arguments, {}, self.folder / "inbox.log", self.ports["inbox"])]
 
+    @property
+    def _sources_file(self) -> Path:
+        return self.folder / "sources.yaml"
+
     def _write_sources(self) -> Path:
-        file = self.folder / "sources.yaml"
-        file.write_text(
+        self._sources_file.write_text(
             "# The simulated CRM.\nsources:\n"
-            f"  {SOURCE}: {{kind: hubspot, secrets: ['env:ANDON_DEMO_SECRET'], public_url: '{self.webhook_url}'}}\n"
+            f"  {SOURCE}: {{kind: hubspot, secrets: ['file:{SECRET_FILE}'], public_url: '{self.webhook_url}'}}\n"
         )
-        return file
+        return self._sources_file
 
 
 def _load_secret(file: Path) -> str:

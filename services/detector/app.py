@@ -18,7 +18,7 @@ from services.detector.evaluate.rebuild import follow_policy
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.ingest.stage_writer import StageWriter
 from services.detector.metrics import DetectorMetrics
-from services.detector.publish.loops import AgesLoop, PresentLoop
+from services.detector.publish.loops import AgesLoop, NowLoop, PresentLoop
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import watermark
@@ -41,6 +41,7 @@ from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import positions
 from shared.stream.consumer import Consumer
+from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
 from shared.stream.processor import DECODE_CHUNK, Processor
 from shared.stream.reader import Subscription
@@ -49,7 +50,7 @@ from shared.stream.transaction import PostgresTransactions
 CHANNEL = "andon_detector"
 # Connections beside those of the workers: for stages, evaluation, the relay, the watermark, wake-ups, and what is
 # published beside evaluation.
-OTHER_CONNECTIONS = 7
+OTHER_CONNECTIONS = 8
 
 
 class Detector:
@@ -57,7 +58,7 @@ class Detector:
 
     def __init__(self, settings: DetectorSettings, ruleset: Ruleset, pool: Pool, registry: CollectorRegistry) -> None:
         self._settings, self._ruleset, self._pool = settings, ruleset, pool
-        self.progress = Progress()
+        self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
         self._metrics = DetectorMetrics(registry, ruleset)
         self._clock = SystemClock()
         self._activity = Activity()
@@ -69,6 +70,7 @@ class Detector:
         published = self._relay.wake.set
         self._present = PresentLoop(pool, ruleset, settings, self._metrics, self._clock, published)
         self._ages = AgesLoop(pool, ruleset, settings, published)
+        self._stands_now = NowLoop(pool, ruleset, settings, published)
         self.events = self._event_processor()
         self.stages = self._stage_processor()
         self._event_consumer = self._consumer(self.events, EVENTS, "andon-detector", self.progress)
@@ -100,7 +102,9 @@ class Detector:
             self._watermark,
             self._wakeups,
             self._ages,
+            self._stands_now,
             self._present,
+            self.dependencies,
         )
         return [part.run for part in parts]
 
@@ -187,7 +191,7 @@ async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     registry = new_registry()
     await follow_policy(pool, ruleset, settings)
     detector = Detector(settings, ruleset, pool, registry)
-    yield Service(Starlette(routes=health_routes(detector.progress, registry)), detector.loops())
+    yield Service(Starlette(routes=health_routes(detector.progress, detector.dependencies, registry)), detector.loops())
     await pool.close()
 
 

@@ -32,6 +32,7 @@ from shared.runtime.retry import retry_forever
 from shared.runtime.service import Loop, Service, every, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream.consumer import Consumer
+from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
 from shared.stream.positions import StoredPositions
 from shared.stream.processor import Processor
@@ -49,7 +50,7 @@ class Enricher:
         self, settings: EnricherSettings, sources: dict[str, Source], pool: Pool, registry: CollectorRegistry
     ) -> None:
         self._settings, self._clock = settings, SystemClock()
-        self.progress = Progress()
+        self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
         metrics = EnricherMetrics(registry, sources)
         self._connections = connect(settings, sources, metrics)
         self._crms = [one.crm for one in self._connections.values() if one.crm is not None]
@@ -97,6 +98,7 @@ class Enricher:
             self._consumer.run,
             self._relay.run,
             self._measure_forever,
+            self.dependencies.run,
             Retention(partial(store.prune, self._context.pool), keep, self._clock).run,
             *(Fetcher(self._context, crm).run for crm in self._crms),
             *(reconciler.run for reconciler in reconcilers),
@@ -140,7 +142,8 @@ async def build(settings: EnricherSettings) -> AsyncIterator[Service]:
     registry = new_registry()
     enricher = Enricher(settings, sources, pool, registry)
     await enricher.start()
-    yield Service(Starlette(routes=health_routes(enricher.progress, registry)), enricher.loops())
+    routes = health_routes(enricher.progress, enricher.dependencies, registry)
+    yield Service(Starlette(routes=routes), enricher.loops())
     await enricher.stop()
     await pool.close()
 

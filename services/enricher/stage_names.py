@@ -19,6 +19,7 @@ from shared.contracts.topics import STAGES
 from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
+from shared.runtime.waiting import wait_within
 from shared.stream import outbox
 
 _log = logger(__name__)
@@ -52,11 +53,8 @@ class StageNames:
         """Publish until cancelled."""
         while True:
             pause = await self._publish()
-            try:
-                await asyncio.wait_for(self._new.wait(), pause)
+            if await wait_within(self._new, pause):
                 await asyncio.sleep(self._times.gather)
-            except TimeoutError:
-                continue
 
     async def _publish(self) -> float:
         """Read the stages and publish them; seconds until the next time."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from starlette.applications import Starlette
 
@@ -14,7 +15,9 @@ from services.intake.metrics import IntakeMetrics
 from services.intake.rate_limits import MemoryBudget
 from services.intake.settings import IntakeSettings
 from shared.connectors.config import load
+from shared.kafka import probe
 from shared.kafka.publisher import Publisher
+from shared.runtime.dependencies import Dependencies
 from shared.runtime.health import Progress
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
@@ -29,8 +32,9 @@ async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
     publisher = Publisher(settings.kafka, settings.intake_deadline_seconds, metrics.publish_seconds.observe)
     delivery = Delivery(publisher, metrics, progress)
     ingest = Ingest(sources, delivery, metrics, settings.topic_prefix, MemoryBudget(settings.intake_bytes_in_hand))
-    endpoint = IngestEndpoint(ingest.answer, Starlette(routes=health_routes(progress, registry)))
-    yield Service(endpoint, [delivery.run])
+    dependencies = Dependencies({"Kafka": partial(probe.ping, settings.kafka)}, registry)
+    endpoint = IngestEndpoint(ingest.answer, Starlette(routes=health_routes(progress, dependencies, registry)))
+    yield Service(endpoint, [delivery.run, dependencies.run])
     await publisher.stop()
 
 

@@ -62,6 +62,17 @@ def explain(source: Source, request: Request) -> Iterator[str]:
     yield from explain_facts(source, request)
 
 
+def is_refused(source: Source, request: Request) -> bool:
+    """Whether intake refuses this request."""
+    if source.challenge(request) is not None:
+        return False
+    try:
+        source.verify(request)
+    except Unauthenticated:
+        return True
+    return False
+
+
 def explain_facts(source: Source, request: Request) -> Iterator[str]:
     """The facts of a genuine request, line by line, and a summary."""
     parsed = source.translate(request)

@@ -10,7 +10,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.notifier.delivery.queue import MailQueue
+from services.notifier.delivery.queue import MailQueue, QueueTimes
 from services.notifier.delivery.sender import Sender
 from services.notifier.delivery.smtp import SmtpServer
 from services.notifier.handlers import TicketHandler
@@ -25,17 +25,22 @@ from shared.postgres.pool import Pool, open_pool
 from shared.postgres.pruning import Retention
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
+from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream.consumer import Consumer, Handle
+from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
 from shared.stream.positions import StoredPositions
 from shared.stream.processor import Processor
 from shared.stream.reader import Subscription
 from shared.stream.transaction import PostgresTransactions
 
-# A claim outlasts the longest send by the time to mark the mail.
+_log = logger(__name__)
+# A claim on a mail that waits for its turn. Nothing is sent under it.
+LEASE = timedelta(minutes=2)
+# The claim of a mail that is being sent outlasts the longest send by the time to mark it.
 MARK = timedelta(seconds=20)
 # Time to mark mails after a restart of the database, before other replicas take over claims that ran out.
 SETTLE = timedelta(seconds=10)
@@ -46,14 +51,14 @@ class Notifier:
 
     def __init__(self, settings: NotifierSettings, pool: Pool, registry: CollectorRegistry) -> None:
         clock, policy, metrics = SystemClock(), load(settings.policy), NotifierMetrics(registry)
-        self.progress = Progress()
+        self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
         self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
         wake = self._relay.wake.set
         self._sender = build_sender(settings, pool, policy, metrics, self.progress, clock, wake)
-        grew_every = timedelta(seconds=settings.notifier_grew_every_seconds)
+        topic, mail_every = settings.topic(NOTICES), timedelta(seconds=settings.notifier_mail_every_seconds)
         processor = Processor(
             PostgresTransactions(pool),
-            TicketHandler(policy, grew_every, settings.domain, clock, self._sender.wake.set),
+            TicketHandler(policy, mail_every, settings.domain, topic, clock, self._sender.wake.set),
             settings.topic_prefix,
             lambda record: clock.now(),
             lambda reason: metrics.dead.inc(),
@@ -63,7 +68,7 @@ class Notifier:
         self._retention = Retention(partial(retention.prune, pool), timedelta(days=settings.notifier_keep_days), clock)
 
     def loops(self) -> Sequence[Loop]:
-        return (self._consumer.run, self._sender.run, self._relay.run, self._retention.run)
+        return (self._consumer.run, self._sender.run, self._relay.run, self._retention.run, self.dependencies.run)
 
 
 def build_sender(
@@ -77,8 +82,9 @@ def build_sender(
 ) -> Sender:
     """The sender of one replica. `published` is called when results are in the outbox."""
     server = SmtpServer(settings)
-    lease = timedelta(seconds=server.send_seconds) + MARK
-    queue = MailQueue(pool, settings.topic(NOTICES), published, lease, SETTLE)
+    hand_over = timedelta(seconds=server.send_seconds) + MARK
+    times = QueueTimes(LEASE, hand_over, SETTLE, timedelta(seconds=settings.notifier_mail_every_seconds))
+    queue = MailQueue(pool, settings.topic(NOTICES), published, times)
     composer = Composer(settings.smtp_sender, settings.domain, policy)
     return Sender(queue, server, composer, metrics, progress, clock)
 
@@ -103,10 +109,16 @@ def _consumer(
 @asynccontextmanager
 async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
+    if settings.sends_password_in_clear:
+        _log.warning(
+            "the password for the mail server crosses the network unencrypted: set ANDON_SMTP_SECURITY to starttls or"
+            " tls, or remove ANDON_SMTP_USERNAME"
+        )
     pool = await open_pool(settings.dsn, "notices")
     registry = new_registry()
     notifier = Notifier(settings, pool, registry)
-    yield Service(Starlette(routes=health_routes(notifier.progress, registry)), notifier.loops())
+    routes = health_routes(notifier.progress, notifier.dependencies, registry)
+    yield Service(Starlette(routes=routes), notifier.loops())
     await pool.close()
 
 

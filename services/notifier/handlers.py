@@ -9,21 +9,35 @@ from aiokafka import ConsumerRecord
 
 from services.notifier.domain.decide import decide
 from services.notifier.store import notices as store
-from shared.contracts.tickets import TicketData, TicketEvent
+from services.notifier.store.results import result_event
+from shared.contracts.notices import NoticeResult
+from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketEvent
 from shared.contracts.topics import TICKETS
 from shared.policy import Policy
 from shared.runtime.clock import Clock
 from shared.stream.processor import Received, contract
 from shared.stream.transaction import Transaction
 
+NOT_NEEDED = "the ticket changed before it was sent"
+
 
 class TicketHandler:
-    """Writes the notices that changes call for. `written` is called after a commit that may have made a mail due."""
+    """Writes the notices that changes call for.
+
+    `mail_every`: the minimum time between two mails about one ticket. `topic`: of results. `written` is called after a
+    commit that may have made a mail due.
+    """
 
     def __init__(
-        self, policy: Policy, grew_every: timedelta, domain: str, clock: Clock, written: Callable[[], None]
+        self,
+        policy: Policy,
+        mail_every: timedelta,
+        domain: str,
+        topic: str,
+        clock: Clock,
+        written: Callable[[], None],
     ) -> None:
-        self._policy, self._grew_every, self._domain = policy, grew_every, domain
+        self._policy, self._mail_every, self._domain, self._topic = policy, mail_every, domain, topic
         self._clock, self._written = clock, written
         self.decoders = {TICKETS: contract(TicketEvent)}
 
@@ -41,8 +55,16 @@ class TicketHandler:
         if facts.seq <= history.latest_seq:
             # A second delivery must not drop newer notices.
             return
-        decision = decide(facts.change, self._clock.now(), history, self._grew_every, facts.outcome)
-        if decision is not None:
-            pipeline = self._policy.pipelines.get(facts.pipeline)
-            owner = pipeline.owner if pipeline else None
-            await store.apply(transaction.connection, facts, decision, owner, self._domain)
+        if facts.actor is Actor.PERSON and facts.change is TicketChange.REOPENED:
+            # The problem did not come back: who works on the ticket opened it again.
+            return
+        now = self._clock.now()
+        decision = decide(facts.change, now, history, self._mail_every, facts.outcome)
+        if decision is None:
+            return
+        pipeline = self._policy.pipelines.get(facts.pipeline)
+        owner = pipeline.owner if pipeline else None
+        dropped = await store.apply(transaction.connection, facts, decision, owner, self._domain)
+        await transaction.publish(
+            result_event(self._topic, row, NoticeResult.DROPPED, NOT_NEEDED, now) for row in dropped
+        )

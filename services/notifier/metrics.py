@@ -21,8 +21,15 @@ class NotifierMetrics:
             registry=registry,
         )
         self.waiting = Gauge("andon_notifier_waiting", "mails waiting to be sent", registry=registry)
+        self.unanswered = Gauge(
+            "andon_notifier_unanswered",
+            "mails that a server may have, as its answer to the content was lost",
+            registry=registry,
+        )
         self.oldest = Gauge(
-            "andon_notifier_oldest_waiting_seconds", "age of the oldest mail that is due", registry=registry
+            "andon_notifier_oldest_waiting_seconds",
+            "how late the oldest mail is, apart from those that a server may have",
+            registry=registry,
         )
         self.seconds = Histogram(
             "andon_notifier_smtp_seconds",
@@ -32,7 +39,7 @@ class NotifierMetrics:
         )
         self.delay = Histogram(
             "andon_notifier_change_to_mail_seconds",
-            "time from writing a notice to the mail server's 250",
+            "time from when a mail should go out to the mail server's 250",
             buckets=SECONDS,
             registry=registry,
         )

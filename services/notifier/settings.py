@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
-from shared.runtime.addresses import ADDRESS
+from shared.runtime.addresses import ADDRESS, HELO_NAME
 from shared.runtime.settings import ServiceSettings
 
 
@@ -24,15 +25,28 @@ class NotifierSettings(ServiceSettings):
     smtp_sender: str = Field(
         "andon@localhost.localdomain", pattern=ADDRESS, description="address in the From header of mails"
     )
-    smtp_timeout_seconds: float = Field(
-        20,
-        gt=0,
-        le=300,
-        description="time-out of each answer of the mail server; another replica takes over the mails of one that died"
-        " after five times this and 20 seconds",
+    smtp_helo_name: str = Field(
+        "",
+        pattern=HELO_NAME,
+        description="name in EHLO and HELO, for servers that check it, e.g. andon.example.org; empty: this host's own",
     )
-    notifier_grew_every_seconds: int = Field(
-        3600, ge=0, description="minimum time between two mails about growth of one ticket; the later one has the sum"
+    smtp_ca: str = Field(
+        "",
+        description="certificates (PEM) of a private CA to trust besides the system's; ANDON_SMTP_CA_FILE names a file"
+        " with them",
+    )
+    smtp_timeout_seconds: float = Field(
+        20, gt=0, le=300, description="time-out of each answer of the mail server but the last one"
+    )
+    smtp_accept_seconds: float = Field(
+        600,
+        gt=0,
+        le=3600,
+        description="time-out of the answer to the content, in which servers check for spam; RFC 5321 asks for ten"
+        " minutes. Other replicas take over what a dead one was sending after this time",
+    )
+    notifier_mail_every_seconds: int = Field(
+        3600, ge=0, description="minimum time between two mails about one ticket; the later one lists all changes"
     )
     notifier_keep_days: int = Field(
         400,
@@ -41,6 +55,21 @@ class NotifierSettings(ServiceSettings):
         description="content of mails is deleted this long after they were sent or refused; what is needed to send"
         " nothing twice is kept",
     )
+
+    @field_validator("smtp_ca")
+    @classmethod
+    def _certificates(cls, text: str) -> str:
+        if text:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+            except (ssl.SSLError, ValueError) as error:
+                raise ValueError(f"holds no certificate in PEM ({error}); give the CA's certificate") from None
+        return text
+
+    @property
+    def sends_password_in_clear(self) -> bool:
+        """Whether the password would cross the network unencrypted."""
+        return bool(self.smtp_username) and self.smtp_security == "none"
 
     @property
     def domain(self) -> str:

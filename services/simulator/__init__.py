@@ -1,1 +1,1 @@
-"""A simulated CRM: months of two pipelines in which things go wrong, the same for the same seed, posted as webhooks."""
+"""A simulated CRM: posts months of deals in two pipelines as webhooks, with disruptions; deterministic for a seed."""

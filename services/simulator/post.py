@@ -1,4 +1,4 @@
-"""Posts webhooks like a CRM: retries until they are accepted, and signs each attempt anew."""
+"""Posts webhooks like a CRM: retries until they are accepted, and signs every attempt again."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ async def poster(url: str, secret: str, public_url: str | None = None, kind: str
 
 
 async def post_all(to: Poster, documents: Iterable[Any], show: Callable[[int], None]) -> int:
-    """Post all documents, a few at a time; how many events they held (an array holds several)."""
+    """Post all documents, a few at a time; the number of events in them (an array holds several)."""
     rest, posted = iter(documents), 0
     while batch := list(islice(rest, CONCURRENT_REQUESTS)):
         await asyncio.gather(*(to.post(document) for document in batch))

@@ -56,7 +56,7 @@ async def post_history(to: Poster, journal: SimulationJournal, show: Callable[[i
 
 
 def ahead(journal: SimulationJournal) -> Iterator[DealChange]:
-    """The changes after the history: leads of a trade fair all at once, then ordinary business."""
+    """The changes after the history: a burst of trade fair leads, then ordinary business."""
     yield from _trade_fair(journal)
     yield from (c for c in deal_changes(journal.seed, journal.end, journal.days) if c.time >= journal.end)
 

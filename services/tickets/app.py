@@ -27,6 +27,7 @@ from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
 from services.tickets.web.pages import TicketPages
+from services.tickets.web.zones import ReaderZone
 from shared.contracts.topics import TICKETS
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, load
@@ -41,6 +42,7 @@ from shared.runtime.service import main as run_service
 from shared.runtime.yaml_file import Fault, FaultsError
 from shared.stream import positions
 from shared.stream.consumer import Consumer
+from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
 from shared.stream.processor import Processor
 from shared.stream.reader import Subscription
@@ -61,8 +63,14 @@ _HEADERS = (
 )
 
 
+# Pages name deals and their worth, and are old a moment later: nobody on the way keeps one, and "back" asks again.
+# Files that pages link are kept, and asked for again when they change.
+_NOT_KEPT, _CHECKED = (b"cache-control", b"no-store"), (b"cache-control", b"no-cache")
+_FILES = ("/static/", "/favicon.ico")
+
+
 class SafeHeaders:
-    """No page runs foreign scripts, sits in a foreign frame, or tells other sites where the reader was."""
+    """No page runs foreign scripts, sits in a foreign frame, is kept by a cache, or tells where the reader was."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -70,7 +78,8 @@ class SafeHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_HEADERS]
+                kept = _CHECKED if scope["path"].startswith(_FILES) else _NOT_KEPT
+                message["headers"] = [*message["headers"], *_HEADERS, kept]
             await send(message)
 
         await self._app(scope, receive, with_headers)
@@ -81,6 +90,7 @@ class Tickets:
 
     def __init__(self, settings: TicketsSettings, pool: Pool, registry: CollectorRegistry) -> None:
         self._pool, self.progress, self.clock = pool, Progress(), SystemClock()
+        self.dependencies = dependencies_of(settings, registry)
         self.policy = load(settings.policy)
         self._inbox_age = inbox_age(settings, self.policy)
         self._metrics = TicketMetrics(registry)
@@ -110,7 +120,7 @@ class Tickets:
         )
 
     def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
-        return (self._consumer.run, self.publisher.run, self.relay.run, self._clock_loop)
+        return (self._consumer.run, self.publisher.run, self.relay.run, self._clock_loop, self.dependencies.run)
 
     async def _clock_loop(self) -> None:
         while True:
@@ -150,10 +160,14 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
     pages = TicketPages(pool, tickets.changes, tickets.policy, tickets.clock, tickets.publisher.wake.set)
-    api = Api(pool, tickets.policy, tickets.clock)
+    api = Api(pool, tickets.policy)
     return Starlette(
-        routes=[*health_routes(tickets.progress, registry), *api.routes(), *pages.routes()],
-        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts), Middleware(SafeHeaders)],
+        routes=[*health_routes(tickets.progress, tickets.dependencies, registry), *api.routes(), *pages.routes()],
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
+            Middleware(SafeHeaders),
+            Middleware(ReaderZone),
+        ],
         exception_handlers=_fault_pages(pages),
     )
 

@@ -18,8 +18,9 @@ from shared.postgres.pool import Connection
 from shared.runtime.clock import Clock
 from shared.wording.problem_text import text_of
 
-# What a person asks of a ticket, as of an instant. Raises NotPossibleError.
-Command = Callable[[Ticket, datetime], TicketStep]
+# What a person asks of a ticket, as of an instant, and whether it is the newest one of its problem.
+# Raises NotPossibleError.
+Command = Callable[[Ticket, datetime, bool], TicketStep]
 
 
 class TicketChanges:
@@ -47,14 +48,21 @@ class TicketChanges:
         steps = lifecycle.on_problem(newest, problem, self._reopen_within)
         for step in steps:
             await self._save(connection, step, titles)
+        if newest is not None and not steps and (followed := lifecycle.follow(newest, problem)) != newest:
+            await tickets.follow(connection, followed)
         return len(steps)
 
-    async def act(self, connection: Connection, number: int, command: Command) -> Ticket | None:
-        """Run a person's command. None: there is no such ticket. Raises NotPossibleError where it does not fit."""
+    async def act(self, connection: Connection, number: int, command: Command, version: int) -> Ticket | None:
+        """Run a person's command, made from a page that showed `version` of the ticket, its `seq` then.
+
+        None: there is no such ticket. Raises NotPossibleError where the command does not fit, and ChangedMeanwhileError
+        where it fits, but was made from a page that is old.
+        """
         ticket = await tickets.lock(connection, number)
         if ticket is None:
             return None
-        step = command(ticket, self._clock.now())
+        is_newest = await tickets.is_newest(connection, ticket)
+        step = lifecycle.run(ticket, version, lambda: command(ticket, self._clock.now(), is_newest))
         return (await self._save(connection, step, await stages.titles(connection, self._policy))).ticket
 
     async def wake_due(self, connection: Connection) -> int:

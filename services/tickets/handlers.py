@@ -9,11 +9,13 @@ from aiokafka import ConsumerRecord
 
 from services.tickets.changes import TicketChanges
 from services.tickets.store import inbox, measures, notices, stages
+from services.tickets.store import now as now_store
 from shared.contracts.measures import MeasureEvent
 from shared.contracts.notices import NoticeEvent
+from shared.contracts.now import NowEvent
 from shared.contracts.problems import ProblemEvent
 from shared.contracts.stages import StageStatusEvent
-from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS, STAGE_STATUS
+from shared.contracts.topics import MEASURES, NOTICES, NOW, PROBLEMS, STAGE_STATUS
 from shared.policy import Policy
 from shared.runtime.clock import Clock
 from shared.runtime.log import logger
@@ -21,18 +23,19 @@ from shared.stream.processor import Decoder, Received, contract
 from shared.stream.transaction import Transaction
 
 _log = logger(__name__)
-ConsumedEvent = ProblemEvent | MeasureEvent | NoticeEvent | StageStatusEvent
-Event = TypeVar("Event", ProblemEvent, MeasureEvent, NoticeEvent, StageStatusEvent)
+ConsumedEvent = ProblemEvent | MeasureEvent | NoticeEvent | StageStatusEvent | NowEvent
+Event = TypeVar("Event", ProblemEvent, MeasureEvent, NoticeEvent, StageStatusEvent, NowEvent)
 DECODERS: Mapping[str, Decoder[ConsumedEvent]] = {
     PROBLEMS: contract(ProblemEvent),
     MEASURES: contract(MeasureEvent),
     NOTICES: contract(NoticeEvent),
     STAGE_STATUS: contract(StageStatusEvent),
+    NOW: contract(NowEvent),
 }
 
 
 class TicketHandlers:
-    """A `Handler`: problems change tickets; measures, stages and what became of mails are kept for the pages.
+    """A `Handler`: problems change tickets; all other messages are kept for the pages.
 
     `changed` is called after a commit that changed tickets.
     """
@@ -48,6 +51,7 @@ class TicketHandlers:
         await measures.save(connection, [one.message.data for one in _of(messages, MeasureEvent)])
         await notices.save(connection, [one.message.data for one in _of(messages, NoticeEvent)])
         await stages.save(connection, [one.message.data for one in _of(messages, StageStatusEvent)])
+        await now_store.save(connection, [one.message.data for one in _of(messages, NowEvent)])
         await self._on_problems(transaction, _of(messages, ProblemEvent))
 
     async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:

@@ -1,26 +1,38 @@
-"""The newest count of a problem: messages report only growth by half, but measures have a count for every day."""
+"""A problem as it is now. Messages report only growth by half; `flow.now` tells every change of a stage."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.tickets.domain.lifecycle import Ticket
-from services.tickets.store import measures
-from services.tickets.store.measures import Point, Series
+from services.tickets.store import now as now_store
+from services.tickets.store.measures import Series
+from services.tickets.store.now import StagesNow
 from shared import wording
 from shared.contracts.measures import Measure
-from shared.contracts.problems import ProblemData
+from shared.contracts.now import RuleNow
+from shared.contracts.problems import Evidence, EvidenceDeal, ProblemData
+from shared.contracts.tickets import TicketOutcome
+from shared.flow.calendars import AgeClocks
+from shared.policy import Policy
 from shared.postgres.pool import Executor
+from shared.runtime.instants import micros
+from shared.wording.money import MoneyAtStake
 
 
 @dataclass(frozen=True)
 class LatestCount:
-    """A problem with its newest count, and as of when that is."""
+    """A problem with its newest count and peak, and as of when they are.
+
+    `rule`: how its rule stands then, and `stake` what its deals are worth. None: only messages about it are known.
+    """
 
     problem: ProblemData
     at: datetime
+    rule: RuleNow | None = None
+    stake: MoneyAtStake | None = None
 
 
 def series(problem: ProblemData, measure: Measure) -> Series:
@@ -35,21 +47,61 @@ def rule_series(problem: ProblemData) -> Series | None:
 
 
 def counted_at(problem: ProblemData) -> datetime:
-    """As of when the count in a problem's message is."""
+    """As of when the count of a problem is."""
     return problem.evidence.at if problem.evidence is not None else problem.detected_at
 
 
-def latest_count(problem: ProblemData, points: Sequence[Point] = ()) -> LatestCount:
-    """The count of the message, or of the last day where that ended after it."""
-    if problem.cleared_at is None and points and counted_at(problem) < points[-1][0]:
-        at, value = points[-1]
-        return LatestCount(problem.model_copy(update={"count": int(value)}), at)
+def latest_count(problem: ProblemData) -> LatestCount:
+    """As its last message told it."""
     return LatestCount(problem, counted_at(problem))
 
 
-async def latest_counts(executor: Executor, found: Sequence[Ticket], now: datetime) -> Mapping[int, LatestCount]:
-    """By ticket. Closed tickets keep the count of their message: the rule may have changed since."""
-    wanted = {ticket.id: rule_series(ticket.problem) for ticket in found if ticket.is_open}
-    points = await measures.newest_points(executor, [one for one in wanted.values() if one], now)
-    newest = {number: [points[one]] for number, one in wanted.items() if one in points}
-    return {ticket.id: latest_count(ticket.problem, newest.get(ticket.id, ())) for ticket in found}
+def count_now(ticket: Ticket, stages: StagesNow) -> LatestCount:
+    """The ticket's problem as its stage stands now. What is over, or newer than that, stays as its message told it."""
+    problem = ticket.problem
+    stage = stages.stages.get((problem.pipeline, problem.stage or ""))
+    rule = stage.rule(problem.key) if stage else None
+    if rule is None or stages.at is None or stages.at < counted_at(problem) or not _goes_on(ticket, rule):
+        return latest_count(problem)
+    at_opening = problem.evidence or Evidence(at=stages.at, total=0)
+    facts = {"count": rule.count, "evidence": at_opening.model_copy(update={"at": stages.at, "total": rule.count})}
+    if rule.peak is not None:
+        facts["peak"] = rule.peak
+    return LatestCount(problem.model_copy(update=facts), stages.at, rule)
+
+
+def _goes_on(ticket: Ticket, rule: RuleNow) -> bool:
+    """Whether the stage now says something of the ticket: of a closed one while its own problem is still open."""
+    if ticket.problem.cleared_at is not None or ticket.outcome is TicketOutcome.RETRACTED:
+        return False
+    return ticket.is_open or rule.problem_opened_at == ticket.problem.opened_at
+
+
+async def latest_counts(executor: Executor, found: Sequence[Ticket]) -> Mapping[int, LatestCount]:
+    """By ticket. Evidence still has the deals of the message: lists show none."""
+    stages = await now_store.of_stages(executor, {(t.problem.pipeline, t.problem.stage or "") for t in found})
+    counts = {ticket.id: count_now(ticket, stages) for ticket in found}
+    stakes = await now_store.stakes(executor, [one.problem.key for one in counts.values() if one.rule])
+    return {number: replace(one, stake=stakes.get(one.problem.key)) for number, one in counts.items()}
+
+
+async def with_deals(executor: Executor, latest: LatestCount, policy: Policy, clocks: AgeClocks) -> LatestCount:
+    """With the deals that are in the problem now, and their ages as of then."""
+    problem = latest.problem
+    if latest.rule is None or policy.stage(problem.pipeline, problem.stage or "") is None:
+        return latest
+    found = await now_store.evidence(executor, problem.key) or Evidence(at=latest.at, total=0)
+    clock, at = clocks.of(problem.pipeline, problem.stage or ""), micros(latest.at)
+
+    def aged(deals: Sequence[EvidenceDeal]) -> tuple[EvidenceDeal, ...]:
+        ages = [clock.age(micros(deal.entered_at), at) / 1_000_000 for deal in deals]
+        return tuple(d.model_copy(update={"age_seconds": age}) for d, age in zip(deals, ages, strict=True))
+
+    shown = Evidence(
+        at=latest.at,
+        total=problem.count,
+        worst=aged(found.worst),
+        sample=aged(found.sample),
+        rest=aged(found.rest),
+    )
+    return replace(latest, problem=problem.model_copy(update={"evidence": shown}))

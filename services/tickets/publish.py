@@ -24,6 +24,7 @@ from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
+from shared.runtime.waiting import wait_within
 from shared.stream import outbox
 
 _log = logger(__name__)
@@ -99,10 +100,7 @@ class TicketPublisher:
             return is_ours
 
     async def _wait(self) -> None:
-        try:
-            await asyncio.wait_for(self.wake.wait(), POLL_SECONDS)
-        except TimeoutError:
-            return
+        await wait_within(self.wake, POLL_SECONDS)
 
 
 def _add_chart(event: bytes, image: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.tickets.store.tickets import TicketFilter
 from shared.contracts.tickets import TicketState
@@ -64,18 +64,10 @@ class TicketQuery(BaseModel):
         return TicketFilter(self.pipeline, self.kind, state, self.before, self.limit)
 
 
-def parse_query(query: Mapping[str, str]) -> TicketFilter:
-    """Read the filters of an address; raises QueryError."""
-    try:
-        return TicketQuery.model_validate(dict(query)).filter
-    except ValidationError as error:
-        raise QueryError(explain(error.errors(include_url=False))) from None
-
-
-def explain(errors: Sequence[Mapping[str, Any]]) -> str:
+def explain(errors: Sequence[Mapping[str, Any]], model: type[BaseModel] = TicketQuery) -> str:
     """The first fault of an address, unknown names first: `state: 'lost' is not a state; use ...`"""
     first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
     name = str(first["loc"][-1])
     if first["type"] == "extra_forbidden":
-        return f"{name}: no such filter; use {', '.join(TicketQuery.model_fields)}"
+        return f"{name}: no such filter; use {', '.join(model.model_fields)}"
     return f"{name}: {first.get('ctx', {}).get('error', first['msg'])}"

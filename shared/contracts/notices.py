@@ -19,12 +19,18 @@ class NoticeReason(StrEnum):
 
 
 class NoticeResult(StrEnum):
+    """`waiting`: not sent yet, and tried again; a later result of the same mail replaces it. `dropped`: out of date
+    before it was sent.
+    """
+
     SENT = "sent"
     REFUSED = "refused"
+    WAITING = "waiting"
+    DROPPED = "dropped"
 
 
 class NoticeData(Message):
-    """A mail server accepted a mail, or refused it for good. `detail`: its answer."""
+    """What became of a mail: a server accepted it, refused it for good, or it waits. `detail`: the last answer."""
 
     notice: Name
     ticket: Number

@@ -58,12 +58,22 @@ class EvidenceDeal(Message):
 
 
 class Evidence(Message):
-    """Deals behind a problem as of `at`: the worst, and a random sample seeded by the problem's key and time."""
+    """Deals behind a problem as of `at`, `total` in all. No deal comes twice.
+
+    `worst`: all of up to ten deals, else the five worst. `sample`: five of the others, at random, seeded by the
+    problem's key and time. `rest`: what is left, the worst first, where a message carries all deals.
+    """
 
     at: Moment
     total: Count
     worst: tuple[EvidenceDeal, ...] = ()
     sample: tuple[EvidenceDeal, ...] = ()
+    rest: tuple[EvidenceDeal, ...] = ()
+
+    @property
+    def deals(self) -> tuple[EvidenceDeal, ...]:
+        """All deals that it carries."""
+        return (*self.worst, *self.sample, *self.rest)
 
 
 class ProblemInterval(Message):

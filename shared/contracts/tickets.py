@@ -18,14 +18,19 @@ class TicketState(StrEnum):
 
 
 class TicketOutcome(StrEnum):
+    """How a ticket ended. `changed-unplanned`: something was changed without a plan, so what it did is not known."""
+
     CLEARED_WITHOUT_CHANGE = "cleared-without-change"
+    CHANGED_UNPLANNED = "changed-unplanned"
     ABANDONED = "abandoned"
     WONT_FIX = "wont-fix"
     RETRACTED = "retracted"
 
 
 class TicketChange(StrEnum):
-    """What happened to the ticket."""
+    """What happened to the ticket. `reopened`: its problem came back, or a person (the actor) opened it again;
+    `undone`: a person took back what a person did last.
+    """
 
     OPENED = "opened"
     GREW = "grew"
@@ -37,6 +42,7 @@ class TicketChange(StrEnum):
     WOKE = "woke"
     CLOSED = "closed"
     NOTICED = "noticed"
+    UNDONE = "undone"
 
 
 class Actor(StrEnum):
@@ -64,7 +70,7 @@ class TicketData(Message):
     state: TicketState
     outcome: TicketOutcome | None = None
     title: Words = Field(description="title in plain words, never changes: `Deals wait too long in Proposal`")
-    sentence: Words = Field(description="`12 deals have been in Proposal for more than 21 days; usually 3 are.`")
+    sentence: Words = Field(description="`12 deals have been in Proposal for more than 21 days; usually 3.`")
     asks_for: Words = Field(description="what to do about this class of cause, in one sentence")
     cause_class: CauseClass
     count: Count

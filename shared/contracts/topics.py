@@ -10,6 +10,7 @@ STAGES = "pipeline.stages"
 PROBLEMS = "flow.problems"
 MEASURES = "flow.measures"
 STAGE_STATUS = "flow.stages"
+NOW = "flow.now"
 TICKETS = "improvement.tickets"
 NOTICES = "improvement.notices"
 DEAD_SUFFIX = ".dead"
@@ -38,6 +39,7 @@ PRODUCT_TOPICS = (
     Topic(PROBLEMS, "problem key", config=_KEPT),
     Topic(MEASURES, "pipeline/stage/measure/start of the period", config=_COMPACTED),
     Topic(STAGE_STATUS, "pipeline/stage", partitions=1, config=_COMPACTED),
+    Topic(NOW, "pipeline/stage", partitions=1, config=_COMPACTED),
     Topic(TICKETS, "ticket", config=_KEPT),
     Topic(NOTICES, "ticket", config=_KEPT),
 )

@@ -1,21 +1,30 @@
 """Clocks that measure ages: calendar time, or business hours only.
 
-A business clock is a sequence of spans of real time. On a day when daylight saving time begins or ends, a span is an
-hour shorter or longer. An age reached exactly at the end of a span is reached then, not at the start of the next span.
+A business clock is a sequence of spans of real time: every instant at which the wall clock of its zone shows a working
+date and a time in the working hours. An hour that daylight saving skips does not count; one that comes twice counts
+twice. An age reached exactly at the end of a span is reached then, not at the start of the next span.
 """
 
 from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left, bisect_right
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from shared.policy import Policy
 from shared.policy.durations import Duration
 from shared.policy.model import CALENDAR, DAYS, ClockPolicy
-from shared.runtime.instants import micros, moment
+from shared.runtime.instants import EPOCH, micros, moment
+
+_SECOND = 1_000_000
+_DAY = 86_400 * _SECOND
+# How far apart to look for changes of a zone's offset. No zone has had two within this time.
+_STEP = 12 * 3600 * _SECOND
+# No wall clock of these years leaves the calendar.
+_FIRST_YEAR, _LAST_YEAR = 2, 9998
 
 
 class AgeClock(Protocol):
@@ -94,7 +103,7 @@ class BusinessClock:
 
     def _extend_after(self) -> bool:
         first, last = self._years or (0, 0)
-        if last >= 9998:
+        if last >= _LAST_YEAR:
             return False
         self._append(last + 1)
         self._years = (first, last + 1)
@@ -102,18 +111,24 @@ class BusinessClock:
 
     def _recompute(self, first: int, last: int) -> None:
         self._begins, self._ends, self._sums = [], [], [0]
-        first = max(1, first)
+        first, last = max(_FIRST_YEAR, first), min(_LAST_YEAR, last)
         for year in range(first, last + 1):
             self._append(year)
         self._years = (first, last)
 
     def _append(self, year: int) -> None:
-        day, end = date(year, 1, 1), date(year + 1, 1, 1) if year < 9999 else date.max
-        while day < end:
+        first, last = (micros(datetime(number, 1, 1, tzinfo=UTC)) for number in (year, year + 1))
+        for start, stop, offset in _offsets(self._zone, first, last):
+            for begin, finish in self._local_spans(start + offset, stop + offset):
+                self._append_span(max(begin - offset, start), min(finish - offset, stop))
+
+    def _local_spans(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """Working hours of the dates from `first` to `last`, both as the wall clock shows them."""
+        for number in range(first // _DAY, last // _DAY + 1):
+            day = (EPOCH + timedelta(days=number)).date()
             if day.weekday() in self._weekdays and day not in self._policy.holidays:
                 for begin, finish in self._policy.hours:
-                    self._append_span(self._instant(day, begin), self._instant(day, finish))
-            day += timedelta(days=1)
+                    yield number * _DAY + begin * _SECOND, number * _DAY + finish * _SECOND
 
     def _append_span(self, begin: int, end: int) -> None:
         if end > begin:
@@ -121,14 +136,31 @@ class BusinessClock:
             self._ends.append(end)
             self._sums.append(self._sums[-1] + end - begin)
 
-    def _instant(self, day: date, seconds: int) -> int:
-        """The instant of a time of day, in seconds; 24:00 is the next day's 00:00.
 
-        A time that daylight saving skips is read with the offset before the change.
-        """
-        whole, rest = divmod(seconds, 86_400)
-        local = datetime(day.year, day.month, day.day) + timedelta(days=whole, seconds=rest)  # noqa: DTZ001
-        return micros(local.replace(tzinfo=self._zone).astimezone(UTC))
+def _offsets(zone: ZoneInfo, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+    """The spans [start, end) between two instants in which the zone keeps one offset from UTC, with that offset."""
+    start, offset = first, _offset(zone, first)
+    for before in range(first, last, _STEP):
+        after = min(before + _STEP, last)
+        if after < last and _offset(zone, after) != offset:
+            change = _change(zone, before, after)
+            yield start, change, offset
+            start, offset = change, _offset(zone, after)
+    yield start, last, offset
+
+
+def _change(zone: ZoneInfo, before: int, after: int) -> int:
+    """The second between two instants at which the offset of `before` ends."""
+    offset = _offset(zone, before)
+    while after - before > _SECOND:
+        middle = (before + after) // 2 // _SECOND * _SECOND
+        before, after = (middle, after) if _offset(zone, middle) == offset else (before, middle)
+    return after
+
+
+def _offset(zone: ZoneInfo, instant: int) -> int:
+    """What the wall clock of the zone is ahead of UTC, in microseconds."""
+    return (moment(instant).astimezone(zone).utcoffset() or timedelta()) // timedelta(microseconds=1)
 
 
 def _digest(policy: ClockPolicy) -> str:

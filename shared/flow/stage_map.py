@@ -43,7 +43,7 @@ class StageField(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StageDescription:
-    """What the CRM says of a stage; None where it says nothing."""
+    """How the CRM describes a stage; None for what it leaves open."""
 
     name: str | None = None
     order: int | None = None

@@ -57,6 +57,9 @@ class StageResolver:
             found = self._cache[key] = self._resolve(*key)
         return found
 
+    def knows(self, pipeline: str, stage: str) -> bool:
+        return (pipeline, stage) in self.policy_stages
+
     @property
     def cached(self) -> int:
         """How many answers are kept."""
@@ -94,7 +97,7 @@ class StageResolver:
         return found.pop() if len(found) == 1 else None
 
     def _outcome(self, source: str, pipeline: str | None, stage: str) -> StageOutcome:
-        """How the CRM describes a stage that the policy does not have; open where it says nothing, or two things."""
+        """The outcome in the CRM of a stage that the policy lacks; open if it gives none, or contradictory ones."""
         if pipeline is not None:
             return self.stage_map.at(StageKey(source, pipeline, stage)).outcome or StageOutcome.OPEN
         described = self.stage_map.described(source, stage)

@@ -18,6 +18,9 @@ from shared.policy import StageOutcome
 
 CREATED, CHANGED, TOUCHED, REOPENED, MOVED, WON, LOST, MERGED, DELETED = (kind.rank for kind in EventType)
 UNKNOWN_PIPELINE = ""
+_ENDS = (WON, LOST, MERGED, DELETED)
+# A stage as events name it: (pipeline, stage). The pipeline is None where no event named one.
+NamedStage = tuple[str | None, str]
 
 
 class EventKey(NamedTuple):
@@ -75,22 +78,31 @@ class StageLookup(Protocol):
         A stage that neither policy nor CRM describe is open. Its pipeline is UNKNOWN_PIPELINE where no event named it.
         """
 
+    def knows(self, pipeline: str, stage: str) -> bool:
+        """Whether the policy has this resolved stage in this pipeline."""
+
 
 ATTRIBUTES = ("name", "amount", "currency", "url", "expected_close")
 
 
 @dataclass(slots=True)
 class DealState:
-    """A deal after the events applied so far. `finished` collects the visits that ended while they were applied."""
+    """A deal after the events applied so far. `finished` collects the visits that ended while they were applied.
+
+    `pipeline`: as events named it last. `stage`: where the deal is, or would be again after a reopening, and `before`:
+    its last visit before the current one; both as events named them, (pipeline, stage). `staged`: where the deal
+    entered its next stage is known, because an event has placed or closed it. `gone`: deleted or merged.
+    """
 
     last: EventKey | None = None
     created: bool = False
     staged: bool = False
     closed: bool = False
     gone: bool = False
+    merged: bool = False
     pipeline: str | None = None
-    # The stage that the deal is in, or would be in again if it were reopened: (pipeline, stage).
-    stage: tuple[str, str] | None = None
+    stage: NamedStage | None = None
+    before: NamedStage | None = None
     step: int | None = None
     current: Visit | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -108,36 +120,31 @@ class DealState:
         """Apply events that are in the order of their keys and later than all applied before."""
         for event in events:
             self.last = event.key
-            if not self.gone:
+            # What happens to a deal that is gone does not count. Only a deleted one can be reopened.
+            if not self.gone or (event.key.rank == REOPENED and not self.merged):
                 self._apply(event, stages)
 
     def _apply(self, event: Event, stages: StageLookup) -> None:
         time, rank, _ = event.key
-        self._update(event, stages)
+        self._update(event)
+        if "pipeline" in event.data:
+            self._set_pipeline(event, stages)
         if rank == CREATED:
             self.created = True
-        if rank in (CREATED, MOVED):
-            self._move(event, stages)
+        if rank in _ENDS:
+            self._end(event, stages)
         elif rank == REOPENED:
             self._reopen(event, stages)
-        elif rank == TOUCHED:
-            if event.data.get("buyer") is True:
-                self._touch(time)
-        elif rank in (WON, LOST):
-            self._close(time)
-        elif rank in (MERGED, DELETED):
-            self._leave(time)
-            self.gone = True
+        elif event.data.get("stage"):
+            self._move(event, stages)
+        if rank == TOUCHED and event.data.get("buyer") is True:
+            self._touch(time)
 
-    def _update(self, event: Event, stages: StageLookup) -> None:
+    def _update(self, event: Event) -> None:
         data = event.data
         for name in ATTRIBUTES:
             if name in data:
                 self.attributes[name] = data[name]
-        if data.get("pipeline"):
-            self.pipeline = data["pipeline"]
-            if self.current is not None and self.current.pipeline == UNKNOWN_PIPELINE:
-                self._set_pipeline(self.current, stages.resolve(event.deal, self.pipeline, self.current.stage))
         if "next_step_at" in data:
             self.step = data["next_step_at"]
             if self.current is not None:
@@ -151,50 +158,100 @@ class DealState:
         elif not self.staged:
             self.touches.append(time)
 
-    def _set_pipeline(self, visit: Visit, resolved: ResolvedStage) -> None:
-        """The current visit's pipeline becomes known. Its stage may turn out to be closed."""
+    def _set_pipeline(self, event: Event, stages: StageLookup) -> None:
+        """An event names the pipeline: what that means for the current visit, before any stage that it names too.
+
+        A visit to a stage of the old pipeline ends, and one in the new pipeline begins. A stage that the old pipeline
+        does not have was one of the new pipeline all along, as was one named without any pipeline.
+        """
+        stage, old = event.data.get("stage"), self.pipeline
+        self.pipeline = event.data["pipeline"] or None
+        if self.pipeline == old or self.stage is None:
+            return
+        alone = not stage or stage == self.stage[1]
+        if self.current is None:
+            if alone:
+                self.stage = self.pipeline, self.stage[1]
+            return
+        known = stages.knows(self.current.pipeline, self.current.stage)
+        if not known or (alone and old is None):
+            self._reassign(self.current, stages.resolve(event.deal, self.pipeline, self.stage[1]))
+        elif alone:
+            self._enter_stage(event, stages, self.stage[1])
+
+    def _reassign(self, visit: Visit, resolved: ResolvedStage) -> None:
+        """The current visit belongs to another pipeline from its beginning. Its stage may turn out to be closed."""
         if resolved.outcome is StageOutcome.OPEN:
             visit.pipeline, visit.stage, _ = resolved
-            self.stage = resolved.pipeline, resolved.stage
+            self.stage = self.stage and (self.pipeline, self.stage[1])
         else:
-            self.stage, self.current, self.closed = None, None, True
+            self.stage, self.current, self.closed = self.before, None, True
 
     def _move(self, event: Event, stages: StageLookup, exact: bool = False) -> None:
-        stage, since, time = event.data.get("stage"), event.data.get("entered_at"), event.key.time
-        if not stage:
-            return
-        pipeline, stage, outcome = stages.resolve(event.deal, self.pipeline, stage)
-        first, self.staged = not self.staged, True
-        if outcome is not StageOutcome.OPEN:
-            self._close(time)
-            return
-        if self.current is not None and (self.current.pipeline, self.current.stage) == (pipeline, stage):
-            return
-        self._leave(time)
-        midlife = first and not self.created and not exact
+        """An event names the stage. `exact`: the entry is known although the deal was not seen before."""
+        since, time = event.data.get("entered_at"), event.key.time
+        midlife = not (self.staged or self.created or exact)
+        self.staged = True
         entered = min(since, time) if midlife and since is not None else time
-        self._enter(pipeline, stage, entered, known=not midlife or since is not None)
+        self._enter_stage(event, stages, event.data["stage"], entered, known=not midlife or since is not None)
+
+    def _enter_stage(
+        self, event: Event, stages: StageLookup, stage: str, entered: int | None = None, known: bool = True
+    ) -> None:
+        """Enter a stage of the present pipeline, or close the deal there; nothing where the deal is in it already."""
+        resolved = stages.resolve(event.deal, self.pipeline, stage)
+        if resolved.outcome is not StageOutcome.OPEN:
+            self._close(event.key.time)
+            return
+        current = self.current
+        if current is None or (current.pipeline, current.stage) != resolved[:2]:
+            self._leave(event.key.time)
+            self._enter(resolved, event.key.time if entered is None else entered, known)
+        self.stage = self.pipeline, stage
 
     def _reopen(self, event: Event, stages: StageLookup) -> None:
+        """Back to where the event says, else to the last stage. A deal that was closed when deleted stays closed."""
+        gone, self.gone = self.gone, False
         if event.data.get("stage"):
             self._move(event, stages, exact=True)
-        elif self.closed:
+        elif self.stage is not None and self.closed is not gone:
+            self._resume(event, stages, *self.stage)
+        elif not gone:
             self.closed = False
-            if self.stage is not None:
-                self._enter(*self.stage, event.key.time, known=True)
 
-    def _enter(self, pipeline: str, stage: str, time: int, known: bool) -> None:
+    def _resume(self, event: Event, stages: StageLookup, pipeline: str | None, stage: str) -> None:
+        resolved = stages.resolve(event.deal, pipeline, stage)
+        self.closed = resolved.outcome is not StageOutcome.OPEN
+        if not self.closed:
+            self._enter(resolved, event.key.time, known=True)
+
+    def _enter(self, resolved: ResolvedStage, time: int, known: bool) -> None:
         self.closed = False
-        self.stage = (pipeline, stage)
         plans, touches, self.plans, self.touches = self.plans, self.touches, [], []
         planned = next((step for since, step in reversed(plans) if since <= time), None) if plans else self.step
         steps = [(time, planned)] if planned is not None else []
         later = [plan for plan in plans if plan[0] > time]
-        self.current = Visit(pipeline, stage, time, known, None, [t for t in touches if t > time], steps + later)
+        self.current = Visit(
+            resolved.pipeline, resolved.stage, time, known, None, [t for t in touches if t > time], steps + later
+        )
+
+    def _end(self, event: Event, stages: StageLookup) -> None:
+        """Won, lost, deleted or merged. Where the event names a stage, the deal ended there."""
+        stage, rank = event.data.get("stage"), event.key.rank
+        if rank in (WON, LOST):
+            self._close(event.key.time)
+        else:
+            self._leave(event.key.time)
+            self.gone, self.merged = True, rank == MERGED
+        if stage:
+            resolved = stages.resolve(event.deal, self.pipeline, stage)
+            if resolved.outcome is StageOutcome.OPEN and stages.knows(*resolved[:2]):
+                self.stage = self.pipeline, stage
 
     def _close(self, time: int) -> None:
         self._leave(time)
-        self.closed = True
+        self.closed = self.staged = True
+        self.plans, self.touches = [], []
 
     def _leave(self, time: int) -> None:
         """End the current visit; one of no length is no visit."""
@@ -204,14 +261,15 @@ class DealState:
             if visit.progress:
                 visit.progress = [p for p in visit.progress if p < time]
             self.finished.append(visit)
+            self.before = self.stage
 
     def pack(self) -> bytes:
         """The state as bytes, without the finished visits: those are stored elsewhere."""
         visit = self.current
         current = visit and [visit.pipeline, visit.stage, visit.entered, visit.known, visit.progress, visit.steps]
-        flags = self.created | self.staged << 1 | self.closed << 2 | self.gone << 3
+        flags = self.created | self.staged << 1 | self.closed << 2 | self.gone << 3 | self.merged << 4
         last = self.last and [*self.last]
-        packed: list[Any] = [last, flags, self.pipeline, self.stage, self.step, current, self.attributes]
+        packed: list[Any] = [last, flags, self.pipeline, self.stage, self.step, current, self.attributes, self.before]
         if self.touches or self.plans:
             packed += [self.touches, self.plans]
         return compact(packed)
@@ -219,7 +277,7 @@ class DealState:
     @staticmethod
     def unpack(raw: bytes) -> DealState:
         """The state that `pack` wrote."""
-        last, flags, pipeline, stage, step, current, attributes, *early = orjson.loads(raw)
+        last, flags, pipeline, stage, step, current, attributes, before, *early = orjson.loads(raw)
         touches, plans = early or ([], [])
         visit = None
         if current:
@@ -231,8 +289,10 @@ class DealState:
             staged=bool(flags & 2),
             closed=bool(flags & 4),
             gone=bool(flags & 8),
+            merged=bool(flags & 16),
             pipeline=pipeline,
             stage=stage and tuple(stage),
+            before=before and tuple(before),
             step=step,
             current=visit,
             attributes=attributes,

@@ -1,4 +1,4 @@
-"""The policy file: what a manager wants of the flow of deals, read with errors for people."""
+"""The policy file: what a manager expects of the flow of deals; errors are written for its author."""
 
 from shared.policy.load import PolicyError, load, parse
 from shared.policy.model import ClockPolicy, Mode, Owner, Pipeline, Policy, RulePolicy, Stage, StageOutcome

@@ -1,4 +1,4 @@
-"""Durations as people write them: `30s`, `90m`, `4h`, `3d`, `2w`, `1d 4h`."""
+"""Durations in the notation of the policy file: `30s`, `90m`, `4h`, `3d`, `2w`, `1d 4h`."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class Duration:
 
 
 def parse_duration(text: str) -> Duration:
-    """Read a duration. Raises ValueError, which says how to write one and how long it may be."""
+    """Read a duration. Raises ValueError, whose text gives the format and the longest duration."""
     if not isinstance(text, str) or not _WHOLE.match(text):
-        raise ValueError(f"{text!r} is no duration; write for example 30s, 90m, 4h, 3d, 2w or 1d 4h")
+        raise ValueError(f"{text!r} is not a duration; write for example 30s, 90m, 4h, 3d, 2w or 1d 4h")
     days = seconds = 0
     for number, unit in _PART.findall(text):
         if unit in "wd":

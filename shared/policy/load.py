@@ -70,7 +70,7 @@ def _check_stages(policy: Policy, key: str, pipeline: Pipeline) -> Iterator[tupl
     for number, stage in enumerate(pipeline.stages):
         path = ("pipelines", key, "stages", number)
         if counted[stage.id] > 1:
-            yield path, f"stage {stage.id!r} stands twice; keep one of them"
+            yield path, f"stage {stage.id!r} appears twice; keep one of them"
         if stage.clock is not None and stage.clock not in clocks:
             yield (*path, "clock"), f"clock {stage.clock!r} is not defined; {named}"
 

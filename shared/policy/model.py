@@ -25,7 +25,7 @@ def _zone(name: object) -> str:
     try:
         ZoneInfo(str(name))
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is no time zone; use a name such as Europe/Berlin or UTC") from None
+        raise ValueError(f"{name!r} is not a time zone; use a name such as Europe/Berlin or UTC") from None
     return str(name)
 
 
@@ -46,7 +46,7 @@ def _span(text: object) -> tuple[int, int]:
         dash = ""
         span = (0, 0)
     if not dash or span[0] >= span[1]:
-        raise ValueError(f"{text!r} are no hours; write for example 09:00-17:30, the end after the begin")
+        raise ValueError(f"{text!r} is not a span of hours; write e.g. 09:00-17:30, the end after the start")
     return span
 
 
@@ -70,14 +70,14 @@ class ClockPolicy(_Part):
     def _apart(cls, hours: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
         ordered = tuple(sorted(hours))
         if any(begin < end for (_, end), (begin, _) in pairwise(ordered)):
-            raise ValueError("hours overlap; let each span begin where the one before has ended, or later")
+            raise ValueError("hours overlap; start each span at or after the end of the one before")
         return ordered
 
     @field_validator("days")
     @classmethod
     def _once(cls, days: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(days)) < len(days):
-            raise ValueError("a day stands twice; name each once")
+            raise ValueError("a day appears twice; list each once")
         return days
 
     @property
@@ -97,7 +97,7 @@ class Owner(_Part):
     def _is_address(cls, mail: str) -> str:
         if not re.fullmatch(ADDRESS, mail):
             raise ValueError(
-                "this is no mail address; write one alone, as sales@example.org, in ASCII (a domain such as"
+                "not a mail address; write one address, as sales@example.org, in ASCII (a domain such as"
                 " bücher.example as xn--bcher-kva.example)"
             )
         return mail
@@ -115,11 +115,12 @@ class Stage(_Part):
 class _Rule(_Part):
     stage: Name
     mode: Mode = Mode.ACTIVE
+    hold: Length | None = None
     clear_hold: Length | None = None
 
     @property
     def hold_length(self) -> Duration:
-        return getattr(self, "hold", None) or Duration("0s", 0, 0)
+        return self.hold or Duration("0s", 0, 0)
 
     @property
     def clear_hold_length(self) -> Duration:
@@ -141,13 +142,11 @@ class StalledRule(_Rule):
 class WipHighRule(_Rule):
     kind: Literal["wip-high"]
     max: int = Field(ge=0, le=1_000_000)
-    hold: Length | None = None
 
 
 class WipLowRule(_Rule):
     kind: Literal["wip-low"]
     min: int = Field(ge=1, le=1_000_000)
-    hold: Length | None = None
 
 
 RulePolicy = AgingRule | StalledRule | WipHighRule | WipLowRule

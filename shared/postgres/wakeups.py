@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from shared.postgres.pool import TRANSIENT, Connection, Pool
 from shared.runtime.log import logger
+from shared.runtime.waiting import wait_within
 
 _log = logger(__name__)
 
@@ -57,14 +59,13 @@ class Wakeups:
             while True:
                 await self._notify(connection)
         finally:
-            if not connection.is_closed():
+            # A fault here would take the place of a cancellation, and `run` would go on.
+            with suppress(*TRANSIENT):
                 await connection.remove_listener(self._channel, heard)
 
     async def _notify(self, connection: Connection) -> None:
         """Send what is wanted; now and then find out whether the connection still lives."""
-        try:
-            await asyncio.wait_for(self._wanted.wait(), self._check)
-        except TimeoutError:
+        if not await wait_within(self._wanted, self._check):
             await connection.execute("SELECT 1")
             return
         self._wanted.clear()

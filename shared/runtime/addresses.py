@@ -1,15 +1,29 @@
-"""Mail addresses that every mail server accepts, and the names of the loopback interface.
+"""Mail addresses that every mail server accepts, the names of the loopback interface, and DSNs without passwords.
 
-Source of the addresses: RFC 5322, addr-spec without quoted strings, comments and literals; ASCII, since not every
+Source of the mail addresses: RFC 5322, addr-spec without quoted strings, comments and literals; ASCII, since not every
 server offers SMTPUTF8.
 """
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit, urlunsplit
+
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
 ADDRESS = rf"^{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})*$"
+# RFC 5321 4.1.1.1: a domain, or an address literal such as [192.0.2.1].
+HELO_NAME = rf"^({_LABEL}(\.{_LABEL})*|\[[0-9A-Fa-f.:IPv]+\])?$"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Pages on loopback answer to no other host name. Else a site whose name resolves to loopback would count as ours
 # to the browser (DNS rebinding).
 LOOPBACK_HOSTS = (*LOOPBACK, "[::1]")
+
+
+def printable_dsn(dsn: str) -> str:
+    """A DSN as it may be printed: without its password and its options, which may contain one."""
+    try:
+        parts = urlsplit(dsn)
+    except ValueError:
+        return "(not an address)"
+    credentials, at, host = parts.netloc.rpartition("@")
+    return urlunsplit((parts.scheme, credentials.partition(":")[0] + at + host, parts.path, "", ""))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import uvicorn
@@ -25,6 +28,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+from shared.runtime.dependencies import Dependencies
 from shared.runtime.health import Progress
 from shared.runtime.http_limits import LimitedHttpProtocol
 from shared.runtime.log import configure, logger
@@ -32,10 +36,20 @@ from shared.runtime.settings import ServiceSettings, SettingsError
 from shared.runtime.yaml_file import FaultsError
 
 _log = logger(__name__)
-STOP_WITHIN_SECONDS = 15
-CLOSE_WITHIN_SECONDS = 5
 MOST_CONNECTIONS = 4096
 Loop = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class StopLimits:
+    """Seconds that a stop may take: for the loops to finish, to close what was built, and to end the process after."""
+
+    loops: float = 15
+    close: float = 5
+    exit: float = 10
+
+
+LIMITS = StopLimits()
 
 
 class Service:
@@ -58,15 +72,17 @@ def new_registry() -> CollectorRegistry:
     return registry
 
 
-def health_routes(progress: Progress, registry: CollectorRegistry) -> list[BaseRoute]:
-    """`/livez`, `/readyz` and `/metrics`."""
+def health_routes(progress: Progress, dependencies: Dependencies, registry: CollectorRegistry) -> list[BaseRoute]:
+    """`/livez`, `/readyz` and `/metrics`. Ready: every loop makes progress, and the servers it needs answer."""
 
     async def livez(request: Request) -> Response:
         return PlainTextResponse("alive\n")
 
     async def readyz(request: Request) -> Response:
-        stuck = progress.stuck()
-        return JSONResponse({"ready": not stuck, "stuck": stuck}, status_code=503 if stuck else 200)
+        stuck, unavailable = progress.stuck(), dependencies.unavailable()
+        is_ready = not stuck and not unavailable
+        content = {"ready": is_ready, "stuck": stuck, "unavailable": unavailable}
+        return JSONResponse(content, status_code=200 if is_ready else 503)
 
     async def metrics(request: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
@@ -78,7 +94,10 @@ Settings = TypeVar("Settings", bound=ServiceSettings)
 
 
 def main(
-    name: str, settings_type: type[Settings], build: Callable[[Settings], AbstractAsyncContextManager[Service]]
+    name: str,
+    settings_type: type[Settings],
+    build: Callable[[Settings], AbstractAsyncContextManager[Service]],
+    limits: StopLimits = LIMITS,
 ) -> None:
     """Entry point of a service: settings, logs, run. Exits 0 after a signal, 1 after a crash or on wrong settings."""
     try:
@@ -87,14 +106,16 @@ def main(
         sys.exit(f"{name} cannot start, its settings are wrong:\n{error}")
     configure(settings.log, name)
     try:
-        failed = uvloop.run(run(settings, lambda: build(settings)))
+        failed = uvloop.run(run(settings, lambda: build(settings), limits, partial(_exit_soon, limits)))
     except FaultsError as error:
         sys.exit(f"{name} cannot start, a file is wrong:\n{error}")
     sys.exit(1 if failed else 0)
 
 
-async def run(settings: ServiceSettings, build: Build) -> bool:
-    """Run until a signal or a crash. True: a loop crashed."""
+async def run(
+    settings: ServiceSettings, build: Build, limits: StopLimits = LIMITS, leaving: Callable[[], None] = lambda: None
+) -> bool:
+    """Run until a signal or a crash. True: a loop crashed. `leaving` is called when only closing is left."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -102,12 +123,18 @@ async def run(settings: ServiceSettings, build: Build) -> bool:
     parts = AsyncExitStack()
     try:
         service = await _unless(waiter, parts.enter_async_context(build()))
-        failed = service is not None and await _serve(service, settings, waiter)
+        failed = service is not None and await _serve(service, settings, waiter, limits)
     finally:
         waiter.cancel()
-        await _leave(parts)
+        leaving()
+        await _leave(parts, limits)
     _log.info("stopped", crashed=failed)
     return failed
+
+
+def _exit_soon(limits: StopLimits) -> None:
+    """Whatever hangs from here on: show where, and end the process. A stop must not need a kill -9."""
+    faulthandler.dump_traceback_later(limits.close + limits.exit, exit=True)
 
 
 async def _unless(stopped: asyncio.Future[Any], built: Coroutine[Any, Any, Service]) -> Service | None:
@@ -122,7 +149,7 @@ async def _unless(stopped: asyncio.Future[Any], built: Coroutine[Any, Any, Servi
     return None if building.cancelled() else building.result()
 
 
-async def _serve(service: Service, settings: ServiceSettings, stopped: asyncio.Future[Any]) -> bool:
+async def _serve(service: Service, settings: ServiceSettings, stopped: asyncio.Future[Any], limits: StopLimits) -> bool:
     """Serve until the stop or a crash. True: a loop crashed."""
     server = _server(service.application, settings)
     tasks = [asyncio.ensure_future(loop()) for loop in service.loops]
@@ -135,7 +162,7 @@ async def _serve(service: Service, settings: ServiceSettings, stopped: asyncio.F
     await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     failed = _crashed(tasks)
     server.should_exit = True
-    await _end(tasks)
+    await _end(tasks, limits)
     return failed
 
 
@@ -177,19 +204,27 @@ def _crashed(tasks: Sequence[asyncio.Future[None]]) -> bool:
     return failed
 
 
-async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
-    """Let the server drain, cancel the loops, and give both time to finish."""
+async def _end(tasks: Sequence[asyncio.Future[None]], limits: StopLimits) -> None:
+    """Let the server drain, cancel the loops, and give both time to finish.
+
+    A cancellation can be lost: a fault of the connection in a `finally` takes its place. So what still runs after that
+    time is cancelled again.
+    """
     for task in tasks[:-1]:
         task.cancel()
-    await asyncio.wait(tasks, timeout=STOP_WITHIN_SECONDS)
+    _, running = await asyncio.wait(tasks, timeout=limits.loops)
+    for task in running:
+        _log.warning("a loop does not stop, cancelled again", loop=repr(task))
+        task.cancel()
 
 
-async def _leave(parts: AsyncExitStack) -> None:
+async def _leave(parts: AsyncExitStack, limits: StopLimits) -> None:
     """Close what was built, within a limit. A pool whose closing is cancelled terminates its connections."""
     try:
-        await asyncio.wait_for(parts.aclose(), CLOSE_WITHIN_SECONDS)
+        async with asyncio.timeout(limits.close):
+            await parts.aclose()
     except TimeoutError:
-        _log.warning("closing took too long, cut off", seconds=CLOSE_WITHIN_SECONDS)
+        _log.warning("closing took too long, cut off", seconds=limits.close)
 
 
 async def every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:

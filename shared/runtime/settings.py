@@ -11,6 +11,7 @@ from typing import Self
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.runtime.addresses import printable_dsn
 from shared.runtime.log import LogForm
 
 PREFIX = "ANDON_"
@@ -54,6 +55,11 @@ class ServiceSettings(BaseSettings):
     @property
     def dsn(self) -> str:
         return self.postgres.get_secret_value()
+
+    @property
+    def postgres_address(self) -> str:
+        """The DSN as it may be printed."""
+        return printable_dsn(self.dsn)
 
     def topic(self, name: str) -> str:
         """The name of a topic on this Kafka."""

@@ -1,4 +1,4 @@
-"""YAML 1.2 files that people write: every fault at once, each with its line, what is wrong and the way out."""
+"""YAML files edited by hand: every fault at once, each with its line, what is wrong and the way out."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _walk(node: Node | None, path: KeyPath, lines: Lines) -> Iterator[Fault]:
             if not isinstance(key, ScalarNode):
                 yield Fault(key.start_mark.line + 1, dotted(path), "has a key that is no plain value; write a name")
             elif key.value in seen:
-                yield Fault(key.start_mark.line + 1, dotted(inner), "stands twice; keep one of them")
+                yield Fault(key.start_mark.line + 1, dotted(inner), "appears twice; keep one of them")
             seen.add(str(key.value))
             yield from _walk(value, inner, lines)
             lines[inner] = key.start_mark.line + 1

@@ -16,6 +16,7 @@ from shared.postgres.pool import TRANSIENT, Connection, Executor, Pool, Record
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import OutboxMetrics
+from shared.runtime.waiting import wait_within
 
 _log = logger(__name__)
 _PUT = "INSERT INTO outbox (topic, key, value) SELECT * FROM unnest($1::text[], $2::bytea[], $3::bytea[])"
@@ -30,7 +31,7 @@ INSERT INTO outbox_refused (id, topic, key, value, created_at, reason)
 SELECT id, topic, key, value, created_at, $2 FROM outbox WHERE id = $1
 """
 # How often to look for messages of processes that cannot wake this relay, such as `andon reevaluate`.
-POLL_SECONDS = 2.0
+POLL_SECONDS = 5.0
 # How soon to try again when another replica's relay is at work: it may have read before this one was woken.
 BUSY_SECONDS = 0.05
 MEASURE_SECONDS = 5.0
@@ -112,12 +113,8 @@ class Relay:
         self._metrics.refused.set(row["refused"])
 
     async def _wait(self, seconds: float) -> None:
-        if not seconds:
-            return
-        try:
-            await asyncio.wait_for(self.wake.wait(), seconds)
-        except TimeoutError:
-            return
+        if seconds:
+            await wait_within(self.wake, seconds)
 
 
 def _message(row: Record) -> OutgoingMessage:

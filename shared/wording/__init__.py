@@ -1,4 +1,4 @@
-"""Problems in a manager's words: one file per kind, and the only place that lists them."""
+"""Problems in a manager's words: one file per kind; only this file lists the kinds."""
 
 from __future__ import annotations
 

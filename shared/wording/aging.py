@@ -1,4 +1,4 @@
-"""How people read of `aging`: too many deals have been in a stage for too long."""
+"""Wording of `aging`: too many deals have been in a stage for too long."""
 
 from __future__ import annotations
 

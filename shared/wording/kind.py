@@ -1,4 +1,4 @@
-"""What each kind of problem gives for its readers: words, and what its charts show."""
+"""What each kind of problem provides for its readers: wording, and what its charts show."""
 
 from __future__ import annotations
 
@@ -85,6 +85,10 @@ class KindWording(ABC, Generic[Rule]):
     # None: charts of this kind are not known.
     chart: ClassVar[ChartSpec | None]
     deal_order: ClassVar[DealOrder] = DealOrder.LONGEST_IN_STAGE
+    # Before the peak: `at most it was 12`
+    extreme: ClassVar[str] = "at most"
+    # What the count is again once the condition no longer holds, before `since`.
+    eased: ClassVar[str] = "Below the limit"
     # Why the evidence has no deals.
     no_deals: ClassVar[str] = "No deal is behind this problem any more."
 
@@ -105,5 +109,5 @@ class KindWording(ABC, Generic[Rule]):
         """What a rule looks for. `day`: what a day is on the stage's clock, `day` or `working day`."""
 
     def wip_limit(self, rule: Rule) -> int | None:
-        """The most deals that the rule allows in the stage, where it limits that."""
+        """The largest number of deals that the rule allows in the stage; None without such a limit."""
         return None

@@ -25,8 +25,11 @@ class ProblemText:
     finding: str
 
 
-def text_of(problem: ProblemData, policy: Policy, titles: StageTitles) -> ProblemText:
-    """The words about a problem. Kinds and stages that are not known go by their ids."""
+def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str | None = None) -> ProblemText:
+    """The words about a problem. Kinds and stages that are not known go by their ids.
+
+    `zone`: of the reader, for dates; None: the policy's.
+    """
     pipeline = policy.pipelines.get(problem.pipeline)
     stage = titles.title(problem.pipeline, problem.stage) if problem.stage else problem.pipeline
     kind, facts = wording.of(problem.kind), _facts(problem, stage, policy)
@@ -35,7 +38,7 @@ def text_of(problem: ProblemData, policy: Policy, titles: StageTitles) -> Proble
         stage,
         kind.title(stage),
         f"{kind.sentence(facts)}{_usually(problem)}.",
-        asks_for(problem, policy),
+        asks_for(problem, zone or policy.timezone),
         kind.finding(facts),
     )
 
@@ -52,10 +55,10 @@ def watched(rule: RulePolicy, pipeline: str, policy: Policy) -> str:
     return wording.of(rule.kind).watched(rule, _day_name(policy, pipeline, rule.stage))
 
 
-def asks_for(problem: ProblemData, policy: Policy) -> str:
-    """What the class of the cause asks of the manager."""
+def asks_for(problem: ProblemData, zone: str) -> str:
+    """What the class of the cause asks of the manager; its date is one of the zone."""
     if problem.cause_class is CauseClass.SPECIAL:
-        since = date(problem.opened_at, policy.timezone)
+        since = date(problem.opened_at, zone)
         return f"Find out what happened around {since}: this is outside what the weeks before would let you expect."
     if problem.cause_class is CauseClass.COMMON:
         return "Change the policy or the system: this is how it ordinarily works, and no single day will explain it."
@@ -71,8 +74,7 @@ def _facts(problem: ProblemData, stage: str, policy: Policy) -> ProblemFacts:
 def _usually(problem: ProblemData) -> str:
     if problem.usual is None:
         return ""
-    there = "none is" if problem.usual == 0 else f"{number(problem.usual)} {'is' if problem.usual == 1 else 'are'}"
-    return f"; usually {there}"
+    return f"; usually {number(problem.usual) if problem.usual else 'none'}"
 
 
 def _day_name(policy: Policy, pipeline: str, stage: str) -> str:

@@ -1,4 +1,4 @@
-"""How people read of `stalled`: too many deals make no progress, and no next step is planned for them."""
+"""Wording of `stalled`: too many deals make no progress, and no next step is planned for them."""
 
 from __future__ import annotations
 

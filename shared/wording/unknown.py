@@ -1,4 +1,4 @@
-"""How people read of a kind that this version does not know: a newer detector found it."""
+"""Wording of a kind that this version does not know: a newer detector found it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from shared.wording.kind import KindWording, ProblemFacts
 
 
 class UnknownWording(KindWording[RulePolicy]):
-    """Names the kind, and tells the count and the threshold, which every problem has."""
+    """Names the kind, and gives the count and the threshold, which every problem has."""
 
     chart = None
 

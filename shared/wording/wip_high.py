@@ -1,4 +1,4 @@
-"""How people read of `wip-high`: too many deals are in a stage at once."""
+"""Wording of `wip-high`: too many deals are in a stage at once."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from shared.wording.quantities import deals
 class WipHighWording(KindWording[WipHighRule]):
     label = "too much work"
     chart = ChartSpec(Measure.WIP, "deals in work", "limit")
+    eased = "Within the limit"
 
     def title(self, stage: str) -> str:
         return f"Too much work in {stage}"

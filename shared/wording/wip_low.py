@@ -1,4 +1,4 @@
-"""How people read of `wip-low`: too few deals are in a stage to feed the next ones. The peak is the lowest count."""
+"""Wording of `wip-low`: too few deals are in a stage to feed the next ones. The peak is the lowest count."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from shared.wording.quantities import deals
 class WipLowWording(KindWording[WipLowRule]):
     label = "running dry"
     chart = ChartSpec(Measure.WIP, "deals in work", "least")
+    extreme = "at the lowest"
+    eased = "No longer too few deals"
     no_deals = "No deal is behind this problem: it is about work that is missing."
 
     def title(self, stage: str) -> str:

@@ -11,8 +11,9 @@ import httpx
 
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
+from shared.contracts.now import NowData, NowEvent, RuleNow
 from shared.contracts.problems import CauseClass, Evidence, EvidenceDeal, ProblemData, ProblemReason
-from shared.contracts.topics import MEASURES, NOTICES, PROBLEMS
+from shared.contracts.topics import MEASURES, NOTICES, NOW, PROBLEMS
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from tests.support.problems import event
 from tests.support.waiting import eventually
@@ -168,9 +169,29 @@ class Company:
     def __init__(self, url: str) -> None:
         self.url = url
         self.numbers: dict[str, int] = {}
+        self._kafka = self._prefix = ""
+
+    async def tell_now(self, kind: str, pipeline: str, stage: str, count: int) -> None:
+        """Tell how many deals a rule of a stage counts now, as the detector would."""
+        now, shown = datetime.now(UTC), deals(min(count, 5), datetime.now(UTC))
+        rule = RuleNow(
+            key=f"{kind}/{pipeline}/{stage}",
+            kind=kind,
+            count=count,
+            threshold=5,
+            breached=True,
+            peak=count,
+            evidence=Evidence(at=now, total=count, worst=shown),
+        )
+        data = NowData(pipeline=pipeline, stage=stage, as_of=now, wip=count, rules=(rule,))
+        told = NowEvent(id=f"{now}", source="andon/detector", subject=data.key, time=now, data=data)
+        publisher = Publisher(self._kafka)
+        await publisher.publish_all([OutgoingMessage(self._prefix + NOW, data.key.encode(), told.to_json())])
+        await publisher.stop()
 
     async def seed(self, kafka: str, prefix: str) -> None:
         """Tell everything and do what people do, until it is all there."""
+        self._kafka, self._prefix = kafka, prefix
         now = datetime.now(UTC)
         publisher = Publisher(kafka)
         told = [event(data) for data in problems(now)]
@@ -191,7 +212,7 @@ class Company:
 
             async def mailed() -> bool:
                 page = (await client.get(f"/tickets/{self.numbers['aging/new/proposal']}")).text
-                return ": refused" in page
+                return ": refused (" in page
 
             async def reopened() -> bool:
                 return (await client.get(f"/api/v1/tickets/{self.numbers['wip-high/new/legal']}")).json()[
@@ -211,7 +232,9 @@ class Company:
             ("wip-low/new/demo", "close", {"outcome": "abandoned", "reason": "No time."}),
         ]
         for key, action, form in wishes:
-            answer = await client.post(f"/tickets/{self.numbers[key]}/{action}", data=form)
+            answer = await client.post(
+                f"/tickets/{self.numbers[key]}/{action}", data={"version": "1", "confirmed": "yes"} | form
+            )
             assert answer.status_code == 303, answer.text
 
     def _mails(self, prefix: str, now: datetime) -> list[OutgoingMessage]:

@@ -1,4 +1,4 @@
-"""Chromium over a seeded company, an empty one, and the demonstration's inbox with a mail of every reason."""
+"""Chromium over a seeded company, an empty one, and the demo's inbox with a mail of every reason."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def mails(url: str) -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 async def inbox(company: Company, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """Address of the demonstration's inbox with these mails."""
+    """Address of the demo's inbox with these mails."""
     folder, port = tmp_path_factory.mktemp("mails"), free_port()
     for number, mail in enumerate(mails(f"{company.url}/tickets/{company.numbers['aging/new/proposal']}")):
         (folder / f"{number}.eml").write_bytes(mail.as_bytes())

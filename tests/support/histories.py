@@ -76,6 +76,49 @@ def events(draw: st.DrawFn, ends: bool = False) -> list[DealEvent]:
     return found
 
 
+_PIPELINES = st.sampled_from(["p", "q", "q", "x", None])
+_STAGES = st.sampled_from(["a", "a", "b", "c", "won", "x"])
+_KINDS = ["created", "changed", "touched", "reopened", "moved", "moved", "won", "lost", "merged", "deleted", "deleted"]
+
+
+@st.composite
+def _anything(draw: st.DrawFn) -> tuple[int, str, dict[str, Any]]:
+    """An event of any type. It may name a pipeline, a stage, both or none, at an instant that others may share."""
+    data: dict[str, Any] = {}
+    if draw(st.booleans()):
+        data["pipeline"] = draw(_PIPELINES)
+    if draw(st.booleans()):
+        data["stage"] = draw(_STAGES)
+    if not draw(st.integers(0, 4)):
+        data["entered_at"] = at(draw(st.integers(0, 45)))
+    if not draw(st.integers(0, 4)):
+        data["next_step_at"] = at(draw(st.integers(0, 55)))
+    kind = draw(st.sampled_from(_KINDS))
+    if kind == "touched":
+        data["buyer"] = draw(st.booleans())
+    return draw(_AT | st.sampled_from([10, 20, 30])), kind, data
+
+
+# One fact at a time, as a CRM sends that has an event for each property.
+_PARTS = st.one_of(
+    st.tuples(_AT, st.just("moved"), st.sampled_from(["a", "b", "c", "won"]).map(lambda s: {"stage": s})),
+    st.tuples(_AT, st.just("changed"), st.sampled_from(["p", "q", "x"]).map(lambda p: {"pipeline": p})),
+    st.tuples(_AT, st.just("reopened"), st.just({})),
+)
+
+
+@st.composite
+def wandering(draw: st.DrawFn) -> list[DealEvent]:
+    """Some deals that events of any type take through the pipelines p and q: also deleted, reopened and merged."""
+    found = []
+    for deal in range(draw(st.integers(1, 3))):
+        anything = st.one_of(_anything(), _anything(), _MOVES, _TOUCHES, _STEPS, _ENDS)
+        steps = draw(st.lists(draw(st.sampled_from([_PARTS, anything])), min_size=1, max_size=9))
+        for number, (second, kind, data) in enumerate(steps):
+            found.append(_event(deal, number, second, kind, data))
+    return found
+
+
 @st.composite
 def rules(draw: st.DrawFn) -> list[dict[str, Any]]:
     """One rule of each kind on stage a, with small numbers and durations in seconds."""
@@ -83,11 +126,15 @@ def rules(draw: st.DrawFn) -> list[dict[str, Any]]:
     def seconds() -> str:
         return f"{draw(st.integers(0, 9))}s"
 
+    def holds() -> dict[str, str]:
+        """Both, one of them, or none: `clear_hold` is then `hold`, else 0."""
+        return {name: seconds() for name in ("hold", "clear_hold") if draw(st.integers(0, 3))}
+
     return [
-        {"kind": "aging", "limit": seconds(), "count": draw(st.integers(1, 3)), "clear_hold": seconds()},
-        {"kind": "stalled", "limit": seconds(), "count": draw(st.integers(1, 3)), "clear_hold": seconds()},
-        {"kind": "wip-high", "max": draw(st.integers(0, 2)), "hold": seconds(), "clear_hold": seconds()},
-        {"kind": "wip-low", "min": draw(st.integers(1, 3)), "hold": seconds(), "clear_hold": seconds()},
+        {"kind": "aging", "limit": seconds(), "count": draw(st.integers(1, 3)), **holds()},
+        {"kind": "stalled", "limit": seconds(), "count": draw(st.integers(1, 3)), **holds()},
+        {"kind": "wip-high", "max": draw(st.integers(0, 2)), **holds()},
+        {"kind": "wip-low", "min": draw(st.integers(1, 3)), **holds()},
     ]
 
 
@@ -105,3 +152,11 @@ def policy_text(written: list[dict[str, Any]]) -> dict[str, Any]:
             }
         },
     }
+
+
+def two_pipelines(written: list[dict[str, Any]]) -> dict[str, Any]:
+    """As `policy_text`, with a pipeline q beside p: some stages are of both, one of them is open in p and lost in q."""
+    text = policy_text(written)
+    stages = [{"id": "a"}, {"id": "c"}, {"id": "b", "outcome": "lost"}]
+    text["pipelines"]["q"] = {**text["pipelines"]["p"], "name": "Q", "stages": stages}
+    return text

@@ -122,7 +122,7 @@ def ticket_event(
         "stage_name": "Proposal",
         "state": TicketState.OPEN,
         "title": "Deals wait too long in Proposal",
-        "sentence": "12 deals have been in Proposal for more than 21 days; usually 3 are.",
+        "sentence": "12 deals have been in Proposal for more than 21 days; usually 3.",
         "asks_for": "Find out what happened around 2 March.",
         "cause_class": CauseClass.SPECIAL,
         "count": 12,

@@ -1,8 +1,10 @@
-"""A real SMTP server for tests: keeps the mails it accepts, and can refuse, defer or be down."""
+"""A real SMTP server for tests: keeps the mails it accepts, and can refuse, defer, be slow or be down."""
 
 from __future__ import annotations
 
+import asyncio
 import email
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
@@ -15,19 +17,56 @@ from tests.support.ports import free_port
 
 
 class Sink:
-    """`answer` says what the server answers to a mail; `on_mail` is called before it answers."""
+    """`answer` says what the server answers to a mail; `on_mail` is called before it answers.
 
-    def __init__(self) -> None:
+    `answers`: what it answers to EHLO (and HELO), MAIL and RCPT instead of its acceptance. `answer_after`: seconds from
+    the content to its answer. `contents` counts the mails that arrived whole, accepted or not. `tls`: offer STARTTLS,
+    and ask for it.
+    """
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.port = free_port()
+        self.tls = tls
+        self.answers: dict[str, str] = {}
+        self.answer_after = 0.0
+        self.contents = 0
+        self.names: list[str] = []
         self.raw: list[bytes] = []
         self.answer: Callable[[bytes], str] = lambda raw: "250 kept"
         self.on_mail: Callable[[], None] = lambda: None
         self._controller: Any = None
         self._at_work: Any = None
 
+    async def handle_EHLO(  # noqa: N802 (aiosmtpd's name)
+        self, server: Any, session: Any, envelope: Any, hostname: str, responses: list[str]
+    ) -> list[str]:
+        self.names.append(hostname)
+        if "EHLO" in self.answers:
+            return [self.answers["EHLO"]]
+        session.host_name = hostname
+        return responses
+
+    async def handle_HELO(self, server: Any, session: Any, envelope: Any, hostname: str) -> str:  # noqa: N802
+        session.host_name = hostname
+        return self.answers.get("EHLO", "250 sink")
+
+    async def handle_MAIL(  # noqa: N802 (aiosmtpd's name)
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        envelope.mail_from = address
+        return self.answers.get("MAIL", "250 OK")
+
+    async def handle_RCPT(  # noqa: N802 (aiosmtpd's name)
+        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
+    ) -> str:
+        envelope.rcpt_tos.append(address)
+        return self.answers.get("RCPT", "250 OK")
+
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 (aiosmtpd's name)
         self._at_work = server
+        self.contents += 1
         answer = self.answer(envelope.content)
+        await asyncio.sleep(self.answer_after)
         if answer.startswith("250"):
             self.raw.append(envelope.content)
         self.on_mail()
@@ -45,7 +84,14 @@ class Sink:
         self._at_work.transport.abort()
 
     def start(self) -> None:
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, data_size_limit=33_554_432)
+        self._controller = Controller(
+            self,
+            hostname="127.0.0.1",
+            port=self.port,
+            data_size_limit=33_554_432,
+            tls_context=self.tls,
+            require_starttls=self.tls is not None,
+        )
         self._controller.start()
 
     def stop(self) -> None:
@@ -55,8 +101,8 @@ class Sink:
 
 
 @contextmanager
-def sink() -> Iterator[Sink]:
-    server = Sink()
+def sink(tls: ssl.SSLContext | None = None) -> Iterator[Sink]:
+    server = Sink(tls)
     server.start()
     try:
         yield server

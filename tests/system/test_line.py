@@ -112,5 +112,5 @@ async def _first_start(demo: Demo, folder: Path) -> set[str]:
 
 def _left_over(folder: Path) -> list[str]:
     """Processes whose command line names the folder."""
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-ww", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
     return [line for line in listed.splitlines() if str(folder) in line]

@@ -15,8 +15,11 @@ def reconcile(source: SourceOption) -> None:
     """List the deals that changed in a CRM since the last pass, and publish what webhooks missed."""
     from services.cli.crm_jobs import reconcile as run
     from services.cli.progress import counter
+    from services.cli.servers import check_servers
+    from shared.contracts.topics import EVENTS
     from shared.runtime.yaml_file import FaultsError
 
+    check_servers(topics=(EVENTS,), schemas=("crm",))
     try:
         with counter("deals listed") as show:
             published = run(source, show)
@@ -32,9 +35,12 @@ def backfill(
     """Load the history of deals through a CRM's API. Safe to repeat; an interrupted run resumes."""
     from services.cli.crm_jobs import backfill as run
     from services.cli.progress import load_bars
+    from services.cli.servers import check_servers
     from services.importer.load import STAYS_HELD, LoadError
+    from shared.contracts.topics import EVENTS
     from shared.runtime.yaml_file import FaultsError
 
+    check_servers(topics=(EVENTS,), schemas=("crm", "flow"))
     try:
         with load_bars("events published", lambda done: None) as progress:
             job, result = run(source, parse_time(since), progress)
@@ -56,8 +62,11 @@ def retranslate(
 ) -> None:
     """Translate a source's stored requests again, after its translator or settings were fixed. Safe to repeat."""
     from services.cli.retranslation import retranslate as run
+    from services.cli.servers import check_servers
+    from shared.contracts.topics import EVENTS, RECEIVED
     from shared.runtime.yaml_file import FaultsError
 
+    check_servers(topics=(RECEIVED, EVENTS))
     try:
         counts = run(source, parse_time(since))
     except (ValueError, FaultsError, TimeoutError) as error:
@@ -71,4 +80,4 @@ def retranslate(
         f"{counts['retracted']} wrong events retracted"
     )
     if counts["gone"]:
-        stderr.print(f"{counts['gone']} records had been deleted from Kafka before they could be read")
+        stderr.print(f"{counts['gone']} records were deleted from Kafka before they could be read")

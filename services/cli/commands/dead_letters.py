@@ -6,26 +6,31 @@ from typing import Annotated
 
 import typer
 
-from services.cli.console import counted, fail, stderr
+from services.cli.console import FormatOption, OutputForm, counted, fail, print_plain, stderr
 
 app = typer.Typer(no_args_is_help=True, help="List, show and redrive the records that could not be processed.")
 TopicOption = Annotated[str | None, typer.Option(help="Only this topic, such as pipeline.events.")]
 
 
 @app.command("list")
-def list_(topic: TopicOption = None) -> None:
+def list_(topic: TopicOption = None, form: FormatOption = OutputForm.TEXT) -> None:
     """List dead letters by topic, oldest first."""
     from services.cli.dead_letter_views import print_list
 
-    print_list(topic)
+    try:
+        print_list(topic, form)
+    except ValueError as error:
+        raise fail(error) from None
 
 
 @app.command()
-def show(letter: Annotated[str, typer.Argument(help="Id, as shown by list.")]) -> None:
+def show(
+    letter: Annotated[str, typer.Argument(help="Id, as shown by list.")], form: FormatOption = OutputForm.TEXT
+) -> None:
     """Show one dead letter: its reason, its origin, its headers and its body."""
     from services.cli.dead_letter_views import print_one
 
-    if not print_one(letter):
+    if not print_one(letter, form):
         raise fail(f"there is no dead letter {letter}; see andon dead-letters list")
 
 
@@ -39,7 +44,11 @@ def redrive(
     from shared.stream.dead_letters import NotRedrivableError
 
     try:
-        count = publish_again(letters, topic)
-    except (NotRedrivableError, TimeoutError) as error:
+        redriven = publish_again(letters, topic)
+    except (NotRedrivableError, TimeoutError, ValueError) as error:
         raise fail(error) from None
-    stderr.print(f"{counted(count, 'dead letter is', 'dead letters are')} back on the topic")
+    for reason in redriven.left:
+        print_plain(stderr, f"left: {reason}")
+    stderr.print(f"{counted(redriven.published, 'dead letter is', 'dead letters are')} back on the topic")
+    if redriven.left and not redriven.published:
+        raise fail(f"{counted(len(redriven.left), 'dead letter', 'dead letters')} could not be put back, see above")

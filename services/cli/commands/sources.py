@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from services.cli.console import fail, print_plain
+from services.cli.console import fail, print_line
 
 app = typer.Typer(no_args_is_help=True, help="Connect a CRM, and check what it sends.")
 
@@ -18,10 +17,13 @@ def check(
     source: Annotated[str, typer.Argument(help="Name of the source in the sources file.")],
     file: Annotated[Path, typer.Argument(help="A saved request: headers, an empty line, the body.")],
 ) -> None:
-    """Explain a saved request: whether its signature is valid, and what it would be translated to."""
+    """Explain a saved request: whether its signature is valid, and what it would be translated to.
+
+    Exit code 1: intake would refuse it.
+    """
     from datetime import UTC, datetime
 
-    from services.intake.explain import explain, parse_saved_request
+    from services.intake.explain import explain, is_refused, parse_saved_request
     from services.intake.settings import IntakeSettings
     from shared.connectors.config import load
     from shared.runtime.yaml_file import FaultsError
@@ -30,11 +32,12 @@ def check(
         sources = load(IntakeSettings.from_environment().sources)
         if source not in sources:
             raise ValueError(f"{source}: no such source; known are {', '.join(sorted(sources))}")
-        lines = list(explain(sources[source], parse_saved_request(file.read_bytes(), datetime.now(UTC))))
+        request = parse_saved_request(file.read_bytes(), datetime.now(UTC))
     except (FaultsError, ValueError, OSError) as error:
         raise fail(error) from None
-    for line in lines:
-        print_plain(Console(), line)
+    for line in explain(sources[source], request):
+        print_line(line)
+    raise typer.Exit(1 if is_refused(sources[source], request) else 0)
 
 
 @app.command()
@@ -50,13 +53,22 @@ def add(
 ) -> None:
     """Connect a CRM: ask for what is needed, write the sources file, list the steps to take in the CRM."""
     from services.cli import first_webhook, source_setup
+    from services.cli.servers import ServersUnusable, check_servers
     from services.intake.settings import IntakeSettings
+    from shared.contracts.topics import RECEIVED
     from shared.runtime.yaml_file import FaultsError
 
+    settings = IntakeSettings.from_environment()
     try:
-        settings = IntakeSettings.from_environment()
         source = source_setup.add(name, kind, settings.sources, address)
-        if wait:
-            first_webhook.show(settings.kafka, settings.topic_prefix, source)
     except (FaultsError, ValueError, OSError) as error:
         raise fail(error) from None
+    except typer.Abort:
+        raise fail("\nStopped: nothing was written.") from None
+    if not wait:
+        return
+    try:
+        check_servers(topics=(RECEIVED,))
+        first_webhook.show(settings.kafka, settings.topic_prefix, source)
+    except ServersUnusable as error:
+        raise fail(f"{source.name} is added; its first webhook cannot be shown:\n{error}") from None

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.arguments import PolicyOption
-from services.cli.console import counted, fail, stderr
+from services.cli.console import FormatOption, OutputForm, counted, fail, stderr
 
 app = typer.Typer(no_args_is_help=True, help="Name the stages of CRMs, and see where the policy has them.")
 
@@ -34,12 +34,13 @@ def import_(
 def list_(
     source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
     policy: PolicyOption = Path("policy.yaml"),
+    form: FormatOption = OutputForm.TEXT,
 ) -> None:
     """List every known stage, whether the policy watches it, and how to change that."""
     from services.cli import stage_table
     from shared.policy import PolicyError
 
     try:
-        stage_table.show(policy, source)
-    except PolicyError as error:
+        stage_table.show(policy, source, form)
+    except (PolicyError, ValueError) as error:
         raise fail(error) from None

@@ -25,9 +25,11 @@ def create(
     ] = None,
 ) -> None:
     """Create the topics that are missing."""
+    from services.cli.servers import check_servers
     from shared.kafka.admin import TopicMismatchError, create_topics
     from shared.runtime.settings import ServiceSettings
 
+    check_servers(topics=())
     settings = ServiceSettings.from_environment()
     try:
         created = asyncio.run(

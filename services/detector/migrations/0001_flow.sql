@@ -137,6 +137,15 @@ CREATE TABLE stage_published (
     PRIMARY KEY (pipeline, stage)
 );
 
+-- What was last published of stages on flow.now: a digest of what it was made from, and when (wall clock).
+CREATE TABLE now_published (
+    pipeline     text        NOT NULL,
+    stage        text        NOT NULL,
+    digest       text        NOT NULL,
+    published_at timestamptz NOT NULL,
+    PRIMARY KEY (pipeline, stage)
+);
+
 -- How far each partition of pipeline.events is read and applied: when its end was last seen (wall clock), the greatest
 -- time of its records, and when a batch of it was last applied (wall clock).
 CREATE TABLE progress (

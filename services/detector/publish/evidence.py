@@ -1,6 +1,6 @@
 """The deals behind a problem: an exact count, the worst, and a random sample that is the same whenever it is drawn.
 
-Counting, ranking and drawing happen in SQL: a pass fetches at most WORST + SAMPLE rows, however many deals there are.
+Counting, ranking and drawing happen in SQL: a pass fetches at most ten rows, however many deals there are.
 No owner of a deal is ever read.
 """
 
@@ -16,58 +16,68 @@ from shared.flow.rules import Rule
 from shared.postgres.pool import Executor, Record
 from shared.runtime.instants import micros, moment
 
-WORST, SAMPLE = 10, 5
+# Up to `FEW` deals are all shown; of more, the `WORST` and a `SAMPLE` of the others.
+FEW, WORST, SAMPLE = 10, 5, 5
+# Deals of `rest` that one message carries at most.
+MAX_REST = 2000
 _OPEN = "SELECT v.deal, v.entered, v.progressed FROM visit AS v"
 _IN_STAGE = "WHERE v.pipeline = $1 AND v.stage = $2 AND v.left_at IS NULL"
 _ENTERED = f"{_OPEN} {_IN_STAGE} AND v.entered <= $3"
 # A planned step that lies ahead excuses a deal.
 _STALLED = f"""
-{_OPEN} JOIN deal AS d ON d.deal = v.deal {_IN_STAGE} AND v.progressed <= $3 AND coalesce({NEXT_STEP_AT}, 0) <= $4
+{_OPEN} JOIN deal AS d ON d.deal = v.deal {_IN_STAGE} AND v.progressed <= $3 AND coalesce({NEXT_STEP_AT}, 0) <= $6
 """
 
 
-def _ranked(counted: str, order: str, draw: str) -> str:
+def _ranked(counted: str, order: str) -> str:
     """SQL: the deals to show of those `counted`, the worst first; `total` is how many were counted.
 
-    md5 of deal and seed gives a random order that anybody can draw again.
+    md5 of deal and seed ($4) gives a random order that anybody can draw again. $5: how many of the rest.
     """
     return f"""
 WITH counted AS MATERIALIZED ({counted}),
-    worst AS (SELECT deal FROM counted ORDER BY {order}, deal LIMIT {WORST}),
-    drawn AS (SELECT deal FROM counted ORDER BY md5(deal || {draw}) LIMIT {SAMPLE})
-SELECT deal, entered, progressed, d.state, (SELECT count(*) FROM counted) AS total,
-    deal IN (SELECT deal FROM worst) AS is_worst, deal IN (SELECT deal FROM drawn) AS is_drawn
-FROM counted JOIN deal AS d USING (deal)
-WHERE deal IN (SELECT deal FROM worst UNION ALL SELECT deal FROM drawn)
-ORDER BY {order}, deal
+    worst AS (
+        SELECT deal FROM counted ORDER BY {order}, deal
+        LIMIT CASE WHEN (SELECT count(*) FROM counted) > {FEW} THEN {WORST} ELSE {FEW} END
+    ),
+    drawn AS (
+        SELECT deal FROM counted WHERE deal NOT IN (SELECT deal FROM worst) ORDER BY md5(deal || $4) LIMIT {SAMPLE}
+    ),
+    rest AS (
+        SELECT deal FROM counted WHERE deal NOT IN (SELECT deal FROM worst UNION ALL SELECT deal FROM drawn)
+        ORDER BY {order}, deal LIMIT $5
+    ),
+    shown AS (
+        SELECT deal, 'worst' AS part FROM worst UNION ALL SELECT deal, 'sample' FROM drawn
+        UNION ALL SELECT deal, 'rest' FROM rest
+    )
+SELECT deal, part, entered, progressed, d.state, (SELECT count(*) FROM counted) AS total
+FROM shown JOIN counted USING (deal) JOIN deal AS d USING (deal) ORDER BY {order}, deal
 """
 
 
-_SHOWN_ENTERED = _ranked(_ENTERED, "entered", "$4")
-_SHOWN_STALLED = _ranked(_STALLED, "progressed", "$5")
+_SHOWN_ENTERED = _ranked(_ENTERED, "entered")
+_SHOWN_STALLED = _ranked(_STALLED, "progressed")
 
 
-async def gather(connection: Executor, rule: Rule, opened_at: int, until: int) -> Evidence:
-    """The evidence of a problem as of `until`; both instants in microseconds."""
-    rows = await _shown(connection, rule, f"{rule.key}@{opened_at}", until)
+async def gather(connection: Executor, rule: Rule, opened_at: int, until: int, max_rest: int = 0) -> Evidence:
+    """The evidence of a problem as of `until`; both instants in microseconds. `max_rest`: how many of the rest."""
+    rows = await _shown(connection, rule, f"{rule.key}@{opened_at}", until, max_rest)
     known = attributes(rows)
-    deals = [(row, _deal(rule, row, known[row["deal"]], until)) for row in rows]
-    return Evidence(
-        at=moment(until),
-        total=rows[0]["total"] if rows else 0,
-        worst=tuple(deal for row, deal in deals if row["is_worst"]),
-        sample=tuple(deal for row, deal in deals if row["is_drawn"]),
-    )
+    parts: dict[str, list[EvidenceDeal]] = {"worst": [], "sample": [], "rest": []}
+    for row in rows:
+        parts[row["part"]].append(_deal(rule, row, known[row["deal"]], until))
+    return Evidence(at=moment(until), total=rows[0]["total"] if rows else 0, **parts)
 
 
-async def _shown(connection: Executor, rule: Rule, seed: str, until: int) -> list[Record]:
+async def _shown(connection: Executor, rule: Rule, seed: str, until: int, max_rest: int) -> list[Record]:
     start = until if rule.limit is None else latest_start(rule.clock, rule.limit, until)
     if start is None:
         return []
-    stage = (rule.pipeline, rule.stage, moment(start))
+    values = (rule.pipeline, rule.stage, moment(start), seed, max_rest)
     if rule.measure is Measure.STALLED:
-        return await connection.fetch(_SHOWN_STALLED, *stage, until, seed)
-    return await connection.fetch(_SHOWN_ENTERED, *stage, seed)
+        return await connection.fetch(_SHOWN_STALLED, *values, until)
+    return await connection.fetch(_SHOWN_ENTERED, *values)
 
 
 def _deal(rule: Rule, row: Record, known: dict[str, Any], until: int) -> EvidenceDeal:

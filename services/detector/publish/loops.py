@@ -1,27 +1,29 @@
-"""The loops that publish beside evaluation: ages at the ends of days, and the present of every stage."""
+"""The loops that publish beside evaluation: ages at the ends of days, how stages stand now, gauges and names."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from zoneinfo import ZoneInfo
 
 from services.detector.metrics import DetectorMetrics
 from services.detector.publish.ages import AgePublisher
 from services.detector.publish.gauges import refresh_gauges
 from services.detector.publish.measures import MeasurePublisher
+from services.detector.publish.now import NowPublisher
 from services.detector.publish.stages import StageStatusPublisher
 from services.detector.settings import DetectorSettings
 from shared.flow.ruleset import Ruleset
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
 from shared.runtime.log import logger
+from shared.runtime.waiting import wait_within
 
 _log = logger(__name__)
 AGES_SECONDS = 5.0
 PRESENT_SECONDS = 15.0
+NOW_SECONDS = 5.0
 
 
 class AgesLoop:
@@ -46,6 +48,30 @@ class AgesLoop:
             # A backlog of days takes at most a fifth of the time: passes and new events come first.
             rest = 4 * (time.monotonic() - began) if days == self._ages.days_at_once else AGES_SECONDS
             await asyncio.sleep(min(rest, AGES_SECONDS))
+
+
+class NowLoop:
+    """Publishes how stages stand now, where it changed. `published` is called when it did."""
+
+    def __init__(self, pool: Pool, ruleset: Ruleset, settings: DetectorSettings, published: Callable[[], None]) -> None:
+        self._pool, self._published = pool, published
+        self._now = NowPublisher(ruleset, settings.topic_prefix)
+
+    async def run(self) -> None:
+        """Run until cancelled. Waits while the database is unavailable."""
+        while True:
+            try:
+                await self.run_once()
+            except TRANSIENT as error:
+                _log.warning("flow.now not published: database unavailable", error=repr(error))
+            await asyncio.sleep(NOW_SECONDS)
+
+    async def run_once(self) -> None:
+        """Publish once. One snapshot, so that counts and deals are those of one instant."""
+        async with self._pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+            count = await self._now.publish(connection)
+        if count:
+            self._published()
 
 
 class PresentLoop:
@@ -81,6 +107,5 @@ class PresentLoop:
                     self._published()
             except TRANSIENT as error:
                 _log.warning("metrics refresh failed: database unavailable", error=repr(error))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), PRESENT_SECONDS)
+            await wait_within(self._woken, PRESENT_SECONDS)
             self._woken.clear()

@@ -49,6 +49,10 @@ CROSS JOIN LATERAL (
     SELECT at, states FROM checkpoint WHERE series = w.series AND at < w.before ORDER BY at DESC LIMIT 1
 ) AS c
 """
+_NEWEST_POINTS = """
+SELECT w.series, c.at, c.states FROM unnest($1::text[]) AS w (series)
+CROSS JOIN LATERAL (SELECT at, states FROM checkpoint WHERE series = w.series ORDER BY at DESC LIMIT 1) AS c
+"""
 _RANGE = """
 SELECT w.series, b.deltas FROM unnest($1::text[], $2::bigint[], $3::bigint[]) AS w (series, first, last)
 JOIN bucket AS b ON b.series = w.series AND b.slot BETWEEN w.first AND w.last ORDER BY b.slot
@@ -198,6 +202,14 @@ async def starts(connection: Executor, before: Mapping[str, int]) -> dict[str, C
     """The newest checkpoint of each series before an instant; the beginning where there is none."""
     found = {series: Checkpoint(BEGINNING) for series in before}
     for row in await connection.fetch(_START, list(before), list(before.values())):
+        found[row["series"]] = Checkpoint.unpack(row["at"], row["states"])
+    return found
+
+
+async def newest_points(connection: Executor, series: Sequence[str]) -> dict[str, Checkpoint]:
+    """The newest checkpoint of each series: how it stands at the watermark. The beginning where there is none."""
+    found = {name: Checkpoint(BEGINNING) for name in series}
+    for row in await connection.fetch(_NEWEST_POINTS, list(series)):
         found[row["series"]] = Checkpoint.unpack(row["at"], row["states"])
     return found
 

@@ -1,7 +1,7 @@
 """The mails that wait: claimed by one sender each, marked once the server has answered.
 
-Claims go by the database's clock, the only one that all replicas share. The end of a claim also identifies it: whoever
-takes one over sets a later end. An expired claim (its process died) is taken over; its mail may have been sent.
+Claims go by the database's clock, the only one that all replicas share. The end of a claim also identifies it: a
+takeover sets a later end. An expired claim (its process died) is taken over; its mail may have been sent.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from services.notifier.domain.mail import Mail, Notice
-from shared.contracts.envelope import content_id
-from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
+from services.notifier.delivery.answer_log import kind_of
+from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread
+from services.notifier.store.results import result_event
+from shared.contracts.notices import NoticeReason, NoticeResult
 from shared.contracts.tickets import TicketData
-from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.pool import Connection, Pool, Record
 from shared.stream import outbox
 
-# In order within a ticket. After a start of the database, claims that ran out meanwhile are left alone for $4: their
-# holder may have sent the mail and could not mark it.
+# In order within a ticket, but no mail waits for one whose answer was lost: it may never come. After a start of the
+# database, claims that ran out meanwhile are left alone for $4: their holder may have sent the mail and could not mark
+# it.
 _CLAIM = """
-UPDATE mail SET claimed_until = now() + $3::interval, attempts = attempts + 1,
-    possibly_delivered = possibly_delivered OR claimed_until IS NOT NULL
+UPDATE mail SET claimed_until = now() + $3::interval, attempts = attempts + 1
 WHERE id IN (
     SELECT id FROM mail AS due_mail
     WHERE state = 'waiting' AND due <= $1
@@ -33,118 +33,182 @@ WHERE id IN (
             JOIN mail AS earlier ON earlier.id = other.mail
             WHERE mine.mail = due_mail.id AND NOT mine.dropped AND NOT other.dropped
                 AND earlier.id < due_mail.id AND earlier.state = 'waiting'
+                AND (earlier.unanswered = 0 OR earlier.claimed_until IS NOT NULL)
         )
     ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED
-) RETURNING id, message_id, to_name, to_mail, created_at, attempts, claimed_until AS claim
+) RETURNING id, message_id, to_name, to_mail, wanted_at, attempts, claimed_until AS claim, unanswered, answer
 """
 _NOTICES = """
-SELECT mail, ticket, seq, reason, facts FROM notice WHERE mail = ANY($1::bigint[]) AND NOT dropped ORDER BY id
+SELECT mail, ticket, seq, reason, facts, changes, covered, subject, message_id
+FROM notice JOIN thread USING (ticket) WHERE mail = ANY($1::bigint[]) AND NOT dropped ORDER BY id
 """
 _STATUS = """
-SELECT count(*) AS waiting, coalesce(extract(epoch FROM clock_timestamp() - min(created_at)
-    FILTER (WHERE due <= clock_timestamp() OR attempts > 0)), 0) AS oldest, min(due) FILTER (WHERE due > $1) AS next_due
+SELECT count(*) AS waiting, count(*) FILTER (WHERE unanswered > 0) AS unanswered,
+    coalesce(extract(epoch FROM clock_timestamp() - min(wanted_at)
+        FILTER (WHERE wanted_at <= clock_timestamp() AND unanswered = 0)), 0) AS oldest,
+    min(due) FILTER (WHERE due > $1) AS next_due
 FROM mail WHERE state = 'waiting'
 """
-_RENEW = """
-UPDATE mail SET claimed_until = now() + $3::interval WHERE id = $1 AND state = 'waiting' AND claimed_until = $2
-RETURNING claimed_until
+# From here on the server may have the content.
+_HAND_OVER = """
+UPDATE mail SET claimed_until = now() + $3::interval, unanswered = unanswered + 1
+WHERE id = $1 AND state = 'waiting' AND claimed_until = $2 RETURNING claimed_until, unanswered
 """
-# That a mail was sent counts whoever has claimed it meanwhile: marked at once, it keeps the other from sending it too.
+# A sent mail is marked even if another replica has claimed it meanwhile: this keeps that replica from sending it too.
 _END = """
 UPDATE mail SET state = $2, ended_at = clock_timestamp(), answer = $3, claimed_until = NULL
 WHERE id = $1 AND state = 'waiting' AND (claimed_until = $4 OR $2 = 'sent') RETURNING id
 """
 _DEFER = """
-UPDATE mail SET due = $2, answer = $3, possibly_delivered = possibly_delivered OR $4, claimed_until = NULL
-WHERE id = $1 AND state = 'waiting' AND claimed_until = $5
+UPDATE mail SET due = $2, answer = $3, unanswered = $4, claimed_until = NULL
+WHERE id = $1 AND state = 'waiting' AND claimed_until = $5 RETURNING id
 """
 _RELEASE = """
 UPDATE mail SET claimed_until = NULL, attempts = attempts - 1
 FROM unnest($1::bigint[], $2::timestamptz[]) AS mine(id, claim)
 WHERE mail.id = mine.id AND state = 'waiting' AND claimed_until = mine.claim
 """
+# The other mails about the tickets of a mail.
+_SIBLINGS = """
+SELECT other.mail FROM notice AS mine JOIN notice AS other USING (ticket)
+WHERE mine.mail = $1 AND NOT mine.dropped AND NOT other.dropped AND other.mail <> $1
+"""
+_HOLD_BACK = f"""
+UPDATE mail SET wanted_at = greatest(wanted_at, now() + $2::interval),
+    due = greatest(due, now() + $2::interval)
+WHERE id IN ({_SIBLINGS}) AND state = 'waiting' AND claimed_until IS NULL
+"""
+# Its ticket's state is known from a later mail: to send it again would only confuse.
+_SUPERSEDE = f"""
+UPDATE mail SET state = 'dropped', ended_at = clock_timestamp()
+WHERE id IN ({_SIBLINGS}) AND id < $1 AND state = 'waiting' AND claimed_until IS NULL AND unanswered > 0 RETURNING id
+"""
+_RECORD_OUTAGE = """
+UPDATE mail SET answer = $2 WHERE id IN (
+    SELECT id FROM mail WHERE state = 'waiting' AND due <= $1 AND claimed_until IS NULL AND to_mail <> ''
+        AND answer IS DISTINCT FROM $2
+    ORDER BY id LIMIT $3 FOR UPDATE SKIP LOCKED
+) RETURNING id
+"""
+_RESULTS_OF = """
+SELECT ticket, seq, reason, message_id FROM notice JOIN mail ON mail.id = notice.mail
+WHERE mail.id = ANY($1::bigint[]) AND NOT dropped ORDER BY notice.id
+"""
+# Mails that one statement marks in an outage.
+OUTAGE_LIMIT = 500
+SUPERSEDED = "a later mail about this ticket was sent"
+
+
+@dataclass(frozen=True)
+class QueueTimes:
+    """How long things last.
+
+    `lease`: a claim on a mail that waits for its turn. `hand_over`: the claim while it is sent. `settle`: how long the
+    holder of a claim has after a start of the database to mark a mail that it sent. `mail_every`: the minimum time
+    between two mails about one ticket.
+    """
+
+    lease: timedelta
+    hand_over: timedelta
+    settle: timedelta
+    mail_every: timedelta
 
 
 @dataclass(frozen=True)
 class QueueStatus:
-    """How many mails wait, for how many seconds the oldest that is due, and when the next one falls due."""
+    """How many mails wait, and how many of them only because the server's answer was lost.
+
+    `oldest_seconds`: how late the oldest of the others is. `next_due`: when the next attempt falls due.
+    """
 
     waiting: int
+    unanswered: int
     oldest_seconds: float
     next_due: datetime | None
 
 
 class MailQueue:
-    """The mails of all replicas. Results go to `topic`; `published` is called after a commit that has some.
+    """The mails of all replicas. Results go to `topic`; `published` is called after a commit that has some."""
 
-    `lease`: how long a claim lasts. `settle`: how long the holder of a claim has after a start of the database to mark
-    a mail that it sent.
-    """
-
-    def __init__(
-        self, pool: Pool, topic: str, published: Callable[[], None], lease: timedelta, settle: timedelta
-    ) -> None:
-        self._pool, self._topic, self._published = pool, topic, published
-        self._lease, self._settle = lease, settle
+    def __init__(self, pool: Pool, topic: str, published: Callable[[], None], times: QueueTimes) -> None:
+        self._pool, self._topic, self._published, self._times = pool, topic, published, times
 
     async def claim(self, now: datetime, limit: int) -> tuple[list[Mail], QueueStatus]:
         """Claim mails that are due, in order; and what the queue holds after that."""
         async with self._pool.acquire() as connection, connection.transaction():
-            rows = await connection.fetch(_CLAIM, now, limit, self._lease, self._settle)
+            rows = await connection.fetch(_CLAIM, now, limit, self._times.lease, self._times.settle)
             mails = await self._with_notices(connection, rows) if rows else []
             status = await connection.fetchrow(_STATUS, now)
             assert status is not None  # noqa: S101 (an aggregate always has a row)
-        return mails, QueueStatus(status["waiting"], float(status["oldest"]), status["next_due"])
+        return mails, QueueStatus(status["waiting"], status["unanswered"], float(status["oldest"]), status["next_due"])
 
     async def _with_notices(self, connection: Connection, rows: Sequence[Record]) -> list[Mail]:
         """Read by a statement after the claim: one at the same time could miss what a handler has just committed."""
         notices: dict[int, list[Notice]] = {row["id"]: [] for row in rows}
         for row in await connection.fetch(_NOTICES, list(notices)):
-            facts, reason = TicketData.model_validate(row["facts"]), NoticeReason(row["reason"])
-            notices[row["mail"]].append(Notice(row["ticket"], row["seq"], reason, facts))
+            notices[row["mail"]].append(_notice(row))
         mails = [Mail(**dict(row), notices=tuple(notices[row["id"]])) for row in rows]
         return sorted(mails, key=lambda mail: mail.id)
 
-    async def renew(self, mail: Mail) -> Mail | None:
-        """Renew the claim; None if another replica has taken the mail over."""
-        claim = await self._pool.fetchval(_RENEW, mail.id, mail.claim, self._lease)
-        return replace(mail, claim=claim) if claim else None
-
-    async def defer(self, mail: Mail, due: datetime, answer: str, possibly_delivered: bool) -> None:
-        """Try again at `due`."""
-        await self._pool.execute(_DEFER, mail.id, due, answer[:500], possibly_delivered, mail.claim)
+    async def hand_over(self, mail: Mail) -> Mail | None:
+        """Claim it for as long as sending can take; None if another replica has taken it over."""
+        row = await self._pool.fetchrow(_HAND_OVER, mail.id, mail.claim, self._times.hand_over)
+        return replace(mail, claim=row["claimed_until"], unanswered=row["unanswered"]) if row else None
 
     async def release(self, mails: Sequence[Mail]) -> None:
         """Give back what was claimed and not tried."""
         if mails:
             await self._pool.execute(_RELEASE, [mail.id for mail in mails], [mail.claim for mail in mails])
 
+    async def defer(self, mail: Mail, due: datetime, answer: str, possibly_delivered: bool, now: datetime) -> None:
+        """Try again at `due`, and publish that it waits if `answer` is another one than before."""
+        news = kind_of(answer) != kind_of(mail.answer or "")
+        kept = answer if news else mail.answer
+        async with self._pool.acquire() as connection, connection.transaction():
+            if await connection.fetchval(_DEFER, mail.id, due, kept, mail.unanswered, mail.claim) is None:
+                return
+            if possibly_delivered:
+                await connection.execute(_HOLD_BACK, mail.id, self._times.mail_every)
+            if news:
+                await self._publish(connection, [mail.id], NoticeResult.WAITING, answer, now)
+        self._published()
+
+    async def record_outage(self, answer: str, now: datetime) -> None:
+        """Publish that all mails that are due wait, unless they wait for the same reason already."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            ids = [row["id"] for row in await connection.fetch(_RECORD_OUTAGE, now, answer, OUTAGE_LIMIT)]
+            await self._publish(connection, ids, NoticeResult.WAITING, answer, now)
+        self._published()
+
     async def end(self, mail: Mail, result: NoticeResult, answer: str | None, now: datetime) -> bool:
         """Mark a mail as sent or refused, and publish that; False when another replica did so or has claimed it."""
         async with self._pool.acquire() as connection, connection.transaction():
             if await connection.fetchval(_END, mail.id, result.value, answer, mail.claim) is None:
                 return False
-            await outbox.put(connection, [self._event(mail, notice, result, answer, now) for notice in mail.notices])
+            await self._publish(connection, [mail.id], result, answer, now)
+            if result is NoticeResult.SENT:
+                superseded = [row["id"] for row in await connection.fetch(_SUPERSEDE, mail.id)]
+                await self._publish(connection, superseded, NoticeResult.DROPPED, SUPERSEDED, now)
+                await connection.execute(_HOLD_BACK, mail.id, self._times.mail_every)
         self._published()
         return True
 
-    def _event(
-        self, mail: Mail, notice: Notice, result: NoticeResult, answer: str | None, now: datetime
-    ) -> OutgoingMessage:
-        data = NoticeData(
-            notice=notice.name,
-            ticket=notice.ticket,
-            reason=notice.reason,
-            result=result,
-            at=now,
-            detail=answer,
-            message_id=mail.message_id,
-        )
-        event = NoticeEvent.new(
-            id=content_id(notice.name, notice.ticket, result.value, mail.message_id),
-            source="andon/notifier",
-            subject=str(notice.ticket),
-            time=now,
-            data=data,
-        )
-        return OutgoingMessage(self._topic, str(notice.ticket).encode(), event.to_json())
+    async def _publish(
+        self, connection: Connection, mails: Sequence[int], result: NoticeResult, answer: str | None, now: datetime
+    ) -> None:
+        """One event for each notice of these mails."""
+        if mails:
+            rows = await connection.fetch(_RESULTS_OF, list(mails))
+            await outbox.put(connection, [result_event(self._topic, row, result, answer, now) for row in rows])
+
+
+def _notice(row: Record) -> Notice:
+    return Notice(
+        ticket=row["ticket"],
+        seq=row["seq"],
+        reason=NoticeReason(row["reason"]),
+        facts=TicketData.model_validate(row["facts"]),
+        changes=tuple(CoveredChange.model_validate(change) for change in row["changes"]),
+        covered=row["covered"],
+        thread=Thread(row["subject"], row["message_id"]),
+    )

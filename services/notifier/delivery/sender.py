@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from datetime import timedelta
-from email.message import EmailMessage
+from dataclasses import replace
 
+from services.notifier.delivery.answer_log import AnswerLog
+from services.notifier.delivery.pauses import MAX_OUTAGE_SECONDS, backoff, resend_pause
 from services.notifier.delivery.queue import MailQueue, QueueStatus
-from services.notifier.delivery.smtp import FAULTS, SmtpServer, has_answered, is_final
+from services.notifier.delivery.smtp import MAX_ANSWER, SmtpServer, Undelivered, describe
 from services.notifier.domain.mail import Mail
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.render.compose import Composer
@@ -19,21 +20,17 @@ from shared.runtime.clock import Clock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.retry import retry_forever
+from shared.runtime.waiting import wait_within
 
 _log = logger(__name__)
 CLAIM_LIMIT = 20
 # How often to look for mails that another replica wrote or left. Our own handler wakes the sender.
-POLL_SECONDS = 1.0
-MAX_BACKOFF_SECONDS = 300.0
+POLL_SECONDS = 5.0
 NO_OWNER = "no owner in the policy"
+# How long a connection may take: greeting, EHLO, TLS, sign-in.
+CONNECT_SECONDS = 120
 # The longest pause between attempts to mark a mail. Other replicas wait longer before they take over its claim.
 MAX_MARK_PAUSE_SECONDS = 1.0
-
-
-def backoff(attempts: int, chance: float) -> timedelta:
-    """1, 2, 4 ... 300 seconds, half of it by chance, so that replicas do not come at once."""
-    seconds = min(MAX_BACKOFF_SECONDS, 2.0 ** min(attempts - 1, 20))
-    return timedelta(seconds=seconds * (0.5 + chance / 2))
 
 
 class Sender:
@@ -50,11 +47,14 @@ class Sender:
     ) -> None:
         self._queue, self._server, self._composer = queue, server, composer
         self._metrics, self._progress, self._clock = metrics, progress, clock
+        self._answers = AnswerLog()
+        self._failed_in_a_row = 0
+        self._outage: str | None = None
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
         """Send until cancelled."""
-        self._progress.expect("send", 120)
+        self._progress.expect("send", self._server.send_seconds + CONNECT_SECONDS)
         try:
             while True:
                 self.wake.clear()
@@ -67,12 +67,16 @@ class Sender:
         try:
             mails, status = await self._queue.claim(self._clock.now(), CLAIM_LIMIT)
             await self._send_all(deque(mails))
+            await self._report_outage()
         except TRANSIENT as error:
             _log.warning("mails wait: database unavailable", error=repr(error))
             return POLL_SECONDS
         self._metrics.waiting.set(status.waiting)
+        self._metrics.unanswered.set(status.unanswered)
         self._metrics.oldest.set(status.oldest_seconds)
         self._progress.beat("send")
+        if self._failed_in_a_row:
+            return backoff(self._failed_in_a_row, random.random(), MAX_OUTAGE_SECONDS).total_seconds()
         return 0 if mails else self._pause(status)
 
     def _pause(self, status: QueueStatus) -> float:
@@ -81,12 +85,8 @@ class Sender:
         return min(POLL_SECONDS, max(0.0, (status.next_due - self._clock.now()).total_seconds()))
 
     async def _wait(self, seconds: float) -> None:
-        if not seconds:
-            return
-        try:
-            await asyncio.wait_for(self.wake.wait(), seconds)
-        except TimeoutError:
-            return
+        if seconds:
+            await wait_within(self.wake, seconds)
 
     async def _send_all(self, mails: deque[Mail]) -> None:
         """One after the other. Gives back what is left when the server is unavailable, or at a stop."""
@@ -95,6 +95,12 @@ class Sender:
                 self._progress.beat("send")
         finally:
             await self._queue.release(mails)
+
+    async def _report_outage(self) -> None:
+        """All mails wait for the same reason: say so on each ticket, without trying each mail."""
+        if self._outage is not None:
+            await self._queue.record_outage(self._outage, self._clock.now())
+            self._outage = None
 
     async def _send_to_the_end(self, mail: Mail) -> bool:
         """Let a stop wait for the current mail: one that the server has and that is not marked would be sent again."""
@@ -109,27 +115,40 @@ class Sender:
         """False when the server is unavailable, so that the rest need not be tried now."""
         if not mail.to_mail:
             return await self._no_owner(mail)
+        content = await self._written(mail)
+        if content is None:
+            return True
         try:
-            content = self._composer.compose(mail)
             await self._server.connect()
-        except FAULTS as error:
-            return await self._failed(mail, error)
+        except Undelivered as fault:
+            return await self._failed(mail, fault)
         # Counted from before the claim is renewed, and the claim lasts longer: no send outlasts its claim.
         deadline = asyncio.get_running_loop().time() + self._server.send_seconds
-        renewed = await self._queue.renew(mail)
-        if renewed is None:
-            _log.info("another replica took over a mail, as the server was slow", mail=mail.message_id)
+        claimed = await self._queue.hand_over(mail)
+        if claimed is None:
+            _log.info("another replica took over the mail: the server was slow", mail=mail.message_id)
             return True
-        return await self._hand_over(renewed, content, deadline)
+        return await self._hand_over(claimed, content, deadline)
 
-    async def _hand_over(self, mail: Mail, content: EmailMessage, deadline: float) -> bool:
+    async def _written(self, mail: Mail) -> bytes | None:
+        """The mail as bytes; None if it cannot be written, which is the one refusal that is not the server's."""
+        try:
+            return self._composer.compose(mail).as_bytes()
+        except Exception as error:
+            _log.exception("mail cannot be written", mail=mail.message_id)
+            await self._refused(mail, f"cannot be written: {describe(error)}"[:MAX_ANSWER])
+            return None
+
+    async def _hand_over(self, mail: Mail, content: bytes, deadline: float) -> bool:
         try:
             with self._metrics.seconds.time():
-                await self._server.send(content, deadline)
-        except FAULTS as error:
-            return await self._failed(mail, error)
+                await self._server.send(content, mail.to_mail, deadline)
+        except Undelivered as fault:
+            answered = mail if fault.possibly_delivered else replace(mail, unanswered=mail.unanswered - 1)
+            return await self._failed(answered, fault)
+        self._failed_in_a_row = 0
         await self._end(mail, NoticeResult.SENT, None, NoticeResult.SENT.value)
-        self._metrics.delay.observe((self._clock.now() - mail.created_at).total_seconds())
+        self._metrics.delay.observe((self._clock.now() - mail.wanted_at).total_seconds())
         return True
 
     async def _no_owner(self, mail: Mail) -> bool:
@@ -138,21 +157,23 @@ class Sender:
         await self._end(mail, NoticeResult.REFUSED, NO_OWNER, "unowned")
         return True
 
-    async def _failed(self, mail: Mail, error: Exception) -> bool:
-        answer = f"{type(error).__name__}: {error}"[:500]
-        if is_final(error):
-            await self._end(mail, NoticeResult.REFUSED, answer, NoticeResult.REFUSED.value)
-            _log.warning("mail refused for good", mail=mail.message_id, attempts=mail.attempts)
+    async def _failed(self, mail: Mail, fault: Undelivered) -> bool:
+        """Whether other mails may be tried now."""
+        self._failed_in_a_row = 0 if fault.server_works else self._failed_in_a_row + 1
+        if fault.final:
+            self._answers.record("mail refused for good", fault.answer, mail=mail.message_id)
+            await self._refused(mail, fault.answer)
             return True
+        kind = self._answers.record("mail waits", fault.answer, mail=mail.message_id)
         self._count(mail, "deferred")
-        wait = backoff(mail.attempts, random.random())
-        delivered = self._server.may_have_accepted(error)
-        await self._queue.defer(mail, self._clock.now() + wait, answer, delivered)
-        _log.warning(
-            "mail deferred", mail=mail.message_id, error=type(error).__name__, seconds=round(wait.total_seconds())
-        )
-        self._server.close()
-        return has_answered(error)
+        lost, now = fault.possibly_delivered, self._clock.now()
+        wait = resend_pause(mail.unanswered) if lost else backoff(mail.attempts, random.random())
+        await self._queue.defer(mail, now + wait, fault.answer, lost, now)
+        self._outage = None if fault.server_works or lost else kind
+        return fault.server_works
+
+    async def _refused(self, mail: Mail, answer: str) -> None:
+        await self._end(mail, NoticeResult.REFUSED, answer, NoticeResult.REFUSED.value)
 
     async def _end(self, mail: Mail, result: NoticeResult, answer: str | None, counted: str) -> None:
         """Mark the mail, and count it under `counted`.

@@ -1,102 +1,164 @@
-"""One connection to the mail server, and what its answers mean."""
+"""One connection to the mail server, and what became of a mail that was handed over."""
 
 from __future__ import annotations
 
 import asyncio
-from email.errors import MessageError
-from email.message import EmailMessage
-from typing import Any
+import re
+import ssl
 
 import aiosmtplib
 
+from services.notifier.delivery.answers import Answer, Step, is_final
+from services.notifier.domain.text import one_line
 from services.notifier.settings import NotifierSettings
 
-# Codes for faults of our settings (sign-in, TLS): the mail itself is not refused.
-_SETTINGS_CODES = (454, 530, 534, 535, 538)
-# The address or the picture cannot be written as a mail. This counts as refused by the server.
-UNWRITABLE = (ValueError, MessageError)
-FAULTS = (aiosmtplib.SMTPException, OSError, TimeoutError, *UNWRITABLE)
-# A server may take the time-out for each of its answers: to EHLO, MAIL, RCPT, DATA and the content.
-ANSWERS = 5
+# The server may take the time-out for each of its answers to MAIL, RCPT and DATA.
+ANSWERS_BEFORE_CONTENT = 3
+MAX_ANSWER = 500
+_START_INPUT = 354
+_UNAVAILABLE = 421
+_LINE_WITH_DOT = re.compile(rb"(?m)^\.")
 
 
-def is_final(error: Exception) -> bool:
-    """Whether this very mail was refused, and would be again."""
-    if isinstance(error, UNWRITABLE):
-        return True
-    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
-        return all(is_final(one) for one in error.recipients)
-    if isinstance(error, aiosmtplib.SMTPRecipientRefused | aiosmtplib.SMTPSenderRefused | aiosmtplib.SMTPDataError):
-        return error.code >= 500 and error.code not in _SETTINGS_CODES
-    return False
+class Undelivered(Exception):
+    """An attempt failed.
+
+    `answer`: what the server answered, or the fault. `final`: this mail was refused, and would be again.
+    `server_works`: the server may well accept other mails. `possibly_delivered`: it has the content, and its answer
+    was lost.
+    """
+
+    def __init__(
+        self, answer: str, *, final: bool = False, server_works: bool = False, possibly_delivered: bool = False
+    ) -> None:
+        super().__init__(answer)
+        self.answer, self.final = one_line(answer, MAX_ANSWER), final
+        self.server_works, self.possibly_delivered = server_works, possibly_delivered
+
+    @classmethod
+    def at(cls, step: Step, error: Exception) -> Undelivered:
+        """Whatever the library raised at this step."""
+        if not isinstance(error, aiosmtplib.SMTPResponseException):
+            return cls(f"{step}: {describe(error)}", possibly_delivered=step is Step.CONTENT)
+        answer = Answer(step, error.code, error.message)
+        final = is_final(answer)
+        about_the_mail = step in (Step.RECIPIENT, Step.CONTENT) and error.code != _UNAVAILABLE
+        # Neither an acceptance nor a refusal.
+        unclear = step is Step.CONTENT and not 400 <= error.code < 600
+        return cls(
+            f"{step}: {error.code} {error.message}",
+            final=final,
+            server_works=final or about_the_mail,
+            possibly_delivered=unclear,
+        )
 
 
-def has_answered(error: Exception) -> bool:
-    """Whether the server itself reported the error, so that it is there for the next mail."""
-    return isinstance(error, aiosmtplib.SMTPResponseException)
-
-
-class _Client(aiosmtplib.SMTP):
-    """Knows whether the content of the current mail was on its way: then a lost answer leaves open who has it."""
-
-    content_began = False
-
-    async def data(self, *args: Any, **kwargs: Any) -> aiosmtplib.SMTPResponse:
-        self.content_began = True
-        return await super().data(*args, **kwargs)
+def describe(error: Exception) -> str:
+    """A fault in one line: `TimeoutError`, `OSError: network is down`."""
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class SmtpServer:
-    """The mail server of the settings. One connection is kept, and replaced when it is lost."""
+    """The mail server of the settings. One connection is kept, and replaced after a fault or a refusal."""
 
     def __init__(self, settings: NotifierSettings) -> None:
         self._settings = settings
-        self._client: _Client | None = None
+        self._tls = _tls(settings.smtp_ca)
+        self._client: aiosmtplib.SMTP | None = None
 
     @property
     def send_seconds(self) -> float:
         """The longest that one mail can take on an open connection."""
-        return ANSWERS * self._settings.smtp_timeout_seconds
+        return ANSWERS_BEFORE_CONTENT * self._settings.smtp_timeout_seconds + self._settings.smtp_accept_seconds
 
     async def connect(self) -> None:
-        """Make sure that there is a connection. Raises FAULTS, of which none refuses a mail."""
-        if self._client is None or not self._client.is_connected:
-            self._client = None
-            client = self._new_client()
-            try:
-                await client.connect()
-            except UNWRITABLE as error:
-                # A certificate that expired, a host name that cannot be: ValueErrors, and no fault of the mail.
-                raise ConnectionError(repr(error)) from error
-            self._client = client
-        self._client.content_began = False
+        """Make sure that there is a connection. Raises Undelivered, which is never final."""
+        if self._client is not None and self._client.is_connected:
+            return
+        self._client = None
+        client = self._new_client()
+        try:
+            await client.connect()
+            await _greet(client)
+        except Exception as error:
+            # Certificates that expired, host names that cannot exist, faults of the library: none is the mail's.
+            client.close()
+            raise Undelivered.at(Step.CONNECT, error) from error
+        self._client = client
 
-    def _new_client(self) -> _Client:
+    def _new_client(self) -> aiosmtplib.SMTP:
         settings = self._settings
-        return _Client(
+        return aiosmtplib.SMTP(
             hostname=settings.smtp_host,
             port=settings.smtp_port,
+            local_hostname=settings.smtp_helo_name or None,
             use_tls=settings.smtp_security == "tls",
             start_tls=settings.smtp_security == "starttls",
+            tls_context=self._tls,
             timeout=settings.smtp_timeout_seconds,
             username=settings.smtp_username or None,
             password=settings.smtp_password.get_secret_value() if settings.smtp_username else None,
         )
 
-    async def send(self, mail: EmailMessage, deadline: float) -> None:
-        """Hand over a mail, before `deadline` on the event loop's clock. Raises FAULTS; needs `connect` first."""
-        if self._client is None:
-            raise ConnectionError("not connected to the mail server")
-        async with asyncio.timeout_at(deadline):
-            await self._client.send_message(mail)
+    async def send(self, content: bytes, recipient: str, deadline: float) -> None:
+        """Hand over a mail before `deadline` on the event loop's clock. Raises Undelivered; needs `connect` first."""
+        client, step = self._client, Step.CONNECT
+        try:
+            async with asyncio.timeout_at(deadline):
+                if client is None or client.protocol is None:
+                    raise ConnectionError("connection lost")
+                step = Step.SENDER
+                await client.mail(self._settings.smtp_sender, options=_size(client, content))
+                step = Step.RECIPIENT
+                await client.rcpt(recipient)
+                step = Step.DATA
+                await _begin_data(client)
+                step = Step.CONTENT
+                await self._hand_over(client, content)
+        except Exception as error:
+            self.close()
+            raise Undelivered.at(step, error) from error
 
-    def may_have_accepted(self, error: Exception) -> bool:
-        """Whether the server could have the mail: its content was on its way, and no answer refused it."""
-        refused = has_answered(error) or isinstance(error, aiosmtplib.SMTPRecipientsRefused)
-        return self._client is not None and self._client.content_began and not refused
+    async def _hand_over(self, client: aiosmtplib.SMTP, content: bytes) -> None:
+        """The library has one time-out for both answers to DATA. The last one may take far longer than all others."""
+        if client.protocol is None:
+            raise ConnectionError("connection lost")
+        client.protocol.write(_LINE_WITH_DOT.sub(b"..", content) + b".\r\n")
+        response = await client.protocol.read_response(timeout=self._settings.smtp_accept_seconds)
+        if not 200 <= response.code < 300:
+            raise aiosmtplib.SMTPDataError(response.code, response.message)
 
     def close(self) -> None:
         """Drop the connection."""
         client, self._client = self._client, None
         if client is not None:
             client.close()
+
+
+def _tls(authorities: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if authorities:
+        context.load_verify_locations(cadata=authorities)
+    return context
+
+
+async def _greet(client: aiosmtplib.SMTP) -> None:
+    if not client.is_ehlo_or_helo_needed:
+        return
+    try:
+        await client.ehlo()
+    except aiosmtplib.SMTPHeloError:
+        if not client.is_connected:
+            raise
+        await client.helo()
+
+
+def _size(client: aiosmtplib.SMTP, content: bytes) -> list[str]:
+    return [f"SIZE={len(content)}"] if client.supports_extension("size") else []
+
+
+async def _begin_data(client: aiosmtplib.SMTP) -> None:
+    response = await client.execute_command(b"DATA")
+    if response.code != _START_INPUT:
+        raise aiosmtplib.SMTPDataError(response.code, response.message)

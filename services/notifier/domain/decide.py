@@ -1,4 +1,8 @@
-"""Which changes of a ticket are worth a mail, when it is due, and what happens to notices that still wait. Pure."""
+"""Which changes of a ticket are worth a mail, when it is due, and what happens to notices that still wait. Pure.
+
+The first mail goes out at once. After it one mail in each span of `every` reports what changed meanwhile, so at most
+one notice of a ticket waits that may still change.
+"""
 
 from __future__ import annotations
 
@@ -32,14 +36,30 @@ class WaitingNotice:
 class NoticeHistory:
     """The notices about one ticket so far.
 
-    `last_sent`: reason of the last one sent. `last_grew`: when the last one about growth was written.
-    `latest_seq`: number of the latest change of the ticket that any of them covers.
+    `last_sent`: reason of the last one sent, and `last_mail`: when that was. `latest_seq`: number of the latest change
+    of the ticket that any of them covers.
     """
 
     waiting: Sequence[WaitingNotice] = ()
     last_sent: NoticeReason | None = None
-    last_grew: datetime | None = None
+    last_mail: datetime | None = None
     latest_seq: int = 0
+
+    @property
+    def open_to_change(self) -> list[WaitingNotice]:
+        return [notice for notice in self.waiting if not notice.frozen]
+
+    @property
+    def known(self) -> NoticeReason | None:
+        """What the reader knows from the last mail that has gone out, or may have."""
+        frozen = [notice.reason for notice in self.waiting if notice.frozen]
+        return frozen[-1] if frozen else self.last_sent
+
+    def due(self, now: datetime, every: timedelta) -> datetime:
+        """When the next mail may go out."""
+        if any(notice.frozen for notice in self.waiting):
+            return now + every
+        return now if self.last_mail is None else max(now, self.last_mail + every)
 
 
 @dataclass(frozen=True)
@@ -59,48 +79,42 @@ def decide(
     change: TicketChange,
     now: datetime,
     history: NoticeHistory,
-    grew_every: timedelta,
+    every: timedelta,
     outcome: TicketOutcome | None = None,
 ) -> Decision | None:
     """What to do about one change; None: nothing. `outcome` is the ticket's."""
     if change is TicketChange.CLOSED:
-        return _closed(now, history, outcome)
+        return _closed(now, history, every, outcome)
     reason = REASONS.get(change)
-    if reason is NoticeReason.CLEARED:
-        return _cleared(now, history)
-    if reason is NoticeReason.GREW:
-        return _grew(now, history, grew_every)
-    return None if reason is None else Decision(reason, now)
+    if reason is None:
+        return None
+    changeable = history.open_to_change
+    if not changeable:
+        return Decision(reason, history.due(now, every))
+    *outdated, pending = changeable
+    merge = _still_over if reason in OVER else _still_there
+    dropped = tuple(notice.id for notice in outdated)
+    return Decision(merge(reason, pending.reason, history.known), now, pending.id, dropped)
 
 
-def _open_to_change(history: NoticeHistory) -> list[WaitingNotice]:
-    return [notice for notice in history.waiting if not notice.frozen]
+def _still_over(reason: NoticeReason, pending: NoticeReason, known: NoticeReason | None) -> NoticeReason:
+    """A problem that is over before its mail went out gets one mail that says both."""
+    reported = known is not None and known not in OVER
+    return reason if reported and pending is not NoticeReason.OPENED else NoticeReason.OPENED_AND_CLEARED
 
 
-def _cleared(now: datetime, history: NoticeHistory) -> Decision:
-    """A problem that is over before its first mail went out gets one mail that says both."""
-    waiting = _open_to_change(history)
-    growth = tuple(notice.id for notice in waiting if notice.reason is NoticeReason.GREW)
-    first = next((n for n in waiting if n.reason in (NoticeReason.OPENED, NoticeReason.REOPENED)), None)
-    if first is not None:
-        return Decision(NoticeReason.OPENED_AND_CLEARED, now, first.id, growth)
-    return Decision(NoticeReason.CLEARED, now, None, growth)
+def _still_there(reason: NoticeReason, pending: NoticeReason, known: NoticeReason | None) -> NoticeReason:
+    """A problem that went and came back was found, for a reader who knows nothing of it; else it came back."""
+    if pending in OVER:
+        return NoticeReason.OPENED if known is None else NoticeReason.REOPENED
+    return reason if reason is NoticeReason.REOPENED else pending
 
 
-def _grew(now: datetime, history: NoticeHistory, grew_every: timedelta) -> Decision:
-    """The newest count goes into the notice that waits; else growth is reported once in `grew_every`."""
-    last = next((notice for notice in reversed(_open_to_change(history)) if notice.reason not in OVER), None)
-    if last is not None:
-        return Decision(last.reason, now, last.id)
-    due = now if history.last_grew is None else max(now, history.last_grew + grew_every)
-    return Decision(NoticeReason.GREW, due)
-
-
-def _closed(now: datetime, history: NoticeHistory, outcome: TicketOutcome | None) -> Decision | None:
+def _closed(now: datetime, history: NoticeHistory, every: timedelta, outcome: TicketOutcome | None) -> Decision | None:
     """Drop what waits, as the problem is none any more; withdraw what was sent about a problem that never was."""
-    dropped = tuple(notice.id for notice in _open_to_change(history) if notice.reason not in OVER)
+    dropped = tuple(notice.id for notice in history.open_to_change if notice.reason not in OVER)
     kept = [notice.reason for notice in history.waiting if notice.id not in dropped]
     last = kept[-1] if kept else history.last_sent
     if outcome is TicketOutcome.RETRACTED and last is not None and last not in OVER:
-        return Decision(NoticeReason.CLEARED, now, None, dropped)
+        return Decision(NoticeReason.CLEARED, history.due(now, every), None, dropped)
     return Decision(None, now, None, dropped) if dropped else None

@@ -5,40 +5,77 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.notifier.domain.text import one_line
+from shared.contracts.envelope import Message, Moment
 from shared.contracts.notices import NoticeReason
-from shared.contracts.tickets import TicketData
+from shared.contracts.tickets import TicketChange, TicketData
+
+MAX_SUBJECT = 180
+
+
+class CoveredChange(Message):
+    """One change of a ticket that a notice reports. `count`: the deals after it."""
+
+    change: TicketChange
+    at: Moment
+    count: int
+
+
+@dataclass(frozen=True)
+class Thread:
+    """All mails about one ticket: the subject and the Message-ID of the first one."""
+
+    subject: str
+    message_id: str
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing to report about one ticket. `seq`: the change it was written for; `facts`: the ticket as of the latest
-    change that it covers."""
+    """One thing to report about one ticket.
+
+    `seq`: the change it was written for; `facts`: the ticket as of the latest change that it covers. `changes`: the
+    latest of the `covered` changes, in order. `thread`: None before the first notice is stored.
+    """
 
     ticket: int
     seq: int
     reason: NoticeReason
     facts: TicketData
-
-    @property
-    def name(self) -> str:
-        """Identifies the notice on the topic `improvement.notices`."""
-        return f"{self.ticket}-{self.seq}"
+    changes: tuple[CoveredChange, ...] = ()
+    covered: int = 1
+    thread: Thread | None = None
 
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail that this sender has claimed until `claim`. An empty `to_mail`: the policy names no owner."""
+    """A mail that this sender has claimed until `claim`. An empty `to_mail`: the policy names no owner.
+
+    `wanted_at`: when it should go out. `unanswered`: how often its content was handed over without an answer.
+    `answer`: the last one that was no success.
+    """
 
     id: int
     message_id: str
     to_name: str
     to_mail: str
-    created_at: datetime
+    wanted_at: datetime
     attempts: int
     claim: datetime
     notices: tuple[Notice, ...]
+    unanswered: int = 0
+    answer: str | None = None
+
+
+def notice_name(ticket: int, seq: int) -> str:
+    """Identifies a notice on the topic `improvement.notices`."""
+    return f"{ticket}-{seq}"
 
 
 def message_id(ticket: int, seq: int, domain: str) -> str:
     """The Message-ID of a mail about one change of a ticket: the same however often it is sent."""
     return f"<andon.ticket-{ticket}.{seq}@{domain}>"
+
+
+def subject_of(facts: TicketData) -> str:
+    """The subject of a new thread. Later mails keep it when a stage or pipeline is renamed."""
+    return one_line(f"[Andon] {facts.title} ({facts.pipeline_name})", MAX_SUBJECT)

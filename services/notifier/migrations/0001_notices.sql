@@ -9,12 +9,15 @@ CREATE TABLE mail (
     -- dropped: none of its notices is to be sent any more.
     state              text        NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'refused', 'dropped')),
     created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- When it should go out, and when it is tried next.
+    wanted_at          timestamptz NOT NULL,
     due                timestamptz NOT NULL,
     attempts           int         NOT NULL DEFAULT 0 CHECK (attempts >= 0),
     -- Set while a sender works on it. The value also identifies the claim: a later one ends later.
     claimed_until      timestamptz,
-    -- An attempt failed after the content was on its way. A server may have the mail, so its content must not change.
-    possibly_delivered boolean     NOT NULL DEFAULT false,
+    -- How often its content was handed over without an answer so far. If any, a server may have the mail: its content
+    -- must not change, and it is sent again seldom.
+    unanswered         int         NOT NULL DEFAULT 0 CHECK (unanswered >= 0),
     ended_at           timestamptz,
     -- The server's last answer that was not a success.
     answer             text,
@@ -35,6 +38,9 @@ CREATE TABLE notice (
     reason     text        NOT NULL CHECK (reason IN ('opened', 'grew', 'reopened', 'cleared', 'opened-and-cleared')),
     -- The ticket as published. Null once the mail ended long ago: only the row still counts.
     facts      jsonb,
+    -- The latest changes that it reports, and how many there are in all.
+    changes    jsonb       NOT NULL,
+    covered    int         NOT NULL DEFAULT 1 CHECK (covered >= 1),
     -- Out of date before it was sent.
     dropped    boolean     NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -43,3 +49,10 @@ CREATE TABLE notice (
 );
 CREATE INDEX notice_by_ticket ON notice (ticket, id);
 CREATE INDEX notice_by_mail ON notice (mail);
+
+-- What all mails about a ticket share, whatever is renamed later.
+CREATE TABLE thread (
+    ticket     bigint PRIMARY KEY,
+    subject    text NOT NULL,
+    message_id text NOT NULL
+);

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import base64
-import re
 from datetime import datetime
-from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
@@ -15,18 +12,27 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from services.notifier.domain.mail import Mail, Notice, message_id
+from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread, message_id, subject_of
+from services.notifier.domain.text import one_line
+from services.notifier.render.headers import MAIL, mailbox, unstructured
 from shared import wording
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import EvidenceDeal
-from shared.contracts.tickets import TicketOutcome
+from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
 from shared.policy import Policy
 from shared.wording.kind import DealOrder
 
 _FOLDER = Path(__file__).parent / "templates"
-_HTML = Environment(loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-_TEXT = Environment(loader=FileSystemLoader(_FOLDER), autoescape=False, undefined=StrictUndefined, trim_blocks=True)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+def _plain(value: Any) -> Any:
+    """Every text that a template shows is one line of plain text, wherever it came from."""
+    return one_line(value) if isinstance(value, str) else value
+
+
+_LOADER = FileSystemLoader(_FOLDER)
+_HTML = Environment(loader=_LOADER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_plain)
+_TEXT = Environment(loader=_LOADER, autoescape=False, undefined=StrictUndefined, trim_blocks=True, finalize=_plain)
 DAY_SECONDS = 86_400
 HEADLINES = {
     NoticeReason.OPENED: "A problem was found",
@@ -47,6 +53,16 @@ MORE = {
     NoticeReason.CLEARED: _CLOSED_BY_ITSELF,
     NoticeReason.OPENED_AND_CLEARED: _CLOSED_BY_ITSELF,
 }
+# What changed since the last mail, one line each.
+CHANGES = {
+    TicketChange.OPENED: "it was found, with {count}",
+    TicketChange.GREW: "it grew to {count}",
+    TicketChange.REOPENED: "it came back, with {count}",
+    TicketChange.CLEARED: "it was over",
+    TicketChange.CLOSED: "its ticket was withdrawn",
+}
+CAME_BACK_AND_OVER = "The problem came back and is over already"
+REOPENED_BY_A_PERSON = "The ticket was opened again"
 CHART = "chart"
 MAX_DEALS = 3
 
@@ -58,9 +74,9 @@ class Composer:
         self._sender, self._domain, self._policy = sender, domain, policy
 
     def compose(self, mail: Mail) -> EmailMessage:
-        """The whole mail about its one notice. Raises ValueError or MessageError for what cannot be written."""
+        """The whole mail about its one notice. Raises what cannot be written, for whatever reason."""
         (notice,) = mail.notices
-        message = EmailMessage(policy=SMTP)
+        message = EmailMessage(policy=MAIL)
         self._add_headers(message, mail, notice)
         values = _values(notice, self._policy.timezone, self._day_seconds(notice))
         message.set_content(_TEXT.get_template("notice.txt").render(values))
@@ -70,17 +86,16 @@ class Composer:
         return message
 
     def _add_headers(self, message: EmailMessage, mail: Mail, notice: Notice) -> None:
-        """Header values lose every control character, so that none can add a header."""
-        facts = notice.facts
-        message["From"] = Address(display_name="Andon", addr_spec=self._sender)
-        message["To"] = Address(display_name=one_line(mail.to_name)[:100], addr_spec=mail.to_mail)
-        message["Subject"] = one_line(f"[Andon] {facts.title} ({facts.pipeline_name})")[:180]
-        message["Date"] = format_datetime(mail.created_at)
-        message["Message-ID"] = mail.message_id
         first = message_id(notice.ticket, 1, self._domain)
-        if notice.seq > 1:
-            message["In-Reply-To"] = first
-            message["References"] = first
+        thread = notice.thread or Thread(subject_of(notice.facts), first)
+        message["From"] = mailbox("Andon", self._sender)
+        message["To"] = mailbox(one_line(mail.to_name, 100), mail.to_mail)
+        message["Subject"] = unstructured(thread.subject)
+        message["Date"] = format_datetime(mail.wanted_at)
+        message["Message-ID"] = mail.message_id
+        if mail.message_id != thread.message_id:
+            message["In-Reply-To"] = thread.message_id
+            message["References"] = thread.message_id
         message["Auto-Submitted"] = "auto-generated"
         message["X-Auto-Response-Suppress"] = "All"
         message["List-Id"] = f"<tickets.andon.{self._domain}>"
@@ -98,11 +113,6 @@ def _add_chart(message: EmailMessage, chart: str) -> None:
     )
 
 
-def one_line(text: str) -> str:
-    """Without line breaks and other control characters."""
-    return _CONTROL.sub(" ", text).strip()
-
-
 def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
     """What the templates need."""
     facts = notice.facts
@@ -112,12 +122,15 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
     withdrawn = facts.reason if facts.outcome is TicketOutcome.RETRACTED else None
     return {
         "facts": facts,
-        "headline": WITHDRAWN if withdrawn else HEADLINES[notice.reason],
+        "headline": WITHDRAWN if withdrawn else _headline(notice),
         "chart": CHART if facts.chart_png else None,
         "withdrawn": withdrawn,
         "over": ended or withdrawn,
         "began": exact(facts.problem.opened_at, zone),
         "ended": exact(ended, zone) if ended else "",
+        "zone": zone,
+        "changes": [(exact(one.at, zone), _change(one)) for one in notice.changes] if notice.covered > 1 else [],
+        "earlier_changes": notice.covered - len(notice.changes),
         "more": MORE.get(notice.reason, ""),
         "worst_first": order.capitalize(),
         "worst": [
@@ -125,6 +138,18 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
             for deal in worst[:MAX_DEALS]
         ],
     }
+
+
+def _headline(notice: Notice) -> str:
+    if notice.reason is NoticeReason.OPENED_AND_CLEARED and notice.seq > 1:
+        return CAME_BACK_AND_OVER
+    if notice.reason is NoticeReason.REOPENED and notice.facts.actor is Actor.PERSON:
+        return REOPENED_BY_A_PERSON
+    return HEADLINES[notice.reason]
+
+
+def _change(one: CoveredChange) -> str:
+    return CHANGES[one.change].format(count=one.count)
 
 
 def exact(moment: datetime, zone: str) -> str:
@@ -143,7 +168,7 @@ def last_movement(deal: EvidenceDeal, zone: str) -> str:
 
 def deal_name(deal: EvidenceDeal) -> str:
     """Its name, else the id that its CRM gave it."""
-    return one_line(deal.name or deal.deal.partition(":")[2] or deal.deal)[:120]
+    return one_line(deal.name or "", 120) or one_line(deal.deal.partition(":")[2] or deal.deal, 120)
 
 
 def days(seconds: float, day_seconds: int = DAY_SECONDS) -> str:

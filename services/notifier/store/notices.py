@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.notifier.domain.decide import Decision, NoticeHistory, WaitingNotice
-from services.notifier.domain.mail import message_id
+from services.notifier.domain.mail import CoveredChange, message_id, subject_of
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketData
 from shared.policy.model import Owner
-from shared.postgres.pool import Connection
+from shared.postgres.pool import Connection, Record
 
 # Locks the mails, so that no sender claims one between a decision and its commit.
 _WAITING = """
-SELECT notice.id, reason, claimed_until IS NOT NULL OR possibly_delivered AS frozen
+SELECT notice.id, reason, claimed_until IS NOT NULL OR unanswered > 0 AS frozen
 FROM notice JOIN mail ON mail.id = notice.mail
 WHERE ticket = $1 AND NOT dropped AND state = 'waiting' ORDER BY notice.id FOR UPDATE OF mail
 """
 _HISTORY = """
-SELECT max(notice.created_at) FILTER (WHERE reason = 'grew' AND NOT dropped) AS last_grew,
+SELECT max(mail.ended_at) FILTER (WHERE state = 'sent') AS last_mail,
     coalesce(max(latest_seq), 0) AS latest_seq,
     (array_agg(reason ORDER BY notice.id DESC) FILTER (WHERE state = 'sent'))[1] AS last_sent
 FROM notice JOIN mail ON mail.id = notice.mail WHERE ticket = $1
 """
 _INSERT = """
 WITH single AS (
-    INSERT INTO mail (message_id, kind, to_name, to_mail, due) VALUES ($1, 'single', $2, $3, $4) RETURNING id
+    INSERT INTO mail (message_id, kind, to_name, to_mail, wanted_at, due)
+    VALUES ($1, 'single', $2, $3, $4, $4) RETURNING id
 )
-INSERT INTO notice (mail, ticket, seq, latest_seq, reason, facts) SELECT id, $5, $6, $6, $7, $8 FROM single
+INSERT INTO notice (mail, ticket, seq, latest_seq, reason, facts, changes)
+SELECT id, $5, $6, $6, $7, $8, jsonb_build_array($9::jsonb) FROM single
 """
-_UPDATE = "UPDATE notice SET reason = $2, facts = $3, latest_seq = $4 WHERE id = $1 AND latest_seq < $4"
-_DROP = "UPDATE notice SET dropped = true WHERE id = ANY($1::bigint[]) RETURNING mail"
+_UPDATE = """
+UPDATE notice SET reason = $2, facts = $3, latest_seq = $4, covered = covered + 1,
+    changes = CASE WHEN jsonb_array_length(changes) < $6 THEN changes ELSE changes - 0 END || $5::jsonb
+WHERE id = $1 AND latest_seq < $4
+"""
+_BEGIN_THREAD = "INSERT INTO thread (ticket, subject, message_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+# Only what was reported as waiting is reported as dropped.
+_DROP = """
+UPDATE notice SET dropped = true FROM mail WHERE notice.id = ANY($1::bigint[]) AND mail.id = notice.mail
+RETURNING mail, ticket, seq, reason, message_id, answer IS NOT NULL AS reported
+"""
 _DROP_EMPTY_MAILS = """
 UPDATE mail SET state = 'dropped', ended_at = clock_timestamp()
 WHERE id = ANY($1::bigint[]) AND NOT EXISTS (SELECT FROM notice WHERE notice.mail = mail.id AND NOT dropped)
 """
+# Changes that a mail lists one by one.
+LISTED_CHANGES = 8
 
 
 async def history(connection: Connection, ticket: int) -> NoticeHistory:
@@ -42,22 +57,34 @@ async def history(connection: Connection, ticket: int) -> NoticeHistory:
     row = await connection.fetchrow(_HISTORY, ticket)
     assert row is not None  # noqa: S101 (an aggregate always has a row)
     last_sent = NoticeReason(row["last_sent"]) if row["last_sent"] else None
-    return NoticeHistory(waiting, last_sent, row["last_grew"], row["latest_seq"])
+    return NoticeHistory(waiting, last_sent, row["last_mail"], row["latest_seq"])
 
 
 async def apply(
     connection: Connection, facts: TicketData, decision: Decision, owner: Owner | None, domain: str
-) -> None:
-    """Write what was decided about one change. Without an owner the mail has no address. `domain`: of Message-IDs."""
-    if decision.dropped:
-        mails = [row["mail"] for row in await connection.fetch(_DROP, list(decision.dropped))]
-        await connection.execute(_DROP_EMPTY_MAILS, mails)
+) -> list[Record]:
+    """Write what was decided about one change. Without an owner the mail has no address. `domain`: of Message-IDs.
+
+    Returns the notices that were dropped after they had been reported as waiting.
+    """
+    dropped = await _drop(connection, decision.dropped) if decision.dropped else []
     if decision.reason is None:
-        return
+        return dropped
     reason, document = decision.reason.value, facts.model_dump(mode="json")
+    change = CoveredChange(change=facts.change, at=facts.at, count=facts.count).model_dump(mode="json")
     if decision.into is not None:
-        await connection.execute(_UPDATE, decision.into, reason, document, facts.seq)
-        return
+        await connection.execute(_UPDATE, decision.into, reason, document, facts.seq, change, LISTED_CHANGES)
+        return dropped
     recipient = (owner.name, owner.mail) if owner else ("", "")
     identity = message_id(facts.ticket, facts.seq, domain)
-    await connection.execute(_INSERT, identity, *recipient, decision.due, facts.ticket, facts.seq, reason, document)
+    await connection.execute(_BEGIN_THREAD, facts.ticket, subject_of(facts), identity)
+    await connection.execute(
+        _INSERT, identity, *recipient, decision.due, facts.ticket, facts.seq, reason, document, change
+    )
+    return dropped
+
+
+async def _drop(connection: Connection, notices: Sequence[int]) -> list[Record]:
+    rows = await connection.fetch(_DROP, list(notices))
+    await connection.execute(_DROP_EMPTY_MAILS, [row["mail"] for row in rows])
+    return [row for row in rows if row["reported"]]

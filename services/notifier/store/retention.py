@@ -6,8 +6,8 @@ from datetime import datetime
 
 from shared.postgres.pool import Pool
 
-# Decisions about a ticket depend on three of its notices, however old: the one that covers its latest change (a second
-# delivery of a change is known by it), the last one that was sent, and the last one about growth. These stay.
+# Decisions about a ticket depend on two of its notices, however old: the one that covers its latest change (a second
+# delivery of a change is known by it), and the last one that was sent. These stay.
 _DELETE_NOTICES = """
 DELETE FROM notice WHERE id IN (
     SELECT old.id FROM notice AS old JOIN mail ON mail.id = old.mail
@@ -16,10 +16,6 @@ DELETE FROM notice WHERE id IN (
         AND (mail.state <> 'sent' OR EXISTS (
             SELECT FROM notice AS n JOIN mail AS m ON m.id = n.mail
             WHERE n.ticket = old.ticket AND n.id > old.id AND m.state = 'sent'
-        ))
-        AND (old.reason <> 'grew' OR old.dropped OR EXISTS (
-            SELECT FROM notice AS n
-            WHERE n.ticket = old.ticket AND n.created_at > old.created_at AND n.reason = 'grew' AND NOT n.dropped
         ))
     LIMIT $2
 )

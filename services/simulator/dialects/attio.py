@@ -1,4 +1,4 @@
-"""Attio: only that a record changed, not how."""
+"""Attio: says only that a record changed, not how."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dynamics 365: execution contexts with a post-image; closing a deal has messages of its own."""
+"""Dynamics 365: execution contexts with a post-image; closing a deal sends a separate message."""
 
 from __future__ import annotations
 

@@ -9,10 +9,29 @@ from shared.contracts.problems import CauseClass, Evidence, ProblemInterval
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 
 
+class TicketNow(BaseModel):
+    """How the problem stands now."""
+
+    as_of: Moment
+    count: int
+    peak: int
+    breached: bool = Field(description="whether the condition is true")
+    since: Moment | None = Field(description="since when `breached` is as it is")
+    clears_at: Moment | None = Field(description="when the problem clears, while the condition stays false")
+
+
+class TicketFound(BaseModel):
+    """How the problem was when it was found."""
+
+    at: Moment
+    count: int
+
+
 class TicketSummary(BaseModel):
-    """One ticket as it is now."""
+    """One ticket as it is now. `seq`: how many changes it has had."""
 
     id: int
+    seq: int
     key: str = Field(description="of the problem: kind/pipeline/stage")
     title: str
     sentence: str
@@ -25,8 +44,7 @@ class TicketSummary(BaseModel):
     mode: str
     count: int
     count_at: Moment | None = Field(
-        description="as of when `count` and `sentence` are: messages tell of growth by half again only; empty once the"
-        " problem is over"
+        description="as of when `count`, `peak` and `sentence` are; empty once the problem is over"
     )
     peak: int
     threshold: int
@@ -34,18 +52,25 @@ class TicketSummary(BaseModel):
     opened_at: Moment
     changed_at: Moment
     closed_at: Moment | None
+    closed_because: str | None = Field(description="the reason of the closing")
     snoozed_until: Moment | None
     problem: ProblemInterval
+    now: TicketNow | None = Field(description="empty once the problem is over, and until the first count has come")
+    found: TicketFound
 
 
 class HistoryEntry(BaseModel):
-    """One change in a ticket's history."""
+    """One change in a ticket's history. `was`, `became`: the problem's interval, where late events moved it."""
 
     seq: int
     change: TicketChange
     at: Moment
     actor: Actor
     reason: str | None
+    outcome: TicketOutcome | None
+    snoozed_until: Moment | None
+    was: ProblemInterval | None
+    became: ProblemInterval | None
 
 
 class TicketMail(BaseModel):
@@ -61,7 +86,8 @@ class TicketWhole(TicketSummary):
     """One ticket with evidence, history and mails."""
 
     asks_for: str
-    evidence: Evidence | None
+    evidence: Evidence | None = Field(description="the deals that are in it now; once it is over, the last that were")
+    evidence_found: Evidence | None = Field(description="the deals that were in it when it was found")
     history: list[HistoryEntry]
     mails: list[TicketMail]
 

@@ -13,17 +13,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
+from services.tickets import deals_csv
 from services.tickets.api import faults
 from services.tickets.api.faults import ApiFault, Problem
-from services.tickets.api.models import HistoryEntry, TicketList, TicketMail, TicketSummary, TicketWhole
+from services.tickets.api.models import (
+    HistoryEntry,
+    TicketFound,
+    TicketList,
+    TicketMail,
+    TicketNow,
+    TicketSummary,
+    TicketWhole,
+)
 from services.tickets.domain.lifecycle import Ticket
-from services.tickets.latest_count import LatestCount, latest_counts
+from services.tickets.latest_count import LatestCount, counted_at, latest_counts, with_deals
 from services.tickets.query import TicketQuery, explain, number
-from services.tickets.store import notices, stages, tickets
-from shared.contracts.problems import ProblemInterval
+from services.tickets.store import notices, problems, stages, tickets
+from shared.contracts.problems import ProblemData, ProblemInterval
+from shared.flow.calendars import AgeClocks
 from shared.policy import Policy, StageTitles
-from shared.postgres.pool import TRANSIENT, Pool
-from shared.runtime.clock import Clock
+from shared.postgres.pool import TRANSIENT, Connection, Pool
 from shared.runtime.log import logger
 from shared.wording.problem_text import text_of
 
@@ -45,8 +54,9 @@ TicketNumber = Annotated[int, BeforeValidator(_number), Path()]
 class Api:
     """The endpoints."""
 
-    def __init__(self, pool: Pool, policy: Policy, clock: Clock) -> None:
-        self._pool, self._policy, self._clock = pool, policy, clock
+    def __init__(self, pool: Pool, policy: Policy) -> None:
+        self._pool, self._policy = pool, policy
+        self._clocks = AgeClocks(policy)
 
     def routes(self) -> list[BaseRoute]:
         """The API at its address."""
@@ -72,38 +82,57 @@ class Api:
         )
         _add(app, "/tickets", self.tickets, "Tickets, newest first", TicketList, 422)
         _add(app, "/tickets/{number}", self.ticket, "One ticket", TicketWhole, 404, 422)
+        _add(app, "/tickets/{number}/deals.csv", self.deals, "All deals of a ticket as CSV", None, 404, 422)
         return app
 
     async def tickets(self, query: Annotated[TicketQuery, Query()]) -> TicketList:
         async with self._pool.acquire() as connection:
             found = await tickets.find(connection, query.filter)
-            counts = await latest_counts(connection, found, self._clock.now())
+            counts = await latest_counts(connection, found)
+            first = await problems.found(connection, [ticket.problem for ticket in found])
             titles = await stages.titles(connection, self._policy)
         more = found[-1].id if len(found) == query.limit else None
-        return TicketList(tickets=[self._summary(t, counts[t.id], titles) for t in found], next_before=more)
+        shown = [self._summary(t, counts[t.id], one, titles) for t, one in zip(found, first, strict=True)]
+        return TicketList(tickets=shown, next_before=more)
 
     async def ticket(self, number: TicketNumber) -> TicketWhole:
         async with self._pool.acquire() as connection:
             ticket = await tickets.get(connection, number)
             if ticket is None:
                 raise ApiFault(404, f"there is no ticket {number}; see {PREFIX}/tickets")
-            counts = await latest_counts(connection, [ticket], self._clock.now())
+            latest = await self._latest(connection, ticket)
+            (found,) = await problems.found(connection, [ticket.problem])
             titles = await stages.titles(connection, self._policy)
             history = await tickets.history(connection, number)
             mails = await notices.of_ticket(connection, number)
         return TicketWhole(
-            **dict(self._summary(ticket, counts[number], titles)),
+            **dict(self._summary(ticket, latest, found, titles)),
             asks_for=text_of(ticket.problem, self._policy, titles).asks_for,
-            evidence=ticket.problem.evidence,
+            evidence=latest.problem.evidence,
+            evidence_found=found.evidence,
             history=[HistoryEntry(**{name: row[name] for name in HistoryEntry.model_fields}) for row in history],
             mails=[TicketMail(**dict(row)) for row in mails],
         )
 
-    def _summary(self, ticket: Ticket, latest: LatestCount, titles: StageTitles) -> TicketSummary:
+    async def deals(self, number: TicketNumber) -> Response:
+        async with self._pool.acquire() as connection:
+            ticket = await tickets.get(connection, number)
+            if ticket is None:
+                raise ApiFault(404, f"there is no ticket {number}; see {PREFIX}/tickets")
+            latest = await self._latest(connection, ticket)
+        return deals_csv.download(latest.problem, number, marked=False)
+
+    async def _latest(self, connection: Connection, ticket: Ticket) -> LatestCount:
+        """The ticket's problem as it is now, with its deals."""
+        latest = (await latest_counts(connection, [ticket]))[ticket.id]
+        return await with_deals(connection, latest, self._policy, self._clocks)
+
+    def _summary(self, ticket: Ticket, latest: LatestCount, found: ProblemData, titles: StageTitles) -> TicketSummary:
         problem = latest.problem
         text = text_of(problem, self._policy, titles)
         return TicketSummary(
             id=ticket.id,
+            seq=ticket.seq,
             key=ticket.key,
             title=text.title,
             sentence=text.sentence,
@@ -122,9 +151,26 @@ class Api:
             opened_at=ticket.opened_at,
             changed_at=ticket.changed_at,
             closed_at=ticket.closed_at,
+            closed_because=ticket.closed_because,
             snoozed_until=ticket.snoozed_until,
             problem=ProblemInterval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
+            now=_now(latest),
+            found=TicketFound(at=counted_at(found), count=found.count),
         )
+
+
+def _now(latest: LatestCount) -> TicketNow | None:
+    rule = latest.rule
+    if rule is None:
+        return None
+    return TicketNow(
+        as_of=latest.at,
+        count=latest.problem.count,
+        peak=latest.problem.peak,
+        breached=rule.breached,
+        since=rule.since,
+        clears_at=rule.clears_at,
+    )
 
 
 class _Described(FastAPI):
@@ -140,7 +186,9 @@ class _Described(FastAPI):
         return described
 
 
-def _add(app: FastAPI, path: str, endpoint: Callable[..., Any], summary: str, model: type[Any], *statuses: int) -> None:
+def _add(
+    app: FastAPI, path: str, endpoint: Callable[..., Any], summary: str, model: type[Any] | None, *statuses: int
+) -> None:
     """Add an endpoint for GET, and for HEAD without a description of its own."""
     responses: dict[int | str, dict[str, Any]] = {
         status: {"model": Problem, "description": "What is wrong, and the way out"} for status in statuses

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from services.tickets.charts.spec import Chart
-from services.tickets.latest_count import counted_at, latest_count, rule_series, series
+from services.tickets.latest_count import counted_at, rule_series, series
 from services.tickets.store import measures, problems
 from services.tickets.store.measures import Point
 from shared import wording
@@ -47,7 +46,7 @@ async def count_chart(
     since, until = span(problem, now)
     points = (await measures.points(executor, [wanted], since, until))[wanted]
     return Chart(
-        text_of(latest_count(problem, points).problem, policy, titles).finding,
+        text_of(problem, policy, titles).finding,
         spec.unit,
         {spec.unit: with_newest(points, problem, until)},
         since,
@@ -62,10 +61,9 @@ async def count_chart(
 async def mail_chart(
     executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
 ) -> Chart | None:
-    """The count chart for a mail: its title has the count of the message, as the mail has."""
+    """The count chart for a mail, until the problem was over or detected where that is ahead of our clock."""
     until = max(problem.cleared_at or problem.detected_at, now)
-    chart = await count_chart(executor, problem, policy, titles, until)
-    return replace(chart, title=text_of(problem, policy, titles).finding) if chart else None
+    return await count_chart(executor, problem, policy, titles, until)
 
 
 async def age_chart(
@@ -105,7 +103,7 @@ def _age_limit(problem: ProblemData, policy: Policy, day: int) -> dict[str, floa
 def _dots(problem: ProblemData, day: int) -> list[Point]:
     """The deals of the evidence, by their ages in days."""
     shown = problem.evidence
-    deals = {deal.deal: deal for deal in (*shown.worst, *shown.sample)} if shown else {}
+    deals = {deal.deal: deal for deal in shown.deals} if shown else {}
     return [(counted_at(problem), deal.age_seconds / day) for deal in deals.values()]
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import re
 import textwrap
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,19 +33,34 @@ matplotlib.rcParams.update(
 _Locator: Any = dates.AutoDateLocator
 _Formatter: Any = dates.ConciseDateFormatter
 BLUE, ORANGE, VERMILION, GREY, INK = "#0072b2", "#e69f00", "#d55e00", "#767676", "#333333"
-# Dark enough for text: WCAG AA on white.
-DARK_VERMILION = "#b34700"
 PAGE, MAIL = 3.8, 4.6
 _TITLE_LETTERS = 10
+# Letters of the legend in an inch, and what the key of a name takes.
+_LEGEND_LETTERS, _KEY_LETTERS = 14, 5
 _OWN_IDS = re.compile(r' id="[a-z0-9]+_\d+"')
 
 
-def inline(chart: Chart) -> str:
-    """SVG for a page, which gives it its title and its colours."""
-    text = _OWN_IDS.sub("", _svg(_draw(chart, PAGE, titled=False)))
-    for colour, variable in ((BLUE, "blue"), (DARK_VERMILION, "act"), (VERMILION, "act"), (GREY, "quiet")):
+@dataclass(frozen=True)
+class InlineChart:
+    """SVG within a page, and where an instant is in it: units of its view box from the left."""
+
+    svg: str
+    x_of: Callable[[datetime], float]
+
+
+def inline(chart: Chart) -> InlineChart:
+    """A chart for a page, which gives it its title and its colours."""
+    figure = _draw(chart, PAGE, titled=False)
+    text = _OWN_IDS.sub("", _svg(figure))
+    for colour, variable in ((BLUE, "blue"), (VERMILION, "act"), (GREY, "quiet")):
         text = text.replace(colour, f"var(--{variable})")
-    return text.replace(INK, "currentColor")
+    axes: Any = figure.axes[0]
+
+    def x_of(at: datetime) -> float:
+        # SVG has 72 units an inch.
+        return float(axes.transData.transform((dates.date2num(at), 0))[0]) * 72 / figure.dpi  # type: ignore[no-untyped-call]
+
+    return InlineChart(text.replace(INK, "currentColor"), x_of)
 
 
 def svg(chart: Chart) -> str:
@@ -87,11 +103,12 @@ def _image(canvas: Any) -> Any:
 
 def _draw(chart: Chart, width: float, titled: bool) -> Figure:
     title = _title(chart.title, width) if titled else []
-    height = 2.45 + 0.2 * len(title)
+    legend = _legend_rows(chart, width)
+    height = 2.25 + 0.2 * (len(title) + len(legend))
     figure = Figure(figsize=(width, height))
     # Fixed margins: a layout engine would take longer than the drawing.
     top = 1 - (0.06 + 0.2 * len(title)) / height
-    figure.subplots_adjust(left=0.5 / width, right=1 - 0.1 / width, top=top, bottom=0.58 / height)
+    figure.subplots_adjust(left=0.5 / width, right=1 - 0.1 / width, top=top, bottom=(0.38 + 0.2 * len(legend)) / height)
     figure.patch.set_alpha(0)
     axes: Any = figure.add_subplot()
     axes.patch.set_alpha(0)
@@ -102,6 +119,10 @@ def _draw(chart: Chart, width: float, titled: bool) -> Figure:
     _lines(axes, chart)
     _limits(axes, chart)
     _finish(axes, chart)
+    if titled:
+        # A page names the zone of all its times; a chart alone does it itself.
+        figure.text(0.99, 0.02 / height, chart.zone, fontsize=7.5, color=GREY, ha="right", va="bottom")
+    _legend(figure, axes, legend)
     return figure
 
 
@@ -126,15 +147,48 @@ def _lines(axes: Any, chart: Chart) -> None:
 
 
 def _limits(axes: Any, chart: Chart) -> None:
-    """Limits as dashed lines, each with its name at the left, on the side away from the data."""
-    early = chart.since + (chart.until - chart.since) / 2
+    """Limits as dashed lines. The legend names them: a name beside its line would lie under a curve."""
     for name, value in chart.limits.items():
-        axes.axhline(value, color=VERMILION, linestyle="--", linewidth=1.2)
-        first = [v for points in chart.lines.values() for at, v in points if at < early]
-        side = "top" if sum(v > value for v in first) > len(first) / 2 else "bottom"
-        axes.text(0.015, value, name, transform=axes.get_yaxis_transform(), va=side, fontsize=9.5, color=DARK_VERMILION)
+        axes.axhline(value, color=VERMILION, linestyle="--", linewidth=1.2, label=name)
     if chart.usual is not None:
         axes.axhline(chart.usual, color=GREY, linestyle=":", linewidth=1.4, label=f"usual {chart.usual:g}")
+
+
+def _names(chart: Chart) -> list[str]:
+    """What the legend names, in its order."""
+    names = [*chart.lines, *(["a deal"] if chart.dots else []), *chart.limits]
+    names += [f"usual {chart.usual:g}"] if chart.usual is not None else []
+    return names + (["problem"] if chart.intervals else [])
+
+
+def _legend_rows(chart: Chart, width: float) -> list[list[str]]:
+    """The names of the legend, in rows that fit into the width in inches."""
+    rows: list[list[str]] = [[]]
+    for name in _names(chart):
+        if rows[-1] and sum(len(one) + _KEY_LETTERS for one in (*rows[-1], name)) > width * _LEGEND_LETTERS:
+            rows.append([])
+        rows[-1].append(name)
+    return rows
+
+
+def _legend(figure: Any, axes: Any, rows: Sequence[Sequence[str]]) -> None:
+    """One legend for each row: columns of one legend would be as wide as its longest name."""
+    handles = dict(zip(*axes.get_legend_handles_labels()[::-1], strict=True))
+    for number, names in enumerate(reversed(rows)):
+        figure.legend(
+            [handles[name] for name in names],
+            names,
+            fontsize=9.5,
+            frameon=False,
+            loc="lower left",
+            bbox_to_anchor=(0, 0.2 * number / figure.get_figheight()),
+            ncols=len(names),
+            labelcolor=INK,
+            handlelength=1.2,
+            columnspacing=1,
+            handletextpad=0.5,
+            borderaxespad=0.1,
+        )
 
 
 def _shade(axes: Any, chart: Chart) -> None:
@@ -146,8 +200,7 @@ def _shade(axes: Any, chart: Chart) -> None:
 def _finish(axes: Any, chart: Chart) -> None:
     axes.set_xlim(chart.since, chart.until + timedelta(hours=12))
     values = [value for points in chart.lines.values() for _, value in points]
-    # Space above for the name of a limit.
-    axes.set_ylim(0, max([*values, *chart.limits.values(), *(v for _, v in chart.dots), 1]) * 1.16)
+    axes.set_ylim(0, max([*values, *chart.limits.values(), *(v for _, v in chart.dots), 1]) * 1.08)
     axes.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     locator: Any = _Locator(tz=ZoneInfo(chart.zone), minticks=3, maxticks=6)
     axes.xaxis.set_major_locator(locator)
@@ -166,17 +219,6 @@ def _finish(axes: Any, chart: Chart) -> None:
     for side in ("left", "bottom"):
         axes.spines[side].set_color(GREY)
     axes.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.6)
-    axes.figure.legend(
-        fontsize=9.5,
-        frameon=False,
-        loc="lower left",
-        ncols=4,
-        labelcolor=INK,
-        handlelength=1.2,
-        columnspacing=1,
-        handletextpad=0.5,
-        borderaxespad=0.1,
-    )
 
 
 def sparkline(points: Sequence[Point], limit: float | None, width: int = 120, height: int = 28) -> str:

@@ -1,14 +1,24 @@
 """The life of a ticket: what problems and people change about it. Pure: values in, steps out.
 
-`open -> acknowledged`; `snoozed` always has an end; `closed`, from any state, has an outcome.
+`open -> acknowledged`; `snoozed` always has an end; `closed`, from any state, has an outcome. A person may open a
+closed ticket again, or take back what a person did last.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from shared.contracts.problems import Mode, ProblemData, ProblemReason
+from services.tickets.domain.faults import (
+    AlreadyDone,
+    ChangedMeanwhileError,
+    NotPossibleError,
+    TooLateError,
+    UnconfirmedError,
+)
+from shared.contracts.problems import Mode, ProblemData, ProblemInterval, ProblemReason
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 
 MAX_SNOOZE = timedelta(days=92)
@@ -17,11 +27,29 @@ WITHDRAWN = {
     ProblemReason.RETRACTED: "late events show that there was no problem",
     ProblemReason.UNRULED: "the policy no longer checks for this",
 }
+LATE = "late events changed it"
+# What a person may say of a closing; the last only of a problem that is over.
+BY_PERSON = (TicketOutcome.CHANGED_UNPLANNED, TicketOutcome.ABANDONED, TicketOutcome.WONT_FIX)
+CHOICES = (*BY_PERSON, TicketOutcome.CLEARED_WITHOUT_CHANGE)
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where a ticket stood before a person's last change, so that it can be undone."""
+
+    state: TicketState
+    outcome: TicketOutcome | None
+    closed_at: datetime | None
+    closed_because: str | None
+    snoozed_until: datetime | None
 
 
 @dataclass(frozen=True)
 class Ticket:
-    """A ticket. `id` 0: not saved yet. `problem`: the newest interval that belongs to it."""
+    """A ticket. `id` 0: not saved yet. `problem`: the newest interval that belongs to it.
+
+    `closed_because`: the reason of the closing. `before`: set while a person's change is the last one.
+    """
 
     id: int
     key: str
@@ -32,44 +60,42 @@ class Ticket:
     problem: ProblemData
     outcome: TicketOutcome | None = None
     closed_at: datetime | None = None
+    closed_because: str | None = None
     snoozed_until: datetime | None = None
+    before: Stand | None = None
 
     @property
     def is_open(self) -> bool:
         return self.state is not TicketState.CLOSED
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the problem lasts, as far as its messages tell."""
+        return self.problem.cleared_at is None and self.problem.reason not in WITHDRAWN
+
+    @property
+    def stand(self) -> Stand:
+        return Stand(self.state, self.outcome, self.closed_at, self.closed_because, self.snoozed_until)
+
 
 @dataclass(frozen=True)
 class TicketStep:
-    """One change, and the ticket after it."""
+    """One change, and the ticket after it. `was`: the interval that it showed before, where that was another."""
 
     change: TicketChange
     ticket: Ticket
     at: datetime
     actor: Actor = Actor.SYSTEM
     reason: str | None = None
-
-
-class NotPossibleError(Exception):
-    """A person's command does not fit. The text says what to do; `field` names the field of the form to correct."""
-
-    def __init__(self, text: str, field: str = "") -> None:
-        super().__init__(text)
-        self.field = field
-
-
-class TooLateError(NotPossibleError):
-    """The ticket has changed meanwhile, and the command no longer fits."""
-
-
-class AlreadyDone(TooLateError):
-    """The ticket is already as the command asks: somebody else was first, or the form was sent twice."""
+    was: ProblemInterval | None = None
 
 
 def on_problem(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> list[TicketStep]:
     """The changes that a message about a problem makes to the newest ticket of its key."""
     if problem.historic:
         return []
+    if last is not None and not last.is_open and _ends_or_moves(last, problem):
+        return _revise_closed(last, problem)
     if problem.reason in WITHDRAWN:
         return _withdraw(last, problem)
     if problem.mode is not Mode.ACTIVE and problem.cleared_at is None:
@@ -86,23 +112,34 @@ def _begin(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) 
     """Reopen a ticket that closed a short while ago; else open a new one."""
     at = problem.opened_at
     if last is not None and last.closed_at is not None and at <= last.closed_at + reopen_within:
-        again = replace(
-            last,
-            state=TicketState.OPEN,
-            outcome=None,
-            closed_at=None,
-            problem=problem,
-            seq=last.seq + 1,
-            changed_at=at,
-        )
-        return TicketStep(TicketChange.REOPENED, again, at)
+        return _step(last, TicketChange.REOPENED, at, problem=problem, **_OPEN)
     fresh = Ticket(0, problem.key, TicketState.OPEN, 1, at, at, problem)
     return TicketStep(TicketChange.OPENED, fresh, at)
 
 
 def _is_closed_by_person(last: Ticket, problem: ProblemData) -> bool:
     """Whether a person closed the ticket of this same interval: changes to it open no ticket."""
-    return last.outcome in (TicketOutcome.ABANDONED, TicketOutcome.WONT_FIX) and _is_of_interval(last, problem)
+    return last.outcome in BY_PERSON and _is_of_interval(last, problem)
+
+
+def _ends_or_moves(closed: Ticket, problem: ProblemData) -> bool:
+    """Whether the interval of a closed ticket ends, or is other than the ticket shows, and no ticket is to open."""
+    if closed.outcome is TicketOutcome.RETRACTED or not _is_of_interval(closed, problem):
+        return False
+    if problem.reason in WITHDRAWN:
+        return closed.problem.reason not in WITHDRAWN
+    is_other = (problem.opened_at, problem.cleared_at) != (closed.problem.opened_at, closed.problem.cleared_at)
+    return is_other and (problem.cleared_at is not None or closed.outcome in BY_PERSON)
+
+
+def _revise_closed(closed: Ticket, problem: ProblemData) -> list[TicketStep]:
+    """The ticket stays closed, and tells what is true of its problem now."""
+    if problem.reason in WITHDRAWN:
+        ended = closed.problem.model_copy(update={"reason": problem.reason})
+        return [_step(closed, TicketChange.UPDATED, problem.detected_at, WITHDRAWN[problem.reason], problem=ended)]
+    reason = "the problem is over" if closed.goes_on and problem.cleared_at else LATE
+    at = problem.cleared_at if closed.goes_on and problem.cleared_at else problem.detected_at
+    return [_step(closed, TicketChange.UPDATED, at, reason, problem=problem)]
 
 
 def _continue(ticket: Ticket, problem: ProblemData) -> list[TicketStep]:
@@ -112,13 +149,20 @@ def _continue(ticket: Ticket, problem: ProblemData) -> list[TicketStep]:
             return []
         return [_step(ticket, TicketChange.UPDATED, problem.opened_at, "the problem opened again", problem=problem)]
     if problem.cleared_at is not None:
-        cleared = _step(ticket, TicketChange.CLEARED, problem.cleared_at, problem=problem)
-        return [cleared, _close(cleared.ticket, TicketOutcome.CLEARED_WITHOUT_CHANGE, problem.cleared_at)]
+        return _clear(ticket, problem, problem.cleared_at)
     if problem.reason is ProblemReason.GREW:
         return [_step(ticket, TicketChange.GREW, problem.detected_at, f"to {problem.peak}", problem=problem)]
     if problem.reason is ProblemReason.REVISED and not _is_unchanged(problem):
-        return [_step(ticket, TicketChange.UPDATED, problem.detected_at, "late events changed it", problem=problem)]
+        return [_step(ticket, TicketChange.UPDATED, problem.detected_at, LATE, problem=problem)]
     return []
+
+
+def _clear(ticket: Ticket, problem: ProblemData, at: datetime) -> list[TicketStep]:
+    """Close a ticket whose problem went away; one that was over before, and that a person opened again, stays open."""
+    if not ticket.goes_on:
+        return [_step(ticket, TicketChange.UPDATED, problem.detected_at, LATE, problem=problem)]
+    cleared = _step(ticket, TicketChange.CLEARED, at, problem=problem)
+    return [cleared, _close(cleared.ticket, TicketOutcome.CLEARED_WITHOUT_CHANGE, at)]
 
 
 def _is_unchanged(problem: ProblemData) -> bool:
@@ -141,26 +185,49 @@ def _is_of_interval(ticket: Ticket, problem: ProblemData) -> bool:
     return ticket.problem.opened_at in (was, problem.opened_at)
 
 
+def follow(closed: Ticket, problem: ProblemData) -> Ticket:
+    """A ticket that a person closed, with the newest facts of its interval: that the count grew changes nothing."""
+    if closed.outcome not in BY_PERSON or problem.historic or problem.reason in WITHDRAWN:
+        return closed
+    if not _is_of_interval(closed, problem):
+        return closed
+    return replace(closed, problem=problem)
+
+
+def run(ticket: Ticket, version: int, command: Callable[[], TicketStep]) -> TicketStep:
+    """Run a person's command that was made from `version` of the ticket. What is asked for already changes nothing.
+
+    Raises ChangedMeanwhileError where the ticket has changed since: nothing is overridden unseen.
+    """
+    try:
+        step = command()
+    except UnconfirmedError:
+        if version == ticket.seq:
+            raise
+        step = None
+    if step is None or version != ticket.seq:
+        raise ChangedMeanwhileError("The ticket has changed since you opened the page.")
+    return step
+
+
 def acknowledge(ticket: Ticket, now: datetime) -> TicketStep:
     """Somebody takes care of it."""
     if ticket.state is TicketState.ACKNOWLEDGED:
         raise AlreadyDone("The ticket is already acknowledged.")
     if ticket.state not in (TicketState.OPEN, TicketState.SNOOZED):
         raise TooLateError(f"The ticket is {ticket.state}; nothing is left to acknowledge.")
-    return _step(
-        ticket, TicketChange.ACKNOWLEDGED, now, actor=Actor.PERSON, state=TicketState.ACKNOWLEDGED, snoozed_until=None
-    )
+    return _by_person(ticket, TicketChange.ACKNOWLEDGED, now, None, state=TicketState.ACKNOWLEDGED, snoozed_until=None)
 
 
-def snooze(ticket: Ticket, until: datetime, now: datetime, reason: str | None = None) -> TicketStep:
+def snooze(ticket: Ticket, until: datetime, now: datetime) -> TicketStep:
     """Snooze it until an instant, when it wakes by itself."""
     if not ticket.is_open:
         raise TooLateError("The ticket is closed, so it cannot be snoozed.")
+    if ticket.snoozed_until == until:
+        raise AlreadyDone("The ticket is already snoozed until then.")
     if not now < until <= now + MAX_SNOOZE:
         raise NotPossibleError("Choose a day after today and within three months.", "until")
-    return _step(
-        ticket, TicketChange.SNOOZED, now, reason, Actor.PERSON, state=TicketState.SNOOZED, snoozed_until=until
-    )
+    return _by_person(ticket, TicketChange.SNOOZED, now, None, state=TicketState.SNOOZED, snoozed_until=until)
 
 
 def wake(ticket: Ticket, now: datetime) -> TicketStep | None:
@@ -170,31 +237,82 @@ def wake(ticket: Ticket, now: datetime) -> TicketStep | None:
     return _step(ticket, TicketChange.WOKE, ticket.snoozed_until, state=TicketState.OPEN, snoozed_until=None)
 
 
-def close(ticket: Ticket, outcome: TicketOutcome | None, reason: str, now: datetime) -> TicketStep:
-    """Close it without a change to the system. A reason is required."""
+def close(
+    ticket: Ticket, outcome: TicketOutcome | None, reason: str, now: datetime, is_confirmed: bool = False
+) -> TicketStep:
+    """Close it as a person says it ended. A reason is required, and where the problem goes on, a second yes."""
+    reason = reason.strip()
     if not ticket.is_open:
+        if (outcome, reason) == (ticket.outcome, ticket.closed_because):
+            raise AlreadyDone("The ticket is closed already, as you asked.")
         raise TooLateError("The ticket is closed already.")
-    if outcome not in (TicketOutcome.ABANDONED, TicketOutcome.WONT_FIX):
-        raise NotPossibleError("Choose: nothing will be changed, or the work on it was given up.", "outcome")
-    if not reason.strip():
+    if outcome not in CHOICES:
+        raise NotPossibleError("Choose how the work on it ended.", "outcome")
+    if outcome not in BY_PERSON and ticket.goes_on:
+        raise NotPossibleError("The problem has not gone away; choose another outcome.", "outcome")
+    if not reason:
         raise NotPossibleError("Write why, so that whoever meets this problem next can learn from it.", "reason")
-    return _close(ticket, outcome, now, Actor.PERSON, reason.strip())
+    if ticket.goes_on and not is_confirmed:
+        raise UnconfirmedError("The problem goes on.")
+    return _by_person(ticket, TicketChange.CLOSED, now, reason, **_closed(outcome, now, reason))
+
+
+def reopen(ticket: Ticket, reason: str, now: datetime, is_newest: bool) -> TicketStep:
+    """Open a closed ticket again: somebody works on it. `is_newest`: of the tickets of its problem."""
+    reason = reason.strip()
+    if ticket.is_open:
+        raise AlreadyDone("The ticket is open.")
+    if not is_newest:
+        raise TooLateError("A newer ticket of this problem exists; work on that one.")
+    if ticket.problem.reason in WITHDRAWN:
+        raise TooLateError(f"Nothing is left to work on: {WITHDRAWN[ticket.problem.reason]}.")
+    if not reason:
+        raise NotPossibleError("Write why you reopen it, so that others can follow.", "reason")
+    return _by_person(ticket, TicketChange.REOPENED, now, reason, **(_OPEN | {"state": TicketState.ACKNOWLEDGED}))
+
+
+def undo(ticket: Ticket, now: datetime, is_newest: bool) -> TicketStep:
+    """Take back what a person did last: the ticket stands again where it stood before."""
+    before = ticket.before
+    if before is None:
+        raise TooLateError("Nothing is left to undo: the ticket has changed since.")
+    if before.state is not TicketState.CLOSED and not is_newest:
+        raise TooLateError("A newer ticket of this problem exists; work on that one.")
+    fields = vars(before)
+    if before.snoozed_until is not None and before.snoozed_until <= now:
+        fields = fields | {"state": TicketState.OPEN, "snoozed_until": None}
+    return _step(ticket, TicketChange.UNDONE, now, None, Actor.PERSON, **fields)
 
 
 def _close(
     ticket: Ticket, outcome: TicketOutcome, at: datetime, actor: Actor = Actor.SYSTEM, reason: str | None = None
 ) -> TicketStep:
-    return _step(
-        ticket,
-        TicketChange.CLOSED,
-        at,
-        reason,
-        actor,
-        state=TicketState.CLOSED,
-        outcome=outcome,
-        closed_at=at,
-        snoozed_until=None,
-    )
+    return _step(ticket, TicketChange.CLOSED, at, reason, actor, **_closed(outcome, at, reason))
+
+
+_OPEN: dict[str, Any] = {
+    "state": TicketState.OPEN,
+    "outcome": None,
+    "closed_at": None,
+    "closed_because": None,
+    "snoozed_until": None,
+}
+
+
+def _closed(outcome: TicketOutcome, at: datetime, reason: str | None) -> dict[str, Any]:
+    """What a closing sets."""
+    return {
+        "state": TicketState.CLOSED,
+        "outcome": outcome,
+        "closed_at": at,
+        "closed_because": reason,
+        "snoozed_until": None,
+    }
+
+
+def _by_person(ticket: Ticket, change: TicketChange, now: datetime, reason: str | None, **fields: Any) -> TicketStep:
+    """A person's change, which can be undone until the ticket changes again."""
+    return _step(ticket, change, now, reason, Actor.PERSON, before=ticket.stand, **fields)
 
 
 def _step(
@@ -203,7 +321,19 @@ def _step(
     at: datetime,
     reason: str | None = None,
     actor: Actor = Actor.SYSTEM,
-    **fields: object,
+    **fields: Any,
 ) -> TicketStep:
-    after = replace(ticket, seq=ticket.seq + 1, changed_at=at, **fields)  # type: ignore[arg-type]
-    return TicketStep(change, after, at, actor, reason)
+    """The next change. What a person did before it can no longer be undone."""
+    fields = {"seq": ticket.seq + 1, "changed_at": at, "before": None} | fields
+    after = replace(ticket, **fields)  # type: ignore[arg-type]
+    return TicketStep(change, after, at, actor, reason, _shown_before(ticket, after.problem))
+
+
+def _shown_before(ticket: Ticket, problem: ProblemData) -> ProblemInterval | None:
+    """The interval that the ticket showed, where late events moved it; None where it only ended, or is a new one."""
+    shown = ticket.problem
+    is_moved = problem.opened_at != shown.opened_at
+    is_end_moved = shown.cleared_at is not None and problem.cleared_at != shown.cleared_at
+    if not (is_moved or is_end_moved) or not _is_of_interval(ticket, problem):
+        return None
+    return ProblemInterval(opened_at=shown.opened_at, cleared_at=shown.cleared_at, peak=shown.peak)

@@ -14,7 +14,7 @@ CREATE TABLE inbox_horizon (
     handled_at    timestamptz NOT NULL
 );
 
--- Every published interval, also those that open no ticket: charts shade them.
+-- Every published interval, also those that open no ticket: charts shade them. `found`: its first message.
 CREATE TABLE problem (
     key        text        NOT NULL,
     opened_at  timestamptz NOT NULL,
@@ -23,6 +23,7 @@ CREATE TABLE problem (
     mode       text        NOT NULL,
     historic   boolean     NOT NULL,
     data       jsonb       NOT NULL,
+    found      jsonb       NOT NULL,
     PRIMARY KEY (key, opened_at)
 );
 
@@ -46,19 +47,48 @@ CREATE TABLE stage (
     PRIMARY KEY (pipeline, stage)
 );
 
+-- How each stage stands now, from flow.now; without the deals, which lists do not show.
+CREATE TABLE stage_now (
+    pipeline text  NOT NULL,
+    stage    text  NOT NULL,
+    data     jsonb NOT NULL,
+    PRIMARY KEY (pipeline, stage)
+);
+
+-- The deals that are in a problem now, by its key; `stake`: what all of them are worth, for lists.
+CREATE TABLE evidence_now (
+    key      text  PRIMARY KEY,
+    pipeline text  NOT NULL,
+    stage    text  NOT NULL,
+    data     jsonb NOT NULL,
+    stake    jsonb NOT NULL
+);
+CREATE INDEX evidence_now_stage ON evidence_now (pipeline, stage);
+
+-- One row: until when all stages are as stage_now has them, the judgement time of the newest message on flow.now.
+CREATE TABLE judged (
+    one boolean     PRIMARY KEY DEFAULT true CHECK (one),
+    at  timestamptz NOT NULL
+);
+
 CREATE TABLE ticket (
     id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     key           text        NOT NULL,
     kind          text        NOT NULL,
     pipeline      text        NOT NULL,
     state         text        NOT NULL CHECK (state IN ('open', 'acknowledged', 'snoozed', 'closed')),
-    outcome       text        CHECK (outcome IN ('cleared-without-change', 'abandoned', 'wont-fix', 'retracted')),
+    outcome       text        CHECK (outcome IN ('cleared-without-change', 'changed-unplanned', 'abandoned', 'wont-fix',
+                              'retracted')),
     seq           int         NOT NULL CHECK (seq > 0),
     opened_at     timestamptz NOT NULL,
     changed_at    timestamptz NOT NULL,
     closed_at     timestamptz,
+    -- The reason of the closing, shown with the outcome.
+    closed_because text,
     snoozed_until timestamptz,
     problem       jsonb       NOT NULL,
+    -- Where it stood before a person's change, while that is the last one: it can be undone.
+    before        jsonb,
     CHECK ((state = 'closed') = (outcome IS NOT NULL)),
     CHECK ((state = 'closed') = (closed_at IS NOT NULL)),
     CHECK ((state = 'snoozed') = (snoozed_until IS NOT NULL))
@@ -77,6 +107,11 @@ CREATE TABLE change (
     recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor       text        NOT NULL CHECK (actor IN ('system', 'person')),
     reason      text,
+    outcome       text,
+    snoozed_until timestamptz,
+    -- The interval that the ticket showed before, where late events moved it, and the one since.
+    was         jsonb,
+    became      jsonb,
     PRIMARY KEY (ticket, seq)
 );
 
@@ -90,12 +125,12 @@ CREATE TABLE ticket_message (
 );
 CREATE INDEX ticket_message_by_ticket ON ticket_message (ticket, id);
 
--- What became of the mails about a ticket.
+-- What became of the mails about a ticket: the newest result of each.
 CREATE TABLE notice (
     notice     text        PRIMARY KEY,
     ticket     bigint      NOT NULL,
     reason     text        NOT NULL,
-    result     text        NOT NULL CHECK (result IN ('sent', 'refused')),
+    result     text        NOT NULL CHECK (result IN ('sent', 'refused', 'waiting', 'dropped')),
     message_id text        NOT NULL,
     at         timestamptz NOT NULL,
     detail     text

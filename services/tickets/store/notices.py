@@ -9,13 +9,17 @@ from shared.postgres.pool import Connection, Executor, Record
 
 _SAVE = """
 INSERT INTO notice (notice, ticket, reason, result, message_id, at, detail)
-SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
-ON CONFLICT (notice) DO NOTHING
+SELECT DISTINCT ON (n) n, t, r, s, m, a, d
+FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[])
+    AS w (n, t, r, s, m, a, d) ORDER BY n, s = 'waiting', a DESC
+ON CONFLICT (notice) DO UPDATE SET result = excluded.result, at = excluded.at, detail = excluded.detail
+    WHERE notice.result = 'waiting' AND (excluded.result <> 'waiting' OR excluded.at > notice.at)
 """
 _OF_TICKET = "SELECT reason, result, at, detail FROM notice WHERE ticket = $1 ORDER BY at, notice"
 
 
 async def save(connection: Connection, notices: Sequence[NoticeData]) -> None:
+    """Keep the newest result of each mail. One that was sent or refused waits no more, whatever comes late."""
     if notices:
         await connection.execute(
             _SAVE,

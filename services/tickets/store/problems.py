@@ -10,10 +10,15 @@ from shared.contracts.problems import ProblemData
 from shared.postgres.pool import Connection, Executor
 
 _SAVE = """
-INSERT INTO problem (key, opened_at, cleared_at, peak, mode, historic, data) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO problem (key, opened_at, cleared_at, peak, mode, historic, data, found)
+VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, coalesce($8::jsonb, $7::jsonb))
 ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak, data = excluded.data
 """
-_DELETE = "DELETE FROM problem WHERE key = $1 AND opened_at = $2"
+_DELETE = "DELETE FROM problem WHERE key = $1 AND opened_at = $2 RETURNING found"
+_FOUND = """
+SELECT key, opened_at, found FROM problem JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, opened_at)
+    USING (key, opened_at)
+"""
 _IS_OVER = "SELECT cleared_at IS NOT NULL FROM problem WHERE key = $1 AND opened_at = $2"
 _INTERVALS = """
 SELECT opened_at, cleared_at FROM problem WHERE key = $1 AND (cleared_at IS NULL OR cleared_at > $2) AND opened_at <= $3
@@ -39,8 +44,9 @@ class FlowSummary:
 
 async def save(connection: Connection, problem: ProblemData, is_withdrawn: bool) -> None:
     """Keep an interval. Delete the old one if it was withdrawn or now begins at another instant."""
+    found = None
     if problem.was is not None and (is_withdrawn or problem.was.opened_at != problem.opened_at):
-        await connection.execute(_DELETE, problem.key, problem.was.opened_at)
+        found = await connection.fetchval(_DELETE, problem.key, problem.was.opened_at)
     if not is_withdrawn:
         await connection.execute(
             _SAVE,
@@ -51,12 +57,23 @@ async def save(connection: Connection, problem: ProblemData, is_withdrawn: bool)
             problem.mode.value,
             problem.historic,
             problem.model_dump(mode="json"),
+            found,
         )
 
 
 async def is_over(connection: Connection, key: str, opened_at: datetime) -> bool:
     """Whether the interval is known already, with its end."""
     return bool(await connection.fetchval(_IS_OVER, key, opened_at))
+
+
+async def found(executor: Executor, problems: Sequence[ProblemData]) -> list[ProblemData]:
+    """Each of these problems as its first message told it; as it is given where that is not known."""
+    keys, opened = [one.key for one in problems], [one.opened_at for one in problems]
+    rows = await executor.fetch(_FOUND, keys, opened)
+    first = {(row["key"], row["opened_at"]): row["found"] for row in rows}
+    return [
+        ProblemData.model_validate(raw) if (raw := first.get((one.key, one.opened_at))) else one for one in problems
+    ]
 
 
 async def intervals(executor: Executor, key: str, since: datetime, until: datetime) -> Sequence[Interval]:

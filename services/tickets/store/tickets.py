@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.tickets.domain.lifecycle import Ticket, TicketStep
-from shared.contracts.problems import ProblemData
+from pydantic import TypeAdapter
+
+from services.tickets.domain.lifecycle import Stand, Ticket, TicketStep
+from shared.contracts.problems import ProblemData, ProblemInterval
 from shared.contracts.tickets import TicketOutcome, TicketState
 from shared.postgres.pool import Connection, Executor, Record
 
-_COLUMNS = "id, key, state, seq, opened_at, changed_at, problem, outcome, closed_at, snoozed_until"
+_COLUMNS = (
+    "id, key, state, seq, opened_at, changed_at, problem, outcome, closed_at, closed_because, snoozed_until, before"
+)
 _NEWEST = f"SELECT {_COLUMNS} FROM ticket WHERE key = $1 ORDER BY id DESC LIMIT 1 FOR UPDATE"
 _GET = f"SELECT {_COLUMNS} FROM ticket WHERE id = $1"
 _INSERT = """
@@ -19,10 +23,15 @@ INSERT INTO ticket (key, kind, pipeline, state, seq, opened_at, changed_at, prob
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
 """
 _UPDATE = """
-UPDATE ticket SET state = $2, seq = $3, changed_at = $4, problem = $5, outcome = $6, closed_at = $7, snoozed_until = $8
+UPDATE ticket SET state = $2, seq = $3, changed_at = $4, problem = $5, outcome = $6, closed_at = $7, snoozed_until = $8,
+    closed_because = $9, before = $10
 WHERE id = $1
 """
-_CHANGE = "INSERT INTO change (ticket, seq, change, at, actor, reason) VALUES ($1, $2, $3, $4, $5, $6)"
+_FOLLOW = "UPDATE ticket SET problem = $2 WHERE id = $1"
+_CHANGE = """
+INSERT INTO change (ticket, seq, change, at, actor, reason, outcome, snoozed_until, was, became)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+"""
 _DUE = f"""
 SELECT {_COLUMNS} FROM ticket WHERE state = 'snoozed' AND snoozed_until <= $1 FOR UPDATE SKIP LOCKED
 """
@@ -32,8 +41,13 @@ SELECT {_COLUMNS} FROM ticket WHERE ($1::text IS NULL OR pipeline = $1) AND ($2:
     AND ($6::bool IS NULL OR (state <> 'closed') = $6) AND ($7::timestamptz IS NULL OR closed_at > $7)
 ORDER BY id DESC LIMIT $5
 """
-_HISTORY = "SELECT seq, change, at, recorded_at, actor, reason FROM change WHERE ticket = $1 ORDER BY seq"
+_HISTORY = """
+SELECT seq, change, at, recorded_at, actor, reason, outcome, snoozed_until, was, became FROM change
+WHERE ticket = $1 ORDER BY seq
+"""
+_IS_NEWEST = "SELECT NOT EXISTS (SELECT FROM ticket WHERE key = $1 AND id > $2)"
 _EARLIER = f"SELECT {_COLUMNS} FROM ticket WHERE key = $1 AND id < $2 ORDER BY id DESC LIMIT 5"
+_STAND = TypeAdapter[Stand | None](Stand | None)
 _COUNTS = "SELECT kind, state, count(*) AS tickets FROM ticket GROUP BY kind, state"
 
 
@@ -98,10 +112,37 @@ async def save(connection: Connection, step: TicketStep) -> TicketStep:
         step = replace(step, ticket=replace(ticket, id=await _insert(connection, ticket)))
     else:
         await _update(connection, ticket)
-    await connection.execute(
-        _CHANGE, step.ticket.id, ticket.seq, step.change.value, step.at, step.actor.value, step.reason
-    )
+    await _record(connection, step)
     return step
+
+
+async def _record(connection: Connection, step: TicketStep) -> None:
+    """Write a change into the history."""
+    ticket, was = step.ticket, step.was
+    became = ProblemInterval(**{name: getattr(ticket.problem, name) for name in ProblemInterval.model_fields})
+    await connection.execute(
+        _CHANGE,
+        ticket.id,
+        ticket.seq,
+        step.change.value,
+        step.at,
+        step.actor.value,
+        step.reason,
+        ticket.outcome.value if ticket.outcome else None,
+        ticket.snoozed_until,
+        was.model_dump(mode="json") if was else None,
+        became.model_dump(mode="json") if was else None,
+    )
+
+
+async def follow(connection: Connection, ticket: Ticket) -> None:
+    """Write the newest facts of a ticket's problem, without a change of the ticket."""
+    await connection.execute(_FOLLOW, ticket.id, ticket.problem.model_dump(mode="json"))
+
+
+async def is_newest(executor: Executor, ticket: Ticket) -> bool:
+    """Whether no newer ticket of the same problem exists."""
+    return bool(await executor.fetchval(_IS_NEWEST, ticket.key, ticket.id))
 
 
 async def _insert(connection: Connection, ticket: Ticket) -> int:
@@ -130,6 +171,8 @@ async def _update(connection: Connection, ticket: Ticket) -> None:
         ticket.outcome.value if ticket.outcome else None,
         ticket.closed_at,
         ticket.snoozed_until,
+        ticket.closed_because,
+        _STAND.dump_python(ticket.before, mode="json"),
     )
 
 
@@ -159,5 +202,7 @@ def _ticket(row: Record) -> Ticket:
         ProblemData.model_validate(row["problem"]),
         TicketOutcome(row["outcome"]) if row["outcome"] else None,
         row["closed_at"],
+        row["closed_because"],
         row["snoozed_until"],
+        _STAND.validate_python(row["before"]),
     )

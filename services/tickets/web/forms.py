@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -14,12 +15,15 @@ from starlette.requests import Request
 
 from services.tickets.changes import Command
 from services.tickets.domain import lifecycle
-from services.tickets.domain.lifecycle import NotPossibleError
+from services.tickets.domain.faults import NotPossibleError
+from services.tickets.web.zones import is_zone
 from shared.contracts.tickets import TicketOutcome
 
 MAX_LETTERS = 2000
-# A snoozed ticket comes back at this time, in the policy's zone.
+# A snoozed ticket comes back at this time, in the zone of the page that asked for it.
 BACK_AT = time(8)
+# Versions are counted from 1; Postgres keeps them as an int.
+_MAX_VERSION = 2**31 - 1
 
 
 def _reason(text: str) -> str:
@@ -31,7 +35,7 @@ def _reason(text: str) -> str:
 
 
 def _until(text: str, info: ValidationInfo) -> datetime:
-    """The morning of a day in the policy's zone."""
+    """The morning of a day in the zone of the page."""
     if not text.strip():
         raise ValueError("Choose a day in the calendar.")
     try:
@@ -43,6 +47,10 @@ def _until(text: str, info: ValidationInfo) -> datetime:
 
 def _outcome(text: str) -> TicketOutcome | None:
     return next((outcome for outcome in TicketOutcome if outcome.value == text), None)
+
+
+def _yes(text: str) -> bool:
+    return text == "yes"
 
 
 Reason = Annotated[str, AfterValidator(_reason)]
@@ -62,39 +70,81 @@ class Form(BaseModel):
 class AcknowledgeForm(Form):
     @property
     def command(self) -> Command:
-        return lifecycle.acknowledge
+        return lambda ticket, now, _: lifecycle.acknowledge(ticket, now)
 
 
 class SnoozeForm(Form):
     until: Annotated[datetime, BeforeValidator(_until)]
-    reason: Reason
 
     @property
     def command(self) -> Command:
-        return lambda ticket, now: lifecycle.snooze(ticket, self.until, now, self.reason or None)
+        return lambda ticket, now, _: lifecycle.snooze(ticket, self.until, now)
 
 
 class CloseForm(Form):
     reason: Reason
     outcome: Annotated[TicketOutcome | None, BeforeValidator(_outcome)]
+    # A second yes, where the problem goes on.
+    confirmed: Annotated[bool, BeforeValidator(_yes)]
 
     @property
     def command(self) -> Command:
-        return lambda ticket, now: lifecycle.close(ticket, self.outcome, self.reason, now)
+        return lambda ticket, now, _: lifecycle.close(ticket, self.outcome, self.reason, now, self.confirmed)
 
 
-FORMS: Mapping[str, type[Form]] = {"acknowledge": AcknowledgeForm, "snooze": SnoozeForm, "close": CloseForm}
+class ReopenForm(Form):
+    reason: Reason
+
+    @property
+    def command(self) -> Command:
+        return lambda ticket, now, is_newest: lifecycle.reopen(ticket, self.reason, now, is_newest)
 
 
-def command_of(action: str, form: Mapping[str, str], zone: str) -> Command:
-    """What a form asks of the ticket. `zone`: the policy's. Raises NotPossibleError for what cannot be read."""
+class UndoForm(Form):
+    @property
+    def command(self) -> Command:
+        return lifecycle.undo
+
+
+FORMS: Mapping[str, type[Form]] = {
+    "acknowledge": AcknowledgeForm,
+    "snooze": SnoozeForm,
+    "close": CloseForm,
+    "reopen": ReopenForm,
+    "undo": UndoForm,
+}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a form asks of a ticket, and which version of the ticket its page showed."""
+
+    command: Command
+    version: int
+
+
+def wish_of(action: str, form: Mapping[str, str], policy_zone: str) -> Wish:
+    """What a form asks of the ticket. Raises NotPossibleError for what cannot be read."""
     if action not in FORMS:
         raise NotPossibleError("There is no such action; use the buttons of this page.")
+    version = version_of(form)
+    if version is None:
+        raise NotPossibleError("The form does not say which version of the ticket it is about; use the one below.")
+    zone = form.get("zone", "")
     try:
         fields = {name: form.get(name, "") for name in FORMS[action].model_fields}
-        return FORMS[action].model_validate(fields, context={"zone": zone}).command
+        asked = FORMS[action].model_validate(fields, context={"zone": zone if is_zone(zone) else policy_zone})
     except ValidationError as error:
         raise _not_possible(error) from None
+    return Wish(asked.command, version)
+
+
+def version_of(form: Mapping[str, str]) -> int | None:
+    """The version of the ticket that a form was made from; None where it does not tell one."""
+    text = form.get("version", "")
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_VERSION))):
+        return None
+    return min(int(text), _MAX_VERSION)
 
 
 def _not_possible(error: ValidationError) -> NotPossibleError:

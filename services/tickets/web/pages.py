@@ -3,65 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
-from starlette.convertors import IntegerConvertor, StringConvertor, register_url_convertor
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from services.tickets import deals_csv
 from services.tickets.changes import TicketChanges
 from services.tickets.charts import render
 from services.tickets.charts.data import age_chart, count_chart, with_newest
 from services.tickets.charts.spec import Chart
-from services.tickets.domain.lifecycle import AlreadyDone, NotPossibleError, Ticket, TooLateError
-from services.tickets.latest_count import LatestCount, latest_counts, rule_series
-from services.tickets.query import QueryError, parse_query
+from services.tickets.domain import lifecycle
+from services.tickets.domain.faults import AlreadyDone, NotPossibleError
+from services.tickets.domain.lifecycle import Ticket
+from services.tickets.latest_count import LatestCount, latest_counts, rule_series, with_deals
+from services.tickets.query import QueryError
 from services.tickets.store import measures, notices, problems, stages, tickets
-from services.tickets.store.measures import Point, Series
+from services.tickets.store import now as now_store
 from services.tickets.store.tickets import TicketFilter
-from services.tickets.web import forms, view_models
-from services.tickets.web.times import Times
+from services.tickets.web import forms, history, listing, stage_rows, view_models
+from services.tickets.web.addresses import STATIC, favicon
+from services.tickets.web.chart_view import chart_view
+from services.tickets.web.conditional import answer_if_changed
+from services.tickets.web.questions import NONE_REFUSED, Refusal, question_of
+from services.tickets.web.stage_rows import open_stages
+from services.tickets.web.templating import templates
 from services.tickets.web.view_models import RuleView, TicketView, rule_view, ticket_view
+from services.tickets.web.zones import page_zone
 from shared import wording
 from shared.contracts.measures import Measure
-from shared.contracts.stages import StageOutcome
+from shared.contracts.problems import ProblemData
 from shared.contracts.tickets import TicketState
+from shared.flow.calendars import AgeClocks
 from shared.policy import Policy, StageTitles
-from shared.policy.model import Stage
 from shared.postgres.pool import Connection, Pool, Record
 from shared.runtime.clock import Clock
-from shared.wording.quantities import CALENDAR_DAY, age
+from shared.wording.quantities import CALENDAR_DAY
 
-HERE = Path(__file__).parent
 SPARK_DAYS = 60
 CLOSED_DAYS = 30
 MAX_TICKETS = 1000
 FIRST_SNOOZE_DAY, LAST_SNOOZE_DAY = 1, 90
-FILTERS = ("pipeline", "kind", "state")
-
-
-class _TicketNumber(IntegerConvertor):
-    """What Postgres keeps as a bigint; a longer number is no page."""
-
-    regex = "[0-9]{1,18}"
-
-
-class _Action(StringConvertor):
-    """What a form of the ticket page does."""
-
-    regex = "|".join(forms.FORMS)
-
-
-register_url_convertor("ticket", _TicketNumber())
-register_url_convertor("action", _Action())
+OPEN_STATES = tuple(state for state in TicketState if state is not TicketState.CLOSED)
+FILTERS = ("pipeline", "kind", "state", "sort")
 
 
 @dataclass(frozen=True)
@@ -71,22 +61,12 @@ class TicketPage:
     ticket: Ticket
     titles: StageTitles
     latest: LatestCount
+    found: ProblemData
     charts: Sequence[Chart]
     earlier: Sequence[Ticket]
     changes: Sequence[Record]
     mails: Sequence[Record]
-
-
-@dataclass(frozen=True)
-class StageRow:
-    """One stage on the page of pipelines."""
-
-    title: str
-    wip: int | None
-    oldest: str
-    spark: str
-    rules: Sequence[RuleView]
-    tickets: Sequence[TicketView]
+    is_newest: bool
 
 
 class TicketPages:
@@ -96,24 +76,27 @@ class TicketPages:
         self, pool: Pool, changes: TicketChanges, policy: Policy, clock: Clock, changed: Callable[[], None]
     ) -> None:
         self._pool, self._changes, self._policy, self._clock = pool, changes, policy, clock
-        self._changed = changed
-        self._templates = _templates(policy)
+        self._changed, self._clocks = changed, AgeClocks(policy)
+        self._templates = templates(policy)
 
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/", self.tickets),
             Route("/tickets", self.tickets),
             Route("/tickets/{number:ticket}", self.ticket),
+            Route("/tickets/{number:ticket}/deals.csv", self.deals),
             Route("/tickets/{number:ticket}/{chart}.svg", self.svg),
             Route("/tickets/{number:ticket}/chart.png", self.png),
             Route("/tickets/{number:ticket}/{action:action}", self.back),
             Route("/tickets/{number:ticket}/{action}", self.act, methods=["POST"]),
             Route("/pipelines", self.pipelines),
-            Mount("/static", StaticFiles(directory=HERE / "static")),
+            Route("/favicon.ico", favicon),
+            Mount("/static", StaticFiles(directory=STATIC)),
         ]
 
     def html(self, name: str, status: int = 200, **values: Any) -> Response:
-        return HTMLResponse(self._templates.get_template(name).render(now=self._clock.now(), **values), status)
+        values = {"now": self._clock.now(), "zone": page_zone(self._policy.timezone)} | values
+        return HTMLResponse(self._templates.get_template(name).render(values), status)
 
     def error(self, status: int, title: str, detail: str) -> Response:
         """A page that says what went wrong and what to do."""
@@ -126,7 +109,7 @@ class TicketPages:
             # The form also sends what was not chosen. Drop it: people pass this address on.
             return RedirectResponse(f"/tickets?{urlencode(query)}".rstrip("?"), 303)
         try:
-            where = parse_query(query)
+            where, sort = listing.parse(query)
         except QueryError as error:
             return self.error(422, "The list cannot be shown like that", f"{error}.")
         async with self._pool.acquire() as connection:
@@ -135,21 +118,26 @@ class TicketPages:
             views = await self._with_sparks(connection, found, titles)
             flow = await problems.summary(connection)
         chosen = {name: query.get(name, "") for name in FILTERS}
-        return self.html(
+        page = self.html(
             "tickets.html",
-            **_by_state(views),
+            **listing.parts(views, sort),
             flow=flow,
             watching=self._watching(titles),
             chosen=chosen,
+            is_filtered=any(chosen[name] for name in ("pipeline", "kind", "state")),
             is_recent=where.state is None and where.before is None,
             closed_days=CLOSED_DAYS,
             query=urlencode({name: value for name, value in chosen.items() if value}),
             more=more,
             address=urlencode(query),
         )
+        return answer_if_changed(request, page)
 
     async def _find(self, connection: Connection, where: TicketFilter) -> tuple[Sequence[Ticket], int | None]:
         """What is open and what closed lately; with a state or a page, one page of that and where the next begins."""
+        if where.state in OPEN_STATES and where.before is None:
+            # All of them: what hurts most may be old.
+            return await tickets.find(connection, replace(where, limit=MAX_TICKETS)), None
         if where.state is not None or where.before is not None:
             found = await tickets.find(connection, where)
             return found, found[-1].id if len(found) == where.limit else None
@@ -163,17 +151,21 @@ class TicketPages:
     ) -> list[TicketView]:
         """The tickets, the open ones with the line of the last weeks."""
         now = self._clock.now()
-        counts = await latest_counts(connection, found, now)
+        counts = await latest_counts(connection, found)
+        first = await problems.found(connection, [ticket.problem for ticket in found])
         wanted = {t.id: series for t in found if t.is_open and (series := rule_series(t.problem))}
         points = await measures.points(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
 
         def spark(ticket: Ticket) -> str:
             if ticket.id not in wanted:
                 return ""
-            line = with_newest(points[wanted[ticket.id]], ticket.problem, now)
+            line = with_newest(points[wanted[ticket.id]], counts[ticket.id].problem, now)
             return render.sparkline(line, float(ticket.problem.threshold))
 
-        return [ticket_view(one, self._policy, titles, now, counts[one.id], spark(one)) for one in found]
+        return [
+            ticket_view(one, self._policy, titles, now, counts[one.id], begun, spark(one))
+            for one, begun in zip(found, first, strict=True)
+        ]
 
     def _watching(self, titles: StageTitles) -> list[RuleView]:
         return [
@@ -183,28 +175,32 @@ class TicketPages:
         ]
 
     async def ticket(self, request: Request) -> Response:
-        return await self._ticket_page(request.path_params["number"])
+        return answer_if_changed(request, await self._ticket_page(request.path_params["number"]))
 
-    async def _ticket_page(
-        self, number: int, wrong: NotPossibleError | None = None, kept: Mapping[str, str] | None = None
-    ) -> Response:
-        """`wrong`: why a form was refused; `kept`: what was written in it."""
-        page, now, zone = await self._load(number), self._clock.now(), self._policy.timezone
+    async def _ticket_page(self, number: int, refusal: Refusal = NONE_REFUSED) -> Response:
+        page, now, zone = await self._load(number), self._clock.now(), page_zone(self._policy.timezone)
         if page is None:
             return self._no_ticket(number)
         ticket = page.ticket
-        charts = await asyncio.to_thread(lambda: [(chart, render.inline(chart)) for chart in page.charts])
+        charts = await asyncio.to_thread(lambda: [chart_view(chart, self._policy.timezone) for chart in page.charts])
+        question, days = question_of(refusal, ticket, page.changes), self._day_seconds(ticket)
         return self.html(
             "ticket.html",
-            200 if wrong is None else 409 if isinstance(wrong, TooLateError) else 422,
-            view=ticket_view(ticket, self._policy, page.titles, now, page.latest),
-            wrong=wrong,
-            kept=kept or {},
-            evidence=view_models.evidence_view(ticket.problem, self._day_seconds(ticket)),
+            refusal.status,
+            view=ticket_view(ticket, self._policy, page.titles, now, page.latest, page.found),
+            wrong=None if question and question.is_asked else refusal.error,
+            question=question,
+            kept=refusal.form,
+            evidence=view_models.evidence_view(page.latest.problem, days),
+            evidence_found=view_models.evidence_view(page.found, days) if page.latest.rule else None,
             no_deals=wording.of(ticket.problem.kind).no_deals,
             charts=charts,
             earlier=[ticket_view(one, self._policy, page.titles, now) for one in page.earlier],
-            history=view_models.history_rows(page.changes, page.mails),
+            history=history.history_rows(page.changes, page.mails),
+            is_newest=page.is_newest,
+            by_person=lifecycle.CHOICES,
+            rule=view_models.rule_words(ticket.problem),
+            answer=refusal.error is not None,
             soonest=view_models.date_after(now, FIRST_SNOOZE_DAY, zone),
             latest=view_models.date_after(now, LAST_SNOOZE_DAY, zone),
         )
@@ -215,17 +211,26 @@ class TicketPages:
             if ticket is None:
                 return None
             titles, now = await stages.titles(connection, self._policy), self._clock.now()
+            latest = await self._latest(connection, ticket)
             readers = (count_chart, age_chart) if self._has_stage(ticket) else ()
-            charts = [await read(connection, ticket.problem, self._policy, titles, now) for read in readers]
+            charts = [await read(connection, latest.problem, self._policy, titles, now) for read in readers]
+            zone = page_zone(self._policy.timezone)
             return TicketPage(
                 ticket,
                 titles,
-                (await latest_counts(connection, [ticket], now))[number],
-                [chart for chart in charts if chart],
+                latest,
+                (await problems.found(connection, [ticket.problem]))[0],
+                [replace(chart, zone=zone) for chart in charts if chart],
                 await tickets.earlier(connection, ticket),
                 await tickets.history(connection, number),
                 await notices.of_ticket(connection, number),
+                await tickets.is_newest(connection, ticket),
             )
+
+    async def _latest(self, connection: Connection, ticket: Ticket) -> LatestCount:
+        """The ticket's problem as it is now, with its deals."""
+        latest = (await latest_counts(connection, [ticket]))[ticket.id]
+        return await with_deals(connection, latest, self._policy, self._clocks)
 
     def _has_stage(self, ticket: Ticket) -> bool:
         return self._policy.stage(ticket.problem.pipeline, ticket.problem.stage or "") is not None
@@ -241,6 +246,16 @@ class TicketPages:
 
     def _no_chart(self) -> Response:
         return self.error(404, "There is no such chart", "The ticket's page shows the charts that there are.")
+
+    async def deals(self, request: Request) -> Response:
+        """All deals of a ticket as a file for spreadsheets."""
+        number = request.path_params["number"]
+        async with self._pool.acquire() as connection:
+            ticket = await tickets.get(connection, number)
+            latest = await self._latest(connection, ticket) if ticket else None
+        if latest is None:
+            return self._no_ticket(number)
+        return deals_csv.download(latest.problem, number, marked=True)
 
     async def svg(self, request: Request) -> Response:
         """A chart alone, to be linked and embedded."""
@@ -262,8 +277,9 @@ class TicketPages:
             if ticket is None or not self._has_stage(ticket):
                 return None
             titles = await stages.titles(connection, self._policy)
-            chart: Chart | None = await reader(connection, ticket.problem, self._policy, titles, self._clock.now())
-            return chart
+            problem = (await self._latest(connection, ticket)).problem
+            chart: Chart | None = await reader(connection, problem, self._policy, titles, self._clock.now())
+            return replace(chart, zone=page_zone(self._policy.timezone)) if chart else None
 
     async def back(self, request: Request) -> Response:
         """The address of a form, opened as a page: after an error it is in the address bar."""
@@ -275,91 +291,33 @@ class TicketPages:
         if not forms.is_same_origin(request):
             return self.error(403, "This form came from another site", "Open the ticket's page and use its buttons.")
         form = {name: str(value) for name, value in (await request.form()).items()}
+        action = request.path_params["action"]
         try:
-            command = forms.command_of(request.path_params["action"], form, self._policy.timezone)
+            wish = forms.wish_of(action, form, self._policy.timezone)
             async with self._pool.acquire() as connection, connection.transaction():
-                if await self._changes.act(connection, number, command) is None:
+                if await self._changes.act(connection, number, wish.command, wish.version) is None:
                     return self._no_ticket(number)
             self._changed()
         except AlreadyDone:
             pass
         except NotPossibleError as error:
-            return await self._ticket_page(number, error, form)
+            return await self._ticket_page(number, Refusal(error, action, form))
         # From the list back to the list, as it was chosen there.
         back = f"/tickets?{form['list']}" if "list" in form else f"/tickets/{number}"
         return RedirectResponse(back.rstrip("?"), 303)
 
     async def pipelines(self, request: Request) -> Response:
-        """Each pipeline with its stages as of the end of the last day, and what is watched."""
+        """Each pipeline with its stages as they are now, and what is watched."""
         now = self._clock.now()
-        shown = [
-            (key, stage)
-            for key, pipeline in self._policy.pipelines.items()
-            for stage in pipeline.stages
-            if stage.outcome is StageOutcome.OPEN
-        ]
-        wanted = [(key, stage.id, measure.value) for key, stage in shown for measure in Measure]
+        shown = open_stages(self._policy)
+        wanted = [(pipeline, stage.id, Measure.WIP.value) for pipeline, stage in shown]
         async with self._pool.acquire() as connection:
             titles = await stages.titles(connection, self._policy)
             points = await measures.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
             found = await tickets.find(connection, TicketFilter(limit=MAX_TICKETS, is_open=True))
             unwatched = await stages.unwatched(connection)
+            standing = await now_store.of_stages(connection, [(pipeline, stage.id) for pipeline, stage in shown])
         views = [ticket_view(one, self._policy, titles, now) for one in found]
-        rows: dict[str, list[StageRow]] = {key: [] for key in self._policy.pipelines}
-        for key, stage in shown:
-            rows[key].append(self._stage_row(key, stage, points, views, titles))
-        ends = [line[-1][0] for line in points.values() if line]
-        return self.html("pipelines.html", rows=rows, unwatched=unwatched, until=max(ends, default=None))
-
-    def _stage_row(
-        self,
-        pipeline: str,
-        stage: Stage,
-        points: Mapping[Series, Sequence[Point]],
-        views: Sequence[TicketView],
-        titles: StageTitles,
-    ) -> StageRow:
-        lines = {measure.value: points[pipeline, stage.id, measure.value] for measure in Measure}
-        newest = {measure: line[-1][1] for measure, line in lines.items() if line}
-        rules = [rule for rule in self._policy.pipelines[pipeline].rules if rule.stage == stage.id]
-        limits = [limit for rule in rules if (limit := wording.of(rule.kind).wip_limit(rule)) is not None]
-        wip, oldest = newest.get(Measure.WIP), newest.get(Measure.AGE_OLDEST)
-        day = self._policy.day_seconds(pipeline, stage.id)
-        return StageRow(
-            titles.title(pipeline, stage.id),
-            None if wip is None else int(wip),
-            age(oldest, day) if wip and oldest is not None else "",
-            render.sparkline(lines[Measure.WIP], float(limits[0]) if limits else None),
-            [rule_view(rule, pipeline, self._policy, titles, newest) for rule in rules],
-            [v for v in views if (v.ticket.problem.pipeline, v.ticket.problem.stage) == (pipeline, stage.id)],
-        )
-
-
-def _by_state(views: Sequence[TicketView]) -> dict[str, Any]:
-    """The parts of the list."""
-    of_state = {state: [view for view in views if view.ticket.state is state] for state in TicketState}
-    closed = of_state[TicketState.CLOSED]
-    return {
-        "needing": of_state[TicketState.OPEN] + of_state[TicketState.ACKNOWLEDGED],
-        "unseen": len(of_state[TicketState.OPEN]),
-        "snoozed": of_state[TicketState.SNOOZED],
-        "closed": closed,
-        "outcomes": view_models.outcome_counts([view.ticket for view in closed]),
-    }
-
-
-def _templates(policy: Policy) -> Environment:
-    templates = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=select_autoescape(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters.update(Times(policy.timezone).filters())
-    templates.globals.update(
-        kinds={kind: words.label for kind, words in wording.KINDS.items()},
-        states=view_models.STATES,
-        policy=policy,
-    )
-    return templates
+        rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, points, views)
+        page = self.html("pipelines.html", rows=rows, unwatched=unwatched, as_of=standing.at)
+        return answer_if_changed(request, page)

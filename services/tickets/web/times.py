@@ -1,7 +1,4 @@
-"""Moments for people: short in the text, exact on hover.
-
-They are written in the policy's zone; where scripts run, `andon.js` rewrites them in the reader's.
-"""
+"""Moments for people: short in the text, exact on hover, all of a page in one zone, which its footer names."""
 
 from __future__ import annotations
 
@@ -11,55 +8,62 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from services.tickets.web.zones import page_zone
+
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class Times:
-    """Filters of the templates: a moment as an element of HTML."""
+    """Filters of the templates: a moment as an element of HTML, in the zone of the page that is being made."""
 
-    def __init__(self, zone: str) -> None:
-        self._zone = ZoneInfo(zone)
+    def __init__(self, policy_zone: str) -> None:
+        self._policy_zone = policy_zone
 
     def filters(self) -> Mapping[str, Callable[..., str]]:
         """The filters by name."""
-        named = (self.moment, self.when, self.day, self.day_ended, self.moment_in_policy_zone, self.day_in_policy_zone)
+        named = (self.moment, self.when, self.day, self.day_ended)
         return {one.__name__: one for one in named}
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(page_zone(self._policy_zone))
 
     def moment(self, at: datetime, now: datetime) -> Markup:
         """`26 October at 09:20`, `today at 09:20`"""
-        return self._element(at, "moment", _moment(at, now, self._zone))
+        return self._element(at, _moment(at, now, self._zone))
 
     def when(self, at: datetime, now: datetime) -> Markup:
         """The same in a sentence: `on 26 October at 09:20`, `today at 09:20`"""
         text = _moment(at, now, self._zone)
-        return self._element(at, "when", f"on {text}" if text[0].isdigit() else text)
+        return self._element(at, f"on {text}" if text[0].isdigit() else text)
 
     def day(self, at: datetime, now: datetime) -> Markup:
         """`26 October`, `today`"""
-        return self._element(at, "day", _day(_local(at, self._zone).date(), _local(now, self._zone).date()))
-
-    def moment_in_policy_zone(self, at: datetime, now: datetime) -> Markup:
-        """A moment that every reader sees in the policy's zone: `8 April at 08:00`"""
-        return self._element(at, None, _moment(at, now, self._zone))
-
-    def day_in_policy_zone(self, at: datetime, now: datetime) -> Markup:
-        """A day that every reader sees in the policy's zone: `8 April`"""
-        return self._element(at, None, _day(_local(at, self._zone).date(), _local(now, self._zone).date()))
+        return self._element(at, _day(_local(at, self._zone).date(), _local(now, self._zone).date()))
 
     def day_ended(self, at: datetime) -> str:
-        """The day that a daily point belongs to: `Mon 26 October`. Only the newest point may be within a day."""
-        ended = _local(at, self._zone)
-        last = ended - _MICROSECOND
-        return f"{last:%a} {last.day} {last:%B}" if (ended.hour, ended.minute) == (0, 0) else "newest count"
+        """What a daily point belongs to: `Mon 26 October`, or where the page's days end at other times, its end.
 
-    def _element(self, at: datetime, form: str | None, text: str) -> Markup:
-        """`form`: how `andon.js` rewrites it in the reader's zone; None leaves it as it is."""
+        Only the newest point may lie within a day of the policy's zone.
+        """
+        if not _is_midnight(_local(at, ZoneInfo(self._policy_zone))):
+            return "newest count"
+        ended = _local(at, self._zone)
+        if not _is_midnight(ended):
+            return f"until {ended:%a} {ended.day} {ended:%B}, {ended:%H:%M}"
+        last = ended - _MICROSECOND
+        return f"{last:%a} {last.day} {last:%B}"
+
+    def _element(self, at: datetime, text: str) -> Markup:
         local = _local(at, self._zone)
         exact = f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
-        data_form = Markup(' data-form="{}"').format(form) if form else ""
-        return Markup('<time datetime="{}" title="{}"{}>{}</time>').format(
-            at.astimezone(UTC).isoformat(timespec="seconds"), exact, data_form, text
+        return Markup('<time datetime="{}" title="{}">{}</time>').format(
+            at.astimezone(UTC).isoformat(timespec="seconds"), exact, text
         )
+
+
+def _is_midnight(local: datetime) -> bool:
+    return (local.hour, local.minute) == (0, 0)
 
 
 def _moment(at: datetime, now: datetime, zone: ZoneInfo) -> str:

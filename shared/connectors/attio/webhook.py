@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -37,6 +37,10 @@ class AttioSettings(SourceSettings):
 
 class AttioWebhook(JsonSource):
     kind: ClassVar[str] = "attio"
+    where_to_find: ClassVar[Mapping[str, str]] = {
+        "secrets": "The secret is in Attio under Workspace settings > Developers > your app > Webhooks.",
+        "deals": "The id of the object is object_id of Deals in the answer of GET https://api.attio.com/v2/objects.",
+    }
     setup_prompt: ClassVar[str] = "secret shown by the CRM"
     prints_secret: ClassVar[bool] = False
     setup_steps: ClassVar[str] = (

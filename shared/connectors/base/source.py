@@ -76,6 +76,8 @@ class Source(ABC):
     key_in_url: ClassVar[bool] = False
     # How `andon source add` asks for a secret that the CRM or the sender chose; empty: it takes `new_secret`.
     setup_prompt: ClassVar[str] = ""
+    # Where to find what `andon source add` asks for, by field; every field that it asks for has an entry.
+    where_to_find: ClassVar[Mapping[str, str]] = {}
     # True if `andon source add` prints the secret, because it must be entered in the CRM.
     prints_secret: ClassVar[bool] = True
     # Events that need a webhook each, with an id and a secret of its own; empty: one webhook for all.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -66,6 +66,9 @@ class CloseSettings(ApiSourceSettings):
 
 class CloseWebhook(JsonSource):
     kind: ClassVar[str] = "close"
+    where_to_find: ClassVar[Mapping[str, str]] = {
+        "secrets": "The secret is signature_key in the answer to the request that subscribed, shown once.",
+    }
     setup_prompt: ClassVar[str] = "secret shown by the CRM"
     prints_secret: ClassVar[bool] = False
     setup_steps: ClassVar[str] = (

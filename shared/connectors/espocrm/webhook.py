@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -66,6 +66,9 @@ class EspoSettings(SourceSettings):
 
 class EspoCrmWebhook(JsonSource):
     kind: ClassVar[str] = "espocrm"
+    where_to_find: ClassVar[Mapping[str, str]] = {
+        "webhooks": "Open each webhook under Administration > Webhooks: its id ends the address in the browser.",
+    }
     webhook_events: ClassVar[tuple[str, ...]] = ("Opportunity.create", "Opportunity.update", "Opportunity.delete")
     setup_steps: ClassVar[str] = (
         "Administration > Webhooks: one each for Opportunity.create, Opportunity.update, "

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -100,6 +100,9 @@ class HubSpotSettings(ApiSourceSettings):
 
 class HubSpotWebhook(Source):
     kind: ClassVar[str] = "hubspot"
+    where_to_find: ClassVar[Mapping[str, str]] = {
+        "secrets": "The client secret is in HubSpot under your app > Auth > Client secret > Show.",
+    }
     setup_prompt: ClassVar[str] = "secret shown by the CRM"
     prints_secret: ClassVar[bool] = False
     setup_steps: ClassVar[str] = (

@@ -5,7 +5,7 @@ Source: monday.com's API reference, "Webhooks"; docs/sources/monday.md has the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -50,6 +50,9 @@ class MondaySettings(SourceSettings):
 
 class MondayWebhook(JsonSource):
     kind: ClassVar[str] = "monday"
+    where_to_find: ClassVar[Mapping[str, str]] = {
+        "board": "The id of the board is the number behind /boards/ in its address in the browser.",
+    }
     key_in_url: ClassVar[bool] = True
     setup_steps: ClassVar[str] = (
         "On the board of deals: Integrate > Webhooks, when an item is created, when a column changes, when the name "

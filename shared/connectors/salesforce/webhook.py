@@ -6,6 +6,7 @@ Source: Salesforce's SOAP API guide, "Outbound Messaging"; docs/sources/salesfor
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar
 
@@ -74,6 +75,9 @@ class SalesforceSettings(ApiSourceSettings):
 
 class SalesforceWebhook(Source):
     kind: ClassVar[str] = "salesforce"
+    where_to_find: ClassVar[Mapping[str, str]] = {
+        "organization": "The organization id is in Salesforce under Setup > Company Information.",
+    }
     key_in_url: ClassVar[bool] = True
     setup_steps: ClassVar[str] = (
         "Setup > Outbound Messages > New on Opportunity, without Send Session ID, with CreatedDate, "

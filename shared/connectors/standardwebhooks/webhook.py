@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import b64encode
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -53,6 +54,9 @@ class StandardWebhooksSettings(SourceSettings):
 
 class StandardWebhooksWebhook(Source):
     kind: ClassVar[str] = "standardwebhooks"
+    where_to_find: ClassVar[Mapping[str, str]] = {
+        "secrets": "The sender shows its secret (whsec_...) or public key (whpk_...) in the endpoint's settings.",
+    }
     setup_prompt: ClassVar[str] = "secret of the sender (whsec_... or whpk_...)"
     setup_steps: ClassVar[str] = (
         "Let the sender POST to this URL, signed as Standard Webhooks with the secret; docs/sources/deal-"

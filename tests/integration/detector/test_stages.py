@@ -82,7 +82,7 @@ SAYINGS = st.lists(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(histories.events(ends=True), SAYINGS, st.booleans(), st.randoms(use_true_random=False))
+@given(histories.events(ends=True) | histories.wandering(), SAYINGS, st.booleans(), st.randoms(use_true_random=False))
 async def test_events_and_descriptions_in_any_order_give_the_same_visits_and_problems(
     pool: Pool, events: list[DealEvent], sayings: list[tuple[int, dict[str, Any]]], renamed: bool, chance: Any
 ) -> None:

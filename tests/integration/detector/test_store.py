@@ -35,11 +35,11 @@ from tests.unit.flow.test_edge_cases import CASES
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(histories.events(ends=True), histories.rules(), st.randoms(use_true_random=False))
+@given(histories.events(ends=True) | histories.wandering(), histories.rules(), st.randoms(use_true_random=False))
 async def test_what_is_found_does_not_hang_on_order_batches_or_steps(
     pool: Pool, events: list[DealEvent], written: list[dict[str, Any]], chance: Any
 ) -> None:
-    policy = parse(json.dumps(histories.policy_text(written)))
+    policy = parse(json.dumps(histories.two_pipelines(written)))
     store = Store(await emptied(pool), policy)
     mixed = events + chance.sample(events, len(events) // 3)
     chance.shuffle(mixed)
@@ -288,7 +288,7 @@ async def test_unknown_stages_and_pipelines_are_kept_and_counted(pool: Pool) -> 
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(histories.events(ends=True), histories.rules(), st.randoms(use_true_random=False))
+@given(histories.events(ends=True) | histories.wandering(), histories.rules(), st.randoms(use_true_random=False))
 async def test_ages_at_the_ends_of_days_are_those_of_the_visits(
     pool: Pool, events: list[DealEvent], written: list[dict[str, Any]], chance: Any
 ) -> None:

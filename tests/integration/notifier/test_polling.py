@@ -1,41 +1,14 @@
-"""The sender looks for mails rarely when there are none, and sends at once when there is one."""
+"""The sender polls rarely, and still sends at once what was written, and in time what falls due."""
 
 from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-from services.notifier.delivery.sender import Sender
 from shared.postgres.pool import Pool
 from tests.integration.notifier.test_claims import mails, pool, sender_of, states, write  # noqa: F401 (fixtures)
 from tests.support.sink import Sink
 from tests.support.waiting import eventually
-
-_TRANSACTIONS = "SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()"
-
-
-async def running(sender: Sender, seconds: float) -> None:
-    task = asyncio.ensure_future(sender.run())
-    await asyncio.sleep(seconds)
-    task.cancel()
-    await asyncio.wait([task])
-
-
-async def transactions(pool: Pool) -> int:  # noqa: F811
-    """Committed so far; Postgres publishes the number when a connection is idle for a second."""
-    await asyncio.sleep(1.5)
-    async with pool.acquire() as connection:
-        await connection.execute("SELECT pg_stat_clear_snapshot()")
-        found: int = await connection.fetchval(_TRANSACTIONS)
-        return found
-
-
-async def test_an_idle_sender_runs_one_transaction_a_second(pool: Pool, mails: Sink) -> None:  # noqa: F811
-    before = await transactions(pool)
-    await running(sender_of(pool, mails), 5)
-
-    # Besides, this test counts by two of its own, and a new connection of the pool runs a few to prepare itself.
-    assert await transactions(pool) - before <= 6 + 2 + 4
 
 
 async def test_a_written_mail_is_sent_before_the_next_poll(pool: Pool, mails: Sink) -> None:  # noqa: F811

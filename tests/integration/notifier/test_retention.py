@@ -77,7 +77,7 @@ async def test_pruning_changes_no_decision_and_leaves_little(pool: Pool) -> None
     assert await pool.fetch("SELECT id FROM mail WHERE state = 'waiting' ORDER BY id") == waiting
     ended = "FROM notice JOIN mail ON mail.id = notice.mail WHERE state <> 'waiting'"
     assert await pool.fetchval(f"SELECT count(*) {ended} AND facts IS NOT NULL") == 0
-    assert await pool.fetchval("SELECT count(*) FROM notice WHERE facts IS NULL") <= 3 * len(TICKETS) < written
+    assert await pool.fetchval("SELECT count(*) FROM notice WHERE facts IS NULL") <= 2 * len(TICKETS) < written
     assert await pool.fetchval("SELECT count(*) FROM mail") == await pool.fetchval("SELECT count(*) FROM notice")
     assert await pruner(pool).run_once() == 0
 

@@ -38,6 +38,7 @@ class Line:
             "ANDON_TOPIC_PREFIX": prefix,
             "ANDON_POLICY": str(folder / "policy.yaml"),
             "ANDON_SMTP_PORT": str(mails.port),
+            "ANDON_NOTIFIER_MAIL_EVERY_SECONDS": "0",
         }
         self.folder = folder
 
@@ -201,6 +202,24 @@ async def test_a_retracted_problem_is_withdrawn_if_it_was_reported_and_else_not_
     assert (why in text, "It began" in text, "What to do" in text) == (True, False, False)
 
 
+async def test_a_ticket_that_closes_drops_the_mail_that_was_reported_as_waiting(
+    line: Line, notifier: ServiceProcess
+) -> None:
+    line.mails.answers["RCPT"] = "452 4.2.2 mailbox full"
+    await line.publish(ticket_event())
+
+    async def tried() -> list[Any]:
+        return await line.rows("SELECT FROM notices.mail WHERE attempts > 0 AND claimed_until IS NULL")
+
+    await eventually(tried, bool)
+    closed = {"state": TicketState.CLOSED, "outcome": TicketOutcome.WONT_FIX, "reason": "no", "chart": False}
+    await line.publish(ticket_event(TicketChange.CLOSED, 2, **closed))
+
+    results = [(r.data.notice, r.data.result.value) for r in await line.results(2)]
+
+    assert results == [("1-1", "waiting"), ("1-1", "dropped")]
+
+
 async def test_a_ticket_without_an_owner_causes_no_mail_and_this_is_published_and_counted(
     line: Line, notifier: ServiceProcess
 ) -> None:
@@ -224,7 +243,7 @@ async def test_a_refusal_is_recorded_and_published_while_other_mails_are_sent(
     await all_ended(line, 2)
 
     assert {r.data.ticket: (r.data.result.value, r.data.detail or "") for r in await line.results(2)} == {
-        1: ("refused", "SMTPDataError: (550, 'no such user')"),
+        1: ("refused", "content: 550 no such user"),
         2: ("sent", ""),
     }
     assert [row["attempts"] for row in await line.rows("SELECT attempts FROM notices.mail")] == [1, 1]

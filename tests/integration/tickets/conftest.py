@@ -10,11 +10,13 @@ import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 
 from services.tickets.api.routes import Api
 from services.tickets.app import Tickets
 from services.tickets.settings import TicketsSettings
 from services.tickets.web.pages import TicketPages
+from services.tickets.web.zones import ReaderZone
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
 from shared.postgres.migrate import migrate_all
@@ -75,6 +77,7 @@ async def web(pool: Pool, parts: TicketParts) -> AsyncIterator[httpx.AsyncClient
     notice = NoticeEvent(id="n", source="andon/notifier", subject="1", time=now, data=refused)
     await parts.handle(record(event(data), 0), record(notice, 0), *(record(m, n) for n, m in enumerate(measures)))
     pages = TicketPages(pool, parts.changes, policy(), SystemClock(), nothing)
-    app = Starlette(routes=[*Api(pool, policy(), SystemClock()).routes(), *pages.routes()])
+    routes = [*Api(pool, policy()).routes(), *pages.routes()]
+    app = Starlette(routes=routes, middleware=[Middleware(ReaderZone)])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         yield client

@@ -21,7 +21,12 @@ from shared.runtime.health import Progress
 from shared.stream.processor import Processor
 from shared.stream.transaction import PostgresTransactions
 
-TOPICS = {"ProblemEvent": "flow.problems", "MeasureEvent": "flow.measures", "NoticeEvent": "improvement.notices"}
+TOPICS = {
+    "ProblemEvent": "flow.problems",
+    "MeasureEvent": "flow.measures",
+    "NoticeEvent": "improvement.notices",
+    "NowEvent": "flow.now",
+}
 
 
 def record(message: Any, offset: int, partition: int = 0, timestamp: int = 0) -> Any:

@@ -1,4 +1,4 @@
-"""The demonstration's inbox answers requests for this machine only, against DNS rebinding."""
+"""The demo's inbox answers requests for this machine only, against DNS rebinding."""
 
 from __future__ import annotations
 

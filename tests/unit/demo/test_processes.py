@@ -1,4 +1,4 @@
-"""A process of the demonstration that ends is started again, and after longer delays where it ends at once."""
+"""A process of the demo that ends is started again, and after longer delays where it ends at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reaper leaves no process behind when the demonstration is gone, and holds the folder's lock until then."""
+"""The reaper leaves no process behind when the demo is gone, and holds the folder's lock until then."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ async def sleeping() -> asyncio.subprocess.Process:
     )
 
 
-async def test_processes_that_still_run_are_ended_when_the_demonstration_is_gone(tmp_path: Path) -> None:
+async def test_processes_that_still_run_are_ended_when_the_demo_is_gone(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("w") as lock:
         reaper = Reaper(lock, tmp_path / "reaper.log")
     left = await sleeping()
     reaper.register("gone already", 2**22 + 1)
     reaper.register("left behind", left.pid)
 
-    # Its input ends, as when the demonstration is killed.
+    # Its input ends, as when the demo is killed.
     await asyncio.to_thread(reaper.close)
 
     assert await left.wait() < 0

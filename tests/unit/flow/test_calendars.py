@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.flow.calendars import BusinessClock, CalendarClock
 from shared.policy.model import ClockPolicy
 from shared.runtime.instants import micros
+from tests.support import definition
+from tests.support.examples import examples
 
 HOUR = 3_600_000_000
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -88,3 +92,76 @@ def test_an_earlier_year_changes_no_age() -> None:
 def test_the_calendar_never_stops() -> None:
     assert CalendarClock().due(utc("03-07T00:00"), 24 * HOUR) == utc("03-08T00:00")
     assert CalendarClock().age(utc("03-28T23:00"), utc("03-29T22:00")) == 23 * HOUR
+
+
+BERLIN_NIGHT = clock("Europe/Berlin", "01:00-02:30", days=("sun",))
+
+
+@pytest.mark.parametrize(
+    ("business", "since", "until", "hours"),
+    [
+        (BERLIN_NIGHT, "03-28T12:00", "03-29T12:00", 1),
+        (BERLIN_NIGHT, "10-24T12:00", "10-25T12:00", 2),
+        (BERLIN_NIGHT, "10-25T00:30", "10-25T01:00", 0),
+        (clock("Europe/Berlin", "02:15-02:45"), "03-28T12:00", "03-29T12:00", 0),
+        (clock("Europe/Berlin", "02:30-04:00"), "03-28T12:00", "03-29T12:00", 1),
+        (clock("Europe/Berlin", "02:30-04:00"), "10-24T12:00", "10-25T12:00", 2),
+        (clock("Europe/Berlin", "02:00-02:30", "02:30-03:00"), "10-24T12:00", "10-25T12:00", 2),
+        (clock("America/New_York", "00:30-01:30", days=("sun",)), "11-01T00:00", "11-01T12:00", 1.5),
+        (clock("Africa/Cairo", "00:00-24:00", days=("fri",)), "04-23T12:00", "04-24T23:00", 23),
+    ],
+    ids=[
+        "end in the hour that is skipped",
+        "end in the hour that comes twice",
+        "the pause between the two",
+        "lie in the hour that is skipped",
+        "begin in the hour that is skipped",
+        "begin in the hour that comes twice",
+        "two spans in the hour that comes twice",
+        "west of Greenwich",
+        "a day without its midnight",
+    ],
+)
+def test_hours_at_a_change_of_the_clocks(business: BusinessClock, since: str, until: str, hours: float) -> None:
+    assert business.age(utc(since), utc(until)) == hours * HOUR
+
+
+MINUTE = 60_000_000
+# Where clocks were changed: by an hour, by half of it, at midnight, by a whole day, for Ramadan, against the sun.
+CHANGES = [
+    ("Europe/Berlin", "2026-03-28T20:00"),
+    ("Europe/Berlin", "2026-10-24T20:00"),
+    ("Australia/Lord_Howe", "2026-04-04T10:00"),
+    ("Australia/Lord_Howe", "2026-10-03T10:00"),
+    ("America/Sao_Paulo", "2018-11-03T20:00"),
+    ("America/Sao_Paulo", "2018-02-17T20:00"),
+    ("America/Havana", "2026-11-01T00:00"),
+    ("Pacific/Apia", "2011-12-30T00:00"),
+    ("Africa/Casablanca", "2026-02-14T20:00"),
+    ("Europe/Dublin", "2026-10-24T20:00"),
+    ("Asia/Kolkata", "2026-12-31T12:00"),
+]
+_MINUTE_OF_DAY = st.integers(0, 24 * 60).map(lambda m: f"{m // 60:02}:{m % 60:02}")
+_DAYS = st.sets(st.sampled_from(WEEK), min_size=1).map(lambda days: tuple(sorted(days)))
+
+
+@st.composite
+def _hours(draw: st.DrawFn) -> list[str]:
+    marks = sorted(draw(st.sets(_MINUTE_OF_DAY, min_size=2, max_size=4)))
+    return [f"{begin}-{end}" for begin, end in zip(marks[::2], marks[1::2], strict=False)]
+
+
+@settings(max_examples=examples(60), deadline=None)
+@given(st.sampled_from(CHANGES), _hours(), _DAYS, st.integers(0, 600), st.integers(0, 400))
+def test_working_time_is_every_minute_at_which_the_wall_clock_shows_it(
+    change: tuple[str, str], hours: list[str], days: tuple[str, ...], begin: int, length: int
+) -> None:
+    zone, start = change
+    business = clock(zone, *hours, days=days)
+    since = micros(datetime.fromisoformat(f"{start}+00:00")) + begin * MINUTE
+    working = [definition.is_working(zone, days, hours, since + n * MINUTE) for n in range(1800)]
+    ends = [n + 1 for n, is_working in enumerate(working) if is_working]
+
+    assert business.age(since, since + 1800 * MINUTE) == len(ends) * MINUTE
+    if 0 < length <= len(ends):
+        assert business.due(since, length * MINUTE) == since + ends[length - 1] * MINUTE

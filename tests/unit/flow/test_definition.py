@@ -28,25 +28,40 @@ ZERO = micros(START)
 
 def found(events: list[DealEvent], written: list[dict[str, Any]]) -> dict[str, list[tuple[int, int | None, int]]]:
     """What the core finds, in seconds."""
-    policy = parse(json.dumps(histories.policy_text(written)))
+    policy = parse(json.dumps(histories.two_pipelines(written)))
     result = find([event_of(event) for event in events], policy, micros(at(END))).problems
-
-    def seconds(instant: int | None) -> int | None:
-        return None if instant is None else (instant - ZERO) // SECOND
-
     return {
         key: [(seconds(i.opened_at) or 0, seconds(i.cleared_at), i.peak) for i in some] for key, some in result.items()
     }
 
 
-@settings(max_examples=examples(200), deadline=None)
-@given(histories.events(), histories.rules())
-def test_the_core_finds_what_the_definition_says(events: list[DealEvent], written: list[dict[str, Any]]) -> None:
-    assert found(events, written) == definition.problems(events, written, END)
+def seconds(instant: int | None) -> int | None:
+    return None if instant is None else (instant - ZERO) // SECOND
 
 
 @settings(max_examples=examples(200), deadline=None)
-@given(histories.events(ends=True), histories.rules(), st.randoms(use_true_random=False))
+@given(histories.events(ends=True) | histories.wandering(), histories.rules())
+def test_the_core_finds_what_the_definition_gives(events: list[DealEvent], written: list[dict[str, Any]]) -> None:
+    p, q = (definition.problems(events, written, END, pipeline) for pipeline in "pq")
+
+    assert found(events, written) == p | q
+
+
+@settings(max_examples=examples(400), deadline=None)
+@given(histories.wandering())
+def test_visits_are_the_stays_of_the_definition(events: list[DealEvent]) -> None:
+    resolver = StageResolver(parse(json.dumps(histories.two_pipelines([]))), StageMap())
+
+    for deal, life in definition.lives(events).items():
+        stays = [
+            (v.pipeline, v.stage, seconds(v.entered), seconds(v.left), v.known)
+            for v in visits([event_of(event) for event in events if event.subject == deal], resolver)
+        ]
+        assert stays == [(s.pipeline, s.stage, s.entered, s.left, s.known) for s in life.stays]
+
+
+@settings(max_examples=examples(200), deadline=None)
+@given(histories.events(ends=True) | histories.wandering(), histories.rules(), st.randoms(use_true_random=False))
 def test_order_and_repetition_change_nothing(
     events: list[DealEvent], written: list[dict[str, Any]], chance: Any
 ) -> None:
@@ -57,9 +72,9 @@ def test_order_and_repetition_change_nothing(
 
 
 @settings(max_examples=examples(120), deadline=None)
-@given(histories.events(ends=True), st.data())
+@given(histories.events(ends=True) | histories.wandering(), st.data())
 def test_going_on_from_a_packed_state_is_the_same_as_beginning_anew(events: list[DealEvent], data: Any) -> None:
-    resolver = StageResolver(parse(json.dumps(histories.policy_text([]))), StageMap())
+    resolver = StageResolver(parse(json.dumps(histories.two_pipelines([]))), StageMap())
     mine = sorted((event_of(e) for e in events if e.subject == "crm:0"), key=lambda e: e.key)
     cut = data.draw(st.integers(0, len(mine)))
     first = DealState()

@@ -242,7 +242,7 @@ def test_a_wrong_mapping_is_told_with_its_line(text: str, words: str, file: Path
 
 
 def test_a_name_that_is_none_is_refused(file: Path) -> None:
-    result = CliRunner().invoke(app, ["import", "deals.csv", "--source", "A b"])
+    result = CliRunner().invoke(app, ["import", "deals.csv", "--source", "A b", "--dry-run"])
 
     assert (result.exit_code, "--source A b" in result.output) == (1, True)
 

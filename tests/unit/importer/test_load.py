@@ -41,7 +41,7 @@ def test_the_command_shows_what_an_error_leaves_behind(error: Exception, monkeyp
         raise error
 
     monkeypatch.setattr(ImportWizard, "run", run)
-    result = CliRunner().invoke(app, ["import", "deals.csv", "--source", "crm"])
+    result = CliRunner().invoke(app, ["import", "deals.csv", "--source", "crm", "--dry-run"])
 
     if isinstance(error, TableError):
         assert result.exit_code == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -77,3 +78,15 @@ def test_the_command(tmp_path, monkeypatch) -> None:  # type: ignore[no-untyped-
     assert right.exit_code == 0
     assert "deal 4711 moved to stage 3 at 2026-03-10T09:00:00.000000Z" in right.output
     assert wrong.exit_code != 0
+
+
+@pytest.mark.parametrize(("key", "code"), [("a-token-that-is-long", 0), ("another-token-of-ours", 1)])
+def test_a_refused_request_is_no_success(key: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sources.yaml").write_text("sources:\n  crm: {kind: cloudevents, secrets: [a-token-that-is-long]}\n")
+    (tmp_path / "request").write_text(
+        f"Authorization: Bearer {key}\nContent-Type: application/cloudevents+json\n\n{{}}"
+    )
+    monkeypatch.setenv("ANDON_SOURCES", str(tmp_path / "sources.yaml"))
+    result = CliRunner().invoke(app, ["source", "check", "crm", str(tmp_path / "request")])
+
+    assert (result.exit_code, "refused" in result.output) == (code, bool(code)), result.output

@@ -72,11 +72,110 @@ def test_the_file_and_its_secrets_can_be_moved_together(kind: str, file: Path, t
     assert load(moved / file.name)["crm"].kind == kind
 
 
-@pytest.mark.parametrize("address", ["hooks.example.org", "https://", "ftp://hooks.example.org", "https:// a"])
-def test_an_address_is_written_whole(address: str, file: Path) -> None:
-    told = CliRunner().invoke(app, ["source", "add", "crm", "--kind", "odoo", "--no-wait", "--address", address])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "hooks.example.org",
+        "https://",
+        "ftp://hooks.example.org",
+        "https:// a",
+        "https://[::1",
+        "https://a:port",
+        "http://hooks.example.org",
+        "https://hooks.example.org?x=1",
+        "https://hooks.example.org/v1/ingest/crm",
+    ],
+)
+def test_an_address_that_is_not_accepted_is_explained_and_asked_for_again(address: str, file: Path) -> None:
+    words = ["source", "add", "crm", "--kind", "odoo", "--no-wait", "--address", address]
+    given_up = CliRunner().invoke(app, words)
+    again = CliRunner().invoke(app, words, input=f"{address}\nhttps://hooks.example.org\n")
 
-    assert (told.exit_code, "write it whole" in told.output, file.exists()) == (1, True, False)
+    assert (given_up.exit_code, "write it whole" in given_up.output) == (1, True)
+    assert "nothing was written" in given_up.output
+    assert (again.exit_code, again.output.count("write it whole")) == (0, 2), again.output
+    assert load(file).keys() == {"crm"}
+
+
+def test_the_loopback_needs_no_https(file: Path) -> None:
+    words = ["source", "add", "crm", "--kind", "odoo", "--no-wait", "--address", "http://127.0.0.1:8081"]
+
+    assert CliRunner().invoke(app, words).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("hubspott", "did you mean hubspot?"), ("dynamics 365", "did you mean dynamics?"), ("x", "odoo")],
+)
+def test_a_misspelt_kind_is_explained_and_asked_for_again(kind: str, words: str, file: Path) -> None:
+    told = add("crm", kind, "odo\nOdoo\n")
+
+    assert (told.exit_code, words in told.output, "did you mean odoo?" in told.output) == (0, True, True), told.output
+    assert load(file)["crm"].kind == "odoo"
+
+
+def test_no_mistake_costs_an_answer(file: Path) -> None:
+    answers = [
+        "B ad",
+        "crm",
+        "clos",
+        "close",
+        "http://x.example",
+        "https://x.example",
+        "not-hexadecimal",
+        "00112233445566778899",
+    ]
+    told = CliRunner().invoke(app, ["source", "add", "A b", "--no-wait"], input="\n".join(answers) + "\n")
+
+    assert told.exit_code == 0, told.output
+    for reason in ("a name is 1 to 60", "did you mean close?", "http:// would send secrets", "is hexadecimal"):
+        assert reason in told.output
+    assert load(file)["crm"].settings.secrets == ["00112233445566778899"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "reason"),
+    [
+        ("salesforce", "my-company", "my-company: is not accepted; expected is the organization id, 15 or 18"),
+        ("hubspot", "short", "a secret shorter than 8 characters can be guessed"),
+        ("hubspot", "env:HUBSPOT_SECRET", "enter the secret itself"),
+        ("standardwebhooks", "whsec_short", "base64 of 24 to 64 bytes"),
+        ("espocrm", "65ff00\nshort", "a secret shorter than 8 characters can be guessed"),
+    ],
+)
+def test_a_wrong_answer_is_explained_in_plain_words(kind: str, wrong: str, reason: str, file: Path) -> None:
+    right = ANSWERS[kind] if kind != "espocrm" else ANSWERS[kind].removeprefix("65ff00\n")
+    told = add("crm", kind, f"{wrong}\n{right}")
+
+    assert (told.exit_code, reason in told.output) == (0, True), told.output
+    assert "String should" not in told.output
+
+
+def test_two_events_do_not_share_a_webhook(file: Path) -> None:
+    answers = "65ff00\nsecret-key-0\n65ff00\n65ff01\nsecret-key-1\n65ff02\nsecret-key-2\n"
+    told = add("crm", "espocrm", answers)
+
+    assert (told.exit_code, "is the id of the webhook for Opportunity.create" in told.output) == (0, True), told.output
+
+
+@pytest.mark.parametrize("kind", sorted(kinds()))
+def test_where_to_find_each_thing_is_said_before_it_is_asked_for(kind: str, file: Path) -> None:
+    told, source = add("crm", kind, ANSWERS.get(kind, "")), kinds()[kind]
+    asked = {
+        name
+        for name, info in source.settings_type.model_fields.items()
+        if info.is_required() and name not in ("kind", "secrets", "public_url", "webhooks")
+    }
+    asked |= {"secrets"} if source.setup_prompt else set()
+    asked |= {"webhooks"} if source.webhook_events else set()
+
+    assert source.where_to_find.keys() == asked
+    for place in source.where_to_find.values():
+        assert place in told.output
+    if "secrets" in asked:
+        assert told.output.index(source.where_to_find["secrets"]) < told.output.index(source.setup_prompt)
+        # The CRM shows its secret once it has the URL.
+        assert told.output.index("https://hooks.example.org/v1/ingest/crm") < told.output.index(source.setup_prompt)
 
 
 def test_what_is_there_stays_and_a_name_is_taken_once(file: Path) -> None:

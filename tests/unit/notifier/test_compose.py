@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import re
 from email.message import EmailMessage
 from email.policy import default
 from typing import Any
@@ -11,11 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notifier.domain.mail import Mail, Notice, message_id
+from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread, message_id
+from services.notifier.domain.text import one_line
 from services.notifier.render.compose import Composer, days
+from services.notifier.render.headers import MAIL, mailbox, unstructured
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
-from shared.contracts.tickets import TicketOutcome
+from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
 from tests.support.problems import day, evidence, policy, ticket_event
 
 DEAL_OWNER = "61123456"
@@ -25,14 +28,36 @@ def mail(
     notice: NoticeReason = NoticeReason.OPENED, seq: int = 1, to: str = "Head of sales", **fields: Any
 ) -> EmailMessage:
     """The mail as its receiver parses it."""
-    facts = ticket_event(seq=seq, **fields).data
-    identity = message_id(facts.ticket, seq, "x.example")
-    notices = (Notice(facts.ticket, seq, notice, facts),)
-    written = Mail(1, identity, to, "head@sales.example", day(0), 1, day(1), notices)
-    made = Composer("andon@x.example", "x.example", policy()).compose(written)
-    raw = made.as_bytes()
-    assert all(len(line) < 998 for line in raw.split(b"\r\n"))
+    raw = raw_mail(notice, seq, to, **fields)
     return email.message_from_bytes(raw, policy=default)  # type: ignore[return-value, unused-ignore]
+
+
+def raw_mail(
+    notice: NoticeReason = NoticeReason.OPENED,
+    seq: int = 1,
+    to: str = "Head of sales",
+    domain: str = "x.example",
+    thread: Thread | None = None,
+    changes: tuple[CoveredChange, ...] = (),
+    covered: int = 1,
+    **fields: Any,
+) -> bytes:
+    """The mail as it goes out."""
+    facts = ticket_event(seq=seq, **fields).data
+    notices = (Notice(facts.ticket, seq, notice, facts, changes, covered, thread),)
+    written = Mail(1, message_id(facts.ticket, seq, domain), to, "head@sales.example", day(0), 1, day(1), notices)
+    raw = Composer(f"andon@{domain}", domain, policy()).compose(written).as_bytes()
+    assert all(len(line) < 998 for line in raw.split(b"\r\n"))
+    assert raw.isascii()
+    return raw
+
+
+def headers(raw: bytes) -> dict[str, str]:
+    """The header fields as a program sees them that decodes nothing."""
+    fields = re.split(r"\r\n(?![ \t])", raw.partition(b"\r\n\r\n")[0].decode("ascii"))
+    names = [field.partition(": ")[0] for field in fields]
+    assert len(set(names)) == len(names)
+    return {name: field.partition(": ")[2] for name, field in zip(names, fields, strict=True)}
 
 
 def part(message: EmailMessage, kind: str) -> str:
@@ -47,7 +72,7 @@ def test_both_parts_are_complete(reason: NoticeReason) -> None:
 
     for kind in ("plain", "html"):
         text = part(made, kind)
-        assert "12 deals have been in Proposal for more than 21 days; usually 3 are." in text
+        assert "12 deals have been in Proposal for more than 21 days; usually 3." in text
         assert "http://andon.example/tickets/1" in text
         assert "Deal 0" in text
         assert "Monday 2 March, 10:00" in text
@@ -137,3 +162,146 @@ def test_hostile_names_change_neither_headers_nor_pages(title: str, to: str, dea
     assert "\n" not in made["Subject"]
     assert "<script>" not in part(made, "html")
     assert part(made, "plain")
+
+
+FIELDS = {
+    "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted",
+    "X-Auto-Response-Suppress", "List-Id", "MIME-Version", "Content-Type",
+}  # fmt: skip
+FORGED = (
+    "=?utf-8?q?x=0d=0aReply-To:_evil@x.example=0d=0a?=",
+    "=?utf-8?q?x=0d=0a=0d=0a<h1>forged</h1>?=",
+    "=?utf-8?b?eA0KQmNjOiBldmlsQHguZXhhbXBsZQ0K?=",
+    "a =?iso-8859-1?Q?=0D=0A=0D=0Ab?= =?utf-8?q?c?=",
+    "==?utf-8?q?x=0aBcc:y?=",
+    "=?=?utf-8?q?x=0aBcc:y?=?=",
+    "=\u200b?utf-8?q?x=0aBcc:y?=",
+    "x\r\nBcc: evil@x.example\r\n\r\n<h1>forged</h1>",
+)
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_an_encoded_word_in_a_name_forges_nothing(name: str) -> None:
+    raw = raw_mail(
+        to=name, seq=2, title=f"Deals wait too long in {name}", pipeline_name=name, stage_name=name,
+        sentence=f"12 deals are in {name}.", asks_for=name, chart_alt=name,
+    )  # fmt: skip
+    twice = email.message_from_bytes(email.message_from_bytes(raw, policy=default).as_bytes(), policy=default)
+
+    assert set(headers(raw)) <= FIELDS
+    for read in (email.message_from_bytes(raw, policy=default), twice):
+        assert set(read.keys()) <= FIELDS
+        assert not any("\n" in str(value) or "=?" in str(value) for value in read.values())
+        for kind in ("plain", "html"):
+            assert "<h1>forged" not in part(read, kind) or kind == "plain"  # type: ignore[arg-type, unused-ignore]
+            assert "=?" not in part(read, kind)  # type: ignore[arg-type, unused-ignore]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["\ud800", "\udc80x", "a\x00b", "x" * 10_000, "ü" * 10_000, "\u202e\u2066evil\u2069", "\n\r\x0b\x0c\x85\u2028",
+     "", "😀" * 300, "\u0301" * 500, "\ufffe\U0010ffff", "a, b <c@d>; e", '"\\"', "(x", "Zoë  Ångström"],
+)  # fmt: skip
+def test_no_text_makes_a_mail_unsendable(name: str) -> None:
+    plain = one_line(name)
+    facts = ticket_event().data.model_copy(
+        update={"title": name, "pipeline_name": name, "sentence": name, "asks_for": name, "chart_alt": name}
+    )
+    shown = evidence(1).model_copy(update={"worst": (evidence(1).worst[0].model_copy(update={"name": name}),)})
+    facts = facts.model_copy(update={"evidence": shown})
+    notice = Notice(1, 1, NoticeReason.OPENED, facts)
+    written = Mail(1, message_id(1, 1, "x.example"), name, "head@sales.example", day(0), 1, day(1), (notice,))
+
+    raw = Composer("andon@x.example", "x.example", policy()).compose(written).as_bytes()
+    read = email.message_from_bytes(raw, policy=default)
+
+    assert raw.isascii()
+    assert len(raw) < 60_000
+    assert all(len(line) < 998 for line in raw.split(b"\r\n"))
+    assert [a.addr_spec for a in read["To"].addresses] == ["head@sales.example"]
+    assert plain[:50] in part(read, "plain")  # type: ignore[arg-type, unused-ignore]
+    assert not re.search("[\u202a-\u202e\u2066-\u2069]", part(read, "html"))  # type: ignore[arg-type, unused-ignore]
+
+
+def test_names_arrive_as_they_are() -> None:
+    made = mail(
+        to="Zoë Ångström, Vertrieb", title="Zu lange in „Angebot“ 😀", pipeline_name="Neugeschäft, " * 8 + "Süd"
+    )
+
+    assert made["To"].addresses[0].display_name == "Zoë Ångström, Vertrieb"
+    assert made["Subject"] == f"[Andon] Zu lange in „Angebot“ 😀 ({'Neugeschäft, ' * 8}Süd)"
+
+
+@pytest.mark.parametrize("domain", ["x.example", f"{'mail.' * 40}example", f"{'a' * 63}.{'b' * 63}.{'c' * 63}.example"])
+def test_ids_and_addresses_of_a_long_domain_are_never_encoded(domain: str) -> None:
+    raw = raw_mail(seq=4, domain=domain)
+    fields, first = headers(raw), message_id(1, 1, domain)
+
+    assert fields["In-Reply-To"] == fields["References"] == first
+    assert fields["Message-ID"] == message_id(1, 4, domain)
+    assert fields["List-Id"] == f"<tickets.andon.{domain}>"
+    assert fields["From"].split() == ["Andon", f"<andon@{domain}>"]
+    assert b"=?" not in raw.partition(b"\r\n\r\n")[0]
+
+
+def test_the_thread_keeps_the_subject_and_the_id_of_its_first_mail() -> None:
+    thread = Thread("[Andon] Deals wait too long in Proposal (New business)", "<andon.ticket-1.1@old.example>")
+    fields = headers(raw_mail(seq=2, title="Deals wait too long in Offer", pipeline_name="Sales", thread=thread))
+
+    assert fields["Subject"].replace("\r\n", "") == thread.subject
+    assert fields["In-Reply-To"] == fields["References"] == thread.message_id
+
+
+def test_a_digest_lists_what_changed_since_the_last_mail() -> None:
+    kinds = (TicketChange.CLEARED, TicketChange.REOPENED, TicketChange.GREW)
+    changes = tuple(CoveredChange(change=kind, at=day(n), count=40 + n) for n, kind in enumerate(kinds))
+    raw = raw_mail(NoticeReason.REOPENED, seq=9, changes=changes, covered=12)
+    made = email.message_from_bytes(raw, policy=default)
+
+    for kind in ("plain", "html"):
+        text = part(made, kind)  # type: ignore[arg-type, unused-ignore]
+        assert "earlier changes, not listed: 9" in text
+        for line in ("it was over", "it came back, with 41", "it grew to 42"):
+            assert line in text
+    assert "- Tuesday 3 March, 10:00 CET: it came back, with 41\r\n" in part(made, "plain")  # type: ignore[arg-type, unused-ignore]
+    assert "Since the last mail" not in part(mail(), "plain")
+
+
+def test_a_problem_that_came_back_and_is_over_is_no_new_one() -> None:
+    assert "A problem was found and is over already" in part(mail(NoticeReason.OPENED_AND_CLEARED), "plain")
+    assert "The problem came back and is over already" in part(mail(NoticeReason.OPENED_AND_CLEARED, seq=3), "plain")
+
+
+def test_a_ticket_that_a_person_opened_again_is_not_a_problem_that_came_back() -> None:
+    text = part(mail(NoticeReason.REOPENED, seq=3, actor=Actor.PERSON), "plain")
+
+    assert "The ticket was opened again" in text
+    assert "come back" not in text
+
+
+def test_times_name_their_zone() -> None:
+    for kind in ("plain", "html"):
+        text = part(mail(), kind)
+        assert "Monday 2 March, 10:00 CET" in text
+        assert "Times are those of Europe/Berlin." in text
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\r\nb", "a\r\n b\r\n\r\nc", "ü", "a\r\n "])
+def test_no_header_holds_a_line_break_of_its_own(value: str) -> None:
+    message = EmailMessage(policy=MAIL)
+    message["X-Test"] = value
+
+    with pytest.raises(ValueError, match="X-Test"):
+        message.as_bytes()
+
+
+@given(HOSTILE | st.sampled_from(FORGED))
+def test_any_text_makes_one_header(text: str) -> None:
+    message = EmailMessage(policy=MAIL)
+    message["Subject"], message["To"] = unstructured(text), mailbox(text, "a@x.example")
+    message.set_content("x")
+
+    read = email.message_from_bytes(message.as_bytes(), policy=default)
+
+    assert read["Subject"] == one_line(text)
+    assert set(read.keys()) <= FIELDS | {"Content-Transfer-Encoding"}

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.notifier.delivery.sender import backoff
+from services.notifier.delivery.pauses import backoff, resend_pause
 from services.notifier.domain.decide import Decision, NoticeHistory, WaitingNotice, decide
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketChange, TicketOutcome
@@ -36,12 +36,59 @@ def test_other_changes_cause_no_mail(change: TicketChange) -> None:
     assert decide(change, day(1), NoticeHistory(), HOUR) is None
 
 
-def test_growth_is_reported_once_an_hour() -> None:
-    last = day(1) - timedelta(minutes=20)
+@pytest.mark.parametrize(
+    "change", [TicketChange.OPENED, TicketChange.REOPENED, TicketChange.CLEARED, TicketChange.GREW]
+)
+def test_whatever_changes_is_reported_an_hour_after_the_last_mail(change: TicketChange) -> None:
+    history = NoticeHistory(last_sent=OPENED, last_mail=day(1) - timedelta(minutes=20))
 
-    assert decide(TicketChange.GREW, day(1), NoticeHistory(last_grew=last), HOUR) == Decision(
-        GREW, day(1) + timedelta(minutes=40)
+    assert decide(change, day(1), history, HOUR) == Decision(NoticeReason(change.value), day(1) + timedelta(minutes=40))
+
+
+def test_a_change_after_a_mail_that_a_server_may_have_waits_an_hour() -> None:
+    history = NoticeHistory([WaitingNotice(7, OPENED, frozen=True)])
+
+    assert decide(TicketChange.CLEARED, day(1), history, HOUR) == Decision(CLEARED, day(1) + HOUR)
+
+
+def test_a_withdrawal_waits_for_its_hour_too() -> None:
+    history = NoticeHistory(last_sent=OPENED, last_mail=day(1))
+
+    assert decide(TicketChange.CLOSED, day(1), history, HOUR, TicketOutcome.RETRACTED) == Decision(
+        CLEARED, day(1) + HOUR
     )
+
+
+@pytest.mark.parametrize(
+    ("known", "changes", "reason"),
+    [
+        (OPENED, "cleared reopened", NoticeReason.REOPENED),
+        (OPENED, "cleared reopened cleared", CLEARED),
+        (OPENED, "grew cleared", CLEARED),
+        (OPENED, "grew cleared reopened grew", NoticeReason.REOPENED),
+        (CLEARED, "reopened grew", NoticeReason.REOPENED),
+        (CLEARED, "reopened cleared", BOTH),
+        (CLEARED, "reopened cleared reopened", NoticeReason.REOPENED),
+        (BOTH, "reopened cleared", BOTH),
+        (None, "opened cleared", BOTH),
+        (None, "opened cleared reopened", OPENED),
+        (None, "opened cleared reopened cleared", BOTH),
+    ],
+)
+def test_a_flapping_problem_gets_one_mail_that_says_how_it_is(
+    known: NoticeReason | None, changes: str, reason: NoticeReason
+) -> None:
+    """Whatever happens within the hour, one notice waits, and it says what its reader does not know yet."""
+    waiting: list[WaitingNotice] = []
+    for change in changes.split():
+        history = NoticeHistory(waiting, known, None if known is None else day(1))
+        decision = decide(TicketChange(change), day(1), history, HOUR)
+        assert decision is not None
+        assert decision.reason is not None
+        assert decision.into == (7 if waiting else None)
+        waiting = [WaitingNotice(7, decision.reason)]
+
+    assert [notice.reason for notice in waiting] == [reason]
 
 
 def test_growth_updates_a_waiting_notice() -> None:
@@ -51,23 +98,10 @@ def test_growth_updates_a_waiting_notice() -> None:
     assert decide(TicketChange.GREW, day(1), NoticeHistory([WaitingNotice(7, GREW)]), HOUR) == Decision(GREW, day(1), 7)
 
 
-def test_growth_updates_no_notice_that_says_the_problem_is_over() -> None:
-    waiting = [WaitingNotice(7, BOTH), WaitingNotice(8, NoticeReason.REOPENED)]
-
-    assert decide(TicketChange.GREW, day(1), NoticeHistory(waiting), HOUR) == Decision(NoticeReason.REOPENED, day(1), 8)
-    assert decide(TicketChange.GREW, day(1), NoticeHistory(waiting[:1]), HOUR) == Decision(GREW, day(1))
-
-
-def test_a_problem_over_before_its_mail_was_sent_gets_one_mail_that_says_both() -> None:
+def test_of_several_notices_that_wait_one_remains() -> None:
     waiting = [WaitingNotice(7, OPENED), WaitingNotice(8, GREW)]
 
-    assert decide(TicketChange.CLEARED, day(1), NoticeHistory(waiting), HOUR) == Decision(BOTH, day(1), 7, (8,))
-
-
-def test_a_claimed_mail_does_not_change() -> None:
-    waiting = [WaitingNotice(7, OPENED, frozen=True)]
-
-    assert decide(TicketChange.CLEARED, day(1), NoticeHistory(waiting), HOUR) == Decision(CLEARED, day(1))
+    assert decide(TicketChange.CLEARED, day(1), NoticeHistory(waiting), HOUR) == Decision(BOTH, day(1), 8, (7,))
 
 
 @pytest.mark.parametrize("outcome", [TicketOutcome.RETRACTED, TicketOutcome.WONT_FIX, TicketOutcome.ABANDONED])
@@ -90,7 +124,8 @@ def test_a_ticket_closed_before_its_mails_were_sent_causes_no_mail(outcome: Tick
 def test_a_retracted_problem_that_was_reported_is_withdrawn_by_one_mail(history: NoticeHistory) -> None:
     decision = decide(TicketChange.CLOSED, day(1), history, HOUR, TicketOutcome.RETRACTED)
 
-    assert decision == Decision(CLEARED, day(1), None, tuple(one.id for one in history.waiting if not one.frozen))
+    due = day(1) + HOUR if any(one.frozen for one in history.waiting) else day(1)
+    assert decision == Decision(CLEARED, due, None, tuple(one.id for one in history.waiting if not one.frozen))
 
 
 @pytest.mark.parametrize(
@@ -111,3 +146,9 @@ def test_waits_grow_to_five_minutes_and_no_further() -> None:
 
     assert waits == [1, 2, 4, 256, 300, 300]
     assert backoff(5, 0.0) == timedelta(seconds=8)
+
+
+def test_after_a_lost_answer_resends_are_few_and_far() -> None:
+    hours = [resend_pause(times) / HOUR for times in (1, 2, 3, 4, 5, 100)]
+
+    assert hours == [1, 4, 24, 72, 168, 168]

@@ -1,75 +1,185 @@
-"""The connection to the mail server: no fault of it refuses a mail."""
+"""The connection to a real mail server: what a fault or an answer means for the mail."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from pydantic import ValidationError
 
-from services.notifier.delivery.smtp import FAULTS, SmtpServer, is_final
+from services.notifier.delivery.smtp import SmtpServer, Undelivered
 from services.notifier.settings import NotifierSettings
+from tests.support.certificates import Authority
+from tests.support.sink import Sink, sink
+
+CONTENT = b"Subject: x\r\n\r\n.\r\n..dots\r\n"
 
 
-def self_signed(folder: Path) -> ssl.SSLContext:
-    """A server's TLS with a certificate that nobody trusts."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    certificate = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    pem, no_password = serialization.Encoding.PEM, serialization.NoEncryption()
-    written = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, no_password) + certificate.public_bytes(pem)
-    (folder / "server.pem").write_bytes(written)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem")
-    return context
+def settings(server: Sink, **given: Any) -> NotifierSettings:
+    return NotifierSettings(**{"smtp_port": server.port, "smtp_timeout_seconds": 5, **given})
 
 
-def mail_server(tls: ssl.SSLContext) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], object]:
-    """Greets, and changes over to TLS."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 mail.example ESMTP\r\n")
-        await reader.readline()
-        writer.write(b"250-mail.example\r\n250 STARTTLS\r\n")
-        await reader.readline()
-        writer.write(b"220 go ahead\r\n")
-        try:
-            await writer.start_tls(tls)
-        except (OSError, ssl.SSLError):
-            writer.close()
-
-    return serve
-
-
-async def fault_of(settings: NotifierSettings) -> Exception:
-    server = SmtpServer(settings)
-    with pytest.raises(FAULTS) as caught:
+async def sent(chosen: NotifierSettings, content: bytes = CONTENT) -> None:
+    server = SmtpServer(chosen)
+    try:
         await server.connect()
-    server.close()
+        await server.send(content, "head@sales.example", asyncio.get_running_loop().time() + server.send_seconds)
+    finally:
+        server.close()
+
+
+async def fault_of(chosen: NotifierSettings) -> Undelivered:
+    with pytest.raises(Undelivered) as caught:
+        await sent(chosen)
     return caught.value
 
 
-async def test_an_untrusted_certificate_refuses_no_mail(tmp_path: Path) -> None:
-    server = await asyncio.start_server(mail_server(self_signed(tmp_path)), "127.0.0.1", 0)
-    async with server:
-        port = server.sockets[0].getsockname()[1]
-        fault = await fault_of(NotifierSettings(smtp_port=port, smtp_security="starttls", smtp_timeout_seconds=5))
-
-    assert "CERTIFICATE_VERIFY_FAILED" in str(fault)
-    assert not is_final(fault)
+@pytest.fixture
+def server() -> Iterator[Sink]:
+    with sink() as running:
+        yield running
 
 
-async def test_a_host_name_that_cannot_be_refuses_no_mail() -> None:
-    assert not is_final(await fault_of(NotifierSettings(smtp_host="mail..example", smtp_timeout_seconds=5)))
+@pytest.mark.parametrize("case", ["private CA", "expired", "another name"])
+async def test_a_certificate_that_does_not_verify_under_starttls_refuses_no_mail(case: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    tls = authority.server("127.0.0.9" if case == "another name" else "127.0.0.1", ended=case == "expired")
+    trusted = "" if case == "private CA" else authority.pem
+    with sink(tls) as running:
+        fault = await fault_of(settings(running, smtp_security="starttls", smtp_ca=trusted))
+
+    assert "CERTIFICATE_VERIFY_FAILED" in fault.answer
+    assert (fault.final, fault.server_works, fault.possibly_delivered) == (False, False, False)
+    assert running.contents == 0
+
+
+async def test_a_private_ca_that_is_trusted_verifies(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with sink(authority.server()) as running:
+        await sent(settings(running, smtp_security="starttls", smtp_ca=authority.pem))
+
+    assert len(running.raw) == 1
+
+
+def test_text_that_is_no_certificate_is_no_ca() -> None:
+    with pytest.raises(ValidationError, match="holds no certificate in PEM"):
+        NotifierSettings(smtp_ca="-----BEGIN CERTIFICATE-----\nx")
+
+
+@pytest.mark.parametrize(
+    "host", ["mail..example", "mail.invalid", "ma il", "bücher.invalid", "x" * 300, ".", "[::1", "127.0.0.1:25"]
+)
+async def test_a_host_name_that_is_none_refuses_no_mail(host: str) -> None:
+    fault = await fault_of(NotifierSettings(smtp_host=host, smtp_timeout_seconds=5))
+
+    assert (fault.final, fault.server_works, fault.possibly_delivered) == (False, False, False)
+
+
+@pytest.mark.parametrize("security", ["tls", "starttls"])
+async def test_a_server_without_tls_refuses_no_mail(server: Sink, security: str) -> None:
+    fault = await fault_of(settings(server, smtp_security=security))
+
+    assert (fault.final, fault.server_works) == (False, False)
+
+
+async def test_a_server_without_sign_in_refuses_no_mail(server: Sink) -> None:
+    fault = await fault_of(settings(server, smtp_username="robot", smtp_password="x"))
+
+    assert (fault.final, fault.server_works) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("step", "answer", "final", "works"),
+    [
+        ("EHLO", "550 5.7.1 helo name refused", False, False),
+        ("MAIL", "550 5.1.8 sender unknown", False, False),
+        ("MAIL", "550 no such user", False, False),
+        ("MAIL", "552 5.3.4 message too big", True, True),
+        ("RCPT", "550 5.1.1 no such user", True, True),
+        ("RCPT", "550 5.7.1 relaying denied", False, True),
+        ("RCPT", "452 4.2.2 mailbox full", False, True),
+        ("RCPT", "999 what", False, True),
+        ("DATA", "554 5.6.0 bad content", True, True),
+        ("DATA", "554 5.7.1 spam", False, True),
+        ("DATA", "421 closing", False, False),
+    ],
+)
+async def test_an_answer_is_final_only_about_the_recipient_or_the_content(
+    server: Sink, step: str, answer: str, final: bool, works: bool
+) -> None:
+    server.answers[step] = answer
+    if step == "DATA":
+        server.answer = lambda raw: answer
+    fault = await fault_of(settings(server))
+
+    assert (fault.final, fault.server_works, fault.possibly_delivered) == (final, works, False)
+    assert answer in fault.answer
+
+
+@pytest.mark.parametrize("answer", ["999 what", "354 go on", "100 wait"])
+async def test_an_answer_to_the_content_that_means_nothing_leaves_open_who_has_the_mail(
+    server: Sink, answer: str
+) -> None:
+    server.answer = lambda raw: answer
+    fault = await fault_of(settings(server))
+
+    assert (fault.final, fault.possibly_delivered) == (False, True)
+
+
+async def test_a_lost_answer_to_the_content_leaves_open_who_has_the_mail(server: Sink) -> None:
+    server.on_mail = server.hang_up
+    fault = await fault_of(settings(server))
+
+    assert (fault.final, fault.server_works, fault.possibly_delivered) == (False, False, True)
+
+
+async def test_the_answer_to_the_content_may_take_longer_than_all_others(server: Sink) -> None:
+    server.answer_after = 1.0
+    await sent(settings(server, smtp_timeout_seconds=0.3))
+
+    assert server.contents == 1
+
+
+async def test_the_answer_to_the_content_is_not_awaited_for_ever(server: Sink) -> None:
+    server.answer_after = 2.0
+    fault = await fault_of(settings(server, smtp_accept_seconds=0.3))
+
+    assert fault.possibly_delivered
+    assert "Timed out waiting for server response" in fault.answer
+
+
+async def test_lines_of_dots_arrive_as_they_are(server: Sink) -> None:
+    await sent(settings(server))
+
+    assert server.raw[0].endswith(b"\r\n\r\n.\r\n..dots\r\n")
+
+
+async def test_the_helo_name_is_a_setting(server: Sink) -> None:
+    await sent(settings(server, smtp_helo_name="andon.example.org"))
+    await sent(settings(server, smtp_helo_name="[192.0.2.1]"))
+
+    assert server.names == ["andon.example.org", "[192.0.2.1]"]
+
+
+@pytest.mark.parametrize("name", ["two words", "a\r\nMAIL", "-x", "bücher"])
+def test_a_helo_name_that_is_none_is_an_error(name: str) -> None:
+    with pytest.raises(ValidationError):
+        NotifierSettings(smtp_helo_name=name)
+
+
+async def test_an_answer_can_be_stored_whatever_its_bytes(server: Sink) -> None:
+    server.answers["RCPT"] = "550 no \x00 \u202e " + "long " * 400
+    fault = await fault_of(settings(server))
+
+    assert fault.answer.startswith("RCPT TO: 550 no long")
+    assert len(fault.answer) <= 500
+    fault.answer.encode()
+
+
+def test_a_password_in_clear_is_known() -> None:
+    assert NotifierSettings(smtp_username="robot").sends_password_in_clear
+    assert not NotifierSettings(smtp_username="robot", smtp_security="starttls").sends_password_in_clear
+    assert not NotifierSettings().sends_password_in_clear

@@ -43,7 +43,7 @@ def test_values_are_those_of_yaml_1_2(text: str, value: Any) -> None:
         ("a: 1\nb: [1", "line 2: this is not YAML"),
         ("a: 1\nb: !!python/object:os.system x", "line 2: this is not YAML: could not determine a constructor"),
         ("a: 1\nb: !mine x", "line 2: this is not YAML: could not determine a constructor"),
-        ("a: 1\nb: {c: 1, c: 2}\na: 3", "line 2: b.c: stands twice; keep one of them\nline 3: a: stands twice"),
+        ("a: 1\nb: {c: 1, c: 2}\na: 3", "line 2: b.c: appears twice; keep one of them\nline 3: a: appears twice"),
         ("a: *b", "line 1: this is not YAML: found undefined alias"),
         ("a: \x01", "this is not YAML: unacceptable character"),
         ("a: " + "9" * 5000, "this is not YAML: Exceeds the limit"),

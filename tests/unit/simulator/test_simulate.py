@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.simulation import Simulation
+from services.cli.simulation import Simulation, check_target
 from services.simulator.run import SimulationJournal
+from tests.support.ports import free_port
 
 
 class Rejecting(BaseHTTPRequestHandler):
@@ -42,3 +43,24 @@ def test_an_interrupted_history_is_posted_again_with_the_same_end(rejecting: str
 
     assert kept.end.isoformat() == "2026-07-01T09:00:00+00:00"
     assert not kept.history
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        # By an id of its own: workers must collect the same names.
+        pytest.param(
+            f"http://127.0.0.1:{free_port()}/v1/ingest/crm", "nothing listens there; start intake", id="nobody"
+        ),
+        ("http://nowhere.invalid/v1/ingest/crm", "its host name cannot be resolved; start intake"),
+        ("127.0.0.1:8081", "is not an address"),
+        ("http://a:port/", "is not an address"),
+    ],
+)
+def test_a_receiver_that_is_not_there_is_reported(url: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        check_target(url, "secret", "hubspot")
+
+
+def test_a_receiver_that_answers_is_taken(rejecting: str) -> None:
+    assert check_target(rejecting, "secret", "hubspot") == rejecting

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from services.tickets.charts.data import ages_title, with_newest
-from services.tickets.latest_count import latest_count
 from shared.contracts.problems import Evidence, ProblemData
 from tests.support.problems import day, evidence, problem
 
@@ -19,17 +18,6 @@ def told(at: float, total: int = 3, **fields: Any) -> ProblemData:
     """A problem whose evidence is of day `at`: its oldest deals are 30 days old and more."""
     shown = evidence(total).model_copy(update={"at": day(at)})
     return problem(evidence=shown, **fields)
-
-
-def test_the_newest_count_is_that_of_the_last_day_or_that_which_was_told_after_it() -> None:
-    days = [(day(1), 46.0), (day(2), 59.0)]
-
-    newer, older = latest_count(told(1), days), latest_count(told(3), days)
-    assert (newer.problem.count, newer.at) == (59, day(2))
-    assert (older.problem.count, older.at) == (12, day(3))
-    assert latest_count(told(1)).at == day(1)
-    assert latest_count(told(1, cleared=1.5), days).problem.count == 12
-    assert latest_count(problem(evidence=None)).at == day(0)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.tickets.domain import lifecycle
-from services.tickets.domain.lifecycle import AlreadyDone, NotPossibleError, Ticket, on_problem
+from services.tickets.domain.faults import (
+    AlreadyDone,
+    ChangedMeanwhileError,
+    NotPossibleError,
+    TooLateError,
+    UnconfirmedError,
+)
+from services.tickets.domain.lifecycle import Ticket, on_problem
 from services.tickets.web.view_models import ticket_view
 from shared.contracts.problems import Mode, ProblemInterval, ProblemReason
-from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
+from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 from shared.policy import StageTitles
 from tests.support.problems import day, policy, problem
 
@@ -66,18 +73,19 @@ def test_it_reopens_within_a_fortnight_and_is_a_new_ticket_after(again: float, c
     assert (ticket.state, ticket.seq) == (TicketState.OPEN, 4 if change == "reopened" else 1)
 
 
+def close(ticket: Ticket, outcome: TicketOutcome, reason: str = "too dear", at: float = 1) -> Ticket:
+    """The ticket closed by a person who said yes twice."""
+    return lifecycle.close(ticket, outcome, reason, day(at), is_confirmed=True).ticket
+
+
+@pytest.mark.parametrize("outcome", lifecycle.BY_PERSON)
 @pytest.mark.parametrize(
-    "message",
-    [
-        problem(ProblemReason.REVISED, opened=0, was=0),
-        problem(ProblemReason.REVISED, opened=-1, was=0),
-        problem(ProblemReason.GREW, peak=90),
-    ],
+    "message", [problem(ProblemReason.REVISED, opened=0, was=0), problem(ProblemReason.GREW, peak=90)]
 )
-def test_what_a_person_closed_stays_closed_while_the_same_problem_lasts(message: Any) -> None:
+def test_what_a_person_closed_stays_closed_while_the_same_problem_lasts(message: Any, outcome: TicketOutcome) -> None:
     first = after(opened())[0]
     assert first is not None
-    closed = lifecycle.close(first, TicketOutcome.WONT_FIX, "too dear", day(1)).ticket
+    closed = close(first, outcome)
 
     assert after(message, ticket=closed) == (closed, [])
     assert after(opened(opened=3), ticket=closed)[1] == ["reopened"]
@@ -116,7 +124,7 @@ def test_a_problem_that_the_policy_judges_no_more_is_not_said_to_have_never_been
     assert (step.ticket.outcome, step.reason) == (TicketOutcome.RETRACTED, "the policy no longer checks for this")
     shown = ticket_view(step.ticket, policy(), StageTitles.of(policy()), day(1))
     assert shown.outcome == "the policy no longer checks for this"
-    assert shown.text.sentence == "12 deals have been in Proposal for more than 21 days; usually 3 are."
+    assert shown.text.sentence == "12 deals have been in Proposal for more than 21 days; usually 3."
 
 
 def test_a_problem_that_never_was_closes_its_ticket_as_retracted() -> None:
@@ -148,7 +156,7 @@ def test_a_person_acknowledges_puts_aside_and_closes() -> None:
     assert lifecycle.wake(aside, day(8)) is None
     woken = lifecycle.wake(aside, day(10))
     assert woken is not None
-    done = lifecycle.close(woken.ticket, TicketOutcome.WONT_FIX, " too dear ", day(11))
+    done = lifecycle.close(woken.ticket, TicketOutcome.WONT_FIX, " too dear ", day(11), is_confirmed=True)
 
     assert [seen.state, aside.state, woken.ticket.state] == ["acknowledged", "snoozed", "open"]
     assert (done.ticket.outcome, done.reason, done.ticket.seq) == (TicketOutcome.WONT_FIX, "too dear", 5)
@@ -157,7 +165,7 @@ def test_a_person_acknowledges_puts_aside_and_closes() -> None:
 def test_wishes_that_do_not_fit_say_what_to_do() -> None:
     ticket = after(opened())[0]
     assert ticket is not None
-    closed = lifecycle.close(ticket, TicketOutcome.ABANDONED, "given up", day(1)).ticket
+    closed = close(ticket, TicketOutcome.ABANDONED, "given up")
     seen = lifecycle.acknowledge(ticket, day(1)).ticket
 
     for wish in (
@@ -168,11 +176,179 @@ def test_wishes_that_do_not_fit_say_what_to_do() -> None:
         lambda: lifecycle.snooze(ticket, day(200), day(2)),
         lambda: lifecycle.snooze(closed, day(9), day(2)),
         lambda: lifecycle.acknowledge(closed, day(2)),
+        lambda: lifecycle.close(ticket, TicketOutcome.CLEARED_WITHOUT_CHANGE, "it is gone", day(2), is_confirmed=True),
+        lambda: lifecycle.close(ticket, None, "because", day(2), is_confirmed=True),
+        lambda: lifecycle.reopen(closed, " ", day(2), is_newest=True),
+        lambda: lifecycle.reopen(closed, "because", day(2), is_newest=False),
+        lambda: lifecycle.undo(ticket, day(2), is_newest=True),
+        lambda: lifecycle.undo(closed, day(2), is_newest=False),
     ):
         with pytest.raises(NotPossibleError):
             wish()
     with pytest.raises(AlreadyDone):
         lifecycle.acknowledge(seen, day(2))
+
+
+def test_closing_asks_twice_while_the_problem_goes_on_and_once_when_it_is_over() -> None:
+    ticket = after(opened())[0]
+    assert ticket is not None
+    with pytest.raises(UnconfirmedError):
+        lifecycle.close(ticket, TicketOutcome.WONT_FIX, "too dear", day(1))
+
+    over = after(opened(), problem(ProblemReason.CLEARED, cleared=2))[0]
+    assert over is not None
+    again = lifecycle.reopen(over, "we changed the price list", day(3), is_newest=True).ticket
+    for outcome in lifecycle.CHOICES:
+        assert lifecycle.close(again, outcome, "the price list", day(4)).ticket.outcome is outcome
+
+
+def test_a_person_reopens_and_the_reason_stays_in_the_history() -> None:
+    ticket = after(opened())[0]
+    assert ticket is not None
+    closed = close(ticket, TicketOutcome.ABANDONED)
+
+    step = lifecycle.reopen(closed, " there is money now ", day(2), is_newest=True)
+
+    assert (step.change, step.actor, step.reason) == (TicketChange.REOPENED, Actor.PERSON, "there is money now")
+    assert (step.ticket.state, step.ticket.outcome, step.ticket.closed_because) == ("acknowledged", None, None)
+    assert after(problem(ProblemReason.CLEARED, cleared=3), ticket=step.ticket)[1] == ["cleared", "closed"]
+    with pytest.raises(AlreadyDone):
+        lifecycle.reopen(step.ticket, "again", day(2), is_newest=True)
+
+
+def test_what_never_was_a_problem_is_not_reopened() -> None:
+    ticket = after(opened(), problem(ProblemReason.RETRACTED, was=0))[0]
+    assert ticket is not None
+
+    with pytest.raises(TooLateError, match="no problem"):
+        lifecycle.reopen(ticket, "because", day(2), is_newest=True)
+
+
+@pytest.mark.parametrize("act", ["acknowledge", "snooze", "close", "reopen"])
+def test_a_persons_last_change_can_be_undone_once_and_until_the_ticket_changes(act: str) -> None:
+    ticket = after(opened())[0]
+    assert ticket is not None
+    if act == "reopen":
+        ticket = close(ticket, TicketOutcome.WONT_FIX)
+    done = {
+        "acknowledge": lambda: lifecycle.acknowledge(ticket, day(1)),
+        "snooze": lambda: lifecycle.snooze(ticket, day(9), day(1)),
+        "close": lambda: lifecycle.close(ticket, TicketOutcome.WONT_FIX, "x", day(1), is_confirmed=True),
+        "reopen": lambda: lifecycle.reopen(ticket, "x", day(1), is_newest=True),
+    }[act]().ticket
+
+    undone = lifecycle.undo(done, day(2), is_newest=True).ticket
+
+    assert (undone.stand, undone.seq) == (ticket.stand, done.seq + 1)
+    with pytest.raises(TooLateError, match="Nothing is left to undo"):
+        lifecycle.undo(undone, day(2), is_newest=True)
+    # A closed ticket follows its problem without a change, so that its closing can still be undone.
+    grown, changes = after(problem(ProblemReason.GREW, peak=20), ticket=done)
+    assert grown is not None
+    assert (grown.before is None) == (changes == ["grew"])
+
+
+def test_what_is_undone_after_its_snooze_has_ended_is_open() -> None:
+    ticket = after(opened())[0]
+    assert ticket is not None
+    snoozed = lifecycle.snooze(ticket, day(9), day(1)).ticket
+    seen = lifecycle.acknowledge(snoozed, day(2)).ticket
+
+    assert lifecycle.undo(seen, day(3), is_newest=True).ticket.snoozed_until == day(9)
+    assert lifecycle.undo(seen, day(10), is_newest=True).ticket.state is TicketState.OPEN
+
+
+def test_a_command_from_an_old_page_overrides_nothing() -> None:
+    ticket = after(opened())[0]
+    assert ticket is not None
+    snoozed = lifecycle.snooze(ticket, day(9), day(1)).ticket
+
+    def close_it(is_confirmed: bool = True) -> Any:
+        return lifecycle.close(snoozed, TicketOutcome.WONT_FIX, "x", day(2), is_confirmed)
+
+    for version in (ticket.seq, snoozed.seq + 1, 0):
+        for is_confirmed in (True, False):
+            with pytest.raises(ChangedMeanwhileError):
+                lifecycle.run(snoozed, version, lambda: close_it(is_confirmed))  # noqa: B023
+        # What the ticket is already is done, however old the page.
+        with pytest.raises(AlreadyDone):
+            lifecycle.run(snoozed, version, lambda: lifecycle.snooze(snoozed, day(9), day(1)))
+    with pytest.raises(UnconfirmedError):
+        lifecycle.run(snoozed, snoozed.seq, lambda: close_it(is_confirmed=False))
+    assert lifecycle.run(snoozed, snoozed.seq, close_it).change is TicketChange.CLOSED
+
+
+def test_a_closing_that_is_sent_twice_is_done_and_another_one_too_late() -> None:
+    ticket = after(opened())[0]
+    assert ticket is not None
+    closed = close(ticket, TicketOutcome.WONT_FIX)
+
+    with pytest.raises(AlreadyDone):
+        lifecycle.close(closed, TicketOutcome.WONT_FIX, "too dear ", day(2))
+    for outcome, reason in ((TicketOutcome.ABANDONED, "too dear"), (TicketOutcome.WONT_FIX, "no time")):
+        with pytest.raises(TooLateError) as raised:
+            lifecycle.close(closed, outcome, reason, day(2))
+        assert not isinstance(raised.value, AlreadyDone)
+
+
+def interval(step: Any) -> Any:
+    return step.was and (step.was.opened_at, step.was.cleared_at)
+
+
+def test_after_late_events_the_history_keeps_what_was_shown_before() -> None:
+    ticket = after(opened(opened=1))[0]
+
+    (moved,) = on_problem(ticket, problem(ProblemReason.REVISED, opened=0.5, was=1), FORTNIGHT)
+    grown = on_problem(ticket, problem(ProblemReason.GREW, opened=0.5, was=1, peak=20), FORTNIGHT)[0]
+    cleared = on_problem(ticket, problem(ProblemReason.CLEARED, opened=0.5, was=1, cleared=3), FORTNIGHT)[0]
+    assert [interval(one) for one in (moved, grown, cleared)] == [(day(1), None)] * 3
+    # What only ends, or begins anew, was shown as it was.
+    (again,) = on_problem(ticket, opened(opened=5), FORTNIGHT)
+    plain = on_problem(ticket, problem(ProblemReason.CLEARED, opened=1, cleared=3), FORTNIGHT)[0]
+    assert [interval(one) for one in (again, plain)] == [None, None]
+
+
+def test_a_closed_ticket_tells_what_late_events_change_and_stays_closed() -> None:
+    ticket = after(opened(), problem(ProblemReason.CLEARED, cleared=2))[0]
+    late = problem(ProblemReason.REVISED, opened=0, was=0, cleared=3)
+
+    (step,) = on_problem(ticket, late, FORTNIGHT)
+
+    assert (step.change, step.ticket.state, interval(step)) == (TicketChange.UPDATED, "closed", (day(0), day(2)))
+    assert step.ticket.problem.cleared_at == day(3)
+    assert on_problem(step.ticket, late, FORTNIGHT) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "goes_on"),
+    [
+        (problem(ProblemReason.CLEARED, cleared=3), "the problem is over", False),
+        (problem(ProblemReason.RETRACTED, was=0), "late events show that there was no problem", False),
+        (problem(ProblemReason.UNRULED, was=0), "the policy no longer checks for this", False),
+        (problem(ProblemReason.REVISED, opened=-1, was=0), "late events changed it", True),
+    ],
+)
+def test_what_becomes_of_a_problem_after_a_person_closed_its_ticket_is_told_there(
+    message: Any, reason: str, goes_on: bool
+) -> None:
+    ticket = after(opened())[0]
+    assert ticket is not None
+    closed = close(ticket, TicketOutcome.CHANGED_UNPLANNED)
+
+    (step,) = on_problem(closed, message, FORTNIGHT)
+
+    assert (step.change, step.reason, step.ticket.outcome) == (TicketChange.UPDATED, reason, closed.outcome)
+    assert (step.ticket.state, step.ticket.goes_on) == ("closed", goes_on)
+
+
+def test_a_closed_ticket_follows_the_count_of_its_problem_without_a_change() -> None:
+    ticket = after(opened())[0]
+    assert ticket is not None
+    closed, grown = close(ticket, TicketOutcome.WONT_FIX), problem(ProblemReason.GREW, peak=90)
+
+    assert lifecycle.follow(closed, grown).problem.peak == 90
+    assert lifecycle.follow(closed, opened(opened=7)) == closed
+    assert lifecycle.follow(ticket, grown) == ticket
 
 
 def any_message(reason: ProblemReason, at: int, length: int, was: int) -> Any:

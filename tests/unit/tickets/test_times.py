@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from services.tickets.web.times import Times, ago
+from services.tickets.web.zones import reader_in
 
 NOW = datetime(2026, 11, 25, 3, 14, tzinfo=UTC)
 TIMES = Times("Europe/Berlin")
@@ -29,15 +30,30 @@ def test_a_moment_is_told_as_people_do(at: datetime, text: str) -> None:
     assert f">{text.removeprefix('on ').partition(' at ')[0]}</time>" in TIMES.day(at, NOW)
 
 
-def test_what_belongs_to_the_policys_zone_is_not_turned_into_the_readers() -> None:
-    at = datetime(2026, 12, 8, 7, tzinfo=UTC)
+@pytest.mark.parametrize(
+    ("reader", "text"),
+    [
+        ("Pacific/Auckland", "today at 16:14"),
+        ("America/Los_Angeles", "today at 19:14"),
+        (None, "today at 04:14"),
+        ("", "today at 04:14"),
+        ("Etc/Unknown", "today at 04:14"),
+        ("../../etc/passwd", "today at 04:14"),
+        ("Europe/Berlin\x00", "today at 04:14"),
+    ],
+)
+def test_all_times_of_a_page_are_in_the_readers_zone_where_it_is_one(reader: str | None, text: str) -> None:
+    with reader_in(reader):
+        assert f">{text}</time>" in TIMES.moment(NOW, NOW)
+    assert ">today at 04:14</time>" in TIMES.moment(NOW, NOW)
 
-    for told, text in (
-        (TIMES.moment_in_policy_zone(at, NOW), "8 December at 08:00"),
-        (TIMES.day_in_policy_zone(at, NOW), "8 December"),
-    ):
-        assert f">{text}</time>" in told
-        assert "data-form" not in told
+
+def test_where_days_end_at_another_hour_a_daily_point_says_when() -> None:
+    with reader_in("Pacific/Auckland"):
+        assert TIMES.day_ended(datetime(2026, 11, 24, 23, 0, tzinfo=UTC)) == "until Wed 25 November, 12:00"
+        assert TIMES.day_ended(NOW) == "newest count"
+    with reader_in("Europe/Paris"):
+        assert TIMES.day_ended(datetime(2026, 11, 24, 23, 0, tzinfo=UTC)) == "Tue 24 November"
 
 
 def test_the_exact_time_stands_behind_it() -> None:

@@ -8,32 +8,48 @@ from typing import Any
 import pytest
 
 from services.tickets.web import view_models
-from shared.contracts.problems import EvidenceDeal
+from services.tickets.web.history import history_rows
+from shared.contracts.problems import Evidence
 from tests.support.problems import day, evidence, problem
 
 DAY = 86_400
 
 
-def captions(count: int, kind: str = "aging") -> list[str]:
-    whole = evidence(min(count, 10)).model_copy(update={"total": count})
-    shown = view_models.evidence_view(problem(kind=kind, evidence=whole), DAY)
-    assert shown is not None
-    return [table.caption for table in (shown.worst, shown.sample, shown.rest) if table]
+def whole(count: int) -> Evidence:
+    """As the detector makes it of so many deals."""
+    deals = evidence(count).worst
+    if count <= 10:
+        return Evidence(at=day(0), total=count, worst=deals)
+    return Evidence(at=day(0), total=count, worst=deals[:5], sample=deals[7:12], rest=(*deals[5:7], *deals[12:]))
 
 
-def test_evidence_is_a_few_of_the_worst_some_at_random_and_all() -> None:
-    assert captions(16) == [
+def captions(shown: Evidence, kind: str = "aging") -> list[str]:
+    view = view_models.evidence_view(problem(kind=kind, evidence=shown), DAY)
+    assert view is not None
+    return [table.caption for table in (view.worst, view.sample) if table]
+
+
+def test_evidence_is_all_of_up_to_ten_deals_or_the_worst_and_some_of_the_others() -> None:
+    assert captions(whole(16)) == [
         "The 5 longest in the stage, of 16",
-        "1 of them at random, to see the ordinary ones too",
-        "The first 10 of 16 deals, longest in the stage",
+        "5 of the others at random, to see the ordinary ones too",
     ]
-    assert captions(7, "stalled")[::2] == [
-        "The 5 without progress for longest, of 7",
-        "All 7 deals, without progress for longest",
+    assert captions(whole(11), "stalled") == [
+        "The 5 without progress for longest, of 11",
+        "4 of the others at random, to see the ordinary ones too",
     ]
-    assert captions(3) == ["All 3 deals, longest in the stage"]
-    assert captions(1) == ["The only deal, longest in the stage"]
+    assert captions(whole(10)) == ["All 10 deals, longest in the stage"]
+    assert captions(whole(1)) == ["The only deal, longest in the stage"]
     assert view_models.evidence_view(problem(evidence=None), DAY) is None
+
+
+def test_a_sample_never_repeats_the_worst() -> None:
+    old = evidence(5).model_copy(update={"total": 16, "sample": evidence(7).worst})
+    view = view_models.evidence_view(problem(evidence=old), DAY)
+
+    assert view is not None
+    assert view.sample is not None
+    assert [row.name for row in view.sample.rows] == ["Deal 5", "Deal 6"]
 
 
 @pytest.mark.parametrize(
@@ -47,30 +63,25 @@ def test_only_addresses_of_the_web_are_links(url: str) -> None:
     assert shown.worst.rows[0].url is None
 
 
-@pytest.mark.parametrize(
-    ("amount", "currency", "text"),
-    [
-        ("48500.00", "EUR", "48,500 EUR"),
-        ("48500.5", "EUR", "48,500.5 EUR"),
-        ("-0.50", None, "-0.50"),
-        ("9" * 30, "JPY", "999,999,999,999,999,999,999,999,999,999 JPY"),
-        (None, "EUR", ""),
-    ],
-)
-def test_amounts_are_told_whole(amount: str | None, currency: str | None, text: str) -> None:
-    assert (
-        view_models.money(EvidenceDeal(deal="d", amount=amount, currency=currency, entered_at=day(0), age_seconds=1))
-        == text
-    )
-
-
 def change(name: str, actor: str = "system", reason: str | None = None, at: float = 0) -> dict[str, Any]:
-    return {"at": day(at), "recorded_at": day(at), "change": name, "actor": actor, "reason": reason}
+    outcome = {"closed": "wont-fix" if actor == "person" else "retracted" if reason else "cleared-without-change"}
+    return {
+        "seq": 1,
+        "at": day(at),
+        "recorded_at": day(at),
+        "change": name,
+        "actor": actor,
+        "reason": reason,
+        "outcome": outcome.get(name),
+        "snoozed_until": None,
+        "was": None,
+        "became": None,
+    }
 
 
 def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
     notices = [{"reason": reason, "result": "sent", "at": day(at), "detail": None} for reason, at in mails]
-    return [row.what for row in view_models.history_rows(history, notices)]
+    return [row.what for row in history_rows(history, notices)]
 
 
 @pytest.mark.parametrize(
@@ -79,12 +90,16 @@ def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
         (change("opened"), "The problem began", None),
         (change("grew", reason="to 14"), "The problem grew to 14 deals", None),
         (change("closed"), "Closed: the problem went away by itself", None),
-        (change("closed", "person", "No time"), "Closed by somebody on this page", "No time"),
+        (
+            change("closed", "person", "No time"),
+            "Closed by somebody on this page as “nothing will be changed”",
+            "No time",
+        ),
         (change("acknowledged", "person"), "Somebody has seen it", None),
     ],
 )
 def test_history_is_told_in_words(row: dict[str, Any], what: str, why: str | None) -> None:
-    (told,) = view_models.history_rows([row], [])
+    (told,) = history_rows([row], [])
 
     assert (told.what, told.why) == (what, why)
 
@@ -99,7 +114,7 @@ def test_the_days_of_a_form_are_those_of_the_policys_zone() -> None:
 
 def test_what_happened_at_once_stands_in_its_order_the_newest_first() -> None:
     assert told([change("opened"), change("cleared", at=1), change("closed", at=1)], ("cleared", 1)) == [
-        "Mail to the owner of the policy, that it is over: sent",
+        "Mail to the owner: sent (it is over)",
         "Closed: the problem went away by itself",
         "The problem was over",
         "The problem began",
@@ -117,6 +132,6 @@ def test_a_mail_about_what_was_taken_back_does_not_say_that_it_is_over() -> None
     mails = [line for line in told(history, ("cleared", 1.5), ("cleared", 5)) if line.startswith("Mail")]
 
     assert mails == [
-        "Mail to the owner of the policy, that it is withdrawn: sent",
-        "Mail to the owner of the policy, that it is over: sent",
+        "Mail to the owner: sent (it is withdrawn)",
+        "Mail to the owner: sent (it is over)",
     ]

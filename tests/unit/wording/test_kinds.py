@@ -24,10 +24,10 @@ ROOT = Path(__file__).parents[3]
 MODELS = {typing.get_args(model.model_fields["kind"].annotation)[0]: model for model in typing.get_args(RulePolicy)}
 # What a mail about each kind says first.
 MAILS = {
-    "aging": "12 deals have been in Proposal for more than 21 days; usually 3 are.",
-    "wip-high": "12 deals are in Proposal; the limit is 5; usually 3 are.",
-    "wip-low": "12 deals are in Proposal; the next stages need at least 5 there; usually 3 are.",
-    "stalled": "12 deals in Proposal have shown no progress for 21 days; usually 3 are.",
+    "aging": "12 deals have been in Proposal for more than 21 days; usually 3.",
+    "wip-high": "12 deals are in Proposal; the limit is 5; usually 3.",
+    "wip-low": "12 deals are in Proposal; the next stages need at least 5 there; usually 3.",
+    "stalled": "12 deals in Proposal have shown no progress for 21 days; usually 3.",
 }
 
 
@@ -64,7 +64,7 @@ def test_a_kind_of_a_newer_detector_can_be_read() -> None:
     text = text_of(problem(kind="rework"), policy(), StageTitles.of(policy()))
 
     assert text.title == "rework in Proposal"
-    assert text.sentence == "12 deals are in Proposal; the limit is 5; usually 3 are."
+    assert text.sentence == "12 deals are in Proposal; the limit is 5; usually 3."
     assert wording.of("rework").chart is None
 
 

@@ -20,12 +20,12 @@ def text(**fields: Any) -> ProblemText:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({}, "12 deals have been in Proposal for more than 21 days; usually 3 are."),
-        ({"count": 1, "usual": 1.0}, "1 deal has been in Proposal for more than 21 days; usually 1 is."),
+        ({}, "12 deals have been in Proposal for more than 21 days; usually 3."),
+        ({"count": 1, "usual": 1.0}, "1 deal has been in Proposal for more than 21 days; usually 1."),
         ({"usual": None}, "12 deals have been in Proposal for more than 21 days."),
-        ({"usual": 0.0}, "12 deals have been in Proposal for more than 21 days; usually none is."),
-        ({"usual": 2.5}, "12 deals have been in Proposal for more than 21 days; usually 2.5 are."),
-        ({"cleared": 3, "peak": 14}, "At most 14 deals had been in Proposal for more than 21 days; usually 3 are."),
+        ({"usual": 0.0}, "12 deals have been in Proposal for more than 21 days; usually none."),
+        ({"usual": 2.5}, "12 deals have been in Proposal for more than 21 days; usually 2.5."),
+        ({"cleared": 3, "peak": 14}, "At most 14 deals had been in Proposal for more than 21 days; usually 3."),
         ({"cleared": 3, "peak": 1, "usual": None}, "At most 1 deal had been in Proposal for more than 21 days."),
         (
             {"kind": "wip-high", "stage": "demo", "threshold": 25, "cleared": 3, "peak": 34, "usual": None},
@@ -45,11 +45,11 @@ def text(**fields: Any) -> ProblemText:
         ),
         (
             {"stage": "legal", "limit": "10d"},
-            "12 deals have been in Legal for more than 10 working days; usually 3 are.",
+            "12 deals have been in Legal for more than 10 working days; usually 3.",
         ),
         (
             {"kind": "wip-high", "stage": "demo", "threshold": 25, "count": 34, "limit": None, "usual": 21.0},
-            "34 deals are in Demo; the limit is 25; usually 21 are.",
+            "34 deals are in Demo; the limit is 25; usually 21.",
         ),
         (
             {"kind": "wip-low", "stage": "demo", "threshold": 4, "count": 0, "limit": None, "usual": None},
@@ -61,7 +61,7 @@ def text(**fields: Any) -> ProblemText:
         ),
         (
             {"pipeline": "gone", "stage": "nowhere"},
-            "12 deals have been in nowhere for more than 21 days; usually 3 are.",
+            "12 deals have been in nowhere for more than 21 days; usually 3.",
         ),
     ],
 )

@@ -1,0 +1,205 @@
+"""Publishes on `flow.now` how each stage of the policy stands at the watermark, where something of it has changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from services.detector.publish import evidence
+from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
+from services.detector.store import evaluation
+from shared.contracts.now import NowData, NowEvent, RuleNow
+from shared.contracts.problems import Evidence, EvidenceDeal, Mode
+from shared.contracts.topics import NOW
+from shared.flow.checkpoints import Checkpoint
+from shared.flow.intervals import RuleState, due
+from shared.flow.rules import Rule
+from shared.flow.ruleset import Ruleset, wip
+from shared.postgres import locks
+from shared.postgres.pool import Connection
+from shared.runtime.instants import moment
+from shared.stream import outbox
+
+# Bounds the deals of `rest` for each rule, in bytes of JSON: four rules stay below the limit of a message.
+REST_BYTES = 250_000
+# Stages are published no sooner than this after the last time, however often they change.
+EVERY_SECONDS = 4.5
+# While nothing changes, one stage is published again this often: readers learn from it that judgement goes on.
+BEAT_SECONDS = 9.5
+Stage = tuple[str, str]
+_OLDEST = """
+SELECT w.pipeline, w.stage, (
+    SELECT min(v.entered) FROM visit AS v
+    WHERE v.pipeline = w.pipeline AND v.stage = w.stage AND v.left_at IS NULL AND v.entered <= $3
+) AS entered FROM unnest($1::text[], $2::text[]) AS w (pipeline, stage)
+"""
+# A deal's version grows with each of its changes: what is shown of the deals of a stage is as before while the sum is.
+_VERSIONS = """
+SELECT v.pipeline, v.stage, sum(d.version)::bigint AS versions FROM visit AS v JOIN deal AS d USING (deal)
+JOIN unnest($1::text[], $2::text[]) AS w (pipeline, stage) ON v.pipeline = w.pipeline AND v.stage = w.stage
+WHERE v.left_at IS NULL GROUP BY 1, 2
+"""
+_PUBLISHED = """
+SELECT pipeline, stage, digest, extract(epoch FROM clock_timestamp() - published_at)::float8 AS seconds
+FROM now_published ORDER BY published_at, pipeline, stage
+"""
+_SAVE = """
+INSERT INTO now_published
+SELECT p, s, d, clock_timestamp() FROM unnest($1::text[], $2::text[], $3::text[]) AS w (p, s, d)
+ON CONFLICT (pipeline, stage) DO UPDATE SET digest = excluded.digest, published_at = excluded.published_at
+"""
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """A stage at the watermark: the newest checkpoint of each of its series, by name, and when its oldest deal entered.
+
+    `versions`: of the deals that are shown; 0 where none are.
+    """
+
+    points: Mapping[str, Checkpoint]
+    oldest: datetime | None
+    versions: int
+
+    def digest(self, policy: str) -> str:
+        """Differs where a message made from this would differ in more than its time."""
+        packed = [[name, point.pack()] for name, point in sorted(self.points.items())]
+        return hashlib.sha256(orjson.dumps([policy, packed, self.oldest, self.versions])).hexdigest()
+
+
+class NowPublisher:
+    """Publishes each stage that differs from what was published before. Keeps nothing between calls."""
+
+    def __init__(self, ruleset: Ruleset, topic_prefix: str) -> None:
+        self._ruleset, self._topic = ruleset, topic_prefix + NOW
+        self._rules: dict[Stage, list[Rule]] = {stage: [] for stage in ruleset.stages}
+        for rule in ruleset.rules:
+            self._rules.setdefault((rule.pipeline, rule.stage), []).append(rule)
+        self._series = {
+            stage: sorted({wip(*stage).text, *(rule.series.text for rule in rules)})
+            for stage, rules in self._rules.items()
+        }
+
+    async def publish(self, connection: Connection) -> int:
+        """Put messages into the outbox, in the caller's transaction of level `repeatable_read`; returns how many.
+
+        One replica at a time: 0 while another does it, and while evaluation is on hold.
+        """
+        if not await locks.try_lock(connection, "now"):
+            return 0
+        watermark, held = await evaluation.state(connection)
+        if watermark is None or held:
+            return 0
+        standings = await self._standings(connection, watermark)
+        digests = {stage: one.digest(self._ruleset.policy.digest) for stage, one in standings.items()}
+        due_now = await self._due(connection, digests)
+        messages = []
+        for stage in due_now:
+            data = await self._data(connection, stage, standings[stage], watermark)
+            event = NowEvent.new(source=EVENT_SOURCE, subject=data.key, time=data.as_of, data=data)
+            messages.append(keyed_by_subject(self._topic, event))
+        await outbox.put(connection, messages)
+        names = list(zip(*due_now, strict=True)) or [(), ()]
+        await connection.execute(_SAVE, *names, [digests[stage] for stage in due_now])
+        return len(messages)
+
+    async def _due(self, connection: Connection, digests: Mapping[Stage, str]) -> list[Stage]:
+        """The stages to publish: those that changed, or the one that was published longest ago, as a sign of life.
+
+        All or none: a stage that waited would be taken to be as it was, up to the `as_of` of another.
+        """
+        rows = {(row["pipeline"], row["stage"]): row for row in await connection.fetch(_PUBLISHED)}
+        quiet = min((row["seconds"] for row in rows.values()), default=BEAT_SECONDS)
+        if quiet < EVERY_SECONDS:
+            return []
+        changed = [stage for stage, one in digests.items() if stage not in rows or rows[stage]["digest"] != one]
+        oldest = [stage for stage in rows if stage in digests][:1]
+        return changed or (oldest if quiet >= BEAT_SECONDS else [])
+
+    async def _standings(self, connection: Connection, watermark: int) -> dict[Stage, _Standing]:
+        stages = list(self._rules)
+        names = [name for series in self._series.values() for name in series]
+        points = await evaluation.newest_points(connection, names)
+        columns = [pipeline for pipeline, _ in stages], [stage for _, stage in stages]
+        rows = await connection.fetch(_OLDEST, *columns, moment(watermark))
+        oldest = {(row["pipeline"], row["stage"]): row["entered"] for row in rows}
+        versions = await self._versions(connection, points)
+        return {
+            stage: _Standing({name: points[name] for name in series}, oldest[stage], versions.get(stage, 0))
+            for stage, series in self._series.items()
+        }
+
+    async def _versions(self, connection: Connection, points: Mapping[str, Checkpoint]) -> dict[Stage, int]:
+        """By stage whose deals are shown."""
+        shown = [
+            stage
+            for stage, rules in self._rules.items()
+            if any(_is_shown(rule, _state(rule, points)) for rule in rules)
+        ]
+        if not shown:
+            return {}
+        rows = await connection.fetch(_VERSIONS, [pipeline for pipeline, _ in shown], [stage for _, stage in shown])
+        return {(row["pipeline"], row["stage"]): row["versions"] for row in rows}
+
+    async def _data(self, connection: Connection, stage: Stage, standing: _Standing, watermark: int) -> NowData:
+        count = standing.points[wip(*stage).text].count
+        return NowData(
+            pipeline=stage[0],
+            stage=stage[1],
+            as_of=moment(watermark),
+            wip=count,
+            oldest_entered_at=standing.oldest if count else None,
+            rules=tuple(
+                [await self._rule(connection, rule, standing.points, watermark) for rule in self._rules[stage]]
+            ),
+        )
+
+    async def _rule(
+        self, connection: Connection, rule: Rule, points: Mapping[str, Checkpoint], watermark: int
+    ) -> RuleNow:
+        state, next_change = _state(rule, points), due(rule, _state(rule, points))
+        is_open, shown = state.opened_at is not None, None
+        if state.opened_at is not None and _is_shown(rule, state):
+            whole = await evidence.gather(connection, rule, state.opened_at, watermark, evidence.MAX_REST)
+            shown = whole.model_copy(update={"rest": _fitting(whole)})
+        return RuleNow(
+            key=rule.key,
+            kind=rule.kind,
+            count=points[rule.series.text].count,
+            threshold=rule.threshold,
+            breached=state.breached,
+            since=_moment(state.run),
+            problem_opened_at=_moment(state.opened_at),
+            peak=state.peak if is_open else None,
+            opens_at=None if is_open else _moment(next_change),
+            clears_at=_moment(next_change) if is_open else None,
+            evidence=shown,
+        )
+
+
+def _state(rule: Rule, points: Mapping[str, Checkpoint]) -> RuleState:
+    return points[rule.series.text].states.get(rule.key, RuleState())
+
+
+def _is_shown(rule: Rule, state: RuleState) -> bool:
+    """Whether a ticket may show the deals of this rule."""
+    return state.opened_at is not None and rule.mode is Mode.ACTIVE
+
+
+def _moment(instant: int | None) -> datetime | None:
+    return None if instant is None else moment(instant)
+
+
+def _fitting(found: Evidence) -> Sequence[EvidenceDeal]:
+    """As many deals of the rest as fit into a message."""
+    size, kept = 0, []
+    for deal in found.rest:
+        size += len(deal.model_dump_json().encode())
+        if size > REST_BYTES:
+            break
+        kept.append(deal)
+    return tuple(kept)

@@ -1,0 +1,32 @@
+"""What became of a mail, as a message on `improvement.notices`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from services.notifier.domain.mail import notice_name
+from shared.contracts.envelope import content_id
+from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
+from shared.kafka.publisher import OutgoingMessage
+from shared.postgres.pool import Record
+
+
+def result_event(topic: str, row: Record, result: NoticeResult, detail: str | None, now: datetime) -> OutgoingMessage:
+    """The message about one notice. `row`: its ticket, seq and reason, and the Message-ID of its mail."""
+    data = NoticeData(
+        notice=notice_name(row["ticket"], row["seq"]),
+        ticket=row["ticket"],
+        reason=NoticeReason(row["reason"]),
+        result=result,
+        at=now,
+        detail=detail,
+        message_id=row["message_id"],
+    )
+    event = NoticeEvent.new(
+        id=content_id(data.notice, result.value, data.message_id),
+        source="andon/notifier",
+        subject=str(row["ticket"]),
+        time=now,
+        data=data,
+    )
+    return OutgoingMessage(topic, str(row["ticket"]).encode(), event.to_json())

@@ -1,0 +1,83 @@
+"""What a page says to a form that was not carried out: what is wrong, what changed meanwhile, or a question."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from services.tickets.domain.faults import ChangedMeanwhileError, NotPossibleError, TooLateError, UnconfirmedError
+from services.tickets.domain.lifecycle import Ticket
+from services.tickets.web.forms import FORMS, version_of
+from services.tickets.web.history import HistoryRow, since_version
+from shared.postgres.pool import Record
+
+# The button that carries the form out all the same.
+ALL_THE_SAME = {
+    "acknowledge": "Acknowledge it all the same",
+    "snooze": "Snooze it all the same",
+    "close": "Close it all the same",
+    "reopen": "Reopen it all the same",
+    "undo": "Undo it all the same",
+}
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A form that was not carried out. `form`: what was written in it."""
+
+    error: NotPossibleError | None = None
+    action: str = ""
+    form: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """200: nothing was refused; 409: the ticket is other than the form takes it to be; 422: the form is wrong."""
+        if self.error is None:
+            return 200
+        return 409 if isinstance(self.error, TooLateError | UnconfirmedError) else 422
+
+
+NONE_REFUSED = Refusal()
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What changed since the form's page was made, and where the form fits all the same, a second yes.
+
+    `fields`: of the form that says yes, made from the ticket as it is now.
+    """
+
+    meanwhile: Sequence[HistoryRow]
+    is_asked: bool
+    has_changed: bool
+    goes_on: bool
+    action: str
+    button: str
+    fields: Mapping[str, str]
+
+
+def question_of(refusal: Refusal, ticket: Ticket, changes: Sequence[Record]) -> Confirmation | None:
+    """What to show of it; None where nothing changed meanwhile and nothing is asked."""
+    version = version_of(refusal.form)
+    if refusal.error is None or version is None:
+        return None
+    meanwhile = since_version(changes, version)
+    is_asked = isinstance(refusal.error, UnconfirmedError)
+    if not (meanwhile or is_asked):
+        return None
+    return Confirmation(
+        meanwhile,
+        is_asked,
+        isinstance(refusal.error, ChangedMeanwhileError) or bool(meanwhile),
+        refusal.action == "close" and ticket.goes_on,
+        refusal.action,
+        ALL_THE_SAME.get(refusal.action, ""),
+        _fields(refusal, ticket) if is_asked else {},
+    )
+
+
+def _fields(refusal: Refusal, ticket: Ticket) -> Mapping[str, str]:
+    """The fields of the form again, with the ticket's version and the yes."""
+    known = {"list", "zone", *FORMS[refusal.action].model_fields}
+    kept = {name: value for name, value in refusal.form.items() if name in known}
+    return kept | {"version": str(ticket.seq), "confirmed": "yes"}

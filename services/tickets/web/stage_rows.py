@@ -1,0 +1,81 @@
+"""The stages of all pipelines as they are now, for the page of pipelines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from services.tickets.charts import render
+from services.tickets.store.measures import Point, Series
+from services.tickets.store.now import StagesNow
+from services.tickets.web.view_models import RuleView, TicketView, rule_view
+from shared import wording
+from shared.contracts.measures import Measure
+from shared.contracts.now import NowData
+from shared.contracts.stages import StageOutcome
+from shared.flow.calendars import AgeClocks
+from shared.policy import Policy, StageTitles
+from shared.policy.model import Stage
+from shared.runtime.instants import micros
+from shared.wording.quantities import age
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """One stage on the page of pipelines. `wip` and `oldest` are empty where nothing was told of it yet."""
+
+    title: str
+    wip: int | None
+    oldest: str
+    spark: str
+    rules: Sequence[RuleView]
+    tickets: Sequence[TicketView]
+
+
+def open_stages(policy: Policy) -> list[tuple[str, Stage]]:
+    """The open stages of the policy, each with its pipeline."""
+    return [
+        (key, stage)
+        for key, pipeline in policy.pipelines.items()
+        for stage in pipeline.stages
+        if stage.outcome is StageOutcome.OPEN
+    ]
+
+
+def by_pipeline(
+    policy: Policy,
+    clocks: AgeClocks,
+    titles: StageTitles,
+    standing: StagesNow,
+    points: Mapping[Series, Sequence[Point]],
+    views: Sequence[TicketView],
+) -> Mapping[str, Sequence[StageRow]]:
+    """The rows of each pipeline. `points`: WIP by day; `views`: the open tickets."""
+    rows: dict[str, list[StageRow]] = {key: [] for key in policy.pipelines}
+    for pipeline, stage in open_stages(policy):
+        now = standing.stages.get((pipeline, stage.id))
+        rules = [rule for rule in policy.pipelines[pipeline].rules if rule.stage == stage.id]
+        limits = [limit for rule in rules if (limit := wording.of(rule.kind).wip_limit(rule)) is not None]
+        line = [*points[pipeline, stage.id, Measure.WIP.value]]
+        if now is not None and standing.at is not None:
+            line.append((standing.at, float(now.wip)))
+        counts = {rule.kind: rule.count for rule in now.rules} if now else {}
+        rows[pipeline].append(
+            StageRow(
+                titles.title(pipeline, stage.id),
+                now.wip if now else None,
+                _oldest(now, standing, clocks),
+                render.sparkline(line, float(limits[0]) if limits else None),
+                [rule_view(rule, pipeline, policy, titles, counts.get(rule.kind)) for rule in rules],
+                [v for v in views if (v.ticket.problem.pipeline, v.ticket.problem.stage) == (pipeline, stage.id)],
+            )
+        )
+    return rows
+
+
+def _oldest(now: NowData | None, standing: StagesNow, clocks: AgeClocks) -> str:
+    """How long the oldest deal has been in the stage."""
+    if now is None or now.oldest_entered_at is None or standing.at is None:
+        return ""
+    clock = clocks.of(now.pipeline, now.stage)
+    return age(clock.age(micros(now.oldest_entered_at), micros(standing.at)) / 1_000_000, clock.day_seconds)

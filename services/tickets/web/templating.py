@@ -1,0 +1,34 @@
+"""The templates of the pages, with their filters and what all of them show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from services.tickets.web.listing import SORTS
+from services.tickets.web.outcomes import CHOICES, MEANINGS, STATES
+from services.tickets.web.times import Times
+from shared import wording
+from shared.policy import Policy
+
+
+def templates(policy: Policy) -> Environment:
+    """The templates over a policy."""
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(Times(policy.timezone).filters())
+    made.globals.update(
+        kinds={kind: words.label for kind, words in wording.KINDS.items()},
+        states=STATES,
+        choices=CHOICES,
+        meanings=MEANINGS,
+        sorts=SORTS,
+        policy=policy,
+    )
+    return made

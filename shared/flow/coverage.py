@@ -1,0 +1,77 @@
+"""Which events lie in stages that the policy does not know. No rule judges them, so that a policy for other pipelines,
+or one with a misspelt stage, finds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from shared.flow.ruleset import Ruleset
+from shared.flow.stage_map import StageMap
+from shared.flow.stage_resolver import StageResolver
+from shared.flow.visits import DealState, Event, unique
+from shared.policy import Policy
+
+# (pipeline, stage), as visits have them.
+StagePath = tuple[str, str]
+
+
+@dataclass
+class Share:
+    """How many events, and of how many deals."""
+
+    events: int = 0
+    deals: int = 0
+
+
+@dataclass
+class Coverage:
+    """All events up to an instant, those in stages that the policy lacks, and those of deals without any stage.
+
+    `entered`: the stages of the policy that some deal was in.
+    """
+
+    total: Share = field(default_factory=Share)
+    unknown: dict[StagePath, Share] = field(default_factory=dict)
+    without_stage: Share = field(default_factory=Share)
+    entered: set[StagePath] = field(default_factory=set)
+
+    @property
+    def unjudged(self) -> int:
+        """How many events no rule can judge."""
+        return self.without_stage.events + sum(share.events for share in self.unknown.values())
+
+
+def coverage(events: Iterable[Event], policy: Policy, as_of: int, stage_map: StageMap | None = None) -> Coverage:
+    """Where the events up to `as_of` lie. An event that closes a deal lies in the stage that the deal leaves."""
+    ruleset, resolver = Ruleset(policy), StageResolver(policy, stage_map or StageMap())
+    deals: dict[str, list[Event]] = {}
+    for event in events:
+        if event.key.time <= as_of:
+            deals.setdefault(event.deal, []).append(event)
+    found = Coverage()
+    for history in deals.values():
+        _add(found, unique(history), ruleset, resolver)
+    return found
+
+
+def _add(found: Coverage, history: list[Event], ruleset: Ruleset, resolver: StageResolver) -> None:
+    """Add one deal."""
+    state, here, counts = DealState(), None, dict[StagePath | None, int]()
+    for event in history:
+        state.apply([event], resolver)
+        if state.current is not None:
+            here = state.current.pipeline, state.current.stage
+        counts[here] = counts.get(here, 0) + 1
+    found.total = Share(found.total.events + len(history), found.total.deals + 1)
+    if not state.staged:
+        found.without_stage = Share(found.without_stage.events + len(history), found.without_stage.deals + 1)
+    for path, count in counts.items():
+        if path is None:
+            continue
+        if ruleset.knows(*path):
+            found.entered.add(path)
+        else:
+            share = found.unknown.setdefault(path, Share())
+            share.events, share.deals = share.events + count, share.deals + 1

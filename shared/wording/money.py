@@ -1,0 +1,77 @@
+"""Amounts with their currency, and what the deals of a problem are worth in all: money at stake."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal, localcontext
+
+from shared.contracts.problems import EvidenceDeal
+
+# Amounts have up to 30 digits before the point and 12 after it; a sum of many has a few more.
+_DIGITS = 60
+# Between a number and its currency: a line never breaks there.
+NO_BREAK = "\u00a0"
+
+
+@dataclass(frozen=True)
+class CurrencySum:
+    """The sum of the amounts in one currency; `currency` None: the CRM did not tell it."""
+
+    currency: str | None
+    amount: Decimal
+    deals: int
+
+    @property
+    def words(self) -> str:
+        """`48,500 EUR`"""
+        if self.currency is None:
+            return f"{amount_text(self.amount)} (currency not known)"
+        return amount_text(self.amount, self.currency)
+
+
+@dataclass(frozen=True)
+class MoneyAtStake:
+    """Sums by currency, that of the most deals first. `total`: how many deals there are, `known` of which have one."""
+
+    sums: tuple[CurrencySum, ...]
+    known: int
+    total: int
+
+    @property
+    def words(self) -> str:
+        """`48,500 EUR and 1,200 USD in 10 of 46 deals`; empty where no amount is known."""
+        if not self.sums:
+            return ""
+        *first, last = [one.words for one in self.sums]
+        text = f"{', '.join(first)} and {last}" if first else last
+        return text if self.known >= self.total else f"{text} in {self.known} of {self.total} deals"
+
+    def of(self, currency: str | None) -> Decimal:
+        """The sum in one currency."""
+        return next((one.amount for one in self.sums if one.currency == currency), Decimal(0))
+
+
+def at_stake(deals: Sequence[EvidenceDeal], total: int) -> MoneyAtStake:
+    """What the known deals are worth, each counted once. `total`: how many deals there are in all."""
+    amounts: dict[str | None, list[Decimal]] = {}
+    for deal in {deal.deal: deal for deal in deals}.values():
+        if deal.amount is not None:
+            amounts.setdefault(deal.currency or None, []).append(Decimal(deal.amount))
+    with localcontext(prec=_DIGITS):
+        sums = [CurrencySum(currency, sum(found, Decimal(0)), len(found)) for currency, found in amounts.items()]
+    sums.sort(key=lambda one: (-one.deals, one.currency is None, one.currency or ""))
+    known = sum(one.deals for one in sums)
+    return MoneyAtStake(tuple(sums), known, max(total, known))
+
+
+def amount_text(amount: Decimal, currency: str | None = None) -> str:
+    """`48,500 EUR`; a whole amount has no decimals. Lines never break in it."""
+    with localcontext(prec=_DIGITS):
+        whole = amount.to_integral_value()
+    return NO_BREAK.join(filter(None, (f"{whole if amount == whole else amount:,}", currency)))
+
+
+def deal_amount(deal: EvidenceDeal) -> str:
+    """What a deal is worth; empty where the CRM did not tell."""
+    return "" if deal.amount is None else amount_text(Decimal(deal.amount), deal.currency)

@@ -1,0 +1,103 @@
+"""Pages follow what is without a reload, and leave alone what their reader does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.browser.company import Company
+
+KEY = "aging/new/proposal"
+# Pages are at most ten seconds old; a busy machine may take longer.
+WITHIN = 30_000
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    context = await browser.new_context()
+    context.set_default_timeout(WITHIN)
+    found = await context.new_page()
+    yield found
+    await context.close()
+
+
+@pytest.mark.parametrize("path", ["/tickets", "/tickets/{number}"])
+async def test_a_new_count_is_shown_without_a_reload(company: Company, page: Page, path: str) -> None:
+    await page.goto(company.url + path.format(number=company.numbers[KEY]))
+    await page.evaluate("window.isSamePage = true")
+
+    await company.tell_now("aging", "new", "proposal", 41)
+
+    await expect(page.get_by_text("41 deals have been in Proposal").first).to_be_visible(timeout=WITHIN)
+    assert await page.evaluate("window.isSamePage")
+    assert await page.locator("time[data-form]").first.get_attribute("title"), "times are of the reader's zone"
+
+
+async def test_the_pipelines_follow(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/pipelines")
+
+    await company.tell_now("aging", "new", "proposal", 43)
+
+    await expect(page.get_by_role("row", name="Proposal").get_by_text("43 now")).to_be_visible(timeout=WITHIN)
+
+
+async def test_what_is_typed_and_focused_and_unfolded_stays(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/tickets/{company.numbers[KEY]}")
+    await company.tell_now("aging", "new", "proposal", 44)
+    await expect(page.get_by_text("44 deals have been in Proposal").first).to_be_visible(timeout=WITHIN)
+    await page.locator("#numbers-1-open").click()
+    await page.locator("#reason").press_sequentially("The offer is ")
+
+    await company.tell_now("aging", "new", "proposal", 45)
+    await expect(page.get_by_text("45 deals have been in Proposal").first).to_be_visible(timeout=WITHIN)
+    await page.keyboard.type("too long")
+
+    assert await page.locator("#reason").input_value() == "The offer is too long"
+    assert await page.locator("#numbers-1").evaluate("one => one.open")
+
+
+async def test_the_focus_stays_on_a_link_of_a_part_that_is_replaced(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/tickets/{company.numbers[KEY]}")
+    await page.locator("#all-deals").focus()
+
+    await company.tell_now("aging", "new", "proposal", 46)
+    await expect(page.get_by_text("of 46").first).to_be_visible(timeout=WITHIN)
+
+    assert await page.evaluate("document.activeElement.id") == "all-deals"
+
+
+async def test_acknowledging_from_a_refreshed_list_still_works(company: Company, page: Page) -> None:
+    number = company.numbers['wip-low/odd/a"b']
+    await page.goto(f"{company.url}/tickets?pipeline=odd")
+    await company.tell_now("wip-low", "odd", 'a"b', 3)
+    await expect(page.get_by_text("3 deals are in").first).to_be_visible(timeout=WITHIN)
+
+    await page.locator(f"#ticket-{number}-acknowledge").click()
+
+    await expect(page.locator(f"#ticket-{number}.acknowledged")).to_be_visible(timeout=WITHIN)
+    await company.tell_now("wip-low", "odd", 'a"b', 4)
+    await expect(page.get_by_text("4 deals are in").first).to_be_visible(timeout=WITHIN)
+
+
+async def test_a_service_that_does_not_answer_shows(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/tickets")
+    await page.route("**/tickets", lambda route: route.abort())
+    await expect(page.locator("#offline")).to_be_visible(timeout=WITHIN)
+
+    await page.unroute("**/tickets")
+    await expect(page.locator("#offline")).to_be_hidden(timeout=WITHIN)
+
+
+async def test_without_scripts_nothing_asks_again(company: Company, browser: Browser) -> None:
+    context = await browser.new_context(java_script_enabled=False)
+    page, asked = await context.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    await page.goto(f"{company.url}/tickets")
+
+    await page.wait_for_timeout(4000)
+
+    assert asked.count(f"{company.url}/tickets") == 1
+    assert await page.locator("#offline").is_hidden()
+    await context.close()
