@@ -14,7 +14,7 @@ from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import copy_tables, evaluation, fingerprint, history
 from services.detector.store import stages as stage_store
-from services.detector.store.watermark import current_watermark
+from services.detector.store.watermark import ClockKind, bound, current_watermark
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.deltas import CountDeltas
 from shared.flow.ruleset import Ruleset
@@ -109,7 +109,7 @@ async def _rebuild(
     await connection.execute(_CLEAR)
     changes = counts.packed()
     await fingerprint.save(connection, fingerprint.of(ruleset, resolver))
-    until = watermark or await current_watermark(connection, settings.clock)
+    until = await _until(connection, watermark, settings.clock)
     if until is None or held:
         # It is too early to evaluate: the evaluator will find the counts as if writers had just added them.
         await history.add_changes(connection, changes)
@@ -117,6 +117,16 @@ async def _rebuild(
     await evaluation.merge(connection, changes)
     evaluator = Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock)
     return await evaluator.reevaluate(connection, since, until, datetime.now(UTC))
+
+
+async def _until(connection: Connection, reached: int | None, clock: ClockKind) -> int | None:
+    """How far to evaluate: as far as before, but not beyond the present, where a clock that was ahead had led."""
+    if clock is ClockKind.WALL:
+        await bound(connection)
+    current = await current_watermark(connection, clock)
+    if reached is None or current is None:
+        return reached or current
+    return min(reached, current) if clock is ClockKind.WALL else reached
 
 
 async def _refold_all(connection: Connection, rebuilt: _Rebuilt, report: ReportProgress) -> CountDeltas:
