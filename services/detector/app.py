@@ -32,11 +32,13 @@ from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageField
 from shared.kafka.publisher import Publisher
 from shared.policy import load
-from shared.postgres.pool import Pool
+from shared.postgres.clock import DatabaseClock
+from shared.postgres.pool import TRANSIENT, Pool
 from shared.postgres.wakeups import Wakeups
-from shared.runtime.clock import SystemClock
 from shared.runtime.health import PartProgress, Progress
+from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.retry import retry_forever
 from shared.runtime.service import Loop, Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream import positions
@@ -47,6 +49,7 @@ from shared.stream.processor import DECODE_CHUNK, Processor
 from shared.stream.reader import Subscription
 from shared.stream.transaction import PostgresTransactions
 
+_log = logger(__name__)
 CHANNEL = "andon_detector"
 # Connections beside those of the workers: for stages, evaluation, the relay, the watermark, wake-ups, and what is
 # published beside evaluation.
@@ -60,7 +63,7 @@ class Detector:
         self._settings, self._ruleset, self._pool = settings, ruleset, pool
         self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
         self._metrics = DetectorMetrics(registry, ruleset)
-        self._clock = SystemClock()
+        self._clock = DatabaseClock(pool)
         self._activity = Activity()
         self._wakeups = Wakeups(pool, CHANNEL, self._activity.mark)
         self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
@@ -78,7 +81,7 @@ class Detector:
         self._stage_consumer = self._consumer(
             self.stages, STAGES, "andon-detector-stages", PartProgress(self.progress, "stages")
         )
-        self._watermark = WatermarkLoop(pool, self._event_consumer, settings, self._activity)
+        self._watermark = WatermarkLoop(pool, self._event_consumer, settings, self._activity, self._clock)
         self.evaluation = EvaluationLoop(
             pool,
             Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock),
@@ -92,6 +95,12 @@ class Detector:
             published=published,
         )
 
+    async def start(self) -> None:
+        """Compare clocks before the first record is judged by one. Waits while the database is unavailable."""
+        async for attempt in retry_forever(_log, "waiting for Postgres", TRANSIENT):
+            with attempt:
+                await self._clock.measure()
+
     def loops(self) -> Sequence[Loop]:
         """Everything that runs until the service stops."""
         parts = (
@@ -101,6 +110,7 @@ class Detector:
             self.evaluation,
             self._watermark,
             self._wakeups,
+            self._clock,
             self._ages,
             self._stands_now,
             self._present,
@@ -164,7 +174,7 @@ class Detector:
         return self._clock.now()
 
     def _standings(self, records: Sequence[ConsumerRecord]) -> list[Standing]:
-        return watermark.standings(self._event_consumer.kafka, self._event_consumer.handled, records)
+        return watermark.standings(self._event_consumer.kafka, self._event_consumer.handled, records, self._clock.ahead)
 
     def _events_committed(self) -> None:
         self._activity.mark()
@@ -191,6 +201,7 @@ async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     registry = new_registry()
     await follow_policy(pool, ruleset, settings)
     detector = Detector(settings, ruleset, pool, registry)
+    await detector.start()
     yield Service(Starlette(routes=health_routes(detector.progress, detector.dependencies, registry)), detector.loops())
     await pool.close()
 

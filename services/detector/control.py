@@ -96,8 +96,11 @@ async def wait_until_read(
     total, read, moved = sum(ends.values()), -1, time.monotonic()
     async with _pool(settings) as pool:
         while not await _is_ready(pool, settings, read, total):
-            offsets = await positions.load(pool, [topic])
-            before, read = read, sum(min(offsets.get(partition, 0), end) for partition, end in ends.items())
+            stored = await positions.load(pool, [topic])
+            before, read = (
+                read,
+                sum(min(stored.get(tp, positions.NOT_STORED).next_offset, end) for tp, end in ends.items()),
+            )
             report(read, total)
             if read > before:
                 moved = time.monotonic()
@@ -136,6 +139,10 @@ async def _pool(settings: ServiceSettings, connections: int = 1) -> AsyncIterato
 async def _is_ready(pool: Pool, settings: DetectorSettings, read: int, total: int) -> bool:
     """Without a watermark, intervals that are over would not be known as historic."""
     return read == total and await current_watermark(pool, settings.clock) is not None
+
+
+def _offset(stored: Mapping[TopicPartition, positions.StoredPosition], partition: TopicPartition) -> int:
+    return stored.get(partition, positions.NOT_STORED).next_offset
 
 
 async def _end_offsets(bootstrap: str, topic: str) -> dict[TopicPartition, int]:

@@ -50,7 +50,7 @@ class DetectorMetrics:
     def _time_passes(self, registry: CollectorRegistry) -> None:
         self.watermark_delay = Gauge(
             "andon_detector_judgement_delay_seconds",
-            "Seconds by which judgement time, up to which problems are evaluated, is behind the wall clock.",
+            "Seconds by which judgement time, up to which problems are evaluated, is behind the database's clock.",
             registry=registry,
         )
         self.pass_seconds = Histogram(

@@ -28,6 +28,7 @@ from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.retry import retry_forever
 from shared.runtime.service import Loop, Service, every, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream.consumer import Consumer
@@ -106,7 +107,9 @@ class Enricher:
 
     async def start(self) -> None:
         """Want the deals that got gaps before there were credentials."""
-        await store.want_thin(self._context.pool, [crm.source.name for crm in self._crms], self._clock.now())
+        async for attempt in retry_forever(_log, "waiting for Postgres", TRANSIENT):
+            with attempt:
+                await store.want_thin(self._context.pool, [crm.source.name for crm in self._crms], self._clock.now())
 
     async def stop(self) -> None:
         """Close the connections to CRMs."""

@@ -12,7 +12,7 @@ from services.tickets.domain.lifecycle import Ticket, TicketStep
 from services.tickets.messages import WITH_CHART, ticket_event
 from services.tickets.metrics import TicketMetrics
 from services.tickets.store import messages, problems, stages, tickets
-from shared.contracts.problems import ProblemData
+from shared.contracts.problems import ProblemData, ProblemReason
 from shared.policy import Policy, StageTitles
 from shared.postgres.pool import Connection
 from shared.runtime.clock import Clock
@@ -34,7 +34,15 @@ class TicketChanges:
         self._reopen_within = timedelta(microseconds=policy.reopen_within.micros())
 
     async def on_problem(self, connection: Connection, problem: ProblemData, titles: StageTitles) -> int:
-        """Apply a message about a problem. Returns how many changes it made."""
+        """Apply a message about a problem. Returns how many changes it made.
+
+        After a restore of the database the detector may publish again the opening of an interval whose end is known
+        here, under another id where late events had moved it. That opens nothing again.
+        """
+        if problem.reason is ProblemReason.OPENED and await problems.is_over(
+            connection, problem.key, problem.opened_at
+        ):
+            return 0
         await problems.save(connection, problem, problem.reason in lifecycle.WITHDRAWN)
         newest = await tickets.lock_newest(connection, problem.key)
         steps = lifecycle.on_problem(newest, problem, self._reopen_within)

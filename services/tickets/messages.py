@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.tickets.domain.lifecycle import TicketStep
+from shared.contracts.envelope import content_id
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketData, TicketEvent
 from shared.wording.problem_text import ProblemText
@@ -14,6 +15,7 @@ WITH_CHART = (TicketChange.OPENED, TicketChange.GREW, TicketChange.REOPENED, Tic
 def ticket_event(step: TicketStep, text: ProblemText, url: str) -> TicketEvent:
     """The message of a change, without its chart. `url`: address of the pages."""
     return TicketEvent.new(
+        id=content_id(step.ticket.id, step.ticket.seq, step.ticket.key, step.change.value, step.at),
         source="andon/tickets",
         type=f"andon.ticket.{step.change.value}",
         subject=str(step.ticket.id),

@@ -5,6 +5,7 @@ Source: CloudEvents 1.0.2, JSON event format. Readers ignore unknown attributes.
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from uuid import uuid4
@@ -75,6 +76,14 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterVali
 Indexed = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_indexed)]
 
 
+def content_id(*parts: object) -> str:
+    """The id of a message that says this: the same when it is made again, as after a restore of the database.
+
+    Not for what may be said twice and mean it, such as a value that changes and changes back: add a number then.
+    """
+    return hashlib.sha256(orjson.dumps([str(part) for part in parts])).hexdigest()[:32]
+
+
 class Message(BaseModel):
     """Base of everything on a topic."""
 
@@ -96,8 +105,8 @@ class Envelope(Message, Generic[Data]):
 
     @classmethod
     def new(cls, *, source: str, subject: str, time: datetime, data: Data, **attributes: str) -> Self:
-        """A new event under a random id. `attributes` sets others, such as a `type` that has no default."""
-        return cls(id=uuid4().hex, source=source, subject=subject, time=time, data=data, **attributes)
+        """A new event. `attributes` sets others: a `type` that has no default, an `id` in place of a random one."""
+        return cls(**{"id": uuid4().hex} | attributes, source=source, subject=subject, time=time, data=data)
 
     def to_json(self) -> bytes:
         """The message as published. Fields that were never set are omitted, as an absent field means "not known"."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -29,6 +29,23 @@ class LogOffsets:
                 return {}
 
         found = await asyncio.gather(*map(end, partitions))
+        return {partition: offset for one in found for partition, offset in one.items()}
+
+    async def first_newer(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, int | None]:
+        """The offset of each partition's first record with a time after the given one, in milliseconds; None for none.
+
+        Without the partitions whose leader does not answer in time.
+        """
+
+        async def newer(partition: TopicPartition, after_ms: int) -> dict[TopicPartition, int | None]:
+            try:
+                async with asyncio.timeout(TIMEOUT_SECONDS):
+                    found = (await self._kafka.offsets_for_times({partition: after_ms + 1}))[partition]
+                    return {partition: None if found is None else found.offset}
+            except (KafkaError, TimeoutError):
+                return {}
+
+        found = await asyncio.gather(*(newer(partition, after_ms) for partition, after_ms in times.items()))
         return {partition: offset for one in found for partition, offset in one.items()}
 
     async def beginning(self, partition: TopicPartition) -> int:

@@ -37,6 +37,8 @@ class TooLargeError(TimeoutError):
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 # Under load, callers that were just answered publish again within this time: wait for them, and write less often.
 GATHER_SECONDS = 0.001
+# How soon to write to partitions that were added.
+METADATA_MAX_AGE_MS = 30_000
 Waiter = tuple[Sequence[OutgoingMessage], "asyncio.Future[None]"]
 
 
@@ -70,6 +72,7 @@ class Publisher:
                 max_request_size=4_194_304,
                 compression_type="snappy",
                 request_timeout_ms=10_000,
+                metadata_max_age_ms=METADATA_MAX_AGE_MS,
             )
             try:
                 await producer.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -25,33 +26,68 @@ class DatabaseUnavailable(ConnectionError):
     """No connection could be opened: the server is down, restarts, or its address does not resolve."""
 
 
-# Errors of a database that is down or restarting. A plain OSError is not one of them: in a handler it means a full
-# disk, a missing file or a permission, which waiting does not fix.
+# Errors of a database that is down, restarting, or out of disk, memory or connections. A plain OSError is not one of
+# them: in a handler it means that our own disk is full, a missing file or a permission, which waiting does not fix.
 UNAVAILABLE = (
     ConnectionError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # The server went away in the middle of an answer.
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,
+    # An I/O error of the server, such as a file that it cannot extend.
+    asyncpg.PostgresSystemError,
+    # The primary has become a standby.
+    asyncpg.ReadOnlySQLTransactionError,
 )
 # Errors that a retry of the transaction can resolve.
 TRANSIENT = (
     *UNAVAILABLE,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
+    # Shutdowns, cancelled queries.
+    asyncpg.OperatorInterventionError,
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
-    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    # This process stood still in a transaction, and the server ended it.
+    asyncpg.IdleInTransactionSessionTimeoutError,
 )
+# How long a process may stand still in a transaction, and a connection without a sign of life, before the server gives
+# their locks to others. The longest rest of our own is a publish to Kafka, which has a deadline of ten seconds.
+IDLE_IN_TRANSACTION = "30s"
+_SESSION = {
+    "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION,
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+    "tcp_user_timeout": "30000",
+    "client_connection_check_interval": "10s",
+}
+# The same from our side, for a server that is gone without a word. Not all systems have all of them.
+_SOCKET = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4, "TCP_USER_TIMEOUT": 30_000}
 
 
 async def connect(*args: Any, **settings: Any) -> asyncpg.Connection[asyncpg.Record]:
     """As `asyncpg.connect`; every failure to reach the server is DatabaseUnavailable."""
     try:
-        return await asyncpg.connect(*args, **settings)
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(*args, **settings)
     except OSError as error:
         raise DatabaseUnavailable(str(error) or repr(error)) from error
+    _watch(connection)
+    return connection
+
+
+def _watch(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Let the system find out that the server is gone: a command would wait for its answer for minutes."""
+    # asyncpg has no public way to its socket.
+    opened = connection._transport.get_extra_info("socket")  # type: ignore[attr-defined]
+    if opened.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _SOCKET.items():
+        if hasattr(socket, name):
+            opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record], script: str) -> None:
@@ -89,7 +125,7 @@ async def open_pool(dsn: str, schema: str, max_size: int = 6, script: str = "") 
                 init=partial(_prepare, script=script),
                 reset=_keep_session,
                 command_timeout=300,
-                server_settings={"search_path": f"{schema},public", "application_name": f"andon-{schema}"},
+                server_settings=_SESSION | {"search_path": f"{schema},public", "application_name": f"andon-{schema}"},
             )
         except UNAVAILABLE as error:
             _log.warning("waiting for Postgres", error=str(error))

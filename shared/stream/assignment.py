@@ -1,7 +1,8 @@
 """The partitions assigned to a replica: the cursor and the handled position of each.
 
-Postgres decides where a partition starts. A truncated log (it lost its end, or the topic was recreated) is read again
-from its beginning: nothing shows which of its records are new, and ids make it harmless to handle a record twice.
+Postgres decides where a partition starts, and where it goes on when the stored position was set back: then Postgres
+lost its last commits, and what they held is read again. A truncated log is read from its beginning (see `truncation`).
+In both cases the partition is revoked in effect, its queued batches are dropped, and it is assigned again.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics
 from shared.runtime.retry import retry_forever
 from shared.stream.cursor import PartitionCursor, Restart, SeekTo
-from shared.stream.positions import StoredPositions
+from shared.stream.positions import NOT_STORED, StoredPositions
 from shared.stream.truncation import LogTruncation
 
 _log = logger(__name__)
+LOAD_TIMEOUT_SECONDS = 2
 
 
 class Assignment:
@@ -40,7 +42,10 @@ class Assignment:
         self._kafka, self._poll, self._offsets = kafka, poll, offsets
         self._positions, self._metrics = positions, metrics
         self._truncation = LogTruncation(kafka, offsets, positions, metrics, truncation_check_seconds)
+        self._restarting: set[TopicPartition] = set()
         self._truncated: set[TopicPartition] = set()
+        # Where each stored position was seen to stand.
+        self._known: dict[TopicPartition, int] = {}
         self.cursors: dict[TopicPartition, PartitionCursor] = {}
         self.handled: dict[TopicPartition, Position] = {}
         self.lock = asyncio.Lock()
@@ -54,14 +59,14 @@ class Assignment:
                 await self._seek(set(partitions), truncated)
 
     async def _seek(self, partitions: set[TopicPartition], truncated: Collection[TopicPartition]) -> None:
-        stored = await self._positions.load()
-        ends = await self._offsets(self._kafka()).ends(partitions)
+        rows = await self._positions.load()
+        other_logs = await self._truncation.find(partitions, rows) | set(truncated)
         for partition in partitions:
-            start = stored.get(partition, 0)
-            end = ends.get(partition, start)
-            if partition in truncated or start > end:
-                start = await self._truncation.set_back(partition, start, end)
+            stored = start = rows.get(partition, NOT_STORED).next_offset
+            if partition in other_logs:
+                start = await self._truncation.set_back(partition, stored)
             self._kafka().seek(partition, start)
+            self._known[partition] = min(start, stored)
             self.handled[partition] = Position(start, 0)
             self.cursors[partition] = PartitionCursor(start, assigned_in_poll=self._poll())
 
@@ -70,12 +75,14 @@ class Assignment:
         for partition in partitions:
             self.cursors.pop(partition, None)
             self.handled.pop(partition, None)
+            self._known.pop(partition, None)
+        self._restarting.difference_update(partitions)
         self._truncated.difference_update(partitions)
 
     def accept(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> bool:
         """Whether these records are to be handled now; else they are fetched again, or belong to another replica."""
         cursor = self.cursors.get(partition)
-        if cursor is None:
+        if cursor is None or partition in self._restarting:
             return False
         expected, decision = cursor.next_offset, cursor.accept(records[0].offset, records[-1].offset, self._poll())
         if isinstance(decision, SeekTo):
@@ -83,6 +90,7 @@ class Assignment:
             return False
         if isinstance(decision, Restart):
             self._truncated.add(partition)
+            self._restarting.add(partition)
             return False
         self._report_missing(partition, expected, decision.missing)
         return True
@@ -98,6 +106,7 @@ class Assignment:
         for partition, position in positions_of(records).items():
             before = self.handled.get(partition, Position(0, 0))
             self.handled[partition] = Position(*map(max, before, position))
+            self._known[partition] = max(self._known.get(partition, 0), position.next_offset)
 
     def record_followed(self, partition: TopicPartition) -> None:
         """All records before the partition's cursor are handled, or never handed out."""
@@ -105,20 +114,49 @@ class Assignment:
         if position is not None:
             self.handled[partition] = position._replace(next_offset=self.cursors[partition].next_offset)
 
+    def pending(self, records: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
+        """Without the records of partitions that are to be restarted: they are fetched again."""
+        if not self._restarting:
+            return list(records)
+        return [r for r in records if TopicPartition(r.topic, r.partition) not in self._restarting]
+
+    def known(self) -> dict[TopicPartition, int]:
+        """Where each stored position was seen to stand. One that stands lower now was set back."""
+        return dict(self._known)
+
+    def restart(self, records: Sequence[ConsumerRecord]) -> None:
+        """None of these records was handled: take their partitions up from their stored positions."""
+        self._restarting |= positions_of(records).keys() & self.cursors.keys()
+
     @property
-    def is_truncated(self) -> bool:
-        """Whether a log was truncated: call `restart_truncated` once no batch is being handled."""
-        return bool(self._truncated)
+    def must_restart(self) -> bool:
+        """Whether a log was truncated, or a position set back: call `restart_all` once no batch is being handled."""
+        return bool(self._restarting)
 
-    async def restart_truncated(self) -> None:
-        """Read truncated logs from their beginnings, where aiokafka stands already."""
+    async def restart_all(self) -> None:
+        """Take up from their stored positions those that were set back, from their beginnings truncated logs."""
         async with self.lock:
-            truncated, self._truncated = self._truncated & self.cursors.keys(), set()
-            await self.assign(truncated, truncated)
+            partitions = self._restarting & self.cursors.keys()
+            await self.assign(partitions, self._truncated & partitions)
+            self._restarting, self._truncated = set(), set()
 
-    async def check_truncation(self) -> None:
-        """Check from time to time for truncated logs that no fetch shows."""
-        await self._truncation.check(self.cursors.keys(), self.lock)
+    async def check(self) -> None:
+        """Check from time to time for truncated logs and positions set back that neither fetch nor batch shows."""
+        if not self.cursors or self.lock.locked() or not self._truncation.is_due():
+            return
+        async with self.lock:
+            # Before the rows are loaded: batches are committed meanwhile.
+            known = self.known()
+            try:
+                async with asyncio.timeout(LOAD_TIMEOUT_SECONDS):
+                    rows = await self._positions.load()
+            except TRANSIENT:
+                return
+            partitions = self.cursors.keys() - self._restarting
+            truncated = await self._truncation.find(partitions, rows)
+            set_back = {tp for tp in partitions if rows.get(tp, NOT_STORED).next_offset < known.get(tp, 0)}
+            self._truncated |= truncated
+            self._restarting |= truncated | set_back
 
     async def follow(self, partition: TopicPartition) -> None:
         """Let the cursor follow aiokafka over offsets that are never handed out."""

@@ -22,12 +22,13 @@ from shared.runtime.metrics import ConsumerMetrics
 from shared.runtime.retry import retry_forever
 from shared.stream.assignment import Assignment
 from shared.stream.lag import LagMonitor
-from shared.stream.positions import StoredPositions
+from shared.stream.positions import PositionsSetBack, StoredPositions
 from shared.stream.reader import Callbacks, Reader, Subscription
 from shared.stream.workers import Worker, Workers
 
 _log = logger(__name__)
-Handle = Callable[[Sequence[ConsumerRecord]], Awaitable[None]]
+Handle = Callable[[Sequence[ConsumerRecord], Mapping[TopicPartition, int]], Awaitable[None]]
+"""Handles records, and gets where the stored positions of their partitions were seen to stand."""
 
 
 class Consumer:
@@ -91,7 +92,7 @@ class Consumer:
                 self._lag.measure()
                 self._beat()
                 await self.commit_to_kafka()
-                await self._assignment.check_truncation()
+                await self._assignment.check()
                 await asyncio.sleep(1)
             raise self._failure
         finally:
@@ -110,10 +111,14 @@ class Consumer:
         await self._lag.commit()
 
     async def _polled(self, fetched: set[TopicPartition]) -> None:
-        """Now and then, count as handled what is never handed out: markers of transactions, compacted records.
+        """Restart partitions where that is due. Now and then, count as handled what is never handed out.
 
-        Of a partition that this poll brought nothing of, the workers have all records before aiokafka's position.
+        That is: markers of transactions, compacted records. Of a partition that this poll brought nothing of, the
+        workers have all records before aiokafka's position.
         """
+        if self._assignment.must_restart:
+            await self._workers.drain()
+            await self._guard(self._assignment.restart_all())
         if time.monotonic() - self._followed_at <= self._subscription.follow_seconds:
             return
         self._followed_at = time.monotonic()
@@ -131,21 +136,26 @@ class Consumer:
             if self._assignment.accept(partition, records):
                 parts.setdefault(partition.partition, []).extend(records)
         await self._workers.put(parts)
-        if self._assignment.is_truncated:
-            await self._workers.drain()
-            await self._guard(self._assignment.restart_truncated())
 
     async def _work(self, worker: Worker[ConsumerRecord], records: Sequence[ConsumerRecord]) -> None:
         if self._failure is None:
             await self._guard(self._handle_until_done(worker, records))
 
-    async def _handle_until_done(self, worker: Worker[ConsumerRecord], records: Sequence[ConsumerRecord]) -> None:
+    async def _handle_until_done(self, worker: Worker[ConsumerRecord], batch: Sequence[ConsumerRecord]) -> None:
+        records = self._assignment.pending(batch)
+        if not records:
+            return
         metrics, started = self._metrics[records[0].topic], time.perf_counter()
-        async for attempt in retry_forever(
-            _log, "batch failed, trying again", TRANSIENT, metrics.retries.inc, records=len(records)
-        ):
-            with attempt:
-                await self._handle(records)
+        try:
+            async for attempt in retry_forever(
+                _log, "batch failed, trying again", TRANSIENT, metrics.retries.inc, records=len(records)
+            ):
+                with attempt:
+                    await self._handle(records, self._assignment.known())
+        except PositionsSetBack as error:
+            _log.error("stored positions were set back, reading again from there", error=str(error))
+            self._assignment.restart(records)
+            return
         self._assignment.record_handled(records)
         self._progress.beat(worker.name)
         metrics.batch_seconds.observe(time.perf_counter() - started)

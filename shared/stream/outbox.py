@@ -8,6 +8,7 @@ for its topic moves to `outbox_refused`: no retry would help it, and all others 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Sequence
 
 from shared.kafka.publisher import OutgoingMessage, Publisher, TooLargeError
@@ -35,6 +36,8 @@ POLL_SECONDS = 5.0
 # How soon to try again when another replica's relay is at work: it may have read before this one was woken.
 BUSY_SECONDS = 0.05
 MEASURE_SECONDS = 5.0
+# While another replica's relay is at work: a message older than this shows that it is stuck.
+STUCK_SECONDS = 60.0
 
 
 async def put(connection: Executor, messages: Iterable[OutgoingMessage]) -> None:
@@ -53,19 +56,16 @@ class Relay:
         self._pool, self._publisher, self._metrics, self._progress = pool, publisher, metrics, progress
         self._batch = batch
         self.wake = asyncio.Event()
+        self._measured, self._oldest_seconds = 0.0, 0.0
 
     async def run(self) -> None:
         """Work until cancelled. Waits while the broker or the database is unavailable."""
         self._progress.expect("relay", 60)
-        loop = asyncio.get_running_loop()
-        measured = 0.0
         while True:
             self.wake.clear()
             try:
+                await self._measure_sometimes()
                 published = await self.run_once()
-                if loop.time() - measured > MEASURE_SECONDS:
-                    measured = loop.time()
-                    await self.measure()
                 pause = BUSY_SECONDS if published is None else 0 if published else POLL_SECONDS
             except TRANSIENT as error:
                 _log.warning("outbox waits", error=repr(error))
@@ -74,10 +74,12 @@ class Relay:
 
     async def run_once(self) -> int | None:
         """Publish one batch; how many messages it had. None: another replica's relay is at work."""
-        self._progress.beat("relay")
         async with self._pool.acquire() as connection, connection.transaction():
             if not await locks.try_lock(connection, "outbox"):
+                if self._oldest_seconds < STUCK_SECONDS:
+                    self._progress.beat("relay")
                 return None
+            self._progress.beat("relay")
             rows = await connection.fetch(_NEXT, self._batch)
             if rows:
                 refused = await self._publish(connection, rows)
@@ -104,12 +106,19 @@ class Relay:
             await connection.execute(_REFUSE, row["id"], str(error))
             return True
 
+    async def _measure_sometimes(self) -> None:
+        """Before each publish: also while Kafka, or another replica, keeps messages from going out."""
+        if time.monotonic() - self._measured > MEASURE_SECONDS:
+            self._measured = time.monotonic()
+            await self.measure()
+
     async def measure(self) -> None:
-        """Bring the gauges up to date."""
+        """Bring the gauges up to date, from the table: whichever replica publishes."""
         row = await self._pool.fetchrow(_MEASURE)
         assert row is not None  # noqa: S101 (an aggregate always has a row)
         self._metrics.depth.set(row["depth"])
-        self._metrics.oldest_seconds.set(float(row["oldest"]))
+        self._oldest_seconds = float(row["oldest"])
+        self._metrics.oldest_seconds.set(self._oldest_seconds)
         self._metrics.refused.set(row["refused"])
 
     async def _wait(self, seconds: float) -> None:

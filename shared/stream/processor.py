@@ -1,6 +1,7 @@
 """Runs batches of records through a handler, with effects exactly once, even if some records are invalid.
 
-1. Claim: lock the partitions' positions; records that another replica has handled fall out.
+1. Claim: lock the partitions' positions; records that another replica has handled fall out. Where a position stands
+   lower than it did, nothing is done: the consumer takes the partition up from there.
 2. Decode: each record by itself; what is invalid goes to the dead letters.
 3. Handle: all in one savepoint. Where that fails for what is in the records, in halves, down to the records that fail;
    those go to the dead letters.
@@ -17,7 +18,7 @@ from datetime import datetime
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import asyncpg
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from pydantic import ValidationError
 
@@ -27,6 +28,7 @@ from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
 from shared.runtime.validation import explain
 from shared.stream import dead_letters
+from shared.stream.positions import PositionsSetBack
 from shared.stream.transaction import Transaction, Transactions
 
 _log = logger(__name__)
@@ -107,24 +109,27 @@ class Processor(Generic[Message]):
         self._transactions, self._handler, self._prefix = transactions, handler, topic_prefix
         self._now, self._rejected, self._published = now, rejected, published
 
-    async def run(self, records: Sequence[ConsumerRecord]) -> None:
+    async def run(self, records: Sequence[ConsumerRecord], known: Mapping[TopicPartition, int] | None = None) -> None:
         """Handle a batch. Any number of bad records is dead-lettered: a service that ended would meet them again.
 
-        Raises, with nothing of the batch done, what dead letters would be wrong for: what is transient; what no record
-        causes (a missing table, permissions, memory); and what may be a defect of ours (a constraint, an exception of
-        the handler) where more than MAX_ALIKE records meet the same and not one of the batch succeeds.
+        `known`: where the consumer has seen the stored positions of its partitions. Raises, with nothing of the batch
+        done, PositionsSetBack where one stands lower, and what dead letters would be wrong for: what is transient; what
+        no record causes (a missing table, permissions, memory); and what may be a defect of ours (a constraint, an
+        exception of the handler) where more than MAX_ALIKE records meet the same and not one of the batch succeeds.
         """
         try:
-            await self._run(records, self._handle_all)
+            await self._run(records, known or {}, self._handle_all)
         except Exception as error:
             if not _caused_by_records(error):
                 raise
             _log.warning("batch failed, handling its records in parts", error=repr(error), records=len(records))
-            await self._run(records, self._handle_apart)
+            await self._run(records, known or {}, self._handle_apart)
 
-    async def _run(self, records: Sequence[ConsumerRecord], handle: Callable[..., Any]) -> None:
+    async def _run(
+        self, records: Sequence[ConsumerRecord], known: Mapping[TopicPartition, int], handle: Callable[..., Any]
+    ) -> None:
         async with self._transactions.begin() as transaction:
-            claimed = await transaction.claim(records)
+            claimed = await transaction.claim(records, known)
             if claimed:
                 messages = await self._decode(transaction, claimed)
                 if messages:
@@ -212,7 +217,7 @@ class _Bisection(Generic[Message]):
 def _caused_by_records(error: Exception) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return isinstance(error, _BY_RECORDS)
-    return not isinstance(error, (*TRANSIENT, OSError, KafkaError, MemoryError, NotARecordsFault))
+    return not isinstance(error, (*TRANSIENT, OSError, KafkaError, MemoryError, NotARecordsFault, PositionsSetBack))
 
 
 def reason_of(error: ValidationError) -> DeadReason:

@@ -23,13 +23,17 @@ _log = logger(__name__)
 POLL_MS = 20
 # Small fetches from each partition in turn: large ones from one partition would leave the other workers idle.
 FETCH_BYTES = 128 * 1024
+# How soon to find a topic that was made anew, and added partitions. Sooner than publishers: what they write to a new
+# partition is then read before judgement time has passed it.
+METADATA_MAX_AGE_MS = 5_000
 
 
 @dataclass(frozen=True)
 class Subscription:
     """What is read, and how. `workers`: how many batches are handled at once.
 
-    `truncation_check_seconds`: how often to check whether a log has become shorter. `stuck_poll_seconds`: a poll slower
+    `truncation_check_seconds`: how often to check whether a log is still the one that was read, and no stored position
+    was set back. `stuck_poll_seconds`: a poll slower
     than this counts as stuck. `follow_seconds`: how often to look for offsets that are never handed out.
     """
 
@@ -38,7 +42,7 @@ class Subscription:
     group: str
     max_records: int = 500
     workers: int = 1
-    truncation_check_seconds: float = 30.0
+    truncation_check_seconds: float = 10.0
     stuck_poll_seconds: float = 20.0
     follow_seconds: float = 0.5
 
@@ -60,7 +64,11 @@ class Reader:
         self._subscription, self._callbacks = subscription, callbacks
         self.poll, self._polled_at = 0, time.monotonic()
         self._broker = KafkaBroker(
-            subscription.bootstrap, logger=logging.getLogger("faststream"), log_level=logging.DEBUG, graceful_timeout=14
+            subscription.bootstrap,
+            logger=logging.getLogger("faststream"),
+            log_level=logging.DEBUG,
+            graceful_timeout=14,
+            metadata_max_age_ms=METADATA_MAX_AGE_MS,
         )
         self._subscriber: Any = self._subscribe()
         self._subscriber(self._receive)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.pool import Connection, Pool
@@ -53,8 +53,13 @@ class Transaction(ABC):
             raise
 
     @abstractmethod
-    async def claim(self, records: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
-        """Lock the partitions of the records, and give those that nobody has handled yet."""
+    async def claim(
+        self, records: Sequence[ConsumerRecord], known: Mapping[TopicPartition, int]
+    ) -> list[ConsumerRecord]:
+        """Lock the partitions of the records, and give those that nobody has handled yet.
+
+        `known`: where the consumer has seen their stored positions. Raises PositionsSetBack where one stands lower.
+        """
 
     @abstractmethod
     async def advance(self, records: Sequence[ConsumerRecord]) -> None:
@@ -82,8 +87,10 @@ class PostgresTransaction(Transaction):
         super().__init__()
         self.connection = connection
 
-    async def claim(self, records: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
-        return await positions.claim(self.connection, records)
+    async def claim(
+        self, records: Sequence[ConsumerRecord], known: Mapping[TopicPartition, int]
+    ) -> list[ConsumerRecord]:
+        return await positions.claim(self.connection, records, known)
 
     async def advance(self, records: Sequence[ConsumerRecord]) -> None:
         await positions.advance(self.connection, records)

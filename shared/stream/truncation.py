@@ -1,26 +1,38 @@
-"""When Kafka holds less than was read of it: the log lost its end, or the topic was made anew.
+"""When Kafka holds another log than the one that was read: it lost its end, or the topic was made anew.
 
 Such a log is read again from its beginning: nobody can tell which of its records are new, and ids make it harmless to
-handle the others once more. Three signs show it: the log ends before the stored position when a partition is assigned;
-a fetch begins before the cursor; or, for a log that grows no further, a check from time to time.
+handle the others once more. Three signs show it, whenever a partition is assigned and from time to time:
+
+- it ends before the stored position;
+- its first record that is newer than everything handled when the log was last verified (by its first batch, then by
+  each check) lies before the offset of then. So another log is seen also when it has grown beyond the stored position,
+  and was read on from there;
+- a fetch begins before the cursor.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from shared.kafka.offsets import LogOffsets
-from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics
-from shared.stream.positions import StoredPositions
+from shared.stream.positions import NOT_STORED, StoredPosition, StoredPositions
 
 _log = logger(__name__)
-LOAD_TIMEOUT_SECONDS = 2
+
+
+def is_truncated(stored: StoredPosition, end: int | None, first_newer: int | None) -> bool:
+    """Whether the log is another one than was read.
+
+    `end`: None where no leader answers. `first_newer`: the offset of the first record that is newer than `verified_ms`;
+    None where none is.
+    """
+    ends_before = end is not None and end < stored.next_offset
+    return ends_before or (first_newer is not None and first_newer < stored.verified_offset)
 
 
 class LogTruncation:
@@ -37,14 +49,36 @@ class LogTruncation:
         self._kafka, self._offsets, self._positions, self._metrics = kafka, offsets, positions, metrics
         self._check_seconds, self._checked = check_seconds, 0.0
 
-    async def set_back(self, partition: TopicPartition, stored: int, end: int) -> int:
+    def is_due(self) -> bool:
+        """Whether it is time for the next check; True begins the interval anew."""
+        if time.monotonic() - self._checked < self._check_seconds:
+            return False
+        self._checked = time.monotonic()
+        return True
+
+    async def find(
+        self, partitions: Iterable[TopicPartition], stored: Mapping[TopicPartition, StoredPosition]
+    ) -> set[TopicPartition]:
+        """Those of the partitions whose logs are truncated, as far as their leaders answer; verifies the others."""
+        of = {partition: stored.get(partition, NOT_STORED) for partition in partitions}
+        offsets = self._offsets(self._kafka())
+        checkable = {tp: p.verified_ms for tp, p in of.items() if p.verified_offset and p.verified_ms is not None}
+        newer, ends = await offsets.first_newer(checkable), await offsets.ends(of)
+        truncated = {tp for tp, position in of.items() if is_truncated(position, ends.get(tp), newer.get(tp))}
+        answered = (ends.keys() & newer.keys()) | (ends.keys() - checkable.keys())
+        await self._positions.verify({tp: of[tp] for tp in answered - truncated})
+        return truncated
+
+    async def set_back(self, partition: TopicPartition, stored: int) -> int:
         """Set the stored position back to the log's beginning; where the partition stands now."""
-        beginning = await self._offsets(self._kafka()).beginning(partition)
+        offsets = self._offsets(self._kafka())
+        beginning = await offsets.beginning(partition)
+        end = (await offsets.ends([partition])).get(partition, stored)
         start = await self._positions.set_back(partition, stored, beginning)
         # At least one, where the log has grown meanwhile.
         self._metrics[partition.topic].missing.inc(max(1, stored - end))
         _log.error(
-            "log is shorter than what was read of it, reading it from its beginning",
+            "log is not the one that was read, reading it from its beginning",
             topic=partition.topic,
             partition=partition.partition,
             read=stored,
@@ -52,22 +86,3 @@ class LogTruncation:
             beginning=start,
         )
         return start
-
-    async def check(self, partitions: Collection[TopicPartition], lock: asyncio.Lock) -> None:
-        """Check from time to time for logs that end before their stored position: a fetch does not show it.
-
-        It happens when a partitioned replica continues on the old log while others have started on the new one.
-        """
-        if not partitions or lock.locked() or time.monotonic() - self._checked < self._check_seconds:
-            return
-        self._checked = time.monotonic()
-        async with lock:
-            try:
-                async with asyncio.timeout(LOAD_TIMEOUT_SECONDS):
-                    stored = await self._positions.load()
-            except TRANSIENT:
-                return
-            for partition, end in (await self._offsets(self._kafka()).ends(list(partitions))).items():
-                if stored.get(partition, 0) > end:
-                    # Fetching from the beginning makes the cursor ask for a restart once no batch is being handled.
-                    self._kafka().seek(partition, 0)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
 
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.kafka.publisher import OutgoingMessage
+from shared.stream.positions import PositionsSetBack
 from shared.stream.transaction import Transaction, Transactions
 
 
@@ -29,7 +30,15 @@ class MemoryTransaction(Transaction):
         super().__init__()
         self.memory = memory
 
-    async def claim(self, records: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
+    async def claim(
+        self, records: Sequence[ConsumerRecord], known: Mapping[TopicPartition, int]
+    ) -> list[ConsumerRecord]:
+        stored = {
+            TopicPartition(*p): self.memory.positions.get(p, 0) for p in {(r.topic, r.partition) for r in records}
+        }
+        behind = {partition: offset for partition, offset in stored.items() if offset < known.get(partition, 0)}
+        if behind:
+            raise PositionsSetBack(behind)
         return [r for r in records if r.offset >= self.memory.positions.get((r.topic, r.partition), 0)]
 
     async def advance(self, records: Sequence[ConsumerRecord]) -> None:

@@ -10,12 +10,14 @@ from datetime import UTC, datetime
 
 import asyncpg
 import pytest
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 from pydantic import BaseModel
 
 from shared.contracts.dead import DeadEvent, DeadReason
 from shared.kafka.publisher import OutgoingMessage
+from shared.postgres.pool import TRANSIENT
+from shared.stream.positions import PositionsSetBack
 from shared.stream.processor import Handler, InvalidRecord, NotARecordsFault, Processor, Received
 from shared.stream.transaction import Transaction, Transactions
 
@@ -36,6 +38,10 @@ FAILURES: dict[str, Exception] = {
     "value": asyncpg.DataError("too long"),
     "transient": asyncpg.DeadlockDetectedError("deadlock"),
     "no database": ConnectionRefusedError(),
+    "restart": asyncpg.InternalClientError("got result for unknown protocol state 3"),
+    "database full": asyncpg.DiskFullError("could not extend file"),
+    "standby": asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction"),
+    "frozen": asyncpg.IdleInTransactionSessionTimeoutError("terminating connection"),
     "no broker": KafkaConnectionError(),
     "disk full": OSError(errno.ENOSPC, "No space left on device"),
     "no font": FileNotFoundError("font"),
@@ -129,6 +135,27 @@ class ProcessorSuite:
         assert await world.effects() == ["a", "b", "c"]
         assert await world.next_offset() == 3
 
+    async def test_a_position_that_was_set_back_is_jumped_by_no_batch(
+        self, world: World, processor: Processor[Thing], handler: Keeper
+    ) -> None:
+        await processor.run(records("a", "b"))
+        later = records("a", "b", "c", "d", "e")[4:]
+
+        with pytest.raises(PositionsSetBack):
+            await processor.run(later, {TopicPartition(PREFIX + TOPIC, 0): 4})
+
+        assert (await world.effects(), await world.next_offset()) == (["a", "b"], 2)
+        assert handler.finished == [2]
+
+    async def test_a_gap_of_the_log_is_passed_where_the_position_stands_as_known(
+        self, world: World, processor: Processor[Thing]
+    ) -> None:
+        await processor.run(records("a", "b"))
+
+        await processor.run(records("a", "b", "c", "d", "e")[4:], {TopicPartition(PREFIX + TOPIC, 0): 2})
+
+        assert (await world.effects(), await world.next_offset()) == (["a", "b", "e"], 5)
+
     async def test_nothing_is_published_without_a_reason(
         self, processor: Processor[Thing], counts: Counter[str]
     ) -> None:
@@ -186,7 +213,19 @@ class ProcessorSuite:
 
     @pytest.mark.parametrize(
         "failure",
-        ["transient", "no database", "no broker", "disk full", "no font", "no table", "not a record's"],
+        [
+            "transient",
+            "no database",
+            "restart",
+            "database full",
+            "standby",
+            "frozen",
+            "no broker",
+            "disk full",
+            "no font",
+            "no table",
+            "not a record's",
+        ],
     )
     async def test_what_no_record_causes_is_raised_and_dead_letters_nothing(
         self, world: World, processor: Processor[Thing], handler: Keeper, failure: str
@@ -196,6 +235,10 @@ class ProcessorSuite:
 
         assert (await world.effects(), await world.outbox(), await world.next_offset()) == ([], [], 0)
         assert handler.committed == []
+
+    @pytest.mark.parametrize("failure", ["transient", "no database", "restart", "database full", "standby", "frozen"])
+    def test_what_waiting_resolves_is_tried_again_and_ends_no_service(self, failure: str) -> None:
+        assert isinstance(FAILURES[failure], TRANSIENT)
 
     async def test_what_a_handler_publishes_is_committed_with_its_effects(
         self, world: World, processor: Processor[Thing], handler: Keeper, counts: Counter[str]

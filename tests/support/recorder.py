@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -30,7 +30,7 @@ class _Slow(positions.StoredPositions):
         super().__init__(pool, topics)
         self._seconds = seconds
 
-    async def load(self) -> dict[TopicPartition, int]:
+    async def load(self) -> dict[TopicPartition, positions.StoredPosition]:
         await asyncio.sleep(self._seconds)
         return await super().load()
 
@@ -66,13 +66,13 @@ class Recorder:
             offsets,
         )
 
-    async def _take(self, records: Sequence[ConsumerRecord]) -> None:
+    async def _take(self, records: Sequence[ConsumerRecord], known: Mapping[TopicPartition, int]) -> None:
         self.taking.set()
         await self.gate.wait()
         if self._fails_with is not None:
             raise self._fails_with
         async with self.pool.acquire() as connection, connection.transaction():
-            claimed = await positions.claim(connection, records)
+            claimed = await positions.claim(connection, records, known)
             if claimed:
                 await positions.advance(connection, claimed)
         self.seen += [int(record.value) for record in claimed]

@@ -24,9 +24,12 @@ from shared.flow.revisions import Revision, diff
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset, wip
 from shared.postgres.pool import Connection
+from shared.runtime.instants import micros
 
 # Rows of changes that are in memory at once.
 CHANGES_AT_ONCE = 100
+# Microseconds by which the watermark may be ahead of our estimate of the database's clock.
+CLOCK_SLACK = 1_000_000
 
 
 @dataclass
@@ -72,12 +75,17 @@ class Evaluator:
                 self._others.setdefault(of_stage, []).append(name)
 
     async def evaluate(self, connection: Connection, now: datetime) -> PassResult | None:
-        """One pass, in the caller's transaction. None: locked, on hold, or no watermark."""
+        """One pass, in the caller's transaction. None: locked, on hold, no watermark, or one that lies after `now`.
+
+        The last is left by a clock that was ahead: the pass waits for the present, or for `andon reevaluate`.
+        """
         if not await evaluation.try_lock(connection):
             return None
         reached, held = await evaluation.state(connection)
         watermark = await current_watermark(connection, self._clock)
         if held or watermark is None or watermark <= 0:
+            return None
+        if self._clock is ClockKind.WALL and reached is not None and reached > micros(now) + CLOCK_SLACK:
             return None
         span = _Span(reached, max(watermark, reached or watermark), now)
         first = await self._take_changes(connection, reached)

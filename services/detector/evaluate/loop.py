@@ -10,10 +10,11 @@ from services.detector.evaluate.activity import Activity
 from services.detector.evaluate.evaluator import Evaluator, PassResult
 from services.detector.metrics import DetectorMetrics
 from services.detector.settings import DetectorSettings
-from services.detector.store import watermark
+from services.detector.store import evaluation, watermark
 from services.detector.store.stages import StageMapCache
 from services.detector.store.watermark import ClockKind
 from shared.contracts.topics import EVENTS
+from shared.postgres.clock import DatabaseClock
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
 from shared.runtime.health import Progress
@@ -24,15 +25,18 @@ _log = logger(__name__)
 PART = "evaluation"
 STANDING_SECONDS = 0.1
 CATCHING_UP_SECONDS = 10.0
+# While another replica evaluates: a watermark that stands still for longer shows that it is stuck.
+KEEPS_UP_SECONDS = 60.0
 
 
 class WatermarkLoop:
     """Records how far this replica's partitions are read. One that is read to its end stands at now, also when idle."""
 
-    def __init__(self, pool: Pool, consumer: Consumer, settings: DetectorSettings, activity: Activity) -> None:
-        self._pool, self._consumer, self._activity = pool, consumer, activity
+    def __init__(
+        self, pool: Pool, consumer: Consumer, settings: DetectorSettings, activity: Activity, clock: DatabaseClock
+    ) -> None:
+        self._pool, self._consumer, self._activity, self._clock = pool, consumer, activity, clock
         self._topic = settings.topic(EVENTS)
-        self._partitions = 0
 
     async def run(self) -> None:
         """Run until cancelled. Waits while the database is unavailable."""
@@ -45,13 +49,13 @@ class WatermarkLoop:
 
     async def run_once(self) -> None:
         """Record once."""
-        standings = watermark.standings(self._consumer.kafka, self._consumer.handled)
+        standings = watermark.standings(self._consumer.kafka, self._consumer.handled, ahead=self._clock.ahead)
         partitions = self._consumer.partitions(self._topic)
         if standings:
             await watermark.record(self._pool, standings)
-        if partitions > self._partitions:
+        if partitions:
+            # Each time: the database may have gone back to before it knew.
             await watermark.record_partitions(self._pool, partitions)
-            self._partitions = partitions
 
 
 class EvaluationLoop:
@@ -77,6 +81,7 @@ class EvaluationLoop:
         self._pool, self._evaluator, self._stage_maps, self._settings = pool, evaluator, stage_maps, settings
         self._metrics, self._progress, self._activity, self._clock = metrics, progress, activity, clock
         self._backlog, self._published = backlog, published
+        self._reached: int | None = None
 
     async def run(self) -> None:
         """Run until cancelled. Waits while the database is unavailable."""
@@ -97,13 +102,22 @@ class EvaluationLoop:
             async with self._pool.acquire() as connection, connection.transaction():
                 result = await self._evaluator.evaluate(connection, now)
                 await self._stage_maps.refresh(connection)
-        self._progress.beat(PART)
+                reached, held = await evaluation.state(connection)
+        if self._measure(reached, now.timestamp()) or held or result is not None:
+            self._progress.beat(PART)
         if result is not None:
-            self._report(result, now.timestamp())
+            self._report(result)
 
-    def _report(self, result: PassResult, now: float) -> None:
-        if self._settings.clock is ClockKind.WALL:
-            self._metrics.watermark_delay.set(max(0.0, now - result.watermark / 1_000_000))
+    def _measure(self, reached: int | None, now: float) -> bool:
+        """Set the delay, whichever replica evaluates; whether evaluation advances, or keeps up."""
+        before, self._reached = self._reached, reached
+        if reached is None or self._settings.clock is not ClockKind.WALL:
+            return True
+        delay = now - reached / 1_000_000
+        self._metrics.watermark_delay.set(delay)
+        return reached != before or delay < KEEPS_UP_SECONDS
+
+    def _report(self, result: PassResult) -> None:
         for reason, count in result.published.items():
             self._metrics.messages[reason].inc(count)
         if result.published:

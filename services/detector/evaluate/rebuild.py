@@ -14,18 +14,21 @@ from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import copy_tables, evaluation, fingerprint, history
 from services.detector.store import stages as stage_store
-from services.detector.store.watermark import current_watermark
+from services.detector.store.watermark import ClockKind, bound, current_watermark
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.deltas import CountDeltas
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import Event, Visit, fold
-from shared.postgres.pool import Connection, Pool
+from shared.postgres.pool import TRANSIENT, Connection, Pool
 from shared.runtime.log import logger
+from shared.runtime.retry import retry_forever
 
 _log = logger(__name__)
 _CHUNK = 5000
 _FREEZE = "LOCK TABLE event, span_change IN SHARE ROW EXCLUSIVE MODE"
+# Counts of a whole history are packed between two statements.
+_BE_PATIENT = "SET LOCAL idle_in_transaction_session_timeout = '10min'"
 _CLEAR = "TRUNCATE span_change, late_change, bucket, checkpoint, due"
 _COUNT = "SELECT count(*) FROM event"
 ReportProgress = Callable[[int, int], None]
@@ -51,7 +54,16 @@ class _Rebuilt:
 
 
 async def follow_policy(pool: Pool, ruleset: Ruleset, settings: DetectorSettings) -> None:
-    """At start: where the policy, or how stages resolve, has changed, rebuild and reevaluate within the lateness."""
+    """At start: where the policy, or how stages resolve, has changed, rebuild and reevaluate within the lateness.
+
+    Waits while the database is unavailable.
+    """
+    async for attempt in retry_forever(_log, "waiting for Postgres", TRANSIENT):
+        with attempt:
+            await _follow_policy(pool, ruleset, settings)
+
+
+async def _follow_policy(pool: Pool, ruleset: Ruleset, settings: DetectorSettings) -> None:
     async with pool.acquire() as connection, connection.transaction():
         await evaluation.lock(connection)
         resolver = StageResolver(ruleset.policy, await stage_store.load(connection))
@@ -90,13 +102,14 @@ async def _rebuild(
     held: bool,
     report: ReportProgress,
 ) -> PassResult | None:
+    await connection.execute(_BE_PATIENT)
     await connection.execute(_FREEZE)
     watermark = (await evaluation.state(connection)).watermark
     counts = await _refold_all(connection, _Rebuilt(CountDeltas(ruleset), resolver), report)
     await connection.execute(_CLEAR)
     changes = counts.packed()
     await fingerprint.save(connection, fingerprint.of(ruleset, resolver))
-    until = watermark or await current_watermark(connection, settings.clock)
+    until = await _until(connection, watermark, settings.clock)
     if until is None or held:
         # It is too early to evaluate: the evaluator will find the counts as if writers had just added them.
         await history.add_changes(connection, changes)
@@ -104,6 +117,16 @@ async def _rebuild(
     await evaluation.merge(connection, changes)
     evaluator = Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock)
     return await evaluator.reevaluate(connection, since, until, datetime.now(UTC))
+
+
+async def _until(connection: Connection, reached: int | None, clock: ClockKind) -> int | None:
+    """How far to evaluate: as far as before, but not beyond the present, where a clock that was ahead had led."""
+    if clock is ClockKind.WALL:
+        await bound(connection)
+    current = await current_watermark(connection, clock)
+    if reached is None or current is None:
+        return reached or current
+    return min(reached, current) if clock is ClockKind.WALL else reached
 
 
 async def _refold_all(connection: Connection, rebuilt: _Rebuilt, report: ReportProgress) -> CountDeltas:

@@ -106,6 +106,13 @@ CREATE TABLE problem (
 );
 CREATE UNIQUE INDEX problem_open ON problem (key) WHERE cleared_at IS NULL;
 
+-- How often something that was published of a key was taken back. Part of the ids of messages: after it, the same may be
+-- published again and mean it.
+CREATE TABLE correction (
+    key   text   PRIMARY KEY,
+    count bigint NOT NULL
+);
+
 -- Daily points, `value` at the end of [start_at, end_at).
 CREATE TABLE measure (
     pipeline text        NOT NULL,

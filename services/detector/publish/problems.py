@@ -13,7 +13,9 @@ from zoneinfo import ZoneInfo
 from services.detector.publish import ages, evidence
 from services.detector.publish.measures import MeasurePoint, MeasurePublisher
 from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
+from services.detector.store import evaluation
 from services.detector.store.evaluation import series_of
+from shared.contracts.envelope import content_id
 from shared.contracts.problems import (
     CauseClass,
     ProblemData,
@@ -45,6 +47,7 @@ TYPE_OF_REASON = {
     ProblemReason.RETRACTED: ProblemType.RETRACTED,
     ProblemReason.UNRULED: ProblemType.RETRACTED,
 }
+CORRECTIONS = (ProblemReason.REVISED, ProblemReason.RETRACTED, ProblemReason.UNRULED)
 _DAYS = """
 SELECT value FROM measure WHERE pipeline = $1 AND stage = $2 AND measure = $3 AND end_at > $4 AND end_at <= $5
 ORDER BY end_at
@@ -74,16 +77,20 @@ class ProblemPublisher:
         self, connection: Connection, revisions: Sequence[RuleRevision], until: int, now: datetime
     ) -> None:
         """One message for each revision, in the order of their instants. `until`: the watermark, in microseconds."""
+        corrections = await evaluation.corrections(connection, {rule.key for rule, _, _ in revisions})
         messages = []
         for rule, revision, historic in sorted(revisions, key=lambda r: instant(r[1])):
             data = await self._problem(connection, rule, revision, historic, until, now)
-            messages.append(self._message(data, moment(instant(revision))))
+            messages.append(self._message(data, moment(instant(revision)), corrections))
+        await evaluation.save_corrections(connection, corrections)
         await outbox.put(connection, messages)
 
     async def publish_unruled(self, connection: Connection, rows: Sequence[Record], now: datetime) -> None:
         """Retract the intervals of rules that the policy no longer has; `rows` are those of `problem`."""
+        corrections = await evaluation.corrections(connection, {row["key"] for row in rows})
         problems = [_unruled_problem(row, now) for row in rows]
-        await outbox.put(connection, [self._message(data, data.opened_at) for data in problems])
+        await outbox.put(connection, [self._message(data, data.opened_at, corrections) for data in problems])
+        await evaluation.save_corrections(connection, corrections)
 
     async def publish_measures(self, connection: Connection, findings: Sequence[Finding]) -> None:
         """The counts at the ends of days that are new or have changed; the ages of these days become stale."""
@@ -97,10 +104,19 @@ class ProblemPublisher:
             await ages.mark_stale(connection, list(ends))
         await self._measures.publish(connection, points)
 
-    def _message(self, data: ProblemData, time: datetime) -> OutgoingMessage:
+    def _message(self, data: ProblemData, time: datetime, corrections: dict[str, int]) -> OutgoingMessage:
+        """Counts the message in `corrections` where it takes back something: after it, the same may be said again."""
+        correction = corrections.get(data.key, 0)
         event = ProblemEvent.new(
-            source=EVENT_SOURCE, type=TYPE_OF_REASON[data.reason], subject=data.key, time=time, data=data
+            id=_id(data, correction),
+            source=EVENT_SOURCE,
+            type=TYPE_OF_REASON[data.reason],
+            subject=data.key,
+            time=time,
+            data=data,
         )
+        if data.reason in CORRECTIONS:
+            corrections[data.key] = correction + 1
         return keyed_by_subject(self._topic, event)
 
     async def _problem(
@@ -139,6 +155,20 @@ class ProblemPublisher:
         begin = end - timedelta(days=BASELINE_DAYS)
         rows = await connection.fetch(_DAYS, rule.pipeline, rule.stage, rule.measure.value, begin, end)
         return [row["value"] for row in rows]
+
+
+def _id(data: ProblemData, correction: int) -> str:
+    """The same for a message that is published again after a restore, when its evidence may differ.
+
+    `correction`: how often something published of the key was taken back before.
+    """
+    intervals = [
+        part
+        for interval in (data.was, data)
+        if interval is not None
+        for part in (interval.opened_at, interval.cleared_at, interval.peak)
+    ]
+    return content_id(data.key, data.reason.value, data.mode.value, data.historic, correction, *intervals)
 
 
 def cause_class(rule: Rule, peak: int, days: Sequence[float]) -> CauseClass:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -89,6 +89,12 @@ INSERT INTO problem (key, opened_at, cleared_at, peak, published_count, kind, pi
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak,
     published_count = excluded.published_count, mode = excluded.mode
+"""
+
+_CORRECTIONS = "SELECT key, count FROM correction WHERE key = ANY($1::text[])"
+_SAVE_CORRECTIONS = """
+INSERT INTO correction SELECT * FROM unnest($1::text[], $2::bigint[])
+ON CONFLICT (key) DO UPDATE SET count = excluded.count
 """
 
 
@@ -259,6 +265,17 @@ async def published(connection: Executor, since: Mapping[str, int]) -> dict[str,
 async def take_unruled(connection: Executor, keys: Sequence[str], since: int) -> list[Record]:
     """Delete the intervals, lasting beyond `since`, of keys that no rule has any more; gives them."""
     return list(await connection.fetch(_UNRULED, list(keys), moment(max(since, 0))))
+
+
+async def corrections(connection: Executor, keys: Collection[str]) -> dict[str, int]:
+    """How often something published of each key was taken back."""
+    return {row["key"]: row["count"] for row in await connection.fetch(_CORRECTIONS, list(keys))} if keys else {}
+
+
+async def save_corrections(connection: Executor, counts: Mapping[str, int]) -> None:
+    """Save what `corrections` gave, counted on."""
+    if counts:
+        await connection.execute(_SAVE_CORRECTIONS, list(counts), list(counts.values()))
 
 
 async def drop_problems(connection: Executor, gone: Sequence[tuple[str, int]]) -> None:

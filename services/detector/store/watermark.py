@@ -1,7 +1,8 @@
 """The watermark (judgement time): the instant up to which everything in the log has been read.
 
 It is the least, over the partitions, of: now, where a partition is read to its end; else the time of its last applied
-record. Each replica records its partitions in `progress`; the one that evaluates takes the least of all.
+record. Each replica records its partitions in `progress`; the one that evaluates takes the least of all. The database's
+clock bounds it: no clock that is ahead, of a replica or of a producer, moves it beyond the present.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
@@ -20,11 +22,14 @@ from shared.postgres.pool import Executor
 MARGIN_MS = 50
 _RECORD = """
 INSERT INTO progress AS p (partition, at_end, read_at, last_at, applied)
-SELECT * FROM unnest($1::int[], $2::bool[], $3::bigint[], $4::bigint[], $5::bigint[])
+SELECT partition, at_end, least(read_at, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint), last_at, applied
+FROM unnest($1::int[], $2::bool[], $3::bigint[], $4::bigint[], $5::bigint[])
+    AS w (partition, at_end, read_at, last_at, applied)
 ON CONFLICT (partition) DO UPDATE SET at_end = excluded.at_end, read_at = greatest(p.read_at, excluded.read_at),
     last_at = greatest(p.last_at, excluded.last_at), applied = greatest(p.applied, excluded.applied)
 """
 _READ = "SELECT partition, at_end, read_at, last_at, applied FROM progress"
+_BOUND = "UPDATE progress SET read_at = least(read_at, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)"
 _RECORD_PARTITIONS = "UPDATE evaluation_state SET partitions = $1 WHERE coalesce(partitions, 0) < $1"
 _PARTITIONS = "SELECT partitions FROM evaluation_state"
 
@@ -52,10 +57,17 @@ class Standing:
 
 
 def standings(
-    kafka: AIOKafkaConsumer | None, handled: Mapping[TopicPartition, Position], records: Sequence[ConsumerRecord] = ()
+    kafka: AIOKafkaConsumer | None,
+    handled: Mapping[TopicPartition, Position],
+    records: Sequence[ConsumerRecord] = (),
+    ahead: timedelta = timedelta(0),
 ) -> list[Standing]:
-    """How far this replica's partitions are applied; with `records`: how far they will be after that batch."""
-    now = time.time_ns() // 1000 if records else 0
+    """How far this replica's partitions are applied; with `records`: how far they will be after that batch.
+
+    `ahead`: by how much the database's clock is ahead of ours.
+    """
+    shift = ahead // timedelta(microseconds=1)
+    now = time.time_ns() // 1000 + shift if records else 0
     positions = positions_of(records) if records else dict(handled)
     if kafka is None:
         return []
@@ -65,8 +77,9 @@ def standings(
         end = kafka.highwater(partition) if partition in mine else None
         if end is not None and (polled := kafka.last_poll_timestamp(partition)) is not None:
             at_end = position.next_offset >= end
-            read_ms = polled - MARGIN_MS if at_end else position.last_ms
-            found.append(Standing(partition.partition, at_end, read_ms * 1000, position.last_ms * 1000, now))
+            last_at = position.last_ms * 1000
+            read_at = (polled - MARGIN_MS) * 1000 + shift if at_end else last_at
+            found.append(Standing(partition.partition, at_end, read_at, last_at, now))
     return found
 
 
@@ -86,6 +99,11 @@ async def record(connection: Executor, standings: Sequence[Standing]) -> None:
 async def record_partitions(connection: Executor, partitions: int) -> None:
     """Save how many partitions the topic has. The number never decreases."""
     await connection.execute(_RECORD_PARTITIONS, partitions)
+
+
+async def bound(connection: Executor) -> None:
+    """Set back what lies after the present: the database's clock was ahead."""
+    await connection.execute(_BOUND)
 
 
 async def current_watermark(connection: Executor, kind: ClockKind) -> int | None:

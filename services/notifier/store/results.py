@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from services.notifier.domain.mail import notice_name
+from shared.contracts.envelope import content_id
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
 from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.pool import Record
@@ -21,5 +22,11 @@ def result_event(topic: str, row: Record, result: NoticeResult, detail: str | No
         detail=detail,
         message_id=row["message_id"],
     )
-    event = NoticeEvent.new(source="andon/notifier", subject=str(row["ticket"]), time=now, data=data)
+    event = NoticeEvent.new(
+        id=content_id(data.notice, result.value, data.message_id),
+        source="andon/notifier",
+        subject=str(row["ticket"]),
+        time=now,
+        data=data,
+    )
     return OutgoingMessage(topic, str(row["ticket"]).encode(), event.to_json())

@@ -19,6 +19,7 @@ _FOUND = """
 SELECT key, opened_at, found FROM problem JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, opened_at)
     USING (key, opened_at)
 """
+_IS_OVER = "SELECT cleared_at IS NOT NULL FROM problem WHERE key = $1 AND opened_at = $2"
 _INTERVALS = """
 SELECT opened_at, cleared_at FROM problem WHERE key = $1 AND (cleared_at IS NULL OR cleared_at > $2) AND opened_at <= $3
 ORDER BY opened_at
@@ -58,6 +59,11 @@ async def save(connection: Connection, problem: ProblemData, is_withdrawn: bool)
             problem.model_dump(mode="json"),
             found,
         )
+
+
+async def is_over(connection: Connection, key: str, opened_at: datetime) -> bool:
+    """Whether the interval is known already, with its end."""
+    return bool(await connection.fetchval(_IS_OVER, key, opened_at))
 
 
 async def found(executor: Executor, problems: Sequence[ProblemData]) -> list[ProblemData]:

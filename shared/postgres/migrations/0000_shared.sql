@@ -1,8 +1,14 @@
 -- Every service's schema has these tables: where it stands in each topic, and what it still has to publish.
+-- `last_ms`: the greatest time of the records before `next_offset`. `verified_*`: both as they were when the log was last
+-- found to be the one that was read; a topic that was made anew has newer records before that offset. A time is null
+-- where it is not known.
 CREATE TABLE position (
-    topic       text   NOT NULL,
-    partition   int    NOT NULL,
-    next_offset bigint NOT NULL,
+    topic           text   NOT NULL,
+    partition       int    NOT NULL,
+    next_offset     bigint NOT NULL,
+    last_ms         bigint,
+    verified_offset bigint NOT NULL DEFAULT 0,
+    verified_ms     bigint,
     PRIMARY KEY (topic, partition)
 );
 

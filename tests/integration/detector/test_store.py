@@ -166,6 +166,29 @@ async def test_a_problem_that_late_news_undo_is_retracted(pool: Pool) -> None:
     assert await store.problems() == []
 
 
+async def _published_ids(pool: Pool) -> list[tuple[str, str]]:
+    """Of a problem that opens, is retracted, opens again at the same instant, and clears."""
+    rule = {"kind": "wip-high", "max": 0, "hold": "5s"}
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text([rule]))))
+    await store.take([moved(1, 3, "a")])
+    await store.evaluate_at(at(10))
+    await store.take([moved(1, 4, "b")])
+    await store.evaluate_at(at(11))
+    await store.take([moved(2, 3, "a")])
+    await store.evaluate_at(at(12))
+    await store.take([moved(2, 13, "b")])
+    await store.evaluate_at(at(30))
+    return [(event.data.reason.value, event.id) for event in await store.told() if event.data.stage == "a"]
+
+
+async def test_what_is_published_again_after_a_restore_has_the_ids_of_the_first_time(pool: Pool) -> None:
+    first, again = await _published_ids(pool), await _published_ids(pool)
+
+    assert [reason for reason, _ in first] == ["opened", "retracted", "opened", "cleared"]
+    assert first == again
+    assert len({number for _, number in first}) == 4
+
+
 async def test_a_rule_taken_out_of_the_policy_takes_its_problems_with_it(pool: Pool, tmp_path: Any) -> None:
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
     await rebuild.follow_policy(pool, store.ruleset, DetectorSettings())

@@ -85,7 +85,7 @@ async def test_a_database_that_cannot_tell_where_partitions_stand_ends_the_proce
     class FailsOnce(positions.StoredPositions):
         errors: ClassVar = [asyncpg.OutOfMemoryError("out of memory")]
 
-        async def load(self) -> dict[TopicPartition, int]:
+        async def load(self) -> dict[TopicPartition, positions.StoredPosition]:
             if self.errors:
                 raise self.errors.pop()
             return await super().load()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+import pytest
 from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from shared.contracts.topics import EVENTS
 from shared.kafka.offsets import LogOffsets
@@ -60,7 +62,8 @@ async def test_what_comes_after_a_log_has_lost_its_end_is_taken(kafka: str, reco
     # The log from its beginning; what is not there is told.
     assert sorted(after.seen) == [*range(COUNT), *NEW]
     assert gone(after) == 4 * 1000 - len(NEW)
-    assert sum((await positions.load(after.pool, [after.topic])).values()) == COUNT + len(NEW)
+    stored = await positions.load(after.pool, [after.topic])
+    assert sum(position.next_offset for position in stored.values()) == COUNT + len(NEW)
 
 
 async def test_a_log_that_is_found_to_be_shorter_while_it_is_read_is_read_again(
@@ -103,3 +106,52 @@ async def test_a_position_that_has_moved_on_is_not_set_back(recorder: Callable[.
 
     assert await positions.StoredPositions(one.pool, [one.topic]).set_back(place, 60, 3) == 70
     assert await positions.StoredPositions(one.pool, [one.topic]).set_back(place, 70, 3) == 3
+
+
+async def make_anew(kafka: str, topic: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
+    await admin.start()
+    try:
+        await admin.delete_topics([topic])
+
+        async def topics() -> list[str]:
+            return list(await admin.list_topics())
+
+        await eventually(topics, lambda names: topic not in names)
+        await admin.create_topics([NewTopic(topic, 4, 1)])
+        await eventually(topics, lambda names: topic in names)
+    finally:
+        await admin.close()
+
+
+@pytest.mark.parametrize("count", [60, 3 * COUNT])
+async def test_a_topic_that_was_made_anew_is_read_from_its_beginning_whatever_its_length(
+    kafka: str, recorder: Callable[..., Recorder], count: int
+) -> None:
+    before = recorder()
+    async with before.running():
+        await all_seen(before)
+    new = range(10_000, 10_000 + count)
+    await make_anew(kafka, before.topic)
+    await publish(kafka, before.topic, new)
+
+    after = recorder()
+    async with after.running():
+        assert not await missing(after, new)
+
+    assert sorted(after.seen) == list(new)
+    assert gone(after) >= 4
+
+
+@pytest.mark.parametrize("count", [60, 3 * COUNT])
+async def test_a_topic_that_is_made_anew_under_a_running_consumer_is_read_whole(
+    kafka: str, recorder: Callable[..., Recorder], count: int
+) -> None:
+    one = recorder(truncation_check_seconds=0.5)
+    new = range(10_000, 10_000 + count)
+    async with one.running():
+        await all_seen(one)
+        await make_anew(kafka, one.topic)
+        await publish(kafka, one.topic, new)
+
+        assert not await missing(one, new)

@@ -47,6 +47,25 @@ async def test_the_same_message_twice_changes_nothing(pool: Pool, parts: TicketP
     assert len(await parts.messages()) == 1
 
 
+async def test_an_opening_published_again_after_a_restore_reopens_nothing(pool: Pool, parts: TicketParts) -> None:
+    opened, cleared = problem(opened=1), problem(ProblemReason.CLEARED, opened=1, cleared=2)
+    await parts.handle(record(event(opened), 0), record(event(cleared), 1))
+
+    # Under other ids, as where late events had moved it.
+    await parts.handle(record(event(opened), 2), record(event(cleared), 3))
+
+    assert [row["change"] for row in await tickets.history(pool, 1)] == ["opened", "cleared", "closed"]
+
+
+async def test_a_problem_that_opens_again_reopens_its_ticket(pool: Pool, parts: TicketParts) -> None:
+    cleared = problem(ProblemReason.CLEARED, opened=1, cleared=2)
+    await parts.handle(record(event(problem(opened=1)), 0), record(event(cleared), 1))
+
+    await parts.handle(record(event(problem(opened=3)), 2))
+
+    assert [row["change"] for row in await tickets.history(pool, 1)] == ["opened", "cleared", "closed", "reopened"]
+
+
 async def test_two_replicas_at_once_open_one_ticket(pool: Pool, parts: TicketParts) -> None:
     message = event(problem())
     results = await asyncio.gather(

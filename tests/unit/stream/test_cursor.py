@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from shared.stream.cursor import Decision, PartitionCursor, Restart, SeekTo, Take
+from shared.stream.positions import StoredPosition
+from shared.stream.truncation import is_truncated
 
 
 @pytest.mark.parametrize(
@@ -41,26 +43,66 @@ def test_the_cursor_follows_over_offsets_that_are_never_handed_out(
     assert (cursor.follow(position, log_begin), cursor.next_offset) == (missing, next_offset)
 
 
+@pytest.mark.parametrize(
+    ("stored", "end", "first_newer", "truncated"),
+    [
+        ((5, 900), 5, None, False),
+        ((5, 900), 9, 5, False),  # new records
+        ((5, 900), 9, 7, False),  # retention, or a marker, between
+        ((5, 900), 4, None, True),
+        ((5, 900), 9, 4, True),  # something newer lies before what was read
+        ((5, 900), None, 0, True),
+        ((5, 900), None, None, False),  # no leader answers
+        ((0, 0), 9, 0, False),
+    ],
+)
+def test_a_log_is_another_one_where_it_holds_less_or_something_newer(
+    stored: tuple[int, int], end: int | None, first_newer: int | None, truncated: bool
+) -> None:
+    assert is_truncated(StoredPosition(*stored, *stored), end, first_newer) is truncated
+
+
 class OneLog(RuleBasedStateMachine):
-    """A log, a consumer that fetches as aiokafka does, and a cursor between it and what was taken."""
+    """A log, a consumer that fetches as aiokafka does, and a cursor between it and what was taken.
+
+    Postgres holds `row`, and may lose its last commits. The time of a record is its number.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.log: dict[int, int] = {}  # offset -> record; offsets without one are markers or compacted
         self.begin = self.end = self.record = 0
         self.taken: set[int] = set()
+        self.row = self.known = StoredPosition(0, 0, 0, 0)
+        self.rows = [(self.row, self.taken)]  # what Postgres may go back to
 
     @initialize()
     def start(self) -> None:
-        self.poll, self.stored, self.committed = 0, 0, 0
+        self.poll, self.committed, self.is_anew = 0, 0, False
         self.assign()
 
     def assign(self) -> None:
         self.poll += 1
         self.position = self.committed  # aiokafka fetches from there before it is told where to start
         self.early = self._fetched(self.committed, 3)
-        self.cursor = PartitionCursor(self.stored, self.poll)
-        self.position = self.stored
+        if self._is_truncated():
+            self._set_row(StoredPosition(self.begin, self.row.last_ms, self.begin, self.row.last_ms))
+        self._verify()
+        self.is_anew = False
+        self.known = self.row
+        self.cursor = PartitionCursor(self.row.next_offset, self.poll)
+        self.position = self.row.next_offset
+
+    def _verify(self) -> None:
+        self._set_row(self.row._replace(verified_offset=self.row.next_offset, verified_ms=self.row.last_ms))
+
+    def _is_truncated(self) -> bool:
+        newer = (offset for offset, record in sorted(self.log.items()) if record > (self.row.verified_ms or 0))
+        return is_truncated(self.row, self.end, next(newer, None))
+
+    def _set_row(self, row: StoredPosition) -> None:
+        self.row = row
+        self.rows.append((row, set(self.taken)))
 
     def _are_there(self, start: int, end: int) -> bool:
         """Whether the log holds records in [start, end): they must not be reported as missing."""
@@ -71,8 +113,10 @@ class OneLog(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 5), marker=st.booleans())
     def append(self, count: int, marker: bool) -> None:
-        if self.end < self.cursor.next_offset <= self.end + count + marker:
-            # Known limit: a log that was truncated and has grown to where we stand looks like the old one.
+        reached = max(self.cursor.next_offset, self.row.next_offset)
+        if self.end < reached <= self.end + count + marker and not self.is_anew:
+            # Known limit: a log that lost its end after the last check, and has grown to where we stand, looks whole.
+            self.check()
             self.fetch(1)
             return
         for _ in range(count):
@@ -81,6 +125,7 @@ class OneLog(RuleBasedStateMachine):
             self.end += 1
         self.end += marker
 
+    @precondition(lambda self: not self._is_truncated())
     @rule(count=st.integers(1, 6))
     def let_retention_go(self, count: int) -> None:
         begin = min(self.end, self.begin + count)
@@ -96,10 +141,37 @@ class OneLog(RuleBasedStateMachine):
         if self.cursor.next_offset > self.end:
             self.early, self.position = [], self.begin
 
+    @precondition(lambda self: self.cursor.next_offset <= self.row.next_offset)
+    @rule(count=st.integers(0, 30))
+    def make_the_log_anew(self, count: int) -> None:
+        """Under the same name, with other records: fewer than were read, or more.
+
+        Known limits: a new log that has grown to where we stand looks like the old one while the cursor stands beyond
+        the row (after markers alone), or where retention deletes its records before the next check.
+        """
+        self.log, self.begin, self.end, self.committed = {}, 0, 0, 0
+        self.early, self.is_anew = [], True
+        self.append(count, False)
+
+    @rule()
+    def check(self) -> None:
+        """From time to time, and whenever a partition is assigned."""
+        if self._is_truncated() or self.row.next_offset < self.known.next_offset:
+            self.assign()
+            self.early = []
+        else:
+            self._verify()
+
+    @rule(back=st.integers(1, 5))
+    def lose_commits(self, back: int) -> None:
+        """Postgres goes back in time under the running consumer."""
+        del self.rows[max(1, len(self.rows) - back) :]
+        self.row, taken = self.rows[-1]
+        self.taken = set(taken)
+
     @rule()
     def rebalance(self) -> None:
-        """Another replica had the partition, or this one again: what was taken is stored."""
-        self.stored = self.cursor.next_offset if self.cursor.next_offset <= self.end else self.begin
+        """Another replica had the partition, or this one again."""
         self.assign()
 
     @rule(count=st.integers(0, 4))
@@ -129,26 +201,41 @@ class OneLog(RuleBasedStateMachine):
         if isinstance(decision, SeekTo):
             self.position = decision.offset
         elif isinstance(decision, Restart):
-            self.stored = self.begin
+            self._set_row(StoredPosition(self.begin, self.row.last_ms, self.begin, self.row.last_ms))
             self.assign()
             self.early = []
         else:
             assert not self._are_there(expected, expected + decision.missing)
-            self.taken |= {self.log[offset] for offset in records}
+            self._handle(records)
+
+    def _handle(self, records: list[int]) -> None:
+        """In one transaction with the row, which must not be jumped."""
+        if self.row.next_offset < self.known.next_offset:
+            self.assign()
+            self.early = []
+            return
+        self.taken |= {self.log[offset] for offset in records}
+        last_ms = max(self.row.last_ms or 0, *(self.log[offset] for offset in records))
+        end, verified = records[-1] + 1, (self.row.verified_offset, self.row.verified_ms)
+        self._set_row(StoredPosition(end, last_ms, *(verified if self.row.next_offset else (end, last_ms))))
+        self.known = self.row
 
     @invariant()
-    def nothing_before_the_cursor_is_skipped(self) -> None:
-        reached = min(self.cursor.next_offset, self.position)
-        passed = {record for offset, record in self.log.items() if offset < reached}
-        assert passed <= self.taken
+    def nothing_before_the_row_is_skipped(self) -> None:
+        """Except in a log that was truncated and is not yet found to be."""
+        if not self._is_truncated():
+            passed = {record for offset, record in self.log.items() if offset < self.row.next_offset}
+            assert passed <= self.taken
 
-    @precondition(lambda self: self.cursor.next_offset <= self.end <= 60)
+    @precondition(lambda self: self.end <= 90)
     @rule()
     def read_to_the_end(self) -> None:
-        for _ in range(200):
-            if self.cursor.next_offset == self.end and not self.early:
+        self.check()
+        for _ in range(300):
+            if self.cursor.next_offset == self.end and not self.early and self.known == self.row:
                 break
             self.fetch(3)
+            self.check()
         assert self.cursor.next_offset == self.end
         assert set(self.log.values()) <= self.taken
 

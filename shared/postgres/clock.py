@@ -1,0 +1,54 @@
+"""The database's clock: one for all replicas, whatever the clocks of their machines show."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from shared.postgres.pool import TRANSIENT, Pool
+from shared.runtime.log import logger
+
+_log = logger(__name__)
+MEASURE_SECONDS = 10.0
+# An answer that took longer than this says too little about the present.
+MAX_ROUND_TRIP_SECONDS = 1.0
+
+
+class DatabaseClock:
+    """A `Clock` that goes on from what the database said last, by the monotonic clock: steps of ours do not show.
+
+    Before the first measurement it is the machine's clock.
+    """
+
+    def __init__(self, pool: Pool, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._pool, self._monotonic = pool, monotonic
+        self._zero: datetime | None = None
+
+    def now(self) -> datetime:
+        if self._zero is None:
+            return datetime.now(UTC)
+        return self._zero + timedelta(seconds=self._monotonic())
+
+    @property
+    def ahead(self) -> timedelta:
+        """By how much the database's clock is ahead of the machine's."""
+        return self.now() - datetime.now(UTC)
+
+    async def measure(self) -> None:
+        """Ask the database."""
+        before = self._monotonic()
+        answer: datetime = await self._pool.fetchval("SELECT clock_timestamp()")
+        after = self._monotonic()
+        if self._zero is None or after - before <= MAX_ROUND_TRIP_SECONDS:
+            self._zero = answer - timedelta(seconds=(before + after) / 2)
+
+    async def run(self) -> None:
+        """Measure from time to time until cancelled. Goes on by itself while the database is unavailable."""
+        while True:
+            try:
+                await self.measure()
+            except TRANSIENT as error:
+                _log.warning("clock not compared: database unavailable", error=repr(error))
+            await asyncio.sleep(MEASURE_SECONDS)

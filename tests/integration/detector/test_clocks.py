@@ -1,0 +1,73 @@
+"""A clock that is ahead or behind, of a replica or of the database, moves judgement time nowhere it should not be."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from services.detector.evaluate import rebuild
+from services.detector.settings import DetectorSettings
+from services.detector.store import evaluation
+from shared.flow.ruleset import Ruleset
+from shared.policy import parse
+from shared.postgres.clock import DatabaseClock
+from shared.postgres.pool import Pool
+from shared.runtime.instants import micros
+from tests.support import histories
+from tests.support.detector_store import Store, emptied, moved
+from tests.support.histories import START
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+async def store(pool: Pool) -> Store:
+    """A deal that has just entered a stage, of which it is over age in a minute."""
+    rules = [{"kind": "aging", "limit": "1m"}]
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(rules))))
+    await store.take([moved(1, (datetime.now(UTC) - START).total_seconds(), "a")])
+    return store
+
+
+async def watermark(store: Store) -> int:
+    async with store.pool.acquire() as connection:
+        reached = (await evaluation.state(connection)).watermark
+    assert reached is not None
+    return reached
+
+
+async def test_a_replica_whose_clock_is_ahead_moves_judgement_time_to_the_present_only(store: Store) -> None:
+    await store.evaluate_at(datetime.now(UTC) + HOUR)
+
+    assert await watermark(store) <= micros(datetime.now(UTC)) + 1_000_000
+    assert await store.problems() == []
+
+
+async def test_judgement_time_beyond_the_present_stands_still_until_it_is_brought_back(store: Store) -> None:
+    await store.evaluate_at(datetime.now(UTC))
+    ahead = micros(datetime.now(UTC) + HOUR)
+    await store.pool.execute("UPDATE evaluation_state SET watermark = $1", ahead)
+    await store.pool.execute("UPDATE progress SET read_at = $1", ahead)
+    await store.take([moved(2, (datetime.now(UTC) - START).total_seconds(), "a")])
+    await store.evaluate_at(datetime.now(UTC))
+    assert await watermark(store) == ahead
+    assert await store.problems() == []
+
+    await rebuild.rebuild(store.pool, Ruleset(store.policy), DetectorSettings(), 0, lambda done, total: None)
+
+    assert await watermark(store) <= micros(datetime.now(UTC)) + 1_000_000
+    assert await store.problems() == []
+
+
+async def test_the_databases_clock_goes_on_whatever_ours_shows(pool: Pool) -> None:
+    passed = 1000.0
+    clock = DatabaseClock(pool, lambda: passed)
+    await clock.measure()
+    first = clock.now()
+    passed += 3600
+
+    assert abs(first - datetime.now(UTC)) < HOUR
+    assert clock.now() - first == HOUR
+    assert abs(clock.ahead - HOUR) < timedelta(minutes=10)
