@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from services.cli.commands.migrate import MigrateSettings
 from services.detector.settings import DetectorSettings
 from services.enricher.settings import EnricherSettings
 from services.intake.settings import IntakeSettings
@@ -48,6 +49,7 @@ SERVICE_SETTINGS: dict[str, type[ServiceSettings]] = {
     "enricher": EnricherSettings,
     "tickets": TicketsSettings,
     "notifier": NotifierSettings,
+    "migrate": MigrateSettings,
 }
 
 

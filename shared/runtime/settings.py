@@ -24,6 +24,7 @@ OTHER_PARTS = (
     "enricher_",
     "intake_",
     "notifier_",
+    "report_",
     "smtp_",
     "sources",
     "test_",

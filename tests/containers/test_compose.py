@@ -47,6 +47,9 @@ class Stack:
         (folder / "policy.yaml").write_text(POLICY)
         settings = {f"{name}_PORT": str(port) for name, port in self.ports.items()} | {
             "POSTGRES_PASSWORD": "a-password-for-the-test",
+            "POSTGRES_ADMIN_PASSWORD": "another-password",
+            "REPORT_PASSWORD": "of-the-views",
+            "GRAFANA_PASSWORD": "of-grafana",
             "HUBSPOT_SECRET": SECRET,
             "ANDON_POLICY_FILE": str(folder / "policy.yaml"),
         }
@@ -62,6 +65,11 @@ class Stack:
         assert not check or ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-4000:]
         return ended.stdout
 
+    def up(self, seconds: int) -> None:
+        """Start all but Alertmanager: tests/integration/deploy runs the program, as its image is not at hand."""
+        services = set(self.compose("config", "--services").split()) - {"alertmanager"}
+        self.compose("up", "-d", "--wait", "--wait-timeout", str(seconds), *sorted(services))
+
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}"
 
@@ -73,7 +81,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(folder)
     try:
         stack.compose("build")
-        stack.compose("up", "-d", "--wait", "--wait-timeout", "240")
+        stack.up(240)
         yield stack
     finally:
         print(stack.compose("logs", "--tail", "30", check=False)[-8000:])
@@ -125,8 +133,33 @@ async def test_prometheus_scrapes_every_service(stack: Stack) -> None:
 
 async def test_killed_services_restart_and_lose_nothing(stack: Stack) -> None:
     stack.compose("kill", "-s", "KILL", "detector", "enricher", "tickets", "notifier")
-    await asyncio.to_thread(stack.compose, "up", "-d", "--wait", "--wait-timeout", "120")
+    await asyncio.to_thread(stack.up, 120)
     async with httpx.AsyncClient(timeout=20) as client:
         tickets = (await client.get(f"{stack.url('TICKETS')}/api/v1/tickets")).json()["tickets"]
 
     assert [ticket["title"] for ticket in tickets] == ["Too much work in Appointment scheduled"]
+
+
+def test_no_service_and_no_reader_is_a_superuser(stack: Stack) -> None:
+    sql = "SELECT rolname FROM pg_roles WHERE rolsuper AND rolname IN ('andon', 'andon_report')"
+    query = ["exec", "-T", "postgres", "psql", "-U", "postgres", "-d", "andon", "-At", "-c"]
+
+    assert stack.compose(*query, sql) == ""
+    assert (
+        stack.compose(*query, "SELECT count(*) FROM pg_roles WHERE rolname = 'andon_report' AND rolcanlogin") == "1\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["GRAFANA_PASSWORD", "REPORT_PASSWORD", "POSTGRES_PASSWORD", "POSTGRES_ADMIN_PASSWORD"]
+)
+def test_compose_refuses_to_start_without_a_password(stack: Stack, name: str, tmp_path: Path) -> None:
+    lines = [line for line in (ROOT / ".env.example").read_text().splitlines() if not line.startswith("#")]
+    filled = [f"{line}x" if line.endswith("PASSWORD=") and line != f"{name}=" else line for line in lines]
+    (tmp_path / "env").write_text("\n".join(filled))
+    command = ["docker", "compose", "--env-file", str(tmp_path / "env"), "config", "--quiet"]
+
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ended.returncode != 0
+    assert f"required variable {name} is missing a value: set it in .env" in ended.stderr

@@ -170,11 +170,12 @@ CREATE TABLE evaluation_state (
 INSERT INTO evaluation_state DEFAULT VALUES;
 
 -- For SQL readers (Grafana, analysts): these views keep their columns whatever the tables become. None holds an owner
--- of a deal.
-CREATE VIEW v_measure AS
+-- of a deal. The role andon_report may read this schema and nothing else (shared/postgres/report.py).
+CREATE SCHEMA IF NOT EXISTS report;
+CREATE VIEW report.measure AS
     SELECT pipeline, stage, measure, start_at, end_at, value FROM measure;
-CREATE VIEW v_problem AS
+CREATE VIEW report.problem AS
     SELECT key, kind, pipeline, stage, mode, opened_at, cleared_at, peak, historic, detected_at FROM problem;
-CREATE VIEW v_stage_now AS
+CREATE VIEW report.stage_now AS
     SELECT pipeline, stage, count(*) AS deals, min(entered) AS oldest_entered FROM visit WHERE left_at IS NULL
     GROUP BY pipeline, stage;

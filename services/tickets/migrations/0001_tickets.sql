@@ -138,10 +138,11 @@ CREATE TABLE notice (
 );
 CREATE INDEX notice_by_ticket ON notice (ticket, at);
 
--- For readers of SQL (Grafana, analysts). Tables may change; these stay.
-CREATE VIEW v_ticket AS
+-- For SQL readers (Grafana, analysts). Tables may change; these views stay.
+CREATE SCHEMA IF NOT EXISTS report;
+CREATE VIEW report.ticket AS
     SELECT id, key, kind, pipeline, state, outcome, opened_at, changed_at, closed_at, snoozed_until FROM ticket;
-CREATE VIEW v_change AS
+CREATE VIEW report.change AS
     SELECT ticket, seq, change, at, actor FROM change;
-CREATE VIEW v_notice AS
+CREATE VIEW report.notice AS
     SELECT ticket, reason, result, at FROM notice;

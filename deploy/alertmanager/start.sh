@@ -1,0 +1,12 @@
+#!/bin/sh
+# Alertmanager reads no variables from the environment: this fills in its template, and keeps the password in a file.
+set -eu
+folder=${ALERTMANAGER_FOLDER:-/alertmanager}
+(umask 077 && printf '%s' "$ALERTS_SMTP_PASSWORD" >"$folder/password")
+# First for a YAML text in single quotes, then for the right side of sed's s command.
+quoted() { printf '%s' "$1" | sed -e "s/'/''/g" -e 's/[&|\]/\\&/g'; }
+sed -e "s|@SMTP@|$(quoted "$ALERTS_SMTP")|" -e "s|@TLS@|$(quoted "$ALERTS_SMTP_TLS")|" \
+  -e "s|@USERNAME@|$(quoted "$ALERTS_SMTP_USERNAME")|" -e "s|@FOLDER@|$(quoted "$folder")|" \
+  -e "s|@FROM@|$(quoted "$ALERTS_FROM")|" -e "s|@TO@|$(quoted "$ALERTS_TO")|" \
+  "$(dirname "$0")/alertmanager.template.yml" >"$folder/alertmanager.yml"
+exec "${ALERTMANAGER:-alertmanager}" --config.file="$folder/alertmanager.yml" --storage.path="$folder" "$@"

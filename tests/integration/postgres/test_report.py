@@ -1,0 +1,89 @@
+"""The role of Grafana reads the views and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+
+from shared.postgres.migrate import migrate_all
+from shared.postgres.report import ROLE, ReportRoleError, grant_report
+from tests.support.databases import new_database
+
+VIEWS = {"measure", "problem", "stage_now", "ticket", "change", "notice"}
+
+
+def as_user(dsn: str, user: str, password: str) -> str:
+    parts = urlsplit(dsn)
+    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{parts.hostname}:{parts.port}"))
+
+
+@pytest.fixture
+async def reader(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the role, as Grafana makes it."""
+    await migrate_all(dsn)
+    await grant_report(dsn, "a 'quoted' \\ password")
+    connection = await asyncpg.connect(as_user(dsn, ROLE, "any"))
+    yield connection
+    await connection.close()
+
+
+async def test_every_view_can_be_read(reader: asyncpg.Connection) -> None:
+    rows = await reader.fetch("SELECT table_name FROM information_schema.tables WHERE table_schema = 'report'")
+
+    assert {row["table_name"] for row in rows} == VIEWS
+    for view in VIEWS:
+        await reader.fetch(f"SELECT * FROM report.{view}")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE report.mine (id int)",
+        "CREATE TABLE public.mine (id int)",
+        "CREATE TEMP TABLE mine (id int)",
+        "SELECT * FROM flow.visit",
+        "SELECT * FROM tickets.ticket",
+        "SELECT pg_read_file('/etc/passwd')",
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "DELETE FROM report.ticket",
+        "CREATE ROLE mine SUPERUSER",
+        "SET ROLE andon",
+    ],
+)
+@pytest.mark.parametrize("read_write", [False, True])
+async def test_nothing_else_can_be_done(reader: asyncpg.Connection, sql: str, read_write: bool) -> None:
+    """A viewer may end the read-only default: the rights hold without it. Temporary tables alone stay possible."""
+    if read_write:
+        await reader.execute("SET default_transaction_read_only = off")
+        if "TEMP" in sql:
+            return
+    with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError)):
+        await reader.execute(sql)
+
+
+async def test_many_databases_at_once_and_again(postgres: str) -> None:
+    databases = [await new_database(postgres) for _ in range(4)]
+    await asyncio.gather(*(migrate_all(dsn) for dsn in databases))
+
+    await asyncio.gather(*(grant_report(dsn) for dsn in databases * 2))
+
+
+async def test_a_plain_owner_of_the_database_can_do_all_of_it(postgres: str) -> None:
+    """The services are no superusers: CREATEROLE and a database of their own are enough."""
+    dsn = await new_database(postgres)
+    user = f"u{secrets.token_hex(4)}"
+    superuser = await asyncpg.connect(dsn)
+    await superuser.execute(f"CREATE ROLE {user} LOGIN NOSUPERUSER NOCREATEROLE")
+    await superuser.execute(f'ALTER DATABASE "{urlsplit(dsn).path[1:]}" OWNER TO {user}')
+    await superuser.close()
+
+    await migrate_all(as_user(dsn, user, "any"))
+    await grant_report(as_user(dsn, user, "any"))
+
+    with pytest.raises(ReportRoleError, match="give this user CREATEROLE"):
+        await grant_report(as_user(dsn, user, "any"), "a-password")
