@@ -10,10 +10,19 @@ from services.importer.tables.base import Cell
 from shared.connectors.base.fields import InvalidField, amount_of
 
 DecimalMark = Literal["point", "comma"]
-# Spaces of all kinds, Swiss apostrophes, signs and codes of currencies.
-_CLUTTER = re.compile(r"[\s'\u2019]|R\$|[$€£¥₹]|[A-Z]{3}|kr\.?|zł")
+_SIGNS = "$€£¥₹₽₺₩₪₫₴₦₱฿₡₲₵₸₼₾"
+# A multiplier such as MIO is no currency: to drop it would change the amount.
+_CODE = r"(?!(?:MIO|MRD|TSD|MLN|BLN|THS|LAC|LKH|BIO)\b)[A-Z]{3}"
+_CURRENCY = rf"(?:{_CODE}|[A-Z]{{0,3}}[{_SIGNS}]|Rs\.?|kr\.?|Kč|zł|Ft|lei|лв\.?|S?Fr\.)"
+_AMOUNT = re.compile(
+    rf"(?P<sign>[-+]?)(?:{_CURRENCY}\s*)*(?P<inner>[-+]?)(?P<digits>\d[\d.,\s'\u2019]*?)(?:/-|[.,][-\u2013\u2014]+)?"
+    rf"(?P<after>-?)\s*(?:{_CURRENCY}\s*)*"
+)
+_SPACING = re.compile(r"[\s'\u2019]")
+# Indian amounts are grouped by two digits before the last three: 1,23,456.00.
+_LAKH = r"\d{1,2}(?:,\d{2})+,\d{3}"
 _FORMS: dict[DecimalMark, re.Pattern[str]] = {
-    "point": re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"),
+    "point": re.compile(rf"-?(?:\d{{1,3}}(?:,\d{{3}})+|{_LAKH}|\d+)(?:\.\d+)?"),
     "comma": re.compile(r"-?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?"),
 }
 _DIGITS = re.compile(r"-?\d+")
@@ -53,6 +62,12 @@ def is_unambiguous(text: str) -> bool:
 
 
 def _without_clutter(text: str) -> str:
-    bare = _CLUTTER.sub("", text)
+    """The digits and marks, without currency, spaces and apostrophes; other texts as they are."""
+    bare = text.strip().replace("\u2212", "-")
     # Accountants write negative amounts in parentheses.
-    return f"-{bare[1:-1]}" if bare.startswith("(") and bare.endswith(")") else bare
+    is_negative = bare.startswith("(") and bare.endswith(")")
+    match = _AMOUNT.fullmatch(bare[1:-1].strip() if is_negative else bare)
+    if match is None:
+        return text
+    minus = is_negative or "-" in (match["sign"], match["inner"], match["after"])
+    return ("-" if minus else "") + _SPACING.sub("", match["digits"])

@@ -31,7 +31,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         id de la fiche d informations | id de l enregistrement | id de la transaction | id transaction |
         id opportunite | id del registro | id de registro | id del negocio | id de negocio | id de oportunidad |
         id do registro | id do negocio | id da oportunidade | record nummer | 18 digit id | case id | incident |
-        ticket id | id
+        ticket id | issue key | id
         """
     ),
     "name": _names(
@@ -73,12 +73,33 @@ NAMES: dict[str, tuple[str, ...]] = {
         closed on | closed at | close time | date closed | abschlussdatum | tatsachliches abschlussdatum |
         schlusstermin | geschlossen am | date de fermeture | date de cloture | cloture le | fecha de cierre |
         cerrado el | sluitingsdatum | afsluitdatum | gesloten op | data de fechamento | fechado em |
-        est close date | expected close date | erwartetes abschlussdatum
+        resolved | resolved at | resolution date
+        """
+    ),
+    "won_at": _names(
+        """
+        won time | won date | won on | won at | date won | gewonnen am | gewonnen zeit | gagne le | fecha de ganado |
+        ganado el | gewonnen op | data de ganho | ganho em
+        """
+    ),
+    "lost_at": _names(
+        """
+        lost time | lost date | lost on | lost at | date lost | verloren am | verloren zeit | perdu le |
+        fecha de perdida | perdido el | verloren op | data de perda | perdido em
+        """
+    ),
+    "expected": _names(
+        """
+        est close date | expected close date | expected closing date | estimated close date | forecast close date |
+        erwartetes abschlussdatum | voraussichtliches abschlussdatum | date de cloture prevue |
+        fecha de cierre prevista | fecha prevista de cierre | verwachte sluitingsdatum | verwachte afsluitdatum |
+        data prevista de fechamento
         """
     ),
     "entered": _names(
         """
-        date entered current stage | last stage change date | last stage change | stage change time |
+        date entered current stage | date entered | entered date | entered at | entered on | last stage change
+        date | last stage change | stage change time |
         stage modified time | date entered stage | entered stage at | stage entered | stage since |
         letzte phasenanderung | in phase seit | eintrittsdatum der aktuellen phase |
         dernier changement d etape | ultimo cambio de etapa | laatste fasewijziging | ultima mudanca de etapa
@@ -156,16 +177,48 @@ STAGE_DATES = tuple(
 )
 WON = frozenset(("won", "gewonnen", "gagne", "gagnee", "ganado", "ganada", "ganho", "ganha"))
 LOST = frozenset(("lost", "verloren", "perdu", "perdue", "perdido", "perdida"))
+# Words that may stand beside won or lost without changing what is meant.
+CLOSING_FILLERS = frozenset(
+    _names(
+        """
+        closed | close | deal | opportunity | status | and | as | is | geschlossen | abgeschlossen | und | auftrag |
+        verkauf | cerrado | cerrada | cierre | negocio | y | ferme | fermee | conclu | conclue | cloture | et |
+        transaction | affaire | gesloten | afgesloten | en | fechado | fechada | e
+        """
+    )
+)
+# Stages that a date column's name never means.
+DATE_WORDS = frozenset(
+    _names("date | time | datum | fecha | data | day | stage | deal | current stage | last | first | phase | hs | is")
+)
 YES = frozenset(("true", "yes", "1", "wahr", "ja", "oui", "si", "sim", "verdadero", "vrai"))
 
 
 def rank(field: str, name: str) -> int | None:
     """How well a column's name fits a field: 0 is best, None is not at all."""
     found = plain(name)
-    candidates = [found] + [found.removeprefix(prefix) for prefix in _PREFIXES if found.startswith(prefix)]
-    return min((NAMES[field].index(one) for one in candidates if one in NAMES[field]), default=None)
+    candidates = {found, *(found.removeprefix(prefix) for prefix in _PREFIXES if found.startswith(prefix))}
+    # Heads in upper case do not show where a word ends.
+    joined = {one.replace(" ", "") for one in candidates}
+    known = NAMES[field]
+    exact = min((known.index(one) for one in candidates if one in known), default=None)
+    if exact is not None:
+        return exact
+    return next((number for number, one in enumerate(known) if one.replace(" ", "") in joined), None)
 
 
 def is_person(name: str) -> bool:
     """Whether a column, by its name, holds a person."""
     return not PEOPLE.isdisjoint(plain(name).split())
+
+
+def says_outcome(word: str, known: frozenset[str]) -> bool:
+    """Whether the whole phrase means it: `3. Closed Won (Enterprise)` does, `Closed Not Won` does not."""
+    bare = word.rpartition(" (")[0] if word.endswith(")") and " (" in word else word
+    rest = {one for one in plain(bare).split() if one not in CLOSING_FILLERS and not one.isdigit()}
+    return bool(rest) and rest <= known
+
+
+def mentions_outcome(word: str) -> bool:
+    """Whether some word of it means won or lost."""
+    return not (WON | LOST).isdisjoint(plain(word).split())

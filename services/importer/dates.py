@@ -13,33 +13,55 @@ from services.importer.mapping import DateOrder
 from services.importer.tables.base import Cell
 from shared.runtime.instants import micros
 
+_ZONE = r"(?P<zone>Z|(?:UTC|GMT)?[+-]\d{2}:?\d{2}|UTC|GMT)"
+# What stands between a day and its time: "at" in several languages, or a sign.
+_BEFORE_TIME = r"(?:T|[ ,]+(?:(?:at|um|om|a|as|a las|alle|kl\.?) +)?)"
+_HALF = r"[AaPp]\.?\s?[Mm]\.?"
 _TIME = (
-    r"(?:[T ,]\s*(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.](?P<second>\d{2})(?:[.,](?P<fraction>\d{1,9}))?)?"
-    r"\s*(?P<half>[AaPp]\.?[Mm]\.?)?)?\s*(?P<zone>Z|UTC|GMT|[+-]\d{2}:?\d{2})?"
+    rf"(?:{_BEFORE_TIME}(?P<hour>\d{{1,2}})"
+    rf"(?:[:.h](?P<minute>\d{{2}})(?:[:.](?P<second>\d{{2}})(?:[.,](?P<fraction>\d{{1,9}}))?)?|(?=\s*{_HALF}))"
+    rf"\s*(?P<half>{_HALF})?(?:\s*Uhr)?)?\s*{_ZONE}?"
 )
-_NUMERIC = re.compile(r"(?P<a>\d{1,4})(?P<sep>[-./])(?P<b>\d{1,2})(?P=sep)(?P<c>\d{1,4})\.?" + _TIME)
+_NUMERIC = re.compile(r"(?P<a>\d{1,4})(?P<sep>[-./])(?P<b>\d{1,2})(?P=sep)(?P<c>\d{1,4})\.?" + _TIME, re.IGNORECASE)
+_NUMERIC_START = re.compile(r"(?<![\d])\d{1,2}(?P<sep>[-./])\d{1,2}(?P=sep)\d{1,4}")
+_GAP = r"(?:[ ./-]+(?:del? )?)"
 _DAY_MONTH_NAME = re.compile(
-    r"(?P<day>\d{1,2})(?:\.|st|nd|rd|th|er|º)?[ -]+(?:de )?(?P<month>[a-z]{3,})\.?,?[ -]+(?:de )?(?P<year>\d{4})"
+    rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|o)?{_GAP}(?P<month>[a-z]{{3,}})\.?,?{_GAP}'?(?P<year>\d{{4}}|\d{{2}})"
     + _TIME,
     re.IGNORECASE,
 )
 _MONTH_NAME_DAY = re.compile(
-    r"(?P<month>[a-z]{3,})\.? (?P<day>\d{1,2})(?:st|nd|rd|th)?,? (?P<year>\d{4})" + _TIME, re.IGNORECASE
+    r"(?P<month>[a-z]{3,})\.? +(?P<day>\d{1,2})(?:st|nd|rd|th)?,? +(?P<year>\d{4})" + _TIME, re.IGNORECASE
 )
-# How the names of January to December begin in English, German, French, Spanish, Dutch, Portuguese; without accents.
+_YEAR_MONTH_NAME = re.compile(r"(?P<year>\d{4})[ /-](?P<month>[a-z]{3,})[ /-](?P<day>\d{1,2})" + _TIME, re.IGNORECASE)
+# As C and the command `date` write it.
+_C_TIME = re.compile(
+    r"(?P<month>[a-z]{3,}) +(?P<day>\d{1,2}) +(?P<hour>\d{1,2}):(?P<minute>\d{2}):(?P<second>\d{2})"
+    r"(?P<fraction>)(?P<half>)(?: (?P<zone>UTC|GMT))? (?P<year>\d{4})",
+    re.IGNORECASE,
+)
+_NAMED = (_DAY_MONTH_NAME, _MONTH_NAME_DAY, _YEAR_MONTH_NAME, _C_TIME)
+_WEEKDAY = re.compile(
+    r"(?:mon|tue|wed|thu|fri|sat|sun|mo|di|mi|do|fr|sa|so|lun|mar|mer|jeu|ven|sam|dim|mie|jue|vie|sab|dom|maa|din|"
+    r"woe|don|vri|zat|zon|seg|ter|qua|qui|sex)[a-z-]*\.?,? +",
+    re.IGNORECASE,
+)
+_ZONE_NAME = re.compile(r"\s*\([^()]*\)$")
+# How the names of January to December begin, without accents: English, German, French, Spanish, Dutch, Portuguese,
+# Italian, Swedish, Norwegian, Danish and Polish.
 _MONTHS = (
-    "jan ene",
-    "feb fev",
+    "jan ene gen sty",
+    "feb fev lut",
     "mar mrz maa mrt",
-    "apr avr abr",
-    "may mai mei",
-    "jun juin",
-    "jul juil",
-    "aug aou ago",
-    "sep set",
-    "oct okt out",
-    "nov",
-    "dec dez dic",
+    "apr avr abr kwi",
+    "may mai mei mag maj",
+    "jun juin giu cze",
+    "jul juil lug lip",
+    "aug aou ago sie",
+    "sep set wrz",
+    "oct okt out ott paz",
+    "nov lis",
+    "dec dez dic des gru",
 )
 _EPOCH_MS = re.compile(r"\d{13}")
 # The groups of _NUMERIC that are year, month and day.
@@ -64,20 +86,33 @@ class DateSpan(NamedTuple):
         return self.end > self.first
 
 
+class DateOrders(NamedTuple):
+    """The order of numeric dates: by column and the sign between the numbers, else the table's."""
+
+    by_column: dict[str, dict[str, DateOrder]]
+    default: DateOrder | None
+
+    def of(self, column: str, text: str) -> DateOrder | None:
+        """The order in which to read a text of a column; None where nobody said."""
+        if column not in self.by_column:
+            return self.default
+        return self.by_column[column].get(separator_of(text) or "", self.default)
+
+
 class DateReader:
     """Reads the dates of one table. An hour that a clock change repeats means the first of the two."""
 
-    def __init__(self, order: DateOrder | None, zone: str) -> None:
-        self._order, self._zone = order, ZoneInfo(zone)
+    def __init__(self, orders: DateOrders, zone: str) -> None:
+        self._orders, self._zone = orders, ZoneInfo(zone)
         # A table has few different days.
         self._cached = lru_cache(CACHED_TEXTS)(self._read_text)
 
-    def read(self, cell: Cell) -> DateSpan | None:
+    def read(self, cell: Cell, column: str = "") -> DateSpan | None:
         """None for an empty cell; raises DateFault."""
         if cell is None:
             return None
         if isinstance(cell, str):
-            return self._cached(cell)
+            return self._cached(cell, column if self._orders.by_column else "")
         if isinstance(cell, datetime):
             # Workbooks and some exports have no days, only midnights.
             is_day = cell.tzinfo is None and cell.time() == time()
@@ -86,13 +121,13 @@ class DateReader:
             return self._day(cell)
         raise DateFault("is a number; write dates as dates, such as 2026-03-31")
 
-    def _read_text(self, text: str) -> DateSpan | None:
+    def _read_text(self, text: str, column: str) -> DateSpan | None:
         stripped = text.strip()
         if not stripped:
             return None
         if _EPOCH_MS.fullmatch(stripped):
             return DateSpan(int(stripped) * 1000, int(stripped) * 1000)
-        found = read_date(stripped, self._order)
+        found = read_date(stripped, self._orders.of(column, stripped))
         return self._instant(found) if isinstance(found, datetime) else self._day(found)
 
     def _instant(self, moment: datetime) -> DateSpan:
@@ -129,12 +164,20 @@ def read_date(text: str, order: DateOrder | None) -> date | datetime:
     except ValueError:
         # Not quite ISO 8601: the patterns below are more lenient.
         pass
-    if match := _NUMERIC.fullmatch(text):
-        return _to_date(match, _year_month_day(match, order))
-    plain = without_accents(text)
-    if match := _DAY_MONTH_NAME.fullmatch(plain) or _MONTH_NAME_DAY.fullmatch(plain):
-        return _to_date(match, (match["year"], str(_month(match["month"])), match["day"]))
+    plain = _ZONE_NAME.sub("", without_accents(text)).strip()
+    # "Mar" is a month and, in Romance languages, a day of the week.
+    for bare in dict.fromkeys((plain, _WEEKDAY.sub("", plain, count=1) if _WEEKDAY.match(plain) else plain)):
+        if match := _NUMERIC.fullmatch(bare):
+            return _to_date(match, _year_month_day(match, order))
+        if match := next(filter(None, (form.fullmatch(bare) for form in _NAMED)), None):
+            return _to_date(match, (_full_year(match["year"]), str(_month(match["month"])), match["day"]))
     raise DateFault("is not a date; write for example 2026-03-31 or 2026-03-31 14:05")
+
+
+def separator_of(text: str) -> str | None:
+    """The sign between the numbers of a numeric date whose order matters; None for other dates."""
+    match = _NUMERIC_START.search(without_accents(text))
+    return match["sep"] if match else None
 
 
 def orders_of(text: str) -> frozenset[DateOrder]:
@@ -159,8 +202,12 @@ def _year_month_day(match: re.Match[str], order: DateOrder | None) -> tuple[str,
     year, month, day = (match[group] for group in _GROUPS[order])
     if len(year) not in (2, 4) or len(day) > 2:
         raise DateFault(f"is not a date in the order {order.value}; correct it, or dates in the mapping")
-    # A two-digit year is of this century: no CRM is older.
-    return (year if len(year) == 4 else f"20{year}"), month, day
+    return _full_year(year), month, day
+
+
+def _full_year(year: str) -> str:
+    """A two-digit year is of this century: no CRM is older."""
+    return year if len(year) == 4 else f"20{year}"
 
 
 def _to_date(match: re.Match[str], parts: tuple[str, str, str]) -> date | datetime:
@@ -172,7 +219,7 @@ def _to_date(match: re.Match[str], parts: tuple[str, str, str]) -> date | dateti
         if match["half"]:
             hour = hour % 12 + (12 if match["half"][0] in "Pp" else 0)
         fraction = int((match["fraction"] or "0").ljust(6, "0")[:6])
-        clock = time(hour, int(match["minute"]), int(match["second"] or 0), fraction, _offset(match["zone"]))
+        clock = time(hour, int(match["minute"] or 0), int(match["second"] or 0), fraction, _offset(match["zone"]))
     except ValueError as error:
         raise DateFault(f"is not a date: {error}; correct it, or dates in the mapping") from None
     return datetime.combine(day, clock)
@@ -181,7 +228,8 @@ def _to_date(match: re.Match[str], parts: tuple[str, str, str]) -> date | dateti
 def _offset(text: str | None) -> timezone | None:
     if text is None:
         return None
-    if text in ("Z", "UTC", "GMT"):
+    text = text.upper().removeprefix("UTC").removeprefix("GMT")
+    if text in ("", "Z"):
         return UTC
     minutes = int(text[1:3]) * 60 + int(text[-2:])
     return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))

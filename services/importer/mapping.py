@@ -43,6 +43,9 @@ class Columns(BaseModel):
     time: str | None = Field(None, description="changes: when the deal moved to the stage")
     created: str | None = Field(None, description="when the deal was created")
     closed: str | None = Field(None, description="when it was won or lost; the expected close while it is open")
+    won_at: str | None = Field(None, description="when it was won, where that has a column of its own")
+    lost_at: str | None = Field(None, description="when it was lost, where that has a column of its own")
+    expected: str | None = Field(None, description="when it is expected to close; never closes a deal")
     entered: str | None = Field(None, description="last-stage: when the deal entered its stage")
     modified: str | None = Field(None, description="when the row last changed: name and amount are true from then on")
     outcome: str | None = Field(None, description="a column that says won or lost, where the stage does not")
@@ -51,6 +54,11 @@ class Columns(BaseModel):
     amount: str | None = None
     currency: str | None = None
     reason: str | None = Field(None, description="why it was lost")
+
+    @property
+    def of_closing(self) -> tuple[str, ...]:
+        """The columns that say when a deal was won or lost."""
+        return tuple(filter(None, (self.won_at, self.lost_at, self.closed)))
 
     @property
     def of_stage(self) -> tuple[str, ...]:
@@ -66,8 +74,9 @@ class Mapping(BaseModel):
     version: Annotated[int, Field(ge=1, le=1)] = 1
     shape: Shape
     columns: Columns
-    stage_dates: dict[str, str] = Field(
-        default_factory=dict, description="stages: the column of each stage's date, in the order of the stages"
+    stage_dates: dict[str, str | tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="stages: the column of each stage's date, in the order of the stages; one for each pipeline",
     )
     pipeline: str | None = Field(None, description="the pipeline of all deals, where no column has it")
     pipelines: dict[str, str] = Field(default_factory=dict, description="the table's word for a pipeline: its id")
@@ -80,6 +89,9 @@ class Mapping(BaseModel):
     lost: tuple[str, ...] | None = Field(None, description="the table's words for lost; an empty list for none")
     ignore: tuple[str, ...] = Field((), description="stages whose rows are skipped")
     dates: DateOrder | None = Field(None, description="ymd, dmy or mdy: the order of numeric dates")
+    date_orders: dict[str, dict[str, DateOrder]] = Field(
+        default_factory=dict, description="by column, then by the sign between the numbers: an order unlike `dates`"
+    )
     timezone: Zone = Field("UTC", description="of times without an offset, and of days")
     decimal: Literal["point", "comma"] | None = Field(None, description="the decimal mark: point or comma")
     exported_at: AwareDatetime | None = Field(
@@ -107,13 +119,18 @@ class Mapping(BaseModel):
         }
         if not isinstance(self.columns.stage, str):
             found |= {("columns", "stage", number): name for number, name in enumerate(self.columns.of_stage)}
-        return found | {("stage_dates", stage): name for stage, name in self.stage_dates.items()}
+        return found | {("stage_dates", stage): name for stage, name in self.stage_date_columns()}
+
+    def stage_date_columns(self) -> list[tuple[str, str]]:
+        """Each stage's word with each column of its date."""
+        pairs = ((word, (some,) if isinstance(some, str) else some) for word, some in self.stage_dates.items())
+        return [(word, column) for word, columns in pairs for column in columns]
 
     def date_columns(self) -> list[str]:
         """Every date column that is read."""
         own = self.columns
-        named = filter(None, (own.time, own.created, own.closed, own.entered, own.modified))
-        return [*self.stage_dates.values(), *named]
+        named = filter(None, (own.time, own.created, *own.of_closing, own.expected, own.entered, own.modified))
+        return [*(column for _, column in self.stage_date_columns()), *named]
 
 
 def load_mapping(path: Path, columns_of: Callable[[Mapping], list[str]]) -> Mapping:
@@ -138,6 +155,11 @@ def faults_of(mapping: Mapping, columns: list[str]) -> list[tuple[KeyPath, str]]
         for path, name in mapping.columns_used().items()
         if name not in columns
     ]
+    faults += [
+        (path, f"{columns.count(name)} columns are called {name!r}; rename all but one")
+        for path, name in mapping.columns_used().items()
+        if columns.count(name) > 1
+    ]
     if mapping.shape is Shape.CHANGES:
         for field in ("stage", "time"):
             if not getattr(mapping.columns, field):
@@ -146,7 +168,12 @@ def faults_of(mapping: Mapping, columns: list[str]) -> list[tuple[KeyPath, str]]
         faults.append((("columns", "stage"), "is missing; name the column of the deal's stage"))
     elif mapping.shape is Shape.STAGES and not mapping.stage_dates:
         faults.append((("stage_dates",), "is missing; name the column of each stage's date"))
-    if mapping.columns.closed and mapping.shape is not Shape.CHANGES and mapping.won is None and mapping.lost is None:
+    if (
+        mapping.columns.of_closing
+        and mapping.shape is not Shape.CHANGES
+        and mapping.won is None
+        and mapping.lost is None
+    ):
         text = "is missing; list the table's words for won, and in lost those for lost; [] if all deals are open"
         faults.append((("won",), text))
     return faults

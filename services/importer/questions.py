@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from services.importer.column_names import mentions_outcome
+from services.importer.date_forms import unsure_form
 from services.importer.mapping import DateOrder, Mapping, Shape
 from services.importer.sample import Sample
 from shared.policy import Policy
@@ -14,6 +16,7 @@ from shared.runtime.validation import error_text
 
 NONE = "-"
 MAX_EXAMPLES = 20
+_OUTCOMES = ("won", "lost", "open")
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def open_questions(sample: Sample, mapping: Mapping, policy: Policy | None, foun
 
 def _about_columns(sample: Sample, mapping: Mapping, found: frozenset[str]) -> Iterator[Question]:
     columns, is_changes = mapping.columns, mapping.shape is Shape.CHANGES
-    named = tuple(column for column in sample.columns if column)
+    named = tuple(sample.unique_columns())
     if "deal" not in found:
         unique = [c for c in named if len(set(sample.texts(c))) == len(sample.rows) > 0 and not sample.holds_dates(c)]
         first = next(iter(unique), None)
@@ -61,17 +64,19 @@ def _about_columns(sample: Sample, mapping: Mapping, found: frozenset[str]) -> I
 def _lacks_closing_date(sample: Sample, mapping: Mapping) -> bool:
     """Whether rows are won or lost and no column says when: they could not be imported."""
     columns, closing = mapping.columns, mapping.closing_words
-    dated = mapping.shape is Shape.CHANGES or columns.closed or columns.entered or closing & set(mapping.stage_dates)
+    dated = (
+        mapping.shape is Shape.CHANGES or columns.of_closing or columns.entered or closing & set(mapping.stage_dates)
+    )
     return not dated and not closing.isdisjoint(_outcome_words(sample, mapping))
 
 
 def _about_formats(sample: Sample, mapping: Mapping) -> Iterator[Question]:
     dates = mapping.date_columns()
-    orders = sample.orders(dates)
-    if not orders:
+    form = unsure_form(sample, mapping)
+    if form is not None and not form[2]:
         yield Question("dates", "dates are written in more than one order; which is right?", None, tuple(DateOrder))
-    elif mapping.dates is None and (example := sample.ambiguous_date(dates)) is not None:
-        choices = tuple(sorted(order.value for order in orders))
+    elif form is not None:
+        choices, example = tuple(sorted(order.value for order in form[2])), sample.ambiguous_date(form[0], form[1])
         yield Question("dates", f"what comes first, day, month or year, in dates such as {example}?", None, choices)
     amount = mapping.columns.amount
     if amount and mapping.decimal is None and (ambiguous := sample.ambiguous_amounts(amount)):
@@ -83,7 +88,10 @@ def _about_formats(sample: Sample, mapping: Mapping) -> Iterator[Question]:
 
 def _about_closing_words(sample: Sample, mapping: Mapping) -> Iterator[Question]:
     words = _outcome_words(sample, mapping)
-    has_closing_date = mapping.shape is not Shape.CHANGES and mapping.columns.closed is not None
+    for word in dict.fromkeys([*words, *mapping.stage_dates]):
+        if mentions_outcome(word) and word not in mapping.closing_words:
+            yield Question(f"outcome.{word}", f"does {word!r} mean won, lost or open?", None, _OUTCOMES)
+    has_closing_date = mapping.shape is not Shape.CHANGES and bool(mapping.columns.of_closing)
     for key, known in (("won", mapping.won), ("lost", mapping.lost)):
         if known is None and (has_closing_date or words):
             examples = f"; the table has {', '.join(words[:MAX_EXAMPLES])}" if words else ""
@@ -173,6 +181,11 @@ def with_answer(mapping: Mapping, key: str, answer: str) -> Mapping:
     """The mapping with an answer; raises ValueError that says what is wrong with the answer."""
     field, _, part = key.partition(".")
     value: object = None if answer == NONE else answer
+    if field == "outcome":
+        if answer == "open":
+            return mapping
+        field, value = answer, [*((mapping.won if answer == "won" else mapping.lost) or ()), part]
+        return Mapping.model_validate(mapping.model_dump() | {field: value})
     if field == "columns":
         value = mapping.columns.model_dump() | {part: value}
     elif field == "stages":

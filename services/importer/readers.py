@@ -8,7 +8,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.importer.amounts import AmountFault, read_amount
-from services.importer.dates import DateFault, DateReader, DateSpan
+from services.importer.dates import DateFault, DateOrders, DateReader, DateSpan
 from services.importer.mapping import Mapping
 from services.importer.tables.base import Cell, Row
 from shared.connectors.base.messages import MAX_CLOCK_SKEW
@@ -41,7 +41,7 @@ class RowReader:
     def __init__(self, mapping: Mapping, columns: list[str], now: datetime) -> None:
         self.mapping = mapping
         self.columns = columns
-        self.dates = DateReader(mapping.dates, mapping.timezone)
+        self.dates = DateReader(DateOrders(mapping.date_orders, mapping.dates), mapping.timezone)
         self.zone = ZoneInfo(mapping.timezone)
         self.latest = micros(now + MAX_CLOCK_SKEW)
         self.index = {name: index for index, name in enumerate(columns)}
@@ -104,7 +104,7 @@ class Cells:
             return None
         cell = self.value(column)
         try:
-            return self._reader.dates.read(cell)
+            return self._reader.dates.read(cell, column)
         except DateFault as error:
             raise RowFault(column, cell, str(error)) from None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from services.importer.footers import is_footer
 from services.importer.mapping import Mapping, Shape
 from services.importer.readers import Cells, RowFault, RowReader
 from services.importer.row_steps import RowStep, instants_of
@@ -43,6 +44,9 @@ class RowEvents:
         """The events of a row; none where the mapping skips it. Raises RowFault."""
         mapping = self.reader.mapping
         cells = self.reader.read(row)
+        if is_footer(row, self.reader.columns):
+            self.notes["footers"] += 1
+            return []
         deal = cells.deal()
         if cells.is_ignored(cells.stage()):
             self.notes["ignored"] += 1
@@ -55,8 +59,9 @@ class RowEvents:
         self._count_notes(steps)
         word = cells.text(mapping.columns.pipeline)
         pipeline = mapping.pipelines.get(word, word) or mapping.pipeline
+        _check_closing_follows_creation(steps, instants)
         events = [_step_event(deal, pipeline, *pair) for pair in zip(steps, instants, strict=True)]
-        return _with_description(cells, deal, events)
+        return _with_description(cells, deal, events, self.notes)
 
     def _count_notes(self, steps: list[RowStep]) -> None:
         ranks = self.reader.mapping.stage_ranks
@@ -70,7 +75,7 @@ class RowEvents:
 def _undated_fault(mapping: Mapping, deal: str) -> RowFault:
     """Of an open deal: a closing date alone only says when it is expected to end."""
     columns = mapping.columns
-    for column in (columns.created, *mapping.stage_dates.values(), columns.entered):
+    for column in (columns.created, *(column for _, column in mapping.stage_date_columns()), columns.entered):
         if column:
             return RowFault(column, "", "is empty, as are all dates of the row; fill in when it was")
     text = "has no date, and the mapping names no date column for open deals: created or entered"
@@ -87,9 +92,17 @@ def _check_closing_is_last(steps: list[RowStep], instants: list[int]) -> None:
                 raise RowFault(step.column, moment(instant).isoformat(), text)
 
 
-def _with_description(cells: Cells, deal: str, events: list[DealFact]) -> list[DealFact]:
+def _check_closing_follows_creation(steps: list[RowStep], instants: list[int]) -> None:
+    created = {at: step for step, at in zip(steps, instants, strict=True) if step.type is EventType.CREATED}
+    for step, at in zip(steps, instants, strict=True):
+        if created and step.type in (EventType.WON, EventType.LOST) and at < min(created):
+            text = f"is before the deal was created ({created[min(created)].column}); correct one of the two"
+            raise RowFault(step.column, moment(at).isoformat(), text)
+
+
+def _with_description(cells: Cells, deal: str, events: list[DealFact], notes: Counter[str]) -> list[DealFact]:
     """Name, amount and the like are true from the row's last change on, if it has one; else from its last event on."""
-    description = _description(cells)
+    description = _description(cells, notes)
     if not description:
         return events
     changed = cells.past_date(cells.mapping.columns.modified)
@@ -100,19 +113,30 @@ def _with_description(cells: Cells, deal: str, events: list[DealFact]) -> list[D
     return events
 
 
-def _description(cells: Cells) -> dict[str, Any]:
+def _description(cells: Cells, notes: Counter[str]) -> dict[str, Any]:
     columns = cells.mapping.columns
     outcome = cells.outcome()
     fields: dict[str, Any] = {
         "name": cells.text(columns.name),
-        "amount": cells.amount(),
+        "amount": _optional(cells.amount, "amount", notes),
         "currency": cells.text(columns.currency)[:MAX_CURRENCY_CHARACTERS],
     }
     if outcome is not None and outcome.outcome is StageOutcome.LOST:
         fields["reason"] = cells.text(columns.reason)
     elif (outcome is None or outcome.outcome is StageOutcome.OPEN) and cells.mapping.shape is not Shape.CHANGES:
-        fields["expected_close"] = cells.day(columns.closed)
+        fields["expected_close"] = _optional(
+            lambda: cells.day(columns.expected or columns.closed), "expected close", notes
+        )
     return {field: value for field, value in fields.items() if value}
+
+
+def _optional(read: Callable[[], str | None], field: str, notes: Counter[str]) -> str | None:
+    """None where the value cannot be read: one field that no rule needs must not cost the row."""
+    try:
+        return read()
+    except RowFault:
+        notes[f"without {field}"] += 1
+        return None
 
 
 def _step_event(deal: str, pipeline: str | None, step: RowStep, instant: int) -> DealFact:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from functools import lru_cache
 
 from services.importer.amounts import DecimalMark, decimal_marks_of, is_unambiguous
-from services.importer.dates import DateFault, orders_of, read_date
+from services.importer.dates import DateFault, orders_of, separator_of
 from services.importer.mapping import DateOrder
 from services.importer.tables.base import Cell
 
 _OFFSET = re.compile(r":\d{2}\S*?\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})$|^\d{13}$")
+_CLOCK = re.compile(r"\d{1,2}[:h]\d{2}(?::\d{2})?")
 _ALL_ORDERS = frozenset(DateOrder)
 MAX_WORDS = 60
 # The share of a column's values that must be of its kind: some are n/a and the like.
@@ -48,19 +49,33 @@ class Sample:
     def non_dates(self, column: str) -> list[Cell]:
         return [value for value in self.values(column) if not _is_date(value)]
 
-    def orders(self, columns: Sequence[str]) -> frozenset[DateOrder]:
-        """The orders in which every date of these columns can be read."""
-        found = _ALL_ORDERS
+    def unique_columns(self) -> list[str]:
+        """The columns with a name of their own: the others cannot be named in a mapping."""
+        return [name for name in self.columns if name and list(self.columns).count(name) == 1]
+
+    def has_times(self, column: str) -> bool:
+        """Whether some value has a time of day other than midnight."""
+        return any(_has_time(value) for value in self.values(column))
+
+    def differs_within(self, key: str, column: str) -> bool:
+        """Whether rows with the same key have different values in the column."""
+        first: dict[str, str] = {}
+        places = self.columns.index(key), self.columns.index(column)
+        pairs = ([str(row[place]) for place in places] for row in self.rows if len(row) > max(places))
+        return any(first.setdefault(one, value) != value for one, value in pairs)
+
+    def order_groups(self, columns: Sequence[str]) -> dict[tuple[str, str], frozenset[DateOrder]]:
+        """The orders that fit every numeric date, by column and the sign between the numbers."""
+        found: dict[tuple[str, str], frozenset[DateOrder]] = {}
         for column in columns:
             for value in self.values(column):
-                if isinstance(value, str) and _is_date(value):
-                    found &= _orders(value)
+                if isinstance(value, str) and _is_date(value) and (sign := separator_of(value)):
+                    found[column, sign] = found.get((column, sign), _ALL_ORDERS) & _orders(value)
         return found
 
-    def ambiguous_date(self, columns: Sequence[str]) -> str | None:
-        """A date that cannot be read without an order; None where there is none."""
-        texts = (text for column in columns for text in self.texts(column))
-        return next((text for text in texts if _needs_order(text)), None)
+    def ambiguous_date(self, column: str, sign: str) -> str:
+        """A date of this form that cannot be read without an order."""
+        return next(text for text in self.texts(column) if separator_of(text) == sign and _orders(text))
 
     def needs_time_zone(self, columns: Sequence[str]) -> bool:
         """Whether the table's time zone matters: some value is a day, or a time without an offset."""
@@ -98,13 +113,16 @@ def _orders(text: str) -> frozenset[DateOrder]:
         return frozenset()
 
 
-@lru_cache(100_000)
-def _needs_order(text: str) -> bool:
-    try:
-        read_date(text, None)
-    except DateFault:
-        return bool(_orders(text))
-    return False
+def _has_time(value: Cell) -> bool:
+    if isinstance(value, datetime):
+        return value.time() != time()
+    match = _CLOCK.search(value) if isinstance(value, str) else None
+    return match is not None and match.group().strip("0:.h") != ""
+
+
+def is_date_text(text: str) -> bool:
+    """Whether a text can be read as a date."""
+    return bool(_orders(text))
 
 
 def _is_date(value: Cell) -> bool:

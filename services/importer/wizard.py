@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from services.detector.settings import DetectorSettings
-from services.importer.infer import propose, unreadable_values
+from services.importer.infer import Answers, Proposal, check_heads, propose, unreadable_heads, unreadable_values
 from services.importer.job import ImportJob, ImportTask
 from services.importer.load import STAYS_HELD, LoadProgress
 from services.importer.mapping import Mapping, faults_of, load_mapping, to_yaml
@@ -146,33 +146,59 @@ class ImportWizard:
     def _propose(self, opened: _Opened, policy: Policy | None) -> Mapping:
         """The proposed mapping, with the answers to all open questions."""
         sample, dialog = opened.sample, self._dialog
-        proposal = propose(sample, policy)
-        mapping = proposal.mapping
-        if opened.encoding is not None:
-            mapping = with_answer(mapping, "encoding", opened.encoding)
-        dialog.say(f"Proposed, by the column names and the first {len(sample.rows)} rows:")
-        dialog.say(to_yaml(mapping))
+        proposal = self._show_proposal(opened, propose(sample, policy))
+        for text in unreadable_heads(sample, proposal.mapping):
+            dialog.say(text)
         if proposal.people:
             dialog.say(f"Left out, because no person is measured: {', '.join(proposal.people)}.")
-        mapping = self._ask_all(mapping, lambda found: open_questions(sample, found, policy, proposal.found))
+        mapping = self._ask_all(opened, proposal, policy)
+        used = {*mapping.columns_used().values(), *proposal.people, ""}
+        if unread := list(dict.fromkeys(name for name in sample.columns if name not in used)):
+            dialog.say(f"Not read: {', '.join(unread)}.")
         for text in unreadable_values(sample, mapping):
             dialog.say(text)
         return mapping
 
-    def _ask_all(self, mapping: Mapping, questions_of: Callable[[Mapping], list[Question]]) -> Mapping:
-        """Questions are found again after each answer, which may close some and open others."""
+    def _show_proposal(self, opened: _Opened, proposal: Proposal, answer: str = "") -> Proposal:
+        """The proposal with the encoding of the file."""
+        mapping = proposal.mapping
+        if opened.encoding is not None:
+            mapping = with_answer(mapping, "encoding", opened.encoding)
+        by = f"by the column names and the first {len(opened.sample.rows)} rows"
+        self._dialog.say(f"Proposed anew, with {answer}:" if answer else f"Proposed, {by}:")
+        self._dialog.say(to_yaml(mapping))
+        return replace(proposal, mapping=mapping)
+
+    def _ask_all(self, opened: _Opened, proposal: Proposal, policy: Policy | None) -> Mapping:
+        """Questions are found again after each answer. One about a column changes what all others mean."""
         asked: set[str] = set()
-        while question := next((one for one in questions_of(mapping) if one.key not in asked), None):
+        answers: Answers = {}
+        mapping, sample = proposal.mapping, opened.sample
+
+        def next_question() -> Question | None:
+            questions = open_questions(sample, mapping, policy, proposal.found)
+            return next((one for one in questions if one.key not in asked), None)
+
+        while question := next_question():
             asked.add(question.key)
-            if not self._options.yes:
-                mapping = self._ask(mapping, question)
-            elif question.default is None or question.guess:
-                raise ValueError(
-                    f"{question.key}: {question.question} --yes cannot know: answer once, and keep it with --save"
-                )
-            else:
-                mapping = with_answer(mapping, question.key, question.default)
+            mapping = self._answered(mapping, question)
+            field, _, part = question.key.partition(".")
+            if field == "columns" and (column := getattr(mapping.columns, part)) is not None:
+                answers[part] = column
+                anew = propose(sample, policy, answers)
+                proposal = self._show_proposal(opened, anew, f"{column} for {part}")
+                mapping, asked = proposal.mapping, {f"columns.{name}" for name in answers}
         return mapping
+
+    def _answered(self, mapping: Mapping, question: Question) -> Mapping:
+        """With the answer of a person, or with --yes the one that is sure."""
+        if not self._options.yes:
+            return self._ask(mapping, question)
+        if question.default is None or question.guess:
+            raise ValueError(
+                f"{question.key}: {question.question} --yes cannot know: answer once, and keep it with --save"
+            )
+        return with_answer(mapping, question.key, question.default)
 
     def _ask(self, mapping: Mapping, question: Question) -> Mapping:
         """Ask until the answer is valid."""
@@ -232,12 +258,17 @@ class ImportWizard:
     def _sum_up(self, job: ImportJob) -> None:
         dialog, journal, notes = self._dialog, job.journal, job.journal.notes
         verb = "would be" if self._options.dry_run else "are"
-        dialog.say(f"{journal.rows} rows {verb} {journal.events} events.")
+        rows = journal.rows - journal.bad - notes["ignored"] - notes["footers"]
+        dialog.say(f"{rows} rows {verb} {journal.events} events.")
+        if notes["footers"]:
+            dialog.say(f"{notes['footers']} rows were skipped: totals and notices, no deals.")
         if notes["ignored"]:
             dialog.say(f"{notes['ignored']} rows were skipped, as the mapping says (ignore).")
         if notes["unplaced"]:
             dialog.say(f"{notes['unplaced']} open deals have no stage: no column says since when (exported_at).")
         for name, count in notes.items():
+            if name.startswith("without "):
+                dialog.say(f"{count} rows are imported {name}, which cannot be read.")
             if name.startswith("stage "):
                 dialog.say(
                     f"{count} rows have the {name}, which is not in the mapping's order: kept, but no rule sees it."
@@ -255,4 +286,6 @@ def _sample(table: Table, file: Path) -> Sample:
             f"{file}: the first line names {len(table.columns)} columns, and most rows have more values; let it name "
             "every column: delete what stands above it, and put quotes around values that hold the delimiter"
         )
-    return Sample(table.columns, whole)
+    sample = Sample(table.columns, whole)
+    check_heads(sample, str(file))
+    return sample

@@ -14,16 +14,21 @@ def closing(cells: Cells) -> list[RowStep]:
     if outcome is None or outcome.outcome is StageOutcome.OPEN:
         return []
     columns = cells.mapping.columns
-    for column in (columns.closed, columns.entered):
+    is_won = outcome.outcome is StageOutcome.WON
+    own = columns.won_at if is_won else columns.lost_at
+    # Where closings have columns of their own, the entry into the last open stage is no closing.
+    entered = None if columns.won_at or columns.lost_at else columns.entered
+    for column in (own, columns.closed, entered):
         if column and (when := cells.past_date(column)) is not None:
-            kind = EventType.WON if outcome.outcome is StageOutcome.WON else EventType.LOST
+            kind = EventType.WON if is_won else EventType.LOST
             return [RowStep(kind, when, column, last=True)]
     raise _undated_closing(cells, outcome)
 
 
 def _undated_closing(cells: Cells, outcome: StageCell) -> RowFault:
     columns = cells.mapping.columns
-    column = columns.closed or columns.entered
+    own = columns.won_at if outcome.outcome is StageOutcome.WON else columns.lost_at
+    column = own or columns.closed or columns.entered
     if column is not None:
         return RowFault(column, "", f"is empty, but the deal is {outcome.word}: fill in when it closed")
     by_outcome = columns.outcome if cells.text(columns.outcome) == outcome.word else None

@@ -37,15 +37,15 @@ class Table(Protocol):
 
 
 def column_names(cells: list[Cell], location: str) -> list[str]:
-    """The names in the header row; raises TableError where two are equal or none is there."""
+    """The names in the header row; raises TableError where none is there.
+
+    Equal names are kept: they matter only where the mapping names one.
+    """
     names = ["" if cell is None else str(cell).strip() for cell in cells]
     while names and not names[-1]:
         names.pop()
     if not any(names):
         raise TableError(f"{location}: the first line has no column names; put them there")
-    duplicates = sorted({name for name in names if name and names.count(name) > 1})
-    if duplicates:
-        raise TableError(f"{location}: column {', '.join(map(repr, duplicates))} occurs twice; rename one of them")
     return names
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.importer.amounts import AmountFault, read_amount
-from services.importer.dates import DateFault, DateReader, orders_of, read_date
+from services.importer.dates import DateFault, DateOrders, DateReader, orders_of, read_date
 from services.importer.mapping import DateOrder
 from services.importer.tables.base import Cell
 from shared.runtime.instants import micros
@@ -72,7 +72,7 @@ def test_the_orders_in_which_a_text_can_be_read() -> None:
 
 
 def test_a_day_is_from_midnight_to_midnight_of_its_zone() -> None:
-    dates = DateReader(DMY, "Europe/Berlin")
+    dates = DateReader(DateOrders({}, DMY), "Europe/Berlin")
     # The clocks go forward: the day has 23 hours.
     assert dates.read("29.03.2026") == (
         micros(datetime(2026, 3, 28, 23, tzinfo=UTC)),
@@ -104,7 +104,7 @@ def test_a_day_is_from_midnight_to_midnight_of_its_zone() -> None:
 )
 def test_the_ends_of_the_calendar_are_faults_of_the_table(cell: Cell, words: str, zone: str) -> None:
     with pytest.raises(DateFault, match=words):
-        DateReader(DMY, zone).read(cell)
+        DateReader(DateOrders({}, DMY), zone).read(cell)
 
 
 @given(st.datetimes(datetime(1970, 1, 2), datetime(2100, 1, 1)), st.sampled_from(list(DateOrder)))  # noqa: DTZ001

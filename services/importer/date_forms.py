@@ -1,0 +1,37 @@
+"""The order of numeric dates, by column and the sign between the numbers: only sure dates decide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.importer.mapping import DateOrder, Mapping
+from services.importer.sample import Sample
+
+ByColumn = dict[str, dict[str, DateOrder]]
+
+
+def infer_orders(sample: Sample, columns: Sequence[str]) -> tuple[DateOrder | None, ByColumn]:
+    """One order where all forms have it; else the sure ones, by column and sign."""
+    groups = sample.order_groups(columns)
+    by_sign: dict[str, frozenset[DateOrder]] = {}
+    for (_, sign), orders in groups.items():
+        by_sign[sign] = by_sign.get(sign, orders) & orders
+    sure: ByColumn = {}
+    for (column, sign), orders in groups.items():
+        fitting = by_sign[sign] or orders
+        if len(fitting) == 1:
+            sure.setdefault(column, {})[sign] = next(iter(fitting))
+    found = {order for forms in sure.values() for order in forms.values()}
+    if len(found) == 1 and sum(map(len, sure.values())) == len(groups):
+        return found.pop(), {}
+    return None, sure
+
+
+def unsure_form(sample: Sample, mapping: Mapping) -> tuple[str, str, frozenset[DateOrder]] | None:
+    """The first column and sign whose order is open, and the orders that fit; None where there is none."""
+    if mapping.dates is not None:
+        return None
+    for (column, sign), orders in sample.order_groups(mapping.date_columns()).items():
+        if sign not in mapping.date_orders.get(column, {}):
+            return column, sign, orders
+    return None

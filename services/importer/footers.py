@@ -1,0 +1,23 @@
+"""Rows below a table that are no deals: totals and notices of the report that exported it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.importer.column_names import plain
+from services.importer.tables.base import Row
+
+_TOTALS = frozenset(
+    ("total", "totals", "grand total", "grand totals", "sum", "subtotal", "summe", "gesamt", "gesamtsumme", "somme")
+)
+MIN_COLUMNS = 3
+
+
+def is_footer(row: Row, columns: Sequence[str]) -> bool:
+    """Whether a row is a sentence alone, or a total. An id alone is not: that is a row with a fault."""
+    filled = [str(cell).strip() for cell in row.cells if cell is not None and str(cell).strip()]
+    if not filled or len(columns) < MIN_COLUMNS:
+        return False
+    if len(filled) == 1:
+        return len(filled[0].split()) > 1
+    return plain(filled[0]).rstrip(" 0123456789") in _TOTALS and len(filled) < len(columns)
