@@ -119,7 +119,12 @@ class Mapping(BaseModel):
         }
         if not isinstance(self.columns.stage, str):
             found |= {("columns", "stage", number): name for number, name in enumerate(self.columns.of_stage)}
-        return found | {("stage_dates", stage): name for stage, name in self.stage_date_columns()}
+        for word, some in self.stage_dates.items():
+            if isinstance(some, str):
+                found["stage_dates", word] = some
+            else:
+                found |= {("stage_dates", word, number): name for number, name in enumerate(some)}
+        return found
 
     def stage_date_columns(self) -> list[tuple[str, str]]:
         """Each stage's word with each column of its date."""

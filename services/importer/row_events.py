@@ -55,11 +55,11 @@ class RowEvents:
         if not steps:
             raise _undated_fault(mapping, deal)
         instants = instants_of(steps, mapping.stage_ranks)
+        _check_closing_follows_creation(steps, instants)
         _check_closing_is_last(steps, instants)
         self._count_notes(steps)
         word = cells.text(mapping.columns.pipeline)
         pipeline = mapping.pipelines.get(word, word) or mapping.pipeline
-        _check_closing_follows_creation(steps, instants)
         events = [_step_event(deal, pipeline, *pair) for pair in zip(steps, instants, strict=True)]
         return _with_description(cells, deal, events, self.notes)
 

@@ -145,6 +145,7 @@ EXPORTS: dict[str, tuple[list[str], list[list[Any]], dict[str, str]]] = {
             "currency": "Deal - Currency of Value",
             "created": "Deal - Deal created",
             "closed": "Deal - Deal closed on",
+            "expected": "Deal - Expected close date",
             "entered": "Deal - Last stage change",
             "modified": "Deal - Update time",
             "outcome": "Deal - Status",

@@ -206,10 +206,8 @@ def test_ids_are_of_what_is_told_and_of_nothing_else() -> None:
         ({"a": "soon"}, "a", "is not a date"),
         ({"a": "03/04/2026"}, "a", "more than one way"),
         ({"a": "2027-01-01"}, "a", "in the future"),
-        ({"a": "2026-03-04", "stage": "A", "closed": "9999-12-31"}, "closed", "after 9998"),
         ({"a": "2026-03-04", "stage": "Won"}, "closed", "but the deal is Won"),
         ({"a": "2026-03-04", "stage": "Won", "closed": "2026-03-01"}, "closed", "is before the deal entered A"),
-        ({"a": "2026-03-04", "amount": "much"}, "amount", "two ways"),
         ({"a": "2026-03-04", "why": "\x00", "stage": "Lost", "closed": "2026-03-09"}, "why", "NUL"),
     ],
 )

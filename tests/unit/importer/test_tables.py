@@ -89,7 +89,6 @@ def test_an_encoding_that_is_named_is_used(tmp_path: Path) -> None:
             None,
             "cannot be split.*delete what stands above the column names",
         ),
-        (b"id,id\n1,2\n", None, "'id' occurs twice"),
         (b",,\n1,2,3\n", None, "has no column names"),
         (b"\x81\x8d,\x8f\n", None, "neither UTF-8 nor Windows-1252"),
         (b"\x00\x01\x02\x00\x00\x00\xff\x00\x00\x00\x00", None, "is not text"),
