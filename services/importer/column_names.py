@@ -98,8 +98,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     ),
     "entered": _names(
         """
-        date entered current stage | date entered | entered date | entered at | entered on | last stage change
-        date | last stage change | stage change time |
+        date entered current stage | date entered | entered date | entered at | entered on |
+        last stage change date | last stage change | stage change time |
         stage modified time | date entered stage | entered stage at | stage entered | stage since |
         letzte phasenanderung | in phase seit | eintrittsdatum der aktuellen phase |
         dernier changement d etape | ultimo cambio de etapa | laatste fasewijziging | ultima mudanca de etapa
