@@ -354,3 +354,12 @@ def test_footers_are_skipped_and_counts_add_up() -> None:
     assert "3 rows were skipped: totals and notices" in done.output
     assert "1 rows have faults" in done.output
     assert table(text.replace("soon", "2026-03-01"), "UTC\n").code == 0
+
+
+@pytest.mark.parametrize("name", ["04-changes.csv", "14-two-orders.csv", "15-doubled-heads.csv"])
+def test_what_if_points_from_a_table_to_import(name: str) -> None:
+    shutil.copy(CASES / name, name)
+
+    result = CliRunner().invoke(app, ["what-if", name, "--policy", str(CASES / "01-policy.yaml")])
+
+    assert (result.exit_code, f"andon import {name}" in " ".join(result.output.split())) == (1, True), result.output
