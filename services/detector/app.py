@@ -62,7 +62,7 @@ class Detector:
     def __init__(self, settings: DetectorSettings, ruleset: Ruleset, pool: Pool, registry: CollectorRegistry) -> None:
         self._settings, self._ruleset, self._pool = settings, ruleset, pool
         self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
-        self._metrics = DetectorMetrics(registry, ruleset)
+        self._metrics = DetectorMetrics(registry)
         self._clock = DatabaseClock(pool)
         self._activity = Activity()
         self._wakeups = Wakeups(pool, CHANNEL, self._activity.mark)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from shared.contracts.dead import DeadReason
 from shared.contracts.problems import ProblemReason
-from shared.flow.ruleset import Ruleset
+from shared.runtime.measured import MeasuredGauge
 from shared.runtime.metrics import BATCH_SECONDS
 
 STAGE = ("pipeline", "stage")
@@ -16,82 +16,83 @@ OTHER = "other"
 class DetectorMetrics:
     """Events read, evaluation passes, and the state of every stage now."""
 
-    def __init__(self, registry: CollectorRegistry, ruleset: Ruleset) -> None:
+    def __init__(self, registry: CollectorRegistry) -> None:
         self._count_events(registry)
         self._time_passes(registry)
-        self._show_stages(registry, ruleset)
+        self._show_stages(registry)
 
     def _count_events(self, registry: CollectorRegistry) -> None:
         events = Counter(
             "andon_detector_events_total",
-            "Events read from pipeline.events, by result: applied, duplicate of a known event, dead-lettered.",
+            "Events read from pipeline.events, by result: applied, duplicate of a known event, dead-lettered. "
+            "Of a replica: aggregate by sum.",
             ["result"],
             registry=registry,
         )
         self.applied, self.duplicate, self.dead_lettered = map(events.labels, ("applied", "duplicate", "dead"))
         dead = Counter(
             "andon_detector_dead_letters_total",
-            "Records written to dead-letter topics, by reason.",
+            "Records written to dead-letter topics, by reason. Of a replica: aggregate by sum.",
             ["reason"],
             registry=registry,
         )
         self.dead = {reason: dead.labels(reason.value) for reason in DeadReason}
         self.late = Counter(
             "andon_detector_late_events_total",
-            "Events applied whose time is older than judgement time by more than the policy's lateness.",
+            "Events applied whose time is older than judgement time by more than the policy's lateness. "
+            "Of a replica: aggregate by sum.",
             registry=registry,
         )
         self.unknown_stage = Counter(
             "andon_detector_unknown_stage_visits_total",
-            "Visits written of deals to stages that the policy does not have.",
+            "Visits written of deals to stages that the policy does not have. Of a replica: aggregate by sum.",
             registry=registry,
         )
 
     def _time_passes(self, registry: CollectorRegistry) -> None:
-        self.watermark_delay = Gauge(
+        self.watermark_delay = MeasuredGauge(
             "andon_detector_judgement_delay_seconds",
-            "Seconds by which judgement time, up to which problems are evaluated, is behind the database's clock.",
+            "Seconds by which judgement time, up to which problems are evaluated, is behind the database's clock. "
+            "Of the system: aggregate by max.",
             registry=registry,
         )
         self.pass_seconds = Histogram(
             "andon_detector_pass_seconds",
-            "Seconds that one evaluation pass took, its transaction included.",
+            "Seconds that one evaluation pass took, its transaction included. Of a replica: aggregate by sum.",
             buckets=BATCH_SECONDS,
             registry=registry,
         )
         messages = Counter(
             "andon_detector_problem_messages_total",
-            "Messages published on flow.problems, by reason.",
+            "Messages published on flow.problems, by reason. Of a replica: aggregate by sum.",
             ["reason"],
             registry=registry,
         )
         self.messages = {reason: messages.labels(reason.value) for reason in ProblemReason}
 
-    def _show_stages(self, registry: CollectorRegistry, ruleset: Ruleset) -> None:
-        self.wip = Gauge("andon_flow_deals", "Deals now in the stage.", STAGE, registry=registry)
-        self.oldest = Gauge(
+    def _show_stages(self, registry: CollectorRegistry) -> None:
+        self.wip = MeasuredGauge(
+            "andon_flow_deals", "Deals now in the stage. Of the system: aggregate by max.", STAGE, registry=registry
+        )
+        self.oldest = MeasuredGauge(
             "andon_flow_oldest_age_seconds",
-            "Age of the oldest deal now in the stage, in seconds on the stage's clock.",
+            "Age of the oldest deal now in the stage, in seconds on the stage's clock. "
+            "Of the system: aggregate by max.",
             STAGE,
             registry=registry,
         )
-        self.over_age = Gauge(
+        self.over_age = MeasuredGauge(
             "andon_flow_over_age_deals",
-            "Deals now in the stage that are older than the limit of its aging rule.",
+            "Deals now in the stage that are older than the limit of its aging rule. Of the system: aggregate by max.",
             STAGE,
             registry=registry,
         )
-        self.problems = Gauge(
+        self.problems = MeasuredGauge(
             "andon_flow_open_problems",
-            "Problems that are open now, by kind and by mode of their rule.",
+            "Problems that are open now, by kind and by mode of their rule. Of the system: aggregate by max.",
             ("kind", "mode"),
             registry=registry,
         )
-        for stage in [*ruleset.stages, (OTHER, OTHER)]:
-            self.wip.labels(*stage)
-            self.oldest.labels(*stage)
-        for rule in ruleset.rules:
-            self.problems.labels(rule.kind, rule.mode.value)
 
     def record_batch(self, applied: int, read: int) -> None:
         """Count a committed batch: events `applied` of those `read`."""

@@ -128,10 +128,9 @@ async def _measure(context: Context, connections: dict[str, Connection]) -> None
         return
     for source in connections:
         found = counts.get(source, store.GapCounts(0, 0))
-        context.metrics.thin.labels(source).set(found.gaps)
-        context.metrics.wanted.labels(source).set(found.wanted)
-        if source in reconciled:
-            context.metrics.reconciled.labels(source).set(reconciled[source].timestamp())
+        context.metrics.thin.set(found.gaps, source)
+        context.metrics.wanted.set(found.wanted, source)
+        context.metrics.reconciled.set(reconciled[source].timestamp() if source in reconciled else 0, source)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from shared.connectors.base.api_client import ApiResult
 from shared.runtime.log import logger
+from shared.runtime.measured import MeasuredGauge
 
 _log = logger(__name__)
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
@@ -30,19 +31,23 @@ class EnricherMetrics:
         self._count_requests(registry)
         self._count_reads(registry)
         self._show_sources(registry)
-        self.dead = Counter("andon_enricher_dead_letters_total", "records sent to the dead letters", registry=registry)
+        self.dead = Counter(
+            "andon_enricher_dead_letters_total",
+            "records sent to the dead letters. Of a replica: aggregate by sum.",
+            registry=registry,
+        )
         self._create_children(sources)
 
     def _count_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "andon_enricher_requests_total",
-            "requests to a CRM's API by result",
+            "requests to a CRM's API by result. Of a replica: aggregate by sum.",
             ["source", "result"],
             registry=registry,
         )
         self.seconds = Histogram(
             "andon_enricher_request_seconds",
-            "time until a CRM's API responds",
+            "time until a CRM's API responds. Of a replica: aggregate by sum.",
             ["source"],
             buckets=SECONDS,
             registry=registry,
@@ -51,40 +56,45 @@ class EnricherMetrics:
     def _count_reads(self, registry: CollectorRegistry) -> None:
         self.deals = Counter(
             "andon_enricher_deals_total",
-            "reads of deals by result; deferred: will be tried again",
+            "reads of deals by result; deferred: will be tried again. Of a replica: aggregate by sum.",
             ["source", "result"],
             registry=registry,
         )
         self.left_out = Counter(
             "andon_enricher_fields_left_out_total",
-            "fields of published events that could not be read",
+            "fields of published events that could not be read. Of a replica: aggregate by sum.",
             ["source", "field"],
             registry=registry,
         )
         self.events = Counter(
             "andon_enricher_events_total",
-            "events published from what a CRM's API returned",
+            "events published from what a CRM's API returned. Of a replica: aggregate by sum.",
             ["source"],
             registry=registry,
         )
 
     def _show_sources(self, registry: CollectorRegistry) -> None:
-        self.thin = Gauge(
+        self.thin = MeasuredGauge(
             "andon_enricher_deals_with_gaps",
-            "deals without a known creation, stage, pipeline or name",
+            "deals without a known creation, stage, pipeline or name. Of the system: aggregate by max.",
             ["source"],
             registry=registry,
         )
-        self.wanted = Gauge("andon_enricher_deals_wanted", "deals waiting to be fetched", ["source"], registry=registry)
+        self.wanted = MeasuredGauge(
+            "andon_enricher_deals_wanted",
+            "deals waiting to be fetched. Of the system: aggregate by max.",
+            ["source"],
+            registry=registry,
+        )
         self.suspended = Gauge(
             "andon_enricher_suspended",
-            "1: the CRM rejects our credentials, requests are paused",
+            "1: the CRM rejects our credentials, requests are paused. Of a replica: aggregate by max.",
             ["source"],
             registry=registry,
         )
-        self.reconciled = Gauge(
+        self.reconciled = MeasuredGauge(
             "andon_enricher_reconciled_timestamp_seconds",
-            "time up to which the changes in the CRM have been listed; 0: never",
+            "time up to which the changes in the CRM have been listed; 0: never. Of the system: aggregate by max.",
             ["source"],
             registry=registry,
         )
@@ -103,5 +113,5 @@ class EnricherMetrics:
                 self.requests.labels(source, result.value)
             for outcome in FetchOutcome:
                 self.deals.labels(source, outcome.value)
-            for gauge in (self.events, self.thin, self.wanted, self.suspended, self.reconciled, self.seconds):
-                gauge.labels(source)
+            for metric in (self.events, self.suspended, self.seconds):
+                metric.labels(source)

@@ -27,47 +27,50 @@ class IntakeMetrics:
     def _count_requests(self, registry: CollectorRegistry) -> None:
         self.requests = Counter(
             "andon_intake_requests_total",
-            "requests by source and response status",
+            "requests by source and response status. Of a replica: aggregate by sum.",
             ["source", "status"],
             registry=registry,
         )
         self.events = Counter(
             "andon_intake_events_total",
-            "events by source and result",
+            "events by source and result. Of a replica: aggregate by sum.",
             ["source", "result"],
             registry=registry,
         )
         self.failures = Counter(
             "andon_intake_translation_failures_total",
-            "events that could not be translated",
+            "events that could not be translated. Of a replica: aggregate by sum.",
             ["source", "reason"],
             registry=registry,
         )
         self.left_out = Counter(
             "andon_intake_fields_left_out_total",
-            "fields of accepted events that could not be read",
+            "fields of accepted events that could not be read. Of a replica: aggregate by sum.",
             ["source", "field"],
             registry=registry,
         )
         self.unknown_paths = Counter(
             "andon_intake_unknown_sources_total",
-            "requests below /v1/ingest/ for which there is no source",
+            "requests below /v1/ingest/ for which there is no source. Of a replica: aggregate by sum.",
             registry=registry,
         )
         self.refused = Counter(
             "andon_intake_refusals_total",
-            "refused requests by source and reason",
+            "refused requests by source and reason. Of a replica: aggregate by sum.",
             ["source", "reason"],
             registry=registry,
         )
 
     def _time_requests(self, registry: CollectorRegistry) -> None:
         self.seconds = Histogram(
-            "andon_intake_request_seconds", "time from request to response", buckets=SECONDS, registry=registry
+            "andon_intake_request_seconds",
+            "time from request to response. Of a replica: aggregate by sum.",
+            buckets=SECONDS,
+            registry=registry,
         )
         self.publish_seconds = Histogram(
             "andon_intake_publish_seconds",
-            "time until Kafka acknowledged a write",
+            "time until Kafka acknowledged a write. Of a replica: aggregate by sum.",
             buckets=SECONDS,
             registry=registry,
         )
@@ -75,11 +78,15 @@ class IntakeMetrics:
     def _show_state(self, registry: CollectorRegistry) -> None:
         self.last_event = Gauge(
             "andon_intake_last_event_timestamp_seconds",
-            "time of the last event of a source; 0: none since the start",
+            "time of the last event of a source; 0: none since the start. Of a replica: aggregate by max.",
             ["source"],
             registry=registry,
         )
-        self.broker = Gauge("andon_intake_broker_available", "1 while Kafka is available", registry=registry)
+        self.broker = Gauge(
+            "andon_intake_broker_available",
+            "1 while Kafka is available. Of a replica: aggregate by min.",
+            registry=registry,
+        )
 
     def _create_children(self, sources: Collection[str]) -> None:
         # Looking up a labelled child costs more than counting, so the common ones are cached.

@@ -27,7 +27,7 @@ from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
-from shared.runtime.service import Loop, Service, health_routes, new_registry
+from shared.runtime.service import Loop, Service, every, health_routes, new_registry
 from shared.runtime.service import main as run_service
 from shared.stream.consumer import Consumer, Handle
 from shared.stream.dependencies import dependencies_of
@@ -38,6 +38,7 @@ from shared.stream.reader import Subscription
 from shared.stream.transaction import PostgresTransactions
 
 _log = logger(__name__)
+MEASURE_SECONDS = 5.0
 # A claim on a mail that waits for its turn. Nothing is sent under it.
 LEASE = timedelta(minutes=2)
 # The claim of a mail that is being sent outlasts the longest send by the time to mark it.
@@ -68,7 +69,17 @@ class Notifier:
         self._retention = Retention(partial(retention.prune, pool), timedelta(days=settings.notifier_keep_days), clock)
 
     def loops(self) -> Sequence[Loop]:
-        return (self._consumer.run, self._sender.run, self._relay.run, self._retention.run, self.dependencies.run)
+        return (
+            self._consumer.run,
+            self._sender.run,
+            self._relay.run,
+            self._retention.run,
+            self.dependencies.run,
+            self._measure_forever,
+        )
+
+    async def _measure_forever(self) -> None:
+        await every(MEASURE_SECONDS, self._sender.measure)
 
 
 def build_sender(

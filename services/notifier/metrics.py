@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from shared.contracts.notices import NoticeReason
+from shared.runtime.measured import MeasuredGauge
 
 RESULTS = ("sent", "refused", "deferred", "unowned")
 SECONDS = (0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -16,34 +17,47 @@ class NotifierMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.mails = Counter(
             "andon_notifier_mails_total",
-            "mails by reason and result; deferred: failed, will be tried again; unowned: the policy names no owner",
+            "mails by reason and result; deferred: failed, will be tried again; unowned: the policy names no owner. "
+            "Of a replica: aggregate by sum.",
             ["reason", "result"],
             registry=registry,
         )
-        self.waiting = Gauge("andon_notifier_waiting", "mails waiting to be sent", registry=registry)
-        self.unanswered = Gauge(
+        self._show_queue(registry)
+        self._time_sending(registry)
+        self.dead = Counter(
+            "andon_notifier_dead_letters_total",
+            "records sent to the dead letters. Of a replica: aggregate by sum.",
+            registry=registry,
+        )
+        for reason in NoticeReason:
+            for result in RESULTS:
+                self.mails.labels(reason.value, result)
+
+    def _show_queue(self, registry: CollectorRegistry) -> None:
+        self.waiting = MeasuredGauge(
+            "andon_notifier_waiting", "mails waiting to be sent. Of the system: aggregate by max.", registry=registry
+        )
+        self.unanswered = MeasuredGauge(
             "andon_notifier_unanswered",
-            "mails that a server may have, as its answer to the content was lost",
+            "mails that a server may have, as its answer to the content was lost. Of the system: aggregate by max.",
             registry=registry,
         )
-        self.oldest = Gauge(
+        self.oldest = MeasuredGauge(
             "andon_notifier_oldest_waiting_seconds",
-            "how late the oldest mail is, apart from those that a server may have",
+            "how late the oldest mail is, apart from those that a server may have. Of the system: aggregate by max.",
             registry=registry,
         )
+
+    def _time_sending(self, registry: CollectorRegistry) -> None:
         self.seconds = Histogram(
             "andon_notifier_smtp_seconds",
-            "time to hand one mail to the mail server",
+            "time to hand one mail to the mail server. Of a replica: aggregate by sum.",
             buckets=SECONDS,
             registry=registry,
         )
         self.delay = Histogram(
             "andon_notifier_change_to_mail_seconds",
-            "time from when a mail should go out to the mail server's 250",
+            "time from when a mail should go out to the mail server's 250. Of a replica: aggregate by sum.",
             buckets=SECONDS,
             registry=registry,
         )
-        self.dead = Counter("andon_notifier_dead_letters_total", "records sent to the dead letters", registry=registry)
-        for reason in NoticeReason:
-            for result in RESULTS:
-                self.mails.labels(reason.value, result)

@@ -25,7 +25,10 @@ class Dependencies:
         self._probes = probes
         self._faults: dict[str, str | None] = dict.fromkeys(probes, NOT_ASKED)
         self._up = Gauge(
-            "andon_dependency_up", "1 if this server answers, 0 if it does not", ["dependency"], registry=registry
+            "andon_dependency_up",
+            "1 if this server answers, 0 if it does not. Of a replica: aggregate by min.",
+            ["dependency"],
+            registry=registry,
         )
 
     def unavailable(self) -> dict[str, str]:

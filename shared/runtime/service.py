@@ -7,6 +7,7 @@ import faulthandler
 import gc
 import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ from shared.runtime.yaml_file import FaultsError
 
 _log = logger(__name__)
 MOST_CONNECTIONS = 4096
+# How old an answer of /metrics may be. Intake serves it on the port of webhooks, where anybody may ask for it.
+METRICS_SECONDS = 1.0
 Loop = Callable[[], Awaitable[None]]
 
 
@@ -72,6 +75,19 @@ def new_registry() -> CollectorRegistry:
     return registry
 
 
+class _LatestMetrics:
+    """The text of all metrics, generated at most once in METRICS_SECONDS, since it holds up whatever else is served."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry, self._text, self._at = registry, b"", float("-inf")
+
+    def text(self) -> bytes:
+        now = time.monotonic()
+        if now - self._at >= METRICS_SECONDS:
+            self._text, self._at = generate_latest(self._registry), now
+        return self._text
+
+
 def health_routes(progress: Progress, dependencies: Dependencies, registry: CollectorRegistry) -> list[BaseRoute]:
     """`/livez`, `/readyz` and `/metrics`. Ready: every loop makes progress, and the servers it needs answer."""
 
@@ -84,8 +100,10 @@ def health_routes(progress: Progress, dependencies: Dependencies, registry: Coll
         content = {"ready": is_ready, "stuck": stuck, "unavailable": unavailable}
         return JSONResponse(content, status_code=200 if is_ready else 503)
 
+    latest = _LatestMetrics(registry)
+
     async def metrics(request: Request) -> Response:
-        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(latest.text(), media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/livez", livez), Route("/readyz", readyz), Route("/metrics", metrics)]
 

@@ -18,6 +18,9 @@ from shared.stream.workers import Workers
 
 _log = logger(__name__)
 COMMIT_TIMEOUT_SECONDS = 2
+# Kafka answers a fetch within half a second, also when there is nothing new. Without an answer for so long, the last
+# known high watermark does not count as the end of the log.
+FETCHED_SECONDS = 30.0
 
 
 class LagMonitor:
@@ -34,16 +37,23 @@ class LagMonitor:
         self._committed: dict[TopicPartition, int] = {}
 
     def measure(self) -> None:
-        """Update the gauges of each topic."""
+        """Update the gauges of each topic of which this replica has a partition whose lag is known."""
         kafka = self._kafka()
         if kafka is None:
             return
         pending = self.pending_since()
         for topic, metrics in self._metrics.items():
-            lags = [(self.lag(tp), self._waiting_since(tp, pending)) for tp in kafka.assignment() if tp.topic == topic]
-            metrics.lag_records.set(sum(lag for lag, _ in lags))
-            oldest = min((since for lag, since in lags if lag and since), default=0)
-            metrics.lag_seconds.set(max(0.0, time.time() - oldest / 1000) if oldest else 0.0)
+            known = [tp for tp in kafka.assignment() if tp.topic == topic and self._is_known(kafka, tp)]
+            if known:
+                lags = [(self.lag(tp), self._waiting_since(tp, pending)) for tp in known]
+                oldest = min((since for lag, since in lags if lag and since), default=0)
+                age = max(0.0, time.time() - oldest / 1000) if oldest else 0.0
+                metrics.show_lag(sum(lag for lag, _ in lags), age)
+
+    def _is_known(self, kafka: AIOKafkaConsumer, partition: TopicPartition) -> bool:
+        """Whether it has a lag, or Kafka has said lately that it has none."""
+        fetched_ms = kafka.last_poll_timestamp(partition) or 0
+        return self.lag(partition) > 0 or time.time() - fetched_ms / 1000 < FETCHED_SECONDS
 
     @property
     def behind(self) -> int:

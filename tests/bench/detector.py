@@ -148,7 +148,7 @@ class OpenDeals:
 
     def __init__(self, pool: Pool, deals: int) -> None:
         self.pool, self._deals, self._ruleset = pool, deals, Ruleset(load(POLICY))
-        DetectorMetrics(CollectorRegistry(), self._ruleset)
+        DetectorMetrics(CollectorRegistry())
         self._evaluator = Evaluator(self._ruleset, ProblemPublisher(self._ruleset), ClockKind.WALL)
         self._now = micros(datetime.now(UTC) - timedelta(days=1))
 

@@ -103,19 +103,17 @@ class EvaluationLoop:
                 result = await self._evaluator.evaluate(connection, now)
                 await self._stage_maps.refresh(connection)
                 reached, held = await evaluation.state(connection)
-        if self._measure(reached, now.timestamp()) or held or result is not None:
+        if self._advances(reached, now.timestamp()) or held or result is not None:
             self._progress.beat(PART)
         if result is not None:
             self._report(result)
 
-    def _measure(self, reached: int | None, now: float) -> bool:
-        """Set the delay, whichever replica evaluates; whether evaluation advances, or keeps up."""
+    def _advances(self, reached: int | None, now: float) -> bool:
+        """Whether evaluation advances or keeps up, whichever replica evaluates."""
         before, self._reached = self._reached, reached
         if reached is None or self._settings.clock is not ClockKind.WALL:
             return True
-        delay = now - reached / 1_000_000
-        self._metrics.watermark_delay.set(delay)
-        return reached != before or delay < KEEPS_UP_SECONDS
+        return reached != before or now - reached / 1_000_000 < KEEPS_UP_SECONDS
 
     def _report(self, result: PassResult) -> None:
         for reason, count in result.published.items():

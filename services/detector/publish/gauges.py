@@ -6,6 +6,8 @@ from datetime import datetime
 
 from services.detector.metrics import OTHER, DetectorMetrics
 from services.detector.publish.age_limit import latest_start
+from services.detector.store import evaluation
+from services.detector.store.watermark import ClockKind
 from shared.flow.rules import Aging
 from shared.flow.ruleset import Ruleset
 from shared.postgres.pool import Pool
@@ -19,20 +21,30 @@ _OVER_AGE = "SELECT count(*) FROM visit WHERE pipeline = $1 AND stage = $2 AND l
 _PROBLEMS = "SELECT kind, mode, count(*) AS open FROM problem WHERE cleared_at IS NULL GROUP BY kind, mode"
 
 
-async def refresh_gauges(pool: Pool, ruleset: Ruleset, metrics: DetectorMetrics, now: datetime) -> None:
+async def refresh_gauges(
+    pool: Pool, ruleset: Ruleset, metrics: DetectorMetrics, clock: ClockKind, now: datetime
+) -> None:
     """Set all gauges; stages that the policy does not know are counted together."""
+    await _measure_delay(pool, metrics, clock, now)
     rows = {(row["pipeline"], row["stage"]): row for row in await pool.fetch(_OPEN)}
     for stage in ruleset.stages:
         row = rows.pop(stage, None)
-        metrics.wip.labels(*stage).set(row["deals"] if row else 0)
+        metrics.wip.set(row["deals"] if row else 0, *stage)
         age = ruleset.clocks.of(*stage).age(micros(row["oldest"]), micros(now)) / 1_000_000 if row else 0
-        metrics.oldest.labels(*stage).set(age)
-    metrics.wip.labels(OTHER, OTHER).set(sum(row["deals"] for row in rows.values()))
+        metrics.oldest.set(age, *stage)
+    metrics.wip.set(sum(row["deals"] for row in rows.values()), OTHER, OTHER)
     open_problems = {(row["kind"], row["mode"]): row["open"] for row in await pool.fetch(_PROBLEMS)}
     for rule in ruleset.rules:
-        metrics.problems.labels(rule.kind, rule.mode.value).set(open_problems.get((rule.kind, rule.mode.value), 0))
+        metrics.problems.set(open_problems.get((rule.kind, rule.mode.value), 0), rule.kind, rule.mode.value)
         if isinstance(rule, Aging):
-            metrics.over_age.labels(rule.pipeline, rule.stage).set(await _over_age(pool, rule, now))
+            metrics.over_age.set(await _over_age(pool, rule, now), rule.pipeline, rule.stage)
+
+
+async def _measure_delay(pool: Pool, metrics: DetectorMetrics, clock: ClockKind, now: datetime) -> None:
+    """Set the delay of judgement time, also while a pass lasts long. In replays it says nothing."""
+    reached, _ = await evaluation.state(pool)
+    if reached is not None and clock is ClockKind.WALL:
+        metrics.watermark_delay.set(now.timestamp() - reached / 1_000_000)
 
 
 async def _over_age(pool: Pool, rule: Aging, now: datetime) -> int:

@@ -87,7 +87,7 @@ class PresentLoop:
         published: Callable[[], None],
     ) -> None:
         self._pool, self._ruleset, self._metrics, self._clock = pool, ruleset, metrics, clock
-        self._published = published
+        self._published, self._clock_kind = published, settings.clock
         self._stages = StageStatusPublisher(ruleset.policy, settings.topic_prefix)
         self._woken = asyncio.Event()
 
@@ -100,7 +100,7 @@ class PresentLoop:
         while True:
             try:
                 now = self._clock.now()
-                await refresh_gauges(self._pool, self._ruleset, self._metrics, now)
+                await refresh_gauges(self._pool, self._ruleset, self._metrics, self._clock_kind, now)
                 async with self._pool.acquire() as connection, connection.transaction():
                     count = await self._stages.publish(connection, now)
                 if count:

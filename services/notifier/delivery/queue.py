@@ -15,7 +15,7 @@ from services.notifier.domain.mail import CoveredChange, Mail, Notice, ProblemNo
 from services.notifier.store.results import result_event
 from shared.contracts.notices import NoticeReason, NoticeResult
 from shared.contracts.tickets import TicketData
-from shared.postgres.pool import Connection, Pool, Record
+from shared.postgres.pool import Connection, Executor, Pool, Record
 from shared.stream import outbox, stages_now
 from shared.stream.stages_now import Stage, StagesNow
 
@@ -139,9 +139,11 @@ class MailQueue:
         async with self._pool.acquire() as connection, connection.transaction():
             rows = await connection.fetch(_CLAIM, now, limit, self._times.lease, self._times.settle)
             mails = await self._with_notices(connection, rows) if rows else []
-            status = await connection.fetchrow(_STATUS, now)
-            assert status is not None  # noqa: S101 (an aggregate always has a row)
-        return mails, QueueStatus(status["waiting"], status["unanswered"], float(status["oldest"]), status["next_due"])
+            return mails, await _status(connection, now)
+
+    async def status(self, now: datetime) -> QueueStatus:
+        """What the queue holds."""
+        return await _status(self._pool, now)
 
     async def _with_notices(self, connection: Connection, rows: Sequence[Record]) -> list[Mail]:
         """Read by a statement after the claim: one at the same time could miss what a handler has just committed."""
@@ -217,6 +219,12 @@ def _with_now(notice: Notice, stages: StagesNow) -> Notice:
     if rule is None or stages.at is None or stages.at < known_at or facts.problem.cleared_at is not None:
         return notice
     return replace(notice, now=ProblemNow(stages.at, rule))
+
+
+async def _status(executor: Executor, now: datetime) -> QueueStatus:
+    row = await executor.fetchrow(_STATUS, now)
+    assert row is not None  # noqa: S101 (an aggregate always has a row)
+    return QueueStatus(row["waiting"], row["unanswered"], float(row["oldest"]), row["next_due"])
 
 
 def _notice(row: Record) -> Notice:

@@ -62,6 +62,17 @@ class Sender:
         finally:
             self._server.close()
 
+    async def measure(self) -> None:
+        """Bring the gauges up to date, also while a mail takes long to send."""
+        try:
+            status = await self._queue.status(self._clock.now())
+        except TRANSIENT as error:
+            _log.warning("metrics refresh failed: database unavailable", error=repr(error))
+            return
+        self._metrics.waiting.set(status.waiting)
+        self._metrics.unanswered.set(status.unanswered)
+        self._metrics.oldest.set(status.oldest_seconds)
+
     async def _round(self) -> float:
         """Claim and send some mails; the seconds until the next round."""
         try:
@@ -71,9 +82,6 @@ class Sender:
         except TRANSIENT as error:
             _log.warning("mails wait: database unavailable", error=repr(error))
             return POLL_SECONDS
-        self._metrics.waiting.set(status.waiting)
-        self._metrics.unanswered.set(status.unanswered)
-        self._metrics.oldest.set(status.oldest_seconds)
         self._progress.beat("send")
         if self._failed_in_a_row:
             return backoff(self._failed_in_a_row, random.random(), MAX_OUTAGE_SECONDS).total_seconds()

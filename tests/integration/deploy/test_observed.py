@@ -203,3 +203,39 @@ def test_every_alert_has_its_place_in_the_runbook() -> None:
         assert f"## {rule['alert']}" in runbook
         assert rule["annotations"]["summary"]
         assert rule["annotations"]["description"]
+
+
+# What a panel must show in red and in green. Every other stat and gauge has one fixed colour, which says neither.
+BAD_AND_GOOD = {
+    "health: Services": (0, 1),
+    "health: Kafka and Postgres": (0, 1),
+    "health: Kafka, as seen by intake": (0, 1),
+    "health: Time since the last event": (86_400, 60),
+    "tickets: Mails rejected in the last day": (1, 0),
+    "tickets: Oldest waiting mail": (900, 0),
+}
+COLOURED = {name: panel for name, panel in panels() if panel["type"] in {"stat", "gauge", "bargauge"}}
+
+
+def colour_of(panel: Mapping[str, Any], value: float | None) -> str:
+    """The colour that Grafana gives to a value; None: there is no sample."""
+    steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    reached = [one for one in steps if one["value"] is None or (value is not None and value >= one["value"])]
+    return str(reached[-1]["color"])
+
+
+@pytest.mark.parametrize("name", COLOURED)
+def test_a_panel_shows_red_for_a_bad_value_and_for_none(name: str) -> None:
+    defaults = COLOURED[name]["fieldConfig"]["defaults"]
+
+    if name not in BAD_AND_GOOD:
+        assert defaults["color"] == {"mode": "fixed", "fixedColor": "blue"}
+        return
+    bad, good = BAD_AND_GOOD[name]
+    assert (defaults["color"]["mode"], defaults["thresholds"]["mode"]) == ("thresholds", "absolute")
+    assert [colour_of(COLOURED[name], value) for value in (bad, good, None)] == ["red", "green", "red"]
+    assert defaults["noValue"]
+
+
+def test_no_panel_with_a_bad_value_has_gone() -> None:
+    assert set(BAD_AND_GOOD) <= set(COLOURED)

@@ -1,0 +1,57 @@
+"""A gauge of what a server has to be asked for: its samples are left out while it cannot be measured."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+# A sample that was not set for so long is left out. Every gauge here is measured at least every 15 seconds.
+FRESH_SECONDS = 60.0
+
+
+class MeasuredGauge(Collector):
+    """A gauge without samples until it is set, and again once it has not been set for `fresh_seconds`.
+
+    An ordinary gauge would keep the last good value while Postgres or Kafka is unavailable, and alerts would stay
+    silent. Whoever measures need not know of the failure: also a query that hangs leaves the gauge out.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        labels: Sequence[str] = (),
+        *,
+        registry: CollectorRegistry,
+        fresh_seconds: float = FRESH_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._name, self._documentation, self._labels = name, documentation, tuple(labels)
+        self._fresh_seconds, self._clock = fresh_seconds, clock
+        self._samples: dict[tuple[str, ...], tuple[float, float]] = {}
+        registry.register(self)
+
+    def set(self, value: float, *labels: str) -> None:
+        """Set the sample of these label values, which stand in the order of the names."""
+        if len(labels) != len(self._labels):
+            raise ValueError(f"{self._name} has the labels {self._labels}, not values {labels}")
+        self._samples[labels] = (float(value), self._clock())
+
+    def describe(self) -> Iterable[GaugeMetricFamily]:
+        """The name and help, without samples: the registry refuses a second metric of this name."""
+        return [self._family()]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """The samples that are fresh."""
+        family, since = self._family(), self._clock() - self._fresh_seconds
+        for labels, (value, at) in list(self._samples.items()):
+            if at >= since:
+                family.add_metric(labels, value)
+        return [family]
+
+    def _family(self) -> GaugeMetricFamily:
+        return GaugeMetricFamily(self._name, self._documentation, labels=self._labels)

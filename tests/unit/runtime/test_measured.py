@@ -1,0 +1,71 @@
+"""A gauge that cannot be measured is left out."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from shared.runtime.measured import MeasuredGauge
+
+DEALS = {"pipeline": "new", "stage": "won"}
+
+
+class Watch:
+    """A clock set by hand."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def gauge(registry: CollectorRegistry, watch: Watch) -> MeasuredGauge:
+    return MeasuredGauge("deals", "Deals.", ("pipeline", "stage"), registry=registry, fresh_seconds=60, clock=watch)
+
+
+def test_a_gauge_has_no_sample_before_it_is_measured() -> None:
+    registry = CollectorRegistry()
+    gauge(registry, Watch())
+
+    assert registry.get_sample_value("deals", DEALS) is None
+    assert b"# TYPE deals gauge" in generate_latest(registry)
+
+
+def test_a_sample_disappears_when_it_was_not_measured_for_long_and_returns() -> None:
+    registry, watch = CollectorRegistry(), Watch()
+    deals = gauge(registry, watch)
+
+    deals.set(0, "new", "won")
+    watch.now += 60
+    assert registry.get_sample_value("deals", DEALS) == 0
+    watch.now += 0.1
+    assert registry.get_sample_value("deals", DEALS) is None
+    assert b"deals{" not in generate_latest(registry)
+    deals.set(3, "new", "won")
+    assert registry.get_sample_value("deals", DEALS) == 3
+
+
+def test_a_sample_of_its_own_for_each_label() -> None:
+    registry, watch = CollectorRegistry(), Watch()
+    deals = gauge(registry, watch)
+
+    deals.set(1, "new", "won")
+    watch.now += 61
+    deals.set(2, "new", "lost")
+    text = generate_latest(registry)
+    assert text.count(b"deals{") == 1
+    assert b'stage="lost"} 2.0' in text
+
+
+@pytest.mark.parametrize("labels", [(), ("new",), ("new", "won", "more")])
+def test_labels_must_be_complete(labels: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="pipeline"):
+        gauge(CollectorRegistry(), Watch()).set(1, *labels)
+
+
+def test_a_name_is_registered_once() -> None:
+    registry = CollectorRegistry()
+    gauge(registry, Watch())
+
+    with pytest.raises(ValueError, match="Duplicated"):
+        gauge(registry, Watch())
