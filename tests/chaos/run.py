@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import re
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterator
@@ -242,6 +243,20 @@ class Chaos:
         wanted = {f"{row['ticket']}.{row['seq']}" for row in notices if row["state"] == "sent"}
         assert sent == wanted, "every notice has exactly one mail with its id"
         assert {row["ticket"] for row in notices} == {row["id"] for row in tickets}
+        await self._check_subjects()
+
+    async def _check_subjects(self) -> None:
+        """Every mail about a live ticket names the ticket's stage: no two problems have shared a number."""
+        rows = await self._fetch("SELECT id, problem ->> 'stage' AS stage FROM tickets.ticket WHERE pipeline = 'live'")
+        stages = {str(row["id"]): f"Stage {row['stage'].removeprefix('x')}" for row in rows}
+        about = [
+            (str(mail["Message-ID"]).partition(".")[0].rpartition("-")[2], mail["Subject"])
+            for mail in self._mails.mails
+        ]
+        found = {(ticket, subject) for ticket, subject in about if ticket in stages}
+        others = {(t, subject) for t, subject in found if not re.search(rf"{stages[t]}\b", subject)}
+        assert found, "live tickets have mails"
+        assert not others, f"mails under the number of another ticket: {sorted(others)}"
 
 
 async def run_chaos(chosen: argparse.Namespace, folder: Path) -> dict[str, int]:

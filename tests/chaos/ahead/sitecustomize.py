@@ -20,7 +20,10 @@ class _AnyDatetime(type):
 
 
 class _AheadDatetime(_real_datetime, metaclass=_AnyDatetime):
-    """`datetime` with another present."""
+    """`datetime` with another present. Its values are plain ones: orjson takes no others."""
+
+    def __new__(cls, *args: Any, **named: Any) -> Any:
+        return _real_datetime(*args, **named)
 
     @classmethod
     def now(cls, tz: datetime.tzinfo | None = None) -> Any:
