@@ -2,7 +2,7 @@
 
 Deals move meanwhile.
 
-ANDON_TRUE_MINUTES says for how long (a minute by default; 40 as a proof).
+ANDON_TEST_TRUE_MINUTES says for how long (a minute by default; 40 as a proof).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from tests.support.processes import ServiceProcess
 from tests.support.sink import Sink, sink
 
 pytestmark = pytest.mark.slow
-MINUTES = float(os.environ.get("ANDON_TRUE_MINUTES", "1"))
+MINUTES = float(os.environ.get("ANDON_TEST_TRUE_MINUTES", "1"))
 SECRET, DAYS, SEED = "a-secret-of-the-simulated-crm", 90, 7
 # Changes that are posted before the pages are compared, and by when the pages must have caught up on a busy machine.
 CHANGES, WITHIN = 12, 60.0

@@ -66,6 +66,7 @@ def some(count: int = 3) -> list[DealChange]:
     return [one for one in history() if one.deal in first]
 
 
+@pytest.mark.slow
 async def test_reading_twice_or_from_a_place_gives_the_same_events(fake: FakeCrm) -> None:
     fake.take(some(90))
     fake.page = 7

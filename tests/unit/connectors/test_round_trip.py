@@ -108,6 +108,7 @@ def plain(some: list[Any]) -> list[Event]:
     return [event_of(DealEvent.model_validate(event)) for one in some for event in dialects.canonical(one)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(DIALECTS.keys() - KNOWS_NO_STAGES))
 def test_every_dialect_gives_the_same_visits_and_problems(kind: str) -> None:
     unit = PRECISION.get(kind, MILLISECOND)

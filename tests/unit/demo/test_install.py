@@ -7,6 +7,8 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
+import pytest
+
 SCRIPT = Path(__file__).parents[3] / "requirements" / "install.py"
 
 
@@ -17,6 +19,7 @@ def install(requirement: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, env={"PIP_NO_INDEX": "1"})
 
 
+@pytest.mark.slow
 def test_progress_is_shown(tmp_path: Path) -> None:
     result = install(f"typer=={metadata.version('typer')}", tmp_path)
 

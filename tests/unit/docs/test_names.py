@@ -32,7 +32,7 @@ def test_settings_that_are_named_exist() -> None:
     known = set(re.findall(r"`(ANDON_[A-Z_]+)`", (ROOT / "docs" / "operator" / "settings.md").read_text()))
     known |= {f"{name}_FILE" for name in known}
     for page in PAGES:
-        named = {name for name in re.findall(r"ANDON_[A-Z_]*[A-Z]", page.read_text()) if "_TEST_" not in name}
+        named = {name for name in re.findall(r"ANDON_[A-Z_]*[A-Z]\b(?!_)", page.read_text()) if "_TEST_" not in name}
         assert not named - known, page.name
 
 
