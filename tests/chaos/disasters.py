@@ -57,7 +57,8 @@ class Disasters:
     async def freeze(self, post: Step, settle: Step) -> None:
         """Freeze the first replicas, each in a transaction where it can be caught in one; the second ones take over."""
         self._world.spared.update(REPLICATED)
-        _, *frozen = await asyncio.gather(post(), *(self._freeze(self._world.services[name]) for name in REPLICATED))
+        freezing = asyncio.gather(*(self._freeze(self._world.services[name]) for name in REPLICATED))
+        _, frozen = await asyncio.gather(post(), freezing)
         thaw_at = time.monotonic() + FROZEN_SECONDS
         self._show(f"frozen, in a transaction: {sum(frozen)} of {len(frozen)}")
         await settle()

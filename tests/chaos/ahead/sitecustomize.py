@@ -19,7 +19,7 @@ class _AnyDatetime(type):
         return isinstance(value, _real_datetime)
 
 
-class _AheadDatetime(_real_datetime, metaclass=_AnyDatetime):
+class _AheadDatetime(datetime.datetime, metaclass=_AnyDatetime):
     """`datetime` with another present. Its values are plain ones: orjson takes no others."""
 
     def __new__(cls, *args: Any, **named: Any) -> Any:
