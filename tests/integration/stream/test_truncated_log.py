@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 
 from shared.contracts.topics import EVENTS
 from shared.kafka.offsets import LogOffsets
@@ -14,6 +14,7 @@ from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.postgres.pool import Pool
 from shared.stream import positions
 from tests.support.recorder import COUNT, Recorder, all_seen
+from tests.support.topics import make_anew
 from tests.support.waiting import eventually
 
 NEW = range(COUNT, COUNT + 60)
@@ -108,22 +109,6 @@ async def test_a_position_that_has_moved_on_is_not_set_back(recorder: Callable[.
     assert await positions.StoredPositions(one.pool, [one.topic]).set_back(place, 70, 3) == 3
 
 
-async def make_anew(kafka: str, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=kafka)
-    await admin.start()
-    try:
-        await admin.delete_topics([topic])
-
-        async def topics() -> list[str]:
-            return list(await admin.list_topics())
-
-        await eventually(topics, lambda names: topic not in names)
-        await admin.create_topics([NewTopic(topic, 4, 1)])
-        await eventually(topics, lambda names: topic in names)
-    finally:
-        await admin.close()
-
-
 @pytest.mark.parametrize("count", [60, 3 * COUNT])
 async def test_a_topic_that_was_made_anew_is_read_from_its_beginning_whatever_its_length(
     kafka: str, recorder: Callable[..., Recorder], count: int
@@ -132,7 +117,7 @@ async def test_a_topic_that_was_made_anew_is_read_from_its_beginning_whatever_it
     async with before.running():
         await all_seen(before)
     new = range(10_000, 10_000 + count)
-    await make_anew(kafka, before.topic)
+    await make_anew(kafka, NewTopic(before.topic, 4, 1))
     await publish(kafka, before.topic, new)
 
     after = recorder()
@@ -151,7 +136,7 @@ async def test_a_topic_that_is_made_anew_under_a_running_consumer_is_read_whole(
     new = range(10_000, 10_000 + count)
     async with one.running():
         await all_seen(one)
-        await make_anew(kafka, one.topic)
+        await make_anew(kafka, NewTopic(one.topic, 4, 1))
         await publish(kafka, one.topic, new)
 
         assert not await missing(one, new)
