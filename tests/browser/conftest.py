@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,20 @@ async def company(
     browser: Browser, kafka: str, postgres: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Company]:
     """Tickets of every kind and state. Tests that change one change one of their own."""
-    pages = Pages(kafka, postgres, tmp_path_factory.mktemp("company"))
+    async with seeded_company(kafka, postgres, tmp_path_factory.mktemp("company")) as found:
+        yield found
+
+
+@asynccontextmanager
+async def seeded_company(kafka: str, postgres: str, folder: Path) -> AsyncIterator[Company]:
+    pages = Pages(kafka, postgres, folder)
     process = await pages.start()
     found = Company(process.url)
     await found.seed(kafka, pages.prefix)
-    yield found
-    process.stop()
+    try:
+        yield found
+    finally:
+        process.stop()
 
 
 @pytest.fixture(scope="session")

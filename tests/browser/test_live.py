@@ -8,10 +8,20 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.company import Company
+from tests.browser.conftest import seeded_company
 
 KEY = "aging/new/proposal"
 # Pages are at most ten seconds old; a busy machine may take longer.
 WITHIN = 30_000
+
+
+@pytest.fixture(scope="module")
+async def company(
+    browser: Browser, kafka: str, postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Company]:
+    """One of this file alone: its counts change."""
+    async with seeded_company(kafka, postgres, tmp_path_factory.mktemp("live")) as found:
+        yield found
 
 
 @pytest.fixture
