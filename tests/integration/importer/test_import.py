@@ -169,7 +169,7 @@ def ambiguous(path: Path) -> set[str]:
 async def test_a_row_for_each_change_twice(place: Place, incidents: Path) -> None:
     code, said = await place.let_in(incidents, INCIDENTS)
     assert code == 0, said
-    assert "65533 rows are 65528 events" in said
+    assert "65528 rows are 65528 events" in said
     assert "5 rows were skipped" in said
 
     unclear = ambiguous(incidents)
@@ -246,7 +246,7 @@ async def test_killed_in_the_middle_it_goes_on(place: Place, incidents: Path) ->
 
     assert code == 0, said
     assert f"Continuing an import that was interrupted after {rows_before} rows." in said
-    assert "65533 rows are 65528 events" in said
+    assert "65528 rows are 65528 events" in said
     assert await held(place.dsn) is False
     assert json.loads(journal.read_text())["done"] is True
     code, said = await place.let_in(incidents, INCIDENTS, "--dry-run", "--out", str(place.folder / "all"))
