@@ -9,6 +9,8 @@ from pathlib import Path
 
 # Below the ports that the system gives to outgoing connections: nothing takes one while the demo is stopped.
 FIRST, LAST = 10_000, 32_000
+# Chosen in this process. Whoever chose one may not listen there yet.
+_chosen_ports: set[int] = set()
 
 
 class Ports:
@@ -24,14 +26,14 @@ class Ports:
         """The kept port if nobody listens there, else the preferred one, else any free one."""
         if name not in self._chosen:
             self._chosen[name] = self._free(name, preferred)
+            _chosen_ports.add(self._chosen[name])
             self._save()
         return self._chosen[name]
 
     def _free(self, name: str, preferred: int) -> int:
-        taken = set(self._chosen.values())
         kept = self._kept.get(name)
         for port in (kept, preferred):
-            if port and port not in taken and is_free(port):
+            if port and port not in self._chosen.values() and is_free(port):
                 return port
         found = free_port()
         if kept:
@@ -57,7 +59,11 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on; random, since several programs may look at the same time."""
-    while not is_free(port := random.randrange(FIRST, LAST)):
+    """A port that nobody listens on, and that this process has not chosen before.
+
+    Random, since several programs may look at the same time.
+    """
+    while (port := random.randrange(FIRST, LAST)) in _chosen_ports or not is_free(port):
         pass
+    _chosen_ports.add(port)
     return port

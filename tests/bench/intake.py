@@ -15,12 +15,12 @@ from pathlib import Path
 
 import psutil
 
+from services.demo.ports import free_port
 from services.demo.server import answers
 from services.simulator import run
 from services.simulator.dialects import DIALECTS
 from tests.bench.figures import Figure, at_least, at_most
 from tests.bench.load import Outcome, flood, post
-from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
 
 SECRET, URL = "the-secret-of-the-bench", "https://hooks.example.org/v1/ingest/crm"

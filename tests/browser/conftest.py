@@ -20,6 +20,7 @@ import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
 
+from services.demo.ports import free_port
 from services.notifier.domain.mail import Mail, Notice, message_id
 from services.notifier.render.compose import Composer
 from services.tickets.charts.render import png
@@ -30,7 +31,6 @@ from shared.kafka.admin import create_topics
 from shared.policy import parse
 from shared.postgres.migrate import migrate_all
 from tests.browser.company import POLICY, Company
-from tests.support.ports import free_port
 from tests.support.problems import day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually

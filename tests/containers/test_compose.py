@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.ports import free_port
+from services.demo.ports import free_port
 from tests.support.waiting import eventually
 from tests.support.webhooks import signed_v3
 

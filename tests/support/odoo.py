@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from services.demo.ports import free_port
 from services.demo.server import tail
-from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 DATABASE = "odoo"

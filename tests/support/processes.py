@@ -12,8 +12,8 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from services.demo.ports import free_port
 from services.demo.server import tail
-from tests.support.ports import free_port
 
 
 class ServiceProcess:

@@ -15,8 +15,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from services.demo.kafka import Kafka
+from services.demo.ports import free_port
 from services.demo.postgres import Postgres
-from tests.support.ports import free_port
 
 
 def engine_answers() -> bool:

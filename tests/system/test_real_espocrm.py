@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+from services.demo.ports import free_port
 from tests.support.line import Line
-from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 EVENTS = ("Opportunity.create", "Opportunity.update", "Opportunity.delete")

@@ -11,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.demo.ports import free_port
 from services.demo.server import tail
-from tests.support.ports import free_port
 from tests.support.sink import Sink, sink
 from tests.support.waiting import eventually
 

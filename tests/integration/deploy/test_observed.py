@@ -14,12 +14,12 @@ import asyncpg
 import httpx
 import pytest
 
+from services.demo.ports import free_port
 from services.demo.server import tail
 from shared.kafka.admin import create_topics
 from shared.postgres.migrate import migrate_all
 from shared.runtime.yaml_file import read_yaml, write_yaml
 from tests.support.databases import new_database
-from tests.support.ports import free_port
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 

@@ -7,9 +7,9 @@ import asyncio
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from services.demo.ports import free_port
 from shared.contracts.topics import EVENTS, PROBLEMS
 from shared.kafka.publisher import OutgoingMessage, Publisher
-from tests.support.ports import free_port
 
 CALLERS, EACH = 40, 25
 

@@ -16,10 +16,10 @@ import asyncpg
 import pytest
 from starlette.applications import Starlette
 
+from services.demo.ports import free_port
 from shared.postgres.pool import open_pool
 from shared.runtime.service import Service, StopLimits, run
 from shared.runtime.settings import ServiceSettings
-from tests.support.ports import free_port
 from tests.support.problems import POLICY
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually

@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
+from services.demo.ports import free_port
 from services.simulator.dialects.base import SimulatedDeal
 from services.simulator.model import DealChange
 from tests.support.http_server import TestServer
-from tests.support.ports import free_port
 
 
 @dataclass(frozen=True)

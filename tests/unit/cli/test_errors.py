@@ -11,9 +11,9 @@ from typer.testing import CliRunner, Result
 
 from services.cli.errors import explain
 from services.cli.main import app
+from services.demo.ports import free_port
 from shared.policy import PolicyError
 from shared.runtime.yaml_file import Fault
-from tests.support.ports import free_port
 
 EVENT = (
     '{"specversion":"1.0","id":"1","source":"crm","type":"andon.deal.moved","subject":"crm:1",'

@@ -11,8 +11,8 @@ import pytest
 
 from services.cli.event_files import FileError, read_events
 from services.cli.replay import replay
+from services.demo.ports import free_port
 from shared.runtime.settings import ServiceSettings
-from tests.support.ports import free_port
 
 EVENT = {
     "specversion": "1.0",

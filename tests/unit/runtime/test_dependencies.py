@@ -12,13 +12,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
+from services.demo.ports import free_port
 from shared.kafka import probe
 from shared.postgres.probe import PostgresProbe
 from shared.runtime import dependencies
 from shared.runtime.dependencies import Dependencies
 from shared.runtime.health import Progress
 from shared.runtime.service import health_routes
-from tests.support.ports import free_port
 from tests.support.waiting import eventually
 
 Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from services.cli.simulation import Simulation, check_target
+from services.demo.ports import free_port
 from services.simulator.run import SimulationJournal
-from tests.support.ports import free_port
 
 
 class Rejecting(BaseHTTPRequestHandler):
