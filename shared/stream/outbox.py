@@ -35,7 +35,7 @@ SELECT id, topic, key, value, created_at, $2 FROM outbox WHERE id = $1
 POLL_SECONDS = 5.0
 # How soon to try again when another replica's relay is at work: it may have read before this one was woken.
 BUSY_SECONDS = 0.05
-MEASURE_SECONDS = 5.0
+MEASURE_SECONDS = 10.0
 # While another replica's relay is at work: a message older than this shows that it is stuck.
 STUCK_SECONDS = 60.0
 

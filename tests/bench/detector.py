@@ -22,7 +22,7 @@ from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import history
 from services.detector.store.copy_tables import open_flow
-from services.detector.store.watermark import ClockKind, Standing, record, record_partitions
+from services.detector.store.watermark import ClockKind, Standing, record
 from services.simulator import dialects, run
 from shared.contracts.topics import EVENTS
 from shared.flow.deltas import CountDeltas
@@ -156,7 +156,7 @@ class OpenDeals:
     async def of(cls, dsn: str, deals: int) -> OpenDeals:
         await migrate_all(dsn)
         flow = cls(await open_flow(dsn, max_size=2), deals)
-        await record_partitions(flow.pool, PARTITIONS)
+        await record(flow.pool, [], PARTITIONS)
         async with flow.pool.acquire() as connection:
             for start in range(0, deals, 50_000):
                 numbers = range(start, min(start + 50_000, deals))

@@ -51,11 +51,9 @@ class WatermarkLoop:
         """Record once."""
         standings = watermark.standings(self._consumer.kafka, self._consumer.handled, ahead=self._clock.ahead)
         partitions = self._consumer.partitions(self._topic)
-        if standings:
-            await watermark.record(self._pool, standings)
-        if partitions:
-            # Each time: the database may have gone back to before it knew.
-            await watermark.record_partitions(self._pool, partitions)
+        if standings or partitions:
+            # The number each time: the database may have gone back to before it knew.
+            await watermark.record(self._pool, standings, partitions)
 
 
 class EvaluationLoop:

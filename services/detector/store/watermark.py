@@ -21,6 +21,7 @@ from shared.postgres.pool import Executor
 # A fetch saw the end of the log a little before its answer was recorded.
 MARGIN_MS = 50
 _RECORD = """
+WITH known AS (UPDATE evaluation_state SET partitions = $6 WHERE coalesce(partitions, 0) < $6)
 INSERT INTO progress AS p (partition, at_end, read_at, last_at, applied)
 SELECT partition, at_end, least(read_at, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint), last_at, applied
 FROM unnest($1::int[], $2::bool[], $3::bigint[], $4::bigint[], $5::bigint[])
@@ -30,7 +31,6 @@ ON CONFLICT (partition) DO UPDATE SET at_end = excluded.at_end, read_at = greate
 """
 _READ = "SELECT partition, at_end, read_at, last_at, applied FROM progress"
 _BOUND = "UPDATE progress SET read_at = least(read_at, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)"
-_RECORD_PARTITIONS = "UPDATE evaluation_state SET partitions = $1 WHERE coalesce(partitions, 0) < $1"
 _PARTITIONS = "SELECT partitions FROM evaluation_state"
 
 
@@ -83,8 +83,8 @@ def standings(
     return found
 
 
-async def record(connection: Executor, standings: Sequence[Standing]) -> None:
-    """Save how far partitions are applied. An instant never decreases."""
+async def record(connection: Executor, standings: Sequence[Standing], partitions: int = 0) -> None:
+    """Save how far partitions are applied, and how many the topic has. Neither an instant nor the number decreases."""
     rows = sorted(standings, key=lambda s: s.partition)
     await connection.execute(
         _RECORD,
@@ -93,12 +93,8 @@ async def record(connection: Executor, standings: Sequence[Standing]) -> None:
         [s.read_at for s in rows],
         [s.last_at for s in rows],
         [s.applied for s in rows],
+        partitions,
     )
-
-
-async def record_partitions(connection: Executor, partitions: int) -> None:
-    """Save how many partitions the topic has. The number never decreases."""
-    await connection.execute(_RECORD_PARTITIONS, partitions)
 
 
 async def bound(connection: Executor) -> None:
