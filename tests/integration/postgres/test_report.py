@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -17,17 +17,21 @@ from tests.support.databases import new_database
 VIEWS = {"measure", "problem", "stage_now", "ticket", "change", "notice"}
 
 
-def as_user(dsn: str, user: str, password: str) -> str:
+# One for all tests: the role belongs to the whole server.
+PASSWORD = "a 'quoted' \\ password"
+
+
+def as_user(dsn: str, user: str) -> str:
     parts = urlsplit(dsn)
-    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{parts.hostname}:{parts.port}"))
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(PASSWORD)}@{parts.hostname}:{parts.port}"))
 
 
 @pytest.fixture
 async def reader(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection of the role, as Grafana makes it."""
     await migrate_all(dsn)
-    await grant_report(dsn, "a 'quoted' \\ password")
-    connection = await asyncpg.connect(as_user(dsn, ROLE, "any"))
+    await grant_report(dsn, PASSWORD)
+    connection = await asyncpg.connect(as_user(dsn, ROLE))
     yield connection
     await connection.close()
 
@@ -52,18 +56,18 @@ async def test_every_view_can_be_read(reader: asyncpg.Connection) -> None:
         "COPY (SELECT 1) TO PROGRAM 'true'",
         "DELETE FROM report.ticket",
         "CREATE ROLE mine SUPERUSER",
-        "SET ROLE andon",
+        "SET ROLE {owner}",
     ],
 )
 @pytest.mark.parametrize("read_write", [False, True])
-async def test_nothing_else_can_be_done(reader: asyncpg.Connection, sql: str, read_write: bool) -> None:
+async def test_nothing_else_can_be_done(reader: asyncpg.Connection, dsn: str, sql: str, read_write: bool) -> None:
     """A viewer may end the read-only default: the rights hold without it. Temporary tables alone stay possible."""
     if read_write:
         await reader.execute("SET default_transaction_read_only = off")
         if "TEMP" in sql:
             return
     with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError)):
-        await reader.execute(sql)
+        await reader.execute(sql.format(owner=urlsplit(dsn).username))
 
 
 async def test_many_databases_at_once_and_again(postgres: str) -> None:
@@ -79,19 +83,19 @@ async def test_the_services_need_no_superuser(postgres: str, right: str) -> None
     dsn = await new_database(postgres)
     user = f"u{secrets.token_hex(4)}"
     superuser = await asyncpg.connect(dsn)
-    await superuser.execute(f"CREATE ROLE {user} LOGIN NOSUPERUSER {right}")
+    await superuser.execute(f"CREATE ROLE {user} LOGIN NOSUPERUSER {right} PASSWORD 'a ''quoted'' \\ password'")
     if right == "CREATEROLE":
         # Who makes the role may change it; in this cluster another made it.
-        await grant_report(dsn)
+        await grant_report(await new_database(postgres))
         await superuser.execute(f"GRANT {ROLE} TO {user} WITH ADMIN OPTION")
     await superuser.execute(f'ALTER DATABASE "{urlsplit(dsn).path[1:]}" OWNER TO {user}')
     await superuser.close()
 
-    await migrate_all(as_user(dsn, user, "any"))
-    await grant_report(as_user(dsn, user, "any"))
+    await migrate_all(as_user(dsn, user))
+    await grant_report(as_user(dsn, user))
 
     if right == "CREATEROLE":
-        await grant_report(as_user(dsn, user, "any"), "a-password")
+        await grant_report(as_user(dsn, user), PASSWORD)
         return
     with pytest.raises(ReportRoleError, match="give this user CREATEROLE"):
-        await grant_report(as_user(dsn, user, "any"), "a-password")
+        await grant_report(as_user(dsn, user), PASSWORD)
