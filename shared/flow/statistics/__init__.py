@@ -1,0 +1,1 @@
+"""Knowledge of variation: exact, pure functions of the history. Definitions: docs/developer/statistics.md."""
