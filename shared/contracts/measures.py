@@ -89,6 +89,7 @@ class MeasureData(Message):
     exact: str | None = Field(
         None, pattern=r"^-?[0-9]+(/[1-9][0-9]*)?$", description="the value of a week without rounding, as 5 or 5/7"
     )
+    is_revised: bool = Field(False, description="computed after judgement time had passed the end of the period")
     definition: int = 1
 
     @property
