@@ -7,6 +7,8 @@ from enum import StrEnum
 
 
 class Side(StrEnum):
+    """Above or below what is usual."""
+
     HIGH = "high"
     LOW = "low"
 
