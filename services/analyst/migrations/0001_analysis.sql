@@ -21,6 +21,13 @@ CREATE TABLE pipeline_state (
     evaluated bigint      NOT NULL DEFAULT 0
 );
 
+-- One row: the digest of the policy that everything is evaluated under.
+CREATE TABLE analysis_state (
+    one    boolean PRIMARY KEY DEFAULT true CHECK (one),
+    policy text    NOT NULL DEFAULT ''
+);
+INSERT INTO analysis_state DEFAULT VALUES;
+
 -- Which weeks lock a chart's baseline, from flow.relocks: the newest message of each chart and week.
 CREATE TABLE relock (
     chart     text        NOT NULL,

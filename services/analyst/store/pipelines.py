@@ -18,7 +18,10 @@ ON CONFLICT (pipeline) DO UPDATE SET reached = greatest(s.reached, excluded.reac
 """
 _STALE = "SELECT pipeline, reached, changed FROM pipeline_state WHERE changed > evaluated ORDER BY pipeline"
 _EVALUATED = "UPDATE pipeline_state SET evaluated = $2, reached = greatest(reached, $3) WHERE pipeline = $1"
-_ALL = "UPDATE pipeline_state SET changed = changed + 1"
+_POLICY = """
+WITH new AS (UPDATE analysis_state SET policy = $1 WHERE policy <> $1 RETURNING policy)
+UPDATE pipeline_state SET changed = changed + 1 WHERE EXISTS (SELECT FROM new)
+"""
 
 
 class StalePipeline(NamedTuple):
@@ -35,9 +38,9 @@ async def mark(connection: Connection, names: Collection[str]) -> None:
         await connection.execute(_MARK, sorted(names))
 
 
-async def mark_all(connection: Connection) -> None:
-    """Note that every pipeline must be evaluated again: the policy or the relocks changed."""
-    await connection.execute(_ALL)
+async def follow_policy(connection: Connection, digest: str) -> None:
+    """Where the policy is another one, every pipeline must be evaluated again."""
+    await connection.execute(_POLICY, digest)
 
 
 async def advance(connection: Connection, reached: Mapping[str, datetime]) -> None:

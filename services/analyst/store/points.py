@@ -28,9 +28,10 @@ _REACHED = "SELECT max(end_at) FROM point WHERE pipeline = $1"
 
 
 class PipelinePoints(NamedTuple):
-    """The charts of one pipeline: values by week, week 0 first, to the last week that is over."""
+    """The charts of one pipeline: values by week, from week 0 to the one before `over`, the first that is not over."""
 
     weeks: Weeks
+    over: int
     charts: Mapping[Chart, list[Value | None]]
 
 
@@ -63,7 +64,7 @@ async def load(executor: Executor, pipeline: str, zone: str) -> PipelinePoints |
         chart = Chart(pipeline, row["stage"], Column(row["measure"]))
         values = charts.setdefault(chart, [None] * count)
         values[weeks.of(micros(row["start_at"]))] = _value(row, chart.column)
-    return PipelinePoints(weeks, charts)
+    return PipelinePoints(weeks, count, charts)
 
 
 def _value(row: Record, column: Column) -> Value | None:
