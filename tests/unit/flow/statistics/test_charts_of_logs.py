@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cache, partial
 from typing import Any
@@ -22,6 +21,7 @@ from shared.policy import load
 from shared.runtime.instants import micros
 from tests.support.outside import data
 from tests.support.printed_measures import weeks_and_values
+from tests.support.variation_cases import same
 
 LOGS = ["shop", "bpic2012/variation"]
 
@@ -53,23 +53,15 @@ class PrintedLog:
 log = cache(PrintedLog)
 
 
-def near(found: Any, expected: Any) -> bool:
-    if isinstance(found, float) and isinstance(expected, float):
-        return math.isclose(found, expected, rel_tol=1e-9, abs_tol=1e-9)
-    if isinstance(found, Mapping):
-        return found.keys() == expected.keys() and all(near(found[key], expected[key]) for key in found)
-    if isinstance(found, list):
-        return len(found) == len(expected) and all(map(near, found, expected))
-    return bool(found == expected)
-
-
 @pytest.mark.parametrize("name", LOGS)
 def test_every_look_of_every_watched_chart(name: str) -> None:
     it, found = log(name), dict[str, Any]()
     for watch in watches(it.policy):
         found |= window_records(watch, it.segments(watch.chart, it.judged), it.weeks)
 
-    assert near(found, it.expected("windows"))
+    expected = it.expected("windows")
+    assert found.keys() == expected.keys()
+    assert same(found, expected)
 
 
 @pytest.mark.parametrize("name", LOGS)
@@ -79,7 +71,9 @@ def test_limits_and_marks_of_every_drawn_chart(name: str) -> None:
         if chart.column in DRAWN:
             found |= signal_records(chart, it.segments(chart, it.shown), it.weeks)
 
-    assert near(found, it.expected("signals"))
+    expected = it.expected("signals")
+    assert found.keys() == expected.keys()
+    assert same(found, expected)
 
 
 @pytest.mark.parametrize("name", LOGS)

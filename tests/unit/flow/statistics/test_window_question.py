@@ -9,6 +9,7 @@ import pytest
 
 from shared.flow.statistics.questions.fields import QuestionError
 from shared.flow.statistics.questions.window import answer
+from tests.support.variation_cases import SeriesCase, cases, same
 
 QUESTION: dict[str, Any] = {
     "ask": "window",
@@ -16,6 +17,21 @@ QUESTION: dict[str, Any] = {
     "points": [*[10, 12, 9, 11, 13] * 4, 30, 31, 32, 33],
     "level": Fraction(1, 416),
 }
+
+
+CASES = cases("window")
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])
+def test_window_case(case: SeriesCase) -> None:
+    found = answer(case.question)
+
+    differing = [key for key in case.expected if not same(found[key], case.expected[key])]
+    assert not differing, (case.why, {key: (found[key], case.expected[key]) for key in differing})
+
+
+def test_every_window_case_is_read() -> None:
+    assert len(CASES) == 17
 
 
 def test_an_answer() -> None:
