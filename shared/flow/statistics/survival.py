@@ -39,7 +39,7 @@ class Survival:
     def quantile(self, share: Fraction) -> int | None:
         """The least time that at most `share` (below 1) of visits exceed; None where more exceed every time."""
         for run in self._runs():
-            # Within a run the product telescopes: after k ends it is numerator * (at_risk - k) / (denominator * at_risk).
+            # The product telescopes: after k ends it is numerator * (at_risk - k) / (denominator * at_risk).
             left = run.denominator * run.at_risk * share.numerator // (run.numerator * share.denominator)
             if run.at_risk - left <= run.last - run.first:
                 return self._finished[run.first + run.at_risk - left - 1]
