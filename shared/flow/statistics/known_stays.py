@@ -9,13 +9,10 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from enum import IntEnum
-from itertools import chain, islice
+from itertools import islice
 
 from shared.flow.calendars import AgeClock
 from shared.flow.visits import Visit, WithdrawnVisit
-
-# Positions on the clock are counted from here; any instant does.
-_ORIGIN = 0
 
 
 class _Change(IntEnum):
@@ -32,9 +29,9 @@ class _Stay:
 
     __slots__ = ("counted", "entered", "left", "length", "member", "position")
 
-    def __init__(self, visit: Visit, clock: AgeClock) -> None:
+    def __init__(self, visit: Visit, clock: AgeClock, origin: int) -> None:
         self.entered, self.left, self.counted = visit.entered, visit.left, visit.known
-        self.position = clock.age(_ORIGIN, visit.entered)
+        self.position = clock.age(origin, visit.entered)
         self.length = 0 if visit.left is None else clock.age(visit.entered, visit.left)
         self.member: tuple[list[int], int] | None = None
 
@@ -64,6 +61,9 @@ class KnownStays:
         self, visits: Iterable[Visit], withdrawn: Iterable[WithdrawnVisit], clock: AgeClock, window: int
     ) -> None:
         self._clock, self._window = clock, window
+        stays = [*((visit, None) for visit in visits), *withdrawn]
+        # Positions on the clock are counted from here; any instant does, one near by costs least.
+        self._origin = min((visit.entered for visit, _ in stays), default=0)
         self.finished: list[int] = []
         # Of the open ones of these: the positions on the clock at which they were entered, sorted.
         self._positions: list[int] = []
@@ -71,12 +71,11 @@ class KnownStays:
         self._open: set[_Stay] = set()
         self._done: list[_Stay] = []
         self._first_done = self._applied = 0
-        lasting = ((visit, None) for visit in visits)
-        changes = [change for visit, until in chain(lasting, withdrawn) for change in self._changes(visit, until)]
+        changes = [change for visit, until in stays for change in self._changes(visit, until)]
         self._changes_due = sorted(changes, key=lambda change: change[:2])
 
     def _changes(self, visit: Visit, until: int | None) -> Iterable[tuple[int, _Change, _Stay]]:
-        stay = _Stay(visit, self._clock)
+        stay = _Stay(visit, self._clock, self._origin)
         yield visit.since, _Change.RECORDED, stay
         yield visit.entered + self._window, _Change.EXPIRED, stay
         if visit.left is not None:
@@ -109,7 +108,7 @@ class KnownStays:
 
     def ages(self, instant: int) -> list[int]:
         """Sorted ages, at the instant, of the visits that would belong to `finished` had they been left."""
-        here = self._clock.age(_ORIGIN, instant)
+        here = self._clock.age(self._origin, instant)
         return [here - position for position in reversed(self._positions)]
 
     def over(self, limit: int, begin: int, end: int) -> tuple[list[int], list[int]]:
@@ -119,7 +118,7 @@ class KnownStays:
         """
         while self._first_done < len(self._done) and (self._done[self._first_done].left or 0) <= begin:
             self._first_done += 1
-        starts, ends, due, here = [], [], self._clock.due, self._clock.age(_ORIGIN, end)
+        starts, ends, due, here = [], [], self._clock.due, self._clock.age(self._origin, end)
         for stay in islice(self._done, self._first_done, None):
             if stay.length >= limit and stay.left is not None and (start := due(stay.entered, limit)) < stay.left:
                 starts.append(start)
