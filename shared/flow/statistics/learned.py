@@ -6,6 +6,7 @@ At the start of each ISO week, from what events before it have told; in force un
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -52,7 +53,8 @@ class StageHistory(NamedTuple):
     clock: AgeClock
 
 
-class LearnedVersion(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LearnedVersion:
     """What is in force from `since` until the next version. `limit`, `count` and `crossings` are None where `why`.
 
     `crossings`: of the number of visits over age `limit`, over the past year. `count`: the number that opens a problem.

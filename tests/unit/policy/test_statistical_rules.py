@@ -100,7 +100,10 @@ def test_the_detector_judges_the_rules_on_counts_alone() -> None:
         ([{"kind": "rework", "stage": "a"}] * 2, "a second rework rule on stage 'a'; keep one of them"),
         ([{"kind": "slipping"}, {"kind": "slipping", "mode": "off"}], "a second slipping rule"),
         ([{"kind": "bottleneck"}] * 2, "a second bottleneck rule"),
-        ([{"kind": "aging-learned", "stage": "a"}, {"kind": "aging-learned", "stage": "a", "budget": "0.5"}], "a second"),
+        (
+            [{"kind": "aging-learned", "stage": "a"}, {"kind": "aging-learned", "stage": "a", "budget": "0.5"}],
+            "a second",
+        ),
         ([{"kind": "shift", "measure": "win_rate"}] * 2, "a second shift rule on measure 'win_rate'"),
         ([{"kind": "shift", "stage": "a", "measure": "wip_end"}] * 2, "on stage 'a', measure 'wip_end'"),
         # Both watch the time in the stage.
