@@ -109,7 +109,7 @@ class StageCharts:
         )
         return LittlesLaw(
             _drift(wip_before, wip, self._total(Column.ARRIVALS, week)),
-            _drift(age_before, age, max(age_before or 0, age or 0)),
+            _drift(age_before, age, max(age_before or Fraction(0), age or Fraction(0))),
         )
 
     def _total(self, column: Column, week: int) -> int:
@@ -180,4 +180,4 @@ def _fires_at(segments: Iterable[Segment], side: Side, week: int) -> bool:
 def _drift(before: Value | None, now: Value | None, size: Value) -> float | None:
     if before is None or now is None or size == 0:
         return None
-    return float(Fraction(abs(now - before)) / size)
+    return float(abs(Fraction(now) - before) / size)

@@ -67,4 +67,5 @@ class _SumsOfTwo:
         whole = max(0, total - len(self._one) + 1)
         part = self._other[whole : total + 1]
         beside = self._one[total - whole - len(part) + 1 : total - whole + 1]
-        return self._one[-1] * sum(self._other[:whole]) + sum(map(mul, part, reversed(beside)))
+        found: int = self._one[-1] * sum(self._other[:whole]) + sum(map(mul, part, reversed(beside)))
+        return found
