@@ -7,7 +7,7 @@ where it goes back one has two. Pieces may be shorter than an hour in zones that
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import NamedTuple
@@ -36,7 +36,7 @@ class WeekHours(NamedTuple):
 class WallHours:
     """The pieces of every week, worked out when it is first asked for. `holidays`: the days off."""
 
-    def __init__(self, weeks: Weeks, holidays: Collection[date]) -> None:
+    def __init__(self, weeks: Weeks, holidays: Iterable[date]) -> None:
         self.weeks = weeks
         self._holidays = frozenset((day - _EPOCH).days for day in holidays)
         self.of = lru_cache(_KEPT)(self._of)
