@@ -63,14 +63,13 @@ def xmr(segment: Segment) -> XmrChart | None:
 def _marks(segment: Segment, centre: Fraction, upper: Fraction, lower: Fraction | None) -> Iterator[Mark]:
     high, low = _SideRuns(centre, upper, 1), _SideRuns(centre, lower, -1)
     for number, point in enumerate(segment.points):
-        marked = [
-            (rule, side) for runs, side in ((high, Side.HIGH), (low, Side.LOW)) for rule in runs.rules(point.value)
-        ]
+        marked = [(rule, Side.HIGH) for rule in high.rules(point.value)]
+        marked += [(rule, Side.LOW) for rule in low.rules(point.value)]
         yield from (Mark(point.week, rule, side, number < segment.size) for rule, side in sorted(marked))
 
 
 class _SideRuns:
-    """The runs of one side, point by point. `sign`: 1 above the centre, -1 below it; `limit`: None where it has none."""
+    """The runs of one side, point by point. `sign`: 1 above the centre, -1 below it; `limit`: None without one."""
 
     def __init__(self, centre: Fraction, limit: Fraction | None, sign: int) -> None:
         halfway = None if limit is None else (centre + limit) / 2
