@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from shared.flow.statistics.cause import ASKED, cause_of
+from shared.flow.rules import KINDS
+from shared.flow.statistics.cause import cause_of
 from shared.flow.statistics.chart_records import DRAWN, signal_records, window_records
 from shared.flow.statistics.columns import Chart, Column, Point, points
 from shared.flow.statistics.relocks import chart_names, cuts_of, read_relocks
 from shared.flow.statistics.segments import Segment, segments
-from shared.flow.statistics.watched import Watch, watches
+from shared.flow.statistics.watched import WatchedChart, watches
 from shared.flow.statistics.windows import WindowInterval, window_intervals
 from shared.flow.statistics.xmr import drawn_points
 from shared.policy import load
@@ -85,7 +86,7 @@ def test_problems_of_windows(name: str) -> None:
         cleared = None if one.cleared is None else it.weeks.end(one.cleared)
         return it.weeks.end(one.opened), cleared, one.peak, [it.weeks.name(week) for week in one.trigger]
 
-    def problem(watch: Watch) -> list[Any]:
+    def problem(watch: WatchedChart) -> list[Any]:
         judged = it.segments(watch.chart, it.judged)
         return [interval(one) for one in window_intervals(judged, watch.side, watch.level)]
 
@@ -110,9 +111,12 @@ def test_cause_classes_of_problems_on_counts(name: str) -> None:
     asked = 0
     for key, intervals in it.expected("problems")["problems"].items():
         kind, pipeline, stage = [*key.split("/"), "", ""][:3]
-        for one in intervals if kind in ASKED else ():
+        for one in intervals if kind in KINDS else ():
             over = it.weeks.over(instant(one["opened_at"]) or 0)
-            assert cause_of(kind, over, partial(of, pipeline, stage)).cause.value == one["cause"], (key, one)
+            assert cause_of(KINDS[kind].cause_charts, over, partial(of, pipeline, stage)).cause.value == one["cause"], (
+                key,
+                one,
+            )
             asked += 1
     assert asked > 50
 
