@@ -19,8 +19,8 @@ class Weeks:
     """
 
     def __init__(self, first_event: int, zone: str) -> None:
-        self.first_event, self._zone = first_event, ZoneInfo(zone)
-        day = moment(first_event).astimezone(self._zone).date()
+        self.first_event, self.zone = first_event, ZoneInfo(zone)
+        day = moment(first_event).astimezone(self.zone).date()
         self._monday = day - timedelta(days=day.weekday())
         self._starts: list[int] = []
 
@@ -38,7 +38,7 @@ class Weeks:
 
     def of(self, instant: int) -> int:
         """The week that holds the instant."""
-        day = moment(instant).astimezone(self._zone).date()
+        day = moment(instant).astimezone(self.zone).date()
         week = (day - self._monday).days // 7
         # A zone may skip or repeat midnight: the wall clock's date alone may be a week off.
         while self.start(week) > instant:
@@ -67,4 +67,4 @@ class Weeks:
         return self._monday + week * _WEEK
 
     def _start_of(self, week: int) -> int:
-        return micros(datetime.combine(self.monday(week), time(), self._zone))
+        return micros(datetime.combine(self.monday(week), time(), self.zone))
