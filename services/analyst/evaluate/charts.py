@@ -12,7 +12,7 @@ from shared.flow.statistics.columns import Chart, Point, Value
 from shared.flow.statistics.columns import points as judged_points
 from shared.flow.statistics.relocks import Relock, cuts_of
 from shared.flow.statistics.segments import Segment, segments
-from shared.flow.statistics.watched import Watch
+from shared.flow.statistics.watched import WatchedChart
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.statistics.windows import WindowInterval, window_intervals, window_test
 
@@ -20,7 +20,7 @@ from shared.flow.statistics.windows import WindowInterval, window_intervals, win
 class ChartFinding(NamedTuple):
     """The intervals of a watched chart, and by opening what its weeks showed then."""
 
-    watch: Watch
+    watch: WatchedChart
     intervals: Sequence[Interval]
     details: Mapping[int, SignalDetail]
 
@@ -31,7 +31,7 @@ def segments_of(points: PipelinePoints, chart: Chart, relocks: Iterable[Relock])
     return segments(judged_points(chart.column, values), cuts_of(relocks, chart.name, points.weeks), len(values))
 
 
-def judge(points: PipelinePoints, watches: Iterable[Watch], relocks: Sequence[Relock]) -> Iterator[ChartFinding]:
+def judge(points: PipelinePoints, watches: Iterable[WatchedChart], relocks: Sequence[Relock]) -> Iterator[ChartFinding]:
     """What the windows of each watched chart find, over all weeks that are over."""
     for watch in watches:
         parts = segments_of(points, watch.chart, relocks)
@@ -49,7 +49,7 @@ def _interval(found: WindowInterval, weeks: Weeks) -> Interval:
     return Interval(weeks.end(found.opened), cleared, found.peak)
 
 
-def _detail(watch: Watch, found: WindowInterval, parts: Sequence[Segment], weeks: Weeks) -> SignalDetail:
+def _detail(watch: WatchedChart, found: WindowInterval, parts: Sequence[Segment], weeks: Weeks) -> SignalDetail:
     """What the sentence of the problem tells: the pairs are those of the window that opened it."""
     segment = next(part for part in reversed(parts) if part.points and part.points[0].week <= found.opened)
     test, n = window_test(segment, watch.side, watch.level), len(found.trigger)
