@@ -44,7 +44,7 @@ def problem_intervals(
 ) -> list[Interval]:
     """The problems of a stage as of an instant, from all its visits and the versions that begin by then, in order."""
     state, transitions = RuleState(), list[Transition]()
-    ends = [*(version.since for version in versions[1:]), as_of + 1]
+    ends = [*(version.since for version in versions), as_of + 1][1:]
     rules = [rule.under(version) for version in versions]
     for version, end, under, changes in zip(
         versions, ends, rules, _changes(visits, versions, rules, ends), strict=True
