@@ -22,7 +22,7 @@ class Ruleset:
         self.rules: list[Rule] = [
             KINDS[rule.kind](name, rule, self.clocks)
             for name, pipeline in policy.pipelines.items()
-            for rule in pipeline.rules
+            for rule in pipeline.count_rules
             if rule.mode is not Mode.OFF
         ]
         self._stages = {(name, stage.id) for name, pipeline in policy.pipelines.items() for stage in pipeline.stages}

@@ -1,17 +1,34 @@
 """The policy file: what a manager expects of the flow of deals; errors are written for its author."""
 
 from shared.policy.load import PolicyError, load, parse
-from shared.policy.model import ClockPolicy, Mode, Owner, Pipeline, Policy, RulePolicy, Stage, StageOutcome
+from shared.policy.model import (
+    AgingLearnedRule,
+    ClockPolicy,
+    CountRule,
+    MeasureRule,
+    Mode,
+    Owner,
+    Pipeline,
+    Policy,
+    RulePolicy,
+    SilenceRule,
+    Stage,
+    StageOutcome,
+)
 from shared.policy.stage_titles import StageTitles
 
 __all__ = [
+    "AgingLearnedRule",
     "ClockPolicy",
+    "CountRule",
+    "MeasureRule",
     "Mode",
     "Owner",
     "Pipeline",
     "Policy",
     "PolicyError",
     "RulePolicy",
+    "SilenceRule",
     "Stage",
     "StageOutcome",
     "StageTitles",

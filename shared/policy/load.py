@@ -10,11 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.policy.model import CALENDAR, Policy, StageOutcome
+from shared.policy.model import CALENDAR, Policy
+from shared.policy.rule_checks import check_budget, check_rules, check_silence
 from shared.runtime.validation import error_text, root_causes
 from shared.runtime.yaml_file import Fault, FaultsError, KeyPath, Lines, fault_at, read_text, read_yaml
-
-_CLOSING = (StageOutcome.WON.value, StageOutcome.LOST.value)
 
 
 class PolicyError(FaultsError):
@@ -64,7 +63,10 @@ def _cross_checks(document: Any) -> Iterator[tuple[KeyPath, str]]:
         stages = _entries(pipeline.get("stages"))
         yield from _check_clock(pipeline, path, clocks)
         yield from _check_stages(stages, (*path, "stages"), clocks)
-        yield from _check_rules(_entries(pipeline.get("rules")), (*path, "rules"), stages)
+        rules = _entries(pipeline.get("rules"))
+        yield from check_rules(rules, (*path, "rules"), stages)
+        yield from check_budget(key, pipeline, rules, stages, path)
+    yield from check_silence(_entries(_group(document).get("silence")), ("silence",))
 
 
 def _group(written: Any) -> dict[str, Any]:
@@ -88,20 +90,3 @@ def _check_stages(stages: list[dict[str, Any]], path: KeyPath, clocks: set[str])
         if isinstance(name, str) and counted[name] > 1:
             yield (*path, number), f"stage {name!r} appears twice; keep one of them"
         yield from _check_clock(stage, (*path, number), clocks)
-
-
-def _check_rules(
-    rules: list[dict[str, Any]], path: KeyPath, stages: list[dict[str, Any]]
-) -> Iterator[tuple[KeyPath, str]]:
-    outcomes = {str(stage.get("id")): stage.get("outcome", StageOutcome.OPEN.value) for stage in stages}
-    counted = Counter((str(rule.get("kind")), str(rule.get("stage"))) for rule in rules)
-    for number, rule in enumerate(rules):
-        kind, stage = rule.get("kind"), rule.get("stage")
-        if not isinstance(stage, str):
-            continue
-        if stage not in outcomes:
-            yield (*path, number), f"stage {stage!r} is not a stage of this pipeline; use the id of one"
-        elif outcomes[stage] in _CLOSING:
-            yield (*path, number), f"stage {stage!r} is {outcomes[stage]}: it holds no work; judge an open stage"
-        if isinstance(kind, str) and counted[kind, stage] > 1:
-            yield (*path, number), f"a second {kind} rule on stage {stage!r}; keep one of them"

@@ -1,4 +1,7 @@
-"""The policy as values. Only open stages hold work; each rule watches one stage."""
+"""The policy as values. Only open stages hold work.
+
+A rule on counts watches one stage. Statistical rules watch one stage, a pipeline, or all stages that no entry names.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,27 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 from shared.contracts.envelope import Name
 from shared.contracts.problems import Mode
 from shared.contracts.stages import StageOutcome
+from shared.policy.by_stage import by_stage
 from shared.policy.durations import Duration, parse_duration
+from shared.policy.numbers import Positive
+from shared.policy.rule_checks import BUDGET, FALSE_ALARMS
 from shared.runtime.addresses import ADDRESS
 
-__all__ = ["CALENDAR", "ClockPolicy", "Mode", "Owner", "Pipeline", "Policy", "RulePolicy", "Stage", "StageOutcome"]
+__all__ = [
+    "CALENDAR",
+    "AgingLearnedRule",
+    "ClockPolicy",
+    "CountRule",
+    "MeasureRule",
+    "Mode",
+    "Owner",
+    "Pipeline",
+    "Policy",
+    "RulePolicy",
+    "SilenceRule",
+    "Stage",
+    "StageOutcome",
+]
 CALENDAR = "calendar"
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -40,6 +60,7 @@ def _day(text: object) -> object:
 
 
 Length = Annotated[Duration, BeforeValidator(parse_duration)]
+_NONE = Duration("0s", 0, 0)
 
 
 class _Part(BaseModel):
@@ -121,15 +142,33 @@ class Stage(_Part):
     outcome: StageOutcome = StageOutcome.OPEN
 
 
-class _Rule(_Part):
+def _mode(text: object) -> object:
+    """YAML 1.1 reads an unquoted `off` as false, and writes it so."""
+    return Mode.OFF if text is False or (isinstance(text, str) and text.lower() in ("off", "false")) else text
+
+
+def _given(name: object) -> object:
+    if name is None:
+        raise ValueError("is empty; name one, or remove the field")
+    return name
+
+
+# Left out for all that no other entry names; never empty.
+_Named = Annotated[Name | None, BeforeValidator(_given)]
+
+
+class _AnyRule(_Part):
+    mode: Annotated[Mode, BeforeValidator(_mode)] = Mode.ACTIVE
+
+
+class _Rule(_AnyRule):
     stage: Name
-    mode: Mode = Mode.ACTIVE
     hold: Length | None = None
     clear_hold: Length | None = None
 
     @property
     def hold_length(self) -> Duration:
-        return self.hold or Duration("0s", 0, 0)
+        return self.hold or _NONE
 
     @property
     def clear_hold_length(self) -> Duration:
@@ -158,15 +197,86 @@ class WipLowRule(_Rule):
     min: int = Field(ge=1, le=1_000_000)
 
 
-RulePolicy = AgingRule | StalledRule | WipHighRule | WipLowRule
+class ShiftRule(_AnyRule):
+    """Watches `measure` of the stage or of the pipeline; without both, the default list of the pipeline."""
+
+    kind: Literal["shift"]
+    stage: _Named = None
+    measure: _Named = None
+
+
+class ReworkRule(_AnyRule):
+    """Watches the rework rate of the stage; without one, of each open stage but the last."""
+
+    kind: Literal["rework"]
+    stage: _Named = None
+
+
+class SlippingRule(_AnyRule):
+    """Watches the share of deals whose expected close was moved to a later day."""
+
+    kind: Literal["slipping"]
+
+
+class BottleneckRule(_AnyRule):
+    """Watches the stage; without one, each open stage."""
+
+    kind: Literal["bottleneck"]
+    stage: _Named = None
+
+
+class AgingLearnedRule(_AnyRule):
+    """Watches the stage; without one, each open stage. `budget`: openings by chance in 91 days, for each stage."""
+
+    kind: Literal["aging-learned"]
+    stage: _Named = None
+    budget: Positive = BUDGET
+    clear_hold: Length = _NONE
+
+
+class SilenceRule(_AnyRule):
+    """Watches a source; without one, each. `budget`: openings by chance in 91 days, for each source."""
+
+    source: _Named = None
+    budget: Positive = BUDGET
+
+
+# Judged whenever a count changes, against the numbers of the policy.
+CountRule = AgingRule | StalledRule | WipHighRule | WipLowRule
+# Judged at the end of each week, on the charts of weekly measures.
+MeasureRule = ShiftRule | ReworkRule | SlippingRule | BottleneckRule
+RulePolicy = CountRule | MeasureRule | AgingLearnedRule
 
 
 class Pipeline(_Part):
     name: str
     owner: Owner
     clock: str = CALENDAR
+    # Openings by chance in 91 days, of all statistical rules together.
+    false_alarms: Positive = FALSE_ALARMS
     stages: tuple[Stage, ...] = Field(min_length=1)
     rules: tuple[Annotated[RulePolicy, Field(discriminator="kind")], ...] = ()
+
+    @property
+    def count_rules(self) -> tuple[CountRule, ...]:
+        return tuple(rule for rule in self.rules if isinstance(rule, CountRule))
+
+    @property
+    def open_stages(self) -> tuple[str, ...]:
+        """The ids of the stages that hold work, in their order."""
+        return tuple(stage.id for stage in self.stages if stage.outcome is StageOutcome.OPEN)
+
+    @property
+    def learned_rules(self) -> dict[str, AgingLearnedRule]:
+        """The rule `aging-learned` of each stage that has one, those that are off too."""
+        rules = [rule for rule in self.rules if isinstance(rule, AgingLearnedRule)]
+        return by_stage(((rule.stage, rule) for rule in rules), self.open_stages)
+
+    @property
+    def bottleneck_rules(self) -> dict[str, BottleneckRule]:
+        """The rule `bottleneck` of each stage that has one, those that are off too."""
+        rules = [rule for rule in self.rules if isinstance(rule, BottleneckRule)]
+        return by_stage(((rule.stage, rule) for rule in rules), self.open_stages)
 
     def stage(self, stage_id: str) -> Stage | None:
         return next((stage for stage in self.stages if stage.id == stage_id), None)
@@ -186,6 +296,7 @@ class Policy(_Part):
     reopen_within: Length = Duration("14d", 14, 0)
     clocks: dict[Name, ClockPolicy] = Field(default_factory=dict)
     pipelines: dict[Name, Pipeline] = Field(min_length=1)
+    silence: tuple[SilenceRule, ...] = ()
 
     _digest: str = PrivateAttr("")
 
@@ -196,6 +307,11 @@ class Policy(_Part):
     def stage(self, pipeline: str, stage: str) -> Stage | None:
         found = self.pipelines.get(pipeline)
         return found.stage(stage) if found else None
+
+    def silence_rule(self, source: str) -> SilenceRule | None:
+        """The rule of a source: its own entry, else the one for every source; None where there is neither."""
+        named = {rule.source: rule for rule in self.silence}
+        return named.get(source) or named.get(None)
 
     def day_seconds(self, pipeline: str, stage: str) -> int:
         """Length of a day on the stage's clock."""

@@ -8,10 +8,10 @@ from enum import StrEnum
 from typing import ClassVar, Generic, TypeVar
 
 from shared.contracts.measures import Measure
-from shared.policy.model import RulePolicy
+from shared.policy.model import CountRule
 from shared.wording.quantities import deals
 
-Rule = TypeVar("Rule", bound=RulePolicy)
+Rule = TypeVar("Rule", bound=CountRule)
 
 
 class DealOrder(StrEnum):

@@ -8,7 +8,7 @@ from shared import wording
 from shared.contracts.problems import CauseClass, ProblemData
 from shared.policy import Policy, StageTitles
 from shared.policy.durations import parse_duration
-from shared.policy.model import CALENDAR, RulePolicy
+from shared.policy.model import CALENDAR, CountRule
 from shared.wording.kind import ProblemFacts
 from shared.wording.quantities import date, number
 
@@ -50,7 +50,7 @@ def limit_of(problem: ProblemData, policy: Policy) -> str:
     return parse_duration(problem.limit).words(_day_name(policy, problem.pipeline, problem.stage or ""))
 
 
-def watched(rule: RulePolicy, pipeline: str, policy: Policy) -> str:
+def watched(rule: CountRule, pipeline: str, policy: Policy) -> str:
     """What a rule looks for: `6 deals or more for longer than 21 days`"""
     return wording.of(rule.kind).watched(rule, _day_name(policy, pipeline, rule.stage))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from shared.policy.model import RulePolicy
+from shared.policy.model import CountRule
 from shared.wording.kind import KindWording, ProblemFacts
 
 
-class UnknownWording(KindWording[RulePolicy]):
+class UnknownWording(KindWording[CountRule]):
     """Names the kind, and gives the count and the threshold, which every problem has."""
 
     chart = None
@@ -23,5 +23,5 @@ class UnknownWording(KindWording[RulePolicy]):
     def finding(self, facts: ProblemFacts) -> str:
         return f"{facts.holds}; the limit is {facts.threshold}"
 
-    def watched(self, rule: RulePolicy, day: str) -> str:
+    def watched(self, rule: CountRule, day: str) -> str:
         return self.label

@@ -67,7 +67,7 @@ def _work(facts: StageFacts, policy: Policy) -> Chart | None:
         points.append((facts.until, float(facts.now.wip)))
     if not points:
         return None
-    rules = [rule for rule in policy.pipelines[facts.pipeline].rules if rule.stage == facts.stage]
+    rules = [rule for rule in policy.pipelines[facts.pipeline].count_rules if rule.stage == facts.stage]
     found = [limit for rule in rules if (limit := wording.of(rule.kind).wip_limit(rule)) is not None]
     limits = {f"limit {limit}": float(limit) for limit in found}
     count = deals(int(points[-1][1]))
@@ -91,7 +91,7 @@ def _age_limits(facts: StageFacts, policy: Policy, day: int) -> dict[str, float]
     name = "day" if day == CALENDAR_DAY else "working day"
     return {
         f"limit {rule.limit.words(name)}": rule.limit.micros(day) / 1_000_000 / day
-        for rule in policy.pipelines[facts.pipeline].rules
+        for rule in policy.pipelines[facts.pipeline].count_rules
         if isinstance(rule, AgingRule) and rule.stage == facts.stage
     }
 

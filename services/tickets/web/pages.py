@@ -171,7 +171,7 @@ class TicketPages:
         return [
             rule_view(rule, key, self._policy, titles)
             for key, pipeline in self._policy.pipelines.items()
-            for rule in pipeline.rules
+            for rule in pipeline.count_rules
         ]
 
     async def ticket(self, request: Request) -> Response:

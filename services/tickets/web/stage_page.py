@@ -74,7 +74,7 @@ class StagePage:
             charts=drawn,
             rules=[
                 rule_view(rule, pipeline, self._policy, content.titles)
-                for rule in self._policy.pipelines[pipeline].rules
+                for rule in self._policy.pipelines[pipeline].count_rules
                 if rule.stage == stage
             ],
             tickets=views,

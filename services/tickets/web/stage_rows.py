@@ -56,7 +56,7 @@ def by_pipeline(
     rows: dict[str, list[StageRow]] = {key: [] for key in policy.pipelines}
     for pipeline, stage in open_stages(policy):
         now = standing.stages.get((pipeline, stage.id))
-        rules = [rule for rule in policy.pipelines[pipeline].rules if rule.stage == stage.id]
+        rules = [rule for rule in policy.pipelines[pipeline].count_rules if rule.stage == stage.id]
         limits = [limit for rule in rules if (limit := wording.of(rule.kind).wip_limit(rule)) is not None]
         line = [*points[pipeline, stage.id, Measure.WIP.value]]
         if now is not None and standing.at is not None:

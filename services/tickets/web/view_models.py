@@ -15,7 +15,7 @@ from services.tickets.web.zones import page_zone
 from shared import wording
 from shared.contracts.problems import EvidenceDeal, Mode, ProblemData
 from shared.policy import Policy, StageTitles
-from shared.policy.model import RulePolicy
+from shared.policy.model import CountRule
 from shared.wording.money import MoneyAtStake, at_stake, deal_amount
 from shared.wording.problem_text import ProblemText, text_of, watched
 from shared.wording.quantities import age
@@ -92,7 +92,7 @@ class RuleView:
 
 
 def rule_view(
-    rule: RulePolicy, pipeline: str, policy: Policy, titles: StageTitles, count: int | None = None
+    rule: CountRule, pipeline: str, policy: Policy, titles: StageTitles, count: int | None = None
 ) -> RuleView:
     """`count`: how many deals the rule counts now."""
     kind = wording.of(rule.kind)

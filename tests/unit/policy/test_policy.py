@@ -105,7 +105,7 @@ def test_words_and_numbers_mean_what_they_are_written_as() -> None:
     pipeline = load(CASES / "11-words-and-numbers.yaml").pipelines["p"]
 
     assert [stage.id for stage in pipeline.stages] == ["1234567", "no"]
-    assert [(rule.stage, rule.mode.value) for rule in pipeline.rules] == [("1234567", "off")]
+    assert [(rule.stage, rule.mode.value) for rule in pipeline.count_rules] == [("1234567", "off")]
 
 
 @pytest.mark.parametrize("name", ["7", "007", "0x1F", "1e3", "1_000", "yes", "NO", "on", "true", "2026-01-01", "12:30"])

@@ -16,12 +16,12 @@ from shared import wording
 from shared.contracts.notices import NoticeReason
 from shared.flow.rules import KINDS as RULES
 from shared.policy import StageTitles
-from shared.policy.model import RulePolicy
+from shared.policy.model import CountRule
 from shared.wording.problem_text import text_of
 from tests.support.problems import policy, problem, ticket_event
 
 ROOT = Path(__file__).parents[3]
-MODELS = {typing.get_args(model.model_fields["kind"].annotation)[0]: model for model in typing.get_args(RulePolicy)}
+MODELS = {typing.get_args(model.model_fields["kind"].annotation)[0]: model for model in typing.get_args(CountRule)}
 # What a mail about each kind says first.
 MAILS = {
     "aging": "12 deals have been in Proposal for more than 21 days; usually 3.",

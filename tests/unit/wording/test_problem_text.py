@@ -92,7 +92,7 @@ def test_the_class_of_the_cause_decides_what_is_asked_for() -> None:
 
 
 def test_what_is_watched_is_told_on_the_stages_clock() -> None:
-    told = [watched(rule, "new", policy()) for rule in policy().pipelines["new"].rules]
+    told = [watched(rule, "new", policy()) for rule in policy().pipelines["new"].count_rules]
 
     assert told == [
         "5 deals or more for longer than 21 days",

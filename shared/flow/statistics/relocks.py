@@ -1,0 +1,105 @@
+"""Relocks: decisions that a chart's baseline begins anew, by a person or by a verified change."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from shared.flow.statistics.columns import Chart, Column
+from shared.flow.statistics.segments import BASELINE_LEAST, BASELINE_POINTS, Cuts
+from shared.flow.statistics.weeks import Weeks
+from shared.policy import Policy
+from shared.runtime.yaml_file import Fault, FaultsError
+
+_FIELDS = ("chart", "from", "points", "reason")
+_WEEK = re.compile(r"[0-9]{4}-W[0-9]{2}")
+
+
+class RelocksError(FaultsError):
+    """Relocks that cannot be used; `faults` lists everything that is wrong."""
+
+
+@dataclass(frozen=True)
+class Relock:
+    """From `from_week` on (an ISO name; None: from the beginning) a chart's baseline is its first `points` points."""
+
+    chart: str
+    from_week: str | None
+    points: int
+    reason: str
+
+
+def cuts_of(relocks: Iterable[Relock], chart: str, weeks: Weeks) -> Cuts:
+    """The cuts of one chart. Of entries for the same week the last counts."""
+    return {
+        None if one.from_week is None else weeks.number(one.from_week): one.points
+        for one in relocks
+        if one.chart == chart
+    }
+
+
+def chart_names(policy: Policy) -> set[str]:
+    """The name of every chart that the policy's pipelines and open stages have."""
+    return {
+        Chart(name, stage, column).name
+        for name, pipeline in policy.pipelines.items()
+        for column in Column
+        for stage in ([""] if column.of_pipeline else pipeline.open_stages)
+    }
+
+
+def read_relocks(text: str, charts: Collection[str], weeks: Weeks, last: int) -> list[Relock]:
+    """Read the list of a relocks file. Raises RelocksError with everything that is wrong.
+
+    `last`: the last week that exists; the week of the log's last event or of the present.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        raise RelocksError([Fault(0, "", "this is not JSON; write a list of relocks")]) from None
+    if not isinstance(document, list):
+        raise RelocksError([Fault(0, "", "is not a list; write a list of relocks, [{...}, ...]")])
+    checks = [list(_faults(entry, charts, weeks, last)) for entry in document]
+    if faults := [Fault(0, f"{index}{path}", text) for index, found in enumerate(checks) for path, text in found]:
+        raise RelocksError(faults)
+    return [Relock(e["chart"], e["from"], e.get("points", BASELINE_POINTS), e["reason"]) for e in document]
+
+
+def _faults(entry: Any, charts: Collection[str], weeks: Weeks, last: int) -> Iterator[tuple[str, str]]:
+    """What is wrong with one entry: the field, what was found, and the way out."""
+    if not isinstance(entry, dict):
+        yield "", f'{_shown(entry)} is not a relock; write {{"chart": ..., "from": ..., "reason": ...}}'
+        return
+    for name in entry.keys() - set(_FIELDS):
+        yield f".{name}", f"no such field; use {', '.join(_FIELDS)}"
+    chart, points, reason = entry.get("chart"), entry.get("points", BASELINE_POINTS), entry.get("reason")
+    if not isinstance(chart, str) or chart not in charts:
+        yield ".chart", f"{_shown(chart)} is not a chart of this policy; write pipeline/stage/column, - for no stage"
+    if "from" not in entry:
+        yield ".from", "is missing; add a week such as 2026-W09, or null for the first baseline"
+    elif entry["from"] is not None and not _exists(entry["from"], weeks, last):
+        yield (
+            ".from",
+            f"{_shown(entry['from'])} is not a week of this log; write one from {weeks.name(0)} to {weeks.name(last)}",
+        )
+    if type(points) is not int or not BASELINE_LEAST <= points <= BASELINE_POINTS:
+        yield ".points", f"{_shown(points)} cannot be used; write {BASELINE_LEAST} to {BASELINE_POINTS}"
+    if not isinstance(reason, str) or not reason.strip():
+        yield ".reason", f"{_shown(reason)} is no reason; write why the baseline begins anew"
+
+
+def _exists(week: Any, weeks: Weeks, last: int) -> bool:
+    if not isinstance(week, str) or not _WEEK.fullmatch(week):
+        return False
+    try:
+        return 0 <= weeks.number(week) <= last
+    except ValueError:
+        return False
+
+
+def _shown(value: Any) -> str:
+    text = "an empty value" if value is None or value == "" else repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}..."

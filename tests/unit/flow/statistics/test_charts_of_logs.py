@@ -1,0 +1,120 @@
+"""Windows, XmR marks and cause classes of two whole logs, from their printed measures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import cache, partial
+from typing import Any
+
+import pytest
+
+from shared.flow.statistics.cause import ASKED, cause_of
+from shared.flow.statistics.chart_records import DRAWN, signal_records, window_records
+from shared.flow.statistics.columns import Chart, Column, Point, points
+from shared.flow.statistics.relocks import chart_names, cuts_of, read_relocks
+from shared.flow.statistics.segments import Segment, segments
+from shared.flow.statistics.watched import Watch, watches
+from shared.flow.statistics.windows import WindowInterval, window_intervals
+from shared.policy import load
+from shared.runtime.instants import micros
+from tests.support.outside import data
+from tests.support.printed_measures import weeks_and_values
+from tests.support.variation_cases import same
+
+LOGS = ["shop", "bpic2012/variation"]
+
+
+class PrintedLog:
+    """The measures of a log and the results that are expected of them."""
+
+    def __init__(self, name: str) -> None:
+        self._folder = data(*name.split("/"))
+        self.policy = load(self._folder / "policy.yaml")
+        self.weeks, self.values = weeks_and_values(self._folder / "expected-measures.csv", self.policy.timezone)
+        self._over = max(map(len, self.values.values()))
+        relocks, charts = self._folder / "relocks.json", chart_names(self.policy)
+        self._relocks = read_relocks(relocks.read_text(), charts, self.weeks, self._over) if relocks.exists() else []
+
+    def expected(self, name: str) -> Any:
+        return json.loads((self._folder / f"expected-{name}.json").read_text())
+
+    def segments(self, chart: Chart, known: Callable[[Chart], Sequence[Point]]) -> Sequence[Segment]:
+        return segments(known(chart), cuts_of(self._relocks, chart.name, self.weeks), self._over)
+
+    def judged(self, chart: Chart) -> Sequence[Point]:
+        return points(chart.column, self.values[chart])
+
+    def shown(self, chart: Chart) -> Sequence[Point]:
+        return [Point(week, value) for week, value in enumerate(self.values[chart]) if week and value is not None]
+
+
+log = cache(PrintedLog)
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_every_look_of_every_watched_chart(name: str) -> None:
+    it, found = log(name), dict[str, Any]()
+    for watch in watches(it.policy):
+        found |= window_records(watch, it.segments(watch.chart, it.judged), it.weeks)
+
+    expected = it.expected("windows")
+    assert found.keys() == expected.keys()
+    assert same(found, expected)
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_limits_and_marks_of_every_drawn_chart(name: str) -> None:
+    it, found = log(name), dict[str, Any]()
+    for chart in it.values:
+        if chart.column in DRAWN:
+            found |= signal_records(chart, it.segments(chart, it.shown), it.weeks)
+
+    expected = it.expected("signals")
+    assert found.keys() == expected.keys()
+    assert same(found, expected)
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_problems_of_windows(name: str) -> None:
+    it = log(name)
+
+    def interval(one: WindowInterval) -> tuple[int, int | None, int, list[str]]:
+        cleared = None if one.cleared is None else it.weeks.end(one.cleared)
+        return it.weeks.end(one.opened), cleared, one.peak, [it.weeks.name(week) for week in one.trigger]
+
+    def problem(watch: Watch) -> list[Any]:
+        judged = it.segments(watch.chart, it.judged)
+        return [interval(one) for one in window_intervals(judged, watch.side, watch.level)]
+
+    found = {watch.key: problem(watch) for watch in watches(it.policy)}
+    kinds = {watch.kind for watch in watches(it.policy)}
+    expected = {
+        key: [(instant(i["opened_at"]), instant(i["cleared_at"]), i["peak"], i["trigger"]) for i in intervals]
+        for key, intervals in it.expected("problems")["problems"].items()
+        if key.split("/")[0] in kinds
+    }
+    assert kinds == {"shift", "rework", "slipping"}
+    assert found == expected
+
+
+@pytest.mark.parametrize("name", LOGS)
+def test_cause_classes_of_problems_on_counts(name: str) -> None:
+    it = log(name)
+
+    def of(pipeline: str, stage: str, column: Column) -> Sequence[Segment]:
+        return it.segments(Chart(pipeline, stage, column), it.judged)
+
+    asked = 0
+    for key, intervals in it.expected("problems")["problems"].items():
+        kind, pipeline, stage = [*key.split("/"), "", ""][:3]
+        for one in intervals if kind in ASKED else ():
+            over = it.weeks.over(instant(one["opened_at"]) or 0)
+            assert cause_of(kind, over, partial(of, pipeline, stage)).cause.value == one["cause"], (key, one)
+            asked += 1
+    assert asked > 50
+
+
+def instant(text: str | None) -> int | None:
+    return None if text is None else micros(datetime.fromisoformat(text))
