@@ -73,3 +73,7 @@ class Rule(ABC):
     @abstractmethod
     def breached(self, count: int) -> bool:
         """Whether this count breaches the rule."""
+
+    def recovered(self, count: int) -> bool:
+        """Whether this count ends an open problem."""
+        return not self.breached(count)
