@@ -118,7 +118,7 @@ class BusinessClock:
 
     def _append(self, year: int) -> None:
         first, last = (micros(datetime(number, 1, 1, tzinfo=UTC)) for number in (year, year + 1))
-        for start, stop, offset in _offsets(self._zone, first, last):
+        for start, stop, offset in offsets(self._zone, first, last):
             for begin, finish in self._local_spans(start + offset, stop + offset):
                 self._append_span(max(begin - offset, start), min(finish - offset, stop))
 
@@ -137,7 +137,7 @@ class BusinessClock:
             self._sums.append(self._sums[-1] + end - begin)
 
 
-def _offsets(zone: ZoneInfo, first: int, last: int) -> Iterator[tuple[int, int, int]]:
+def offsets(zone: ZoneInfo, first: int, last: int) -> Iterator[tuple[int, int, int]]:
     """The spans [start, end) between two instants in which the zone keeps one offset from UTC, with that offset."""
     start, offset = first, _offset(zone, first)
     for before in range(first, last, _STEP):

@@ -20,8 +20,8 @@ class Periods:
     days: ClassVar[int]
 
     def __init__(self, first_event: int, zone: str) -> None:
-        self.first_event, self._zone = first_event, ZoneInfo(zone)
-        day = moment(first_event).astimezone(self._zone).date()
+        self.first_event, self.zone = first_event, ZoneInfo(zone)
+        day = moment(first_event).astimezone(self.zone).date()
         self._first_day = day - timedelta(days=day.weekday() % self.days)
         self._starts: list[int] = []
 
@@ -39,7 +39,7 @@ class Periods:
 
     def of(self, instant: int) -> int:
         """The period that holds the instant."""
-        day = moment(instant).astimezone(self._zone).date()
+        day = moment(instant).astimezone(self.zone).date()
         period = (day - self._first_day).days // self.days
         # A zone may skip or repeat midnight: the wall clock's date alone may be a period off.
         while self.start(period) > instant:
@@ -62,7 +62,7 @@ class Periods:
         return self.first_day(period).isoformat()
 
     def _start_of(self, period: int) -> int:
-        return micros(datetime.combine(self.first_day(period), time(), self._zone))
+        return micros(datetime.combine(self.first_day(period), time(), self.zone))
 
 
 class Days(Periods):

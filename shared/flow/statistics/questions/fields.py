@@ -42,6 +42,13 @@ class Fields:
             raise self.refused(name, way_out)
         return value
 
+    def text(self, name: str, way_out: str, default: str | None = None) -> str:
+        """A text of any form."""
+        value = self._value(name, default, way_out)
+        if not isinstance(value, str):
+            raise self.refused(name, way_out)
+        return value
+
     def flag(self, name: str, default: bool | None = None) -> bool:
         """True or false."""
         value = self._value(name, default, "write true or false")
