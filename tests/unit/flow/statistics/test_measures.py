@@ -93,8 +93,7 @@ class Told(NamedTuple):
 
 
 def told(events: Sequence[DealEvent]) -> Iterator[Told]:
-    lives = definition.lives(events)
-    for deal, life in lives.items():
+    for deal, life in definition.lives(events).items():
         mine = sorted((e for e in events if e.subject == deal), key=lambda e: (e.time, e.type.rank, e.id))
         closes = [
             (definition.second(e.time), e.data.expected_close)
@@ -190,17 +189,16 @@ NO_DATES = ("soon", "2026-02-30", "2026-03-10T09:00:00", "20260310", "", "3/10/2
 @st.composite
 def with_closes(draw: st.DrawFn, of: st.SearchStrategy[list[DealEvent]]) -> list[DealEvent]:
     """Events of which about half tell an expected close, also what is no date."""
-    found = []
-    for event in draw(of):
-        if draw(st.booleans()):
-            text = draw(st.sampled_from([*DATES, *DATES, *NO_DATES]))
-            body = event.model_dump(exclude_unset=True)
-            event = DealEvent.model_validate(body | {"data": body["data"] | {"expected_close": text}})
-        found.append(event)
-    return found
+    texts = st.sampled_from([*DATES, *DATES, *NO_DATES])
+    return [_dated(event, draw(texts)) if draw(st.booleans()) else event for event in draw(of)]
 
 
-@settings(max_examples=examples(400), deadline=None)
+def _dated(event: DealEvent, text: str | None) -> DealEvent:
+    body = event.model_dump(exclude_unset=True)
+    return DealEvent.model_validate(body | {"data": body["data"] | {"expected_close": text}})
+
+
+@settings(max_examples=examples(150), deadline=None)
 @given(with_closes(histories.events(ends=True) | histories.wandering()), st.integers(0, END + 10))
 def test_measures_are_those_of_the_definition(events: list[DealEvent], until: int) -> None:
     found = measured(events, POLICY, Tens(micros(at(0)), "UTC"), at(until))
@@ -210,7 +208,7 @@ def test_measures_are_those_of_the_definition(events: list[DealEvent], until: in
     assert {chart: [in_units(chart.column, v) for v in values] for chart, values in found.values.items()} == expected
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(with_closes(histories.wandering()), st.randoms(use_true_random=False))
 def test_order_and_repetition_change_no_measure(events: list[DealEvent], chance: Any) -> None:
     mixed = events + chance.sample(events, len(events) // 2)
@@ -220,7 +218,7 @@ def test_order_and_repetition_change_no_measure(events: list[DealEvent], chance:
     assert measured(mixed, POLICY, weeks, at(END)).values == measured(events, POLICY, weeks, at(END)).values
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(histories.events(ends=True) | histories.wandering(), st.data())
 def test_closings_go_on_from_a_packed_state(events: list[DealEvent], data: Any) -> None:
     resolver = StageResolver(POLICY, StageMap())
