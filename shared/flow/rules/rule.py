@@ -66,6 +66,11 @@ class Rule(ABC):
     def threshold(self) -> int:
         """The number in the policy that the count is compared with."""
 
+    @property
+    def crossed(self) -> int:
+        """The condition changes when the count rises to this number from one less, or falls back."""
+        return self.threshold
+
     @abstractmethod
     def spans(self, visit: Visit) -> list[Span]:
         """When the visit counts, `[start, end)`; an open end is None."""

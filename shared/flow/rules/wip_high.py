@@ -17,6 +17,10 @@ class WipHigh(Rule):
     def threshold(self) -> int:
         return int(self.rule.max)
 
+    @property
+    def crossed(self) -> int:
+        return self.threshold + 1
+
     def spans(self, visit: Visit) -> list[Span]:
         return [(visit.entered, visit.left)]
 

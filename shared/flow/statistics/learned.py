@@ -114,10 +114,14 @@ def learn(history: StageHistory, first_event: int, instants: Iterable[int], budg
 
 def learned_limit(visits: Iterable[Visit], clock: AgeClock, instant: int) -> LearnedLimit:
     """The limit as of an instant: `visits` are known with what happened at it."""
-    begin = instant - LIMIT_WINDOW
-    recent = [visit for visit in visits if visit.known and begin <= visit.entered <= instant]
+    return _limit(*recent_stays(visits, clock, instant))
+
+
+def recent_stays(visits: Iterable[Visit], clock: AgeClock, instant: int) -> tuple[list[int], list[int]]:
+    """Of the visits that limits are learned from: sorted times in stage, and sorted ages of the open ones."""
+    recent = [visit for visit in visits if visit.known and instant - LIMIT_WINDOW <= visit.entered <= instant]
     finished = sorted(clock.age(visit.entered, visit.left) for visit in recent if visit.left is not None)
-    return _limit(finished, sorted(clock.age(visit.entered, instant) for visit in recent if visit.left is None))
+    return finished, sorted(clock.age(visit.entered, instant) for visit in recent if visit.left is None)
 
 
 def _limit(finished: Sequence[int], ages: Sequence[int]) -> LearnedLimit:

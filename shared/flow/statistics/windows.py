@@ -50,7 +50,9 @@ class Look(NamedTuple):
 class WindowTest:
     """The test of one locked segment: a baseline against the last points, worse on one side."""
 
+    # In order; as doubles too, which a search compares faster than fractions.
     baseline: Sequence[Value]
+    doubles: Sequence[float]
     side: Side
     level: Fraction
     phi: float
@@ -61,11 +63,15 @@ class WindowTest:
         """`level`: how often chance may fire a window at one look."""
         phi = memory(baseline)
         windows = {n: _window(phi, len(baseline), n, level) for n in (SHORT, LONG)}
-        return cls(sorted(baseline), side, level, phi, windows)
+        ordered = sorted(baseline)
+        return cls(ordered, [float(value) for value in ordered], side, level, phi, windows)
 
     def score(self, value: Value) -> int:
         """Twice the number of baseline points than which the value is worse; a tie counts one half."""
-        below = bisect_left(self.baseline, value) + bisect_right(self.baseline, value)
+        double = float(value)
+        start, end = bisect_left(self.doubles, double), bisect_right(self.doubles, double)
+        # Values with different doubles are in the order of these; the others are compared exactly.
+        below = bisect_left(self.baseline, value, start, end) + bisect_right(self.baseline, value, start, end)
         return below if self.side is Side.HIGH else 2 * len(self.baseline) - below
 
     def fires(self, n: int, twice: int | None) -> bool:

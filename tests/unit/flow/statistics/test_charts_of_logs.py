@@ -17,6 +17,7 @@ from shared.flow.statistics.relocks import chart_names, cuts_of, read_relocks
 from shared.flow.statistics.segments import Segment, segments
 from shared.flow.statistics.watched import Watch, watches
 from shared.flow.statistics.windows import WindowInterval, window_intervals
+from shared.flow.statistics.xmr import drawn_points
 from shared.policy import load
 from shared.runtime.instants import micros
 from tests.support.outside import data
@@ -47,7 +48,7 @@ class PrintedLog:
         return points(chart.column, self.values[chart])
 
     def shown(self, chart: Chart) -> Sequence[Point]:
-        return [Point(week, value) for week, value in enumerate(self.values[chart]) if week and value is not None]
+        return drawn_points(self.values[chart])
 
 
 log = cache(PrintedLog)
