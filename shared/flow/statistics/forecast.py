@@ -97,13 +97,18 @@ class Outlook:
         self._length = len(history)
         self.phi = memory(history)
 
+    def closings(self, weeks: int, p: Fraction) -> float:
+        """The number that the closings of the next weeks do not exceed with a probability of p."""
+        mean = weeks * self._draws.mean
+        return float(mean) + self._width(weeks) * float(self._draws.quantile(weeks, p) - mean)
+
     def at_least(self, weeks: int) -> int:
         """So many closings in the next weeks, 85 % sure."""
-        return max(0, floor(self._widened(weeks, _SURE) + TOLERANCE))
+        return max(0, floor(self.closings(weeks, _SURE) + TOLERANCE))
 
     def between(self, weeks: int) -> tuple[int, int]:
         """Between these lie the closings of the next weeks, 90 % sure."""
-        low, high = self._widened(weeks, _LOW), self._widened(weeks, _HIGH)
+        low, high = self.closings(weeks, _LOW), self.closings(weeks, _HIGH)
         return max(0, floor(low + TOLERANCE)), max(0, ceil(high - TOLERANCE))
 
     def weeks_until(self, closings: int) -> int | None:
@@ -117,10 +122,6 @@ class Outlook:
         """A bound on what `at_least` can be, without a distribution (Cantelli's inequality): spares to work it out."""
         above = sqrt(self._draws.variance * weeks * _SURE / (1 - _SURE))
         return float(weeks * self._draws.mean) + self._width(weeks) * above + 1
-
-    def _widened(self, weeks: int, p: Fraction) -> float:
-        mean = weeks * self._draws.mean
-        return float(mean) + self._width(weeks) * float(self._draws.quantile(weeks, p) - mean)
 
     def _width(self, weeks: int) -> float:
         return sqrt(vif(self.phi, weeks) + self._vif * weeks / self._length)
