@@ -121,7 +121,7 @@ class DealState:
 
     `finished`, `withdrawn` and `closings` collect, while they were applied, the visits that ended, those that events
     took back, and the closings. `pipeline`: as events named it last. `stage`: where the deal is, or would be again
-    after a reopening, and `before`: its last visit before the current one; both as events named them, (pipeline, stage).
+    after a reopening, and `before`: the stage of its last visit; both as events named them, (pipeline, stage).
     `staged`: where the deal entered its next stage is known, because an event has placed or closed it. `gone`: deleted
     or merged. `reopened`: the deal was closed before its current visit began.
     """
