@@ -62,7 +62,14 @@ app.add_typer(sources.app, name="source", rich_help_panel=SETUP)
 app.add_typer(stages.app, name="stages", rich_help_panel=SETUP)
 app.add_typer(topics.app, name="topics", rich_help_panel=SETUP)
 app.command(rich_help_panel=SETUP)(migrate.migrate)
-for service in (services.intake, services.detector, services.tickets, services.notifier, services.enricher):
+for service in (
+    services.intake,
+    services.detector,
+    services.analyst,
+    services.tickets,
+    services.notifier,
+    services.enricher,
+):
     app.command(rich_help_panel=SERVICES)(service)
 app.command("import", rich_help_panel=HISTORY)(load.import_)
 app.command(rich_help_panel=HISTORY)(crm.backfill)

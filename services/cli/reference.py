@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from services.analyst.settings import AnalystSettings
 from services.cli.commands.migrate import MigrateSettings
 from services.detector.settings import DetectorSettings
 from services.enricher.settings import EnricherSettings
@@ -46,6 +47,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
 SERVICE_SETTINGS: dict[str, type[ServiceSettings]] = {
     "intake": IntakeSettings,
     "detector": DetectorSettings,
+    "analyst": AnalystSettings,
     "enricher": EnricherSettings,
     "tickets": TicketsSettings,
     "notifier": NotifierSettings,

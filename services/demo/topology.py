@@ -15,9 +15,17 @@ from shared.runtime.addresses import printable_dsn
 POLICY = Path(__file__).parent / "policy.yaml"
 SOURCE = "hubspot-demo"
 SECRET_FILE = "secret"  # noqa: S105 (the name of a file)
-SERVICES = ("intake", "detector", "tickets", "notifier")
+SERVICES = ("intake", "detector", "analyst", "tickets", "notifier")
 # Used unless something else listens there.
-PREFERRED_PORTS = {"tickets": 8080, "inbox": 8025, "smtp": 1025, "intake": 8081, "detector": 8082, "notifier": 8084}
+PREFERRED_PORTS = {
+    "tickets": 8080,
+    "inbox": 8025,
+    "smtp": 1025,
+    "intake": 8081,
+    "detector": 8082,
+    "notifier": 8084,
+    "analyst": 8085,
+}
 
 
 class Topology:

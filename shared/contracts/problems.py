@@ -6,7 +6,19 @@ from enum import StrEnum
 
 from pydantic import Field, FiniteFloat
 
-from shared.contracts.envelope import AnyMoment, Count, Decimal, Envelope, Message, Moment, Name, Number, Words
+from shared.contracts.envelope import (
+    AnyMoment,
+    Count,
+    Decimal,
+    Envelope,
+    Message,
+    Moment,
+    Name,
+    Number,
+    Words,
+    content_id,
+)
+from shared.contracts.measures import Column
 
 
 class ProblemType(StrEnum):
@@ -25,6 +37,18 @@ class ProblemReason(StrEnum):
     CLEARED = "cleared"
     RETRACTED = "retracted"
     UNRULED = "unruled"
+
+
+TYPE_OF_REASON = {
+    ProblemReason.OPENED: ProblemType.OPENED,
+    ProblemReason.GREW: ProblemType.CHANGED,
+    ProblemReason.REVISED: ProblemType.CHANGED,
+    ProblemReason.CLEARED: ProblemType.CLEARED,
+    ProblemReason.RETRACTED: ProblemType.RETRACTED,
+    ProblemReason.UNRULED: ProblemType.RETRACTED,
+}
+# Reasons that take back something published: after one, the same may be published again.
+CORRECTIONS = (ProblemReason.REVISED, ProblemReason.RETRACTED, ProblemReason.UNRULED)
 
 
 class CauseClass(StrEnum):
@@ -84,6 +108,20 @@ class ProblemInterval(Message):
     peak: Count
 
 
+class SignalDetail(Message):
+    """What weeks of a measure show. `weeks`: those that opened the problem; `baseline`: those they are compared with.
+
+    `pairs`: of 100 pairs of a baseline week and one of `weeks`, in how many the latter is worse; `pairs_needed` of them
+    open the problem.
+    """
+
+    measure: Column
+    weeks: tuple[Words, ...]
+    baseline: tuple[Words, ...]
+    pairs: Count
+    pairs_needed: Count
+
+
 class ProblemData(ProblemInterval):
     """One interval of one problem. `(key, opened_at)` identifies it; `was`: the interval before a revision moved it."""
 
@@ -109,8 +147,24 @@ class ProblemData(ProblemInterval):
         None, description="median of the same count at the ends of earlier days; null: too few days"
     )
     cause_class: CauseClass = CauseClass.UNKNOWN
-    chance: FiniteFloat | None = Field(None, description="how often such a signal appears by chance, if known")
+    chance: FiniteFloat | None = Field(
+        None, description="openings in 91 days that chance alone brings, at most; null: not known"
+    )
     evidence: Evidence | None = None
+    signal: SignalDetail | None = Field(None, description="of kinds on measures: what the weeks show")
+
+    def message_id(self, correction: int) -> str:
+        """The same for a message that is published again after a restore, when its evidence may differ.
+
+        `correction`: how often something published of the key was taken back before.
+        """
+        intervals = [
+            part
+            for interval in (self.was, self)
+            if interval is not None
+            for part in (interval.opened_at, interval.cleared_at, interval.peak)
+        ]
+        return content_id(self.key, self.reason.value, self.mode.value, self.historic, correction, *intervals)
 
 
 class ProblemEvent(Envelope[ProblemData]):

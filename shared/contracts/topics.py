@@ -11,6 +11,8 @@ PROBLEMS = "flow.problems"
 MEASURES = "flow.measures"
 STAGE_STATUS = "flow.stages"
 NOW = "flow.now"
+SIGNALS = "flow.signals"
+RELOCKS = "flow.relocks"
 TICKETS = "improvement.tickets"
 NOTICES = "improvement.notices"
 DEAD_SUFFIX = ".dead"
@@ -40,6 +42,8 @@ PRODUCT_TOPICS = (
     Topic(MEASURES, "pipeline/stage/measure/start of the period", config=_COMPACTED),
     Topic(STAGE_STATUS, "pipeline/stage", partitions=1, config=_COMPACTED),
     Topic(NOW, "pipeline/stage", partitions=1, config=_COMPACTED),
+    Topic(SIGNALS, "pipeline/stage/measure", config=_COMPACTED),
+    Topic(RELOCKS, "chart@week", partitions=1, config=_COMPACTED),
     Topic(TICKETS, "ticket", config=_KEPT),
     Topic(NOTICES, "ticket", config=_KEPT),
 )

@@ -13,6 +13,7 @@ from shared.postgres.pool import connect
 
 SERVICES = {
     "flow": "services.detector",
+    "analysis": "services.analyst",
     "tickets": "services.tickets",
     "notices": "services.notifier",
     "crm": "services.enricher",

@@ -7,6 +7,9 @@ from typing import Any
 
 from shared.wording.aging import AgingWording
 from shared.wording.kind import KindWording
+from shared.wording.rework import ReworkWording
+from shared.wording.shift import ShiftWording
+from shared.wording.slipping import SlippingWording
 from shared.wording.stalled import StalledWording
 from shared.wording.unknown import UnknownWording
 from shared.wording.wip_high import WipHighWording
@@ -18,6 +21,9 @@ KINDS: Mapping[str, KindWording[Any]] = {
     "wip-high": WipHighWording(),
     "wip-low": WipLowWording(),
     "stalled": StalledWording(),
+    "shift": ShiftWording(),
+    "rework": ReworkWording(),
+    "slipping": SlippingWording(),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.contracts.measures import Measure
+from shared.contracts.measures import Column, Measure
 from shared.policy.model import AgingRule
 from shared.wording.kind import ChartSpec, KindWording, ProblemFacts
 from shared.wording.quantities import at_least
@@ -12,8 +12,8 @@ class AgingWording(KindWording[AgingRule]):
     label = "waiting too long"
     chart = ChartSpec(Measure.OVER_AGE, "deals over the limit", "problem from", has_age_limit=True)
 
-    def title(self, stage: str) -> str:
-        return f"Deals wait too long in {stage}"
+    def title(self, place: str, measure: Column | None) -> str:
+        return f"Deals wait too long in {place}"
 
     def sentence(self, facts: ProblemFacts) -> str:
         return f"{facts.at_most} {facts.have} been in {facts.stage} for more than {facts.limit}"

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Generic, TypeVar
 
-from shared.contracts.measures import Measure
-from shared.policy.model import CountRule
+from shared.contracts.measures import Column, Measure
+from shared.contracts.problems import SignalDetail
+from shared.policy.model import RulePolicy
 from shared.wording.quantities import deals
 
-Rule = TypeVar("Rule", bound=CountRule)
+Rule = TypeVar("Rule", bound=RulePolicy)
 
 
 class DealOrder(StrEnum):
@@ -50,6 +51,9 @@ class ProblemFacts:
     # `21 days`; empty where the rule has no limit on age.
     limit: str
     is_over: bool
+    # Of kinds on measures: what the weeks show, and openings in 91 days that chance alone brings.
+    signal: SignalDetail | None = None
+    chance: float | None = None
 
     @property
     def deals(self) -> str:
@@ -93,8 +97,8 @@ class KindWording(ABC, Generic[Rule]):
     no_deals: ClassVar[str] = "No deal is behind this problem any more."
 
     @abstractmethod
-    def title(self, stage: str) -> str:
-        """`Deals wait too long in Proposal`"""
+    def title(self, place: str, measure: Column | None) -> str:
+        """`Deals wait too long in Proposal`. `place`: the stage, or the pipeline of a problem of a whole pipeline."""
 
     @abstractmethod
     def sentence(self, facts: ProblemFacts) -> str:

@@ -31,16 +31,24 @@ def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str
     `zone`: of the reader, for dates; None: the policy's.
     """
     pipeline = policy.pipelines.get(problem.pipeline)
-    stage = titles.title(problem.pipeline, problem.stage) if problem.stage else problem.pipeline
+    stage = _place(problem, policy, titles)
     kind, facts = wording.of(problem.kind), _facts(problem, stage, policy)
     return ProblemText(
         pipeline.name if pipeline else problem.pipeline,
         stage,
-        kind.title(stage),
+        kind.title(stage, problem.signal.measure if problem.signal else None),
         f"{kind.sentence(facts)}{_usually(problem)}.",
         asks_for(problem, zone or policy.timezone),
         kind.finding(facts),
     )
+
+
+def _place(problem: ProblemData, policy: Policy, titles: StageTitles) -> str:
+    """The stage's name; the pipeline's, for a problem of the whole pipeline."""
+    if problem.stage:
+        return titles.title(problem.pipeline, problem.stage)
+    pipeline = policy.pipelines.get(problem.pipeline)
+    return pipeline.name if pipeline else problem.pipeline
 
 
 def limit_of(problem: ProblemData, policy: Policy) -> str:
@@ -68,7 +76,8 @@ def asks_for(problem: ProblemData, zone: str) -> str:
 def _facts(problem: ProblemData, stage: str, policy: Policy) -> ProblemFacts:
     is_over = problem.cleared_at is not None
     count = problem.peak if is_over else problem.count
-    return ProblemFacts(stage, count, problem.threshold, limit_of(problem, policy), is_over)
+    limit = limit_of(problem, policy)
+    return ProblemFacts(stage, count, problem.threshold, limit, is_over, problem.signal, problem.chance)
 
 
 def _usually(problem: ProblemData) -> str:

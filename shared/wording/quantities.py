@@ -14,6 +14,11 @@ def number(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
+def rounded(value: float) -> str:
+    """`12`, `7.9`, `3`: below ten with one digit after the point, unless that is zero."""
+    return f"{value:,.0f}" if round(value, 1) >= 10 else number(value)
+
+
 def deals(count: int) -> str:
     """`1 deal`, `3 deals`"""
     return "1 deal" if count == 1 else f"{count} deals"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.contracts.measures import Measure
+from shared.contracts.measures import Column, Measure
 from shared.policy.model import StalledRule
 from shared.wording.kind import ChartSpec, DealOrder, KindWording, ProblemFacts
 from shared.wording.quantities import at_least
@@ -13,8 +13,8 @@ class StalledWording(KindWording[StalledRule]):
     chart = ChartSpec(Measure.STALLED, "deals standing still", "problem from")
     deal_order = DealOrder.LONGEST_WITHOUT_PROGRESS
 
-    def title(self, stage: str) -> str:
-        return f"Deals stand still in {stage}"
+    def title(self, place: str, measure: Column | None) -> str:
+        return f"Deals stand still in {place}"
 
     def sentence(self, facts: ProblemFacts) -> str:
         return f"{facts.at_most} in {facts.stage} {facts.have} shown no progress for {facts.limit}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.contracts.measures import Column
 from shared.policy.model import CountRule
 from shared.wording.kind import KindWording, ProblemFacts
 
@@ -14,8 +15,8 @@ class UnknownWording(KindWording[CountRule]):
     def __init__(self, kind: str) -> None:
         self.label = kind
 
-    def title(self, stage: str) -> str:
-        return f"{self.label} in {stage}"
+    def title(self, place: str, measure: Column | None) -> str:
+        return f"{self.label} in {place}"
 
     def sentence(self, facts: ProblemFacts) -> str:
         return f"{facts.at_most} {facts.are} in {facts.stage}; the limit is {facts.threshold}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.contracts.measures import Measure
+from shared.contracts.measures import Column, Measure
 from shared.policy.model import WipHighRule
 from shared.wording.kind import ChartSpec, KindWording, ProblemFacts
 from shared.wording.quantities import deals
@@ -13,8 +13,8 @@ class WipHighWording(KindWording[WipHighRule]):
     chart = ChartSpec(Measure.WIP, "deals in work", "limit")
     eased = "Within the limit"
 
-    def title(self, stage: str) -> str:
-        return f"Too much work in {stage}"
+    def title(self, place: str, measure: Column | None) -> str:
+        return f"Too much work in {place}"
 
     def sentence(self, facts: ProblemFacts) -> str:
         return f"{facts.at_most} {facts.are} in {facts.stage}; the limit is {facts.threshold}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.contracts.measures import Measure
+from shared.contracts.measures import Column, Measure
 from shared.policy.model import WipLowRule
 from shared.wording.kind import ChartSpec, KindWording, ProblemFacts
 from shared.wording.quantities import deals
@@ -15,8 +15,8 @@ class WipLowWording(KindWording[WipLowRule]):
     eased = "No longer too few deals"
     no_deals = "No deal is behind this problem: it is about work that is missing."
 
-    def title(self, stage: str) -> str:
-        return f"{stage} is running dry"
+    def title(self, place: str, measure: Column | None) -> str:
+        return f"{place} is running dry"
 
     def sentence(self, facts: ProblemFacts) -> str:
         count = facts.deals if facts.count else "no deal"

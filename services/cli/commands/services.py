@@ -1,4 +1,4 @@
-"""`andon intake`, `detector`, `tickets`, `notifier`, `enricher`: run one service until it is stopped."""
+"""`andon intake`, `detector`, `analyst`, `tickets`, `notifier`, `enricher`: run one service until it is stopped."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ def intake() -> None:
 def detector() -> None:
     """Run the service that tracks deals and detects problems."""
     from services.detector.app import main
+
+    main()
+
+
+def analyst() -> None:
+    """Run the service that judges weekly measures."""
+    from services.analyst.app import main
 
     main()
 

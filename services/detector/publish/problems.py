@@ -15,14 +15,14 @@ from services.detector.publish.measures import MeasurePoint, MeasurePublisher
 from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
 from services.detector.store import evaluation
 from services.detector.store.evaluation import series_of
-from shared.contracts.envelope import content_id
 from shared.contracts.problems import (
+    CORRECTIONS,
+    TYPE_OF_REASON,
     CauseClass,
     ProblemData,
     ProblemEvent,
     ProblemInterval,
     ProblemReason,
-    ProblemType,
 )
 from shared.contracts.topics import PROBLEMS
 from shared.flow.checkpoints import Checkpoint, Pass
@@ -39,15 +39,6 @@ from shared.stream import outbox
 BASELINE_DAYS, BASELINE_MIN_DAYS = 56, 10
 # Natural process limits of an XmR chart: mean +- 2.66 x mean moving range (Wheeler).
 XMR_FACTOR = 2.66
-TYPE_OF_REASON = {
-    ProblemReason.OPENED: ProblemType.OPENED,
-    ProblemReason.GREW: ProblemType.CHANGED,
-    ProblemReason.REVISED: ProblemType.CHANGED,
-    ProblemReason.CLEARED: ProblemType.CLEARED,
-    ProblemReason.RETRACTED: ProblemType.RETRACTED,
-    ProblemReason.UNRULED: ProblemType.RETRACTED,
-}
-CORRECTIONS = (ProblemReason.REVISED, ProblemReason.RETRACTED, ProblemReason.UNRULED)
 _DAYS = """
 SELECT value FROM measure WHERE pipeline = $1 AND stage = $2 AND measure = $3 AND end_at > $4 AND end_at <= $5
 ORDER BY end_at
@@ -108,7 +99,7 @@ class ProblemPublisher:
         """Counts the message in `corrections` where it takes back something: after it, the same may be said again."""
         correction = corrections.get(data.key, 0)
         event = ProblemEvent.new(
-            id=_id(data, correction),
+            id=data.message_id(correction),
             source=EVENT_SOURCE,
             type=TYPE_OF_REASON[data.reason],
             subject=data.key,
@@ -155,20 +146,6 @@ class ProblemPublisher:
         begin = end - timedelta(days=BASELINE_DAYS)
         rows = await connection.fetch(_DAYS, rule.pipeline, rule.stage, rule.measure.value, begin, end)
         return [row["value"] for row in rows]
-
-
-def _id(data: ProblemData, correction: int) -> str:
-    """The same for a message that is published again after a restore, when its evidence may differ.
-
-    `correction`: how often something published of the key was taken back before.
-    """
-    intervals = [
-        part
-        for interval in (data.was, data)
-        if interval is not None
-        for part in (interval.opened_at, interval.cleared_at, interval.peak)
-    ]
-    return content_id(data.key, data.reason.value, data.mode.value, data.historic, correction, *intervals)
 
 
 def cause_class(rule: Rule, peak: int, days: Sequence[float]) -> CauseClass:

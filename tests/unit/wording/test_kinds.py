@@ -13,15 +13,21 @@ import pytest
 from services.notifier.domain.mail import Mail, Notice, message_id
 from services.notifier.render.compose import Composer
 from shared import wording
+from shared.contracts.measures import Column
 from shared.contracts.notices import NoticeReason
+from shared.contracts.problems import SignalDetail
 from shared.flow.rules import KINDS as RULES
 from shared.policy import StageTitles
 from shared.policy.model import CountRule
+from shared.policy.watchable import PIPELINE_MEASURES, STAGE_MEASURES
 from shared.wording.problem_text import text_of
+from shared.wording.signals import WORSE
 from tests.support.problems import policy, problem, ticket_event
 
 ROOT = Path(__file__).parents[3]
 MODELS = {typing.get_args(model.model_fields["kind"].annotation)[0]: model for model in typing.get_args(CountRule)}
+# Kinds on charts of weekly measures.
+SIGNALS = {"shift", "rework", "slipping"}
 # What a mail about each kind says first.
 MAILS = {
     "aging": "12 deals have been in Proposal for more than 21 days; usually 3.",
@@ -32,10 +38,10 @@ MAILS = {
 
 
 def test_every_kind_has_all_of_its_parts() -> None:
-    assert set(RULES) == set(MODELS) == set(wording.KINDS) == set(MAILS)
+    assert set(RULES) == set(MODELS) == set(wording.KINDS) - SIGNALS == set(MAILS)
 
 
-@pytest.mark.parametrize("kind", sorted(wording.KINDS))
+@pytest.mark.parametrize("kind", sorted(RULES))
 def test_a_kinds_chart_shows_what_its_rule_counts(kind: str) -> None:
     spec = wording.of(kind).chart
 
@@ -60,12 +66,38 @@ def test_a_mail_about_each_kind(kind: str, sentence: str) -> None:
     assert sentence in " ".join(body.get_content().split())
 
 
-def test_a_kind_of_a_newer_detector_can_be_read() -> None:
-    text = text_of(problem(kind="rework"), policy(), StageTitles.of(policy()))
+@pytest.mark.parametrize(
+    ("kind", "measure", "title"),
+    [
+        ("shift", Column.TIME_IN_STAGE_MEDIAN, "Deals stay longer in Proposal"),
+        ("rework", Column.REWORK_RATE, "More deals come back to Proposal"),
+    ],
+)
+def test_a_problem_on_a_measure_says_what_its_weeks_show(kind: str, measure: Column, title: str) -> None:
+    weeks = ("2026-W40", "2026-W41", "2026-W42", "2026-W43")
+    signal = SignalDetail(measure=measure, weeks=weeks, baseline=("2026-W10",), pairs=95, pairs_needed=91)
+    shown = problem(kind=kind, count=95, threshold=91, usual=None, signal=signal, chance=0.127)
+    text = text_of(shown, policy(), StageTitles.of(policy()))
 
-    assert text.title == "rework in Proposal"
+    assert text.title == title
+    assert text.sentence == (
+        "Of 100 pairs of a baseline week and one of the last 4 weeks, in 95 the recent week was worse."
+        " By chance this chart says so about once in 7.9 quarters."
+    )
+
+
+def test_every_measure_that_a_policy_may_watch_has_a_title() -> None:
+    watchable = STAGE_MEASURES.keys() | PIPELINE_MEASURES.keys()
+
+    assert {column.measure for column in WORSE} == watchable
+
+
+def test_a_kind_of_a_newer_detector_can_be_read() -> None:
+    text = text_of(problem(kind="drought"), policy(), StageTitles.of(policy()))
+
+    assert text.title == "drought in Proposal"
     assert text.sentence == "12 deals are in Proposal; the limit is 5; usually 3."
-    assert wording.of("rework").chart is None
+    assert wording.of("drought").chart is None
 
 
 def comparisons_of_kinds(path: Path) -> list[str]:

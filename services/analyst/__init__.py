@@ -1,0 +1,1 @@
+"""Analyst: baselines, charts and signals of weekly measures, and the problems that they show."""

@@ -1,0 +1,98 @@
+"""Wires the analyst: a consumer of weekly points and relocks, evaluation of charts, the relay."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from services.analyst.evaluate.evaluator import ChartEvaluator
+from services.analyst.evaluate.loop import ChartEvaluationLoop
+from services.analyst.handlers import DECODERS, AnalystHandler
+from services.analyst.metrics import AnalystMetrics
+from services.analyst.publish.problems import ProblemMessages
+from services.analyst.settings import AnalystSettings
+from services.analyst.store import pipelines
+from shared.kafka.publisher import Publisher
+from shared.policy import Policy, load
+from shared.postgres.pool import TRANSIENT, Pool, open_pool
+from shared.runtime.clock import SystemClock
+from shared.runtime.health import Progress
+from shared.runtime.log import logger
+from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
+from shared.runtime.retry import retry_forever
+from shared.runtime.service import Loop, Service, health_routes, new_registry
+from shared.runtime.service import main as run_service
+from shared.stream.consumer import Consumer
+from shared.stream.dependencies import dependencies_of
+from shared.stream.outbox import Relay
+from shared.stream.positions import StoredPositions
+from shared.stream.processor import Processor
+from shared.stream.reader import Subscription
+from shared.stream.transaction import PostgresTransactions
+
+_log = logger(__name__)
+
+
+class Analyst:
+    """The loops of one replica."""
+
+    def __init__(self, settings: AnalystSettings, policy: Policy, pool: Pool, registry: CollectorRegistry) -> None:
+        clock, metrics = SystemClock(), AnalystMetrics(registry)
+        self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
+        self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
+        self.evaluation = ChartEvaluationLoop(
+            pool,
+            ChartEvaluator(policy, ProblemMessages(policy, settings.topic_prefix)),
+            metrics,
+            self.progress,
+            clock,
+            self._relay.wake.set,
+        )
+        processor = Processor(
+            PostgresTransactions(pool),
+            AnalystHandler(self.evaluation.wake.set),
+            settings.topic_prefix,
+            lambda record: clock.now(),
+            lambda reason: metrics.dead_letters.inc(),
+            self._relay.wake.set,
+        )
+        names = {settings.topic(name): name for name in DECODERS}
+        self._consumer = Consumer(
+            Subscription(settings.kafka, list(names), settings.topic("andon-analyst")),
+            processor.run,
+            StoredPositions(pool, list(names)),
+            ConsumerMetrics.of_topics(registry, names),
+            self.progress,
+        )
+
+    def loops(self) -> Sequence[Loop]:
+        """Everything that runs until the service stops."""
+        return self._consumer.run, self.evaluation.run, self._relay.run, self.dependencies.run
+
+
+async def follow_policy(pool: Pool, policy: Policy) -> None:
+    """At start: evaluate all pipelines where the policy has changed. Waits while the database is unavailable."""
+    async for attempt in retry_forever(_log, "waiting for Postgres", TRANSIENT):
+        with attempt:
+            async with pool.acquire() as connection, connection.transaction():
+                await pipelines.follow_policy(connection, policy.digest)
+
+
+@asynccontextmanager
+async def build(settings: AnalystSettings) -> AsyncIterator[Service]:
+    """Connect and wire the parts."""
+    policy = load(settings.policy)
+    pool = await open_pool(settings.dsn, "analysis")
+    registry = new_registry()
+    await follow_policy(pool, policy)
+    analyst = Analyst(settings, policy, pool, registry)
+    yield Service(Starlette(routes=health_routes(analyst.progress, analyst.dependencies, registry)), analyst.loops())
+    await pool.close()
+
+
+def main() -> None:
+    """`andon analyst`."""
+    run_service("analyst", AnalystSettings, build)

@@ -1,0 +1,1 @@
+"""Judges charts of weekly measures."""

@@ -1,0 +1,75 @@
+-- Weekly measures, and what the analyst found in them.
+
+-- The weekly points of flow.measures; `exact`: the value in the printed unit, as 5 or 5/7; null: none.
+CREATE TABLE point (
+    pipeline text        NOT NULL,
+    stage    text        NOT NULL,
+    measure  text        NOT NULL,
+    start_at timestamptz NOT NULL,
+    end_at   timestamptz NOT NULL,
+    exact    text,
+    PRIMARY KEY (pipeline, stage, measure, start_at)
+);
+CREATE INDEX point_start ON point (start_at);
+
+-- How far each pipeline is evaluated: to the end of which week. `stale`: a counter of changes that are not evaluated.
+-- An interval that is found anew and cleared before `reached` is historic.
+CREATE TABLE pipeline_state (
+    pipeline  text        PRIMARY KEY,
+    reached   timestamptz,
+    changed   bigint      NOT NULL DEFAULT 0,
+    evaluated bigint      NOT NULL DEFAULT 0
+);
+
+-- One row: the digest of the policy that everything is evaluated under.
+CREATE TABLE analysis_state (
+    one    boolean PRIMARY KEY DEFAULT true CHECK (one),
+    policy text    NOT NULL DEFAULT ''
+);
+INSERT INTO analysis_state DEFAULT VALUES;
+
+-- Which weeks lock a chart's baseline, from flow.relocks: the newest message of each chart and week.
+CREATE TABLE relock (
+    chart     text        NOT NULL,
+    from_week text        NOT NULL,
+    points    int         NOT NULL CHECK (points BETWEEN 12 AND 20),
+    reason    text        NOT NULL,
+    actor     text        NOT NULL CHECK (actor IN ('system', 'person')),
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (chart, from_week)
+);
+
+-- Intervals of problems as last published.
+CREATE TABLE problem (
+    key            text        NOT NULL,
+    opened_at      timestamptz NOT NULL,
+    cleared_at     timestamptz,
+    peak           int         NOT NULL,
+    kind           text        NOT NULL,
+    pipeline       text        NOT NULL,
+    stage          text        NOT NULL,
+    mode           text        NOT NULL CHECK (mode IN ('active', 'monitor')),
+    policy_version text        NOT NULL,
+    historic       boolean     NOT NULL,
+    detected_at    timestamptz NOT NULL,
+    PRIMARY KEY (key, opened_at),
+    CHECK (cleared_at >= opened_at)
+);
+CREATE UNIQUE INDEX problem_open ON problem (key) WHERE cleared_at IS NULL;
+
+-- How often something that was published of a key was taken back: part of the ids of messages.
+CREATE TABLE correction (
+    key   text   PRIMARY KEY,
+    count bigint NOT NULL
+);
+
+-- A digest of what was last published of a chart on flow.signals.
+CREATE TABLE signals_published (
+    chart  text PRIMARY KEY,
+    digest text NOT NULL
+);
+
+-- For SQL readers.
+CREATE SCHEMA IF NOT EXISTS report;
+CREATE VIEW report.signal_problem AS
+    SELECT key, kind, pipeline, stage, mode, opened_at, cleared_at, peak, historic, detected_at FROM problem;

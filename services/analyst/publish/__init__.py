@@ -1,0 +1,1 @@
+"""What becomes messages: problems and signals."""

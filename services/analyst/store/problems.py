@@ -1,0 +1,109 @@
+"""SQL of the intervals of problems as last published."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from shared.contracts.problems import Mode
+from shared.flow.intervals import Interval
+from shared.postgres import locks
+from shared.postgres.pool import Connection, Executor, Record
+from shared.runtime.instants import micros, moment
+
+_PUBLISHED = """
+SELECT key, opened_at, cleared_at, peak, mode FROM problem
+WHERE key = ANY($1::text[]) AND (cleared_at IS NULL OR cleared_at > $2)
+"""
+_UNRULED = """
+DELETE FROM problem WHERE pipeline = $1 AND key <> ALL($2::text[]) AND (cleared_at IS NULL OR cleared_at > $3)
+RETURNING key, opened_at, cleared_at, peak, kind, pipeline, stage, mode, policy_version
+"""
+_DROP = """
+DELETE FROM problem USING unnest($1::text[], $2::timestamptz[]) AS w (key, opened_at)
+WHERE problem.key = w.key AND problem.opened_at = w.opened_at
+"""
+_SAVE = """
+INSERT INTO problem (key, opened_at, cleared_at, peak, kind, pipeline, stage, mode, policy_version, historic,
+    detected_at)
+SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::text[], $6::text[], $7::text[],
+    $8::text[], $9::text[], $10::bool[], $11::timestamptz[])
+ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak, mode = excluded.mode
+"""
+_CORRECTIONS = "SELECT key, count FROM correction WHERE key = ANY($1::text[])"
+_SAVE_CORRECTIONS = """
+INSERT INTO correction SELECT * FROM unnest($1::text[], $2::bigint[])
+ON CONFLICT (key) DO UPDATE SET count = excluded.count
+"""
+
+
+class SavedProblem(NamedTuple):
+    """An interval to save."""
+
+    key: str
+    interval: Interval
+    kind: str
+    pipeline: str
+    stage: str
+    mode: Mode
+    historic: bool
+
+
+async def try_lock(connection: Connection) -> bool:
+    """Become the one that evaluates, until the end of the transaction; False where another is."""
+    return await locks.try_lock(connection, "evaluation")
+
+
+async def published(
+    executor: Executor, keys: Collection[str], since: int
+) -> dict[str, dict[int, tuple[Interval, Mode]]]:
+    """By key and opening: the published intervals that lasted beyond an instant, each with its rule's mode."""
+    found: dict[str, dict[int, tuple[Interval, Mode]]] = {key: {} for key in keys}
+    for row in await executor.fetch(_PUBLISHED, list(keys), moment(max(since, 0))):
+        cleared = None if row["cleared_at"] is None else micros(row["cleared_at"])
+        interval = Interval(micros(row["opened_at"]), cleared, row["peak"])
+        found[row["key"]][interval.opened_at] = interval, Mode(row["mode"])
+    return found
+
+
+async def take_unruled(connection: Connection, pipeline: str, keys: Collection[str], since: int) -> list[Record]:
+    """Delete the intervals, lasting beyond `since`, of keys that the policy no longer has; gives them."""
+    return list(await connection.fetch(_UNRULED, pipeline, list(keys), moment(max(since, 0))))
+
+
+async def drop(connection: Connection, gone: Sequence[tuple[str, int]]) -> None:
+    """Delete intervals, each given by (key, opened at)."""
+    if gone:
+        await connection.execute(_DROP, [key for key, _ in gone], [moment(at) for _, at in gone])
+
+
+async def save(connection: Connection, problems: Sequence[SavedProblem], policy_version: str, now: datetime) -> None:
+    """Insert or update intervals. An open one last: a key can have only one that is open."""
+    rows = sorted(problems, key=lambda p: p.interval.cleared_at is None)
+    await connection.execute(
+        _SAVE,
+        [p.key for p in rows],
+        [moment(p.interval.opened_at) for p in rows],
+        [None if p.interval.cleared_at is None else moment(p.interval.cleared_at) for p in rows],
+        [p.interval.peak for p in rows],
+        [p.kind for p in rows],
+        [p.pipeline for p in rows],
+        [p.stage for p in rows],
+        [p.mode.value for p in rows],
+        [policy_version] * len(rows),
+        [p.historic for p in rows],
+        [now] * len(rows),
+    )
+
+
+async def corrections(executor: Executor, keys: Collection[str]) -> dict[str, int]:
+    """How often something published of each key was taken back."""
+    rows = await executor.fetch(_CORRECTIONS, list(keys)) if keys else []
+    return {row["key"]: row["count"] for row in rows}
+
+
+async def save_corrections(connection: Connection, counts: Mapping[str, int]) -> None:
+    """Save what `corrections` gave, counted on."""
+    if counts:
+        await connection.execute(_SAVE_CORRECTIONS, list(counts), list(counts.values()))

@@ -1,0 +1,60 @@
+"""Wording that the kinds on weekly measures share: recent weeks rank worse than the locked baseline."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from shared.contracts.measures import Column
+from shared.policy.model import MeasureRule
+from shared.wording.kind import KindWording, ProblemFacts
+from shared.wording.quantities import rounded
+
+# What became worse, by measure, of a stage or pipeline.
+WORSE = {
+    Column.TIME_IN_STAGE_MEDIAN: "Deals stay longer in {place}",
+    Column.TIME_IN_STAGE_P85: "The slowest deals stay longer in {place}",
+    Column.WIP_END: "More deals are in {place} than before",
+    Column.OPEN_AGE_MEAN: "Deals in {place} are older than before",
+    Column.REWORK_RATE: "More deals come back to {place}",
+    Column.ARRIVALS: "Fewer deals come into {place}",
+    Column.DEPARTURES: "Fewer deals leave {place}",
+    Column.LEAD_TIME_MEDIAN: "Deals take longer in {place}",
+    Column.LEAD_TIME_P85: "The slowest deals take longer in {place}",
+    Column.PUSHED_SHARE: "More close dates are pushed in {place}",
+    Column.THROUGHPUT: "Fewer deals are closed in {place}",
+    Column.WIN_RATE: "Fewer of the closed deals are won in {place}",
+}
+
+
+class SignalWording(KindWording[MeasureRule]):
+    """A measure that became worse. The count of its problems is a number of pairs of weeks in 100."""
+
+    chart = None
+    eased = "No longer worse than the baseline"
+    no_deals = "No single deal is behind this problem: it is about all deals of these weeks."
+
+    def title(self, place: str, measure: Column | None) -> str:
+        return WORSE[measure].format(place=place) if measure in WORSE else f"{self.label.capitalize()} in {place}"
+
+    def sentence(self, facts: ProblemFacts) -> str:
+        signal = facts.signal
+        if signal is None:
+            return f"In {facts.count} of 100 pairs of a baseline week and a recent week, the recent week was worse"
+        pairs = (
+            f"Of 100 pairs of a baseline week and one of the last {len(signal.weeks)} weeks, in {signal.pairs} the"
+            " recent week was worse"
+        )
+        return f"{pairs}{_by_chance(facts.chance)}"
+
+    def finding(self, facts: ProblemFacts) -> str:
+        return self.title(facts.stage, facts.signal.measure if facts.signal else None)
+
+    @abstractmethod
+    def watched(self, rule: MeasureRule, day: str) -> str:
+        """What a rule looks for."""
+
+
+def _by_chance(per_quarter: float | None) -> str:
+    if not per_quarter:
+        return ""
+    return f". By chance this chart says so about once in {rounded(1 / per_quarter)} quarters"
