@@ -60,6 +60,9 @@ class StageResolver:
     def knows(self, pipeline: str, stage: str) -> bool:
         return (pipeline, stage) in self.policy_stages
 
+    def pipeline_of(self, deal: str, pipeline: str | None) -> str:
+        return UNKNOWN_PIPELINE if pipeline is None else self.pipeline_key(source_of(deal), pipeline)
+
     @property
     def cached(self) -> int:
         """How many answers are kept."""

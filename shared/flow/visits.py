@@ -69,6 +69,18 @@ class Visit:
         return self.progress[-1] if self.progress else self.entered
 
 
+class Closing(NamedTuple):
+    """A deal was won or lost. Another won or lost while it is closed is no closing; after a reopening it is.
+
+    `pipeline`: where the deal was. `created`: when the deal was created; None where it is not known to be before.
+    """
+
+    pipeline: str
+    time: int
+    won: bool
+    created: int | None
+
+
 class WithdrawnVisit(NamedTuple):
     """A visit that an event at `at` turned into one of another pipeline, or into none: it was believed until then."""
 
@@ -96,6 +108,9 @@ class StageLookup(Protocol):
     def knows(self, pipeline: str, stage: str) -> bool:
         """Whether the policy has this resolved stage in this pipeline."""
 
+    def pipeline_of(self, deal: str, pipeline: str | None) -> str:
+        """Resolve a pipeline of the deal's CRM; UNKNOWN_PIPELINE where no event named one."""
+
 
 ATTRIBUTES = ("name", "amount", "currency", "url", "expected_close")
 
@@ -104,19 +119,20 @@ ATTRIBUTES = ("name", "amount", "currency", "url", "expected_close")
 class DealState:
     """A deal after the events applied so far.
 
-    `finished` and `withdrawn` collect the visits that ended, and that events took back, while they were applied.
-
-    `pipeline`: as events named it last. `stage`: where the deal is, or would be again after a reopening, and `before`:
-    its last visit before the current one; both as events named them, (pipeline, stage). `staged`: where the deal
-    entered its next stage is known, because an event has placed or closed it. `gone`: deleted or merged.
+    `finished`, `withdrawn` and `closings` collect, while they were applied, the visits that ended, those that events
+    took back, and the closings. `pipeline`: as events named it last. `stage`: where the deal is, or would be again
+    after a reopening, and `before`: the stage of its last visit; both as events named them, (pipeline, stage).
+    `staged`: where the deal entered its next stage is known, because an event has placed or closed it. `gone`: deleted
+    or merged. `reopened`: the deal was closed before its current visit began.
     """
 
     last: EventKey | None = None
-    created: bool = False
+    created: int | None = None
     staged: bool = False
     closed: bool = False
     gone: bool = False
     merged: bool = False
+    reopened: bool = False
     pipeline: str | None = None
     stage: NamedStage | None = None
     before: NamedStage | None = None
@@ -124,6 +140,7 @@ class DealState:
     current: Visit | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     finished: list[Visit] = field(default_factory=list)
+    closings: list[Closing] = field(default_factory=list)
     withdrawn: list[WithdrawnVisit] = field(default_factory=list)
     # Touches and plans from before the first stage was known: a visit that began earlier takes them over.
     touches: list[int] = field(default_factory=list)
@@ -147,8 +164,8 @@ class DealState:
         self._update(event)
         if "pipeline" in event.data:
             self._set_pipeline(event, stages)
-        if rank == CREATED:
-            self.created = True
+        if rank == CREATED and self.created is None:
+            self.created = time
         if rank in _ENDS:
             self._end(event, stages)
         elif rank == REOPENED:
@@ -206,12 +223,14 @@ class DealState:
             visit.recorded = time
             self.stage = self.stage and (self.pipeline, self.stage[1])
         else:
+            if not self.reopened:
+                self._add_closing(resolved.pipeline, visit.entered, resolved.outcome is StageOutcome.WON)
             self.stage, self.current, self.closed = self.before, None, True
 
     def _move(self, event: Event, stages: StageLookup, exact: bool = False) -> None:
         """An event names the stage. `exact`: the entry is known although the deal was not seen before."""
         since, time = event.data.get("entered_at"), event.key.time
-        midlife = not (self.staged or self.created or exact)
+        midlife = not (self.staged or exact) and self.created is None
         self.staged = True
         entered = min(since, time) if midlife and since is not None else time
         self._enter_stage(event, stages, event.data["stage"], entered, known=not midlife or since is not None)
@@ -222,7 +241,7 @@ class DealState:
         """Enter a stage of the present pipeline, or close the deal there; nothing where the deal is in it already."""
         resolved = stages.resolve(event.deal, self.pipeline, stage)
         if resolved.outcome is not StageOutcome.OPEN:
-            self._close(event.key.time)
+            self._close(event.key.time, resolved.pipeline, resolved.outcome is StageOutcome.WON)
             return
         current = self.current
         if current is None or (current.pipeline, current.stage) != resolved[:2]:
@@ -242,12 +261,13 @@ class DealState:
 
     def _resume(self, event: Event, stages: StageLookup, pipeline: str | None, stage: str) -> None:
         resolved = stages.resolve(event.deal, pipeline, stage)
-        self.closed = resolved.outcome is not StageOutcome.OPEN
-        if not self.closed:
+        if resolved.outcome is StageOutcome.OPEN:
             self._enter(resolved, event.key.time, event.key.time, known=True)
+        else:
+            self.closed = True
 
     def _enter(self, resolved: ResolvedStage, recorded: int, time: int, known: bool) -> None:
-        self.closed = False
+        self.closed, self.reopened = False, self.closed
         plans, touches, self.plans, self.touches = self.plans, self.touches, [], []
         planned = next((step for since, step in reversed(plans) if since <= time), None) if plans else self.step
         steps = [(time, planned)] if planned is not None else []
@@ -259,7 +279,7 @@ class DealState:
         """Won, lost, deleted or merged. Where the event names a stage, the deal ended there."""
         stage, rank = event.data.get("stage"), event.key.rank
         if rank in (WON, LOST):
-            self._close(event.key.time)
+            self._close(event.key.time, self._closing_pipeline(event, stages), rank == WON)
         else:
             self._leave(event.key.time)
             self.gone, self.merged = True, rank == MERGED
@@ -268,7 +288,21 @@ class DealState:
             if resolved.outcome is StageOutcome.OPEN and stages.knows(*resolved[:2]):
                 self.stage = self.pipeline, stage
 
-    def _close(self, time: int) -> None:
+    def _closing_pipeline(self, event: Event, stages: StageLookup) -> str:
+        """Where a won or lost deal was: in the pipeline of its visit, of the stage that is named, or that was told."""
+        if self.current is not None:
+            return self.current.pipeline
+        stage = event.data.get("stage")
+        named = event.deal, self.pipeline
+        return stages.resolve(*named, stage).pipeline if stage else stages.pipeline_of(*named)
+
+    def _add_closing(self, pipeline: str, time: int, won: bool) -> None:
+        is_created = self.created is not None and self.created <= time
+        self.closings.append(Closing(pipeline, time, won, self.created if is_created else None))
+
+    def _close(self, time: int, pipeline: str, won: bool) -> None:
+        if not self.closed:
+            self._add_closing(pipeline, time, won)
         self._leave(time)
         self.closed = self.staged = True
         self.plans, self.touches = [], []
@@ -284,20 +318,11 @@ class DealState:
             self.before = self.stage
 
     def pack(self) -> bytes:
-        """The state as bytes, without the finished visits: those are stored elsewhere."""
-        visit = self.current
-        current = visit and [
-            visit.pipeline,
-            visit.stage,
-            visit.entered,
-            visit.known,
-            visit.progress,
-            visit.steps,
-            visit.recorded,
-        ]
-        flags = self.created | self.staged << 1 | self.closed << 2 | self.gone << 3 | self.merged << 4
-        last = self.last and [*self.last]
-        packed: list[Any] = [last, flags, self.pipeline, self.stage, self.step, current, self.attributes, self.before]
+        """The state as bytes, without the finished visits and the closings: those are stored elsewhere."""
+        current = self.current and _packed(self.current)
+        flags = self.staged | self.closed << 1 | self.gone << 2 | self.merged << 3 | self.reopened << 4
+        last, where = self.last and [*self.last], (self.pipeline, self.stage)
+        packed: list[Any] = [last, flags, *where, self.step, current, self.attributes, self.before, self.created]
         if self.touches or self.plans:
             packed += [self.touches, self.plans]
         return compact(packed)
@@ -305,7 +330,7 @@ class DealState:
     @staticmethod
     def unpack(raw: bytes) -> DealState:
         """The state that `pack` wrote."""
-        last, flags, pipeline, stage, step, current, attributes, before, *early = orjson.loads(raw)
+        last, flags, pipeline, stage, step, current, attributes, before, created, *early = orjson.loads(raw)
         touches, plans = early or ([], [])
         visit = None
         if current:
@@ -313,11 +338,12 @@ class DealState:
             visit = Visit(pipe, name, entered, known, None, progress, [(a, b) for a, b in steps], recorded)
         return DealState(
             last=last and EventKey(*last),
-            created=bool(flags & 1),
-            staged=bool(flags & 2),
-            closed=bool(flags & 4),
-            gone=bool(flags & 8),
-            merged=bool(flags & 16),
+            created=created,
+            staged=bool(flags & 1),
+            closed=bool(flags & 2),
+            gone=bool(flags & 4),
+            merged=bool(flags & 8),
+            reopened=bool(flags & 16),
             pipeline=pipeline,
             stage=stage and tuple(stage),
             before=before and tuple(before),

@@ -27,18 +27,36 @@ class Stay:
     entered: int
     known: bool
     left: int | None = None
+    # Whether the deal was closed before.
+    reopens: bool = False
 
     def lasts_at(self, t: int) -> bool:
         return self.entered <= t and (self.left is None or t < self.left)
 
 
+@dataclass(frozen=True)
+class End:
+    """A deal was won or lost. `created`: the second in which it was created, None if it was not by then."""
+
+    pipeline: str
+    at: int
+    won: bool
+    created: int | None
+
+
 @dataclass
 class Life:
-    """What is known of one deal: its stays, its buyer's touches, its plans as (announced, planned)."""
+    """What is known of one deal: its stays, its buyer's touches, its plans as (announced, planned), its closings."""
 
     stays: list[Stay] = field(default_factory=list)
     touches: list[int] = field(default_factory=list)
     plans: list[tuple[int, int | None]] = field(default_factory=list)
+    ends: list[End] = field(default_factory=list)
+    created: int | None = None
+
+    def close(self, pipeline: str, at: int, won: bool) -> None:
+        created = self.created if self.created is not None and self.created <= at else None
+        self.ends.append(End(pipeline, at, won, created))
 
 
 @dataclass
@@ -97,7 +115,9 @@ def _pipeline(life: Life, place: _Place, data: Any, now: int) -> None:
             place.stage = place.pipeline, place.stage[1]
         else:
             # It was no stay but a closing. The last stage is that of the stay before.
-            life.stays.pop()
+            stay = life.stays.pop()
+            if not stay.reopens:
+                life.close(pipeline, stay.entered, stage == "won")
             place.is_in, place.is_closed = False, True
             before = [stay for stay in life.stays if stay.entered < (stay.left or now)]
             place.stage = (before[-1].pipeline or None, before[-1].stage) if before else None
@@ -114,9 +134,11 @@ def _go(life: Life, place: _Place, stage: str, entered: int, now: int, known: bo
     if is_open:
         if here is None or (here.pipeline, here.stage) != (pipeline, stage):
             _leave(life, place, now)
-            life.stays.append(Stay(pipeline, stage, entered, known))
+            life.stays.append(Stay(pipeline, stage, entered, known, reopens=place.is_closed))
         place.stage, place.is_in, place.is_closed = (place.pipeline, stage), True, False
     else:
+        if not place.is_closed:
+            life.close(pipeline, now, stage == "won")
         _leave(life, place, now)
         place.is_closed = True
 
@@ -131,6 +153,7 @@ def _moved(life: Life, place: _Place, event: DealEvent, now: int) -> None:
     known = event.type == "andon.deal.created" or not place.is_first
     if event.type == "andon.deal.created":
         place.is_first = False
+        life.created = now if life.created is None else life.created
     if event.data.stage is not None:
         since = event.data.entered_at if not known else None
         entered = now if since is None else min(now, second(since))
@@ -147,21 +170,31 @@ def _reopened(life: Life, place: _Place, event: DealEvent, now: int) -> None:
         pipeline, stage, is_open = _named(*place.stage)
         place.is_in, place.is_closed = is_open, not is_open
         if is_open:
-            life.stays.append(Stay(pipeline, stage, now, True))
+            life.stays.append(Stay(pipeline, stage, now, True, reopens=not was_gone))
     elif not was_gone:
         place.is_closed = False
 
 
 def _ended(life: Life, place: _Place, event: DealEvent, now: int) -> None:
-    _leave(life, place, now)
     if event.type in ("andon.deal.won", "andon.deal.lost"):
+        if not place.is_closed:
+            life.close(_whereabouts(life, place, event.data.stage), now, event.type == "andon.deal.won")
+        _leave(life, place, now)
         place.is_closed, place.is_first = True, False
     else:
+        _leave(life, place, now)
         place.is_gone, place.is_merged = True, event.type == "andon.deal.merged"
     if event.data.stage is not None:
         pipeline, stage, is_open = _named(place.pipeline, event.data.stage)
         if is_open and stage in OPEN.get(pipeline, {}):
             place.stage = place.pipeline, stage
+
+
+def _whereabouts(life: Life, place: _Place, stage: str | None) -> str:
+    """The pipeline in which a deal ends: that of its stay, else of the stage that is named, else the one told last."""
+    if place.is_in:
+        return life.stays[-1].pipeline
+    return (place.pipeline or "") if stage is None else _named(place.pipeline, stage)[0]
 
 
 _STEPS = {"won": _ended, "lost": _ended, "merged": _ended, "deleted": _ended, "reopened": _reopened}

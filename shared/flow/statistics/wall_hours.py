@@ -55,7 +55,7 @@ class WallHours:
 
     def working(self, week: int) -> list[bool]:
         """Which of the week's seven days are no days off."""
-        monday = (self.weeks.monday(week) - _EPOCH).days
+        monday = (self.weeks.first_day(week) - _EPOCH).days
         return [monday + day not in self._holidays for day in range(DAYS)]
 
     def _of(self, week: int) -> WeekHours:

@@ -1,70 +1,87 @@
-"""ISO weeks in a policy's zone, counted from the week of the log's first event."""
+"""Periods in a policy's zone, ISO weeks or days, counted from the one of the log's first event."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from datetime import date, datetime, time, timedelta
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from shared.runtime.instants import micros, moment
 
-_WEEK = timedelta(days=7)
 
+class Periods:
+    """Period i is `[start(i), start(i + 1))`, from midnight to midnight in the zone.
 
-class Weeks:
-    """Week i is `[start(i), start(i + 1))`, from Monday 00:00 to Monday 00:00 in the zone.
-
-    Week 0 holds the first event of the whole log. It is partial, and never a point of a chart.
-    Instants are microseconds since 1970 in UTC; weeks may lie before week 0 or in the future.
+    Period 0 holds the first event of the whole log. Instants are microseconds since 1970 in UTC; periods may lie before
+    period 0 or in the future.
     """
+
+    days: ClassVar[int]
 
     def __init__(self, first_event: int, zone: str) -> None:
         self.first_event, self.zone = first_event, ZoneInfo(zone)
         day = moment(first_event).astimezone(self.zone).date()
-        self._monday = day - timedelta(days=day.weekday())
+        self._first_day = day - timedelta(days=day.weekday() % self.days)
         self._starts: list[int] = []
 
-    def start(self, week: int) -> int:
-        """The first instant of the week."""
-        if week < 0:
-            return self._start_of(week)
-        while len(self._starts) <= week:
+    def start(self, period: int) -> int:
+        """The first instant of the period."""
+        if period < 0:
+            return self._start_of(period)
+        while len(self._starts) <= period:
             self._starts.append(self._start_of(len(self._starts)))
-        return self._starts[week]
+        return self._starts[period]
 
-    def end(self, week: int) -> int:
-        """The first instant after the week."""
-        return self.start(week + 1)
+    def end(self, period: int) -> int:
+        """The first instant after the period."""
+        return self.start(period + 1)
 
     def of(self, instant: int) -> int:
-        """The week that holds the instant."""
+        """The period that holds the instant."""
         day = moment(instant).astimezone(self.zone).date()
-        week = (day - self._monday).days // 7
-        # A zone may skip or repeat midnight: the wall clock's date alone may be a week off.
-        while self.start(week) > instant:
-            week -= 1
-        while self.end(week) <= instant:
-            week += 1
-        return week
+        period = (day - self._first_day).days // self.days
+        # A zone may skip or repeat midnight: the wall clock's date alone may be a period off.
+        while self.start(period) > instant:
+            period -= 1
+        while self.end(period) <= instant:
+            period += 1
+        return period
 
     def over(self, instant: int) -> int:
-        """The first week that is not over at the instant. Weeks 0 to over - 1 are."""
+        """The first period that is not over at the instant. Periods 0 to over - 1 are."""
         self.start(max(self.of(instant), 0))
         return bisect_right(self._starts, instant) - 1
 
-    def name(self, week: int) -> str:
+    def first_day(self, period: int) -> date:
+        """The date on which the period begins."""
+        return self._first_day + timedelta(days=period * self.days)
+
+    def name(self, period: int) -> str:
+        """Its name where measures are printed."""
+        return self.first_day(period).isoformat()
+
+    def _start_of(self, period: int) -> int:
+        return micros(datetime.combine(self.first_day(period), time(), self.zone))
+
+
+class Days(Periods):
+    """Days by their dates."""
+
+    days = 1
+
+
+class Weeks(Periods):
+    """ISO weeks, from Monday to Monday. Week 0 is partial, and never a point of a chart."""
+
+    days = 7
+
+    def name(self, period: int) -> str:
         """The ISO name, such as 2012-W09."""
-        year, number, _ = self.monday(week).isocalendar()
+        year, number, _ = self.first_day(period).isocalendar()
         return f"{year}-W{number:02}"
 
     def number(self, name: str) -> int:
         """The week of an ISO name. Raises ValueError where there is no such week."""
         year, _, number = name.partition("-W")
-        return (date.fromisocalendar(int(year), int(number), 1) - self._monday).days // 7
-
-    def monday(self, week: int) -> date:
-        """The date on which the week begins."""
-        return self._monday + week * _WEEK
-
-    def _start_of(self, week: int) -> int:
-        return micros(datetime.combine(self.monday(week), time(), self.zone))
+        return (date.fromisocalendar(int(year), int(number), 1) - self._first_day).days // self.days

@@ -1,0 +1,78 @@
+"""Expected close dates over time: which deals have one, and which were pushed to a later date within a week.
+
+The date at an instant t is that of the last event of the deal that tells it and has a time before t. Every event
+counts, also one that comes while the deal is deleted: when it is restored it has the date that was told last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from shared.flow.visits import Event
+
+_FIELD = "expected_close"
+_DATE_LENGTH = len("2026-12-31")
+
+
+class CloseChange(NamedTuple):
+    """At `time` an event told the expected close date; None takes it back."""
+
+    time: int
+    date: date | None
+
+
+class CloseWeek(NamedTuple):
+    """A week in which the date was told, and the date at its end. `pushed`: it is later than before."""
+
+    week: int
+    date: date | None
+    pushed: bool
+
+
+def close_changes(events: Iterable[Event], zone: ZoneInfo) -> list[CloseChange]:
+    """What the events of one deal, each once and in order, tell of the date. What is no date tells nothing."""
+    found = []
+    for event in events:
+        if _FIELD in event.data:
+            value = event.data[_FIELD]
+            told = None if value is None else close_date(value, zone)
+            if told is not None or value is None:
+                found.append(CloseChange(event.key.time, told))
+    return found
+
+
+@lru_cache(maxsize=4096)
+def close_date(text: str, zone: ZoneInfo) -> date | None:
+    """The date of a text of ten characters, or of a longer one that is an instant: its date in the zone. Else None."""
+    try:
+        if len(text) <= _DATE_LENGTH:
+            return date.fromisoformat(text) if len(text) == _DATE_LENGTH else None
+        instant = datetime.fromisoformat(text)
+        return None if instant.tzinfo is None else instant.astimezone(zone).date()
+    except (ValueError, OverflowError):
+        return None
+
+
+def close_weeks(changes: Sequence[CloseChange], week_of: Callable[[int], int]) -> Iterator[CloseWeek]:
+    """The weeks in which the date was told, in order. There and back within a week is no push, nor is a first date."""
+    before: date | None = None
+    for week, told in _by_week(changes, week_of):
+        then = before if before is not None else next((day for day in told if day is not None), None)
+        before = told[-1]
+        yield CloseWeek(week, before, before is not None and then is not None and before > then)
+
+
+def _by_week(changes: Sequence[CloseChange], week_of: Callable[[int], int]) -> Iterator[tuple[int, list[date | None]]]:
+    here, told = -1, list[date | None]()
+    for change in changes:
+        if (week := week_of(change.time)) != here and told:
+            yield here, told
+            told = []
+        here = week
+        told.append(change.date)
+    if told:
+        yield here, told
