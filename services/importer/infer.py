@@ -18,7 +18,7 @@ from services.importer.column_names import (
     rank,
     says_outcome,
 )
-from services.importer.date_forms import infer_orders
+from services.importer.date_order import infer_orders
 from services.importer.mapping import Columns, Mapping, Shape
 from services.importer.sample import Sample, is_date_text
 from services.importer.tables import TableError

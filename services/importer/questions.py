@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from services.importer.column_names import mentions_outcome
-from services.importer.date_forms import unsure_form
+from services.importer.date_order import unsure_form
 from services.importer.mapping import DateOrder, Mapping, Shape
 from services.importer.sample import Sample
 from shared.policy import Policy
