@@ -87,7 +87,7 @@ def test_an_encoding_that_is_named_is_used(tmp_path: Path) -> None:
         (
             b"Opportunity report\n\nid,name\n1,a\n2,b\n",
             None,
-            "cannot be split.*delete what stands above the column names",
+            "cannot be split.*delete what is above the column names",
         ),
         (b",,\n1,2,3\n", None, "has no column names"),
         (b"\x81\x8d,\x8f\n", None, "neither UTF-8 nor Windows-1252"),
