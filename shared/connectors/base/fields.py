@@ -116,10 +116,10 @@ def id_of(value: Any, field: str) -> str:
         value = str(value)
     if not isinstance(value, str) or not 0 < len(value) <= 200 or "\x00" in value:
         raise InvalidField(
-            f"{field}: {quoted(value)} is no id; an integer or a text of 1 to 200 characters is expected"
+            f"{field}: {quoted(value)} is not an id; an integer or a text of 1 to 200 characters is expected"
         )
     if REPLACEMENT in value:
-        raise InvalidField(f"{field}: {quoted(value)} holds a character that is no UTF-8; correct it in the CRM")
+        raise InvalidField(f"{field}: {quoted(value)} holds a character that is not UTF-8; correct it in the CRM")
     _check_filled(value, field)
     return value
 
@@ -127,7 +127,7 @@ def id_of(value: Any, field: str) -> str:
 def text_of(value: Any, field: str, max_length: int = 4000) -> str:
     """A text that Postgres can store: without NUL characters, cut to `max_length`."""
     if not isinstance(value, str):
-        raise InvalidField(f"{field}: {quoted(value)} is no text; a text is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is not a text; a text is expected")
     _check_filled(value, field)
     return value.replace("\x00", "")[:max_length]
 
@@ -158,21 +158,21 @@ def amount_of(value: Any, field: str) -> str:
             # Digits beyond this are rounding noise of binary fractions: 59.970000000000006.
             amount = _WIDE.quantize(amount, _FINEST).normalize(_WIDE)
     except (ValueError, ArithmeticError):
-        raise InvalidField(f"{field}: {quoted(value)} is no amount; a decimal is expected, as 48500.00") from None
+        raise InvalidField(f"{field}: {quoted(value)} is not an amount; a decimal is expected, as 48500.00") from None
     return f"{amount:f}"
 
 
 def order_of(value: Any, field: str) -> int:
     """The position of a stage in its pipeline."""
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1_000_000:
-        raise InvalidField(f"{field}: {quoted(value)} is no position; an integer is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is not a position; an integer is expected")
     return value
 
 
 def probability_of(value: Any, field: str, scale: int = 1) -> float:
     """A probability from 0 to 1, given as a number from 0 to `scale`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= scale:
-        raise InvalidField(f"{field}: {quoted(value)} is no probability; a number from 0 to {scale} is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is not a probability; a number from 0 to {scale} is expected")
     return value / scale
 
 
@@ -181,13 +181,13 @@ def time_of(value: Any, field: str) -> datetime:
     moment = _moment(value)
     if moment is None or moment.tzinfo is None:
         raise InvalidField(
-            f"{field}: {quoted(value)} is no time; send RFC 3339 with an offset, as 2026-03-10T09:00:00Z"
+            f"{field}: {quoted(value)} is not a time; send RFC 3339 with an offset, as 2026-03-10T09:00:00Z"
         )
     return moment
 
 
 def _moment(value: Any) -> datetime | None:
-    """A time in UTC, or without a zone if it has no offset; None if it is no time.
+    """A time in UTC, or without a zone if it has no offset; None if it is not a time.
 
     A leap second is the last instant of its minute.
     """
@@ -215,7 +215,7 @@ def time_of_ms(value: Any, field: str) -> datetime:
         milliseconds = int(text)
         moment = _EPOCH + timedelta(milliseconds=milliseconds)
     except (ValueError, OverflowError):
-        raise InvalidField(f"{field}: {quoted(value)} is no time; milliseconds since 1970 are expected") from None
+        raise InvalidField(f"{field}: {quoted(value)} is not a time; milliseconds since 1970 are expected") from None
     if abs(milliseconds) < _LEAST_MILLISECONDS:
         raise InvalidField(f"{field}: {quoted(value)} looks like seconds; milliseconds since 1970 are expected")
     return moment
@@ -225,7 +225,7 @@ def utc_time_of(value: Any, field: str) -> datetime:
     """As `time_of`, but a missing offset means UTC: `2026-03-10 09:00:00`, with or without T."""
     moment = _moment(value)
     if moment is None:
-        raise InvalidField(f"{field}: {quoted(value)} is no time; as 2026-03-10 09:00:00 is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is not a time; as 2026-03-10 09:00:00 is expected")
     return moment.replace(tzinfo=UTC)
 
 
@@ -241,4 +241,4 @@ def date_of(value: Any, field: str) -> str:
             raise ValueError
         return date.fromisoformat(value[:10]).isoformat()
     except ValueError:
-        raise InvalidField(f"{field}: {quoted(value)} is no date; as 2026-04-30 is expected") from None
+        raise InvalidField(f"{field}: {quoted(value)} is not a date; as 2026-04-30 is expected") from None

@@ -39,7 +39,8 @@ def signed_time(header: str, value: str, unit: timedelta) -> datetime:
         return _EPOCH + unit * int(value)
     except (ValueError, OverflowError):
         raise Unauthenticated(
-            RefusalReason.BAD_TIMESTAMP, f"header {header}: {quoted(value)} is no time; digits since 1970 are expected"
+            RefusalReason.BAD_TIMESTAMP,
+            f"header {header}: {quoted(value)} is not a time; send digits since 1970",
         ) from None
 
 

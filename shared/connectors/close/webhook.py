@@ -125,7 +125,7 @@ def status_of(value: Any, field: str) -> str:
 
 def _cents_of(value: Any, field: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 10**30:
-        raise InvalidField(f"{field}: {quoted(value)} is no amount; an integer of cents is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is not an amount; an integer of cents is expected")
     return f"{Decimal(value).scaleb(-2):f}"
 
 

@@ -169,7 +169,7 @@ def _label(value: Any) -> str | None:
     if "chosenValues" in column:
         return _chosen(column["chosenValues"])
     if "label" not in column:
-        raise InvalidField(f"event.value: {quoted(value)} is no status and no dropdown; set stage_column to one")
+        raise InvalidField(f"event.value: {quoted(value)} is neither a status nor a dropdown; set stage_column to one")
     label = column["label"]
     text = None if label is None else object_of(label, "event.value.label").get("text")
     return None if text in (None, "") else id_of(text, "event.value.label.text")

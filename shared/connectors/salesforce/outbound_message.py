@@ -121,7 +121,7 @@ def parse_message(body: bytes) -> OutboundMessage:
             envelope = etree.fromstring(_with_replacements(body), _PARSER)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         why = f"{type(error).__name__}: {quoted(str(error))}"
-        raise InvalidField(f"body: no XML in UTF-8 ({why}); an Outbound Message is expected") from None
+        raise InvalidField(f"body: not XML in UTF-8 ({why}); an Outbound Message is expected") from None
     if envelope.getroottree().docinfo.internalDTD is not None:
         raise InvalidField("body: XML with a DTD is not accepted; an Outbound Message has none")
     message = next(envelope.iter(f"{OUTBOUND}notifications"), None)
@@ -132,7 +132,7 @@ def parse_message(body: bytes) -> OutboundMessage:
 
 
 def _with_replacements(body: bytes) -> bytes:
-    """The body with U+FFFD for what is no UTF-8 and for characters that XML forbids, written out or as references."""
+    """The body with U+FFFD for what is not UTF-8 and for characters that XML forbids, written out or as references."""
     text = _FORBIDDEN.sub(REPLACEMENT, body.decode("utf-8", "replace"))
     return _REFERENCE.sub(_legal_reference, text).encode()
 

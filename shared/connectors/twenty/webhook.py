@@ -117,5 +117,5 @@ class TwentyWebhook(JsonSource):
 def _amount_of_micros(value: Any, field: str) -> str:
     text = str(value) if isinstance(value, int | str) else ""
     if not text.removeprefix("-").isdigit() or not text.isascii() or len(text) > 30:
-        raise InvalidField(f"{field}: {quoted(value)} is no amount; an integer of millionths is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is not an amount; an integer of millionths is expected")
     return f"{Decimal(text).scaleb(-6).normalize():f}"

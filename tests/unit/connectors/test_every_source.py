@@ -184,7 +184,7 @@ def test_a_time_is_rfc_3339_as_it_is(text: str, moment: tuple[int, ...]) -> None
 )
 def test_what_is_no_rfc_3339_is_refused(text: Any) -> None:
     for parse in (time_of, utc_time_of):
-        with pytest.raises(InvalidField, match="is no time"):
+        with pytest.raises(InvalidField, match="is not a time"):
             parse(text, "time")
 
 

@@ -297,13 +297,13 @@ def test_a_document_nested_too_deep_is_kept_and_explained(kind: str, levels: int
 
 @pytest.mark.parametrize("value", [7, None, ["text"]])
 def test_what_is_no_text_is_told_the_way_out(value: Any) -> None:
-    with pytest.raises(InvalidField, match=r"name: .* is no text; a text is expected"):
+    with pytest.raises(InvalidField, match=r"name: .* is not a text; a text is expected"):
         text_of(value, "name")
 
 
 @pytest.mark.parametrize("value", ["1e1000000", "9" * 1_000_001, "-1e" + "9" * 20, "sNaN", "-Infinity", 1e308])
 def test_no_amount_is_too_much_for_the_reader(value: Any) -> None:
-    with pytest.raises(InvalidField, match=r"amount: .* is no amount; a decimal is expected"):
+    with pytest.raises(InvalidField, match=r"amount: .* is not an amount; a decimal is expected"):
         amount_of(value, "amount")
 
 

@@ -21,7 +21,7 @@ from shared.runtime.instants import micros
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 TOLD = DealFact(EventType.CREATED, "api/1/created", "1", LONG_AGO, {})
-UNREAD = Invalid("createdAt: None is no time", b"{}")
+UNREAD = Invalid("createdAt: None is not a time", b"{}")
 SHOWN = LoadProgress(lambda done: None, lambda done, total: None, lambda done, total: None)
 
 

@@ -91,7 +91,7 @@ async def test_a_field_that_was_left_out_is_reported_to_the_sender_and_counted()
         )
 
     assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
-    assert "data.amount: 'much' is no amount" in answer.json()["left_out"][0]
+    assert "data.amount: 'much' is not an amount" in answer.json()["left_out"][0]
     assert json.loads(delivery.messages[-1].value)["data"] == {"stage": "s"}
     labels = {"source": "acme", "field": "amount"}
     assert registry.get_sample_value("andon_intake_fields_left_out_total", labels) == 1
