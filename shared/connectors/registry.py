@@ -1,4 +1,4 @@
-"""Finds the connectors. A new CRM is a new folder with a `webhook` and perhaps an `api` module: no list to edit."""
+"""Finds the connectors: every folder with a `webhook` module, and perhaps an `api` module. There is no list to edit."""
 
 from __future__ import annotations
 

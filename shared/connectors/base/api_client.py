@@ -45,7 +45,7 @@ class ApiMetrics(Protocol):
 class CrmUnavailable(Exception):
     """The CRM cannot be reached, fails, or limits our rate: worth a retry.
 
-    `after`: seconds that it asked us to wait, if it did.
+    `after`: seconds that the CRM asked us to wait, if it did.
     """
 
     def __init__(self, text: str, after: float | None = None) -> None:

@@ -17,24 +17,24 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,28})(?:\.[0-9]{1,12})?")
 # The finest amount we store, and enough precision for the largest amount at that scale.
 _FINEST, _WIDE = Decimal("1e-12"), Context(prec=60)
-# The parts of a deal that decide its flow: where one cannot be read, the whole event is a dead letter.
+# Fields that decide the flow of a deal: if one cannot be read, the whole event is a dead letter.
 _FLOW_FIELDS = frozenset(("stage", "pipeline", "into", "outcome"))
-# RFC 3339, and two forms of ISO 8601 that senders write: without seconds, and an offset without a colon.
+# RFC 3339, and two forms of ISO 8601 that senders write: no seconds, and an offset without a colon.
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(?::(\d{2})([.,]\d{1,30})?)?([Zz]|[+-]\d{2}(?::?\d{2})?)?", re.ASCII
 )
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?![0-9])", re.ASCII)
 _LEAP_SECOND, _LAST_MICROSECOND = "60", ":59.999999"
-# A template whose placeholder was not filled in, and what programs print for "no value".
+# A placeholder that was not filled in, and what programs print for "no value".
 _UNFILLED = re.compile(
     r"\s*(?:\{\{.*\}\}|\$\{.*\}|\{!.*\}|\{[\w.]+\}|\[\[.*\]\]|<[%#].*>|%[\w.%]+%|\*\|.*\|\*"
     r"|undefined|null|\[object Object\])\s*",
     re.DOTALL,
 )
 _UNFILLED_STARTS = frozenset("{$[<%*un \t\r\n")
-# The character that stands for one that could not be decoded.
+# Replaces a character that cannot be decoded.
 REPLACEMENT = "\ufffd"
-# Milliseconds below this are of 1973 or earlier: the sender means seconds.
+# Fewer milliseconds mean 1973 or earlier: the sender means seconds.
 _LEAST_MILLISECONDS = 10**11
 FieldParser = Callable[[Any, str], Any]
 
@@ -91,14 +91,14 @@ def object_of(value: Any, field: str) -> dict[str, Any]:
 
 
 def record_type_of(value: Any, field: str) -> str:
-    """The record type of a message. Without one the CRM has changed its format: dead-letter it, do not ignore it."""
+    """The record type of a message. If it is missing, the CRM has changed its format: do not ignore the message."""
     if not isinstance(value, str) or not value:
         raise InvalidField(f"{field}: {quoted(value)}; the kind of record is expected, the sender's format has changed")
     return value
 
 
 def is_record_type(value: Any, expected: str, field: str) -> bool:
-    """Whether a message is about records of the expected type. One that is nearly the same raises InvalidField."""
+    """Whether a message is about records of the expected type; raises InvalidField for a near miss."""
     found = record_type_of(value, field)
     if found != expected and _singular(found) == _singular(expected):
         raise InvalidField(f"{field}: {quoted(found)} is not known; {expected} is expected")
@@ -177,7 +177,7 @@ def probability_of(value: Any, field: str, scale: int = 1) -> float:
 
 
 def time_of(value: Any, field: str) -> datetime:
-    """RFC 3339 with an offset; a time without one is refused, because we would have to guess."""
+    """RFC 3339 with an offset; refuses a time without one, because we would have to guess."""
     moment = _moment(value)
     if moment is None or moment.tzinfo is None:
         raise InvalidField(
@@ -202,7 +202,7 @@ def _moment(value: Any) -> datetime | None:
         moment = moment if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    # Leap seconds are at the end of a UTC day only.
+    # Leap seconds occur only at the end of a UTC day.
     return None if leap and (moment.hour, moment.minute) != (23, 59) else moment
 
 
@@ -230,7 +230,7 @@ def utc_time_of(value: Any, field: str) -> datetime:
 
 
 def utc_text_of(value: Any, field: str) -> str:
-    """As `utc_time_of`, in the form that messages carry."""
+    """As `utc_time_of`, as text for a message."""
     return iso(utc_time_of(value, field))
 
 

@@ -45,7 +45,7 @@ class JsonSource(Source):
         return parse_json(request.body)
 
     def parse_each(self, ids: list[Any], parse: Callable[[str], Iterable[Parsed]], request: Request) -> list[Parsed]:
-        """The facts of each record of a message; an id that is none costs only its own record."""
+        """The facts of each record of a message; an invalid id costs only its own record."""
         parsed: list[Parsed] = []
         for one in ids:
             try:

@@ -36,7 +36,7 @@ class SourceSettings(BaseModel):
 class ApiSettings(BaseModel):
     """Access to the API of one source's CRM. Each kind adds its own fields and defaults.
 
-    The token stays a reference here: only the enricher calls the API, so only the enricher must be able to read it.
+    The token stays a reference here: only the enricher calls the API, so only the enricher needs to read it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -68,7 +68,7 @@ class CloseSettings(ApiSourceSettings):
 class CloseWebhook(JsonSource):
     kind: ClassVar[str] = "close"
     where_to_find: ClassVar[Mapping[str, str]] = {
-        "secrets": "The secret is signature_key in the answer to the request that subscribed, shown once.",
+        "secrets": "The secret is signature_key in the answer that created the subscription; Close shows it once.",
     }
     setup_prompt: ClassVar[str] = "secret shown by the CRM"
     prints_secret: ClassVar[bool] = False

@@ -41,7 +41,7 @@ _FIELDS = {
 
 
 class CopperSettings(SourceSettings):
-    """`secrets` are the value that was given with the subscription; Copper sends it back in every body."""
+    """`secrets` are the values set with the subscription; Copper sends one back in every body."""
 
     secret_field: str = Field("secret_field", min_length=1, max_length=100, description="name of its field in the body")
 
@@ -98,7 +98,7 @@ class CopperWebhook(JsonSource):
         changed = _new_values(document.get("updated_attributes"))
         status, data = _status(changed), map_fields(changed, _FIELDS)
         if event == "update" and "status" in changed and status == "open" and not data.get("stage"):
-            # Copper sends only what changed: the deal is back in the stage that it was closed in.
+            # Copper sends only changes: the deal is back in the stage in which it was closed.
             return [DealFact(EventType.REOPENED, event_id, deal, time, data)]
         return state_facts(event_id, deal, time, status, data, created=event == "new")
 
@@ -112,7 +112,7 @@ def _status(changed: dict[str, Any]) -> str:
 
 
 def _new_values(changes: Any) -> dict[str, Any]:
-    """The new values of pairs of old and new. Custom fields have other forms, and are not read."""
+    """The new value of each pair of old and new. Ignores custom fields, which have other forms."""
     found: dict[str, Any] = {}
     changes = changes if isinstance(changes, dict) else {}
     for name in (*_FIELDS, "status"):

@@ -82,9 +82,9 @@ class HubSpotSettings(ApiSourceSettings):
         description="link to a deal; {portal} and {deal} are filled in",
     )
     allow_v1: bool = Field(
-        False, description="accept requests signed only by version 1, which others can capture and replay"
+        False, description="accept requests signed only by version 1, which anyone who captures one can replay"
     )
-    allow_v2: bool = Field(False, description="accept requests signed only by version 2, which can be replayed, too")
+    allow_v2: bool = Field(False, description="accept requests signed only by version 2, which can also be replayed")
     max_bytes: int = Field(8 * MIB, ge=1024, le=64 * MIB, description="largest accepted body, in bytes")
 
     api: HubSpotApiSettings | None = Field(
@@ -123,7 +123,7 @@ class HubSpotWebhook(Source):
         self._signed_head = f"POST{url}".encode()
 
     def verify(self, request: Request) -> None:
-        """Version 3 if it is there: a valid older signature never makes up for a wrong version 3."""
+        """Version 3 if it is there: a valid older signature never excuses a wrong version 3."""
         if V3 not in request.headers and (self.settings.allow_v1 or self.settings.allow_v2):
             return self._verify_older(request)
         given, stamp = required_header(request.headers, V3).encode(), required_header(request.headers, STAMP)
@@ -237,7 +237,7 @@ class HubSpotWebhook(Source):
         if name == "dealstage":
             return [self._linked_fact(event, EventType.MOVED, {"stage": id_of(value, "propertyValue of dealstage")})]
         if name not in _PROPERTIES:
-            # The owner is a person: store nothing about it.
+            # The owner is a person: store nothing about them.
             return [Ignored("owner" if name == "hubspot_owner_id" else "other-property")]
         if value is not None and not isinstance(value, str):
             raise InvalidField(f"propertyValue of {name}: {quoted(value)}; HubSpot sends text")

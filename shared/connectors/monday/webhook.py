@@ -93,7 +93,7 @@ class MondayWebhook(JsonSource):
             return verify_key(request, self.settings.secrets)
         for secret in self.settings.secrets:
             try:
-                # Without an expiry, a captured token could be replayed for ever.
+                # Without an expiry, a captured token could be replayed forever.
                 jwt.decode(
                     token,
                     secret,
@@ -106,7 +106,7 @@ class MondayWebhook(JsonSource):
             return None
         raise Unauthenticated(
             RefusalReason.WRONG_SIGNATURE,
-            "the token in header authorization is not signed by this source's `secrets`, or has expired or no `exp`",
+            "the token in header authorization is not signed with this source's `secrets`, is expired or has no `exp`",
         )
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:

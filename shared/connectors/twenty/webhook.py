@@ -70,7 +70,7 @@ class TwentyWebhook(JsonSource):
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         document = object_of(part, "body")
         if "eventName" not in document and "event" in document:
-            # The format of Twenty's documentation, which its code does not send.
+            # The format in Twenty's documentation; its code never sends it.
             document = {
                 "eventName": document["event"],
                 "record": document.get("data"),

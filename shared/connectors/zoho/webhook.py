@@ -47,7 +47,7 @@ class ZohoWebhook(JsonSource):
     setup_steps: ClassVar[str] = (
         "POST {api-domain}/crm/v8/actions/watch with a channel_id, events Deals.all, this notify_url, the secret as "
         "token, return_affected_field_values true, notify_on_related_action false, and channel_expiry in a week: "
-        "without it the channel ends after an hour. Renew it before it ends."
+        "without it the channel expires after an hour. Renew it before it expires."
     )
     settings_type = ZohoSettings
 
@@ -89,7 +89,7 @@ class ZohoWebhook(JsonSource):
             return DealFact(EventType.DELETED, event_id, deal, time, {})
         if operation not in _OPERATIONS:
             raise InvalidField(f"operation: {quoted(operation)} is not known; insert, update or delete is expected")
-        # Zoho sends `insert` for changes of existing deals, too: it does not mean that the deal is new.
+        # Zoho also sends `insert` for changes of existing deals, so it does not mean that the deal is new.
         data = map_fields(object_of(values.get(deal, {}), "values"), _FIELDS)
         return DealFact(EventType.MOVED if data.get("stage") else EventType.CHANGED, event_id, deal, time, data)
 
