@@ -57,7 +57,7 @@ def begin(kind: str, name: str, folder: Path) -> None:
 
 
 def fuzz(kind: str, name: str, seconds: int, show: Callable[[Outcome], None]) -> Outcome:
-    """One target of one kind for so many seconds, or until a crash."""
+    """Run one target of one kind for some seconds, or until a crash."""
     folder, kept, crashes = WORK / kind / name, CORPUS / kind / name, WORK / "crashes" / f"{kind}-{name}-"
     begin(kind, name, folder)
     crashes.parent.mkdir(parents=True, exist_ok=True)

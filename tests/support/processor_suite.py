@@ -76,7 +76,7 @@ class World(ABC):
 
 
 class Keeper(Handler[Thing]):
-    """Keeps names; fails where a thing says so."""
+    """Stores names; fails on a thing that says so."""
 
     def __init__(self, world: World) -> None:
         self._world = world

@@ -20,7 +20,7 @@ from services.simulator.model import DealChange
 
 Cells = Sequence[Any]
 CLOSED = {"new_won", "new_lost", "enterprise_won", "enterprise_lost"}
-# How dates are written, whether seconds are told, and the order that has to be answered where it is asked.
+# How dates are written, whether they have seconds, and the order to answer if the import asks for it.
 FORMS = {
     "iso": ("%Y-%m-%d %H:%M:%S", None),
     "offset": ("%Y-%m-%dT%H:%M:%S%z", None),

@@ -1,4 +1,4 @@
-"""A real enricher: gaps are filled, nothing is asked without need, what was lost is found, nothing is told twice."""
+"""A real enricher fills gaps, makes no needless request, finds what was lost, and publishes nothing twice."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def subject(line: Line, deal: int) -> str:
 
 
 def thin(line: Line, happenings: list[DealChange]) -> list[DealEvent]:
-    """What a webhook says that knows a deal's stage and no more."""
+    """The event of a webhook that only has a deal's stage."""
     return [
         DealEvent.model_validate(
             {

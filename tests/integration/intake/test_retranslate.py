@@ -1,4 +1,4 @@
-"""Requests are kept as they came, and a translator that was broken and mended leaves no trace."""
+"""Requests are kept as they came, and a translator that was broken and fixed leaves no trace."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ def long_ago() -> datetime:
 
 
 async def post_all(line: Line, source: Source, said: Any, webhooks: list[Webhook]) -> None:
-    """Post to an intake whose translator says what `said` does."""
+    """Post to an intake whose translator returns what `said` does."""
     metrics = IntakeMetrics(CollectorRegistry(), ["crm"])
     endpoint = IngestEndpoint(
         Ingest({"crm": source}, line.delivery, metrics, line.prefix, MemoryBudget(2**25)).answer, Starlette()

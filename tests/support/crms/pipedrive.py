@@ -28,7 +28,7 @@ class FakePipedrive(FakeCrm):
         self.silent: set[str] = set()
         # When some deals were archived.
         self.archived: dict[int, datetime] = {}
-        # What stands for the place of each stage, where it is none.
+        # The answer in place of a stage's position, if it is not a position.
         self.order: Any = None
 
     def knows(self, request: Request) -> bool:

@@ -107,7 +107,7 @@ class FakeSalesforce(FakeCrm):
         return self._answer(_TABLES[table[1]](self, soql))
 
     def _answer(self, rows: list[Row]) -> Response:
-        """Two thousand at once; here two hundred, the least that may be asked for, or as a test wants it."""
+        """Two thousand at once; here two hundred, the smallest page that may be requested, or as a test sets it."""
         most = 3 * (self.page or 70)
         document: Row = {"totalSize": len(rows), "done": len(rows) <= most, "records": rows[:most]}
         if len(rows) > most:

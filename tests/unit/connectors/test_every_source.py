@@ -1,4 +1,4 @@
-"""What every source does alike with bodies that are a little wrong: the flow is told, the fault costs only itself."""
+"""What every source does with bodies that are a little wrong: the flow is read, and the fault costs only itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ JSON_KINDS = sorted(DIALECTS.keys() - {"salesforce"})
 
 
 def changed(document: Any, names: tuple[str, ...], value: Any) -> Any:
-    """The document with another value wherever one of these fields is."""
+    """The document with another value in each of these fields."""
     if isinstance(document, list):
         return [changed(one, names, value) for one in document]
     if not isinstance(document, dict):

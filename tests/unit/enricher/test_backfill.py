@@ -1,4 +1,4 @@
-"""A back-fill page by page: what cannot be read is kept as a dead letter, and what is told when it stops is true."""
+"""A back-fill page by page: unreadable records become dead letters, and an interrupted one reports the truth."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Walk:
 
 
 class Kept:
-    """What a back-fill keeps: where it is, and the earliest time that it has told of."""
+    """What a back-fill keeps: where it is, and the earliest time that it has published."""
 
     def __init__(self, earliest: datetime | None = None) -> None:
         self.earliest, self.cursor = earliest, ""

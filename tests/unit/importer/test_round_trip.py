@@ -44,7 +44,7 @@ def history(seed: int) -> list[Any]:
 
 
 def chosen(shape: Shape, form: str, seed: int) -> list[Life]:
-    """The deals that a table of this shape can tell of without loss."""
+    """The deals that a table of this shape can hold without loss."""
     some = tables.lives(history(seed))
     if shape is Shape.STAGES or form.endswith("day"):
         some = [life for life in some if not life.returned]
@@ -54,7 +54,7 @@ def chosen(shape: Shape, form: str, seed: int) -> list[Life]:
 
 
 def visits(events: list[DealEvent], form: str, zone: str) -> list[Any]:
-    """Every visit, its times as exact as the form tells them."""
+    """Every visit, with times as exact as the format writes them."""
     day = form.endswith("day")
 
     def shown(instant: int | None) -> Any:

@@ -1,4 +1,4 @@
-"""A client that takes its time, or sends without end, is told so and let go; the others go on."""
+"""A client that is slow or sends without end gets an error and is disconnected; others are not affected."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def port() -> AsyncIterator[int]:
 
 
 async def told(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
-    """What the server said until it closed the connection."""
+    """The server's answer until it closed the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         for part in parts:
@@ -290,7 +290,7 @@ def connected(protocol: type[Any], app: ASGIApp) -> tuple[Any, Wire]:
 
 
 async def sent_by(protocol: type[HttpToolsProtocol], messages: list[Message], asked: bytes) -> Wire:
-    """What goes over the wire when an application says this."""
+    """The bytes on the wire for an application's answer."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         for message in messages:
@@ -347,7 +347,7 @@ async def test_an_application_that_ends_before_its_answer_has_a_body_is_a_500() 
 
 
 async def test_an_answer_without_a_body_is_not_kept_back(port: int) -> None:
-    """A HEAD has none, whatever its length says. Kept back, it would go out only as the connection closes."""
+    """A HEAD has no body, regardless of its length. Held back, it would be sent only when the connection closes."""
     asked = b"HEAD /early HTTP/1.1\r\nHost: x\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""Workers share one server: started once, stopped after the last, started anew for whoever comes later."""
+"""Workers share one server: started once, stopped after the last, started again for later ones."""
 
 from __future__ import annotations
 
