@@ -103,7 +103,7 @@ async def test_closing_a_problem_that_goes_on_is_asked_again_undone_and_told(com
     assert await page.evaluate("document.activeElement.getAttribute('role')") == "alert"
 
     async with page.expect_navigation():
-        await page.get_by_role("button", name="Close it all the same").click()
+        await page.get_by_role("button", name="Close it anyway").click()
     assert "No budget." in await page.locator(".asks").inner_text()
     async with page.expect_navigation():
         await page.get_by_role("button", name="Undo").click()
