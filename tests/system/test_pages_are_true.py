@@ -170,7 +170,7 @@ def text(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page))
 
 
-class Pages:
+class PageSnapshots:
     """One look at everything that shows numbers."""
 
     def __init__(self, client: httpx.AsyncClient, flow: Flow) -> None:
@@ -285,7 +285,7 @@ async def _wrong_mails(
     return compared, wrong
 
 
-async def _agrees(pages: Pages, flow: Flow, connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
+async def _agrees(pages: PageSnapshots, flow: Flow, connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
     """Differences in a second in which SQL gives the same before and after."""
     before = await flow.truth(connection)
     found = await pages.differences(before)
@@ -297,7 +297,7 @@ async def test_pages_show_what_is(flow: Flow) -> None:
     connection, rounds, slowest = await asyncpg.connect(flow.dsn), 0, 0.0
     async with httpx.AsyncClient(base_url=flow.pages, timeout=30) as client, flow.crm() as crm:
         flow.restore(crm)
-        pages = Pages(client, flow)
+        pages = PageSnapshots(client, flow)
         while rounds < 2 or time.monotonic() < until:
             await flow.post(crm, CHANGES)
             posted = time.monotonic()

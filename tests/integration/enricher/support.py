@@ -43,7 +43,7 @@ def stays(events: list[Event]) -> set[tuple[Any, ...]]:
 DEMO_POLICY = Path(demo.__file__).parent / "policy.yaml"
 
 
-class Line:
+class EnricherRig:
     """What is around an enricher; `settings` are its own, quick for tests."""
 
     def __init__(self, kafka: str, dsn: str, prefix: str, folder: Path, crm: FakeCrm) -> None:

@@ -34,7 +34,7 @@ class Trouble:
 
 
 @dataclass
-class Kept:
+class FakeDeal:
     """One deal: its state, and its changes as (when, before, after)."""
 
     deal: SimulatedDeal
@@ -54,7 +54,7 @@ class FakeCrm(ABC):
 
     def __init__(self) -> None:
         self.port = free_port()
-        self.deals: dict[int, Kept] = {}
+        self.deals: dict[int, FakeDeal] = {}
         self.troubles: list[Trouble] = []
         self.asked: list[str] = []
         self.allowed = True
@@ -80,7 +80,7 @@ class FakeCrm(ABC):
     def take(self, happenings: Iterable[DealChange]) -> None:
         """Something became true of deals."""
         for happening in happenings:
-            kept = self.deals.setdefault(happening.deal, Kept(SimulatedDeal(happening.deal)))
+            kept = self.deals.setdefault(happening.deal, FakeDeal(SimulatedDeal(happening.deal)))
             before, kept.deal = kept.deal, kept.deal.after(happening)
             kept.changes.append((happening.time, before, kept.deal))
 

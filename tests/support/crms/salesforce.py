@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.simulator.company import PIPELINES
-from tests.support.crms.base import FakeCrm, Kept, Trouble
+from tests.support.crms.base import FakeCrm, FakeDeal, Trouble
 
 Row = dict[str, Any]
 
@@ -76,7 +76,7 @@ class FakeSalesforce(FakeCrm):
         names = self.record(next(iter(self.deals.values()))) if self.deals else {"Id": "", "StageName": ""}
         return JSONResponse({"name": "Opportunity", "fields": [{"name": name} for name in names]})
 
-    def record(self, kept: Kept) -> Row:
+    def record(self, kept: FakeDeal) -> Row:
         deal = kept.deal
         moves = [at for at, before, now in kept.changes[1:] if before.stage_or_outcome != now.stage_or_outcome]
         return {
@@ -171,7 +171,7 @@ class FakeSalesforce(FakeCrm):
             if n and before.stage_or_outcome != deal.stage_or_outcome
         ]
 
-    def _asked(self, soql: str) -> list[Kept]:
+    def _asked(self, soql: str) -> list[FakeDeal]:
         return [kept for kept in self.deals.values() if f"'{number(kept)}'" in soql]
 
     def stages(self, soql: str) -> list[Row]:
@@ -200,7 +200,7 @@ _TABLES: dict[str, Callable[[FakeSalesforce, str], list[Row]]] = {
 }
 
 
-def number(kept: Kept) -> str:
+def number(kept: FakeDeal) -> str:
     return f"006{kept.deal.id:012d}"
 
 

@@ -240,7 +240,7 @@ async def test_requests_that_were_sent_at_once_take_little_memory_and_are_answer
     assert 0 < most < 250
 
 
-class Wire(asyncio.Transport):
+class RecordingTransport(asyncio.Transport):
     """Keeps what it was given to send."""
 
     def __init__(self) -> None:
@@ -278,18 +278,18 @@ def start(*headers: tuple[bytes, bytes], status: int = 200) -> Message:
     return {"type": "http.response.start", "status": status, "headers": list(headers)}
 
 
-def connected(protocol: type[Any], app: ASGIApp) -> tuple[Any, Wire]:
+def connected(protocol: type[Any], app: ASGIApp) -> tuple[Any, RecordingTransport]:
     """A connection to this application, and what it is connected by."""
     config = uvicorn.Config(app, http=protocol, ws="none", lifespan="off", log_level="critical")
     config.load()
     state = uvicorn.server.ServerState()
     state.default_headers = [(b"date", b"today")]
-    wire, connection = Wire(), protocol(config, state, {})
+    wire, connection = RecordingTransport(), protocol(config, state, {})
     connection.connection_made(wire)
     return connection, wire
 
 
-async def sent_by(protocol: type[HttpToolsProtocol], messages: list[Message], asked: bytes) -> Wire:
+async def sent_by(protocol: type[HttpToolsProtocol], messages: list[Message], asked: bytes) -> RecordingTransport:
     """The bytes on the wire for an application's answer."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
