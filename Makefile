@@ -71,7 +71,7 @@ format: $(VENV)/.dev ## bring the code into its format
 docs: $(VENV)/.dev ## write the pages that are made of the code
 	$(BIN)/python -m services.cli.reference docs
 
-lock: $(VENV)/.dev ## pin the dependencies anew
+lock: $(VENV)/.dev ## pin the dependencies again
 	$(BIN)/uv pip compile pyproject.toml --extra import --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/demo.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt

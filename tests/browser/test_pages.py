@@ -120,7 +120,7 @@ async def test_forms_with_errors_keep_wcag(company: Company, page: Page, form: s
 
 
 async def unfold(page: Page) -> None:
-    """Show what stands in details."""
+    """Unfold all details."""
     await page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
 
 

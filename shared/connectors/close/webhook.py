@@ -44,12 +44,8 @@ class CloseApiSettings(ApiSettings):
     )
 
 
-class CloseSettings(ApiSourceSettings):
+class CloseSettings(ApiSourceSettings[CloseApiSettings]):
     """`secrets` are signature keys: hexadecimal; Close shows them once, when the subscription is created."""
-
-    api: CloseApiSettings | None = Field(
-        None, description="API access for the enricher; leave it out to make no requests"
-    )
 
     @field_validator("secrets")
     @classmethod

@@ -69,7 +69,7 @@ class HubSpotApiSettings(ApiSettings):
     )
 
 
-class HubSpotSettings(ApiSourceSettings):
+class HubSpotSettings(ApiSourceSettings[HubSpotApiSettings]):
     """`secrets` are the app's client secrets."""
 
     public_url: str = Field(
@@ -86,10 +86,6 @@ class HubSpotSettings(ApiSourceSettings):
     )
     allow_v2: bool = Field(False, description="accept requests signed only by version 2, which can also be replayed")
     max_bytes: int = Field(8 * MIB, ge=1024, le=64 * MIB, description="largest accepted body, in bytes")
-
-    api: HubSpotApiSettings | None = Field(
-        None, description="API access for the enricher; leave it out to make no requests"
-    )
 
     @field_validator("deal_url")
     @classmethod

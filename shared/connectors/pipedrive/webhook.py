@@ -56,12 +56,8 @@ class PipedriveApiSettings(ApiSettings):
     per_second: float = Field(2, gt=0, le=1000, description="requests per second, with a burst of the same size")
 
 
-class PipedriveSettings(ApiSourceSettings):
+class PipedriveSettings(ApiSourceSettings[PipedriveApiSettings]):
     """`secrets` are `user:password`, as set on the webhook (HTTP auth)."""
-
-    api: PipedriveApiSettings | None = Field(
-        None, description="API access for the enricher; leave it out to make no requests"
-    )
 
 
 class PipedriveWebhook(JsonSource):

@@ -65,12 +65,8 @@ class SalesforceApiSettings(ApiSettings):
     )
 
 
-class SalesforceSettings(ApiSourceSettings):
+class SalesforceSettings(ApiSourceSettings[SalesforceApiSettings]):
     """`secrets` are keys in the endpoint's URL (`?key=`): Salesforce cannot sign."""
-
-    api: SalesforceApiSettings | None = Field(
-        None, description="API access for the enricher; leave it out to make no requests"
-    )
 
     organization: str = Field(
         pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$", description="organization id, 15 or 18 characters from 00D"

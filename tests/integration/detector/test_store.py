@@ -296,7 +296,7 @@ async def test_ages_at_the_ends_of_days_are_those_of_the_visits(
     store = Store(await emptied(pool), policy)
     chance.shuffle(events)
     publisher = AgePublisher(store.ruleset, MeasurePublisher(ZoneInfo(policy.timezone), ""))
-    # Told twice: once on half of the events, and anew what the others change.
+    # Published twice: once from half of the events, and again where the others change it.
     for part in (events[: len(events) // 2], events[len(events) // 2 :]):
         await store.take([event.to_json() for event in part])
         await store.evaluate_at(histories.START + timedelta(hours=16))
@@ -325,7 +325,7 @@ FIRST_OUTBREAK = [{"kind": "aging", "limit": "20d"}, {"kind": "stalled", "limit"
 _POINTS = "SELECT end_at, value FROM measure WHERE stage = 'a' AND measure = $1 AND end_at <= $2 ORDER BY end_at"
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["in order", "an earlier visit is told last"])
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "an earlier visit arrives last"])
 async def test_days_without_a_deal_over_age_count_before_the_first_that_is(pool: Pool, late: bool) -> None:
     """Deals come and go for 40 days; then one stays for too long. A first outbreak is a special cause."""
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(FIRST_OUTBREAK) | {"lateness": "90d"})))

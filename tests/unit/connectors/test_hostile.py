@@ -134,7 +134,7 @@ def refusal(source: Source, request: Request) -> Unauthenticated | None:
 
 
 def check(source: Source, request: Request) -> None:
-    """Whatever is said of a body can be written, read by who comes next, and explains itself."""
+    """Every message about a body can be written and read again, and explains itself."""
     result = to_messages(source.name, source.translate(request), request.received_at, "")
     assert len(result.messages) == result.accepted + result.described + len(result.invalid)
     for message in result.messages:
@@ -216,7 +216,7 @@ def test_no_bytes_can_break_a_source(kind: str, data: st.DataObject) -> None:
 
 
 def array_of(kind: str, count: int) -> bytes:
-    """A body of a genuine form with so many parts that mean nothing."""
+    """A well-formed body with that many meaningless parts."""
     nulls = b",".join([b"null"] * count)
     documents = {
         "attio": b'{"events": [%s]}',

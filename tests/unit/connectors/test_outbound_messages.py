@@ -1,4 +1,4 @@
-"""Both readers of Outbound Messages: what is read as written means what the parser says that it means."""
+"""Both readers of Outbound Messages: the patterns read what the XML parser reads."""
 
 from __future__ import annotations
 

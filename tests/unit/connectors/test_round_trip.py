@@ -1,4 +1,4 @@
-"""The simulated half-year, told in every dialect, gives the problems that it gives when told plainly."""
+"""The simulated half-year gives the same problems in every dialect as in our own format."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from shared.runtime.instants import micros
 
 END = datetime(2026, 6, 30, 12, tzinfo=UTC)
 POLICY = load(Path(dialects.__file__).parents[2] / "demo" / "policy.yaml")
-# Attio tells neither stages nor anything else that a count could be made of: docs/sources/attio.md.
+# Attio sends neither stages nor anything else that could be counted: docs/sources/attio.md.
 KNOWS_NO_STAGES = {"attio"}
-# In microseconds; EspoCRM tells when a deal was created in whole seconds: docs/sources/espocrm.md.
+# In microseconds; EspoCRM sends the creation of a deal in whole seconds: docs/sources/espocrm.md.
 PRECISION = {"espocrm": 1_000_000}
 MILLISECOND = 1000
 
@@ -135,7 +135,7 @@ def test_order_and_repetition_change_nothing(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["hubspot", "espocrm"])
 def test_arrays_may_be_joined_and_split(kind: str) -> None:
-    """What came as many arrays is told as one, and the other way round."""
+    """Many arrays become one, and one becomes many."""
     dialect = DIALECTS[kind]()
     source = source_of(DIALECTS[kind])
     bodies = [json.loads(w.body) for one in history()[:200] if not one.created for w in dialect.webhooks(one)]

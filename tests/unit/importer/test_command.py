@@ -118,7 +118,7 @@ def test_yes_does_not_know_that_a_date_of_closing_closes_nothing(file: Path) -> 
 
 
 class ScriptedDialog(TerminalDialog):
-    """Gives these answers, whatever is asked."""
+    """Gives these answers to any questions."""
 
     def __init__(self, *answers: str) -> None:
         self._answers = iter(answers)
