@@ -214,7 +214,7 @@ def test_a_stage_that_only_looks_like_a_placeholder_is_one(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["Propos\ufffdl", "\ufffd"])
 def test_a_stage_with_a_broken_character_is_not_guessed(text: str) -> None:
-    with pytest.raises(InvalidField, match="no UTF-8"):
+    with pytest.raises(InvalidField, match="not UTF-8"):
         id_of(text, "stage")
 
 
