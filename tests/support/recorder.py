@@ -24,7 +24,7 @@ COUNT = 400
 
 
 class _Slow(positions.StoredPositions):
-    """Takes its time to tell."""
+    """Reports slowly."""
 
     def __init__(self, pool: Pool, topics: Sequence[str], seconds: float) -> None:
         super().__init__(pool, topics)
@@ -46,7 +46,7 @@ class Recorder:
         slow_to_load: float = 0,
         offsets: Callable[[AIOKafkaConsumer], LogOffsets] = LogOffsets,
         positions_type: type[positions.StoredPositions] = positions.StoredPositions,
-        fails_with: Exception | None = None,
+        fails_with: BaseException | None = None,
         **options: float,
     ) -> None:
         self.topic, self.pool, self.seen = topic, pool, list[int]()
