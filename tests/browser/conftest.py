@@ -24,7 +24,7 @@ from services.demo.ports import free_port
 from services.notifier.domain.mail import Mail, Notice, message_id
 from services.notifier.render.compose import Composer
 from services.tickets.charts.render import png
-from services.tickets.charts.spec import Chart
+from services.tickets.charts.spec import LineChart
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.kafka.admin import create_topics
@@ -110,7 +110,7 @@ async def empty(
 
 def mails(url: str) -> Iterator[Any]:
     """One of each reason, about a ticket at the address; the last quotes what is hostile."""
-    drawn = Chart(
+    drawn = LineChart(
         "Proposal holds 12 deals older than 21 days",
         "deals",
         {"deals": [(day(n), float(n)) for n in range(20)]},

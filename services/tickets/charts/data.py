@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from services.tickets.charts.spec import Chart
+from services.tickets.charts.spec import LineChart
 from services.tickets.latest_count import counted_at, rule_series, series
 from services.tickets.store import measures, problems
 from services.tickets.store.measures import Point
@@ -38,14 +38,14 @@ def with_newest(points: Sequence[Point], problem: ProblemData, until: datetime) 
 
 async def count_chart(
     executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
-) -> Chart | None:
+) -> LineChart | None:
     """The number that the rule counts, day by day, with its threshold and what is usual. None for an unknown kind."""
     spec, wanted = wording.of(problem.kind).chart, rule_series(problem)
     if spec is None or wanted is None:
         return None
     since, until = span(problem, now)
     points = (await measures.points(executor, [wanted], since, until))[wanted]
-    return Chart(
+    return LineChart(
         text_of(problem, policy, titles).finding,
         spec.unit,
         {spec.unit: with_newest(points, problem, until)},
@@ -60,7 +60,7 @@ async def count_chart(
 
 async def mail_chart(
     executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
-) -> Chart | None:
+) -> LineChart | None:
     """The count chart for a mail, until the problem was over or detected where that is ahead of our clock."""
     until = max(problem.cleared_at or problem.detected_at, now)
     return await count_chart(executor, problem, policy, titles, until)
@@ -68,7 +68,7 @@ async def mail_chart(
 
 async def age_chart(
     executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
-) -> Chart:
+) -> LineChart:
     """Oldest and median age by day, in days of the stage's clock, with the deals of the evidence as dots."""
     since, until = span(problem, now)
     day = policy.day_seconds(problem.pipeline, problem.stage or "")
@@ -76,7 +76,7 @@ async def age_chart(
     oldest, median, wip = (await measures.points(executor, wanted, since, until)).values()
     lines = {"oldest deal": _in_days(oldest, day), "median": _in_days(median, day)}
     stage = text_of(problem, policy, titles).stage
-    return Chart(
+    return LineChart(
         ages_title(problem, lines["oldest deal"], lines["median"], wip, stage, day),
         "days" if day == CALENDAR_DAY else "working days",
         lines,

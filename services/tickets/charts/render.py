@@ -22,7 +22,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from services.tickets.charts.spec import Chart, Point
+from services.tickets.charts.spec import LineChart, Point
 
 # Set once: a context of settings would leak into other threads that draw at the same time. `$` in a stage's name is a
 # dollar, not a formula.
@@ -53,7 +53,7 @@ class InlineChart:
         return self.origin + self.per_day * float(dates.date2num(at))  # type: ignore[no-untyped-call]
 
 
-def inline(chart: Chart) -> InlineChart:
+def inline(chart: LineChart) -> InlineChart:
     """A chart for a page, which gives it its title and its colours."""
     figure = _draw(chart, PAGE, titled=False)
     text = _OWN_IDS.sub("", _svg(figure))
@@ -65,14 +65,14 @@ def inline(chart: Chart) -> InlineChart:
     return InlineChart(text.replace(INK, "currentColor"), float(origin), float(next_day - origin))
 
 
-def svg(chart: Chart) -> str:
+def svg(chart: LineChart) -> str:
     """SVG as a file of its own, with its title."""
     figure = _draw(chart, PAGE, titled=True)
     figure.patch.set(facecolor="white", alpha=1)
     return _svg(figure)
 
 
-def png(chart: Chart) -> bytes:
+def png(chart: LineChart) -> bytes:
     """PNG for a mail: 600 points wide at twice the density, in 32 colours."""
     figure = _draw(chart, MAIL, titled=True)
     figure.patch.set(facecolor="white", alpha=1)
@@ -103,7 +103,7 @@ def _image(canvas: Any) -> Any:
     )
 
 
-def _draw(chart: Chart, width: float, titled: bool) -> Figure:
+def _draw(chart: LineChart, width: float, titled: bool) -> Figure:
     title = _title(chart.title, width) if titled else []
     legend = _legend_rows(chart, width)
     height = 2.25 + 0.2 * (len(title) + len(legend))
@@ -134,7 +134,7 @@ def _title(text: str, width: float) -> list[str]:
     return textwrap.wrap(printable, int(width * _TITLE_LETTERS), max_lines=3, placeholder=" …")
 
 
-def _lines(axes: Any, chart: Chart) -> None:
+def _lines(axes: Any, chart: LineChart) -> None:
     for (name, points), colour in zip(chart.lines.items(), (BLUE, ORANGE, GREY), strict=False):
         axes.plot(
             [at for at, _ in points],
@@ -148,7 +148,7 @@ def _lines(axes: Any, chart: Chart) -> None:
         axes.plot(*zip(*chart.dots, strict=True), "o", color=BLUE, markersize=3.5, alpha=0.75, label="a deal")
 
 
-def _limits(axes: Any, chart: Chart) -> None:
+def _limits(axes: Any, chart: LineChart) -> None:
     """Limits as dashed lines. The legend names them: a name beside its line would lie under a curve."""
     for name, value in chart.limits.items():
         axes.axhline(value, color=VERMILION, linestyle="--", linewidth=1.2, label=name)
@@ -156,14 +156,14 @@ def _limits(axes: Any, chart: Chart) -> None:
         axes.axhline(chart.usual, color=GREY, linestyle=":", linewidth=1.4, label=f"usual {chart.usual:g}")
 
 
-def _names(chart: Chart) -> list[str]:
+def _names(chart: LineChart) -> list[str]:
     """What the legend names, in its order."""
     names = [*chart.lines, *(["a deal"] if chart.dots else []), *chart.limits]
     names += [f"usual {chart.usual:g}"] if chart.usual is not None else []
     return names + (["problem"] if chart.intervals else [])
 
 
-def _legend_rows(chart: Chart, width: float) -> list[list[str]]:
+def _legend_rows(chart: LineChart, width: float) -> list[list[str]]:
     """The names of the legend, in rows that fit into the width in inches."""
     rows: list[list[str]] = [[]]
     for name in _names(chart):
@@ -193,13 +193,13 @@ def _legend(figure: Any, axes: Any, rows: Sequence[Sequence[str]]) -> None:
         )
 
 
-def _shade(axes: Any, chart: Chart) -> None:
+def _shade(axes: Any, chart: LineChart) -> None:
     for number, (opened, cleared) in enumerate(chart.intervals):
         begin, end = max(opened, chart.since), min(cleared or chart.until, chart.until)
         axes.axvspan(begin, end, color=ORANGE, alpha=0.2, linewidth=0, label="problem" if number == 0 else None)
 
 
-def _finish(axes: Any, chart: Chart) -> None:
+def _finish(axes: Any, chart: LineChart) -> None:
     axes.set_xlim(chart.since, chart.until + timedelta(hours=12))
     values = [value for points in chart.lines.values() for _, value in points]
     axes.set_ylim(0, max([*values, *chart.limits.values(), *(v for _, v in chart.dots), 1]) * 1.08)

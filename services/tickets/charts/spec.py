@@ -13,7 +13,7 @@ Point = tuple[datetime, float]
 
 
 @dataclass(frozen=True)
-class Chart:
+class LineChart:
     """Lines of daily points, limits as named lines, the problem's intervals shaded, deals as dots."""
 
     title: str
@@ -44,4 +44,4 @@ class Chart:
         return _JSON.validate_json(text)  # type: ignore[return-value]
 
 
-_JSON = TypeAdapter(Chart)
+_JSON = TypeAdapter(LineChart)

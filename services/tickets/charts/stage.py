@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.tickets.charts.spec import Chart
+from services.tickets.charts.spec import LineChart
 from services.tickets.store.measures import Point
 from shared import wording
 from shared.contracts.measures import Measure
@@ -34,13 +34,13 @@ class StageFacts:
     zone: str
 
 
-def stage_charts(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> list[Chart]:
+def stage_charts(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> list[LineChart]:
     """The charts that have something to show."""
     charts = (_open_deals(facts, policy, clocks), _work(facts, policy), _ages(facts, policy))
     return [chart for chart in charts if chart is not None]
 
 
-def _open_deals(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> Chart | None:
+def _open_deals(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> LineChart | None:
     """Each open deal by when it entered and its age now, with the limit."""
     if not facts.open_deals:
         return None
@@ -48,7 +48,7 @@ def _open_deals(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> Chart |
     ages = {deal.entered_at: clock.age(micros(deal.entered_at), at) / 1_000_000 for deal in facts.open_deals}
     day = clock.day_seconds
     dots = [(deal.entered_at, ages[deal.entered_at] / day) for deal in facts.open_deals]
-    return Chart(
+    return LineChart(
         f"{deals(len(dots))} in open problems, the oldest for {age(max(ages.values()), day)}",
         _unit(day),
         {},
@@ -60,7 +60,7 @@ def _open_deals(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> Chart |
     )
 
 
-def _work(facts: StageFacts, policy: Policy) -> Chart | None:
+def _work(facts: StageFacts, policy: Policy) -> LineChart | None:
     """Deals in work by day, with the limits of the policy."""
     points = list(facts.points[Measure.WIP])
     if facts.now is not None:
@@ -72,10 +72,10 @@ def _work(facts: StageFacts, policy: Policy) -> Chart | None:
     limits = {f"limit {limit}": float(limit) for limit in found}
     count = deals(int(points[-1][1]))
     title = f"{facts.title} holds {count}"
-    return Chart(title, "deals in work", {"deals in work": points}, facts.since, facts.until, facts.zone, limits)
+    return LineChart(title, "deals in work", {"deals in work": points}, facts.since, facts.until, facts.zone, limits)
 
 
-def _ages(facts: StageFacts, policy: Policy) -> Chart | None:
+def _ages(facts: StageFacts, policy: Policy) -> LineChart | None:
     """The oldest and the median age at the end of each day."""
     day = policy.day_seconds(facts.pipeline, facts.stage)
     measures = {"oldest deal": Measure.AGE_OLDEST, "median": Measure.AGE_MEDIAN}
@@ -84,7 +84,7 @@ def _ages(facts: StageFacts, policy: Policy) -> Chart | None:
         return None
     title = f"How long open deals have been in {facts.title}, at the end of each day"
     limits = _age_limits(facts, policy, day)
-    return Chart(title, _unit(day), lines, facts.since, facts.until, facts.zone, limits)
+    return LineChart(title, _unit(day), lines, facts.since, facts.until, facts.zone, limits)
 
 
 def _age_limits(facts: StageFacts, policy: Policy, day: int) -> dict[str, float]:

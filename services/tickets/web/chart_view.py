@@ -9,7 +9,7 @@ from functools import lru_cache
 import orjson
 
 from services.tickets.charts import render
-from services.tickets.charts.spec import Chart, Point
+from services.tickets.charts.spec import LineChart, Point
 from services.tickets.web.times import Times
 from services.tickets.web.zones import page_zone
 from shared.wording.quantities import number
@@ -19,12 +19,12 @@ from shared.wording.quantities import number
 class ChartView:
     """`drawing`: SVG; `points`: JSON of `[x in the drawing, text]`, in order of time."""
 
-    chart: Chart
+    chart: LineChart
     drawing: str
     points: str
 
 
-def chart_view(chart: Chart, policy_zone: str) -> ChartView:
+def chart_view(chart: LineChart, policy_zone: str) -> ChartView:
     """Draw it, once a minute while nothing else of it changes: pages ask for themselves every few seconds.
 
     Takes long: call it in a thread.
@@ -35,7 +35,7 @@ def chart_view(chart: Chart, policy_zone: str) -> ChartView:
 @lru_cache(64)
 def _drawn(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
     """`reader_zone`: the zone of the page that is being made, which the texts are in."""
-    chart = Chart.from_json(written)
+    chart = LineChart.from_json(written)
     drawn, times = render.inline(chart), Times(policy_zone)
     names = list(chart.lines)
     readings = [
@@ -45,7 +45,7 @@ def _drawn(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
     return ChartView(chart, drawn.svg, orjson.dumps(readings).decode())
 
 
-def to_the_minute(chart: Chart) -> Chart:
+def to_the_minute(chart: LineChart) -> LineChart:
     """Its times without seconds, which no reader can see."""
 
     def whole(points: Sequence[Point]) -> list[Point]:

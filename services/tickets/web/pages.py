@@ -18,7 +18,7 @@ from services.tickets import deals_csv
 from services.tickets.changes import TicketChanges
 from services.tickets.charts import render
 from services.tickets.charts.data import age_chart, count_chart, with_newest
-from services.tickets.charts.spec import Chart
+from services.tickets.charts.spec import LineChart
 from services.tickets.domain import lifecycle
 from services.tickets.domain.faults import AlreadyDone, NotPossibleError
 from services.tickets.domain.lifecycle import Ticket
@@ -62,7 +62,7 @@ class TicketPage:
     titles: StageTitles
     latest: LatestCount
     found: ProblemData
-    charts: Sequence[Chart]
+    charts: Sequence[LineChart]
     earlier: Sequence[Ticket]
     changes: Sequence[Record]
     mails: Sequence[Record]
@@ -272,14 +272,14 @@ class TicketPages:
             return self._no_chart()
         return Response(await asyncio.to_thread(render.png, chart), media_type="image/png")
 
-    async def _chart(self, request: Request, reader: Callable[..., Any]) -> Chart | None:
+    async def _chart(self, request: Request, reader: Callable[..., Any]) -> LineChart | None:
         async with self._pool.acquire() as connection:
             ticket = await tickets.get(connection, request.path_params["number"])
             if ticket is None or not self._has_stage(ticket):
                 return None
             titles = await stages.titles(connection, self._policy)
             problem = (await self._latest(connection, ticket)).problem
-            chart: Chart | None = await reader(connection, problem, self._policy, titles, self._clock.now())
+            chart: LineChart | None = await reader(connection, problem, self._policy, titles, self._clock.now())
             return replace(chart, zone=page_zone(self._policy.timezone)) if chart else None
 
     async def back(self, request: Request) -> Response:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from services.tickets.charts.spec import Chart
+from services.tickets.charts.spec import LineChart
 from services.tickets.charts.stage import StageFacts, stage_charts
 from services.tickets.domain.lifecycle import Ticket
 from services.tickets.store import measures, stages, tickets
@@ -39,7 +39,7 @@ class StageContent:
 
     titles: StageTitles
     standing: StagesNow
-    charts: Sequence[Chart]
+    charts: Sequence[LineChart]
     tickets: Sequence[Ticket]
 
 
@@ -81,7 +81,7 @@ class StagePage:
         )
         return answer_if_changed(request, page)
 
-    def _draw(self, charts: Sequence[Chart]) -> list[ChartView]:
+    def _draw(self, charts: Sequence[LineChart]) -> list[ChartView]:
         return [chart_view(chart, self._policy.timezone) for chart in charts]
 
     async def _load(self, pipeline: str, stage: str) -> StageContent:

@@ -15,7 +15,7 @@ from shared.flow.calendars import AgeClock
 from shared.flow.visits import Visit, WithdrawnVisit
 
 
-class _Change(IntEnum):
+class _StayChange(IntEnum):
     """What happens to a visit; of one instant in this order."""
 
     RECORDED = 0
@@ -74,14 +74,14 @@ class KnownStays:
         changes = [change for visit, until in stays for change in self._changes(visit, until)]
         self._changes_due = sorted(changes, key=lambda change: change[:2])
 
-    def _changes(self, visit: Visit, until: int | None) -> Iterable[tuple[int, _Change, _Stay]]:
+    def _changes(self, visit: Visit, until: int | None) -> Iterable[tuple[int, _StayChange, _Stay]]:
         stay = _Stay(visit, self._clock, self._origin)
-        yield visit.since, _Change.RECORDED, stay
-        yield visit.entered + self._window, _Change.EXPIRED, stay
+        yield visit.since, _StayChange.RECORDED, stay
+        yield visit.entered + self._window, _StayChange.EXPIRED, stay
         if visit.left is not None:
-            yield visit.left, _Change.LEFT, stay
+            yield visit.left, _StayChange.LEFT, stay
         elif until is not None:
-            yield until, _Change.WITHDRAWN, stay
+            yield until, _StayChange.WITHDRAWN, stay
 
     def forward(self, instant: int) -> None:
         """Move to an instant, not before the last one: what happened before it is known, at it nothing yet."""
@@ -91,14 +91,14 @@ class KnownStays:
             self._applied += 1
             self._apply(change, stay)
 
-    def _apply(self, change: _Change, stay: _Stay) -> None:
-        if change is _Change.EXPIRED:
+    def _apply(self, change: _StayChange, stay: _Stay) -> None:
+        if change is _StayChange.EXPIRED:
             stay.take()
             stay.counted = False
-        elif change is _Change.RECORDED:
+        elif change is _StayChange.RECORDED:
             self._open.add(stay)
             stay.put(self._positions, stay.position)
-        elif change is _Change.LEFT:
+        elif change is _StayChange.LEFT:
             self._open.discard(stay)
             self._done.append(stay)
             stay.put(self.finished, stay.length)

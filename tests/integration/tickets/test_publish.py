@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from services.tickets.app import Tickets
 from services.tickets.charts.render import png
-from services.tickets.charts.spec import Chart
+from services.tickets.charts.spec import LineChart
 from services.tickets.domain import lifecycle
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import messages, tickets
@@ -32,9 +32,9 @@ class Renderer:
 
     drawing: threading.Event = field(default_factory=threading.Event)
     go_on: threading.Event = field(default_factory=threading.Event)
-    drawn: list[Chart] = field(default_factory=list)
+    drawn: list[LineChart] = field(default_factory=list)
 
-    def draw(self, chart: Chart) -> bytes:
+    def draw(self, chart: LineChart) -> bytes:
         self.drawing.set()
         assert self.go_on.wait(20)
         self.drawn.append(chart)
@@ -84,7 +84,7 @@ async def test_a_chart_is_drawn_as_it_was_when_its_ticket_changed(pool: Pool, pa
     opened, grew = await parts.messages()
 
     assert waiting.chart is not None
-    chart = Chart.from_json(waiting.chart)
+    chart = LineChart.from_json(waiting.chart)
     assert chart.title == "Proposal holds 12 deals older than 21 days"
     assert opened.data.chart_png == base64.b64encode(png(chart)).decode()
     assert grew.data.chart_png not in (None, opened.data.chart_png)
@@ -140,7 +140,7 @@ async def test_a_message_waits_for_an_earlier_one_of_its_ticket(pool: Pool, part
 
 
 async def test_a_chart_that_cannot_be_drawn_holds_up_no_mail(pool: Pool) -> None:
-    def fail(chart: Chart) -> bytes:
+    def fail(chart: LineChart) -> bytes:
         raise ValueError("no such font")
 
     parts = TicketParts(pool, policy(), draw=fail)

@@ -9,13 +9,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from services.tickets.charts import render
-from services.tickets.charts.spec import Chart
+from services.tickets.charts.spec import LineChart
 from tests.support.problems import day
 
 
 @pytest.mark.parametrize("name", ["Offers of 10k$ to 50k$", "a $\\frac{1$ b", "100 % of <b>x</b> & more"])
 def test_a_name_is_no_formula(name: str) -> None:
-    chart = Chart(
+    chart = LineChart(
         name, "deals", {"deals": [(day(1), 1.0), (day(3), 2.0)]}, day(0), day(9), "Europe/Berlin", {f"limit {name}": 3}
     )
 
@@ -26,7 +26,7 @@ def test_a_name_is_no_formula(name: str) -> None:
 
 
 def test_a_chart_that_was_stored_is_drawn_alike() -> None:
-    chart = Chart(
+    chart = LineChart(
         "Proposal holds 12 deals",
         "deals",
         {"deals": [(day(n / 7), n / 3) for n in range(60)], "median": [(day(1), 0.1)]},
@@ -39,14 +39,14 @@ def test_a_chart_that_was_stored_is_drawn_alike() -> None:
         [(day(3), 1.7)],
     )
 
-    again = Chart.from_json(chart.to_json())
+    again = LineChart.from_json(chart.to_json())
 
     assert again.rows() == chart.rows()
     assert render.png(again) == render.png(chart)
 
 
-def chart_with_everything() -> Chart:
-    return Chart(
+def chart_with_everything() -> LineChart:
+    return LineChart(
         "Proposal holds 12 deals",
         "deals over the limit",
         {"deals over the limit": [(day(n), 5.0) for n in range(9)]},
