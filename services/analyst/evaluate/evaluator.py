@@ -25,7 +25,7 @@ from shared.postgres.pool import Connection, Record
 from shared.runtime.instants import micros, moment
 
 
-class _Span(NamedTuple):
+class _Reach(NamedTuple):
     """`reached`: judgement time before this evaluation; intervals that cleared by `since` stay as published."""
 
     reached: int | None
@@ -54,7 +54,7 @@ class ChartEvaluator:
         locks = [_relock(row) for row in await relocks.load(connection, stale.name)]
         watches = pipeline_watches(stale.name, self._policy.pipelines[stale.name])
         reached = None if stale.reached is None else micros(stale.reached)
-        span = _Span(reached, (until if reached is None else reached) - self._lateness, now)
+        span = _Reach(reached, (until if reached is None else reached) - self._lateness, now)
         revisions: list[ChartRevision] = []
         for finding in judge(known, watches, locks):
             revisions += await self._revise(connection, finding, span)
@@ -63,7 +63,7 @@ class ChartEvaluator:
         await pipelines.evaluated(connection, stale, moment(until))
         return len(revisions)
 
-    async def _revise(self, connection: Connection, finding: ChartFinding, span: _Span) -> list[ChartRevision]:
+    async def _revise(self, connection: Connection, finding: ChartFinding, span: _Reach) -> list[ChartRevision]:
         """Save how the intervals of one chart differ from the published ones; gives the differences."""
         watch = finding.watch
         published = (await problems.published(connection, [watch.key], span.since))[watch.key]
@@ -93,7 +93,7 @@ class ChartEvaluator:
         )
         return [ChartRevision(finding, one, one.interval.opened_at in historic) for one in revisions]
 
-    async def _retract_unruled(self, connection: Connection, pipeline: str, keys: Sequence[str], span: _Span) -> None:
+    async def _retract_unruled(self, connection: Connection, pipeline: str, keys: Sequence[str], span: _Reach) -> None:
         rows = await problems.take_unruled(connection, pipeline, keys, span.since)
         await self._messages.put_unruled(connection, rows, span.now)
 
