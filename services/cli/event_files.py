@@ -35,14 +35,14 @@ class LineError(FileError):
 
 
 @contextmanager
-def opened(path: str) -> Iterator[IO[bytes]]:
-    """The file's bytes, decompressed if they are gzip; `-` is standard input."""
+def opened(path: str, expected: str = _EXPECTED) -> Iterator[IO[bytes]]:
+    """The file's bytes, decompressed if they are gzip; `-` is standard input. `expected`: what to name instead."""
     try:
         with open(0 if path == "-" else path, "rb") as raw:  # noqa: PTH123 (0 is standard input)
             is_gzip = raw.peek(2)[:2] == b"\x1f\x8b"
             yield cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if is_gzip else raw
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror or error}; {_EXPECTED}") from None
+        raise FileError(f"{path}: {error.strerror or error}; {expected}") from None
     except (EOFError, zlib.error) as error:
         raise FileError(f"{path}: the compressed file is cut or damaged ({error}); copy it again") from None
 

@@ -21,6 +21,7 @@ from services.cli.commands import (
     sources,
     stages,
     topics,
+    verify,
 )
 from services.cli.errors import AndonCommands
 
@@ -54,6 +55,7 @@ def main(
 
 app.command(rich_help_panel=TRY)(demo.demo)
 app.command("what-if", rich_help_panel=TRY)(events.what_if)
+app.command(rich_help_panel=TRY)(verify.verify)
 app.command(rich_help_panel=TRY)(simulate.simulate)
 app.add_typer(policy.app, name="policy", rich_help_panel=SETUP)
 app.add_typer(sources.app, name="source", rich_help_panel=SETUP)

@@ -98,7 +98,10 @@ def _step(rule: Rule, state: RuleState, at: int, delta: int, transitions: list[T
     """One instant: first the holds that end before it, then its changes, then the holds that end at it."""
     state = _end_hold(rule, state, at - 1, transitions)
     count = state.count + delta
-    breached = rule.breached(count) and (state.begun or not rule.starves)
+    if state.opened_at is not None:
+        breached = not rule.recovered(count)
+    else:
+        breached = rule.breached(count) and (state.begun or not rule.starves)
     if breached != state.breached or (state.run is None and breached):
         state = RuleState(count, state.begun, breached, at, state.opened_at, state.peak, state.published_count)
     elif delta:

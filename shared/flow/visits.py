@@ -7,7 +7,7 @@ has applied some events can go on with later ones; the result equals that of app
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -45,6 +45,8 @@ class Visit:
 
     `progress`: instants, after entering, at which the buyer took part. `steps`: (known since, planned next step).
     `known`: False where the instant of entering is a guess, because the deal was first seen in the middle of its life.
+    `recorded`: the time of the event that made the visit what it is; 0 where nothing says that it was later than
+    entering.
     """
 
     pipeline: str
@@ -54,11 +56,24 @@ class Visit:
     left: int | None = None
     progress: list[int] = field(default_factory=list)
     steps: list[tuple[int, int | None]] = field(default_factory=list)
+    recorded: int = 0
+
+    @property
+    def since(self) -> int:
+        """The event at this instant made the visit what it is."""
+        return max(self.entered, self.recorded)
 
     @property
     def progressed(self) -> int:
         """The last progress; entering the stage is the first."""
         return self.progress[-1] if self.progress else self.entered
+
+
+class WithdrawnVisit(NamedTuple):
+    """A visit that an event at `at` turned into one of another pipeline, or into none: it was believed until then."""
+
+    visit: Visit
+    at: int
 
 
 class ResolvedStage(NamedTuple):
@@ -87,7 +102,9 @@ ATTRIBUTES = ("name", "amount", "currency", "url", "expected_close")
 
 @dataclass(slots=True)
 class DealState:
-    """A deal after the events applied so far. `finished` collects the visits that ended while they were applied.
+    """A deal after the events applied so far.
+
+    `finished` and `withdrawn` collect the visits that ended, and that events took back, while they were applied.
 
     `pipeline`: as events named it last. `stage`: where the deal is, or would be again after a reopening, and `before`:
     its last visit before the current one; both as events named them, (pipeline, stage). `staged`: where the deal
@@ -107,6 +124,7 @@ class DealState:
     current: Visit | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     finished: list[Visit] = field(default_factory=list)
+    withdrawn: list[WithdrawnVisit] = field(default_factory=list)
     # Touches and plans from before the first stage was known: a visit that began earlier takes them over.
     touches: list[int] = field(default_factory=list)
     plans: list[tuple[int, int | None]] = field(default_factory=list)
@@ -175,14 +193,17 @@ class DealState:
             return
         known = stages.knows(self.current.pipeline, self.current.stage)
         if not known or (alone and old is None):
-            self._reassign(self.current, stages.resolve(event.deal, self.pipeline, self.stage[1]))
+            self._reassign(self.current, stages.resolve(event.deal, self.pipeline, self.stage[1]), event.key.time)
         elif alone:
             self._enter_stage(event, stages, self.stage[1])
 
-    def _reassign(self, visit: Visit, resolved: ResolvedStage) -> None:
+    def _reassign(self, visit: Visit, resolved: ResolvedStage, time: int) -> None:
         """The current visit belongs to another pipeline from its beginning. Its stage may turn out to be closed."""
+        before = replace(visit, progress=list(visit.progress), steps=list(visit.steps))
+        self.withdrawn.append(WithdrawnVisit(before, time))
         if resolved.outcome is StageOutcome.OPEN:
             visit.pipeline, visit.stage, _ = resolved
+            visit.recorded = time
             self.stage = self.stage and (self.pipeline, self.stage[1])
         else:
             self.stage, self.current, self.closed = self.before, None, True
@@ -206,7 +227,7 @@ class DealState:
         current = self.current
         if current is None or (current.pipeline, current.stage) != resolved[:2]:
             self._leave(event.key.time)
-            self._enter(resolved, event.key.time if entered is None else entered, known)
+            self._enter(resolved, event.key.time, event.key.time if entered is None else entered, known)
         self.stage = self.pipeline, stage
 
     def _reopen(self, event: Event, stages: StageLookup) -> None:
@@ -223,17 +244,16 @@ class DealState:
         resolved = stages.resolve(event.deal, pipeline, stage)
         self.closed = resolved.outcome is not StageOutcome.OPEN
         if not self.closed:
-            self._enter(resolved, event.key.time, known=True)
+            self._enter(resolved, event.key.time, event.key.time, known=True)
 
-    def _enter(self, resolved: ResolvedStage, time: int, known: bool) -> None:
+    def _enter(self, resolved: ResolvedStage, recorded: int, time: int, known: bool) -> None:
         self.closed = False
         plans, touches, self.plans, self.touches = self.plans, self.touches, [], []
         planned = next((step for since, step in reversed(plans) if since <= time), None) if plans else self.step
         steps = [(time, planned)] if planned is not None else []
         later = [plan for plan in plans if plan[0] > time]
-        self.current = Visit(
-            resolved.pipeline, resolved.stage, time, known, None, [t for t in touches if t > time], steps + later
-        )
+        progress = [touch for touch in touches if touch > time]
+        self.current = Visit(resolved.pipeline, resolved.stage, time, known, None, progress, steps + later, recorded)
 
     def _end(self, event: Event, stages: StageLookup) -> None:
         """Won, lost, deleted or merged. Where the event names a stage, the deal ended there."""
@@ -266,7 +286,15 @@ class DealState:
     def pack(self) -> bytes:
         """The state as bytes, without the finished visits: those are stored elsewhere."""
         visit = self.current
-        current = visit and [visit.pipeline, visit.stage, visit.entered, visit.known, visit.progress, visit.steps]
+        current = visit and [
+            visit.pipeline,
+            visit.stage,
+            visit.entered,
+            visit.known,
+            visit.progress,
+            visit.steps,
+            visit.recorded,
+        ]
         flags = self.created | self.staged << 1 | self.closed << 2 | self.gone << 3 | self.merged << 4
         last = self.last and [*self.last]
         packed: list[Any] = [last, flags, self.pipeline, self.stage, self.step, current, self.attributes, self.before]
@@ -281,8 +309,8 @@ class DealState:
         touches, plans = early or ([], [])
         visit = None
         if current:
-            pipe, name, entered, known, progress, steps = current
-            visit = Visit(pipe, name, entered, known, None, progress, [(a, b) for a, b in steps])
+            pipe, name, entered, known, progress, steps, recorded = current
+            visit = Visit(pipe, name, entered, known, None, progress, [(a, b) for a, b in steps], recorded)
         return DealState(
             last=last and EventKey(*last),
             created=bool(flags & 1),
@@ -299,6 +327,24 @@ class DealState:
             touches=touches,
             plans=[(a, b) for a, b in plans],
         )
+
+
+def _packed(visit: Visit) -> list[Any]:
+    place = [visit.pipeline, visit.stage, visit.entered, visit.known]
+    return [*place, visit.progress, visit.steps, visit.recorded]
+
+
+def known_before(visits: Iterable[Visit], withdrawn: Iterable[WithdrawnVisit], instant: int) -> list[Visit]:
+    """The visits that events before the instant make: later events have told nothing yet."""
+    found = [visit for visit in visits if visit.since < instant]
+    found += [visit for visit, at in withdrawn if visit.since < instant <= at]
+    return [_cut(visit, instant) for visit in found]
+
+
+def _cut(visit: Visit, instant: int) -> Visit:
+    left = visit.left if visit.left is not None and visit.left < instant else None
+    progress = [touch for touch in visit.progress if touch < instant]
+    return replace(visit, left=left, progress=progress, steps=[step for step in visit.steps if step[0] < instant])
 
 
 def unique(events: Iterable[Event]) -> list[Event]:

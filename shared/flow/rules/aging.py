@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.contracts.measures import Measure
-from shared.flow.rules.rule import Rule, Span
+from shared.flow.rules.rule import OLDER, Rule, Span
 from shared.flow.visits import Visit
 
 
@@ -12,6 +12,7 @@ class Aging(Rule):
 
     kind = "aging"
     measure = Measure.OVER_AGE
+    cause_charts = OLDER
 
     @property
     def threshold(self) -> int:

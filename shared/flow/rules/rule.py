@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from shared.contracts.measures import Measure
 from shared.flow.calendars import AgeClocks
+from shared.flow.statistics.columns import Column
 from shared.flow.visits import Visit
 from shared.policy import Mode
+from shared.policy.watchable import Side
 
 Span = tuple[int, int | None]
+# Open deals are older, or leave later, than they used to.
+OLDER = ((Column.OPEN_AGE_MEAN, Side.HIGH), (Column.TIME_IN_STAGE_MEDIAN, Side.HIGH))
 
 
 class Series(NamedTuple):
@@ -35,6 +40,9 @@ class Rule(ABC):
     measure: ClassVar[Measure]
     # Whether a low count is the problem: then the least is the peak, and evaluation begins at the first visit.
     starves: ClassVar[bool] = False
+    # The charts of the stage that tell whether a problem is unusual, each with the side that would explain it.
+    # Empty: what the rule counts is unusual by itself.
+    cause_charts: ClassVar[Sequence[tuple[Column, Side]]] = ()
 
     def __init__(self, pipeline: str, rule: Any, clocks: AgeClocks) -> None:
         self.pipeline, self.rule = pipeline, rule
@@ -66,6 +74,11 @@ class Rule(ABC):
     def threshold(self) -> int:
         """The number in the policy that the count is compared with."""
 
+    @property
+    def crossed(self) -> int:
+        """The condition changes when the count rises to this number from one less, or falls back."""
+        return self.threshold
+
     @abstractmethod
     def spans(self, visit: Visit) -> list[Span]:
         """When the visit counts, `[start, end)`; an open end is None."""
@@ -73,3 +86,7 @@ class Rule(ABC):
     @abstractmethod
     def breached(self, count: int) -> bool:
         """Whether this count breaches the rule."""
+
+    def recovered(self, count: int) -> bool:
+        """Whether this count ends an open problem."""
+        return not self.breached(count)

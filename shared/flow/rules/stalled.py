@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from shared.contracts.measures import Measure
-from shared.flow.rules.rule import Rule, Span
+from shared.flow.rules.rule import OLDER, Rule, Span
 from shared.flow.visits import Visit
 
 
@@ -18,6 +18,7 @@ class Stalled(Rule):
 
     kind = "stalled"
     measure = Measure.STALLED
+    cause_charts = OLDER
 
     @property
     def threshold(self) -> int:

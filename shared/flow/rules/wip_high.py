@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from shared.contracts.measures import Measure
 from shared.flow.rules.rule import Rule, Span
+from shared.flow.statistics.columns import Column
 from shared.flow.visits import Visit
+from shared.policy.watchable import Side
 
 
 class WipHigh(Rule):
@@ -12,10 +14,15 @@ class WipHigh(Rule):
 
     kind = "wip-high"
     measure = Measure.WIP
+    cause_charts = ((Column.WIP_END, Side.HIGH),)
 
     @property
     def threshold(self) -> int:
         return int(self.rule.max)
+
+    @property
+    def crossed(self) -> int:
+        return self.threshold + 1
 
     def spans(self, visit: Visit) -> list[Span]:
         return [(visit.entered, visit.left)]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from shared.contracts.measures import Measure
 from shared.flow.rules.rule import Rule, Span
+from shared.flow.statistics.columns import Column
 from shared.flow.visits import Visit
+from shared.policy.watchable import Side
 
 
 class WipLow(Rule):
@@ -12,6 +14,7 @@ class WipLow(Rule):
 
     kind = "wip-low"
     measure = Measure.WIP
+    cause_charts = ((Column.WIP_END, Side.LOW),)
     starves = True
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import NamedTuple
@@ -14,14 +14,6 @@ from shared.flow.statistics.windows import LONG, SHORT, Look, window_test
 from shared.policy.watchable import Side
 
 LEVEL = Fraction(1, 100)
-_OLDER = ((Column.OPEN_AGE_MEAN, Side.HIGH), (Column.TIME_IN_STAGE_MEDIAN, Side.HIGH))
-# The charts of the problem's stage that are asked, and the side that would explain it.
-ASKED: Mapping[str, Sequence[tuple[Column, Side]]] = {
-    "aging": _OLDER,
-    "stalled": _OLDER,
-    "wip-high": ((Column.WIP_END, Side.HIGH),),
-    "wip-low": ((Column.WIP_END, Side.LOW),),
-}
 
 
 class Cause(NamedTuple):
@@ -32,15 +24,21 @@ class Cause(NamedTuple):
     needed: int
 
 
+SPECIAL = Cause(CauseClass.SPECIAL, 0, 0)
 UNKNOWN = Cause(CauseClass.UNKNOWN, 0, BASELINE_POINTS + SHORT)
 
 
-def cause_of(kind: str, over: int, segments_of: Callable[[Column], Iterable[Segment]]) -> Cause:
-    """The cause class of a problem of a kind in `ASKED`, in a stage that the policy knows.
+def cause_of(
+    charts: Sequence[tuple[Column, Side]], over: int, segments_of: Callable[[Column], Iterable[Segment]]
+) -> Cause:
+    """The cause class of a problem in a stage that the policy knows.
 
-    `over`: the first week that is not over when the problem opens. `segments_of`: of a chart of the problem's stage.
+    `charts`: of the problem's rule, `Rule.cause_charts`. `over`: the first week that is not over when the problem
+    opens. `segments_of`: of a chart of the problem's stage.
     """
-    found = [_asked(segments_of(column), side, over) for column, side in ASKED[kind]]
+    if not charts:
+        return SPECIAL
+    found = [_asked(segments_of(column), side, over) for column, side in charts]
     best = max(found, key=lambda one: one.points - one.needed)
     classes = {one.cause for one in found}
     first = next(one for one in (CauseClass.SPECIAL, CauseClass.COMMON, CauseClass.UNKNOWN) if one in classes)

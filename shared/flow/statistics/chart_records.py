@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.flow.statistics.columns import Chart, Column, Value, printed
 from shared.flow.statistics.segments import Segment
-from shared.flow.statistics.watched import Watch
+from shared.flow.statistics.watched import WatchedChart
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.statistics.windows import window_test
 from shared.flow.statistics.xmr import xmr
@@ -19,7 +19,7 @@ DRAWN = (
 )
 
 
-def window_records(watch: Watch, segments: Sequence[Segment], weeks: Weeks) -> Iterator[tuple[str, Any]]:
+def window_records(watch: WatchedChart, segments: Sequence[Segment], weeks: Weeks) -> Iterator[tuple[str, Any]]:
     """Names and windows of a watched chart's segments; the last one under the chart's own name."""
     for name, segment in _named(watch.chart, segments, weeks):
         yield name, _window_record(watch, segment, weeks)
@@ -39,7 +39,7 @@ def _named(chart: Chart, segments: Sequence[Segment], weeks: Weeks) -> Iterator[
     yield chart.name, segments[-1]
 
 
-def _window_record(watch: Watch, segment: Segment, weeks: Weeks) -> dict[str, Any] | None:
+def _window_record(watch: WatchedChart, segment: Segment, weeks: Weeks) -> dict[str, Any] | None:
     test = window_test(segment, watch.side, watch.level)
     if test is None:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +58,7 @@ def read_relocks(text: str, charts: Collection[str], weeks: Weeks, last: int) ->
     `last`: the last week that exists; the week of the log's last event or of the present.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError):
         raise RelocksError([Fault(0, "", "this is not JSON; write a list of relocks")]) from None
     if not isinstance(document, list):
@@ -66,6 +67,14 @@ def read_relocks(text: str, charts: Collection[str], weeks: Weeks, last: int) ->
     if faults := [Fault(0, f"{index}{path}", text) for index, found in enumerate(checks) for path, text in found]:
         raise RelocksError(faults)
     return [Relock(e["chart"], e["from"], e.get("points", BASELINE_POINTS), e["reason"]) for e in document]
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise RelocksError([Fault(0, name, "appears twice in one relock; keep one of them")])
+    return found
 
 
 def _faults(entry: Any, charts: Collection[str], weeks: Weeks, last: int) -> Iterator[tuple[str, str]]:

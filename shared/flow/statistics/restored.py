@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import count
-
 from shared.flow.statistics.columns import Point, WeekValues
 from shared.flow.statistics.windows import WindowTest
 
@@ -19,6 +17,5 @@ def is_silent(opening: WindowTest | bool, after: WeekValues) -> bool:
     """
     if isinstance(opening, bool):
         return opening
-    weeks = zip(count(1), after[:RESTORED_WEEKS])  # noqa: B905
-    points = [Point(week, value) for week, value in weeks if value is not None]
+    points = [Point(week, value) for week, value in enumerate(after[:RESTORED_WEEKS], 1) if value is not None]
     return len(points) >= _LEAST_POINTS and not any(look.fires for look in opening.looks(points))

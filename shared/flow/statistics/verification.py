@@ -49,7 +49,7 @@ class StudiedChange:
     higher_is_better: bool
     before: WeekValues
     after: WeekValues
-    ground: Ground = Ground()
+    ground: Ground
     silent_weeks: Collection[int] = ()
     window: int = WINDOW
     prediction: Prediction | None = None

@@ -18,7 +18,7 @@ _COLUMNS = {column.measure: column for column in Column}
 
 
 @dataclass(frozen=True)
-class Watch:
+class WatchedChart:
     """A chart that a rule watches. `level`: how often chance may fire a window at one look."""
 
     kind: str
@@ -47,18 +47,18 @@ def bad_side(column: Column) -> Side:
     return (PIPELINE_MEASURES if column.of_pipeline else STAGE_MEASURES)[column.measure]
 
 
-def watches(policy: Policy) -> list[Watch]:
+def watches(policy: Policy) -> list[WatchedChart]:
     """What all pipelines watch, active and monitored."""
     return [watch for name, pipeline in policy.pipelines.items() for watch in pipeline_watches(name, pipeline)]
 
 
-def pipeline_watches(name: str, pipeline: Pipeline) -> list[Watch]:
+def pipeline_watches(name: str, pipeline: Pipeline) -> list[WatchedChart]:
     """What a pipeline watches. Monitored charts count for the level only where none is active."""
     modes = {watched: mode for watched, mode in _modes(name, pipeline).items() if mode is not Mode.OFF}
     active = sum(mode is Mode.ACTIVE for mode in modes.values())
     rest = pipeline.false_alarms - booked(pipeline)
     return [
-        Watch(kind, chart, mode, rest / (LOOKS_A_QUARTER * (active or len(modes))))
+        WatchedChart(kind, chart, mode, rest / (LOOKS_A_QUARTER * (active or len(modes))))
         for (kind, chart), mode in modes.items()
     ]
 

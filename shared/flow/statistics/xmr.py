@@ -14,7 +14,7 @@ from itertools import pairwise
 from math import lcm
 from typing import NamedTuple
 
-from shared.flow.statistics.columns import Value
+from shared.flow.statistics.columns import Point, Value, WeekValues
 from shared.flow.statistics.segments import Segment
 from shared.policy.watchable import Side
 
@@ -42,6 +42,11 @@ class XmrChart:
     mean_moving_range: Fraction
     range_limit: Fraction
     marks: Sequence[Mark]
+
+
+def drawn_points(values: WeekValues) -> list[Point]:
+    """The points of an XmR chart; `values` holds the weeks that are over. Lead times count from week 1 on, too."""
+    return [Point(week, value) for week, value in enumerate(values) if week >= 1 and value is not None]
 
 
 def xmr(segment: Segment) -> XmrChart | None:

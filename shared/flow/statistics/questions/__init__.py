@@ -1,1 +1,1 @@
-"""One module per question of `andon verify`: `answer(question)` takes its fields and gives the answer's fields."""
+"""One module per question of `andon verify`, named after it: `answer(question)` gives the fields of the answer."""

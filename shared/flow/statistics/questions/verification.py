@@ -83,7 +83,9 @@ def _ground(fields: Fields, weeks: int) -> Ground:
 
 def _prediction(fields: Fields) -> Prediction | None:
     part = fields.part("prediction", ("size", "as"))
-    return part and Prediction(part.number("size", above=0), SizeUnit(part.choice("as", tuple(SizeUnit))))
+    if part is None:
+        return None
+    return Prediction(part.number("size", above=0), SizeUnit(part.choice("as", tuple(SizeUnit))))
 
 
 def _balancing_series(fields: Fields) -> BalancingSeries | None:

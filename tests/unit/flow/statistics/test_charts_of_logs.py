@@ -9,16 +9,57 @@ from typing import Any
 
 import pytest
 
-from shared.flow.statistics.cause import ASKED, cause_of
+from shared.flow.rules import KINDS
+from shared.flow.statistics.cause import cause_of
 from shared.flow.statistics.chart_records import DRAWN, signal_records, window_records
+<<<<<<< HEAD
 from shared.flow.statistics.columns import Chart, Column
 from shared.flow.statistics.segments import Segment
 from shared.flow.statistics.watched import Watch, watches
 from shared.flow.statistics.windows import WindowInterval, window_intervals
+=======
+from shared.flow.statistics.columns import Chart, Column, Point, points
+from shared.flow.statistics.relocks import chart_names, cuts_of, read_relocks
+from shared.flow.statistics.segments import Segment, segments
+from shared.flow.statistics.watched import WatchedChart, watches
+from shared.flow.statistics.windows import WindowInterval, window_intervals
+from shared.flow.statistics.xmr import drawn_points
+from shared.policy import load
+>>>>>>> w-windows
 from shared.runtime.instants import micros
 from tests.support.printed_log import LOGS, PrintedLog
 from tests.support.variation_cases import same
 
+<<<<<<< HEAD
+=======
+LOGS = ["shop", "bpic2012/variation"]
+
+
+class PrintedLog:
+    """The measures of a log and the results that are expected of them."""
+
+    def __init__(self, name: str) -> None:
+        self._folder = data(*name.split("/"))
+        self.policy = load(self._folder / "policy.yaml")
+        self.weeks, self.values = weeks_and_values(self._folder / "expected-measures.csv", self.policy.timezone)
+        self._over = max(map(len, self.values.values()))
+        relocks, charts = self._folder / "relocks.json", chart_names(self.policy)
+        self._relocks = read_relocks(relocks.read_text(), charts, self.weeks, self._over) if relocks.exists() else []
+
+    def expected(self, name: str) -> Any:
+        return json.loads((self._folder / f"expected-{name}.json").read_text())
+
+    def segments(self, chart: Chart, known: Callable[[Chart], Sequence[Point]]) -> Sequence[Segment]:
+        return segments(known(chart), cuts_of(self._relocks, chart.name, self.weeks), self._over)
+
+    def judged(self, chart: Chart) -> Sequence[Point]:
+        return points(chart.column, self.values[chart])
+
+    def shown(self, chart: Chart) -> Sequence[Point]:
+        return drawn_points(self.values[chart])
+
+
+>>>>>>> w-windows
 log = cache(PrintedLog)
 
 
@@ -53,7 +94,7 @@ def test_problems_of_windows(name: str) -> None:
         cleared = None if one.cleared is None else it.weeks.end(one.cleared)
         return it.weeks.end(one.opened), cleared, one.peak, [it.weeks.name(week) for week in one.trigger]
 
-    def problem(watch: Watch) -> list[Any]:
+    def problem(watch: WatchedChart) -> list[Any]:
         judged = it.segments(watch.chart, it.judged)
         return [interval(one) for one in window_intervals(judged, watch.side, watch.level)]
 
@@ -78,9 +119,12 @@ def test_cause_classes_of_problems_on_counts(name: str) -> None:
     asked = 0
     for key, intervals in it.expected("problems")["problems"].items():
         kind, pipeline, stage = [*key.split("/"), "", ""][:3]
-        for one in intervals if kind in ASKED else ():
+        for one in intervals if kind in KINDS else ():
             over = it.weeks.over(instant(one["opened_at"]) or 0)
-            assert cause_of(kind, over, partial(of, pipeline, stage)).cause.value == one["cause"], (key, one)
+            assert cause_of(KINDS[kind].cause_charts, over, partial(of, pipeline, stage)).cause.value == one["cause"], (
+                key,
+                one,
+            )
             asked += 1
     assert asked > 50
 

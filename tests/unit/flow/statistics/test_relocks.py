@@ -102,6 +102,12 @@ def test_what_is_no_list_of_relocks_says_how_to_write_one(text: str) -> None:
     assert "write" in faults(text)[0]
 
 
+def test_a_field_that_appears_twice_is_refused() -> None:
+    (found,) = faults('[{"chart": "new/-/throughput", "from": null, "points": 12, "points": 13, "reason": "x"}]')
+
+    assert found == "points: appears twice in one relock; keep one of them"
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.text(),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.flow.statistics.columns import Column
-from shared.flow.statistics.watched import Watch, bad_side, watches
+from shared.flow.statistics.watched import WatchedChart, bad_side, watches
 from shared.policy import Mode, parse
 from shared.policy.watchable import PIPELINE_MEASURES, STAGE_MEASURES, Side
 
@@ -24,7 +24,7 @@ DEFAULT = {
 }
 
 
-def watched(*rules: dict[str, Any], **pipeline: Any) -> list[Watch]:
+def watched(*rules: dict[str, Any], **pipeline: Any) -> list[WatchedChart]:
     stages = [{"id": "a"}, {"id": "w", "outcome": "won"}, {"id": "b"}, {"id": "c"}, {"id": "l", "outcome": "lost"}]
     whole = {"name": "P", "owner": {"name": "H", "mail": "h@x.example"}, "stages": stages, "rules": rules, **pipeline}
     return watches(parse(json.dumps({"version": 1, "pipelines": {"p": whole}})))

@@ -1,0 +1,103 @@
+"""The problems of `aging-learned`: the fold of `aging`, carried on from each learned version to the next.
+
+A version is a rule of its own, with a series of its own: the visits over its limit. The state of the problem goes on.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from shared.flow.calendars import AgeClocks
+from shared.flow.intervals import Boundary, Interval, RuleState, Transition, TransitionKind, advance, intervals
+from shared.flow.rules.aging_learned import AgingLearned
+from shared.flow.statistics.learned import LearnedVersion
+from shared.flow.visits import Visit
+from shared.policy import AgingLearnedRule
+
+
+@dataclass(frozen=True)
+class LearnedRule:
+    """The rule `aging-learned` of one stage, whatever is learned."""
+
+    pipeline: str
+    stage: str
+    policy: AgingLearnedRule
+    clocks: AgeClocks
+
+    @property
+    def key(self) -> str:
+        """The key of the problem that this rule finds."""
+        return f"{AgingLearned.kind}/{self.pipeline}/{self.stage}"
+
+    def under(self, version: LearnedVersion) -> AgingLearned | None:
+        """The rule while the version is in force; None where it learned nothing."""
+        if version.limit is None or version.count is None or version.clears_at is None:
+            return None
+        numbers = {"limit": version.limit, "count": version.count, "clears_at": version.clears_at}
+        return AgingLearned(self.pipeline, self.stage, self.policy, self.clocks, **numbers)
+
+
+def problem_intervals(
+    rule: LearnedRule, visits: Iterable[Visit], versions: Sequence[LearnedVersion], as_of: int
+) -> list[Interval]:
+    """The problems of a stage as of an instant, from all its visits and the versions that begin by then, in order."""
+    state, transitions = RuleState(), list[Transition]()
+    ends = [*(version.since for version in versions[1:]), as_of + 1]
+    rules = [rule.under(version) for version in versions]
+    for version, end, under, changes in zip(
+        versions, ends, rules, _changes(visits, versions, rules, ends), strict=True
+    ):
+        state, new = advance_version(state, under, version.since, sorted(changes), end - 1)
+        transitions += new
+    return intervals(state, transitions)
+
+
+def advance_version(
+    state: RuleState, rule: AgingLearned | None, since: int, changes: Sequence[Boundary], until: int
+) -> tuple[RuleState, list[Transition]]:
+    """Carry the state on into a version that begins at `since`, up to `until`.
+
+    `changes`: of the number of visits over the version's limit, in order; those who are over it at `since` rise then.
+    """
+    if rule is None:
+        return _close(state, since)
+    # The new condition is tested at `since` also when no count changes then.
+    return advance(rule, replace(state, count=0), [(since, 0), *changes], until)
+
+
+def _close(state: RuleState, at: int) -> tuple[RuleState, list[Transition]]:
+    """Nothing is learned: an open problem clears."""
+    if state.opened_at is None:
+        return RuleState(), []
+    return RuleState(), [Transition(at, TransitionKind.CLEARED, state.opened_at, state.peak, 0)]
+
+
+def _changes(
+    visits: Iterable[Visit],
+    versions: Sequence[LearnedVersion],
+    rules: Sequence[AgingLearned | None],
+    ends: Sequence[int],
+) -> list[list[Boundary]]:
+    """The changes within each version, in no order; the first of those who are over its limit already at its start."""
+    starts = [version.since for version in versions]
+    found: list[list[Boundary]] = [[] for _ in versions]
+    for visit in visits:
+        first, last = max(bisect_right(starts, visit.entered) - 1, 0), len(starts)
+        if visit.left is not None:
+            last = bisect_left(starts, visit.left)
+        for number in range(first, last):
+            rule = rules[number]
+            if rule is not None:
+                found[number] += _within(rule, visit, starts[number], ends[number])
+    return found
+
+
+def _within(rule: AgingLearned, visit: Visit, start: int, end: int) -> Iterable[Boundary]:
+    """The changes that the visit makes in `[start, end)`."""
+    for due, left in rule.spans(visit):
+        if due < end and (left is None or left > start):
+            yield max(due, start), 1
+            if left is not None and left < end:
+                yield left, -1

@@ -1,0 +1,104 @@
+"""How often each rule of a policy would open by chance alone, and what the stage itself says of its limit.
+
+A `hold` is not taken into account: at most so often.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+from shared.flow.rules import Aging, Rule
+from shared.flow.ruleset import Ruleset
+from shared.flow.statistics.aging_learned import LearnedRule
+from shared.flow.statistics.crossings import crossings_of
+from shared.flow.statistics.learned import StageHistory, recent_stays, window_of
+from shared.flow.statistics.survival import MIN_FINISHED, Survival
+from shared.flow.statistics.watched import watches
+from shared.flow.statistics.weeks import Weeks
+from shared.flow.visits import Visit, known_before
+from shared.policy import Mode, Policy
+from shared.policy.rule_checks import BOTTLENECK_BUDGET
+
+
+@dataclass(frozen=True)
+class Chance:
+    """Expected openings in 91 days by chance alone; None where the log is too short to tell."""
+
+    per_quarter: float | None
+
+    def fields(self) -> dict[str, float | None]:
+        """As it is printed."""
+        return {"per_quarter": self.per_quarter}
+
+
+@dataclass(frozen=True)
+class CountChance(Chance):
+    """Of a rule on a count. `usual`: the mean of the count. `exceed`: the share of visits expected to exceed the limit.
+
+    `exceed` is None where a rule has no limit on time in stage, or too few visits are finished.
+    """
+
+    usual: float | None = None
+    exceed: float | None = None
+
+    def fields(self) -> dict[str, float | None]:
+        return super().fields() | {"usual": self.usual, "exceed": self.exceed}
+
+
+def is_usual(rule: Rule, chance: CountChance) -> bool:
+    """Whether the stage is usually in the state that the rule calls a problem: it asks for more than is possible."""
+    return chance.usual is not None and rule.breached(round(chance.usual))
+
+
+def chances(
+    policy: Policy,
+    histories: Mapping[tuple[str, str], StageHistory],
+    weeks: Weeks,
+    as_of: int,
+    sources: Collection[str] = (),
+) -> dict[str, Chance]:
+    """By problem key, of all rules that are not off.
+
+    `histories`: of every open stage of the policy, by (pipeline, stage). `sources`: those with an event in the log.
+    """
+    ruleset, at = Ruleset(policy), weeks.start(weeks.of(as_of))
+    found: dict[str, Chance] = {watch.key: Chance(float(watch.per_quarter)) for watch in watches(policy)}
+    found |= {key: Chance(float(budget)) for key, budget in _budgets(ruleset, sources)}
+    for rule in ruleset.rules:
+        found[rule.key] = count_chance(rule, histories[rule.pipeline, rule.stage], weeks.first_event, at)
+    return found
+
+
+def count_chance(rule: Rule, history: StageHistory, first_event: int, at: int) -> CountChance:
+    """Of a rule on a count, as of the start of a week `at`: from what events before it tell."""
+    window = window_of(first_event, at)
+    if window is None:
+        return CountChance(None)
+    known = known_before(history.visits, history.withdrawn, at)
+    seen = crossings_of((span for visit in known for span in rule.spans(visit)), at - window, at)
+    return CountChance(seen.model.openings(rule.crossed), float(seen.mean), _exceeding(rule, known, at))
+
+
+def _exceeding(rule: Rule, known: Collection[Visit], at: int) -> float | None:
+    """The share of visits that are expected to exceed the limit of an `aging` rule."""
+    if not isinstance(rule, Aging) or rule.limit is None:
+        return None
+    finished, ages = recent_stays(known, rule.clock, at)
+    return float(Survival(finished, ages).exceeding(rule.limit)) if len(finished) >= MIN_FINISHED else None
+
+
+def _budgets(ruleset: Ruleset, sources: Collection[str]) -> Iterator[tuple[str, Fraction]]:
+    """By problem key, the rules whose budget says how often they open by chance."""
+    for name, pipeline in ruleset.policy.pipelines.items():
+        for stage, learned in pipeline.learned_rules.items():
+            if learned.mode is not Mode.OFF:
+                yield LearnedRule(name, stage, learned, ruleset.clocks).key, learned.budget
+        for stage, bottleneck in pipeline.bottleneck_rules.items():
+            if bottleneck.mode is not Mode.OFF:
+                yield f"{bottleneck.kind}/{name}/{stage}", BOTTLENECK_BUDGET
+    for source in sources:
+        silence = ruleset.policy.silence_rule(source)
+        if silence is not None and silence.mode is not Mode.OFF:
+            yield f"silence/{source}", silence.budget
