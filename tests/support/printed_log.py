@@ -37,4 +37,4 @@ class PrintedLog:
         return points(chart.column, self.values[chart])
 
     def shown(self, chart: Chart) -> Sequence[Point]:
-        return [Point(week, value) for week, value in enumerate(self.values[chart]) if week and value is not None]
+        return drawn_points(self.values[chart])

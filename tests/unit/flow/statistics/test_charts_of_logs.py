@@ -12,54 +12,14 @@ import pytest
 from shared.flow.rules import KINDS
 from shared.flow.statistics.cause import cause_of
 from shared.flow.statistics.chart_records import DRAWN, signal_records, window_records
-<<<<<<< HEAD
 from shared.flow.statistics.columns import Chart, Column
 from shared.flow.statistics.segments import Segment
-from shared.flow.statistics.watched import Watch, watches
-from shared.flow.statistics.windows import WindowInterval, window_intervals
-=======
-from shared.flow.statistics.columns import Chart, Column, Point, points
-from shared.flow.statistics.relocks import chart_names, cuts_of, read_relocks
-from shared.flow.statistics.segments import Segment, segments
 from shared.flow.statistics.watched import WatchedChart, watches
 from shared.flow.statistics.windows import WindowInterval, window_intervals
-from shared.flow.statistics.xmr import drawn_points
-from shared.policy import load
->>>>>>> w-windows
 from shared.runtime.instants import micros
 from tests.support.printed_log import LOGS, PrintedLog
 from tests.support.variation_cases import same
 
-<<<<<<< HEAD
-=======
-LOGS = ["shop", "bpic2012/variation"]
-
-
-class PrintedLog:
-    """The measures of a log and the results that are expected of them."""
-
-    def __init__(self, name: str) -> None:
-        self._folder = data(*name.split("/"))
-        self.policy = load(self._folder / "policy.yaml")
-        self.weeks, self.values = weeks_and_values(self._folder / "expected-measures.csv", self.policy.timezone)
-        self._over = max(map(len, self.values.values()))
-        relocks, charts = self._folder / "relocks.json", chart_names(self.policy)
-        self._relocks = read_relocks(relocks.read_text(), charts, self.weeks, self._over) if relocks.exists() else []
-
-    def expected(self, name: str) -> Any:
-        return json.loads((self._folder / f"expected-{name}.json").read_text())
-
-    def segments(self, chart: Chart, known: Callable[[Chart], Sequence[Point]]) -> Sequence[Segment]:
-        return segments(known(chart), cuts_of(self._relocks, chart.name, self.weeks), self._over)
-
-    def judged(self, chart: Chart) -> Sequence[Point]:
-        return points(chart.column, self.values[chart])
-
-    def shown(self, chart: Chart) -> Sequence[Point]:
-        return drawn_points(self.values[chart])
-
-
->>>>>>> w-windows
 log = cache(PrintedLog)
 
 
