@@ -5,15 +5,17 @@ from __future__ import annotations
 from fractions import Fraction
 from functools import cache
 from itertools import combinations, pairwise, product
-from math import ceil, comb, exp, floor, log, sqrt
+from math import ceil, comb, exp, floor, log, pi, sin, sqrt
+from random import Random
 from statistics import median
 from typing import Any
 
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
+from shared.flow.statistics.effect import PredictionResult, SizeUnit
+from shared.flow.statistics.hold import Hold
+from shared.flow.statistics.questions.reading import exact
 from shared.flow.statistics.questions.verification import answer
-from tests.unit.flow.statistics.test_verification_cases import same
+from shared.flow.statistics.sealing import NotShown
+from tests.unit.flow.statistics.test_verification_cases import CASES, same
 
 Series = list[Any]
 
@@ -290,61 +292,83 @@ def hold(ground: Ground, after: Series, window: int) -> str:
     return "decayed" if worse else "fading"
 
 
-@st.composite
-def series(draw: st.DrawFn, least: int, most: int, level: int, spread: int) -> Series:
-    """Weekly values around a level, with memory of the week before, drift, and empty weeks."""
-    memory, drift = draw(st.sampled_from([0, 0, 1, 2])), draw(st.sampled_from([0, 0, 0, -1, 1]))
-    empty, seed = draw(st.sampled_from([0, 0, 5, 10, 30])), draw(st.randoms(use_true_random=False))
-    at, found = 0, []
-    for week in range(draw(st.integers(least, most))):
-        at = (at * memory) // 3 + seed.randint(-spread, spread)
-        value = max(level + at + drift * week * spread // 20, 0)
-        found.append(None if seed.randint(1, 100) <= empty else Fraction(value, draw_scale(spread)))
-    return found
+def series(random: Random, weeks: int, level: float, *, rising: float = 0.0, season: float = 0.0) -> Series:
+    """Weekly values around a level, with memory, drift, seasons, ties and empty weeks."""
+    memory, empty = random.choice([0, 0, 0, 0.3, 0.8]), random.choice([0, 0, 0, 0.1, 0.3])
+    at, found = 0.0, []
+    for week in range(weeks):
+        at = memory * at + random.gauss(0, 1)
+        value = level + at + rising * week + season * sin(week * 2 * pi / 52)
+        found.append(None if random.random() < empty else Fraction(max(round(10 * value), 0), 10))
+    return [None if v is None else Fraction(round(v)) for v in found] if random.random() < 0.3 else found
 
 
-def draw_scale(spread: int) -> int:
-    """Small spreads give counts, others decimals."""
-    return 1 if spread <= 3 else 10
-
-
-@st.composite
-def questions(draw: st.DrawFn) -> dict[str, Any]:
-    spread = draw(st.sampled_from([1, 3, 20, 30]))
-    level = draw(st.sampled_from([spread, 4 * spread]))
-    step = draw(st.sampled_from([0, 1, 2, -1, -2])) * spread
-    before = draw(series(6, 100, level, spread))
+def a_question(random: Random) -> dict[str, Any]:
+    weeks, window = random.choice([10, 13, 20, 26, 40, 95]), random.choice([13, 13, 13, 3, 5, 10, 12, 16])
+    later = random.choice([0, 4, window, window, window + 12, window + 13])
+    level, step, lasting = random.choice([2, 10]), random.choice([0, 0, 1.5, -2, 3, 4]), random.choice([1, 1, 0.5, 0])
+    drift, season = random.choice([0, 0, 0, -0.06, 0.06]), random.choice([0, 0, 4])
+    course = series(random, weeks + later, level, rising=drift, season=season)
+    shift = [step * (lasting if k > window else 1) for k in range(1, later + 1)]
+    before = [level] * weeks if random.random() < 0.03 else course[:weeks]
     question: dict[str, Any] = {
-        "better": draw(st.sampled_from(["lower", "higher"])),
+        "better": random.choice(["lower", "higher"]),
         "before": before,
-        "after": draw(series(0, 30, max(level + step, 0), spread)),
-        "window": draw(st.sampled_from([13, 13, 13, 3, 5, 10, 12, 16])),
-        "silence": draw(st.lists(st.integers(1, 30), max_size=3)),
-        "trigger": draw(st.lists(st.integers(0, len(before) - 1), max_size=5)),
-        "relock": draw(st.sampled_from([0, 0, 0, len(before) // 3])),
+        "after": [None if v is None else max(v - Fraction(d), 0) for v, d in zip(course[weeks:], shift, strict=True)],
+        "window": window,
+        "silence": random.sample(range(1, 30), random.choice([0, 0, 2])),
+        "trigger": sorted({weeks - 1 - random.randrange(min(weeks, 20)) for _ in range(random.choice([0, 0, 4]))}),
+        "relock": random.choice([0] * 6 + [weeks // 3]),
     }
-    if draw(st.booleans()):
-        last = len(before) - 1
-        question |= {"class": "special", "opened": draw(st.integers(max(last - 14, 0), max(last - 5, 0)))}
-    if draw(st.booleans()):
-        size = Fraction(draw(st.integers(1, 30)), draw(st.sampled_from([1, 10])))
-        question["prediction"] = {"size": size, "as": draw(st.sampled_from(["share", "difference"]))}
-    if draw(st.booleans()):
-        other = draw(series(len(before), len(before), level, spread))
-        later = draw(series(len(question["after"]), len(question["after"]), max(level - step, 0), spread))
-        question["balancing"] = {
-            "better": draw(st.sampled_from(["lower", "higher"])),
-            "before": other,
-            "after": later,
-            "relock": draw(st.sampled_from([0, 0, len(before) // 2])),
-        }
+    if random.random() < 0.3:
+        question |= {"class": "special", "opened": max(weeks - random.randint(8, 14), 0)}
+    if random.random() < 0.6:
+        size = Fraction(random.randint(1, 30), 10)
+        question["prediction"] = {"size": size, "as": random.choice(["share", "difference"])}
+    if random.random() < 0.5:
+        question["balancing"] = _other(random, weeks, later, level)
     return question
 
 
-@settings(max_examples=300, deadline=None)
-@given(questions())
-def test_the_answer_is_that_of_the_definition(question: dict[str, Any]) -> None:
-    expected, found = definition(question), answer(question)
+def _other(random: Random, weeks: int, later: int, level: float) -> dict[str, Any]:
+    step = random.choice([0, 4, -4])
+    return {
+        "better": random.choice(["lower", "higher"]),
+        "before": [1] * weeks if random.random() < 0.1 else series(random, weeks, level),
+        "after": series(random, later, level + step),
+        "relock": random.choice([0, 0, max(weeks - 9, 0)]),
+    }
 
-    differing = {key: (found[key], value) for key, value in expected.items() if not same(found[key], value)}
-    assert not differing
+
+@cache
+def answered() -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    random = Random(15)
+    questions = [a_question(random) for _ in range(400)]
+    questions += [exact(series) for _, series in CASES if "opening" not in exact(series)]
+    return [(question, answer(question)) for question in questions]
+
+
+def test_the_answer_is_that_of_the_definition() -> None:
+    for question, found in answered():
+        expected = definition(question)
+        differing = {key: (found[key], value) for key, value in expected.items() if not same(found[key], value)}
+        assert not differing, question
+
+
+def test_the_questions_reach_every_answer() -> None:
+    found = [answer for _, answer in answered()]
+
+    assert {answer["reason"] for answer in found} == {None, *NotShown}
+    assert {answer["verdict"] for answer in found} == {None, "verified", "not-shown"}
+    assert {answer["prediction"] for answer in found} == {None, *PredictionResult}
+    assert {answer["hold"] for answer in found} == {None, *Hold}
+    assert {answer["placebo"] for answer in found} == {None, True, False}
+    assert {answer["balancing"]["unknown"] for answer in found if answer["balancing"]} == {
+        None,
+        "too-few-weeks-before",
+        "no-variation",
+    }
+    effects = [answer["effect"] for answer in found if answer["effect"]]
+    assert {effect["as"] for effect in effects} == set(SizeUnit)
+    assert {effect["low"] is None for effect in effects} == {True, False}
+    assert {effect["flattering"] for effect in effects} == {True, False}
