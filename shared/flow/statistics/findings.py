@@ -16,7 +16,7 @@ from shared.flow.statistics.columns import Column
 from shared.flow.statistics.learned import LearnedVersion
 from shared.flow.statistics.segments import Segment
 from shared.flow.statistics.silence import SourceSilence
-from shared.flow.statistics.watched import Watch
+from shared.flow.statistics.watched import WatchedChart
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.statistics.windows import window_intervals
 from shared.flow.visits import Visit
@@ -50,10 +50,10 @@ def _cause_at(rule: Rule, instant: int, charts: ChartSegments) -> Cause:
     def segments_of(column: Column) -> Sequence[Segment]:
         return charts.of_stage(rule.pipeline, rule.stage, column)
 
-    return cause_of(rule.kind, charts.weeks.over(instant), segments_of)
+    return cause_of(rule.cause_charts, charts.weeks.over(instant), segments_of)
 
 
-def window_findings(watch: Watch, charts: ChartSegments) -> list[Finding]:
+def window_findings(watch: WatchedChart, charts: ChartSegments) -> list[Finding]:
     """The intervals of a watched chart."""
     found = window_intervals(charts.judged(watch.chart), watch.side, watch.level)
     return [

@@ -37,7 +37,7 @@ from shared.flow.statistics.measures import DealFacts, WeeklyMeasures, weekly_me
 from shared.flow.statistics.relocks import Relock
 from shared.flow.statistics.silence import SourceSilence, silence
 from shared.flow.statistics.wall_hours import WallHours
-from shared.flow.statistics.watched import Watch, watches
+from shared.flow.statistics.watched import WatchedChart, watches
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit, WithdrawnVisit
 from shared.policy import Mode, Policy
@@ -82,7 +82,7 @@ class LogStatistics:
         return ChartSegments(self.measures, self.weeks, self._relocks)
 
     @cached_property
-    def watches(self) -> list[Watch]:
+    def watches(self) -> list[WatchedChart]:
         """The watched charts, active and monitored."""
         return watches(self._policy)
 
