@@ -5,6 +5,8 @@ SOURCES := services shared tests
 # Real event logs and the container engine of the test machine; tests skip what is missing there.
 ANDON_TEST_DATA ?= ../shared
 export ANDON_TEST_DATA
+# Keep compiled modules whatever the shell says: tests start many processes, and each would compile all of Andon anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo clean-demo unit test coverage test-containers check format docs lock bench chaos soak fuzz clean
@@ -31,7 +33,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	touch $@ $(VENV)/.demo
 
 unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, nothing slow
-	$(BIN)/python -m pytest -q -n auto -m "not slow" --hypothesis-profile=unit --ignore=tests/unit/house tests/unit
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" --hypothesis-profile=unit --ignore=tests/unit/house tests/unit
 
 test: $(VENV)/.dev ## run every test on all cores, on one real Kafka and one real Postgres
 	$(BIN)/python -m pytest -n auto --dist loadgroup

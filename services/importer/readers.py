@@ -90,6 +90,13 @@ class Cells:
             return text[:MAX_TEXT_CHARACTERS]
         return "" if cell is None else _to_text(cell)
 
+    def free_text(self, column: str | None) -> str:
+        """As `text`, for what decides nothing: without NUL characters, which Postgres cannot store."""
+        cell = None if column is None else self.value(column)
+        if isinstance(cell, str):
+            return cell.replace("\x00", "").strip()[:MAX_TEXT_CHARACTERS]
+        return self.text(column)
+
     def past_date(self, column: str | None) -> DateSpan | None:
         """As `date`; raises RowFault also for a date in the future."""
         found = self.date(column)

@@ -117,12 +117,12 @@ def _description(cells: Cells, notes: Counter[str]) -> dict[str, Any]:
     columns = cells.mapping.columns
     outcome = cells.outcome()
     fields: dict[str, Any] = {
-        "name": cells.text(columns.name),
+        "name": cells.free_text(columns.name),
         "amount": _optional(cells.amount, "amount", notes),
-        "currency": cells.text(columns.currency)[:MAX_CURRENCY_CHARACTERS],
+        "currency": cells.free_text(columns.currency)[:MAX_CURRENCY_CHARACTERS],
     }
     if outcome is not None and outcome.outcome is StageOutcome.LOST:
-        fields["reason"] = cells.text(columns.reason)
+        fields["reason"] = cells.free_text(columns.reason)
     elif (outcome is None or outcome.outcome is StageOutcome.OPEN) and cells.mapping.shape is not Shape.CHANGES:
         fields["expected_close"] = _optional(
             lambda: cells.day(columns.expected or columns.closed), "expected close", notes

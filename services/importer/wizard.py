@@ -88,13 +88,21 @@ class ImportWizard:
     def __init__(self, options: ImportOptions, dialog: Dialog, check: MappingCheck = faults_of) -> None:
         self._options, self._dialog, self._check = options, dialog, check
 
-    def run(self) -> int:
-        """Run; returns the exit code, 1 if some row has a fault."""
+    def check_arguments(self) -> None:
+        """Raises for a source, a table or a mapping that cannot be used, before anything is asked or connected."""
         options = self._options
         if not NAME.match(options.source):
             raise ValueError(
                 f"--source {options.source}: use lower-case letters, digits and dashes, as in the sources file"
             )
+        if options.mapping is None:
+            open_table(options.file)
+        else:
+            load_mapping(options.mapping, lambda found: self._open(found).columns)
+
+    def run(self) -> int:
+        """Run after `check_arguments`; returns the exit code, 1 if some row has a fault."""
+        options = self._options
         settings = DetectorSettings.from_environment()
         policy = load_policy(settings.policy) if settings.policy.exists() else None
         mapping = self._mapping(policy)

@@ -59,7 +59,7 @@ class Consumer:
             subscription.truncation_check_seconds,
         )
         self._lag = LagMonitor(lambda: self.kafka, self._assignment, self._workers, metrics)
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         self._followed_at = 0.0
 
     @property
@@ -86,8 +86,9 @@ class Consumer:
         for worker in self._workers:
             self._progress.expect(worker.name, 60)
         working = asyncio.ensure_future(self._workers.run(self._work))
-        await self._reader.start()
+        working.add_done_callback(self._workers_ended)
         try:
+            await self._reader.start()
             while self._failure is None:
                 self._lag.measure()
                 self._beat()
@@ -96,9 +97,16 @@ class Consumer:
                 await asyncio.sleep(1)
             raise self._failure
         finally:
-            await self._reader.stop()
-            await self._workers.drain()
-            working.cancel()
+            try:
+                await self._reader.stop()
+                await self._workers.drain()
+            finally:
+                working.cancel()
+
+    def _workers_ended(self, working: asyncio.Future[None]) -> None:
+        """They end before `run` does only on an error that no guard caught: nothing would be handled any more."""
+        if not working.cancelled() and (error := working.exception()) is not None:
+            self._failure = self._failure or _first_of(error)
 
     def _beat(self) -> None:
         """An idle worker makes progress where records are being fetched, or another worker has too many of them."""
@@ -177,3 +185,8 @@ class Consumer:
     async def _assign(self, partitions: set[TopicPartition]) -> None:
         async with self._assignment.lock:
             await self._guard(self._assignment.assign(partitions))
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """What a task group raises holds what its tasks raised."""
+    return _first_of(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -10,6 +10,10 @@ One = TypeVar("One")
 Handle = Callable[["Worker[One]", Sequence[One]], Awaitable[None]]
 
 
+class BatchCancelled(Exception):
+    """Something that a handler awaited was cancelled, but not the handler itself."""
+
+
 class Worker(Generic[One]):
     """Takes batches of at most `max_records`.
 
@@ -26,11 +30,19 @@ class Worker(Generic[One]):
         return not self.waiting and not self.current
 
     async def run(self, handle: Handle[One]) -> None:
-        """Handle batch after batch until cancelled."""
+        """Handle batch after batch until cancelled; raises what `handle` raises.
+
+        A task group passes over a task that ends as cancelled, so a cancellation of nobody's is an error.
+        """
         while True:
             batch = await self._take()
             try:
                 await handle(self, batch)
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is not None and task.cancelling():
+                    raise
+                raise BatchCancelled("a batch was cancelled from within") from error
             finally:
                 await self._done()
 
@@ -58,23 +70,33 @@ class Workers(Generic[One]):
         self._changed = asyncio.Condition()
         self._all = [Worker[One](f"consume {number}", max_records, self._changed) for number in range(count)]
         self._capacity = count * max_records
+        self._ended = False
 
     def __iter__(self) -> Iterator[Worker[One]]:
         return iter(self._all)
 
     async def run(self, handle: Handle[One]) -> None:
-        """Run all until cancelled; raises what `handle` raises."""
-        async with asyncio.TaskGroup() as group:
-            for worker in self._all:
-                group.create_task(worker.run(handle))
+        """Run all until cancelled; raises what `handle` raises. Afterwards nobody waits for them."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for worker in self._all:
+                    group.create_task(worker.run(handle))
+        finally:
+            self._ended = True
+            async with self._changed:
+                self._changed.notify_all()
 
     async def put(self, parts: Mapping[int, Sequence[One]]) -> None:
         """Queue the records of each partition with its worker, always the same; waits until there is capacity."""
         async with self._changed:
-            await self._changed.wait_for(lambda: sum(len(worker.waiting) for worker in self._all) < self._capacity)
+            await self._changed.wait_for(lambda: self._ended or self._has_capacity)
             for partition, records in parts.items():
                 self._all[partition % len(self._all)].waiting += records
             self._changed.notify_all()
+
+    @property
+    def _has_capacity(self) -> bool:
+        return sum(len(worker.waiting) for worker in self._all) < self._capacity
 
     @property
     def are_idle(self) -> bool:
@@ -82,6 +104,6 @@ class Workers(Generic[One]):
         return all(worker.is_idle for worker in self._all)
 
     async def drain(self) -> None:
-        """Wait until no batch is queued or being handled."""
+        """Wait until no batch is queued or being handled, or the workers have ended and will handle none."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self.are_idle)
+            await self._changed.wait_for(lambda: self._ended or self.are_idle)

@@ -46,7 +46,7 @@ class Recorder:
         slow_to_load: float = 0,
         offsets: Callable[[AIOKafkaConsumer], LogOffsets] = LogOffsets,
         positions_type: type[positions.StoredPositions] = positions.StoredPositions,
-        fails_with: Exception | None = None,
+        fails_with: BaseException | None = None,
         **options: float,
     ) -> None:
         self.topic, self.pool, self.seen = topic, pool, list[int]()

@@ -23,6 +23,8 @@ _FLOW_FIELDS = frozenset(("stage", "pipeline", "into", "outcome"))
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(?::(\d{2})([.,]\d{1,30})?)?([Zz]|[+-]\d{2}(?::?\d{2})?)?", re.ASCII
 )
+# How most CRMs write a time: Python reads it as it is.
+_USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(?:\.\d{1,6})?Z", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?![0-9])", re.ASCII)
 _LEAP_SECOND, _LAST_MICROSECOND = "60", ":59.999999"
 # A placeholder that was not filled in, and what programs print for "no value".
@@ -191,9 +193,18 @@ def _moment(value: Any) -> datetime | None:
 
     A leap second is the last instant of its minute.
     """
-    match = _TIME.fullmatch(value) if isinstance(value, str) and len(value) <= 80 else None
-    if match is None:
+    if not isinstance(value, str) or len(value) > 80:
         return None
+    try:
+        if _USUAL_TIME.fullmatch(value):
+            return datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    match = _TIME.fullmatch(value)
+    return None if match is None else _moment_of(match)
+
+
+def _moment_of(match: re.Match[str]) -> datetime | None:
     day, minute, second, fraction, offset = match.groups()
     leap = second == _LEAP_SECOND
     seconds = _LAST_MICROSECOND if leap else f":{second or '00'}{(fraction or '').replace(',', '.')}"

@@ -39,6 +39,7 @@ ACK = (
 )
 # A session id is a live credential: redact it before the body is stored.
 _SESSION = re.compile(rb"(<(?:\w+:)?SessionId\b[^<>]*>)[^<]*(</(?:\w+:)?SessionId>)")
+_NO_SESSION = b'<SessionId xsi:nil="true"/>'
 # A session id in another form: a tag that opens and is not closed at once.
 _OPEN_SESSION = re.compile(rb"<(?:[^\s<>/:]{1,100}:)?SessionId(?:\s[^<>]*)?(?<!/)>(?!</)")
 _ORGANIZATION = re.compile(rb"OrganizationId>\s*(\w{15,18})\s*<")
@@ -101,8 +102,8 @@ class SalesforceWebhook(Source):
     def archived_body(self, request: Request) -> bytes:
         # The pattern would miss tags in UTF-16, which is not accepted anyway; without NULs the body stays readable.
         body = request.body.replace(b"\x00", b"")
-        # Look for the tag first: the pattern is slow, and most messages have no session id.
-        if b"SessionId" not in body:
+        # The patterns are slow, and most messages have no session id, or the empty tag that Salesforce sends for none.
+        if body.count(b"SessionId") == body.count(_NO_SESSION):
             return body
         body = _SESSION.sub(rb"\1\2", body)
         return without_sessions(body) if _OPEN_SESSION.search(body) else body

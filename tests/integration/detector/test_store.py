@@ -117,6 +117,21 @@ async def test_events_older_than_the_lateness_are_counted(pool: Pool) -> None:
     assert store.registry.get_sample_value("andon_detector_late_events_total") == 3
 
 
+async def test_events_that_place_a_deleted_deal_are_counted(pool: Pool) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+    deleted = moved(1, 5, "a").replace(b"deal.moved", b"deal.deleted").replace(b', "stage": "a"', b"")
+    merged = moved(2, 5, "a").replace(b"deal.moved", b"deal.merged")
+    assert b"stage" not in deleted
+    await store.take([moved(1, 0, "a"), deleted, moved(2, 0, "a"), merged])
+    later = [moved(1, 6, "b"), moved(1, 7, "a").replace(b"deal.moved", b"deal.touched"), moved(2, 6, "b")]
+
+    await store.take(later)
+    await store.take(later)
+    await store.take([moved(1, 8, "a").replace(b"deal.moved", b"deal.reopened"), moved(1, 9, "b")])
+
+    assert store.registry.get_sample_value("andon_detector_deleted_deal_events_total") == 2
+
+
 SHARING = [
     moved(1, 3, "a"),
     moved(1, 9, "b"),

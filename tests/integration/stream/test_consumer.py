@@ -16,6 +16,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from shared.contracts.topics import EVENTS
 from shared.kafka.records import Position
 from shared.stream import positions
+from shared.stream.workers import BatchCancelled
 from tests.support.recorder import COUNT, Recorder, all_seen
 from tests.support.waiting import eventually
 
@@ -121,3 +122,8 @@ async def test_a_full_disk_in_a_handler_ends_the_process_and_is_not_retried_for_
 
     with pytest.raises(OSError, match="No space left"):
         await asyncio.wait_for(recorder(fails_with=full).consumer.run(), 20)
+
+
+async def test_a_batch_that_is_cancelled_from_within_ends_the_process(recorder: Callable[..., Recorder]) -> None:
+    with pytest.raises(BatchCancelled):
+        await asyncio.wait_for(recorder(fails_with=asyncio.CancelledError()).consumer.run(), 30)

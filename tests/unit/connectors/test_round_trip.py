@@ -29,6 +29,7 @@ from shared.flow.what_if import find
 from shared.kafka.publisher import OutgoingMessage
 from shared.policy import load
 from shared.runtime.instants import micros
+from tests.support.examples import examples
 
 END = datetime(2026, 6, 30, 12, tzinfo=UTC)
 POLICY = load(Path(dialects.__file__).parents[2] / "demo" / "policy.yaml")
@@ -61,7 +62,8 @@ def messages(source: Source, webhook: Webhook, now: datetime) -> list[OutgoingMe
 
 @cache
 def history() -> list[Any]:
-    return list(run.history(7, 180, END))
+    """The half-year before END, in `make unit` a quarter of it."""
+    return list(run.history(7, max(45, examples(180)), END))
 
 
 def requests(dialect: type[Dialect]) -> Iterator[tuple[datetime, Webhook]]:
@@ -72,16 +74,20 @@ def requests(dialect: type[Dialect]) -> Iterator[tuple[datetime, Webhook]]:
 
 
 @cache
-def events(kind: str) -> list[Event]:
+def translated(kind: str) -> list[OutgoingMessage]:
     source = source_of(DIALECTS[kind])
-    return [event_of(e) for now, webhook in requests(DIALECTS[kind]) for e in told(source, webhook, now)]
+    return [m for now, webhook in requests(DIALECTS[kind]) for m in messages(source, webhook, now)]
+
+
+@cache
+def events(kind: str) -> list[Event]:
+    values = (m.value for m in translated(kind) if m.topic == EVENTS)
+    return [event_of(DealEvent.model_validate_json(value)) for value in values]
 
 
 @cache
 def described(kind: str) -> list[StageField]:
-    source = source_of(DIALECTS[kind])
-    written = [m for now, webhook in requests(DIALECTS[kind]) for m in messages(source, webhook, now)]
-    values = dict.fromkeys(m.value for m in written if m.topic == STAGES)
+    values = dict.fromkeys(m.value for m in translated(kind) if m.topic == STAGES)
     return [fact for value in values for fact in stage_fields(StageEvent.model_validate_json(value))]
 
 

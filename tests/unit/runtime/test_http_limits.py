@@ -126,7 +126,7 @@ async def test_a_head_larger_than_32_kib_is_refused(port: int, pieces: int, line
 async def test_a_head_that_a_proxy_may_read_in_another_way_is_refused(port: int, lines: bytes, status: bytes) -> None:
     body = b"3\r\nabc\r\n0\r\n\r\n" if b"ransfer" in lines else b""
 
-    said = await told(port, b"POST /a HTTP/1.1\r\n" + lines + b"\r\n" + body)
+    said = await told(port, b"POST /a HTTP/1.1\r\n" + lines + b"Connection: close\r\n\r\n" + body)
 
     assert said.startswith(b"HTTP/1.1 " + status)
 

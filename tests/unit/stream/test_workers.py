@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.stream.workers import Worker, Workers
+from shared.stream.workers import BatchCancelled, Worker, Workers
 
 Record = tuple[int, int, int]
 
@@ -106,3 +107,37 @@ async def test_draining_waits_for_batches_in_hand_and_for_waiting_records() -> N
         await draining
 
     assert batches.workers.are_idle
+
+
+@pytest.mark.parametrize("cause", [asyncio.CancelledError(), ValueError("handler")])
+async def test_nobody_waits_for_workers_that_have_ended(cause: BaseException) -> None:
+    workers = Workers[int](2, 1)
+
+    async def fail(worker: Worker[int], batch: Sequence[int]) -> None:
+        raise cause
+
+    working = asyncio.ensure_future(workers.run(fail))
+    await workers.put({0: [1, 2, 3]})
+    async with asyncio.timeout(10):
+        await workers.drain()
+        await workers.put({0: [4], 1: [5]})
+        with pytest.raises(ExceptionGroup) as raised:
+            await working
+
+    expected = ValueError if isinstance(cause, ValueError) else BatchCancelled
+    assert raised.group_contains(expected)
+
+
+async def test_workers_that_are_cancelled_end_without_an_error() -> None:
+    workers = Workers[int](2, 1)
+
+    async def hold(worker: Worker[int], batch: Sequence[int]) -> None:
+        await asyncio.Event().wait()
+
+    working = asyncio.ensure_future(workers.run(hold))
+    await workers.put({0: [1, 2]})
+    await asyncio.sleep(0.01)
+    working.cancel()
+    await asyncio.wait([working], timeout=10)
+
+    assert working.cancelled()
