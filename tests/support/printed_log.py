@@ -9,6 +9,7 @@ from typing import Any
 from shared.flow.statistics.columns import Chart, Point, points
 from shared.flow.statistics.relocks import chart_names, cuts_of, read_relocks
 from shared.flow.statistics.segments import Segment, segments
+from shared.flow.statistics.xmr import drawn_points
 from shared.policy import load
 from tests.support.outside import data
 from tests.support.printed_measures import weeks_and_values
