@@ -9,13 +9,12 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from enum import IntEnum
-from itertools import islice
 
 from shared.flow.calendars import AgeClock
 from shared.flow.visits import Visit, WithdrawnVisit
 
 
-class _Change(IntEnum):
+class _StayChange(IntEnum):
     """What happens to a visit; of one instant in this order."""
 
     RECORDED = 0
@@ -74,31 +73,31 @@ class KnownStays:
         changes = [change for visit, until in stays for change in self._changes(visit, until)]
         self._changes_due = sorted(changes, key=lambda change: change[:2])
 
-    def _changes(self, visit: Visit, until: int | None) -> Iterable[tuple[int, _Change, _Stay]]:
+    def _changes(self, visit: Visit, until: int | None) -> Iterable[tuple[int, _StayChange, _Stay]]:
         stay = _Stay(visit, self._clock, self._origin)
-        yield visit.since, _Change.RECORDED, stay
-        yield visit.entered + self._window, _Change.EXPIRED, stay
+        yield visit.since, _StayChange.RECORDED, stay
+        yield visit.entered + self._window, _StayChange.EXPIRED, stay
         if visit.left is not None:
-            yield visit.left, _Change.LEFT, stay
+            yield visit.left, _StayChange.LEFT, stay
         elif until is not None:
-            yield until, _Change.WITHDRAWN, stay
+            yield until, _StayChange.WITHDRAWN, stay
 
     def forward(self, instant: int) -> None:
         """Move to an instant, not before the last one: what happened before it is known, at it nothing yet."""
-        for at, change, stay in islice(self._changes_due, self._applied, None):
-            if at >= instant:
-                break
-            self._applied += 1
-            self._apply(change, stay)
+        due, number = self._changes_due, self._applied
+        while number < len(due) and due[number][0] < instant:
+            self._apply(due[number][1], due[number][2])
+            number += 1
+        self._applied = number
 
-    def _apply(self, change: _Change, stay: _Stay) -> None:
-        if change is _Change.EXPIRED:
+    def _apply(self, change: _StayChange, stay: _Stay) -> None:
+        if change is _StayChange.EXPIRED:
             stay.take()
             stay.counted = False
-        elif change is _Change.RECORDED:
+        elif change is _StayChange.RECORDED:
             self._open.add(stay)
             stay.put(self._positions, stay.position)
-        elif change is _Change.LEFT:
+        elif change is _StayChange.LEFT:
             self._open.discard(stay)
             self._done.append(stay)
             stay.put(self.finished, stay.length)
@@ -119,7 +118,7 @@ class KnownStays:
         while self._first_done < len(self._done) and (self._done[self._first_done].left or 0) <= begin:
             self._first_done += 1
         starts, ends, due, here = [], [], self._clock.due, self._clock.age(self._origin, end)
-        for stay in islice(self._done, self._first_done, None):
+        for stay in self._done[self._first_done :]:
             if stay.length >= limit and stay.left is not None and (start := due(stay.entered, limit)) < stay.left:
                 starts.append(start)
                 ends.append(stay.left)
