@@ -189,7 +189,7 @@ async def test_a_retracted_problem_is_withdrawn_if_it_was_reported_and_else_not_
     why = "late events show that it never was"
     closed = {"state": TicketState.CLOSED, "outcome": TicketOutcome.RETRACTED, "reason": why, "chart": False}
     opened = [ticket_event(), ticket_event(ticket=2)]
-    line.mails.answer = lambda raw: "451 come later" if b"ticket-2." in raw else "250 kept"
+    line.mails.answer = lambda raw: "451 come later" if b"ticket-2-" in raw else "250 kept"
     await line.publish(*opened)
     await line.sent(1)
 
@@ -242,7 +242,7 @@ async def test_a_ticket_without_an_owner_causes_no_mail_and_this_is_published_an
 async def test_a_refusal_is_recorded_and_published_while_other_mails_are_sent(
     line: Line, notifier: ServiceProcess
 ) -> None:
-    line.mails.answer = lambda raw: "550 no such user" if b"ticket-1.1@" in raw else "250 kept"
+    line.mails.answer = lambda raw: "550 no such user" if b"ticket-1-1-" in raw else "250 kept"
     await line.publish(ticket_event(), ticket_event(ticket=2))
 
     await all_ended(line, 2)

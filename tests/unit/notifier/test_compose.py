@@ -278,7 +278,7 @@ def test_ids_and_addresses_of_a_long_domain_are_never_encoded(domain: str) -> No
 
 
 def test_the_thread_keeps_the_subject_and_the_id_of_its_first_mail() -> None:
-    thread = Thread("[Andon] Deals wait too long in Proposal (New business)", "<andon.ticket-1.1@old.example>")
+    thread = Thread("[Andon] Deals wait too long in Proposal (New business)", "<andon.ticket-1-1@old.example>")
     fields = headers(raw_mail(seq=2, title="Deals wait too long in Offer", pipeline_name="Sales", thread=thread))
 
     assert fields["Subject"].replace("\r\n", "") == thread.subject
