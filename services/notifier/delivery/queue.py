@@ -93,7 +93,8 @@ UPDATE mail SET answer = $2 WHERE id IN (
 ) RETURNING id
 """
 _RESULTS_OF = """
-SELECT name, ticket, reason, message_id FROM notice JOIN mail ON mail.id = notice.mail
+SELECT name, notice.ticket, key, reason, mail.message_id
+FROM notice JOIN mail ON mail.id = notice.mail JOIN thread ON thread.id = notice.thread
 WHERE mail.id = ANY($1::bigint[]) AND NOT dropped ORDER BY notice.id
 """
 # Mails that one statement marks in an outage.

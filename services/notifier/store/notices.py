@@ -45,8 +45,9 @@ INSERT INTO thread (ticket, key, opened_at, subject, message_id) VALUES ($1, $2,
 """
 # Only what was reported as waiting is reported as dropped.
 _DROP = """
-UPDATE notice SET dropped = true FROM mail WHERE notice.id = ANY($1::bigint[]) AND mail.id = notice.mail
-RETURNING mail, name, ticket, reason, message_id, answer IS NOT NULL AS reported
+UPDATE notice SET dropped = true FROM mail, thread
+WHERE notice.id = ANY($1::bigint[]) AND mail.id = notice.mail AND thread.id = notice.thread
+RETURNING mail, name, notice.ticket, key, reason, mail.message_id, answer IS NOT NULL AS reported
 """
 _DROP_EMPTY_MAILS = """
 UPDATE mail SET state = 'dropped', ended_at = clock_timestamp()

@@ -11,7 +11,7 @@ from shared.postgres.pool import Record
 
 
 def result_event(topic: str, row: Record, result: NoticeResult, detail: str | None, now: datetime) -> OutgoingMessage:
-    """The message about one notice. `row`: its name, ticket and reason, and the Message-ID of its mail."""
+    """The message about one notice. `row`: its name, ticket, problem key and reason, and the Message-ID of its mail."""
     data = NoticeData(
         notice=row["name"],
         ticket=row["ticket"],
@@ -20,6 +20,7 @@ def result_event(topic: str, row: Record, result: NoticeResult, detail: str | No
         at=now,
         detail=detail,
         message_id=row["message_id"],
+        key=row["key"],
     )
     event = NoticeEvent.new(
         id=content_id(data.notice, result.value, data.message_id),

@@ -125,7 +125,8 @@ async def test_each_change_is_sent_once_in_the_order_of_its_ticket(line: Line, n
     await all_ended(line, 2)
 
     assert ids == [id_of(first), id_of(cleared)]
-    assert [r.data.result.value for r in await line.results(2)] == ["sent", "sent"]
+    results = [r.data for r in await line.results(2)]
+    assert [(r.result.value, r.key) for r in results] == [("sent", "aging/new/proposal")] * 2
     assert [str(mail["To"]) for mail in line.mails.mails] == ["Head of new business <head@sales.example>"] * 2
 
 
