@@ -5,6 +5,8 @@ SOURCES := services shared tests
 # Real event logs and the container engine of the test machine; tests skip what is missing there.
 ANDON_TEST_DATA ?= ../shared
 export ANDON_TEST_DATA
+# Keep compiled modules whatever the shell says: tests start many processes, and each would compile all of Andon anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help demo clean-demo unit test coverage test-containers check format docs lock bench chaos soak fuzz clean
@@ -31,7 +33,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	touch $@ $(VENV)/.demo
 
 unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, nothing slow
-	$(BIN)/python -m pytest -q -n auto -m "not slow" --hypothesis-profile=unit --ignore=tests/unit/house tests/unit
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" --hypothesis-profile=unit --ignore=tests/unit/house tests/unit
 
 test: $(VENV)/.dev ## run every test on all cores, on one real Kafka and one real Postgres
 	$(BIN)/python -m pytest -n auto --dist loadgroup
@@ -71,7 +73,7 @@ format: $(VENV)/.dev ## bring the code into its format
 docs: $(VENV)/.dev ## write the pages that are made of the code
 	$(BIN)/python -m services.cli.reference docs
 
-lock: $(VENV)/.dev ## pin the dependencies anew
+lock: $(VENV)/.dev ## pin the dependencies again
 	$(BIN)/uv pip compile pyproject.toml --extra import --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/run.txt
 	$(BIN)/uv pip compile pyproject.toml --extra embedded --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/demo.txt
 	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url -q -o requirements/dev.txt

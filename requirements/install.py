@@ -19,7 +19,7 @@ _PACKAGE = re.compile(r"^([A-Za-z0-9._-]+)(\[.*\])?==", re.MULTILINE)
 _COLLECTING = re.compile(r"^Collecting ([A-Za-z0-9._-]+)|^Requirement already satisfied: ([A-Za-z0-9._-]+)")
 
 
-class Progress:
+class DownloadProgress:
     """One line that is rewritten on a terminal, or repeated now and then in a log."""
 
     def __init__(self, total: int) -> None:
@@ -57,7 +57,7 @@ class Progress:
 
 def main(lock: Path) -> int:
     """Install; pip's exit code."""
-    progress, last = Progress(len(_PACKAGE.findall(lock.read_text()))), deque[str](maxlen=30)
+    progress, last = DownloadProgress(len(_PACKAGE.findall(lock.read_text()))), deque[str](maxlen=30)
     command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"]
     command += ["--require-hashes", "-r", str(lock)]
     showing = threading.Thread(target=progress.run, daemon=True)

@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was not tested, and what was missing."""
+    """Report what was skipped, and what was missing for it."""
     reasons = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []))
     if reasons:
         terminalreporter.section("not tested here", "-")
@@ -75,5 +75,5 @@ async def prefix(kafka: str) -> str:
 
 @pytest.fixture(scope="session")
 def bpic2012() -> Path:
-    """A real event log with the problems that are to be found in it."""
+    """A real event log, with the problems expected in it."""
     return outside.data("bpic2012")

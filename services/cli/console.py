@@ -1,6 +1,6 @@
 """What commands print with: results on standard output, messages on standard error, failures in red.
 
-Results are never wrapped or cut, whatever the width of the terminal, and text from outside is printed literally.
+Results are never wrapped or cut at any width of the terminal, and text from outside is printed literally.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ async def _reconcile(settings: EnricherSettings, name: str, show: Show) -> int:
             published = await Reconciler(context, crm, interval, overlap).run_once(show, force=True)
         except (CrmUnavailable, CrmRejected) as error:
             raise ValueError(error_text(error, crm.kind)) from error
-        # The enricher's own relay may send the same outbox meanwhile.
+        # The enricher's own relay may publish the same outbox at the same time.
         while await relay.run_once():
             pass
         await publisher.stop()

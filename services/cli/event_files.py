@@ -14,7 +14,10 @@ from shared.contracts.events import DealEvent
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _EXPECTED = "name a file of events, one JSON object per line"
-_TABLE_STARTS = (b"PK\x03\x04", b"PAR1")
+_TABLE_STARTS = (b"PK\x03\x04", b"PAR1", b"\xd0\xcf\x11\xe0")  # .xlsx, Parquet, .xls
+_DELIMITERS = (b",", b";", b"\t", b"|")
+# What UTF-16 and UTF-32 put around characters of ASCII: byte order marks and zeros.
+_WIDE_PADDING = b"\x00\xff\xfe"
 _PHRASES = {
     "missing": "is missing; add it",
     "timezone_aware": "has no offset; write it like 2026-03-01T12:00:00Z",
@@ -67,14 +70,19 @@ def read_events(path: str) -> Iterator[tuple[int, bytes, DealEvent]]:
 
 def _check_form(path: str, line: bytes) -> None:
     """Raise FileError, with the way out, where the first line shows that the file is of another form."""
-    if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+    is_wide = line.startswith((b"\xff\xfe", b"\xfe\xff", b"\x00")) or line[1:2] == b"\x00"
+    if is_wide:
+        line = line.translate(None, _WIDE_PADDING)
+    is_table = line.startswith(_TABLE_STARTS) or (
+        not line.startswith((b"{", b"[")) and any(mark in line for mark in _DELIMITERS)
+    )
+    if is_wide and not is_table:
         raise FileError(f"{path}: is not UTF-8; save it as UTF-8")
     if line.startswith(b"["):
         raise FileError(f"{path}: is one JSON array; write one object per line, for example with jq -c '.[]'")
     if line == b"{":
         raise FileError(f"{path}: has an object over several lines; write each on one line, for example with jq -c .")
-    is_text = not line.startswith(_TABLE_STARTS)
-    if not is_text or (not line.startswith(b"{") and any(mark in line for mark in (b",", b";", b"\t"))):
+    if is_table:
         file = "FILE" if path == "-" else path
         raise FileError(
             f"{path}: is a table, not a file of events; make events of it with: "

@@ -19,12 +19,20 @@ MAX_AHEAD = timedelta(minutes=5)
 Show = Callable[[int, int | None], None]
 
 
-async def replay(settings: ServiceSettings, path: str, now: datetime, show: Show) -> int:
+def count_events(path: str, now: datetime) -> int | None:
+    """How many events a file holds, all of which can be published; None for standard input, which is read only once.
+
+    Raises FileError.
+    """
+    return None if path == "-" else sum(1 for _ in _events(path, now))
+
+
+async def replay(settings: ServiceSettings, path: str, total: int | None, now: datetime, show: Show) -> int:
     """Publish all events in the file's order; how many. Repeating it is harmless: events are known by their ids.
 
-    Raises FileError: of a file before anything is published, of standard input after the lines before the fault.
+    `total`: what `count_events` returned. Raises FileError for a fault on standard input, once the lines before it
+    are published.
     """
-    total = None if path == "-" else sum(1 for _ in _events(path, now))
     publisher = Publisher(settings.kafka, deadline_seconds=60)
     await publisher.start()
     batch: list[OutgoingMessage] = []

@@ -1,6 +1,6 @@
 """Checks, before a command starts its work, that Kafka and Postgres can be used: within 5 s, and all faults at once.
 
-The clients that the commands use wait for a server that is away, some of them for ever, as services must.
+The clients that the commands use wait for an unavailable server, some of them forever, as services must.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def check_target(url: str | None, secret: str, kind: str) -> str:
     if not host or parts.scheme not in ("http", "https"):
         raise ValueError(f"--to {url}: is not an address; write it like http://127.0.0.1:8081/v1/ingest/NAME")
     try:
-        # Later the simulated CRM retries for ever, as a real one would.
+        # Later the simulated CRM retries forever.
         socket.create_connection((host, port), TIMEOUT_SECONDS).close()
     except OSError as error:
         raise ValueError(f"--to {url}: {reason_of(error, TIMEOUT_SECONDS)}; start intake, or correct it") from None

@@ -18,7 +18,7 @@ from shared.connectors.registry import kinds
 from shared.connectors.sources_file import add_source, source_names
 from shared.runtime.yaml_file import FaultsError, read_text
 
-# Fields that are not asked for: written by other means, or with a good default.
+# Fields without a question: written by other means, or with a good default.
 _NOT_ASKED = ("kind", "secrets", "webhooks", "max_bytes", "per_second", "at_once")
 _WHERE_ADDRESS = (
     "The CRM posts to intake from the internet: enter the https address of your proxy or tunnel to it, without a path"
@@ -29,7 +29,7 @@ _WHERE_ADDRESS = (
 def add(name: str, kind: str | None, file: Path, address: str | None) -> Source:
     """Ask for what a source of this kind needs, and write it.
 
-    Raises ValueError if the file cannot take a source, before anything is asked, and typer.Abort at the end of input;
+    Raises ValueError if the file cannot take a source, before the first question, and typer.Abort at the end of input;
     nothing is written then.
     """
     text, existing = _readable(file)
@@ -43,7 +43,7 @@ def add(name: str, kind: str | None, file: Path, address: str | None) -> Source:
     url = f"{base}/v1/ingest/{name}"
     is_known_before = _needs_crm_first(chosen)
     if is_known_before:
-        message(f"Set this up in the CRM first: what is asked next appears there.\n{chosen.setup_steps}")
+        message(f"Set this up in the CRM first: it shows what you need for the next questions.\n{chosen.setup_steps}")
         message(f"URL for the CRM: {url}\n")
     new.ask(chosen, url)
     source = new.write(add_source(text, name, new.entry))

@@ -148,7 +148,7 @@ class Demo:
         self._watch.add(*started)
 
     def _load(self, topology: Topology) -> None:
-        """Load the history; again if a server was lost meanwhile, since all of it is safe to repeat."""
+        """Load the history; repeat that if a server was lost in between, which is safe."""
         for attempt in range(1, LOAD_ATTEMPTS + 1):
             try:
                 asyncio.run(load_history(topology, self._journal, self._show))

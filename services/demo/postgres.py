@@ -89,7 +89,7 @@ class Postgres(Server):
         super().restart()
 
     def remove(self) -> None:
-        """Delete the data, wherever they are."""
+        """Delete the data, also in a folder of `nobody`."""
         shutil.rmtree(self.data, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 

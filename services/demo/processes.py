@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from services.demo.restarts import RestartDelay
-from services.demo.server import ServerError, tail
+from services.demo.server import ServerError, tail, wait_or_kill
 
 STOP_SECONDS = 20
 OnStart = Callable[[str, int], None]
@@ -83,13 +83,8 @@ class ChildProcess:
     def wait(self) -> None:
         """Wait until it has ended; kill it if that takes too long."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            wait_or_kill(process, STOP_SECONDS)
 
     def _is_ready(self) -> bool:
         try:

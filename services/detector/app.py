@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 
 from services.detector.evaluate.activity import Activity
 from services.detector.evaluate.evaluator import Evaluator
-from services.detector.evaluate.loop import EvaluationLoop, WatermarkLoop
+from services.detector.evaluate.loop import EvaluationLoop, EvaluationPass, Pace, WatermarkLoop
 from services.detector.evaluate.rebuild import follow_policy
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.ingest.stage_writer import StageWriter
@@ -82,18 +82,7 @@ class Detector:
             self.stages, STAGES, "andon-detector-stages", PartProgress(self.progress, "stages")
         )
         self._watermark = WatermarkLoop(pool, self._event_consumer, settings, self._activity, self._clock)
-        self.evaluation = EvaluationLoop(
-            pool,
-            Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock),
-            StageMapCache(ruleset),
-            settings,
-            self._metrics,
-            self.progress,
-            self._activity,
-            self._clock,
-            backlog=lambda: self._event_consumer.behind,
-            published=published,
-        )
+        self.evaluation = self._evaluation_loop(published)
 
     async def start(self) -> None:
         """Compare clocks before the first record is judged by one. Waits while the database is unavailable."""
@@ -117,6 +106,24 @@ class Detector:
             self.dependencies,
         )
         return [part.run for part in parts]
+
+    def _evaluation_loop(self, published: Callable[[], None]) -> EvaluationLoop:
+        settings, ruleset = self._settings, self._ruleset
+        evaluator = Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock)
+        pace = Pace(
+            self._activity,
+            settings.detector_pass_seconds,
+            backlog=lambda: self._event_consumer.behind,
+            small_backlog=settings.detector_batch,
+        )
+        return EvaluationLoop(
+            EvaluationPass(self._pool, evaluator, StageMapCache(ruleset), self._clock),
+            pace,
+            settings.clock,
+            self._metrics,
+            self.progress,
+            published,
+        )
 
     def _event_processor(self) -> Processor[NewEvent]:
         is_wall = self._settings.clock is ClockKind.WALL

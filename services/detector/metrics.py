@@ -43,6 +43,12 @@ class DetectorMetrics:
             "Of a replica: aggregate by sum.",
             registry=registry,
         )
+        self.of_deleted_deals = Counter(
+            "andon_detector_deleted_deal_events_total",
+            "Events that place a deal which was deleted before: they do not count until its source says that the deal "
+            "was restored. Of a replica: aggregate by sum.",
+            registry=registry,
+        )
         self.unknown_stage = Counter(
             "andon_detector_unknown_stage_visits_total",
             "Visits written of deals to stages that the policy does not have. Of a replica: aggregate by sum.",

@@ -62,7 +62,7 @@ def _collect(events: Sequence[DealEvent]) -> tuple[dict[store.Deal, int], dict[s
         deal = (event.source, event.deal.removeprefix(f"{event.source}:"))
         parts[deal] = parts.get(deal, 0) | parts_of([event])
         if event.data.into:
-            # The deal that continues, of which its CRM may send nothing else.
+            # The surviving deal, about which the CRM may send nothing else.
             into = (event.source, event.data.into.removeprefix(f"{event.source}:"))
             parts.setdefault(into, 0)
         stages.setdefault(event.source, set()).update({event.data.stage} if event.data.stage else ())

@@ -51,7 +51,7 @@ def read_amount(cell: Cell, mark: DecimalMark | None) -> str | None:
 
 
 def decimal_marks_of(text: str) -> frozenset[DecimalMark]:
-    """The marks with which a text can be read: both where that gives the same amount, none where it is no amount."""
+    """The marks with which a text is an amount: both if they give the same amount, none if it is not an amount."""
     bare = _without_clutter(text)
     return frozenset(mark for mark, form in _FORMS.items() if form.fullmatch(bare))
 

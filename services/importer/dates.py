@@ -1,4 +1,4 @@
-"""Reads dates and times as people and CRMs write them. What can be read in two ways is never guessed."""
+"""Reads dates and times as people and CRMs write them. Never guesses an ambiguous one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.importer.tables.base import Cell
 from shared.runtime.instants import micros
 
 _ZONE = r"(?P<zone>Z|(?:UTC|GMT)?[+-]\d{2}:?\d{2}|UTC|GMT)"
-# What stands between a day and its time: "at" in several languages, or a sign.
+# Between a day and its time: "at" in several languages, or a sign.
 _BEFORE_TIME = r"(?:T|[ ,]+(?:(?:at|um|om|a|as|a las|alle|kl\.?) +)?)"
 _HALF = r"[AaPp]\.?\s?[Mm]\.?"
 _TIME = (
@@ -87,13 +87,13 @@ class DateSpan(NamedTuple):
 
 
 class DateOrders(NamedTuple):
-    """The order of numeric dates: by column and the sign between the numbers, else the table's."""
+    """The order of numeric dates: by column and separator, else the table's."""
 
     by_column: dict[str, dict[str, DateOrder]]
     default: DateOrder | None
 
     def of(self, column: str, text: str) -> DateOrder | None:
-        """The order in which to read a text of a column; None where nobody said."""
+        """The order in which to read a text of a column; None if it is unknown."""
         if column not in self.by_column:
             return self.default
         return self.by_column[column].get(separator_of(text) or "", self.default)
@@ -143,7 +143,7 @@ class DateReader:
 
 
 def _check_year(year: int) -> None:
-    """The first and last days of the calendar, which some programs use for never, cannot change their zone."""
+    """Some programs write the first or last day of the calendar for "never"; neither can be converted between zones."""
     if year < FIRST_YEAR:
         raise DateFault(f"is before {FIRST_YEAR}; correct it, or empty the cell")
     if year > LAST_YEAR:
@@ -175,13 +175,13 @@ def read_date(text: str, order: DateOrder | None) -> date | datetime:
 
 
 def separator_of(text: str) -> str | None:
-    """The sign between the numbers of a numeric date whose order matters; None for other dates."""
+    """The separator of a numeric date whose order matters; None for other dates."""
     match = _NUMERIC_START.search(without_accents(text))
     return match["sep"] if match else None
 
 
 def orders_of(text: str) -> frozenset[DateOrder]:
-    """The orders in which a text can be read; all where the order does not matter. Raises DateFault for none."""
+    """The orders in which a text can be read; all if the order does not matter. Raises DateFault if there is none."""
     found, fault = set(), DateFault("")
     for order in DateOrder:
         try:
@@ -206,7 +206,7 @@ def _year_month_day(match: re.Match[str], order: DateOrder | None) -> tuple[str,
 
 
 def _full_year(year: str) -> str:
-    """A two-digit year is of this century: no CRM is older."""
+    """A two-digit year is in this century: no CRM is older."""
     return year if len(year) == 4 else f"20{year}"
 
 
@@ -243,5 +243,5 @@ def _month(name: str) -> int:
 
 
 def without_accents(text: str) -> str:
-    """So that words match however they are written."""
+    """The text without accents, for comparing words."""
     return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))

@@ -1,4 +1,4 @@
-"""Rows below a table that are no deals: totals and notices of the report that exported it."""
+"""Recognizes rows below a table that are not deals: totals and notices of the exporting report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIN_COLUMNS = 3
 
 
 def is_footer(row: Row, columns: Sequence[str]) -> bool:
-    """Whether a row is a sentence alone, or a total. An id alone is not: that is a row with a fault."""
+    """Whether a row is only a sentence, or a total. Only an id is neither: that is a row with a fault."""
     filled = [str(cell).strip() for cell in row.cells if cell is not None and str(cell).strip()]
     if not filled or len(columns) < MIN_COLUMNS:
         return False

@@ -18,14 +18,14 @@ from services.importer.column_names import (
     rank,
     says_outcome,
 )
-from services.importer.date_forms import infer_orders
+from services.importer.date_order import infer_orders
 from services.importer.mapping import Columns, Mapping, Shape
 from services.importer.sample import Sample, is_date_text
 from services.importer.tables import TableError
 from shared.policy import Policy, Stage, StageOutcome
 
 _DATE_FIELDS = ("time", "created", "won_at", "lost_at", "closed", "expected", "entered", "modified")
-# The order in which fields take their columns.
+# Fields claim columns in this order.
 _FIELDS = (
     "deal",
     "stage",
@@ -44,9 +44,9 @@ _FIELDS = (
     "reason",
 )
 StageDates = dict[str, str | tuple[str, ...]]
-# The last patterns of STAGE_DATES are so general that they need a known stage.
+# The last patterns of STAGE_DATES match too much, so they need a known stage.
 _GENERAL_PATTERNS = 2
-# In a table of changes deals repeat: at most this share of the rows has a deal of its own.
+# A table of changes repeats deals: at most this share of its rows are distinct deals.
 MAX_SHARE_OF_DEALS = 0.9
 
 
@@ -95,7 +95,7 @@ def check_heads(sample: Sample, location: str) -> None:
 
 
 def unreadable_values(sample: Sample, mapping: Mapping) -> list[str]:
-    """A sentence for each column of dates or amounts in which some values are neither."""
+    """A warning for each column of dates or amounts that also holds other values."""
     amount = mapping.columns.amount
     optional = mapping.columns.expected
     found = [(column, "dates", sample.non_dates(column)) for column in mapping.date_columns()]
@@ -113,7 +113,7 @@ def unreadable_values(sample: Sample, mapping: Mapping) -> list[str]:
 
 
 def unreadable_heads(sample: Sample, mapping: Mapping) -> list[str]:
-    """A sentence for each column whose name is that of a date, and whose values are mostly none."""
+    """A warning for each column that is named like a date but mostly holds other values."""
     free = [name for name in sample.unique_columns() if name not in mapping.columns_used().values()]
     named = [name for name in free if any(rank(one, name) is not None for one in _DATE_FIELDS)]
     return [
@@ -163,11 +163,11 @@ def _fits(sample: Sample, name: str, column: str) -> bool:
 
 
 def _match_time(sample: Sample, found: dict[str, str]) -> dict[str, str]:
-    """In a table of changes, what else would be `entered` or `modified` is the time of the change."""
+    """In a table of changes, a column named like `entered` or `modified` holds the time of the change."""
     kept = {name: column for name, column in found.items() if name not in ("entered", "modified")}
     if "time" in kept:
         return kept
-    # A creation that differs within a deal is that of the change.
+    # If the creation differs between rows of one deal, it is the creation of the change.
     created = kept.get("created")
     if created is not None and sample.differs_within(found["deal"], created):
         del kept["created"]
@@ -178,7 +178,7 @@ def _match_time(sample: Sample, found: dict[str, str]) -> dict[str, str]:
 
 
 def _time_rank(column: str) -> tuple[int, int] | None:
-    """Best is the time of a change by name, then a creation, then when the row changed."""
+    """Prefers a time of change by its name, then a creation, then when the row changed."""
     ranks = {name: rank(name, column) for name in ("time", "entered", "created", "modified")}
     order = ("modified",) if ranks["modified"] is not None else ("time", "entered", "created")
     found = [
@@ -288,7 +288,7 @@ def _closing_words(
 ) -> tuple[str, ...] | None:
     """The words for an outcome: the policy's, known ones of any language, and a yes in a column "won".
 
-    None where there are none: that the table has no such word is for a person to say.
+    None if there are none: only a person can say that the table has no such word.
     """
     named = [name for s in _policy_stages(policy) if s.outcome is outcome for name in (s.id, s.name) if name]
     meant = {plain(name) for name in named}
@@ -298,7 +298,7 @@ def _closing_words(
         for word in words
         if plain(word) in meant or says_outcome(word, known) or (column_says_won and plain(word) in YES)
     ]
-    # The policy's words count even where the first rows have none of them.
+    # Keep the policy's words even if the first rows have none of them.
     return tuple(dict.fromkeys([*seen, *named])) or None
 
 

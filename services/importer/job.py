@@ -81,7 +81,7 @@ class ImportJob:
         return result
 
     def events(self) -> Iterator[DealFact]:
-        """All events of the rows without faults, without publishing any; rows with faults are reported."""
+        """The events of all rows without faults; publishes nothing, and reports the rows with faults."""
         self.journal = ImportJournal(fingerprint="")
         self._events.notes = self.journal.notes
         rejected = RejectedRows(self._task.rejected_rows)
@@ -99,7 +99,7 @@ class ImportJob:
             raise BadRowsError(f"{bad} of {rows} rows have faults, so nothing was published: see {self.rejected_rows}")
 
     async def _portions(self, prefix: str) -> AsyncIterator[Portion]:
-        """The next portion is asked for once the last is acknowledged: only then does the journal count its rows."""
+        """The loader takes the next portion once the last is acknowledged; only then the journal counts its rows."""
         journal, rejected = self.journal, RejectedRows(self.rejected_rows, self.journal.report_bytes)
         self._events.notes = journal.notes
         if journal.earliest is not None:

@@ -1,4 +1,4 @@
-"""How far an import has got, in a file next to the table: rows whose events are acknowledged are not read again."""
+"""Records the progress of an import next to the table, so that acknowledged rows are not read again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.importer.mapping import Mapping
 
 
 class ImportJournal(BaseModel):
-    """`fingerprint` stands for the file, the mapping and the source: with another one the import starts over.
+    """`fingerprint`: digest of the file, the mapping and the source; if it differs, the import starts over.
 
     `earliest`: the earliest instant of the published events, in microseconds.
     """
@@ -32,7 +32,7 @@ class ImportJournal(BaseModel):
         if path.exists():
             found = ImportJournal.model_validate_json(path.read_text(encoding="utf-8"))
             if not found.done:
-                # Events of another version of the table may be published: they are evaluated with this one's.
+                # An earlier version of the table may have published events: evaluate them together with these.
                 same = found.fingerprint == fingerprint
                 return found if same else ImportJournal(fingerprint=fingerprint, earliest=found.earliest)
         return ImportJournal(fingerprint=fingerprint)

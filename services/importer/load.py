@@ -63,7 +63,7 @@ class Published(NamedTuple):
 async def load(settings: DetectorSettings, portions: AsyncIterable[Portion], progress: LoadProgress) -> LoadResult:
     """Load a whole history. Raises LoadError: published events stay, and evaluation stays held.
 
-    The next portion is asked for once the broker has acknowledged the last, so the caller can journal its progress.
+    Takes the next portion once the broker has acknowledged the last, so the caller can journal its progress.
     """
     publisher = Publisher(settings.kafka, deadline_seconds=60)
     try:
@@ -120,7 +120,7 @@ async def wait_and_reevaluate(
 
 @contextmanager
 def _note_that_it_stays_held() -> Iterator[None]:
-    """Add to any other error that evaluation stays held."""
+    """Note on every other error that evaluation stays held."""
     try:
         yield
     except LoadError:

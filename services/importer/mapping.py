@@ -43,12 +43,12 @@ class Columns(BaseModel):
     time: str | None = Field(None, description="changes: when the deal moved to the stage")
     created: str | None = Field(None, description="when the deal was created")
     closed: str | None = Field(None, description="when it was won or lost; the expected close while it is open")
-    won_at: str | None = Field(None, description="when it was won, where that has a column of its own")
-    lost_at: str | None = Field(None, description="when it was lost, where that has a column of its own")
+    won_at: str | None = Field(None, description="when it was won, if that has its own column")
+    lost_at: str | None = Field(None, description="when it was lost, if that has its own column")
     expected: str | None = Field(None, description="when it is expected to close; never closes a deal")
     entered: str | None = Field(None, description="last-stage: when the deal entered its stage")
-    modified: str | None = Field(None, description="when the row last changed: name and amount are true from then on")
-    outcome: str | None = Field(None, description="a column that says won or lost, where the stage does not")
+    modified: str | None = Field(None, description="when the row last changed; name and amount apply from then on")
+    outcome: str | None = Field(None, description="a column that says won or lost, if the stage does not")
     pipeline: str | None = None
     name: str | None = None
     amount: str | None = None
@@ -67,7 +67,7 @@ class Columns(BaseModel):
 
 
 class Mapping(BaseModel):
-    """The whole mapping, as it stands in its YAML file."""
+    """The whole mapping, as its YAML file holds it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -84,7 +84,7 @@ class Mapping(BaseModel):
         None, description="last-stage: where deals begin, and stay until the row's next date"
     )
     stages: dict[str, str] = Field(default_factory=dict, description="the table's word for a stage: its id")
-    order: tuple[str, ...] = Field((), description="ids of the stages in order: which comes first within a day")
+    order: tuple[str, ...] = Field((), description="ids of the stages in order; decides which comes first within a day")
     won: tuple[str, ...] | None = Field(None, description="the table's words for won; an empty list for none")
     lost: tuple[str, ...] | None = Field(None, description="the table's words for lost; an empty list for none")
     ignore: tuple[str, ...] = Field((), description="stages whose rows are skipped")
@@ -92,7 +92,7 @@ class Mapping(BaseModel):
     date_orders: dict[str, dict[str, DateOrder]] = Field(
         default_factory=dict, description="by column, then by the sign between the numbers: an order unlike `dates`"
     )
-    timezone: Zone = Field("UTC", description="of times without an offset, and of days")
+    timezone: Zone = Field("UTC", description="time zone of days, and of times without an offset")
     decimal: Literal["point", "comma"] | None = Field(None, description="the decimal mark: point or comma")
     exported_at: AwareDatetime | None = Field(
         None, description="last-stage: when the table was exported; open deals without a date were in their stage then"

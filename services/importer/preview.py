@@ -1,4 +1,4 @@
-"""Rows as sentences, so that a person sees how the table is understood."""
+"""Describes rows in sentences, so that a person can check how the table is read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _describe_event(event: DealFact, zone: ZoneInfo) -> str:
     if event.type not in _VERBS:
         return ""
     at = event.time.astimezone(zone)
-    # Steps of which only the day is known lie microseconds after its start.
+    # Steps with only a date are placed microseconds after the start of the day.
     clock = f"{at:%H:%M}" if (at.hour, at.minute, at.second) != (0, 0, 0) else ""
     when = f"{at.day} {at:%B %Y} {clock}".strip()
     stage = event.data.get("stage")

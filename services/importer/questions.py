@@ -1,4 +1,4 @@
-"""What a table leaves open, as questions, and how their answers change the mapping."""
+"""Questions about what a table leaves open, and how their answers change the mapping."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from services.importer.column_names import mentions_outcome
-from services.importer.date_forms import unsure_form
+from services.importer.date_order import unsure_form
 from services.importer.mapping import DateOrder, Mapping, Shape
 from services.importer.sample import Sample
 from shared.policy import Policy
@@ -23,8 +23,8 @@ _OUTCOMES = ("won", "lost", "open")
 class Question:
     """A question about one field of the mapping. Without a `default` it must be answered.
 
-    `choices`: the possible answers, where they are known; `-` is none. `guess`: the default is only likely, so --yes
-    must not take it.
+    `choices`: the possible answers, where they are known; `-` is none. `guess`: the default is only a guess, so --yes
+    must not accept it.
     """
 
     key: str
@@ -62,7 +62,7 @@ def _about_columns(sample: Sample, mapping: Mapping, found: frozenset[str]) -> I
 
 
 def _lacks_closing_date(sample: Sample, mapping: Mapping) -> bool:
-    """Whether rows are won or lost and no column says when: they could not be imported."""
+    """Whether rows are won or lost and no column says when, so that they could not be imported."""
     columns, closing = mapping.columns, mapping.closing_words
     dated = (
         mapping.shape is Shape.CHANGES or columns.of_closing or columns.entered or closing & set(mapping.stage_dates)
@@ -96,7 +96,7 @@ def _about_closing_words(sample: Sample, mapping: Mapping) -> Iterator[Question]
         if known is None and (has_closing_date or words):
             examples = f"; the table has {', '.join(words[:MAX_EXAMPLES])}" if words else ""
             question = f"which words mean {key}? (separated by commas{examples})"
-            # A table with a closing date has closed deals, or none yet: only a person knows.
+            # A table with a closing date may have closed deals or none yet: only a person knows.
             yield Question(key, question, NONE, guess=has_closing_date and not mapping.closing_words)
 
 
@@ -121,7 +121,7 @@ def _about_policy(mapping: Mapping, policy: Policy, words: list[str]) -> Iterato
         if mapping.stages.get(word, word) not in known:
             yield Question(f"stages.{word}", f"the policy has no stage {word!r}; its id? (of {ids})", word)
     if mapping.columns.pipeline is None and len(policy.pipelines) > 1:
-        question = "in which pipeline are these deals? (- if their stages tell)"
+        question = "in which pipeline are these deals? (- if their stages decide)"
         yield Question("pipeline", question, NONE, (*policy.pipelines, NONE))
 
 
@@ -130,7 +130,7 @@ def _about_last_stage(sample: Sample, mapping: Mapping, words: list[str]) -> Ite
     begin = next(iter(created_in)) if len(created_in) == 1 else NONE
     yield Question(
         "first_stage",
-        "in which stage do deals begin, and stay until the row's next date? (- if they may have been in others)",
+        "in which stage do deals start, and stay until the row's next date? (- if they may have been in other stages)",
         begin,
         guess=begin != NONE,
     )
@@ -178,7 +178,7 @@ def encoding_question(sample: Sample, guessed: str) -> str:
 
 
 def with_answer(mapping: Mapping, key: str, answer: str) -> Mapping:
-    """The mapping with an answer; raises ValueError that says what is wrong with the answer."""
+    """The mapping with an answer. Raises ValueError, which says what is wrong with the answer."""
     field, _, part = key.partition(".")
     value: object = None if answer == NONE else answer
     if field == "outcome":
@@ -193,7 +193,7 @@ def with_answer(mapping: Mapping, key: str, answer: str) -> Mapping:
     elif field in ("won", "lost"):
         value = [] if value is None else [word.strip() for word in answer.split(",") if word.strip()]
     elif value is None and field == "timezone":
-        raise ValueError("a time zone is needed; write for example Europe/Berlin or UTC")
+        raise ValueError("a time zone is required; write for example Europe/Berlin or UTC")
     try:
         return Mapping.model_validate(mapping.model_dump() | {field: value})
     except ValidationError as error:

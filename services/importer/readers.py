@@ -50,7 +50,7 @@ class RowReader:
         self._stages: dict[str, StageCell] = {}
 
     def read(self, row: Row) -> Cells:
-        """Raises RowFault where there are more cells than columns: a delimiter has split some value."""
+        """Raises RowFault if there are more cells than columns: a delimiter has split a value."""
         if len(row.cells) > len(self.columns):
             text = f"is one of {len(row.cells)} values for {len(self.columns)} columns; put quotes around the value"
             raise RowFault(self.columns[-1], row.cells[-1], f"{text} that holds the delimiter")
@@ -79,7 +79,7 @@ class Cells:
         return self._cells[self._reader.index[column]]
 
     def text(self, column: str | None) -> str:
-        """Empty where there is no such column, or nothing in it."""
+        """Empty if the column is missing or its cell is."""
         if column is None:
             return ""
         cell = self._cells[self._reader.index[column]]
@@ -90,6 +90,13 @@ class Cells:
             return text[:MAX_TEXT_CHARACTERS]
         return "" if cell is None else _to_text(cell)
 
+    def free_text(self, column: str | None) -> str:
+        """As `text`, for what decides nothing: without NUL characters, which Postgres cannot store."""
+        cell = None if column is None else self.value(column)
+        if isinstance(cell, str):
+            return cell.replace("\x00", "").strip()[:MAX_TEXT_CHARACTERS]
+        return self.text(column)
+
     def past_date(self, column: str | None) -> DateSpan | None:
         """As `date`; raises RowFault also for a date in the future."""
         found = self.date(column)
@@ -99,7 +106,7 @@ class Cells:
         return found
 
     def date(self, column: str | None) -> DateSpan | None:
-        """None where there is no such column, or nothing in it; raises RowFault."""
+        """None if the column is missing or its cell is empty; raises RowFault."""
         if column is None:
             return None
         cell = self.value(column)
@@ -158,7 +165,7 @@ class Cells:
 
 
 def _to_text(cell: Cell) -> str:
-    """Whole numbers without a decimal point, because ids and codes are meant so."""
+    """Whole numbers without a decimal point: they are ids and codes."""
     if isinstance(cell, float) and cell.is_integer():
         return str(int(cell))
     if isinstance(cell, Decimal) and cell == cell.to_integral_value():

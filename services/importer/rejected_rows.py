@@ -13,7 +13,7 @@ MAX_VALUE_CHARACTERS = 200
 
 
 class RejectedRows:
-    """Appends after the first `kept_bytes`, which an interrupted run recorded; whatever it wrote after them is cut."""
+    """Appends after the first `kept_bytes`, which an interrupted run recorded, and truncates the rest."""
 
     def __init__(self, path: Path, kept_bytes: int = 0) -> None:
         self.path = path
@@ -28,7 +28,7 @@ class RejectedRows:
         self._write((str(line), fault.column, str(fault.value)[:MAX_VALUE_CHARACTERS], fault.text))
 
     def flush(self) -> int:
-        """Hand what is written to the operating system; returns how many bytes that is."""
+        """Flush to the operating system; returns the size of the file in bytes."""
         self._file.flush()
         return self._file.tell()
 

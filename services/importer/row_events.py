@@ -73,7 +73,7 @@ class RowEvents:
 
 
 def _undated_fault(mapping: Mapping, deal: str) -> RowFault:
-    """Of an open deal: a closing date alone only says when it is expected to end."""
+    """For an open deal. A closing date alone only says when it is expected to close."""
     columns = mapping.columns
     for column in (columns.created, *(column for _, column in mapping.stage_date_columns()), columns.entered):
         if column:
@@ -83,7 +83,7 @@ def _undated_fault(mapping: Mapping, deal: str) -> RowFault:
 
 
 def _check_closing_is_last(steps: list[RowStep], instants: list[int]) -> None:
-    """A closing by the row's own column ends the deal: a later step would reopen it for ever."""
+    """A closing in its own column ends the deal: a later step would reopen it for good."""
     for step, instant in zip(steps, instants, strict=True):
         if step.last:
             later = [s for s, at in zip(steps, instants, strict=True) if at > instant and s.stage is not None]
@@ -101,7 +101,7 @@ def _check_closing_follows_creation(steps: list[RowStep], instants: list[int]) -
 
 
 def _with_description(cells: Cells, deal: str, events: list[DealFact], notes: Counter[str]) -> list[DealFact]:
-    """Name, amount and the like are true from the row's last change on, if it has one; else from its last event on."""
+    """Name, amount and such apply from the row's last change on if it has one, else from its last event on."""
     description = _description(cells, notes)
     if not description:
         return events
@@ -117,12 +117,12 @@ def _description(cells: Cells, notes: Counter[str]) -> dict[str, Any]:
     columns = cells.mapping.columns
     outcome = cells.outcome()
     fields: dict[str, Any] = {
-        "name": cells.text(columns.name),
+        "name": cells.free_text(columns.name),
         "amount": _optional(cells.amount, "amount", notes),
-        "currency": cells.text(columns.currency)[:MAX_CURRENCY_CHARACTERS],
+        "currency": cells.free_text(columns.currency)[:MAX_CURRENCY_CHARACTERS],
     }
     if outcome is not None and outcome.outcome is StageOutcome.LOST:
-        fields["reason"] = cells.text(columns.reason)
+        fields["reason"] = cells.free_text(columns.reason)
     elif (outcome is None or outcome.outcome is StageOutcome.OPEN) and cells.mapping.shape is not Shape.CHANGES:
         fields["expected_close"] = _optional(
             lambda: cells.day(columns.expected or columns.closed), "expected close", notes
@@ -131,7 +131,7 @@ def _description(cells: Cells, notes: Counter[str]) -> dict[str, Any]:
 
 
 def _optional(read: Callable[[], str | None], field: str, notes: Counter[str]) -> str | None:
-    """None where the value cannot be read: one field that no rule needs must not cost the row."""
+    """None if the value cannot be read: a field that no rule needs must not cost the row."""
     try:
         return read()
     except RowFault:
@@ -151,7 +151,7 @@ def _step_event(deal: str, pipeline: str | None, step: RowStep, instant: int) ->
 
 
 def _event(kind: EventType, deal: str, stage: str, instant: int, data: dict[str, Any]) -> DealFact:
-    """The id is made of the content, not of the file: the same row in another export gives the same event."""
+    """The id comes from the content, not the file: the same row in another export gives the same event."""
     content = "\x00".join((deal, kind.value, stage, str(instant)))
     digest = hashlib.blake2b(content.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
     return DealFact(kind, f"import-{digest}", deal, moment(instant), data)

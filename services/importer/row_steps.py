@@ -1,4 +1,4 @@
-"""The steps of a deal in a row, and their instants where the row has days only."""
+"""The steps of a deal in a row, and their instants if the row has only days."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from shared.contracts.events import EventType
 
 
 class RowStep(NamedTuple):
-    """Something that became true of a deal, and the column that says when.
+    """One step of a deal, and the column that says when.
 
-    `exact`: the deal moved then, and was not merely seen there then. `last`: a closing after which nothing may come.
+    `exact`: the deal moved then, rather than being seen there. `last`: a closing that nothing may follow.
     """
 
     type: EventType

@@ -1,4 +1,4 @@
-"""The first rows of a table, column by column: what kind of values a column holds."""
+"""The first rows of a table, column by column, and what kind of values each holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _OFFSET = re.compile(r":\d{2}\S*?\s*(?:Z|UTC|GMT|[+-]\d{2}:?\d{2})$|^\d{13}$")
 _CLOCK = re.compile(r"\d{1,2}[:h]\d{2}(?::\d{2})?")
 _ALL_ORDERS = frozenset(DateOrder)
 MAX_WORDS = 60
-# The share of a column's values that must be of its kind: some are n/a and the like.
+# The share of a column's values that must be of its kind; the others are n/a and such.
 MIN_SHARE = 0.9
 
 
@@ -38,7 +38,7 @@ class Sample:
         return [text for value in self.values(column) if (text := str(value).strip())]
 
     def words(self, column: str) -> list[str]:
-        """The distinct texts, in the order of the rows; none where there are too many to be a vocabulary."""
+        """The distinct texts, in the order of the rows; empty if there are too many to be a vocabulary."""
         found = list(dict.fromkeys(self.texts(column)))
         return found if len(found) <= MAX_WORDS else []
 
@@ -50,7 +50,7 @@ class Sample:
         return [value for value in self.values(column) if not _is_date(value)]
 
     def unique_columns(self) -> list[str]:
-        """The columns with a name of their own: the others cannot be named in a mapping."""
+        """The columns with unique names: a mapping cannot name the others."""
         return [name for name in self.columns if name and list(self.columns).count(name) == 1]
 
     def has_times(self, column: str) -> bool:

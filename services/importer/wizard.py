@@ -1,6 +1,6 @@
-"""The course of `andon import`: propose what a table means, ask what is open, show the first rows, load the table.
+"""The steps of `andon import`: propose what a table means, ask what is open, show the first rows, load the table.
 
-It talks to a person through a `Dialog`, so that it knows no terminal.
+It talks to a person through a `Dialog` and does not know the terminal.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ class Dialog(Protocol):
         """Print a line as it is."""
 
     def warn(self, text: str) -> None:
-        """Print a line that stands out."""
+        """Print a highlighted line."""
 
     def ask(self, question: str, default: str | None) -> str:
-        """The answer to a question; without a default, one must be given."""
+        """The answer to a question; required if there is no default."""
 
     def confirm(self, question: str) -> None:
-        """Raises to end the import where the answer is no."""
+        """Raises to end the import if the answer is no."""
 
     def counter(self, label: str) -> AbstractContextManager[Callable[[int], None]]:
         """Shows a growing count without a known total."""
@@ -76,7 +76,7 @@ class ImportOptions:
 
 
 class _Opened(NamedTuple):
-    """The first rows of a table, and its encoding where the file does not say it."""
+    """The first rows of a table, and its encoding if the file does not state it."""
 
     sample: Sample
     encoding: str | None
@@ -88,13 +88,21 @@ class ImportWizard:
     def __init__(self, options: ImportOptions, dialog: Dialog, check: MappingCheck = faults_of) -> None:
         self._options, self._dialog, self._check = options, dialog, check
 
-    def run(self) -> int:
-        """The exit code: 1 where some row has a fault."""
+    def check_arguments(self) -> None:
+        """Raises for a source, a table or a mapping that cannot be used, before anything is asked or connected."""
         options = self._options
         if not NAME.match(options.source):
             raise ValueError(
                 f"--source {options.source}: use lower-case letters, digits and dashes, as in the sources file"
             )
+        if options.mapping is None:
+            open_table(options.file)
+        else:
+            load_mapping(options.mapping, lambda found: self._open(found).columns)
+
+    def run(self) -> int:
+        """Run after `check_arguments`; returns the exit code, 1 if some row has a fault."""
+        options = self._options
         settings = DetectorSettings.from_environment()
         policy = load_policy(settings.policy) if settings.policy.exists() else None
         mapping = self._mapping(policy)
@@ -109,7 +117,7 @@ class ImportWizard:
         return 1 if job.journal.bad else 0
 
     def _mapping(self, policy: Policy | None) -> Mapping:
-        """From the mapping file, or proposed and asked; shown with the first rows."""
+        """The mapping from its file, or from the proposal and answers; shown with the first rows."""
         options, dialog = self._options, self._dialog
         if options.mapping is not None:
             mapping = load_mapping(options.mapping, lambda found: self._open(found).columns)
@@ -119,7 +127,7 @@ class ImportWizard:
         mapping = self._propose(opened, policy)
         if options.save is not None:
             options.save.write_text(to_yaml(mapping), encoding="utf-8")
-            dialog.say(f"The mapping is saved: use --mapping {options.save} next time, and nothing is asked.")
+            dialog.say(f"The mapping is saved: use --mapping {options.save} next time to skip the questions.")
         faults = self._check(mapping, list(opened.sample.columns))
         if faults:
             raise ValueError("\n".join(f"{dotted(path)} {text}" for path, text in faults))
@@ -129,7 +137,7 @@ class ImportWizard:
         return mapping
 
     def _first_rows(self) -> _Opened:
-        """The encoding is asked first: all names and words depend on it."""
+        """Ask for the encoding first: all names and words depend on it."""
         options, dialog = self._options, self._dialog
         table = open_table(options.file)
         sample, guessed = _sample(table, options.file), table.guessed_encoding
@@ -165,12 +173,12 @@ class ImportWizard:
         if opened.encoding is not None:
             mapping = with_answer(mapping, "encoding", opened.encoding)
         by = f"by the column names and the first {len(opened.sample.rows)} rows"
-        self._dialog.say(f"Proposed anew, with {answer}:" if answer else f"Proposed, {by}:")
+        self._dialog.say(f"Proposed again, with {answer}:" if answer else f"Proposed, {by}:")
         self._dialog.say(to_yaml(mapping))
         return replace(proposal, mapping=mapping)
 
     def _ask_all(self, opened: _Opened, proposal: Proposal, policy: Policy | None) -> Mapping:
-        """Questions are found again after each answer. One about a column changes what all others mean."""
+        """Look for questions again after each answer: an answer about a column changes what the others mean."""
         asked: set[str] = set()
         answers: Answers = {}
         mapping, sample = proposal.mapping, opened.sample
@@ -191,12 +199,12 @@ class ImportWizard:
         return mapping
 
     def _answered(self, mapping: Mapping, question: Question) -> Mapping:
-        """With the answer of a person, or with --yes the one that is sure."""
+        """The mapping with a person's answer, or with --yes the certain one."""
         if not self._options.yes:
             return self._ask(mapping, question)
         if question.default is None or question.guess:
             raise ValueError(
-                f"{question.key}: {question.question} --yes cannot know: answer once, and keep it with --save"
+                f"{question.key}: {question.question} --yes cannot guess: answer it yourself, and keep it with --save"
             )
         return with_answer(mapping, question.key, question.default)
 
@@ -221,7 +229,7 @@ class ImportWizard:
         row_events = RowEvents.of_table(mapping, table.columns, datetime.now(UTC))
         if not mapping.closing_words:
             dialog.say("No word means won or lost: no deal is ever closed.")
-        dialog.say("The first rows, as they are understood:")
+        dialog.say("The first rows, as Andon reads them:")
         for row in islice(table.rows(), PREVIEW_ROWS):
             try:
                 events = row_events.of_row(row)
@@ -230,7 +238,7 @@ class ImportWizard:
                 dialog.say(f"  line {row.line}: cannot be imported: {fault}")
 
     def _write_events(self, job: ImportJob) -> None:
-        """`--dry-run`: write the events for what-if, and publish nothing."""
+        """`--dry-run`: write the events for what-if and publish nothing."""
         options = self._options
         with self._dialog.counter("events") as show, options.out.open("wb") if options.out else nullcontext() as out:
             for count, event in enumerate(job.events(), 1):
@@ -261,30 +269,32 @@ class ImportWizard:
         rows = journal.rows - journal.bad - notes["ignored"] - notes["footers"]
         dialog.say(f"{rows} rows {verb} {journal.events} events.")
         if notes["footers"]:
-            dialog.say(f"{notes['footers']} rows were skipped: totals and notices, no deals.")
+            dialog.say(f"{notes['footers']} rows were skipped: totals and notices, not deals.")
         if notes["ignored"]:
             dialog.say(f"{notes['ignored']} rows were skipped, as the mapping says (ignore).")
         if notes["unplaced"]:
-            dialog.say(f"{notes['unplaced']} open deals have no stage: no column says since when (exported_at).")
+            dialog.say(
+                f"{notes['unplaced']} open deals have no stage: no column says when they entered it (exported_at)."
+            )
         for name, count in notes.items():
             if name.startswith("without "):
                 dialog.say(f"{count} rows are imported {name}, which cannot be read.")
             if name.startswith("stage "):
                 dialog.say(
-                    f"{count} rows have the {name}, which is not in the mapping's order: kept, but no rule sees it."
+                    f"{count} rows have the {name}, which is not in the mapping's order: kept, but no rule applies."
                 )
         if journal.bad:
             dialog.warn(f"{journal.bad} rows have faults and were not imported: see {job.rejected_rows}")
 
 
 def _sample(table: Table, file: Path) -> Sample:
-    """The first rows, without those that have too many values; raises TableError where most have."""
+    """The first rows, without those that have too many values; raises TableError if most have."""
     rows = [row.cells for row in islice(table.rows(), SAMPLE_ROWS)]
     whole = [cells for cells in rows if len(cells) <= len(table.columns)]
     if len(whole) * 2 < len(rows):
         raise TableError(
-            f"{file}: the first line names {len(table.columns)} columns, and most rows have more values; let it name "
-            "every column: delete what stands above it, and put quotes around values that hold the delimiter"
+            f"{file}: the first line names {len(table.columns)} columns, and most rows have more values. It must name "
+            "every column: delete what is above it, and put quotes around values that hold the delimiter"
         )
     sample = Sample(table.columns, whole)
     check_heads(sample, str(file))

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CURRENCY = "EUR"
+
 
 @dataclass(frozen=True)
 class StageModel:

@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from services.simulator.company import (
+    CURRENCY,
     DISRUPTIONS,
     FIRST_WORDS,
     PIPELINES,
@@ -94,6 +95,7 @@ def _deal(
         True,
         {
             "amount": f"{max(500, amount)}.00",
+            "deal_currency_code": CURRENCY,
             "closedate": _ms(close),
             "pipeline": pipeline.id,
             "dealname": deal_name(chance),

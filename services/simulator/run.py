@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from services.simulator.company import NEW
+from services.simulator.company import CURRENCY, NEW
 from services.simulator.model import FIRST_DEAL, DealChange, deal_changes, deal_name
 from services.simulator.post import Poster, post_all
 
@@ -70,6 +70,7 @@ def _trade_fair(journal: SimulationJournal) -> Iterator[DealChange]:
             True,
             {
                 "amount": f"{chance.randrange(2_000, 20_000, 50)}.00",
+                "deal_currency_code": CURRENCY,
                 "pipeline": NEW.id,
                 "dealstage": NEW.stages[0].id,
                 "dealname": deal_name(chance),

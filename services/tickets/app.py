@@ -64,8 +64,8 @@ _HEADERS = (
 )
 
 
-# Pages name deals and their worth, and are old a moment later: nobody on the way keeps one, and "back" asks again.
-# Files that pages link are kept, and asked for again when they change.
+# Pages name deals and their worth, and are soon out of date: no cache keeps one, and "back" requests it again.
+# Linked files are cached, and revalidated on each use.
 _NOT_KEPT, _CHECKED = (b"cache-control", b"no-store"), (b"cache-control", b"no-cache")
 _FILES = ("/static/", "/favicon.ico")
 

@@ -1,4 +1,4 @@
-"""A problem as it is now. Messages report only growth by half; `flow.now` tells every change of a stage."""
+"""A problem as it is now. Messages report only growth by half; `flow.now` reports every change of a stage."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def counted_at(problem: ProblemData) -> datetime:
 
 
 def latest_count(problem: ProblemData) -> LatestCount:
-    """As its last message told it."""
+    """The count in its last message."""
     return LatestCount(problem, counted_at(problem))
 
 
 def count_now(ticket: Ticket, stages: StagesNow) -> LatestCount:
-    """The ticket's problem as its stage stands now. What is over, or newer than that, stays as its message told it."""
+    """The ticket's problem as its stage stands now. What is over, or newer than that, stays as in its message."""
     problem = ticket.problem
     rule = stages.rule(problem.pipeline, problem.stage, problem.key)
     if rule is None or stages.at is None or stages.at < counted_at(problem) or not _goes_on(ticket, rule):

@@ -4,7 +4,7 @@
 2. Draw the chart of one, with no transaction open and no row locked.
 3. In a short transaction, delete it from the pending ones and put it into the outbox.
 
-After a crash, whatever is still pending is drawn again, from the same values. Replicas may draw the same chart; only
+After a crash, pending messages are drawn again, from the same values. Replicas may draw the same chart; only
 the one that deletes the message publishes it.
 """
 

@@ -64,6 +64,6 @@ def _source(name: str, settings: Any, known: dict[str, type[Source]], lines: Lin
     try:
         return known[kind](name, known[kind].settings_type.model_validate(settings))
     except ValidationError as error:
-        # Never show the value: it may be a secret.
+        # Never show the value, which may be a secret.
         errors = error.errors(include_url=False, include_input=False)
         raise FaultsError([fault_at((*path, *one["loc"]), error_text(one), lines) for one in errors]) from None

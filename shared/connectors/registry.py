@@ -1,10 +1,11 @@
-"""Finds the connectors. A new CRM is a new folder with a `webhook` and perhaps an `api` module: no list to edit."""
+"""Finds the connectors: every folder with a `webhook` module, and perhaps an `api` module. There is no list to edit."""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -23,8 +24,13 @@ def crms() -> dict[str, type[CrmApi]]:
     return {value.kind: value for value in _classes("api") if issubclass(value, CrmApi) and value.kind}
 
 
-def _classes(part: str) -> Iterator[type[Any]]:
+@cache
+def _classes(part: str) -> tuple[type[Any], ...]:
     """The classes in the modules named `part`, folder by folder."""
+    return tuple(_found(part))
+
+
+def _found(part: str) -> Iterator[type[Any]]:
     for folder in pkgutil.iter_modules(connectors.__path__, f"{connectors.__name__}."):
         if folder.ispkg and find_spec(f"{folder.name}.{part}") is not None:
             module = importlib.import_module(f"{folder.name}.{part}")

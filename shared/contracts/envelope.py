@@ -49,13 +49,13 @@ def _to_utc(moment: datetime) -> datetime:
     try:
         return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError("lies outside the years 1 to 9999 in UTC; correct the time or its offset") from None
+        raise ValueError("is outside the years 1 to 9999 in UTC; correct the time or its offset") from None
 
 
 def _can_be_counted_from(moment: datetime) -> datetime:
     """Reject the ends of the calendar: days are counted from these instants, in any time zone."""
     if not EARLIEST_YEAR <= moment.year < LATEST_YEAR:
-        raise ValueError(f"lies outside the years {EARLIEST_YEAR} to {LATEST_YEAR - 1}; correct the sender's clock")
+        raise ValueError(f"is outside the years {EARLIEST_YEAR} to {LATEST_YEAR - 1}; correct the sender's clock")
     return moment
 
 
@@ -77,9 +77,9 @@ Indexed = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterV
 
 
 def content_id(*parts: object) -> str:
-    """The id of a message that says this: the same when it is made again, as after a restore of the database.
+    """The id of a message from its content, so that a message published again, as after a restore, has the same id.
 
-    Not for what may be said twice and mean it, such as a value that changes and changes back: add a number then.
+    If the same content may occur twice, such as a value that changes and changes back, add a number.
     """
     return hashlib.sha256(orjson.dumps([str(part) for part in parts])).hexdigest()[:32]
 

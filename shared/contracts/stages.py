@@ -77,7 +77,7 @@ class StageEvent(Envelope[StageData]):
     """One description. `source` is the source, `subject` its path, `time` since when this is known."""
 
     type: Literal["andon.stage.described"] = "andon.stage.described"
-    # Made of several ids, each of which may be as long as a name.
+    # Made of several ids, each up to the length of a name.
     subject: Words
 
     @staticmethod

@@ -32,7 +32,7 @@ _LARGEST_DEAD = {"max.message.bytes": "4194304"}
 _KEPT = {"retention.ms": "-1"} | _LARGEST
 _COMPACTED = {"cleanup.policy": "compact"} | _LARGEST
 
-# pipeline.events is the history: kept for ever, so that all state can be rebuilt from it.
+# pipeline.events is the history: kept forever, so that all state can be rebuilt from it.
 PRODUCT_TOPICS = (
     Topic(EVENTS, "deal", config=_KEPT),
     Topic(STAGES, "source/pipeline/stage/fields set", partitions=1, config=_COMPACTED),

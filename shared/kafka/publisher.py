@@ -152,7 +152,7 @@ class Publisher:
 
 
 async def _close(producer: Any) -> None:
-    """Stop a producer that may have lost its broker; left alone it would wait for ever to flush."""
+    """Stop a producer that may have lost its broker; by itself it would wait forever to flush."""
     stopping = asyncio.ensure_future(producer.stop())
     done, _ = await asyncio.wait([stopping], timeout=2)
     if done:

@@ -1,4 +1,4 @@
-"""The database's clock: one for all replicas, whatever the clocks of their machines show."""
+"""The database's clock: one for all replicas, independent of the clocks of their machines."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from shared.runtime.log import logger
 
 _log = logger(__name__)
 MEASURE_SECONDS = 10.0
-# An answer that took longer than this says too little about the present.
+# A slower answer is too imprecise.
 MAX_ROUND_TRIP_SECONDS = 1.0
 
 
 class DatabaseClock:
-    """A `Clock` that goes on from what the database said last, by the monotonic clock: steps of ours do not show.
+    """A `Clock` that continues from the database's last answer by the monotonic clock, so steps of ours do not show.
 
     Before the first measurement it is the machine's clock.
     """

@@ -33,7 +33,7 @@ UNAVAILABLE = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    # The server went away in the middle of an answer.
+    # The server was lost in the middle of an answer.
     asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.InsufficientResourcesError,

@@ -8,7 +8,7 @@ import asyncpg
 
 
 class PostgresProbe:
-    """Keeps its connection between two calls. A call raises whatever keeps the server from answering."""
+    """Keeps its connection between two calls. A call raises the error that keeps the server from answering."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn

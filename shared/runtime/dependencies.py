@@ -13,7 +13,7 @@ from shared.runtime.log import logger
 _log = logger(__name__)
 # A lost server shows after at most the sum of both, so `/readyz` turns within 5 s.
 INTERVAL_SECONDS, TIMEOUT_SECONDS = 3.0, 2.0
-NOT_ASKED = "has not been asked yet"
+NOT_ASKED = "has not been checked yet"
 # Returns when the server has answered; raises any error if it does not.
 Probe = Callable[[], Awaitable[None]]
 

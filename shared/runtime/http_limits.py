@@ -200,11 +200,15 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _unclear_head(self) -> tuple[int, str] | None:
         """Status and text for a head that a proxy before us may read in another way (RFC 9112, 3.2 and 6.1)."""
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        hosts, encodings = 0, list[bytes]()
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding":
+                encodings.append(value)
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             return 400, "a request has exactly one header host; send one"
-        encodings = b",".join(value for name, value in self.headers if name == b"transfer-encoding")
-        if encodings and encodings.strip().lower() != b"chunked":
+        if encodings and b",".join(encodings).strip().lower() != b"chunked":
             return 501, "header transfer-encoding: only chunked is supported; send the body as it is"
         return None
 

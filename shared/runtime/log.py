@@ -56,7 +56,7 @@ class RepeatedFaults:
 
 
 class LibraryFaults(logging.Filter):
-    """The same for the loggers of libraries: faults of one place are alike, whatever they name."""
+    """The same for loggers of libraries: faults from one place count as repeats, regardless of what they name."""
 
     def __init__(self, faults: RepeatedFaults) -> None:
         super().__init__()

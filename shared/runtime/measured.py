@@ -1,4 +1,4 @@
-"""A gauge of what a server has to be asked for: its samples are left out while it cannot be measured."""
+"""A gauge measured at a server: it has no samples while it cannot be measured."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def new_registry() -> CollectorRegistry:
 
 
 class _LatestMetrics:
-    """The text of all metrics, generated at most once in METRICS_SECONDS, since it holds up whatever else is served."""
+    """The text of all metrics, generated at most once in METRICS_SECONDS, since generating it delays other requests."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry, self._text, self._at = registry, b"", float("-inf")
@@ -151,7 +151,7 @@ async def run(
 
 
 def _exit_soon(limits: StopLimits) -> None:
-    """Whatever hangs from here on: show where, and end the process. A stop must not need a kill -9."""
+    """If anything hangs from here on, show where and end the process. A stop must not need a kill -9."""
     faulthandler.dump_traceback_later(limits.close + limits.exit, exit=True)
 
 

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 CALENDAR_DAY = 86_400
+_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+_UNITS = r"working days?|calendar days?|(?:deal|day|hour|minute|second|week|month|quarter|time)s?|%"
+_COUNTED = re.compile(rf"(?<=\d) (?=(?:{_UNITS}|{_MONTHS})(?!\w))")
+_NO_BREAK = "\u00a0"
+
+
+def keep_together(text: str) -> str:
+    """The text with a no-break space between a number and what it counts: no line ends with a bare `21`."""
+    return _COUNTED.sub(_NO_BREAK, text)
 
 
 def number(value: float) -> str:

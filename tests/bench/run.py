@@ -21,12 +21,12 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.kafka.admin import create_topics
-from tests.bench import answers, detector, intake, line, memory
+from tests.bench import answers, detector, intake, memory, webhook_to_mail
 from tests.bench.figures import Figure
 from tests.support.databases import new_database
 from tests.support.servers import kafka_address, postgres_dsn
 
-PARTS = ["intake", "answers", "detector", "time", "memory", "line"]
+PARTS = ["intake", "answers", "detector", "time", "memory", "webhook-to-mail"]
 console = Console()
 _numbers = itertools.count(1)
 
@@ -51,8 +51,8 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
             figures += await detector.cost_of_time(new_dsn, 200, show)
         if "memory" in chosen.parts:
             figures += await memory.measure(kafka, await new_dsn(), await prefix(kafka), folder, show)
-        if "line" in chosen.parts:
-            figures += await line.measure(
+        if "webhook-to-mail" in chosen.parts:
+            figures += await webhook_to_mail.measure(
                 kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.seconds, show
             )
     return figures
@@ -71,8 +71,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of baseline and service in turn")
-    parser.add_argument("--per-second", type=int, default=500, help="webhooks a second in answers and line")
-    parser.add_argument("--seconds", type=int, default=60, help="seconds of line")
+    parser.add_argument("--per-second", type=int, default=500, help="webhooks a second in answers and webhook-to-mail")
+    parser.add_argument("--seconds", type=int, default=60, help="seconds of webhook-to-mail")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where to write the figures")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

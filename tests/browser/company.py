@@ -1,4 +1,4 @@
-"""A company with a ticket of every kind in every state, told to a real tickets service as the detector would."""
+"""A company with a ticket of every kind in every state, published to a real tickets service as the detector does."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ class Company:
         self._kafka = self._prefix = ""
 
     async def tell_now(self, kind: str, pipeline: str, stage: str, count: int) -> None:
-        """Tell how many deals a rule of a stage counts now, as the detector would."""
+        """Publish how many deals a rule of a stage counts now, as the detector does."""
         now, shown = datetime.now(UTC), deals(min(count, 5), datetime.now(UTC))
         rule = RuleNow(
             key=f"{kind}/{pipeline}/{stage}",
@@ -190,7 +190,7 @@ class Company:
         await publisher.stop()
 
     async def seed(self, kafka: str, prefix: str) -> None:
-        """Tell everything and do what people do, until it is all there."""
+        """Publish everything, act as people do, and wait until the pages show it."""
         self._kafka, self._prefix = kafka, prefix
         now = datetime.now(UTC)
         publisher = Publisher(kafka)

@@ -35,7 +35,7 @@ from tests.support.problems import day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 
-# The policy's: a page is made anew for a reader in another zone.
+# The policy's zone: a page is rendered again for a reader in another zone.
 ZONE = {"TZ": "Europe/Berlin"}
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
@@ -101,7 +101,7 @@ async def seeded_company(kafka: str, postgres: str, folder: Path) -> AsyncIterat
 async def empty(
     browser: Browser, kafka: str, postgres: str, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[str, str]]:
-    """Address and DSN of a service to which nothing was told."""
+    """Address and DSN of a service that has received nothing."""
     pages = Pages(kafka, postgres, tmp_path_factory.mktemp("empty"))
     process = await pages.start()
     yield process.url, pages.dsn

@@ -43,7 +43,7 @@ async def walk(page: Page) -> list[int]:
 
 @pytest.mark.parametrize("path", ["/", "/tickets/{}", "/pipelines", "/tickets?state=closed", "/nowhere"])
 async def test_tab_reaches_every_control_in_order(company: Company, page: Page, path: str) -> None:
-    # A part that is made anew while Tab walks through it has lost the numbers of its controls.
+    # A part that is refreshed while Tab walks through it loses the numbers of its controls.
     await page.route("**/live.js", lambda route: route.abort())
     await page.goto(company.url + path.format(company.numbers["aging/new/proposal"]))
     controls = await page.evaluate(CONTROLS)
@@ -69,7 +69,7 @@ async def tab_to(page: Page, name: str) -> None:
 
 
 async def reopen(page: Page) -> None:
-    """Snooze the ticket, so that it can be acknowledged anew."""
+    """Snooze the ticket, so that it can be acknowledged again."""
     await page.locator("#until").evaluate("input => { input.value = input.max; }")
     async with page.expect_navigation():
         await page.get_by_role("button", name="Snooze").click()
@@ -103,7 +103,7 @@ async def test_closing_a_problem_that_goes_on_is_asked_again_undone_and_told(com
     assert await page.evaluate("document.activeElement.getAttribute('role')") == "alert"
 
     async with page.expect_navigation():
-        await page.get_by_role("button", name="Close it all the same").click()
+        await page.get_by_role("button", name="Close it anyway").click()
     assert "No budget." in await page.locator(".asks").inner_text()
     async with page.expect_navigation():
         await page.get_by_role("button", name="Undo").click()

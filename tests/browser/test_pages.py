@@ -120,7 +120,7 @@ async def test_forms_with_errors_keep_wcag(company: Company, page: Page, form: s
 
 
 async def unfold(page: Page) -> None:
-    """Show what stands in details."""
+    """Unfold all details."""
     await page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
 
 
@@ -138,7 +138,7 @@ async def test_the_empty_list_teaches_and_faults_of_ours_say_what_to_do(empty: t
     await page.goto(url)
 
     assert "No day has been measured yet" in await page.locator("main").inner_text()
-    assert "Proposal: waiting too long, which is 5 deals or more" in await page.locator(".watched").inner_text()
+    assert "Proposal: waiting too long, which is 5\u00a0deals or more" in await page.locator(".watched").inner_text()
     assert await violations(page) == []
     await page.goto(f"{url}/pipelines")
     assert await violations(page) == []

@@ -88,7 +88,7 @@ class Figures:
         )
 
 
-class Sender:
+class WebhookSender:
     """Delivers like HubSpot. Event `n` is a function of `n`, so none is kept."""
 
     def __init__(self, url: str, plan: Plan, figures: Figures) -> None:
@@ -218,7 +218,7 @@ async def soak(folder: Path, plan: Plan, show: Callable[[str], None] = lambda te
     (folder / "sources.yaml").write_text(json.dumps({"sources": {"crm": source}}))
     environment = {"ANDON_KAFKA": broker.bootstrap, "ANDON_SOURCES": str(folder / "sources.yaml")}
     intake = ServiceProcess("intake", environment, folder).start().ready()
-    sender = Sender(f"{intake.url}/v1/ingest/crm", plan, figures)
+    sender = WebhookSender(f"{intake.url}/v1/ingest/crm", plan, figures)
     progress = asyncio.ensure_future(_show_progress(figures, show))
     try:
         await sender.run(asyncio.ensure_future(Faults(broker, intake, plan, figures).run()))
@@ -238,7 +238,7 @@ async def _show_progress(figures: Figures, show: Callable[[str], None]) -> None:
         await asyncio.sleep(1)
 
 
-async def _compare(kafka: str, sender: Sender, figures: Figures) -> None:
+async def _compare(kafka: str, sender: WebhookSender, figures: Figures) -> None:
     copies = bytearray(figures.events)
     async for record in _records(kafka, EVENTS):
         event = orjson.loads(record.value)

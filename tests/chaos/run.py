@@ -128,7 +128,7 @@ class Chaos:
             for hook in live(stage, deal, where.format(stage=stage), number)
         ]
         self._posted += hooks
-        # A topic that is made anew gets everything once more.
+        # A recreated topic gets everything again.
         documents = list(arrays(self._posted if disaster is Disaster.NEW_TOPIC else hooks))
 
         async def post() -> None:
@@ -199,7 +199,7 @@ class Chaos:
         return self._derived
 
     async def _compare(self, may_forget: bool) -> None:
-        """`may_forget`: Postgres was set back, so mails may have been sent of which it knows nothing."""
+        """`may_forget`: Postgres was set back, so it may not know of mails that were sent."""
         self._show("comparing with a clean run")
         connection = await asyncpg.connect(self._world.postgres.dsn)
         async with connection.transaction(isolation="repeatable_read"):

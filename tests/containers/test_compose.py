@@ -66,7 +66,7 @@ class Stack:
         return ended.stdout
 
     def up(self, seconds: int) -> None:
-        """Start all but Alertmanager: tests/integration/deploy runs the program, as its image is not at hand."""
+        """Start all but Alertmanager: tests/integration/deploy runs the program, as its image is not available."""
         services = set(self.compose("config", "--services").split()) - {"alertmanager"}
         self.compose("up", "-d", "--wait", "--wait-timeout", str(seconds), *sorted(services))
 

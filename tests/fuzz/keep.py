@@ -14,7 +14,7 @@ from tests.fuzz.target import TARGETS, target
 CORPUS = Path(__file__).parent / "corpus"
 LARGEST = 4096
 WATCHED = ("/shared/connectors/", "/services/intake/")
-# What once broke something: kept for ever, under this name.
+# Inputs that once broke something: kept for good, under this name.
 BROKE = "broke-"
 Step = tuple[str, int, int]
 
@@ -46,7 +46,7 @@ def steps(run: Callable[[bytes], None], data: bytes) -> frozenset[Step]:
 
 
 def keep(kind: str, work: Path) -> int:
-    """Choose anew from the kept inputs of a kind and those at work; how many there are now."""
+    """Choose again from the kept and the working inputs of a kind; returns how many there are now."""
     reached: set[Step] = set()
     return sum(_keep(CORPUS / kind / name, work / kind / name, target(kind, name), reached) for name in TARGETS)
 

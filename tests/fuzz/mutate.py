@@ -77,7 +77,7 @@ DEEPEST = 20
 
 
 def places(document: Any) -> Iterator[Path]:
-    """Every place of a document, itself first; what lies very deep is left alone."""
+    """Every place of a document, itself first; skips very deep ones."""
     waiting: list[tuple[Path, Any]] = [((), document)]
     while waiting:
         path, value = waiting.pop()

@@ -28,7 +28,7 @@ console = Console()
 
 
 @dataclass
-class Outcome:
+class FuzzOutcome:
     """What one run gave: inputs tried, coverage and memory (MB) at its begin and end, the crash if there was one."""
 
     kind: str
@@ -56,13 +56,13 @@ def begin(kind: str, name: str, folder: Path) -> None:
         (folder / hashlib.sha1(data).hexdigest()).write_bytes(data[:LARGEST])
 
 
-def fuzz(kind: str, name: str, seconds: int, show: Callable[[Outcome], None]) -> Outcome:
-    """One target of one kind for so many seconds, or until a crash."""
+def fuzz(kind: str, name: str, seconds: int, show: Callable[[FuzzOutcome], None]) -> FuzzOutcome:
+    """Run one target of one kind for some seconds, or until a crash."""
     folder, kept, crashes = WORK / kind / name, CORPUS / kind / name, WORK / "crashes" / f"{kind}-{name}-"
     begin(kind, name, folder)
     crashes.parent.mkdir(parents=True, exist_ok=True)
     kept.mkdir(parents=True, exist_ok=True)
-    outcome = Outcome(kind, name, seconds)
+    outcome = FuzzOutcome(kind, name, seconds)
     command = [sys.executable, "-m", "tests.fuzz.engine", kind, name, *OPTIONS, f"-max_total_time={seconds}"]
     command += [f"-artifact_prefix={crashes}", str(folder), str(kept)]
     with (WORK / f"{kind}-{name}.log").open("w") as log:
@@ -81,7 +81,7 @@ def fuzz(kind: str, name: str, seconds: int, show: Callable[[Outcome], None]) ->
     return outcome
 
 
-def table(outcomes: Iterable[Outcome]) -> Table:
+def table(outcomes: Iterable[FuzzOutcome]) -> Table:
     shown = Table("kind", "target", "executions", "a second", "coverage", "memory MB", "crash")
     for one in outcomes:
         shown.add_row(
@@ -107,7 +107,7 @@ def main() -> None:
         for kind, name in runs:
             task = progress.add_task(f"{kind} {name}", total=None)
 
-            def show(now: Outcome, task: Any = task) -> None:
+            def show(now: FuzzOutcome, task: Any = task) -> None:
                 words = f"{now.kind} {now.name}: {now.executions:,} inputs, coverage {now.coverage[1]}"
                 progress.update(task, description=words)
 

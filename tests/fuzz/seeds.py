@@ -1,4 +1,4 @@
-"""What fuzzing begins with: the samples of each CRM, and what the simulated CRM says in its dialect."""
+"""The seeds of fuzzing: samples of each CRM, and messages of the simulated CRM in its dialect."""
 
 from __future__ import annotations
 

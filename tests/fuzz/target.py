@@ -1,4 +1,4 @@
-"""What is asked of every source whatever comes: nothing raises, nothing hangs, everything unclear explains itself.
+"""What holds for every source and any input: nothing raises or hangs, and every rejection explains itself.
 
 Two targets: `body` signs any body as its CRM would; `head` reads any bytes as a saved request.
 """
@@ -67,7 +67,7 @@ def source_of(kind: str) -> Source:
 
 
 def target(kind: str, name: str) -> Callable[[bytes], None]:
-    """One of TARGETS for one kind of source; raises AssertionError, or whatever the source should not have raised."""
+    """One of TARGETS for one kind of source; raises AssertionError, or the error that the source wrongly raised."""
     return {"body": body, "head": head}[name](kind)
 
 
@@ -94,7 +94,7 @@ def head(kind: str) -> Callable[[bytes], None]:
 
 
 def read(data: bytes) -> Request | None:
-    """A saved request; None where it is told what is wrong with it."""
+    """A saved request; None if it is rejected with an explanation."""
     try:
         return parse_saved_request(data, NOW)
     except ValueError as error:
@@ -116,7 +116,7 @@ def with_limit(work: Callable[[], None]) -> None:
 
 
 def signed(source: Source, request: Request) -> None:
-    """A body with its right proof is genuine, unless the proof stands in the body."""
+    """A body with a valid proof is genuine, unless the proof is in the body."""
     refused = refusal(source, request)
     assert refused is None or source.kind in IN_THE_BODY or "OrganizationId" in str(refused), refused
     source.challenge(request)

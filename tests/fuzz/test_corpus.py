@@ -1,4 +1,4 @@
-"""The kept corpus through its targets: what a fuzzer once found stays mended, and takes no memory."""
+"""The kept corpus through its targets: what a fuzzer once found stays fixed, and takes no memory."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Life:
 
 @dataclass
 class _Place:
-    """Where a deal is, in the words of its events. `is_in` its last stay, closed, or gone for a while or for ever."""
+    """Where a deal is, by its events: `is_in` its last stay, closed, or gone for a time or for good."""
 
     pipeline: str | None = None
     stage: tuple[str | None, str] | None = None

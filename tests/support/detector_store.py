@@ -130,7 +130,7 @@ async def emptied(pool: Pool) -> Pool:
 
 
 def moved(deal: int, second: float, stage: str, number: int = 0) -> bytes:
-    """A move of a deal to a stage, `second` seconds after the start; `number` tells apart events of one instant."""
+    """A move of a deal to a stage, `second` seconds after the start; `number` distinguishes events of one instant."""
     event = {
         "id": f"{deal}-{second}-{number}",
         "source": "crm",

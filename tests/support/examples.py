@@ -16,5 +16,5 @@ def register() -> None:
 
 
 def examples(full: int) -> int:
-    """What stands for `full` examples in the profile that was chosen."""
+    """The number of examples in the chosen profile, out of `full`."""
     return max(1, full * settings().max_examples // FULL)

@@ -1,4 +1,4 @@
-"""Small random histories on a clock of whole seconds, so that the definition can be asked at every instant."""
+"""Small random histories on a clock of whole seconds, so that the definition can be evaluated at every instant."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Odoo where one is at hand: on a database of its own, and used over its own JSON-RPC."""
+"""A real Odoo, if one is available, with its own database, used over its JSON-RPC."""
 
 from __future__ import annotations
 

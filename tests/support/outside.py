@@ -1,4 +1,4 @@
-"""What lies outside of the repository, in one place: ANDON_TEST_DATA, by default `../shared` beside the clone.
+"""Paths outside of the repository, in one place: ANDON_TEST_DATA, by default `../shared` beside the clone.
 
 Real event logs may not be copied, so a stranger's clone lacks them; a test that needs one skips and names the variable.
 """

@@ -45,7 +45,7 @@ def policy() -> Policy:
 
 
 def day(number: float) -> datetime:
-    """So many days after the first."""
+    """That many days after the first."""
     return BASE + timedelta(days=number)
 
 

@@ -50,7 +50,7 @@ FAILURES: dict[str, Exception] = {
 }
 
 
-class World(ABC):
+class ProcessorRig(ABC):
     """Where effects are kept."""
 
     transactions: Transactions
@@ -76,9 +76,9 @@ class World(ABC):
 
 
 class Keeper(Handler[Thing]):
-    """Keeps names; fails where a thing says so."""
+    """Stores names; fails on a thing that says so."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: ProcessorRig) -> None:
         self._world = world
         self.committed: list[str] = []
         self.finished: list[int] = []
@@ -111,7 +111,7 @@ class ProcessorSuite:
     """Inherit, and give a `world`."""
 
     @pytest.fixture
-    def handler(self, world: World) -> Keeper:
+    def handler(self, world: ProcessorRig) -> Keeper:
         return Keeper(world)
 
     @pytest.fixture
@@ -119,7 +119,7 @@ class ProcessorSuite:
         return Counter()
 
     @pytest.fixture
-    def processor(self, world: World, handler: Keeper, counts: Counter[str]) -> Processor[Thing]:
+    def processor(self, world: ProcessorRig, handler: Keeper, counts: Counter[str]) -> Processor[Thing]:
         def rejected(reason: DeadReason) -> None:
             counts[reason.value] += 1
 
@@ -128,7 +128,7 @@ class ProcessorSuite:
 
         return Processor(world.transactions, handler, PREFIX, lambda record: NOW, rejected, published)
 
-    async def test_each_record_is_handled_once(self, world: World, processor: Processor[Thing]) -> None:
+    async def test_each_record_is_handled_once(self, world: ProcessorRig, processor: Processor[Thing]) -> None:
         await processor.run(records("a", "b"))
         await processor.run(records("a", "b", "c"))
 
@@ -136,7 +136,7 @@ class ProcessorSuite:
         assert await world.next_offset() == 3
 
     async def test_a_position_that_was_set_back_is_jumped_by_no_batch(
-        self, world: World, processor: Processor[Thing], handler: Keeper
+        self, world: ProcessorRig, processor: Processor[Thing], handler: Keeper
     ) -> None:
         await processor.run(records("a", "b"))
         later = records("a", "b", "c", "d", "e")[4:]
@@ -148,7 +148,7 @@ class ProcessorSuite:
         assert handler.finished == [2]
 
     async def test_a_gap_of_the_log_is_passed_where_the_position_stands_as_known(
-        self, world: World, processor: Processor[Thing]
+        self, world: ProcessorRig, processor: Processor[Thing]
     ) -> None:
         await processor.run(records("a", "b"))
 
@@ -164,7 +164,7 @@ class ProcessorSuite:
         assert not counts
 
     async def test_invalid_records_become_dead_letters_and_cost_the_others_nothing(
-        self, world: World, processor: Processor[Thing], counts: Counter[str]
+        self, world: ProcessorRig, processor: Processor[Thing], counts: Counter[str]
     ) -> None:
         await processor.run(records("a", b"{", b"[]", "future", None, "b"))
 
@@ -176,7 +176,7 @@ class ProcessorSuite:
 
     @pytest.mark.parametrize("failure", ["constraint", "bug", "value"])
     async def test_a_record_that_fails_costs_only_itself(
-        self, world: World, processor: Processor[Thing], handler: Keeper, failure: str
+        self, world: ProcessorRig, processor: Processor[Thing], handler: Keeper, failure: str
     ) -> None:
         things: list[bytes | str] = [*"abcdefg"]
         things[4] = thing("bad", failure)
@@ -188,14 +188,16 @@ class ProcessorSuite:
         assert await world.letters() == [("handler", f"{TOPIC}/0/4")]
         assert handler.finished == [7]
 
-    async def test_any_number_of_bad_records_is_dead_lettered(self, world: World, processor: Processor[Thing]) -> None:
+    async def test_any_number_of_bad_records_is_dead_lettered(
+        self, world: ProcessorRig, processor: Processor[Thing]
+    ) -> None:
         await processor.run(records(*[thing("bad", "bug")] * 15, "a", *[thing("bad", "bug")] * 15))
 
         assert await world.effects() == ["a"]
         assert len(await world.letters()) == 30
 
     async def test_a_value_that_no_column_takes_is_a_records_fault_however_often(
-        self, world: World, processor: Processor[Thing]
+        self, world: ProcessorRig, processor: Processor[Thing]
     ) -> None:
         await processor.run(records(*[thing("bad", "value")] * 30))
 
@@ -203,7 +205,7 @@ class ProcessorSuite:
 
     @pytest.mark.parametrize("failure", ["constraint", "bug"])
     async def test_what_fails_for_all_alike_is_a_defect_and_dead_letters_nothing(
-        self, world: World, processor: Processor[Thing], handler: Keeper, failure: str
+        self, world: ProcessorRig, processor: Processor[Thing], handler: Keeper, failure: str
     ) -> None:
         with pytest.raises(type(FAILURES[failure])):
             await processor.run(records(*[thing("bad", failure)] * 11))
@@ -228,7 +230,7 @@ class ProcessorSuite:
         ],
     )
     async def test_what_no_record_causes_is_raised_and_dead_letters_nothing(
-        self, world: World, processor: Processor[Thing], handler: Keeper, failure: str
+        self, world: ProcessorRig, processor: Processor[Thing], handler: Keeper, failure: str
     ) -> None:
         with pytest.raises(type(FAILURES[failure])):
             await processor.run(records("a", thing("b", failure), "c"))
@@ -241,7 +243,7 @@ class ProcessorSuite:
         assert isinstance(FAILURES[failure], TRANSIENT)
 
     async def test_what_a_handler_publishes_is_committed_with_its_effects(
-        self, world: World, processor: Processor[Thing], handler: Keeper, counts: Counter[str]
+        self, world: ProcessorRig, processor: Processor[Thing], handler: Keeper, counts: Counter[str]
     ) -> None:
         apply = world.apply
 

@@ -24,7 +24,7 @@ COUNT = 400
 
 
 class _Slow(positions.StoredPositions):
-    """Takes its time to tell."""
+    """Reports slowly."""
 
     def __init__(self, pool: Pool, topics: Sequence[str], seconds: float) -> None:
         super().__init__(pool, topics)

@@ -20,7 +20,7 @@ from services.simulator.model import DealChange
 
 Cells = Sequence[Any]
 CLOSED = {"new_won", "new_lost", "enterprise_won", "enterprise_lost"}
-# How dates are written, whether seconds are told, and the order that has to be answered where it is asked.
+# How dates are written, whether they have seconds, and the order to answer if the import asks for it.
 FORMS = {
     "iso": ("%Y-%m-%d %H:%M:%S", None),
     "offset": ("%Y-%m-%dT%H:%M:%S%z", None),
@@ -35,7 +35,7 @@ FORMS = {
 
 
 @dataclass
-class Life:
+class TableDeal:
     """One deal: what it is, when it was created, its stages with the time of each, and its end."""
 
     deal: str
@@ -50,10 +50,10 @@ class Life:
         return len({stage for stage, _ in self.stages}) < len(self.stages)
 
 
-def lives(history: Sequence[DealChange]) -> list[Life]:
-    found: dict[int, Life] = {}
+def lives(history: Sequence[DealChange]) -> list[TableDeal]:
+    found: dict[int, TableDeal] = {}
     for one in history:
-        life = found.setdefault(one.deal, Life(str(one.deal), one.properties, one.time))
+        life = found.setdefault(one.deal, TableDeal(str(one.deal), one.properties, one.time))
         stage = one.properties.get("dealstage")
         if stage in CLOSED:
             life.end = (stage, one.time)
@@ -66,11 +66,11 @@ Write = Callable[[datetime | None], Any]
 HEAD = ["Record ID", "Deal Name", "Pipeline", "Amount", "Deal owner"]
 
 
-def _about(life: Life, amount: Callable[[str], str]) -> list[Any]:
+def _about(life: TableDeal, amount: Callable[[str], str]) -> list[Any]:
     return [life.deal, life.said["dealname"], life.said["pipeline"], amount(life.said["amount"]), "Somebody Real"]
 
 
-def changes(some: Sequence[Life], write: Write, amount: Callable[[str], str]) -> list[Cells]:
+def changes(some: Sequence[TableDeal], write: Write, amount: Callable[[str], str]) -> list[Cells]:
     rows: list[Cells] = [[*HEAD, "Stage", "Changed at"]]
     for life in some:
         for stage, at in [*life.stages, *([life.end] if life.end else [])]:
@@ -78,7 +78,7 @@ def changes(some: Sequence[Life], write: Write, amount: Callable[[str], str]) ->
     return rows
 
 
-def stages(some: Sequence[Life], write: Write, amount: Callable[[str], str]) -> list[Cells]:
+def stages(some: Sequence[TableDeal], write: Write, amount: Callable[[str], str]) -> list[Cells]:
     names = list(dict.fromkeys(stage for life in some for stage, _ in life.stages))
     rows: list[Cells] = [[*HEAD, "Deal Stage", "Create Date", *(f'Date entered "{n}"' for n in names), "Close Date"]]
     for life in some:
@@ -90,7 +90,7 @@ def stages(some: Sequence[Life], write: Write, amount: Callable[[str], str]) -> 
     return rows
 
 
-def last_stage(some: Sequence[Life], write: Write, amount: Callable[[str], str]) -> list[Cells]:
+def last_stage(some: Sequence[TableDeal], write: Write, amount: Callable[[str], str]) -> list[Cells]:
     rows: list[Cells] = [[*HEAD, "Stage", "Created Date", "Last Stage Change Date", "Close Date"]]
     for life in some:
         last = life.end[0] if life.end else life.stages[-1][0]

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.support.waiting import eventually
-from tests.system.test_line import Demo
+from tests.system.test_line import DemoProcess
 
 
 def pid_of(word: str, place: str) -> int:
@@ -25,7 +25,7 @@ def pid_of(word: str, place: str) -> int:
     return int(found.split()[0])
 
 
-def addresses(demo: Demo) -> list[str]:
+def addresses(demo: DemoProcess) -> list[str]:
     """Every address that it printed, and every setting."""
     return re.findall(r"http://\S+|^export .*$", demo.log.read_text(), re.MULTILINE)
 
@@ -33,7 +33,7 @@ def addresses(demo: Demo) -> list[str]:
 @pytest.mark.slow
 async def test_killed_servers_are_restarted_and_ports_stay(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
-    with closing(Demo(folder, {})) as first:
+    with closing(DemoProcess(folder, {})) as first:
         # While the history is loaded, and when all is running.
         await eventually(partial(_logged, first, "mail inbox and services"), within=120)
         await _kill(first, folder, times=1)
@@ -45,14 +45,14 @@ async def test_killed_servers_are_restarted_and_ports_stay(tmp_path: Path) -> No
 
     exported = dict(re.findall(r"export (ANDON_KAFKA|ANDON_POSTGRES)=(\S+)", "\n".join(before)))
     # As in a terminal where the settings were exported: they name the demo's own servers.
-    with closing(Demo(folder, exported)) as second:
+    with closing(DemoProcess(folder, exported)) as second:
         await second.url("Tickets")
         await eventually(lambda: _logged(second, "export ANDON_SOURCES="))
         assert addresses(second) == before
         assert await asyncio.to_thread(second.end) == 0
 
 
-async def _kill(demo: Demo, folder: Path, times: int) -> None:
+async def _kill(demo: DemoProcess, folder: Path, times: int) -> None:
     """Kill both servers, and wait until they have been restarted for this many times in all."""
     data = str((folder / "postgres" / "data").resolve())
     for pid in (pid_of("kafka.Kafka", str(folder)), pid_of("bin/postgres -D", data)):
@@ -61,7 +61,7 @@ async def _kill(demo: Demo, folder: Path, times: int) -> None:
         await eventually(partial(_logged, demo, f"{name} runs again", times), within=90)
 
 
-async def _logged(demo: Demo, text: str, times: int = 1) -> bool:
+async def _logged(demo: DemoProcess, text: str, times: int = 1) -> bool:
     return demo.log.read_text().count(text) >= times
 
 

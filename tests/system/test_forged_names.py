@@ -13,7 +13,7 @@ from shared.postgres.migrate import migrate_all
 from tests.support.processes import ServiceProcess
 from tests.support.sink import Sink, sink
 from tests.support.waiting import eventually
-from tests.system.test_stage_names import POLICY, SOURCES, Line
+from tests.system.test_stage_names import POLICY, SOURCES, NamedStagesRun
 
 FORGED = (
     "=?utf-8?q?x=0d=0aReply-To:_evil@x.example=0d=0a=0d=0a<h1>forged</h1>?="
@@ -35,7 +35,7 @@ HEADERS = {
 
 
 @pytest.fixture
-async def mails(kafka: str, prefix: str, dsn: str, tmp_path: Path) -> AsyncIterator[tuple[Line, Sink]]:
+async def mails(kafka: str, prefix: str, dsn: str, tmp_path: Path) -> AsyncIterator[tuple[NamedStagesRun, Sink]]:
     """All services from intake to the mail server."""
     await migrate_all(dsn)
     (tmp_path / "sources.yaml").write_text(SOURCES)
@@ -49,7 +49,7 @@ async def mails(kafka: str, prefix: str, dsn: str, tmp_path: Path) -> AsyncItera
             "ANDON_POLICY": str(tmp_path / "policy.yaml"),
             "ANDON_SMTP_PORT": str(server.port),
         }
-        line = Line(environment, tmp_path)
+        line = NamedStagesRun(environment, tmp_path)
         processes = (line.intake, line.detector, line.tickets, ServiceProcess("notifier", environment, tmp_path))
         for process in processes:
             process.start()
@@ -60,7 +60,7 @@ async def mails(kafka: str, prefix: str, dsn: str, tmp_path: Path) -> AsyncItera
             process.stop()
 
 
-async def test_a_stages_name_forges_nothing(mails: tuple[Line, Sink]) -> None:
+async def test_a_stages_name_forges_nothing(mails: tuple[NamedStagesRun, Sink]) -> None:
     line, server = mails
     await line.pipedrive("pipedrive-v2-stage-change.json", "2026-03-10T08:00:00.512Z", name=FORGED)
     await eventually(lambda: line.page("/pipelines"), lambda page: "forged" in page)

@@ -21,7 +21,7 @@ from services.demo.server import tail
 from tests.support.waiting import eventually
 
 
-class Demo:
+class DemoProcess:
     """One run of `andon demo` on a folder."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
@@ -71,18 +71,18 @@ async def test_the_demo_shows_tickets_and_mails_and_resumes_after_a_stop(
     servers: dict[str, str], tmp_path: Path
 ) -> None:
     folder = tmp_path / "demo"
-    with closing(Demo(folder, servers)) as first:
+    with closing(DemoProcess(folder, servers)) as first:
         titles = await _first_start(first, folder)
     assert await asyncio.to_thread(_left_over, folder) == []
 
-    with closing(Demo(folder, servers)) as second:
+    with closing(DemoProcess(folder, servers)) as second:
         pages = await second.url("Tickets")
         assert {ticket["title"] for ticket in await tickets(pages)} >= titles
         assert "half a year of webhooks" not in second.log.read_text()
     await eventually(lambda: asyncio.to_thread(_left_over, folder), lambda left: not left)
 
 
-async def _first_start(demo: Demo, folder: Path) -> set[str]:
+async def _first_start(demo: DemoProcess, folder: Path) -> set[str]:
     """Check tickets, mails and pages, and stop it; the titles of the tickets."""
     pages, inbox = await demo.url("Tickets"), await demo.url("Inbox")
     # There may be others: the problems depend on the weekday on which the history ends.

@@ -44,7 +44,7 @@ MINUTES = float(os.environ.get("ANDON_TEST_TRUE_MINUTES", "1"))
 SECRET, DAYS, SEED = "a-secret-of-the-simulated-crm", 90, 7
 # Changes that are posted before the pages are compared, and by when the pages must have caught up on a busy machine.
 CHANGES, WITHIN = 12, 60.0
-# A mail goes out within this time after its count was taken.
+# A mail is sent within this time after its count was read.
 MAIL_AGE = timedelta(minutes=2)
 SERVICES = ("intake", "detector", "tickets", "notifier")
 _OPEN = """
@@ -170,7 +170,7 @@ def text(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", page))
 
 
-class Pages:
+class PageSnapshots:
     """One look at everything that shows numbers."""
 
     def __init__(self, client: httpx.AsyncClient, flow: Flow) -> None:
@@ -182,7 +182,7 @@ class Pages:
         return answer
 
     async def differences(self, truth: Truth) -> list[str]:
-        """How the pages differ from what SQL said, in words."""
+        """How the pages differ from SQL, in words."""
         told = (await self.get("/api/v1/tickets?limit=200")).json()["tickets"]
         listed = (await self.get("/tickets")).text
         found = [one async for one in self._stages(truth)]
@@ -265,7 +265,7 @@ def _first_number(sentence: str, after: str = "") -> int | None:
 async def _wrong_mails(
     flow: Flow, client: httpx.AsyncClient, connection: asyncpg.Connection[asyncpg.Record]
 ) -> tuple[int, list[str]]:
-    """How many mails about problems that go on were compared, and those whose count no SQL says of those minutes."""
+    """How many mails about lasting problems were compared, and those whose count SQL shows in none of those minutes."""
     compared, wrong = 0, []
     for mail, at in zip(flow.mail.mails, flow.mailed_at, strict=True):
         part = mail.get_body(("plain",))
@@ -285,8 +285,8 @@ async def _wrong_mails(
     return compared, wrong
 
 
-async def _agrees(pages: Pages, flow: Flow, connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
-    """Differences in a second in which SQL says the same before and after."""
+async def _agrees(pages: PageSnapshots, flow: Flow, connection: asyncpg.Connection[asyncpg.Record]) -> list[str]:
+    """Differences in a second in which SQL gives the same before and after."""
     before = await flow.truth(connection)
     found = await pages.differences(before)
     return found if before == await flow.truth(connection) else ["the flow changed meanwhile"]
@@ -297,7 +297,7 @@ async def test_pages_show_what_is(flow: Flow) -> None:
     connection, rounds, slowest = await asyncpg.connect(flow.dsn), 0, 0.0
     async with httpx.AsyncClient(base_url=flow.pages, timeout=30) as client, flow.crm() as crm:
         flow.restore(crm)
-        pages = Pages(client, flow)
+        pages = PageSnapshots(client, flow)
         while rounds < 2 or time.monotonic() < until:
             await flow.post(crm, CHANGES)
             posted = time.monotonic()

@@ -55,7 +55,7 @@ crm,default,,,,,,Sales
 VISITS = "SELECT deal, pipeline, stage, left_at IS NULL FROM flow.visit ORDER BY deal, entered"
 
 
-class Line:
+class NamedStagesRun:
     """Intake, detector and tickets as processes."""
 
     def __init__(self, environment: dict[str, str], folder: Path) -> None:
@@ -121,11 +121,11 @@ class Line:
 
 
 @pytest.fixture
-async def line(kafka: str, prefix: str, dsn: str, tmp_path: Path) -> AsyncIterator[Line]:
+async def line(kafka: str, prefix: str, dsn: str, tmp_path: Path) -> AsyncIterator[NamedStagesRun]:
     await migrate_all(dsn)
     (tmp_path / "sources.yaml").write_text(SOURCES)
     (tmp_path / "policy.yaml").write_text(json.dumps(POLICY))
-    line = Line(
+    line = NamedStagesRun(
         {
             "ANDON_KAFKA": kafka,
             "ANDON_POSTGRES": dsn,
@@ -143,7 +143,7 @@ async def line(kafka: str, prefix: str, dsn: str, tmp_path: Path) -> AsyncIterat
     assert [process.stop() for process in (line.intake, line.detector, line.tickets)] == [0, 0, 0]
 
 
-async def test_names_that_come_after_the_deals_give_the_same_visits(line: Line) -> None:
+async def test_names_that_come_after_the_deals_give_the_same_visits(line: NamedStagesRun) -> None:
     await line.hubspot((1, "1001"), (1, "1002"), (2, "1002"), (3, "1003"), (4, "1004"))
     unknown = await eventually(lambda: line.page("/pipelines"), lambda page: "does not know" in page)
     assert "1002" in unknown
@@ -173,7 +173,7 @@ async def test_names_that_come_after_the_deals_give_the_same_visits(line: Line) 
     assert "name it `Legal check`" in unknown
 
 
-async def test_a_stage_renamed_in_pipedrive_is_renamed_everywhere(line: Line) -> None:
+async def test_a_stage_renamed_in_pipedrive_is_renamed_everywhere(line: NamedStagesRun) -> None:
     await line.pipedrive("pipedrive-v2-deal-change-stage.json", "2026-03-10T09:00:00.724Z")
     await eventually(line.page, lambda page: "Too much work in 3" in page)
 

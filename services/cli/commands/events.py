@@ -44,15 +44,18 @@ def replay(events: EventsArgument) -> None:
     """Publish a file of events to pipeline.events, each record stamped with its event's time. Safe to repeat."""
     from services.cli.event_files import FileError
     from services.cli.progress import bar
+    from services.cli.replay import count_events
     from services.cli.replay import replay as run
     from services.cli.servers import check_servers
     from shared.contracts.topics import EVENTS
     from shared.runtime.settings import ServiceSettings
 
-    check_servers(topics=(EVENTS,))
+    now = datetime.now(UTC)
     try:
+        total = count_events(events, now)
+        check_servers(topics=(EVENTS,))
         with bar("events published") as show:
-            count = asyncio.run(run(ServiceSettings.from_environment(), events, datetime.now(UTC), show))
+            count = asyncio.run(run(ServiceSettings.from_environment(), events, total, now, show))
     except (FileError, TimeoutError) as error:
         raise fail(error) from None
     message(f"{counted(count, 'event is', 'events are')} on pipeline.events")

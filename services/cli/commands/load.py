@@ -33,11 +33,14 @@ def import_(
     from shared.contracts.topics import EVENTS
     from shared.runtime.yaml_file import FaultsError
 
-    if not dry_run:
-        check_servers(topics=(EVENTS,), schemas=("flow",))
+    wizard = ImportWizard(
+        ImportOptions(file, source, mapping, save, yes, dry_run, out, strict, folder), TerminalDialog()
+    )
     try:
-        options = ImportOptions(file, source, mapping, save, yes, dry_run, out, strict, folder)
-        code = ImportWizard(options, TerminalDialog()).run()
+        wizard.check_arguments()
+        if not dry_run:
+            check_servers(topics=(EVENTS,), schemas=("flow",))
+        code = wizard.run()
     except (TableError, LoadError, BadRowsError, FaultsError, ValueError, OSError) as error:
         raise fail(with_notes(error)) from None
     except KeyboardInterrupt:

@@ -75,7 +75,7 @@ class Evaluator:
                 self._others.setdefault(of_stage, []).append(name)
 
     async def evaluate(self, connection: Connection, now: datetime) -> PassResult | None:
-        """One pass, in the caller's transaction. None: locked, on hold, no watermark, or one that lies after `now`.
+        """One pass, in the caller's transaction. None: locked, on hold, no watermark, or one after `now`.
 
         The last is left by a clock that was ahead: the pass waits for the present, or for `andon reevaluate`.
         """
@@ -180,7 +180,7 @@ class Evaluator:
         return await evaluation.starts(connection, others) if others else {}
 
     async def _first_visits(self, connection: Connection, starts: dict[str, Checkpoint]) -> dict[str, int]:
-        """When the first visit to a stage began, by its series of work in progress, for series that begin anew."""
+        """When the first visit to a stage began, by its series of work in progress, for series that start over."""
         stages = {self._wip[name] for name, start in starts.items() if start.at == BEGINNING}
         return await evaluation.following(connection, sorted(stages), BEGINNING // SLOT) if stages else {}
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 from services.detector.evaluate.activity import Activity
 from services.detector.evaluate.evaluator import Evaluator, PassResult
@@ -56,29 +59,70 @@ class WatermarkLoop:
             await watermark.record(self._pool, standings, partitions)
 
 
-class EvaluationLoop:
-    """Runs passes of the evaluator. `published` is called after a pass that published something.
+class PassOutcome(NamedTuple):
+    """One pass. `result`: None if it did not evaluate. `reached`: the instant evaluated up to, in microseconds."""
 
-    `backlog` tells how many records this replica has still to handle: it evaluates less often while they are many,
-    because they would change what was found.
+    result: PassResult | None
+    reached: int | None
+    is_held: bool
+    at: datetime
+
+
+@dataclass(frozen=True)
+class EvaluationPass:
+    """What one pass does, in one transaction: evaluate up to the watermark, then refresh the names of stages."""
+
+    pool: Pool
+    evaluator: Evaluator
+    stage_maps: StageMapCache
+    clock: Clock
+
+    async def run(self) -> PassOutcome:
+        """Raises OtherPolicyError, with nothing of the pass done, where another policy is in force."""
+        now = self.clock.now()
+        async with self.pool.acquire() as connection, connection.transaction():
+            result = await self.evaluator.evaluate(connection, now)
+            await self.stage_maps.refresh(connection)
+            reached, is_held = await evaluation.state(connection)
+        return PassOutcome(result, reached, is_held, now)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """When the next pass starts: after `seconds`, less often while idle, and later while a backlog is handled.
+
+    `backlog` counts the records that this replica has still to handle, which would change what is found; up to
+    `small_backlog` of them delay nothing.
     """
+
+    activity: Activity
+    seconds: float
+    backlog: Callable[[], int]
+    small_backlog: int
+
+    async def rest(self, beat: Callable[[], None]) -> None:
+        """Wait for the next pass; calls `beat` while a backlog delays it."""
+        await self.activity.rest(self.seconds)
+        until = time.monotonic() + CATCHING_UP_SECONDS
+        while self.backlog() > self.small_backlog and time.monotonic() < until:
+            beat()
+            await asyncio.sleep(self.seconds)
+
+
+class EvaluationLoop:
+    """Runs passes. `published` is called after a pass that published something."""
 
     def __init__(
         self,
-        pool: Pool,
-        evaluator: Evaluator,
-        stage_maps: StageMapCache,
-        settings: DetectorSettings,
+        evaluation_pass: EvaluationPass,
+        pace: Pace,
+        clock_kind: ClockKind,
         metrics: DetectorMetrics,
         progress: Progress,
-        activity: Activity,
-        clock: Clock,
-        backlog: Callable[[], int],
         published: Callable[[], None],
     ) -> None:
-        self._pool, self._evaluator, self._stage_maps, self._settings = pool, evaluator, stage_maps, settings
-        self._metrics, self._progress, self._activity, self._clock = metrics, progress, activity, clock
-        self._backlog, self._published = backlog, published
+        self._pass, self._pace, self._clock_kind = evaluation_pass, pace, clock_kind
+        self._metrics, self._progress, self._published = metrics, progress, published
         self._reached: int | None = None
 
     async def run(self) -> None:
@@ -90,28 +134,26 @@ class EvaluationLoop:
             except TRANSIENT as error:
                 _log.warning("evaluation postponed: database unavailable", error=repr(error))
                 await asyncio.sleep(1)
-            await self._activity.rest(self._settings.detector_pass_seconds)
-            await self._catch_up()
+            await self._pace.rest(self._beat)
 
     async def run_once(self) -> None:
         """One pass. Raises OtherPolicyError, with nothing of it done, where another policy is in force."""
-        now = self._clock.now()
         with self._metrics.pass_seconds.time():
-            async with self._pool.acquire() as connection, connection.transaction():
-                result = await self._evaluator.evaluate(connection, now)
-                await self._stage_maps.refresh(connection)
-                reached, held = await evaluation.state(connection)
-        if self._advances(reached, now.timestamp()) or held or result is not None:
-            self._progress.beat(PART)
-        if result is not None:
-            self._report(result)
+            outcome = await self._pass.run()
+        if self._advances(outcome) or outcome.is_held or outcome.result is not None:
+            self._beat()
+        if outcome.result is not None:
+            self._report(outcome.result)
 
-    def _advances(self, reached: int | None, now: float) -> bool:
+    def _beat(self) -> None:
+        self._progress.beat(PART)
+
+    def _advances(self, outcome: PassOutcome) -> bool:
         """Whether evaluation advances or keeps up, whichever replica evaluates."""
-        before, self._reached = self._reached, reached
-        if reached is None or self._settings.clock is not ClockKind.WALL:
+        before, self._reached = self._reached, outcome.reached
+        if outcome.reached is None or self._clock_kind is not ClockKind.WALL:
             return True
-        return reached != before or now - reached / 1_000_000 < KEEPS_UP_SECONDS
+        return outcome.reached != before or outcome.at.timestamp() - outcome.reached / 1_000_000 < KEEPS_UP_SECONDS
 
     def _report(self, result: PassResult) -> None:
         for reason, count in result.published.items():
@@ -119,10 +161,3 @@ class EvaluationLoop:
         if result.published:
             _log.info("problems published", **{reason.value: count for reason, count in result.published.items()})
             self._published()
-
-    async def _catch_up(self) -> None:
-        """Wait while many records are left to handle, but not for ever."""
-        until = time.monotonic() + CATCHING_UP_SECONDS
-        while self._backlog() > self._settings.detector_batch and time.monotonic() < until:
-            self._progress.beat(PART)
-            await asyncio.sleep(self._settings.detector_pass_seconds)

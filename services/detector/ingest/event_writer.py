@@ -26,7 +26,7 @@ from shared.flow.deltas import CountDeltas
 from shared.flow.events import event_of
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver, source_of
-from shared.flow.visits import DealState, Event, Visit, fold
+from shared.flow.visits import LOST, WON, DealState, Event, Visit, fold
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
 from shared.stream.processor import Received
@@ -51,6 +51,7 @@ class _Changes:
     visits: list[tuple[str, Visit]] = field(default_factory=list)
     gone: list[tuple[str, int]] = field(default_factory=list)
     unknown_stage: int = 0
+    of_deleted_deals: int = 0
 
 
 class EventWriter:
@@ -136,6 +137,7 @@ class EventWriter:
         await history.save_visits(connection, changes.visits)
         await history.add_changes(connection, changes.counts.packed())
         transaction.after_commit(lambda: self._metrics.unknown_stage.inc(changes.unknown_stage))
+        transaction.after_commit(lambda: self._metrics.of_deleted_deals.inc(changes.of_deleted_deals))
 
     async def _fold(
         self,
@@ -163,7 +165,10 @@ class EventWriter:
         before = state.current
         if before is not None:
             changes.counts.add(before, -1)
+        was_gone = state.gone
         state.apply(events, changes.resolver)
+        if was_gone and state.gone and not state.merged:
+            changes.of_deleted_deals += sum(map(_places_deal, events))
         after = state.visits
         if before is not None and all(visit.entered != before.entered for visit in after):
             changes.gone.append((deal, before.entered))
@@ -222,6 +227,10 @@ async def in_chunks(items: Sequence[One]) -> AsyncIterator[Sequence[One]]:
     for start in range(0, len(items), CHUNK):
         yield items[start : start + CHUNK]
         await asyncio.sleep(0)
+
+
+def _places_deal(event: Event) -> bool:
+    return event.key.rank in (WON, LOST) or bool(event.data.get("stage"))
 
 
 def _by_deal(events: Iterable[Event]) -> dict[str, list[Event]]:

@@ -1,6 +1,6 @@
 """Writes the stage map. Where descriptions change how stages resolve, visits are refolded in the same transaction.
 
-So visits are always f(history, policy, stage map), whatever came first.
+So visits are always f(history, policy, stage map), in any order of arrival.
 """
 
 from __future__ import annotations

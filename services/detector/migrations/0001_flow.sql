@@ -171,7 +171,7 @@ CREATE TABLE evaluation_state (
 );
 INSERT INTO evaluation_state DEFAULT VALUES;
 
--- For SQL readers (Grafana, analysts): these views keep their columns whatever the tables become. None holds an owner
+-- For SQL readers (Grafana, analysts): these views keep their columns when the tables change. None holds an owner
 -- of a deal. The role andon_report may read this schema and nothing else (shared/postgres/report.py).
 CREATE SCHEMA IF NOT EXISTS report;
 CREATE VIEW report.measure AS

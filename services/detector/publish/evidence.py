@@ -23,7 +23,7 @@ MAX_REST = 2000
 _OPEN = "SELECT v.deal, v.entered, v.progressed FROM visit AS v"
 _IN_STAGE = "WHERE v.pipeline = $1 AND v.stage = $2 AND v.left_at IS NULL"
 _ENTERED = f"{_OPEN} {_IN_STAGE} AND v.entered <= $3"
-# A planned step that lies ahead excuses a deal.
+# A next step planned in the future excuses a deal.
 _STALLED = f"""
 {_OPEN} JOIN deal AS d ON d.deal = v.deal {_IN_STAGE} AND v.progressed <= $3 AND coalesce({NEXT_STEP_AT}, 0) <= $6
 """

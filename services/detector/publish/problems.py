@@ -105,7 +105,7 @@ class ProblemPublisher:
         await self._measures.publish(connection, points)
 
     def _message(self, data: ProblemData, time: datetime, corrections: dict[str, int]) -> OutgoingMessage:
-        """Counts the message in `corrections` where it takes back something: after it, the same may be said again."""
+        """Counts the message in `corrections` if it withdraws something, so that the same may be published again."""
         correction = corrections.get(data.key, 0)
         event = ProblemEvent.new(
             id=_id(data, correction),
@@ -172,7 +172,7 @@ def _id(data: ProblemData, correction: int) -> str:
 
 
 def cause_class(rule: Rule, peak: int, days: Sequence[float]) -> CauseClass:
-    """Special where the peak lies outside the limits that the days before suggest; common where it lies within."""
+    """Special if the peak is outside the limits that the days before suggest, else common."""
     if len(days) < BASELINE_MIN_DAYS:
         return CauseClass.UNKNOWN
     mean = statistics.fmean(days)

@@ -215,7 +215,7 @@ async def newest_points(connection: Executor, series: Sequence[str]) -> dict[str
 
 
 async def buckets(connection: Executor, after: Mapping[str, int], last: int) -> dict[str, list[PackedDeltas]]:
-    """The buckets of each series, in order, from the one that an instant lies in to the slot `last`."""
+    """The buckets of each series, in order, from the one that holds an instant to the slot `last`."""
     found: dict[str, list[PackedDeltas]] = {series: [] for series in after}
     slots = [instant // SLOT for instant in after.values()]
     for row in await connection.fetch(_RANGE, list(after), slots, [last] * len(slots)):

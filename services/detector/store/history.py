@@ -72,8 +72,8 @@ async def insert_events(
 ) -> tuple[list[Event], list[Event]]:
     """Insert events; gives the new ones, and the former versions of those that were replaced.
 
-    Of two that share an id the same one stays whatever the order they come in, as in `visits.unique`. `direct`: try
-    first as if all were new.
+    Of two with the same id the same one stays in any order of arrival, as in `visits.unique`. `direct`: first try an
+    insert as if all were new.
     """
     if direct and await _all_are_new(connection, events):
         return [one.event for one in events], []
@@ -177,7 +177,7 @@ def _event(row: Record) -> Event:
 async def save_deals(connection: Connection, changed: Sequence[tuple[str, bytes, int]]) -> None:
     """Write (deal, state, version) in the order of deals; `version` is one more than that of the state before.
 
-    Raises SerializationError when another batch has changed a deal meanwhile, because its events came through two
+    Raises SerializationError when another batch has changed a deal in between, because its events came through two
     partitions. The batch is tried again, and reads the state as it is then.
     """
     await stage(connection, "staged_deal", sorted(changed))

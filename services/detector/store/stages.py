@@ -89,6 +89,6 @@ class StageMapCache:
         resolver = StageResolver(self._ruleset.policy, _map_of(facts))
         if stored.ruleset and stored != fingerprint.of(self._ruleset, resolver):
             raise OtherPolicyError("the counts were built under another policy; restarting to read the policy again")
-        # One assignment: other batches call this meanwhile.
+        # One assignment: other batches call this concurrently.
         self._known = stored, resolver
         return resolver

@@ -115,7 +115,7 @@ async def record(connection: Executor, standings: Sequence[Standing], partitions
 
 
 async def bound(connection: Executor) -> None:
-    """Set back what lies after the present: the database's clock was ahead."""
+    """Set back progress beyond the present: the database's clock was ahead."""
     await connection.execute(_BOUND)
 
 

@@ -1,4 +1,4 @@
-"""A row for each change of stage. The order of rows does not matter: each gives its own change only."""
+"""A row for each change of stage. Rows may be in any order: each gives only its own change."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ def closing(cells: Cells) -> list[RowStep]:
     columns = cells.mapping.columns
     is_won = outcome.outcome is StageOutcome.WON
     own = columns.won_at if is_won else columns.lost_at
-    # Where closings have columns of their own, the entry into the last open stage is no closing.
+    # If closings have their own columns, entering the last open stage is not a closing.
     entered = None if columns.won_at or columns.lost_at else columns.entered
     for column in (own, columns.closed, entered):
         if column and (when := cells.past_date(column)) is not None:

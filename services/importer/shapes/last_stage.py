@@ -31,7 +31,7 @@ def _open(cells: Cells, stage: StageCell) -> list[RowStep]:
     if stage.id == mapping.first_stage and (begun := _created(cells, stage.id)):
         return begun
     if mapping.exported_at is not None:
-        # Without its creation: after one, the deal would seem to have entered the stage when it was seen there.
+        # Leave out the creation: with one, the deal would seem to have entered the stage when it was seen there.
         seen = micros(mapping.exported_at)
         return [RowStep(EventType.MOVED, DateSpan(seen, seen), mapping.columns.of_stage[0], stage.id)]
     return _created(cells, None)

@@ -1,4 +1,4 @@
-"""A row for each deal, with a date for each stage. A date earlier than that of a stage before is rework, and kept."""
+"""A row for each deal, with a date for each stage. A date before that of an earlier stage is rework, and is kept."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ _PARQUET, _ZIP, _OLD_WORKBOOK = b"PAR1", b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\x
 
 
 def open_table(path: Path, options: ReadOptions | None = None) -> Table:
-    """The table in a file, by its first bytes and not by its name; raises TableError."""
+    """Open the table in a file, whose first bytes tell its format; raises TableError."""
     options = options or ReadOptions()
     try:
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What a table is, whatever its file format: named columns, and rows that are read one at a time."""
+"""The interface of a table in any file format: named columns, and rows read one at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Table(Protocol):
 
     columns: list[str]
     guessed_encoding: str | None
-    """Set where the bytes are valid in other encodings too, so that letters may be wrong."""
+    """Set if the bytes are also valid in other encodings, so that letters may be wrong."""
 
     def rows(self) -> Iterator[Row]:
         """All rows from the first; may be called again."""
@@ -37,9 +37,9 @@ class Table(Protocol):
 
 
 def column_names(cells: list[Cell], location: str) -> list[str]:
-    """The names in the header row; raises TableError where none is there.
+    """The names in the header row; raises TableError if there are none.
 
-    Equal names are kept: they matter only where the mapping names one.
+    Keeps equal names: they matter only if the mapping names one.
     """
     names = ["" if cell is None else str(cell).strip() for cell in cells]
     while names and not names[-1]:

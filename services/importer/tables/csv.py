@@ -17,7 +17,7 @@ from services.importer.tables.options import ReadOptions
 DELIMITERS = (",", ";", "\t", "|")
 SNIFFED_LINES = 50
 CHUNK = 1 << 20
-# A cell of a megabyte means that a quote is never closed.
+# A cell of a megabyte means that a quote was never closed.
 MAX_CELL = 1 << 20
 csv.field_size_limit(MAX_CELL)
 _BYTE_ORDER_MARKS = (
@@ -30,7 +30,7 @@ _BYTE_ORDER_MARKS = (
 
 
 class CsvTable:
-    """One file. `encoding` and `delimiter` are those of the options, else detected."""
+    """One file. `encoding` and `delimiter` come from the options, or are detected."""
 
     def __init__(self, path: Path, options: ReadOptions) -> None:
         self._path, self._offset, self._size = path, 0, max(1, path.stat().st_size)
@@ -88,7 +88,7 @@ class CsvTable:
         if widths[best] < 2:
             raise TableError(
                 f"{self._path}: its lines cannot be split into columns by comma, semicolon, tab or bar; delete what "
-                "stands above the column names, name the delimiter in the mapping (delimiter), or save it as CSV"
+                "is above the column names, name the delimiter in the mapping (delimiter), or save it as CSV"
             )
         return best
 
@@ -121,7 +121,8 @@ def detect_encoding(path: Path) -> str:
         for mark, name in _BYTE_ORDER_MARKS:
             if first.startswith(mark):
                 return name
-        if b"\x00" in first:
+        # A stray NUL is in a cell, which drops it or reports its line.
+        if first.count(0) * 20 > len(first):
             return _detect_utf16(path, first)
         decoders = {name: codecs.getincrementaldecoder(name)() for name in ("utf-8", "cp1252")}
         while first and decoders:
@@ -152,7 +153,7 @@ def _detect_utf16(path: Path, first: bytes) -> str:
 
 @contextmanager
 def _open_bytes(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    """The file as it is on disk, to see how far it is read, and its bytes after gunzip."""
+    """The file on disk, to measure progress, and its decompressed bytes."""
     try:
         with path.open("rb") as raw:
             compressed = raw.read(2) == b"\x1f\x8b"

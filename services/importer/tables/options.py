@@ -1,4 +1,4 @@
-"""How to read a file, where the file does not say it itself."""
+"""How to read a file that does not say it itself."""
 
 from __future__ import annotations
 

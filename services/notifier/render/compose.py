@@ -23,6 +23,7 @@ from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
 from shared.policy import Policy
 from shared.wording.kind import DealOrder
 from shared.wording.money import at_stake
+from shared.wording.quantities import keep_together
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -32,8 +33,13 @@ def _plain(value: Any) -> Any:
     return one_line(value) if isinstance(value, str) else value
 
 
+def _unbroken(value: Any) -> Any:
+    """The same, for HTML: lines break where the window ends, but not within a count."""
+    return keep_together(one_line(value)) if isinstance(value, str) else value
+
+
 _LOADER = FileSystemLoader(_FOLDER)
-_HTML = Environment(loader=_LOADER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_plain)
+_HTML = Environment(loader=_LOADER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_unbroken)
 _TEXT = Environment(loader=_LOADER, autoescape=False, undefined=StrictUndefined, trim_blocks=True, finalize=_plain)
 DAY_SECONDS = 86_400
 HEADLINES = {

@@ -16,7 +16,6 @@ import orjson
 from services.simulator.company import PIPELINES
 from services.simulator.model import DealChange
 
-CURRENCY = "EUR"
 _CLOSED = {p.won: "won" for p in PIPELINES} | {p.lost: "lost" for p in PIPELINES}
 
 

@@ -26,6 +26,7 @@ _SUBSCRIPTIONS = {
     "pipeline": 5500105,
     "dealname": 5500106,
     "dealstage": 5500101,
+    "deal_currency_code": 5500107,
 }
 
 

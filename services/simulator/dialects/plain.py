@@ -21,7 +21,12 @@ def canonical(change: DealChange, source: str = "hubspot-demo") -> Iterator[dict
     }
     stamp = f"{change.deal}-{int(change.time.timestamp() * 1000)}"
     if change.created:
-        data = {"pipeline": properties["pipeline"], "name": properties["dealname"], "amount": properties["amount"]}
+        data = {
+            "pipeline": properties["pipeline"],
+            "name": properties["dealname"],
+            "amount": properties["amount"],
+            "currency": properties["deal_currency_code"],
+        }
         yield base | {"id": f"{stamp}-created", "type": EventType.CREATED.value, "data": data}
     if "dealstage" in properties:
         yield base | {"id": f"{stamp}-moved", "type": EventType.MOVED.value, "data": {"stage": properties["dealstage"]}}

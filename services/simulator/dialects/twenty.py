@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, ClassVar
 
-from services.simulator.dialects.base import CURRENCY, Dialect, SimulatedDeal, Webhook, hex_hmac, ms, z
+from services.simulator.company import CURRENCY
+from services.simulator.dialects.base import Dialect, SimulatedDeal, Webhook, hex_hmac, ms, z
 from services.simulator.model import DealChange
 
 

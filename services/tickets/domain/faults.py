@@ -12,15 +12,15 @@ class NotPossibleError(Exception):
 
 
 class TooLateError(NotPossibleError):
-    """The ticket has changed meanwhile, and the command no longer fits."""
+    """The ticket has changed, and the command no longer fits."""
 
 
 class AlreadyDone(TooLateError):
-    """The ticket is already as the command asks: somebody else was first, or the form was sent twice."""
+    """The ticket is already in the wanted state: somebody else was first, or the form was sent twice."""
 
 
 class UnconfirmedError(NotPossibleError):
-    """The command fits, but a person must say yes again before it is done."""
+    """The command fits, but a person must confirm it first."""
 
 
 class ChangedMeanwhileError(UnconfirmedError):

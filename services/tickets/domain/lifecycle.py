@@ -197,7 +197,7 @@ def follow(closed: Ticket, problem: ProblemData) -> Ticket:
 def run(ticket: Ticket, version: int, command: Callable[[], TicketStep]) -> TicketStep:
     """Run a person's command that was made from `version` of the ticket. What is asked for already changes nothing.
 
-    Raises ChangedMeanwhileError where the ticket has changed since: nothing is overridden unseen.
+    Raises ChangedMeanwhileError if the ticket has changed since: nothing is overridden unseen.
     """
     try:
         step = command()

@@ -93,7 +93,7 @@ CREATE TABLE ticket (
     CHECK ((state = 'closed') = (closed_at IS NOT NULL)),
     CHECK ((state = 'snoozed') = (snoozed_until IS NOT NULL))
 );
--- One open ticket for each problem key, whatever arrives twice or at once.
+-- One open ticket for each problem key, even if messages arrive twice or at once.
 CREATE UNIQUE INDEX ticket_open ON ticket (key) WHERE state <> 'closed';
 CREATE INDEX ticket_by_key ON ticket (key, id DESC);
 CREATE INDEX ticket_by_stage ON ticket (pipeline, (problem ->> 'stage'), id DESC);

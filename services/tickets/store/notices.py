@@ -23,7 +23,7 @@ _OF_TICKET = (
 
 
 async def save(connection: Connection, notices: Sequence[NoticeData]) -> None:
-    """Keep the newest result of each mail. One that was sent or refused waits no more, whatever comes late."""
+    """Keep the newest result of each mail. A late result changes nothing once it was sent or refused."""
     if notices:
         await connection.execute(
             _SAVE,

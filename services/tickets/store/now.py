@@ -54,7 +54,7 @@ async def stakes(executor: Executor, keys: Sequence[str]) -> Mapping[str, MoneyA
 
 
 async def evidence(executor: Executor, key: str) -> Evidence | None:
-    """The deals that are in a problem now. None: it is not open, or nothing was told yet."""
+    """The deals that are in a problem now. None: it is not open, or its stage is not known yet."""
     raw = await executor.fetchval(_EVIDENCE, key)
     return Evidence.model_validate(raw) if raw else None
 

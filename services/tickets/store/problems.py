@@ -67,7 +67,7 @@ async def is_over(connection: Connection, key: str, opened_at: datetime) -> bool
 
 
 async def found(executor: Executor, problems: Sequence[ProblemData]) -> list[ProblemData]:
-    """Each of these problems as its first message told it; as it is given where that is not known."""
+    """Each of these problems as in its first message; unchanged if that is not known."""
     keys, opened = [one.key for one in problems], [one.opened_at for one in problems]
     rows = await executor.fetch(_FOUND, keys, opened)
     first = {(row["key"], row["opened_at"]): row["found"] for row in rows}

@@ -189,7 +189,7 @@ async def history(executor: Executor, number: int) -> list[Record]:
 
 
 async def earlier(executor: Executor, ticket: Ticket) -> list[Ticket]:
-    """Up to ten earlier tickets of the same stage, whatever their kind, newest first."""
+    """Up to ten earlier tickets of the same stage, of any kind, newest first."""
     stage = ticket.problem.pipeline, ticket.problem.stage
     return [_ticket(row) for row in await executor.fetch(_EARLIER, *stage, ticket.id)]
 

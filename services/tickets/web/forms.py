@@ -20,7 +20,7 @@ from services.tickets.web.zones import is_zone
 from shared.contracts.tickets import TicketOutcome
 
 MAX_LETTERS = 2000
-# A snoozed ticket comes back at this time, in the zone of the page that asked for it.
+# A snoozed ticket comes back at this time, in the zone of the page with the form.
 BACK_AT = time(8)
 # Versions are counted from 1; Postgres keeps them as an int.
 _MAX_VERSION = 2**31 - 1

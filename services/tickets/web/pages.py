@@ -30,7 +30,7 @@ from services.tickets.web import forms, history, listing, stage_rows, view_model
 from services.tickets.web.addresses import STATIC, favicon
 from services.tickets.web.chart_view import chart_view
 from services.tickets.web.conditional import answer_if_changed
-from services.tickets.web.questions import NONE_REFUSED, Refusal, question_of
+from services.tickets.web.refusals import NONE_REFUSED, Refusal, question_of
 from services.tickets.web.stage_rows import open_stages
 from services.tickets.web.templating import templates
 from services.tickets.web.view_models import RuleView, TicketView, rule_view, ticket_view

@@ -23,7 +23,7 @@ from shared.wording.quantities import age
 
 @dataclass(frozen=True)
 class StageRow:
-    """One stage on the page of pipelines. `wip` and `oldest` are empty where nothing was told of it yet."""
+    """One stage on the page of pipelines. `wip` and `oldest` are empty if nothing is known of it yet."""
 
     title: str
     address: str

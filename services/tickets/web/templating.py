@@ -12,6 +12,7 @@ from services.tickets.web.stage_rows import stage_address
 from services.tickets.web.times import Times
 from shared import wording
 from shared.policy import Policy
+from shared.wording.quantities import keep_together
 
 
 def templates(policy: Policy) -> Environment:
@@ -23,7 +24,7 @@ def templates(policy: Policy) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(Times(policy.timezone).filters())
+    made.filters.update(Times(policy.timezone).filters(), keep_together=keep_together)
     made.globals.update(
         kinds={kind: words.label for kind, words in wording.KINDS.items()},
         states=STATES,

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from services.tickets.web.zones import page_zone
 
-_MICROSECOND = timedelta(microseconds=1)
+_MICROSECOND, _MINUTE = timedelta(microseconds=1), timedelta(minutes=1)
 
 
 class Times:
@@ -21,7 +21,7 @@ class Times:
 
     def filters(self) -> Mapping[str, Callable[..., str]]:
         """The filters by name."""
-        named = (self.moment, self.when, self.day, self.day_ended)
+        named = (self.moment, self.when, self.day, self.lasting, self.day_ended)
         return {one.__name__: one for one in named}
 
     @property
@@ -40,6 +40,14 @@ class Times:
     def day(self, at: datetime, now: datetime) -> Markup:
         """`26 October`, `today`"""
         return self._element(at, _day(_local(at, self._zone).date(), _local(now, self._zone).date()))
+
+    def lasting(self, since: datetime, now: datetime) -> Markup:
+        """`began just now`, `for 3 hours`, and from the next day on `for 12 days, since 26 October`."""
+        if now - since < _MINUTE:
+            return self._element(since, "began just now")
+        day = _day(_local(since, self._zone).date(), _local(now, self._zone).date())
+        length = f"for {ago(since, now)}"
+        return self._element(since, length if day == "today" else f"{length}, since {day}")
 
     def day_ended(self, at: datetime) -> str:
         """What a daily point belongs to: `Mon 26 October`, or where the page's days end at other times, its end.

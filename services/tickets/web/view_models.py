@@ -51,7 +51,7 @@ def ticket_view(
     found: ProblemData | None = None,
     spark: str = "",
 ) -> TicketView:
-    """`found`: the problem as its first message told it."""
+    """`found`: the problem as in its first message."""
     latest = latest or latest_count(ticket.problem)
     opened, cleared = ticket.problem.opened_at, ticket.problem.cleared_at
     return TicketView(

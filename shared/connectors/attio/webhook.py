@@ -5,8 +5,6 @@ Source: Attio's guides on webhooks; docs/sources/attio.md has the set-up.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -16,8 +14,8 @@ from shared.connectors.base.facts import DealFact, Ignored, Parsed
 from shared.connectors.base.fields import InvalidField, id_of, object_of, quoted, record_type_of
 from shared.connectors.base.json_source import JsonSource, content_id
 from shared.connectors.base.settings import SourceSettings
-from shared.connectors.base.signatures import matches_any, required_header
-from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
+from shared.connectors.base.signatures import required_header, verify_hmac
+from shared.connectors.base.source import Request
 from shared.contracts.events import EventType
 
 SIGNATURE, OTHER = "attio-signature", "x-attio-signature"
@@ -51,15 +49,9 @@ class AttioWebhook(JsonSource):
     settings: AttioSettings
 
     def verify(self, request: Request) -> None:
-        given = required_header(request.headers, SIGNATURE if SIGNATURE in request.headers else OTHER).encode()
-        keys = self.settings.secrets
-        if not matches_any(
-            [hmac.digest(key.encode(), request.body, hashlib.sha256).hex().encode() for key in keys], [given]
-        ):
-            raise Unauthenticated(
-                RefusalReason.WRONG_SIGNATURE,
-                f"header {SIGNATURE} does not match; compare the webhook's secret with `secrets`",
-            )
+        given = required_header(request.headers, SIGNATURE if SIGNATURE in request.headers else OTHER)
+        keys = [secret.encode() for secret in self.settings.secrets]
+        verify_hmac(SIGNATURE, given, keys, request.body, "the webhook's secret")
 
     def split(self, document: Any) -> Sequence[Any]:
         events = object_of(document, "body").get("events")

@@ -1,6 +1,6 @@
 """The interface of a CRM's API, for the enricher.
 
-Facts carry the CRM's own times and ids, so that reading twice, or by webhook and API, changes nothing. Ids begin with
+Facts carry the CRM's own times and ids, so reading a deal twice, or by webhook and API, changes nothing. Ids begin with
 `api/`, which no webhook's ids do.
 """
 

@@ -30,7 +30,7 @@ from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 from shared.contracts.stages import StageOutcome
 
-# `deal.moved`, `andon.deal.moved`, and the names of others: `org.example.crm.deal.stage_changed.v1`.
+# `deal.moved`, `andon.deal.moved`, and names of other systems: `org.example.crm.deal.stage_changed.v1`.
 _TYPE = re.compile(r"^(?:[\w-]+\.)*deal\.([a-z_]+)(?:\.v\d+)?$")
 _STAGE_TYPE = re.compile(r"^(?:[\w-]+\.)*stage\.described(?:\.v\d+)?$")
 _TYPES = {kind.value.rpartition(".")[2]: kind for kind in EventType} | {
@@ -124,7 +124,7 @@ def parse_event(source: str, event: SentEvent) -> DealFact | StageFact | Ignored
 
 
 def _names_a_deal(event: SentEvent) -> bool:
-    """Whether an event of an unknown type seems to be about a deal or stage: it must not be ignored."""
+    """Whether an event of an unknown type seems to be about a deal or stage, so that it must not be ignored."""
     words = {word.lower() for word in _WORD.findall(f"{event.type} {(event.subject or '').partition('/')[0]}"[:400])}
     return bool(words & _DEAL_WORDS) or ("stage" in words and "described" in words)
 

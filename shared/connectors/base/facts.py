@@ -86,7 +86,7 @@ def state_facts(
 def stage_facts(time: datetime, ids: Mapping[str, Any], **described: Any) -> list[StageFact]:
     """What a deal's message says about its stage and pipeline; `ids` holds `stage` and `pipeline`.
 
-    Values that are not usable names are dropped: they must not cost the deal its event.
+    Drops values that are not usable names: they must not cost the deal its event.
     """
     key = {part: ids[part] for part in ("pipeline", "stage") if ids.get(part)}
     usable = {

@@ -17,24 +17,26 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,28})(?:\.[0-9]{1,12})?")
 # The finest amount we store, and enough precision for the largest amount at that scale.
 _FINEST, _WIDE = Decimal("1e-12"), Context(prec=60)
-# The parts of a deal that decide its flow: where one cannot be read, the whole event is a dead letter.
+# Fields that decide the flow of a deal: if one cannot be read, the whole event is a dead letter.
 _FLOW_FIELDS = frozenset(("stage", "pipeline", "into", "outcome"))
-# RFC 3339, and two forms of ISO 8601 that senders write: without seconds, and an offset without a colon.
+# RFC 3339, and two forms of ISO 8601 that senders write: no seconds, and an offset without a colon.
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(?::(\d{2})([.,]\d{1,30})?)?([Zz]|[+-]\d{2}(?::?\d{2})?)?", re.ASCII
 )
+# How most CRMs write a time: Python reads it as it is.
+_USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(?:\.\d{1,6})?Z", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?![0-9])", re.ASCII)
 _LEAP_SECOND, _LAST_MICROSECOND = "60", ":59.999999"
-# A template whose placeholder was not filled in, and what programs print for "no value".
+# A placeholder that was not filled in, and what programs print for "no value".
 _UNFILLED = re.compile(
     r"\s*(?:\{\{.*\}\}|\$\{.*\}|\{!.*\}|\{[\w.]+\}|\[\[.*\]\]|<[%#].*>|%[\w.%]+%|\*\|.*\|\*"
     r"|undefined|null|\[object Object\])\s*",
     re.DOTALL,
 )
 _UNFILLED_STARTS = frozenset("{$[<%*un \t\r\n")
-# The character that stands for one that could not be decoded.
+# Replaces a character that cannot be decoded.
 REPLACEMENT = "\ufffd"
-# Milliseconds below this are of 1973 or earlier: the sender means seconds.
+# Fewer milliseconds mean 1973 or earlier: the sender means seconds.
 _LEAST_MILLISECONDS = 10**11
 FieldParser = Callable[[Any, str], Any]
 
@@ -91,14 +93,14 @@ def object_of(value: Any, field: str) -> dict[str, Any]:
 
 
 def record_type_of(value: Any, field: str) -> str:
-    """The record type of a message. Without one the CRM has changed its format: dead-letter it, do not ignore it."""
+    """The record type of a message. If it is missing, the CRM has changed its format: do not ignore the message."""
     if not isinstance(value, str) or not value:
         raise InvalidField(f"{field}: {quoted(value)}; the kind of record is expected, the sender's format has changed")
     return value
 
 
 def is_record_type(value: Any, expected: str, field: str) -> bool:
-    """Whether a message is about records of the expected type. One that is nearly the same raises InvalidField."""
+    """Whether a message is about records of the expected type; raises InvalidField for a near miss."""
     found = record_type_of(value, field)
     if found != expected and _singular(found) == _singular(expected):
         raise InvalidField(f"{field}: {quoted(found)} is not known; {expected} is expected")
@@ -116,10 +118,10 @@ def id_of(value: Any, field: str) -> str:
         value = str(value)
     if not isinstance(value, str) or not 0 < len(value) <= 200 or "\x00" in value:
         raise InvalidField(
-            f"{field}: {quoted(value)} is no id; an integer or a text of 1 to 200 characters is expected"
+            f"{field}: {quoted(value)} is not an id; an integer or a text of 1 to 200 characters is expected"
         )
     if REPLACEMENT in value:
-        raise InvalidField(f"{field}: {quoted(value)} holds a character that is no UTF-8; correct it in the CRM")
+        raise InvalidField(f"{field}: {quoted(value)} holds a character that is not UTF-8; correct it in the CRM")
     _check_filled(value, field)
     return value
 
@@ -127,7 +129,7 @@ def id_of(value: Any, field: str) -> str:
 def text_of(value: Any, field: str, max_length: int = 4000) -> str:
     """A text that Postgres can store: without NUL characters, cut to `max_length`."""
     if not isinstance(value, str):
-        raise InvalidField(f"{field}: {quoted(value)} is no text; a text is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is not a text; a text is expected")
     _check_filled(value, field)
     return value.replace("\x00", "")[:max_length]
 
@@ -158,42 +160,51 @@ def amount_of(value: Any, field: str) -> str:
             # Digits beyond this are rounding noise of binary fractions: 59.970000000000006.
             amount = _WIDE.quantize(amount, _FINEST).normalize(_WIDE)
     except (ValueError, ArithmeticError):
-        raise InvalidField(f"{field}: {quoted(value)} is no amount; a decimal is expected, as 48500.00") from None
+        raise InvalidField(f"{field}: {quoted(value)} is not an amount; a decimal is expected, as 48500.00") from None
     return f"{amount:f}"
 
 
 def order_of(value: Any, field: str) -> int:
     """The position of a stage in its pipeline."""
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1_000_000:
-        raise InvalidField(f"{field}: {quoted(value)} is no position; an integer is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is not a position; an integer is expected")
     return value
 
 
 def probability_of(value: Any, field: str, scale: int = 1) -> float:
     """A probability from 0 to 1, given as a number from 0 to `scale`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= scale:
-        raise InvalidField(f"{field}: {quoted(value)} is no probability; a number from 0 to {scale} is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is not a probability; a number from 0 to {scale} is expected")
     return value / scale
 
 
 def time_of(value: Any, field: str) -> datetime:
-    """RFC 3339 with an offset; a time without one is refused, because we would have to guess."""
+    """RFC 3339 with an offset; refuses a time without one, because we would have to guess."""
     moment = _moment(value)
     if moment is None or moment.tzinfo is None:
         raise InvalidField(
-            f"{field}: {quoted(value)} is no time; send RFC 3339 with an offset, as 2026-03-10T09:00:00Z"
+            f"{field}: {quoted(value)} is not a time; send RFC 3339 with an offset, as 2026-03-10T09:00:00Z"
         )
     return moment
 
 
 def _moment(value: Any) -> datetime | None:
-    """A time in UTC, or without a zone if it has no offset; None if it is no time.
+    """A time in UTC, or without a zone if it has no offset; None if it is not a time.
 
     A leap second is the last instant of its minute.
     """
-    match = _TIME.fullmatch(value) if isinstance(value, str) and len(value) <= 80 else None
-    if match is None:
+    if not isinstance(value, str) or len(value) > 80:
         return None
+    try:
+        if _USUAL_TIME.fullmatch(value):
+            return datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    match = _TIME.fullmatch(value)
+    return None if match is None else _moment_of(match)
+
+
+def _moment_of(match: re.Match[str]) -> datetime | None:
     day, minute, second, fraction, offset = match.groups()
     leap = second == _LEAP_SECOND
     seconds = _LAST_MICROSECOND if leap else f":{second or '00'}{(fraction or '').replace(',', '.')}"
@@ -202,7 +213,7 @@ def _moment(value: Any) -> datetime | None:
         moment = moment if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    # Leap seconds are at the end of a UTC day only.
+    # Leap seconds occur only at the end of a UTC day.
     return None if leap and (moment.hour, moment.minute) != (23, 59) else moment
 
 
@@ -215,7 +226,7 @@ def time_of_ms(value: Any, field: str) -> datetime:
         milliseconds = int(text)
         moment = _EPOCH + timedelta(milliseconds=milliseconds)
     except (ValueError, OverflowError):
-        raise InvalidField(f"{field}: {quoted(value)} is no time; milliseconds since 1970 are expected") from None
+        raise InvalidField(f"{field}: {quoted(value)} is not a time; milliseconds since 1970 are expected") from None
     if abs(milliseconds) < _LEAST_MILLISECONDS:
         raise InvalidField(f"{field}: {quoted(value)} looks like seconds; milliseconds since 1970 are expected")
     return moment
@@ -225,12 +236,12 @@ def utc_time_of(value: Any, field: str) -> datetime:
     """As `time_of`, but a missing offset means UTC: `2026-03-10 09:00:00`, with or without T."""
     moment = _moment(value)
     if moment is None:
-        raise InvalidField(f"{field}: {quoted(value)} is no time; as 2026-03-10 09:00:00 is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is not a time; as 2026-03-10 09:00:00 is expected")
     return moment.replace(tzinfo=UTC)
 
 
 def utc_text_of(value: Any, field: str) -> str:
-    """As `utc_time_of`, in the form that messages carry."""
+    """As `utc_time_of`, as text for a message."""
     return iso(utc_time_of(value, field))
 
 
@@ -241,4 +252,4 @@ def date_of(value: Any, field: str) -> str:
             raise ValueError
         return date.fromisoformat(value[:10]).isoformat()
     except ValueError:
-        raise InvalidField(f"{field}: {quoted(value)} is no date; as 2026-04-30 is expected") from None
+        raise InvalidField(f"{field}: {quoted(value)} is not a date; as 2026-04-30 is expected") from None

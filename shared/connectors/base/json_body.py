@@ -1,4 +1,4 @@
-"""Reads JSON as senders write it, faults of single texts included."""
+"""Reads JSON as senders write it, and tolerates faults in single texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.connectors.base.fields import REPLACEMENT, InvalidField
 # Levels of nested arrays and objects.
 MAX_DEPTH = 254
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# Escapes of half a character; without its other half none can be stored.
+# Escapes of half a surrogate pair, which cannot be stored without the other half.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MAX_INT_DIGITS = 18
 
@@ -21,15 +21,15 @@ _MAX_INT_DIGITS = 18
 def parse_json(body: bytes) -> Any:
     """The document of a body; raises InvalidField.
 
-    Passes over a byte order mark. Reads what other languages write: NaN is no number for any field, and a character
-    that cannot be decoded becomes U+FFFD, so that it costs only the text it is in.
+    Skips a byte order mark. Reads what other languages write: no field accepts NaN as a number, and a character that
+    cannot be decoded becomes U+FFFD, so that it costs only its own text.
     """
     body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         document = _parse_leniently(body, error)
-    # orjson reads deeper documents than it can write, and a dead letter has to be written.
+    # orjson reads deeper documents than it can write, and a dead letter must be written.
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
         try:
             orjson.dumps(document)

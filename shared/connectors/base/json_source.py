@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from shared.connectors.base.facts import Invalid, Parsed
-from shared.connectors.base.fields import InvalidField, id_of, invalid_json
+from shared.connectors.base.fields import InvalidField, invalid_json
 from shared.connectors.base.json_body import parse_json
 from shared.connectors.base.source import Request, Source
 from shared.contracts.envelope import compact, iso
@@ -44,16 +43,6 @@ class JsonSource(Source):
         """The document of a body; raises InvalidField."""
         return parse_json(request.body)
 
-    def parse_each(self, ids: list[Any], parse: Callable[[str], Iterable[Parsed]], request: Request) -> list[Parsed]:
-        """The facts of each record of a message; an id that is none costs only its own record."""
-        parsed: list[Parsed] = []
-        for one in ids:
-            try:
-                parsed += parse(id_of(one, "ids"))
-            except InvalidField as error:
-                parsed.append(Invalid(str(error), self.archived_body(request)))
-        return parsed
-
     def split(self, document: Any) -> Sequence[Any]:
         """The parts to parse one by one; raises InvalidField."""
         return [document]
@@ -61,23 +50,6 @@ class JsonSource(Source):
     @abstractmethod
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         """The facts of one part; raises InvalidField."""
-
-
-def redact_secrets(body: bytes, secrets: Iterable[str], field: str) -> bytes:
-    """A JSON body without the secrets that its sender put into `field`; otherwise unchanged, byte for byte.
-
-    If the sender escapes characters in an unusual way, the document is serialized again with an empty `field`.
-    """
-    for secret in secrets:
-        for ascii_only in (True, False):
-            body = body.replace(json.dumps(secret, ensure_ascii=ascii_only)[1:-1].encode(), b"")
-    try:
-        document = parse_json(body)
-    except InvalidField:
-        return body
-    if isinstance(document, dict) and document.get(field):
-        return compact(document | {field: ""})
-    return body
 
 
 def content_id(request: Request, part: Any) -> str:

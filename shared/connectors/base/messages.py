@@ -19,11 +19,11 @@ from shared.runtime.log import logger
 
 _log = logger(__name__)
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-# Seconds that a sender took for milliseconds are times in January 1970.
+# Seconds sent as milliseconds are times in January 1970.
 _EARLIEST = datetime(EARLIEST_YEAR + 1, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = f"{EARLIEST_YEAR}-", f"{LATEST_YEAR}-"
 MAX_ID_LENGTH = 300
-# A sender puts at most a hundred events into a request, all of which may be unclear for one reason.
+# Senders put at most a hundred events into a request, and all may be invalid for one reason.
 MAX_INVALID_PARTS = 100
 # Kafka accepts records up to a megabyte; base64 adds a third.
 MAX_DEAD_BODY_BYTES = 600_000
@@ -31,7 +31,7 @@ MAX_DEAD_BODY_BYTES = 600_000
 
 @dataclass
 class TranslationResult:
-    """The messages of one request, and how many of its parts became what.
+    """The messages of one request, and the number of its parts by result.
 
     `left_out`: why fields were left out, by field and reason.
     """
@@ -55,7 +55,7 @@ class TranslationResult:
 
 
 def translate_request(source: Source, request: Request) -> list[Parsed]:
-    """The facts of a genuine request. A bug in the translator must not lose it: then all of it is a dead letter."""
+    """The facts of a genuine request. If the translator has a bug, the whole request becomes one dead letter."""
     try:
         return _bounded(source, request, source.translate(request))
     except Exception as error:
@@ -106,7 +106,7 @@ def _checked(
     """The fact without unreadable fields, which are counted in `left_out`; Invalid where its time is wrong."""
     data = fact.data
     since = data.get("entered_at")
-    # As text, times compare in their order.
+    # ISO times sort as text.
     if isinstance(since, str) and not _FIRST <= since < _LAST:
         detail = f"entered_at: {since} is outside the years 1970 to 9998; correct it in the CRM"
         data = data | {"entered_at": UnreadableField(detail)}
@@ -122,7 +122,7 @@ def _checked(
 
 
 def _deal_event(source: str, fact: DealFact, received: str, prefix: str, translation: int) -> OutgoingMessage:
-    """Built as plain JSON: equivalent to DealEvent.to_json, at a fraction of the time."""
+    """Equivalent to DealEvent.to_json, but built as plain JSON in a fraction of the time."""
     deal = f"{source}:{fact.deal}"
     value: dict[str, object] = {
         "specversion": "1.0",

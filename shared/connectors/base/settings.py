@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -36,7 +37,7 @@ class SourceSettings(BaseModel):
 class ApiSettings(BaseModel):
     """Access to the API of one source's CRM. Each kind adds its own fields and defaults.
 
-    The token stays a reference here: only the enricher calls the API, so only the enricher must be able to read it.
+    The token stays a reference here: only the enricher calls the API, so only the enricher needs to read it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,10 +51,13 @@ class ApiSettings(BaseModel):
     timeout_seconds: float = Field(30, gt=0, le=300, description="timeout of one request")
 
 
-class ApiSourceSettings(SourceSettings):
-    """A source whose CRM has an API; the enricher calls it if `api` is set."""
+ApiT = TypeVar("ApiT", bound=ApiSettings, covariant=True)
 
-    api: ApiSettings | None = Field(None, description="API access for the enricher; leave it out to make no requests")
+
+class ApiSourceSettings(SourceSettings, Generic[ApiT]):
+    """A source whose CRM has an API, with that API's settings; the enricher calls it if `api` is set."""
+
+    api: ApiT | None = Field(None, description="API access for the enricher; leave it out to make no requests")
 
 
 def resolve_secret(reference: str) -> str:

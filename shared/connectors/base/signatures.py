@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import hmac
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -31,6 +32,15 @@ def matches_any(expected: Iterable[bytes], given: Sequence[bytes]) -> bool:
     return found
 
 
+def verify_hmac(header: str, given: str, keys: Iterable[bytes], signed: bytes, key_name: str) -> None:
+    """Check the hex HMAC-SHA256 of `signed` in a header. `key_name`: what the CRM calls the key, for the error."""
+    expected = [hmac.digest(key, signed, hashlib.sha256).hex().encode() for key in keys]
+    if not matches_any(expected, [given.encode()]):
+        raise Unauthenticated(
+            RefusalReason.WRONG_SIGNATURE, f"header {header} does not match; compare {key_name} with `secrets`"
+        )
+
+
 def signed_time(header: str, value: str, unit: timedelta) -> datetime:
     """A signed timestamp in units since 1970."""
     try:
@@ -39,7 +49,8 @@ def signed_time(header: str, value: str, unit: timedelta) -> datetime:
         return _EPOCH + unit * int(value)
     except (ValueError, OverflowError):
         raise Unauthenticated(
-            RefusalReason.BAD_TIMESTAMP, f"header {header}: {quoted(value)} is no time; digits since 1970 are expected"
+            RefusalReason.BAD_TIMESTAMP,
+            f"header {header}: {quoted(value)} is not a time; send digits since 1970",
         ) from None
 
 

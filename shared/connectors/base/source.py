@@ -81,13 +81,13 @@ class Source(ABC):
     where_to_find: ClassVar[Mapping[str, str]] = {}
     # True if `andon source add` prints the secret, because it must be entered in the CRM.
     prints_secret: ClassVar[bool] = True
-    # Events that need a webhook each, with an id and a secret of its own; empty: one webhook for all.
+    # Events that each need a webhook with its own id and secret; empty: one webhook for all.
     webhook_events: ClassVar[tuple[str, ...]] = ()
     # The response after everything was accepted; None: 202.
     success_reply: ClassVar[Reply | None] = None
-    # The status that makes this CRM retry later; every CRM that retries at all honours 503.
+    # The status that makes this CRM retry later; every CRM that retries honours 503.
     throttle_status: ClassVar[int] = 503
-    # Most parts of one body, several times what this kind of sender puts into one.
+    # Limit of parts in one body, several times what this kind of sender puts into one.
     max_parts: ClassVar[int] = 1000
     settings_type: ClassVar[type[SourceSettings]] = SourceSettings
 
@@ -116,11 +116,11 @@ class Source(ABC):
         return Invalid(detail, self.archived_body(request), DeadReason.TOO_LARGE)
 
     def challenge(self, request: Request) -> Reply | None:
-        """The answer to a set-up challenge, which some CRMs send before anything can be verified."""
+        """The answer to a set-up challenge, which some CRMs send before we can verify anything."""
         return None
 
     def archived_body(self, request: Request) -> bytes:
-        """The body to store: without secrets that the CRM writes into it."""
+        """The body to store, without secrets that the CRM writes into it."""
         return request.body
 
     def handshake(self, request: Request) -> dict[str, str] | None:

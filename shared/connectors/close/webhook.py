@@ -5,8 +5,6 @@ Source: Close's API documentation, "Webhook Subscriptions" and "Event Log"; docs
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
@@ -30,8 +28,8 @@ from shared.connectors.base.fields import (
 )
 from shared.connectors.base.json_source import JsonSource
 from shared.connectors.base.settings import ApiSettings, ApiSourceSettings, resolve_secret
-from shared.connectors.base.signatures import check_age, matches_any, required_header, signed_time
-from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
+from shared.connectors.base.signatures import check_age, required_header, signed_time, verify_hmac
+from shared.connectors.base.source import Request
 from shared.contracts.events import EventType
 
 STAMP, HASH = "close-sig-timestamp", "close-sig-hash"
@@ -46,12 +44,8 @@ class CloseApiSettings(ApiSettings):
     )
 
 
-class CloseSettings(ApiSourceSettings):
+class CloseSettings(ApiSourceSettings[CloseApiSettings]):
     """`secrets` are signature keys: hexadecimal; Close shows them once, when the subscription is created."""
-
-    api: CloseApiSettings | None = Field(
-        None, description="API access for the enricher; leave it out to make no requests"
-    )
 
     @field_validator("secrets")
     @classmethod
@@ -68,7 +62,7 @@ class CloseSettings(ApiSourceSettings):
 class CloseWebhook(JsonSource):
     kind: ClassVar[str] = "close"
     where_to_find: ClassVar[Mapping[str, str]] = {
-        "secrets": "The secret is signature_key in the answer to the request that subscribed, shown once.",
+        "secrets": "The secret is signature_key in the answer that created the subscription; Close shows it once.",
     }
     setup_prompt: ClassVar[str] = "secret shown by the CRM"
     prints_secret: ClassVar[bool] = False
@@ -83,13 +77,8 @@ class CloseWebhook(JsonSource):
         self._keys = [bytes.fromhex(secret) for secret in settings.secrets]
 
     def verify(self, request: Request) -> None:
-        stamp, given = required_header(request.headers, STAMP), required_header(request.headers, HASH).encode()
-        signed = stamp.encode() + request.body
-        if not matches_any([hmac.digest(key, signed, hashlib.sha256).hex().encode() for key in self._keys], [given]):
-            raise Unauthenticated(
-                RefusalReason.WRONG_SIGNATURE,
-                f"header {HASH} does not match; compare the subscription's signature key with `secrets`",
-            )
+        stamp, given = required_header(request.headers, STAMP), required_header(request.headers, HASH)
+        verify_hmac(HASH, given, self._keys, stamp.encode() + request.body, "the subscription's signature key")
         check_age(signed_time(STAMP, stamp, timedelta(seconds=1)), request.received_at, STAMP)
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
@@ -125,7 +114,7 @@ def status_of(value: Any, field: str) -> str:
 
 def _cents_of(value: Any, field: str) -> str:
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 10**30:
-        raise InvalidField(f"{field}: {quoted(value)} is no amount; an integer of cents is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is not an amount; an integer of cents is expected")
     return f"{Decimal(value).scaleb(-2):f}"
 
 

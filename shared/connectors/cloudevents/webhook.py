@@ -62,7 +62,7 @@ class CloudEventsWebhook(Source):
         if _mode(request) == "binary" and "ce-specversion" not in request.headers:
             raise Unauthenticated(
                 RefusalReason.UNKNOWN_FORM,
-                f"content-type {request.headers.get('content-type', '')!r} without ce-specversion is no CloudEvent;"
+                f"content-type {request.headers.get('content-type', '')!r} without ce-specversion is not a CloudEvent;"
                 f" send {_STRUCTURED}+json, {_BATCH}+json, or ce- headers",
                 415,
             )
@@ -146,7 +146,7 @@ def _decode_header(name: str, value: str) -> str:
     try:
         return unquote_to_bytes(text.encode("latin-1")).decode("utf-8")
     except UnicodeError:
-        raise InvalidField(f"header {name}: {quoted(value)} is no UTF-8; send it percent-encoded") from None
+        raise InvalidField(f"header {name}: {quoted(value)} is not UTF-8; send it percent-encoded") from None
 
 
 def _data(event: dict[str, Any]) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from shared.connectors.base.body_secret import BodySecretSource
 from shared.connectors.base.facts import DealFact, Ignored, Parsed, state_facts
 from shared.connectors.base.fields import (
     InvalidField,
@@ -23,11 +24,8 @@ from shared.connectors.base.fields import (
     text_of,
     time_of,
 )
-from shared.connectors.base.json_body import parse_json
-from shared.connectors.base.json_source import JsonSource, redact_secrets
 from shared.connectors.base.settings import SourceSettings
-from shared.connectors.base.signatures import matches_any
-from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
+from shared.connectors.base.source import Request
 from shared.contracts.events import EventType
 
 _STATUS = {"open": "open", "won": "won", "lost": "lost", "abandoned": "lost"}
@@ -41,12 +39,12 @@ _FIELDS = {
 
 
 class CopperSettings(SourceSettings):
-    """`secrets` are the value that was given with the subscription; Copper sends it back in every body."""
+    """`secrets` are the values set with the subscription; Copper sends one back in every body."""
 
     secret_field: str = Field("secret_field", min_length=1, max_length=100, description="name of its field in the body")
 
 
-class CopperWebhook(JsonSource):
+class CopperWebhook(BodySecretSource):
     kind: ClassVar[str] = "copper"
     setup_steps: ClassVar[str] = (
         "POST /developer_api/v1/webhooks for type opportunity, once each with event new, update, delete, "
@@ -55,37 +53,15 @@ class CopperWebhook(JsonSource):
     settings_type = CopperSettings
     settings: CopperSettings
 
-    def verify(self, request: Request) -> None:
-        """The secret is in the body, so the body is parsed before it is verified; its size is already limited."""
-        try:
-            document = parse_json(request.body)
-        except InvalidField as error:
-            raise Unauthenticated(RefusalReason.UNKNOWN_FORM, str(error), 415) from None
-        given = document.get(self.settings.secret_field) if isinstance(document, dict) else None
-        if not isinstance(given, str) or not given:
-            raise Unauthenticated(
-                RefusalReason.NO_SIGNATURE, f"{self.settings.secret_field}: is missing; set it with the subscription"
-            )
-        if not matches_any(
-            [secret.encode() for secret in self.settings.secrets], [given.encode("utf-8", "surrogatepass")]
-        ):
-            raise Unauthenticated(
-                RefusalReason.WRONG_SIGNATURE, f"{self.settings.secret_field} is not one of this source's `secrets`"
-            )
-
-    def archived_body(self, request: Request) -> bytes:
-        return redact_secrets(request.body, self.settings.secrets, self.settings.secret_field)
+    @property
+    def secret_field(self) -> str:
+        return self.settings.secret_field
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         document = object_of(part, "body")
         if not is_record_type(document.get("type"), "opportunity", "type"):
             return [Ignored("not-a-deal")]
-        ids = document.get("ids")
-        if not isinstance(ids, list) or not ids:
-            raise InvalidField(f"ids: {quoted(ids)}; a list of records is expected")
-        if excess := self.excess(len(ids), request):
-            return [excess]
-        return self.parse_each(ids, partial(self._facts, document), request)
+        return self.parse_each(document.get("ids"), partial(self._facts, document), request)
 
     def _facts(self, document: dict[str, Any], deal: str) -> Iterable[Parsed]:
         event, stamp = document.get("event"), document.get("timestamp")
@@ -98,7 +74,7 @@ class CopperWebhook(JsonSource):
         changed = _new_values(document.get("updated_attributes"))
         status, data = _status(changed), map_fields(changed, _FIELDS)
         if event == "update" and "status" in changed and status == "open" and not data.get("stage"):
-            # Copper sends only what changed: the deal is back in the stage that it was closed in.
+            # Copper sends only changes: the deal is back in the stage in which it was closed.
             return [DealFact(EventType.REOPENED, event_id, deal, time, data)]
         return state_facts(event_id, deal, time, status, data, created=event == "new")
 
@@ -112,7 +88,7 @@ def _status(changed: dict[str, Any]) -> str:
 
 
 def _new_values(changes: Any) -> dict[str, Any]:
-    """The new values of pairs of old and new. Custom fields have other forms, and are not read."""
+    """The new value of each pair of old and new. Ignores custom fields, which have other forms."""
     found: dict[str, Any] = {}
     changes = changes if isinstance(changes, dict) else {}
     for name in (*_FIELDS, "status"):

@@ -34,7 +34,7 @@ from shared.contracts.envelope import compact, iso
 from shared.contracts.events import EventType
 
 _DATE = re.compile(r"/Date\((-?\d{1,15})(?:[+-]\d{4})?\)/")
-# The operation id of synchronous steps; only asynchronous ones get an id of their own.
+# The operation id of synchronous steps; only asynchronous steps get their own.
 _NO_OPERATION = "00000000-0000-0000-0000-000000000000"
 _STATES = {0: "open", 1: "won", 2: "lost"}
 _CLOSED = {"Win": EventType.WON, "Lose": EventType.LOST}
@@ -102,7 +102,7 @@ class DynamicsWebhook(JsonSource):
         data, status = self._deal_data(columns, deal), _status(columns)
         names = stage_facts(time, data, name=label)
         if status == "open" and "statecode" in columns and not data.get("stage") and message != "Create":
-            # Open, or open again, in the stage where it was.
+            # Open, or reopened in its last stage.
             return [DealFact(EventType.REOPENED, event_id, deal, time, data), *names]
         restored = message == "Restore"
         return [*state_facts(event_id, deal, time, status, data, message == "Create", restored), *names]

@@ -1,4 +1,4 @@
-"""EspoCRM's webhooks: arrays of opportunities, signed with each webhook's own key; the webhook's id tells the event.
+"""EspoCRM's webhooks: arrays of opportunities, signed with each webhook's own key; its id determines the event.
 
 Source: the code of EspoCRM's webhook sender, and its documentation; docs/sources/espocrm.md has the set-up.
 """
@@ -150,7 +150,7 @@ def _stage_names(record: dict[str, Any], data: dict[str, Any], time: datetime) -
 
 
 def _decode_signature(request: Request) -> bytes:
-    """`<webhook id>:<digest>`, out of base64."""
+    """`<webhook id>:<digest>`, decoded from base64."""
     name = SIGNATURE if SIGNATURE in request.headers else LEGACY
     return decode_base64(required_header(request.headers, name)) or b""
 

@@ -1,4 +1,4 @@
-"""Freshsales' workflow webhooks: Freshsales has no format of its own, so the template defines it.
+"""Freshsales' workflow webhooks, whose format the user's template defines.
 
 docs/sources/freshsales.md has the template to paste.
 """
@@ -71,7 +71,7 @@ class FreshsalesWebhook(JsonSource):
         verify_key(request, self.settings.secrets)
 
     def read(self, request: Request) -> Any:
-        """A form or JSON. Freshsales fills in texts as they are, so a quotation mark in a name ends its text early."""
+        """A form or JSON. Freshsales does not escape texts, so a quotation mark in a name ends its text early."""
         if request.headers.get("content-type", "").lower().startswith(_FORM):
             return _unrepeated(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
         try:
@@ -104,7 +104,7 @@ class FreshsalesWebhook(JsonSource):
 def _repaired(body: bytes) -> Any:
     """The document of a filled-in template, with the quotation marks of its texts escaped; raises InvalidField.
 
-    A name that looks like another field makes that field come twice, which is refused.
+    A name that looks like another field makes that field come twice; this is refused.
     """
     text = body.decode("utf-8", "replace")
     escaped = _BROKEN.sub(lambda match: f'"{match[1]}": {json.dumps(match[2])}', text)

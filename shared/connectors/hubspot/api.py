@@ -81,7 +81,7 @@ class HubSpotApi(CrmApi):
         return {deal: found[deal] for deal in deals if deal in found}
 
     def _by_deal(self, deals: Sequence[str], records: Sequence[Record]) -> dict[str, list[Parsed]]:
-        """The facts of each deal. HubSpot answers a merged deal's id with the record of the deal that continues."""
+        """The facts of each deal. For a merged deal's id HubSpot returns the record of the surviving deal."""
         by_id = {id_of(record.get("id"), "id"): record for record in records}
         found = {deal: parse_record(by_id[deal], self._facts) for deal in deals if deal in by_id}
         for deal in deals:
@@ -245,9 +245,9 @@ def _presence(record: Record, stage: DealFact) -> DealFact:
 def _property_facts(
     deal: str, name: str, versions: Sequence[Record], earliest: datetime | None, created: datetime
 ) -> list[DealFact]:
-    """The versions of one property. Before `earliest` they are of the deals that were merged into this one.
+    """The versions of one property. Those before `earliest` belong to deals merged into this one.
 
-    Of those the last one is the value that the deal began with.
+    The last of those is the value that the deal began with.
     """
     facts = [fact for version in versions for fact in _version_facts(deal, name, version, created)]
     if earliest is None:
@@ -266,7 +266,7 @@ def _version_facts(deal: str, name: str, version: Record, created: datetime) -> 
     if name in _FIELDS and _FIELDS[name][0] != "pipeline":
         readable = field_value(_FIELDS[name][0], stamp, time_of, f"timestamp of {name}")
         if not isinstance(readable, datetime):
-            # Without its time a version is left out, and reported with the creation's time.
+            # Leave out a version without a time, and report it with the time of creation.
             unreadable = readable or UnreadableField(f"timestamp of {name}: is missing")
             yield DealFact(EventType.CHANGED, f"api/{deal}/{name}/-", deal, created, {_FIELDS[name][0]: unreadable})
             return

@@ -69,7 +69,7 @@ class HubSpotApiSettings(ApiSettings):
     )
 
 
-class HubSpotSettings(ApiSourceSettings):
+class HubSpotSettings(ApiSourceSettings[HubSpotApiSettings]):
     """`secrets` are the app's client secrets."""
 
     public_url: str = Field(
@@ -82,14 +82,10 @@ class HubSpotSettings(ApiSourceSettings):
         description="link to a deal; {portal} and {deal} are filled in",
     )
     allow_v1: bool = Field(
-        False, description="accept requests signed only by version 1, which others can capture and replay"
+        False, description="accept requests signed only by version 1, which anyone who captures one can replay"
     )
-    allow_v2: bool = Field(False, description="accept requests signed only by version 2, which can be replayed, too")
+    allow_v2: bool = Field(False, description="accept requests signed only by version 2, which can also be replayed")
     max_bytes: int = Field(8 * MIB, ge=1024, le=64 * MIB, description="largest accepted body, in bytes")
-
-    api: HubSpotApiSettings | None = Field(
-        None, description="API access for the enricher; leave it out to make no requests"
-    )
 
     @field_validator("deal_url")
     @classmethod
@@ -123,7 +119,7 @@ class HubSpotWebhook(Source):
         self._signed_head = f"POST{url}".encode()
 
     def verify(self, request: Request) -> None:
-        """Version 3 if it is there: a valid older signature never makes up for a wrong version 3."""
+        """Version 3 if it is there: a valid older signature never excuses a wrong version 3."""
         if V3 not in request.headers and (self.settings.allow_v1 or self.settings.allow_v2):
             return self._verify_older(request)
         given, stamp = required_header(request.headers, V3).encode(), required_header(request.headers, STAMP)
@@ -237,7 +233,7 @@ class HubSpotWebhook(Source):
         if name == "dealstage":
             return [self._linked_fact(event, EventType.MOVED, {"stage": id_of(value, "propertyValue of dealstage")})]
         if name not in _PROPERTIES:
-            # The owner is a person: store nothing about it.
+            # The owner is a person: store nothing about them.
             return [Ignored("owner" if name == "hubspot_owner_id" else "other-property")]
         if value is not None and not isinstance(value, str):
             raise InvalidField(f"propertyValue of {name}: {quoted(value)}; HubSpot sends text")

@@ -93,7 +93,7 @@ class MondayWebhook(JsonSource):
             return verify_key(request, self.settings.secrets)
         for secret in self.settings.secrets:
             try:
-                # Without an expiry, a captured token could be replayed for ever.
+                # Without an expiry, a captured token could be replayed forever.
                 jwt.decode(
                     token,
                     secret,
@@ -106,7 +106,7 @@ class MondayWebhook(JsonSource):
             return None
         raise Unauthenticated(
             RefusalReason.WRONG_SIGNATURE,
-            "the token in header authorization is not signed by this source's `secrets`, or has expired or no `exp`",
+            "the token in header authorization is not signed with this source's `secrets`, is expired or has no `exp`",
         )
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
@@ -169,7 +169,7 @@ def _label(value: Any) -> str | None:
     if "chosenValues" in column:
         return _chosen(column["chosenValues"])
     if "label" not in column:
-        raise InvalidField(f"event.value: {quoted(value)} is no status and no dropdown; set stage_column to one")
+        raise InvalidField(f"event.value: {quoted(value)} is neither a status nor a dropdown; set stage_column to one")
     label = column["label"]
     text = None if label is None else object_of(label, "event.value.label").get("text")
     return None if text in (None, "") else id_of(text, "event.value.label.text")

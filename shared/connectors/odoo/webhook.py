@@ -109,7 +109,7 @@ def _status(document: dict[str, Any]) -> str:
 
 
 def _entered_at(document: dict[str, Any]) -> dict[str, Any]:
-    """When it entered its stage, but not before it became an opportunity: time as a lead does not count."""
+    """When it entered its stage, at the earliest when it became an opportunity: time as a lead does not count."""
     if not document.get("date_last_stage_update"):
         return {}
     names = ("date_last_stage_update", "date_conversion")

@@ -54,7 +54,7 @@ class PipedriveApi(CrmApi):
     kind: ClassVar[str] = "pipedrive"
     settings_type = PipedriveApiSettings
     batch_size: ClassVar[int] = 5
-    # The pipeline of each stage, as far as it was read.
+    # The pipeline of each stage read so far.
     _pipelines: dict[str, str] | None = None
 
     @staticmethod
@@ -75,7 +75,7 @@ class PipedriveApi(CrmApi):
 
     async def changed(self, since: datetime) -> AsyncIterator[Page]:
         stamp = iso(since)[:19] + "Z"
-        # Archived deals first: `reached` is only true once both lists have come so far.
+        # Archived deals first: `reached` must hold for both lists.
         params = {"updated_since": stamp, "sort_by": "update_time", "sort_direction": "asc"}
         async for records, _ in self._list(_ARCHIVED, "", **params):
             if records:
@@ -209,7 +209,7 @@ class _DealHistory:
         return facts + self._current_state()
 
     def _first_stage(self, changes: Sequence[_Change] | None) -> str | None:
-        """The stage in which it was created; None if it has moved and no flow says from where."""
+        """The stage in which the deal was created; None if it has moved and no flow says from where."""
         if moves := [one for one in changes or () if one.field == "stage_id"]:
             return moves[0].old
         stayed = self._record.get("stage_change_time") in (None, "", self._record.get("add_time"))
@@ -239,7 +239,7 @@ class _DealHistory:
         return state_facts(event_id, self._deal, change.time, self._status, self._position(), restored=restored)
 
     def _current_state(self) -> list[Parsed]:
-        """The state at the last change; makes up for whatever the flow left out."""
+        """The state at the last change; covers what the flow left out."""
         time = _updated(self._record)
         event_id = f"api/{self._deal}/state/{iso(time)}"
         if removed := removal(self._record, time):
@@ -261,7 +261,7 @@ class _DealHistory:
         return facts + state_facts(event_id, self._deal, time, status, data | self._link)
 
     def _missing_close(self, status: str) -> list[Parsed]:
-        """The close that the flow left out, at its own time: the deal may have changed since."""
+        """A close that the flow left out, at its own time: the deal may have changed since."""
         at = self._record.get(f"{status}_time") or self._record.get("close_time")
         if status in ("open", self._status) or not at:
             return []

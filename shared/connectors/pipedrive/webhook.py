@@ -56,12 +56,8 @@ class PipedriveApiSettings(ApiSettings):
     per_second: float = Field(2, gt=0, le=1000, description="requests per second, with a burst of the same size")
 
 
-class PipedriveSettings(ApiSourceSettings):
+class PipedriveSettings(ApiSourceSettings[PipedriveApiSettings]):
     """`secrets` are `user:password`, as set on the webhook (HTTP auth)."""
-
-    api: PipedriveApiSettings | None = Field(
-        None, description="API access for the enricher; leave it out to make no requests"
-    )
 
 
 class PipedriveWebhook(JsonSource):
@@ -119,7 +115,7 @@ class PipedriveWebhook(JsonSource):
 
 
 def removal(record: dict[str, Any], time: datetime) -> tuple[datetime, dict[str, Any]] | None:
-    """When a deal was deleted or archived, and the data that say so; None if it is neither.
+    """When a deal was deleted or archived, with the data that says so; None if it is neither.
 
     `time`: when the record was written.
     """
@@ -182,7 +178,7 @@ _STAGE: dict[str, tuple[str, FieldParser]] = {
 
 
 def _time(meta: dict[str, Any]) -> datetime:
-    """The finest time that was sent. v2 sends ISO 8601, although its documentation says seconds."""
+    """The most precise time sent. v2 sends ISO 8601, although its documentation says seconds."""
     if isinstance(micro := meta.get("timestamp_micro"), int):
         return time_of_ms(micro // 1000, "meta.timestamp_micro") + timedelta(microseconds=micro % 1000)
     stamp = meta.get("timestamp")

@@ -1,7 +1,7 @@
 """Reads Salesforce's Outbound Messages: states of records, in SOAP.
 
 Messages in exactly Salesforce's own layout are read by regular expressions, in a third of the time of an XML parser;
-all other XML is parsed. Whatever both can read gives the same result.
+all other XML is parsed. A message that both can read gives the same result.
 
 Source: Salesforce's SOAP API guide, "Outbound Messaging".
 """
@@ -117,11 +117,11 @@ def parse_message(body: bytes) -> OutboundMessage:
         try:
             envelope = etree.fromstring(body, _PARSER)
         except etree.XMLSyntaxError:
-            # A character that XML forbids in one text must not cost the other notifications.
+            # A character that XML forbids must not cost the other notifications.
             envelope = etree.fromstring(_with_replacements(body), _PARSER)
     except (etree.XMLSyntaxError, ValueError, LookupError) as error:
         why = f"{type(error).__name__}: {quoted(str(error))}"
-        raise InvalidField(f"body: no XML in UTF-8 ({why}); an Outbound Message is expected") from None
+        raise InvalidField(f"body: not XML in UTF-8 ({why}); an Outbound Message is expected") from None
     if envelope.getroottree().docinfo.internalDTD is not None:
         raise InvalidField("body: XML with a DTD is not accepted; an Outbound Message has none")
     message = next(envelope.iter(f"{OUTBOUND}notifications"), None)
@@ -132,7 +132,7 @@ def parse_message(body: bytes) -> OutboundMessage:
 
 
 def _with_replacements(body: bytes) -> bytes:
-    """The body with U+FFFD for what is no UTF-8 and for characters that XML forbids, written out or as references."""
+    """The body with U+FFFD for bytes that are not UTF-8 and characters or references that XML forbids."""
     text = _FORBIDDEN.sub(REPLACEMENT, body.decode("utf-8", "replace"))
     return _REFERENCE.sub(_legal_reference, text).encode()
 
@@ -144,7 +144,7 @@ def _legal_reference(match: re.Match[str]) -> str:
 
 
 def without_sessions(body: bytes) -> bytes:
-    """The message without session ids, in whatever form XML allows; what is no XML ends before the first."""
+    """The message without session ids, in any form that XML allows; a body that is not XML ends before the first."""
     try:
         envelope = etree.fromstring(body, _PARSER)
     except (etree.XMLSyntaxError, ValueError, LookupError):

@@ -39,11 +39,12 @@ ACK = (
 )
 # A session id is a live credential: redact it before the body is stored.
 _SESSION = re.compile(rb"(<(?:\w+:)?SessionId\b[^<>]*>)[^<]*(</(?:\w+:)?SessionId>)")
-# What is left of another form: a tag that opens and is not closed at once.
+_NO_SESSION = b'<SessionId xsi:nil="true"/>'
+# A session id in another form: a tag that opens and is not closed at once.
 _OPEN_SESSION = re.compile(rb"<(?:[^\s<>/:]{1,100}:)?SessionId(?:\s[^<>]*)?(?<!/)>(?!</)")
 _ORGANIZATION = re.compile(rb"OrganizationId>\s*(\w{15,18})\s*<")
 _HOST = re.compile(r"https://([A-Za-z0-9.-]{1,200})(?:/|$)")
-# How far apart two time fields may be that one transaction wrote.
+# How far apart two times written by one transaction may be.
 _SAME_TRANSACTION_SECONDS = 2
 FIELDS = {
     "StageName": ("stage", id_of),
@@ -61,16 +62,12 @@ class SalesforceApiSettings(ApiSettings):
     client_id: str = Field(min_length=1, description="the consumer key of the connected app (client credentials flow)")
     version: str = Field("v62.0", pattern=r"^v\d{2,3}\.0$", description="version of the REST API")
     record_types_stay: bool = Field(
-        False, description="record types of opportunities never change: use today's for the past, too"
+        False, description="record types of opportunities never change: use today's for the past as well"
     )
 
 
-class SalesforceSettings(ApiSourceSettings):
+class SalesforceSettings(ApiSourceSettings[SalesforceApiSettings]):
     """`secrets` are keys in the endpoint's URL (`?key=`): Salesforce cannot sign."""
-
-    api: SalesforceApiSettings | None = Field(
-        None, description="API access for the enricher; leave it out to make no requests"
-    )
 
     organization: str = Field(
         pattern=r"^00D[A-Za-z0-9]{12}([A-Za-z0-9]{3})?$", description="organization id, 15 or 18 characters from 00D"
@@ -105,8 +102,8 @@ class SalesforceWebhook(Source):
     def archived_body(self, request: Request) -> bytes:
         # The pattern would miss tags in UTF-16, which is not accepted anyway; without NULs the body stays readable.
         body = request.body.replace(b"\x00", b"")
-        # Look for the tag first: the pattern is slow, and most messages have no session id.
-        if b"SessionId" not in body:
+        # The patterns are slow, and most messages have no session id, or the empty tag that Salesforce sends for none.
+        if body.count(b"SessionId") == body.count(_NO_SESSION):
             return body
         body = _SESSION.sub(rb"\1\2", body)
         return without_sessions(body) if _OPEN_SESSION.search(body) else body
@@ -148,7 +145,7 @@ def _parse_part(part: OutboundPart, organization: str, host: str) -> list[Parsed
 
 def _status(record: dict[str, str | None]) -> str:
     if record.get("IsClosed") == "true" and record.get("IsWon") is None:
-        raise InvalidField("sf:IsWon: is missing; tick it in the Outbound Message, it tells won from lost")
+        raise InvalidField("sf:IsWon: is missing; tick it in the Outbound Message to tell won from lost")
     return "won" if record.get("IsWon") == "true" else "lost" if record.get("IsClosed") == "true" else "open"
 
 
@@ -156,7 +153,7 @@ def _time(record: dict[str, str | None]) -> datetime:
     for name in ("SystemModstamp", "LastModifiedDate"):
         if record.get(name):
             return time_of(record[name], f"sf:{name}")
-    raise InvalidField("sf:SystemModstamp: is missing; tick it in the Outbound Message, it has the time of the change")
+    raise InvalidField("sf:SystemModstamp: is missing; tick it in the Outbound Message for the time of the change")
 
 
 def _is_new(record: dict[str, str | None], time: datetime) -> bool:

@@ -5,8 +5,6 @@ Source: the code of Twenty's webhook job; docs/sources/twenty.md has the set-up.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal
@@ -31,8 +29,8 @@ from shared.connectors.base.fields import (
 )
 from shared.connectors.base.json_source import JsonSource
 from shared.connectors.base.settings import SourceSettings
-from shared.connectors.base.signatures import check_age, matches_any, required_header, signed_time
-from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
+from shared.connectors.base.signatures import check_age, required_header, signed_time, verify_hmac
+from shared.connectors.base.source import Request
 from shared.contracts.events import EventType
 
 STAMP, SIGNATURE = "x-twenty-webhook-timestamp", "x-twenty-webhook-signature"
@@ -57,20 +55,15 @@ class TwentyWebhook(JsonSource):
     settings: TwentySettings
 
     def verify(self, request: Request) -> None:
-        stamp, given = required_header(request.headers, STAMP), required_header(request.headers, SIGNATURE).encode()
-        signed = f"{stamp}:".encode() + request.body
-        expected = [hmac.digest(key.encode(), signed, hashlib.sha256).hex().encode() for key in self.settings.secrets]
-        if not matches_any(expected, [given]):
-            raise Unauthenticated(
-                RefusalReason.WRONG_SIGNATURE,
-                f"header {SIGNATURE} does not match; compare the webhook's secret with `secrets`",
-            )
+        stamp, given = required_header(request.headers, STAMP), required_header(request.headers, SIGNATURE)
+        keys = [secret.encode() for secret in self.settings.secrets]
+        verify_hmac(SIGNATURE, given, keys, f"{stamp}:".encode() + request.body, "the webhook's secret")
         check_age(signed_time(STAMP, stamp, timedelta(milliseconds=1)), request.received_at, STAMP)
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         document = object_of(part, "body")
         if "eventName" not in document and "event" in document:
-            # The format of Twenty's documentation, which its code does not send.
+            # The format in Twenty's documentation; its code never sends it.
             document = {
                 "eventName": document["event"],
                 "record": document.get("data"),
@@ -117,5 +110,5 @@ class TwentyWebhook(JsonSource):
 def _amount_of_micros(value: Any, field: str) -> str:
     text = str(value) if isinstance(value, int | str) else ""
     if not text.removeprefix("-").isdigit() or not text.isascii() or len(text) > 30:
-        raise InvalidField(f"{field}: {quoted(value)} is no amount; an integer of millionths is expected")
+        raise InvalidField(f"{field}: {quoted(value)} is not an amount; an integer of millionths is expected")
     return f"{Decimal(text).scaleb(-6).normalize():f}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from shared.connectors.base.body_secret import BodySecretSource
 from shared.connectors.base.facts import DealFact, Ignored, Parsed
 from shared.connectors.base.fields import (
     InvalidField,
@@ -21,11 +22,8 @@ from shared.connectors.base.fields import (
     text_of,
     time_of_ms,
 )
-from shared.connectors.base.json_body import parse_json
-from shared.connectors.base.json_source import JsonSource, redact_secrets
 from shared.connectors.base.settings import SourceSettings
-from shared.connectors.base.signatures import matches_any
-from shared.connectors.base.source import RefusalReason, Request, Unauthenticated
+from shared.connectors.base.source import Request
 from shared.contracts.events import EventType
 
 _OPERATIONS = ("insert", "create", "update", "edit")
@@ -42,44 +40,25 @@ class ZohoSettings(SourceSettings):
     """`secrets` are the channel's `token`, which Zoho sends back in the body."""
 
 
-class ZohoWebhook(JsonSource):
+class ZohoWebhook(BodySecretSource):
     kind: ClassVar[str] = "zoho"
     setup_steps: ClassVar[str] = (
         "POST {api-domain}/crm/v8/actions/watch with a channel_id, events Deals.all, this notify_url, the secret as "
         "token, return_affected_field_values true, notify_on_related_action false, and channel_expiry in a week: "
-        "without it the channel ends after an hour. Renew it before it ends."
+        "without it the channel expires after an hour. Renew it before it expires."
     )
     settings_type = ZohoSettings
 
-    def verify(self, request: Request) -> None:
-        """The token is in the body, so the body is parsed before it is verified; its size is already limited."""
-        try:
-            document = parse_json(request.body)
-        except InvalidField as error:
-            raise Unauthenticated(RefusalReason.UNKNOWN_FORM, str(error), 415) from None
-        token = document.get("token") if isinstance(document, dict) else None
-        if not isinstance(token, str) or not token:
-            raise Unauthenticated(RefusalReason.NO_SIGNATURE, "token: is missing; set one when the channel is enabled")
-        given = token.encode("utf-8", "surrogatepass")
-        if not matches_any([secret.encode() for secret in self.settings.secrets], [given]):
-            raise Unauthenticated(
-                RefusalReason.WRONG_SIGNATURE, "token is not one of this source; compare the channel's with `secrets`"
-            )
-
-    def archived_body(self, request: Request) -> bytes:
-        return redact_secrets(request.body, self.settings.secrets, "token")
+    @property
+    def secret_field(self) -> str:
+        return "token"
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         document = object_of(part, "body")
         if not is_record_type(document.get("module"), "Deals", "module"):
             return [Ignored("not-a-deal")]
-        ids = document.get("ids")
-        if not isinstance(ids, list) or not ids:
-            raise InvalidField(f"ids: {quoted(ids)}; a list of records is expected")
-        if excess := self.excess(len(ids), request):
-            return [excess]
         values = _values(document.get("affected_values"))
-        return self.parse_each(ids, lambda deal: [self._fact(document, deal, values)], request)
+        return self.parse_each(document.get("ids"), lambda deal: [self._fact(document, deal, values)], request)
 
     def _fact(self, document: dict[str, Any], deal: str, values: dict[str, Any]) -> Parsed:
         stamp, operation = document.get("server_time"), str(document.get("operation"))[:40]
@@ -89,7 +68,7 @@ class ZohoWebhook(JsonSource):
             return DealFact(EventType.DELETED, event_id, deal, time, {})
         if operation not in _OPERATIONS:
             raise InvalidField(f"operation: {quoted(operation)} is not known; insert, update or delete is expected")
-        # Zoho sends `insert` for changes of existing deals, too: it does not mean that the deal is new.
+        # Zoho also sends `insert` for changes of existing deals, so it does not mean that the deal is new.
         data = map_fields(object_of(values.get(deal, {}), "values"), _FIELDS)
         return DealFact(EventType.MOVED if data.get("stage") else EventType.CHANGED, event_id, deal, time, data)
 

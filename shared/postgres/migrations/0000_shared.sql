@@ -1,6 +1,6 @@
 -- Every service's schema has these tables: where it stands in each topic, and what it still has to publish.
 -- `last_ms`: the greatest time of the records before `next_offset`. `verified_*`: both as they were when the log was last
--- found to be the one that was read; a topic that was made anew has newer records before that offset. A time is null
+-- found to be the one that was read; a recreated topic has newer records before that offset. A time is null
 -- where it is not known.
 CREATE TABLE position (
     topic           text   NOT NULL,

@@ -84,7 +84,7 @@ async def test_events_that_alone_cannot_be_kept_are_put_aside(pool: Pool) -> Non
         ("pipeline.events/0/31", "handler"),
     ]
     assert await pool.fetchval("SELECT next_offset FROM position") == len(values)
-    # Driven again when it is mended, they are what they would have been.
+    # Redriven after the fix, they have the effect that they would have had.
     await replica.events.run(store.records(values))
     assert await store.visits() == right(values)
 

@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 async def store(pool: Pool) -> Store:
-    """A deal that has just entered a stage, of which it is over age in a minute."""
+    """A deal that has just entered a stage and is over age in a minute."""
     rules = [{"kind": "aging", "limit": "1m"}]
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(rules))))
     await store.take([moved(1, (datetime.now(UTC) - START).total_seconds(), "a")])

@@ -1,4 +1,4 @@
-"""The stage map on a real Postgres: whatever comes first, visits and problems are f(history, policy, stage map)."""
+"""The stage map on a real Postgres: in any order of arrival, visits and problems are f(history, policy, stage map)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class StageStore(Store):
         self._described = 0
 
     async def describe(self, *values: bytes | None) -> bool:
-        """One batch; whether it changed what the visits stand under."""
+        """Handle one batch; returns whether it changed the map under which visits are folded."""
         before = await fingerprint.stored(self.pool)
         await self.stages.run(self.descriptions(*values))
         return await fingerprint.stored(self.pool) != before

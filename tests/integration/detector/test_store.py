@@ -117,6 +117,21 @@ async def test_events_older_than_the_lateness_are_counted(pool: Pool) -> None:
     assert store.registry.get_sample_value("andon_detector_late_events_total") == 3
 
 
+async def test_events_that_place_a_deleted_deal_are_counted(pool: Pool) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+    deleted = moved(1, 5, "a").replace(b"deal.moved", b"deal.deleted").replace(b', "stage": "a"', b"")
+    merged = moved(2, 5, "a").replace(b"deal.moved", b"deal.merged")
+    assert b"stage" not in deleted
+    await store.take([moved(1, 0, "a"), deleted, moved(2, 0, "a"), merged])
+    later = [moved(1, 6, "b"), moved(1, 7, "a").replace(b"deal.moved", b"deal.touched"), moved(2, 6, "b")]
+
+    await store.take(later)
+    await store.take(later)
+    await store.take([moved(1, 8, "a").replace(b"deal.moved", b"deal.reopened"), moved(1, 9, "b")])
+
+    assert store.registry.get_sample_value("andon_detector_deleted_deal_events_total") == 2
+
+
 SHARING = [
     moved(1, 3, "a"),
     moved(1, 9, "b"),
@@ -296,7 +311,7 @@ async def test_ages_at_the_ends_of_days_are_those_of_the_visits(
     store = Store(await emptied(pool), policy)
     chance.shuffle(events)
     publisher = AgePublisher(store.ruleset, MeasurePublisher(ZoneInfo(policy.timezone), ""))
-    # Told twice: once on half of the events, and anew what the others change.
+    # Published twice: once from half of the events, and again where the others change it.
     for part in (events[: len(events) // 2], events[len(events) // 2 :]):
         await store.take([event.to_json() for event in part])
         await store.evaluate_at(histories.START + timedelta(hours=16))
@@ -325,7 +340,7 @@ FIRST_OUTBREAK = [{"kind": "aging", "limit": "20d"}, {"kind": "stalled", "limit"
 _POINTS = "SELECT end_at, value FROM measure WHERE stage = 'a' AND measure = $1 AND end_at <= $2 ORDER BY end_at"
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["in order", "an earlier visit is told last"])
+@pytest.mark.parametrize("late", [False, True], ids=["in order", "an earlier visit arrives last"])
 async def test_days_without_a_deal_over_age_count_before_the_first_that_is(pool: Pool, late: bool) -> None:
     """Deals come and go for 40 days; then one stays for too long. A first outbreak is a special cause."""
     store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(FIRST_OUTBREAK) | {"lateness": "90d"})))

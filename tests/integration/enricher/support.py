@@ -32,7 +32,7 @@ from tests.unit.connectors.test_round_trip import POLICY, source_of, told
 
 
 def stays(events: list[Event]) -> set[tuple[Any, ...]]:
-    """Every visit as of now, by the digits of the deal, to the second: that is how some CRMs tell their times."""
+    """Every visit as of now, by the digits of the deal, to the second, as some CRMs send their times."""
     second = 1_000_000
     return {
         (deal[-11:], v.pipeline, v.stage, v.entered // second, v.left and v.left // second)
@@ -43,7 +43,7 @@ def stays(events: list[Event]) -> set[tuple[Any, ...]]:
 DEMO_POLICY = Path(demo.__file__).parent / "policy.yaml"
 
 
-class Line:
+class EnricherRig:
     """What is around an enricher; `settings` are its own, quick for tests."""
 
     def __init__(self, kafka: str, dsn: str, prefix: str, folder: Path, crm: FakeCrm) -> None:
@@ -106,7 +106,7 @@ class Line:
             await connection.close()
 
     def asked(self) -> list[str]:
-        """The requests about deals; stages are asked for by the way."""
+        """The requests for deals, without those for stages."""
         return [one for one in self.crm.asked if not one.endswith("/pipelines/deals")]
 
     async def states(self, enough: Any) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""A real enricher: gaps are filled, nothing is asked without need, what was lost is found, nothing is told twice."""
+"""A real enricher fills gaps, makes no needless request, finds what was lost, and publishes nothing twice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from shared.contracts.events import DealData, DealEvent
 from shared.contracts.stages import StageEvent, StageOutcome
 from shared.contracts.topics import ALL_TOPICS, EVENTS, STAGES, dead
 from shared.postgres.migrate import migrate_all
-from tests.integration.enricher.support import Line, stays
+from tests.integration.enricher.support import EnricherRig, stays
 from tests.integration.intake.test_line_to_kafka import records
 from tests.support.crms.base import FakeCrm, Trouble
 from tests.support.crms.world import FAKES, running
@@ -38,13 +38,13 @@ def crm(request: pytest.FixtureRequest) -> Iterator[FakeCrm]:
 
 
 @pytest.fixture
-async def line(kafka: str, dsn: str, prefix: str, tmp_path: Path, crm: FakeCrm) -> Line:
+async def line(kafka: str, dsn: str, prefix: str, tmp_path: Path, crm: FakeCrm) -> EnricherRig:
     await migrate_all(dsn)
-    return Line(kafka, dsn, prefix, tmp_path, crm)
+    return EnricherRig(kafka, dsn, prefix, tmp_path, crm)
 
 
 @asynccontextmanager
-async def serving(line: Line, **settings: str) -> AsyncIterator[ServiceProcess]:
+async def serving(line: EnricherRig, **settings: str) -> AsyncIterator[ServiceProcess]:
     process = line.replica(**settings)
     try:
         yield process
@@ -65,12 +65,12 @@ def last_of(happenings: list[DealChange]) -> list[DealChange]:
     return list({one.deal: one for one in happenings}.values())
 
 
-def subject(line: Line, deal: int) -> str:
+def subject(line: EnricherRig, deal: int) -> str:
     return f"crm:{line.crm.number(deal)}"
 
 
-def thin(line: Line, happenings: list[DealChange]) -> list[DealEvent]:
-    """What a webhook says that knows a deal's stage and no more."""
+def thin(line: EnricherRig, happenings: list[DealChange]) -> list[DealEvent]:
+    """The event of a webhook that only has a deal's stage."""
     return [
         DealEvent.model_validate(
             {
@@ -91,7 +91,7 @@ def all_in(states: dict[str, str], count: int, state: str) -> bool:
 
 
 @EVERY
-async def test_a_thin_deal_is_completed_with_its_history(line: Line) -> None:
+async def test_a_thin_deal_is_completed_with_its_history(line: EnricherRig) -> None:
     some = of_deals(3)
     line.crm.take(some)
     await line.publish(thin(line, some))
@@ -105,7 +105,7 @@ async def test_a_thin_deal_is_completed_with_its_history(line: Line) -> None:
     assert named == {subject(line, one.deal) for one in some}
 
 
-async def test_without_credentials_nothing_is_asked_and_gaps_stay_marked(line: Line) -> None:
+async def test_without_credentials_nothing_is_asked_and_gaps_stay_marked(line: EnricherRig) -> None:
     some = of_deals(2)
     line.crm.take(some)
     line.credentials(asked=False)
@@ -119,7 +119,7 @@ async def test_without_credentials_nothing_is_asked_and_gaps_stay_marked(line: L
         await line.states(lambda states: all_in(states, 2, "whole"))
 
 
-async def test_a_deal_that_webhooks_complete_is_not_asked_for(line: Line) -> None:
+async def test_a_deal_that_webhooks_complete_is_not_asked_for(line: EnricherRig) -> None:
     some = of_deals(3)
     line.crm.take(some)
     async with serving(line, patience_seconds="3"):
@@ -130,7 +130,7 @@ async def test_a_deal_that_webhooks_complete_is_not_asked_for(line: Line) -> Non
     assert line.asked() == []
 
 
-async def test_an_outage_and_limits_are_waited_for(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_outage_and_limits_are_waited_for(line: EnricherRig, monkeypatch: pytest.MonkeyPatch) -> None:
     some = of_deals(2)
     line.crm.take(some)
     line.crm.stop()
@@ -148,7 +148,7 @@ async def test_an_outage_and_limits_are_waited_for(line: Line, monkeypatch: pyte
     assert not line.crm.troubles
 
 
-async def test_refused_credentials_are_told_once_and_left_alone_for_a_while(line: Line) -> None:
+async def test_refused_credentials_are_told_once_and_left_alone_for_a_while(line: EnricherRig) -> None:
     line.crm.take(of_deals(3))
     line.crm.allowed = False
     await line.publish(thin(line, of_deals(2)))
@@ -166,7 +166,7 @@ async def test_refused_credentials_are_told_once_and_left_alone_for_a_while(line
     assert service.log.read_text().count("rejects our credentials") == 1
 
 
-async def test_credentials_that_the_crm_takes_again_need_no_restart(line: Line) -> None:
+async def test_credentials_that_the_crm_takes_again_need_no_restart(line: EnricherRig) -> None:
     line.crm.take(of_deals(2))
     line.crm.allowed = False
     await line.publish(thin(line, of_deals(2)))
@@ -189,7 +189,7 @@ async def test_credentials_that_the_crm_takes_again_need_no_restart(line: Line) 
     assert service.log.read_text().count("rejects our credentials") == 1
 
 
-async def test_a_deal_that_the_crm_does_not_know_is_asked_for_once(line: Line) -> None:
+async def test_a_deal_that_the_crm_does_not_know_is_asked_for_once(line: EnricherRig) -> None:
     some = of_deals(2)
     known, unknown = sorted({one.deal for one in some})
     line.crm.take(one for one in some if one.deal == known)
@@ -205,7 +205,7 @@ async def test_a_deal_that_the_crm_does_not_know_is_asked_for_once(line: Line) -
     assert len(line.asked()) <= 2 * tried
 
 
-async def test_replicas_share_the_reading(line: Line) -> None:
+async def test_replicas_share_the_reading(line: EnricherRig) -> None:
     some = of_deals(40)
     line.crm.take(some)
     async with serving(line), serving(line) as other:
@@ -218,7 +218,7 @@ async def test_replicas_share_the_reading(line: Line) -> None:
 
 
 @EVERY
-async def test_a_lost_webhook_and_a_deletion_are_found(line: Line) -> None:
+async def test_a_lost_webhook_and_a_deletion_are_found(line: EnricherRig) -> None:
     now = datetime.now(UTC)
     some = shifted(of_deals(8, newest=True), now)
     early, late = some[:-1], some[-1:]
@@ -252,7 +252,7 @@ def shifted(some: list[DealChange], end: datetime) -> list[DealChange]:
     return [DealChange(one.time + by, one.deal, one.created, one.properties) for one in some]
 
 
-async def test_a_pass_by_hand_tells_what_was_lost(line: Line) -> None:
+async def test_a_pass_by_hand_tells_what_was_lost(line: EnricherRig) -> None:
     some = shifted(of_deals(3), datetime.now(UTC))
     line.crm.take(some)
     await finished(line.andon("reconcile", "--source", "crm"))
@@ -264,7 +264,7 @@ async def test_a_pass_by_hand_tells_what_was_lost(line: Line) -> None:
 
 
 @pytest.fixture
-async def detector(line: Line) -> AsyncIterator[ServiceProcess]:
+async def detector(line: EnricherRig) -> AsyncIterator[ServiceProcess]:
     process = ServiceProcess("detector", line.environment, line.folder).start().ready()
     yield process
     assert await asyncio.to_thread(process.stop) == 0
@@ -272,7 +272,7 @@ async def detector(line: Line) -> AsyncIterator[ServiceProcess]:
 
 @EVERY
 async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives(
-    line: Line, detector: ServiceProcess
+    line: EnricherRig, detector: ServiceProcess
 ) -> None:
     some = of_deals(40)
     line.crm.take(some)
@@ -305,7 +305,7 @@ async def test_a_back_fill_that_is_killed_and_run_again_gives_what_one_run_gives
 
 
 async def test_records_that_cannot_be_read_are_counted_and_no_page_of_them_is_lost(
-    line: Line, detector: ServiceProcess
+    line: EnricherRig, detector: ServiceProcess
 ) -> None:
     some = of_deals(3)
     line.crm.take(some)
@@ -326,7 +326,7 @@ async def finished(process: subprocess.Popen[str]) -> str:
 
 
 @EVERY
-async def test_stages_are_told_by_name_and_again_when_one_is_new(line: Line) -> None:
+async def test_stages_are_told_by_name_and_again_when_one_is_new(line: EnricherRig) -> None:
     line.crm.take(of_deals(1))
     async with serving(line):
 
@@ -343,7 +343,7 @@ async def test_stages_are_told_by_name_and_again_when_one_is_new(line: Line) -> 
         await eventually(named, lambda events: len(events) == 2 * len(told))
 
 
-async def test_what_cannot_be_asked_is_explained(line: Line) -> None:
+async def test_what_cannot_be_asked_is_explained(line: EnricherRig) -> None:
     line.credentials(asked=False)
     process = line.andon("backfill", "--source", "crm", "--since", "2020-01-01")
     said, _ = await asyncio.to_thread(process.communicate)

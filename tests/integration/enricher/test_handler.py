@@ -57,7 +57,7 @@ def records(*values: bytes) -> list[ConsumerRecord]:
     ]
 
 
-class Counted:
+class HandlerReports:
     """What one handler reports."""
 
     def __init__(self) -> None:
@@ -68,8 +68,8 @@ class Counted:
         self.stages.append((source, stages))
 
 
-async def handle(pool: Pool, batch: Sequence[ConsumerRecord]) -> Counted:
-    counted = Counted()
+async def handle(pool: Pool, batch: Sequence[ConsumerRecord]) -> HandlerReports:
+    counted = HandlerReports()
     connections = {"crm": Connection(SimpleNamespace(name="crm"), None, POLICY)}  # type: ignore[arg-type]
     handler = DealHandler(connections, SystemClock(), counted.stages_seen)
     processor = Processor(

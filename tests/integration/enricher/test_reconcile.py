@@ -25,7 +25,7 @@ HOUR = timedelta(hours=1)
 
 
 class Changing:
-    """A CRM in which something changes with every page; `away`: it does not answer."""
+    """A CRM in which something changes with every page; `away`: it does not respond."""
 
     source = SimpleNamespace(name="crm")
     away = False

@@ -105,7 +105,7 @@ class Place:
         return subprocess.Popen(command, env={**plain, **self.environment}, stderr=subprocess.PIPE)
 
     async def let_in(self, file: Path, mapping: str, *more: str) -> tuple[int, str]:
-        """The exit code, and what was said."""
+        """The exit code and the output."""
         process = self.start(file, mapping, *more)
         _, said = await asyncio.to_thread(process.communicate)
         return process.returncode, said.decode()
@@ -159,7 +159,7 @@ def visits_of_incidents(path: Path) -> set[Any]:
 
 
 def ambiguous(path: Path) -> set[str]:
-    """Incidents with two different states at one instant: nothing in the file but its order says which came first."""
+    """Incidents with two states at one instant: only the order of the file says which came first."""
     seen: dict[tuple[str, str], set[str]] = {}
     for row in rows(path):
         seen.setdefault((row["incident"], row["timestamp"]), set()).add(row["status"] + row["substatus"])
@@ -258,7 +258,7 @@ async def test_killed_in_the_middle_it_goes_on(place: Place, incidents: Path) ->
 
 
 async def test_cut_off_after_the_last_row_it_still_comes_to_its_end(place: Place) -> None:
-    """All is published, but not yet read: the run that goes on has no row left, and must end the wait all the same."""
+    """Everything is published but not yet read: the continued run has no row left, and must still end the wait."""
     table = place.folder / "deals.csv"
     table.write_text("id,stage,at\n1,in_progress,2026-03-04T10:00:00Z\n1,resolved,2026-03-05T10:00:00Z\n")
     mapping = "version: 1\nshape: changes\ncolumns: {deal: id, stage: stage, time: at}\npipeline: incidents\n"

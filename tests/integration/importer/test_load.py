@@ -57,7 +57,7 @@ def event(prefix: str, deal: int, day: float, kind: str, data: dict[str, Any]) -
 
 
 async def history(prefix: str) -> AsyncIterator[Portion]:
-    """Four deals crowd stage a from day 0 to day 10; told in two portions, the later events first."""
+    """Four deals crowd stage a from day 0 to day 10, in two portions, the later events first."""
     yield Portion([event(prefix, n, 10, "won", {}) for n in range(4)], micros(START + timedelta(days=10)))
     begun = [event(prefix, n, 0, "created", {"pipeline": "p", "stage": "a"}) for n in range(4)]
     yield Portion(begun, micros(START))
@@ -115,7 +115,7 @@ async def test_what_is_cut_off_stays_held_until_a_run_comes_to_its_end(
         await wait_and_reevaluate(settings, 0, NOBODY, patience=0.3)
     assert await held(dsn) is True
 
-    # With another policy a start judges anew: not while half of a history is in.
+    # A start with another policy evaluates again, but not while half of a history is loaded.
     settings.policy.write_text(json.dumps(policy_text([])))
     process = detector(settings, tmp_path).start().ready()
     assert await held(dsn) is True

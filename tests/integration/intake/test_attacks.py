@@ -48,7 +48,7 @@ def signed(body: bytes, path: str = "/v1/ingest/crm", *more: str) -> bytes:
 
 
 async def told(service: ServiceProcess, request: bytes, answers: int = 1) -> bytes:
-    """What is answered, so many times."""
+    """The answers to several requests."""
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     writer.write(request)
     said = b""

@@ -1,4 +1,4 @@
-"""The first webhook of a new source is told in words as soon as it comes."""
+"""The first webhook of a new source is described as soon as it arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests are kept as they came, and a translator that was broken and mended leaves no trace."""
+"""Requests are kept as they came, and a translator that was broken and fixed leaves no trace."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tests.unit.connectors.test_round_trip import found, history, source_of
 PATH = "http://intake/v1/ingest/crm"
 
 
-class Line:
+class IntakeRig:
     """Intake in this process, before a real Kafka."""
 
     def __init__(self, kafka: str, prefix: str, source: Source) -> None:
@@ -57,7 +57,7 @@ class Line:
 
 
 @asynccontextmanager
-async def running(line: Line) -> AsyncIterator[Line]:
+async def running(line: IntakeRig) -> AsyncIterator[IntakeRig]:
     looking = asyncio.ensure_future(line.delivery.run())
     while not line.delivery.available:
         await asyncio.sleep(0.02)
@@ -69,18 +69,18 @@ async def running(line: Line) -> AsyncIterator[Line]:
 
 
 @pytest.fixture
-async def espo(kafka: str, prefix: str) -> AsyncIterator[Line]:
-    async with running(Line(kafka, prefix, source_of(DIALECTS["espocrm"]))) as line:
+async def espo(kafka: str, prefix: str) -> AsyncIterator[IntakeRig]:
+    async with running(IntakeRig(kafka, prefix, source_of(DIALECTS["espocrm"]))) as line:
         yield line
 
 
 @pytest.fixture
-async def odoo(kafka: str, prefix: str) -> AsyncIterator[Line]:
-    async with running(Line(kafka, prefix, source_of(DIALECTS["odoo"]))) as line:
+async def odoo(kafka: str, prefix: str) -> AsyncIterator[IntakeRig]:
+    async with running(IntakeRig(kafka, prefix, source_of(DIALECTS["odoo"]))) as line:
         yield line
 
 
-async def test_a_request_is_kept_byte_for_byte_and_without_its_key(odoo: Line) -> None:
+async def test_a_request_is_kept_byte_for_byte_and_without_its_key(odoo: IntakeRig) -> None:
     body = b'{"_model": "crm.lead",  "_id": 5, "stage_id": 3, "write_date": "2026-03-10 09:00:00"}'
     answer = await odoo.client.post(
         f"{PATH}?key={DIALECTS['odoo'].secret}&event=delete", content=body, headers={"authorization": "Bearer other"}
@@ -96,7 +96,7 @@ async def test_a_request_is_kept_byte_for_byte_and_without_its_key(odoo: Line) -
     assert told.type.value == "andon.deal.deleted"
 
 
-async def test_what_another_program_wrote_beside_the_requests_is_passed_over(odoo: Line) -> None:
+async def test_what_another_program_wrote_beside_the_requests_is_passed_over(odoo: IntakeRig) -> None:
     body = b'{"_model": "crm.lead",  "_id": 5, "stage_id": 3, "write_date": "2026-03-10 09:00:00"}'
     await odoo.client.post(f"{PATH}?key={DIALECTS['odoo'].secret}", content=body)
     publisher = Publisher(odoo.kafka)
@@ -112,7 +112,7 @@ async def test_what_another_program_wrote_beside_the_requests_is_passed_over(odo
 
 async def test_a_large_body_lies_in_several_records(kafka: str, prefix: str) -> None:
     dialect = DIALECTS["hubspot"]()
-    line = Line(kafka, prefix, source_of(DIALECTS["hubspot"]))
+    line = IntakeRig(kafka, prefix, source_of(DIALECTS["hubspot"]))
     async with running(line):
         events = [
             {
@@ -168,8 +168,8 @@ def long_ago() -> datetime:
     return datetime.now(UTC) - timedelta(hours=1)
 
 
-async def post_all(line: Line, source: Source, said: Any, webhooks: list[Webhook]) -> None:
-    """Post to an intake whose translator says what `said` does."""
+async def post_all(line: IntakeRig, source: Source, said: Any, webhooks: list[Webhook]) -> None:
+    """Post to an intake whose translator returns what `said` does."""
     metrics = IntakeMetrics(CollectorRegistry(), ["crm"])
     endpoint = IngestEndpoint(
         Ingest({"crm": source}, line.delivery, metrics, line.prefix, MemoryBudget(2**25)).answer, Starlette()
@@ -182,7 +182,7 @@ async def post_all(line: Line, source: Source, said: Any, webhooks: list[Webhook
                 assert answer.status_code == 202
 
 
-async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: Line) -> None:
+async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: IntakeRig) -> None:
     """EspoCRM, because its events get their time and number from when the request came: the hardest case."""
     broken, dialect = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"]()
     real = type(broken).parse_part
@@ -212,7 +212,7 @@ async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: Line) -
     )
 
 
-async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
+async def test_what_was_translated_wrongly_is_taken_back(espo: IntakeRig) -> None:
     broken, dialect = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"]()
     real = type(broken).parse_part
 
@@ -242,7 +242,7 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: Line) -> None:
     assert {(one.key, one.data.get("stage")) for one in unique(after)} == {(o.key, o.data.get("stage")) for o in right}
 
 
-async def test_whatever_a_broken_translator_said_is_taken_back(espo: Line) -> None:
+async def test_whatever_a_broken_translator_said_is_taken_back(espo: IntakeRig) -> None:
     broken, dialect, chance = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"](), random.Random(5)
     real = type(broken).parse_part
 
@@ -282,7 +282,7 @@ async def test_whatever_a_broken_translator_said_is_taken_back(espo: Line) -> No
     assert found([event_of(event) for event in await espo.events()]) == expected
 
 
-async def said_otherwise(line: Line, message: bytes) -> list[DealEvent]:
+async def said_otherwise(line: IntakeRig, message: bytes) -> list[DealEvent]:
     """Events that stay: over an API, of another source, of a request that is not kept any more."""
     like = json.loads(message)
     others = [
@@ -305,7 +305,7 @@ def read(message: OutgoingMessage) -> DealEvent:
     return DealEvent.model_validate_json(message.value)
 
 
-async def test_what_cannot_be_translated_any_more_is_not_taken_back(espo: Line) -> None:
+async def test_what_cannot_be_translated_any_more_is_not_taken_back(espo: IntakeRig) -> None:
     source, dialect = source_of(DIALECTS["espocrm"]), DIALECTS["espocrm"]()
     real = type(source).parse_part
     await post_all(espo, source, real, [webhook for one in history()[:20] for webhook in dialect.webhooks(one)])

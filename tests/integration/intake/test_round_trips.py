@@ -24,7 +24,7 @@ from tests.integration.intake.test_line_to_kafka import events
 from tests.support.webhooks import SECRET, URL, signed_v3, source
 
 
-class Counted(Publisher):
+class CountingPublisher(Publisher):
     """A publisher that counts the produce requests its producer sends."""
 
     def __init__(self, bootstrap: str) -> None:
@@ -46,8 +46,8 @@ class Counted(Publisher):
 
 
 @asynccontextmanager
-async def intake(kafka: str, prefix: str) -> AsyncIterator[tuple[httpx.AsyncClient, Counted]]:
-    metrics, publisher = IntakeMetrics(CollectorRegistry(), ["acme"]), Counted(kafka)
+async def intake(kafka: str, prefix: str) -> AsyncIterator[tuple[httpx.AsyncClient, CountingPublisher]]:
+    metrics, publisher = IntakeMetrics(CollectorRegistry(), ["acme"]), CountingPublisher(kafka)
     delivery = Delivery(publisher, metrics, Progress())
     endpoint = IngestEndpoint(
         Ingest({"acme": source("hubspot")}, delivery, metrics, prefix, MemoryBudget(2**25)).answer, Starlette()

@@ -27,7 +27,7 @@ from tests.support.waiting import eventually
 NOTICES_AND_MAILS = "SELECT ticket, seq, state FROM notices.notice JOIN notices.mail ON mail.id = notice.mail"
 
 
-class Line:
+class NotifierRig:
     """The surroundings of one notifier."""
 
     def __init__(self, kafka: str, dsn: str, prefix: str, folder: Path, mails: Sink) -> None:
@@ -86,13 +86,13 @@ def mails() -> Iterator[Sink]:
 
 
 @pytest.fixture
-async def line(kafka: str, dsn: str, prefix: str, tmp_path: Path, mails: Sink) -> Line:
+async def line(kafka: str, dsn: str, prefix: str, tmp_path: Path, mails: Sink) -> NotifierRig:
     await migrate_all(dsn)
-    return Line(kafka, dsn, prefix, tmp_path, mails)
+    return NotifierRig(kafka, dsn, prefix, tmp_path, mails)
 
 
 @pytest.fixture
-async def notifier(line: Line) -> AsyncIterator[ServiceProcess]:
+async def notifier(line: NotifierRig) -> AsyncIterator[ServiceProcess]:
     process = line.replica()
     yield process
     process.kill()
@@ -103,7 +103,7 @@ def id_of(event: TicketEvent) -> str:
     return message_id(event.data, "localhost.localdomain")
 
 
-async def all_ended(line: Line, count: int) -> None:
+async def all_ended(line: NotifierRig, count: int) -> None:
     """Wait until this many mails were sent, refused or dropped, and none waits."""
 
     async def ended() -> tuple[int, int]:
@@ -113,7 +113,7 @@ async def all_ended(line: Line, count: int) -> None:
     await eventually(ended, lambda found: found[0] >= count and found[1] == 0)
 
 
-async def test_each_change_is_sent_once_in_the_order_of_its_ticket(line: Line, notifier: ServiceProcess) -> None:
+async def test_each_change_is_sent_once_in_the_order_of_its_ticket(line: NotifierRig, notifier: ServiceProcess) -> None:
     over = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
     first = ticket_event()
     await line.publish(first, first)
@@ -130,7 +130,7 @@ async def test_each_change_is_sent_once_in_the_order_of_its_ticket(line: Line, n
     assert [str(mail["To"]) for mail in line.mails.mails] == ["Head of new business <head@sales.example>"] * 2
 
 
-async def test_ages_on_a_business_clock_are_working_days(line: Line, notifier: ServiceProcess) -> None:
+async def test_ages_on_a_business_clock_are_working_days(line: NotifierRig, notifier: ServiceProcess) -> None:
     await line.publish(ticket_event(stage="legal"))
     await line.sent(1)
 
@@ -138,7 +138,7 @@ async def test_ages_on_a_business_clock_are_working_days(line: Line, notifier: S
 
 
 async def test_a_problem_that_is_over_before_the_mail_server_is_back_gets_one_mail(
-    line: Line, notifier: ServiceProcess
+    line: NotifierRig, notifier: ServiceProcess
 ) -> None:
     line.mails.stop()
     await line.publish(ticket_event())
@@ -163,7 +163,7 @@ async def test_a_problem_that_is_over_before_the_mail_server_is_back_gets_one_ma
 
 
 async def test_a_mail_that_a_server_may_have_keeps_its_content_and_later_changes_get_another(
-    line: Line, notifier: ServiceProcess
+    line: NotifierRig, notifier: ServiceProcess
 ) -> None:
     line.mails.on_mail = line.mails.hang_up
     await line.publish(ticket_event())
@@ -185,7 +185,7 @@ async def test_a_mail_that_a_server_may_have_keeps_its_content_and_later_changes
 
 
 async def test_a_retracted_problem_is_withdrawn_if_it_was_reported_and_else_not_reported(
-    line: Line, notifier: ServiceProcess
+    line: NotifierRig, notifier: ServiceProcess
 ) -> None:
     why = "late events show that it never was"
     closed = {"state": TicketState.CLOSED, "outcome": TicketOutcome.RETRACTED, "reason": why, "chart": False}
@@ -209,7 +209,7 @@ async def test_a_retracted_problem_is_withdrawn_if_it_was_reported_and_else_not_
 
 
 async def test_a_ticket_that_closes_drops_the_mail_that_was_reported_as_waiting(
-    line: Line, notifier: ServiceProcess
+    line: NotifierRig, notifier: ServiceProcess
 ) -> None:
     line.mails.answers["RCPT"] = "452 4.2.2 mailbox full"
     await line.publish(ticket_event())
@@ -227,7 +227,7 @@ async def test_a_ticket_that_closes_drops_the_mail_that_was_reported_as_waiting(
 
 
 async def test_a_ticket_without_an_owner_causes_no_mail_and_this_is_published_and_counted(
-    line: Line, notifier: ServiceProcess
+    line: NotifierRig, notifier: ServiceProcess
 ) -> None:
     await line.publish(ticket_event(pipeline="gone"), ticket_event(TicketChange.ACKNOWLEDGED, seq=2, pipeline="gone"))
 
@@ -241,7 +241,7 @@ async def test_a_ticket_without_an_owner_causes_no_mail_and_this_is_published_an
 
 
 async def test_a_refusal_is_recorded_and_published_while_other_mails_are_sent(
-    line: Line, notifier: ServiceProcess
+    line: NotifierRig, notifier: ServiceProcess
 ) -> None:
     line.mails.answer = lambda raw: "550 no such user" if b"ticket-1-1-" in raw else "250 kept"
     await line.publish(ticket_event(), ticket_event(ticket=2))
@@ -255,7 +255,7 @@ async def test_a_refusal_is_recorded_and_published_while_other_mails_are_sent(
     assert [row["attempts"] for row in await line.rows("SELECT attempts FROM notices.mail")] == [1, 1]
 
 
-async def test_an_unwritable_mail_is_refused_and_delays_no_other(line: Line, notifier: ServiceProcess) -> None:
+async def test_an_unwritable_mail_is_refused_and_delays_no_other(line: NotifierRig, notifier: ServiceProcess) -> None:
     await line.publish(ticket_event(chart_png="no picture"), ticket_event(ticket=2))
 
     await all_ended(line, 2)
@@ -263,7 +263,7 @@ async def test_an_unwritable_mail_is_refused_and_delays_no_other(line: Line, not
     assert {r.data.ticket: r.data.result.value for r in await line.results(2)} == {1: "refused", 2: "sent"}
 
 
-async def test_a_deferred_mail_is_tried_again_with_the_same_id(line: Line, notifier: ServiceProcess) -> None:
+async def test_a_deferred_mail_is_tried_again_with_the_same_id(line: NotifierRig, notifier: ServiceProcess) -> None:
     answers = iter(["451 come later", "451 come later"])
     line.mails.answer = lambda raw: next(answers, "250 kept")
     await line.publish(ticket_event())
@@ -274,7 +274,7 @@ async def test_a_deferred_mail_is_tried_again_with_the_same_id(line: Line, notif
     assert [row["attempts"] for row in await line.rows("SELECT attempts FROM notices.mail")] == [3]
 
 
-async def test_killed_before_marking_a_mail_it_sends_it_again_with_the_same_id(line: Line) -> None:
+async def test_killed_before_marking_a_mail_it_sends_it_again_with_the_same_id(line: NotifierRig) -> None:
     victim = line.replica()
     line.mails.on_mail = victim.kill
     await line.publish(ticket_event())
@@ -292,7 +292,7 @@ async def test_killed_before_marking_a_mail_it_sends_it_again_with_the_same_id(l
     assert ids == [id_of(ticket_event())] * 2
 
 
-async def test_two_replicas_send_each_mail_once(line: Line) -> None:
+async def test_two_replicas_send_each_mail_once(line: NotifierRig) -> None:
     replicas = [line.replica(), line.replica()]
     await line.publish(*(ticket_event(ticket=number) for number in range(1, 41)))
 
@@ -304,7 +304,9 @@ async def test_two_replicas_send_each_mail_once(line: Line) -> None:
     assert len(set(line.mails.ids())) == len(line.mails.ids()) == 40
 
 
-async def test_a_record_that_cannot_be_handled_goes_to_the_dead_letters_and_others_are_sent(line: Line) -> None:
+async def test_a_record_that_cannot_be_handled_goes_to_the_dead_letters_and_others_are_sent(
+    line: NotifierRig,
+) -> None:
     connection = await asyncpg.connect(line.dsn)
     await connection.execute("ALTER TABLE notices.notice ADD CHECK (ticket <> 2)")
     await connection.close()
@@ -319,7 +321,9 @@ async def test_a_record_that_cannot_be_handled_goes_to_the_dead_letters_and_othe
     assert "andon_notifier_dead_letters_total 1.0" in metrics
 
 
-async def test_invalid_records_go_to_the_dead_letters_and_others_are_sent(line: Line, notifier: ServiceProcess) -> None:
+async def test_invalid_records_go_to_the_dead_letters_and_others_are_sent(
+    line: NotifierRig, notifier: ServiceProcess
+) -> None:
     await line.publish(b"{", b"[" * 10_000, b'{"type": 4}', ticket_event(), ticket_event(ticket=9, pipeline="gone"))
 
     assert await line.sent(1) == [id_of(ticket_event())]

@@ -1,4 +1,4 @@
-"""Whatever is wrong between us and the mail server, mails wait, say so on their tickets, and go out in the end."""
+"""Any fault between us and the mail server: mails wait, show it on their tickets, and are sent in the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that stands still in a transaction, as one that is frozen does, loses its locks."""
+"""A process that is frozen in a transaction loses its locks."""
 
 from __future__ import annotations
 

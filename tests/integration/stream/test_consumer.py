@@ -1,4 +1,4 @@
-"""The consumer hands out every record: where it starts is told by Postgres, whatever Kafka was told before."""
+"""The consumer hands out every record, from its position in Postgres; commits to Kafka do not matter."""
 
 from __future__ import annotations
 

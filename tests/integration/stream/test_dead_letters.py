@@ -1,4 +1,4 @@
-"""Dead letters are listed and shown whatever is in them."""
+"""Dead letters with any content are listed and shown."""
 
 from __future__ import annotations
 

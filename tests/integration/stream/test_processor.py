@@ -9,10 +9,10 @@ import pytest
 from shared.postgres.migrate import migrate, migrations_of
 from shared.postgres.pool import Pool, open_pool
 from shared.stream.transaction import PostgresTransactions, Transaction
-from tests.support.processor_suite import ProcessorSuite, World
+from tests.support.processor_suite import ProcessorRig, ProcessorSuite
 
 
-class OnPostgres(World):
+class OnPostgres(ProcessorRig):
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
         self.transactions = PostgresTransactions(pool)
@@ -32,7 +32,7 @@ class OnPostgres(World):
 
 class TestOnPostgres(ProcessorSuite):
     @pytest.fixture
-    async def world(self, dsn: str) -> AsyncIterator[World]:
+    async def world(self, dsn: str) -> AsyncIterator[ProcessorRig]:
         await migrate(dsn, "flow", [m for m in migrations_of("services.detector") if m.name.startswith("0000")])
         pool = await open_pool(dsn, "flow")
         await pool.execute("CREATE TABLE effect (id bigint GENERATED ALWAYS AS IDENTITY, name text)")

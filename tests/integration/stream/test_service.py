@@ -1,4 +1,4 @@
-"""A service ends by itself when it is told to, whatever it waits for."""
+"""A service ends on a signal, even while it waits for something."""
 
 from __future__ import annotations
 

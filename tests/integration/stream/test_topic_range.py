@@ -37,7 +37,7 @@ async def topic(kafka: str, prefix: str) -> str:
 
 
 async def read(kafka: str, topic: str, admin: AIOKafkaAdminClient, before: list[int]) -> tuple[list[int], int]:
-    """How many of each partition are read, in order, and how many are told to be gone.
+    """How many of each partition are read, in order, and how many are reported as gone.
 
     While the first partition is read Kafka lets go of what others hold before these offsets.
     """

@@ -1,4 +1,4 @@
-"""Kafka may hold less than Postgres remembers: nothing that comes after it is skipped, and it is told."""
+"""If Kafka holds less than Postgres remembers, later records are not skipped, and the loss is reported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEW = range(COUNT, COUNT + 60)
 
 
 class NoEnds(LogOffsets):
-    """No leader says where its log ends."""
+    """No leader answers where its log ends."""
 
     async def ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         return {}
@@ -60,7 +60,7 @@ async def test_what_comes_after_a_log_has_lost_its_end_is_taken(kafka: str, reco
     async with after.running():
         assert not await missing(after, NEW)
 
-    # The log from its beginning; what is not there is told.
+    # The log from its beginning; missing records are reported.
     assert sorted(after.seen) == [*range(COUNT), *NEW]
     assert gone(after) == 4 * 1000 - len(NEW)
     stored = await positions.load(after.pool, [after.topic])

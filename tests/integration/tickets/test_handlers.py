@@ -1,4 +1,4 @@
-"""Messages on a real Postgres: one open ticket a key, whatever arrives twice or at once."""
+"""Messages on a real Postgres: one open ticket per key, even if messages arrive twice or at once."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ async def test_poison_on_any_topic_goes_to_its_dead_letters_and_nothing_else_is_
 
 
 class Failing(TicketHandlers):
-    """Meets an error whatever it handles."""
+    """Fails on every message."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -142,7 +142,7 @@ async def test_a_record_that_alone_cannot_be_handled_is_put_aside_and_the_others
 async def test_any_number_of_bad_records_end_nothing(pool: Pool, service: Tickets) -> None:
     await pool.execute("ALTER TABLE problem ADD CHECK (key <> 'bad')")
     point = MeasureData(pipeline="p", stage="s", measure=Measure.WIP, start=day(0), end=day(1), value=1.0)
-    # Two names of which an index takes one alone.
+    # Two names; an index can hold one of them, not both.
     long = point.model_copy(update={"pipeline": wild(400, 1), "stage": wild(400, 2)})
     points = [MeasureEvent(id=f"{n}", source="d", subject="p", time=day(1), data=long) for n in range(30)]
 

@@ -53,7 +53,7 @@ class Log:
         await self.parts.handle(self.records[-1])
 
     async def read_again(self, *records: Any) -> None:
-        """Handle records once more, as where the log was truncated and its position set back."""
+        """Handle records again, as after a truncated log set the position back."""
         await self.pool.execute("UPDATE position SET next_offset = 0")
         await self.parts.handle(*records)
 

@@ -34,8 +34,8 @@ class Trouble:
 
 
 @dataclass
-class Kept:
-    """One deal: how it stands, and every change of it (when, before, after)."""
+class FakeDeal:
+    """One deal: its state, and its changes as (when, before, after)."""
 
     deal: SimulatedDeal
     changes: list[tuple[datetime, SimulatedDeal, SimulatedDeal]] = field(default_factory=list)
@@ -47,18 +47,18 @@ class Kept:
 
 
 class FakeCrm(ABC):
-    """`troubles` are the next answers; `asked` are the requests so far, as method and path."""
+    """`troubles`: the next answers. `asked`: the requests so far, as method and path."""
 
     kind: ClassVar[str]
     token: ClassVar[str] = "the-token-of-the-api"
 
     def __init__(self) -> None:
         self.port = free_port()
-        self.deals: dict[int, Kept] = {}
+        self.deals: dict[int, FakeDeal] = {}
         self.troubles: list[Trouble] = []
         self.asked: list[str] = []
         self.allowed = True
-        # Fewer to a page, and more seconds to an answer, than is asked for.
+        # Smaller pages and slower answers than requested.
         self.page: int | None = None
         self.slow = 0.0
         # What is wrong with the records of some deals.
@@ -80,7 +80,7 @@ class FakeCrm(ABC):
     def take(self, happenings: Iterable[DealChange]) -> None:
         """Something became true of deals."""
         for happening in happenings:
-            kept = self.deals.setdefault(happening.deal, Kept(SimulatedDeal(happening.deal)))
+            kept = self.deals.setdefault(happening.deal, FakeDeal(SimulatedDeal(happening.deal)))
             before, kept.deal = kept.deal, kept.deal.after(happening)
             kept.changes.append((happening.time, before, kept.deal))
 
@@ -89,7 +89,7 @@ class FakeCrm(ABC):
         return str(deal)
 
     def touch(self, deal: int, at: datetime) -> None:
-        """Somebody changed what no history tells."""
+        """A change that no history shows."""
         kept = self.deals[deal]
         kept.changes.append((at, kept.deal, kept.deal))
 
@@ -117,7 +117,7 @@ class FakeCrm(ABC):
             time.sleep(0.01)
 
     def stop(self) -> None:
-        """Away: connections are refused until the next start."""
+        """Unavailable: refuses connections until the next start."""
         if self._server is not None and self._thread is not None:
             self._server.end()
             self._thread.join(10)

@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from services.simulator.company import PIPELINES
 from services.simulator.dialects.base import SimulatedDeal
-from tests.support.crms.base import FakeCrm, Kept
+from tests.support.crms.base import FakeCrm, FakeDeal
 
 _TYPES = {"open": "active", "won": "won", "lost": "lost"}
 
@@ -33,7 +33,7 @@ class FakeClose(FakeCrm):
             Route("/api/v1/pipeline/", self.pipelines),
         ]
 
-    def record(self, kept: Kept) -> dict[str, Any]:
+    def record(self, kept: FakeDeal) -> dict[str, Any]:
         deal = kept.deal
         return {
             "id": str(deal.id),
@@ -53,7 +53,7 @@ class FakeClose(FakeCrm):
             "date_updated": zoned(kept.changes[-1][0]),
         } | self.broken.get(deal.id, {})
 
-    def alive(self) -> list[Kept]:
+    def alive(self) -> list[FakeDeal]:
         return [one for one in self.deals.values() if one.gone is None]
 
     async def one(self, request: Request) -> Response:
@@ -125,7 +125,7 @@ class FakeClose(FakeCrm):
         )
 
 
-def change(kept: Kept, at: datetime, before: SimulatedDeal, deal: SimulatedDeal) -> dict[str, Any]:
+def change(kept: FakeDeal, at: datetime, before: SimulatedDeal, deal: SimulatedDeal) -> dict[str, Any]:
     return {
         "id": f"acti_{deal.id}_{at.timestamp():.0f}",
         "_type": "OpportunityStatusChange",

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.simulator.company import PIPELINES
-from tests.support.crms.base import FakeCrm, Kept, z
+from tests.support.crms.base import FakeCrm, FakeDeal, z
 
 _READ = {
     "dealstage": lambda d: d.stage_or_outcome,
@@ -24,7 +24,7 @@ _READ = {
     "deal_currency_code": lambda d: "",
     "notes_next_activity_date": lambda d: "",
 }
-_SORTED: dict[str, Callable[[Kept], int]] = {
+_SORTED: dict[str, Callable[[FakeDeal], int]] = {
     "hs_lastmodifieddate": lambda one: milliseconds(one.modified),
     "hs_object_id": lambda one: one.deal.id,
 }
@@ -52,7 +52,7 @@ class FakeHubSpot(FakeCrm):
             Route("/crm/v3/pipelines/deals", self.pipelines),
         ]
 
-    def record(self, kept: Kept, history: bool) -> dict[str, Any]:
+    def record(self, kept: FakeDeal, history: bool) -> dict[str, Any]:
         made = z(kept.changes[0][0])
         record: dict[str, Any] = {
             "id": str(kept.deal.id),
@@ -137,7 +137,7 @@ def milliseconds(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
 
 
-def fits(kept: Kept, only: dict[str, Any]) -> bool:
+def fits(kept: FakeDeal, only: dict[str, Any]) -> bool:
     return _OPERATORS[only["operator"]](_SORTED[only["propertyName"]](kept), int(only["value"]))
 
 
@@ -146,7 +146,7 @@ def stage(number: str, order: int, probability: str, closed: bool) -> dict[str, 
     return {"id": number, "label": number.title(), "displayOrder": order, "archived": False, "metadata": metadata}
 
 
-def versions(kept: Kept, name: str) -> list[dict[str, Any]]:
+def versions(kept: FakeDeal, name: str) -> list[dict[str, Any]]:
     """The values that a property had, the newest first."""
     found: list[dict[str, Any]] = []
     last = ""

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.simulator.company import PIPELINES
-from tests.support.crms.base import FakeCrm, Kept
+from tests.support.crms.base import FakeCrm, FakeDeal
 
 
 class FakePipedrive(FakeCrm):
@@ -28,7 +28,7 @@ class FakePipedrive(FakeCrm):
         self.silent: set[str] = set()
         # When some deals were archived.
         self.archived: dict[int, datetime] = {}
-        # What stands for the place of each stage, where it is none.
+        # The answer in place of a stage's position, if it is not a position.
         self.order: Any = None
 
     def knows(self, request: Request) -> bool:
@@ -44,7 +44,7 @@ class FakePipedrive(FakeCrm):
             Route("/api/v2/pipelines", self.pipelines),
         ]
 
-    def record(self, kept: Kept) -> dict[str, Any]:
+    def record(self, kept: FakeDeal) -> dict[str, Any]:
         deal = kept.deal
         closed = seconds(next(at for at, _, now in kept.changes if now == deal)) if deal.status != "open" else None
         return {
@@ -85,7 +85,7 @@ class FakePipedrive(FakeCrm):
         mine = [one for one in self.deals.values() if self.record(one)["status"] in statuses]
         mine = [one for one in mine if (one.deal.id in self.archived) == archived]
 
-        def place(one: Kept) -> tuple[str, int]:
+        def place(one: FakeDeal) -> tuple[str, int]:
             return (seconds(one.modified) if by_time else "", one.deal.id)
 
         mine.sort(key=place)
@@ -156,7 +156,7 @@ class FakePipedrive(FakeCrm):
         )
 
 
-def changes_of(kept: Kept) -> list[dict[str, Any]]:
+def changes_of(kept: FakeDeal) -> list[dict[str, Any]]:
     """Changes of fields, the oldest first."""
     found: list[dict[str, Any]] = []
     for at, before, deal in kept.changes:
@@ -169,7 +169,7 @@ def changes_of(kept: Kept) -> list[dict[str, Any]]:
     return found
 
 
-def change(kept: Kept, place: int, field: str, old: Any, new: Any, at: datetime) -> dict[str, Any]:
+def change(kept: FakeDeal, place: int, field: str, old: Any, new: Any, at: datetime) -> dict[str, Any]:
     return {
         "id": 1000 + place,
         "item_id": kept.deal.id,

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.simulator.company import PIPELINES
-from tests.support.crms.base import FakeCrm, Kept, Trouble
+from tests.support.crms.base import FakeCrm, FakeDeal, Trouble
 
 Row = dict[str, Any]
 
@@ -76,7 +76,7 @@ class FakeSalesforce(FakeCrm):
         names = self.record(next(iter(self.deals.values()))) if self.deals else {"Id": "", "StageName": ""}
         return JSONResponse({"name": "Opportunity", "fields": [{"name": name} for name in names]})
 
-    def record(self, kept: Kept) -> Row:
+    def record(self, kept: FakeDeal) -> Row:
         deal = kept.deal
         moves = [at for at, before, now in kept.changes[1:] if before.stage_or_outcome != now.stage_or_outcome]
         return {
@@ -107,7 +107,7 @@ class FakeSalesforce(FakeCrm):
         return self._answer(_TABLES[table[1]](self, soql))
 
     def _answer(self, rows: list[Row]) -> Response:
-        """Two thousand at once; here two hundred, the least that may be asked for, or as a test wants it."""
+        """Two thousand at once; here two hundred, the smallest page that may be requested, or as a test sets it."""
         most = 3 * (self.page or 70)
         document: Row = {"totalSize": len(rows), "done": len(rows) <= most, "records": rows[:most]}
         if len(rows) > most:
@@ -171,7 +171,7 @@ class FakeSalesforce(FakeCrm):
             if n and before.stage_or_outcome != deal.stage_or_outcome
         ]
 
-    def _asked(self, soql: str) -> list[Kept]:
+    def _asked(self, soql: str) -> list[FakeDeal]:
         return [kept for kept in self.deals.values() if f"'{number(kept)}'" in soql]
 
     def stages(self, soql: str) -> list[Row]:
@@ -200,7 +200,7 @@ _TABLES: dict[str, Callable[[FakeSalesforce, str], list[Row]]] = {
 }
 
 
-def number(kept: Kept) -> str:
+def number(kept: FakeDeal) -> str:
     return f"006{kept.deal.id:012d}"
 
 

@@ -71,6 +71,33 @@ def test_servers_that_are_not_there_are_reported_one_per_line(
     assert "secret" not in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "content", "words"),
+    [
+        ("replay events.jsonl", None, "No such file"),
+        ("replay events.jsonl", EVENT + "{broken\n", "events.jsonl, line 2: is not one JSON object"),
+        ("replay events.jsonl", EVENT.replace("2026-", "2999-"), "line 1: time: 2999-03-02T09:00:00.000000Z is in the"),
+        ("replay events.jsonl", "id,stage\n1,Lead\n", "is a table, not a file of events"),
+        ("import events.jsonl --source crm", None, "No such file"),
+        ("import events.jsonl --source crm", "no table\n", "cannot be split into columns"),
+        ("import events.jsonl --source CRM", "id,stage\n", "--source CRM"),
+        ("stages import events.jsonl", None, "No such file"),
+    ],
+)
+def test_a_fault_of_the_file_is_reported_before_the_servers_are_asked(
+    command: str, content: str | None, words: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "events.jsonl").unlink()
+    if content is not None:
+        (folder / "events.jsonl").write_text(content)
+
+    result = run(command, free_port(), monkeypatch)
+
+    assert result.exit_code in (1, 2)
+    assert words in " ".join(result.stderr.split())
+    assert KAFKA not in result.stderr
+
+
 @pytest.fixture
 def frozen() -> Iterator[int]:
     """The port of a server that takes connections and never answers, as a frozen one."""

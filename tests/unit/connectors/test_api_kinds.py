@@ -1,4 +1,4 @@
-"""What is special about one CRM: sessions that end, limits told as refusals, stages of closed deals, faulty records."""
+"""What is special about one CRM: sessions that end, limits sent as refusals, stages of closed deals, faulty records."""
 
 from __future__ import annotations
 

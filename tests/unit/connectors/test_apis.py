@@ -21,7 +21,7 @@ from tests.unit.connectors.test_round_trip import END, events, found, history, p
 from tests.unit.enricher.support import asking, events_of
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-# To the second: Pipedrive and Salesforce tell their times so.
+# To the second, as Pipedrive and Salesforce send their times.
 SECOND = 1_000_000
 PRECISION = {"hubspot": 1000, "pipedrive": SECOND, "close": 1000, "salesforce": SECOND}
 KINDS = sorted(FAKES)
@@ -168,7 +168,7 @@ async def test_limits_outages_and_slow_answers_are_waited_for(fake: FakeCrm) -> 
 async def test_no_more_is_asked_than_is_allowed(fake: FakeCrm) -> None:
     fake.take(some(1))
     if isinstance(fake, FakeSalesforce):
-        # A session that ends is opened anew beside the limit.
+        # A session that ends is opened again in addition to the limit.
         fake.session_lasts = 1000
     (deal,) = [fake.number(deal) for deal in fake.deals]
     async with asking(fake, per_second=20) as crm:

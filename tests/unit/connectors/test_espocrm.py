@@ -1,4 +1,4 @@
-"""Requests that a real EspoCRM 9.2.7 sent: genuine, and understood in the order in which they tell it."""
+"""Requests that a real EspoCRM 9.2.7 sent: genuine, and read in the order of their changes."""
 
 from __future__ import annotations
 

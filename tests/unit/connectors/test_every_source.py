@@ -1,4 +1,4 @@
-"""What every source does alike with bodies that are a little wrong: the flow is told, the fault costs only itself."""
+"""What every source does with bodies that are a little wrong: the flow is read, and the fault costs only itself."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ JSON_KINDS = sorted(DIALECTS.keys() - {"salesforce"})
 
 
 def changed(document: Any, names: tuple[str, ...], value: Any) -> Any:
-    """The document with another value wherever one of these fields is."""
+    """The document with another value in each of these fields."""
     if isinstance(document, list):
         return [changed(one, names, value) for one in document]
     if not isinstance(document, dict):
@@ -184,7 +184,7 @@ def test_a_time_is_rfc_3339_as_it_is(text: str, moment: tuple[int, ...]) -> None
 )
 def test_what_is_no_rfc_3339_is_refused(text: Any) -> None:
     for parse in (time_of, utc_time_of):
-        with pytest.raises(InvalidField, match="is no time"):
+        with pytest.raises(InvalidField, match="is not a time"):
             parse(text, "time")
 
 
@@ -214,7 +214,7 @@ def test_a_stage_that_only_looks_like_a_placeholder_is_one(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["Propos\ufffdl", "\ufffd"])
 def test_a_stage_with_a_broken_character_is_not_guessed(text: str) -> None:
-    with pytest.raises(InvalidField, match="no UTF-8"):
+    with pytest.raises(InvalidField, match="not UTF-8"):
         id_of(text, "stage")
 
 

@@ -50,7 +50,7 @@ def test_a_binary_header_that_is_no_text_is_told_the_way_out() -> None:
     (unclear,) = cloud(body, headers | BEARER | {"ce-subject": "deal/\xff"})
 
     assert isinstance(unclear, Invalid)
-    assert unclear.detail == "header ce-subject: 'deal/ÿ' is no UTF-8; send it percent-encoded"
+    assert unclear.detail == "header ce-subject: 'deal/ÿ' is not UTF-8; send it percent-encoded"
 
 
 def test_the_batch_sample_is_two_events() -> None:

@@ -1,4 +1,4 @@
-"""Whatever comes: every message is a valid event or a valid dead letter, and order and splitting change nothing."""
+"""For any input, every message is a valid event or dead letter, and order and splitting change nothing."""
 
 from __future__ import annotations
 

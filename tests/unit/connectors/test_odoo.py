@@ -1,4 +1,4 @@
-"""Requests that a real Odoo 17, 18 and 19 sent: one save told several times, lost, archived, restored, converted."""
+"""Requests that a real Odoo 17, 18 and 19 sent: one save sent several times, lost, archived, restored, converted."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_of_one_save_that_is_told_twice_the_last_word_counts() -> None:
     "names", [("17-lost-first", "17-lost-second"), ("17-lost-second",), ("17-lost-first",), ("19-archived",)]
 )
 def test_lost_and_archived_leave_the_pipeline(names: tuple[str, ...]) -> None:
-    """On the way to lost, 17 to 19 tell it once with the old probability; an archived deal keeps it in 19."""
+    """Before lost, 17 to 19 send the old probability once; in 19 an archived deal keeps it."""
     events = told(*names)
 
     assert {event.type.value for event in events} == {"andon.deal.lost"}

@@ -1,4 +1,4 @@
-"""Both readers of Outbound Messages: what is read as written means what the parser says that it means."""
+"""Both readers of Outbound Messages: the patterns read what the XML parser reads."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_the_time_of_the_patterns_grows_with_the_length_alone(part: str) -> None
 
 
 def test_a_message_that_is_none_says_why() -> None:
-    for body, why in ((b"{}", "no XML in UTF-8"), (b"<a/>", "no notifications"), (b"<!DOCTYPE a><a/>", "a DTD")):
+    for body, why in ((b"{}", "not XML in UTF-8"), (b"<a/>", "no notifications"), (b"<!DOCTYPE a><a/>", "a DTD")):
         with pytest.raises(InvalidField, match=why):
             read_message(body)
 

@@ -1,4 +1,4 @@
-"""Deals that are deleted, archived, won or lost, and then there again: every source that can tell it does."""
+"""Deals that are deleted, archived, won or lost and then restored: every source that can report it does."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ def test_an_outbound_message_in_another_encoding_is_not_taken_and_keeps_no_sessi
     (said,) = source("salesforce").translate(posted(body))
 
     assert isinstance(said, Invalid)
-    assert "no XML in UTF-8" in said.detail
+    assert "not XML in UTF-8" in said.detail
     for kept in (said.raw, source("salesforce").archived_body(posted(body))):
         assert b"live.credential" not in kept.replace(b"\0", b"")
         assert b"StageName" in kept

@@ -1,4 +1,4 @@
-"""A server of the demo that is killed is started again on its port, and said so; not while everything is stopped."""
+"""A killed server of the demo is restarted on its port, with a message; not while everything stops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times more than five minutes ahead of the present are rejected, whatever was checked before."""
+"""Times more than five minutes ahead of the present are rejected, regardless of earlier checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A CRM that is asked in this process, over real HTTP."""
+"""A CRM in this process, over real HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A back-fill page by page: what cannot be read is kept as a dead letter, and what is told when it stops is true."""
+"""A back-fill page by page: unreadable records become dead letters, and an interrupted one reports the truth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.runtime.instants import micros
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 TOLD = DealFact(EventType.CREATED, "api/1/created", "1", LONG_AGO, {})
-UNREAD = Invalid("createdAt: None is no time", b"{}")
+UNREAD = Invalid("createdAt: None is not a time", b"{}")
 SHOWN = LoadProgress(lambda done: None, lambda done, total: None, lambda done, total: None)
 
 
@@ -41,8 +41,8 @@ class Walk:
             yield page
 
 
-class Kept:
-    """What a back-fill keeps: where it is, and the earliest time that it has told of."""
+class FakeBackfillStore:
+    """What a back-fill keeps: where it is, and the earliest time that it has published."""
 
     def __init__(self, earliest: datetime | None = None) -> None:
         self.earliest, self.cursor = earliest, ""
@@ -87,7 +87,7 @@ async def run(filling: BackFill) -> LoadResult:
 
 
 async def test_a_page_of_which_nothing_can_be_read_is_published_and_counted(load: InMemoryLoad) -> None:
-    kept = Kept()
+    kept = FakeBackfillStore()
     filling = BackFill(kept, Walk(Page([UNREAD], 1, cursor="a"), Page([TOLD, UNREAD], 2), Page([], 3)), LONG_AGO, load)
     await run(filling)
 
@@ -96,7 +96,7 @@ async def test_a_page_of_which_nothing_can_be_read_is_published_and_counted(load
 
 
 async def test_dead_letters_alone_speak_of_no_time_and_are_evaluated_when_it_continues(load: InMemoryLoad) -> None:
-    began, kept = datetime.now(UTC), Kept()
+    began, kept = datetime.now(UTC), FakeBackfillStore()
     await run(BackFill(kept, Walk(Page([UNREAD], 1, cursor="a")), LONG_AGO, load))
 
     assert kept.earliest is not None
@@ -117,7 +117,7 @@ async def test_an_error_says_that_evaluation_stays_held_only_where_it_does(
     load: InMemoryLoad, error: Exception, words: str
 ) -> None:
     def said(earliest: datetime | None, *pages: Page) -> Any:
-        return run(BackFill(Kept(earliest), Walk(*pages, error), LONG_AGO, load))
+        return run(BackFill(FakeBackfillStore(earliest), Walk(*pages, error), LONG_AGO, load))
 
     with pytest.raises(LoadError) as first:
         await said(None, Page([], 3))

@@ -1,4 +1,4 @@
-"""The core against the definition, asked at every instant of small random histories; and against itself in parts."""
+"""The core against the definition at every instant of small random histories, and against itself in parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the policy has a stage: by id, else by name, never by a guess; whatever the order of the descriptions."""
+"""Where the policy has a stage: by id, else by name, never by a guess, in any order of the descriptions."""
 
 from __future__ import annotations
 

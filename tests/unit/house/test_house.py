@@ -67,7 +67,7 @@ def test_no_function_is_too_long() -> None:
 
 def test_no_two_classes_share_a_name() -> None:
     places = defaultdict(list)
-    for path in files(PRODUCT):
+    for path in files((*ALL, "requirements")):
         for node in ast.walk(tree(path)):
             if isinstance(node, ast.ClassDef):
                 places[node.name].append(f"{name(path)}:{node.lineno}")

@@ -118,7 +118,7 @@ def test_yes_does_not_know_that_a_date_of_closing_closes_nothing(file: Path) -> 
 
 
 class ScriptedDialog(TerminalDialog):
-    """Gives these answers, whatever is asked."""
+    """Gives these answers to any questions."""
 
     def __init__(self, *answers: str) -> None:
         self._answers = iter(answers)
@@ -178,7 +178,7 @@ def test_a_title_above_the_column_names_is_reported(file: Path) -> None:
     result = run("--dry-run")
 
     assert (result.exit_code, "the first line names 2 columns, and most rows have more" in result.output) == (1, True)
-    assert "delete what stands above" in result.output
+    assert "delete what is above" in result.output
 
 
 def test_yes_stops_where_something_must_be_asked(file: Path) -> None:
@@ -196,7 +196,7 @@ def test_yes_stops_where_something_must_be_asked(file: Path) -> None:
             "Deal Name,Stage,Created\nAlder,a,2026-01-01\nBirch,b,2026-01-02\n",
             "columns.deal: which column holds the id",
         ),
-        ("Deal ID,Stage,Created\n1,a,2026-01-01\n2,a,2026-01-02\n", "first_stage: in which stage do deals begin"),
+        ("Deal ID,Stage,Created\n1,a,2026-01-01\n2,a,2026-01-02\n", "first_stage: in which stage do deals start"),
         (
             "Deal ID,Stage,This,That\n1,a,2026-01-01,2026-01-02\n1,b,2026-01-02,2026-01-02\n",
             "columns.time: which column says when the deal moved",

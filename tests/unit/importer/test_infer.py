@@ -146,7 +146,7 @@ def test_dates_of_stages_that_are_named_after_people_are_no_persons() -> None:
 
 
 def spoiled(column: str, value: Any) -> Sample:
-    """Twenty rows of which one holds something else in a column."""
+    """Twenty rows, one of which holds something else in a column."""
     head = ["Record ID", "Deal Stage", "Create Date", "Close Date", 'Date entered "Demo"', "Amount"]
     rows = [
         [str(n), "Closed Won" if n % 2 else "Demo", f"{n + 1:02}/03/2026", "29/03/2026", "28/03/2026", f"{n},50"]

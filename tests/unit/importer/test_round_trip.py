@@ -31,7 +31,7 @@ from shared.policy import load as load_policy
 from shared.runtime.instants import micros, moment
 from tests.support import tables
 from tests.support.examples import examples
-from tests.support.tables import FORMS, Life
+from tests.support.tables import FORMS, TableDeal
 
 END = datetime(2026, 3, 20, 18, tzinfo=UTC)
 RULES = load_policy(POLICY)
@@ -43,8 +43,8 @@ def history(seed: int) -> list[Any]:
     return list(run.history(seed, 40, END))
 
 
-def chosen(shape: Shape, form: str, seed: int) -> list[Life]:
-    """The deals that a table of this shape can tell of without loss."""
+def chosen(shape: Shape, form: str, seed: int) -> list[TableDeal]:
+    """The deals that a table of this shape can hold without loss."""
     some = tables.lives(history(seed))
     if shape is Shape.STAGES or form.endswith("day"):
         some = [life for life in some if not life.returned]
@@ -54,7 +54,7 @@ def chosen(shape: Shape, form: str, seed: int) -> list[Life]:
 
 
 def visits(events: list[DealEvent], form: str, zone: str) -> list[Any]:
-    """Every visit, its times as exact as the form tells them."""
+    """Every visit, with times as exact as the format writes them."""
     day = form.endswith("day")
 
     def shown(instant: int | None) -> Any:
@@ -70,7 +70,7 @@ def visits(events: list[DealEvent], form: str, zone: str) -> list[Any]:
     )
 
 
-def expected(some: list[Life], seed: int, form: str, zone: str) -> list[Any]:
+def expected(some: list[TableDeal], seed: int, form: str, zone: str) -> list[Any]:
     deals = {life.deal for life in some}
     events = [event for one in history(seed) if str(one.deal) in deals for event in dialects.canonical(one)]
     return visits([DealEvent.model_validate(event) for event in events], form, zone)

@@ -197,6 +197,19 @@ def test_ids_are_of_what_is_told_and_of_nothing_else() -> None:
     assert {event.id for event in one} < {event.id for event in other}
 
 
+def test_a_nul_is_taken_out_of_what_decides_nothing() -> None:
+    described = STAGES | {"name": "entered", "currency": "changed"}
+    cells = {"stage": "Lost", "a": "2026-03-04", "closed": "2026-03-09"}
+    free = {"entered": "Al\x00der ", "changed": "\x00EUR", "why": "too dear\x00"}
+
+    events = row_events("stages", described, **DATED).of_row(row(id="1", **cells, **free))
+
+    (told,) = [event.data for event in events if "name" in event.data]
+    assert (told["name"], told["currency"], told["reason"]) == ("Alder", "EUR", "too dear")
+    nothing = row_events("stages", described, **DATED).of_row(row(id="1", **cells, entered="\x00"))
+    assert not any("name" in event.data for event in nothing)
+
+
 @pytest.mark.parametrize(
     ("cells", "column", "words"),
     [
@@ -208,7 +221,8 @@ def test_ids_are_of_what_is_told_and_of_nothing_else() -> None:
         ({"a": "2027-01-01"}, "a", "in the future"),
         ({"a": "2026-03-04", "stage": "Won"}, "closed", "but the deal is Won"),
         ({"a": "2026-03-04", "stage": "Won", "closed": "2026-03-01"}, "closed", "is before the deal entered A"),
-        ({"a": "2026-03-04", "why": "\x00", "stage": "Lost", "closed": "2026-03-09"}, "why", "NUL"),
+        ({"id": "1\x00", "a": "2026-03-04"}, "id", "NUL"),
+        ({"a": "2026-03-04", "stage": "Lo\x00st", "closed": "2026-03-09"}, "stage", "NUL"),
     ],
 )
 def test_a_fault_names_the_column_and_what_to_do(cells: dict[str, Any], column: str, words: str) -> None:

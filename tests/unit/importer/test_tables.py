@@ -79,6 +79,16 @@ def test_an_encoding_that_is_named_is_used(tmp_path: Path) -> None:
     assert next(open_table(path, ReadOptions(encoding="cp850")).rows()).cells == ["1", "Müller"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+def test_a_nul_in_a_cell_costs_no_table(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "deals"
+    path.write_bytes("id,name\n1,J\u00fcr\x00gen & Co\n2,Birch\n".encode(encoding))
+
+    rows = list(open_table(path).rows())
+
+    assert [row.cells for row in rows] == [["1", "J\u00fcr\x00gen & Co"], ["2", "Birch"]]
+
+
 @pytest.mark.parametrize(
     ("data", "reading", "words"),
     [
@@ -87,7 +97,7 @@ def test_an_encoding_that_is_named_is_used(tmp_path: Path) -> None:
         (
             b"Opportunity report\n\nid,name\n1,a\n2,b\n",
             None,
-            "cannot be split.*delete what stands above the column names",
+            "cannot be split.*delete what is above the column names",
         ),
         (b",,\n1,2,3\n", None, "has no column names"),
         (b"\x81\x8d,\x8f\n", None, "neither UTF-8 nor Windows-1252"),

@@ -40,7 +40,7 @@ def test_an_old_request_says_how_to_check_it_all_the_same() -> None:
 
 @pytest.mark.parametrize("came", ["yesterday", "2026-03-10T09:00:00", "0001-01-01T00:00:00+14:00"])
 def test_a_time_of_receiving_that_is_none_is_told_the_way_out(came: str) -> None:
-    with pytest.raises(ValueError, match=r"X-Received-At: .* is no time; send RFC 3339 with an offset"):
+    with pytest.raises(ValueError, match=r"X-Received-At: .* is not a time; send RFC 3339 with an offset"):
         parse_saved_request(HEAD + f"X-Received-At: {came}\r\n\r\n{{}}".encode(), NOW)
 
 

@@ -24,7 +24,7 @@ from shared.runtime.http_limits import MAX_HEAD_BYTES
 from tests.support.webhooks import NOW, TOKEN, source
 
 
-class Kept:
+class RecordedDelivery:
     """Where messages would go on to Kafka."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class Kept:
 
 
 async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
-    crm, delivered = source("cloudevents"), Kept()
+    crm, delivered = source("cloudevents"), RecordedDelivery()
 
     def broken(request: Any) -> Any:
         raise KeyError("a fault of ours")
@@ -65,7 +65,7 @@ async def test_what_a_broken_translator_could_not_read_is_kept() -> None:
 async def test_a_slash_at_the_end_is_passed_over_and_an_unknown_source_counted(
     path: str, status: int, unknown: int
 ) -> None:
-    registry, delivery = CollectorRegistry(), Kept()
+    registry, delivery = CollectorRegistry(), RecordedDelivery()
     taken: Any = delivery
     ingest = Ingest({"acme": source("cloudevents")}, taken, IntakeMetrics(registry, ["acme"]), "", MemoryBudget(2**25))
     transport = httpx.ASGITransport(IngestEndpoint(ingest.answer, Starlette()))
@@ -77,7 +77,7 @@ async def test_a_slash_at_the_end_is_passed_over_and_an_unknown_source_counted(
 
 
 async def test_a_field_that_was_left_out_is_reported_to_the_sender_and_counted() -> None:
-    registry, delivery = CollectorRegistry(), Kept()
+    registry, delivery = CollectorRegistry(), RecordedDelivery()
     taken: Any = delivery
     ingest = Ingest({"acme": source("cloudevents")}, taken, IntakeMetrics(registry, ["acme"]), "", MemoryBudget(2**25))
     transport = httpx.ASGITransport(IngestEndpoint(ingest.answer, Starlette()))
@@ -91,14 +91,14 @@ async def test_a_field_that_was_left_out_is_reported_to_the_sender_and_counted()
         )
 
     assert (answer.status_code, answer.json()["accepted"]) == (202, 1)
-    assert "data.amount: 'much' is no amount" in answer.json()["left_out"][0]
+    assert "data.amount: 'much' is not an amount" in answer.json()["left_out"][0]
     assert json.loads(delivery.messages[-1].value)["data"] == {"stage": "s"}
     labels = {"source": "acme", "field": "amount"}
     assert registry.get_sample_value("andon_intake_fields_left_out_total", labels) == 1
 
 
 async def test_the_memory_of_what_a_large_body_becomes_is_counted() -> None:
-    delivery, budget = Kept(), MemoryBudget(2**20)
+    delivery, budget = RecordedDelivery(), MemoryBudget(2**20)
     taken: Any = delivery
     metrics = IntakeMetrics(CollectorRegistry(), ["acme"])
     ingest = Ingest({"acme": source("cloudevents")}, taken, metrics, "", budget)

@@ -1,4 +1,4 @@
-"""A request that lies in several records comes out whole, however its parts lie and are read."""
+"""A request in several records is read whole, however its records are ordered and fetched."""
 
 from __future__ import annotations
 

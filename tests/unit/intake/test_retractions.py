@@ -1,4 +1,4 @@
-"""Whatever was said before of some requests, afterwards only what they say now counts, and what others say."""
+"""After a retranslation only the new events of its requests count, and those of others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ told = st.builds(
     st.sampled_from([START, START + timedelta(days=1)]),
     st.sampled_from([{}, {"stage": "s"}, {"stage": "t"}]),
 )
-# What each request says: of those that are kept, and of those that are not kept any more.
+# The events of each request, of stored requests and of expired ones.
 many = st.lists(st.lists(told, max_size=3), max_size=4)
 
 
@@ -52,7 +52,7 @@ def back(before: list[OutgoingMessage], now: list[list[Any]], translation: int) 
 
 
 def counting(said: list[OutgoingMessage]) -> dict[str, list[Any]]:
-    """The events of each deal that count, without those that say nothing."""
+    """The events of each deal that count, without empty ones."""
     deals: dict[str, list[Event]] = {}
     for message in said:
         event = event_of(DealEvent.model_validate_json(message.value))
@@ -77,9 +77,9 @@ def test_only_what_is_said_now_counts(
 
     after = before + again + back(before + again, right, 1)
 
-    # Nobody can tell that an API or a file did not say it.
+    # The event may also come from an API or a file.
     told_elsewhere = [m for m in messages(wrong, 0) if DealEvent.model_validate_json(m.value).id[0] in "ai"]
-    # What a request that is kept says too gives way to its later translation.
+    # An event that a stored request also has is replaced by its later translation.
     others = lost + [m for m in messages(wrong, 0) if place(m) in set(map(place, lost))]
     assert counting(after) == counting(told_elsewhere + others + again)
     assert back(after, right, 2) == []

@@ -1,4 +1,4 @@
-"""`andon source add`: what is asked, what is written, what is said."""
+"""`andon source add`: its questions, files and messages."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_every_kind_can_be_added(kind: str, file: Path) -> None:
     ("kind", "printed"),
     [
         *(("pipedrive", True), ("zoho", True), ("odoo", False)),
-        # Secrets that were asked for, hidden.
+        # Secrets typed at hidden prompts.
         *((kind, False) for kind, value in sorted(kinds().items()) if value.setup_prompt),
     ],
 )

@@ -1,4 +1,4 @@
-"""What sources tell of stages and pipelines, and what of it is written down."""
+"""Which descriptions of stages and pipelines are published."""
 
 from __future__ import annotations
 

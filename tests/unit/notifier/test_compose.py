@@ -61,6 +61,11 @@ def headers(raw: bytes) -> dict[str, str]:
 
 
 def part(message: EmailMessage, kind: str) -> str:
+    """The text of a part; no-break spaces are told as others."""
+    return written(message, kind).replace("\u00a0", " ")
+
+
+def written(message: EmailMessage, kind: str) -> str:
     body = message.get_body((kind,))
     assert body is not None
     return str(body.get_content())
@@ -312,9 +317,17 @@ def test_money_at_stake_is_summed_by_currency_and_never_breaks() -> None:
     over = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
 
     for kind in ("plain", "html"):
-        text = part(mail(**facts), kind)
-        assert "19,000\u00a0EUR and 9,500\u00a0USD in 3 of 9 deals" in text
+        text = written(mail(**facts), kind)
+        assert "19,000\u00a0EUR and 9,500\u00a0USD in 3 of 9" in text
         assert "Money at stake" not in part(mail(NoticeReason.CLEARED, seq=2, problem=over, **facts), kind)
+
+
+def test_no_line_of_html_ends_between_a_number_and_what_it_counts() -> None:
+    html = written(mail(), "html")
+
+    assert "12\u00a0deals have been in Proposal for more than 21\u00a0days; usually 3." in html
+    assert "Monday 2\u00a0March, 10:00 CET" in html
+    assert not re.search(r"\d (deals?|days?|March)\b", html)
 
 
 def test_times_name_their_zone() -> None:

@@ -1,4 +1,4 @@
-"""A client that takes its time, or sends without end, is told so and let go; the others go on."""
+"""A client that is slow or sends without end gets an error and is disconnected; others are not affected."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def port() -> AsyncIterator[int]:
 
 
 async def told(port: int, *parts: bytes, pause: float = 0.0) -> bytes:
-    """What the server said until it closed the connection."""
+    """The server's answer until it closed the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         for part in parts:
@@ -126,7 +126,7 @@ async def test_a_head_larger_than_32_kib_is_refused(port: int, pieces: int, line
 async def test_a_head_that_a_proxy_may_read_in_another_way_is_refused(port: int, lines: bytes, status: bytes) -> None:
     body = b"3\r\nabc\r\n0\r\n\r\n" if b"ransfer" in lines else b""
 
-    said = await told(port, b"POST /a HTTP/1.1\r\n" + lines + b"\r\n" + body)
+    said = await told(port, b"POST /a HTTP/1.1\r\n" + lines + b"Connection: close\r\n\r\n" + body)
 
     assert said.startswith(b"HTTP/1.1 " + status)
 
@@ -240,7 +240,7 @@ async def test_requests_that_were_sent_at_once_take_little_memory_and_are_answer
     assert 0 < most < 250
 
 
-class Wire(asyncio.Transport):
+class RecordingTransport(asyncio.Transport):
     """Keeps what it was given to send."""
 
     def __init__(self) -> None:
@@ -278,19 +278,19 @@ def start(*headers: tuple[bytes, bytes], status: int = 200) -> Message:
     return {"type": "http.response.start", "status": status, "headers": list(headers)}
 
 
-def connected(protocol: type[Any], app: ASGIApp) -> tuple[Any, Wire]:
+def connected(protocol: type[Any], app: ASGIApp) -> tuple[Any, RecordingTransport]:
     """A connection to this application, and what it is connected by."""
     config = uvicorn.Config(app, http=protocol, ws="none", lifespan="off", log_level="critical")
     config.load()
     state = uvicorn.server.ServerState()
     state.default_headers = [(b"date", b"today")]
-    wire, connection = Wire(), protocol(config, state, {})
+    wire, connection = RecordingTransport(), protocol(config, state, {})
     connection.connection_made(wire)
     return connection, wire
 
 
-async def sent_by(protocol: type[HttpToolsProtocol], messages: list[Message], asked: bytes) -> Wire:
-    """What goes over the wire when an application says this."""
+async def sent_by(protocol: type[HttpToolsProtocol], messages: list[Message], asked: bytes) -> RecordingTransport:
+    """The bytes on the wire for an application's answer."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         for message in messages:
@@ -347,7 +347,7 @@ async def test_an_application_that_ends_before_its_answer_has_a_body_is_a_500() 
 
 
 async def test_an_answer_without_a_body_is_not_kept_back(port: int) -> None:
-    """A HEAD has none, whatever its length says. Kept back, it would go out only as the connection closes."""
+    """A HEAD has no body, regardless of its length. Held back, it would be sent only when the connection closes."""
     asked = b"HEAD /early HTTP/1.1\r\nHost: x\r\n\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     for _ in range(2):

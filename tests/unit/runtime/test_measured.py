@@ -10,7 +10,7 @@ from shared.runtime.measured import MeasuredGauge
 DEALS = {"pipeline": "new", "stage": "won"}
 
 
-class Watch:
+class ManualClock:
     """A clock set by hand."""
 
     now = 100.0
@@ -19,20 +19,20 @@ class Watch:
         return self.now
 
 
-def gauge(registry: CollectorRegistry, watch: Watch) -> MeasuredGauge:
+def gauge(registry: CollectorRegistry, watch: ManualClock) -> MeasuredGauge:
     return MeasuredGauge("deals", "Deals.", ("pipeline", "stage"), registry=registry, fresh_seconds=60, clock=watch)
 
 
 def test_a_gauge_has_no_sample_before_it_is_measured() -> None:
     registry = CollectorRegistry()
-    gauge(registry, Watch())
+    gauge(registry, ManualClock())
 
     assert registry.get_sample_value("deals", DEALS) is None
     assert b"# TYPE deals gauge" in generate_latest(registry)
 
 
 def test_a_sample_disappears_when_it_was_not_measured_for_long_and_returns() -> None:
-    registry, watch = CollectorRegistry(), Watch()
+    registry, watch = CollectorRegistry(), ManualClock()
     deals = gauge(registry, watch)
 
     deals.set(0, "new", "won")
@@ -46,7 +46,7 @@ def test_a_sample_disappears_when_it_was_not_measured_for_long_and_returns() -> 
 
 
 def test_a_sample_of_its_own_for_each_label() -> None:
-    registry, watch = CollectorRegistry(), Watch()
+    registry, watch = CollectorRegistry(), ManualClock()
     deals = gauge(registry, watch)
 
     deals.set(1, "new", "won")
@@ -60,12 +60,12 @@ def test_a_sample_of_its_own_for_each_label() -> None:
 @pytest.mark.parametrize("labels", [(), ("new",), ("new", "won", "more")])
 def test_labels_must_be_complete(labels: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="pipeline"):
-        gauge(CollectorRegistry(), Watch()).set(1, *labels)
+        gauge(CollectorRegistry(), ManualClock()).set(1, *labels)
 
 
 def test_a_name_is_registered_once() -> None:
     registry = CollectorRegistry()
-    gauge(registry, Watch())
+    gauge(registry, ManualClock())
 
     with pytest.raises(ValueError, match="Duplicated"):
-        gauge(registry, Watch())
+        gauge(registry, ManualClock())

@@ -1,4 +1,4 @@
-"""Settings: every fault by its variable; secrets from files, and never shown; pages closed unless told otherwise."""
+"""Settings: every fault by its variable; secrets from files, and never shown; pages are closed by default."""
 
 from __future__ import annotations
 

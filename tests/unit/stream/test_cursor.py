@@ -121,7 +121,7 @@ class OneLog(RuleBasedStateMachine):
     def append(self, count: int, marker: bool) -> None:
         reached = max(self.cursor.next_offset, self.row.next_offset)
         if self.end < reached <= self.end + count + marker and not self.is_anew:
-            # Known limit: a log that lost its end after the last check, and has grown to where we stand, looks whole.
+            # Known limit: a log that lost its end after the last check, and has grown past our position, looks whole.
             self.check()
             self.fetch(1)
         for _ in range(count):
@@ -139,7 +139,7 @@ class OneLog(RuleBasedStateMachine):
 
     @rule(count=st.integers(1, 4))
     def lose_the_end_and_fetch(self, count: int) -> None:
-        """A broker lost what it wrote last. A fetch notices, as long as the log has not grown to where we stand."""
+        """A broker lost what it wrote last. A fetch notices, as long as the log has not grown past our position."""
         self.end = max(self.begin, self.end - count)
         self.log = {offset: record for offset, record in self.log.items() if offset < self.end}
         self.committed = min(self.committed, self.end)

@@ -6,10 +6,10 @@ import pytest
 
 from shared.stream.transaction import Transaction
 from tests.support.memory_transactions import Memory, MemoryTransaction, MemoryTransactions
-from tests.support.processor_suite import PREFIX, TOPIC, ProcessorSuite, World
+from tests.support.processor_suite import PREFIX, TOPIC, ProcessorRig, ProcessorSuite
 
 
-class InMemory(World):
+class InMemory(ProcessorRig):
     def __init__(self) -> None:
         self._memory = Memory()
         self.transactions = MemoryTransactions(self._memory)
@@ -30,5 +30,5 @@ class InMemory(World):
 
 class TestInMemory(ProcessorSuite):
     @pytest.fixture
-    def world(self) -> World:
+    def world(self) -> ProcessorRig:
         return InMemory()

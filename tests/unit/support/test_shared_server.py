@@ -1,4 +1,4 @@
-"""Workers share one server: started once, stopped after the last, started anew for whoever comes later."""
+"""Workers share one server: started once, stopped after the last, started again for later ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support.shared_server import shared
 
 
-class Server:
+class CountedServer:
     """Counts its starts; `running` is whether it would answer now."""
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Server:
 
 
 def test_one_server_runs_until_the_last_worker_has_ended(tmp_path: Path) -> None:
-    server, all_in = Server(), threading.Barrier(4)
+    server, all_in = CountedServer(), threading.Barrier(4)
 
     def work(_: int) -> tuple[str, bool]:
         with shared(tmp_path / "kafka", server.start) as address:
@@ -39,7 +39,7 @@ def test_one_server_runs_until_the_last_worker_has_ended(tmp_path: Path) -> None
 
 
 def test_a_worker_that_needs_it_later_gets_another(tmp_path: Path) -> None:
-    server = Server()
+    server = CountedServer()
 
     for number in (1, 2):
         with shared(tmp_path / "kafka", server.start) as address:

@@ -1,4 +1,4 @@
-"""A problem as it is now, from what was told last of its stage."""
+"""A problem as it is now, from the latest message about its stage."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_count_peak_and_time_are_of_now() -> None:
     [
         (ticket(), StagesNow(None, {})),
         (ticket(), stages(key="wip-high/new/proposal")),
-        # A message that is newer than what was told of the stage.
+        # A message that is newer than the latest count of the stage.
         (ticket(problem=problem(evidence=Evidence(at=AS_OF + timedelta(seconds=1), total=12))), stages()),
         (ticket(problem=problem(cleared=1)), stages()),
         (closed(TicketOutcome.RETRACTED), stages()),

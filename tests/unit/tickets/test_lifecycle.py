@@ -1,4 +1,4 @@
-"""The life of a ticket: every step, and what must hold whatever the order of messages and wishes."""
+"""The life of a ticket: every step, and what must hold in any order of messages and commands."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_it_reopens_within_a_fortnight_and_is_a_new_ticket_after(again: float, c
 
 
 def close(ticket: Ticket, outcome: TicketOutcome, reason: str = "too dear", at: float = 1) -> Ticket:
-    """The ticket closed by a person who said yes twice."""
+    """The ticket, closed by a person who confirmed twice."""
     return lifecycle.close(ticket, outcome, reason, day(at), is_confirmed=True).ticket
 
 
@@ -302,7 +302,7 @@ def test_after_late_events_the_history_keeps_what_was_shown_before() -> None:
     grown = on_problem(ticket, problem(ProblemReason.GREW, opened=0.5, was=1, peak=20), FORTNIGHT)[0]
     cleared = on_problem(ticket, problem(ProblemReason.CLEARED, opened=0.5, was=1, cleared=3), FORTNIGHT)[0]
     assert [interval(one) for one in (moved, grown, cleared)] == [(day(1), None)] * 3
-    # What only ends, or begins anew, was shown as it was.
+    # A problem that only ends, or starts again, was shown as it was.
     (again,) = on_problem(ticket, opened(opened=5), FORTNIGHT)
     plain = on_problem(ticket, problem(ProblemReason.CLEARED, opened=1, cleared=3), FORTNIGHT)[0]
     assert [interval(one) for one in (again, plain)] == [None, None]

@@ -69,6 +69,21 @@ def test_a_daily_point_belongs_to_the_day_that_ended() -> None:
 
 
 @pytest.mark.parametrize(
+    ("age", "text"),
+    [
+        (timedelta(seconds=-3), "began just now"),
+        (timedelta(seconds=59), "began just now"),
+        (timedelta(minutes=1), "for 1 minute"),
+        (timedelta(hours=3), "for 3 hours"),
+        (timedelta(hours=14), "for 14 hours, since yesterday"),
+        (timedelta(days=30), "for 30 days, since 26 October"),
+    ],
+)
+def test_how_long_a_problem_lasts_and_since_when(age: timedelta, text: str) -> None:
+    assert f">{text}</time>" in TIMES.lasting(NOW - age, NOW)
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"), [(59, "less than a minute"), (60, "1 minute"), (7200, "2 hours"), (86_400 * 29.9, "29 days")]
 )
 def test_how_long_it_has_lasted(seconds: float, text: str) -> None:

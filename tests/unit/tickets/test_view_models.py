@@ -16,7 +16,7 @@ DAY = 86_400
 
 
 def whole(count: int) -> Evidence:
-    """As the detector makes it of so many deals."""
+    """As the detector publishes it for that many deals."""
     deals = evidence(count).worst
     if count <= 10:
         return Evidence(at=day(0), total=count, worst=deals)

@@ -1,4 +1,4 @@
-"""The order of numeric dates, by column and the sign between the numbers: only sure dates decide."""
+"""Infers the order of numeric dates, by column and separator. Only unambiguous dates decide."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ByColumn = dict[str, dict[str, DateOrder]]
 
 
 def infer_orders(sample: Sample, columns: Sequence[str]) -> tuple[DateOrder | None, ByColumn]:
-    """One order where all forms have it; else the sure ones, by column and sign."""
+    """One order if it fits every column; else the certain ones, by column and separator."""
     groups = sample.order_groups(columns)
     by_sign: dict[str, frozenset[DateOrder]] = {}
     for (_, sign), orders in groups.items():
@@ -28,7 +28,7 @@ def infer_orders(sample: Sample, columns: Sequence[str]) -> tuple[DateOrder | No
 
 
 def unsure_form(sample: Sample, mapping: Mapping) -> tuple[str, str, frozenset[DateOrder]] | None:
-    """The first column and sign whose order is open, and the orders that fit; None where there is none."""
+    """The first column and separator whose order is open, with the orders that fit; None if there is none."""
     if mapping.dates is not None:
         return None
     for (column, sign), orders in sample.order_groups(mapping.date_columns()).items():

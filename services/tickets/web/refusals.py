@@ -1,4 +1,4 @@
-"""What a page says to a form that was not carried out: what is wrong, what changed meanwhile, or a question."""
+"""What a page shows for a form that was not carried out: a fault, what changed meanwhile, or a question."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from services.tickets.web.forms import FORMS, version_of
 from services.tickets.web.history import HistoryRow, since_version
 from shared.postgres.pool import Record
 
-# The button that carries the form out all the same.
-ALL_THE_SAME = {
-    "acknowledge": "Acknowledge it all the same",
-    "snooze": "Snooze it all the same",
-    "close": "Close it all the same",
-    "reopen": "Reopen it all the same",
-    "undo": "Undo it all the same",
+# The button that confirms the form.
+CONFIRM = {
+    "acknowledge": "Acknowledge it anyway",
+    "snooze": "Snooze it anyway",
+    "close": "Close it anyway",
+    "reopen": "Reopen it anyway",
+    "undo": "Undo it anyway",
 }
 
 
@@ -42,9 +42,9 @@ NONE_REFUSED = Refusal()
 
 @dataclass(frozen=True)
 class Confirmation:
-    """What changed since the form's page was made, and where the form fits all the same, a second yes.
+    """What changed since the form's page was made, and the fields that confirm the form if it still fits.
 
-    `fields`: of the form that says yes, made from the ticket as it is now.
+    `fields`: of the confirming form, made from the ticket as it is now.
     """
 
     meanwhile: Sequence[HistoryRow]
@@ -57,7 +57,7 @@ class Confirmation:
 
 
 def question_of(refusal: Refusal, ticket: Ticket, changes: Sequence[Record]) -> Confirmation | None:
-    """What to show of it; None where nothing changed meanwhile and nothing is asked."""
+    """What to show of a refusal; None if nothing changed and there is no question."""
     version = version_of(refusal.form)
     if refusal.error is None or version is None:
         return None
@@ -71,13 +71,13 @@ def question_of(refusal: Refusal, ticket: Ticket, changes: Sequence[Record]) -> 
         isinstance(refusal.error, ChangedMeanwhileError) or bool(meanwhile),
         refusal.action == "close" and ticket.goes_on,
         refusal.action,
-        ALL_THE_SAME.get(refusal.action, ""),
+        CONFIRM.get(refusal.action, ""),
         _fields(refusal, ticket) if is_asked else {},
     )
 
 
 def _fields(refusal: Refusal, ticket: Ticket) -> Mapping[str, str]:
-    """The fields of the form again, with the ticket's version and the yes."""
+    """The fields of the form again, with the ticket's version and the confirmation."""
     known = {"list", "zone", *FORMS[refusal.action].model_fields}
     kept = {name: value for name, value in refusal.form.items() if name in known}
     return kept | {"version": str(ticket.seq), "confirmed": "yes"}
