@@ -8,8 +8,14 @@ from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketData, TicketEvent
 from shared.wording.problem_text import ProblemText
 
-# Mails tell of these, and show the chart as it was then.
-WITH_CHART = (TicketChange.OPENED, TicketChange.GREW, TicketChange.REOPENED, TicketChange.CLEARED)
+# Mails may tell of these, and show the chart as it was then.
+WITH_CHART = (
+    TicketChange.OPENED,
+    TicketChange.GREW,
+    TicketChange.REOPENED,
+    TicketChange.CLEARED,
+    TicketChange.UNDONE,
+)
 
 
 def ticket_event(step: TicketStep, text: ProblemText, url: str) -> TicketEvent:

@@ -124,7 +124,7 @@ async def emptied(pool: Pool) -> Pool:
     """The pool, with its database as it is before the first event."""
     await pool.execute(
         f"TRUNCATE {TABLES}; UPDATE evaluation_state SET watermark = NULL, held = false, ruleset_digest = '',"
-        f" stage_digest = '', partitions = {PARTITIONS}"
+        f" stage_digest = '', partitions = {PARTITIONS}, fewer_since = NULL"
     )
     return pool
 

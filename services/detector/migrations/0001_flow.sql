@@ -158,14 +158,16 @@ CREATE TABLE progress (
 
 -- One row. `watermark`: everything up to it is evaluated. The digests name the policy and the stage map that counts and
 -- visits are built under. `held`: evaluation waits until `andon reevaluate`, while a history is loaded. `partitions`:
--- how many pipeline.events has; there is no watermark before each of them was seen.
+-- how many pipeline.events has; there is no watermark before each of them was seen. `fewer_since`: since when replicas
+-- have seen fewer only.
 CREATE TABLE evaluation_state (
     one            boolean PRIMARY KEY DEFAULT true CHECK (one),
     watermark      bigint,
     ruleset_digest text    NOT NULL DEFAULT '',
     stage_digest   text    NOT NULL DEFAULT '',
     held           boolean NOT NULL DEFAULT false,
-    partitions     int
+    partitions     int,
+    fewer_since    timestamptz
 );
 INSERT INTO evaluation_state DEFAULT VALUES;
 

@@ -104,7 +104,7 @@ class Api:
             (found,) = await problems.found(connection, [ticket.problem])
             titles = await stages.titles(connection, self._policy)
             history = await tickets.history(connection, number)
-            mails = await notices.of_ticket(connection, number)
+            mails = await notices.of_ticket(connection, ticket)
         return TicketWhole(
             **dict(self._summary(ticket, latest, found, titles)),
             asks_for=text_of(ticket.problem, self._policy, titles).asks_for,

@@ -224,7 +224,7 @@ class TicketPages:
                 [replace(chart, zone=zone) for chart in charts if chart],
                 await tickets.earlier(connection, ticket),
                 await tickets.history(connection, number),
-                await notices.of_ticket(connection, number),
+                await notices.of_ticket(connection, ticket),
                 await tickets.is_newest(connection, ticket),
             )
 

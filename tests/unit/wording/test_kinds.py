@@ -56,7 +56,7 @@ def test_a_mail_about_each_kind(kind: str, sentence: str) -> None:
     written = datetime.now(UTC)
 
     notice = Notice(about.ticket, 1, NoticeReason.OPENED, about)
-    identity = message_id(about.ticket, 1, "x.example")
+    identity = message_id(about, "x.example")
     intent = Mail(1, identity, "Head", "h@x.example", written, 1, written, (notice,))
     mail = Composer("a@x.example", "x.example", policy()).compose(intent)
 
