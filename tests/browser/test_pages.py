@@ -231,7 +231,7 @@ async def test_sentences_forms_and_charts_are_in_one_zone_the_readers(company: C
     assert "of that day in America/Los_Angeles" in await page.locator("form[action$='/snooze']").inner_text()
     assert "Europe/Berlin" not in await page.content()
     began = await page.locator(".lead time").last.inner_text()
-    asked = await page.locator(".asks").inner_text()
+    asked = (await page.locator(".asks").inner_text()).replace("\u00a0", " ")
     assert began.removeprefix("on ").partition(" at ")[0] in asked
     await page.goto(f"{company.url}/tickets/{company.numbers['aging/new/proposal']}/chart.svg")
     assert "America/Los_Angeles" in await page.content()

@@ -30,11 +30,12 @@ from shared.postgres.pool import Pool
 from shared.runtime.instants import micros
 from tests.support import histories
 from tests.support.detector_store import WIP, Store, emptied, expected, moved
+from tests.support.examples import examples
 from tests.support.histories import END, at
 from tests.unit.flow.test_edge_cases import CASES
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories.events(ends=True) | histories.wandering(), histories.rules(), st.randoms(use_true_random=False))
 async def test_what_is_found_does_not_hang_on_order_batches_or_steps(
     pool: Pool, events: list[DealEvent], written: list[dict[str, Any]], chance: Any
@@ -302,7 +303,7 @@ async def test_unknown_stages_and_pipelines_are_kept_and_counted(pool: Pool) -> 
     assert await store.problems() == []
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories.events(ends=True) | histories.wandering(), histories.rules(), st.randoms(use_true_random=False))
 async def test_ages_at_the_ends_of_days_are_those_of_the_visits(
     pool: Pool, events: list[DealEvent], written: list[dict[str, Any]], chance: Any
