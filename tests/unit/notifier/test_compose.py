@@ -18,7 +18,7 @@ from services.notifier.render.compose import Composer, days
 from services.notifier.render.headers import MAIL, mailbox, unstructured
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
-from shared.contracts.tickets import TicketChange, TicketOutcome
+from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
 from tests.support.problems import day, evidence, policy, ticket_event
 
 DEAL_OWNER = "61123456"
@@ -356,3 +356,19 @@ def test_any_text_makes_one_header(text: str) -> None:
 
     assert read["Subject"] == one_line(text)
     assert set(read.keys()) <= FIELDS | {"Content-Transfer-Encoding"}
+
+
+@pytest.mark.parametrize("change", [TicketChange.UNDONE, TicketChange.REOPENED])
+def test_a_first_mail_after_a_person_opened_the_ticket_again_does_not_say_that_the_problem_came_back(
+    change: TicketChange,
+) -> None:
+    changes = (
+        CoveredChange(change=change, at=day(0), count=12, actor=Actor.PERSON),
+        CoveredChange(change=TicketChange.CLEARED, at=day(1), count=9),
+    )
+    raw = raw_mail(NoticeReason.OPENED_AND_CLEARED, seq=3, changes=changes, covered=2)
+    text = part(email.message_from_bytes(raw, policy=default), "plain")  # type: ignore[arg-type, unused-ignore]
+
+    assert "A problem was found and is over already" in text
+    assert "its ticket was opened again, with 12" in text
+    assert "came back" not in text
