@@ -54,7 +54,7 @@ class CalendarClock:
 
 
 class BusinessClock:
-    """Runs in business hours only. Computes the spans of a year when it is first asked for that year."""
+    """Runs in business hours only. Computes the spans of a year on first use."""
 
     def __init__(self, policy: ClockPolicy) -> None:
         self._policy = policy

@@ -44,7 +44,7 @@ class Coverage:
 
 
 def coverage(events: Iterable[Event], policy: Policy, as_of: int, stage_map: StageMap | None = None) -> Coverage:
-    """Where the events up to `as_of` lie. An event that closes a deal lies in the stage that the deal leaves."""
+    """The stages of the events up to `as_of`. An event that closes a deal belongs to the stage that the deal leaves."""
     ruleset, resolver = Ruleset(policy), StageResolver(policy, stage_map or StageMap())
     deals: dict[str, list[Event]] = {}
     for event in events:

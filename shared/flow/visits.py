@@ -24,7 +24,7 @@ NamedStage = tuple[str | None, str]
 
 
 class EventKey(NamedTuple):
-    """Where an event stands in its deal's history."""
+    """The position of an event in its deal's history."""
 
     time: int
     rank: int
@@ -374,7 +374,7 @@ def _cut(visit: Visit, instant: int) -> Visit:
 
 
 def unique(events: Iterable[Event]) -> list[Event]:
-    """Each event once, in order. Of two that share an id, the same one stays whatever the order they came in."""
+    """Each event once, in order. Of two with the same id, the same one stays in any order of arrival."""
     found: dict[str, Event] = {}
     for event in events:
         other = found.get(event.key.id)

@@ -12,7 +12,7 @@ from shared.flow.rules import Rule, Series
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.statistics.findings import Finding
+from shared.flow.statistics.findings import ProblemFinding
 from shared.flow.statistics.measures import facts_of
 from shared.flow.statistics.of_log import FoldedDeal, LogHistory, LogStatistics
 from shared.flow.statistics.relocks import Relock
@@ -43,7 +43,7 @@ class Found:
         return {key: list(some) for key, some in self.counted.items()} | by_statistics
 
     @cached_property
-    def findings(self) -> dict[str, list[Finding]]:
+    def findings(self) -> dict[str, list[ProblemFinding]]:
         """As `problems`, each interval with its cause class and what else is known of it."""
         counted = {
             rule.key: self.statistics.count_findings(rule, self.counted[rule.key]) for rule in self.ruleset.rules

@@ -57,7 +57,7 @@ class _Changes:
 class EventWriter:
     """Handles `pipeline.events`.
 
-    `now` tells the present as of a record; `standings` how far partitions will be read after a batch; `committed` is
+    `now` gives the present as of a record; `standings` how far partitions will be read after a batch; `committed` is
     called after each batch. Batches of several workers are handled at once: the lists of each are emptied early.
     """
 

@@ -20,7 +20,7 @@ from shared.stream import outbox, stages_now
 from shared.stream.stages_now import Stage, StagesNow
 
 # In order within a ticket, but no mail waits for one whose answer was lost: it may never come. After a start of the
-# database, claims that ran out meanwhile are left alone for $4: their holder may have sent the mail and could not mark
+# database, claims that expired are left to their holder for $4: it may have sent the mail but could not mark
 # it.
 _CLAIM = """
 UPDATE mail SET claimed_until = now() + $3::interval, attempts = attempts + 1

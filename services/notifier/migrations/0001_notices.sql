@@ -6,7 +6,7 @@ CREATE TABLE mail (
     -- Empty where the policy names no owner.
     to_name            text        NOT NULL,
     to_mail            text        NOT NULL,
-    -- dropped: none of its notices is to be sent any more.
+    -- dropped: none of its notices needs sending any more.
     state              text        NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'sent', 'refused', 'dropped')),
     created_at         timestamptz NOT NULL DEFAULT clock_timestamp(),
     -- When it should go out, and when it is tried next.
@@ -27,7 +27,7 @@ CREATE TABLE mail (
 CREATE INDEX mail_waiting ON mail (due) WHERE state = 'waiting';
 CREATE INDEX mail_ended ON mail (ended_at) WHERE state <> 'waiting';
 
--- What is to be reported about a ticket. A mail carries one notice or several.
+-- What to report about a ticket. A mail carries one notice or several.
 CREATE TABLE notice (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     mail       bigint      NOT NULL REFERENCES mail (id),
@@ -50,7 +50,7 @@ CREATE TABLE notice (
 CREATE INDEX notice_by_ticket ON notice (ticket, id);
 CREATE INDEX notice_by_mail ON notice (mail);
 
--- What all mails about a ticket share, whatever is renamed later.
+-- What all mails about a ticket share, also after something is renamed.
 CREATE TABLE thread (
     ticket     bigint PRIMARY KEY,
     subject    text NOT NULL,

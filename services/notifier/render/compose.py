@@ -29,7 +29,7 @@ _FOLDER = Path(__file__).parent / "templates"
 
 
 def _plain(value: Any) -> Any:
-    """Every text that a template shows is one line of plain text, wherever it came from."""
+    """Every text in a template becomes one line of plain text, from any source."""
     return one_line(value) if isinstance(value, str) else value
 
 
@@ -81,7 +81,7 @@ class Composer:
         self._sender, self._domain, self._policy = sender, domain, policy
 
     def compose(self, mail: Mail) -> EmailMessage:
-        """The whole mail about its one notice. Raises what cannot be written, for whatever reason."""
+        """The whole mail about its one notice. Any error means that it cannot be written."""
         (notice,) = mail.notices
         message = EmailMessage(policy=MAIL)
         self._add_headers(message, mail, notice)
