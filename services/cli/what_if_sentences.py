@@ -16,7 +16,7 @@ from shared.flow.coverage import Coverage
 from shared.flow.intervals import Interval
 from shared.flow.rules import Rule
 from shared.flow.statistics.columns import Column
-from shared.flow.statistics.findings import Finding
+from shared.flow.statistics.findings import ProblemFinding
 from shared.flow.statistics.watched import WatchedChart
 from shared.flow.what_if import Found
 from shared.policy import Mode, Policy, StageTitles
@@ -74,7 +74,7 @@ class RuleSentences:
         what = wording.of(watch.kind).title(place, column)
         return self._judged(watch.kind, name, stage, f": {what}", watch.mode, facts)
 
-    def _chart_facts(self, place: str, watch: WatchedChart, found: Finding) -> ProblemFacts:
+    def _chart_facts(self, place: str, watch: WatchedChart, found: ProblemFinding) -> ProblemFacts:
         weeks = tuple(map(self._found.statistics.weeks.name, found.trigger))
         peak = found.interval.peak
         signal = SignalDetail(measure=watch.chart.column, weeks=weeks, baseline=(), pairs=peak, pairs_needed=0)
@@ -90,7 +90,7 @@ class RuleSentences:
             what = wording.of(rule.policy.kind).title(stage, None)
             yield self._judged(rule.policy.kind, rule.pipeline, rule.stage, f": {what}", rule.policy.mode, facts)
 
-    def _learned_facts(self, pipeline: str, stage: str, found: Finding, budget: float) -> ProblemFacts:
+    def _learned_facts(self, pipeline: str, stage: str, found: ProblemFinding, budget: float) -> ProblemFacts:
         place, version = self._titles.title(pipeline, stage), found.version
         if version is None or version.limit is None or version.crossings is None:
             return ProblemFacts(place, found.interval.peak, 0, "", is_over=True)
@@ -106,7 +106,7 @@ class RuleSentences:
             what = wording.of(rule.kind).title(place, None)
             yield self._judged(rule.kind, name, stage, f": {what}", rule.mode, facts)
 
-    def _bottleneck_facts(self, pipeline: str, stage: str, found: Finding) -> ProblemFacts:
+    def _bottleneck_facts(self, pipeline: str, stage: str, found: ProblemFinding) -> ProblemFacts:
         facts = None
         if (one := found.bottleneck) is not None:
             segments = self._found.statistics.charts.of_stage(pipeline, stage, Column.WIP_END)
