@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from shared.flow.calendars import AgeClocks
 from shared.flow.intervals import Boundary, Interval, RuleState, Transition, TransitionKind, advance, intervals
@@ -16,6 +16,17 @@ from shared.flow.rules.aging_learned import AgingLearned
 from shared.flow.statistics.learned import LearnedVersion
 from shared.flow.visits import Visit
 from shared.policy import AgingLearnedRule
+
+
+class LearnedNumbers(Protocol):
+    """The limit (microseconds of the stage's clock), and the counts that open and end a problem; None: not learned."""
+
+    @property
+    def limit(self) -> int | None: ...
+    @property
+    def count(self) -> int | None: ...
+    @property
+    def clears_at(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -32,8 +43,8 @@ class LearnedRule:
         """The key of the problem that this rule finds."""
         return f"{AgingLearned.kind}/{self.pipeline}/{self.stage}"
 
-    def under(self, version: LearnedVersion) -> AgingLearned | None:
-        """The rule while the version is in force; None where it learned nothing."""
+    def under(self, version: LearnedNumbers) -> AgingLearned | None:
+        """The rule while a version with these numbers is in force; None where it learned nothing."""
         if version.limit is None or version.count is None or version.clears_at is None:
             return None
         numbers = {"limit": version.limit, "count": version.count, "clears_at": version.clears_at}
@@ -101,9 +112,7 @@ def _close(state: RuleState, at: int) -> tuple[RuleState, list[Transition]]:
     return RuleState(), [Transition(at, TransitionKind.CLEARED, state.opened_at, state.peak, 0)]
 
 
-def _changes(
-    visits: Iterable[Visit], versions: Sequence[VersionRule], ends: Sequence[int]
-) -> list[list[Boundary]]:
+def _changes(visits: Iterable[Visit], versions: Sequence[VersionRule], ends: Sequence[int]) -> list[list[Boundary]]:
     """The changes within each version, in no order; the first of those who are over its limit already at its start."""
     starts = [version.since for version in versions]
     found: list[list[Boundary]] = [[] for _ in versions]
