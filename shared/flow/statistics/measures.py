@@ -149,7 +149,7 @@ class _StageTally:
     def add(self, visit: Visit, entered: int, left: int, is_rework: bool) -> None:
         """Count a visit that is entered and left in these weeks; -1 is before the first, and the last is not over."""
         weeks = len(self._arrivals)
-        if entered >= weeks:
+        if entered >= weeks or left < 0:
             return
         since = self._age(visit.entered)
         if entered >= 0:
