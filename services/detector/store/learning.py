@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import orjson
+
 from shared.flow.intervals import RuleState
 from shared.flow.statistics.chance import CountChance
 from shared.flow.statistics.learned import LearnedVersion
@@ -47,13 +49,15 @@ ORDER BY since
 _DROP_VERSIONS = "DELETE FROM learned WHERE pipeline = $1 AND stage = $2 AND since <> ALL($3::bigint[])"
 _SAVE_VERSIONS = """
 INSERT INTO learned (pipeline, stage, since, time_limit, count, clears_at, usual, details, rule_state)
-SELECT $1, $2, * FROM unnest($3::bigint[], $4::bigint[], $5::int[], $6::int[], $7::float8[], $8::jsonb[], $9::jsonb[])
+SELECT $1, $2, f, l, n, c, u, d, s::jsonb
+FROM unnest($3::bigint[], $4::bigint[], $5::int[], $6::int[], $7::float8[], $8::jsonb[], $9::text[])
+    AS w (f, l, n, c, u, d, s)
 ON CONFLICT (pipeline, stage, since) DO UPDATE SET time_limit = excluded.time_limit, count = excluded.count,
     clears_at = excluded.clears_at, usual = excluded.usual, details = excluded.details,
     rule_state = excluded.rule_state
 """
 _SAVE_STATES = """
-UPDATE learned SET rule_state = w.state FROM unnest($3::bigint[], $4::jsonb[]) AS w (since, state)
+UPDATE learned SET rule_state = w.state::jsonb FROM unnest($3::bigint[], $4::text[]) AS w (since, state)
 WHERE pipeline = $1 AND stage = $2 AND learned.since = w.since
 """
 _VISITS = """
@@ -200,13 +204,13 @@ async def save_versions(connection: Executor, stage: Stage, learned: Sequence[Le
             [one.clears_at for one in learned],
             [_usual(one) for one in learned],
             [one.fields() for one in learned],
-            [RuleState().pack()] * len(learned),
+            [_text(RuleState())] * len(learned),
         )
 
 
 async def save_states(connection: Executor, stage: Stage, states: Mapping[int, RuleState]) -> None:
     """Save in which state versions begin."""
-    await connection.execute(_SAVE_STATES, *stage, list(states), [state.pack() for state in states.values()])
+    await connection.execute(_SAVE_STATES, *stage, list(states), [_text(state) for state in states.values()])
 
 
 async def visits(connection: Executor, stage: Stage, left_after: int, entered_by: int) -> list[Visit]:
@@ -261,6 +265,11 @@ async def current(connection: Executor) -> dict[Stage, CurrentVersion]:
     return {
         (row["pipeline"], row["stage"]): CurrentVersion(_version(row), RuleState.unpack(row["state"])) for row in rows
     }
+
+
+def _text(state: RuleState) -> str:
+    """As text: a list within a list of parameters would be one more dimension of an array."""
+    return orjson.dumps(state.pack()).decode()
 
 
 def _usual(version: LearnedVersion) -> float | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -34,6 +33,7 @@ LOWER = {
     "limit: 20d, count: 8": "limit: 8d, count: 7",
     "limit: 15d": "limit: 4d",
     "max: 40": "max: 14",
+    "limit: 14d, count: 6": "limit: 4d, count: 6",
     "false_alarms: 2 ": "false_alarms: 30",
     "budget: 0.2, clear": "budget: 20, clear",
 }
