@@ -15,6 +15,7 @@ from services.detector.evaluate.activity import Activity
 from services.detector.evaluate.evaluator import Evaluator
 from services.detector.evaluate.loop import EvaluationLoop, EvaluationPass, Pace, WatermarkLoop
 from services.detector.evaluate.rebuild import follow_policy
+from services.detector.evaluate.statistics_loop import StatisticsLoop
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.ingest.stage_writer import StageWriter
 from services.detector.ingest.week_marks import WeekMarks
@@ -54,7 +55,7 @@ _log = logger(__name__)
 CHANNEL = "andon_detector"
 # Connections beside those of the workers: for stages, evaluation, the relay, the watermark, wake-ups, and what is
 # published beside evaluation.
-OTHER_CONNECTIONS = 9
+OTHER_CONNECTIONS = 10
 
 
 class Detector:
@@ -75,6 +76,7 @@ class Detector:
         self._present = PresentLoop(pool, ruleset, settings, self._metrics, self._clock, published)
         self._ages = AgesLoop(pool, ruleset, settings, published)
         self._weeks = WeeksLoop(pool, ruleset, settings, published)
+        self._statistics = StatisticsLoop(pool, ruleset, settings, self._clock, published)
         self._stands_now = NowLoop(pool, ruleset, settings, published)
         self.events = self._event_processor()
         self.stages = self._stage_processor()
@@ -104,6 +106,7 @@ class Detector:
             self._clock,
             self._ages,
             self._weeks,
+            self._statistics,
             self._stands_now,
             self._present,
             self.dependencies,

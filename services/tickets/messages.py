@@ -54,6 +54,8 @@ def _data(step: TicketStep, text: ProblemText, url: str) -> TicketData:
         count=problem.count,
         peak=problem.peak,
         usual=problem.usual,
+        chance=problem.chance,
+        exceed=problem.exceed,
         opened_at=ticket.opened_at,
         problem=ProblemInterval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
         snoozed_until=ticket.snoozed_until,

@@ -11,6 +11,7 @@ from shared.wording.quantities import rounded
 class BottleneckWording(KindWording[BottleneckRule]):
     label = "bottlenecks"
     chart = None
+    says_chance = True
     eased = "No more deals than in the baseline"
 
     def title(self, place: str, measure: Column | None) -> str:

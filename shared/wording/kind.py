@@ -106,6 +106,8 @@ class KindWording(ABC, Generic[Rule]):
     extreme: ClassVar[str] = "at most"
     # What the count is again once the condition no longer holds, before `since`.
     eased: ClassVar[str] = "Below the limit"
+    # Whether the sentence itself says what is usual, and how often chance alone does it.
+    says_chance: ClassVar[bool] = False
     # Why the evidence has no deals.
     no_deals: ClassVar[str] = "No deal is behind this problem any more."
 
@@ -124,6 +126,10 @@ class KindWording(ABC, Generic[Rule]):
     @abstractmethod
     def watched(self, rule: Rule, day: str) -> str:
         """What a rule looks for. `day`: what a day is on the stage's clock, `day` or `working day`."""
+
+    def breached(self, count: int, threshold: int) -> bool:
+        """Whether a count is one that the rule calls a problem."""
+        return count >= threshold
 
     def wip_limit(self, rule: Rule) -> int | None:
         """The largest number of deals that the rule allows in the stage; None without such a limit."""

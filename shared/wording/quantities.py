@@ -41,7 +41,11 @@ def at_least(count: int) -> str:
 
 def date(moment: datetime, zone: str) -> str:
     """`3 November`"""
-    local = moment.astimezone(ZoneInfo(zone))
+    return day(moment.astimezone(ZoneInfo(zone)))
+
+
+def day(local: datetime) -> str:
+    """`3 November`, as the wall clock has it."""
     return f"{local.day} {local:%B}"
 
 

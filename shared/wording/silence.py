@@ -12,6 +12,7 @@ class SilenceWording(KindWording[SilenceRule]):
 
     label = "silent sources"
     chart = None
+    says_chance = True
     eased = "Heard again"
     no_deals = "No deal is behind this problem: no event came."
 

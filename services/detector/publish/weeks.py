@@ -12,10 +12,11 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
-from services.detector.store import evaluation, weeks
+from services.detector.store import causes, evaluation, weeks
 from services.detector.store.weeks import WeekState
 from shared.contracts.measures import Column, MeasureData, MeasureEvent
 from shared.contracts.topics import MEASURES
+from shared.flow.checkpoints import BEGINNING
 from shared.flow.statistics.columns import Chart, Value, printed
 from shared.flow.statistics.measures import DEFINITION, MeasureTallies, WeeklyMeasures, definition_of
 from shared.flow.statistics.weeks import Weeks
@@ -102,6 +103,7 @@ class WeekPublisher:
     async def _publish(self, connection: Connection, state: WeekState, part: _Part, watermark: int) -> WeeksDone:
         points = await self._points(connection, part) if part.first < part.last else []
         wanted = await self._save(connection, part.weeks, points)
+        await self._mark_causes(connection, part, state, min((week for _, week in wanted), default=None), watermark)
         is_complete = part.last == part.over
         if is_complete and state.since is not None:
             # Something must bring `since` to who finds problems, also where nothing changed.
@@ -113,6 +115,18 @@ class WeekPublisher:
             state.reached, state.since = max(watermark, state.reached or watermark), None
         await weeks.save_state(connection, state)
         return WeeksDone(len(messages), is_complete)
+
+    async def _mark_causes(
+        self, connection: Connection, part: _Part, state: WeekState, first: int | None, watermark: int
+    ) -> None:
+        """Cause classes rest on weekly points. Where weeks are new, problems of any age have not known them."""
+        if first is None:
+            return
+        if first < state.over:
+            since = watermark - self._policy.lateness.micros() if state.since is None else state.since
+            await causes.mark(connection, part.weeks.end(first), since)
+        if part.last > state.over:
+            await causes.mark(connection, part.weeks.end(max(first, state.over)), BEGINNING)
 
     async def _points(self, connection: Connection, part: _Part) -> list[_WeekPoint]:
         start, end = part.weeks.start(part.first), part.weeks.start(part.last)

@@ -148,6 +148,8 @@ class Api:
             peak=problem.peak,
             threshold=problem.threshold,
             usual=problem.usual,
+            chance=problem.chance,
+            exceed=problem.exceed,
             opened_at=ticket.opened_at,
             changed_at=ticket.changed_at,
             closed_at=ticket.closed_at,

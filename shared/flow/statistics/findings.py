@@ -41,12 +41,14 @@ def count_findings(rule: Rule, intervals: Iterable[Interval], charts: ChartSegme
     """The intervals of a rule on counts, with the cause class that the stage's charts give."""
     found = []
     for interval in intervals:
-        cause = _cause_at(rule, interval.opened_at, charts)
+        cause = cause_at(rule, interval.opened_at, charts)
         found.append(ProblemFinding(interval, cause.cause, (cause.points, cause.needed)))
     return found
 
 
-def _cause_at(rule: Rule, instant: int, charts: ChartSegments) -> Cause:
+def cause_at(rule: Rule, instant: int, charts: ChartSegments) -> Cause:
+    """The cause class of a problem that a rule on counts opens at an instant."""
+
     def segments_of(column: Column) -> Sequence[Segment]:
         return charts.of_stage(rule.pipeline, rule.stage, column)
 

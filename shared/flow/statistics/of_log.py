@@ -87,15 +87,10 @@ class LogStatistics:
         """The watched charts, active and monitored."""
         return watches(self._policy)
 
-    @cached_property
+    @property
     def learned_rules(self) -> list[LearnedRule]:
         """The rules `aging-learned`, one for each stage."""
-        return [
-            LearnedRule(name, stage, rule, self._ruleset.clocks)
-            for name, pipeline in self._policy.pipelines.items()
-            for stage, rule in pipeline.learned_rules.items()
-            if rule.mode is not Mode.OFF
-        ]
+        return list(self._ruleset.learned_rules.values())
 
     @cached_property
     def bottleneck_rules(self) -> dict[StagePath, BottleneckRule]:

@@ -1,0 +1,93 @@
+"""Learned limits, `aging-learned` and cause classes live: in any order and batches, they are those of what-if."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from shared.contracts.events import DealEvent
+from shared.flow.what_if import Found
+from shared.policy import Policy, parse
+from shared.postgres.pool import Pool
+from tests.support.detector_store import emptied
+from tests.support.learning_store import (
+    LearningStore,
+    expected_intervals,
+    expected_learned,
+    intervals_of,
+    what_if,
+)
+from tests.support.variation_cases import same
+
+SHOP = Path(__file__).parents[2] / "data" / "shop"
+UNTIL = datetime(2024, 3, 1, tzinfo=UTC)
+BATCH = 400
+# What makes problems frequent in so short a time.
+LOWER = {
+    "limit: 20d, count: 8": "limit: 8d, count: 7",
+    "limit: 15d": "limit: 4d",
+    "max: 40": "max: 14",
+    "limit: 14d, count: 6": "limit: 4d, count: 6",
+    "false_alarms: 2 ": "false_alarms: 30",
+    "budget: 0.2, clear": "budget: 20, clear",
+}
+
+
+@cache
+def shop() -> tuple[list[DealEvent], Policy, Found]:
+    """The first fourteen months of one pipeline, in the order of time, with lower limits, and what-if's answer."""
+    with gzip.open(SHOP / "events.jsonl.gz", "rt") as lines:
+        events = [DealEvent.model_validate_json(line) for line in lines]
+    events = [event for event in events if event.time <= UNTIL]
+    text = (SHOP / "policy.yaml").read_text()
+    for written, lower in LOWER.items():
+        assert written in text
+        text = text.replace(written, lower)
+    policy = parse(text)
+    return sorted(events, key=lambda event: event.time), policy, what_if(events, policy, UNTIL)
+
+
+def batches(events: Sequence[DealEvent], chance: Random, late: timedelta) -> Iterator[tuple[list[DealEvent], datetime]]:
+    """Batches, each with the instant to evaluate at: one event in ten comes up to `late` later, one in ten twice."""
+    arrivals = []
+    for event in events:
+        delay = chance.random() * late if chance.random() < 0.1 else timedelta()
+        arrivals.append((event.time + delay, len(arrivals), event))
+        if chance.random() < 0.1:
+            arrivals.append((event.time + delay + chance.random() * late, len(arrivals), event))
+    arrivals.sort()
+    for start in range(0, len(arrivals), BATCH):
+        part = arrivals[start : start + BATCH]
+        yield [event for _, _, event in part], min(part[-1][0], UNTIL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("late", [timedelta(), timedelta(days=6)], ids=["in order", "late"])
+async def test_shop_is_judged_as_by_what_if(pool: Pool, late: timedelta) -> None:
+    events, policy, found = shop()
+    await emptied(pool)
+    replicas = [LearningStore(pool, policy), LearningStore(pool, policy)]
+    for number, (part, at) in enumerate(batches(events, Random(7), late)):
+        store = replicas[number % 2]
+        await store.take([event.to_json() for event in part])
+        await store.evaluate_at(at)
+        if number % 3 == 0:
+            await store.study()
+    await store.evaluate_at(UNTIL)
+    await store.study()
+
+    keys = [rule.key for rule in (*store.ruleset.rules, *store.ruleset.learned_rules.values())]
+    expected = expected_intervals(found, keys)
+    assert {key.split("/")[0] for key in expected} == {"aging", "aging-learned", "stalled", "wip-high", "wip-low"}
+    assert {one[3] for some in expected.values() for one in some} == {"special", "common", "unknown"}
+    assert same(await store.learned(), expected_learned(found))
+    assert await store.stored_intervals() == expected
+    assert intervals_of(await store.messages()) == expected
+    wanted = {rule.key: found.statistics.chances[rule.key].fields() for rule in store.ruleset.rules}
+    assert same(await store.chances(), wanted)
