@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -41,7 +42,7 @@ from shared.flow.statistics.watched import WatchedChart, watches
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit, WithdrawnVisit
 from shared.policy import Mode, Policy
-from shared.policy.model import AgingLearnedRule
+from shared.policy.model import BottleneckRule, SilenceRule
 
 StagePath = tuple[str, str]
 
@@ -86,6 +87,27 @@ class LogStatistics:
         """The watched charts, active and monitored."""
         return watches(self._policy)
 
+    @property
+    def learned_rules(self) -> list[LearnedRule]:
+        """The rules `aging-learned`, one for each stage."""
+        return list(self._ruleset.learned_rules.values())
+
+    @cached_property
+    def bottleneck_rules(self) -> dict[StagePath, BottleneckRule]:
+        """The rules `bottleneck`, by stage."""
+        return {
+            (name, stage): rule
+            for name, pipeline in self._policy.pipelines.items()
+            for stage, rule in pipeline.bottleneck_rules.items()
+            if rule.mode is not Mode.OFF
+        }
+
+    @cached_property
+    def silence_rules(self) -> dict[str, SilenceRule]:
+        """The rules on silence of the sources that have been heard."""
+        rules = {source: self._policy.silence_rule(source) for source in sorted(self._history.receipts)}
+        return {source: rule for source, rule in rules.items() if rule is not None and rule.mode is not Mode.OFF}
+
     @cached_property
     def stages(self) -> dict[StagePath, StageHistory]:
         """The visits of each open stage of the policy."""
@@ -110,24 +132,32 @@ class LogStatistics:
     def learned_versions(self) -> dict[StagePath, list[LearnedVersion]]:
         """What each stage with a rule `aging-learned` has learned, week by week."""
         instants, first = relearning_instants(self.weeks, self.as_of), self.weeks.first_event
-        return {path: learn(self.stages[path], first, instants, rule.budget) for path, rule in self._learned_rules()}
+        return {
+            (rule.pipeline, rule.stage): learn(
+                self.stages[rule.pipeline, rule.stage], first, instants, rule.policy.budget
+            )
+            for rule in self.learned_rules
+        }
 
     @cached_property
     def bottleneck_charts(self) -> dict[StagePath, StageCharts]:
         """The charts of each stage with a rule `bottleneck`."""
-        return {path: self._stage_charts(*path) for path in self._bottleneck_stages()}
+        return {path: self._stage_charts(*path) for path in self.bottleneck_rules}
 
     @cached_property
     def silences(self) -> dict[str, SourceSilence]:
         """When each source was silent that a rule watches."""
         holidays = {day for clock in self._policy.clocks.values() for day in clock.holidays}
         hours = WallHours(self.weeks, holidays)
-        rules = {source: self._policy.silence_rule(source) for source in sorted(self._history.receipts)}
         return {
             source: silence(self._history.receipts[source], hours, rule.budget, self.as_of)
-            for source, rule in rules.items()
-            if rule is not None and rule.mode is not Mode.OFF
+            for source, rule in self.silence_rules.items()
         }
+
+    def last_heard(self, source: str, instant: int) -> int:
+        """When a source was last heard before it fell silent at the instant."""
+        receipts = self._history.receipts[source]
+        return receipts[bisect_left(receipts, instant) - 1]
 
     @cached_property
     def forecasts(self) -> dict[str, Forecast]:
@@ -152,28 +182,18 @@ class LogStatistics:
     def problems(self) -> dict[str, list[ProblemFinding]]:
         """The intervals of every kind that needs statistics, by problem key."""
         found = {watch.key: window_findings(watch, self.charts) for watch in self.watches}
-        for path, policy in self._learned_rules():
-            rule, visits = LearnedRule(*path, policy, self._ruleset.clocks), self.stages[path].visits
-            found[rule.key] = learned_findings(rule, visits, self.learned_versions[path], self.as_of)
-        for (name, stage), charts in self.bottleneck_charts.items():
-            found[f"bottleneck/{name}/{stage}"] = bottleneck_findings(charts, self.weeks)
+        for rule in self.learned_rules:
+            path = rule.pipeline, rule.stage
+            versions = self.learned_versions[path]
+            found[rule.key] = learned_findings(rule, self.stages[path].visits, versions, self.as_of)
+        for (name, stage), bottleneck in self.bottleneck_rules.items():
+            charts = self.bottleneck_charts[name, stage]
+            found[f"{bottleneck.kind}/{name}/{stage}"] = bottleneck_findings(charts, self.weeks)
         return found | {f"silence/{source}": silence_findings(one) for source, one in self.silences.items()}
 
     def count_findings(self, rule: Rule, intervals: Sequence[Interval]) -> list[ProblemFinding]:
         """Intervals of a rule on counts, with their cause class."""
         return count_findings(rule, intervals, self.charts)
-
-    def _learned_rules(self) -> Iterator[tuple[StagePath, AgingLearnedRule]]:
-        for name, pipeline in self._policy.pipelines.items():
-            for stage, rule in pipeline.learned_rules.items():
-                if rule.mode is not Mode.OFF:
-                    yield (name, stage), rule
-
-    def _bottleneck_stages(self) -> Iterator[StagePath]:
-        for name, pipeline in self._policy.pipelines.items():
-            for stage, rule in pipeline.bottleneck_rules.items():
-                if rule.mode is not Mode.OFF:
-                    yield name, stage
 
     def _stage_charts(self, pipeline: str, stage: str) -> StageCharts:
         order = self._policy.pipelines[pipeline].open_stages
