@@ -1,4 +1,4 @@
-"""Figures of a simulation, each with its target, and the cells that are simulated, each with random numbers of its own."""
+"""Figures of a simulation, each with its target, and the cells that are simulated, each with a seed of its own."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Cell:
 
     def figures(self, scale: float) -> list[SimulatedFigure]:
         """Simulate. The seed is the cell's name: the same figures on every machine and in any order."""
-        random = Random(f"{self.study}/{self.case}")  # noqa: S311 (no secret)
+        random = Random(f"{self.study}/{self.case}")
         return list(self.run(random, scale, *self.arguments))
 
 

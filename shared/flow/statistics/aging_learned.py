@@ -101,9 +101,7 @@ def _close(state: RuleState, at: int) -> tuple[RuleState, list[Transition]]:
     return RuleState(), [Transition(at, TransitionKind.CLEARED, state.opened_at, state.peak, 0)]
 
 
-def _changes(
-    visits: Iterable[Visit], versions: Sequence[VersionRule], ends: Sequence[int]
-) -> list[list[Boundary]]:
+def _changes(visits: Iterable[Visit], versions: Sequence[VersionRule], ends: Sequence[int]) -> list[list[Boundary]]:
     """The changes within each version, in no order; the first of those who are over its limit already at its start."""
     starts = [version.since for version in versions]
     found: list[list[Boundary]] = [[] for _ in versions]
