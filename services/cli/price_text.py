@@ -57,7 +57,9 @@ def _sum(price: PipelinePrice) -> str:
     verdict = "; the policy accepts {accepted} (false_alarms)"
     if price.is_exceeded:
         verdict = ", more than the {accepted} that the policy accepts (false_alarms): raise limits or counts"
-    text = f"chance alone opens at most {_rate(price.by_chance)} tickets a quarter{verdict}."
+    rate = _rate(price.by_chance)
+    tickets = "ticket" if rate == "1" else "tickets"
+    text = f"chance alone opens at most {rate} {tickets} a quarter{verdict}."
     if price.unknown:
         rules = counted(price.unknown, "rule is", "rules are")
         text += f" {rules} not in the sum: the log covers less than 180 days."

@@ -48,8 +48,8 @@ def what_if(
 ) -> WhatIfAnswer:
     """Read and evaluate. Raises FileError, FaultsError, ValueError."""
     rules, until = load(policy), None if as_of is None else micros(parse_time(as_of))
-    stage_map = None if stages is None else _read_stages(stages)
-    read, receipts = _read(events, with_receipts=bool(rules.silence))
+    stage_map = None if stages is None else read_stage_map(stages)
+    read, receipts = read_events_file(events, with_receipts=bool(rules.silence))
     if not read:
         raise FileError(f"{events}: contains no event; one JSON object per line is expected")
     first, last = min(event.key.time for event in read), max(event.key.time for event in read)
@@ -62,7 +62,7 @@ def what_if(
     return WhatIfAnswer(rules, find(read, rules, until, stage_map, receipts, locks), covered)
 
 
-def _read(path: str, with_receipts: bool) -> tuple[list[Event], dict[str, list[int]]]:
+def read_events_file(path: str, with_receipts: bool) -> tuple[list[Event], dict[str, list[int]]]:
     """The events, and when each source was heard."""
     events, heard = list[Event](), list[tuple[str, str, int]]()
     with counter("events read") as show:
@@ -80,7 +80,8 @@ def _read_relocks(path: Path, policy: Policy, weeks: Weeks, last: int) -> list[R
     return read_relocks(text, chart_names(policy), weeks, weeks.of(last))
 
 
-def _read_stages(path: Path) -> StageMap:
+def read_stage_map(path: Path) -> StageMap:
+    """The names of stages of a file. Raises FaultsError."""
     return StageMap.of(field for data in stage_file.read(path) for field in stage_data_fields(data, 0, ""))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.console import FormatOption, OutputForm, counted, fail
+from services.cli.console import FormatOption, OutputForm, counted, fail, message
 
 app = typer.Typer(no_args_is_help=True, help="Write a starting policy, and check the policy file.")
 StagesOption = Annotated[Path | None, typer.Option(help="Names of stages, in the format of stages import.")]
@@ -44,3 +44,29 @@ def check(
     except (FileError, FaultsError, ValueError) as error:
         raise fail(error) from None
     print_policy(policy, form, answer)
+
+
+@app.command()
+def suggest(
+    events: Annotated[str, typer.Argument(help="Events, one JSON object per line; may be gzip. - reads stdin.")],
+    out: Annotated[Path | None, typer.Option(help="File to write, which must not exist. Default: print.")] = None,
+    timezone: Annotated[str, typer.Option(help="Time zone of the policy, such as Europe/Berlin.")] = "UTC",
+    stages: StagesOption = None,
+) -> None:
+    """Write a starting policy from a file of events, with comments: learned limits, usual WIP, what each rule costs."""
+    from services.cli.event_files import FileError
+    from services.cli.suggest import suggest as run
+    from shared.runtime.yaml_file import FaultsError
+
+    try:
+        text = run(events, timezone, stages)
+        if out is None:
+            typer.echo(text, nl=False)
+            return
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise fail(f"--out {out}: exists already; choose another name, or remove it") from None
+    except (FileError, FaultsError, OSError) as error:
+        raise fail(error) from None
+    message(f"The policy is in {out}. Check it with: andon policy check {out} --against {events}")
