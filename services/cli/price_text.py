@@ -28,7 +28,7 @@ def price_lines(found: Found, policy: Policy, rules: Sequence[JudgedRule]) -> It
     for name, pipeline in policy.pipelines.items():
         own = [(rule, prices[rule.key]) for rule in rules if prices[rule.key].pipeline == name]
         if own:
-            yield from ("", f"{pipeline.name}: {_sum(sums[name])}", *_table(own))
+            yield from ("", f"{pipeline.name}: {sum_of(sums[name])}", *_table(own))
             yield from (_too_much(rule, price) for rule, price in own if price.is_usual)
     of_sources = [(rule, prices[rule.key]) for rule in rules if not prices[rule.key].pipeline]
     if of_sources:
@@ -52,14 +52,14 @@ def price_record(found: Found, policy: Policy) -> dict[str, Any]:
     }
 
 
-def _sum(price: PipelinePrice) -> str:
+def sum_of(price: PipelinePrice) -> str:
     """`chance alone opens at most 1.4 tickets a quarter; the policy accepts 2.`"""
     verdict = "; the policy accepts {accepted} (false_alarms)"
     if price.is_exceeded:
         verdict = ", more than the {accepted} that the policy accepts (false_alarms): raise limits or counts"
-    rate = _rate(price.by_chance)
-    tickets = "ticket" if rate == "1" else "tickets"
-    text = f"chance alone opens at most {rate} {tickets} a quarter{verdict}."
+    shown = rate(price.by_chance)
+    tickets = "ticket" if shown == "1" else "tickets"
+    text = f"chance alone opens at most {shown} {tickets} a quarter{verdict}."
     if price.unknown:
         rules = counted(price.unknown, "rule is", "rules are")
         text += f" {rules} not in the sum: the log covers less than 180 days."
@@ -73,11 +73,11 @@ def _table(priced: Sequence[tuple[JudgedRule, RulePrice]]) -> Iterator[str]:
 
 def _row(rule: JudgedRule, price: RulePrice) -> tuple[str, str, str, str]:
     chance = price.chance
-    rate = "not known" if chance.per_quarter is None else _rate(chance.per_quarter)
+    shown = "not known" if chance.per_quarter is None else rate(chance.per_quarter)
     if not isinstance(chance, CountChance):
-        return rate, "", "", rule.name
+        return shown, "", "", rule.name
     usual = "" if chance.usual is None else number(chance.usual)
-    return rate, usual, "" if chance.exceed is None else f"{100 * chance.exceed:.0f} %", rule.name
+    return shown, usual, "" if chance.exceed is None else f"{100 * chance.exceed:.0f} %", rule.name
 
 
 def _too_much(rule: JudgedRule, price: RulePrice) -> str:
@@ -88,7 +88,7 @@ def _too_much(rule: JudgedRule, price: RulePrice) -> str:
     )
 
 
-def _rate(per_quarter: float) -> str:
+def rate(per_quarter: float) -> str:
     """At most two significant digits below ten."""
     if 0 < per_quarter < _RAREST:
         return f"below {_RAREST}"

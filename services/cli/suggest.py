@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.cli.console import counted
 from services.cli.event_files import FileError
-from services.cli.what_if import read_events_file, read_stage_map
+from services.cli.what_if import read_log, read_stage_map
 from services.importer.column_names import CLOSING_FILLERS, LOST, WON, plain
 from shared.flow.stage_map import StageMap
 from shared.flow.suggest.found_stages import found_pipelines
@@ -19,20 +19,17 @@ from shared.wording.suggested_policy import policy_text, stages_text
 
 def suggest(events: str, zone: str, stages: Path | None) -> str:
     """The policy as YAML. Raises FileError, FaultsError."""
-    read, _ = read_events_file(events, with_receipts=False)
-    if not read:
-        raise FileError(f"{events}: contains no event; one JSON object per line is expected")
+    log = read_log(events, with_receipts=False)
     stage_map = StageMap() if stages is None else read_stage_map(stages)
-    pipelines = found_pipelines(read, stage_map, outcome_of_name)
+    pipelines = found_pipelines(log.events, stage_map, outcome_of_name)
     if not pipelines:
         raise FileError(f"{events}: no event names a stage; import the history of stages, or write the policy by hand")
-    first, last = (pick(event.key.time for event in read) for pick in (min, max))
-    found = find(read, parse(stages_text(pipelines, zone)), last, stage_map)
+    found = find(log.events, parse(stages_text(pipelines, zone)), log.last, stage_map)
     facts = {
-        "events": len(read),
+        "events": len(log.events),
         "deals": counted(len(found.deals), "deal", "deals"),
-        "since": f"{moment(first):%Y-%m-%d}",
-        "until": f"{moment(last):%Y-%m-%d}",
+        "since": f"{moment(log.first):%Y-%m-%d}",
+        "until": f"{moment(log.last):%Y-%m-%d}",
     }
     return policy_text([suggestion(pipeline, found.statistics) for pipeline in pipelines], zone, facts)
 

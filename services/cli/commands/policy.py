@@ -40,7 +40,7 @@ def check(
             raise typer.Exit(1) from None
         raise fail(f"{file}: {counted(len(error.faults), 'fault', 'faults')}\n{error}") from None
     try:
-        answer = None if against is None else what_if(against, file, None, stages)
+        answer = None if against is None else what_if(against, [file], None, stages)[0]
     except (FileError, FaultsError, ValueError) as error:
         raise fail(error) from None
     print_policy(policy, form, answer)
