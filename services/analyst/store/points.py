@@ -53,7 +53,7 @@ async def save(connection: Connection, points: Sequence[MeasureData]) -> set[str
 
 async def load(executor: Executor, pipeline: str, zone: str) -> PipelinePoints | None:
     """The charts of a pipeline; None before the first point. Week 0 is the first one of all pipelines."""
-    first: datetime | None = await executor.fetchval(_FIRST)
+    first = await first_start(executor)
     until: datetime | None = await executor.fetchval(_REACHED, pipeline)
     if first is None or until is None:
         return None
@@ -65,6 +65,12 @@ async def load(executor: Executor, pipeline: str, zone: str) -> PipelinePoints |
         values = charts.setdefault(chart, [None] * count)
         values[weeks.of(micros(row["start_at"]))] = _value(row, chart.column)
     return PipelinePoints(weeks, count, charts)
+
+
+async def first_start(executor: Executor) -> datetime | None:
+    """The start of week 0; None before the first point."""
+    found: datetime | None = await executor.fetchval(_FIRST)
+    return found
 
 
 def _value(row: Record, column: Column) -> Value | None:

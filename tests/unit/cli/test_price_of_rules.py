@@ -42,10 +42,7 @@ def test_check_says_what_each_rule_costs() -> None:
     lines = result.stdout.splitlines()
     assert "p: 2 stages, 2 rules, owner o@x.example" in lines
     assert any(line.startswith("P: chance alone opens at most ") for line in lines)
-    assert any(
-        line.endswith("P, lead: 6 deals or more for longer than 10 days (aging)")
-        for line in lines
-    )
+    assert any(line.endswith("P, lead: 6 deals or more for longer than 10 days (aging)") for line in lines)
 
 
 def test_check_as_json() -> None:
