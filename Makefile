@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test coverage test-containers check format docs lock bench chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test coverage test-containers check format docs lock bench simulate-signals chaos soak fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ check: $(VENV)/.dev ## format, lint, types, layers and the rules of the house
 
 bench: $(VENV)/.dev ## measure speed against bare baselines; writes bench.json
 	$(BIN)/python -m tests.bench.run
+
+simulate-signals: $(VENV)/.dev ## measure false tickets, and how soon a true change is found; writes simulated.json
+	$(BIN)/python -m tests.simulate.run
 
 chaos: $(VENV)/.dev ## kill everything again and again, and compare with a clean run
 	$(BIN)/python -m tests.chaos.run
