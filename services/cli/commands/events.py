@@ -34,13 +34,15 @@ def what_if(
     from services.cli.event_files import FileError
     from services.cli.what_if import print_answer
     from services.cli.what_if import what_if as run
+    from shared.runtime.memory import without_cycle_detection
     from shared.runtime.yaml_file import FaultsError
 
-    try:
-        answer = run(events, policy, as_of, stages, relocks)
-    except (FileError, FaultsError, ValueError) as error:
-        raise fail(error) from None
-    print_answer(answer, form, visits, measures)
+    with without_cycle_detection():
+        try:
+            answer = run(events, policy, as_of, stages, relocks)
+        except (FileError, FaultsError, ValueError) as error:
+            raise fail(error) from None
+        print_answer(answer, form, visits, measures)
     raise typer.Exit(answer.exit_code)
 
 
