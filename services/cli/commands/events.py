@@ -38,8 +38,10 @@ def what_if(
     from services.cli.event_files import FileError
     from services.cli.what_if import print_answer
     from services.cli.what_if import what_if as run
+    from shared.runtime.memory import without_cycle_detection
     from shared.runtime.yaml_file import FaultsError
 
+<<<<<<< HEAD
     if len(policy) > 2:
         raise fail(f"--policy: {len(policy)} policies are given; compare two at a time")
     try:
@@ -51,6 +53,15 @@ def what_if(
     else:
         print_answer(answers[0], form, visits, measures)
     raise typer.Exit(max(answer.exit_code for answer in answers))
+=======
+    with without_cycle_detection():
+        try:
+            answer = run(events, policy, as_of, stages, relocks)
+        except (FileError, FaultsError, ValueError) as error:
+            raise fail(error) from None
+        print_answer(answer, form, visits, measures)
+    raise typer.Exit(answer.exit_code)
+>>>>>>> refs/heads/w-measures
 
 
 def replay(events: EventsArgument) -> None:

@@ -1,4 +1,4 @@
-"""The analyst on a real Postgres, and behind a real Kafka: what it finds in weekly points is f(points, policy, relocks)."""
+"""The analyst on a real Postgres, and behind a real Kafka: it finds f(points, policy, relocks)."""
 
 from __future__ import annotations
 
