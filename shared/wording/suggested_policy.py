@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from shared.flow.statistics.learned import MIN_FINISHED, NotLearned
+from shared.flow.statistics.learned import NotLearned
+from shared.flow.statistics.survival import MIN_FINISHED
 from shared.flow.statistics.watched import pipeline_watches
 from shared.flow.suggest.detection import detections
 from shared.flow.suggest.found_stages import FoundPipeline, FoundStage
@@ -90,8 +91,8 @@ def _price(one: PipelineSuggestion, policy: Policy) -> Iterator[str]:
     yield f"# Charts: {len(watched)} are watched; by chance each opens a ticket at most once in {_quarters(share)}."
     yield "# A lasting change of one chart, in standard deviations of its weeks, is found (simulated):"
     for found in detections(share):
-        weeks = "half of them later than 26 weeks" if found.weeks is None else f"half of them in {found.weeks} weeks"
-        yield f"#   {found.size:g} sd: {weeks}, {100 * found.within_quarter:.0f} % within 13 weeks"
+        when = "half of them later than 26 weeks" if found.weeks is None else f"half of them in {found.weeks} weeks"
+        yield f"#   {found.size:g} sd: {when}, {100 * found.within_quarter:.0f} % within 13 weeks"
     if one.weeks <= _BASELINE:
         weeks = max(one.weeks - 1, 0)
         yield f"# The log has {weeks} whole weeks: charts are judged once their baseline of {_BASELINE} is complete."

@@ -41,27 +41,18 @@ def what_if(
     from shared.runtime.memory import without_cycle_detection
     from shared.runtime.yaml_file import FaultsError
 
-<<<<<<< HEAD
     if len(policy) > 2:
         raise fail(f"--policy: {len(policy)} policies are given; compare two at a time")
-    try:
-        answers = run(events, policy, as_of, stages, relocks)
-    except (FileError, FaultsError, ValueError) as error:
-        raise fail(error) from None
-    if len(answers) == 2:
-        print_comparison(answers, policy, form)
-    else:
-        print_answer(answers[0], form, visits, measures)
-    raise typer.Exit(max(answer.exit_code for answer in answers))
-=======
     with without_cycle_detection():
         try:
-            answer = run(events, policy, as_of, stages, relocks)
+            answers = run(events, policy, as_of, stages, relocks)
         except (FileError, FaultsError, ValueError) as error:
             raise fail(error) from None
-        print_answer(answer, form, visits, measures)
-    raise typer.Exit(answer.exit_code)
->>>>>>> refs/heads/w-measures
+        if len(answers) == 2:
+            print_comparison(answers, policy, form)
+        else:
+            print_answer(answers[0], form, visits, measures)
+    raise typer.Exit(max(answer.exit_code for answer in answers))
 
 
 def replay(events: EventsArgument) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from shared.flow.known_visits import known_before
 from shared.flow.rules import Aging, Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.crossings import crossings_of
@@ -16,7 +17,7 @@ from shared.flow.statistics.learned import StageHistory, recent_stays, window_of
 from shared.flow.statistics.survival import MIN_FINISHED, Survival
 from shared.flow.statistics.watched import watches
 from shared.flow.statistics.weeks import Weeks
-from shared.flow.visits import Visit, known_before
+from shared.flow.visits import Visit
 from shared.policy import Mode, Policy
 from shared.policy.rule_checks import BOTTLENECK_BUDGET
 

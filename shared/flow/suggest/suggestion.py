@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import floor
 from typing import NamedTuple
 
+from shared.flow.known_visits import known_before
 from shared.flow.statistics.columns import Column
 from shared.flow.statistics.crossings import CrossingModel, crossings_of
 from shared.flow.statistics.learned import LearnedVersion, StageHistory, learn, window_of
@@ -15,7 +16,6 @@ from shared.flow.statistics.of_log import LogStatistics
 from shared.flow.statistics.segments import BASELINE_LEAST, Segment
 from shared.flow.statistics.windows import LONG, SHORT, window_looks
 from shared.flow.suggest.found_stages import FoundPipeline, FoundStage
-from shared.flow.visits import known_before
 from shared.policy.watchable import Side
 
 # Of one false ticket a quarter: half for charts, the rest for learned limits and bottlenecks.
