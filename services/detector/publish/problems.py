@@ -59,7 +59,7 @@ class Finding:
     result: Pass
 
 
-class _Described(NamedTuple):
+class _ProblemMessage(NamedTuple):
     """What stands on problems beside their numbers: chances by problem key, and cause classes."""
 
     chances: Mapping[str, CountChance]
@@ -125,9 +125,9 @@ class ProblemPublisher:
             corrections[data.key] = correction + 1
         return keyed_by_subject(self._topic, event)
 
-    async def _described(self, connection: Connection, revisions: Sequence[RuleRevision]) -> _Described:
+    async def _described(self, connection: Connection, revisions: Sequence[RuleRevision]) -> _ProblemMessage:
         stored = await learning.chances(connection, {one.rule.key for one in revisions})
-        return _Described(
+        return _ProblemMessage(
             {key: one.chance for key, one in stored.items()}
             | {one.rule.key: one.chance for one in revisions if one.chance is not None},
             await CauseFinder.load(connection, self._ruleset.policy),
