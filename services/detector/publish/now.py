@@ -100,6 +100,9 @@ class NowPublisher:
         messages = []
         for stage in due_now:
             data = await self._data(connection, stage, standings[stage], watermark)
+            if any(rule.evidence and rule.evidence.total != rule.count for rule in data.rules):
+                # Visits are ahead of the watermark: publish again, also where the counts will be the same.
+                digests[stage] = ""
             event = NowEvent.new(source=EVENT_SOURCE, subject=data.key, time=data.as_of, data=data)
             messages.append(keyed_by_subject(self._topic, event))
         await outbox.put(connection, messages)
