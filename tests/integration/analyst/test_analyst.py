@@ -42,6 +42,7 @@ from shared.stream.transaction import PostgresTransactions
 from tests.support.databases import new_database
 from tests.support.printed_log import PrintedLog
 from tests.support.processes import ServiceProcess
+from tests.support.variation_cases import same
 from tests.support.waiting import eventually
 from tests.support.weekly_points import point_events
 
@@ -326,7 +327,7 @@ def check_limits(data: ChartData, expected: dict[str, Any] | None) -> None:
         assert newest.centre is None
         return
     for name in ("centre", "upper", "lower", "mean_moving_range", "range_limit"):
-        assert getattr(newest, name) == pytest.approx(expected[name], rel=1e-9)
+        assert same(getattr(newest, name), expected[name]), name
     marks = [(mark.week, mark.rule, mark.side, mark.in_baseline) for mark in newest.marks]
     assert marks == [(one["period"], one["rule"], one["side"], one["baseline"]) for one in expected["signals"]]
 
