@@ -18,9 +18,9 @@ from tests.support.sink import Sink
 # A killed server recovers its data first; on a busy machine that takes a while.
 RESTART_SECONDS = 180
 SECRET = "the-secret-under-chaos"
-SERVICES = ("intake", "detector", "tickets", "notifier")
+SERVICES = ("intake", "detector", "analyst", "tickets", "notifier")
 # A second replica takes over from a first one that is frozen, or whose clock is ahead.
-REPLICATED = ("detector", "tickets", "notifier")
+REPLICATED = ("detector", "analyst", "tickets", "notifier")
 STAGES = 20
 
 
