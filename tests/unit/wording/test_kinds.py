@@ -32,8 +32,8 @@ SIGNALS = {"shift", "rework", "slipping", "bottleneck", "aging-learned", "silenc
 MAILS = {
     "aging": "12 deals have been in Proposal for more than 21 days; usually 3.",
     "wip-high": "12 deals are in Proposal; the limit is 5; usually 3.",
-    "wip-low": "12 deals are in Proposal; the next stages need at least 5 there. This stage is usually at 3: the policy asks"
-    " for more than the process can do.",
+    "wip-low": "12 deals are in Proposal; the next stages need at least 5 there. This stage is usually at 3:"
+    " the policy asks for more than the process can do.",
     "stalled": "12 deals in Proposal have shown no progress for 21 days; usually 3.",
 }
 
