@@ -75,7 +75,7 @@ async def test_shop_is_judged_as_by_what_if(pool: Pool, late: timedelta) -> None
     replicas = [LearningStore(pool, policy), LearningStore(pool, policy)]
     for number, (part, at) in enumerate(batches(events, Random(7), late)):
         store = replicas[number % 2]
-        await store.take([event.to_json() for event in part])
+        await store.take([event.to_json() for event in part], partition=number % 2)
         await store.evaluate_at(at)
         if number % 3 == 0:
             await store.study()
