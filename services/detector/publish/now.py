@@ -57,11 +57,11 @@ ON CONFLICT (pipeline, stage) DO UPDATE SET digest = excluded.digest, published_
 
 
 class _RuleStanding(NamedTuple):
-    """A rule, its state, and how many deals it counts."""
+    """A rule, its state, and the number of deals that it counts."""
 
     rule: Rule
     state: RuleState
-    count: int
+    deals: int
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class NowPublisher:
         )
 
     async def _rule(self, connection: Connection, standing: _RuleStanding, watermark: int) -> RuleNow:
-        rule, state, count = standing
+        rule, state, number = standing
         next_change = due(rule, state)
         is_open, shown = state.opened_at is not None, None
         if state.opened_at is not None and _is_shown(rule, state):
@@ -199,7 +199,7 @@ class NowPublisher:
         return RuleNow(
             key=rule.key,
             kind=rule.kind,
-            count=count,
+            count=number,
             threshold=rule.threshold,
             breached=state.breached,
             since=_moment(state.run),
