@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from services.detector.evaluate.learner import Learner
+from services.detector.ingest.relock_writer import RelockWriter
 from services.detector.publish.cause_revisions import CauseReviser
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.publish.weeks import WeekPublisher
 from services.detector.store import learning
 from shared.contracts.problems import ProblemData
+from shared.contracts.relocks import RelockData, RelockEvent
+from shared.contracts.topics import RELOCKS
 from shared.flow.events import event_of
+from shared.flow.statistics.relocks import Relock
 from shared.flow.what_if import Found, find
 from shared.policy import Policy
 from shared.postgres.pool import Pool
@@ -44,6 +49,27 @@ class LearningStore(Store):
                 is_complete = (await self.learner.learn_some(connection, now)).is_complete and is_complete
             async with self.pool.acquire() as connection, connection.transaction():
                 await self.reviser.revise(connection, now)
+
+    async def relock(self, relocks: Sequence[Relock]) -> None:
+        """Handle relocks as they come over Kafka."""
+        values = [
+            RelockEvent.new(
+                source="andon/test",
+                subject=one.chart,
+                time=self.present,
+                data=RelockData(
+                    chart=one.chart,
+                    from_week=one.from_week,
+                    points=one.points,
+                    reason=one.reason,
+                    actor="person",
+                    at=self.present,
+                ),
+            ).to_json()
+            for one in relocks
+        ]
+        records = [replace(record, topic=RELOCKS) for record in self.records(values, partition=0)]
+        await self.processor(RelockWriter()).run(records)
 
     async def learned(self) -> dict[str, list[dict[str, Any]]]:
         """What each stage has learned, as it is printed."""
@@ -80,8 +106,8 @@ def intervals_of(messages: Iterable[ProblemData]) -> Intervals:
     return known
 
 
-def what_if(events: Iterable[Any], policy: Policy, until: datetime) -> Found:
-    return find([event_of(event) for event in events], policy, micros(until))
+def what_if(events: Iterable[Any], policy: Policy, until: datetime, relocks: Sequence[Relock] = ()) -> Found:
+    return find([event_of(event) for event in events], policy, micros(until), relocks=relocks)
 
 
 def expected_intervals(found: Found, keys: Iterable[str]) -> Intervals:

@@ -17,6 +17,7 @@ from services.detector.store import evaluation, history, learning, weeks
 from services.detector.store.learning import Stage, StaleStage
 from services.detector.store.stages import StageMapCache
 from shared.contracts.measures import Measure
+from shared.contracts.problems import ProblemReason
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.intervals import RuleState
 from shared.flow.rules import Rule
@@ -34,9 +35,9 @@ _DEALS_AT_ONCE = 1000
 
 
 class LearnerPass(NamedTuple):
-    """`published`: how many problem messages. `is_complete`: no stages are left."""
+    """`published`: the reasons of the problem messages. `is_complete`: no stages are left."""
 
-    published: int = 0
+    published: Sequence[ProblemReason] = ()
     is_complete: bool = True
 
 
@@ -90,7 +91,8 @@ class Learner:
             task = _Task((one.pipeline, one.stage), known, self._span(one, first_event, watermark), resolver)
             revisions += await self._take_up(connection, task, now)
         await self._publisher.publish_problems(connection, revisions, watermark, now)
-        return LearnerPass(len(revisions), len(stale) < self._stages_at_once)
+        reasons = [one.revision.reason for one in revisions]
+        return LearnerPass(reasons, len(stale) < self._stages_at_once)
 
     def _span(self, stale: StaleStage, first_event: int, watermark: int) -> FoldRange:
         """Nothing before the edge of the lateness is found again, but after a rebuild."""

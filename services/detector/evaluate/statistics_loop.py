@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 
 from services.detector.evaluate.learner import Learner
+from services.detector.metrics import DetectorMetrics
 from services.detector.publish.cause_revisions import CauseReviser
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
+from shared.contracts.problems import ProblemReason
 from shared.flow.ruleset import Ruleset
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
@@ -23,11 +25,17 @@ class StatisticsLoop:
     """`published` is called when problems were put into the outbox."""
 
     def __init__(
-        self, pool: Pool, ruleset: Ruleset, settings: DetectorSettings, clock: Clock, published: Callable[[], None]
+        self,
+        pool: Pool,
+        ruleset: Ruleset,
+        settings: DetectorSettings,
+        metrics: DetectorMetrics,
+        clock: Clock,
+        published: Callable[[], None],
     ) -> None:
         publisher = ProblemPublisher(ruleset, settings.topic_prefix)
         self._learner, self._reviser = Learner(ruleset, publisher), CauseReviser(ruleset, publisher)
-        self._pool, self._clock, self._published = pool, clock, published
+        self._pool, self._clock, self._metrics, self._published = pool, clock, metrics, published
 
     async def run(self) -> None:
         """Run until cancelled. Waits while the database is unavailable."""
@@ -49,6 +57,8 @@ class StatisticsLoop:
             done = await self._learner.learn_some(connection, now)
         async with self._pool.acquire() as connection, connection.transaction():
             revised = await self._reviser.revise(connection, now)
+        for reason in (*done.published, *[ProblemReason.REVISED] * revised):
+            self._metrics.messages[reason].inc()
         if done.published or revised:
             self._published()
         return done.is_complete

@@ -15,6 +15,7 @@ from services.detector.evaluate import rebuild
 from services.detector.settings import DetectorSettings
 from shared.contracts.events import DealEvent
 from shared.flow.checkpoints import BEGINNING
+from shared.flow.statistics.relocks import Relock
 from shared.flow.what_if import Found
 from shared.policy import Policy, parse
 from shared.postgres.pool import Pool
@@ -41,6 +42,7 @@ LOWER = {
     "false_alarms: 2 ": "false_alarms: 30",
     "budget: 0.2, clear": "budget: 20, clear",
 }
+RELOCKED = [Relock("sales/legal/wip_end", week, 12, "for a test") for week in (None, "2023-W28")]
 
 
 @cache
@@ -101,6 +103,10 @@ async def assert_as_what_if(store: LearningStore, found: Found, since: datetime 
     assert same(await store.chances(), wanted)
 
 
+def causes_of(found: Found, key: str) -> list[str]:
+    return [one.cause.value for one in found.findings[key] if one.cause is not None]
+
+
 def opened_since(found: Intervals, since: datetime | None) -> Intervals:
     kept = {key: [one for one in some if since is None or one[0] >= since] for key, some in found.items()}
     return {key: some for key, some in kept.items() if some}
@@ -115,12 +121,18 @@ def without_open_peaks(found: Intervals) -> Intervals:
 async def test_shop_is_judged_as_by_what_if(pool: Pool) -> None:
     events, policy, found = shop()
 
-    await assert_as_what_if(await play(pool, policy, events, timedelta()), found)
+    store = await play(pool, policy, events, timedelta())
+    await assert_as_what_if(store, found)
+    await store.relock(RELOCKED)
+    await store.study()
+    relocked = what_if(events, policy, UNTIL, RELOCKED)
+    assert causes_of(relocked, "wip-high/sales/legal") != causes_of(found, "wip-high/sales/legal")
+    await assert_as_what_if(store, relocked)
 
 
 @pytest.mark.slow
 async def test_late_events_are_judged_as_by_what_if(pool: Pool) -> None:
-    """Deals that are first seen in the middle of their lives come in the first weeks: they begin before the lateness."""
+    """The first deals are seen in the middle of their lives: what is told of them late is older than the lateness."""
     events, policy, found = shop()
 
     store = await play(pool, policy, events, timedelta(days=6))
