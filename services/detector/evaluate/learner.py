@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.detector.evaluate.learned_rules import FoldRange, LearnedRuleFold
+from services.detector.ingest.stage_marks import stage_of
 from services.detector.publish.problems import ProblemPublisher, RuleRevision
 from services.detector.store import evaluation, history, learning, weeks
 from services.detector.store.learning import Stage, StaleStage
@@ -82,10 +83,11 @@ class Learner:
         if is_held or watermark is None or first_event is None or first_event > watermark:
             return LearnerPass()
         resolver = await self._stage_maps.refresh(connection)
-        await learning.take_marks(connection, watermark)
+        known = Weeks(first_event, self._ruleset.policy.timezone)
+        week_start = known.start(known.of(watermark))
+        await learning.take_marks(connection, watermark, week_start, list(self._ruleset.learned_rules))
         stages = sorted(self._ruleset.ruled_stages)
         stale = await learning.due(connection, stages, watermark, first_event, self._stages_at_once)
-        known = Weeks(first_event, self._ruleset.policy.timezone)
         revisions: list[RuleRevision] = []
         for one in stale:
             task = _Task((one.pipeline, one.stage), known, self._span(one, first_event, watermark), resolver)
@@ -171,7 +173,7 @@ class Learner:
             events = await history.events_of(connection, deals[start : start + _DEALS_AT_ONCE])
             for some in events.values():
                 state = fold(some, task.resolver)
-                visits += [visit for visit in state.visits if (visit.pipeline, visit.stage) == task.stage]
-                withdrawn += [one for one in state.withdrawn if one.path == task.stage]
+                visits += [visit for visit in state.visits if stage_of(visit) == task.stage]
+                withdrawn += [one for one in state.withdrawn if stage_of(one.visit) == task.stage]
             await asyncio.sleep(0)
         return StageHistory(visits, withdrawn, self._ruleset.clocks.of(*task.stage))

@@ -45,10 +45,9 @@ class StatisticsLoop:
                 is_complete = await self.run_once()
             except TRANSIENT as error:
                 _log.warning("learning postponed: database unavailable", error=repr(error))
-            # A backlog of stages takes at most half of the time: passes and new events come first.
-            await asyncio.sleep(
-                STATISTICS_SECONDS if is_complete else min(time.monotonic() - began, STATISTICS_SECONDS)
-            )
+            # A backlog of stages takes at most a fifth of the time: passes and new events come first.
+            rest = STATISTICS_SECONDS if is_complete else 4 * (time.monotonic() - began)
+            await asyncio.sleep(min(rest, STATISTICS_SECONDS))
 
     async def run_once(self) -> bool:
         """Take up some stages; whether none are left. Raises OtherPolicyError where another policy is in force."""

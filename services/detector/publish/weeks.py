@@ -47,7 +47,7 @@ class WeeksDone(NamedTuple):
     is_complete: bool = True
 
 
-class _Part(NamedTuple):
+class _WeekRange(NamedTuple):
     """Weeks `[first, last)` are computed now; `over` are over in all."""
 
     weeks: Weeks
@@ -86,7 +86,7 @@ class WeekPublisher:
         part = await self._next_part(connection, state, watermark or 0)
         return await self._publish(connection, state, part, watermark or 0)
 
-    async def _next_part(self, connection: Connection, state: WeekState, watermark: int) -> _Part:
+    async def _next_part(self, connection: Connection, state: WeekState, watermark: int) -> _WeekRange:
         """What to compute next. What is left of the marked weeks is marked again."""
         known = Weeks(state.first_event or 0, self._policy.timezone)
         if state.origin != known.start(0):
@@ -98,9 +98,9 @@ class WeekPublisher:
         last = min(first + self._weeks_at_once, over)
         if last < state.over:
             await weeks.mark(connection, known.start(last))
-        return _Part(known, first, last, over)
+        return _WeekRange(known, first, last, over)
 
-    async def _publish(self, connection: Connection, state: WeekState, part: _Part, watermark: int) -> WeeksDone:
+    async def _publish(self, connection: Connection, state: WeekState, part: _WeekRange, watermark: int) -> WeeksDone:
         points = await self._points(connection, part) if part.first < part.last else []
         wanted = await self._save(connection, part.weeks, points)
         await self._mark_causes(connection, part, state, min((week for _, week in wanted), default=None), watermark)
@@ -117,7 +117,7 @@ class WeekPublisher:
         return WeeksDone(len(messages), is_complete)
 
     async def _mark_causes(
-        self, connection: Connection, part: _Part, state: WeekState, first: int | None, watermark: int
+        self, connection: Connection, part: _WeekRange, state: WeekState, first: int | None, watermark: int
     ) -> None:
         """Cause classes rest on weekly points. Where weeks are new, problems of any age have not known them."""
         if first is None:
@@ -128,7 +128,7 @@ class WeekPublisher:
         if part.last > state.over:
             await causes.mark(connection, part.weeks.end(max(first, state.over)), BEGINNING)
 
-    async def _points(self, connection: Connection, part: _Part) -> list[_WeekPoint]:
+    async def _points(self, connection: Connection, part: _WeekRange) -> list[_WeekPoint]:
         start, end = part.weeks.start(part.first), part.weeks.start(part.last)
         tallies = MeasureTallies(self._policy, Weeks(start, self._policy.timezone), part.last - part.first)
         async for deals in weeks.facts(connection, start, end, self._zone):
@@ -152,7 +152,9 @@ class WeekPublisher:
         )
         return {(Chart(row["pipeline"], row["stage"], Column(row["measure"])), numbers[row["end_at"]]) for row in rows}
 
-    async def _messages(self, part: _Part, state: WeekState, points: Sequence[_WeekPoint]) -> list[OutgoingMessage]:
+    async def _messages(
+        self, part: _WeekRange, state: WeekState, points: Sequence[_WeekPoint]
+    ) -> list[OutgoingMessage]:
         found = []
         for number, point in enumerate(sorted(points, key=lambda point: point.week)):
             if number % _MESSAGES_AT_ONCE == 0:
@@ -160,7 +162,7 @@ class WeekPublisher:
             found.append(self._message(point, part, state))
         return found
 
-    def _message(self, point: _WeekPoint, part: _Part, state: WeekState) -> OutgoingMessage:
+    def _message(self, point: _WeekPoint, part: _WeekRange, state: WeekState) -> OutgoingMessage:
         end = part.weeks.end(point.week)
         value = printed(point.chart.column, point.value)
         data = MeasureData(
