@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -17,7 +15,7 @@ from shared.contracts.events import DealEvent
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.statistics.relocks import Relock
 from shared.flow.what_if import Found
-from shared.policy import Policy, parse
+from shared.policy import Policy
 from shared.postgres.pool import Pool
 from tests.support.detector_store import emptied
 from tests.support.learning_store import (
@@ -28,35 +26,17 @@ from tests.support.learning_store import (
     intervals_of,
     what_if,
 )
+from tests.support.short_shop import STEADY_SINCE, UNTIL, shop_policy, short_shop
 from tests.support.variation_cases import same
 
-SHOP = Path(__file__).parents[2] / "data" / "shop"
-UNTIL = datetime(2024, 3, 1, tzinfo=UTC)
 BATCH = 400
-# What makes problems frequent in so short a time.
-LOWER = {
-    "limit: 20d, count: 8": "limit: 8d, count: 7",
-    "limit: 15d": "limit: 4d",
-    "max: 40": "max: 14",
-    "limit: 14d, count: 6": "limit: 4d, count: 6",
-    "false_alarms: 2 ": "false_alarms: 30",
-    "budget: 0.2, clear": "budget: 20, clear",
-}
 RELOCKED = [Relock("sales/legal/wip_end", week, 12, "for a test") for week in (None, "2023-W28")]
 
 
 @cache
 def shop() -> tuple[list[DealEvent], Policy, Found]:
-    """The first fourteen months of one pipeline, in the order of time, with lower limits, and what-if's answer."""
-    with gzip.open(SHOP / "events.jsonl.gz", "rt") as lines:
-        events = [DealEvent.model_validate_json(line) for line in lines]
-    events = [event for event in events if event.time <= UNTIL]
-    text = (SHOP / "policy.yaml").read_text()
-    for written, lower in LOWER.items():
-        assert written in text
-        text = text.replace(written, lower)
-    policy = parse(text)
-    return sorted(events, key=lambda event: event.time), policy, what_if(events, policy, UNTIL)
+    """With what-if's answer."""
+    return short_shop(), shop_policy(), what_if(short_shop(), shop_policy(), UNTIL)
 
 
 def batches(events: Sequence[DealEvent], chance: Random, late: timedelta) -> Iterator[tuple[list[DealEvent], datetime]]:
@@ -132,11 +112,10 @@ async def test_shop_is_judged_as_by_what_if(pool: Pool) -> None:
 
 @pytest.mark.slow
 async def test_late_events_are_judged_as_by_what_if(pool: Pool) -> None:
-    """The first deals are seen in the middle of their lives: what is told of them late is older than the lateness."""
     events, policy, found = shop()
 
     store = await play(pool, policy, events, timedelta(days=6))
-    await assert_as_what_if(store, found, datetime(2023, 2, 1, tzinfo=UTC))
+    await assert_as_what_if(store, found, STEADY_SINCE)
     await rebuild.rebuild(pool, store.ruleset, DetectorSettings(), BEGINNING, lambda done, total: None)
     await store.study()
     await assert_as_what_if(store, found)
