@@ -30,7 +30,7 @@ from tests.support.short_shop import STEADY_SINCE, UNTIL, shop_policy, short_sho
 from tests.support.variation_cases import same
 
 BATCH = 400
-RELOCKED = [Relock("sales/legal/wip_end", week, 12, "for a test") for week in (None, "2023-W28")]
+RELOCKED = [Relock("sales/legal/wip_end", week, 12, "for a test") for week in (None, "2023-W20")]
 
 
 @cache
