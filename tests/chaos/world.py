@@ -16,9 +16,9 @@ from tests.support.processes import ServiceProcess
 from tests.support.sink import Sink
 
 SECRET = "the-secret-under-chaos"
-SERVICES = ("intake", "detector", "tickets", "notifier")
+SERVICES = ("intake", "detector", "analyst", "tickets", "notifier")
 # A second replica takes over from a first one that is frozen, or whose clock is ahead.
-REPLICATED = ("detector", "tickets", "notifier")
+REPLICATED = ("detector", "analyst", "tickets", "notifier")
 STAGES = 20
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from fractions import Fraction
+from typing import Any
 
 from shared.contracts.events import DealEvent
 from shared.contracts.measures import MeasureData, MeasureEvent
 from shared.flow.events import event_of
 from shared.flow.stage_map import StageMap
+from shared.flow.statistics.measures import WeeklyMeasures
 from shared.flow.what_if import find
 from shared.policy import Policy
 from shared.runtime.instants import micros, moment
@@ -47,6 +49,30 @@ def published_points(messages: Iterable[bytes]) -> WeeklyPoints:
         for data in newest.values()
         if data.numbering == numbering
     }
+
+
+def point_events(
+    measures: WeeklyMeasures, first: int = 0, over: int | None = None, **fields: Any
+) -> list[MeasureEvent]:
+    """What the detector publishes when weeks from `first` on are over, `over` weeks in all; `fields` as of a point."""
+    found = []
+    for chart, values in measures.values.items():
+        weeks = len(values) if over is None else over
+        for week in range(first, weeks):
+            value = values[week]
+            data = MeasureData(
+                pipeline=chart.pipeline,
+                stage=chart.stage or None,
+                measure=chart.column,
+                period="week",
+                start=moment(measures.weeks.start(week)),
+                end=moment(measures.weeks.end(week)),
+                value=None if value is None else float(Fraction(value, chart.column.scale)),
+                exact=None if value is None else str(Fraction(value, chart.column.scale)),
+                **{"week": week, "over": weeks, "numbering": 1} | fields,
+            )
+            found.append(MeasureEvent.new(source="andon/detector", subject=data.key, time=data.end, data=data))
+    return sorted(found, key=lambda event: event.data.week or 0)
 
 
 def _exact(data: MeasureData) -> Fraction | None:
