@@ -25,6 +25,7 @@ from shared.runtime.instants import micros, moment
 from tests.support.detector_store import Store
 
 _LEARNED = "SELECT pipeline, stage, details FROM learned ORDER BY pipeline, stage, since"
+_WITHDRAWN = "SELECT deal, pipeline, stage, entered, recorded, until FROM withdrawn_visit"
 _PROBLEMS = "SELECT key, opened_at, cleared_at, peak, cause FROM problem ORDER BY key, opened_at"
 # (opened at, cleared at, peak, cause) by problem key.
 Intervals = dict[str, list[tuple[datetime, datetime | None, int, str]]]
@@ -87,6 +88,16 @@ class LearningStore(Store):
         for key, *interval in await self.pool.fetch(_PROBLEMS):
             found.setdefault(key, []).append(tuple(interval))
         return found
+
+    async def withdrawn(self) -> list[tuple[Any, ...]]:
+        """(deal, pipeline, stage, entered, believed since, until) in microseconds."""
+        rows = await self.pool.fetch(_WITHDRAWN)
+        return sorted((*row[:3], micros(row[3]), micros(row[4] or row[3]), micros(row[5])) for row in map(tuple, rows))
+
+    async def since(self) -> list[tuple[str, int, int]]:
+        """(deal, entered, believed since) of visits."""
+        rows = await self.pool.fetch("SELECT deal, entered, recorded FROM visit")
+        return sorted((row[0], micros(row[1]), micros(row[2] or row[1])) for row in map(tuple, rows))
 
     async def messages(self) -> list[ProblemData]:
         return [event.data for event in await self.told()]

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from random import Random
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from services.detector.evaluate import rebuild
+from services.detector.ingest.stage_marks import stage_of
 from services.detector.settings import DetectorSettings
 from shared.contracts.events import DealEvent
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.statistics.relocks import Relock
 from shared.flow.what_if import Found
-from shared.policy import Policy
+from shared.policy import Policy, parse
 from shared.postgres.pool import Pool
-from tests.support.detector_store import emptied
+from tests.support import histories
+from tests.support.detector_store import WIP, emptied
 from tests.support.learning_store import (
     Intervals,
     LearningStore,
@@ -95,6 +100,23 @@ def opened_since(found: Intervals, since: datetime | None) -> Intervals:
 def without_open_peaks(found: Intervals) -> Intervals:
     """The peak of an open problem is published when it has grown by half."""
     return {key: [one if one[1] else (*one[:2], 0, one[3]) for one in some] for key, some in found.items()}
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(histories.events(ends=True) | histories.wandering(), st.randoms(use_true_random=False))
+async def test_what_was_believed_for_a_while_is_stored(pool: Pool, events: list[DealEvent], chance: Random) -> None:
+    policy = parse(json.dumps(histories.two_pipelines(WIP)))
+    store = LearningStore(await emptied(pool), policy)
+    mixed = events + chance.sample(events, len(events) // 3)
+    chance.shuffle(mixed)
+    for start in range(0, len(mixed), 3):
+        await store.take([event.to_json() for event in mixed[start : start + 3]])
+
+    found = what_if(events, policy, histories.START + timedelta(days=1000))
+    watched = [(one.deal, *w) for one in found.deals for w in one.withdrawn if store.ruleset.knows(*stage_of(w.visit))]
+    expected = [(deal, visit.pipeline, visit.stage, visit.entered, visit.since, at) for deal, visit, at in watched]
+    assert await store.withdrawn() == sorted(expected)
+    assert await store.since() == sorted((deal, visit.entered, visit.since) for deal, visit in found.visits)
 
 
 @pytest.mark.slow
