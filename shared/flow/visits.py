@@ -87,11 +87,6 @@ class WithdrawnVisit(NamedTuple):
     visit: Visit
     at: int
 
-    @property
-    def path(self) -> tuple[str, str]:
-        """The pipeline and the stage that it was believed to be in."""
-        return self.visit.pipeline, self.visit.stage
-
 
 class ResolvedStage(NamedTuple):
     """A stage by the policy's ids, or by the CRM's where the policy does not have it."""

@@ -12,11 +12,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from services.detector.evaluate.learned_rules import FoldRange, LearnedRuleFold
+from services.detector.ingest.stage_marks import stage_of
 from services.detector.publish.problems import ProblemPublisher, RuleRevision
 from services.detector.store import evaluation, history, learning, weeks
 from services.detector.store.learning import Stage, StaleStage
 from services.detector.store.stages import StageMapCache
 from shared.contracts.measures import Measure
+from shared.contracts.problems import ProblemReason
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.intervals import RuleState
 from shared.flow.rules import Rule
@@ -34,9 +36,9 @@ _DEALS_AT_ONCE = 1000
 
 
 class LearnerPass(NamedTuple):
-    """`published`: how many problem messages. `is_complete`: no stages are left."""
+    """`published`: the reasons of the problem messages. `is_complete`: no stages are left."""
 
-    published: int = 0
+    published: Sequence[ProblemReason] = ()
     is_complete: bool = True
 
 
@@ -81,16 +83,18 @@ class Learner:
         if is_held or watermark is None or first_event is None or first_event > watermark:
             return LearnerPass()
         resolver = await self._stage_maps.refresh(connection)
-        await learning.take_marks(connection, watermark)
+        known = Weeks(first_event, self._ruleset.policy.timezone)
+        week_start = known.start(known.of(watermark))
+        await learning.take_marks(connection, watermark, week_start, list(self._ruleset.learned_rules))
         stages = sorted(self._ruleset.ruled_stages)
         stale = await learning.due(connection, stages, watermark, first_event, self._stages_at_once)
-        known = Weeks(first_event, self._ruleset.policy.timezone)
         revisions: list[RuleRevision] = []
         for one in stale:
             task = _Task((one.pipeline, one.stage), known, self._span(one, first_event, watermark), resolver)
             revisions += await self._take_up(connection, task, now)
         await self._publisher.publish_problems(connection, revisions, watermark, now)
-        return LearnerPass(len(revisions), len(stale) < self._stages_at_once)
+        reasons = [one.revision.reason for one in revisions]
+        return LearnerPass(reasons, len(stale) < self._stages_at_once)
 
     def _span(self, stale: StaleStage, first_event: int, watermark: int) -> FoldRange:
         """Nothing before the edge of the lateness is found again, but after a rebuild."""
@@ -169,7 +173,7 @@ class Learner:
             events = await history.events_of(connection, deals[start : start + _DEALS_AT_ONCE])
             for some in events.values():
                 state = fold(some, task.resolver)
-                visits += [visit for visit in state.visits if (visit.pipeline, visit.stage) == task.stage]
-                withdrawn += [one for one in state.withdrawn if one.path == task.stage]
+                visits += [visit for visit in state.visits if stage_of(visit) == task.stage]
+                withdrawn += [one for one in state.withdrawn if stage_of(one.visit) == task.stage]
             await asyncio.sleep(0)
         return StageHistory(visits, withdrawn, self._ruleset.clocks.of(*task.stage))

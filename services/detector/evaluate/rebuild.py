@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from services.detector.evaluate.evaluator import Evaluator, PassResult
+from services.detector.ingest.stage_marks import stage_of
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import causes, copy_tables, evaluation, fingerprint, history, learning, weeks
@@ -52,7 +53,7 @@ class _Rebuilt:
         """Fold one deal."""
         deal, state = events[0].deal, fold(events, self.resolver)
         self.closings += [(deal, closing) for closing in state.closings]
-        self.withdrawn += [(deal, one) for one in state.withdrawn if self.ruleset.knows(*one.path)]
+        self.withdrawn += [(deal, one) for one in state.withdrawn if self.ruleset.knows(*stage_of(one.visit))]
         for visit in state.visits:
             self.visits.append((deal, visit))
             self.counts.add(visit)

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from services.detector.ingest import first_change
-from services.detector.ingest.stage_marks import StageMarks
+from services.detector.ingest.stage_marks import StageMarks, stage_of
 from services.detector.store import copy_tables, history, learning, weeks
 from services.detector.store import stages as stage_store
 from shared.flow.deltas import CountDeltas, PackedDeltas
@@ -61,7 +61,7 @@ class _Refolded:
         entered = {visit.entered for visit in new.visits}
         self.gone += [(deal, visit.entered) for visit in old.visits if visit.entered not in entered]
         self.closings += [(deal, closing) for closing in new.closings]
-        self.withdrawn += [(deal, one) for one in new.withdrawn if self.ruleset.knows(*one.path)]
+        self.withdrawn += [(deal, one) for one in new.withdrawn if self.ruleset.knows(*stage_of(one.visit))]
         self.states.append((deal, packed))
 
 

@@ -15,7 +15,7 @@ from aiokafka import ConsumerRecord
 
 from services.detector.ingest import first_change
 from services.detector.ingest.future import FutureCheck
-from services.detector.ingest.stage_marks import StageMarks
+from services.detector.ingest.stage_marks import StageMarks, stage_of
 from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
 from services.detector.store import copy_tables, evaluation, history, learning, watermark
@@ -235,7 +235,7 @@ class EventWriter:
             if not self._ruleset.knows(visit.pipeline, visit.stage):
                 changes.unknown_stage += 1
         changes.closings += [(deal, closing) for closing in state.closings]
-        changes.withdrawn += [(deal, one) for one in state.withdrawn if self._ruleset.knows(*one.path)]
+        changes.withdrawn += [(deal, one) for one in state.withdrawn if self._ruleset.knows(*stage_of(one.visit))]
         changes.states.append((deal, state.pack()))
 
     async def _count_late(self, transaction: Transaction, new: dict[str, list[Event]]) -> None:

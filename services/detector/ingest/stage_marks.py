@@ -9,6 +9,11 @@ from shared.flow.visits import Visit, WithdrawnVisit
 Stage = tuple[str, str]
 
 
+def stage_of(visit: Visit) -> Stage:
+    """The stage that it is a stay in."""
+    return visit.pipeline, visit.stage
+
+
 class StageMarks:
     """The first change of each of the `watched` stages, in `since`, by (pipeline, stage)."""
 
@@ -24,6 +29,6 @@ class StageMarks:
             self._add(one.visit, first)
 
     def _add(self, visit: Visit, first: int) -> None:
-        stage = visit.pipeline, visit.stage
+        stage = stage_of(visit)
         if stage in self._watched and first < self.since.get(stage, first + 1):
             self.since[stage] = first

@@ -189,6 +189,16 @@ INSERT INTO week_state DEFAULT VALUES;
 -- for each the instant by which intervals that cleared stay as they are. Publishers append, the reviser of causes takes.
 CREATE TABLE stale_cause (at bigint NOT NULL, since bigint NOT NULL);
 
+-- From which week on a chart has a new baseline; an empty week: the first baseline, locked early.
+CREATE TABLE relock (
+    chart     text        NOT NULL,
+    from_week text        NOT NULL,
+    points    int         NOT NULL,
+    reason    text        NOT NULL,
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (chart, from_week)
+);
+
 -- Since when what is known of a stage has changed. Writers append, the learner takes.
 CREATE TABLE stage_change (
     pipeline text   NOT NULL,

@@ -13,6 +13,7 @@ from shared.contracts.problems import CauseClass, ProblemReason
 from shared.flow.revisions import Revision
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.cause import Cause
+from shared.flow.statistics.weeks import Weeks
 from shared.postgres.pool import Connection
 
 
@@ -26,12 +27,13 @@ class CauseReviser:
     async def revise(self, connection: Connection, now: datetime) -> int:
         """Put messages into the outbox, in the caller's transaction; returns how many.
 
-        0 while another replica evaluates, and on hold.
+        0 while another replica evaluates, on hold, and while weeks that are over are not computed.
         """
         if not await cause_store.is_stale(connection) or not await evaluation.try_lock(connection):
             return 0
         watermark, is_held = await evaluation.state(connection)
-        if watermark is None or is_held:
+        known = await cause_store.known_weeks(connection)
+        if watermark is None or is_held or known is None or known.over < self._over(known.first_event, watermark):
             return 0
         finder = await CauseFinder.load(connection, self._ruleset.policy)
         revisions, unpublished = list[RuleRevision](), dict[tuple[str, int], Cause]()
@@ -45,6 +47,9 @@ class CauseReviser:
         await cause_store.save(connection, unpublished)
         await self._publisher.publish_problems(connection, revisions, watermark, now)
         return len(revisions)
+
+    def _over(self, first_event: int, watermark: int) -> int:
+        return Weeks(first_event, self._ruleset.policy.timezone).over(watermark)
 
 
 def _is_worth_publishing(one: PublishedCause, cause: Cause) -> bool:

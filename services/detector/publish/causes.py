@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.detector.store import causes as cause_store
+from services.detector.store import relocks
 from services.detector.store.causes import KnownWeeks
 from shared.flow.rules import KINDS, Rule
 from shared.flow.statistics.cause import SPECIAL, UNKNOWN, Cause
@@ -30,7 +31,9 @@ class CauseFinder:
     @staticmethod
     async def load(connection: Connection, policy: Policy) -> CauseFinder:
         """With the weeks and relocks as they are stored."""
-        return CauseFinder(connection, await cause_store.known_weeks(connection), (), policy.timezone)
+        return CauseFinder(
+            connection, await cause_store.known_weeks(connection), await relocks.load(connection), policy.timezone
+        )
 
     async def of(self, rule: Rule, opened_at: int) -> Cause:
         """The class of a problem of the rule that opened at an instant."""

@@ -59,7 +59,7 @@ class Finding:
     result: Pass
 
 
-class _ProblemMessage(NamedTuple):
+class _ProblemContext(NamedTuple):
     """What stands on problems beside their numbers: chances by problem key, and cause classes."""
 
     chances: Mapping[str, CountChance]
@@ -80,11 +80,11 @@ class ProblemPublisher:
         if not revisions:
             return
         corrections = await evaluation.corrections(connection, {one.rule.key for one in revisions})
-        described = await self._described(connection, revisions)
+        context = await self._context_of(connection, revisions)
         messages, causes = [], dict[tuple[str, int], Cause]()
         for one in sorted(revisions, key=lambda one: instant(one.revision)):
-            cause = await described.causes.of(one.rule, one.revision.interval.opened_at)
-            data = await self._problem(connection, one, cause, described.chances.get(one.rule.key), until, now)
+            cause = await context.causes.of(one.rule, one.revision.interval.opened_at)
+            data = await self._problem(connection, one, cause, context.chances.get(one.rule.key), until, now)
             messages.append(self._message(data, moment(instant(one.revision)), corrections))
             causes[one.rule.key, one.revision.interval.opened_at] = cause
         await cause_store.save(connection, causes)
@@ -125,9 +125,9 @@ class ProblemPublisher:
             corrections[data.key] = correction + 1
         return keyed_by_subject(self._topic, event)
 
-    async def _described(self, connection: Connection, revisions: Sequence[RuleRevision]) -> _ProblemMessage:
+    async def _context_of(self, connection: Connection, revisions: Sequence[RuleRevision]) -> _ProblemContext:
         stored = await learning.chances(connection, {one.rule.key for one in revisions})
-        return _ProblemMessage(
+        return _ProblemContext(
             {key: one.chance for key, one in stored.items()}
             | {one.rule.key: one.chance for one in revisions if one.chance is not None},
             await CauseFinder.load(connection, self._ruleset.policy),

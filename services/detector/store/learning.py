@@ -22,7 +22,8 @@ _MARK = "INSERT INTO stage_change SELECT * FROM unnest($1::text[], $2::text[], $
 _TAKE = """
 WITH taken AS (DELETE FROM stage_change WHERE at <= $1 RETURNING pipeline, stage, at)
 INSERT INTO learned_stage AS s (pipeline, stage, stale_from)
-SELECT pipeline, stage, min(at) FROM taken GROUP BY 1, 2
+SELECT pipeline, stage, min(at) FROM taken
+WHERE at < $2 OR (pipeline, stage) IN (SELECT * FROM unnest($3::text[], $4::text[])) GROUP BY 1, 2
 ON CONFLICT (pipeline, stage) DO UPDATE SET stale_from = least(s.stale_from, excluded.stale_from)
 """
 _DUE = """
@@ -155,9 +156,12 @@ async def mark(connection: Executor, changes: Mapping[Stage, int]) -> None:
         await connection.execute(_MARK, *_columns(changes), list(changes.values()))
 
 
-async def take_marks(connection: Connection, until: int) -> None:
-    """Take the marks up to an instant into the stages' own rows."""
-    await connection.execute(_TAKE, until)
+async def take_marks(connection: Connection, until: int, week_start: int, learned: Collection[Stage]) -> None:
+    """Take the marks up to an instant into the stages' own rows.
+
+    What changes in the week that is not over matters only to the rules of the `learned` stages.
+    """
+    await connection.execute(_TAKE, until, week_start, *_columns(learned))
 
 
 async def due(
