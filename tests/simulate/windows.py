@@ -62,7 +62,7 @@ def _most(shape: Shape, alarm: str) -> float | None:
     """The owner accepts 1. A memory of .6 is longer than 20 weeks can show: with many charts it is only stated."""
     if not alarm.startswith("windows") or (shape is AR6 and alarm.endswith("36")):
         return None
-    return 1.25 if shape is AR6 else 1.0
+    return 1.0
 
 
 def _openings(alarms: Iterable[bool]) -> int:

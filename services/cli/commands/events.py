@@ -34,6 +34,7 @@ def what_if(
 
     Exit code 3: some events, or all, could not be judged, since the policy does not know their pipeline or stage.
     """
+    from services.cli.collector import collector_off
     from services.cli.comparison import print_comparison
     from services.cli.event_files import FileError
     from services.cli.what_if import print_answer
@@ -42,14 +43,15 @@ def what_if(
 
     if len(policy) > 2:
         raise fail(f"--policy: {len(policy)} policies are given; compare two at a time")
-    try:
-        answers = run(events, policy, as_of, stages, relocks)
-    except (FileError, FaultsError, ValueError) as error:
-        raise fail(error) from None
-    if len(answers) == 2:
-        print_comparison(answers, policy, form)
-    else:
-        print_answer(answers[0], form, visits, measures)
+    with collector_off():
+        try:
+            answers = run(events, policy, as_of, stages, relocks)
+        except (FileError, FaultsError, ValueError) as error:
+            raise fail(error) from None
+        if len(answers) == 2:
+            print_comparison(answers, policy, form)
+        else:
+            print_answer(answers[0], form, visits, measures)
     raise typer.Exit(max(answer.exit_code for answer in answers))
 
 

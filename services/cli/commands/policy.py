@@ -26,6 +26,7 @@ def check(
 
     With --against also how often chance alone would open a ticket of each rule, from the deals in a file of events.
     """
+    from services.cli.collector import collector_off
     from services.cli.event_files import FileError
     from services.cli.policy_report import print_faults, print_policy
     from services.cli.what_if import what_if
@@ -39,11 +40,12 @@ def check(
             print_faults(error)
             raise typer.Exit(1) from None
         raise fail(f"{file}: {counted(len(error.faults), 'fault', 'faults')}\n{error}") from None
-    try:
-        answer = None if against is None else what_if(against, [file], None, stages)[0]
-    except (FileError, FaultsError, ValueError) as error:
-        raise fail(error) from None
-    print_policy(policy, form, answer)
+    with collector_off():
+        try:
+            answer = None if against is None else what_if(against, [file], None, stages)[0]
+        except (FileError, FaultsError, ValueError) as error:
+            raise fail(error) from None
+        print_policy(policy, form, answer)
 
 
 @app.command()
@@ -54,12 +56,14 @@ def suggest(
     stages: StagesOption = None,
 ) -> None:
     """Write a starting policy from a file of events, with comments: learned limits, usual WIP, what each rule costs."""
+    from services.cli.collector import collector_off
     from services.cli.event_files import FileError
     from services.cli.suggest import suggest as run
     from shared.runtime.yaml_file import FaultsError
 
     try:
-        text = run(events, timezone, stages)
+        with collector_off():
+            text = run(events, timezone, stages)
         if out is None:
             typer.echo(text, nl=False)
             return
