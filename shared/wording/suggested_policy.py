@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from shared.flow.statistics.learned import MIN_FINISHED, NotLearned
+from shared.flow.statistics.learned import NotLearned
+from shared.flow.statistics.survival import MIN_FINISHED
 from shared.flow.statistics.watched import pipeline_watches
 from shared.flow.suggest.detection import detections
 from shared.flow.suggest.found_stages import FoundPipeline, FoundStage
@@ -93,8 +94,8 @@ def _price(one: PipelineSuggestion, policy: Policy) -> Iterator[str]:
         weeks = "half of them later than 26 weeks" if found.weeks is None else f"half of them in {found.weeks} weeks"
         yield f"#   {found.size:g} sd: {weeks}, {100 * found.within_quarter:.0f} % within 13 weeks"
     if one.weeks <= _BASELINE:
-        weeks = max(one.weeks - 1, 0)
-        yield f"# The log has {weeks} whole weeks: charts are judged once their baseline of {_BASELINE} is complete."
+        whole = max(one.weeks - 1, 0)
+        yield f"# The log has {whole} whole weeks: charts are judged once their baseline of {_BASELINE} is complete."
 
 
 def _rules(one: PipelineSuggestion) -> Iterator[str]:
