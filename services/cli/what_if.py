@@ -14,7 +14,7 @@ from services.cli.progress import counter
 from services.cli.what_if_json import answer_record, statistics_record
 from services.cli.what_if_text import problem_lines, unjudged_lines
 from shared.contracts.envelope import iso
-from shared.flow.coverage import Coverage, coverage
+from shared.flow.coverage import Coverage
 from shared.flow.events import event_of
 from shared.flow.stage_facts import stage_data_fields
 from shared.flow.stage_map import StageMap
@@ -36,7 +36,10 @@ class WhatIfAnswer(NamedTuple):
 
     policy: Policy
     found: Found
-    coverage: Coverage
+
+    @property
+    def coverage(self) -> Coverage:
+        return self.found.coverage
 
     @property
     def exit_code(self) -> int:
@@ -65,14 +68,7 @@ def what_if(
     if until < log.first:
         raise ValueError(f"--as-of {as_of}: is before the first event, {iso(moment(log.first))}; choose a later time")
     locks = [] if relocks is None else _read_relocks(relocks, rules, log)
-    return [
-        WhatIfAnswer(
-            policy,
-            find(log.events, policy, until, stage_map, log.receipts, locks),
-            coverage(log.events, policy, until, stage_map),
-        )
-        for policy in rules
-    ]
+    return [WhatIfAnswer(policy, find(log.events, policy, until, stage_map, log.receipts, locks)) for policy in rules]
 
 
 def read_log(path: str, with_receipts: bool) -> EventLog:

@@ -94,8 +94,8 @@ def _price(one: PipelineSuggestion, policy: Policy) -> Iterator[str]:
         when = "half of them later than 26 weeks" if found.weeks is None else f"half of them in {found.weeks} weeks"
         yield f"#   {found.size:g} sd: {when}, {100 * found.within_quarter:.0f} % within 13 weeks"
     if one.weeks <= _BASELINE:
-        weeks = max(one.weeks - 1, 0)
-        yield f"# The log has {weeks} whole weeks: charts are judged once their baseline of {_BASELINE} is complete."
+        whole = max(one.weeks - 1, 0)
+        yield f"# The log has {whole} whole weeks: charts are judged once their baseline of {_BASELINE} is complete."
 
 
 def _rules(one: PipelineSuggestion) -> Iterator[str]:

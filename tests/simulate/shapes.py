@@ -16,7 +16,7 @@ Stream = Callable[[Random], Iterator[float]]
 
 
 @dataclass(frozen=True)
-class SeriesShape:
+class WeekShape:
     """`stream`: values without end. `sigma`: their standard deviation, by which shifts are measured."""
 
     name: str
@@ -74,22 +74,22 @@ def _lognormal_sigma(spread: float) -> float:
     return sqrt((exp(spread * spread) - 1) * exp(spread * spread))
 
 
-NORMAL = SeriesShape("normal", autoregressive(0), 1)
-LOGNORMAL = SeriesShape("lognormal .5", _independent(lambda r: r.lognormvariate(0, 0.5)), _lognormal_sigma(0.5))
-COUNTS = SeriesShape("counts", _independent(lambda r: poisson(r, 4)), 2)
-AR3 = SeriesShape("AR .3", autoregressive(0.3), 1)
-AR6 = SeriesShape("AR .6", autoregressive(0.6), 1)
+NORMAL = WeekShape("normal", autoregressive(0), 1)
+LOGNORMAL = WeekShape("lognormal .5", _independent(lambda r: r.lognormvariate(0, 0.5)), _lognormal_sigma(0.5))
+COUNTS = WeekShape("counts", _independent(lambda r: poisson(r, 4)), 2)
+AR3 = WeekShape("AR .3", autoregressive(0.3), 1)
+AR6 = WeekShape("AR .6", autoregressive(0.6), 1)
 SHAPES = [
     NORMAL,
     LOGNORMAL,
-    SeriesShape("lognormal 1", _independent(lambda r: r.lognormvariate(0, 1)), _lognormal_sigma(1)),
+    WeekShape("lognormal 1", _independent(lambda r: r.lognormvariate(0, 1)), _lognormal_sigma(1)),
     COUNTS,
-    SeriesShape("counts, fewer is worse", _independent(lambda r: poisson(r, 4)), 2, Side.LOW),
-    SeriesShape("half idle", _independent(lambda r: r.lognormvariate(0, 0.5) if r.random() < 0.5 else 0), 0.7),
-    SeriesShape("thin medians", _independent(_thin_median), 1),
-    SeriesShape("AR .15", autoregressive(0.15), 1),
+    WeekShape("counts, fewer is worse", _independent(lambda r: poisson(r, 4)), 2, Side.LOW),
+    WeekShape("half idle", _independent(lambda r: r.lognormvariate(0, 0.5) if r.random() < 0.5 else 0), 0.7),
+    WeekShape("thin medians", _independent(_thin_median), 1),
+    WeekShape("AR .15", autoregressive(0.15), 1),
     AR3,
-    SeriesShape("AR .45", autoregressive(0.45), 1),
+    WeekShape("AR .45", autoregressive(0.45), 1),
     AR6,
-    SeriesShape("exp of AR .4", _exponential(0.4, 0.5), _lognormal_sigma(0.5)),
+    WeekShape("exp of AR .4", _exponential(0.4, 0.5), _lognormal_sigma(0.5)),
 ]

@@ -11,7 +11,7 @@ from statistics import median
 from shared.flow.statistics.segments import BASELINE_POINTS
 from tests.simulate.alarms import RIVALS, Alarm, windows
 from tests.simulate.figures import Cell, SimulatedFigure, scaled
-from tests.simulate.shapes import AR3, AR6, COUNTS, LOGNORMAL, NORMAL, SHAPES, SeriesShape
+from tests.simulate.shapes import AR3, AR6, COUNTS, LOGNORMAL, NORMAL, SHAPES, WeekShape
 
 STUDY = "windows"
 CHARTS = (8, 18, 36)
@@ -35,7 +35,7 @@ def cells() -> Iterator[Cell]:
     yield Cell(STUDY, "per deal over p85", _per_deal)
 
 
-def _shape(name: str) -> SeriesShape:
+def _shape(name: str) -> WeekShape:
     return next(shape for shape in SHAPES if shape.name == name)
 
 
@@ -58,11 +58,11 @@ def _false(random: Random, scale: float, name: str) -> Iterator[SimulatedFigure]
         yield SimulatedFigure(STUDY, shape.name, what, rate, most=_most(shape, alarm_name))
 
 
-def _most(shape: SeriesShape, alarm: str) -> float | None:
+def _most(shape: WeekShape, alarm: str) -> float | None:
     """The owner accepts 1. A memory of .6 is longer than 20 weeks can show: with many charts it is only stated."""
     if not alarm.startswith("windows") or (shape is AR6 and alarm.endswith("36")):
         return None
-    return 1.25 if shape is AR6 else 1.0
+    return 1.0
 
 
 def _openings(alarms: Iterable[bool]) -> int:
@@ -80,7 +80,7 @@ def _found(random: Random, scale: float, name: str) -> Iterator[SimulatedFigure]
             yield from _found_figures(shape, shift, alarm_name, weeks)
 
 
-def _found_figures(shape: SeriesShape, shift: float, alarm: str, weeks: Sequence[float]) -> Iterator[SimulatedFigure]:
+def _found_figures(shape: WeekShape, shift: float, alarm: str, weeks: Sequence[float]) -> Iterator[SimulatedFigure]:
     case = f"{shape.name}, {shift:g} sigma"
     least = _FOUND_LEAST.get(shift) if shape is NORMAL and alarm == "windows, K = 18" else None
     share = sum(week <= _QUARTER for week in weeks) / len(weeks)

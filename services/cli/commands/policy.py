@@ -30,6 +30,7 @@ def check(
     from services.cli.policy_report import print_faults, print_policy
     from services.cli.what_if import what_if
     from shared.policy import PolicyError, load
+    from shared.runtime.memory import without_cycle_detection
     from shared.runtime.yaml_file import FaultsError
 
     try:
@@ -39,11 +40,12 @@ def check(
             print_faults(error)
             raise typer.Exit(1) from None
         raise fail(f"{file}: {counted(len(error.faults), 'fault', 'faults')}\n{error}") from None
-    try:
-        answer = None if against is None else what_if(against, [file], None, stages)[0]
-    except (FileError, FaultsError, ValueError) as error:
-        raise fail(error) from None
-    print_policy(policy, form, answer)
+    with without_cycle_detection():
+        try:
+            answer = None if against is None else what_if(against, [file], None, stages)[0]
+        except (FileError, FaultsError, ValueError) as error:
+            raise fail(error) from None
+        print_policy(policy, form, answer)
 
 
 @app.command()
@@ -56,10 +58,12 @@ def suggest(
     """Write a starting policy from a file of events, with comments: learned limits, usual WIP, what each rule costs."""
     from services.cli.event_files import FileError
     from services.cli.suggest import suggest as run
+    from shared.runtime.memory import without_cycle_detection
     from shared.runtime.yaml_file import FaultsError
 
     try:
-        text = run(events, timezone, stages)
+        with without_cycle_detection():
+            text = run(events, timezone, stages)
         if out is None:
             typer.echo(text, nl=False)
             return

@@ -45,7 +45,7 @@ class FoundPipeline:
 
 
 @dataclass
-class _SeenStages:
+class _SeenPipeline:
     """What the log tells of one pipeline. `before`: in how many deals one stage was entered before another."""
 
     stages: Counter[str] = field(default_factory=Counter)
@@ -71,19 +71,19 @@ def found_pipelines(
     return [pipeline for pipeline in found if pipeline.open_stages]
 
 
-def _unknown_stages(places: Mapping[tuple[str, str], object]) -> dict[str, _SeenStages]:
+def _unknown_stages(places: Mapping[tuple[str, str], object]) -> dict[str, _SeenPipeline]:
     """By pipeline. A stage that events name without a pipeline belongs to the one that has it, else to one of its own.
 
     A stage that two pipelines have cannot be placed.
     """
-    seen: dict[str, _SeenStages] = {}
+    seen: dict[str, _SeenPipeline] = {}
     for key, stage in places:
         if key != UNKNOWN_PIPELINE:
-            seen.setdefault(key, _SeenStages()).stages[stage] += 0
+            seen.setdefault(key, _SeenPipeline()).stages[stage] += 0
     placed = {stage for one in seen.values() for stage in one.stages}
     for key, stage in places:
         if key == UNKNOWN_PIPELINE and stage not in placed:
-            seen.setdefault(UNNAMED, _SeenStages()).stages[stage] += 0
+            seen.setdefault(UNNAMED, _SeenPipeline()).stages[stage] += 0
     return seen
 
 
@@ -94,7 +94,7 @@ def _histories(events: Iterable[Event]) -> Iterator[list[Event]]:
     return (unique(found[deal]) for deal in sorted(found))
 
 
-def _add_deal(seen: dict[str, _SeenStages], history: Sequence[Event], resolver: StageResolver) -> None:
+def _add_deal(seen: dict[str, _SeenPipeline], history: Sequence[Event], resolver: StageResolver) -> None:
     state = DealState()
     state.apply(history, resolver)
     entered: dict[str, list[str]] = {}
@@ -111,7 +111,9 @@ def _add_deal(seen: dict[str, _SeenStages], history: Sequence[Event], resolver: 
         _add_closing(seen, event, state.pipeline, resolver)
 
 
-def _add_closing(seen: Mapping[str, _SeenStages], event: Event, pipeline: str | None, resolver: StageResolver) -> None:
+def _add_closing(
+    seen: Mapping[str, _SeenPipeline], event: Event, pipeline: str | None, resolver: StageResolver
+) -> None:
     """Count an event that names a stage and closes the deal, by its type or because the CRM says so of the stage."""
     if not (stage := event.data.get("stage")):
         return
@@ -121,14 +123,14 @@ def _add_closing(seen: Mapping[str, _SeenStages], event: Event, pipeline: str | 
         seen[resolved.pipeline].closes.setdefault(stage, Counter())[outcome] += 1
 
 
-def _key_of(seen: Mapping[str, _SeenStages], pipeline: str, stage: str) -> str | None:
+def _key_of(seen: Mapping[str, _SeenPipeline], pipeline: str, stage: str) -> str | None:
     if pipeline != UNKNOWN_PIPELINE:
         return pipeline if pipeline in seen else None
     having = [key for key, one in seen.items() if stage in one.stages]
     return having[0] if len(having) == 1 else None
 
 
-def _stages(key: str, seen: _SeenStages, names: _Names, outcome_of_name: OutcomeOfName) -> Iterator[FoundStage]:
+def _stages(key: str, seen: _SeenPipeline, names: _Names, outcome_of_name: OutcomeOfName) -> Iterator[FoundStage]:
     closing = []
     for stage in _ordered(seen):
         name, outcome = names.of_stage(key, stage)
@@ -145,7 +147,7 @@ def _stages(key: str, seen: _SeenStages, names: _Names, outcome_of_name: Outcome
             yield FoundStage(stage, name, outcome or outcomes.most_common(1)[0][0])
 
 
-def _ordered(seen: _SeenStages) -> list[str]:
+def _ordered(seen: _SeenPipeline) -> list[str]:
     """Stages by how many others they come before more often than after (Copeland's method); ties by visits and id."""
 
     def wins(stage: str) -> int:
