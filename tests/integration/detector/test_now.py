@@ -101,7 +101,7 @@ async def test_only_what_differs_is_published(store: NowStore) -> None:
     assert set(await store.told_now()) == {"p/a", "p/b"}
 
 
-async def test_deals_that_visits_tell_ahead_of_the_watermark_are_published_once_it_reaches_them(
+async def test_deals_ahead_of_the_watermark_are_published_once_it_reaches_them(
     store: NowStore,
 ) -> None:
     await store.take([moved(1, 0, "a"), moved(2, 60, "a")])
