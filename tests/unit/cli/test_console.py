@@ -130,7 +130,9 @@ def test_faults_of_a_policy_as_json(tmp_path: Path) -> None:
     assert [fault["line"] for fault in document["faults"]] == [1, 2]
 
 
-@pytest.mark.parametrize("command", ["source check crm {}", "import {} --source crm --dry-run", f"what-if {{}} --policy {POLICY}"])
+@pytest.mark.parametrize(
+    "command", ["source check crm {}", "import {} --source crm --dry-run", f"what-if {{}} --policy {POLICY}"]
+)
 @pytest.mark.parametrize("name", ["nowhere", "."])
 def test_a_file_that_cannot_be_read_is_named_in_plain_words(
     command: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
