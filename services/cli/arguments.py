@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from shared.connectors.base.fields import utc_time_of
 
 PolicyOption = Annotated[Path, typer.Option("--policy", "-p", help="Policy file.", envvar="ANDON_POLICY")]
 SourceOption = Annotated[str, typer.Option(help="Name of the source in the sources file.")]
@@ -16,7 +18,8 @@ SeedOption = Annotated[int, typer.Option(help="Seed of the simulated company: th
 def parse_time(text: str) -> datetime:
     """An ISO 8601 date or time, UTC unless it has an offset; raises ValueError that shows how to write one."""
     try:
-        found = datetime.fromisoformat(text)
+        if len(text) == len("2026-03-01"):
+            return datetime.combine(date.fromisoformat(text), time(), UTC)
+        return utc_time_of(text, "")
     except ValueError:
         raise ValueError(f"{text!r} is not a time; write it like 2026-03-01 or 2026-03-01T12:00:00Z") from None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)

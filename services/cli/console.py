@@ -73,10 +73,17 @@ def aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[st
 
 def fail(reason: object) -> typer.Exit:
     """Print the reason in red; raise the result to exit with status 1."""
-    warn(reason)
+    warn(_plain(reason))
     return typer.Exit(1)
 
 
 def with_notes(error: Exception) -> str:
     """The error's message and, on lines of their own, the notes added on its way up."""
-    return "\n".join((str(error), *getattr(error, "__notes__", ())))
+    return "\n".join((str(_plain(error)), *getattr(error, "__notes__", ())))
+
+
+def _plain(reason: object) -> object:
+    """What is wrong with a file in plain words, not in Python's."""
+    if isinstance(reason, OSError) and reason.filename and reason.strerror:
+        return f"{reason.filename}: {reason.strerror}; name another file, or change its permissions"
+    return reason

@@ -143,7 +143,7 @@ def _parse_part(part: OutboundPart, organization: str, host: str) -> list[Parsed
         return [DealFact(EventType.DELETED, f"{event_id}/deleted", deal, time, {})]
     status, created = _status(record), _is_new(record, time)
     # It may have been in the recycle bin before: Salesforce does not say when it was taken out.
-    restored = record.get("IsDeleted") == "false" and status == "open" and not created
+    restored = record.get("IsDeleted") == record.get("IsClosed") == "false" and not created
     return state_facts(event_id, deal, time, status, data, created=created, restored=restored)
 
 

@@ -128,3 +128,19 @@ def test_faults_of_a_policy_as_json(tmp_path: Path) -> None:
     document = json.loads(result.stdout)
     assert (result.exit_code, document["valid"]) == (1, False)
     assert [fault["line"] for fault in document["faults"]] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "command", ["source check crm {}", "import {} --source crm --dry-run", f"what-if {{}} --policy {POLICY}"]
+)
+@pytest.mark.parametrize("name", ["nowhere", "."])
+def test_a_file_that_cannot_be_read_is_named_in_plain_words(
+    command: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = tmp_path / "sources.yaml"
+    sources.write_text("sources: {crm: {kind: cloudevents, secrets: [a-long-random-key-of-ours-01]}}")
+    monkeypatch.setenv("ANDON_SOURCES", str(sources))
+    result = CliRunner().invoke(app, command.format(tmp_path / name).split())
+
+    assert (result.exit_code, "Errno" in result.output) == (1, False)
+    assert any(words in result.output for words in ("No such file", "Is a directory")), result.output
