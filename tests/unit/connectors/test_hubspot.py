@@ -129,7 +129,6 @@ def test_a_cleared_property_is_taken_back() -> None:
         ({"subscriptionType": "deal.propertyChange", "propertyName": "dealname", "propertyValue": 7}, "dealname"),
         ({"subscriptionType": "deal.frobbed"}, "deal.frobbed"),
         ({"subscriptionType": "Deal.creation"}, "deal is expected"),
-        ({"subscriptionType": "deal.propertyChange", "propertyName": "dealstage", "propertyValue": ""}, "dealstage"),
         ({"subscriptionType": "deal.propertyChange", "propertyName": []}, "propertyName"),
         ({"subscriptionType": "deal.merge", "mergedObjectIds": 5}, "mergedObjectIds"),
     ],
