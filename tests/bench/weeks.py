@@ -27,7 +27,7 @@ from shared.stream.processor import Processor
 from shared.stream.transaction import PostgresTransactions
 from tests.bench.figures import Figure, at_most
 
-PIPELINES, STAGES, WEEKS = 20, 50, 40
+PIPELINES, STAGES, WEEKS = 20, 50, 30
 _START = datetime(2025, 1, 6, tzinfo=UTC)
 _WEEK = timedelta(days=7)
 _TAKE = "DELETE FROM outbox WHERE topic = 'flow.measures' RETURNING id, value"

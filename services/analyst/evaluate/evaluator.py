@@ -87,12 +87,20 @@ class ChartEvaluator:
         until: Mapping[Chart, datetime],
         now: datetime,
     ) -> list[ChartRevision]:
-        """How the intervals of all watched charts differ from those before."""
-        found: list[ChartRevision] = []
-        for finding in judge(known, [watch for watch in watches if watch.chart in known.charts]):
-            reach = self._reach(state, until.get(finding.watch.chart), now)
-            found += await self._revise(connection, finding, reach)
-        return found
+        """Save how the intervals of all watched charts differ from those before; gives the differences."""
+        judged = [watch for watch in watches if watch.chart in known.charts]
+        reach = {watch.key: self._reach(state, until.get(watch.chart), now) for watch in judged}
+        published = await problems.published(connection, {key: one.since for key, one in reach.items()})
+        told, gone, saved = list[ChartRevision](), list[tuple[str, int]](), list[SavedProblem]()
+        for finding in judge(known, judged):
+            key = finding.watch.key
+            revised = _revise(finding, published[key], reach[key])
+            told += revised.told
+            gone += [(key, at) for at in revised.gone]
+            saved += revised.saved
+        await problems.drop(connection, gone)
+        await problems.save(connection, saved, self._policy.digest, now)
+        return told
 
     def _reach(self, state: PipelineState, until: datetime | None, now: datetime) -> _Reach:
         """Of a chart that is evaluated until an instant; None: it never was."""
@@ -102,43 +110,41 @@ class ChartEvaluator:
         edges = [micros(until) - self._lateness] + ([] if state.since is None else [micros(state.since)])
         return _Reach(reached, max(min(edges), _BEGINNING), now)
 
-    async def _revise(self, connection: Connection, finding: ChartFinding, span: _Reach) -> list[ChartRevision]:
-        """Save how the intervals of one chart differ from the published ones; gives the differences."""
-        watch = finding.watch
-        published = (await problems.published(connection, [watch.key], span.since))[watch.key]
-        found = [one for one in finding.intervals if one.cleared_at is None or one.cleared_at > span.since]
-        revisions = diff([interval for interval, _ in published.values()], found)
-        revisions += _changed_mode(watch.mode, published.values(), found)
-        historic = {r.interval.opened_at for r in revisions if _is_historic(r, span.reached)}
-        instants = {one.opened_at for one in found}
-        await problems.drop(connection, [(watch.key, at) for at in published if at not in instants])
-        changed = [one for one in found if published.get(one.opened_at) != (one, watch.mode)]
-        await problems.save(
-            connection,
-            [
-                SavedProblem(
-                    watch.key,
-                    one,
-                    watch.kind,
-                    watch.chart.pipeline,
-                    watch.chart.stage,
-                    watch.mode,
-                    one.opened_at in historic,
-                )
-                for one in changed
-            ],
-            self._policy.digest,
-            span.now,
-        )
-        told = [ChartRevision(finding, one, one.interval.opened_at in historic) for one in revisions]
-        # A historic interval comes in one message.
-        return [one for one in told if not (one.historic and one.revision.reason is ProblemReason.OPENED)]
-
     async def _retract_unruled(
         self, connection: Connection, pipeline: str, keys: Collection[str], since: int, now: datetime
     ) -> None:
         rows = await problems.take_unruled(connection, pipeline, keys, since)
         await self._messages.put_unruled(connection, rows, now)
+
+
+class _Revised(NamedTuple):
+    """Revisions to publish, openings of intervals to delete, and intervals to save, of one watched chart."""
+
+    told: Sequence[ChartRevision]
+    gone: Sequence[int]
+    saved: Sequence[SavedProblem]
+
+
+def _revise(finding: ChartFinding, published: Mapping[int, tuple[Interval, Mode]], reach: _Reach) -> _Revised:
+    """How the intervals of one chart differ from the published ones."""
+    watch = finding.watch
+    found = [one for one in finding.intervals if one.cleared_at is None or one.cleared_at > reach.since]
+    revisions = diff([interval for interval, _ in published.values()], found)
+    revisions += _changed_mode(watch.mode, published.values(), found)
+    historic = {r.interval.opened_at for r in revisions if _is_historic(r, reach.reached)}
+    told = [ChartRevision(finding, one, one.interval.opened_at in historic) for one in revisions]
+    instants = {one.opened_at for one in found}
+    chart, mode = watch.chart, watch.mode
+    return _Revised(
+        # A historic interval comes in one message.
+        [one for one in told if not (one.historic and one.revision.reason is ProblemReason.OPENED)],
+        [at for at in published if at not in instants],
+        [
+            SavedProblem(watch.key, one, watch.kind, chart.pipeline, chart.stage, mode, one.opened_at in historic)
+            for one in found
+            if published.get(one.opened_at) != (one, mode)
+        ],
+    )
 
 
 def _changed_mode(mode: Mode, published: Iterable[tuple[Interval, Mode]], found: Sequence[Interval]) -> list[Revision]:

@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from services.analyst.store.charts import chart_of, columns_of
-from shared.contracts.measures import Column, MeasureData
+from shared.contracts.measures import MeasureData
 from shared.flow.statistics.columns import Chart, Value
-from shared.postgres.pool import Connection, Executor, Record
+from shared.postgres.pool import Connection, Executor
 
 _FIRST = "SELECT min(start_at) FROM point"
 _SAVE = """
@@ -32,9 +32,9 @@ FROM point JOIN unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage
 WHERE numbering = $4 GROUP BY pipeline, stage, measure
 """
 _LOAD = """
-SELECT pipeline, stage, measure, exact FROM point
+SELECT pipeline, stage, measure, array_agg(exact ORDER BY week) AS exact FROM point
 JOIN unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure) USING (pipeline, stage, measure)
-WHERE numbering = $4 ORDER BY pipeline, stage, measure, week
+WHERE numbering = $4 GROUP BY pipeline, stage, measure
 """
 
 
@@ -79,7 +79,8 @@ async def load(executor: Executor, charts: Collection[Chart], numbering: int) ->
     found: dict[Chart, list[Value | None]] = {}
     for row in await executor.fetch(_LOAD, *columns_of(charts), numbering):
         chart = chart_of(row)
-        found.setdefault(chart, []).append(_value(row, chart.column))
+        scale = chart.column.scale
+        found[chart] = [None if text is None else _value(text, scale) for text in row["exact"]]
     return found
 
 
@@ -89,8 +90,9 @@ async def first_start(executor: Executor) -> datetime | None:
     return found
 
 
-def _value(row: Record, column: Column) -> Value | None:
-    if row["exact"] is None:
-        return None
-    value = Fraction(row["exact"]) * column.scale
+def _value(text: str, scale: int) -> Value:
+    """The value of a text such as 5 or 5/7, in the scale of its column."""
+    if "/" not in text:
+        return int(text) * scale
+    value = Fraction(text) * scale
     return value.numerator if value.denominator == 1 else value

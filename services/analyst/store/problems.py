@@ -14,7 +14,7 @@ from shared.runtime.instants import micros, moment
 
 _PUBLISHED = """
 SELECT key, opened_at, cleared_at, peak, mode FROM problem
-WHERE key = ANY($1::text[]) AND (cleared_at IS NULL OR cleared_at > $2)
+JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, since) USING (key) WHERE cleared_at IS NULL OR cleared_at > since
 """
 _UNRULED = """
 DELETE FROM problem WHERE pipeline = $1 AND key <> ALL($2::text[]) AND (cleared_at IS NULL OR cleared_at > $3)
@@ -55,12 +55,10 @@ async def try_lock(connection: Connection) -> bool:
     return await locks.try_lock(connection, "evaluation")
 
 
-async def published(
-    executor: Executor, keys: Collection[str], since: int
-) -> dict[str, dict[int, tuple[Interval, Mode]]]:
-    """By key and opening: the published intervals that lasted beyond an instant, each with its rule's mode."""
-    found: dict[str, dict[int, tuple[Interval, Mode]]] = {key: {} for key in keys}
-    for row in await executor.fetch(_PUBLISHED, list(keys), moment(max(since, 0))):
+async def published(executor: Executor, since: Mapping[str, int]) -> dict[str, dict[int, tuple[Interval, Mode]]]:
+    """By key and opening: the published intervals that lasted beyond an instant of the key, with their rule's mode."""
+    found: dict[str, dict[int, tuple[Interval, Mode]]] = {key: {} for key in since}
+    for row in await executor.fetch(_PUBLISHED, list(since), [moment(max(at, 0)) for at in since.values()]):
         cleared = None if row["cleared_at"] is None else micros(row["cleared_at"])
         interval = Interval(micros(row["opened_at"]), cleared, row["peak"])
         found[row["key"]][interval.opened_at] = interval, Mode(row["mode"])
@@ -80,6 +78,8 @@ async def drop(connection: Connection, gone: Sequence[tuple[str, int]]) -> None:
 
 async def save(connection: Connection, problems: Sequence[SavedProblem], policy_version: str, now: datetime) -> None:
     """Insert or update intervals. An open one last: a key can have only one that is open."""
+    if not problems:
+        return
     rows = sorted(problems, key=lambda p: p.interval.cleared_at is None)
     await connection.execute(
         _SAVE,
