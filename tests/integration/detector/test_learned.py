@@ -21,8 +21,9 @@ from shared.flow.statistics.relocks import Relock
 from shared.flow.what_if import Found
 from shared.policy import Policy, parse
 from shared.postgres.pool import Pool
+from shared.runtime.instants import micros
 from tests.support import histories
-from tests.support.detector_store import WIP, emptied
+from tests.support.detector_store import WIP, emptied, moved
 from tests.support.learning_store import (
     Intervals,
     LearningStore,
@@ -117,6 +118,22 @@ async def test_what_was_believed_for_a_while_is_stored(pool: Pool, events: list[
     expected = [(deal, visit.pipeline, visit.stage, visit.entered, visit.since, at) for deal, visit, at in watched]
     assert await store.withdrawn() == sorted(expected)
     assert await store.since() == sorted((deal, visit.entered, visit.since) for deal, visit in found.visits)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 0)], ids=["in order", "late", "twice"])
+async def test_a_visit_of_another_pipeline_was_believed_until_that_was_told(pool: Pool, order: Sequence[int]) -> None:
+    document = histories.policy_text(WIP)
+    document["pipelines"]["q"] = {**document["pipelines"]["p"], "name": "Q", "stages": [{"id": "z"}], "rules": []}
+    store = LearningStore(await emptied(pool), parse(json.dumps(document)))
+    told = [json.loads(moved(1, 0, "a")), json.loads(moved(1, 10, "a"))]
+    del told[0]["data"]["pipeline"], told[1]["data"]["stage"]
+    told[1] |= {"type": "andon.deal.changed", "data": {"pipeline": "q"}}
+    for number in order:
+        await store.take([json.dumps(told[number]).encode()])
+
+    start, later = micros(histories.START), micros(histories.START) + 10_000_000
+    assert await store.withdrawn() == [("crm:1", "p", "a", start, start, later)]
+    assert await store.since() == [("crm:1", start, later)]
 
 
 @pytest.mark.slow
