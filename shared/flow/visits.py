@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -380,7 +381,7 @@ def unique(events: Iterable[Event]) -> list[Event]:
         other = found.get(event.key.id)
         if other is None or precedence(event) < precedence(other):
             found[event.key.id] = event
-    return sorted(found.values(), key=lambda event: event.key)
+    return sorted(found.values(), key=attrgetter("key"))
 
 
 def precedence(event: Event) -> tuple[int, EventKey, bytes]:
