@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
+from sys import intern
 from typing import Any, NamedTuple
 
 import orjson
@@ -60,8 +61,8 @@ def _read(document: dict[str, Any]) -> ReadEvent:
     time = _instant(document["time"])
     received = document.get("receivedat")
     key = EventKey(time, _RANKS[document["type"]], _name(document["id"]))
-    event = Event(_name(document["subject"]), key, _fields(document["data"]))
-    return ReadEvent(event, _name(document["source"]), time if received is None else _instant(received))
+    event = Event(_repeated(document["subject"]), key, _fields(document["data"]))
+    return ReadEvent(event, _repeated(document["source"]), time if received is None else _instant(received))
 
 
 def _fields(data: Any) -> dict[str, Any]:
@@ -83,9 +84,14 @@ def _name(value: Any) -> str:
     raise Unusual
 
 
+def _repeated(value: Any) -> str:
+    """A name that many events have is kept in memory once."""
+    return intern(_name(value))
+
+
 def _text(value: Any) -> str:
     if type(value) is str:
-        return value
+        return intern(value)
     raise Unusual
 
 
@@ -128,8 +134,8 @@ def _midnight(day: str) -> int:
 
 
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
-    "pipeline": _name,
-    "stage": _name,
+    "pipeline": _repeated,
+    "stage": _repeated,
     "entered_at": _instant,
     "name": _text,
     "amount": _amount,

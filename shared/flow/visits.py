@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -381,7 +380,7 @@ def unique(events: Iterable[Event]) -> list[Event]:
         other = found.get(event.key.id)
         if other is None or precedence(event) < precedence(other):
             found[event.key.id] = event
-    return sorted(found.values(), key=attrgetter("key"))
+    return sorted(found.values(), key=lambda event: event.key)
 
 
 def precedence(event: Event) -> tuple[int, EventKey, bytes]:
