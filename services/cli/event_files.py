@@ -52,6 +52,12 @@ def opened(path: str, expected: str = _EXPECTED) -> Iterator[IO[bytes]]:
 
 def read_events(path: str) -> Iterator[tuple[int, bytes, DealEvent]]:
     """Number and text of each line, and its event; empty lines are skipped. Raises FileError."""
+    for number, line in read_lines(path):
+        yield number, line, parse_line(path, number, line)
+
+
+def read_lines(path: str) -> Iterator[tuple[int, bytes]]:
+    """Number and text of each line that is not empty. Raises FileError."""
     is_first = True
     with opened(path) as lines:
         for number, raw in enumerate(lines, 1):
@@ -61,11 +67,15 @@ def read_events(path: str) -> Iterator[tuple[int, bytes, DealEvent]]:
             if is_first:
                 _check_form(path, line)
                 is_first = False
-            try:
-                event = DealEvent.model_validate_json(line)
-            except ValidationError as error:
-                raise LineError(path, number, _describe(error)) from None
-            yield number, line, event
+            yield number, line
+
+
+def parse_line(path: str, number: int, line: bytes) -> DealEvent:
+    """The event of a line. Raises LineError."""
+    try:
+        return DealEvent.model_validate_json(line)
+    except ValidationError as error:
+        raise LineError(path, number, _describe(error)) from None
 
 
 def _check_form(path: str, line: bytes) -> None:

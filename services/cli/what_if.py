@@ -9,13 +9,13 @@ from typing import NamedTuple
 from services.cli import stage_file
 from services.cli.arguments import parse_time
 from services.cli.console import OutputForm, message, print_json, print_line
-from services.cli.event_files import FileError, read_events
+from services.cli.event_files import FileError, parse_line, read_lines
 from services.cli.progress import counter
+from services.cli.usual_events import of_contract, usual_event
 from services.cli.what_if_json import answer_record, statistics_record
 from services.cli.what_if_text import problem_lines, unjudged_lines
 from shared.contracts.envelope import iso
 from shared.flow.coverage import Coverage
-from shared.flow.events import event_of
 from shared.flow.stage_facts import stage_data_fields
 from shared.flow.stage_map import StageMap
 from shared.flow.statistics.relocks import Relock, chart_names, read_relocks
@@ -84,10 +84,11 @@ def _read(path: str, with_receipts: bool) -> tuple[list[Event], dict[str, list[i
     """The events, and when each source was heard."""
     events, heard = list[Event](), list[tuple[str, str, int]]()
     with counter("events read") as show:
-        for _, _, message in read_events(path):
-            events.append(event_of(message))
+        for number, line in read_lines(path):
+            found = usual_event(line) or of_contract(parse_line(path, number, line))
+            events.append(found.event)
             if with_receipts:
-                heard.append((message.source, message.id, micros(message.receivedat or message.time)))
+                heard.append((found.source, found.event.key.id, found.received))
             if len(events) % 1000 == 0:
                 show(len(events))
     return events, receipts_by_source(heard)

@@ -1,0 +1,122 @@
+"""A line that is read without the contract's model gives what the contract gives; all others are left to it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from services.cli.usual_events import of_contract, usual_event
+from shared.contracts.events import DealData, DealEvent, EventType
+
+SHOP = Path(__file__).parents[2] / "data" / "shop" / "events.jsonl.gz"
+GOOD: dict[str, Any] = {
+    "specversion": "1.0",
+    "id": "1",
+    "source": "crm",
+    "type": "andon.deal.moved",
+    "subject": "crm:1",
+    "time": "2026-03-02T09:00:00.5Z",
+    "data": {"pipeline": "p", "stage": "lead", "amount": "12.50", "owner": "7", "buyer": True, "into": None},
+}
+TIMES = [
+    "2026-03-02T09:00:00Z",
+    "2026-03-02T09:00:00.123456Z",
+    "2026-03-02T09:00:00.1234567Z",
+    "2026-03-02T09:00:00+02:00",
+    "2026-03-02T09:00:00",
+    "2026-03-02T24:00:00Z",
+    "2026-03-02T23:59:60Z",
+    "2026-02-29T09:00:00Z",
+    "2024-02-29T09:00:00.000001Z",
+    "1969-12-31T23:59:59Z",
+    "9999-01-01T00:00:00Z",
+    "9998-12-31T23:59:59.999999Z",
+    "0001-01-01T00:00:00Z",
+    "2026-03-02 09:00:00Z",
+    "2026-03-02t09:00:00z",
+    "٢٠٢٦-03-02T09:00:00Z",
+    "2026-03-02T09:00Z",
+    "1772442000",
+    "",
+    1772442000,
+    None,
+    True,
+    ["2026-03-02T09:00:00Z"],
+]
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 10**20),
+    st.floats(allow_nan=False),
+    st.sampled_from(TIMES),
+    st.sampled_from(["", "1", "-0.5", "1.", "٣", "x" * 400, "x" * 401, "é" * 300, "a\x00b", "EUR", "E" * 13, "🙂"]),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=1),
+    st.dictionaries(st.text(max_size=2), st.none(), max_size=1),
+)
+FIELDS = ["receivedat", "dataversion", "translation", "unknown", *GOOD]
+
+
+def agrees(line: bytes) -> bool:
+    """Whether the line was read here; then the contract reads the same."""
+    found = usual_event(line)
+    if found is None:
+        return False
+    assert found == of_contract(DealEvent.model_validate_json(line))
+    return True
+
+
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=2),
+    st.dictionaries(st.sampled_from([*DealData.model_fields, "unknown"]), VALUES, max_size=3),
+    st.sampled_from([kind.value for kind in EventType]),
+)
+def test_changed_fields(changed: dict[str, Any], data: dict[str, Any], kind: str) -> None:
+    document = GOOD | {"type": kind, "data": GOOD["data"] | data} | changed
+
+    agrees(json.dumps(document).encode())
+    agrees(json.dumps(document, ensure_ascii=False).encode())
+
+
+@pytest.mark.parametrize("field", GOOD)
+def test_a_missing_field(field: str) -> None:
+    line = json.dumps({name: value for name, value in GOOD.items() if name != field}).encode()
+
+    assert not agrees(line)
+
+
+@pytest.mark.parametrize("time", TIMES)
+@pytest.mark.parametrize("field", ["time", "receivedat"])
+def test_times(field: str, time: Any) -> None:
+    agrees(json.dumps(GOOD | {field: time}).encode())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b"", b"[]", b"1", b"null", b'"x"', b"{", b"{} {}", b'{"data": NaN}', b"\xff", b'{"data": {"stage": "\\ud800"}}'],
+)
+def test_what_is_no_event_is_left_to_the_contract(line: bytes) -> None:
+    assert usual_event(line) is None
+    with pytest.raises(ValidationError):
+        DealEvent.model_validate_json(line)
+
+
+def test_a_key_that_comes_twice() -> None:
+    assert agrees(json.dumps(GOOD).replace('"id": "1"', '"id": "1", "id": "2"').encode())
+
+
+def test_a_long_line_is_left_to_the_contract() -> None:
+    assert usual_event(json.dumps(GOOD | {"data": {"name": "x" * 2000}}).encode()) is None
+
+
+@pytest.mark.slow
+def test_a_whole_log_is_read_without_the_contract() -> None:
+    with gzip.open(SHOP) as lines:
+        assert all(agrees(line.strip()) for line in lines)
