@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from shared import wording
 from shared.contracts.problems import CauseClass, ProblemData
@@ -10,7 +11,7 @@ from shared.policy import Policy, StageTitles
 from shared.policy.durations import parse_duration
 from shared.policy.model import CALENDAR, CountRule
 from shared.wording.kind import ProblemFacts
-from shared.wording.quantities import date, number
+from shared.wording.quantities import number
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,8 @@ class ProblemText:
     finding: str
 
 
-def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str | None = None) -> ProblemText:
-    """The words about a problem. Kinds and stages that are not known go by their ids.
-
-    `zone`: of the reader, for dates; None: the policy's.
-    """
+def text_of(problem: ProblemData, policy: Policy, titles: StageTitles) -> ProblemText:
+    """The words about a problem. Kinds and stages that are not known go by their ids."""
     pipeline = policy.pipelines.get(problem.pipeline)
     stage = _place(problem, policy, titles)
     kind, facts = wording.of(problem.kind), _facts(problem, stage, policy)
@@ -38,7 +36,7 @@ def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str
         stage,
         kind.title(stage, problem.signal.measure if problem.signal else None),
         f"{kind.sentence(facts)}{_usually(problem)}.",
-        asks_for(problem, zone or policy.timezone),
+        asks_for(problem, policy.timezone),
         kind.finding(facts),
     )
 
@@ -64,13 +62,20 @@ def watched(rule: CountRule, pipeline: str, policy: Policy) -> str:
 
 
 def asks_for(problem: ProblemData, zone: str) -> str:
-    """What the class of the cause asks of the manager; its date is one of the zone."""
+    """What the class of the cause asks of the manager. `zone`: of the policy, whose weeks are meant."""
     if problem.cause_class is CauseClass.SPECIAL:
-        since = date(problem.opened_at, zone)
-        return f"Find out what happened around {since}: this is outside what the weeks before would let you expect."
+        return f"Something happened around {_week(problem, zone)}: find it before you change anything."
     if problem.cause_class is CauseClass.COMMON:
-        return "Change the policy or the system: this is how it ordinarily works, and no single day will explain it."
-    return "Look, but do not conclude yet: there are too few days to tell the unusual from the ordinary."
+        return "Stable, but not able to meet the aim: no date will explain it; the policy or the system must change."
+    return "Too few weeks to tell."
+
+
+def _week(problem: ProblemData, zone: str) -> str:
+    """The week in which the problem began: the first of those that stand out, else that of its opening."""
+    if problem.signal is not None and problem.signal.weeks:
+        return problem.signal.weeks[0]
+    year, week, _ = problem.opened_at.astimezone(ZoneInfo(zone)).isocalendar()
+    return f"{year}-W{week:02}"
 
 
 def _facts(problem: ProblemData, stage: str, policy: Policy) -> ProblemFacts:

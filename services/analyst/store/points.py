@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from fractions import Fraction
 from typing import NamedTuple
 
 from shared.contracts.measures import Column, MeasureData
-from shared.flow.statistics.columns import Chart, Value
+from shared.flow.statistics.columns import Chart, Value, exact_value
 from shared.flow.statistics.weeks import Weeks
-from shared.postgres.pool import Connection, Executor, Record
+from shared.postgres.pool import Connection, Executor
 from shared.runtime.instants import micros
 
 _SAVE = """
@@ -63,12 +62,5 @@ async def load(executor: Executor, pipeline: str, zone: str) -> PipelinePoints |
     for row in await executor.fetch(_LOAD, pipeline):
         chart = Chart(pipeline, row["stage"], Column(row["measure"]))
         values = charts.setdefault(chart, [None] * count)
-        values[weeks.of(micros(row["start_at"]))] = _value(row, chart.column)
+        values[weeks.of(micros(row["start_at"]))] = exact_value(chart.column, row["exact"])
     return PipelinePoints(weeks, count, charts)
-
-
-def _value(row: Record, column: Column) -> Value | None:
-    if row["exact"] is None:
-        return None
-    value = Fraction(row["exact"]) * column.scale
-    return value.numerator if value.denominator == 1 else value
