@@ -20,17 +20,14 @@ def names(chart: WeekGroups) -> list[str]:
 
 
 def paint(axes: Any, chart: WeekGroups) -> None:
-    """The names of the groups are below them, where no dot is."""
+    """The weeks of the groups are below them, where no dot is."""
     places = chart.places()
     for (name, weeks), (marker, face, edge) in zip(chart.groups.items(), _DOTS, strict=False):
         values = [value for _, value in weeks]
         axes.plot(places[name], values, marker, mfc=face, mec=edge, mew=1.3, markersize=5.5, label=name)
     axes.axhline(chart.middle, color=GREY, linestyle=":", linewidth=1.4, label=MIDDLE)
-    ticks = {place: name for name, where in places.items() for place in (where[0], where[-1])}
-    shown = {
-        place: weeks[number][0] for name, weeks in chart.groups.items() for number, place in enumerate(places[name])
-    }
-    axes.set_xticks(list(ticks), [shown[place][2:] for place in ticks])
+    spans = {(where[0] + where[-1]) / 2: chart.groups[name] for name, where in places.items()}
+    axes.set_xticks(list(spans), [f"{weeks[0][0]}\nto {weeks[-1][0]}" for weeks in spans.values()])
     last = max(where[-1] for where in places.values())
     axes.set_xlim(-1, last + 1)
     top = max(value for weeks in chart.groups.values() for _, value in weeks)

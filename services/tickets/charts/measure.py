@@ -24,7 +24,9 @@ from shared.wording.measures import NAMES, day_of, shown, unit_of
 UPPER, LOWER, CENTRE = "upper limit", "lower limit", "mean of the baseline"
 RANGE_LIMIT, RANGE_CENTRE = "limit of moves", "mean move of the baseline"
 MARKS = {1: "outside the limits", 2: "eight weeks on one side", 3: "three of four near a limit"}
-FAN_WEEKS = 13
+# Weeks that charts of a stage, and of what lies ahead, show.
+YEAR, QUARTER = 52, 13
+FLOW_COLUMNS = (Column.ARRIVALS, Column.DEPARTURES, Column.WIP_END)
 
 
 @dataclass(frozen=True)
@@ -132,15 +134,15 @@ def _named(
 
 
 def time_chart(known: ChartWeeks, pipeline: str, stage: str, policy: Policy, title: str, zone: str) -> LineChart | None:
-    """Time in stage of the deals that left it in each week: half were faster than the median, 85 of 100 faster than
-    the 85th percentile. None where no deal has left it.
+    """Time in stage of the deals that left it in each week of the last year: half were faster than the median, 85 of
+    100 faster than the 85th percentile. None where no deal has left it.
     """
     names = {"median": Column.TIME_IN_STAGE_MEDIAN, "85th percentile": Column.TIME_IN_STAGE_P85}
     lines: dict[str, list[Point]] = {}
     for name, column in names.items():
         chart = Chart(pipeline, stage, column)
         scale = MeasureScale(chart, policy)
-        lines[name] = [(at, scale.of(value)) for at, value in _points(known, chart)]
+        lines[name] = [(at, scale.of(value)) for at, value in _points(known, chart, YEAR)]
     if not lines["median"]:
         return None
     unit = MeasureScale(Chart(pipeline, stage, Column.TIME_IN_STAGE_MEDIAN), policy).unit
@@ -149,27 +151,29 @@ def time_chart(known: ChartWeeks, pipeline: str, stage: str, policy: Policy, tit
 
 
 def cumulative_flow(known: ChartWeeks, pipeline: str, stage: str, title: str, zone: str) -> LineChart | None:
-    """Deals that have come in and left since the first week; between both lines are those in work."""
-    came, left = (Chart(pipeline, stage, one) for one in (Column.ARRIVALS, Column.DEPARTURES))
-    arrived = _summed(_points(known, came))
-    if not arrived:
+    """Deals that came in and left in the last quarter; between both lines are those in work at the end of each week.
+
+    None before the first quarter is over.
+    """
+    came, left, work = (Chart(pipeline, stage, one) for one in FLOW_COLUMNS)
+    arrived, departed = _points(known, came, QUARTER), _points(known, left, QUARTER)
+    before = list(known.charts[work])[:-QUARTER]
+    if len(arrived) < QUARTER or len(departed) < QUARTER or not before:
         return None
-    lines: Mapping[str, Sequence[Point]] = {"came in": arrived, "left": _summed(_points(known, left))}
-    band = ("left", "came in", "deals in work")
-    return LineChart(title, "deals", lines, arrived[0][0], arrived[-1][0], zone, grain=Grain.WEEK, band=band)
+    lines = {"came in": _summed(arrived, int(before[-1] or 0)), "left": _summed(departed, 0)}
+    since, until, band = arrived[0][0], arrived[-1][0], ("left", "came in", "deals in work")
+    return LineChart(title, "deals", lines, since, until, zone, grain=Grain.WEEK, band=band)
 
 
-def _points(known: ChartWeeks, chart: Chart) -> list[tuple[datetime, Value]]:
-    values = known.charts[chart]
-    return [(_start(known.weeks, week), value) for week, value in enumerate(values) if value is not None]
+def _points(known: ChartWeeks, chart: Chart, last: int) -> list[tuple[datetime, Value]]:
+    """Those of the last weeks."""
+    found = list(enumerate(known.charts[chart]))[-last:]
+    return [(_start(known.weeks, week), value) for week, value in found if value is not None]
 
 
-def _summed(points: Sequence[tuple[datetime, Value]]) -> list[Point]:
-    found, total = list[Point](), 0
-    for at, value in points:
-        total += int(value)
-        found.append((at, float(total)))
-    return found
+def _summed(points: Sequence[tuple[datetime, Value]], total: int) -> list[Point]:
+    """Sums from the first point on, of `total` before it."""
+    return [(at, float(total := total + int(value))) for at, value in points]
 
 
 def forecast_fan(history: Sequence[int], found: Forecast, title: str) -> ForecastFan | None:
@@ -178,7 +182,7 @@ def forecast_fan(history: Sequence[int], found: Forecast, title: str) -> Forecas
         return None
     outlook = Outlook(history[-found.weeks :])
     ahead = [(0, 0, 0)]
-    for weeks in range(1, FAN_WEEKS + 1):
+    for weeks in range(1, QUARTER + 1):
         low, high = outlook.between(weeks)
         ahead.append((low, outlook.at_least(weeks), high))
     return ForecastFan(title, "deals closed", ahead, "90 % sure", "at least, 85 % sure")

@@ -106,13 +106,12 @@ def _draw(chart: Drawing, width: float, titled: bool) -> Figure:
     title = _title(chart.title, width) if titled else []
     names, paint = _PAINTERS[type(chart)]
     legend = _legend_rows(names(chart), width)
-    # Labels of the axis, and what it counts where it is no time.
-    below = 0.58 if isinstance(chart, ForecastFan) else 0.38
+    # A line of labels, or two.
+    below = 0.38 if isinstance(chart, LineChart) else 0.58
     height = 2.25 + (below - 0.38) + 0.2 * (len(title) + len(legend))
     figure = Figure(figsize=(width, height))
     # Fixed margins: a layout engine would take longer than the drawing.
     top, bottom = 1 - (0.06 + 0.2 * len(title)) / height, (below + 0.2 * len(legend)) / height
-    figure.subplots_adjust(left=0.5 / width, right=1 - 0.1 / width, top=top, bottom=bottom)
     figure.patch.set_alpha(0)
     axes: Any = figure.add_subplot()
     axes.patch.set_alpha(0)
@@ -121,6 +120,9 @@ def _draw(chart: Drawing, width: float, titled: bool) -> Figure:
     axes.set_ylabel(chart.unit, color=INK, fontsize=9.5)
     paint(axes, chart)
     _finish(axes)
+    digits = len(f"{axes.get_ylim()[1]:.0f}")
+    left = 0.5 + 0.09 * max(0, digits - 2)
+    figure.subplots_adjust(left=left / width, right=1 - 0.1 / width, top=top, bottom=bottom)
     if titled and isinstance(chart, LineChart):
         # A page names the zone of all its times; a chart alone does it itself.
         figure.text(0.99, 0.02 / height, chart.zone, fontsize=7.5, color=GREY, ha="right", va="bottom")

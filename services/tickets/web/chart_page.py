@@ -161,6 +161,7 @@ class ChartPage:
             charts=await asyncio.to_thread(self._draw, content, title) if signals else [],
             meaning=chart_words.meaning(signals, self._policy) if signals else [],
             not_drawn=chart_words.not_drawn(signals) if signals else None,
+            stands_out=chart_words.stands_out(signals) if signals else None,
             watched=chart_words.watched(signals) if signals else None,
             windows=[chart_words.look_sentence(one) for one in signals.windows] if signals else [],
             segments=chart_words.segment_rows(signals, self._policy) if signals else [],

@@ -92,9 +92,18 @@ def _guard(signals: ChartSignals) -> list[str]:
     if signals.newest.xmr is None and not signals.windows:
         return []
     return [
-        "Ups and downs within what is usual have no cause of their own. Nobody is told of them: whoever asks for a"
-        " reason for one week, or acts on it, makes the weeks move more."
+        "Ups and downs within what is usual have no cause of their own, so Andon reports none of them. Whoever asks for"
+        " the reason of one such week, or acts on it, makes the weeks move more."
     ]
+
+
+def stands_out(signals: ChartSignals) -> str | None:
+    """What ringed weeks mean; None where there are none."""
+    if not any(part.xmr and part.xmr.marks for part in signals.parts):
+        return None
+    return (
+        "Ringed weeks stand out. They open no ticket, as in the flow of deals such weeks are frequent; what lasts does."
+    )
 
 
 def not_drawn(signals: ChartSignals) -> str | None:

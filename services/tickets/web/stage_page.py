@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from services.tickets.charts.measure import cumulative_flow, time_chart
+from services.tickets.charts.measure import FLOW_COLUMNS, cumulative_flow, time_chart
 from services.tickets.charts.spec import LineChart
 from services.tickets.charts.stage import StageFacts, stage_charts
 from services.tickets.domain.lifecycle import Ticket
@@ -118,16 +118,13 @@ class StagePage:
         if known is None:
             return []
         place, zone = (facts.pipeline, facts.stage), facts.zone
-        found = (
-            time_chart(
-                known, *place, self._policy, f"How long deals stayed in {facts.title}, by the week they left", zone
-            ),
-            cumulative_flow(known, *place, f"Deals that came into {facts.title} and left it, in all", zone),
-        )
+        stayed = f"How long deals stayed in {facts.title}, by the week they left"
+        flow = f"Deals that came into {facts.title} and left it, over 13 weeks"
+        found = time_chart(known, *place, self._policy, stayed, zone), cumulative_flow(known, *place, flow, zone)
         return [chart for chart in found if chart is not None]
 
 
 def _charts(pipeline: str, stage: str) -> list[Chart]:
     """What the page draws by week."""
-    columns = Column.TIME_IN_STAGE_MEDIAN, Column.TIME_IN_STAGE_P85, Column.ARRIVALS, Column.DEPARTURES
+    columns = Column.TIME_IN_STAGE_MEDIAN, Column.TIME_IN_STAGE_P85, *FLOW_COLUMNS
     return [Chart(pipeline, stage, column) for column in columns]
