@@ -112,6 +112,10 @@ class KindWording(ABC, Generic[Rule]):
     def watched(self, rule: Rule, day: str) -> str:
         """What a rule looks for. `day`: what a day is on the stage's clock, `day` or `working day`."""
 
+    def counted(self, count: int) -> str:
+        """What the count of a problem counts, where no sentence says it."""
+        return str(count)
+
     def wip_limit(self, rule: Rule) -> int | None:
         """The largest number of deals that the rule allows in the stage; None without such a limit."""
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -19,7 +19,7 @@ from shared.flow.statistics.forecast import Forecast, Outlook
 from shared.flow.statistics.weeks import Weeks
 from shared.policy import Policy
 from shared.runtime.instants import moment
-from shared.wording.measures import NAMES, day_of, shown, unit_of
+from shared.wording.measures import NAMES, day_of, shown, unit_of, with_unit
 
 UPPER, LOWER, CENTRE = "upper limit", "lower limit", "mean of the baseline"
 RANGE_LIMIT, RANGE_CENTRE = "limit of moves", "mean move of the baseline"
@@ -69,16 +69,21 @@ def move_chart(signals: ChartSignals, policy: Policy, zone: str) -> LineChart | 
     scale, moves = MeasureScale(signals.chart, policy), list[Point]()
     for part in signals.parts:
         moves += [
-            (_start(signals.weeks, late.week), scale.of(abs(late.value - early.value)))
+            (_start(signals.weeks, late.week), scale.of(abs(Fraction(late.value - early.value))))
             for early, late in pairwise(part.segment.points)
         ]
     if not moves or not any(part.xmr for part in signals.parts):
         return None
     levels = list(_levels(signals, scale, _of_moves))
     since, until = _start(signals.weeks, signals.points[0].week), moves[-1][0]
-    title = "How far each week is from the one before"
+    title = f"From one week to the next it moved by {with_unit(moves[-1][1], scale.unit)}{_usual_move(signals, scale)}"
     lines = {"move from week to week": moves}
     return LineChart(title, scale.unit, lines, since, until, zone, grain=Grain.WEEK, levels=levels)
+
+
+def _usual_move(signals: ChartSignals, scale: MeasureScale) -> str:
+    limits = signals.newest.xmr
+    return f"; usual is up to {with_unit(scale.of(limits.range_limit), scale.unit)}" if limits else ""
 
 
 def _of_weeks(part: DrawnSegment) -> Iterator[tuple[str, Fraction, bool]]:
@@ -176,10 +181,11 @@ def _summed(points: Sequence[tuple[datetime, Value]], total: int) -> list[Point]
     return [(at, float(total := total + int(value))) for at, value in points]
 
 
-def forecast_fan(history: Sequence[int], found: Forecast, title: str) -> ForecastFan | None:
+def forecast_fan(history: Sequence[int], found: Forecast) -> ForecastFan | None:
     """The closings of the next weeks; None where the pipeline is not stable enough to forecast."""
-    if found.why is not None:
+    if found.at_least is None:
         return None
+    title = f"At least {found.at_least[QUARTER]} deals are closed in the next {QUARTER} weeks (85 % sure)"
     outlook = Outlook(history[-found.weeks :])
     ahead = [(0, 0, 0)]
     for weeks in range(1, QUARTER + 1):

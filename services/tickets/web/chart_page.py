@@ -158,7 +158,7 @@ class ChartPage:
             stage_link=stage_address(chart.pipeline, chart.stage) if chart.stage else None,
             address=chart_address(chart),
             until=moment(signals.weeks.end(signals.points[-1].week)) if signals else None,
-            charts=await asyncio.to_thread(self._draw, content, title) if signals else [],
+            charts=await asyncio.to_thread(self._draw, content) if signals else [],
             meaning=chart_words.meaning(signals, self._policy) if signals else [],
             not_drawn=chart_words.not_drawn(signals) if signals else None,
             stands_out=chart_words.stands_out(signals) if signals else None,
@@ -178,16 +178,16 @@ class ChartPage:
     def _place(self, chart: Chart, titles: StageTitles) -> str:
         return titles.title(chart.pipeline, chart.stage) if chart.stage else self._policy.pipelines[chart.pipeline].name
 
-    def _draw(self, content: ChartContent, title: str) -> list[ChartView]:
+    def _draw(self, content: ChartContent) -> list[ChartView]:
         """The charts of the page. Takes long."""
         signals, zone = content.signals, page_zone(self._policy.timezone)
         assert signals is not None  # noqa: S101 (the caller asks)
         found: list[Drawing | None] = [
-            measure.week_chart(signals, self._policy, title, zone),
+            measure.week_chart(signals, self._policy, chart_words.finding(signals, self._policy), zone),
             measure.move_chart(signals, self._policy, zone),
         ]
         if content.forecast is not None:
-            found.append(measure.forecast_fan(content.history, content.forecast, "What the next weeks bring in all"))
+            found.append(measure.forecast_fan(content.history, content.forecast))
         return [chart_view(one, self._policy.timezone) for one in found if one is not None]
 
     def _no_chart(self) -> Response:

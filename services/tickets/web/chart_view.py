@@ -39,12 +39,16 @@ class NumberTable:
 
 @dataclass(frozen=True)
 class ChartView:
-    """`drawing`: SVG; `points`: JSON of `[x in the drawing, text]`, from left to right. No table: dots alone."""
+    """`drawing`: SVG; `points`: JSON of `[x in the drawing, text]`, from left to right. No table: dots alone.
+
+    `last_week`: of a chart of weeks, the newest one it shows.
+    """
 
     title: str
     drawing: str
     points: str
     table: NumberTable | None
+    last_week: str | None
 
 
 def chart_view(chart: Drawing, policy_zone: str) -> ChartView:
@@ -67,7 +71,7 @@ def _drawn(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
     else:
         found, table = _fan_readings(chart), _fan_table(chart)
     readings = [[round(drawn.x_of(place), 1), text] for place, text in found]
-    return ChartView(chart.title, drawn.svg, orjson.dumps(readings).decode(), table)
+    return ChartView(chart.title, drawn.svg, orjson.dumps(readings).decode(), table, _last_week(chart, policy_zone))
 
 
 Readings = Iterator[tuple[datetime | float, str]]
@@ -108,8 +112,18 @@ def _period(chart: LineChart, at: datetime, policy_zone: str) -> str:
     if chart.grain is Grain.DAY:
         return Times(policy_zone).day_ended(at)
     local = at.astimezone(ZoneInfo(policy_zone))
+    return f"{_week(local)} (from {local.day} {local:%B})"
+
+
+def _week(local: datetime) -> str:
     year, week, _ = local.isocalendar()
-    return f"{year}-W{week:02} (from {local.day} {local:%B})"
+    return f"{year}-W{week:02}"
+
+
+def _last_week(chart: Drawing, policy_zone: str) -> str | None:
+    if isinstance(chart, LineChart) and chart.grain is Grain.WEEK:
+        return _week(chart.until.astimezone(ZoneInfo(policy_zone)))
+    return list(chart.groups.values())[-1][-1][0] if isinstance(chart, WeekGroups) else None
 
 
 def _cell(chart: LineChart, value: float | None) -> str:

@@ -44,6 +44,13 @@ def meaning(signals: ChartSignals, policy: Policy) -> list[str]:
     return [*_inside(signals, policy), *_guard(signals)]
 
 
+def finding(signals: ChartSignals, policy: Policy) -> str:
+    """The title of the chart: its last week, and what is usual."""
+    scale, last = MeasureScale(signals.chart, policy), signals.points[-1]
+    value = f"{with_unit(scale.of(last.value), scale.unit)} in {signals.weeks.name(last.week)}"
+    return f"{value}; usual is {_between(signals.newest, scale)}" if signals.newest.xmr else value
+
+
 def window_sentence(window: WindowSays) -> str:
     """As on the ticket."""
     return (
