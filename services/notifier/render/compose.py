@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread, message_id, subject_of
+from services.notifier.domain.mail import Mail, Notice, Thread, message_id, subject_of
 from services.notifier.domain.text import one_line
 from services.notifier.render.headers import MAIL, mailbox, unstructured
 from services.notifier.render.now_text import now_sentences
