@@ -123,7 +123,7 @@ def ticket_event(
         "state": TicketState.OPEN,
         "title": "Deals wait too long in Proposal",
         "sentence": "12 deals have been in Proposal for more than 21 days; usually 3.",
-        "asks_for": "Find out what happened around 2 March.",
+        "asks_for": "Something happened around 2026-W10: find it before you change anything.",
         "cause_class": CauseClass.SPECIAL,
         "count": 12,
         "peak": 12,

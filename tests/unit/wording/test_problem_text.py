@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.contracts.problems import CauseClass
+from shared.contracts.measures import Column
+from shared.contracts.problems import CauseClass, SignalDetail
 from shared.policy import StageTitles
 from shared.wording.problem_text import ProblemText, text_of, watched
 from shared.wording.quantities import age, ages
@@ -86,9 +87,20 @@ def test_a_charts_finding_says_that_a_peak_is_one(fields: dict[str, Any], findin
 def test_the_class_of_the_cause_decides_what_is_asked_for() -> None:
     asked = {cause: text(cause_class=cause).asks_for for cause in CauseClass}
 
-    assert "2 March" in asked[CauseClass.SPECIAL]
-    assert asked[CauseClass.COMMON].startswith("Change the policy or the system")
-    assert "do not conclude" in asked[CauseClass.UNKNOWN]
+    assert asked == {
+        CauseClass.SPECIAL: "Something happened around 2026-W10: find it before you change anything.",
+        CauseClass.COMMON: "Stable, but not able to meet the aim: no date will explain it; the policy or the system"
+        " must change.",
+        CauseClass.UNKNOWN: "Too few weeks to tell.",
+    }
+
+
+def test_weeks_that_stand_out_began_before_the_problem_opened() -> None:
+    weeks = SignalDetail(
+        measure=Column.THROUGHPUT, weeks=("2026-W06", "2026-W09"), baseline=(), pairs=9, pairs_needed=8
+    )
+
+    assert "around 2026-W06:" in text(kind="shift", stage=None, signal=weeks).asks_for
 
 
 def test_what_is_watched_is_told_on_the_stages_clock() -> None:
