@@ -78,14 +78,13 @@ def _inside(signals: ChartSignals, policy: Policy) -> list[str]:
     limits, scale = signals.newest.xmr, MeasureScale(signals.chart, policy)
     last = signals.points[-1]
     value = with_unit(scale.of(last.value), scale.unit)
-    week = signals.weeks.name(last.week)
+    was = f"n the last week, {signals.weeks.name(last.week)}, it was {value}"
     if limits is None:
-        return [f"The last week, {week}, had {value}."]
+        return [f"I{was}."]
     usual = _between(signals.newest, scale)
-    is_inside = limits.upper >= last.value and (limits.lower is None or last.value >= limits.lower)
-    if is_inside:
-        return [f"It moves within what is usual: the last week, {week}, had {value}; usual is {usual}."]
-    return [f"The last week, {week}, had {value}; usual is {usual}. One week alone opens no ticket."]
+    if limits.upper >= last.value and (limits.lower is None or last.value >= limits.lower):
+        return [f"It moves within what is usual: i{was}; usual is {usual}."]
+    return [f"I{was}; usual is {usual}. One week alone opens no ticket."]
 
 
 def _between(part: DrawnSegment, scale: MeasureScale) -> str:

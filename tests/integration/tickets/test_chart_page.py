@@ -35,7 +35,7 @@ async def test_weeks_within_the_limits_are_no_news(web: httpx.AsyncClient, parts
 
     page = words(await web.get(ADDRESS))
 
-    assert f"It moves within what is usual: the last week, {WEEKS.name(39)}, had" in page
+    assert f"It moves within what is usual: in the last week, {WEEKS.name(39)}, it was" in page
     assert "Andon reports none of them" in page
     assert "No rule of the policy watches this chart" in page
     assert f"{WEEKS.name(1)} to now" in page
@@ -167,7 +167,7 @@ async def test_a_week_that_late_events_change_is_drawn_anew(web: httpx.AsyncClie
     await show(parts, quiet(40))
     await show(parts, [*quiet(39), 900])
 
-    assert "had 900 deals" in words(await web.get(ADDRESS))
+    assert "it was 900 deals" in words(await web.get(ADDRESS))
 
 
 async def test_a_stage_shows_its_weeks(web: httpx.AsyncClient, parts: TicketParts) -> None:
