@@ -13,8 +13,9 @@ from services.analyst.evaluate.loop import ChartEvaluationLoop
 from services.analyst.handlers import DECODERS, AnalystHandler
 from services.analyst.metrics import AnalystMetrics
 from services.analyst.publish.problems import ProblemMessages
+from services.analyst.publish.signals import SignalPublisher
 from services.analyst.settings import AnalystSettings
-from services.analyst.store import pipelines
+from services.analyst.store import charts
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, load
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
@@ -46,6 +47,7 @@ class Analyst:
         self.evaluation = ChartEvaluationLoop(
             pool,
             ChartEvaluator(policy, ProblemMessages(policy, settings.topic_prefix)),
+            SignalPublisher(policy, settings.topic_prefix),
             metrics,
             self.progress,
             clock,
@@ -78,7 +80,7 @@ async def follow_policy(pool: Pool, policy: Policy) -> None:
     async for attempt in retry_forever(_log, "waiting for Postgres", TRANSIENT):
         with attempt:
             async with pool.acquire() as connection, connection.transaction():
-                await pipelines.follow_policy(connection, policy.digest)
+                await charts.follow_policy(connection, policy.digest)
 
 
 @asynccontextmanager

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 
 from aiokafka import ConsumerRecord
 
-from services.analyst.store import pipelines, points, relocks
-from shared.contracts.measures import MeasureData, MeasureEvent
+from services.analyst.store import charts, pipelines, points, relocks
+from services.analyst.store.pipelines import PipelineState
+from shared.contracts.measures import Column, MeasureData, MeasureEvent
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.contracts.topics import MEASURES, RELOCKS
+from shared.flow.statistics.columns import Chart
 from shared.stream.processor import Decoder, Received, contract
 from shared.stream.transaction import Transaction
 
@@ -29,16 +30,17 @@ class AnalystHandler:
         self._changed = changed
 
     async def handle(self, transaction: Transaction, messages: list[Received[MeasureEvent | RelockEvent]]) -> None:
-        """Save, and mark the pipelines in which something is new."""
+        """Save, and mark the charts in which something is new."""
         weekly = [data for data in _data(messages) if isinstance(data, MeasureData) and data.period == "week"]
         locks = [data for data in _data(messages) if isinstance(data, RelockData)]
         connection = transaction.connection
         changed = await points.save(connection, weekly)
-        await pipelines.advance(connection, _revised(weekly, changed))
+        await pipelines.save(connection, _states(weekly, changed))
         await relocks.save(connection, locks)
-        changed |= {data.chart.partition("/")[0] for data in locks}
-        await pipelines.mark(connection, changed)
-        if changed:
+        await charts.mark(connection, changed)
+        await charts.mark_named(connection, {data.chart for data in locks})
+        await charts.mark_pipelines(connection, {data.pipeline for data in weekly if data.since is not None})
+        if weekly or locks:
             transaction.after_commit(self._changed)
 
     async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:
@@ -49,10 +51,19 @@ def _data(messages: Iterable[Received[MeasureEvent | RelockEvent]]) -> Iterable[
     return (received.message.data for received in messages)
 
 
-def _revised(weekly: Iterable[MeasureData], changed: set[str]) -> dict[str, datetime]:
-    """By pipeline, the end of its newest week that was computed after judgement time had passed it."""
-    found: dict[str, datetime] = {}
+def _states(weekly: Iterable[MeasureData], changed: set[Chart]) -> dict[str, PipelineState]:
+    """By pipeline, the newest that the points tell of it; of those that change nothing only how many weeks are over."""
+    found: dict[str, PipelineState] = {}
     for data in weekly:
-        if data.is_revised and data.pipeline in changed:
-            found[data.pipeline] = max(data.end, found.get(data.pipeline, data.end))
+        before = found.get(data.pipeline, PipelineState(0, 0))
+        is_new = Chart(data.pipeline, data.stage or "", Column(data.measure.value)) in changed
+        numbering, over = max((data.numbering or 0, data.over or 0), before[:2])
+        reached = [before.reached, data.end if data.is_revised and is_new else None]
+        since = [before.since, data.since]
+        found[data.pipeline] = PipelineState(
+            numbering,
+            over,
+            max((at for at in reached if at is not None), default=None),
+            min((at for at in since if at is not None), default=None),
+        )
     return found

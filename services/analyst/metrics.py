@@ -16,6 +16,11 @@ class AnalystMetrics:
             "Messages published on flow.problems. Of a replica: aggregate by sum.",
             registry=registry,
         )
+        self.charts = Counter(
+            "andon_analyst_chart_messages_total",
+            "Messages published on flow.signals. Of a replica: aggregate by sum.",
+            registry=registry,
+        )
         self.seconds = Histogram(
             "andon_analyst_evaluation_seconds",
             "Seconds that one evaluation of the pipelines that changed took. Of a replica: aggregate by sum.",

@@ -28,6 +28,8 @@ from shared.contracts.measures import MeasureEvent
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.now import NowEvent
 from shared.contracts.problems import ProblemEvent
+from shared.contracts.relocks import RelockEvent
+from shared.contracts.signals import ChartEvent
 from shared.contracts.stages import StageEvent, StageStatusEvent
 from shared.contracts.tickets import TicketEvent
 from shared.contracts.topics import ALL_TOPICS
@@ -40,6 +42,8 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "flow.measures": MeasureEvent,
     "flow.stages": StageStatusEvent,
     "flow.now": NowEvent,
+    "flow.signals": ChartEvent,
+    "flow.relocks": RelockEvent,
     "improvement.tickets": TicketEvent,
     "improvement.notices": NoticeEvent,
     "dead-letters": DeadEvent,

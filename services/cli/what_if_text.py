@@ -3,39 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from services.cli.console import counted
-from shared import wording
+from services.cli.what_if_sentences import RuleSentences
 from shared.flow.coverage import Coverage, Share
-from shared.flow.intervals import Interval
-from shared.flow.rules import Rule
-from shared.flow.ruleset import Ruleset
 from shared.flow.visits import UNKNOWN_PIPELINE
 from shared.flow.what_if import Found
-from shared.policy import Mode, Policy, StageTitles
-from shared.policy.model import CALENDAR
-from shared.runtime.instants import moment
-from shared.wording.kind import ProblemFacts
-from shared.wording.problem_text import watched
+from shared.policy import Policy, StageTitles
 from shared.wording.quantities import deals
 
 
 def problem_lines(found: Found, covered: Coverage, policy: Policy, titles: StageTitles) -> Iterator[str]:
     """The problems rule by rule, those that found none, and those that had nothing to judge."""
-    zone = ZoneInfo(policy.timezone)
     judged = f"{counted(covered.total.events, 'event', 'events')} of {deals(covered.total.deals)}"
-    yield f"{judged}, evaluated up to {_time(found.as_of, zone)}. Times are in {policy.timezone}."
-    rules, quiet, idle = Ruleset(policy).rules, list[str](), list[str]()
+    sentences = RuleSentences(found, covered, policy, titles)
+    yield f"{judged}, evaluated up to {sentences.time(found.as_of)}. Times are in {policy.timezone}."
+    rules = list(sentences.rules())
     for rule in rules:
-        if intervals := found.problems[rule.key]:
-            yield ""
-            yield f"{_name(rule, policy, titles)}: {counted(len(intervals), 'problem', 'problems')}"
-            yield from (f"  {_sentence(rule, one, found.as_of, policy, titles, zone)}" for one in intervals)
-        else:
-            was_entered = (rule.pipeline, rule.stage) in covered.entered
-            (quiet if was_entered else idle).append(f"  {_name(rule, policy, titles)}")
+        if rule.sentences:
+            yield from ("", f"{rule.name}: {counted(len(rule.sentences), 'problem', 'problems')}")
+            yield from (f"  {sentence}" for sentence in rule.sentences)
+    quiet = [f"  {rule.name}" for rule in rules if not rule.sentences and rule.had_events]
+    idle = [f"  {rule.name}" for rule in rules if not rule.sentences and not rule.had_events]
     if not rules:
         yield from ("", "The policy has no rule, or all are off: it finds nothing, whatever happens.")
     if quiet:
@@ -70,45 +59,3 @@ def _place(pipeline: str, stage: str, policy: Policy) -> str:
         return f"stage {stage}, of no named pipeline"
     known = "" if pipeline in policy.pipelines else " (not in the policy)"
     return f"pipeline {pipeline}{known}, stage {stage}"
-
-
-def _name(rule: Rule, policy: Policy, titles: StageTitles) -> str:
-    """`New business, Lead: more than 45 deals (wip-high)`"""
-    mode = ", monitored only" if rule.mode is Mode.MONITOR else ""
-    stage = titles.title(rule.pipeline, rule.stage)
-    what = watched(rule.rule, rule.pipeline, policy)
-    return f"{policy.pipelines[rule.pipeline].name}, {stage}: {what} ({rule.kind}{mode})"
-
-
-def _sentence(rule: Rule, interval: Interval, as_of: int, policy: Policy, titles: StageTitles, zone: ZoneInfo) -> str:
-    """`3 Mar 2026 10:00 to 5 Mar 2026 12:00 (2 days 2 hours): at most 61 deals were in Lead; the limit is 45.`"""
-    facts = ProblemFacts(
-        titles.title(rule.pipeline, rule.stage), interval.peak, rule.threshold, _limit(rule, policy), is_over=True
-    )
-    text = wording.of(rule.kind).sentence(facts)
-    end = as_of if interval.cleared_at is None else interval.cleared_at
-    began, length = _time(interval.opened_at, zone), _length((end - interval.opened_at) // 1_000_000)
-    if interval.cleared_at is None:
-        return f"Since {began}, still open after {length}: {text}."
-    return f"{began} to {_time(interval.cleared_at, zone)} ({length}): {text}."
-
-
-def _limit(rule: Rule, policy: Policy) -> str:
-    """`21 days`; empty where the rule has no limit."""
-    if rule.limit is None:
-        return ""
-    is_calendar = policy.pipelines[rule.pipeline].clock_of(rule.stage) == CALENDAR
-    return str(rule.rule.limit.words("day" if is_calendar else "working day"))
-
-
-def _time(instant: int, zone: ZoneInfo) -> str:
-    """`3 Mar 2026 10:00`"""
-    local: datetime = moment(instant).astimezone(zone)
-    return f"{local.day} {local:%b %Y %H:%M}"
-
-
-def _length(seconds: int) -> str:
-    """`3 days 4 hours`, `25 minutes`: the two largest units."""
-    parts = [(seconds // 86_400, "day"), (seconds // 3600 % 24, "hour"), (seconds // 60 % 60, "minute")]
-    named = [counted(number, unit, f"{unit}s") for number, unit in parts if number]
-    return " ".join(named[:2]) or "less than a minute"

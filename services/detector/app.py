@@ -17,8 +17,9 @@ from services.detector.evaluate.loop import EvaluationLoop, EvaluationPass, Pace
 from services.detector.evaluate.rebuild import follow_policy
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.ingest.stage_writer import StageWriter
+from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
-from services.detector.publish.loops import AgesLoop, NowLoop, PresentLoop
+from services.detector.publish.loops import AgesLoop, NowLoop, PresentLoop, WeeksLoop
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import watermark
@@ -53,7 +54,7 @@ _log = logger(__name__)
 CHANNEL = "andon_detector"
 # Connections beside those of the workers: for stages, evaluation, the relay, the watermark, wake-ups, and what is
 # published beside evaluation.
-OTHER_CONNECTIONS = 8
+OTHER_CONNECTIONS = 9
 
 
 class Detector:
@@ -73,6 +74,7 @@ class Detector:
         published = self._relay.wake.set
         self._present = PresentLoop(pool, ruleset, settings, self._metrics, self._clock, published)
         self._ages = AgesLoop(pool, ruleset, settings, published)
+        self._weeks = WeeksLoop(pool, ruleset, settings, published)
         self._stands_now = NowLoop(pool, ruleset, settings, published)
         self.events = self._event_processor()
         self.stages = self._stage_processor()
@@ -101,6 +103,7 @@ class Detector:
             self._wakeups,
             self._clock,
             self._ages,
+            self._weeks,
             self._stands_now,
             self._present,
             self.dependencies,
@@ -134,6 +137,7 @@ class Detector:
             self._standings,
             self._events_committed,
             now_reuse=DECODE_CHUNK if is_wall else 1,
+            weeks=WeekMarks(self._ruleset.policy.timezone, self._clock if is_wall else None),
         )
         return Processor(
             PostgresTransactions(self._pool),

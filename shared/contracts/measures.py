@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, FiniteFloat
 
-from shared.contracts.envelope import Envelope, Message, Moment, Name
+from shared.contracts.envelope import Count, Envelope, Message, Moment, Name
 
 MEASURE_TYPE = "andon.measure.point"
 _SECOND = 1_000_000
@@ -90,6 +90,16 @@ class MeasureData(Message):
         None, pattern=r"^-?[0-9]+(/[1-9][0-9]*)?$", description="the value of a week without rounding, as 5 or 5/7"
     )
     is_revised: bool = Field(False, description="computed after judgement time had passed the end of the period")
+    week: Count | None = Field(None, description="the number of the week; 0 holds the first event of the log")
+    over: Count | None = Field(
+        None, description="how many weeks are over: points of all of them are published, though others may come later"
+    )
+    numbering: Count | None = Field(
+        None, description="increases when weeks are numbered anew: then points of a lower one no longer count"
+    )
+    since: Moment | None = Field(
+        None, description="after `andon reevaluate`: problems that cleared later than this are to be found anew"
+    )
     definition: int = 1
 
     @property

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import date
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from shared.contracts.envelope import Envelope, Message, Moment, Name, Words
 
 WEEK_PATTERN = r"^[0-9]{4}-W(0[1-9]|[1-4][0-9]|5[0-3])$"
+
+
+def _existing(week: str) -> str:
+    year, number = week.split("-W")
+    try:
+        date.fromisocalendar(int(year), int(number), 1)
+    except ValueError:
+        raise ValueError(f"{week} does not exist; write a week of that year, such as {year}-W52") from None
+    return week
 
 
 class RelockData(Message):
@@ -18,7 +28,7 @@ class RelockData(Message):
     """
 
     chart: Name = Field(description="pipeline/stage/measure, `-` for the stage of a pipeline's measure")
-    from_week: str | None = Field(pattern=WEEK_PATTERN)
+    from_week: Annotated[str, AfterValidator(_existing)] | None = Field(pattern=WEEK_PATTERN)
     points: int = Field(20, ge=12, le=20)
     reason: Words = Field(min_length=1, max_length=1000)
     actor: Literal["system", "person"]

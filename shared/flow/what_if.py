@@ -2,38 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from zoneinfo import ZoneInfo
 
 from shared.flow.intervals import Boundary, Interval, RuleState, advance, boundaries, intervals
 from shared.flow.rules import Rule, Series
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import Event, Visit, visits
+from shared.flow.statistics.findings import Finding
+from shared.flow.statistics.measures import facts_of
+from shared.flow.statistics.of_log import FoldedDeal, LogHistory, LogStatistics
+from shared.flow.statistics.relocks import Relock
+from shared.flow.statistics.weeks import Weeks
+from shared.flow.visits import DealState, Event, Visit, unique
 from shared.policy import Policy
 
 
 @dataclass
 class Found:
-    """As of an instant: problem intervals by problem key, and the visits as (deal, visit)."""
+    """As of an instant: the intervals of rules on counts by problem key, the deals, and what statistics say of them."""
 
     as_of: int
-    problems: dict[str, list[Interval]]
-    visits: list[tuple[str, Visit]]
+    counted: Mapping[str, Sequence[Interval]]
+    deals: Sequence[FoldedDeal]
+    ruleset: Ruleset
+    statistics: LogStatistics
+
+    @cached_property
+    def visits(self) -> list[tuple[str, Visit]]:
+        """All visits as (deal, visit), deal by deal."""
+        return [(one.deal, visit) for one in self.deals for visit in one.facts.visits]
+
+    @cached_property
+    def problems(self) -> dict[str, list[Interval]]:
+        """The intervals of every rule, by problem key."""
+        by_statistics = {key: [one.interval for one in some] for key, some in self.statistics.problems.items()}
+        return {key: list(some) for key, some in self.counted.items()} | by_statistics
+
+    @cached_property
+    def findings(self) -> dict[str, list[Finding]]:
+        """As `problems`, each interval with its cause class and what else is known of it."""
+        counted = {
+            rule.key: self.statistics.count_findings(rule, self.counted[rule.key]) for rule in self.ruleset.rules
+        }
+        return counted | self.statistics.problems
 
 
-def find(events: Iterable[Event], policy: Policy, as_of: int, stage_map: StageMap | None = None) -> Found:
-    """Problem intervals = f(history, policy, stage map), with everything that happens or falls due by `as_of`."""
+def find(
+    events: Iterable[Event],
+    policy: Policy,
+    as_of: int,
+    stage_map: StageMap | None = None,
+    receipts: Mapping[str, Sequence[int]] | None = None,
+    relocks: Sequence[Relock] = (),
+) -> Found:
+    """Problem intervals = f(history, policy, stage map, relocks), with all that happens or falls due by `as_of`.
+
+    `receipts`: when sources were heard, in order; without them no source is called silent.
+    """
     ruleset, resolver = Ruleset(policy), StageResolver(policy, stage_map or StageMap())
-    deals: dict[str, list[Event]] = {}
+    deals = list(_folded(_histories(events, as_of), resolver, ZoneInfo(policy.timezone)))
+    counts = _count(ruleset, (visit for one in deals for visit in one.facts.visits))
+    counted = {rule.key: _evaluate(rule, counts[rule.series], as_of) for rule in ruleset.rules}
+    first = min((one.first_event for one in deals), default=as_of)
+    heard = {source: [at for at in some if at <= as_of] for source, some in (receipts or {}).items()}
+    history = LogHistory(Weeks(first, policy.timezone), as_of, deals, {s: some for s, some in heard.items() if some})
+    return Found(as_of, counted, deals, ruleset, LogStatistics(history, policy, relocks))
+
+
+def _histories(events: Iterable[Event], as_of: int) -> dict[str, list[Event]]:
+    found: dict[str, list[Event]] = {}
     for event in events:
         if event.key.time <= as_of:
-            deals.setdefault(event.deal, []).append(event)
-    found = [(deal, visit) for deal in sorted(deals) for visit in visits(deals[deal], resolver)]
-    counts = _count(ruleset, (visit for _, visit in found))
-    problems = {rule.key: _evaluate(rule, counts[rule.series], as_of) for rule in ruleset.rules}
-    return Found(as_of, problems, found)
+            found.setdefault(event.deal, []).append(event)
+    return found
+
+
+def _folded(histories: dict[str, list[Event]], resolver: StageResolver, zone: ZoneInfo) -> Iterator[FoldedDeal]:
+    """Fold deal by deal; takes them out of `histories`."""
+    for deal in sorted(histories):
+        history, state = unique(histories.pop(deal)), DealState()
+        state.apply(history, resolver)
+        yield FoldedDeal(deal, history[0].key.time, facts_of(state, history, zone), state.withdrawn)
 
 
 def _count(ruleset: Ruleset, found: Iterable[Visit]) -> dict[Series, list[Boundary]]:

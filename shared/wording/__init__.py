@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.wording.aging import AgingWording
+from shared.wording.aging_learned import AgingLearnedWording
+from shared.wording.bottleneck import BottleneckWording
 from shared.wording.kind import KindWording
 from shared.wording.rework import ReworkWording
 from shared.wording.shift import ShiftWording
+from shared.wording.silence import SilenceWording
 from shared.wording.slipping import SlippingWording
 from shared.wording.stalled import StalledWording
 from shared.wording.unknown import UnknownWording
@@ -24,6 +27,9 @@ KINDS: Mapping[str, KindWording[Any]] = {
     "shift": ShiftWording(),
     "rework": ReworkWording(),
     "slipping": SlippingWording(),
+    "aging-learned": AgingLearnedWording(),
+    "bottleneck": BottleneckWording(),
+    "silence": SilenceWording(),
 }
 
 

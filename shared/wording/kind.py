@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from shared.contracts.measures import Column, Measure
 from shared.contracts.problems import SignalDetail
-from shared.policy.model import RulePolicy
+from shared.policy.model import RulePolicy, SilenceRule
 from shared.wording.quantities import deals
 
-Rule = TypeVar("Rule", bound=RulePolicy)
+Rule = TypeVar("Rule", bound=RulePolicy | SilenceRule)
 
 
 class DealOrder(StrEnum):
@@ -41,6 +41,14 @@ class ChartSpec:
         return self.measure is Measure.WIP
 
 
+class BottleneckFacts(NamedTuple):
+    """What opened a bottleneck. `net`: how many deals more came in than went out in 13 weeks."""
+
+    net: int
+    usual_wip: float
+    label: str
+
+
 @dataclass(frozen=True)
 class ProblemFacts:
     """What the sentences about a problem need. `count`: the peak once the problem is over."""
@@ -54,6 +62,11 @@ class ProblemFacts:
     # Of kinds on measures: what the weeks show, and openings in 91 days that chance alone brings.
     signal: SignalDetail | None = None
     chance: float | None = None
+    # Of aging-learned: how many deals are usually over the limit.
+    usual: float | None = None
+    bottleneck: BottleneckFacts | None = None
+    # Of silence: when the source was last heard, in words.
+    since: str = ""
 
     @property
     def deals(self) -> str:
@@ -93,6 +106,8 @@ class KindWording(ABC, Generic[Rule]):
     extreme: ClassVar[str] = "at most"
     # What the count is again once the condition no longer holds, before `since`.
     eased: ClassVar[str] = "Below the limit"
+    # What the problem asks for while the class of its cause is unknown.
+    unknown_cause: ClassVar[str] = "Too few weeks to tell."
     # Why the evidence has no deals.
     no_deals: ClassVar[str] = "No deal is behind this problem any more."
 

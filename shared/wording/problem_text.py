@@ -67,7 +67,7 @@ def asks_for(problem: ProblemData, zone: str) -> str:
         return f"Something happened around {_week(problem, zone)}: find it before you change anything."
     if problem.cause_class is CauseClass.COMMON:
         return "Stable, but not able to meet the aim: no date will explain it; the policy or the system must change."
-    return "Too few weeks to tell."
+    return wording.of(problem.kind).unknown_cause
 
 
 def _week(problem: ProblemData, zone: str) -> str:

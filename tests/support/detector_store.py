@@ -35,7 +35,7 @@ PARTITIONS = 4
 WIP = [{"kind": "wip-high", "max": 0}]
 TABLES = (
     "event, deal, visit, span_change, late_change, bucket, checkpoint, due, problem, measure, progress, position,"
-    " outbox, stale_day, stage_fact, now_published, correction"
+    " outbox, stale_day, stage_fact, now_published, correction, closing, stale_week"
 )
 PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM problem ORDER BY key, opened_at"
 VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM visit"
@@ -124,7 +124,7 @@ async def emptied(pool: Pool) -> Pool:
     """The pool, with its database as it is before the first event."""
     await pool.execute(
         f"TRUNCATE {TABLES}; UPDATE evaluation_state SET watermark = NULL, held = false, ruleset_digest = '',"
-        f" stage_digest = '', partitions = {PARTITIONS}"
+        f" stage_digest = '', partitions = {PARTITIONS}; DELETE FROM week_state; INSERT INTO week_state DEFAULT VALUES"
     )
     return pool
 

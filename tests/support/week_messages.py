@@ -31,6 +31,8 @@ def week_events(chart: Chart, values: Iterable[int | Fraction | None]) -> list[M
             end=moment(WEEKS.end(week)),
             value=None if value is None else float(value),
             exact=None if value is None else str(value),
+            week=week,
+            numbering=1,
         )
         for week, value in enumerate(values)
     ]

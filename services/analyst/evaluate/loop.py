@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from services.analyst.evaluate.evaluator import ChartEvaluator
 from services.analyst.metrics import AnalystMetrics
+from services.analyst.publish.signals import SignalPublisher
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
 from shared.runtime.health import Progress
@@ -28,12 +29,13 @@ class ChartEvaluationLoop:
         self,
         pool: Pool,
         evaluator: ChartEvaluator,
+        signals: SignalPublisher,
         metrics: AnalystMetrics,
         progress: Progress,
         clock: Clock,
         published: Callable[[], None],
     ) -> None:
-        self._pool, self._evaluator, self._metrics = pool, evaluator, metrics
+        self._pool, self._evaluator, self._signals, self._metrics = pool, evaluator, signals, metrics
         self._progress, self._clock, self._published = progress, clock, published
         self.wake = asyncio.Event()
 
@@ -45,6 +47,7 @@ class ChartEvaluationLoop:
             pause = POLL_SECONDS
             try:
                 pause = BUSY_SECONDS if await self.run_once() is None else POLL_SECONDS
+                await self._publish_charts()
             except TRANSIENT as error:
                 _log.warning("evaluation postponed: database unavailable", error=repr(error))
             await wait_within(self.wake, pause)
@@ -58,5 +61,21 @@ class ChartEvaluationLoop:
         if count:
             self._metrics.messages.inc(count)
             _log.info("problems published", messages=count)
+            self._published()
+        return count
+
+    async def _publish_charts(self) -> None:
+        """Until none are left, or something must be evaluated: charts come after problems."""
+        is_left = True
+        while is_left and not self.wake.is_set():
+            is_left = await self.publish_signals() is not None
+
+    async def publish_signals(self) -> int | None:
+        """Publish some of the charts that may have changed; how many did. None: none are left."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            count = await self._signals.publish_some(connection)
+        self._progress.beat(PART)
+        if count:
+            self._metrics.charts.inc(count)
             self._published()
         return count

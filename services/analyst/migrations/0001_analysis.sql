@@ -1,25 +1,43 @@
 -- Weekly measures, and what the analyst found in them.
 
--- The weekly points of flow.measures; `exact`: the value in the printed unit, as 5 or 5/7; null: none.
+-- The weekly points of flow.measures. `exact`: the value in the printed unit, as 5 or 5/7; null: none. `week` is its number
+-- under a numbering: points of an older numbering no longer count.
 CREATE TABLE point (
+    pipeline  text        NOT NULL,
+    stage     text        NOT NULL,
+    measure   text        NOT NULL,
+    start_at  timestamptz NOT NULL,
+    end_at    timestamptz NOT NULL,
+    exact     text,
+    week      int         NOT NULL,
+    numbering int         NOT NULL,
+    PRIMARY KEY (pipeline, stage, measure, start_at)
+);
+
+-- What messages tell of a pipeline. `over`: how many weeks are over; points of all of them come. `reached`: judgement time
+-- had passed it before some points came: an interval that is found anew and cleared before is historic. `since`: after
+-- `andon reevaluate`, intervals that cleared later are found anew.
+CREATE TABLE pipeline_state (
+    pipeline  text        PRIMARY KEY,
+    numbering int         NOT NULL,
+    over      int         NOT NULL,
+    reached   timestamptz,
+    since     timestamptz
+);
+
+-- How far a chart is evaluated: to the end of its last week.
+CREATE TABLE chart_state (
     pipeline text        NOT NULL,
     stage    text        NOT NULL,
     measure  text        NOT NULL,
-    start_at timestamptz NOT NULL,
-    end_at   timestamptz NOT NULL,
-    exact    text,
-    PRIMARY KEY (pipeline, stage, measure, start_at)
+    until    timestamptz NOT NULL,
+    PRIMARY KEY (pipeline, stage, measure)
 );
-CREATE INDEX point_start ON point (start_at);
 
--- How far each pipeline is evaluated: to the end of which week. `stale`: a counter of changes that are not evaluated.
--- An interval that is found anew and cleared before `reached` is historic.
-CREATE TABLE pipeline_state (
-    pipeline  text        PRIMARY KEY,
-    reached   timestamptz,
-    changed   bigint      NOT NULL DEFAULT 0,
-    evaluated bigint      NOT NULL DEFAULT 0
-);
+-- Charts to evaluate, and charts to publish. Whoever changes something appends, the evaluator takes; a chart may be here
+-- more than once, so that the one never waits for the other.
+CREATE TABLE stale_chart (pipeline text NOT NULL, stage text NOT NULL, measure text NOT NULL);
+CREATE TABLE stale_signal (pipeline text NOT NULL, stage text NOT NULL, measure text NOT NULL);
 
 -- One row: the digest of the policy that everything is evaluated under.
 CREATE TABLE analysis_state (

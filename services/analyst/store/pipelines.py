@@ -1,60 +1,57 @@
-"""SQL of how far each pipeline is evaluated."""
+"""SQL of what messages tell of pipelines."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from shared.postgres.pool import Connection, Executor
+from shared.postgres.pool import Connection, Executor, Record
 
-_MARK = """
-INSERT INTO pipeline_state AS s (pipeline, changed) SELECT name, 1 FROM unnest($1::text[]) AS name ORDER BY name
-ON CONFLICT (pipeline) DO UPDATE SET changed = s.changed + 1
+_SAVE = """
+INSERT INTO pipeline_state AS s (pipeline, numbering, over, reached, since)
+SELECT * FROM unnest($1::text[], $2::int[], $3::int[], $4::timestamptz[], $5::timestamptz[])
+ON CONFLICT (pipeline) DO UPDATE SET numbering = greatest(s.numbering, excluded.numbering),
+    over = CASE WHEN excluded.numbering > s.numbering THEN excluded.over
+        WHEN excluded.numbering < s.numbering THEN s.over ELSE greatest(s.over, excluded.over) END,
+    reached = greatest(s.reached, excluded.reached), since = least(s.since, excluded.since)
 """
-_ADVANCE = """
-INSERT INTO pipeline_state AS s (pipeline, reached) SELECT * FROM unnest($1::text[], $2::timestamptz[])
-ON CONFLICT (pipeline) DO UPDATE SET reached = greatest(s.reached, excluded.reached)
-"""
-_STALE = "SELECT pipeline, reached, changed FROM pipeline_state WHERE changed > evaluated ORDER BY pipeline"
-_EVALUATED = "UPDATE pipeline_state SET evaluated = $2, reached = greatest(reached, $3) WHERE pipeline = $1"
-_POLICY = """
-WITH new AS (UPDATE analysis_state SET policy = $1 WHERE policy <> $1 RETURNING policy)
-UPDATE pipeline_state SET changed = changed + 1 WHERE EXISTS (SELECT FROM new)
-"""
+_KNOWN = "SELECT pipeline, numbering, over, reached, since FROM pipeline_state ORDER BY pipeline"
+_LOAD = f"{_KNOWN} FOR UPDATE"
+_DONE = "UPDATE pipeline_state SET since = NULL WHERE pipeline = $1"
 
 
-class StalePipeline(NamedTuple):
-    """A pipeline to evaluate. `reached`: the end of the last week that was evaluated before."""
+class PipelineState(NamedTuple):
+    """What messages tell of a pipeline; see the table."""
 
-    name: str
-    reached: datetime | None
-    changed: int
-
-
-async def mark(connection: Connection, names: Collection[str]) -> None:
-    """Note that points of pipelines changed."""
-    if names:
-        await connection.execute(_MARK, sorted(names))
+    numbering: int
+    over: int
+    reached: datetime | None = None
+    since: datetime | None = None
 
 
-async def follow_policy(connection: Connection, digest: str) -> None:
-    """Where the policy is another one, every pipeline must be evaluated again."""
-    await connection.execute(_POLICY, digest)
+async def save(connection: Connection, states: Mapping[str, PipelineState]) -> None:
+    """Take over what messages tell, whatever order they come in."""
+    if states:
+        names = sorted(states)
+        columns = zip(*(states[name] for name in names), strict=True)
+        await connection.execute(_SAVE, names, *map(list, columns))
 
 
-async def advance(connection: Connection, reached: Mapping[str, datetime]) -> None:
-    """Judgement time had passed these instants before the points came: they were found by going back."""
-    if reached:
-        names = sorted(reached)
-        await connection.execute(_ADVANCE, names, [reached[name] for name in names])
+async def load(connection: Connection) -> dict[str, PipelineState]:
+    """What is known of each pipeline. No message is saved until the end of the transaction."""
+    return _states(await connection.fetch(_LOAD))
 
 
-async def stale(executor: Executor) -> list[StalePipeline]:
-    """The pipelines with changes that are not evaluated."""
-    return [StalePipeline(*row) for row in await executor.fetch(_STALE)]
+async def known(executor: Executor) -> dict[str, PipelineState]:
+    """As `load`, without holding anything."""
+    return _states(await executor.fetch(_KNOWN))
 
 
-async def evaluated(connection: Connection, pipeline: StalePipeline, reached: datetime) -> None:
-    """The changes up to those that `pipeline` counts are evaluated, to the end of a week."""
-    await connection.execute(_EVALUATED, pipeline.name, pipeline.changed, reached)
+def _states(rows: Iterable[Record]) -> dict[str, PipelineState]:
+    return {row["pipeline"]: PipelineState(*list(row.values())[1:]) for row in rows}
+
+
+async def reevaluated(connection: Executor, pipeline: str) -> None:
+    """All charts are evaluated again, as `since` asks."""
+    await connection.execute(_DONE, pipeline)

@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from shared.contracts.measures import Column, MeasureData
+from services.analyst.store.charts import chart_of, columns_of
+from shared.contracts.measures import MeasureData
 from shared.flow.statistics.columns import Chart, Value, exact_value
-from shared.flow.statistics.weeks import Weeks
 from shared.postgres.pool import Connection, Executor
-from shared.runtime.instants import micros
 
 _SAVE = """
-INSERT INTO point AS p (pipeline, stage, measure, start_at, end_at, exact)
-SELECT DISTINCT ON (pl, s, m, b) pl, s, m, b, e, x
-FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[])
-    WITH ORDINALITY AS w (pl, s, m, b, e, x, n) ORDER BY pl, s, m, b, n DESC
-ON CONFLICT (pipeline, stage, measure, start_at) DO UPDATE SET exact = excluded.exact, end_at = excluded.end_at
-WHERE p.exact IS DISTINCT FROM excluded.exact
-RETURNING pipeline
+INSERT INTO point AS p (pipeline, stage, measure, start_at, end_at, exact, week, numbering)
+SELECT DISTINCT ON (pl, s, m, b) pl, s, m, b, e, x, w, n
+FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::int[], $8::int[])
+    WITH ORDINALITY AS t (pl, s, m, b, e, x, w, n, o) ORDER BY pl, s, m, b, n DESC, o DESC
+ON CONFLICT (pipeline, stage, measure, start_at) DO UPDATE SET exact = excluded.exact, end_at = excluded.end_at,
+    week = excluded.week, numbering = excluded.numbering
+WHERE (p.exact, p.week, p.numbering, p.end_at)
+    IS DISTINCT FROM (excluded.exact, excluded.week, excluded.numbering, excluded.end_at)
+    AND p.numbering <= excluded.numbering
+RETURNING pipeline, stage, measure
 """
-_FIRST = "SELECT min(start_at) FROM point"
-_LOAD = "SELECT stage, measure, start_at, exact FROM point WHERE pipeline = $1"
-_REACHED = "SELECT max(end_at) FROM point WHERE pipeline = $1"
+_EXTENTS = """
+SELECT pipeline, stage, measure, count(*) AS weeks, max(week) AS last, min(start_at) AS first, max(end_at) AS until
+FROM point JOIN unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure)
+    USING (pipeline, stage, measure)
+WHERE numbering = $4 GROUP BY pipeline, stage, measure
+"""
+_LOAD = """
+SELECT pipeline, stage, measure, exact FROM point
+JOIN unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure) USING (pipeline, stage, measure)
+WHERE numbering = $4 ORDER BY pipeline, stage, measure, week
+"""
 
 
-class PipelinePoints(NamedTuple):
-    """The charts of one pipeline: values by week, from week 0 to the one before `over`, the first that is not over."""
+class Extent(NamedTuple):
+    """The weeks of a chart: from `first`, the start of week 0, to `until`, without a gap."""
 
-    weeks: Weeks
-    over: int
-    charts: Mapping[Chart, list[Value | None]]
+    weeks: int
+    first: datetime
+    until: datetime
 
 
-async def save(connection: Connection, points: Sequence[MeasureData]) -> set[str]:
-    """Insert or update weekly points. Returns the pipelines in which something is new."""
+async def save(connection: Connection, points: Sequence[MeasureData]) -> set[Chart]:
+    """Insert or update weekly points. Returns the charts in which something is new."""
     if not points:
         return set()
     rows = await connection.fetch(
@@ -46,21 +56,26 @@ async def save(connection: Connection, points: Sequence[MeasureData]) -> set[str
         [p.start for p in points],
         [p.end for p in points],
         [p.exact for p in points],
+        [p.week for p in points],
+        [p.numbering for p in points],
     )
-    return {row["pipeline"] for row in rows}
+    return {chart_of(row) for row in rows}
 
 
-async def load(executor: Executor, pipeline: str, zone: str) -> PipelinePoints | None:
-    """The charts of a pipeline; None before the first point. Week 0 is the first one of all pipelines."""
-    first: datetime | None = await executor.fetchval(_FIRST)
-    until: datetime | None = await executor.fetchval(_REACHED, pipeline)
-    if first is None or until is None:
-        return None
-    weeks = Weeks(micros(first), zone)
-    count = weeks.over(micros(until))
-    charts: dict[Chart, list[Value | None]] = {}
-    for row in await executor.fetch(_LOAD, pipeline):
-        chart = Chart(pipeline, row["stage"], Column(row["measure"]))
-        values = charts.setdefault(chart, [None] * count)
-        values[weeks.of(micros(row["start_at"]))] = exact_value(chart.column, row["exact"])
-    return PipelinePoints(weeks, count, charts)
+async def extents(executor: Executor, charts: Collection[Chart], numbering: int) -> dict[Chart, Extent]:
+    """The charts of which the weeks are known from week 0 on without a gap."""
+    rows = await executor.fetch(_EXTENTS, *columns_of(charts), numbering)
+    return {
+        chart_of(row): Extent(row["weeks"], row["first"], row["until"])
+        for row in rows
+        if row["last"] == row["weeks"] - 1
+    }
+
+
+async def load(executor: Executor, charts: Collection[Chart], numbering: int) -> Mapping[Chart, list[Value | None]]:
+    """The values of charts by week, exact."""
+    found: dict[Chart, list[Value | None]] = {}
+    for row in await executor.fetch(_LOAD, *columns_of(charts), numbering):
+        chart = chart_of(row)
+        found.setdefault(chart, []).append(exact_value(chart.column, row["exact"]))
+    return found

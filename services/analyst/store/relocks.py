@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from shared.contracts.relocks import RelockData
-from shared.postgres.pool import Connection, Executor, Record
+from shared.flow.statistics.relocks import Relock
+from shared.postgres.pool import Connection, Executor
 
 _SAVE = """
 INSERT INTO relock AS r (chart, from_week, points, reason, actor, at)
@@ -16,7 +18,16 @@ ON CONFLICT (chart, from_week) DO UPDATE SET points = excluded.points, reason = 
     actor = excluded.actor, at = excluded.at
 WHERE r.at <= excluded.at
 """
-_LOAD = "SELECT chart, from_week, points, reason FROM relock WHERE starts_with(chart, $1) ORDER BY chart, at"
+_LOAD = """
+SELECT chart, from_week, points, reason, actor FROM relock WHERE chart = ANY($1::text[]) ORDER BY chart, from_week
+"""
+
+
+class StoredRelock(NamedTuple):
+    """A relock, and whether a person or the system decided it."""
+
+    relock: Relock
+    actor: str
 
 
 async def save(connection: Connection, relocks: Sequence[RelockData]) -> None:
@@ -33,6 +44,9 @@ async def save(connection: Connection, relocks: Sequence[RelockData]) -> None:
         )
 
 
-async def load(executor: Executor, pipeline: str) -> list[Record]:
-    """The relocks of a pipeline's charts: chart, from_week (empty: the first baseline), points, reason."""
-    return list(await executor.fetch(_LOAD, f"{pipeline}/"))
+async def load(executor: Executor, names: Collection[str]) -> list[StoredRelock]:
+    """The relocks of these charts."""
+    return [
+        StoredRelock(Relock(row["chart"], row["from_week"] or None, row["points"], row["reason"]), row["actor"])
+        for row in await executor.fetch(_LOAD, list(names))
+    ]

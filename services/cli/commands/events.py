@@ -22,6 +22,10 @@ def what_if(
     form: FormatOption = OutputForm.TEXT,
     visits: Annotated[bool, typer.Option("--visits", help="Also list every visit (json only).")] = False,
     stages: Annotated[Path | None, typer.Option(help="Names of stages, in the format of stages import.")] = None,
+    relocks: Annotated[Path | None, typer.Option(help="When baselines begin anew: a JSON list of relocks.")] = None,
+    measures: Annotated[
+        bool, typer.Option("--measures", help="Also weekly measures and what the statistics say of them (json only).")
+    ] = False,
 ) -> None:
     """Show the problems a policy would have found in a file of events. Needs neither Kafka nor Postgres.
 
@@ -33,10 +37,10 @@ def what_if(
     from shared.runtime.yaml_file import FaultsError
 
     try:
-        answer = run(events, policy, as_of, stages)
+        answer = run(events, policy, as_of, stages, relocks)
     except (FileError, FaultsError, ValueError) as error:
         raise fail(error) from None
-    print_answer(answer, form, visits)
+    print_answer(answer, form, visits, measures)
     raise typer.Exit(answer.exit_code)
 
 

@@ -12,14 +12,15 @@ from datetime import UTC, datetime
 from services.detector.evaluate.evaluator import Evaluator, PassResult
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
-from services.detector.store import copy_tables, evaluation, fingerprint, history
+from services.detector.store import copy_tables, evaluation, fingerprint, history, weeks
 from services.detector.store import stages as stage_store
 from services.detector.store.watermark import ClockKind, bound, current_watermark
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.deltas import CountDeltas
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import Event, Visit, fold
+from shared.flow.statistics.measures import definition_of
+from shared.flow.visits import Closing, Event, Visit, fold
 from shared.postgres.pool import TRANSIENT, Connection, Pool
 from shared.runtime.log import logger
 from shared.runtime.retry import retry_forever
@@ -37,16 +38,18 @@ ReportProgress = Callable[[int, int], None]
 
 @dataclass
 class _Rebuilt:
-    """Counts of every series; states and visits of the deals that are not written yet."""
+    """Counts of every series; states, visits and closings of the deals that are not written yet."""
 
     counts: CountDeltas
     resolver: StageResolver
     states: list[tuple[str, bytes]] = field(default_factory=list)
     visits: list[tuple[str, Visit]] = field(default_factory=list)
+    closings: list[tuple[str, Closing]] = field(default_factory=list)
 
     def add(self, events: list[Event]) -> None:
         """Fold one deal."""
         deal, state = events[0].deal, fold(events, self.resolver)
+        self.closings += [(deal, closing) for closing in state.closings]
         for visit in state.visits:
             self.visits.append((deal, visit))
             self.counts.add(visit)
@@ -67,6 +70,7 @@ async def _follow_policy(pool: Pool, ruleset: Ruleset, settings: DetectorSetting
     async with pool.acquire() as connection, connection.transaction():
         await evaluation.lock(connection)
         resolver = StageResolver(ruleset.policy, await stage_store.load(connection))
+        await weeks.follow_policy(connection, definition_of(ruleset.policy))
         stored, own = await fingerprint.stored(connection), fingerprint.of(ruleset, resolver)
         if stored == own:
             return
@@ -105,11 +109,13 @@ async def _rebuild(
     await connection.execute(_BE_PATIENT)
     await connection.execute(_FREEZE)
     watermark = (await evaluation.state(connection)).watermark
+    until = await _until(connection, watermark, settings.clock)
+    # Before `visit` is locked: the publisher of weeks holds this row while it reads visits.
+    await weeks.rebuilt(connection, None if held else until, since)
     counts = await _refold_all(connection, _Rebuilt(CountDeltas(ruleset), resolver), report)
     await connection.execute(_CLEAR)
     changes = counts.packed()
     await fingerprint.save(connection, fingerprint.of(ruleset, resolver))
-    until = await _until(connection, watermark, settings.clock)
     if until is None or held:
         # It is too early to evaluate: the evaluator will find the counts as if writers had just added them.
         await history.add_changes(connection, changes)
@@ -131,7 +137,7 @@ async def _until(connection: Connection, reached: int | None, clock: ClockKind) 
 
 async def _refold_all(connection: Connection, rebuilt: _Rebuilt, report: ReportProgress) -> CountDeltas:
     total, done = await connection.fetchval(_COUNT), 0
-    await connection.execute("TRUNCATE visit")
+    await connection.execute("TRUNCATE visit, closing")
     async for events in history.deals(connection):
         rebuilt.add(events)
         done += len(events)
@@ -146,6 +152,7 @@ async def _refold_all(connection: Connection, rebuilt: _Rebuilt, report: ReportP
 async def _write(connection: Connection, rebuilt: _Rebuilt) -> None:
     await history.overwrite_states(connection, rebuilt.states)
     await history.save_visits(connection, rebuilt.visits)
+    await history.add_closings(connection, rebuilt.closings)
     await copy_tables.clear(connection)
-    rebuilt.states.clear()
-    rebuilt.visits.clear()
+    for written in (rebuilt.states, rebuilt.visits, rebuilt.closings):
+        written.clear()

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from services.detector.store import copy_tables, history
+from services.detector.ingest import first_change
+from services.detector.store import copy_tables, history, weeks
 from services.detector.store import stages as stage_store
 from shared.flow.deltas import CountDeltas, PackedDeltas
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import DealState, Event, Visit, unique
+from shared.flow.visits import Closing, DealState, Event, Visit, unique
 from shared.postgres.pool import Connection
 
 _CHUNK = 5000
@@ -21,7 +22,10 @@ _CHUNK = 5000
 
 @dataclass
 class _Refolded:
-    """How counts change; what is not written yet of states and visits, and visits to delete as (deal, entered)."""
+    """How counts change, and since when; what is not written yet of states, visits and closings.
+
+    `gone`: visits to delete, as (deal, entered).
+    """
 
     before: StageResolver
     after: StageResolver
@@ -29,6 +33,8 @@ class _Refolded:
     states: list[tuple[str, bytes]] = field(default_factory=list)
     visits: list[tuple[str, Visit]] = field(default_factory=list)
     gone: list[tuple[str, int]] = field(default_factory=list)
+    closings: list[tuple[str, Closing]] = field(default_factory=list)
+    first_at: int | None = None
 
     def add(self, events: list[Event]) -> None:
         """Fold one deal under both maps."""
@@ -37,8 +43,10 @@ class _Refolded:
         old.apply(history_of_deal, self.before)
         new.apply(history_of_deal, self.after)
         packed = new.pack()
-        if old.visits == new.visits and old.pack() == packed:
+        if old.visits == new.visits and old.closings == new.closings and old.pack() == packed:
             return
+        first = first_change.of_refold(old, new)
+        self.first_at = min((at for at in (first, self.first_at) if at is not None), default=None)
         for visit in old.visits:
             self.counts.add(visit, -1)
         for visit in new.visits:
@@ -46,6 +54,7 @@ class _Refolded:
             self.visits.append((deal, visit))
         entered = {visit.entered for visit in new.visits}
         self.gone += [(deal, visit.entered) for visit in old.visits if visit.entered not in entered]
+        self.closings += [(deal, closing) for closing in new.closings]
         self.states.append((deal, packed))
 
 
@@ -64,6 +73,8 @@ async def refold(
         if len(refolded.states) >= _CHUNK:
             await _write(connection, refolded)
     await _write(connection, refolded)
+    if refolded.first_at is not None:
+        await weeks.mark(connection, refolded.first_at)
     return refolded.counts.packed()
 
 
@@ -73,6 +84,8 @@ async def _write(connection: Connection, refolded: _Refolded) -> None:
     await history.overwrite_states(connection, refolded.states)
     await history.drop_visits(connection, refolded.gone)
     await history.save_visits(connection, refolded.visits)
+    await history.drop_closings(connection, [deal for deal, _ in refolded.states])
+    await history.add_closings(connection, refolded.closings)
     await copy_tables.clear(connection)
-    for written in (refolded.states, refolded.visits, refolded.gone):
+    for written in (refolded.states, refolded.visits, refolded.gone, refolded.closings):
         written.clear()

@@ -13,7 +13,9 @@ from weakref import WeakSet
 import orjson
 from aiokafka import ConsumerRecord
 
+from services.detector.ingest import first_change
 from services.detector.ingest.future import FutureCheck
+from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
 from services.detector.store import copy_tables, evaluation, history, watermark
 from services.detector.store import stages as stage_store
@@ -26,7 +28,7 @@ from shared.flow.deltas import CountDeltas
 from shared.flow.events import event_of
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver, source_of
-from shared.flow.visits import LOST, WON, DealState, Event, Visit, fold
+from shared.flow.visits import LOST, WON, Closing, DealState, Event, Visit, fold
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
 from shared.stream.processor import Received
@@ -43,22 +45,31 @@ One = TypeVar("One")
 
 @dataclass
 class _Changes:
-    """What a batch changes: counts, states of deals, visits to save, and visits to delete as (deal, entered)."""
+    """What a batch changes: counts, states of deals, visits to save and, as (deal, entered), to delete, closings."""
 
     resolver: StageResolver
     counts: CountDeltas
     states: list[tuple[str, bytes]] = field(default_factory=list)
     visits: list[tuple[str, Visit]] = field(default_factory=list)
     gone: list[tuple[str, int]] = field(default_factory=list)
+    closings: list[tuple[str, Closing]] = field(default_factory=list)
+    # The first instant at which something changes.
+    first_at: int | None = None
     unknown_stage: int = 0
     of_deleted_deals: int = 0
+
+    def since(self, instant: int | None) -> None:
+        """Something changes at the instant; None: nothing does."""
+        if instant is not None and (self.first_at is None or instant < self.first_at):
+            self.first_at = instant
 
 
 class EventWriter:
     """Handles `pipeline.events`.
 
     `now` tells the present as of a record; `standings` how far partitions will be read after a batch; `committed` is
-    called after each batch. Batches of several workers are handled at once: the lists of each are emptied early.
+    called after each batch; `weeks` marks those whose measures change. Batches of several workers are handled at once:
+    the lists of each are emptied early.
     """
 
     def __init__(
@@ -70,6 +81,7 @@ class EventWriter:
         committed: Callable[[], None] = lambda: None,
         direct_copy_min: int = DIRECT_COPY_MIN,
         now_reuse: int = 1,
+        weeks: WeekMarks | None = None,
     ) -> None:
         self._ruleset, self._metrics, self._standings, self._committed = ruleset, metrics, standings, committed
         self._direct_copy_min = direct_copy_min
@@ -78,6 +90,7 @@ class EventWriter:
         self._stage_maps = StageMapCache(ruleset)
         self._seen: WeakSet[Transaction] = WeakSet()
         self._no_direct_copy = 0
+        self._weeks = weeks or WeekMarks(ruleset.policy.timezone)
         self.decoders = {EVENTS: self._decode}
 
     def _decode(self, record: ConsumerRecord) -> NewEvent:
@@ -100,7 +113,9 @@ class EventWriter:
         new.clear()
         transaction.after_commit(lambda: self._metrics.record_batch(applied, read))
         if by_deal:
+            first = min(event.key.time for events in by_deal.values() for event in events)
             await self._write(transaction, by_deal, _by_deal(former))
+            await self._weeks.note_events(transaction, first, former)
 
     async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:
         """Record how far the partitions are applied."""
@@ -135,6 +150,9 @@ class EventWriter:
         await history.save_deals(connection, saved)
         await history.drop_visits(connection, changes.gone)
         await history.save_visits(connection, changes.visits)
+        await history.drop_closings(connection, out_of_order)
+        await history.add_closings(connection, changes.closings)
+        await self._weeks.mark(connection, changes.first_at)
         await history.add_changes(connection, changes.counts.packed())
         transaction.after_commit(lambda: self._metrics.unknown_stage.inc(changes.unknown_stage))
         transaction.after_commit(lambda: self._metrics.of_deleted_deals.inc(changes.of_deleted_deals))
@@ -172,6 +190,7 @@ class EventWriter:
         after = state.visits
         if before is not None and all(visit.entered != before.entered for visit in after):
             changes.gone.append((deal, before.entered))
+        changes.since(first_change.of_later_events(state, before, events))
         self._keep(changes, deal, state, after)
 
     async def _fold_anew(
@@ -187,9 +206,11 @@ class EventWriter:
         for deal in deals:
             added = {event.key.id for event in new[deal]}
             others = [event for event in events[deal] if event.key.id not in added]
-            for visit in fold(others + former.get(deal, []), changes.resolver).visits:
+            old = fold(others + former.get(deal, []), changes.resolver)
+            for visit in old.visits:
                 changes.counts.add(visit, -1)
             state = fold(events[deal], changes.resolver)
+            changes.since(first_change.of_refold(old, state, [*new[deal], *former.get(deal, ())]))
             entered = {visit.entered for visit in state.visits}
             changes.gone += [(deal, instant) for instant in stored[deal] if instant not in entered]
             self._keep(changes, deal, state, state.visits)
@@ -200,6 +221,7 @@ class EventWriter:
             changes.visits.append((deal, visit))
             if not self._ruleset.knows(visit.pipeline, visit.stage):
                 changes.unknown_stage += 1
+        changes.closings += [(deal, closing) for closing in state.closings]
         changes.states.append((deal, state.pack()))
 
     async def _count_late(self, transaction: Transaction, new: dict[str, list[Event]]) -> None:

@@ -10,6 +10,8 @@ CREATE TABLE event (
     data text        NOT NULL,
     PRIMARY KEY (deal, id)
 );
+-- The events that tell the expected close date.
+CREATE INDEX event_close ON event (deal) WHERE data LIKE '%"expected_close"%';
 
 -- The state of each deal after its events, packed. `version` counts its changes: a writer that read an older state
 -- finds out, and begins again.
@@ -32,6 +34,17 @@ CREATE TABLE visit (
     CHECK (left_at > entered)
 );
 CREATE INDEX visit_open ON visit (pipeline, stage, entered) WHERE left_at IS NULL;
+
+-- Deals that were won or lost, and when they were created where that is known. One may close twice at one instant.
+CREATE TABLE closing (
+    deal     text        NOT NULL,
+    time     timestamptz NOT NULL,
+    pipeline text        NOT NULL,
+    won      boolean     NOT NULL,
+    created  timestamptz
+);
+CREATE INDEX closing_deal ON closing (deal);
+CREATE INDEX closing_time ON closing (time);
 
 -- How sources describe their stages and pipelines: of each field the latest, by (time, id, value). Values are JSON
 -- text. An empty pipeline: the stage in every pipeline; an empty stage: the pipeline itself.
@@ -113,14 +126,17 @@ CREATE TABLE correction (
     count bigint NOT NULL
 );
 
--- Daily points, `value` at the end of [start_at, end_at).
+-- Daily points, `value` at the end of [start_at, end_at), and weekly ones, over it. `exact`: the value of a week without
+-- rounding, as 5 or 5/7. The stage of a pipeline's measure is empty.
 CREATE TABLE measure (
     pipeline text        NOT NULL,
     stage    text        NOT NULL,
     measure  text        NOT NULL,
+    period   text        NOT NULL DEFAULT 'day' CHECK (period IN ('day', 'week')),
     start_at timestamptz NOT NULL,
     end_at   timestamptz NOT NULL,
     value    float8,
+    exact    text,
     PRIMARY KEY (pipeline, stage, measure, end_at)
 );
 
@@ -128,6 +144,25 @@ CREATE TABLE measure (
 -- more than once, so that who appends never waits for who takes.
 CREATE TABLE stale_day (at timestamptz NOT NULL);
 CREATE INDEX stale_day_at ON stale_day (at);
+
+-- The instants from which on weekly measures must be computed again. Writers append, the publisher of weeks takes.
+CREATE TABLE stale_week (at bigint NOT NULL);
+
+-- One row: how far weekly measures are published. `first_event`: the time of the log's first event. `policy`: a digest of
+-- what measures depend on in the policy. `origin`: the start of week 0; `numbering` counts how often it changed. `over`:
+-- how many weeks are published. `reached`: judgement time when the last of them was. `since`: until all weeks are
+-- published, the instant that `andon reevaluate` was given.
+CREATE TABLE week_state (
+    one         boolean PRIMARY KEY DEFAULT true CHECK (one),
+    first_event bigint,
+    policy      text    NOT NULL DEFAULT '',
+    origin      bigint,
+    numbering   int     NOT NULL DEFAULT 0,
+    over        int     NOT NULL DEFAULT 0,
+    reached     bigint,
+    since       bigint
+);
+INSERT INTO week_state DEFAULT VALUES;
 
 -- What was last published of stages on flow.stages.
 CREATE TABLE stage_published (

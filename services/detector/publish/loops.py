@@ -1,4 +1,4 @@
-"""The loops that publish beside evaluation: ages at the ends of days, how stages stand now, gauges and names."""
+"""The loops that publish beside evaluation: ages, weekly measures, how stages stand now, gauges and names."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from services.detector.publish.gauges import refresh_gauges
 from services.detector.publish.measures import MeasurePublisher
 from services.detector.publish.now import NowPublisher
 from services.detector.publish.stages import StageStatusPublisher
+from services.detector.publish.weeks import WeekPublisher
 from services.detector.settings import DetectorSettings
 from shared.flow.ruleset import Ruleset
 from shared.postgres.pool import TRANSIENT, Pool
@@ -22,6 +23,7 @@ from shared.runtime.waiting import wait_within
 
 _log = logger(__name__)
 AGES_SECONDS = 5.0
+WEEKS_SECONDS = 5.0
 PRESENT_SECONDS = 15.0
 NOW_SECONDS = 5.0
 
@@ -48,6 +50,33 @@ class AgesLoop:
             # A backlog of days takes at most a fifth of the time: passes and new events come first.
             rest = 4 * (time.monotonic() - began) if days == self._ages.days_at_once else AGES_SECONDS
             await asyncio.sleep(min(rest, AGES_SECONDS))
+
+
+class WeeksLoop:
+    """Publishes weekly measures: of weeks that are over, and where they changed. `published` is called then."""
+
+    def __init__(self, pool: Pool, ruleset: Ruleset, settings: DetectorSettings, published: Callable[[], None]) -> None:
+        self._pool, self._published = pool, published
+        self._weeks = WeekPublisher(ruleset.policy, settings.topic_prefix)
+
+    async def run(self) -> None:
+        """Run until cancelled. Waits while the database is unavailable."""
+        while True:
+            began, is_complete = time.monotonic(), True
+            try:
+                is_complete = await self.run_once()
+            except TRANSIENT as error:
+                _log.warning("weekly measures not published: database unavailable", error=repr(error))
+            # A backlog of weeks takes at most half of the time: passes and new events come first.
+            await asyncio.sleep(WEEKS_SECONDS if is_complete else min(time.monotonic() - began, WEEKS_SECONDS))
+
+    async def run_once(self) -> bool:
+        """Publish some weeks; whether none are left."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            done = await self._weeks.publish_some(connection)
+        if done.messages:
+            self._published()
+        return done.is_complete
 
 
 class NowLoop:

@@ -12,7 +12,7 @@ from asyncpg import SerializationError, UniqueViolationError
 
 from services.detector.store.copy_tables import instant, stage
 from shared.flow.deltas import PackedDeltas
-from shared.flow.visits import Event, EventKey, Visit, precedence
+from shared.flow.visits import Closing, Event, EventKey, Visit, precedence
 from shared.postgres.pool import Connection, Executor, Record
 from shared.runtime.instants import micros, moment
 
@@ -50,6 +50,7 @@ FROM staged_visit
 ON CONFLICT (deal, entered) DO UPDATE SET pipeline = excluded.pipeline, stage = excluded.stage,
     left_at = excluded.left_at, known = excluded.known, progressed = excluded.progressed
 """
+_DROP_CLOSINGS = "DELETE FROM closing WHERE deal = ANY($1::text[])"
 _CHANGES = "INSERT INTO span_change (series, deltas) SELECT * FROM unnest($1::text[], $2::bytea[])"
 # SQL: the planned next step in the packed state of a deal `d`, in microseconds; see DealState.pack.
 NEXT_STEP_AT = "(convert_from(d.state, 'UTF8')::json ->> 4)::bigint"
@@ -106,7 +107,7 @@ async def _all_are_new(connection: Connection, events: Sequence[NewEvent]) -> bo
 
 async def _replace(connection: Connection, events: Sequence[NewEvent]) -> dict[tuple[str, str], tuple[Event, Event]]:
     """Replace what is stored under an id of `events` where another version takes precedence: (former, new)."""
-    stored = {_key(event): event for event in map(_event, await connection.fetch(_OTHERS))}
+    stored = {_key(event): event for event in map(event_of_row, await connection.fetch(_OTHERS))}
     better: dict[tuple[str, str], NewEvent] = {}
     for one in events:
         key = _key(one.event)
@@ -145,7 +146,7 @@ async def events_of(connection: Executor, deals: Sequence[str]) -> dict[str, lis
     """All events of these deals."""
     found: dict[str, list[Event]] = {deal: [] for deal in deals}
     for row in await connection.fetch(_EVENTS, deals):
-        found[row["deal"]].append(_event(row))
+        found[row["deal"]].append(event_of_row(row))
     return found
 
 
@@ -161,7 +162,7 @@ async def deals(connection: Connection, sources: Collection[str] | None = None) 
     """The events of one deal after another, of all sources or of some. Through a cursor, in bounded memory."""
     events: list[Event] = []
     async for row in connection.cursor(_ALL_EVENTS, None if sources is None else list(sources), prefetch=5000):
-        event = _event(row)
+        event = event_of_row(row)
         if events and events[0].deal != event.deal:
             yield events
             events = []
@@ -170,7 +171,8 @@ async def deals(connection: Connection, sources: Collection[str] | None = None) 
         yield events
 
 
-def _event(row: Record) -> Event:
+def event_of_row(row: Record) -> Event:
+    """The event of a row with deal, id, time, rank and data."""
     return Event(row["deal"], EventKey(micros(row["time"]), row["rank"], row["id"]), orjson.loads(row["data"]))
 
 
@@ -205,6 +207,24 @@ async def save_visits(connection: Connection, visits: Sequence[tuple[str, Visit]
     rows = [(deal, v.entered, v.pipeline, v.stage, v.left, v.known, v.progressed) for deal, v in visits]
     await stage(connection, "staged_visit", sorted(rows, key=itemgetter(0, 1)))
     await connection.execute(_SAVE_VISITS)
+
+
+async def drop_closings(connection: Executor, deals: Sequence[str]) -> None:
+    """Delete all closings of these deals."""
+    if deals:
+        await connection.execute(_DROP_CLOSINGS, deals)
+
+
+async def add_closings(connection: Connection, closings: Sequence[tuple[str, Closing]]) -> None:
+    """Append closings, each with its deal."""
+    if closings:
+        rows = [(deal, moment(c.time), c.pipeline, c.won, _moment(c.created)) for deal, c in closings]
+        columns = ("deal", "time", "pipeline", "won", "created")
+        await connection.copy_records_to_table("closing", records=rows, columns=columns)
+
+
+def _moment(instant: int | None) -> datetime | None:
+    return None if instant is None else moment(instant)
 
 
 async def add_changes(connection: Executor, changes: Mapping[str, PackedDeltas]) -> None:

@@ -16,7 +16,7 @@ from shared.flow.statistics.relocks import Relock, cuts_of
 from shared.flow.statistics.segments import Cuts, Segment, segments
 from shared.flow.statistics.watched import WatchedChart, pipeline_watches
 from shared.flow.statistics.weeks import Weeks
-from shared.flow.statistics.windows import LONG, SHORT, Look, WindowTest, window_test
+from shared.flow.statistics.windows import LONG, SHORT, Look, WindowTest, pairs_needed, window_test
 from shared.flow.statistics.xmr import XmrChart, drawn_points, xmr
 from shared.policy import Policy
 
@@ -86,11 +86,6 @@ class ChartSignals:
         return None if need is None else pairs_needed(need, pairs)
 
 
-def pairs_needed(need: float, pairs: int) -> int:
-    """Of 100 pairs, in how many the recent week must be worse. `need`: how far U must lie from its middle."""
-    return -int(-(100 * (pairs / 2 + need) / pairs - 1e-9) // 1)
-
-
 def chart_signals(chart: Chart, known: ChartWeeks, relocks: Sequence[RelockData], policy: Policy) -> ChartSignals:
     """Everything about a chart, over all weeks that are over."""
     values = known.charts[chart]
@@ -105,7 +100,9 @@ def chart_signals(chart: Chart, known: ChartWeeks, relocks: Sequence[RelockData]
 
 
 def _cuts(chart: Chart, weeks: Weeks, relocks: Sequence[RelockData]) -> Cuts:
-    return cuts_of((Relock(r.chart, r.from_week, r.points, r.reason) for r in relocks), chart.name, weeks)
+    """A relock from a week before the log's first waits until the log begins earlier."""
+    known = [r for r in relocks if r.from_week is None or weeks.number(r.from_week) >= 0]
+    return cuts_of((Relock(r.chart, r.from_week, r.points, r.reason) for r in known), chart.name, weeks)
 
 
 def _watch(chart: Chart, policy: Policy) -> WatchedChart | None:

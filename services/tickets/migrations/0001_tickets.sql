@@ -43,9 +43,13 @@ CREATE TABLE weekly_point (
     measure  text        NOT NULL,
     end_at   timestamptz NOT NULL,
     exact    text,
+    -- Number of the week; 0 holds the first event of the log. Where weeks are numbered anew, points of a lower numbering
+    -- no longer count.
+    week      int NOT NULL,
+    numbering int NOT NULL,
     PRIMARY KEY (pipeline, stage, measure, end_at)
 );
-CREATE INDEX weekly_point_by_end ON weekly_point (end_at);
+CREATE INDEX weekly_point_by_end ON weekly_point (numbering, end_at);
 
 -- From which week on a chart has a new baseline, and why; from_week empty: the first baseline. Not yet on flow.relocks
 -- while the outbox has it.

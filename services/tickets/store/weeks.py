@@ -12,17 +12,20 @@ from shared.postgres.pool import Connection, Executor
 from shared.runtime.instants import micros
 
 _SAVE = """
-INSERT INTO weekly_point (pipeline, stage, measure, end_at, exact)
-SELECT DISTINCT ON (p, s, m, e) p, s, m, e, x
-FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[])
-    WITH ORDINALITY AS w (p, s, m, e, x, n) ORDER BY p, s, m, e, n DESC
-ON CONFLICT (pipeline, stage, measure, end_at) DO UPDATE SET exact = excluded.exact
+INSERT INTO weekly_point AS p (pipeline, stage, measure, end_at, exact, week, numbering)
+SELECT DISTINCT ON (pl, s, m, e) pl, s, m, e, x, w, n
+FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::int[], $7::int[])
+    WITH ORDINALITY AS t (pl, s, m, e, x, w, n, o) ORDER BY pl, s, m, e, n DESC, o DESC
+ON CONFLICT (pipeline, stage, measure, end_at) DO UPDATE SET exact = excluded.exact, week = excluded.week,
+    numbering = excluded.numbering
+WHERE p.numbering <= excluded.numbering
 """
-_FIRST = "SELECT min(end_at) FROM weekly_point"
-_REACHED = "SELECT max(end_at) FROM weekly_point WHERE pipeline = $1"
+_NUMBERING = "SELECT max(numbering) FROM weekly_point"
+_FIRST = "SELECT end_at, week FROM weekly_point WHERE numbering = $1 ORDER BY end_at LIMIT 1"
+_OVER = "SELECT max(week) + 1 FROM weekly_point WHERE pipeline = $1 AND numbering = $2"
 _LOAD = """
-SELECT stage, measure, end_at, exact FROM weekly_point
-WHERE pipeline = $1 AND (stage, measure) IN (SELECT * FROM unnest($2::text[], $3::text[]))
+SELECT stage, measure, week, exact FROM weekly_point
+WHERE pipeline = $1 AND numbering = $2 AND (stage, measure) IN (SELECT * FROM unnest($3::text[], $4::text[]))
 """
 
 
@@ -44,20 +47,24 @@ async def save(connection: Connection, points: Sequence[MeasureData]) -> None:
             [p.measure.value for p in points],
             [p.end for p in points],
             [p.exact for p in points],
+            [p.week or 0 for p in points],
+            [p.numbering or 0 for p in points],
         )
 
 
 async def load(executor: Executor, pipeline: str, charts: Collection[Chart], zone: str) -> ChartWeeks | None:
-    """Charts of a pipeline; None before its first point. Week 0 is the first one of all pipelines."""
-    first, reached = await executor.fetchval(_FIRST), await executor.fetchval(_REACHED, pipeline)
-    if first is None or reached is None:
+    """Charts of a pipeline; None before its first point. Week 0 is the same for all pipelines."""
+    numbering = await executor.fetchval(_NUMBERING)
+    over = await executor.fetchval(_OVER, pipeline, numbering)
+    if over is None:
         return None
-    weeks = Weeks(micros(first) - 1, zone)
-    over = weeks.over(micros(reached))
+    first = await executor.fetchrow(_FIRST, numbering)
+    assert first is not None  # noqa: S101 (the pipeline has a point)
+    known = Weeks(micros(first["end_at"]) - 1, zone)
+    weeks = Weeks(known.start(-first["week"]), zone)
     found: dict[Chart, list[Value | None]] = {chart: [None] * over for chart in charts}
     wanted = [chart.stage for chart in charts], [chart.column.value for chart in charts]
-    for row in await executor.fetch(_LOAD, pipeline, *wanted):
+    for row in await executor.fetch(_LOAD, pipeline, numbering, *wanted):
         column = Column(row["measure"])
-        week = weeks.of(micros(row["end_at"]) - 1)
-        found[Chart(pipeline, row["stage"], column)][week] = exact_value(column, row["exact"])
+        found[Chart(pipeline, row["stage"], column)][row["week"]] = exact_value(column, row["exact"])
     return ChartWeeks(weeks, over, found)

@@ -33,11 +33,16 @@ class CloseWeek(NamedTuple):
     pushed: bool
 
 
+def tells_close(event: Event) -> bool:
+    """Whether the event tells the date, or takes it back."""
+    return _FIELD in event.data
+
+
 def close_changes(events: Iterable[Event], zone: ZoneInfo) -> list[CloseChange]:
     """What the events of one deal, each once and in order, tell of the date. What is no date tells nothing."""
     found = []
     for event in events:
-        if _FIELD in event.data:
+        if tells_close(event):
             value = event.data[_FIELD]
             told = None if value is None else close_date(value, zone)
             if told is not None or value is None:

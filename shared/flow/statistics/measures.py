@@ -6,6 +6,7 @@ end itself belongs to the next week. Weeks may also be days: whatever `Periods` 
 
 from __future__ import annotations
 
+import hashlib
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
@@ -19,6 +20,9 @@ from shared.flow.statistics.columns import Chart, Column, Value
 from shared.flow.statistics.weeks import Periods
 from shared.flow.visits import Closing, DealState, Event, Visit
 from shared.policy import Policy, StageOutcome
+
+# The version of the definitions below.
+DEFINITION = 1
 
 
 class DealFacts(NamedTuple):
@@ -46,17 +50,32 @@ def weekly_measures(deals: Iterable[DealFacts], policy: Policy, weeks: Periods, 
 
     Costs a step for each visit, closing and told date, and one for each week and stage.
     """
-    tallies = _Tallies(policy, [weeks.start(week) for week in range(weeks.over(as_of) + 1)])
+    tallies = MeasureTallies(policy, weeks, weeks.over(as_of))
     for deal in deals:
         tallies.add(deal)
-    return WeeklyMeasures(weeks, tallies.values())
+    return tallies.measures()
 
 
-class _Tallies:
-    """What is counted so far, by stage and pipeline of the policy; others have no measures."""
+def definition_of(policy: Policy) -> str:
+    """A digest of everything in the policy that the measures depend on."""
+    clocks = AgeClocks(policy)
+    stages = [
+        (name, stage.id, stage.outcome.value, clocks.of(name, stage.id).name)
+        for name, pipeline in policy.pipelines.items()
+        for stage in pipeline.stages
+    ]
+    return hashlib.sha256(repr((DEFINITION, policy.timezone, stages)).encode()).hexdigest()[:16]
 
-    def __init__(self, policy: Policy, starts: list[int]) -> None:
-        self._starts = starts
+
+class MeasureTallies:
+    """What is counted so far in weeks 0 to `over` - 1, by stage and pipeline of the policy; others have no measures.
+
+    Week 0 need not be that of the log's first event: then deals must come with what they did before it.
+    """
+
+    def __init__(self, policy: Policy, weeks: Periods, over: int) -> None:
+        self._weeks = weeks
+        self._starts = starts = [weeks.start(week) for week in range(over + 1)]
         clocks = AgeClocks(policy)
         self._pipelines = {key: _PipelineTally(len(starts) - 1) for key in policy.pipelines}
         self._stages = {
@@ -67,6 +86,7 @@ class _Tallies:
         }
 
     def add(self, deal: DealFacts) -> None:
+        """Count a deal, or a part of one: its visits with the told dates, its closings."""
         open_weeks = self._add_visits(deal.visits)
         for closing in deal.closings:
             if (tally := self._pipelines.get(closing.pipeline)) is not None:
@@ -74,13 +94,14 @@ class _Tallies:
         if deal.closes:
             self._add_closes(deal.closes, open_weeks)
 
-    def values(self) -> dict[Chart, list[Value | None]]:
+    def measures(self) -> WeeklyMeasures:
+        """The measures of what was added."""
         found: dict[Chart, list[Value | None]] = {}
         for (pipeline, stage), tally in self._stages.items():
             found |= {Chart(pipeline, stage, column): values for column, values in tally.values().items()}
         for pipeline, closings in self._pipelines.items():
             found |= {Chart(pipeline, "", column): values for column, values in closings.values().items()}
-        return found
+        return WeeklyMeasures(self._weeks, found)
 
     def _week(self, instant: int) -> int:
         """The week that holds the instant: -1 before week 0, and the number of weeks where it is not over."""
@@ -128,7 +149,7 @@ class _StageTally:
     def add(self, visit: Visit, entered: int, left: int, is_rework: bool) -> None:
         """Count a visit that is entered and left in these weeks; -1 is before the first, and the last is not over."""
         weeks = len(self._arrivals)
-        if entered >= weeks:
+        if entered >= weeks or left < 0:
             return
         since = self._age(visit.entered)
         if entered >= 0:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from services.tickets.web.chart_links import chart_address, charts_of
-from shared.contracts.measures import Column
+from shared.contracts.measures import Column, MeasureEvent
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.flow.statistics.columns import Chart
 from tests.integration.tickets.records import TicketParts, record, records
@@ -168,6 +168,20 @@ async def test_a_week_that_late_events_change_is_drawn_anew(web: httpx.AsyncClie
     await show(parts, [*quiet(39), 900])
 
     assert "it was 900 deals" in words(await web.get(ADDRESS))
+
+
+async def test_weeks_that_are_numbered_anew_replace_the_old_ones(web: httpx.AsyncClient, parts: TicketParts) -> None:
+    await show(parts, quiet(40))
+    # The log turned out to begin three weeks later: week 0 is another one.
+    events = [event.data for event in week_events(NEW_CLOSED, quiet(40))[3:]]
+    later = [one.model_copy(update={"week": number, "numbering": 2}) for number, one in enumerate(events)]
+    told = [MeasureEvent(id=f"n{p.key}", source="x", subject=p.key, time=p.end, data=p) for p in later]
+    await parts.handle(*records(told))
+
+    page = words(await web.get(ADDRESS))
+
+    assert f"{WEEKS.name(4)} to now" in page
+    assert f"in the last week, {WEEKS.name(39)}, it was" in page
 
 
 async def test_a_stage_shows_its_weeks(web: httpx.AsyncClient, parts: TicketParts) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.cli.what_if import interval_json
+from services.cli.what_if_json import interval_json
 from shared.contracts.envelope import iso
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of

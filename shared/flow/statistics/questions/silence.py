@@ -58,7 +58,7 @@ def _series(place: str, entry: object) -> tuple[int, int, int]:
     """The first instant, the step in microseconds, and how many there are."""
     if not isinstance(entry, list):
         return _instant(place, entry, _RECEIPT), 0, 1
-    if len(entry) != 3 or not isinstance(entry[1], int | Fraction) or not isinstance(entry[2], int):
+    if len(entry) != 3 or type(entry[1]) not in (int, Fraction) or type(entry[2]) is not int:
         raise refusal(place, entry, _RECEIPT)
     first, step, count = _instant(f"{place}[0]", entry[0], _INSTANT), entry[1] * 1_000_000, entry[2]
     if step < 0 or step != int(step) or count < 1:

@@ -1,0 +1,179 @@
+"""Publishes what charts show on `flow.signals`, where it changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from services.analyst.evaluate.charts import ChartSet, load
+from services.analyst.publish.problems import EVENT_SOURCE
+from services.analyst.store import charts, pipelines, points
+from services.analyst.store.pipelines import PipelineState
+from services.analyst.store.relocks import StoredRelock
+from shared.contracts.signals import (
+    ChartData,
+    ChartEvent,
+    ChartMark,
+    FiredWindow,
+    SegmentLimits,
+    SegmentWindows,
+    WindowNeed,
+)
+from shared.contracts.topics import SIGNALS
+from shared.flow.statistics.chart_records import DRAWN
+from shared.flow.statistics.columns import Chart, Value, printed
+from shared.flow.statistics.relocks import chart_names
+from shared.flow.statistics.segments import Segment
+from shared.flow.statistics.watched import WatchedChart, watches
+from shared.flow.statistics.weeks import Weeks
+from shared.flow.statistics.windows import LONG, SHORT, WindowTest, window_test
+from shared.flow.statistics.xmr import xmr
+from shared.kafka.publisher import OutgoingMessage
+from shared.policy import Policy
+from shared.postgres import locks
+from shared.postgres.pool import Connection
+from shared.stream import outbox
+
+# Charts in one transaction: problems must not wait for them.
+AT_ONCE = 200
+
+
+class SignalPublisher:
+    """Publishes charts of the policy that are drawn or watched."""
+
+    def __init__(self, policy: Policy, topic_prefix: str) -> None:
+        self._policy, self._topic = policy, topic_prefix + SIGNALS
+        self._names = chart_names(policy)
+        self._watches: dict[Chart, list[WatchedChart]] = {}
+        for watch in watches(policy):
+            self._watches.setdefault(watch.chart, []).append(watch)
+
+    async def publish_some(self, connection: Connection) -> int | None:
+        """Publish some charts that may have changed, in the caller's transaction; how many. None: none are left.
+
+        One replica at a time: None while another does it.
+        """
+        if not await locks.try_lock(connection, "signals"):
+            return None
+        stale = await charts.take_signals(connection, AT_ONCE)
+        if not stale:
+            return None
+        states, count = await pipelines.known(connection), 0
+        for name in sorted({chart.pipeline for chart in stale} & states.keys()):
+            own = [chart for chart in stale if chart.pipeline == name and self._is_shown(chart)]
+            count += await self._publish(connection, own, states[name])
+        return count
+
+    def _is_shown(self, chart: Chart) -> bool:
+        return chart.name in self._names and (chart.column in DRAWN or chart in self._watches)
+
+    async def _publish(self, connection: Connection, wanted: Sequence[Chart], state: PipelineState) -> int:
+        extents = await points.extents(connection, wanted, state.numbering)
+        known = await load(connection, extents, state.numbering, self._policy.timezone)
+        if known is None:
+            return 0
+        found = {chart: self._data(chart, known) for chart in sorted(known.charts)}
+        digests = {data.key: _digest(data) for data in found.values()}
+        published = await charts.digests(connection, digests)
+        new = {c: data for c, data in found.items() if published.get(data.key) != digests[data.key]}
+        await outbox.put(connection, [self._message(data, known.until[chart]) for chart, data in new.items()])
+        await charts.save_digests(connection, {data.key: digests[data.key] for data in new.values()})
+        return len(new)
+
+    def _message(self, data: ChartData, until: datetime) -> OutgoingMessage:
+        event = ChartEvent.new(source=EVENT_SOURCE, subject=data.key, time=until, data=data)
+        return OutgoingMessage(self._topic, event.subject.encode(), event.to_json())
+
+    def _data(self, chart: Chart, known: ChartSet) -> ChartData:
+        described = _Described(chart, known)
+        drawn = known.segments.drawn(chart) if chart.column in DRAWN else []
+        judged = known.segments.judged(chart)
+        return ChartData(
+            pipeline=chart.pipeline,
+            stage=chart.stage or None,
+            measure=chart.column,
+            as_of=known.weeks.name(len(known.segments.values(chart)) - 1),
+            limits=tuple(described.limits(segment) for segment in drawn),
+            windows=tuple(
+                described.windows(segment, watch) for watch in self._watches.get(chart, ()) for segment in judged
+            ),
+        )
+
+
+class _Described:
+    """The segments of one chart in the words of the contract."""
+
+    def __init__(self, chart: Chart, known: ChartSet) -> None:
+        self._column, self._weeks = chart.column, known.weeks
+        self._over = len(known.segments.values(chart))
+        self._relocks: Mapping[int | None, StoredRelock] = {
+            None if one.relock.from_week is None else known.weeks.number(one.relock.from_week): one
+            for one in known.relocks
+            if one.relock.chart == chart.name
+        }
+
+    def limits(self, segment: Segment) -> SegmentLimits:
+        found = xmr(segment)
+        if found is None:
+            return SegmentLimits(**self._common(segment))
+        return SegmentLimits(
+            **self._common(segment),
+            centre=self._number(found.centre),
+            upper=self._number(found.upper),
+            lower=self._number(found.lower),
+            mean_moving_range=self._number(found.mean_moving_range),
+            range_limit=self._number(found.range_limit),
+            marks=tuple(
+                ChartMark(
+                    week=self._weeks.name(mark.week), rule=mark.rule, side=mark.side.value, in_baseline=mark.in_baseline
+                )
+                for mark in found.marks
+            ),
+        )
+
+    def windows(self, segment: Segment, watch: WatchedChart) -> SegmentWindows:
+        common = self._common(segment) | {"kind": watch.kind, "bad": watch.side.value, "level": str(watch.level)}
+        test = window_test(segment, watch.side, watch.level)
+        if test is None:
+            return SegmentWindows(**common)
+        return SegmentWindows(
+            **common,
+            phi=test.phi,
+            needs=tuple(
+                WindowNeed(weeks=n, critical=one.critical, g=one.g, need=one.need) for n, one in test.windows.items()
+            ),
+            fired=tuple(_fired(test, segment, self._weeks)),
+        )
+
+    def _common(self, segment: Segment) -> dict[str, Any]:
+        """Which weeks the baseline is, and why."""
+        first = segment.points[0].week if segment.points else None
+        # A segment begins with the last relock up to its first point; one without points is the newest.
+        until = self._over if first is None else first + 1
+        begun = [week for week in self._relocks if week is not None and week < until]
+        lock = self._relocks.get(max(begun, default=None))
+        return {
+            "first_week": None if first is None else self._weeks.name(first),
+            "size": segment.size,
+            "locked_by": lock.actor if lock else "rule",
+            "reason": lock.relock.reason if lock else None,
+            "baseline": tuple(self._weeks.name(point.week) for point in segment.baseline),
+        }
+
+    def _number(self, value: Value | None) -> float | None:
+        found = printed(self._column, value)
+        return None if found is None else float(found)
+
+
+def _fired(test: WindowTest, segment: Segment, weeks: Weeks) -> Iterator[FiredWindow]:
+    for look in test.looks(segment.after):
+        if look.fires_4:
+            yield FiredWindow(week=weeks.name(look.week), weeks=SHORT)
+        if look.fires_8:
+            yield FiredWindow(week=weeks.name(look.week), weeks=LONG)
+
+
+def _digest(data: ChartData) -> str:
+    return hashlib.sha256(data.model_dump_json().encode()).hexdigest()[:16]

@@ -1,0 +1,116 @@
+"""SQL of which charts are to be evaluated and published, and how far they are evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+
+from shared.flow.statistics.columns import Chart, Column
+from shared.postgres.pool import Connection, Executor, Record
+
+_MARK = "INSERT INTO stale_chart SELECT * FROM unnest($1::text[], $2::text[], $3::text[])"
+_MARK_NAMED = """
+INSERT INTO stale_chart SELECT pipeline, stage, measure FROM point
+WHERE week = 0 AND concat_ws('/', pipeline, coalesce(nullif(stage, ''), '-'), measure) = ANY($1::text[])
+"""
+_MARK_PIPELINES = """
+INSERT INTO stale_chart
+SELECT DISTINCT pipeline, stage, measure FROM point WHERE week = 0 AND pipeline = ANY($1::text[])
+"""
+_FOLLOW_POLICY = """
+WITH new AS (UPDATE analysis_state SET policy = $1 WHERE policy <> $1 RETURNING policy)
+INSERT INTO stale_chart SELECT DISTINCT pipeline, stage, measure FROM point WHERE week = 0 AND EXISTS (SELECT FROM new)
+"""
+_TAKE = "DELETE FROM stale_chart RETURNING pipeline, stage, measure"
+_UNTIL = """
+SELECT pipeline, stage, measure, until FROM chart_state
+JOIN unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure) USING (pipeline, stage, measure)
+"""
+_SAVE_UNTIL = """
+INSERT INTO chart_state AS c (pipeline, stage, measure, until)
+SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
+ON CONFLICT (pipeline, stage, measure) DO UPDATE SET until = greatest(c.until, excluded.until)
+"""
+_MARK_SIGNALS = "INSERT INTO stale_signal SELECT * FROM unnest($1::text[], $2::text[], $3::text[])"
+_TAKE_SIGNALS = """
+DELETE FROM stale_signal WHERE (pipeline, stage, measure) IN (
+    SELECT DISTINCT pipeline, stage, measure FROM stale_signal LIMIT $1
+) RETURNING pipeline, stage, measure
+"""
+_DIGESTS = "SELECT chart, digest FROM signals_published WHERE chart = ANY($1::text[])"
+_SAVE_DIGESTS = """
+INSERT INTO signals_published SELECT * FROM unnest($1::text[], $2::text[])
+ON CONFLICT (chart) DO UPDATE SET digest = excluded.digest
+"""
+
+
+def columns_of(charts: Iterable[Chart]) -> tuple[list[str], list[str], list[str]]:
+    """Charts as the three arrays of a statement."""
+    listed = list(charts)
+    return [c.pipeline for c in listed], [c.stage for c in listed], [c.column.value for c in listed]
+
+
+def chart_of(row: Record) -> Chart:
+    """The chart of a row with pipeline, stage and measure."""
+    return Chart(row["pipeline"], row["stage"], Column(row["measure"]))
+
+
+async def mark(connection: Connection, charts: Collection[Chart]) -> None:
+    """Charts must be evaluated."""
+    if charts:
+        await connection.execute(_MARK, *columns_of(charts))
+
+
+async def mark_named(connection: Connection, names: Collection[str]) -> None:
+    """The charts of these names must be evaluated, where they have points."""
+    if names:
+        await connection.execute(_MARK_NAMED, sorted(names))
+
+
+async def mark_pipelines(connection: Connection, names: Collection[str]) -> None:
+    """All charts of these pipelines must be evaluated."""
+    if names:
+        await connection.execute(_MARK_PIPELINES, sorted(names))
+
+
+async def follow_policy(connection: Connection, digest: str) -> None:
+    """Where the policy is another one, every chart must be evaluated again."""
+    await connection.execute(_FOLLOW_POLICY, digest)
+
+
+async def take(connection: Connection) -> set[Chart]:
+    """Take the charts to evaluate."""
+    return {chart_of(row) for row in await connection.fetch(_TAKE)}
+
+
+async def until(executor: Executor, charts: Collection[Chart]) -> dict[Chart, datetime]:
+    """How far those of the charts are evaluated that ever were."""
+    return {chart_of(row): row["until"] for row in await executor.fetch(_UNTIL, *columns_of(charts))}
+
+
+async def save_until(connection: Connection, reached: Mapping[Chart, datetime]) -> None:
+    """Charts are evaluated to the end of a week."""
+    if reached:
+        await connection.execute(_SAVE_UNTIL, *columns_of(reached), list(reached.values()))
+
+
+async def mark_signals(connection: Connection, charts: Collection[Chart]) -> None:
+    """What the charts show may be something else than what was published."""
+    if charts:
+        await connection.execute(_MARK_SIGNALS, *columns_of(charts))
+
+
+async def take_signals(connection: Connection, limit: int) -> set[Chart]:
+    """Take some charts to publish."""
+    return {chart_of(row) for row in await connection.fetch(_TAKE_SIGNALS, limit)}
+
+
+async def digests(executor: Executor, names: Collection[str]) -> dict[str, str]:
+    """Digests of what was last published, by the name of the chart."""
+    return {row["chart"]: row["digest"] for row in await executor.fetch(_DIGESTS, list(names))}
+
+
+async def save_digests(connection: Connection, found: Mapping[str, str]) -> None:
+    """Save what is published now."""
+    if found:
+        await connection.execute(_SAVE_DIGESTS, list(found), list(found.values()))

@@ -1,0 +1,95 @@
+"""The problem intervals of every kind, with what stands beside them: cause, trigger weeks, label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from shared.contracts.problems import CauseClass
+from shared.flow.intervals import Interval
+from shared.flow.rules import Rule
+from shared.flow.statistics.aging_learned import LearnedRule, problem_intervals
+from shared.flow.statistics.bottleneck import BottleneckInterval, BottleneckLabel, StageCharts, bottleneck_intervals
+from shared.flow.statistics.cause import Cause, cause_of
+from shared.flow.statistics.charts import ChartSegments
+from shared.flow.statistics.columns import Column
+from shared.flow.statistics.learned import LearnedVersion
+from shared.flow.statistics.segments import Segment
+from shared.flow.statistics.silence import SourceSilence
+from shared.flow.statistics.watched import WatchedChart
+from shared.flow.statistics.weeks import Weeks
+from shared.flow.statistics.windows import window_intervals
+from shared.flow.visits import Visit
+
+
+class Finding(NamedTuple):
+    """An interval of a problem. `cause` is None for a kind that has none.
+
+    `points`: how many points the cause class of a count rests on, of how many needed. `trigger`: of a window, the weeks
+    that opened it. `version`: of aging-learned, what was in force at the opening.
+    """
+
+    interval: Interval
+    cause: CauseClass | None = None
+    points: tuple[int, int] | None = None
+    trigger: Sequence[int] = ()
+    bottleneck: BottleneckInterval | None = None
+    version: LearnedVersion | None = None
+
+
+def count_findings(rule: Rule, intervals: Iterable[Interval], charts: ChartSegments) -> list[Finding]:
+    """The intervals of a rule on counts, with the cause class that the stage's charts give."""
+    found = []
+    for interval in intervals:
+        cause = _cause_at(rule, interval.opened_at, charts)
+        found.append(Finding(interval, cause.cause, (cause.points, cause.needed)))
+    return found
+
+
+def _cause_at(rule: Rule, instant: int, charts: ChartSegments) -> Cause:
+    def segments_of(column: Column) -> Sequence[Segment]:
+        return charts.of_stage(rule.pipeline, rule.stage, column)
+
+    return cause_of(rule.cause_charts, charts.weeks.over(instant), segments_of)
+
+
+def window_findings(watch: WatchedChart, charts: ChartSegments) -> list[Finding]:
+    """The intervals of a watched chart."""
+    found = window_intervals(charts.judged(watch.chart), watch.side, watch.level)
+    return [
+        Finding(_at_week_ends(one.opened, one.cleared, one.peak, charts.weeks), CauseClass.SPECIAL, trigger=one.trigger)
+        for one in found
+    ]
+
+
+def learned_findings(
+    rule: LearnedRule, visits: Iterable[Visit], versions: Sequence[LearnedVersion], as_of: int
+) -> list[Finding]:
+    """The intervals of `aging-learned` in one stage."""
+    found = problem_intervals(rule, visits, versions, as_of)
+    return [Finding(one, CauseClass.SPECIAL, version=_in_force(versions, one.opened_at)) for one in found]
+
+
+def _in_force(versions: Sequence[LearnedVersion], instant: int) -> LearnedVersion:
+    return [version for version in versions if version.since <= instant][-1]
+
+
+def bottleneck_findings(charts: StageCharts, weeks: Weeks) -> list[Finding]:
+    """The intervals of `bottleneck` in one stage."""
+    return [
+        Finding(
+            _at_week_ends(one.opened, one.cleared, one.peak, weeks),
+            CauseClass.UNKNOWN if one.label is BottleneckLabel.UNCLEAR else CauseClass.SPECIAL,
+            bottleneck=one,
+        )
+        for one in bottleneck_intervals(charts)
+    ]
+
+
+def silence_findings(found: SourceSilence) -> list[Finding]:
+    """The intervals of `silence` of one source."""
+    return [Finding(interval) for interval in found.intervals]
+
+
+def _at_week_ends(opened: int, cleared: int | None, peak: int, weeks: Weeks) -> Interval:
+    return Interval(weeks.end(opened), None if cleared is None else weeks.end(cleared), peak)

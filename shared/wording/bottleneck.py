@@ -1,0 +1,33 @@
+"""Wording of `bottleneck`: more comes into a stage than leaves it, and its deals grow older."""
+
+from __future__ import annotations
+
+from shared.contracts.measures import Column
+from shared.policy.model import BottleneckRule
+from shared.wording.kind import KindWording, ProblemFacts
+from shared.wording.quantities import rounded
+
+
+class BottleneckWording(KindWording[BottleneckRule]):
+    label = "bottlenecks"
+    chart = None
+    eased = "No more deals than in the baseline"
+    unknown_cause = "The cause is unclear: look at what comes in and at what leaves before you change anything."
+
+    def title(self, place: str, measure: Column | None) -> str:
+        return f"{place} is a bottleneck"
+
+    def sentence(self, facts: ProblemFacts) -> str:
+        found, wip = facts.bottleneck, f"WIP {'up to ' if facts.is_over else ''}{facts.count}"
+        if found is None:
+            return f"More came into {facts.stage} than left it, {wip}, and its deals grow older"
+        return (
+            f"More came into {facts.stage} than left it: {found.net} in 13 weeks, {wip} against"
+            f" {rounded(found.usual_wip)}, and its deals grow older. Cause: {found.label}"
+        )
+
+    def finding(self, facts: ProblemFacts) -> str:
+        return self.title(facts.stage, None)
+
+    def watched(self, rule: BottleneckRule, day: str) -> str:
+        return "more deals come in than leave, and they grow older"

@@ -1,0 +1,379 @@
+"""The analyst on a real Postgres, and behind a real Kafka: what it finds in weekly points is f(points, policy, relocks)."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from aiokafka import ConsumerRecord
+
+from services.analyst.evaluate.evaluator import ChartEvaluator
+from services.analyst.handlers import AnalystHandler
+from services.analyst.publish.problems import ProblemMessages
+from services.analyst.publish.signals import SignalPublisher
+from services.analyst.store import charts
+from services.cli.event_files import read_events
+from services.cli.what_if_json import interval_json
+from shared.contracts.envelope import iso
+from shared.contracts.measures import MeasureEvent
+from shared.contracts.problems import ProblemEvent, ProblemReason
+from shared.contracts.relocks import RelockData, RelockEvent
+from shared.contracts.signals import ChartData, ChartEvent
+from shared.contracts.topics import MEASURES, RELOCKS
+from shared.flow.events import event_of
+from shared.flow.statistics.charts import ChartSegments
+from shared.flow.statistics.findings import window_findings
+from shared.flow.statistics.measures import WeeklyMeasures
+from shared.flow.statistics.relocks import Relock
+from shared.flow.statistics.watched import watches
+from shared.flow.statistics.weeks import Weeks
+from shared.flow.what_if import Found, find
+from shared.kafka.publisher import OutgoingMessage, Publisher
+from shared.policy import Policy, load, parse
+from shared.postgres.migrate import migrate_all
+from shared.postgres.pool import Pool, open_pool
+from shared.runtime.instants import moment
+from shared.stream.processor import Processor
+from shared.stream.transaction import PostgresTransactions
+from tests.support.databases import new_database
+from tests.support.processes import ServiceProcess
+from tests.support.waiting import eventually
+from tests.support.weekly_points import point_events
+
+SHOP = Path(__file__).parents[2] / "data" / "shop"
+KINDS = ("shift", "rework", "slipping")
+TABLES = (
+    "point, pipeline_state, chart_state, stale_chart, stale_signal, relock, problem, correction, signals_published,"
+    " outbox, position"
+)
+_PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM analysis.problem ORDER BY key, opened_at"
+Intervals = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def policy() -> Policy:
+    return load(SHOP / "policy.yaml")
+
+
+@pytest.fixture(scope="module")
+def shop(policy: Policy) -> Found:
+    """The whole log, as the pure core sees it."""
+    return found_of((event for _, _, event in read_events(str(SHOP / "events.jsonl.gz"))), policy)
+
+
+def found_of(events: Iterable[Any], policy: Policy) -> Found:
+    listed = [event_of(event) for event in events]
+    return find(listed, policy, max(event.key.time for event in listed))
+
+
+@pytest.fixture(scope="module")
+async def pool(postgres: str) -> AsyncIterator[Pool]:
+    dsn = await new_database(postgres)
+    await migrate_all(dsn)
+    pool = await open_pool(dsn, "analysis", max_size=3)
+    yield pool
+    await pool.close()
+
+
+def expected_intervals() -> Intervals:
+    written = json.loads((SHOP / "expected-problems.json").read_text())["problems"]
+    return {
+        key: [{name: one[name] for name in ("opened_at", "cleared_at", "peak")} for one in some]
+        for key, some in written.items()
+        if some and key.partition("/")[0] in KINDS
+    }
+
+
+def relock_events() -> list[RelockEvent]:
+    found = []
+    for second, one in enumerate(json.loads((SHOP / "relocks.json").read_text())):
+        fields = {"chart": one["chart"], "from_week": one["from"], "reason": one["reason"], "actor": "person"}
+        data = RelockData(**fields, points=one.get("points", 20), at=datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC))
+        found.append(RelockEvent.new(source="andon/test", subject=data.key, time=data.at, data=data))
+    return found
+
+
+class AnalystStore:
+    """One analyst without its consumer: `take` handles messages, `evaluate` finds problems."""
+
+    def __init__(self, pool: Pool, policy: Policy) -> None:
+        self.pool = pool
+        self.evaluator = ChartEvaluator(policy, ProblemMessages(policy, ""))
+        self.signals = SignalPublisher(policy, "")
+        handler = AnalystHandler(lambda: None)
+        self._processor = Processor(
+            PostgresTransactions(pool), handler, "", lambda record: datetime.now(UTC), lambda reason: None, lambda: None
+        )
+        self._offset = 0
+
+    async def follow(self, policy: Policy) -> None:
+        async with self.pool.acquire() as connection, connection.transaction():
+            await charts.follow_policy(connection, policy.digest)
+
+    async def take(self, events: Sequence[MeasureEvent | RelockEvent]) -> None:
+        records = []
+        for event in events:
+            topic, value = MEASURES if isinstance(event, MeasureEvent) else RELOCKS, event.to_json()
+            records.append(ConsumerRecord(topic, 0, self._offset, 0, 0, b"k", value, 0, len(value), 0, ()))  # type: ignore[arg-type]
+            self._offset += 1
+        for start in range(0, len(records), 5000):
+            for topic in (MEASURES, RELOCKS):
+                if part := [record for record in records[start : start + 5000] if record.topic == topic]:
+                    await self._processor.run(part)
+
+    async def evaluate(self) -> int:
+        async with self.pool.acquire() as connection, connection.transaction():
+            count = await self.evaluator.evaluate(connection, datetime.now(UTC))
+        assert count is not None
+        return count
+
+    async def intervals(self) -> Intervals:
+        return intervals_of(await self.pool.fetch(_PROBLEMS))
+
+    async def messages(self) -> list[ProblemEvent]:
+        """Those put into the outbox since this was called last."""
+        rows = await self.pool.fetch("DELETE FROM outbox WHERE topic = 'flow.problems' RETURNING id, value")
+        return [ProblemEvent.model_validate_json(row["value"]) for row in sorted(rows, key=lambda row: row["id"])]
+
+    async def charts(self) -> dict[str, ChartData]:
+        """Publish all charts; what a reader of flow.signals gets of them."""
+        count: int | None = 0
+        while count is not None:
+            async with self.pool.acquire() as connection, connection.transaction():
+                count = await self.signals.publish_some(connection)
+        rows = await self.pool.fetch("DELETE FROM outbox WHERE topic = 'flow.signals' RETURNING id, value")
+        found = [ChartEvent.model_validate_json(row["value"]).data for row in sorted(rows, key=lambda row: row["id"])]
+        return {data.key: data for data in found}
+
+
+def intervals_of(rows: Iterable[Any]) -> Intervals:
+    found: Intervals = {}
+    for row in rows:
+        cleared = None if row["cleared_at"] is None else iso(row["cleared_at"])
+        one = {"opened_at": iso(row["opened_at"]), "cleared_at": cleared, "peak": row["peak"]}
+        found.setdefault(row["key"], []).append(one)
+    return found
+
+
+@pytest.fixture
+async def store(pool: Pool, policy: Policy) -> AnalystStore:
+    await pool.execute(f"TRUNCATE {TABLES}; UPDATE analysis_state SET policy = ''")
+    return AnalystStore(pool, policy)
+
+
+async def test_a_whole_log_at_once_in_any_order_and_twice(store: AnalystStore, shop: Found) -> None:
+    events, seed = point_events(shop.statistics.measures), random.Random(5)
+    mixed = [*events, *seed.sample(events, len(events) // 10)]
+    seed.shuffle(mixed)
+    await store.take(relock_events())
+    for start in range(0, len(mixed), len(mixed) // 5):
+        await store.take(mixed[start : start + len(mixed) // 5])
+        await store.evaluate()
+
+    assert await store.intervals() == expected_intervals()
+    assert await store.evaluate() == 0
+
+
+async def test_week_by_week_and_relocks_last(store: AnalystStore, shop: Found, policy: Policy) -> None:
+    """Each week tells of the one that is over; a relock of the past revises within the lateness only."""
+    measures = shop.statistics.measures
+    weeks = len(next(iter(measures.values.values())))
+    await store.take(relock_events())
+    for over in range(1, weeks + 1, 4):
+        for week in range(over - 1, min(over + 3, weeks)):
+            await store.take(point_events(measures, week, week + 1))
+        await store.evaluate()
+
+    assert await store.intervals() == expected_intervals()
+    told = await store.messages()
+    assert {event.data.reason for event in told} <= {ProblemReason.OPENED, ProblemReason.GREW, ProblemReason.CLEARED}
+    assert not any(event.data.historic for event in told)
+
+
+def found_in(measures: WeeklyMeasures, policy: Policy) -> Intervals:
+    """What the pure core finds in weekly measures."""
+    relocks = [
+        Relock(one["chart"], one["from"], one.get("points", 20), one["reason"])
+        for one in json.loads((SHOP / "relocks.json").read_text())
+    ]
+    segments = ChartSegments(measures, Weeks(measures.weeks.start(0), policy.timezone), relocks)
+    found = {watch.key: [one.interval for one in window_findings(watch, segments)] for watch in watches(policy)}
+    return {key: [interval_json(one) for one in some] for key, some in found.items() if some}
+
+
+def without(measures: WeeklyMeasures, name: str, weeks: range) -> WeeklyMeasures:
+    """The measures, with no values of one chart in these weeks."""
+    values = {
+        chart: [None if chart.name == name and week in weeks else value for week, value in enumerate(some)]
+        for chart, some in measures.values.items()
+    }
+    return WeeklyMeasures(measures.weeks, values)
+
+
+async def test_a_late_point_revises_within_the_lateness_and_reevaluate_all(
+    store: AnalystStore, shop: Found, policy: Policy
+) -> None:
+    chart, key = "sales/-/win_rate", "shift/sales//win_rate"
+    measures = shop.statistics.measures
+    late = without(measures, chart, range(124, 127))
+    expected, newest = found_in(late, policy), max(map(len, late.values.values())) - 1
+    await store.take([*relock_events(), *point_events(measures)])
+    await store.evaluate()
+    before = await store.intervals()
+    await store.messages()
+
+    await store.take([e for e in point_events(late, 124, is_revised=True) if e.data.value is None])
+    await store.evaluate()
+    after = await store.intervals()
+    assert expected[key] != before[key]
+    assert after == before | {key: [*before[key][:-1], *expected[key][-1:]]} or after == before, "older ones stay"
+
+    await store.take(point_events(late, newest, is_revised=True, since=moment(0)))
+    await store.evaluate()
+    assert await store.intervals() == expected
+    told = await store.messages()
+    assert {event.data.key for event in told} == {key}
+    found = [event.data for event in told if event.data.reason in (ProblemReason.OPENED, ProblemReason.CLEARED)]
+    assert all(data.historic for data in found if data.cleared_at is not None)
+
+
+async def test_a_history_that_is_loaded_is_historic(store: AnalystStore, shop: Found) -> None:
+    await store.take([*relock_events(), *point_events(shop.statistics.measures, is_revised=True)])
+    await store.evaluate()
+
+    assert await store.intervals() == expected_intervals()
+    told = await store.messages()
+    assert {event.data.historic for event in told if event.data.cleared_at is not None} == {True}
+    lasting = [event.data for event in told if event.data.cleared_at is None]
+    assert lasting
+    assert not any(data.historic for data in lasting)
+
+
+async def test_another_policy_takes_back_what_no_rule_covers_and_changes_modes(
+    store: AnalystStore, shop: Found, policy: Policy
+) -> None:
+    await store.take([*relock_events(), *point_events(shop.statistics.measures)])
+    await store.evaluate()
+    before = await store.intervals()
+    await store.messages()
+    text = (SHOP / "policy.yaml").read_text()
+    assert text.count("- {kind: slipping}") == 2
+    other = parse(text.replace("- {kind: slipping}", "- {kind: slipping, mode: off}", 1))
+    after = AnalystStore(store.pool, other)
+    await after.follow(other)
+    await after.evaluate()
+
+    gone = "slipping/sales//pushed_share"
+    assert before[gone][-1]["cleared_at"] is None
+    assert gone not in await after.intervals()
+    (told,) = [event.data for event in await after.messages() if event.data.key == gone]
+    assert told.reason is ProblemReason.UNRULED
+    await store.follow(policy)
+    await store.evaluate()
+    assert (await store.intervals())[gone][-1] == before[gone][-1]
+
+
+async def test_weeks_that_are_numbered_anew_count_when_all_have_come(
+    store: AnalystStore, shop: Found, policy: Policy
+) -> None:
+    measures = shop.statistics.measures
+    later = WeeklyMeasures(
+        Weeks(measures.weeks.start(2), policy.timezone), {c: some[2:] for c, some in measures.values.items()}
+    )
+    await store.take([*relock_events(), *point_events(later)])
+    await store.evaluate()
+    await store.messages()
+    events = point_events(measures, numbering=2, is_revised=True, since=moment(0))
+    await store.take(events[: len(events) // 2])
+    assert await store.evaluate() == 0
+    await store.take(events[len(events) // 2 :])
+    await store.evaluate()
+
+    assert await store.intervals() == expected_intervals()
+
+
+async def test_charts_are_published_where_they_change(store: AnalystStore, shop: Found, policy: Policy) -> None:
+    events = point_events(shop.statistics.measures)
+    await store.take([*relock_events(), *events])
+    await store.evaluate()
+    found = await store.charts()
+
+    signals = json.loads((SHOP / "expected-signals.json").read_text())
+    windows = json.loads((SHOP / "expected-windows.json").read_text())
+    names = {name for name in signals if "@" not in name}
+    assert names | {name for name in windows if "@" not in name} == found.keys()
+    for name in names:
+        check_limits(found[name], signals[name])
+    for name, expected in windows.items():
+        if "@" not in name and expected is not None:
+            check_windows(found[name], expected)
+    demo = found["sales/demo/time_in_stage_median_s"]
+    assert [one.locked_by for one in demo.limits] == ["rule", "person"]
+    assert demo.limits[1].reason == "verified change: the repair, again at 20"
+    assert demo.limits[1].first_week == "2025-W10"
+
+    await store.take(events[-5:])
+    await store.evaluate()
+    assert await store.charts() == {}
+
+
+def check_limits(data: ChartData, expected: dict[str, Any] | None) -> None:
+    newest = data.limits[-1]
+    if expected is None:
+        assert newest.centre is None
+        return
+    for name in ("centre", "upper", "lower", "mean_moving_range", "range_limit"):
+        assert getattr(newest, name) == pytest.approx(expected[name], rel=1e-9)
+    marks = [(mark.week, mark.rule, mark.side, mark.in_baseline) for mark in newest.marks]
+    assert marks == [(one["period"], one["rule"], one["side"], one["baseline"]) for one in expected["signals"]]
+
+
+def check_windows(data: ChartData, expected: dict[str, Any]) -> None:
+    newest = data.windows[-1]
+    assert (newest.size, list(newest.baseline), newest.bad) == (expected["m"], expected["baseline"], expected["bad"])
+    assert newest.phi == pytest.approx(expected["phi"])
+    assert {str(one.weeks): one.critical for one in newest.needs} == expected["critical"]
+    assert {str(one.weeks): one.need for one in newest.needs} == pytest.approx(expected["need"])
+    fired = [(one.week, one.weeks) for one in newest.fired]
+    looks = [((week, 4), (week, 8), four, eight) for week, _, _, four, eight in expected["looks"]]
+    assert fired == [
+        key for *keys, four, eight in looks for key, fires in zip(keys, (four, eight), strict=True) if fires
+    ]
+
+
+async def test_behind_a_real_kafka(
+    shop: Found, policy: Policy, kafka: str, dsn: str, prefix: str, tmp_path: Path
+) -> None:
+    await migrate_all(dsn)
+    environment = {
+        "ANDON_KAFKA": kafka,
+        "ANDON_POSTGRES": dsn,
+        "ANDON_POLICY": str(SHOP / "policy.yaml"),
+        "ANDON_TOPIC_PREFIX": prefix,
+    }
+    events, seed = point_events(shop.statistics.measures), random.Random(6)
+    mixed = [*events, *seed.sample(events, len(events) // 10)]
+    seed.shuffle(mixed)
+    publisher = Publisher(kafka, deadline_seconds=60)
+    messages = [OutgoingMessage(prefix + MEASURES, event.subject.encode(), event.to_json()) for event in mixed]
+    messages += [OutgoingMessage(prefix + RELOCKS, e.subject.encode(), e.to_json()) for e in relock_events()]
+    analyst = ServiceProcess("analyst", environment, tmp_path).start().ready()
+    connection = await asyncpg.connect(dsn)
+
+    async def found() -> Intervals:
+        return intervals_of(await connection.fetch(_PROBLEMS))
+
+    try:
+        for start in range(0, len(messages), 2000):
+            await publisher.publish_all(messages[start : start + 2000])
+        await eventually(found, lambda some: some == expected_intervals(), 60)
+    finally:
+        analyst.stop()
+        await publisher.stop()
+        await connection.close()
