@@ -290,7 +290,7 @@ async def test_the_weeks_of_a_chart_show_by_keyboard(company: Company, page: Pag
     chart, readout = page.locator(".chart").first, page.locator(".readout").first
     await chart.focus()
 
-    assert await readout.inner_text() == f"{WEEKS.name(43)} (from 27 October): 20 deals"
+    assert await readout.inner_text() == f"{WEEKS.name(43)} (from 27 October): 20 deals (outside the limits)"
     await page.goto(f"{company.url}/tickets/{company.numbers['shift/new//throughput']}")
     await page.locator(".chart").first.focus()
     assert await page.locator(".readout").first.inner_text() == f"{WEEKS.name(43)}: 20 deals (last 4 weeks)"

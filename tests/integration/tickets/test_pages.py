@@ -306,11 +306,12 @@ async def test_sentences_and_charts_are_in_the_readers_zone(web: httpx.AsyncClie
         web.cookies.set("andon_zone", zone)
         told[zone] = (await web.get("/tickets/1")).text
         assert zone in (await web.get("/tickets/1/chart.svg")).text
-    asked = [re.search(r"what happened around ([^:]*):", page) for page in told.values()]
+    # Weeks are those of the policy's zone for all readers.
+    asked = {one[1] for page in told.values() if (one := re.search(r"Something happened around ([^:]*):", page))}
     began = [re.search(r"It began <time[^>]*>on ([^<]*) at", page) for page in told.values()]
 
-    assert [one and one[1] for one in asked] == [one and one[1] for one in began]
-    assert len({one and one[1] for one in asked}) == 2
+    assert len(asked) == 1
+    assert len({one and one[1] for one in began}) == 2
 
 
 async def test_what_hurts_most_comes_first(web: httpx.AsyncClient, parts: TicketParts) -> None:
@@ -348,9 +349,9 @@ async def test_charts_can_be_linked(web: httpx.AsyncClient, path: str, media: st
 
 
 async def test_a_ticket_of_a_kind_that_is_not_known_is_shown(parts: TicketParts, web: httpx.AsyncClient) -> None:
-    await parts.handle(record(event(problem(key="rework/new/demo", kind="rework", stage="demo")), 1000))
+    await parts.handle(record(event(problem(key="weather/new/demo", kind="weather", stage="demo")), 1000))
 
     for path in ("/", "/pipelines", "/tickets/2"):
-        assert "rework in Demo" in (await web.get(path)).text
+        assert "weather in Demo" in (await web.get(path)).text
     assert (await web.get("/tickets/2/chart.svg")).status_code == 404
     assert (await parts.messages())[-1].data.chart_png is None
