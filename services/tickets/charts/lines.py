@@ -92,8 +92,12 @@ def _values(chart: LineChart) -> Iterator[float]:
 
 
 def _axes(axes: Any, chart: LineChart) -> None:
-    margin = timedelta(hours=12) if chart.grain is Grain.DAY else timedelta(days=4)
-    axes.set_xlim(chart.since, chart.until + margin)
+    if chart.grain is Grain.DAY:
+        axes.set_xlim(chart.since, chart.until + timedelta(hours=12))
+    else:
+        # Rings around the first and the last week are whole.
+        margin = max(timedelta(days=2), (chart.until - chart.since) / 40)
+        axes.set_xlim(chart.since - margin, chart.until + margin)
     values = list(_values(chart))
     top = max([*values, 1]) if chart.grain is Grain.DAY else max([*values, 0.001])
     axes.set_ylim(0, top * 1.08)

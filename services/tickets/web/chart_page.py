@@ -14,7 +14,7 @@ from services.tickets.charts import measure
 from services.tickets.charts.signals import ChartSignals, chart_signals
 from services.tickets.charts.spec import Drawing
 from services.tickets.domain.faults import NotPossibleError
-from services.tickets.store import relocks, stages, weeks
+from services.tickets.store import problems, relocks, stages, weeks
 from services.tickets.web import chart_words, forms, relock_form
 from services.tickets.web.chart_links import chart_address, charts_of
 from services.tickets.web.chart_view import ChartView, chart_view
@@ -136,13 +136,14 @@ class ChartPage:
             decided = await relocks.of_chart(connection, chart.name)
             open_stages = [(chart.pipeline, one) for one in self._policy.pipelines[chart.pipeline].open_stages]
             standing = await stages_now.of_stages(connection, open_stages)
+            silent = await problems.is_a_source_silent(connection)
         signals = chart_signals(chart, known, decided, self._policy) if known else None
         if signals is None or not signals.points:
             return ChartContent(titles, decided, None, [], None)
         found, history = None, list[int]()
         if chart.column is Column.THROUGHPUT:
             history = [int(point.value) for point in signals.judged.points]
-            found = forecast(history, sum(one.wip for one in standing.stages.values()), silent=False)
+            found = forecast(history, sum(one.wip for one in standing.stages.values()), silent=silent)
         return ChartContent(titles, decided, signals, history, found)
 
     async def _page(self, chart: Chart, answer: RelockAnswer) -> Response:

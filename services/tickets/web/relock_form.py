@@ -62,8 +62,8 @@ def consequences(wish: RelockWish, signals: ChartSignals) -> list[str]:
     """What the relock does, in words."""
     week = wish.from_week
     after = [p for p in signals.points if week is None or signals.weeks.name(p.week) >= week]
-    have, since = min(len(after), wish.points), f"the first week from {week} on" if week else "the first week"
-    found = [f"The {wish.points} weeks from {since} become the baseline: {have} of them are there already."]
+    have, of = min(len(after), wish.points), f"from {week} on" if week else "of the chart"
+    found = [f"The first {wish.points} weeks {of} become the baseline: {have} of them are there already."]
     if have < wish.points:
         found.append("Nothing of this chart opens a ticket before the baseline is complete.")
     return [

@@ -14,7 +14,7 @@ from shared.contracts.relocks import RelockData, RelockEvent
 from shared.flow.statistics.columns import Chart
 from tests.integration.tickets.records import TicketParts, record, records
 from tests.integration.tickets.test_now import words
-from tests.support.problems import policy
+from tests.support.problems import event, policy, problem
 from tests.support.week_messages import NEW_CLOSED, WEEKS, quiet, week_events
 
 ADDRESS = chart_address(NEW_CLOSED)
@@ -40,7 +40,7 @@ async def test_weeks_within_the_limits_are_no_news(web: httpx.AsyncClient, parts
     assert "No rule of the policy watches this chart" in page
     assert f"{WEEKS.name(1)} to now" in page
     assert "The first 20 weeks of the chart" in page
-    assert "Not stable enough to forecast" in page or "85 % sure" in page
+    assert "closings in the next 4 weeks (85 % sure), valid while the process stays as it was" in page
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def test_a_new_baseline_is_asked_for_kept_and_published(web: httpx.AsyncCl
     asked = await web.post(ADDRESS, data=form)
 
     assert asked.status_code == 409
-    assert "The 12 weeks from the first week from" in words(asked)
+    assert f"The first 12 weeks from {WEEKS.name(30)} on become the baseline" in words(asked)
     assert "10 of them are there already" in words(asked)
     assert await parts.pool.fetchval("SELECT count(*) FROM relock") == 0
     done = await web.post(ADDRESS, data=form | {"confirmed": "yes"})
@@ -173,7 +173,7 @@ async def test_a_week_that_late_events_change_is_drawn_anew(web: httpx.AsyncClie
 async def test_weeks_that_are_numbered_anew_replace_the_old_ones(web: httpx.AsyncClient, parts: TicketParts) -> None:
     await show(parts, quiet(40))
     # The log turned out to begin three weeks later: week 0 is another one.
-    events = [event.data for event in week_events(NEW_CLOSED, quiet(40))[3:]]
+    events = [one.data for one in week_events(NEW_CLOSED, quiet(40))[3:]]
     later = [one.model_copy(update={"week": number, "numbering": 2}) for number, one in enumerate(events)]
     told = [MeasureEvent(id=f"n{p.key}", source="x", subject=p.key, time=p.end, data=p) for p in later]
     await parts.handle(*records(told))
@@ -192,3 +192,15 @@ async def test_a_stage_shows_its_weeks(web: httpx.AsyncClient, parts: TicketPart
 
     assert "How long deals stayed in Proposal, by the week they left" in page
     assert "Deals that came into Proposal and left it, over 13 weeks" in page
+
+
+async def test_nothing_is_promised_while_a_source_is_silent(web: httpx.AsyncClient, parts: TicketParts) -> None:
+    await show(parts, quiet(60))
+    promised = words(await web.get(ADDRESS))
+    await parts.handle(*records([event(problem(key="silence/crm", kind="silence", stage=None))]))
+
+    page = words(await web.get(ADDRESS))
+
+    assert "closings in the next 13 weeks (85 % sure)" in promised
+    assert "Not stable enough to forecast: a source is silent." in page
+    assert "such promises were kept" in page
