@@ -7,9 +7,11 @@ ANDON_TEST_DATA ?= ../shared
 export ANDON_TEST_DATA
 # Keep compiled modules whatever the shell says: tests start many processes, and each would compile all of Andon anew.
 export PYTHONDONTWRITEBYTECODE :=
+# Many tests wait for servers, so one more runs than there are processors.
+WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test coverage test-containers check format docs lock bench chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test coverage test-containers check format docs lock bench simulate-signals chaos soak fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -35,8 +37,8 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, nothing slow
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" --hypothesis-profile=unit --ignore=tests/unit/house tests/unit
 
-test: $(VENV)/.dev ## run every test on all cores, on one real Kafka and one real Postgres
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+test: $(VENV)/.dev ## run every test, with four tenths of the examples, on one real Kafka and one real Postgres
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 coverage: $(VENV)/.dev ## show the lines that no unit test reaches (the whole suite is too slow to trace on Python 3.11)
 	$(BIN)/python -m pytest -q -n auto -m "not slow" --hypothesis-profile=unit --cov=services --cov=shared --cov-report=term:skip-covered tests/unit
@@ -57,13 +59,17 @@ check: $(VENV)/.dev ## format, lint, types, layers and the rules of the house
 bench: $(VENV)/.dev ## measure speed against bare baselines; writes bench.json
 	$(BIN)/python -m tests.bench.run
 
+simulate-signals: $(VENV)/.dev ## measure false tickets, and how soon a true change is found; writes simulated.json
+	$(BIN)/python -m tests.simulate.run
+
 chaos: $(VENV)/.dev ## kill everything again and again, and compare with a clean run
 	$(BIN)/python -m tests.chaos.run
 
 soak: $(VENV)/.dev ## HubSpot's retries against a broker that comes and goes, for SOAK_MINUTES (60)
 	$(BIN)/python -m tests.chaos.retries --minutes $(or $(SOAK_MINUTES),60)
 
-fuzz: $(VENV)/.dev ## fuzz every source for FUZZ_SECONDS (60) each; what reaches new code is kept in tests/fuzz/corpus
+fuzz: $(VENV)/.dev ## try every property on all examples, then fuzz every source for FUZZ_SECONDS (60); new code goes to tests/fuzz/corpus
+	$(BIN)/python -m pytest -q -n auto --dist loadgroup --hypothesis-profile=full tests/unit tests/integration/detector tests/integration/intake
 	$(BIN)/python -m tests.fuzz.run --seconds $(or $(FUZZ_SECONDS),60)
 
 format: $(VENV)/.dev ## bring the code into its format

@@ -16,6 +16,7 @@ from services.cli.commands import (
     load,
     migrate,
     policy,
+    relock,
     services,
     simulate,
     sources,
@@ -76,6 +77,7 @@ app.command(rich_help_panel=HISTORY)(crm.backfill)
 app.command(rich_help_panel=HISTORY)(events.replay)
 app.command(rich_help_panel=HISTORY)(evaluation.hold)
 app.command(rich_help_panel=HISTORY)(evaluation.reevaluate)
+app.command(rich_help_panel=OPERATE)(relock.relock)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=OPERATE)
 app.command(rich_help_panel=OPERATE)(crm.reconcile)
 app.command(rich_help_panel=OPERATE)(crm.retranslate)

@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from services.cli.console import OutputForm, counted, message, print_json, print_line
-from shared.policy import Mode, Pipeline, Policy, PolicyError
+from services.cli.price_text import price_lines, price_record
+from services.cli.what_if import WhatIfAnswer
+from services.cli.what_if_sentences import RuleSentences
+from services.cli.what_if_text import judged_line, unjudged_lines
+from shared.policy import Mode, Pipeline, Policy, PolicyError, StageTitles
 
 
 def print_faults(error: PolicyError) -> None:
@@ -15,17 +19,32 @@ def print_faults(error: PolicyError) -> None:
     print_json({"valid": False, "faults": faults})
 
 
-def print_policy(policy: Policy, form: OutputForm) -> None:
-    """One line for each pipeline, with warnings on standard error; or all of it as JSON."""
+def print_policy(policy: Policy, form: OutputForm, against: WhatIfAnswer | None) -> None:
+    """One line for each pipeline, with warnings on standard error; or all of it as JSON.
+
+    `against`: what the policy finds in a log, for the price of each rule.
+    """
     warned = list(warnings(policy))
     if form is OutputForm.JSON:
         pipelines = {name: _record(pipeline) for name, pipeline in policy.pipelines.items()}
-        print_json({"valid": True, "version": policy.digest, "pipelines": pipelines, "warnings": warned})
-        return
-    for name, pipeline in policy.pipelines.items():
-        print_line(f"{name}: {_summary(pipeline)}")
-    for text in warned:
+        record = {"valid": True, "version": policy.digest, "pipelines": pipelines, "warnings": warned}
+        print_json(record if against is None else record | {"against": price_record(against.found, policy)})
+    else:
+        for name, pipeline in policy.pipelines.items():
+            print_line(f"{name}: {_summary(pipeline)}")
+        for line in [] if against is None else _prices(against):
+            print_line(line)
+    for text in warned if form is OutputForm.TEXT else []:
         message(f"warning: {text}")
+    for line in [] if against is None else unjudged_lines(against.coverage, policy, StageTitles.of(policy)):
+        message(line)
+
+
+def _prices(against: WhatIfAnswer) -> Iterator[str]:
+    policy, found = against.policy, against.found
+    sentences = RuleSentences(found, against.coverage, policy, StageTitles.of(policy))
+    yield from ("", judged_line(against.coverage, sentences, policy, found))
+    yield from price_lines(found, policy, list(sentences.rules()))
 
 
 def warnings(policy: Policy) -> Iterator[str]:

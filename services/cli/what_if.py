@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from services.cli.progress import counter
 from services.cli.what_if_json import answer_record, statistics_record
 from services.cli.what_if_text import problem_lines, unjudged_lines
 from shared.contracts.envelope import iso
-from shared.flow.coverage import Coverage, coverage
+from shared.flow.coverage import Coverage
 from shared.flow.events import event_of
 from shared.flow.stage_facts import stage_data_fields
 from shared.flow.stage_map import StageMap
@@ -35,7 +36,10 @@ class WhatIfAnswer(NamedTuple):
 
     policy: Policy
     found: Found
-    coverage: Coverage
+
+    @property
+    def coverage(self) -> Coverage:
+        return self.found.coverage
 
     @property
     def exit_code(self) -> int:
@@ -43,23 +47,37 @@ class WhatIfAnswer(NamedTuple):
         return INCOMPLETE if self.coverage.unjudged else COMPLETE
 
 
+class EventLog(NamedTuple):
+    """A file of events. `receipts`: when each source was heard."""
+
+    events: list[Event]
+    receipts: dict[str, list[int]]
+    first: int
+    last: int
+
+
 def what_if(
-    events: str, policy: Path, as_of: str | None, stages: Path | None = None, relocks: Path | None = None
-) -> WhatIfAnswer:
-    """Read and evaluate. Raises FileError, FaultsError, ValueError."""
-    rules, until = load(policy), None if as_of is None else micros(parse_time(as_of))
-    stage_map = None if stages is None else _read_stages(stages)
-    read, receipts = _read(events, with_receipts=bool(rules.silence))
-    if not read:
-        raise FileError(f"{events}: contains no event; one JSON object per line is expected")
-    first, last = min(event.key.time for event in read), max(event.key.time for event in read)
+    events: str, policies: Sequence[Path], as_of: str | None, stages: Path | None = None, relocks: Path | None = None
+) -> list[WhatIfAnswer]:
+    """Read once, and evaluate each policy. Raises FileError, FaultsError, ValueError."""
+    rules, until = [load(policy) for policy in policies], None if as_of is None else micros(parse_time(as_of))
+    stage_map = None if stages is None else read_stage_map(stages)
+    log = read_log(events, with_receipts=any(policy.silence for policy in rules))
     if until is None:
-        until = last
-    if until < first:
-        raise ValueError(f"--as-of {as_of}: is before the first event, {iso(moment(first))}; choose a later time")
-    locks = [] if relocks is None else _read_relocks(relocks, rules, Weeks(first, rules.timezone), last)
-    covered = coverage(read, rules, until, stage_map)
-    return WhatIfAnswer(rules, find(read, rules, until, stage_map, receipts, locks), covered)
+        until = log.last
+    if until < log.first:
+        raise ValueError(f"--as-of {as_of}: is before the first event, {iso(moment(log.first))}; choose a later time")
+    locks = [] if relocks is None else _read_relocks(relocks, rules, log)
+    return [WhatIfAnswer(policy, find(log.events, policy, until, stage_map, log.receipts, locks)) for policy in rules]
+
+
+def read_log(path: str, with_receipts: bool) -> EventLog:
+    """All events of a file. Raises FileError, also where it has none."""
+    read, receipts = _read(path, with_receipts)
+    if not read:
+        raise FileError(f"{path}: contains no event; one JSON object per line is expected")
+    times = [event.key.time for event in read]
+    return EventLog(read, receipts, min(times), max(times))
 
 
 def _read(path: str, with_receipts: bool) -> tuple[list[Event], dict[str, list[int]]]:
@@ -75,12 +93,15 @@ def _read(path: str, with_receipts: bool) -> tuple[list[Event], dict[str, list[i
     return events, receipts_by_source(heard)
 
 
-def _read_relocks(path: Path, policy: Policy, weeks: Weeks, last: int) -> list[Relock]:
-    text = read_text(path, "--relocks")
-    return read_relocks(text, chart_names(policy), weeks, weeks.of(last))
+def _read_relocks(path: Path, policies: Sequence[Policy], log: EventLog) -> list[Relock]:
+    """Relocks of charts that at least one of the policies has, in weeks of the first one's zone."""
+    charts = {name for policy in policies for name in chart_names(policy)}
+    weeks = Weeks(log.first, policies[0].timezone)
+    return read_relocks(read_text(path, "--relocks"), charts, weeks, weeks.of(log.last))
 
 
-def _read_stages(path: Path) -> StageMap:
+def read_stage_map(path: Path) -> StageMap:
+    """The names of stages of a file. Raises FaultsError."""
     return StageMap.of(field for data in stage_file.read(path) for field in stage_data_fields(data, 0, ""))
 
 

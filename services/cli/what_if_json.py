@@ -11,7 +11,7 @@ from shared.flow.intervals import Interval
 from shared.flow.statistics.bottleneck import BottleneckInterval, bottleneck_looks
 from shared.flow.statistics.chart_records import DRAWN, signal_records, window_records
 from shared.flow.statistics.columns import Chart, Column, printed
-from shared.flow.statistics.findings import Finding
+from shared.flow.statistics.findings import ProblemFinding
 from shared.flow.statistics.learned import LearnedLimit
 from shared.flow.statistics.of_log import LogStatistics
 from shared.flow.statistics.questions.forecast import forecast_record
@@ -72,7 +72,7 @@ def statistics_record(found: Found, policy: Policy) -> dict[str, Any]:
     }
 
 
-def _finding(found: Finding, weeks: Weeks) -> dict[str, Any]:
+def _finding(found: ProblemFinding, weeks: Weeks) -> dict[str, Any]:
     record = interval_json(found.interval)
     if found.cause is not None:
         record["cause"] = found.cause.value

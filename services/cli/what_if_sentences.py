@@ -16,7 +16,7 @@ from shared.flow.coverage import Coverage
 from shared.flow.intervals import Interval
 from shared.flow.rules import Rule
 from shared.flow.statistics.columns import Column
-from shared.flow.statistics.findings import Finding
+from shared.flow.statistics.findings import ProblemFinding
 from shared.flow.statistics.watched import WatchedChart
 from shared.flow.what_if import Found
 from shared.policy import Mode, Policy, StageTitles
@@ -28,8 +28,9 @@ from shared.wording.quantities import age
 
 
 class JudgedRule(NamedTuple):
-    """`had_events`: whether there was anything to judge. `sentences`: one for each problem."""
+    """`key`: of its problem. `had_events`: whether there was anything to judge. `sentences`: one for each problem."""
 
+    key: str
     name: str
     had_events: bool
     sentences: Sequence[str]
@@ -63,7 +64,7 @@ class RuleSentences:
             (one, ProblemFacts(stage, one.peak, rule.threshold, limit, is_over=True))
             for one in self._found.problems[rule.key]
         ]
-        return self._judged(rule.kind, rule.pipeline, rule.stage, f", {what}", rule.mode, facts)
+        return self._judged(rule.key, rule.kind, rule.pipeline, rule.stage, f", {what}", rule.mode, facts)
 
     def _charted(self, watch: WatchedChart) -> JudgedRule:
         name, stage, column = watch.chart
@@ -72,9 +73,9 @@ class RuleSentences:
             (one.interval, self._chart_facts(place, watch, one)) for one in self._found.statistics.problems[watch.key]
         ]
         what = wording.of(watch.kind).title(place, column)
-        return self._judged(watch.kind, name, stage, f": {what}", watch.mode, facts)
+        return self._judged(watch.key, watch.kind, name, stage, f": {what}", watch.mode, facts)
 
-    def _chart_facts(self, place: str, watch: WatchedChart, found: Finding) -> ProblemFacts:
+    def _chart_facts(self, place: str, watch: WatchedChart, found: ProblemFinding) -> ProblemFacts:
         weeks = tuple(map(self._found.statistics.weeks.name, found.trigger))
         peak = found.interval.peak
         signal = SignalDetail(measure=watch.chart.column, weeks=weeks, baseline=(), pairs=peak, pairs_needed=0)
@@ -88,9 +89,10 @@ class RuleSentences:
                 for one in self._found.statistics.problems[rule.key]
             ]
             what = wording.of(rule.policy.kind).title(stage, None)
-            yield self._judged(rule.policy.kind, rule.pipeline, rule.stage, f": {what}", rule.policy.mode, facts)
+            mode = rule.policy.mode
+            yield self._judged(rule.key, rule.policy.kind, rule.pipeline, rule.stage, f": {what}", mode, facts)
 
-    def _learned_facts(self, pipeline: str, stage: str, found: Finding, budget: float) -> ProblemFacts:
+    def _learned_facts(self, pipeline: str, stage: str, found: ProblemFinding, budget: float) -> ProblemFacts:
         place, version = self._titles.title(pipeline, stage), found.version
         if version is None or version.limit is None or version.crossings is None:
             return ProblemFacts(place, found.interval.peak, 0, "", is_over=True)
@@ -101,12 +103,13 @@ class RuleSentences:
     def _bottlenecks(self) -> Iterator[JudgedRule]:
         for (name, stage), rule in self._found.statistics.bottleneck_rules.items():
             place = self._titles.title(name, stage)
-            found = self._found.statistics.problems[f"{rule.kind}/{name}/{stage}"]
+            key = f"{rule.kind}/{name}/{stage}"
+            found = self._found.statistics.problems[key]
             facts = [(one.interval, self._bottleneck_facts(name, stage, one)) for one in found]
             what = wording.of(rule.kind).title(place, None)
-            yield self._judged(rule.kind, name, stage, f": {what}", rule.mode, facts)
+            yield self._judged(key, rule.kind, name, stage, f": {what}", rule.mode, facts)
 
-    def _bottleneck_facts(self, pipeline: str, stage: str, found: Finding) -> ProblemFacts:
+    def _bottleneck_facts(self, pipeline: str, stage: str, found: ProblemFinding) -> ProblemFacts:
         facts = None
         if (one := found.bottleneck) is not None:
             segments = self._found.statistics.charts.of_stage(pipeline, stage, Column.WIP_END)
@@ -126,10 +129,11 @@ class RuleSentences:
                 facts.append((one, ProblemFacts(source, one.peak, 0, "", is_over=True, since=since)))
             mode = _monitored(rule.mode)
             sentences = [self._sentence("silence", *fact) for fact in facts]
-            yield JudgedRule(f"{words.title(source, None)} (silence{mode})", True, sentences)
+            yield JudgedRule(f"silence/{source}", f"{words.title(source, None)} (silence{mode})", True, sentences)
 
     def _judged(
         self,
+        key: str,
         kind: str,
         pipeline: str,
         stage: str,
@@ -140,7 +144,7 @@ class RuleSentences:
         name = f"{self._policy.pipelines[pipeline].name}{what} ({kind}{_monitored(mode)})"
         entered = self._covered.entered
         had_events = (pipeline, stage) in entered if stage else any(key == pipeline for key, _ in entered)
-        return JudgedRule(name, had_events, [self._sentence(kind, *one) for one in facts])
+        return JudgedRule(key, name, had_events, [self._sentence(kind, *one) for one in facts])
 
     def _sentence(self, kind: str, interval: Interval, facts: ProblemFacts) -> str:
         """`3 Mar 2026 10:00 to 5 Mar 2026 12:00 (2 days 2 hours): at most 61 deals were in Lead; the limit is 45.`"""

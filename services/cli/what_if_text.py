@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.cli.console import counted
+from services.cli.price_text import price_lines
 from services.cli.what_if_sentences import RuleSentences
 from shared.flow.coverage import Coverage, Share
 from shared.flow.visits import UNKNOWN_PIPELINE
@@ -14,10 +15,9 @@ from shared.wording.quantities import deals
 
 
 def problem_lines(found: Found, covered: Coverage, policy: Policy, titles: StageTitles) -> Iterator[str]:
-    """The problems rule by rule, those that found none, and those that had nothing to judge."""
-    judged = f"{counted(covered.total.events, 'event', 'events')} of {deals(covered.total.deals)}"
+    """The problems rule by rule, rules that found none or had nothing to judge, and what each costs by chance."""
     sentences = RuleSentences(found, covered, policy, titles)
-    yield f"{judged}, evaluated up to {sentences.time(found.as_of)}. Times are in {policy.timezone}."
+    yield judged_line(covered, sentences, policy, found)
     rules = list(sentences.rules())
     for rule in rules:
         if rule.sentences:
@@ -31,6 +31,13 @@ def problem_lines(found: Found, covered: Coverage, policy: Policy, titles: Stage
         yield from ("", "These rules found no problem:", *quiet)
     if idle:
         yield from ("", "These rules had nothing to judge, as no deal was ever in their stage:", *idle)
+    yield from price_lines(found, policy, rules)
+
+
+def judged_line(covered: Coverage, sentences: RuleSentences, policy: Policy, found: Found) -> str:
+    """`28 events of 7 deals, evaluated up to 3 Mar 2026 10:00. Times are in UTC.`"""
+    judged = f"{counted(covered.total.events, 'event', 'events')} of {deals(covered.total.deals)}"
+    return f"{judged}, evaluated up to {sentences.time(found.as_of)}. Times are in {policy.timezone}."
 
 
 def unjudged_lines(covered: Coverage, policy: Policy, titles: StageTitles) -> Iterator[str]:

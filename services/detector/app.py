@@ -15,7 +15,9 @@ from services.detector.evaluate.activity import Activity
 from services.detector.evaluate.evaluator import Evaluator
 from services.detector.evaluate.loop import EvaluationLoop, EvaluationPass, Pace, WatermarkLoop
 from services.detector.evaluate.rebuild import follow_policy
+from services.detector.evaluate.statistics_loop import StatisticsLoop
 from services.detector.ingest.event_writer import EventWriter
+from services.detector.ingest.relock_writer import RelockWriter
 from services.detector.ingest.stage_writer import StageWriter
 from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
@@ -28,7 +30,7 @@ from services.detector.store.history import NewEvent
 from services.detector.store.stages import StageMapCache
 from services.detector.store.watermark import ClockKind, Standing
 from shared.contracts.dead import DeadReason
-from shared.contracts.topics import EVENTS, STAGES
+from shared.contracts.topics import EVENTS, RELOCKS, STAGES
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageField
 from shared.kafka.publisher import Publisher
@@ -46,15 +48,15 @@ from shared.stream import positions
 from shared.stream.consumer import Consumer
 from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
-from shared.stream.processor import DECODE_CHUNK, Processor
+from shared.stream.processor import DECODE_CHUNK, Handler, Message, Processor
 from shared.stream.reader import Subscription
 from shared.stream.transaction import PostgresTransactions
 
 _log = logger(__name__)
 CHANNEL = "andon_detector"
-# Connections beside those of the workers: for stages, evaluation, the relay, the watermark, wake-ups, and what is
-# published beside evaluation.
-OTHER_CONNECTIONS = 9
+# Connections beside those of the workers: for stages, relocks, evaluation, the relay, the watermark, wake-ups, and what
+# is published beside evaluation.
+OTHER_CONNECTIONS = 11
 
 
 class Detector:
@@ -69,12 +71,13 @@ class Detector:
         self._wakeups = Wakeups(pool, CHANNEL, self._activity.mark)
         self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
         self._consumed = ConsumerMetrics.of_topics(
-            registry, {settings.topic(topic): topic for topic in (EVENTS, STAGES)}
+            registry, {settings.topic(topic): topic for topic in (EVENTS, STAGES, RELOCKS)}
         )
         published = self._relay.wake.set
         self._present = PresentLoop(pool, ruleset, settings, self._metrics, self._clock, published)
         self._ages = AgesLoop(pool, ruleset, settings, published)
         self._weeks = WeeksLoop(pool, ruleset, settings, published)
+        self._statistics = StatisticsLoop(pool, ruleset, settings, self._metrics, self._clock, published)
         self._stands_now = NowLoop(pool, ruleset, settings, published)
         self.events = self._event_processor()
         self.stages = self._stage_processor()
@@ -82,6 +85,12 @@ class Detector:
         # A consumer of its own: a refold must not wait behind deals in a worker, nor count for the watermark.
         self._stage_consumer = self._consumer(
             self.stages, STAGES, "andon-detector-stages", PartProgress(self.progress, "stages")
+        )
+        self._relock_consumer = self._consumer(
+            self._processor(RelockWriter()),
+            RELOCKS,
+            "andon-detector-relocks",
+            PartProgress(self.progress, "relocks"),
         )
         self._watermark = WatermarkLoop(pool, self._event_consumer, settings, self._activity, self._clock)
         self.evaluation = self._evaluation_loop(published)
@@ -97,6 +106,7 @@ class Detector:
         parts = (
             self._event_consumer,
             self._stage_consumer,
+            self._relock_consumer,
             self._relay,
             self.evaluation,
             self._watermark,
@@ -104,6 +114,7 @@ class Detector:
             self._clock,
             self._ages,
             self._weeks,
+            self._statistics,
             self._stands_now,
             self._present,
             self.dependencies,
@@ -149,7 +160,9 @@ class Detector:
         )
 
     def _stage_processor(self) -> Processor[list[StageField]]:
-        writer = StageWriter(self._ruleset, self._settings, self._now, self._stages_committed)
+        return self._processor(StageWriter(self._ruleset, self._settings, self._now, self._stages_committed))
+
+    def _processor(self, writer: Handler[Message]) -> Processor[Message]:
         return Processor(
             PostgresTransactions(self._pool),
             writer,

@@ -14,16 +14,20 @@ _SIGNS = "$€£¥₹₽₺₩₪₫₴₦₱฿₡₲₵₸₼₾"
 # A multiplier such as MIO is no currency: to drop it would change the amount.
 _CODE = r"(?!(?:MIO|MRD|TSD|MLN|BLN|THS|LAC|LKH|BIO)\b)[A-Z]{3}"
 _CURRENCY = rf"(?:{_CODE}|[A-Z]{{0,3}}[{_SIGNS}]|Rs\.?|kr\.?|Kč|zł|Ft|lei|лв\.?|S?Fr\.)"
+# Blanks and apostrophes group digits by three; a stray one joins two numbers.
+_GROUPED = r"(?:\d{1,3}(?:[\s'\u2019]\d{3})+|[\d.,]*\d)(?:[.,]\d+)?"
 _AMOUNT = re.compile(
-    rf"(?P<sign>[-+]?)(?:{_CURRENCY}\s*)*(?P<inner>[-+]?)(?P<digits>\d[\d.,\s'\u2019]*?)(?:/-|[.,][-\u2013\u2014]+)?"
+    rf"(?P<sign>[-+]?)\s*(?:{_CURRENCY}\s*)*(?P<inner>[-+]?)\s*(?P<digits>{_GROUPED})[.,]?(?:/-|(?<=[.,])[-\u2013\u2014]+)?"
     rf"(?P<after>-?)\s*(?:{_CURRENCY}\s*)*"
 )
 _SPACING = re.compile(r"[\s'\u2019]")
+# Excel's accounting format puts the currency before the parentheses.
+_ACCOUNTING = re.compile(rf"((?:{_CURRENCY}\s*)*)\((.*)\)(\s*(?:{_CURRENCY}\s*)*)", re.DOTALL)
 # Indian amounts are grouped by two digits before the last three: 1,23,456.00.
 _LAKH = r"\d{1,2}(?:,\d{2})+,\d{3}"
 _FORMS: dict[DecimalMark, re.Pattern[str]] = {
-    "point": re.compile(rf"-?(?:\d{{1,3}}(?:,\d{{3}})+|{_LAKH}|\d+)(?:\.\d+)?"),
-    "comma": re.compile(r"-?(?:\d{1,3}(?:\.\d{3})+|\d+)(?:,\d+)?"),
+    "point": re.compile(rf"-?(?:\d{{1,3}}(?:,\d{{3}})+|{_LAKH}|\d+)?(?:\.\d+)?(?<=\d)"),
+    "comma": re.compile(r"-?(?:\d{1,3}(?:\.\d{3})+|\d+)?(?:,\d+)?(?<=\d)"),
 }
 _DIGITS = re.compile(r"-?\d+")
 
@@ -65,9 +69,10 @@ def _without_clutter(text: str) -> str:
     """The digits and marks, without currency, spaces and apostrophes; other texts as they are."""
     bare = text.strip().replace("\u2212", "-")
     # Accountants write negative amounts in parentheses.
-    is_negative = bare.startswith("(") and bare.endswith(")")
-    match = _AMOUNT.fullmatch(bare[1:-1].strip() if is_negative else bare)
-    if match is None:
+    accounting = _ACCOUNTING.fullmatch(bare)
+    match = _AMOUNT.fullmatch("".join(accounting.groups()).strip() if accounting else bare)
+    signs = "" if match is None else match["sign"] + match["inner"] + match["after"]
+    if match is None or len(signs) + bool(accounting) > 1:
         return text
-    minus = is_negative or "-" in (match["sign"], match["inner"], match["after"])
+    minus = accounting is not None or signs == "-"
     return ("-" if minus else "") + _SPACING.sub("", match["digits"])

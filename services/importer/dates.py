@@ -22,8 +22,12 @@ _TIME = (
     rf"(?:[:.h](?P<minute>\d{{2}})(?:[:.](?P<second>\d{{2}})(?:[.,](?P<fraction>\d{{1,9}}))?)?|(?=\s*{_HALF}))"
     rf"\s*(?P<half>{_HALF})?(?:\s*Uhr)?)?\s*{_ZONE}?"
 )
-_NUMERIC = re.compile(r"(?P<a>\d{1,4})(?P<sep>[-./])(?P<b>\d{1,2})(?P=sep)(?P<c>\d{1,4})\.?" + _TIME, re.IGNORECASE)
-_NUMERIC_START = re.compile(r"(?<![\d])\d{1,2}(?P<sep>[-./])\d{1,2}(?P=sep)\d{1,4}")
+_NUMERIC = re.compile(r"(?P<a>\d{1,4})(?P<sep>[-./]) ?(?P<b>\d{1,2})(?P=sep) ?(?P<c>\d{1,4})\.?" + _TIME, re.IGNORECASE)
+_NUMERIC_START = re.compile(r"(?<![\d])\d{1,2}(?P<sep>[-./]) ?\d{1,2}(?P=sep) ?\d{1,4}")
+# As Chinese and Japanese write it.
+_CJK_DATE = re.compile(r"(\d{4})\s?年\s?(\d{1,2})\s?月\s?(\d{1,2})\s?日")
+# ISO 8601, or a day in XML with its offset: the offset is no time of day.
+_ISO = re.compile(r"\d{4}-.{5}(?:[Tt ]\d{2}.*)?")
 _GAP = r"(?:[ ./-]+(?:del? )?)"
 _DAY_MONTH_NAME = re.compile(
     rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|o)?{_GAP}(?P<month>[a-z]{{3,}})\.?,?{_GAP}'?(?P<year>\d{{4}}|\d{{2}})"
@@ -31,7 +35,8 @@ _DAY_MONTH_NAME = re.compile(
     re.IGNORECASE,
 )
 _MONTH_NAME_DAY = re.compile(
-    r"(?P<month>[a-z]{3,})\.? +(?P<day>\d{1,2})(?:st|nd|rd|th)?,? +(?P<year>\d{4})" + _TIME, re.IGNORECASE
+    r"(?P<month>[a-z]{3,})\.?(?: +|[-/])(?P<day>\d{1,2})(?:st|nd|rd|th)?(?:,? +|[-/])(?P<year>'\d{2}|\d{4})" + _TIME,
+    re.IGNORECASE,
 )
 _YEAR_MONTH_NAME = re.compile(r"(?P<year>\d{4})[ /-](?P<month>[a-z]{3,})[ /-](?P<day>\d{1,2})" + _TIME, re.IGNORECASE)
 # As C and the command `date` write it.
@@ -43,25 +48,26 @@ _C_TIME = re.compile(
 _NAMED = (_DAY_MONTH_NAME, _MONTH_NAME_DAY, _YEAR_MONTH_NAME, _C_TIME)
 _WEEKDAY = re.compile(
     r"(?:mon|tue|wed|thu|fri|sat|sun|mo|di|mi|do|fr|sa|so|lun|mar|mer|jeu|ven|sam|dim|mie|jue|vie|sab|dom|maa|din|"
-    r"woe|don|vri|zat|zon|seg|ter|qua|qui|sex)[a-z-]*\.?,? +",
+    r"woe|don|vri|zat|zon|seg|ter|qua|qui|sex|man|tir|ons|tor|fre|lor|tis|pon|wto|sro|czw|pia|sob|nie)[a-z-]*\.?,? +",
     re.IGNORECASE,
 )
-_ZONE_NAME = re.compile(r"\s*\([^()]*\)$")
-# How the names of January to December begin, without accents: English, German, French, Spanish, Dutch, Portuguese,
-# Italian, Swedish, Norwegian, Danish and Polish.
+# A name beside an offset, as JavaScript writes it, or beside a day. Beside a bare time it would be the zone.
+_ZONE_NAME = re.compile(r"(?:(?<=[+-]\d{4})|(?<=[+-]\d{2}:\d{2})|(?<=UTC)|(?<=GMT)|(?<=^[^:]{10}))\s*\([^()]*\)$")
+# The names of January to December without accents: English, German, French, Spanish, Dutch, Portuguese, Italian,
+# Swedish, Norwegian, Danish and Polish (also in the genitive). The first three letters of one are an abbreviation.
 _MONTHS = (
-    "jan ene gen sty",
-    "feb fev lut",
-    "mar mrz maa mrt",
-    "apr avr abr kwi",
-    "may mai mei mag maj",
-    "jun juin giu cze",
-    "jul juil lug lip",
-    "aug aou ago sie",
-    "sep set wrz",
-    "oct okt out ott paz",
-    "nov lis",
-    "dec dez dic des gru",
+    "january januar janner janvier enero januari janeiro gennaio januar styczen stycznia",
+    "february februar feber fevrier febrero februari fevereiro febbraio luty lutego",
+    "march marz mars marzo maart marco marts marzec marca mrz mrt",
+    "april avril abril aprile kwiecien kwietnia",
+    "may mai mayo mei maio maggio maj maja",
+    "june juni juin junio junho giugno czerwiec czerwca",
+    "july juli juillet julio julho luglio lipiec lipca",
+    "august aout agosto augustus augusti sierpien sierpnia",
+    "september septembre septiembre setiembre setembro settembre wrzesien wrzesnia",
+    "october oktober octobre octubre outubro ottobre pazdziernik pazdziernika",
+    "november novembre noviembre novembro listopad listopada",
+    "december dezember decembre diciembre dezembro dicembre desember grudzien grudnia",
 )
 _EPOCH_MS = re.compile(r"\d{13}")
 # The groups of _NUMERIC that are year, month and day.
@@ -159,18 +165,18 @@ def _after_epoch(span: DateSpan) -> DateSpan:
 def read_date(text: str, order: DateOrder | None) -> date | datetime:
     """A day, or a time with or without an offset; raises DateFault."""
     try:
-        if len(text) >= 10 and text[4] == "-":
+        if _ISO.fullmatch(text):
             return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
     except ValueError:
         # Not quite ISO 8601: the patterns below are more lenient.
         pass
-    plain = _ZONE_NAME.sub("", without_accents(text)).strip()
+    plain = _CJK_DATE.sub(r"\1-\2-\3", _ZONE_NAME.sub("", without_accents(text))).strip()
     # "Mar" is a month and, in Romance languages, a day of the week.
     for bare in dict.fromkeys((plain, _WEEKDAY.sub("", plain, count=1) if _WEEKDAY.match(plain) else plain)):
         if match := _NUMERIC.fullmatch(bare):
             return _to_date(match, _year_month_day(match, order))
         if match := next(filter(None, (form.fullmatch(bare) for form in _NAMED)), None):
-            return _to_date(match, (_full_year(match["year"]), str(_month(match["month"])), match["day"]))
+            return _to_date(match, (_full_year(match["year"].strip("'")), str(_month(match["month"])), match["day"]))
     raise DateFault("is not a date; write for example 2026-03-31 or 2026-03-31 14:05")
 
 
@@ -216,10 +222,16 @@ def _to_date(match: re.Match[str], parts: tuple[str, str, str]) -> date | dateti
         if match["hour"] is None:
             return day
         hour = int(match["hour"])
+        if match["half"] and hour > 12 and match["half"][0] in "Aa":
+            raise DateFault("says a.m. of an hour after noon; correct it")
         if match["half"]:
             hour = hour % 12 + (12 if match["half"][0] in "Pp" else 0)
         fraction = int((match["fraction"] or "0").ljust(6, "0")[:6])
-        clock = time(hour, int(match["minute"] or 0), int(match["second"] or 0), fraction, _offset(match["zone"]))
+        second = int(match["second"] or 0)
+        if second == 60 and match["minute"] == "59":
+            # A leap second is the last instant of its minute.
+            second, fraction = 59, 999_999
+        clock = time(hour, int(match["minute"] or 0), second, fraction, _offset(match["zone"]))
     except ValueError as error:
         raise DateFault(f"is not a date: {error}; correct it, or dates in the mapping") from None
     return datetime.combine(day, clock)
@@ -236,8 +248,8 @@ def _offset(text: str | None) -> timezone | None:
 
 
 def _month(name: str) -> int:
-    for number, beginnings in enumerate(_MONTHS, 1):
-        if any(name.lower().startswith(beginning) for beginning in beginnings.split()):
+    for number, names in enumerate(_MONTHS, 1):
+        if any(full.startswith(name.lower()) for full in names.split()):
             return number
     raise DateFault(f"has an unknown month ({name}); write dates as 2026-03-31")
 

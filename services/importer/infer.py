@@ -113,14 +113,13 @@ def unreadable_values(sample: Sample, mapping: Mapping) -> list[str]:
 
 
 def unreadable_heads(sample: Sample, mapping: Mapping) -> list[str]:
-    """A warning for each column that is named like a date but mostly holds other values."""
+    """A warning for each column that is named like a date or the amount but holds too many other values."""
     free = [name for name in sample.unique_columns() if name not in mapping.columns_used().values()]
     named = [name for name in free if any(rank(one, name) is not None for one in _DATE_FIELDS)]
-    return [
-        _unreadable(sample, name, "dates", others) + "else the column is not read"
-        for name in named
-        if not sample.holds_dates(name) and (others := sample.non_dates(name))
-    ]
+    found = [(name, "dates", sample.non_dates(name)) for name in named if not sample.holds_dates(name)]
+    if mapping.columns.amount is None:
+        found += [(name, "amounts", sample.non_amounts(name)) for name in free if rank("amount", name) is not None]
+    return [_unreadable(sample, *one) + "else the column is not read" for one in found if one[2]]
 
 
 def _unreadable(sample: Sample, column: str, kind: str, others: Sequence[object]) -> str:

@@ -57,14 +57,17 @@ class RowEvents:
         instants = instants_of(steps, mapping.stage_ranks)
         _check_closing_follows_creation(steps, instants)
         _check_closing_is_last(steps, instants)
-        self._count_notes(steps)
+        self._count_notes(steps, instants)
         word = cells.text(mapping.columns.pipeline)
         pipeline = mapping.pipelines.get(word, word) or mapping.pipeline
         events = [_step_event(deal, pipeline, *pair) for pair in zip(steps, instants, strict=True)]
         return _with_description(cells, deal, events, self.notes)
 
-    def _count_notes(self, steps: list[RowStep]) -> None:
+    def _count_notes(self, steps: list[RowStep], instants: list[int]) -> None:
         ranks = self.reader.mapping.stage_ranks
+        created = [at for step, at in zip(steps, instants, strict=True) if step.type is EventType.CREATED]
+        if created and min(instants) < created[0]:
+            self.notes["early"] += 1
         if all(step.type is EventType.CREATED and step.stage is None for step in steps):
             self.notes["unplaced"] += 1
         for step in steps:

@@ -276,6 +276,8 @@ class ImportWizard:
             dialog.say(
                 f"{notes['unplaced']} open deals have no stage: no column says when they entered it (exported_at)."
             )
+        if notes["early"]:
+            dialog.say(f"{notes['early']} rows have a stage before their creation: kept, as the dates say.")
         for name, count in notes.items():
             if name.startswith("without "):
                 dialog.say(f"{count} rows are imported {name}, which cannot be read.")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from aiokafka import ConsumerRecord
 
-from services.notifier.domain.decide import decide
+from services.notifier.domain.decide import Decision, NoticeHistory, decide, decide_by_person
 from services.notifier.store import notices as store
 from services.notifier.store.results import result_event
 from shared.contracts.notices import NoticeResult
 from shared.contracts.now import NowEvent
-from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketEvent
+from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketEvent, TicketState
 from shared.contracts.topics import NOW, TICKETS
 from shared.policy import Policy
 from shared.runtime.clock import Clock
@@ -63,15 +63,11 @@ class TicketHandler:
         """Nothing is left to do."""
 
     async def _record(self, transaction: Transaction, facts: TicketData) -> None:
-        history = await store.history(transaction.connection, facts.ticket)
-        if facts.seq <= history.latest_seq:
-            # A second delivery must not drop newer notices.
-            return
-        if facts.actor is Actor.PERSON and facts.change is TicketChange.REOPENED:
-            # The problem did not come back: who works on the ticket opened it again.
+        history = await store.history(transaction.connection, facts)
+        if history.covers(facts.change, facts.seq, facts.at):
             return
         now = self._clock.now()
-        decision = decide(facts.change, now, history, self._mail_every, facts.outcome)
+        decision = self._decide(facts, now, history)
         if decision is None:
             return
         pipeline = self._policy.pipelines.get(facts.pipeline)
@@ -80,3 +76,10 @@ class TicketHandler:
         await transaction.publish(
             result_event(self._topic, row, NoticeResult.DROPPED, NOT_NEEDED, now) for row in dropped
         )
+
+    def _decide(self, facts: TicketData, now: datetime, history: NoticeHistory) -> Decision | None:
+        if facts.actor is Actor.PERSON and facts.change in (TicketChange.REOPENED, TicketChange.UNDONE):
+            # The problem did not come back: somebody works on the ticket.
+            is_open, is_over = facts.state is not TicketState.CLOSED, facts.problem.cleared_at is not None
+            return decide_by_person(is_open, is_over, now, history, self._mail_every)
+        return decide(facts.change, now, history, self._mail_every, facts.outcome)

@@ -8,8 +8,14 @@ from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketData, TicketEvent
 from shared.wording.problem_text import ProblemText
 
-# Mails tell of these, and show the chart as it was then.
-WITH_CHART = (TicketChange.OPENED, TicketChange.GREW, TicketChange.REOPENED, TicketChange.CLEARED)
+# Mails may tell of these, and show the chart as it was then.
+WITH_CHART = (
+    TicketChange.OPENED,
+    TicketChange.GREW,
+    TicketChange.REOPENED,
+    TicketChange.CLEARED,
+    TicketChange.UNDONE,
+)
 
 
 def ticket_event(step: TicketStep, text: ProblemText, url: str) -> TicketEvent:
@@ -48,6 +54,8 @@ def _data(step: TicketStep, text: ProblemText, url: str) -> TicketData:
         count=problem.count,
         peak=problem.peak,
         usual=problem.usual,
+        chance=problem.chance,
+        exceed=problem.exceed,
         opened_at=ticket.opened_at,
         problem=ProblemInterval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
         snoozed_until=ticket.snoozed_until,

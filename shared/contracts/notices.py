@@ -30,7 +30,10 @@ class NoticeResult(StrEnum):
 
 
 class NoticeData(Message):
-    """What became of a mail: a server accepted it, refused it for good, or it waits. `detail`: the last answer."""
+    """What became of a mail: a server accepted it, refused it for good, or it waits. `detail`: the last answer.
+
+    `key`: the ticket's problem. After Postgres was set back, another ticket may have the number.
+    """
 
     notice: Name
     ticket: Number
@@ -39,6 +42,7 @@ class NoticeData(Message):
     message_id: Words
     at: Moment
     detail: Words | None = None
+    key: Name | None = None
 
 
 class NoticeEvent(Envelope[NoticeData]):

@@ -139,16 +139,25 @@ class ProblemData(ProblemInterval):
     count: Count = Field(description="deals that meet the condition now: over age, in work, or stalled")
     threshold: Count = Field(description="`count` of aging and stalled, `max` or `min` of WIP rules")
     limit: Words | None = Field(
-        None, pattern=r"^([0-9]{1,6} ?[wdhms] ?)+$", description="the rule's limit as written in the policy, e.g. 21d"
+        None,
+        pattern=r"^([0-9]{1,6} ?[wdhms] ?)+$",
+        description="the rule's limit as written in the policy, e.g. 21d; null: it has none, or has learned one",
     )
     limit_seconds: Number | None = None
     hold_seconds: Number = 0
     usual: FiniteFloat | None = Field(
-        None, description="median of the same count at the ends of earlier days; null: too few days"
+        None, description="mean of the count over the past year; null: the log is too short"
     )
     cause_class: CauseClass = CauseClass.UNKNOWN
+    cause_points: Count | None = Field(
+        None, description="weeks that the cause class could rest on; null: it rests on no chart"
+    )
+    cause_needed: Count | None = Field(None, description="weeks that are needed to tell the cause class")
     chance: FiniteFloat | None = Field(
         None, description="openings in 91 days that chance alone brings, at most; null: not known"
+    )
+    exceed: FiniteFloat | None = Field(
+        None, description="share of deals expected to stay longer than the limit; null: no such limit, or not known"
     )
     evidence: Evidence | None = None
     signal: SignalDetail | None = Field(None, description="of kinds on measures: what the weeks show")

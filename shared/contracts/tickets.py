@@ -76,6 +76,8 @@ class TicketData(Message):
     count: Count
     peak: Count
     usual: FiniteFloat | None = None
+    chance: FiniteFloat | None = Field(None, description="openings in 91 days that chance alone brings, at most")
+    exceed: FiniteFloat | None = Field(None, description="share of deals expected to stay longer than the limit")
     opened_at: Moment = Field(description="when the ticket was opened")
     problem: ProblemInterval
     snoozed_until: Moment | None = None

@@ -54,7 +54,7 @@ class CalendarClock:
 
 
 class BusinessClock:
-    """Runs in business hours only. Computes the spans of a year when it is first asked for that year."""
+    """Runs in business hours only. Computes the spans of a year on first use."""
 
     def __init__(self, policy: ClockPolicy) -> None:
         self._policy = policy
@@ -142,8 +142,7 @@ def offsets(zone: ZoneInfo, first: int, last: int) -> Iterator[tuple[int, int, i
     start, offset = first, _offset(zone, first)
     for before in range(first, last, _STEP):
         after = min(before + _STEP, last)
-        if after < last and _offset(zone, after) != offset:
-            change = _change(zone, before, after)
+        if _offset(zone, after) != offset and (change := _change(zone, before, after)) < last:
             yield start, change, offset
             start, offset = change, _offset(zone, after)
     yield start, last, offset

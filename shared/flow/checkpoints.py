@@ -103,7 +103,7 @@ def checkpoint_grid(begin: int, until: int) -> Iterator[int]:
 
 
 def worth_keeping(at: int, until: int) -> bool:
-    """Whether a checkpoint lies on the grid as seen from `until`."""
+    """Whether a checkpoint is on the grid as seen from `until`."""
     age = until - at
     for step, reach in GRID:
         if age <= reach:

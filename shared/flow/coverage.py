@@ -4,7 +4,7 @@ or one with a misspelt stage, finds nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from shared.flow.ruleset import Ruleset
@@ -44,7 +44,7 @@ class Coverage:
 
 
 def coverage(events: Iterable[Event], policy: Policy, as_of: int, stage_map: StageMap | None = None) -> Coverage:
-    """Where the events up to `as_of` lie. An event that closes a deal lies in the stage that the deal leaves."""
+    """The stages of the events up to `as_of`. An event that closes a deal belongs to the stage that the deal leaves."""
     ruleset, resolver = Ruleset(policy), StageResolver(policy, stage_map or StageMap())
     deals: dict[str, list[Event]] = {}
     for event in events:
@@ -52,15 +52,17 @@ def coverage(events: Iterable[Event], policy: Policy, as_of: int, stage_map: Sta
             deals.setdefault(event.deal, []).append(event)
     found = Coverage()
     for history in deals.values():
-        _add(found, unique(history), ruleset, resolver)
+        apply_covered(DealState(), unique(history), ruleset, resolver, found)
     return found
 
 
-def _add(found: Coverage, history: list[Event], ruleset: Ruleset, resolver: StageResolver) -> None:
-    """Add one deal."""
-    state, here, counts = DealState(), None, dict[StagePath | None, int]()
+def apply_covered(
+    state: DealState, history: Sequence[Event], ruleset: Ruleset, resolver: StageResolver, found: Coverage
+) -> None:
+    """Apply all events of one deal to its empty state, and add them to the coverage."""
+    here, counts = None, dict[StagePath | None, int]()
     for event in history:
-        state.apply([event], resolver)
+        state.apply((event,), resolver)
         if state.current is not None:
             here = state.current.pipeline, state.current.stage
         counts[here] = counts.get(here, 0) + 1

@@ -91,7 +91,7 @@ class PackedDeltas:
             start = end
 
     def merge(self, more: PackedDeltas) -> PackedDeltas:
-        """The changes of both. What lies before the first of `more` is not unpacked."""
+        """The changes of both. Does not unpack those before the first of `more`."""
         if not more:
             return self
         offset = self._offset(more.first_at)

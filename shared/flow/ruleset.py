@@ -9,6 +9,7 @@ from shared.contracts.measures import Measure
 from shared.flow.calendars import AgeClocks
 from shared.flow.rules import KINDS, Rule, Series, WipHigh
 from shared.flow.rules.rule import Span
+from shared.flow.statistics.aging_learned import LearnedRule
 from shared.flow.visits import Visit
 from shared.policy import Mode, Policy, StageOutcome
 
@@ -30,6 +31,21 @@ class Ruleset:
     def knows(self, pipeline: str, stage: str) -> bool:
         """Whether the policy has this stage."""
         return (pipeline, stage) in self._stages
+
+    @cached_property
+    def learned_rules(self) -> dict[tuple[str, str], LearnedRule]:
+        """The rules `aging-learned` that are not off, by (pipeline, stage)."""
+        return {
+            (name, stage): LearnedRule(name, stage, rule, self.clocks)
+            for name, pipeline in self.policy.pipelines.items()
+            for stage, rule in pipeline.learned_rules.items()
+            if rule.mode is not Mode.OFF
+        }
+
+    @cached_property
+    def ruled_stages(self) -> frozenset[tuple[str, str]]:
+        """The stages that a rule on counts watches, learned or not."""
+        return frozenset({(rule.pipeline, rule.stage) for rule in self.rules} | self.learned_rules.keys())
 
     @cached_property
     def stages(self) -> list[tuple[str, str]]:

@@ -24,7 +24,7 @@ NamedStage = tuple[str | None, str]
 
 
 class EventKey(NamedTuple):
-    """Where an event stands in its deal's history."""
+    """The position of an event in its deal's history."""
 
     time: int
     rank: int
@@ -360,21 +360,8 @@ def _packed(visit: Visit) -> list[Any]:
     return [*place, visit.progress, visit.steps, visit.recorded]
 
 
-def known_before(visits: Iterable[Visit], withdrawn: Iterable[WithdrawnVisit], instant: int) -> list[Visit]:
-    """The visits that events before the instant make: later events have told nothing yet."""
-    found = [visit for visit in visits if visit.since < instant]
-    found += [visit for visit, at in withdrawn if visit.since < instant <= at]
-    return [_cut(visit, instant) for visit in found]
-
-
-def _cut(visit: Visit, instant: int) -> Visit:
-    left = visit.left if visit.left is not None and visit.left < instant else None
-    progress = [touch for touch in visit.progress if touch < instant]
-    return replace(visit, left=left, progress=progress, steps=[step for step in visit.steps if step[0] < instant])
-
-
 def unique(events: Iterable[Event]) -> list[Event]:
-    """Each event once, in order. Of two that share an id, the same one stays whatever the order they came in."""
+    """Each event once, in order. Of two with the same id, the same one stays in any order of arrival."""
     found: dict[str, Event] = {}
     for event in events:
         other = found.get(event.key.id)

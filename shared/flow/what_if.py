@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from shared.flow.coverage import Coverage, apply_covered
 from shared.flow.intervals import Boundary, Interval, RuleState, advance, boundaries, intervals
 from shared.flow.rules import Rule, Series
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.statistics.findings import Finding
+from shared.flow.statistics.findings import ProblemFinding
 from shared.flow.statistics.measures import facts_of
 from shared.flow.statistics.of_log import FoldedDeal, LogHistory, LogStatistics
 from shared.flow.statistics.relocks import Relock
@@ -23,13 +24,17 @@ from shared.policy import Policy
 
 @dataclass
 class Found:
-    """As of an instant: the intervals of rules on counts by problem key, the deals, and what statistics say of them."""
+    """As of an instant: the intervals of rules on counts by problem key, the deals, and what statistics say of them.
+
+    `coverage`: which events the policy can judge.
+    """
 
     as_of: int
     counted: Mapping[str, Sequence[Interval]]
     deals: Sequence[FoldedDeal]
     ruleset: Ruleset
     statistics: LogStatistics
+    coverage: Coverage
 
     @cached_property
     def visits(self) -> list[tuple[str, Visit]]:
@@ -43,7 +48,7 @@ class Found:
         return {key: list(some) for key, some in self.counted.items()} | by_statistics
 
     @cached_property
-    def findings(self) -> dict[str, list[Finding]]:
+    def findings(self) -> dict[str, list[ProblemFinding]]:
         """As `problems`, each interval with its cause class and what else is known of it."""
         counted = {
             rule.key: self.statistics.count_findings(rule, self.counted[rule.key]) for rule in self.ruleset.rules
@@ -64,13 +69,14 @@ def find(
     `receipts`: when sources were heard, in order; without them no source is called silent.
     """
     ruleset, resolver = Ruleset(policy), StageResolver(policy, stage_map or StageMap())
-    deals = list(_folded(_histories(events, as_of), resolver, ZoneInfo(policy.timezone)))
+    covered = Coverage()
+    deals = list(_folded(_histories(events, as_of), ruleset, resolver, covered))
     counts = _count(ruleset, (visit for one in deals for visit in one.facts.visits))
     counted = {rule.key: _evaluate(rule, counts[rule.series], as_of) for rule in ruleset.rules}
     first = min((one.first_event for one in deals), default=as_of)
     heard = {source: [at for at in some if at <= as_of] for source, some in (receipts or {}).items()}
     history = LogHistory(Weeks(first, policy.timezone), as_of, deals, {s: some for s, some in heard.items() if some})
-    return Found(as_of, counted, deals, ruleset, LogStatistics(history, policy, relocks))
+    return Found(as_of, counted, deals, ruleset, LogStatistics(history, policy, relocks), covered)
 
 
 def _histories(events: Iterable[Event], as_of: int) -> dict[str, list[Event]]:
@@ -81,11 +87,14 @@ def _histories(events: Iterable[Event], as_of: int) -> dict[str, list[Event]]:
     return found
 
 
-def _folded(histories: dict[str, list[Event]], resolver: StageResolver, zone: ZoneInfo) -> Iterator[FoldedDeal]:
-    """Fold deal by deal; takes them out of `histories`."""
+def _folded(
+    histories: dict[str, list[Event]], ruleset: Ruleset, resolver: StageResolver, covered: Coverage
+) -> Iterator[FoldedDeal]:
+    """Fold deal by deal; takes them out of `histories`. What the policy can judge is added to `covered`."""
+    zone = ZoneInfo(ruleset.policy.timezone)
     for deal in sorted(histories):
         history, state = unique(histories.pop(deal)), DealState()
-        state.apply(history, resolver)
+        apply_covered(state, history, ruleset, resolver, covered)
         yield FoldedDeal(deal, history[0].key.time, facts_of(state, history, zone), state.withdrawn)
 
 

@@ -10,7 +10,7 @@ _WHOLE = re.compile(r"^\s*(\d{1,6}\s*[wdhms]\s*)+$")
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _NAMES = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 CALENDAR_DAY = 86_400
-# A hundred years, so that no due instant lies outside of the calendar.
+# A hundred years, so that every due instant is within the calendar.
 LONGEST_DAYS = 36_525
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from shared.policy.model import CALENDAR, Policy
 from shared.policy.rule_checks import check_budget, check_rules, check_silence
 from shared.runtime.validation import error_text, root_causes
-from shared.runtime.yaml_file import Fault, FaultsError, KeyPath, Lines, fault_at, read_text, read_yaml
+from shared.runtime.yaml_file import Fault, FaultsError, KeyPath, Lines, fault_at, read_faulty_yaml, read_text
 
 
 class PolicyError(FaultsError):
@@ -32,10 +32,10 @@ def load(path: Path) -> Policy:
 def parse(text: str) -> Policy:
     """Read a policy from text; raises PolicyError."""
     try:
-        lines, document = read_yaml(text)
+        lines, document, faulty = read_faulty_yaml(text)
     except FaultsError as error:
         raise PolicyError(error.faults) from None
-    faults = [fault_at(path, words, lines) for path, words in _cross_checks(document)]
+    faults = [*faulty, *(fault_at(path, words, lines) for path, words in _cross_checks(document))]
     try:
         policy = Policy.model_validate(document)
     except ValidationError as error:

@@ -83,6 +83,8 @@ def _span(text: object) -> tuple[int, int]:
 def _seconds(text: str) -> int:
     if text.strip() == "24:00":
         return 86_400
+    if not re.fullmatch(r"\d{2}:\d{2}(:\d{2})?", text.strip()):
+        raise ValueError
     moment = time.fromisoformat(text.strip())
     return moment.hour * 3600 + moment.minute * 60 + moment.second
 

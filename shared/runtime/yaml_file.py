@@ -80,15 +80,24 @@ def read_text(path: Path, setting: str) -> str:
 
 def read_yaml(text: str) -> tuple[Lines, Any]:
     """The line of every value, and the document: groups, lists, texts and None. Raises FaultsError."""
+    lines, document, faults = read_faulty_yaml(text)
+    if faults:
+        raise FaultsError(faults)
+    return lines, document
+
+
+def read_faulty_yaml(text: str) -> tuple[Lines, Any, list[Fault]]:
+    """As `read_yaml`, with the document without its duplicate keys and tags, and what is wrong with them.
+
+    So that a caller can report them together with the faults of the values. Raises FaultsError where the text is not
+    YAML.
+    """
     yaml = YAML(typ="safe", pure=True)
     with _yaml_faults(text):
         node = yaml.compose(text)
         lines: Lines = {}
         faults = list(_walk(node, (), lines))
-    if faults:
-        raise FaultsError(faults)
-    with _yaml_faults(text):
-        return lines, None if node is None else yaml.constructor.construct_document(node)
+        return lines, None if node is None else yaml.constructor.construct_document(node), faults
 
 
 def compose(text: str) -> Node | None:
@@ -150,7 +159,10 @@ def _as_text(node: ScalarNode, is_key: bool = False) -> None:
 
 
 def _walk(node: Node | None, path: KeyPath, lines: Lines) -> Iterator[Fault]:
-    """Record the line of every value. A duplicate key is a fault; YAML would take one of its values."""
+    """Record the line of every value, and remove what is a fault from the node: duplicate keys and tags.
+
+    A duplicate key is a fault because YAML would take one of its values.
+    """
     if node is None:
         return
     if len(lines) >= MAX_VALUES:
@@ -158,21 +170,24 @@ def _walk(node: Node | None, path: KeyPath, lines: Lines) -> Iterator[Fault]:
     lines[path] = node.start_mark.line + 1
     if node.tag not in (_SCALARS if isinstance(node, ScalarNode) else (_MAP, _LIST)):
         yield Fault(lines[path], dotted(path), "has a tag (!); remove it, and write a plain value")
+        node.tag = _MAP if isinstance(node, MappingNode) else _LIST
     if isinstance(node, ScalarNode):
         _as_text(node)
     elif isinstance(node, MappingNode):
-        seen: set[str] = set()
+        kept: dict[str, tuple[Node, Node]] = {}
         for key, value in node.value:
-            inner = (*path, str(key.value))
             if not isinstance(key, ScalarNode):
                 yield Fault(key.start_mark.line + 1, dotted(path), "has a key that is no plain value; write a name")
-            elif key.value in seen:
+                continue
+            inner = (*path, str(key.value))
+            if key.value in kept:
                 yield Fault(key.start_mark.line + 1, dotted(inner), "appears twice; keep one of them")
-            else:
-                _as_text(key, is_key=True)
-            seen.add(str(key.value))
+                continue
+            _as_text(key, is_key=True)
+            kept[key.value] = key, value
             yield from _walk(value, inner, lines)
             lines[inner] = key.start_mark.line + 1
+        node.value = list(kept.values())
     elif isinstance(node, SequenceNode):
         for index, item in enumerate(node.value):
             yield from _walk(item, (*path, index), lines)

@@ -80,7 +80,7 @@ class Assignment:
         self._truncated.difference_update(partitions)
 
     def accept(self, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> bool:
-        """Whether these records are to be handled now; else they are fetched again, or belong to another replica."""
+        """Whether to handle these records now; else they are fetched again, or belong to another replica."""
         cursor = self.cursors.get(partition)
         if cursor is None or partition in self._restarting:
             return False
@@ -115,13 +115,13 @@ class Assignment:
             self.handled[partition] = position._replace(next_offset=self.cursors[partition].next_offset)
 
     def pending(self, records: Sequence[ConsumerRecord]) -> list[ConsumerRecord]:
-        """Without the records of partitions that are to be restarted: they are fetched again."""
+        """Without the records of partitions that restart: they are fetched again."""
         if not self._restarting:
             return list(records)
         return [r for r in records if TopicPartition(r.topic, r.partition) not in self._restarting]
 
     def known(self) -> dict[TopicPartition, int]:
-        """Where each stored position was seen to stand. One that stands lower now was set back."""
+        """Each stored position as last seen. One that is lower now was set back."""
         return dict(self._known)
 
     def restart(self, records: Sequence[ConsumerRecord]) -> None:
@@ -145,7 +145,7 @@ class Assignment:
         if not self.cursors or self.lock.locked() or not self._truncation.is_due():
             return
         async with self.lock:
-            # Before the rows are loaded: batches are committed meanwhile.
+            # Before the rows are loaded: batches may be committed in between.
             known = self.known()
             try:
                 async with asyncio.timeout(LOAD_TIMEOUT_SECONDS):

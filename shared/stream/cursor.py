@@ -1,4 +1,4 @@
-"""Where a consumer stands in one partition, and what to do with records that were fetched. Pure.
+"""The position of a consumer in one partition, and what to do with fetched records. Pure.
 
 The protocol, for each fetch of a partition:
 

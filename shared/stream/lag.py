@@ -37,7 +37,7 @@ class LagMonitor:
         self._committed: dict[TopicPartition, int] = {}
 
     def measure(self) -> None:
-        """Update the gauges of each topic of which this replica has a partition whose lag is known."""
+        """Update the gauges of each topic with an assigned partition whose lag is known."""
         kafka = self._kafka()
         if kafka is None:
             return
@@ -51,7 +51,7 @@ class LagMonitor:
                 metrics.show_lag(sum(lag for lag, _ in lags), age)
 
     def _is_known(self, kafka: AIOKafkaConsumer, partition: TopicPartition) -> bool:
-        """Whether it has a lag, or Kafka has said lately that it has none."""
+        """Whether it has a lag, or Kafka has recently confirmed that it has none."""
         fetched_ms = kafka.last_poll_timestamp(partition) or 0
         return self.lag(partition) > 0 or time.time() - fetched_ms / 1000 < FETCHED_SECONDS
 

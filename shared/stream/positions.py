@@ -62,9 +62,9 @@ NOT_STORED = StoredPosition(0, 0, 0, 0)
 
 
 class PositionsSetBack(Exception):
-    """Rows stand lower than this consumer has seen them: Postgres lost its last commits, or a log is read again.
+    """Rows are lower than this consumer has seen them: Postgres lost its last commits, or a log is read again.
 
-    What lay between is to be handled again, so nothing of the batch may be written: take the partitions up from the
+    The records in between must be handled again, so write nothing of the batch: continue the partitions from the
     rows.
     """
 
@@ -93,7 +93,7 @@ class StoredPositions:
         )
 
     async def set_back(self, partition: TopicPartition, stored: int, beginning: int) -> int:
-        """Set a partition back to `beginning` if it still stands at `stored`, or nowhere yet; where it stands now.
+        """Set a partition back to `beginning` if it is still at `stored`, or has no row; returns its position.
 
         Waits for a replica that has claimed it.
         """

@@ -93,7 +93,7 @@ def contract(model: type[Envelope[Any]]) -> Callable[[ConsumerRecord], Any]:
 class Processor(Generic[Message]):
     """Hands batches to one handler.
 
-    `now` tells the present as of a record (of the log where that is the clock); `rejected` counts dead letters;
+    `now` gives the present as of a record (of the log where that is the clock); `rejected` counts dead letters;
     `published` is called after a commit that put something into the outbox.
     """
 

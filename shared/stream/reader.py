@@ -23,7 +23,7 @@ _log = logger(__name__)
 POLL_MS = 20
 # Small fetches from each partition in turn: large ones from one partition would leave the other workers idle.
 FETCH_BYTES = 128 * 1024
-# How soon to find a topic that was made anew, and added partitions. Sooner than publishers: what they write to a new
+# How soon to find a recreated topic, and added partitions. Sooner than publishers: what they write to a new
 # partition is then read before judgement time has passed it.
 METADATA_MAX_AGE_MS = 5_000
 
@@ -129,7 +129,7 @@ class Reader:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Passes aiokafka's calls on when the group shares its partitions anew."""
+    """Passes on aiokafka's calls at a rebalance."""
 
     def __init__(self, callbacks: Callbacks) -> None:
         self._callbacks = callbacks

@@ -1,4 +1,4 @@
-"""SQL of how stages stand now, for each service that reads `flow.now` and has the tables `stage_now` and `judged`."""
+"""SQL of the current state of stages, for services that read `flow.now`, with the tables `stage_now` and `judged`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Stage = tuple[str, str]
 
 
 class StagesNow(NamedTuple):
-    """Stages as of `at`; None where nothing was told yet."""
+    """Stages as of `at`; None if nothing is known yet."""
 
     at: datetime | None
     stages: Mapping[Stage, NowData]

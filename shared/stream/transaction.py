@@ -58,7 +58,7 @@ class Transaction(ABC):
     ) -> list[ConsumerRecord]:
         """Lock the partitions of the records, and give those that nobody has handled yet.
 
-        `known`: where the consumer has seen their stored positions. Raises PositionsSetBack where one stands lower.
+        `known`: where the consumer has seen their stored positions. Raises PositionsSetBack if one is lower.
         """
 
     @abstractmethod

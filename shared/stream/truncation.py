@@ -1,4 +1,4 @@
-"""When Kafka holds another log than the one that was read: it lost its end, or the topic was made anew.
+"""When Kafka holds another log than the one that was read: it lost its end, or the topic was recreated.
 
 Such a log is read again from its beginning: nobody can tell which of its records are new, and ids make it harmless to
 handle the others once more. Three signs show it, whenever a partition is assigned and from time to time:
@@ -50,7 +50,7 @@ class LogTruncation:
         self._check_seconds, self._checked = check_seconds, 0.0
 
     def is_due(self) -> bool:
-        """Whether it is time for the next check; True begins the interval anew."""
+        """Whether it is time for the next check; True restarts the interval."""
         if time.monotonic() - self._checked < self._check_seconds:
             return False
         self._checked = time.monotonic()
@@ -70,12 +70,12 @@ class LogTruncation:
         return truncated
 
     async def set_back(self, partition: TopicPartition, stored: int) -> int:
-        """Set the stored position back to the log's beginning; where the partition stands now."""
+        """Set the stored position back to the log's beginning; returns the position now stored."""
         offsets = self._offsets(self._kafka())
         beginning = await offsets.beginning(partition)
         end = (await offsets.ends([partition])).get(partition, stored)
         start = await self._positions.set_back(partition, stored, beginning)
-        # At least one, where the log has grown meanwhile.
+        # At least one, if the log has grown since.
         self._metrics[partition.topic].missing.inc(max(1, stored - end))
         _log.error(
             "log is not the one that was read, reading it from its beginning",

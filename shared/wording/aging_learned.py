@@ -11,6 +11,7 @@ from shared.wording.quantities import rounded
 class AgingLearnedWording(KindWording[AgingLearnedRule]):
     label = "waiting longer than usual"
     chart = None
+    says_chance = True
 
     def title(self, place: str, measure: Column | None) -> str:
         return f"More deals than usual wait too long in {place}"

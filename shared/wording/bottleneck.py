@@ -11,6 +11,7 @@ from shared.wording.quantities import rounded
 class BottleneckWording(KindWording[BottleneckRule]):
     label = "bottlenecks"
     chart = None
+    says_chance = True
     eased = "No more deals than in the baseline"
     unknown_cause = "The cause is unclear: look at what comes in and at what leaves before you change anything."
 

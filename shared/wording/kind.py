@@ -106,8 +106,10 @@ class KindWording(ABC, Generic[Rule]):
     extreme: ClassVar[str] = "at most"
     # What the count is again once the condition no longer holds, before `since`.
     eased: ClassVar[str] = "Below the limit"
-    # What the problem asks for while the class of its cause is unknown.
-    unknown_cause: ClassVar[str] = "Too few weeks to tell."
+    # What the problem asks for while the class of its cause is unknown, and not for want of weeks.
+    unknown_cause: ClassVar[str] = "Look, but do not conclude yet: its cause is not known."
+    # Whether the sentence itself says what is usual, and how often chance alone does it.
+    says_chance: ClassVar[bool] = False
     # Why the evidence has no deals.
     no_deals: ClassVar[str] = "No deal is behind this problem any more."
 
@@ -130,6 +132,10 @@ class KindWording(ABC, Generic[Rule]):
     def counted(self, count: int) -> str:
         """What the count of a problem counts, where no sentence says it."""
         return str(count)
+
+    def breached(self, count: int, threshold: int) -> bool:
+        """Whether a count is one that the rule calls a problem."""
+        return count >= threshold
 
     def wip_limit(self, rule: Rule) -> int | None:
         """The largest number of deals that the rule allows in the stage; None without such a limit."""

@@ -32,7 +32,7 @@ class CurrencySum:
 
 @dataclass(frozen=True)
 class MoneyAtStake:
-    """Sums by currency, that of the most deals first. `total`: how many deals there are, `known` of which have one."""
+    """Sums by currency, that of the most deals first. `total`: all deals; `known`: those with an amount."""
 
     sums: tuple[CurrencySum, ...]
     known: int

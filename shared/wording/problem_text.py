@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared import wording
@@ -10,8 +12,11 @@ from shared.contracts.problems import CauseClass, ProblemData
 from shared.policy import Policy, StageTitles
 from shared.policy.durations import parse_duration
 from shared.policy.model import CALENDAR, CountRule
-from shared.wording.kind import ProblemFacts
-from shared.wording.quantities import number
+from shared.wording.kind import KindWording, ProblemFacts
+from shared.wording.quantities import age, day, number, rounded
+
+# Rarer openings by chance than this, in a quarter, are all called rare.
+LEAST_CHANCE = 0.001
 
 
 @dataclass(frozen=True)
@@ -26,8 +31,11 @@ class ProblemText:
     finding: str
 
 
-def text_of(problem: ProblemData, policy: Policy, titles: StageTitles) -> ProblemText:
-    """The words about a problem. Kinds and stages that are not known go by their ids."""
+def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str | None = None) -> ProblemText:
+    """The words about a problem. Kinds and stages that are not known go by their ids.
+
+    `zone`: of the reader, for dates; None: the policy's.
+    """
     pipeline = policy.pipelines.get(problem.pipeline)
     stage = _place(problem, policy, titles)
     kind, facts = wording.of(problem.kind), _facts(problem, stage, policy)
@@ -35,8 +43,8 @@ def text_of(problem: ProblemData, policy: Policy, titles: StageTitles) -> Proble
         pipeline.name if pipeline else problem.pipeline,
         stage,
         kind.title(stage, problem.signal.measure if problem.signal else None),
-        f"{kind.sentence(facts)}{_usually(problem)}.",
-        asks_for(problem, policy.timezone),
+        f"{kind.sentence(facts)}{'' if kind.says_chance else _context(problem, kind)}.",
+        asks_for(problem, zone or policy.timezone),
         kind.finding(facts),
     )
 
@@ -50,7 +58,12 @@ def _place(problem: ProblemData, policy: Policy, titles: StageTitles) -> str:
 
 
 def limit_of(problem: ProblemData, policy: Policy) -> str:
-    """The rule's limit on the stage's clock: `21 days`, `12 working days`. Empty where it has none."""
+    """The rule's limit on the stage's clock: `21 days`, `12 working days`. Empty where it has none.
+
+    A limit that the policy does not write was learned.
+    """
+    if problem.limit is None and problem.limit_seconds is not None and problem.pipeline in policy.pipelines:
+        return age(problem.limit_seconds, policy.day_seconds(problem.pipeline, problem.stage or ""))
     if problem.limit is None:
         return ""
     return parse_duration(problem.limit).words(_day_name(policy, problem.pipeline, problem.stage or ""))
@@ -62,33 +75,58 @@ def watched(rule: CountRule, pipeline: str, policy: Policy) -> str:
 
 
 def asks_for(problem: ProblemData, zone: str) -> str:
-    """What the class of the cause asks of the manager. `zone`: of the policy, whose weeks are meant."""
+    """What the class of the cause asks of the manager; its date is one of the zone."""
     if problem.cause_class is CauseClass.SPECIAL:
         return f"Something happened around {_week(problem, zone)}: find it before you change anything."
     if problem.cause_class is CauseClass.COMMON:
         return "Stable, but not able to meet the aim: no date will explain it; the policy or the system must change."
-    return wording.of(problem.kind).unknown_cause
+    if problem.cause_points is None or problem.cause_needed is None:
+        return wording.of(problem.kind).unknown_cause
+    return f"Too few weeks to tell: {problem.cause_points} of {problem.cause_needed}."
 
 
 def _week(problem: ProblemData, zone: str) -> str:
-    """The week in which the problem began: the first of those that stand out, else that of its opening."""
+    """`the week of 2 March`: the first one that the problem shows in."""
     if problem.signal is not None and problem.signal.weeks:
-        return problem.signal.weeks[0]
-    year, week, _ = problem.opened_at.astimezone(ZoneInfo(zone)).isocalendar()
-    return f"{year}-W{week:02}"
+        year, number = problem.signal.weeks[0].split("-W")
+        return f"the week of {day(datetime.fromisocalendar(int(year), int(number), 1))}"
+    # A problem of measures opens at the end of a week: it happened before.
+    found = problem.opened_at.astimezone(ZoneInfo(zone)) - timedelta(microseconds=1)
+    return f"the week of {day(found - timedelta(days=found.weekday()))}"
 
 
 def _facts(problem: ProblemData, stage: str, policy: Policy) -> ProblemFacts:
     is_over = problem.cleared_at is not None
     count = problem.peak if is_over else problem.count
     limit = limit_of(problem, policy)
-    return ProblemFacts(stage, count, problem.threshold, limit, is_over, problem.signal, problem.chance)
+    return ProblemFacts(stage, count, problem.threshold, limit, is_over, problem.signal, problem.chance, problem.usual)
 
 
-def _usually(problem: ProblemData) -> str:
+def _context(problem: ProblemData, kind: KindWording[Any]) -> str:
+    """What is usual, how many deals stay longer than the limit, and how often chance alone does it."""
+    return f"{_usually(problem, kind)}{_by_chance(problem)}"
+
+
+def _usually(problem: ProblemData, kind: KindWording[Any]) -> str:
     if problem.usual is None:
         return ""
-    return f"; usually {number(problem.usual) if problem.usual else 'none'}"
+    exceed = "" if problem.exceed is None else f", as {rounded(100 * problem.exceed)} % of deals stay longer"
+    if kind.breached(round(problem.usual), problem.threshold):
+        usual = f"This stage is usually at {number(problem.usual)}{exceed}"
+        return f". {usual}: the policy asks for more than the process can do"
+    return f"; usually {number(problem.usual) if problem.usual else 'none'}{exceed}"
+
+
+def _by_chance(problem: ProblemData) -> str:
+    """How long chance takes to do the same; it takes longer where the condition must hold."""
+    if not problem.chance:
+        return ""
+    most = "at most " if problem.hold_seconds else ""
+    if problem.chance > 1:
+        return f". By chance {most}about {rounded(problem.chance)} times a quarter"
+    if problem.chance < LEAST_CHANCE:
+        return f". By chance less than once in {rounded(1 / LEAST_CHANCE)} quarters"
+    return f". By chance {most}about once in {rounded(1 / problem.chance)} quarters"
 
 
 def _day_name(policy: Policy, pipeline: str, stage: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 CALENDAR_DAY = 86_400
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
@@ -35,6 +37,16 @@ def deals(count: int) -> str:
 def at_least(count: int) -> str:
     """`any deal`, `6 deals or more`"""
     return "any deal" if count == 1 else f"{deals(count)} or more"
+
+
+def date(moment: datetime, zone: str) -> str:
+    """`3 November`"""
+    return day(moment.astimezone(ZoneInfo(zone)))
+
+
+def day(local: datetime) -> str:
+    """`3 November`, as the wall clock has it."""
+    return f"{local.day} {local:%B}"
 
 
 def age(seconds: float, day_seconds: int = CALENDAR_DAY) -> str:

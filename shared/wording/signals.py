@@ -30,6 +30,7 @@ class SignalWording(KindWording[MeasureRule]):
     """A measure that became worse. The count of its problems is a number of pairs of weeks in 100."""
 
     chart = None
+    says_chance = True
     eased = "No longer worse than the baseline"
     no_deals = "No single deal is behind this problem: it is about all deals of these weeks."
 

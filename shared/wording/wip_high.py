@@ -22,6 +22,9 @@ class WipHighWording(KindWording[WipHighRule]):
     def finding(self, facts: ProblemFacts) -> str:
         return f"{facts.holds}; the limit is {facts.threshold}"
 
+    def breached(self, count: int, threshold: int) -> bool:
+        return count > threshold
+
     def watched(self, rule: WipHighRule, day: str) -> str:
         return f"more than {deals(rule.max)}"
 

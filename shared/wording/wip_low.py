@@ -30,5 +30,8 @@ class WipLowWording(KindWording[WipLowRule]):
         held = f"held {facts.deals} at the lowest" if facts.is_over else f"holds {facts.deals}"
         return f"{facts.stage} {held}; it needs at least {facts.threshold}"
 
+    def breached(self, count: int, threshold: int) -> bool:
+        return count < threshold
+
     def watched(self, rule: WipLowRule, day: str) -> str:
         return f"fewer than {deals(rule.min)}"

@@ -132,7 +132,7 @@ def mails(url: str) -> Iterator[Any]:
             url=url,
             **fields,
         ).data
-        now, identity = datetime.now(UTC), message_id(facts.ticket, seq, "x.example")
+        now, identity = datetime.now(UTC), message_id(facts, "x.example")
         mail = Mail(seq, identity, "Head", "h@x.example", now, 1, now, (Notice(facts.ticket, seq, reason, facts),))
         yield composer.compose(mail)
 

@@ -13,7 +13,9 @@ from tests.browser.company import Company
 from tests.support.week_messages import WEEKS
 
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
-WIDTHS, SCHEMES = (1280, 360), ("light", "dark")
+# The rules that a colour can break: a scheme changes nothing else.
+COLOURS = WCAG | {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+WIDTHS, SCHEMES = (1280, 360), {"light": WCAG, "dark": COLOURS}
 # Texts of charts whose letters are smaller than 10.5 px on the screen, however far the drawing is drawn together.
 SMALL = """() => [...document.querySelectorAll('.chart text')].filter(text => {
         const on = text.getScreenCTM();
@@ -45,9 +47,9 @@ async def violations(page: Page) -> list[str]:
             found.append(f"{width} px: the page scrolls sideways")
     for width in WIDTHS:
         await page.set_viewport_size({"width": width, "height": 800})
-        for scheme in SCHEMES:
+        for scheme, rules in SCHEMES.items():
             await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            result = await Axe().run(page, options=WCAG)
+            result = await Axe().run(page, options=rules)
             for one in result.response["violations"]:
                 nodes = "; ".join(node["html"][:120] for node in one["nodes"][:3])
                 found.append(f"{width} px, {scheme}: {one['id']}: {one['help']}: {nodes}")
@@ -59,6 +61,7 @@ async def test_faults_are_found(page: Page) -> None:
     found = " ".join(await violations(page))
 
     assert all(name in found for name in ("image-alt", "color-contrast", "360 px: the page scrolls sideways"))
+    assert "dark: color-contrast" in found
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ WAVES = (
     Disaster.SET_BACK,
     None,
 )
+NUMBER = re.compile(r"ticket-(\d+)-")
 ROUND = ("opened", "cleared", "closed")
 
 
@@ -237,11 +238,11 @@ class Chaos:
         rounds = [*ROUND, *["reopened", *ROUND[1:]] * (len(WAVES) // 2 - 1)]
         lives = [[change for change in changes[number] if change != "grew"] for number in of_live]
         assert all(life == rounds for life in lives), f"changes of the live tickets: {lives}"
-        sent = {str(mail["Message-ID"]).partition("@")[0].partition("ticket-")[2] for mail in self._mails.mails}
+        sent = {str(mail["Message-ID"]) for mail in self._mails.mails}
         notices = await self._fetch(
-            "SELECT ticket, seq, state FROM notices.notice JOIN notices.mail ON mail.id = notice.mail"
+            "SELECT ticket, message_id, state FROM notices.notice JOIN notices.mail ON mail.id = notice.mail"
         )
-        wanted = {f"{row['ticket']}.{row['seq']}" for row in notices if row["state"] == "sent"}
+        wanted = {row["message_id"] for row in notices if row["state"] == "sent"}
         assert wanted <= sent, f"notices without a mail: {sorted(wanted - sent)}"
         # Mails of a time that Postgres forgot cannot be taken back.
         assert may_forget or sent == wanted, f"mails without a notice: {sorted(sent - wanted)}"
@@ -252,11 +253,8 @@ class Chaos:
         """Every mail about a live ticket names the ticket's stage: no two problems have shared a number."""
         rows = await self._fetch("SELECT id, problem ->> 'stage' AS stage FROM tickets.ticket WHERE pipeline = 'live'")
         stages = {str(row["id"]): f"Stage {row['stage'].removeprefix('x')}" for row in rows}
-        about = [
-            (str(mail["Message-ID"]).partition(".")[0].rpartition("-")[2], mail["Subject"])
-            for mail in self._mails.mails
-        ]
-        found = {(ticket, subject) for ticket, subject in about if ticket in stages}
+        about = [(NUMBER.search(str(mail["Message-ID"])), str(mail["Subject"])) for mail in self._mails.mails]
+        found = {(number[1], subject) for number, subject in about if number and number[1] in stages}
         others = {(t, subject) for t, subject in found if not re.search(rf"{stages[t]}\b", subject)}
         assert found, "live tickets have mails"
         assert not others, f"mails under the number of another ticket: {sorted(others)}"

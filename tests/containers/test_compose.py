@@ -132,7 +132,7 @@ async def test_prometheus_scrapes_every_service(stack: Stack) -> None:
 
 
 async def test_killed_services_restart_and_lose_nothing(stack: Stack) -> None:
-    stack.compose("kill", "-s", "KILL", "detector", "enricher", "tickets", "notifier")
+    stack.compose("kill", "-s", "KILL", "detector", "analyst", "enricher", "tickets", "notifier")
     await asyncio.to_thread(stack.up, 120)
     async with httpx.AsyncClient(timeout=20) as client:
         tickets = (await client.get(f"{stack.url('TICKETS')}/api/v1/tickets")).json()["tickets"]

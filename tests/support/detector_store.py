@@ -35,7 +35,8 @@ PARTITIONS = 4
 WIP = [{"kind": "wip-high", "max": 0}]
 TABLES = (
     "event, deal, visit, span_change, late_change, bucket, checkpoint, due, problem, measure, progress, position,"
-    " outbox, stale_day, stage_fact, now_published, correction, closing, stale_week"
+    " outbox, stale_day, stage_fact, now_published, correction, closing, stale_week, withdrawn_visit, stage_change,"
+    " stale_cause, learned_stage, learned, chance, relock"
 )
 PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM problem ORDER BY key, opened_at"
 VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM visit"
@@ -124,7 +125,8 @@ async def emptied(pool: Pool) -> Pool:
     """The pool, with its database as it is before the first event."""
     await pool.execute(
         f"TRUNCATE {TABLES}; UPDATE evaluation_state SET watermark = NULL, held = false, ruleset_digest = '',"
-        f" stage_digest = '', partitions = {PARTITIONS}; DELETE FROM week_state; INSERT INTO week_state DEFAULT VALUES"
+        f" stage_digest = '', partitions = {PARTITIONS}, fewer_since = NULL; DELETE FROM week_state;"
+        " INSERT INTO week_state DEFAULT VALUES"
     )
     return pool
 

@@ -17,12 +17,12 @@ QUARTER = 900 * 1_000_000
 Cell = tuple[int, int]
 
 
-class Table(NamedTuple):
+class NaiveTable(NamedTuple):
     rates: dict[Cell, float]
     need: float
 
 
-class Source:
+class NaiveSource:
     """Receipts in order, all of them at `as_of` or before."""
 
     def __init__(self, receipts: Sequence[int], zone: str, holidays: Collection[date], budget: float, as_of: int):
@@ -52,7 +52,7 @@ class Source:
             since = end
         return found
 
-    def table(self, monday: date) -> Table | None:
+    def table(self, monday: date) -> NaiveTable | None:
         if monday - timedelta(weeks=8) <= self.monday(self.receipts[0]):
             return None
         days = [monday + timedelta(days=number) for number in range(-56, 0)]
@@ -69,7 +69,7 @@ class Source:
         }
         need = self._need(works, n, c, rates, free, len(local), days[0])
         gaps = sorted(self.expected(rates, *pair) for pair in pairwise(known))
-        return Table(rates, max(need, 1.25 * (gaps[-2] if len(known) >= 3 else 0)))
+        return NaiveTable(rates, max(need, 1.25 * (gaps[-2] if len(known) >= 3 else 0)))
 
     def _need(
         self,
@@ -106,7 +106,7 @@ class Source:
                 found.append((opened, until, math.floor(self.expected(table.rates, since, end) + 1e-9)))
         return found
 
-    def _opened(self, table: Table, since: int, until: int) -> int | None:
+    def _opened(self, table: NaiveTable, since: int, until: int) -> int | None:
         seen = 0.0
         for start, end, rate in self.pieces(table.rates, since, until + 1_000_000):
             more = rate * (end - start) / (4 * QUARTER)

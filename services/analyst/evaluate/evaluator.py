@@ -130,7 +130,9 @@ class ChartEvaluator:
             self._policy.digest,
             span.now,
         )
-        return [ChartRevision(finding, one, one.interval.opened_at in historic) for one in revisions]
+        told = [ChartRevision(finding, one, one.interval.opened_at in historic) for one in revisions]
+        # A historic interval comes in one message.
+        return [one for one in told if not (one.historic and one.revision.reason is ProblemReason.OPENED)]
 
     async def _retract_unruled(
         self, connection: Connection, pipeline: str, keys: Collection[str], since: int, now: datetime

@@ -87,7 +87,7 @@ class SignalPublisher:
         return OutgoingMessage(self._topic, event.subject.encode(), event.to_json())
 
     def _data(self, chart: Chart, known: ChartSet) -> ChartData:
-        described = _Described(chart, known)
+        described = _ChartState(chart, known)
         drawn = known.segments.drawn(chart) if chart.column in DRAWN else []
         judged = known.segments.judged(chart)
         return ChartData(
@@ -102,7 +102,7 @@ class SignalPublisher:
         )
 
 
-class _Described:
+class _ChartState:
     """The segments of one chart in the words of the contract."""
 
     def __init__(self, chart: Chart, known: ChartSet) -> None:

@@ -11,6 +11,7 @@ from shared.contracts.measures import MeasureData
 from shared.flow.statistics.columns import Chart, Value, exact_value
 from shared.postgres.pool import Connection, Executor
 
+_FIRST = "SELECT min(start_at) FROM point"
 _SAVE = """
 INSERT INTO point AS p (pipeline, stage, measure, start_at, end_at, exact, week, numbering)
 SELECT DISTINCT ON (pl, s, m, b) pl, s, m, b, e, x, w, n
@@ -78,4 +79,10 @@ async def load(executor: Executor, charts: Collection[Chart], numbering: int) ->
     for row in await executor.fetch(_LOAD, *columns_of(charts), numbering):
         chart = chart_of(row)
         found.setdefault(chart, []).append(exact_value(chart.column, row["exact"]))
+    return found
+
+
+async def first_start(executor: Executor) -> datetime | None:
+    """The start of week 0; None before the first point."""
+    found: datetime | None = await executor.fetchval(_FIRST)
     return found

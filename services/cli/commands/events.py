@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-from services.cli.arguments import PolicyOption
 from services.cli.console import FormatOption, OutputForm, counted, fail, message
 
 EventsArgument = Annotated[str, typer.Argument(help="Events, one JSON object per line; may be gzip. - reads stdin.")]
@@ -17,7 +16,9 @@ EventsArgument = Annotated[str, typer.Argument(help="Events, one JSON object per
 
 def what_if(
     events: EventsArgument,
-    policy: PolicyOption,
+    policy: Annotated[
+        list[Path], typer.Option("--policy", "-p", help="Policy file; twice: compare two.", envvar="ANDON_POLICY")
+    ],
     as_of: Annotated[str | None, typer.Option(help="Evaluate up to this time (ISO 8601). Default: last event.")] = None,
     form: FormatOption = OutputForm.TEXT,
     visits: Annotated[bool, typer.Option("--visits", help="Also list every visit (json only).")] = False,
@@ -29,19 +30,29 @@ def what_if(
 ) -> None:
     """Show the problems a policy would have found in a file of events. Needs neither Kafka nor Postgres.
 
+    With two policies: what both find, what only one does, and what each rule costs by chance.
+
     Exit code 3: some events, or all, could not be judged, since the policy does not know their pipeline or stage.
     """
+    from services.cli.comparison import print_comparison
     from services.cli.event_files import FileError
     from services.cli.what_if import print_answer
     from services.cli.what_if import what_if as run
+    from shared.runtime.memory import without_cycle_detection
     from shared.runtime.yaml_file import FaultsError
 
-    try:
-        answer = run(events, policy, as_of, stages, relocks)
-    except (FileError, FaultsError, ValueError) as error:
-        raise fail(error) from None
-    print_answer(answer, form, visits, measures)
-    raise typer.Exit(answer.exit_code)
+    if len(policy) > 2:
+        raise fail(f"--policy: {len(policy)} policies are given; compare two at a time")
+    with without_cycle_detection():
+        try:
+            answers = run(events, policy, as_of, stages, relocks)
+        except (FileError, FaultsError, ValueError) as error:
+            raise fail(error) from None
+        if len(answers) == 2:
+            print_comparison(answers, policy, form)
+        else:
+            print_answer(answers[0], form, visits, measures)
+    raise typer.Exit(max(answer.exit_code for answer in answers))
 
 
 def replay(events: EventsArgument) -> None:

@@ -6,22 +6,19 @@ before the earliest change. It costs what happened and what fell due, never the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.detector.publish.problems import Finding, ProblemPublisher
+from services.detector.evaluate.revise import FoundIntervals, revise
+from services.detector.publish.problems import Finding, ProblemPublisher, RuleRevision
 from services.detector.store import evaluation, history
-from services.detector.store.evaluation import PublishedInterval
 from services.detector.store.watermark import ClockKind, current_watermark
 from shared.contracts.problems import ProblemReason
 from shared.flow.checkpoints import BEGINNING, Checkpoint, Pass, next_due, run, worth_keeping
 from shared.flow.deltas import SLOT, PackedDeltas
-from shared.flow.intervals import Interval, RuleState
-from shared.flow.revisions import Revision, diff
-from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset, wip
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
@@ -116,7 +113,8 @@ class Evaluator:
         """Evaluate all history after the buckets were rebuilt. Intervals that cleared by `since` stay as they are."""
         span = _Span(until, until, now, since)
         findings = await self._fold(connection, dict.fromkeys(self._rules, BEGINNING), until)
-        keys = [rule.key for rules in self._rules.values() for rule in rules]
+        keys = [rule.key for rule in self._ruleset.rules]
+        keys += [rule.key for rule in self._ruleset.learned_rules.values()]
         unruled = await evaluation.take_unruled(connection, keys, since)
         await self._publisher.publish_unruled(connection, unruled, now)
         return await self._publish(connection, findings, span)
@@ -198,7 +196,7 @@ class Evaluator:
         await evaluation.drop_checkpoints(connection, gone)
 
     async def _publish(self, connection: Connection, findings: list[Finding], span: _Span) -> PassResult:
-        revisions = []
+        revisions: list[RuleRevision] = []
         for finding in findings:
             revisions += await self._revise(connection, finding, span)
         # Measures first: the usual count, and the chart of a new ticket, are made of them.
@@ -206,67 +204,18 @@ class Evaluator:
         await self._publisher.publish_problems(connection, revisions, span.until, span.now)
         await evaluation.save_watermark(connection, span.until)
         result = PassResult(span.until)
-        for _, revision, _ in revisions:
-            result.published[revision.reason] = result.published.get(revision.reason, 0) + 1
+        for one in revisions:
+            result.published[one.revision.reason] = result.published.get(one.revision.reason, 0) + 1
         return result
 
-    async def _revise(self, connection: Connection, finding: Finding, span: _Span) -> list[tuple[Rule, Revision, bool]]:
-        """Save the differences of one series; gives those worth a message, with whether each is historic."""
+    async def _revise(self, connection: Connection, finding: Finding, span: _Span) -> list[RuleRevision]:
+        """Save the differences of one series; gives those worth a message."""
         since = max(span.since, finding.start.at)
         published = await evaluation.published(connection, dict.fromkeys((rule.key for rule in finding.rules), since))
         worth = []
         for rule in finding.rules:
-            known, state = published[rule.key], finding.result.last.states[rule.key]
-            found = [i for i in finding.result.intervals(rule.key) if i.cleared_at is None or i.cleared_at > since]
-            revisions = diff([p.interval for p in known.values()], found) + _changed_mode(rule, known, found)
-            historic = {r.interval.opened_at for r in revisions if is_historic(r, span.reached)}
-            now = [PublishedInterval(i, _published_count(i, state), rule.mode) for i in found]
-            await self._save(connection, rule, known, now, historic, span.now)
-            for revision in revisions:
-                was = known.get(revision.was.opened_at) if revision.was else None
-                over = revision.interval.opened_at in historic
-                if is_worth_publishing(revision, was, _published_count(revision.interval, state), over):
-                    worth.append((rule, revision, over))
+            lasting = [i for i in finding.result.intervals(rule.key) if i.cleared_at is None or i.cleared_at > since]
+            found = FoundIntervals(rule, lasting, finding.result.last.states[rule.key])
+            version = self._ruleset.policy.digest
+            worth += await revise(connection, found, published[rule.key], version, span.reached, span.now)
         return worth
-
-    async def _save(
-        self,
-        connection: Connection,
-        rule: Rule,
-        known: dict[int, PublishedInterval],
-        found: Sequence[PublishedInterval],
-        historic: set[int],
-        now: datetime,
-    ) -> None:
-        """Delete lost intervals first and save an open one last: a key can have only one that is open."""
-        instants = {one.interval.opened_at for one in found}
-        await evaluation.drop_problems(connection, [(rule.key, at) for at in known if at not in instants])
-        for one in sorted(found, key=lambda one: one.interval.cleared_at is None):
-            before = known.get(one.interval.opened_at)
-            if before is None or (before.interval, before.mode) != (one.interval, one.mode):
-                over = one.interval.opened_at in historic
-                await evaluation.save_problem(connection, rule, one, self._ruleset.policy.digest, over, now)
-
-
-def _changed_mode(rule: Rule, known: dict[int, PublishedInterval], found: list[Interval]) -> list[Revision]:
-    """An open interval whose rule has another mode now: nothing else of it differs, but tickets must hear of it."""
-    same = [p.interval for p in known.values() if p.mode is not rule.mode and p.interval.cleared_at is None]
-    return [Revision(ProblemReason.REVISED, interval, interval) for interval in same if interval in found]
-
-
-def _published_count(interval: Interval, state: RuleState) -> int:
-    """The peak that was published last."""
-    return state.published_count if interval.cleared_at is None else interval.peak
-
-
-def is_historic(revision: Revision, reached: int | None) -> bool:
-    """Found by going back: over before the watermark that was already reached."""
-    cleared = revision.interval.cleared_at
-    return revision.was is None and reached is not None and cleared is not None and cleared <= reached
-
-
-def is_worth_publishing(revision: Revision, was: PublishedInterval | None, count: int, historic: bool) -> bool:
-    """Growth is published by half again only; a historic interval in one message."""
-    if revision.reason is ProblemReason.GREW:
-        return was is None or was.published_count != count
-    return not (historic and revision.reason is ProblemReason.OPENED)

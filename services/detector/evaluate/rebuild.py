@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from services.detector.evaluate.evaluator import Evaluator, PassResult
+from services.detector.ingest.stage_marks import stage_of
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
-from services.detector.store import copy_tables, evaluation, fingerprint, history, weeks
+from services.detector.store import causes, copy_tables, evaluation, fingerprint, history, learning, weeks
 from services.detector.store import stages as stage_store
 from services.detector.store.watermark import ClockKind, bound, current_watermark
 from shared.flow.checkpoints import BEGINNING
@@ -20,7 +21,7 @@ from shared.flow.deltas import CountDeltas
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.statistics.measures import definition_of
-from shared.flow.visits import Closing, Event, Visit, fold
+from shared.flow.visits import Closing, Event, Visit, WithdrawnVisit, fold
 from shared.postgres.pool import TRANSIENT, Connection, Pool
 from shared.runtime.log import logger
 from shared.runtime.retry import retry_forever
@@ -40,16 +41,19 @@ ReportProgress = Callable[[int, int], None]
 class _Rebuilt:
     """Counts of every series; states, visits and closings of the deals that are not written yet."""
 
+    ruleset: Ruleset
     counts: CountDeltas
     resolver: StageResolver
     states: list[tuple[str, bytes]] = field(default_factory=list)
     visits: list[tuple[str, Visit]] = field(default_factory=list)
     closings: list[tuple[str, Closing]] = field(default_factory=list)
+    withdrawn: list[tuple[str, WithdrawnVisit]] = field(default_factory=list)
 
     def add(self, events: list[Event]) -> None:
         """Fold one deal."""
         deal, state = events[0].deal, fold(events, self.resolver)
         self.closings += [(deal, closing) for closing in state.closings]
+        self.withdrawn += [(deal, one) for one in state.withdrawn if self.ruleset.knows(*stage_of(one.visit))]
         for visit in state.visits:
             self.visits.append((deal, visit))
             self.counts.add(visit)
@@ -112,7 +116,10 @@ async def _rebuild(
     until = await _until(connection, watermark, settings.clock)
     # Before `visit` is locked: the publisher of weeks holds this row while it reads visits.
     await weeks.rebuilt(connection, None if held else until, since)
-    counts = await _refold_all(connection, _Rebuilt(CountDeltas(ruleset), resolver), report)
+    await learning.lock(connection)
+    await causes.mark(connection, BEGINNING, since)
+    await learning.rebuilt(connection, ruleset.ruled_stages, BEGINNING, None if held else until, since)
+    counts = await _refold_all(connection, _Rebuilt(ruleset, CountDeltas(ruleset), resolver), report)
     await connection.execute(_CLEAR)
     changes = counts.packed()
     await fingerprint.save(connection, fingerprint.of(ruleset, resolver))
@@ -137,7 +144,7 @@ async def _until(connection: Connection, reached: int | None, clock: ClockKind) 
 
 async def _refold_all(connection: Connection, rebuilt: _Rebuilt, report: ReportProgress) -> CountDeltas:
     total, done = await connection.fetchval(_COUNT), 0
-    await connection.execute("TRUNCATE visit, closing")
+    await connection.execute("TRUNCATE visit, closing, withdrawn_visit")
     async for events in history.deals(connection):
         rebuilt.add(events)
         done += len(events)
@@ -153,6 +160,7 @@ async def _write(connection: Connection, rebuilt: _Rebuilt) -> None:
     await history.overwrite_states(connection, rebuilt.states)
     await history.save_visits(connection, rebuilt.visits)
     await history.add_closings(connection, rebuilt.closings)
+    await history.add_withdrawn(connection, rebuilt.withdrawn)
     await copy_tables.clear(connection)
-    for written in (rebuilt.states, rebuilt.visits, rebuilt.closings):
+    for written in (rebuilt.states, rebuilt.visits, rebuilt.closings, rebuilt.withdrawn):
         written.clear()

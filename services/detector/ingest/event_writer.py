@@ -15,9 +15,10 @@ from aiokafka import ConsumerRecord
 
 from services.detector.ingest import first_change
 from services.detector.ingest.future import FutureCheck
+from services.detector.ingest.stage_marks import StageMarks, stage_of
 from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
-from services.detector.store import copy_tables, evaluation, history, watermark
+from services.detector.store import copy_tables, evaluation, history, learning, watermark
 from services.detector.store import stages as stage_store
 from services.detector.store.history import NewEvent, StoredState
 from services.detector.store.stages import StageMapCache
@@ -28,7 +29,7 @@ from shared.flow.deltas import CountDeltas
 from shared.flow.events import event_of
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver, source_of
-from shared.flow.visits import LOST, WON, Closing, DealState, Event, Visit, fold
+from shared.flow.visits import LOST, WON, Closing, DealState, Event, Visit, WithdrawnVisit, fold
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
 from shared.stream.processor import Received
@@ -49,10 +50,12 @@ class _Changes:
 
     resolver: StageResolver
     counts: CountDeltas
+    marks: StageMarks
     states: list[tuple[str, bytes]] = field(default_factory=list)
     visits: list[tuple[str, Visit]] = field(default_factory=list)
     gone: list[tuple[str, int]] = field(default_factory=list)
     closings: list[tuple[str, Closing]] = field(default_factory=list)
+    withdrawn: list[tuple[str, WithdrawnVisit]] = field(default_factory=list)
     # The first instant at which something changes.
     first_at: int | None = None
     unknown_stage: int = 0
@@ -67,7 +70,7 @@ class _Changes:
 class EventWriter:
     """Handles `pipeline.events`.
 
-    `now` tells the present as of a record; `standings` how far partitions will be read after a batch; `committed` is
+    `now` gives the present as of a record; `standings` how far partitions will be read after a batch; `committed` is
     called after each batch; `weeks` marks those whose measures change. Batches of several workers are handled at once:
     the lists of each are emptied early.
     """
@@ -152,7 +155,10 @@ class EventWriter:
         await history.save_visits(connection, changes.visits)
         await history.drop_closings(connection, out_of_order)
         await history.add_closings(connection, changes.closings)
+        await history.drop_withdrawn(connection, out_of_order)
+        await history.add_withdrawn(connection, changes.withdrawn)
         await self._weeks.mark(connection, changes.first_at)
+        await learning.mark(connection, changes.marks.since)
         await history.add_changes(connection, changes.counts.packed())
         transaction.after_commit(lambda: self._metrics.unknown_stage.inc(changes.unknown_stage))
         transaction.after_commit(lambda: self._metrics.of_deleted_deals.inc(changes.of_deleted_deals))
@@ -165,7 +171,8 @@ class EventWriter:
         resolver: StageResolver,
     ) -> tuple[_Changes, list[str]]:
         """Fold what goes on from the stored states; the deals for which that does not do come back."""
-        changes, out_of_order = _Changes(resolver, CountDeltas(self._ruleset)), []
+        marks, out_of_order = StageMarks(self._ruleset.ruled_stages), list[str]()
+        changes = _Changes(resolver, CountDeltas(self._ruleset), marks)
         # Sorted here once: rows are written in the order of deals.
         async for part in in_chunks(sorted(new)):
             for deal in part:
@@ -190,7 +197,9 @@ class EventWriter:
         after = state.visits
         if before is not None and all(visit.entered != before.entered for visit in after):
             changes.gone.append((deal, before.entered))
-        changes.since(first_change.of_later_events(state, before, events))
+        first = first_change.of_later_events(state, before, events)
+        changes.since(first)
+        changes.marks.add([before, *after] if before is not None else after, state.withdrawn, first)
         self._keep(changes, deal, state, after)
 
     async def _fold_anew(
@@ -210,7 +219,11 @@ class EventWriter:
             for visit in old.visits:
                 changes.counts.add(visit, -1)
             state = fold(events[deal], changes.resolver)
-            changes.since(first_change.of_refold(old, state, [*new[deal], *former.get(deal, ())]))
+            first = first_change.of_refold(old, state, [*new[deal], *former.get(deal, ())])
+            changes.since(first)
+            at = min(event.key.time for event in (*new[deal], *former.get(deal, ())))
+            for known in (old, state):
+                changes.marks.add(known.visits, known.withdrawn, at if first is None else min(at, first))
             entered = {visit.entered for visit in state.visits}
             changes.gone += [(deal, instant) for instant in stored[deal] if instant not in entered]
             self._keep(changes, deal, state, state.visits)
@@ -222,6 +235,7 @@ class EventWriter:
             if not self._ruleset.knows(visit.pipeline, visit.stage):
                 changes.unknown_stage += 1
         changes.closings += [(deal, closing) for closing in state.closings]
+        changes.withdrawn += [(deal, one) for one in state.withdrawn if self._ruleset.knows(*stage_of(one.visit))]
         changes.states.append((deal, state.pack()))
 
     async def _count_late(self, transaction: Transaction, new: dict[str, list[Event]]) -> None:

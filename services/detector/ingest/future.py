@@ -14,7 +14,7 @@ AHEAD = timedelta(minutes=5)
 
 
 class FutureCheck:
-    """`now` tells the present as of a record. Where it is the same for all, one answer serves for `reuse` records.
+    """`now` gives the present as of a record. Where it is the same for all, one answer serves for `reuse` records.
 
     For no more than that: our own clock may be set back.
     """

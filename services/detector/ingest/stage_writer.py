@@ -33,7 +33,7 @@ _log = logger(__name__)
 
 
 class StageWriter:
-    """Handles `pipeline.stages`. `now` tells the present as of a record; `committed` is called after each batch."""
+    """Handles `pipeline.stages`. `now` gives the present as of a record; `committed` is called after each batch."""
 
     def __init__(
         self,

@@ -21,7 +21,8 @@ CREATE TABLE deal (
     version bigint NOT NULL DEFAULT 0
 );
 
--- Stays in open stages, [entered, left_at).
+-- Stays in open stages, [entered, left_at). `recorded`: when the event happened that made the visit what it is, where
+-- that was after entering.
 CREATE TABLE visit (
     deal       text        NOT NULL,
     entered    timestamptz NOT NULL,
@@ -30,10 +31,26 @@ CREATE TABLE visit (
     left_at    timestamptz,
     known      boolean     NOT NULL,
     progressed timestamptz NOT NULL,
+    recorded   timestamptz,
     PRIMARY KEY (deal, entered),
     CHECK (left_at > entered)
 );
 CREATE INDEX visit_open ON visit (pipeline, stage, entered) WHERE left_at IS NULL;
+CREATE INDEX visit_left ON visit (pipeline, stage, left_at) WHERE left_at IS NOT NULL;
+
+-- Visits to stages of the policy that were believed until an event at `until` turned them into visits to another stage,
+-- or into none. What was learned before then knew them.
+CREATE TABLE withdrawn_visit (
+    deal     text        NOT NULL,
+    pipeline text        NOT NULL,
+    stage    text        NOT NULL,
+    entered  timestamptz NOT NULL,
+    known    boolean     NOT NULL,
+    recorded timestamptz,
+    until    timestamptz NOT NULL
+);
+CREATE INDEX withdrawn_visit_deal ON withdrawn_visit (deal);
+CREATE INDEX withdrawn_visit_stage ON withdrawn_visit (pipeline, stage, until);
 
 -- Deals that were won or lost, and when they were created where that is known. One may close twice at one instant.
 CREATE TABLE closing (
@@ -99,7 +116,8 @@ CREATE TABLE due (
 );
 CREATE INDEX due_at ON due (at);
 
--- Intervals of problems as last published; `published_count` is the peak that was published last.
+-- Intervals of problems as last published; `published_count` is the peak that was published last. `cause_points` of
+-- `cause_needed`: how many weeks the cause class rests on.
 CREATE TABLE problem (
     key             text        NOT NULL,
     opened_at       timestamptz NOT NULL,
@@ -114,6 +132,9 @@ CREATE TABLE problem (
     policy_version  text        NOT NULL,
     historic        boolean     NOT NULL,
     detected_at     timestamptz NOT NULL,
+    cause           text        NOT NULL DEFAULT 'unknown' CHECK (cause IN ('special', 'common', 'unknown')),
+    cause_points    int,
+    cause_needed    int,
     PRIMARY KEY (key, opened_at),
     CHECK (cleared_at >= opened_at)
 );
@@ -164,6 +185,68 @@ CREATE TABLE week_state (
 );
 INSERT INTO week_state DEFAULT VALUES;
 
+-- The instants from which on the cause class of problems may be another, because weekly measures or relocks changed, and
+-- for each the instant by which intervals that cleared stay as they are. Publishers append, the reviser of causes takes.
+CREATE TABLE stale_cause (at bigint NOT NULL, since bigint NOT NULL);
+
+-- From which week on a chart has a new baseline; an empty week: the first baseline, locked early.
+CREATE TABLE relock (
+    chart     text        NOT NULL,
+    from_week text        NOT NULL,
+    points    int         NOT NULL,
+    reason    text        NOT NULL,
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (chart, from_week)
+);
+
+-- Since when what is known of a stage has changed. Writers append, the learner takes.
+CREATE TABLE stage_change (
+    pipeline text   NOT NULL,
+    stage    text   NOT NULL,
+    at       bigint NOT NULL
+);
+
+-- How far each stage is learned of, and its rule aging-learned evaluated. `stale_from`: what is known of it has changed
+-- since. `next_at`: when something falls due if nothing changes. `reached`: evaluated up to then, with the rule in
+-- `state`. `since`: after a rebuild, the instant by which intervals that cleared stay. `first_event`: of the log, then.
+CREATE TABLE learned_stage (
+    pipeline    text NOT NULL,
+    stage       text NOT NULL,
+    stale_from  bigint,
+    next_at     bigint,
+    reached     bigint,
+    since       bigint,
+    first_event bigint,
+    state       jsonb,
+    PRIMARY KEY (pipeline, stage)
+);
+
+-- What each stage with a rule aging-learned has learned, in force from `since` until the next version: the limit
+-- (microseconds of the stage's clock), the count that opens a problem, the one that ends it, and the usual one. Null:
+-- nothing, `details` says why. `rule_state`: of the rule as the version begins.
+CREATE TABLE learned (
+    pipeline   text   NOT NULL,
+    stage      text   NOT NULL,
+    since      bigint NOT NULL,
+    time_limit bigint,
+    count      int,
+    clears_at  int,
+    usual      float8,
+    details    jsonb  NOT NULL,
+    rule_state jsonb  NOT NULL,
+    PRIMARY KEY (pipeline, stage, since)
+);
+
+-- How often each rule on a count opens by chance alone, in 91 days; the usual count; the share of visits expected to
+-- exceed the limit. As of `at`, the start of a week. Null: the log is too short to tell.
+CREATE TABLE chance (
+    key         text   PRIMARY KEY,
+    at          bigint NOT NULL,
+    per_quarter float8,
+    usual       float8,
+    exceed      float8
+);
+
 -- What was last published of stages on flow.stages.
 CREATE TABLE stage_published (
     pipeline text NOT NULL,
@@ -193,14 +276,16 @@ CREATE TABLE progress (
 
 -- One row. `watermark`: everything up to it is evaluated. The digests name the policy and the stage map that counts and
 -- visits are built under. `held`: evaluation waits until `andon reevaluate`, while a history is loaded. `partitions`:
--- how many pipeline.events has; there is no watermark before each of them was seen.
+-- how many pipeline.events has; there is no watermark before each of them was seen. `fewer_since`: since when replicas
+-- have seen fewer only.
 CREATE TABLE evaluation_state (
     one            boolean PRIMARY KEY DEFAULT true CHECK (one),
     watermark      bigint,
     ruleset_digest text    NOT NULL DEFAULT '',
     stage_digest   text    NOT NULL DEFAULT '',
     held           boolean NOT NULL DEFAULT false,
-    partitions     int
+    partitions     int,
+    fewer_since    timestamptz
 );
 INSERT INTO evaluation_state DEFAULT VALUES;
 

@@ -34,8 +34,10 @@ async def refresh_gauges(
         metrics.oldest.set(age, *stage)
     metrics.wip.set(sum(row["deals"] for row in rows.values()), OTHER, OTHER)
     open_problems = {(row["kind"], row["mode"]): row["open"] for row in await pool.fetch(_PROBLEMS)}
+    learned = [(rule.policy.kind, rule.policy.mode.value) for rule in ruleset.learned_rules.values()]
+    for kind, mode in (*((rule.kind, rule.mode.value) for rule in ruleset.rules), *learned):
+        metrics.problems.set(open_problems.get((kind, mode), 0), kind, mode)
     for rule in ruleset.rules:
-        metrics.problems.set(open_problems.get((rule.kind, rule.mode.value), 0), rule.kind, rule.mode.value)
         if isinstance(rule, Aging):
             metrics.over_age.set(await _over_age(pool, rule, now), rule.pipeline, rule.stage)
 

@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 import orjson
 
 from services.detector.publish import evidence
 from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
-from services.detector.store import evaluation
+from services.detector.store import evaluation, learning
+from services.detector.store.learning import CurrentVersion
 from shared.contracts.now import NowData, NowEvent, RuleNow
 from shared.contracts.problems import Evidence, EvidenceDeal, Mode
 from shared.contracts.topics import NOW
@@ -24,8 +26,8 @@ from shared.postgres.pool import Connection
 from shared.runtime.instants import moment
 from shared.stream import outbox
 
-# Bounds the deals of `rest` for each rule, in bytes of JSON: four rules stay below the limit of a message.
-REST_BYTES = 250_000
+# Bounds the deals of `rest` for each rule, in bytes of JSON: five rules stay below the limit of a message.
+REST_BYTES = 200_000
 # Stages are published no sooner than this after the last time, however often they change.
 EVERY_SECONDS = 4.5
 # While nothing changes, one stage is published again this often: readers learn from it that judgement goes on.
@@ -54,21 +56,33 @@ ON CONFLICT (pipeline, stage) DO UPDATE SET digest = excluded.digest, published_
 """
 
 
+class _RuleStanding(NamedTuple):
+    """A rule, its state, and the number of deals that it counts."""
+
+    rule: Rule
+    state: RuleState
+    deals: int
+
+
 @dataclass(frozen=True)
 class _Standing:
-    """A stage at the watermark: the newest checkpoint of each of its series, by name, and when its oldest deal entered.
+    """A stage at the watermark: its work in progress, when its oldest deal entered, and how its rules stand.
 
-    `versions`: of the deals that are shown; 0 where none are.
+    `points`: the newest checkpoint of each of its series, by name. `versions`: of the deals that are shown; 0 where
+    none are.
     """
 
+    wip: int
     points: Mapping[str, Checkpoint]
+    rules: Sequence[_RuleStanding]
     oldest: datetime | None
     versions: int
 
     def digest(self, policy: str) -> str:
         """Differs where a message made from this would differ in more than its time."""
         packed = [[name, point.pack()] for name, point in sorted(self.points.items())]
-        return hashlib.sha256(orjson.dumps([policy, packed, self.oldest, self.versions])).hexdigest()
+        rules = [[one.rule.key, one.rule.limit, one.rule.threshold, one.state.pack()] for one in self.rules]
+        return hashlib.sha256(orjson.dumps([policy, packed, rules, self.oldest, self.versions])).hexdigest()
 
 
 class NowPublisher:
@@ -100,6 +114,9 @@ class NowPublisher:
         messages = []
         for stage in due_now:
             data = await self._data(connection, stage, standings[stage], watermark)
+            if any(rule.evidence and rule.evidence.total != rule.count for rule in data.rules):
+                # Visits are ahead of the watermark: publish again, also where the counts will be the same.
+                digests[stage] = ""
             event = NowEvent.new(source=EVENT_SOURCE, subject=data.key, time=data.as_of, data=data)
             messages.append(keyed_by_subject(self._topic, event))
         await outbox.put(connection, messages)
@@ -124,44 +141,60 @@ class NowPublisher:
         stages = list(self._rules)
         names = [name for series in self._series.values() for name in series]
         points = await evaluation.newest_points(connection, names)
+        rules = self._rule_standings(points, await learning.current(connection))
         columns = [pipeline for pipeline, _ in stages], [stage for _, stage in stages]
         rows = await connection.fetch(_OLDEST, *columns, moment(watermark))
         oldest = {(row["pipeline"], row["stage"]): row["entered"] for row in rows}
-        versions = await self._versions(connection, points)
+        versions = await self._versions(connection, rules)
         return {
-            stage: _Standing({name: points[name] for name in series}, oldest[stage], versions.get(stage, 0))
+            stage: _Standing(
+                points[wip(*stage).text].count,
+                {name: points[name] for name in series},
+                rules[stage],
+                oldest[stage],
+                versions.get(stage, 0),
+            )
             for stage, series in self._series.items()
         }
 
-    async def _versions(self, connection: Connection, points: Mapping[str, Checkpoint]) -> dict[Stage, int]:
-        """By stage whose deals are shown."""
-        shown = [
-            stage
+    def _rule_standings(
+        self, points: Mapping[str, Checkpoint], learned: Mapping[Stage, CurrentVersion]
+    ) -> dict[Stage, list[_RuleStanding]]:
+        """How the rules of each stage stand; a rule that has learned nothing does not."""
+        found = {
+            stage: [_RuleStanding(rule, _state(rule, points), points[rule.series.text].count) for rule in rules]
             for stage, rules in self._rules.items()
-            if any(_is_shown(rule, _state(rule, points)) for rule in rules)
-        ]
+        }
+        for stage, rule in self._ruleset.learned_rules.items():
+            current = learned.get(stage)
+            under = None if current is None else rule.under(current.version)
+            if current is not None and under is not None:
+                found[stage].append(_RuleStanding(under, current.state, current.state.count))
+        return found
+
+    async def _versions(
+        self, connection: Connection, rules: Mapping[Stage, Sequence[_RuleStanding]]
+    ) -> dict[Stage, int]:
+        """By stage whose deals are shown."""
+        shown = [stage for stage, some in rules.items() if any(_is_shown(one.rule, one.state) for one in some)]
         if not shown:
             return {}
         rows = await connection.fetch(_VERSIONS, [pipeline for pipeline, _ in shown], [stage for _, stage in shown])
         return {(row["pipeline"], row["stage"]): row["versions"] for row in rows}
 
     async def _data(self, connection: Connection, stage: Stage, standing: _Standing, watermark: int) -> NowData:
-        count = standing.points[wip(*stage).text].count
         return NowData(
             pipeline=stage[0],
             stage=stage[1],
             as_of=moment(watermark),
-            wip=count,
-            oldest_entered_at=standing.oldest if count else None,
-            rules=tuple(
-                [await self._rule(connection, rule, standing.points, watermark) for rule in self._rules[stage]]
-            ),
+            wip=standing.wip,
+            oldest_entered_at=standing.oldest if standing.wip else None,
+            rules=tuple([await self._rule(connection, one, watermark) for one in standing.rules]),
         )
 
-    async def _rule(
-        self, connection: Connection, rule: Rule, points: Mapping[str, Checkpoint], watermark: int
-    ) -> RuleNow:
-        state, next_change = _state(rule, points), due(rule, _state(rule, points))
+    async def _rule(self, connection: Connection, standing: _RuleStanding, watermark: int) -> RuleNow:
+        rule, state, number = standing
+        next_change = due(rule, state)
         is_open, shown = state.opened_at is not None, None
         if state.opened_at is not None and _is_shown(rule, state):
             whole = await evidence.gather(connection, rule, state.opened_at, watermark, evidence.MAX_REST)
@@ -169,7 +202,7 @@ class NowPublisher:
         return RuleNow(
             key=rule.key,
             kind=rule.kind,
-            count=points[rule.series.text].count,
+            count=number,
             threshold=rule.threshold,
             breached=state.breached,
             since=_moment(state.run),

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import pairwise
-from typing import TypeAlias
+from datetime import datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.detector.publish import ages, evidence
+from services.detector.publish.causes import CauseFinder
 from services.detector.publish.measures import MeasurePoint, MeasurePublisher
 from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
-from services.detector.store import evaluation
+from services.detector.store import causes as cause_store
+from services.detector.store import evaluation, learning
 from services.detector.store.evaluation import series_of
 from shared.contracts.problems import (
     CORRECTIONS,
     TYPE_OF_REASON,
-    CauseClass,
     ProblemData,
     ProblemEvent,
     ProblemInterval,
@@ -30,21 +29,24 @@ from shared.flow.intervals import Interval
 from shared.flow.revisions import Revision, instant
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
+from shared.flow.statistics.cause import Cause
+from shared.flow.statistics.chance import CountChance
 from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.pool import Connection, Record
 from shared.runtime.instants import moment
 from shared.stream import outbox
 
-# Days before a problem that its count is compared with; below the minimum, publish no comparison.
-BASELINE_DAYS, BASELINE_MIN_DAYS = 56, 10
-# Natural process limits of an XmR chart: mean +- 2.66 x mean moving range (Wheeler).
-XMR_FACTOR = 2.66
-_DAYS = """
-SELECT value FROM measure WHERE pipeline = $1 AND stage = $2 AND measure = $3 AND end_at > $4 AND end_at <= $5
-ORDER BY end_at
-"""
-RuleRevision: TypeAlias = tuple[Rule, Revision, bool]
-"""(rule, revision of one of its intervals, whether that is historic)."""
+
+class RuleRevision(NamedTuple):
+    """A revision of one of a rule's intervals, and whether that is historic.
+
+    `chance`: how often the rule opens by chance; None: as it is stored.
+    """
+
+    rule: Rule
+    revision: Revision
+    historic: bool
+    chance: CountChance | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,13 @@ class Finding:
     rules: Sequence[Rule]
     start: Checkpoint
     result: Pass
+
+
+class _ProblemContext(NamedTuple):
+    """What stands on problems beside their numbers: chances by problem key, and cause classes."""
+
+    chances: Mapping[str, CountChance]
+    causes: CauseFinder
 
 
 class ProblemPublisher:
@@ -68,11 +77,17 @@ class ProblemPublisher:
         self, connection: Connection, revisions: Sequence[RuleRevision], until: int, now: datetime
     ) -> None:
         """One message for each revision, in the order of their instants. `until`: the watermark, in microseconds."""
-        corrections = await evaluation.corrections(connection, {rule.key for rule, _, _ in revisions})
-        messages = []
-        for rule, revision, historic in sorted(revisions, key=lambda r: instant(r[1])):
-            data = await self._problem(connection, rule, revision, historic, until, now)
-            messages.append(self._message(data, moment(instant(revision)), corrections))
+        if not revisions:
+            return
+        corrections = await evaluation.corrections(connection, {one.rule.key for one in revisions})
+        context = await self._context_of(connection, revisions)
+        messages, causes = [], dict[tuple[str, int], Cause]()
+        for one in sorted(revisions, key=lambda one: instant(one.revision)):
+            cause = await context.causes.of(one.rule, one.revision.interval.opened_at)
+            data = await self._problem(connection, one, cause, context.chances.get(one.rule.key), until, now)
+            messages.append(self._message(data, moment(instant(one.revision)), corrections))
+            causes[one.rule.key, one.revision.interval.opened_at] = cause
+        await cause_store.save(connection, causes)
         await evaluation.save_corrections(connection, corrections)
         await outbox.put(connection, messages)
 
@@ -110,11 +125,25 @@ class ProblemPublisher:
             corrections[data.key] = correction + 1
         return keyed_by_subject(self._topic, event)
 
+    async def _context_of(self, connection: Connection, revisions: Sequence[RuleRevision]) -> _ProblemContext:
+        stored = await learning.chances(connection, {one.rule.key for one in revisions})
+        return _ProblemContext(
+            {key: one.chance for key, one in stored.items()}
+            | {one.rule.key: one.chance for one in revisions if one.chance is not None},
+            await CauseFinder.load(connection, self._ruleset.policy),
+        )
+
     async def _problem(
-        self, connection: Connection, rule: Rule, revision: Revision, historic: bool, until: int, now: datetime
+        self,
+        connection: Connection,
+        found: RuleRevision,
+        cause: Cause,
+        chance: CountChance | None,
+        until: int,
+        now: datetime,
     ) -> ProblemData:
+        rule, revision, historic, _ = found
         interval, was = revision.interval, revision.was
-        days = await self._baseline(connection, rule, interval.opened_at)
         shown = None if historic else await evidence.gather(connection, rule, interval.opened_at, until)
         is_open = interval.cleared_at is None
         return ProblemData(
@@ -131,31 +160,18 @@ class ProblemPublisher:
             policy_version=self._ruleset.policy.digest,
             count=shown.total if shown is not None and is_open else interval.peak,
             threshold=rule.threshold,
-            limit=rule.rule.limit.text if rule.limit is not None else None,
+            limit=rule.limit_text,
             limit_seconds=None if rule.limit is None else rule.limit // 1_000_000,
             hold_seconds=rule.hold // 1_000_000,
-            usual=statistics.median(days) if len(days) >= BASELINE_MIN_DAYS else None,
-            cause_class=cause_class(rule, interval.peak, days),
+            usual=None if chance is None else chance.usual,
+            chance=None if chance is None else chance.per_quarter,
+            exceed=None if chance is None else chance.exceed,
+            cause_class=cause.cause,
+            cause_points=cause.points if rule.cause_charts else None,
+            cause_needed=cause.needed if rule.cause_charts else None,
             evidence=shown,
             **dict(_interval_data(interval)),
         )
-
-    async def _baseline(self, connection: Connection, rule: Rule, opened_at: int) -> list[float]:
-        """The same count at the ends of the days before."""
-        end = moment(opened_at)
-        begin = end - timedelta(days=BASELINE_DAYS)
-        rows = await connection.fetch(_DAYS, rule.pipeline, rule.stage, rule.measure.value, begin, end)
-        return [row["value"] for row in rows]
-
-
-def cause_class(rule: Rule, peak: int, days: Sequence[float]) -> CauseClass:
-    """Special if the peak is outside the limits that the days before suggest, else common."""
-    if len(days) < BASELINE_MIN_DAYS:
-        return CauseClass.UNKNOWN
-    mean = statistics.fmean(days)
-    spread = XMR_FACTOR * statistics.fmean(abs(b - a) for a, b in pairwise(days))
-    outside = peak < mean - spread if rule.starves else peak > mean + spread
-    return CauseClass.SPECIAL if outside else CauseClass.COMMON
 
 
 def _unruled_problem(row: Record, now: datetime) -> ProblemData:

@@ -12,10 +12,11 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
-from services.detector.store import evaluation, weeks
+from services.detector.store import causes, evaluation, weeks
 from services.detector.store.weeks import WeekState
 from shared.contracts.measures import Column, MeasureData, MeasureEvent
 from shared.contracts.topics import MEASURES
+from shared.flow.checkpoints import BEGINNING
 from shared.flow.statistics.columns import Chart, Value, printed
 from shared.flow.statistics.measures import DEFINITION, MeasureTallies, WeeklyMeasures, definition_of
 from shared.flow.statistics.weeks import Weeks
@@ -46,7 +47,7 @@ class WeeksDone(NamedTuple):
     is_complete: bool = True
 
 
-class _Part(NamedTuple):
+class _WeekRange(NamedTuple):
     """Weeks `[first, last)` are computed now; `over` are over in all."""
 
     weeks: Weeks
@@ -85,7 +86,7 @@ class WeekPublisher:
         part = await self._next_part(connection, state, watermark or 0)
         return await self._publish(connection, state, part, watermark or 0)
 
-    async def _next_part(self, connection: Connection, state: WeekState, watermark: int) -> _Part:
+    async def _next_part(self, connection: Connection, state: WeekState, watermark: int) -> _WeekRange:
         """What to compute next. What is left of the marked weeks is marked again."""
         known = Weeks(state.first_event or 0, self._policy.timezone)
         if state.origin != known.start(0):
@@ -97,11 +98,12 @@ class WeekPublisher:
         last = min(first + self._weeks_at_once, over)
         if last < state.over:
             await weeks.mark(connection, known.start(last))
-        return _Part(known, first, last, over)
+        return _WeekRange(known, first, last, over)
 
-    async def _publish(self, connection: Connection, state: WeekState, part: _Part, watermark: int) -> WeeksDone:
+    async def _publish(self, connection: Connection, state: WeekState, part: _WeekRange, watermark: int) -> WeeksDone:
         points = await self._points(connection, part) if part.first < part.last else []
         wanted = await self._save(connection, part.weeks, points)
+        await self._mark_causes(connection, part, state, min((week for _, week in wanted), default=None), watermark)
         is_complete = part.last == part.over
         if is_complete and state.since is not None:
             # Something must bring `since` to who finds problems, also where nothing changed.
@@ -114,7 +116,19 @@ class WeekPublisher:
         await weeks.save_state(connection, state)
         return WeeksDone(len(messages), is_complete)
 
-    async def _points(self, connection: Connection, part: _Part) -> list[_WeekPoint]:
+    async def _mark_causes(
+        self, connection: Connection, part: _WeekRange, state: WeekState, first: int | None, watermark: int
+    ) -> None:
+        """Cause classes rest on weekly points. Where weeks are new, problems of any age have not known them."""
+        if first is None:
+            return
+        if first < state.over:
+            since = watermark - self._policy.lateness.micros() if state.since is None else state.since
+            await causes.mark(connection, part.weeks.end(first), since)
+        if part.last > state.over:
+            await causes.mark(connection, part.weeks.end(max(first, state.over)), BEGINNING)
+
+    async def _points(self, connection: Connection, part: _WeekRange) -> list[_WeekPoint]:
         start, end = part.weeks.start(part.first), part.weeks.start(part.last)
         tallies = MeasureTallies(self._policy, Weeks(start, self._policy.timezone), part.last - part.first)
         async for deals in weeks.facts(connection, start, end, self._zone):
@@ -138,7 +152,9 @@ class WeekPublisher:
         )
         return {(Chart(row["pipeline"], row["stage"], Column(row["measure"])), numbers[row["end_at"]]) for row in rows}
 
-    async def _messages(self, part: _Part, state: WeekState, points: Sequence[_WeekPoint]) -> list[OutgoingMessage]:
+    async def _messages(
+        self, part: _WeekRange, state: WeekState, points: Sequence[_WeekPoint]
+    ) -> list[OutgoingMessage]:
         found = []
         for number, point in enumerate(sorted(points, key=lambda point: point.week)):
             if number % _MESSAGES_AT_ONCE == 0:
@@ -146,7 +162,7 @@ class WeekPublisher:
             found.append(self._message(point, part, state))
         return found
 
-    def _message(self, point: _WeekPoint, part: _Part, state: WeekState) -> OutgoingMessage:
+    def _message(self, point: _WeekPoint, part: _WeekRange, state: WeekState) -> OutgoingMessage:
         end = part.weeks.end(point.week)
         value = printed(point.chart.column, point.value)
         data = MeasureData(

@@ -16,7 +16,8 @@ CREATE TEMP TABLE IF NOT EXISTS staged_event (deal text, id text, time bigint, r
     ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS staged_deal (deal text, state bytea, version bigint) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS staged_visit (
-    deal text, entered bigint, pipeline text, stage text, left_at bigint, known boolean, progressed bigint
+    deal text, entered bigint, pipeline text, stage text, left_at bigint, known boolean, progressed bigint,
+    recorded bigint
 ) ON COMMIT DELETE ROWS;
 """
 

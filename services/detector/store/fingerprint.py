@@ -9,6 +9,7 @@ from shared.flow.deltas import SLOT
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
+from shared.flow.statistics.aging_learned import LearnedRule
 from shared.postgres.pool import Executor
 from shared.stream.processor import NotARecordsFault
 
@@ -30,12 +31,19 @@ class Fingerprint(NamedTuple):
 def of(ruleset: Ruleset, resolver: StageResolver) -> Fingerprint:
     """The fingerprint of what is built under a policy and a stage map."""
     rules = sorted(s.text + "".join(_rule(r) for r in rules) for s, rules in ruleset.series.items())
-    text = "\n".join([str(SLOT), *rules])
+    # Learned anew where weeks begin elsewhere.
+    learned = sorted(f"{_learned_rule(r)}@{ruleset.policy.timezone}" for r in ruleset.learned_rules.values())
+    text = "\n".join([str(SLOT), *rules, *learned])
     return Fingerprint(hashlib.sha256(text.encode()).hexdigest()[:16], resolver.digest)
 
 
 def _rule(rule: Rule) -> str:
     return f"|{rule.key}:{rule.version}:{rule.mode}:{rule.threshold}:{rule.hold}:{rule.clear_hold}"
+
+
+def _learned_rule(rule: LearnedRule) -> str:
+    policy, clock = rule.policy, rule.clocks.of(rule.pipeline, rule.stage)
+    return f"{rule.key}:{policy.mode}:{policy.budget}:{policy.clear_hold.micros()}@{clock.name}"
 
 
 async def stored(connection: Executor) -> Fingerprint:

@@ -12,7 +12,7 @@ from asyncpg import SerializationError, UniqueViolationError
 
 from services.detector.store.copy_tables import instant, stage
 from shared.flow.deltas import PackedDeltas
-from shared.flow.visits import Closing, Event, EventKey, Visit, precedence
+from shared.flow.visits import Closing, Event, EventKey, Visit, WithdrawnVisit, precedence
 from shared.postgres.pool import Connection, Executor, Record
 from shared.runtime.instants import micros, moment
 
@@ -44,12 +44,14 @@ DELETE FROM visit USING unnest($1::text[], $2::timestamptz[]) AS w (deal, entere
 WHERE visit.deal = w.deal AND visit.entered = w.entered
 """
 _SAVE_VISITS = f"""
-INSERT INTO visit (deal, entered, pipeline, stage, left_at, known, progressed)
-SELECT deal, {instant("entered")}, pipeline, stage, {instant("left_at")}, known, {instant("progressed")}
+INSERT INTO visit (deal, entered, pipeline, stage, left_at, known, progressed, recorded)
+SELECT deal, {instant("entered")}, pipeline, stage, {instant("left_at")}, known, {instant("progressed")},
+    {instant("recorded")}
 FROM staged_visit
 ON CONFLICT (deal, entered) DO UPDATE SET pipeline = excluded.pipeline, stage = excluded.stage,
-    left_at = excluded.left_at, known = excluded.known, progressed = excluded.progressed
+    left_at = excluded.left_at, known = excluded.known, progressed = excluded.progressed, recorded = excluded.recorded
 """
+_DROP_WITHDRAWN = "DELETE FROM withdrawn_visit WHERE deal = ANY($1::text[])"
 _DROP_CLOSINGS = "DELETE FROM closing WHERE deal = ANY($1::text[])"
 _CHANGES = "INSERT INTO span_change (series, deltas) SELECT * FROM unnest($1::text[], $2::bytea[])"
 # SQL: the planned next step in the packed state of a deal `d`, in microseconds; see DealState.pack.
@@ -204,9 +206,37 @@ async def save_visits(connection: Connection, visits: Sequence[tuple[str, Visit]
     """Insert or update visits."""
     if not visits:
         return
-    rows = [(deal, v.entered, v.pipeline, v.stage, v.left, v.known, v.progressed) for deal, v in visits]
+    rows = [
+        (deal, v.entered, v.pipeline, v.stage, v.left, v.known, v.progressed, _recorded_later(v)) for deal, v in visits
+    ]
     await stage(connection, "staged_visit", sorted(rows, key=itemgetter(0, 1)))
     await connection.execute(_SAVE_VISITS)
+
+
+def _moment(instant: int | None) -> datetime | None:
+    return None if instant is None else moment(instant)
+
+
+def _recorded_later(visit: Visit) -> int | None:
+    """When the event happened that made the visit what it is, where that was after entering."""
+    return visit.recorded if visit.recorded > visit.entered else None
+
+
+async def drop_withdrawn(connection: Executor, deals: Sequence[str]) -> None:
+    """Delete all withdrawn visits of these deals."""
+    if deals:
+        await connection.execute(_DROP_WITHDRAWN, deals)
+
+
+async def add_withdrawn(connection: Connection, withdrawn: Sequence[tuple[str, WithdrawnVisit]]) -> None:
+    """Append withdrawn visits, each with its deal."""
+    if withdrawn:
+        rows = [
+            (deal, v.pipeline, v.stage, moment(v.entered), v.known, _moment(_recorded_later(v)), moment(until))
+            for deal, (v, until) in withdrawn
+        ]
+        columns = ("deal", "pipeline", "stage", "entered", "known", "recorded", "until")
+        await connection.copy_records_to_table("withdrawn_visit", records=rows, columns=columns)
 
 
 async def drop_closings(connection: Executor, deals: Sequence[str]) -> None:
@@ -221,10 +251,6 @@ async def add_closings(connection: Connection, closings: Sequence[tuple[str, Clo
         rows = [(deal, moment(c.time), c.pipeline, c.won, _moment(c.created)) for deal, c in closings]
         columns = ("deal", "time", "pipeline", "won", "created")
         await connection.copy_records_to_table("closing", records=rows, columns=columns)
-
-
-def _moment(instant: int | None) -> datetime | None:
-    return None if instant is None else moment(instant)
 
 
 async def add_changes(connection: Executor, changes: Mapping[str, PackedDeltas]) -> None:

@@ -3,6 +3,9 @@
 It is the least, over the partitions, of: now, where a partition is read to its end; else the time of its last applied
 record. Each replica records its partitions in `progress`; the one that evaluates takes the least of all. The database's
 clock bounds it: no clock that is ahead, of a replica or of a producer, moves it beyond the present.
+
+A topic that was made anew may have fewer partitions. Those that are gone count no more once no replica has seen as many
+as before for FEWER_SECONDS: the metadata of one broker or replica may be old.
 """
 
 from __future__ import annotations
@@ -20,8 +23,19 @@ from shared.postgres.pool import Executor
 
 # A fetch saw the end of the log a little before its answer was recorded.
 MARGIN_MS = 50
-_RECORD = """
-WITH known AS (UPDATE evaluation_state SET partitions = $6 WHERE coalesce(partitions, 0) < $6)
+# Many times the metadata age of a replica.
+FEWER_SECONDS = 30
+# `known` writes only where something changes: this runs ten times a second.
+_RECORD = f"""
+WITH known AS (
+    UPDATE evaluation_state SET
+        partitions = CASE WHEN partitions > $6 AND fewer_since IS NULL THEN partitions ELSE $6 END,
+        fewer_since = CASE WHEN partitions > $6 AND fewer_since IS NULL THEN clock_timestamp() END
+    WHERE $6 > 0 AND CASE
+        WHEN partitions > $6 THEN fewer_since IS NULL OR clock_timestamp() - fewer_since > '{FEWER_SECONDS} s'
+        ELSE partitions IS DISTINCT FROM $6 OR fewer_since IS NOT NULL
+    END
+)
 INSERT INTO progress AS p (partition, at_end, read_at, last_at, applied)
 SELECT partition, at_end, least(read_at, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint), last_at, applied
 FROM unnest($1::int[], $2::bool[], $3::bigint[], $4::bigint[], $5::bigint[])
@@ -29,7 +43,10 @@ FROM unnest($1::int[], $2::bool[], $3::bigint[], $4::bigint[], $5::bigint[])
 ON CONFLICT (partition) DO UPDATE SET at_end = excluded.at_end, read_at = greatest(p.read_at, excluded.read_at),
     last_at = greatest(p.last_at, excluded.last_at), applied = greatest(p.applied, excluded.applied)
 """
-_READ = "SELECT partition, at_end, read_at, last_at, applied FROM progress"
+_READ = """
+SELECT partition, at_end, read_at, last_at, applied FROM progress
+WHERE partition < (SELECT partitions FROM evaluation_state)
+"""
 _BOUND = "UPDATE progress SET read_at = least(read_at, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)"
 _PARTITIONS = "SELECT partitions FROM evaluation_state"
 
@@ -84,7 +101,7 @@ def standings(
 
 
 async def record(connection: Executor, standings: Sequence[Standing], partitions: int = 0) -> None:
-    """Save how far partitions are applied, and how many the topic has. Neither an instant nor the number decreases."""
+    """Save how far partitions are applied, and how many the topic has (0: not known). No instant decreases."""
     rows = sorted(standings, key=lambda s: s.partition)
     await connection.execute(
         _RECORD,

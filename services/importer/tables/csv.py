@@ -83,6 +83,8 @@ class CsvTable:
             lines = list(filter(None, (text.readline(MAX_CELL) for _ in range(SNIFFED_LINES))))
         if lines and lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5:
             return lines[0][4]
+        if not any(map(str.strip, lines)):
+            raise TableError(f"{self._path}: is empty; it needs a line of column names and a line for each row")
         widths = {delimiter: _width(lines, delimiter) for delimiter in DELIMITERS}
         best = max(widths, key=lambda delimiter: widths[delimiter])
         if widths[best] < 2:

@@ -20,7 +20,7 @@ from shared.stream import outbox, stages_now
 from shared.stream.stages_now import Stage, StagesNow
 
 # In order within a ticket, but no mail waits for one whose answer was lost: it may never come. After a start of the
-# database, claims that ran out meanwhile are left alone for $4: their holder may have sent the mail and could not mark
+# database, claims that expired are left to their holder for $4: it may have sent the mail but could not mark
 # it.
 _CLAIM = """
 UPDATE mail SET claimed_until = now() + $3::interval, attempts = attempts + 1
@@ -30,7 +30,7 @@ WHERE id IN (
         AND (claimed_until IS NULL OR greatest(claimed_until, pg_postmaster_start_time() + $4::interval) < now())
         AND NOT EXISTS (
             SELECT FROM notice AS mine
-            JOIN notice AS other USING (ticket)
+            JOIN notice AS other USING (thread)
             JOIN mail AS earlier ON earlier.id = other.mail
             WHERE mine.mail = due_mail.id AND NOT mine.dropped AND NOT other.dropped
                 AND earlier.id < due_mail.id AND earlier.state = 'waiting'
@@ -40,8 +40,9 @@ WHERE id IN (
 ) RETURNING id, message_id, to_name, to_mail, wanted_at, attempts, claimed_until AS claim, unanswered, answer
 """
 _NOTICES = """
-SELECT mail, ticket, seq, reason, facts, changes, covered, subject, message_id
-FROM notice JOIN thread USING (ticket) WHERE mail = ANY($1::bigint[]) AND NOT dropped ORDER BY id
+SELECT mail, notice.ticket, seq, reason, facts, changes, covered, subject, message_id
+FROM notice JOIN thread ON thread.id = notice.thread
+WHERE mail = ANY($1::bigint[]) AND NOT dropped ORDER BY notice.id
 """
 _STATUS = """
 SELECT count(*) AS waiting, count(*) FILTER (WHERE unanswered > 0) AS unanswered,
@@ -71,7 +72,7 @@ WHERE mail.id = mine.id AND state = 'waiting' AND claimed_until = mine.claim
 """
 # The other mails about the tickets of a mail.
 _SIBLINGS = """
-SELECT other.mail FROM notice AS mine JOIN notice AS other USING (ticket)
+SELECT other.mail FROM notice AS mine JOIN notice AS other USING (thread)
 WHERE mine.mail = $1 AND NOT mine.dropped AND NOT other.dropped AND other.mail <> $1
 """
 _HOLD_BACK = f"""
@@ -92,7 +93,8 @@ UPDATE mail SET answer = $2 WHERE id IN (
 ) RETURNING id
 """
 _RESULTS_OF = """
-SELECT ticket, seq, reason, message_id FROM notice JOIN mail ON mail.id = notice.mail
+SELECT name, notice.ticket, key, reason, mail.message_id
+FROM notice JOIN mail ON mail.id = notice.mail JOIN thread ON thread.id = notice.thread
 WHERE mail.id = ANY($1::bigint[]) AND NOT dropped ORDER BY notice.id
 """
 # Mails that one statement marks in an outage.

@@ -37,7 +37,7 @@ class Undelivered(Exception):
 
     @classmethod
     def at(cls, step: Step, error: Exception) -> Undelivered:
-        """Whatever the library raised at this step."""
+        """The error that the library raised at this step."""
         if not isinstance(error, aiosmtplib.SMTPResponseException):
             return cls(f"{step}: {describe(error)}", possibly_delivered=step is Step.CONTENT)
         answer = ServerAnswer(step, error.code, error.message)

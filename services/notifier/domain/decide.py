@@ -37,13 +37,24 @@ class NoticeHistory:
     """The notices about one ticket so far.
 
     `last_sent`: reason of the last one sent, and `last_mail`: when that was. `latest_seq`: number of the latest change
-    of the ticket that any of them covers.
+    of the ticket that any of them covers, and `latest_at`: the greatest time of one. `dropped`: reason of the newest
+    one, where it was dropped.
     """
 
     waiting: Sequence[WaitingNotice] = ()
     last_sent: NoticeReason | None = None
     last_mail: datetime | None = None
     latest_seq: int = 0
+    latest_at: datetime | None = None
+    dropped: NoticeReason | None = None
+
+    def covers(self, change: TicketChange, seq: int, at: datetime) -> bool:
+        """Whether this is a second delivery of a change, which must not drop newer notices.
+
+        Not one that is newer than all: it got its number again when the database was set back.
+        """
+        is_newer = change in REASONS and self.latest_at is not None and at > self.latest_at
+        return seq <= self.latest_seq and not is_newer
 
     @property
     def open_to_change(self) -> list[WaitingNotice]:
@@ -95,6 +106,21 @@ def decide(
     merge = _still_over if reason in OVER else _still_there
     dropped = tuple(notice.id for notice in outdated)
     return Decision(merge(reason, pending.reason, history.known), now, pending.id, dropped)
+
+
+def decide_by_person(
+    is_open: bool, is_over: bool, now: datetime, history: NoticeHistory, every: timedelta
+) -> Decision | None:
+    """What to do where a person opened the ticket again, or took back what a person did last.
+
+    `is_open`: whether the ticket is open after it; `is_over`: whether its problem has cleared. What was dropped when
+    the ticket was closed is written again: somebody is to work on it.
+    """
+    if not is_open:
+        return _closed(now, history, every, None)
+    if history.dropped is None or (is_over and history.known is not None):
+        return None
+    return Decision(NoticeReason.OPENED if history.known is None else history.dropped, history.due(now, every))
 
 
 def _still_over(reason: NoticeReason, pending: NoticeReason, known: NoticeReason | None) -> NoticeReason:

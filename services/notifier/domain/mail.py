@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.notifier.domain.text import one_line
-from shared.contracts.envelope import Message, Moment
+from shared.contracts.envelope import Message, Moment, content_id
 from shared.contracts.notices import NoticeReason
 from shared.contracts.now import RuleNow
-from shared.contracts.tickets import TicketChange, TicketData
+from shared.contracts.tickets import Actor, TicketChange, TicketData
 
 MAX_SUBJECT = 180
 
@@ -20,6 +20,7 @@ class CoveredChange(Message):
     change: TicketChange
     at: Moment
     count: int
+    actor: Actor = Actor.SYSTEM
 
 
 @dataclass(frozen=True)
@@ -77,14 +78,17 @@ class Mail:
     answer: str | None = None
 
 
-def notice_name(ticket: int, seq: int) -> str:
-    """Identifies a notice on the topic `improvement.notices`."""
-    return f"{ticket}-{seq}"
+def notice_name(facts: TicketData) -> str:
+    """Identifies a notice on the topic `improvement.notices`: the same when it is written again.
+
+    The number of a ticket and its change are not enough: when the database was set back, others may get the same.
+    """
+    return f"{facts.ticket}-{facts.seq}-{content_id(facts.key, facts.opened_at, facts.change.value, facts.at)[:8]}"
 
 
-def message_id(ticket: int, seq: int, domain: str) -> str:
+def message_id(facts: TicketData, domain: str) -> str:
     """The Message-ID of a mail about one change of a ticket: the same however often it is sent."""
-    return f"<andon.ticket-{ticket}.{seq}@{domain}>"
+    return f"<andon.ticket-{notice_name(facts)}@{domain}>"
 
 
 def subject_of(facts: TicketData) -> str:

@@ -27,14 +27,31 @@ CREATE TABLE mail (
 CREATE INDEX mail_waiting ON mail (due) WHERE state = 'waiting';
 CREATE INDEX mail_ended ON mail (ended_at) WHERE state <> 'waiting';
 
--- What is to be reported about a ticket. A mail carries one notice or several.
+-- What all mails about a ticket share, whatever is renamed later. When the database was set back to before a ticket was
+-- opened, another problem may get its number: a ticket is known by its problem and opening too.
+CREATE TABLE thread (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    ticket     bigint      NOT NULL,
+    key        text        NOT NULL,
+    opened_at  timestamptz NOT NULL,
+    subject    text        NOT NULL,
+    message_id text        NOT NULL,
+    UNIQUE (ticket, key, opened_at)
+);
+
+-- What to report about a ticket. A mail carries one notice or several.
 CREATE TABLE notice (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     mail       bigint      NOT NULL REFERENCES mail (id),
+    thread     bigint      NOT NULL REFERENCES thread (id),
     ticket     bigint      NOT NULL,
     -- The change of the ticket it was written for, and the latest one that its facts cover.
     seq        int         NOT NULL,
     latest_seq int         NOT NULL,
+    -- The greatest time of a change that this notice or an earlier one of the thread covers.
+    latest_at  timestamptz NOT NULL,
+    -- Identifies it on improvement.notices.
+    name       text        NOT NULL UNIQUE,
     reason     text        NOT NULL CHECK (reason IN ('opened', 'grew', 'reopened', 'cleared', 'opened-and-cleared')),
     -- The ticket as published. Null once the mail ended long ago: only the row still counts.
     facts      jsonb,
@@ -44,18 +61,10 @@ CREATE TABLE notice (
     -- Out of date before it was sent.
     dropped    boolean     NOT NULL DEFAULT false,
     created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    UNIQUE (ticket, seq),
     CHECK (latest_seq >= seq)
 );
-CREATE INDEX notice_by_ticket ON notice (ticket, id);
+CREATE INDEX notice_by_thread ON notice (thread, id);
 CREATE INDEX notice_by_mail ON notice (mail);
-
--- What all mails about a ticket share, whatever is renamed later.
-CREATE TABLE thread (
-    ticket     bigint PRIMARY KEY,
-    subject    text NOT NULL,
-    message_id text NOT NULL
-);
 
 -- How each stage stands now, from flow.now, with the worst deals of each problem.
 CREATE TABLE stage_now (

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from services.notifier.domain.mail import Mail, Notice, Thread, message_id, subject_of
+from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread, subject_of
 from services.notifier.domain.text import one_line
 from services.notifier.render.headers import MAIL, mailbox, unstructured
 from services.notifier.render.now_text import now_sentences
@@ -19,7 +19,7 @@ from services.notifier.render.times import exact
 from shared import wording
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import EvidenceDeal
-from shared.contracts.tickets import TicketChange, TicketOutcome
+from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
 from shared.policy import Policy
 from shared.wording.kind import DealOrder
 from shared.wording.money import at_stake
@@ -29,7 +29,7 @@ _FOLDER = Path(__file__).parent / "templates"
 
 
 def _plain(value: Any) -> Any:
-    """Every text that a template shows is one line of plain text, wherever it came from."""
+    """Every text in a template becomes one line of plain text, from any source."""
     return one_line(value) if isinstance(value, str) else value
 
 
@@ -69,6 +69,7 @@ CHANGES = {
     TicketChange.CLEARED: "it was over",
     TicketChange.CLOSED: "its ticket was withdrawn",
 }
+OPENED_BY_PERSON = "its ticket was opened again, with {count}"
 CAME_BACK_AND_OVER = "The problem came back and is over already"
 CHART = "chart"
 MAX_DEALS = 3
@@ -81,7 +82,7 @@ class Composer:
         self._sender, self._domain, self._policy = sender, domain, policy
 
     def compose(self, mail: Mail) -> EmailMessage:
-        """The whole mail about its one notice. Raises what cannot be written, for whatever reason."""
+        """The whole mail about its one notice. Any error means that it cannot be written."""
         (notice,) = mail.notices
         message = EmailMessage(policy=MAIL)
         self._add_headers(message, mail, notice)
@@ -93,8 +94,7 @@ class Composer:
         return message
 
     def _add_headers(self, message: EmailMessage, mail: Mail, notice: Notice) -> None:
-        first = message_id(notice.ticket, 1, self._domain)
-        thread = notice.thread or Thread(subject_of(notice.facts), first)
+        thread = notice.thread or Thread(subject_of(notice.facts), mail.message_id)
         message["From"] = mailbox("Andon", self._sender)
         message["To"] = mailbox(one_line(mail.to_name, 100), mail.to_mail)
         message["Subject"] = unstructured(thread.subject)
@@ -153,7 +153,8 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
 
 
 def _headline(notice: Notice) -> str:
-    if notice.reason is NoticeReason.OPENED_AND_CLEARED and notice.seq > 1:
+    is_first = notice.seq == 1 or (bool(notice.changes) and notice.changes[0].actor is Actor.PERSON)
+    if notice.reason is NoticeReason.OPENED_AND_CLEARED and not is_first:
         return CAME_BACK_AND_OVER
     return HEADLINES[notice.reason]
 
@@ -162,8 +163,12 @@ def _changes(notice: Notice, zone: str) -> list[tuple[str, str]]:
     """What changed since the last mail: when, and what."""
     if notice.covered == 1:
         return []
-    counted = wording.of(notice.facts.kind).counted
-    return [(exact(one.at, zone), CHANGES[one.change].format(count=counted(one.count))) for one in notice.changes]
+    return [(exact(one.at, zone), _change(one, notice.facts.kind)) for one in notice.changes]
+
+
+def _change(one: CoveredChange, kind: str) -> str:
+    words = OPENED_BY_PERSON if one.actor is Actor.PERSON else CHANGES[one.change]
+    return words.format(count=wording.of(kind).counted(one.count))
 
 
 def last_movement(deal: EvidenceDeal, zone: str) -> str:

@@ -1,4 +1,4 @@
-"""How a problem stands while its mail goes out, in words."""
+"""The state of a problem at the time its mail is sent, in words."""
 
 from __future__ import annotations
 

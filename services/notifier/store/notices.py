@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.notifier.domain.decide import Decision, NoticeHistory, WaitingNotice
-from services.notifier.domain.mail import CoveredChange, message_id, subject_of
+from services.notifier.domain.mail import CoveredChange, message_id, notice_name, subject_of
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketData
 from shared.policy.model import Owner
@@ -15,32 +15,39 @@ from shared.postgres.pool import Connection, Record
 _WAITING = """
 SELECT notice.id, reason, claimed_until IS NOT NULL OR unanswered > 0 AS frozen
 FROM notice JOIN mail ON mail.id = notice.mail
-WHERE ticket = $1 AND NOT dropped AND state = 'waiting' ORDER BY notice.id FOR UPDATE OF mail
+WHERE thread = $1 AND NOT dropped AND state = 'waiting' ORDER BY notice.id FOR UPDATE OF mail
 """
 _HISTORY = """
 SELECT max(mail.ended_at) FILTER (WHERE state = 'sent') AS last_mail,
-    coalesce(max(latest_seq), 0) AS latest_seq,
-    (array_agg(reason ORDER BY notice.id DESC) FILTER (WHERE state = 'sent'))[1] AS last_sent
-FROM notice JOIN mail ON mail.id = notice.mail WHERE ticket = $1
+    coalesce(max(latest_seq), 0) AS latest_seq, max(latest_at) AS latest_at,
+    (array_agg(reason ORDER BY notice.id DESC) FILTER (WHERE state = 'sent'))[1] AS last_sent,
+    (array_agg(CASE WHEN dropped THEN reason END ORDER BY notice.id DESC))[1] AS dropped
+FROM notice JOIN mail ON mail.id = notice.mail WHERE thread = $1
 """
 _INSERT = """
 WITH single AS (
     INSERT INTO mail (message_id, kind, to_name, to_mail, wanted_at, due)
     VALUES ($1, 'single', $2, $3, $4, $4) RETURNING id
 )
-INSERT INTO notice (mail, ticket, seq, latest_seq, reason, facts, changes)
-SELECT id, $5, $6, $6, $7, $8, jsonb_build_array($9::jsonb) FROM single
+INSERT INTO notice (mail, thread, name, ticket, seq, latest_seq, latest_at, reason, facts, changes)
+SELECT id, $5, $6, $7, $8, $8, greatest($9, (SELECT max(latest_at) FROM notice WHERE thread = $5)), $10, $11,
+    jsonb_build_array($12::jsonb) FROM single
 """
 _UPDATE = """
-UPDATE notice SET reason = $2, facts = $3, latest_seq = $4, covered = covered + 1,
+UPDATE notice SET reason = $2, facts = $3, covered = covered + 1,
+    latest_seq = greatest(latest_seq, $4), latest_at = greatest(latest_at, $7),
     changes = CASE WHEN jsonb_array_length(changes) < $6 THEN changes ELSE changes - 0 END || $5::jsonb
-WHERE id = $1 AND latest_seq < $4
+WHERE id = $1
 """
-_BEGIN_THREAD = "INSERT INTO thread (ticket, subject, message_id) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING"
+_THREAD = "SELECT id FROM thread WHERE ticket = $1 AND key = $2 AND opened_at = $3"
+_BEGIN_THREAD = """
+INSERT INTO thread (ticket, key, opened_at, subject, message_id) VALUES ($1, $2, $3, $4, $5) RETURNING id
+"""
 # Only what was reported as waiting is reported as dropped.
 _DROP = """
-UPDATE notice SET dropped = true FROM mail WHERE notice.id = ANY($1::bigint[]) AND mail.id = notice.mail
-RETURNING mail, ticket, seq, reason, message_id, answer IS NOT NULL AS reported
+UPDATE notice SET dropped = true FROM mail, thread
+WHERE notice.id = ANY($1::bigint[]) AND mail.id = notice.mail AND thread.id = notice.thread
+RETURNING mail, name, notice.ticket, key, reason, mail.message_id, answer IS NOT NULL AS reported
 """
 _DROP_EMPTY_MAILS = """
 UPDATE mail SET state = 'dropped', ended_at = clock_timestamp()
@@ -50,14 +57,17 @@ WHERE id = ANY($1::bigint[]) AND NOT EXISTS (SELECT FROM notice WHERE notice.mai
 LISTED_CHANGES = 8
 
 
-async def history(connection: Connection, ticket: int) -> NoticeHistory:
+async def history(connection: Connection, facts: TicketData) -> NoticeHistory:
     """The notices about a ticket. The mails of those that wait are locked until the transaction ends."""
-    rows = await connection.fetch(_WAITING, ticket)
+    thread = await _thread(connection, facts)
+    if thread is None:
+        return NoticeHistory()
+    rows = await connection.fetch(_WAITING, thread)
     waiting = [WaitingNotice(row["id"], NoticeReason(row["reason"]), row["frozen"]) for row in rows]
-    row = await connection.fetchrow(_HISTORY, ticket)
+    row = await connection.fetchrow(_HISTORY, thread)
     assert row is not None  # noqa: S101 (an aggregate always has a row)
-    last_sent = NoticeReason(row["last_sent"]) if row["last_sent"] else None
-    return NoticeHistory(waiting, last_sent, row["last_mail"], row["latest_seq"])
+    last_sent, dropped = (NoticeReason(row[name]) if row[name] else None for name in ("last_sent", "dropped"))
+    return NoticeHistory(waiting, last_sent, row["last_mail"], row["latest_seq"], row["latest_at"], dropped)
 
 
 async def apply(
@@ -71,17 +81,28 @@ async def apply(
     if decision.reason is None:
         return dropped
     reason, document = decision.reason.value, facts.model_dump(mode="json")
-    change = CoveredChange(change=facts.change, at=facts.at, count=facts.count).model_dump(mode="json")
+    covered = CoveredChange(change=facts.change, at=facts.at, count=facts.count, actor=facts.actor)
+    change = covered.model_dump(mode="json")
     if decision.into is not None:
-        await connection.execute(_UPDATE, decision.into, reason, document, facts.seq, change, LISTED_CHANGES)
+        await connection.execute(_UPDATE, decision.into, reason, document, facts.seq, change, LISTED_CHANGES, facts.at)
         return dropped
     recipient = (owner.name, owner.mail) if owner else ("", "")
-    identity = message_id(facts.ticket, facts.seq, domain)
-    await connection.execute(_BEGIN_THREAD, facts.ticket, subject_of(facts), identity)
-    await connection.execute(
-        _INSERT, identity, *recipient, decision.due, facts.ticket, facts.seq, reason, document, change
-    )
+    identity = message_id(facts, domain)
+    thread = await _thread(connection, facts) or await _begin_thread(connection, facts, identity)
+    numbers = (thread, notice_name(facts), facts.ticket, facts.seq, facts.at)
+    await connection.execute(_INSERT, identity, *recipient, decision.due, *numbers, reason, document, change)
     return dropped
+
+
+async def _thread(connection: Connection, facts: TicketData) -> int | None:
+    thread: int | None = await connection.fetchval(_THREAD, facts.ticket, facts.key, facts.opened_at)
+    return thread
+
+
+async def _begin_thread(connection: Connection, facts: TicketData, message_id: str) -> int:
+    ticket = facts.ticket, facts.key, facts.opened_at
+    thread: int = await connection.fetchval(_BEGIN_THREAD, *ticket, subject_of(facts), message_id)
+    return thread
 
 
 async def _drop(connection: Connection, notices: Sequence[int]) -> list[Record]:

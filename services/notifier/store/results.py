@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.notifier.domain.mail import notice_name
 from shared.contracts.envelope import content_id
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
 from shared.kafka.publisher import OutgoingMessage
@@ -12,15 +11,16 @@ from shared.postgres.pool import Record
 
 
 def result_event(topic: str, row: Record, result: NoticeResult, detail: str | None, now: datetime) -> OutgoingMessage:
-    """The message about one notice. `row`: its ticket, seq and reason, and the Message-ID of its mail."""
+    """The message about one notice. `row`: its name, ticket, problem key and reason, and the Message-ID of its mail."""
     data = NoticeData(
-        notice=notice_name(row["ticket"], row["seq"]),
+        notice=row["name"],
         ticket=row["ticket"],
         reason=NoticeReason(row["reason"]),
         result=result,
         at=now,
         detail=detail,
         message_id=row["message_id"],
+        key=row["key"],
     )
     event = NoticeEvent.new(
         id=content_id(data.notice, result.value, data.message_id),

@@ -6,16 +6,18 @@ from datetime import datetime
 
 from shared.postgres.pool import Pool
 
-# Decisions about a ticket depend on two of its notices, however old: the one that covers its latest change (a second
-# delivery of a change is known by it), and the last one that was sent. These stay.
+# Decisions about a ticket depend on three of its notices, however old: the newest, the one that covers its latest
+# change (a second delivery of a change is known by it), and the last one that was sent. These stay.
 _DELETE_NOTICES = """
 DELETE FROM notice WHERE id IN (
     SELECT old.id FROM notice AS old JOIN mail ON mail.id = old.mail
     WHERE mail.ended_at < $1
-        AND EXISTS (SELECT FROM notice AS n WHERE n.ticket = old.ticket AND n.latest_seq > old.latest_seq)
+        AND EXISTS (
+            SELECT FROM notice AS n WHERE n.thread = old.thread AND n.id > old.id AND n.latest_seq >= old.latest_seq
+        )
         AND (mail.state <> 'sent' OR EXISTS (
             SELECT FROM notice AS n JOIN mail AS m ON m.id = n.mail
-            WHERE n.ticket = old.ticket AND n.id > old.id AND m.state = 'sent'
+            WHERE n.thread = old.thread AND n.id > old.id AND m.state = 'sent'
         ))
     LIMIT $2
 )

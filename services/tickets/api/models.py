@@ -48,7 +48,9 @@ class TicketSummary(BaseModel):
     )
     peak: int
     threshold: int
-    usual: float | None
+    usual: float | None = Field(description="mean of the count over the past year")
+    chance: float | None = Field(description="openings in 91 days that chance alone brings, at most")
+    exceed: float | None = Field(description="share of deals expected to stay longer than the limit")
     opened_at: Moment
     changed_at: Moment
     closed_at: Moment | None

@@ -104,7 +104,7 @@ class Api:
             (found,) = await problems.found(connection, [ticket.problem])
             titles = await stages.titles(connection, self._policy)
             history = await tickets.history(connection, number)
-            mails = await notices.of_ticket(connection, number)
+            mails = await notices.of_ticket(connection, ticket)
         return TicketWhole(
             **dict(self._summary(ticket, latest, found, titles)),
             asks_for=text_of(ticket.problem, self._policy, titles).asks_for,
@@ -148,6 +148,8 @@ class Api:
             peak=problem.peak,
             threshold=problem.threshold,
             usual=problem.usual,
+            chance=problem.chance,
+            exceed=problem.exceed,
             opened_at=ticket.opened_at,
             changed_at=ticket.changed_at,
             closed_at=ticket.closed_at,

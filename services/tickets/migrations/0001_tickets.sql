@@ -161,7 +161,9 @@ CREATE TABLE notice (
     result     text        NOT NULL CHECK (result IN ('sent', 'refused', 'waiting', 'dropped')),
     message_id text        NOT NULL,
     at         timestamptz NOT NULL,
-    detail     text
+    detail     text,
+    -- The ticket's problem: after the database was set back, the ticket of another may have the number.
+    key        text
 );
 CREATE INDEX notice_by_ticket ON notice (ticket, at);
 

@@ -225,7 +225,7 @@ class TicketPages:
                 [self._in_zone(chart) for chart in charts if chart],
                 await tickets.earlier(connection, ticket),
                 await tickets.history(connection, number),
-                await notices.of_ticket(connection, number),
+                await notices.of_ticket(connection, ticket),
                 await tickets.is_newest(connection, ticket),
             )
 

@@ -11,6 +11,7 @@ from services.tickets.latest_count import LatestCount, latest_count
 from services.tickets.web.now_view import NowView, now_view
 from services.tickets.web.outcomes import MARKS, STATES, closing_reason, outcome_words
 from services.tickets.web.times import ago
+from services.tickets.web.zones import page_zone
 from shared import wording
 from shared.contracts.problems import EvidenceDeal, Mode, ProblemData
 from shared.policy import Policy, StageTitles
@@ -55,7 +56,7 @@ def ticket_view(
     opened, cleared = ticket.problem.opened_at, ticket.problem.cleared_at
     return TicketView(
         ticket,
-        text_of(latest.problem, policy, titles),
+        text_of(latest.problem, policy, titles, page_zone(policy.timezone)),
         STATES[ticket.state],
         MARKS[ticket.state],
         ago(opened, now),

@@ -62,9 +62,11 @@ class AttioWebhook(JsonSource):
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         event = object_of(part, "event")
         event_type = record_type_of(event.get("event_type"), "event_type")
-        if not event_type.lower().startswith("record."):
+        ids = event.get("id")
+        # Events of lists, notes and attributes have other ids.
+        if not event_type.startswith("record.") and not (isinstance(ids, dict) and "record_id" in ids):
             return [Ignored("not-a-deal")]
-        ids = object_of(event.get("id"), "id")
+        ids = object_of(ids, "id")
         if ids.get("object_id") != self.settings.deals:
             return [Ignored("not-a-deal")]
         if event_type not in _TYPES:

@@ -41,7 +41,10 @@ _TYPES = {kind.value.rpartition(".")[2]: kind for kind in EventType} | {
 _ID = ("id", "deal_id", "deal")
 # Words of names in any case: `dealMoved`, `Deal.Moved`, `crm/deal_moved`.
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_DEAL_WORDS = frozenset(("deal", "deals", "opportunity", "opportunities"))
+_DEAL_WORD = re.compile(
+    r"(?:deals?|opportunit(?:y|ies))(?:stages?|status(?:es)?|pipelines?)?"
+    rf"(?:{'|'.join(sorted(name.replace('_', '') for name in _TYPES))}|update|change|move)?"
+)
 # Before the id in a subject.
 _DEAL_PREFIX = "deal/"
 # Our field, its accepted spellings, its parser.
@@ -125,8 +128,10 @@ def parse_event(source: str, event: SentEvent) -> DealFact | StageFact | Ignored
 
 def _names_a_deal(event: SentEvent) -> bool:
     """Whether an event of an unknown type seems to be about a deal or stage, so that it must not be ignored."""
-    words = {word.lower() for word in _WORD.findall(f"{event.type} {(event.subject or '').partition('/')[0]}"[:400])}
-    return bool(words & _DEAL_WORDS) or ("stage" in words and "described" in words)
+    # The last part of a subject is an id, unless it stands alone: `deal:801`.
+    kinds, _, last = (event.subject or "").rpartition("/")
+    words = {word.lower() for word in _WORD.findall(f"{event.type} {kinds or last}"[:400])}
+    return any(map(_DEAL_WORD.fullmatch, words)) or ("described" in words and not words.isdisjoint(("stage", "stages")))
 
 
 def _deal_id(source: str, data: dict[str, Any], subject: str | None) -> str:

@@ -21,8 +21,8 @@ _MAX_INT_DIGITS = 18
 def parse_json(body: bytes) -> Any:
     """The document of a body; raises InvalidField.
 
-    Skips a byte order mark. Reads what other languages write: no field accepts NaN as a number, and a character that
-    cannot be decoded becomes U+FFFD, so that it costs only its own text.
+    Skips a byte order mark. Reads what other languages write: no field accepts NaN as a number, a character that cannot
+    be decoded becomes U+FFFD, so that it costs only its own text, and a line break within a text stays.
     """
     body = body.removeprefix(_BYTE_ORDER_MARK)
     try:
@@ -40,7 +40,7 @@ def parse_json(body: bytes) -> Any:
 
 def _parse_leniently(body: bytes, error: Exception) -> Any:
     try:
-        document = json.loads(body.decode("utf-8", "replace"), parse_int=_integer, parse_constant=float)
+        document = json.loads(body.decode("utf-8", "replace"), parse_int=_integer, parse_constant=float, strict=False)
         return _without_surrogates(document)
     except RecursionError:
         raise _too_deep() from None

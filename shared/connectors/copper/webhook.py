@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from shared.connectors.base.body_secret import BodySecretSource
-from shared.connectors.base.facts import DealFact, Ignored, Parsed, state_facts
+from shared.connectors.base.facts import DealFact, Ignored, Parsed, UnreadableField, state_facts
 from shared.connectors.base.fields import (
     InvalidField,
     amount_of,
@@ -36,6 +36,7 @@ _FIELDS = {
     "monetary_value": ("amount", amount_of),
     "close_date": ("expected_close", text_of),
 }
+_FLOW_NAMES = ("pipeline_stage_id", "pipeline_id", "status")
 
 
 class CopperSettings(SourceSettings):
@@ -72,7 +73,7 @@ class CopperWebhook(BodySecretSource):
         if event not in ("new", "update"):
             raise InvalidField(f"event: {quoted(event)} is not known; new, update or delete is expected")
         changed = _new_values(document.get("updated_attributes"))
-        status, data = _status(changed), map_fields(changed, _FIELDS)
+        status, data = _status(changed), map_fields(changed, _FIELDS) | _unreadable(document.get("updated_attributes"))
         if event == "update" and "status" in changed and status == "open" and not data.get("stage"):
             # Copper sends only changes: the deal is back in the stage in which it was closed.
             return [DealFact(EventType.REOPENED, event_id, deal, time, data)]
@@ -94,7 +95,26 @@ def _new_values(changes: Any) -> dict[str, Any]:
     for name in (*_FIELDS, "status"):
         if (pair := changes.get(name)) is None:
             continue
-        if not isinstance(pair, list) or len(pair) != 2:
-            raise InvalidField(f"updated_attributes.{name}: {quoted(pair)}; the old and the new value are expected")
-        found[name] = pair[1]
+        if _is_pair(pair):
+            found[name] = pair[1]
+        elif name in _FLOW_NAMES:
+            raise InvalidField(_no_pair(name, pair))
     return found
+
+
+def _unreadable(changes: Any) -> dict[str, Any]:
+    """The changed fields that do not decide the flow and are no pairs: they are left out of the event."""
+    changes = changes if isinstance(changes, dict) else {}
+    return {
+        ours: UnreadableField(_no_pair(name, changes[name]))
+        for name, (ours, _) in _FIELDS.items()
+        if changes.get(name) is not None and not _is_pair(changes[name]) and name not in _FLOW_NAMES
+    }
+
+
+def _is_pair(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2
+
+
+def _no_pair(name: str, value: Any) -> str:
+    return f"updated_attributes.{name}: {quoted(value)}; the old and the new value are expected"

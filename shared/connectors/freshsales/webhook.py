@@ -49,6 +49,8 @@ _KEYS = "|".join((*_FIELDS, "event", "deal_id", "updated_at"))
 _BROKEN = re.compile(
     rf'"({"|".join(_FREE_TEXT)})"\s*:\s*"(.{{0,4000}}?)"(?=\s*,\s*"(?:{_KEYS})"\s*:|\s*\}}\s*$)', re.DOTALL
 )
+# A colon without a value; a text, which stays as it is; a comma after the last field.
+_EMPTY_OR_LAST = re.compile(r'(:\s*)(?=[,}])|("(?:\\.|[^"\\])*")|,(?=\s*\})', re.DOTALL)
 _MAX_TEMPLATE_BYTES = 65_536
 _FORM = "application/x-www-form-urlencoded"
 _REOPENED = ("reopened", "restored")
@@ -104,14 +106,21 @@ class FreshsalesWebhook(JsonSource):
 def _repaired(body: bytes) -> Any:
     """The document of a filled-in template, with the quotation marks of its texts escaped; raises InvalidField.
 
+    A field without quotation marks may be empty, and a comma may follow the last one.
+
     A name that looks like another field makes that field come twice; this is refused.
     """
     text = body.decode("utf-8", "replace")
     escaped = _BROKEN.sub(lambda match: f'"{match[1]}": {json.dumps(match[2])}', text)
+    escaped = _EMPTY_OR_LAST.sub(_completed, escaped)
     document = parse_json(escaped.encode())
     # Raises where a field comes twice.
     json.loads(escaped, object_pairs_hook=_unrepeated)
     return document
+
+
+def _completed(match: re.Match[str]) -> str:
+    return f"{match[1]}null" if match[1] else match[2] or ""
 
 
 def _unrepeated(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -231,6 +231,9 @@ class HubSpotWebhook(Source):
         if not isinstance(name, str):
             raise InvalidField(f"propertyName: {quoted(name)}; the name of a property is expected")
         if name == "dealstage":
+            if value in ("", None):
+                # A deal whose stage was cleared stays in its last known stage.
+                return [Ignored("no-stage")]
             return [self._linked_fact(event, EventType.MOVED, {"stage": id_of(value, "propertyValue of dealstage")})]
         if name not in _PROPERTIES:
             # The owner is a person: store nothing about them.

@@ -20,6 +20,7 @@ from shared.connectors.base.fields import (
     date_of,
     field_value,
     id_of,
+    is_record_type,
     map_fields,
     text_of,
     time_of,
@@ -131,7 +132,7 @@ def _parse_part(part: OutboundPart, organization: str, host: str) -> list[Parsed
     record = part.fields
     if not record:
         return [Ignored("record-was-deleted-meanwhile")]
-    if part.type != "Opportunity":
+    if not is_record_type(part.type, "Opportunity", "sObject type"):
         return [Ignored("not-a-deal")]
     event_id = f"{organization}/{id_of(part.id, 'Notification/Id')}"
     deal, time = id_of(record.get("Id"), "sf:Id"), _time(record)
@@ -140,7 +141,10 @@ def _parse_part(part: OutboundPart, organization: str, host: str) -> list[Parsed
         data["url"] = field_value("url", f"https://{host}/{deal}", text_of, "EnterpriseUrl")
     if record.get("IsDeleted") == "true":
         return [DealFact(EventType.DELETED, f"{event_id}/deleted", deal, time, {})]
-    return state_facts(event_id, deal, time, _status(record), data, created=_is_new(record, time))
+    status, created = _status(record), _is_new(record, time)
+    # It may have been in the recycle bin before: Salesforce does not say when it was taken out.
+    restored = record.get("IsDeleted") == "false" and status == "open" and not created
+    return state_facts(event_id, deal, time, status, data, created=created, restored=restored)
 
 
 def _status(record: dict[str, str | None]) -> str:

@@ -69,7 +69,7 @@ class ZohoWebhook(BodySecretSource):
         if operation not in _OPERATIONS:
             raise InvalidField(f"operation: {quoted(operation)} is not known; insert, update or delete is expected")
         # Zoho also sends `insert` for changes of existing deals, so it does not mean that the deal is new.
-        data = map_fields(object_of(values.get(deal, {}), "values"), _FIELDS)
+        data = map_fields(object_of(values.get(deal) or {}, "values"), _FIELDS)
         return DealFact(EventType.MOVED if data.get("stage") else EventType.CHANGED, event_id, deal, time, data)
 
 

@@ -14,6 +14,8 @@ class AgingLearned(Aging):
     """
 
     kind = "aging-learned"
+    limit_text = None
+    cause_charts = ()
 
     def __init__(
         self,

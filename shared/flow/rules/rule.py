@@ -15,7 +15,7 @@ from shared.policy.watchable import Side
 
 Span = tuple[int, int | None]
 # Open deals are older, or leave later, than they used to.
-OLDER = ((Column.OPEN_AGE_MEAN, Side.HIGH), (Column.TIME_IN_STAGE_MEDIAN, Side.HIGH))
+OLDER: Sequence[tuple[Column, Side]] = ((Column.OPEN_AGE_MEAN, Side.HIGH), (Column.TIME_IN_STAGE_MEDIAN, Side.HIGH))
 
 
 class Series(NamedTuple):
@@ -68,6 +68,11 @@ class Rule(ABC):
         limit = "" if self.limit is None else f"{self.limit}us"
         clock = "" if self.limit is None else f"@{self.clock.name}"
         return Series(self.pipeline, self.stage, self.measure.value, limit + clock)
+
+    @property
+    def limit_text(self) -> str | None:
+        """The limit as written in the policy; None where the policy has none."""
+        return None if self.limit is None else self.rule.limit.text
 
     @property
     @abstractmethod

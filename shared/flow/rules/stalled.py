@@ -14,7 +14,7 @@ from shared.flow.visits import Visit
 
 
 class Stalled(Rule):
-    """A visit counts from each progress + limit until the next progress, except while a planned step lies ahead."""
+    """A visit counts from each progress + limit until the next progress, except while a planned step is due later."""
 
     kind = "stalled"
     measure = Measure.STALLED

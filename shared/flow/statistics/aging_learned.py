@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 from shared.flow.calendars import AgeClocks
 from shared.flow.intervals import Boundary, Interval, RuleState, Transition, TransitionKind, advance, intervals
@@ -15,6 +16,17 @@ from shared.flow.rules.aging_learned import AgingLearned
 from shared.flow.statistics.learned import LearnedVersion
 from shared.flow.visits import Visit
 from shared.policy import AgingLearnedRule
+
+
+class LearnedNumbers(Protocol):
+    """The limit (microseconds of the stage's clock), and the counts that open and end a problem; None: not learned."""
+
+    @property
+    def limit(self) -> int | None: ...
+    @property
+    def count(self) -> int | None: ...
+    @property
+    def clears_at(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -31,27 +43,53 @@ class LearnedRule:
         """The key of the problem that this rule finds."""
         return f"{AgingLearned.kind}/{self.pipeline}/{self.stage}"
 
-    def under(self, version: LearnedVersion) -> AgingLearned | None:
-        """The rule while the version is in force; None where it learned nothing."""
+    def under(self, version: LearnedNumbers) -> AgingLearned | None:
+        """The rule while a version with these numbers is in force; None where it learned nothing."""
         if version.limit is None or version.count is None or version.clears_at is None:
             return None
         numbers = {"limit": version.limit, "count": version.count, "clears_at": version.clears_at}
         return AgingLearned(self.pipeline, self.stage, self.policy, self.clocks, **numbers)
 
 
+class VersionRule(NamedTuple):
+    """The rule from an instant on, until the next version; None where nothing is learned."""
+
+    since: int
+    rule: AgingLearned | None
+
+
+class VersionFold(NamedTuple):
+    """The fold of versions up to an instant. `starts`: the state in which each version begins."""
+
+    starts: Sequence[RuleState]
+    state: RuleState
+    transitions: Sequence[Transition]
+
+    @property
+    def intervals(self) -> list[Interval]:
+        """The intervals that cleared in this fold, or are open after it."""
+        return intervals(self.state, self.transitions)
+
+
 def problem_intervals(
     rule: LearnedRule, visits: Iterable[Visit], versions: Sequence[LearnedVersion], as_of: int
 ) -> list[Interval]:
     """The problems of a stage as of an instant, from all its visits and the versions that begin by then, in order."""
-    state, transitions = RuleState(), list[Transition]()
+    under = [VersionRule(version.since, rule.under(version)) for version in versions]
+    return fold_versions(visits, under, as_of, RuleState()).intervals
+
+
+def fold_versions(
+    visits: Iterable[Visit], versions: Sequence[VersionRule], as_of: int, state: RuleState
+) -> VersionFold:
+    """Carry the state, in which the first version begins, through versions in order, up to an instant."""
+    starts, transitions = list[RuleState](), list[Transition]()
     ends = [*(version.since for version in versions), as_of + 1][1:]
-    rules = [rule.under(version) for version in versions]
-    for version, end, under, changes in zip(
-        versions, ends, rules, _changes(visits, versions, rules, ends), strict=True
-    ):
-        state, new = advance_version(state, under, version.since, sorted(changes), end - 1)
+    for version, end, changes in zip(versions, ends, _changes(visits, versions, ends), strict=True):
+        starts.append(state)
+        state, new = advance_version(state, version.rule, version.since, sorted(changes), end - 1)
         transitions += new
-    return intervals(state, transitions)
+    return VersionFold(starts, state, transitions)
 
 
 def advance_version(
@@ -74,12 +112,7 @@ def _close(state: RuleState, at: int) -> tuple[RuleState, list[Transition]]:
     return RuleState(), [Transition(at, TransitionKind.CLEARED, state.opened_at, state.peak, 0)]
 
 
-def _changes(
-    visits: Iterable[Visit],
-    versions: Sequence[LearnedVersion],
-    rules: Sequence[AgingLearned | None],
-    ends: Sequence[int],
-) -> list[list[Boundary]]:
+def _changes(visits: Iterable[Visit], versions: Sequence[VersionRule], ends: Sequence[int]) -> list[list[Boundary]]:
     """The changes within each version, in no order; the first of those who are over its limit already at its start."""
     starts = [version.since for version in versions]
     found: list[list[Boundary]] = [[] for _ in versions]
@@ -88,7 +121,7 @@ def _changes(
         if visit.left is not None:
             last = bisect_left(starts, visit.left)
         for number in range(first, last):
-            rule = rules[number]
+            rule = versions[number].rule
             if rule is not None:
                 found[number] += _within(rule, visit, starts[number], ends[number])
     return found

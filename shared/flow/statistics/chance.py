@@ -9,15 +9,15 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
+from shared.flow.known_visits import known_before
 from shared.flow.rules import Aging, Rule
 from shared.flow.ruleset import Ruleset
-from shared.flow.statistics.aging_learned import LearnedRule
 from shared.flow.statistics.crossings import crossings_of
 from shared.flow.statistics.learned import StageHistory, recent_stays, window_of
 from shared.flow.statistics.survival import MIN_FINISHED, Survival
 from shared.flow.statistics.watched import watches
 from shared.flow.statistics.weeks import Weeks
-from shared.flow.visits import Visit, known_before
+from shared.flow.visits import Visit
 from shared.policy import Mode, Policy
 from shared.policy.rule_checks import BOTTLENECK_BUDGET
 
@@ -91,10 +91,9 @@ def _exceeding(rule: Rule, known: Collection[Visit], at: int) -> float | None:
 
 def _budgets(ruleset: Ruleset, sources: Collection[str]) -> Iterator[tuple[str, Fraction]]:
     """By problem key, the rules whose budget says how often they open by chance."""
+    for learned in ruleset.learned_rules.values():
+        yield learned.key, learned.policy.budget
     for name, pipeline in ruleset.policy.pipelines.items():
-        for stage, learned in pipeline.learned_rules.items():
-            if learned.mode is not Mode.OFF:
-                yield LearnedRule(name, stage, learned, ruleset.clocks).key, learned.budget
         for stage, bottleneck in pipeline.bottleneck_rules.items():
             if bottleneck.mode is not Mode.OFF:
                 yield f"{bottleneck.kind}/{name}/{stage}", BOTTLENECK_BUDGET

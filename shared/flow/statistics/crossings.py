@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import count, islice
+from itertools import count
 from math import ceil, exp, floor, log, log1p
 from typing import NamedTuple
 
@@ -71,8 +71,8 @@ def crossings(starts: Sequence[int], ends: Sequence[int], begin: int, end: int, 
     last = bisect_left(starts, end, first)
     level = first - bisect_right(ends, begin)
     # Odd: the count rises. Of one instant the falls come first, which changes no area.
-    marks = [2 * start + 1 for start in islice(starts, first, last)]
-    marks += [2 * stop for stop in islice(ends, first - level, None) if stop < end]
+    marks = [2 * start + 1 for start in starts[first:last]]
+    marks += [2 * stop for stop in ends[first - level :] if stop < end]
     marks.append(2 * end)
     marks.sort()
     area = squares = busy_time = busy_rises = 0

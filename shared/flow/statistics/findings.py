@@ -22,7 +22,7 @@ from shared.flow.statistics.windows import window_intervals
 from shared.flow.visits import Visit
 
 
-class Finding(NamedTuple):
+class ProblemFinding(NamedTuple):
     """An interval of a problem. `cause` is None for a kind that has none.
 
     `points`: how many points the cause class of a count rests on, of how many needed. `trigger`: of a window, the weeks
@@ -37,47 +37,51 @@ class Finding(NamedTuple):
     version: LearnedVersion | None = None
 
 
-def count_findings(rule: Rule, intervals: Iterable[Interval], charts: ChartSegments) -> list[Finding]:
+def count_findings(rule: Rule, intervals: Iterable[Interval], charts: ChartSegments) -> list[ProblemFinding]:
     """The intervals of a rule on counts, with the cause class that the stage's charts give."""
     found = []
     for interval in intervals:
-        cause = _cause_at(rule, interval.opened_at, charts)
-        found.append(Finding(interval, cause.cause, (cause.points, cause.needed)))
+        cause = cause_at(rule, interval.opened_at, charts)
+        found.append(ProblemFinding(interval, cause.cause, (cause.points, cause.needed)))
     return found
 
 
-def _cause_at(rule: Rule, instant: int, charts: ChartSegments) -> Cause:
+def cause_at(rule: Rule, instant: int, charts: ChartSegments) -> Cause:
+    """The cause class of a problem that a rule on counts opens at an instant."""
+
     def segments_of(column: Column) -> Sequence[Segment]:
         return charts.of_stage(rule.pipeline, rule.stage, column)
 
     return cause_of(rule.cause_charts, charts.weeks.over(instant), segments_of)
 
 
-def window_findings(watch: WatchedChart, charts: ChartSegments) -> list[Finding]:
+def window_findings(watch: WatchedChart, charts: ChartSegments) -> list[ProblemFinding]:
     """The intervals of a watched chart."""
     found = window_intervals(charts.judged(watch.chart), watch.side, watch.level)
     return [
-        Finding(_at_week_ends(one.opened, one.cleared, one.peak, charts.weeks), CauseClass.SPECIAL, trigger=one.trigger)
+        ProblemFinding(
+            _at_week_ends(one.opened, one.cleared, one.peak, charts.weeks), CauseClass.SPECIAL, trigger=one.trigger
+        )
         for one in found
     ]
 
 
 def learned_findings(
     rule: LearnedRule, visits: Iterable[Visit], versions: Sequence[LearnedVersion], as_of: int
-) -> list[Finding]:
+) -> list[ProblemFinding]:
     """The intervals of `aging-learned` in one stage."""
     found = problem_intervals(rule, visits, versions, as_of)
-    return [Finding(one, CauseClass.SPECIAL, version=_in_force(versions, one.opened_at)) for one in found]
+    return [ProblemFinding(one, CauseClass.SPECIAL, version=_in_force(versions, one.opened_at)) for one in found]
 
 
 def _in_force(versions: Sequence[LearnedVersion], instant: int) -> LearnedVersion:
     return [version for version in versions if version.since <= instant][-1]
 
 
-def bottleneck_findings(charts: StageCharts, weeks: Weeks) -> list[Finding]:
+def bottleneck_findings(charts: StageCharts, weeks: Weeks) -> list[ProblemFinding]:
     """The intervals of `bottleneck` in one stage."""
     return [
-        Finding(
+        ProblemFinding(
             _at_week_ends(one.opened, one.cleared, one.peak, weeks),
             CauseClass.UNKNOWN if one.label is BottleneckLabel.UNCLEAR else CauseClass.SPECIAL,
             bottleneck=one,
@@ -86,9 +90,9 @@ def bottleneck_findings(charts: StageCharts, weeks: Weeks) -> list[Finding]:
     ]
 
 
-def silence_findings(found: SourceSilence) -> list[Finding]:
+def silence_findings(found: SourceSilence) -> list[ProblemFinding]:
     """The intervals of `silence` of one source."""
-    return [Finding(interval) for interval in found.intervals]
+    return [ProblemFinding(interval) for interval in found.intervals]
 
 
 def _at_week_ends(opened: int, cleared: int | None, peak: int, weeks: Weeks) -> Interval:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from enum import IntEnum
-from itertools import islice
 
 from shared.flow.calendars import AgeClock
 from shared.flow.visits import Visit, WithdrawnVisit
@@ -85,11 +84,11 @@ class KnownStays:
 
     def forward(self, instant: int) -> None:
         """Move to an instant, not before the last one: what happened before it is known, at it nothing yet."""
-        for at, change, stay in islice(self._changes_due, self._applied, None):
-            if at >= instant:
-                break
-            self._applied += 1
-            self._apply(change, stay)
+        due, number = self._changes_due, self._applied
+        while number < len(due) and due[number][0] < instant:
+            self._apply(due[number][1], due[number][2])
+            number += 1
+        self._applied = number
 
     def _apply(self, change: _StayChange, stay: _Stay) -> None:
         if change is _StayChange.EXPIRED:
@@ -119,7 +118,7 @@ class KnownStays:
         while self._first_done < len(self._done) and (self._done[self._first_done].left or 0) <= begin:
             self._first_done += 1
         starts, ends, due, here = [], [], self._clock.due, self._clock.age(self._origin, end)
-        for stay in islice(self._done, self._first_done, None):
+        for stay in self._done[self._first_done :]:
             if stay.length >= limit and stay.left is not None and (start := due(stay.entered, limit)) < stay.left:
                 starts.append(start)
                 ends.append(stay.left)

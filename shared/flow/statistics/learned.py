@@ -106,9 +106,11 @@ def relearning_instants(weeks: Weeks, as_of: int) -> list[int]:
     return [start for start in starts if weeks.first_event <= start <= as_of]
 
 
-def learn(history: StageHistory, first_event: int, instants: Iterable[int], budget: Fraction) -> list[LearnedVersion]:
+def learn(history: StageHistory, first_event: int, instants: Sequence[int], budget: Fraction) -> list[LearnedVersion]:
     """A version for each of the instants, which are in order. `budget`: openings in 91 days by chance alone."""
-    stays = KnownStays(*history, LIMIT_WINDOW)
+    oldest = min(instants, default=0) - COUNT_WINDOW
+    visits = (visit for visit in history.visits if visit.left is None or visit.left > oldest)
+    stays = KnownStays(visits, history.withdrawn, history.clock, LIMIT_WINDOW)
     return [_version(stays, first_event, instant, budget) for instant in instants]
 
 

@@ -18,7 +18,7 @@ from shared.flow.statistics.chance import Chance, chances
 from shared.flow.statistics.charts import ChartSegments
 from shared.flow.statistics.columns import Chart, Column
 from shared.flow.statistics.findings import (
-    Finding,
+    ProblemFinding,
     bottleneck_findings,
     count_findings,
     learned_findings,
@@ -87,15 +87,10 @@ class LogStatistics:
         """The watched charts, active and monitored."""
         return watches(self._policy)
 
-    @cached_property
+    @property
     def learned_rules(self) -> list[LearnedRule]:
         """The rules `aging-learned`, one for each stage."""
-        return [
-            LearnedRule(name, stage, rule, self._ruleset.clocks)
-            for name, pipeline in self._policy.pipelines.items()
-            for stage, rule in pipeline.learned_rules.items()
-            if rule.mode is not Mode.OFF
-        ]
+        return list(self._ruleset.learned_rules.values())
 
     @cached_property
     def bottleneck_rules(self) -> dict[StagePath, BottleneckRule]:
@@ -184,7 +179,7 @@ class LogStatistics:
         return chances(self._policy, self.stages, self.weeks, self.as_of, sorted(self._history.receipts))
 
     @cached_property
-    def problems(self) -> dict[str, list[Finding]]:
+    def problems(self) -> dict[str, list[ProblemFinding]]:
         """The intervals of every kind that needs statistics, by problem key."""
         found = {watch.key: window_findings(watch, self.charts) for watch in self.watches}
         for rule in self.learned_rules:
@@ -196,7 +191,7 @@ class LogStatistics:
             found[f"{bottleneck.kind}/{name}/{stage}"] = bottleneck_findings(charts, self.weeks)
         return found | {f"silence/{source}": silence_findings(one) for source, one in self.silences.items()}
 
-    def count_findings(self, rule: Rule, intervals: Sequence[Interval]) -> list[Finding]:
+    def count_findings(self, rule: Rule, intervals: Sequence[Interval]) -> list[ProblemFinding]:
         """Intervals of a rule on counts, with their cause class."""
         return count_findings(rule, intervals, self.charts)
 

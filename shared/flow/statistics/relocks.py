@@ -63,7 +63,7 @@ def read_relocks(text: str, charts: Collection[str], weeks: Weeks, last: int) ->
         raise RelocksError([Fault(0, "", "this is not JSON; write a list of relocks")]) from None
     if not isinstance(document, list):
         raise RelocksError([Fault(0, "", "is not a list; write a list of relocks, [{...}, ...]")])
-    checks = [list(_faults(entry, charts, weeks, last)) for entry in document]
+    checks = [list(relock_faults(entry, charts, weeks, last)) for entry in document]
     if faults := [Fault(0, f"{index}{path}", text) for index, found in enumerate(checks) for path, text in found]:
         raise RelocksError(faults)
     return [Relock(e["chart"], e["from"], e.get("points", BASELINE_POINTS), e["reason"]) for e in document]
@@ -77,8 +77,11 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _faults(entry: Any, charts: Collection[str], weeks: Weeks, last: int) -> Iterator[tuple[str, str]]:
-    """What is wrong with one entry: the field, what was found, and the way out."""
+def relock_faults(entry: Any, charts: Collection[str], weeks: Weeks | None, last: int = 0) -> Iterator[tuple[str, str]]:
+    """What is wrong with one entry: the field after a point, and what was found with the way out.
+
+    `weeks`: None while nothing is known of the log; then any ISO week will do.
+    """
     if not isinstance(entry, dict):
         yield "", f'{_shown(entry)} is not a relock; write {{"chart": ..., "from": ..., "reason": ...}}'
         return
@@ -89,24 +92,31 @@ def _faults(entry: Any, charts: Collection[str], weeks: Weeks, last: int) -> Ite
         yield ".chart", f"{_shown(chart)} is not a chart of this policy; write pipeline/stage/column, - for no stage"
     if "from" not in entry:
         yield ".from", "is missing; add a week such as 2026-W09, or null for the first baseline"
-    elif entry["from"] is not None and not _exists(entry["from"], weeks, last):
-        yield (
-            ".from",
-            f"{_shown(entry['from'])} is not a week of this log; write one from {weeks.name(0)} to {weeks.name(last)}",
-        )
+    elif entry["from"] is not None and (text := _week_fault(entry["from"], weeks, last)):
+        yield ".from", text
     if type(points) is not int or not BASELINE_LEAST <= points <= BASELINE_POINTS:
         yield ".points", f"{_shown(points)} cannot be used; write {BASELINE_LEAST} to {BASELINE_POINTS}"
     if not isinstance(reason, str) or not reason.strip():
         yield ".reason", f"{_shown(reason)} is no reason; write why the baseline begins anew"
 
 
-def _exists(week: Any, weeks: Weeks, last: int) -> bool:
+def _week_fault(week: Any, weeks: Weeks | None, last: int) -> str | None:
+    if weeks is None:
+        exists = _number(week, Weeks(0, "UTC")) is not None
+        return None if exists else f"{_shown(week)} is not an ISO week; write it like 2026-W09"
+    number = _number(week, weeks)
+    if number is not None and 0 <= number <= last:
+        return None
+    return f"{_shown(week)} is not a week of this log; write one from {weeks.name(0)} to {weeks.name(last)}"
+
+
+def _number(week: Any, weeks: Weeks) -> int | None:
     if not isinstance(week, str) or not _WEEK.fullmatch(week):
-        return False
+        return None
     try:
-        return 0 <= weeks.number(week) <= last
+        return weeks.number(week)
     except ValueError:
-        return False
+        return None
 
 
 def _shown(value: Any) -> str:

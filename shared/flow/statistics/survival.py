@@ -17,7 +17,7 @@ LIMIT_SHARE = Fraction(3, 20)
 MIN_FINISHED = 30
 
 
-class _RiskRun(NamedTuple):
+class _Ends(NamedTuple):
     """The ends of visits between two censored times: `finished[first:last]`.
 
     `at_risk`: visits that last at least as long as the first end. Before it the share is `numerator / denominator`.
@@ -55,7 +55,7 @@ class Survival:
             share = Fraction(run.numerator * left, run.denominator * run.at_risk)
         return share
 
-    def _runs(self) -> Iterator[_RiskRun]:
+    def _runs(self) -> Iterator[_Ends]:
         """The runs that hold at least one end, in order."""
         first, numerator, denominator, total = 0, 1, 1, len(self._finished) + len(self._ages)
         for censored in range(len(self._ages) + 1):
@@ -63,7 +63,7 @@ class Survival:
             last = bisect_right(self._finished, self._ages[censored], first) if more else len(self._finished)
             if last > first:
                 at_risk = total - first - censored
-                yield _RiskRun(first, last, at_risk, numerator, denominator)
+                yield _Ends(first, last, at_risk, numerator, denominator)
                 numerator *= at_risk - (last - first)
                 denominator *= at_risk
                 first = last

@@ -26,7 +26,7 @@ from tests.support.waiting import eventually
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
 RULES = DEPLOY / "prometheus" / "rules" / "andon.yml"
-SERVICES = ("intake", "detector", "enricher", "tickets", "notifier")
+SERVICES = ("intake", "detector", "analyst", "enricher", "tickets", "notifier")
 _METRIC = re.compile(r"\b(andon_[a-z_]+|process_[a-z_]+|up)\b")
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="Prometheus is not installed (Debian's package prometheus)"

@@ -101,6 +101,22 @@ async def test_only_what_differs_is_published(store: NowStore) -> None:
     assert set(await store.told_now()) == {"p/a", "p/b"}
 
 
+async def test_deals_ahead_of_the_watermark_are_published_once_it_reaches_them(
+    store: NowStore,
+) -> None:
+    await store.take([moved(1, 0, "a"), moved(2, 60, "a")])
+    await store.evaluate_at(second(120))
+    # Another deal takes the place of the second, later than the watermark.
+    await store.take([moved(2, 180, "b"), moved(3, 180, "a")])
+    ahead = (await store.told_now())["p/a"].rules[0]
+    await store.evaluate_at(second(240))
+    caught_up = (await store.told_now())["p/a"].rules[0]
+
+    assert (ahead.count, caught_up.count) == (2, 2)
+    assert caught_up.evidence is not None
+    assert [deal.deal for deal in caught_up.evidence.deals] == ["crm:1", "crm:3"]
+
+
 async def test_a_rule_that_falls_due_is_published_without_an_event(store: NowStore) -> None:
     await store.take([moved(1, 0, "a"), moved(2, 0, "a")])
     await store.evaluate_at(second(60))

@@ -26,6 +26,7 @@ from shared.policy import Policy, parse
 from shared.postgres.pool import Pool
 from tests.support import histories
 from tests.support.detector_store import Store, emptied, expected, moved
+from tests.support.examples import examples
 from tests.support.histories import END, START, at, wild
 from tests.support.waiting import eventually
 
@@ -81,7 +82,7 @@ SAYINGS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories.events(ends=True) | histories.wandering(), SAYINGS, st.booleans(), st.randoms(use_true_random=False))
 async def test_events_and_descriptions_in_any_order_give_the_same_visits_and_problems(
     pool: Pool, events: list[DealEvent], sayings: list[tuple[int, dict[str, Any]]], renamed: bool, chance: Any

@@ -22,6 +22,7 @@ from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS, PRODUCT_TOPICS, dead
 from shared.kafka.admin import create_topics
+from tests.support.examples import examples
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 from tests.support.webhooks import signed_v3
@@ -151,7 +152,7 @@ def test_a_request_that_is_cut_off_harms_nobody(service: ServiceProcess) -> None
 def test_no_body_and_no_header_however_broken_gives_a_server_error(service: ServiceProcess) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", service.port)
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=examples(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.binary(max_size=300),
         st.dictionaries(

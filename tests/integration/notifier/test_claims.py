@@ -15,6 +15,7 @@ from services.notifier.app import build_sender
 from services.notifier.delivery.queue import MailQueue, QueueTimes
 from services.notifier.delivery.sender import Sender
 from services.notifier.domain.decide import NoticeHistory, decide
+from services.notifier.domain.mail import message_id
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.settings import NotifierSettings
 from services.notifier.store import notices as store
@@ -93,7 +94,7 @@ async def all_sent(pool: Pool, tickets: Sequence[int]) -> None:
 
 
 def ids(tickets: Sequence[int]) -> list[str]:
-    return [f"<andon.ticket-{number}.1@localhost.localdomain>" for number in tickets]
+    return [message_id(ticket_event(ticket=number).data, "localhost.localdomain") for number in tickets]
 
 
 def at_first_mail(mails: Sink, loop: asyncio.AbstractEventLoop, meanwhile: Any) -> None:

@@ -24,7 +24,7 @@ async def change(pool: Pool, kind: TicketChange, seq: int, every: timedelta = ti
     """What the notifier writes about one change of ticket 1."""
     facts = ticket_event(kind, seq=seq).data
     async with pool.acquire() as connection, connection.transaction():
-        history = await store.history(connection, 1)
+        history = await store.history(connection, facts)
         decision = decide(facts.change, datetime.now(UTC), history, every, facts.outcome)
         assert decision is not None
         await store.apply(connection, facts, decision, policy().pipelines["new"].owner, "localhost.localdomain")
@@ -42,7 +42,7 @@ async def mail_of(pool: Pool, seq: int) -> Any:  # noqa: F811
 async def results(pool: Pool) -> list[tuple[str, str]]:  # noqa: F811
     rows = await pool.fetch("SELECT value FROM outbox ORDER BY id")
     events = [NoticeEvent.model_validate_json(row["value"]) for row in rows]
-    return [(event.data.notice, event.data.result.value) for event in events]
+    return [(event.data.notice.rpartition("-")[0], event.data.result.value) for event in events]
 
 
 async def lost(pool: Pool, times: int) -> Any:  # noqa: F811

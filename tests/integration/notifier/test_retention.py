@@ -52,7 +52,7 @@ async def live(pool: Pool, chance: random.Random, first_seq: int) -> None:
 
 async def change(connection: Connection, ticket: int, seq: int, chance: random.Random) -> None:
     facts = ticket_event(chance.choice(CHANGES), ticket, seq).data
-    history = await store.history(connection, ticket)
+    history = await store.history(connection, facts)
     outcome = chance.choice((None, TicketOutcome.RETRACTED))
     decision = decide(facts.change, datetime.now(UTC), history, timedelta(0), outcome)
     if decision is not None:
@@ -61,7 +61,7 @@ async def change(connection: Connection, ticket: int, seq: int, chance: random.R
 
 async def histories(pool: Pool) -> dict[int, NoticeHistory]:
     async with pool.acquire() as connection, connection.transaction():
-        return {ticket: await store.history(connection, ticket) for ticket in TICKETS}
+        return {ticket: await store.history(connection, ticket_event(ticket=ticket).data) for ticket in TICKETS}
 
 
 async def test_pruning_changes_no_decision_and_leaves_little(pool: Pool) -> None:

@@ -39,7 +39,7 @@ async def tried(pool: Pool, times: int) -> None:  # noqa: F811
         await pool.execute("UPDATE mail SET due = now() WHERE claimed_until IS NULL")
         return int(await pool.fetchval("SELECT sum(attempts) FROM mail WHERE claimed_until IS NULL") or 0)
 
-    await eventually(attempts, lambda found: found >= times, 30)
+    await eventually(attempts, lambda found: found >= times, 90)
 
 
 @pytest.mark.parametrize("case", ["private CA", "expired", "another name"])

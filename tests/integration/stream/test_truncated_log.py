@@ -128,15 +128,20 @@ async def test_a_topic_that_was_made_anew_is_read_from_its_beginning_whatever_it
     assert gone(after) >= 4
 
 
-@pytest.mark.parametrize("count", [60, 3 * COUNT])
+@pytest.mark.parametrize(("count", "partitions"), [(60, 4), (3 * COUNT, 4), (60, 2), (3 * COUNT, 2), (60, 6)])
 async def test_a_topic_that_is_made_anew_under_a_running_consumer_is_read_whole(
-    kafka: str, recorder: Callable[..., Recorder], count: int
+    kafka: str, recorder: Callable[..., Recorder], count: int, partitions: int
 ) -> None:
     one = recorder(truncation_check_seconds=0.5)
     new = range(10_000, 10_000 + count)
+
+    async def seen_partitions() -> int:
+        return one.consumer.partitions(one.topic)
+
     async with one.running():
         await all_seen(one)
-        await make_anew(kafka, NewTopic(one.topic, 4, 1))
+        await make_anew(kafka, NewTopic(one.topic, partitions, 1))
         await publish(kafka, one.topic, new)
 
         assert not await missing(one, new)
+        assert await eventually(seen_partitions, lambda count: count == partitions)

@@ -177,7 +177,9 @@ async def test_after_late_events_the_history_says_what_changed(web: httpx.AsyncC
     assert told["was"] != told["became"]
 
 
-def notice(result: NoticeResult, at: float, detail: str | None = None, number: int = 7) -> NoticeEvent:
+def notice(
+    result: NoticeResult, at: float, detail: str | None = None, number: int = 7, key: str | None = None
+) -> NoticeEvent:
     data = NoticeData(
         notice=f"1-{number}",
         ticket=1,
@@ -186,8 +188,23 @@ def notice(result: NoticeResult, at: float, detail: str | None = None, number: i
         message_id="<a@b>",
         at=day(at),
         detail=detail,
+        key=key,
     )
     return NoticeEvent(id=f"{number}-{result}-{at}", source="andon/notifier", subject="1", time=day(at), data=data)
+
+
+async def test_a_mail_about_another_problem_that_had_the_number_does_not_show(
+    web: httpx.AsyncClient, parts: TicketParts
+) -> None:
+    """As after Postgres was set back."""
+    ticket = (await web.get("/api/v1/tickets/1")).json()
+    ours, other = ticket["key"], "wip-high/new/forgotten"
+    await parts.handle(record(notice(NoticeResult.SENT, 1, number=8, key=ours), 5000))
+    await parts.handle(record(notice(NoticeResult.WAITING, 1, "451 try later", 9, other), 5001))
+
+    mails = (await web.get("/api/v1/tickets/1")).json()["mails"]
+    assert [mail["result"] for mail in mails] == ["sent", *(mail["result"] for mail in ticket["mails"])]
+    assert "451" not in await page(web)
 
 
 async def test_a_waiting_mail_shows_until_it_is_sent(web: httpx.AsyncClient, parts: TicketParts) -> None:

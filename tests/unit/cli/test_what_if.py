@@ -141,3 +141,58 @@ def test_a_table_points_to_import(folder: Path) -> None:
     result = CliRunner().invoke(app, ["what-if", "deals.csv", "-p", "policy"])
 
     assert (result.exit_code, "andon import deals.csv" in result.stderr) == (1, True)
+
+
+STATISTICAL: list[dict[str, Any]] = [
+    {"kind": "shift"},
+    {"kind": "bottleneck", "stage": "lead"},
+    {"kind": "aging-learned"},
+]
+
+
+def test_every_statistical_rule_has_its_key_and_its_line(folder: Path) -> None:
+    rules = policy("lead", "offer", rules=STATISTICAL) | {"silence": [{"source": "crm"}]}
+    rules["pipelines"]["sales"]["false_alarms"] = 2
+    found = json.loads(run(SALES, rules, "--format", "json").stdout)
+    text = run(SALES, rules).stdout
+
+    charts = ["/lead/time_in_stage_median", "/offer/time_in_stage_median", "/lead/arrivals"]
+    charts += ["//throughput", "//lead_time_median", "//win_rate"]
+    others = ["bottleneck/sales/lead", "aging-learned/sales/lead", "aging-learned/sales/offer", "silence/crm"]
+    assert found["problems"] == {key: [] for key in [f"shift/sales{chart}" for chart in charts] + others}
+    assert "measures" not in found
+    for line in (
+        "Fewer deals come into lead (shift)",
+        "lead is a bottleneck (bottleneck)",
+        "No event from crm (silence)",
+    ):
+        assert line in text
+
+
+def test_measures_say_what_each_rule_costs(folder: Path) -> None:
+    rules = policy("lead", "offer", rules=[*STATISTICAL, {"kind": "wip-high", "stage": "lead", "max": 0}])
+    found = json.loads(run(SALES, rules, "--format", "json", "--measures", "--as-of", "2026-03-09").stdout)
+
+    assert [row["period"] for row in found["measures"]] == ["2026-W10"] * 3
+    assert found["measures"][0]["arrivals"] == 2
+    assert found["problems"]["wip-high/sales/lead"][0]["cause"] == "unknown"
+    assert found["chance"].keys() == found["problems"].keys()
+    assert found["forecast"]["sales"]["why"] == "too-few-weeks"
+    assert found["learned_counts"]["sales/lead"] == [
+        {"from": "2026-03-08T23:00:00.000000Z", "limit_s": None, "count": None, "why": "log-too-short"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ([{"chart": "sales/nowhere/arrivals", "from": None, "reason": "r"}], "is not a chart of this policy"),
+        ([{"chart": "sales/lead/arrivals", "from": "2027-W01", "reason": "r"}], "from 2026-W10 to 2026-W10"),
+        ({}, "is not a list"),
+    ],
+)
+def test_relocks_that_cannot_be_used_are_refused(written: Any, words: str, folder: Path) -> None:
+    (folder / "relocks").write_text(json.dumps(written))
+    result = run(SALES, policy("lead", "offer"), "--relocks", "relocks")
+
+    assert (result.exit_code, words in " ".join(result.stderr.split())) == (1, True), result.stderr

@@ -29,7 +29,7 @@ from shared.flow.what_if import find
 from shared.kafka.publisher import OutgoingMessage
 from shared.policy import load
 from shared.runtime.instants import micros
-from tests.support.examples import examples
+from tests.support.examples import is_unit
 
 END = datetime(2026, 6, 30, 12, tzinfo=UTC)
 POLICY = load(Path(dialects.__file__).parents[2] / "demo" / "policy.yaml")
@@ -63,7 +63,7 @@ def messages(source: Source, webhook: Webhook, now: datetime) -> list[OutgoingMe
 @cache
 def history() -> list[Any]:
     """The half-year before END, in `make unit` a quarter of it."""
-    return list(run.history(7, max(45, examples(180)), END))
+    return list(run.history(7, 45 if is_unit() else 180, END))
 
 
 def requests(dialect: type[Dialect]) -> Iterator[tuple[datetime, Webhook]]:

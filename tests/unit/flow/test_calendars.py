@@ -165,3 +165,10 @@ def test_working_time_is_every_minute_at_which_the_wall_clock_shows_it(
     assert business.age(since, since + 1800 * MINUTE) == len(ends) * MINUTE
     if 0 < length <= len(ends):
         assert business.due(since, length * MINUTE) == since + ends[length - 1] * MINUTE
+
+
+def test_a_change_in_the_last_hours_of_a_year_counts() -> None:
+    """Nepal's clocks went from 00:00 to 00:15 on 1 January 1986, when it was still 1985 in UTC."""
+    noon = micros(datetime.fromisoformat("1985-12-31T12:00+00:00"))
+
+    assert clock("Asia/Kathmandu", "00:00-01:00").age(noon, noon + 24 * HOUR) == 0.75 * HOUR

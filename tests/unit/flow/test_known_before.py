@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
+from shared.flow.known_visits import known_before
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import Visit, fold, known_before, unique
+from shared.flow.visits import Visit, fold, unique
 from shared.policy import parse
 from shared.runtime.instants import micros
 from tests.support import histories

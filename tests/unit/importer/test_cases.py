@@ -363,3 +363,24 @@ def test_what_if_points_from_a_table_to_import(name: str) -> None:
     result = CliRunner().invoke(app, ["what-if", name, "--policy", str(CASES / "01-policy.yaml")])
 
     assert (result.exit_code, f"andon import {name}" in " ".join(result.output.split())) == (1, True), result.output
+
+
+def test_a_known_head_without_readable_amounts_is_reported() -> None:
+    done = table("Record ID,Deal Stage,Create Date,Amount\n1,Demo,2026-03-01,much\n2,Demo,2026-03-01,more\n")
+
+    assert "Amount: 2 of 2 values cannot be read as amounts, such as 'much'" in done.output
+
+
+def test_a_stage_before_the_creation_is_counted() -> None:
+    head = 'Deal ID,Deal Stage,Create Date,Date entered "Demo",Date entered "Proposal"'
+    done = table(f"{head}\n1,Proposal,2026-03-05,2026-03-01,2026-03-06\n2,Demo,2026-03-05,2026-03-05,\n")
+
+    assert done.code == 0
+    assert "1 rows have a stage before their creation" in done.output
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "  \n"])
+def test_an_empty_table_is_called_empty(text: str) -> None:
+    done = table(text)
+
+    assert (done.code, "is empty; it needs a line of column names" in done.output) == (1, True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.importer.amounts import AmountFault, read_amount
+from services.importer.amounts import AmountFault, DecimalMark, read_amount
 from services.importer.dates import DateFault, DateOrders, DateReader, orders_of, read_date
 from services.importer.mapping import DateOrder
 from services.importer.tables.base import Cell
@@ -145,3 +145,73 @@ def test_amounts_are_read(text: str, way: object, amount: str | None) -> None:
 def test_what_is_no_amount_or_two_is_refused(text: str, way: object) -> None:
     with pytest.raises(AmountFault):
         read_amount(text, way)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "order", "meant"),
+    [
+        ("10. 3. 2026", DMY, "2026-03-10"),
+        ("10. 3. 2026 14:05", DMY, "2026-03-10 14:05:00"),
+        ("2026. 03. 10. 14:05", None, "2026-03-10 14:05:00"),
+        ("2026年3月10日 9:05", None, "2026-03-10 09:05:00"),
+        ("wtorek, 10 marca 2026", None, "2026-03-10"),
+        ("tirsdag 10. marts 2026", None, "2026-03-10"),
+        ("Mar 10, '26", None, "2026-03-10"),
+        ("Mar-10-2026", None, "2026-03-10"),
+        ("10 czerwca 2026", None, "2026-06-10"),
+        ("10 lipca 2026", None, "2026-07-10"),
+        ("10 sept. 2026", None, "2026-09-10"),
+        ("2026-03-10+01:00", None, "2026-03-10"),
+        ("2026-03-10-05:00", None, "2026-03-10"),
+        ("2026-03-10Z", None, "2026-03-10"),
+        ("2025-12-31T23:59:60Z", None, "2025-12-31 23:59:59.999999+00:00"),
+        ("10/03/2026 12:05 AM", DMY, "2026-03-10 00:05:00"),
+        ("10/03/2026 13:05 PM", DMY, "2026-03-10 13:05:00"),
+    ],
+)
+def test_a_date_of_another_country_or_format_is_read(text: str, order: DateOrder | None, meant: str) -> None:
+    assert str(read_date(text, order)) == meant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10 marraskuuta 2025",  # November in Finnish, not March
+        "10. lipnja 2025",  # June in Croatian, not July
+        "10 Marketing 2026",
+        "10 de 2026",
+        "2026-03-10 14:05 AM",
+        "2026-03-10 09:00 (CET)",
+        "2026-03-10 09:00 (GMT+1)",
+        "2026-W10",
+        "2025-12-31T12:30:60Z",
+    ],
+)
+def test_a_date_that_would_be_a_guess_is_refused(text: str) -> None:
+    with pytest.raises(DateFault):
+        read_date(text, DMY)
+
+
+@pytest.mark.parametrize(
+    ("text", "mark", "amount"),
+    [
+        ("$(1,234.00)", "point", "-1234.00"),
+        ("$ (1,234.00)", "point", "-1234.00"),
+        ("(1.234,50) €", "comma", "-1234.50"),
+        ("- 1 234,50 €", "comma", "-1234.50"),
+        ("-$ 1,234", "point", "-1234"),
+        (".5", "point", "0.5"),
+        ("1 234 567,89", "comma", "1234567.89"),
+        ("CHF 1'234.–", "point", "1234"),
+        ("1,234.", "point", "1234"),
+    ],
+)
+def test_an_amount_of_an_accountant_is_read(text: str, mark: DecimalMark, amount: str) -> None:
+    assert read_amount(text, mark) == amount
+
+
+@pytest.mark.parametrize("text", ["5 5", "12 34", "1 2 3", "1'23'4", "--5", "(-5)", "-5-", ".", "1 234 5"])
+@pytest.mark.parametrize("mark", ["point", "comma"])
+def test_two_numbers_or_signs_are_no_amount(text: str, mark: DecimalMark) -> None:
+    with pytest.raises(AmountFault):
+        read_amount(text, mark)

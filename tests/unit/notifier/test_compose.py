@@ -18,7 +18,7 @@ from services.notifier.render.compose import Composer, days
 from services.notifier.render.headers import MAIL, mailbox, unstructured
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
-from shared.contracts.tickets import TicketChange, TicketOutcome
+from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
 from tests.support.problems import day, evidence, policy, ticket_event
 
 DEAL_OWNER = "61123456"
@@ -45,7 +45,7 @@ def raw_mail(
     """The mail as it goes out."""
     facts = ticket_event(seq=seq, **fields).data
     notices = (Notice(facts.ticket, seq, notice, facts, changes, covered, thread),)
-    written = Mail(1, message_id(facts.ticket, seq, domain), to, "head@sales.example", day(0), 1, day(1), notices)
+    written = Mail(1, message_id(facts, domain), to, "head@sales.example", day(0), 1, day(1), notices)
     raw = Composer(f"andon@{domain}", domain, policy()).compose(written).as_bytes()
     assert all(len(line) < 998 for line in raw.split(b"\r\n"))
     assert raw.isascii()
@@ -101,13 +101,14 @@ def test_ages_use_the_stages_clock() -> None:
 
 
 def test_mails_of_one_ticket_are_one_thread() -> None:
-    first, second, other = mail(seq=1), mail(NoticeReason.GREW, seq=4), mail(ticket=2)
+    first, other = mail(seq=1), mail(ticket=2)
+    thread = Thread(str(first["Subject"]), str(first["Message-ID"]))
+    second = mail(NoticeReason.GREW, seq=4, thread=thread)
 
     assert first["Subject"] == second["Subject"]
     assert second["References"] == second["In-Reply-To"] == first["Message-ID"]
     assert first["References"] is None
     assert len({m["Message-ID"] for m in (first, second, other)}) == 3
-    assert first["Message-ID"] == message_id(1, 1, "x.example")
     assert first["Auto-Submitted"] == "auto-generated"
 
 
@@ -246,7 +247,7 @@ def test_no_text_makes_a_mail_unsendable(name: str) -> None:
     shown = evidence(1).model_copy(update={"worst": (evidence(1).worst[0].model_copy(update={"name": name}),)})
     facts = facts.model_copy(update={"evidence": shown})
     notice = Notice(1, 1, NoticeReason.OPENED, facts)
-    written = Mail(1, message_id(1, 1, "x.example"), name, "head@sales.example", day(0), 1, day(1), (notice,))
+    written = Mail(1, message_id(facts, "x.example"), name, "head@sales.example", day(0), 1, day(1), (notice,))
 
     raw = Composer("andon@x.example", "x.example", policy()).compose(written).as_bytes()
     read = email.message_from_bytes(raw, policy=default)
@@ -270,18 +271,19 @@ def test_names_arrive_as_they_are() -> None:
 
 @pytest.mark.parametrize("domain", ["x.example", f"{'mail.' * 40}example", f"{'a' * 63}.{'b' * 63}.{'c' * 63}.example"])
 def test_ids_and_addresses_of_a_long_domain_are_never_encoded(domain: str) -> None:
-    raw = raw_mail(seq=4, domain=domain)
-    fields, first = headers(raw), message_id(1, 1, domain)
+    first = message_id(ticket_event().data, domain)
+    raw = raw_mail(seq=4, domain=domain, thread=Thread("[Andon] Deals wait too long", first))
+    fields = headers(raw)
 
     assert fields["In-Reply-To"] == fields["References"] == first
-    assert fields["Message-ID"] == message_id(1, 4, domain)
+    assert fields["Message-ID"] == message_id(ticket_event(seq=4).data, domain)
     assert fields["List-Id"] == f"<tickets.andon.{domain}>"
     assert fields["From"].split() == ["Andon", f"<andon@{domain}>"]
     assert b"=?" not in raw.partition(b"\r\n\r\n")[0]
 
 
 def test_the_thread_keeps_the_subject_and_the_id_of_its_first_mail() -> None:
-    thread = Thread("[Andon] Deals wait too long in Proposal (New business)", "<andon.ticket-1.1@old.example>")
+    thread = Thread("[Andon] Deals wait too long in Proposal (New business)", "<andon.ticket-1-1@old.example>")
     fields = headers(raw_mail(seq=2, title="Deals wait too long in Offer", pipeline_name="Sales", thread=thread))
 
     assert fields["Subject"].replace("\r\n", "") == thread.subject
@@ -354,3 +356,19 @@ def test_any_text_makes_one_header(text: str) -> None:
 
     assert read["Subject"] == one_line(text)
     assert set(read.keys()) <= FIELDS | {"Content-Transfer-Encoding"}
+
+
+@pytest.mark.parametrize("change", [TicketChange.UNDONE, TicketChange.REOPENED])
+def test_a_first_mail_after_a_person_opened_the_ticket_again_does_not_say_that_the_problem_came_back(
+    change: TicketChange,
+) -> None:
+    changes = (
+        CoveredChange(change=change, at=day(0), count=12, actor=Actor.PERSON),
+        CoveredChange(change=TicketChange.CLEARED, at=day(1), count=9),
+    )
+    raw = raw_mail(NoticeReason.OPENED_AND_CLEARED, seq=3, changes=changes, covered=2)
+    text = part(email.message_from_bytes(raw, policy=default), "plain")  # type: ignore[arg-type, unused-ignore]
+
+    assert "A problem was found and is over already" in text
+    assert "its ticket was opened again, with 12" in text
+    assert "came back" not in text

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from services.notifier.delivery.pauses import backoff, resend_pause
-from services.notifier.domain.decide import Decision, NoticeHistory, WaitingNotice, decide
+from services.notifier.domain.decide import Decision, NoticeHistory, WaitingNotice, decide, decide_by_person
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketChange, TicketOutcome
 from tests.support.problems import day
@@ -139,6 +139,55 @@ def test_a_close_keeps_notices_that_say_the_problem_is_over() -> None:
     history = NoticeHistory([WaitingNotice(7, BOTH)])
 
     assert decide(TicketChange.CLOSED, day(1), history, HOUR, TicketOutcome.CLEARED_WITHOUT_CHANGE) is None
+
+
+@pytest.mark.parametrize("dropped", [OPENED, GREW, NoticeReason.REOPENED])
+def test_a_ticket_that_is_opened_again_gets_the_mail_that_its_closing_dropped(dropped: NoticeReason) -> None:
+    unknown = NoticeHistory(dropped=dropped)
+    reported = NoticeHistory(last_sent=OPENED, last_mail=day(1), dropped=dropped)
+
+    assert decide_by_person(True, False, day(1), unknown, HOUR) == Decision(OPENED, day(1))
+    assert decide_by_person(True, False, day(1), reported, HOUR) == Decision(dropped, day(1) + HOUR)
+
+
+def test_a_ticket_that_is_opened_again_after_its_problem_was_over_gets_its_first_mail_only() -> None:
+    assert decide_by_person(True, True, day(1), NoticeHistory(dropped=OPENED), HOUR) == Decision(OPENED, day(1))
+    assert decide_by_person(True, True, day(1), NoticeHistory(last_sent=OPENED, dropped=GREW), HOUR) is None
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        NoticeHistory(),
+        NoticeHistory(last_sent=OPENED),
+        NoticeHistory([WaitingNotice(7, OPENED)]),
+        NoticeHistory([WaitingNotice(7, OPENED, frozen=True)]),
+    ],
+)
+def test_a_ticket_that_is_opened_again_causes_no_mail_where_none_was_dropped(history: NoticeHistory) -> None:
+    assert decide_by_person(True, False, day(1), history, HOUR) is None
+
+
+def test_an_opening_that_a_person_takes_back_drops_what_waits() -> None:
+    history = NoticeHistory([WaitingNotice(7, OPENED)])
+
+    assert decide_by_person(False, False, day(1), history, HOUR) == Decision(None, day(1), None, (7,))
+
+
+@pytest.mark.parametrize(
+    ("change", "seq", "at", "covered"),
+    [
+        (TicketChange.CLEARED, 4, day(4), False),
+        (TicketChange.GREW, 3, day(3), True),
+        (TicketChange.GREW, 2, day(2), True),
+        (TicketChange.CLEARED, 2, day(4), False),  # the database was set back, and counts on from there
+        (TicketChange.CLOSED, 2, day(4), True),  # would drop newer notices if it was a second delivery
+    ],
+)
+def test_a_second_delivery_is_known_by_number_and_time(
+    change: TicketChange, seq: int, at: datetime, covered: bool
+) -> None:
+    assert NoticeHistory(latest_seq=3, latest_at=day(3)).covers(change, seq, at) is covered
 
 
 def test_waits_grow_to_five_minutes_and_no_further() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from shared.policy import PolicyError, load, parse
 from shared.policy.durations import parse_duration
+from shared.policy.model import ClockPolicy
 from tests.support.problems import POLICY
 
 WRONG = """version: 1
@@ -232,3 +233,24 @@ def test_a_hundred_years_are_a_duration() -> None:
 def test_what_is_no_duration_says_how_one_is_written(text: str) -> None:
     with pytest.raises(ValueError, match="write for example"):
         parse_duration(text)
+
+
+def test_a_duplicate_key_does_not_hide_the_other_faults() -> None:
+    text = POLICY.replace("version: 1", "version: 1\nversion: !!int 2", 1).replace(
+        "id: demo", "id: demo, clock: nope", 1
+    )
+
+    with pytest.raises(PolicyError) as error:
+        parse(text)
+
+    assert [part in str(error.value) for part in ("version: appears twice", "clock 'nope' is not defined")] == [
+        True
+    ] * 2
+
+
+@pytest.mark.parametrize("hours", ["09:00+02:00-17:00", "T09:00-17:00", "0900-1700", "09:00-17:00:00.5", "09-17"])
+def test_hours_are_times_of_a_day_and_nothing_else(hours: str) -> None:
+    written = {"timezone": "UTC", "days": ["mon"], "hours": [hours]}
+
+    with pytest.raises(ValueError, match="is not a span of hours"):
+        ClockPolicy.model_validate(written)

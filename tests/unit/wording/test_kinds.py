@@ -32,7 +32,8 @@ SIGNALS = {"shift", "rework", "slipping", "bottleneck", "aging-learned", "silenc
 MAILS = {
     "aging": "12 deals have been in Proposal for more than 21 days; usually 3.",
     "wip-high": "12 deals are in Proposal; the limit is 5; usually 3.",
-    "wip-low": "12 deals are in Proposal; the next stages need at least 5 there; usually 3.",
+    "wip-low": "12 deals are in Proposal; the next stages need at least 5 there. This stage is usually at 3:"
+    " the policy asks for more than the process can do.",
     "stalled": "12 deals in Proposal have shown no progress for 21 days; usually 3.",
 }
 
@@ -56,7 +57,7 @@ def test_a_mail_about_each_kind(kind: str, sentence: str) -> None:
     written = datetime.now(UTC)
 
     notice = Notice(about.ticket, 1, NoticeReason.OPENED, about)
-    identity = message_id(about.ticket, 1, "x.example")
+    identity = message_id(about, "x.example")
     intent = Mail(1, identity, "Head", "h@x.example", written, 1, written, (notice,))
     mail = Composer("a@x.example", "x.example", policy()).compose(intent)
 

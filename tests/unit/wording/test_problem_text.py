@@ -13,6 +13,10 @@ from shared.wording.problem_text import ProblemText, text_of, watched
 from shared.wording.quantities import age, ages
 from tests.support.problems import policy, problem
 
+SIGNAL = SignalDetail(
+    measure=Column.WIP_END, weeks=("2026-W40", "2026-W41"), baseline=("2026-W10",), pairs=95, pairs_needed=91
+)
+
 
 def text(**fields: Any) -> ProblemText:
     return text_of(problem(**fields), policy(), StageTitles.of(policy()))
@@ -84,23 +88,56 @@ def test_a_charts_finding_says_that_a_peak_is_one(fields: dict[str, Any], findin
     assert text(**fields).finding == finding
 
 
-def test_the_class_of_the_cause_decides_what_is_asked_for() -> None:
-    asked = {cause: text(cause_class=cause).asks_for for cause in CauseClass}
+@pytest.mark.parametrize(
+    ("fields", "asked"),
+    [
+        (
+            {"cause_class": CauseClass.SPECIAL},
+            "Something happened around the week of 2 March: find it before you change anything.",
+        ),
+        (
+            {"cause_class": CauseClass.SPECIAL, "signal": SIGNAL},
+            "Something happened around the week of 28 September: find it before you change anything.",
+        ),
+        (
+            {"cause_class": CauseClass.COMMON},
+            "Stable, but not able to meet the aim: no date will explain it; the policy or the system must change.",
+        ),
+        (
+            {"cause_class": CauseClass.UNKNOWN, "cause_points": 23, "cause_needed": 24},
+            "Too few weeks to tell: 23 of 24.",
+        ),
+        ({"cause_class": CauseClass.UNKNOWN}, "Look, but do not conclude yet: its cause is not known."),
+    ],
+)
+def test_the_class_of_the_cause_decides_what_is_asked_for(fields: dict[str, Any], asked: str) -> None:
+    assert text(**fields).asks_for == asked
 
-    assert asked == {
-        CauseClass.SPECIAL: "Something happened around 2026-W10: find it before you change anything.",
-        CauseClass.COMMON: "Stable, but not able to meet the aim: no date will explain it; the policy or the system"
-        " must change.",
-        CauseClass.UNKNOWN: "Too few weeks to tell.",
-    }
+
+@pytest.mark.parametrize(
+    ("fields", "context"),
+    [
+        ({"chance": 0.24}, "; usually 3. By chance about once in 4.2 quarters."),
+        ({"chance": 7.2, "hold_seconds": 60}, "; usually 3. By chance at most about 7.2 times a quarter."),
+        ({"chance": 1e-30}, "; usually 3. By chance less than once in 1,000 quarters."),
+        ({"chance": 0.0, "exceed": 0.127}, "; usually 3, as 13 % of deals stay longer."),
+        (
+            {"usual": 8.2, "exceed": 0.15},
+            ". This stage is usually at 8.2, as 15 % of deals stay longer: the policy asks for more than the process"
+            " can do.",
+        ),
+    ],
+)
+def test_what_is_usual_and_how_often_chance_does_it(fields: dict[str, Any], context: str) -> None:
+    assert text(**fields).sentence == f"12 deals have been in Proposal for more than 21 days{context}"
 
 
-def test_weeks_that_stand_out_began_before_the_problem_opened() -> None:
-    weeks = SignalDetail(
-        measure=Column.THROUGHPUT, weeks=("2026-W06", "2026-W09"), baseline=(), pairs=9, pairs_needed=8
+def test_a_learned_limit_is_told_in_days_of_the_stage() -> None:
+    learned = {"kind": "aging-learned", "limit": None, "limit_seconds": 1_199_716, "threshold": 9, "chance": 0.1}
+
+    assert text(**learned).sentence == (
+        "12 open deals are older than 13 days; usual are 3. By chance 9 are reached about once in 10 quarters."
     )
-
-    assert "around 2026-W06:" in text(kind="shift", stage=None, signal=weeks).asks_for
 
 
 def test_what_is_watched_is_told_on_the_stages_clock() -> None:

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from services.cli.what_if import interval_json
+from services.cli.what_if_json import interval_json
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
+from shared.flow.known_visits import known_before
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver, source_of
@@ -29,7 +30,7 @@ from shared.flow.statistics.learned import (
     relearning_instants,
 )
 from shared.flow.statistics.weeks import Weeks
-from shared.flow.visits import Event, Visit, WithdrawnVisit, fold, known_before
+from shared.flow.visits import Event, Visit, WithdrawnVisit, fold
 from shared.policy import load
 from shared.runtime.instants import micros
 from tests.support.outside import data

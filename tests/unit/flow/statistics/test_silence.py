@@ -24,7 +24,7 @@ from shared.runtime.instants import micros
 from tests.support.examples import examples
 from tests.support.outside import data
 from tests.support.printed_log import LOGS, PrintedLog
-from tests.support.silence_definition import Source
+from tests.support.silence_definition import NaiveSource
 from tests.support.variation_cases import SeriesCase, cases, same
 
 CASES = cases("silence")
@@ -59,7 +59,7 @@ def found(receipts: list[int], as_of: int, zone: str = "UTC", *days_off: date) -
     return silence(receipts, WallHours(Weeks(receipts[0], zone), days_off), TENTH, as_of)
 
 
-class Life:
+class SourceLife:
     """What a source does: its zone, and when it sends."""
 
     def __init__(self, seed: int, weekly: int, office: bool, heap: int) -> None:
@@ -82,10 +82,10 @@ class Life:
 @given(st.integers(0, 10**6), st.sampled_from([1, 5, 30, 120]), st.booleans(), st.sampled_from([1, 1, 3]))
 @settings(max_examples=examples(40))
 def test_silence_is_what_its_definition_says(seed: int, weekly: int, office: bool, heap: int) -> None:
-    life = Life(seed, weekly, office, heap)
+    life = SourceLife(seed, weekly, office, heap)
     receipts = life.receipts()
     as_of = receipts[-1] + life.random.choice([0, HOUR, 3 * DAY, 20 * DAY])
-    defined = Source(receipts, life.zone, life.holidays, 0.5, as_of)
+    defined = NaiveSource(receipts, life.zone, life.holidays, 0.5, as_of)
 
     source = silence(receipts, WallHours(Weeks(receipts[0], life.zone), life.holidays), Fraction(1, 2), as_of)
 
@@ -98,7 +98,7 @@ def test_silence_is_what_its_definition_says(seed: int, weekly: int, office: boo
 @settings(max_examples=examples(20))
 @example(0, 0)
 def test_an_opening_stands_from_its_second_on(seed: int, shift: int) -> None:
-    life = Life(seed, 120, office=False, heap=1)
+    life = SourceLife(seed, 120, office=False, heap=1)
     receipts = life.receipts()
     later = found(receipts, receipts[-1] + 30 * DAY, life.zone, *life.holidays).intervals
     if later and later[-1].cleared_at is None:

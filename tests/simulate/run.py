@@ -1,0 +1,66 @@
+"""`make simulate-signals`: simulates every study, prints a table and JSON. Exit code 1: a target was missed.
+
+The figures are the same on every machine: each cell has a seed of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from tests.simulate import aging, bottlenecks, forecasts, silences, windows
+from tests.simulate.figures import Cell, SimulatedFigure
+
+STUDIES = {module.STUDY: module for module in (windows, aging, bottlenecks, silences, forecasts)}
+
+
+def simulate(cells: Sequence[Cell], scale: float, jobs: int) -> list[SimulatedFigure]:
+    """The figures of all cells, in their order, with a bar on standard error."""
+    found: dict[int, list[SimulatedFigure]] = {}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress, ProcessPoolExecutor(jobs) as pool:
+        bar = progress.add_task("cells simulated", total=len(cells))
+        running = {pool.submit(cell.figures, scale): number for number, cell in enumerate(cells)}
+        for done in as_completed(running):
+            found[running[done]] = done.result()
+            progress.advance(bar)
+    return [figure for _, figures in sorted(found.items()) for figure in figures]
+
+
+def table(figures: Sequence[SimulatedFigure]) -> Table:
+    """One row for each figure."""
+    shown = Table("study", "case", "what", "value", "target", "", title="simulated signals")
+    for one in figures:
+        value = f"{one.value:.3f}".rstrip("0").rstrip(".")
+        met = "" if not one.target else "met" if one.is_met else "[red]MISSED[/red]"
+        shown.add_row(one.study, one.case, one.what, value, one.target, met)
+    return shown
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--studies", nargs="+", choices=STUDIES, default=list(STUDIES))
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the histories; targets hold for 1")
+    parser.add_argument("--json", type=Path, default=Path("simulated.json"))
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    chosen = parser.parse_args()
+    cells = [cell for name in chosen.studies for cell in STUDIES[name].cells()]
+    figures = simulate(cells, chosen.scale, chosen.jobs)
+    Console(width=160 if not sys.stdout.isatty() else None).print(table(figures))
+    chosen.json.write_text(json.dumps({"scale": chosen.scale, "figures": [f.as_json() for f in figures]}, indent=1))
+    missed = [figure for figure in figures if not figure.is_met]
+    print(f"{len(figures)} figures, {len(missed)} missed; {chosen.json}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
