@@ -24,7 +24,7 @@ async def test_a_stage_shows_its_open_deals_with_the_limit_and_its_tickets(
     await parts.handle(record(now_event(await told_at(web) + timedelta(seconds=1)), 0))
 
     page = await web.get(PROPOSAL)
-    assert "93&nbsp;deals in work, the oldest for 80 days" in words(page)
+    assert "93 deals in work, the oldest for 80 days" in words(page)
     assert "40 deals in open problems, the oldest for 80 days" in words(page)
     assert page.text.count("<svg") == 3
     assert "limit 21 days" in page.text
