@@ -10,7 +10,7 @@ from shared.flow.statistics.columns import Chart
 from tests.integration.tickets.records import TicketParts, record, records
 from tests.integration.tickets.test_now import words
 from tests.support.problems import event
-from tests.support.week_messages import NEW_CLOSED, WEEKS, quiet, week_events, week_problem
+from tests.support.week_messages import NEW_CLOSED, quiet, week_events, week_problem
 
 PUSHED = Chart("new", "", Column.PUSHED_SHARE)
 SENTENCE = (
