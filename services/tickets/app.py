@@ -26,10 +26,11 @@ from services.tickets.publish import TicketPublisher
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
+from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.pages import TicketPages
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
-from shared.contracts.topics import TICKETS
+from shared.contracts.topics import RELOCKS, TICKETS
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, load
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
@@ -92,6 +93,7 @@ class Tickets:
     def __init__(self, settings: TicketsSettings, pool: Pool, registry: CollectorRegistry) -> None:
         self._pool, self.progress, self.clock = pool, Progress(), SystemClock()
         self.dependencies = dependencies_of(settings, registry)
+        self.relocks_topic = settings.topic(RELOCKS)
         self.policy = load(settings.policy)
         self._inbox_age = inbox_age(settings, self.policy)
         self._metrics = TicketMetrics(registry)
@@ -162,12 +164,22 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     """Pages, API, health."""
     pages = TicketPages(pool, tickets.changes, tickets.policy, tickets.clock, tickets.publisher.wake.set)
     stage = StagePage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
+    chart = ChartPage(
+        pool,
+        tickets.policy,
+        tickets.clock,
+        pages.html,
+        pages.error,
+        tickets.relocks_topic,
+        tickets.relay.wake.set,
+    )
     api = Api(pool, tickets.policy)
     return Starlette(
         routes=[
             *health_routes(tickets.progress, tickets.dependencies, registry),
             *api.routes(),
             *stage.routes(),
+            *chart.routes(),
             *pages.routes(),
         ],
         middleware=[

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from services.tickets.charts.data import mail_chart
-from services.tickets.charts.spec import LineChart
+from services.tickets.charts.spec import Drawing
 from services.tickets.domain import lifecycle
 from services.tickets.domain.lifecycle import Ticket, TicketStep
 from services.tickets.messages import WITH_CHART, ticket_event
@@ -82,7 +82,7 @@ class TicketChanges:
         self._metrics.changes[step.change].inc()
         return step
 
-    async def _chart(self, connection: Connection, step: TicketStep, titles: StageTitles) -> LineChart | None:
+    async def _chart(self, connection: Connection, step: TicketStep, titles: StageTitles) -> Drawing | None:
         if step.change not in WITH_CHART:
             return None
         return await mail_chart(connection, step.ticket.problem, self._policy, titles, self._clock.now())

@@ -8,29 +8,32 @@ from typing import TypeVar
 from aiokafka import ConsumerRecord
 
 from services.tickets.changes import TicketChanges
-from services.tickets.store import inbox, measures, notices, stages
+from services.tickets.store import inbox, measures, notices, relocks, stages, weeks
 from services.tickets.store import now as now_store
-from shared.contracts.measures import MeasureEvent
+from shared.contracts.measures import MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.now import NowEvent
 from shared.contracts.problems import ProblemEvent
+from shared.contracts.relocks import RelockEvent
 from shared.contracts.stages import StageStatusEvent
-from shared.contracts.topics import MEASURES, NOTICES, NOW, PROBLEMS, STAGE_STATUS
+from shared.contracts.topics import MEASURES, NOTICES, NOW, PROBLEMS, RELOCKS, STAGE_STATUS
 from shared.policy import Policy
+from shared.postgres.pool import Connection
 from shared.runtime.clock import Clock
 from shared.runtime.log import logger
 from shared.stream.processor import Decoder, Received, contract
 from shared.stream.transaction import Transaction
 
 _log = logger(__name__)
-ConsumedEvent = ProblemEvent | MeasureEvent | NoticeEvent | StageStatusEvent | NowEvent
-Event = TypeVar("Event", ProblemEvent, MeasureEvent, NoticeEvent, StageStatusEvent, NowEvent)
+ConsumedEvent = ProblemEvent | MeasureEvent | NoticeEvent | StageStatusEvent | NowEvent | RelockEvent
+Event = TypeVar("Event", ProblemEvent, MeasureEvent, NoticeEvent, StageStatusEvent, NowEvent, RelockEvent)
 DECODERS: Mapping[str, Decoder[ConsumedEvent]] = {
     PROBLEMS: contract(ProblemEvent),
     MEASURES: contract(MeasureEvent),
     NOTICES: contract(NoticeEvent),
     STAGE_STATUS: contract(StageStatusEvent),
     NOW: contract(NowEvent),
+    RELOCKS: contract(RelockEvent),
 }
 
 
@@ -48,7 +51,8 @@ class TicketHandlers:
     async def handle(self, transaction: Transaction, messages: list[Received[ConsumedEvent]]) -> None:
         """Save all facts first: the charts of the problems show them."""
         connection = transaction.connection
-        await measures.save(connection, [one.message.data for one in _of(messages, MeasureEvent)])
+        await _save_points(connection, [one.message.data for one in _of(messages, MeasureEvent)])
+        await relocks.save(connection, [one.message.data for one in _of(messages, RelockEvent)])
         await notices.save(connection, [one.message.data for one in _of(messages, NoticeEvent)])
         await stages.save(connection, [one.message.data for one in _of(messages, StageStatusEvent)])
         await now_store.save(connection, [one.message.data for one in _of(messages, NowEvent)])
@@ -69,6 +73,11 @@ class TicketHandlers:
         if changes:
             transaction.after_commit(self._changed)
             transaction.after_commit(lambda: _log.info("tickets changed", changes=changes))
+
+
+async def _save_points(connection: Connection, points: Sequence[MeasureData]) -> None:
+    await measures.save(connection, [point for point in points if point.period == "day"])
+    await weeks.save(connection, [point for point in points if point.period == "week"])
 
 
 def _of(messages: Sequence[Received[ConsumedEvent]], event: type[Event]) -> list[Received[Event]]:

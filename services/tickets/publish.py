@@ -15,7 +15,7 @@ import base64
 from collections.abc import Callable
 
 from services.tickets.charts.render import png
-from services.tickets.charts.spec import LineChart
+from services.tickets.charts.spec import Drawing, from_json
 from services.tickets.metrics import TicketMetrics
 from services.tickets.store import messages
 from services.tickets.store.messages import PendingMessage
@@ -47,7 +47,7 @@ class TicketPublisher:
         published: Callable[[], None],
         metrics: TicketMetrics,
         progress: Progress,
-        draw: Callable[[LineChart], bytes] = png,
+        draw: Callable[[Drawing], bytes] = png,
     ) -> None:
         self._pool, self._topic, self._published = pool, topic, published
         self._metrics, self._progress, self._draw = metrics, progress, draw
@@ -85,7 +85,7 @@ class TicketPublisher:
         if pending.chart is None:
             return pending.event
         try:
-            image = await asyncio.to_thread(self._draw, LineChart.from_json(pending.chart))
+            image = await asyncio.to_thread(self._draw, from_json(pending.chart))
             return _add_chart(pending.event, image)
         except Exception as error:
             self._metrics.charts_failed.inc()

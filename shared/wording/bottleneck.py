@@ -13,6 +13,7 @@ class BottleneckWording(KindWording[BottleneckRule]):
     chart = None
     says_chance = True
     eased = "No more deals than in the baseline"
+    unknown_cause = "The cause is unclear: look at what comes in and at what leaves before you change anything."
 
     def title(self, place: str, measure: Column | None) -> str:
         return f"{place} is a bottleneck"

@@ -106,6 +106,8 @@ class KindWording(ABC, Generic[Rule]):
     extreme: ClassVar[str] = "at most"
     # What the count is again once the condition no longer holds, before `since`.
     eased: ClassVar[str] = "Below the limit"
+    # What the problem asks for while the class of its cause is unknown, and not for want of weeks.
+    unknown_cause: ClassVar[str] = "Look, but do not conclude yet: its cause is not known."
     # Whether the sentence itself says what is usual, and how often chance alone does it.
     says_chance: ClassVar[bool] = False
     # Why the evidence has no deals.
@@ -126,6 +128,10 @@ class KindWording(ABC, Generic[Rule]):
     @abstractmethod
     def watched(self, rule: Rule, day: str) -> str:
         """What a rule looks for. `day`: what a day is on the stage's clock, `day` or `working day`."""
+
+    def counted(self, count: int) -> str:
+        """What the count of a problem counts, where no sentence says it."""
+        return str(count)
 
     def breached(self, count: int, threshold: int) -> bool:
         """Whether a count is one that the rule calls a problem."""

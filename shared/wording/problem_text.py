@@ -81,7 +81,7 @@ def asks_for(problem: ProblemData, zone: str) -> str:
     if problem.cause_class is CauseClass.COMMON:
         return "Stable, but not able to meet the aim: no date will explain it; the policy or the system must change."
     if problem.cause_points is None or problem.cause_needed is None:
-        return "Look, but do not conclude yet: its cause is not known."
+        return wording.of(problem.kind).unknown_cause
     return f"Too few weeks to tell: {problem.cause_points} of {problem.cause_needed}."
 
 

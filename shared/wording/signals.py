@@ -50,6 +50,9 @@ class SignalWording(KindWording[MeasureRule]):
     def finding(self, facts: ProblemFacts) -> str:
         return self.title(facts.stage, facts.signal.measure if facts.signal else None)
 
+    def counted(self, count: int) -> str:
+        return f"{count} of 100 pairs of weeks"
+
     @abstractmethod
     def watched(self, rule: MeasureRule, day: str) -> str:
         """What a rule looks for."""

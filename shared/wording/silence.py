@@ -14,6 +14,7 @@ class SilenceWording(KindWording[SilenceRule]):
     chart = None
     says_chance = True
     eased = "Heard again"
+    unknown_cause = "Find out whether the source still sends events: while it is silent, quiet says nothing."
     no_deals = "No deal is behind this problem: no event came."
 
     def title(self, place: str, measure: Column | None) -> str:

@@ -9,14 +9,16 @@ from typing import Any
 
 import httpx
 
-from shared.contracts.measures import Measure, MeasureData, MeasureEvent
+from shared.contracts.measures import Column, Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
 from shared.contracts.now import NowData, NowEvent, RuleNow
 from shared.contracts.problems import CauseClass, Evidence, EvidenceDeal, ProblemData, ProblemReason
 from shared.contracts.topics import MEASURES, NOTICES, NOW, PROBLEMS
+from shared.flow.statistics.columns import Chart
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from tests.support.problems import event
 from tests.support.waiting import eventually
+from tests.support.week_messages import NEW_CLOSED, quiet, week_events, week_problem
 
 HOSTILE = '"><img src=x onerror="window.owned=1"><script>window.owned=1</script>\u202e $x_1$ ' + "w" * 200
 POLICY = r"""
@@ -141,7 +143,20 @@ def problems(now: datetime) -> list[ProblemData]:
         ),
         problem("wip-low", 'a"b', now, 1, pipeline="odd", count=2),
         problem("stalled", "demo", now, 2, count=4),
+        week_problem("shift", NEW_CLOSED, range(40, 44)),
     ]
+
+
+def weeks() -> list[MeasureEvent]:
+    """Weeks of charts with limits, with a problem, without limits, and of a stage with a hostile name."""
+    charts = [
+        NEW_CLOSED,
+        Chart("new", "demo", Column.ARRIVALS),
+        Chart("new", "legal", Column.TIME_IN_STAGE_MEDIAN),
+        Chart("odd", 'a"b', Column.ARRIVALS),
+    ]
+    values = [[*quiet(40), 20, 21, 22, 20], quiet(40), [86_400 * value for value in quiet(60)], quiet(5)]
+    return [one for chart, found in zip(charts, values, strict=True) for one in week_events(chart, found)]
 
 
 def measures(now: datetime) -> list[MeasureData]:
@@ -196,6 +211,7 @@ class Company:
         publisher = Publisher(kafka)
         told = [event(data) for data in problems(now)]
         points = [MeasureEvent(id=p.key, source="x", subject=p.key, time=p.end, data=p) for p in measures(now)]
+        points += weeks()
         await publisher.publish_all(
             [OutgoingMessage(prefix + PROBLEMS, e.data.key.encode(), e.to_json()) for e in told]
             + [OutgoingMessage(prefix + MEASURES, e.data.key.encode(), e.to_json()) for e in points]

@@ -41,7 +41,9 @@ async def walk(page: Page) -> list[int]:
     raise AssertionError("Tab does not leave the page")
 
 
-@pytest.mark.parametrize("path", ["/", "/tickets/{}", "/pipelines", "/tickets?state=closed", "/nowhere"])
+@pytest.mark.parametrize(
+    "path", ["/", "/tickets/{}", "/pipelines", "/charts/new/-/throughput", "/tickets?state=closed", "/nowhere"]
+)
 async def test_tab_reaches_every_control_in_order(company: Company, page: Page, path: str) -> None:
     # A part that is refreshed while Tab walks through it loses the numbers of its controls.
     await page.route("**/live.js", lambda route: route.abort())

@@ -20,7 +20,7 @@ from shared.flow.statistics.relocks import Relock
 from shared.flow.statistics.segments import Segment
 from shared.flow.statistics.watched import WatchedChart
 from shared.flow.statistics.weeks import Weeks
-from shared.flow.statistics.windows import window_test
+from shared.flow.statistics.windows import pairs_needed, window_test
 from shared.postgres.pool import Executor
 from shared.runtime.instants import micros
 
@@ -86,7 +86,7 @@ def _detail(watch: WatchedChart, trigger: Sequence[int], parts: Sequence[Segment
         weeks=tuple(map(weeks.name, trigger)),
         baseline=tuple(weeks.name(point.week) for point in segment.baseline),
         pairs=100 * twice // (2 * pairs),
-        pairs_needed=-int(-(100 * (pairs / 2 + need) / pairs - 1e-9) // 1),
+        pairs_needed=pairs_needed(need, pairs),
     )
 
 

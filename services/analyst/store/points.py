@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from fractions import Fraction
 from typing import NamedTuple
 
 from services.analyst.store.charts import chart_of, columns_of
 from shared.contracts.measures import MeasureData
-from shared.flow.statistics.columns import Chart, Value
+from shared.flow.statistics.columns import Chart, Value, exact_value
 from shared.postgres.pool import Connection, Executor
 
 _FIRST = "SELECT min(start_at) FROM point"
@@ -79,8 +78,7 @@ async def load(executor: Executor, charts: Collection[Chart], numbering: int) ->
     found: dict[Chart, list[Value | None]] = {}
     for row in await executor.fetch(_LOAD, *columns_of(charts), numbering):
         chart = chart_of(row)
-        scale = chart.column.scale
-        found[chart] = [None if text is None else _value(text, scale) for text in row["exact"]]
+        found[chart] = [exact_value(chart.column, text) for text in row["exact"]]
     return found
 
 
@@ -88,11 +86,3 @@ async def first_start(executor: Executor) -> datetime | None:
     """The start of week 0; None before the first point."""
     found: datetime | None = await executor.fetchval(_FIRST)
     return found
-
-
-def _value(text: str, scale: int) -> Value:
-    """The value of a text such as 5 or 5/7, in the scale of its column."""
-    if "/" not in text:
-        return int(text) * scale
-    value = Fraction(text) * scale
-    return value.numerator if value.denominator == 1 else value

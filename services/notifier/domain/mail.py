@@ -93,4 +93,6 @@ def message_id(facts: TicketData, domain: str) -> str:
 
 def subject_of(facts: TicketData) -> str:
     """The subject of a new thread. Later mails keep it when a stage or pipeline is renamed."""
-    return one_line(f"[Andon] {facts.title} ({facts.pipeline_name})", MAX_SUBJECT)
+    # The title of a problem of a whole pipeline names it already.
+    where = f" ({facts.pipeline_name})" if facts.stage else ""
+    return one_line(f"[Andon] {facts.title}{where}", MAX_SUBJECT)

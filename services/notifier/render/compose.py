@@ -141,7 +141,7 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
         "stake": at_stake((*facts.evidence.worst, *facts.evidence.sample), facts.evidence.total).words
         if facts.evidence
         else "",
-        "changes": [(exact(one.at, zone), _change(one)) for one in notice.changes] if notice.covered > 1 else [],
+        "changes": _changes(notice, zone),
         "earlier_changes": notice.covered - len(notice.changes),
         "more": MORE.get(notice.reason, ""),
         "worst_first": order.capitalize(),
@@ -159,9 +159,16 @@ def _headline(notice: Notice) -> str:
     return HEADLINES[notice.reason]
 
 
-def _change(one: CoveredChange) -> str:
+def _changes(notice: Notice, zone: str) -> list[tuple[str, str]]:
+    """What changed since the last mail: when, and what."""
+    if notice.covered == 1:
+        return []
+    return [(exact(one.at, zone), _change(one, notice.facts.kind)) for one in notice.changes]
+
+
+def _change(one: CoveredChange, kind: str) -> str:
     words = OPENED_BY_PERSON if one.actor is Actor.PERSON else CHANGES[one.change]
-    return words.format(count=one.count)
+    return words.format(count=wording.of(kind).counted(one.count))
 
 
 def last_movement(deal: EvidenceDeal, zone: str) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from services.tickets.charts.spec import LineChart
+from services.tickets.charts.measure import side_by_side
+from services.tickets.charts.spec import Drawing, LineChart, WeekGroups
 from services.tickets.latest_count import counted_at, rule_series, series
-from services.tickets.store import measures, problems
+from services.tickets.store import measures, problems, weeks
 from services.tickets.store.measures import Point
 from shared import wording
 from shared.contracts.measures import Measure
 from shared.contracts.problems import ProblemData
+from shared.flow.statistics.columns import Chart
 from shared.policy import Policy, StageTitles
 from shared.postgres.pool import Executor
 from shared.wording.kind import DealOrder
@@ -58,18 +60,47 @@ async def count_chart(
     )
 
 
+async def weeks_chart(
+    executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles
+) -> WeekGroups | None:
+    """The weeks that opened a problem on a measure, beside its baseline. None for problems on counts, and where the
+    policy no longer has the pipeline.
+    """
+    if problem.signal is None or problem.pipeline not in policy.pipelines:
+        return None
+    chart = Chart(problem.pipeline, problem.stage or "", problem.signal.measure)
+    known = await weeks.load(executor, problem.pipeline, [chart], policy.timezone)
+    if known is None:
+        return None
+    return side_by_side(problem.signal, known, chart, policy, text_of(problem, policy, titles).finding)
+
+
+async def main_chart(
+    executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
+) -> Drawing | None:
+    """The chart that shows what the problem is about: the weeks of its measure, or its count by day."""
+    if problem.signal is not None:
+        return await weeks_chart(executor, problem, policy, titles)
+    return await count_chart(executor, problem, policy, titles, now)
+
+
 async def mail_chart(
     executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
-) -> LineChart | None:
-    """The count chart for a mail, until the problem was over or detected where that is ahead of our clock."""
+) -> Drawing | None:
+    """The main chart for a mail, until the problem was over or detected where that is ahead of our clock."""
     until = max(problem.cleared_at or problem.detected_at, now)
-    return await count_chart(executor, problem, policy, titles, until)
+    return await main_chart(executor, problem, policy, titles, until)
 
 
 async def age_chart(
     executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
-) -> LineChart:
-    """Oldest and median age by day, in days of the stage's clock, with the deals of the evidence as dots."""
+) -> LineChart | None:
+    """Oldest and median age by day, in days of the stage's clock, with the deals of the evidence as dots.
+
+    None for problems that are about no single deal.
+    """
+    if problem.signal is not None or policy.stage(problem.pipeline, problem.stage or "") is None:
+        return None
     since, until = span(problem, now)
     day = policy.day_seconds(problem.pipeline, problem.stage or "")
     wanted = [series(problem, measure) for measure in (Measure.AGE_OLDEST, Measure.AGE_MEDIAN, Measure.WIP)]

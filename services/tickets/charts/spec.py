@@ -5,16 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Self
+from enum import StrEnum
 
 from pydantic import TypeAdapter
 
 Point = tuple[datetime, float]
 
 
+class Grain(StrEnum):
+    """What a point of a line belongs to. A day's point is at its end, a week's at its start."""
+
+    DAY = "day"
+    WEEK = "week"
+
+
+@dataclass(frozen=True)
+class Level:
+    """A value in force for a time, drawn from `since` to `until`. `is_limit`: dashed; else the middle, dotted."""
+
+    name: str
+    value: float
+    since: datetime
+    until: datetime
+    is_limit: bool
+
+
 @dataclass(frozen=True)
 class LineChart:
-    """Lines of daily points, limits as named lines, the problem's intervals shaded, deals as dots."""
+    """Lines of points, limits as named lines, the problem's intervals shaded, deals as dots.
+
+    `levels`: limits that changed in time, one legend entry a name. `marks`: points that stand out, ringed. `band`: the
+    ground between two of the lines, the lower one first, and its name.
+    """
 
     title: str
     unit: str
@@ -26,6 +48,10 @@ class LineChart:
     usual: float | None = None
     intervals: Sequence[tuple[datetime, datetime | None]] = ()
     dots: Sequence[Point] = ()
+    grain: Grain = Grain.DAY
+    levels: Sequence[Level] = ()
+    marks: Mapping[str, Sequence[Point]] = field(default_factory=dict)
+    band: tuple[str, str, str] | None = None
 
     def rows(self) -> list[tuple[datetime, list[float | None]]]:
         """The numbers behind the lines, the newest first: one value a line, none where it has no point."""
@@ -35,13 +61,48 @@ class LineChart:
                 by_time.setdefault(at, [None] * len(self.lines))[column] = value
         return sorted(by_time.items(), reverse=True)
 
-    def to_json(self) -> bytes:
-        return _JSON.dump_json(self)
 
-    @classmethod
-    def from_json(cls, text: bytes) -> Self:
-        """The same chart, to the microsecond and the last digit."""
-        return _JSON.validate_json(text)  # type: ignore[return-value]
+@dataclass(frozen=True)
+class WeekGroups:
+    """Weeks compared side by side: a dot for each week of each group, by name and value, in order of time.
+
+    `middle`: the median of the first group, which the others are compared with.
+    """
+
+    title: str
+    unit: str
+    groups: Mapping[str, Sequence[tuple[str, float]]]
+    middle: float
+
+    def places(self) -> Mapping[str, Sequence[int]]:
+        """Where the dots are from the left, by group; a gap lies between two groups."""
+        found, place = dict[str, Sequence[int]](), 0
+        for name, weeks in self.groups.items():
+            found[name] = range(place, place + len(weeks))
+            place += len(weeks) + 2
+        return found
 
 
-_JSON = TypeAdapter(LineChart)
+@dataclass(frozen=True)
+class ForecastFan:
+    """What the next weeks will bring in all, by number of weeks: bounds of a range, and what is nearly sure."""
+
+    title: str
+    unit: str
+    # From 0 weeks on: the lower bound, what is at least reached, the upper bound.
+    ahead: Sequence[tuple[int, int, int]]
+    range_name: str
+    sure_name: str
+
+
+Drawing = LineChart | WeekGroups | ForecastFan
+_JSON: TypeAdapter[Drawing] = TypeAdapter(Drawing)
+
+
+def to_json(chart: Drawing) -> bytes:
+    return _JSON.dump_json(chart)
+
+
+def from_json(text: bytes) -> Drawing:
+    """The same chart, to the microsecond and the last digit."""
+    return _JSON.validate_json(text)

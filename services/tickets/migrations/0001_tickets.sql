@@ -36,6 +36,33 @@ CREATE TABLE measure (
     PRIMARY KEY (pipeline, stage, measure, end_at)
 );
 
+-- Weekly measures, exact (5 or 5/7); null: the week has no value. Stage empty: of the pipeline.
+CREATE TABLE weekly_point (
+    pipeline text        NOT NULL,
+    stage    text        NOT NULL,
+    measure  text        NOT NULL,
+    end_at   timestamptz NOT NULL,
+    exact    text,
+    -- Number of the week; 0 holds the first event of the log. Where weeks are numbered anew, points of a lower numbering
+    -- no longer count.
+    week      int NOT NULL,
+    numbering int NOT NULL,
+    PRIMARY KEY (pipeline, stage, measure, end_at)
+);
+CREATE INDEX weekly_point_by_end ON weekly_point (numbering, end_at);
+
+-- From which week on a chart has a new baseline, and why; from_week empty: the first baseline. Not yet on flow.relocks
+-- while the outbox has it.
+CREATE TABLE relock (
+    chart     text        NOT NULL,
+    from_week text        NOT NULL,
+    points    int         NOT NULL,
+    reason    text        NOT NULL,
+    actor     text        NOT NULL,
+    at        timestamptz NOT NULL,
+    PRIMARY KEY (chart, from_week)
+);
+
 -- What CRMs call stages, and those with deals that the policy does not have: the newest status on flow.stages.
 CREATE TABLE stage (
     pipeline   text    NOT NULL,

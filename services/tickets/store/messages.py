@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.tickets.charts.spec import LineChart
+from services.tickets.charts.spec import Drawing, to_json
 from shared.contracts.tickets import TicketEvent
 from shared.postgres.pool import Connection, Executor
 
@@ -33,9 +33,9 @@ class PendingMessage:
     chart: bytes | None
 
 
-async def add(connection: Connection, event: TicketEvent, chart: LineChart | None) -> None:
+async def add(connection: Connection, event: TicketEvent, chart: Drawing | None) -> None:
     """Keep a message in the transaction of its change."""
-    await connection.execute(_ADD, event.data.ticket, event.to_json(), chart.to_json() if chart else None)
+    await connection.execute(_ADD, event.data.ticket, event.to_json(), to_json(chart) if chart else None)
 
 
 async def pending(executor: Executor, limit: int) -> Sequence[PendingMessage]:

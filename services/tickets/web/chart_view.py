@@ -2,51 +2,167 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 import orjson
 
 from services.tickets.charts import render
-from services.tickets.charts.spec import LineChart, Point
+from services.tickets.charts.spec import (
+    Drawing,
+    ForecastFan,
+    Grain,
+    LineChart,
+    Point,
+    WeekGroups,
+    from_json,
+    to_json,
+)
 from services.tickets.web.times import Times
 from services.tickets.web.zones import page_zone
+from shared.wording.measures import with_unit
 from shared.wording.quantities import number
 
 
 @dataclass(frozen=True)
-class ChartView:
-    """`drawing`: SVG; `points`: JSON of `[x in the drawing, text]`, in order of time."""
+class NumberTable:
+    """The numbers of a chart: the first column names each row. `ends_in_words`: the last column holds no numbers."""
 
-    chart: LineChart
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    ends_in_words: bool = False
+
+
+@dataclass(frozen=True)
+class ChartView:
+    """`drawing`: SVG; `points`: JSON of `[x in the drawing, text]`, from left to right. No table: dots alone.
+
+    `last_week`: of a chart of weeks, the newest one it shows.
+    """
+
+    title: str
     drawing: str
     points: str
+    table: NumberTable | None
+    last_week: str | None
 
 
-def chart_view(chart: LineChart, policy_zone: str) -> ChartView:
+def chart_view(chart: Drawing, policy_zone: str) -> ChartView:
     """Draw it, once a minute while nothing else of it changes: pages ask for themselves every few seconds.
 
     Takes long: call it in a thread.
     """
-    return _drawn(to_the_minute(chart).to_json(), policy_zone, page_zone(policy_zone))
+    return _drawn(to_json(to_the_minute(chart)), policy_zone, page_zone(policy_zone))
 
 
-@lru_cache(64)
+@lru_cache(128)
 def _drawn(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
     """`reader_zone`: the zone of the page that is being made, which the texts are in."""
-    chart = LineChart.from_json(written)
-    drawn, times = render.inline(chart), Times(policy_zone)
-    names = list(chart.lines)
-    readings = [
-        [round(drawn.x_of(at), 1), f"{_capital(times.day_ended(at))}: {_values(names, values, chart.unit)}"]
-        for at, values in reversed(chart.rows())
+    chart = from_json(written)
+    drawn = render.inline(chart)
+    if isinstance(chart, LineChart):
+        found, table = _line_readings(chart, policy_zone), _line_table(chart, policy_zone)
+    elif isinstance(chart, WeekGroups):
+        found, table = _group_readings(chart), _group_table(chart)
+    else:
+        found, table = _fan_readings(chart), _fan_table(chart)
+    readings = [[round(drawn.x_of(place), 1), text] for place, text in found]
+    return ChartView(chart.title, drawn.svg, orjson.dumps(readings).decode(), table, _last_week(chart, policy_zone))
+
+
+Readings = Iterator[tuple[datetime | float, str]]
+
+
+def _line_readings(chart: LineChart, policy_zone: str) -> Readings:
+    names, marked = list(chart.lines), _marked(chart)
+    for at, values in reversed(chart.rows()):
+        note = f" ({marked[at]})" if at in marked else ""
+        yield at, f"{_capital(_period(chart, at, policy_zone))}: {_values(names, values, chart)}{note}"
+
+
+def _line_table(chart: LineChart, policy_zone: str) -> NumberTable | None:
+    if not chart.lines:
+        return None
+    is_weekly, marked = chart.grain is Grain.WEEK, _marked(chart)
+    rows = [
+        [_period(chart, at, policy_zone), *(_cell(chart, value) for value in values)]
+        + ([marked.get(at, "")] if marked else [])
+        for at, values in chart.rows()
     ]
-    return ChartView(chart, drawn.svg, orjson.dumps(readings).decode())
+    columns = ["Week" if is_weekly else "Day", *map(_capital, chart.lines), *(["Stands out"] if marked else [])]
+    when = "by week" if is_weekly else "at the end of each day"
+    return NumberTable(f"{_capital(chart.unit)}, {when}", columns, rows, bool(marked))
 
 
-def to_the_minute(chart: LineChart) -> LineChart:
+def _marked(chart: LineChart) -> dict[datetime, str]:
+    """By point, why it stands out."""
+    found: dict[datetime, list[str]] = {}
+    for name, points in chart.marks.items():
+        for at, _ in points:
+            found.setdefault(at, []).append(name)
+    return {at: ", ".join(names) for at, names in found.items()}
+
+
+def _period(chart: LineChart, at: datetime, policy_zone: str) -> str:
+    """`Mon 26 October`; `2026-W44 (from 26 October)`: weeks are those of the policy's zone for all readers."""
+    if chart.grain is Grain.DAY:
+        return Times(policy_zone).day_ended(at)
+    local = at.astimezone(ZoneInfo(policy_zone))
+    return f"{_week(local)} (from {local.day} {local:%B})"
+
+
+def _week(local: datetime) -> str:
+    year, week, _ = local.isocalendar()
+    return f"{year}-W{week:02}"
+
+
+def _last_week(chart: Drawing, policy_zone: str) -> str | None:
+    if isinstance(chart, LineChart) and chart.grain is Grain.WEEK:
+        return _week(chart.until.astimezone(ZoneInfo(policy_zone)))
+    return list(chart.groups.values())[-1][-1][0] if isinstance(chart, WeekGroups) else None
+
+
+def _cell(chart: LineChart, value: float | None) -> str:
+    if value is None:
+        return ""
+    is_count = chart.grain is Grain.DAY and not chart.dots and len(chart.lines) == 1
+    return str(int(value)) if is_count else number(value) if chart.grain is Grain.WEEK else str(round(value, 1))
+
+
+def _group_readings(chart: WeekGroups) -> Readings:
+    for name, places in chart.places().items():
+        for place, (week, value) in zip(places, chart.groups[name], strict=True):
+            yield float(place), f"{week}: {with_unit(value, chart.unit)} ({name})"
+
+
+def _group_table(chart: WeekGroups) -> NumberTable:
+    rows = [[week, number(value), name] for name, weeks in chart.groups.items() for week, value in weeks]
+    return NumberTable(f"{_capital(chart.unit)}, by week", ["Week", _capital(chart.unit), "Belongs to"], rows, True)
+
+
+def _fan_readings(chart: ForecastFan) -> Readings:
+    for weeks, (low, sure, high) in enumerate(chart.ahead[1:], 1):
+        yield float(weeks), f"In {_weeks(weeks)}: {chart.sure_name} {sure}; {low} to {high} {chart.range_name}"
+
+
+def _fan_table(chart: ForecastFan) -> NumberTable:
+    rows = [[_weeks(weeks), str(sure), f"{low} to {high}"] for weeks, (low, sure, high) in enumerate(chart.ahead)][1:]
+    columns = ["Within", _capital(chart.sure_name), _capital(chart.range_name)]
+    return NumberTable(f"{_capital(chart.unit)}, in all", columns, rows)
+
+
+def _weeks(count: int) -> str:
+    return "1 week" if count == 1 else f"{count} weeks"
+
+
+def to_the_minute(chart: Drawing) -> Drawing:
     """Its times without seconds, which no reader can see."""
+    if not isinstance(chart, LineChart):
+        return chart
 
     def whole(points: Sequence[Point]) -> list[Point]:
         return [(at.replace(second=0, microsecond=0), value) for at, value in points]
@@ -60,9 +176,9 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _values(names: Sequence[str], values: Sequence[float | None], unit: str) -> str:
+def _values(names: Sequence[str], values: Sequence[float | None], chart: LineChart) -> str:
     """`12 deals over the limit`; `oldest deal 40, median 9.5 days`"""
     known = [(name, number(value)) for name, value in zip(names, values, strict=True) if value is not None]
-    if names == [unit]:
-        return " ".join(f"{value} {unit}" for _, value in known)
-    return f"{', '.join(f'{name} {value}' for name, value in known)} {unit}"
+    if len(names) == 1:
+        return " ".join(f"{value} {chart.unit}" for _, value in known)
+    return f"{', '.join(f'{name} {value}' for name, value in known)} {chart.unit}"

@@ -17,8 +17,8 @@ from starlette.staticfiles import StaticFiles
 from services.tickets import deals_csv
 from services.tickets.changes import TicketChanges
 from services.tickets.charts import render
-from services.tickets.charts.data import age_chart, count_chart, with_newest
-from services.tickets.charts.spec import LineChart
+from services.tickets.charts.data import age_chart, main_chart, with_newest
+from services.tickets.charts.spec import Drawing, LineChart
 from services.tickets.domain import lifecycle
 from services.tickets.domain.faults import AlreadyDone, NotPossibleError
 from services.tickets.domain.lifecycle import Ticket
@@ -28,6 +28,7 @@ from services.tickets.store import measures, notices, problems, stages, tickets
 from services.tickets.store.tickets import TicketFilter
 from services.tickets.web import forms, history, listing, stage_rows, view_models
 from services.tickets.web.addresses import STATIC, favicon
+from services.tickets.web.chart_links import chart_address
 from services.tickets.web.chart_view import chart_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.refusals import NONE_REFUSED, Refusal, question_of
@@ -40,6 +41,7 @@ from shared.contracts.measures import Measure
 from shared.contracts.problems import ProblemData
 from shared.contracts.tickets import TicketState
 from shared.flow.calendars import AgeClocks
+from shared.flow.statistics.columns import Chart
 from shared.policy import Policy, StageTitles
 from shared.postgres.pool import Connection, Pool, Record
 from shared.runtime.clock import Clock
@@ -62,7 +64,7 @@ class TicketPage:
     titles: StageTitles
     latest: LatestCount
     found: ProblemData
-    charts: Sequence[LineChart]
+    charts: Sequence[Drawing]
     earlier: Sequence[Ticket]
     changes: Sequence[Record]
     mails: Sequence[Record]
@@ -194,6 +196,7 @@ class TicketPages:
             evidence=view_models.evidence_view(page.latest.problem, days),
             evidence_found=view_models.evidence_view(page.found, days) if page.latest.rule else None,
             no_deals=wording.of(ticket.problem.kind).no_deals,
+            chart_link=_chart_link(ticket.problem),
             charts=charts,
             earlier=[ticket_view(one, self._policy, page.titles, now) for one in page.earlier],
             history=history.history_rows(page.changes, page.mails),
@@ -212,16 +215,14 @@ class TicketPages:
                 return None
             titles, now = await stages.titles(connection, self._policy), self._clock.now()
             latest = await self._latest(connection, ticket)
-            readers = (count_chart, age_chart) if self._has_stage(ticket) else ()
-            zone = page_zone(self._policy.timezone)
+            readers = (main_chart, age_chart) if self._has_place(ticket) else ()
             charts = [await read(connection, latest.problem, self._policy, titles, now) for read in readers]
-            zone = page_zone(self._policy.timezone)
             return TicketPage(
                 ticket,
                 titles,
                 latest,
                 (await problems.found(connection, [ticket.problem]))[0],
-                [replace(chart, zone=zone) for chart in charts if chart],
+                [self._in_zone(chart) for chart in charts if chart],
                 await tickets.earlier(connection, ticket),
                 await tickets.history(connection, number),
                 await notices.of_ticket(connection, ticket),
@@ -232,6 +233,15 @@ class TicketPages:
         """The ticket's problem as it is now, with its deals."""
         latest = (await latest_counts(connection, [ticket]))[ticket.id]
         return await with_deals(connection, latest, self._policy, self._clocks)
+
+    def _has_place(self, ticket: Ticket) -> bool:
+        """Whether the policy has the ticket's stage, or its pipeline where it is about a whole one."""
+        return self._has_stage(ticket) or (
+            not ticket.problem.stage and ticket.problem.pipeline in self._policy.pipelines
+        )
+
+    def _in_zone(self, chart: Drawing) -> Drawing:
+        return replace(chart, zone=page_zone(self._policy.timezone)) if isinstance(chart, LineChart) else chart
 
     def _has_stage(self, ticket: Ticket) -> bool:
         return self._policy.stage(ticket.problem.pipeline, ticket.problem.stage or "") is not None
@@ -260,27 +270,27 @@ class TicketPages:
 
     async def svg(self, request: Request) -> Response:
         """A chart alone, to be linked and embedded."""
-        reader = {"chart": count_chart, "ages": age_chart}.get(request.path_params["chart"])
+        reader = {"chart": main_chart, "ages": age_chart}.get(request.path_params["chart"])
         chart = await self._chart(request, reader) if reader else None
         if chart is None:
             return self._no_chart()
         return Response(await asyncio.to_thread(render.svg, chart), media_type="image/svg+xml")
 
     async def png(self, request: Request) -> Response:
-        chart = await self._chart(request, count_chart)
+        chart = await self._chart(request, main_chart)
         if chart is None:
             return self._no_chart()
         return Response(await asyncio.to_thread(render.png, chart), media_type="image/png")
 
-    async def _chart(self, request: Request, reader: Callable[..., Any]) -> LineChart | None:
+    async def _chart(self, request: Request, reader: Callable[..., Any]) -> Drawing | None:
         async with self._pool.acquire() as connection:
             ticket = await tickets.get(connection, request.path_params["number"])
-            if ticket is None or not self._has_stage(ticket):
+            if ticket is None or not self._has_place(ticket):
                 return None
             titles = await stages.titles(connection, self._policy)
             problem = (await self._latest(connection, ticket)).problem
-            chart: LineChart | None = await reader(connection, problem, self._policy, titles, self._clock.now())
-            return replace(chart, zone=page_zone(self._policy.timezone)) if chart else None
+            chart: Drawing | None = await reader(connection, problem, self._policy, titles, self._clock.now())
+            return self._in_zone(chart) if chart else None
 
     async def back(self, request: Request) -> Response:
         """The address of a form, opened as a page: after an error it is in the address bar."""
@@ -320,5 +330,16 @@ class TicketPages:
             standing = await stages_now.of_stages(connection, [(pipeline, stage.id) for pipeline, stage in shown])
         views = [ticket_view(one, self._policy, titles, now) for one in found]
         rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, points, views)
-        page = self.html("pipelines.html", rows=rows, unwatched=unwatched, as_of=standing.at)
+        whole = {
+            name: [view for view in views if view.ticket.problem.pipeline == name and not view.ticket.problem.stage]
+            for name in self._policy.pipelines
+        }
+        page = self.html("pipelines.html", rows=rows, whole=whole, unwatched=unwatched, as_of=standing.at)
         return answer_if_changed(request, page)
+
+
+def _chart_link(problem: ProblemData) -> str | None:
+    """Address of the chart that a problem on a measure is about."""
+    if problem.signal is None:
+        return None
+    return chart_address(Chart(problem.pipeline, problem.stage or "", problem.signal.measure))

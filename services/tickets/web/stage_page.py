@@ -11,18 +11,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from services.tickets.charts.measure import FLOW_COLUMNS, cumulative_flow, time_chart
 from services.tickets.charts.spec import LineChart
 from services.tickets.charts.stage import StageFacts, stage_charts
 from services.tickets.domain.lifecycle import Ticket
-from services.tickets.store import measures, stages, tickets
+from services.tickets.store import measures, stages, tickets, weeks
 from services.tickets.store import now as now_store
+from services.tickets.store.weeks import ChartWeeks
 from services.tickets.web.chart_view import ChartView, chart_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.stage_rows import oldest
 from services.tickets.web.view_models import rule_view, ticket_view
 from services.tickets.web.zones import page_zone
-from shared.contracts.measures import Measure
+from shared.contracts.measures import Column, Measure
 from shared.flow.calendars import AgeClocks
+from shared.flow.statistics.columns import Chart
 from shared.policy import Policy, StageTitles
 from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock
@@ -68,6 +71,7 @@ class StagePage:
             title=content.titles.title(pipeline, stage),
             pipeline=self._policy.pipelines[pipeline].name,
             pipeline_id=pipeline,
+            stage_id=stage,
             as_of=content.standing.at,
             wip=standing.wip if standing else None,
             oldest=oldest(standing, content.standing, self._clocks),
@@ -92,6 +96,7 @@ class StagePage:
             titles = await stages.titles(connection, self._policy)
             standing = await stages_now.of_stages(connection, [(pipeline, stage)])
             points = await measures.points(connection, list(wanted.values()), since, now)
+            known = await weeks.load(connection, pipeline, _charts(pipeline, stage), self._policy.timezone)
             open_deals = await now_store.deals_of_stage(connection, (pipeline, stage))
             found = await tickets.of_stage(connection, pipeline, stage, MAX_TICKETS)
         facts = StageFacts(
@@ -105,4 +110,21 @@ class StagePage:
             standing.at or now,
             page_zone(self._policy.timezone),
         )
-        return StageContent(titles, standing, stage_charts(facts, self._policy, self._clocks), found)
+        charts = [*stage_charts(facts, self._policy, self._clocks), *self._weekly(known, facts)]
+        return StageContent(titles, standing, charts, found)
+
+    def _weekly(self, known: ChartWeeks | None, facts: StageFacts) -> Sequence[LineChart]:
+        """Time in stage, and what came in and left, week by week."""
+        if known is None:
+            return []
+        place, zone = (facts.pipeline, facts.stage), facts.zone
+        stayed = f"How long deals stayed in {facts.title}, by the week they left"
+        flow = f"Deals that came into {facts.title} and left it, over 13 weeks"
+        found = time_chart(known, *place, self._policy, stayed, zone), cumulative_flow(known, *place, flow, zone)
+        return [chart for chart in found if chart is not None]
+
+
+def _charts(pipeline: str, stage: str) -> list[Chart]:
+    """What the page draws by week."""
+    columns = Column.TIME_IN_STAGE_MEDIAN, Column.TIME_IN_STAGE_P85, *FLOW_COLUMNS
+    return [Chart(pipeline, stage, column) for column in columns]

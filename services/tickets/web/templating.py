@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from services.tickets.web.chart_links import links_of
 from services.tickets.web.listing import SORTS
 from services.tickets.web.outcomes import CHOICES, MEANINGS, STATES
 from services.tickets.web.stage_rows import stage_address
@@ -33,5 +35,6 @@ def templates(policy: Policy) -> Environment:
         sorts=SORTS,
         policy=policy,
         stage_address=stage_address,
+        chart_links=partial(links_of, policy),
     )
     return made

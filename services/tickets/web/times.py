@@ -42,10 +42,14 @@ class Times:
         return self._element(at, _day(_local(at, self._zone).date(), _local(now, self._zone).date()))
 
     def lasting(self, since: datetime, now: datetime) -> Markup:
-        """`began just now`, `for 3 hours`, and from the next day on `for 12 days, since 26 October`."""
+        """`began just now`, `for 3 hours`; from the next day on `for 12 days, since 26 October`, of another year
+        `since 26 October 2024`.
+        """
         if now - since < _MINUTE:
             return self._element(since, "began just now")
         day = _day(_local(since, self._zone).date(), _local(now, self._zone).date())
+        if day[-4:].isdigit():
+            return self._element(since, f"since {day}")
         length = f"for {ago(since, now)}"
         return self._element(since, length if day == "today" else f"{length}, since {day}")
 

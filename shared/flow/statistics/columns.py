@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from shared.contracts.measures import Column
 
-__all__ = ["Chart", "Column", "Point", "Value", "WeekValues", "points", "printed"]
+__all__ = ["Chart", "Column", "Point", "Value", "WeekValues", "exact_value", "points", "printed"]
 # Exact: a count, a share as a fraction, or a time in parts of a microsecond (`Column.scale`).
 Value = int | Fraction
 
@@ -52,3 +52,11 @@ def printed(column: Column, value: Value | None) -> int | float | None:
     if value is None or (isinstance(value, int) and column.scale == 1):
         return value
     return float(Fraction(value, column.scale))
+
+
+def exact_value(column: Column, text: str | None) -> Value | None:
+    """The value that messages write as `5` or `5/7`, in the unit in which it is printed."""
+    if text is None:
+        return None
+    value = Fraction(text) * column.scale
+    return value.numerator if value.denominator == 1 else value

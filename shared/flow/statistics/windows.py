@@ -109,6 +109,14 @@ def window_test(segment: Segment, side: Side, level: Fraction) -> WindowTest | N
     return WindowTest.of([point.value for point in segment.baseline], side, level)
 
 
+def pairs_needed(need: float, pairs: int) -> int:
+    """Of 100 pairs, in how many the recent week must be worse for a window to fire.
+
+    `need`: the distance of U from its middle; `pairs`: how many there are.
+    """
+    return -int(-(100 * (pairs / 2 + need) / pairs - TOLERANCE) // 1)
+
+
 def window_looks(segment: Segment, side: Side, level: Fraction) -> list[Look]:
     """The looks of a segment, one for each point after its baseline."""
     test = window_test(segment, side, level)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any
 
 from aiokafka import ConsumerRecord
@@ -21,11 +22,13 @@ from shared.runtime.health import Progress
 from shared.stream.processor import Processor
 from shared.stream.transaction import PostgresTransactions
 
+_OFFSETS = count(1_000_000)
 TOPICS = {
     "ProblemEvent": "flow.problems",
     "MeasureEvent": "flow.measures",
     "NoticeEvent": "improvement.notices",
     "NowEvent": "flow.now",
+    "RelockEvent": "flow.relocks",
 }
 
 
@@ -33,6 +36,11 @@ def record(message: Any, offset: int, partition: int = 0, timestamp: int = 0) ->
     value = message if isinstance(message, bytes) else message.to_json()
     topic = "flow.problems" if isinstance(message, bytes) else TOPICS[type(message).__name__]
     return ConsumerRecord(topic, partition, offset, timestamp, 0, b"k", value, 0, len(value), 0, ())
+
+
+def records(messages: Iterable[Any]) -> list[Any]:
+    """Records after all that were made before, of any topic."""
+    return [record(message, next(_OFFSETS)) for message in messages]
 
 
 def nothing() -> None:

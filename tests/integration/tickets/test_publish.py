@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from services.tickets.app import Tickets
 from services.tickets.charts.render import png
-from services.tickets.charts.spec import LineChart
+from services.tickets.charts.spec import LineChart, from_json
 from services.tickets.domain import lifecycle
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import messages, tickets
@@ -84,7 +84,7 @@ async def test_a_chart_is_drawn_as_it_was_when_its_ticket_changed(pool: Pool, pa
     opened, grew = await parts.messages()
 
     assert waiting.chart is not None
-    chart = LineChart.from_json(waiting.chart)
+    chart = from_json(waiting.chart)
     assert chart.title == "Proposal holds 12 deals older than 21 days"
     assert opened.data.chart_png == base64.b64encode(png(chart)).decode()
     assert grew.data.chart_png not in (None, opened.data.chart_png)

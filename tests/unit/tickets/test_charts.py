@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from services.tickets.charts import render
-from services.tickets.charts.spec import LineChart
+from services.tickets.charts.spec import LineChart, from_json, to_json
 from tests.support.problems import day
 
 
@@ -39,7 +39,7 @@ def test_a_chart_that_was_stored_is_drawn_alike() -> None:
         [(day(3), 1.7)],
     )
 
-    again = LineChart.from_json(chart.to_json())
+    again = from_json(to_json(chart))
 
     assert again.rows() == chart.rows()
     assert render.png(again) == render.png(chart)

@@ -1,0 +1,45 @@
+"""Which charts of weeks there are, and where their pages are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from shared.flow.statistics.columns import Chart, Column
+from shared.flow.statistics.watched import pipeline_watches
+from shared.policy import Policy
+from shared.wording.measures import NAMES
+
+
+@dataclass(frozen=True)
+class ChartLink:
+    """A chart by its name, with the address of its page, and whether a rule watches it."""
+
+    name: str
+    address: str
+    is_watched: bool
+
+
+def charts_of(policy: Policy) -> list[Chart]:
+    """Every chart that the policy's pipelines and open stages have."""
+    return [
+        Chart(name, stage, column)
+        for name, pipeline in policy.pipelines.items()
+        for column in Column
+        for stage in ([""] if column.of_pipeline else pipeline.open_stages)
+    ]
+
+
+def chart_address(chart: Chart) -> str:
+    """Address of a chart's page. Ids may hold anything, also what means something in a path."""
+    return f"/charts/{quote(chart.name)}"
+
+
+def links_of(policy: Policy, pipeline: str, stage: str = "") -> list[ChartLink]:
+    """The charts of a stage; of the pipeline itself where the stage is empty."""
+    watched = {watch.chart for watch in pipeline_watches(pipeline, policy.pipelines[pipeline])}
+    return [
+        ChartLink(NAMES[chart.column], chart_address(chart), chart in watched)
+        for chart in charts_of(policy)
+        if (chart.pipeline, chart.stage) == (pipeline, stage)
+    ]

@@ -1,0 +1,90 @@
+"""Tickets of problems on weekly measures: of a stage, and of a whole pipeline."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from shared.contracts.measures import Column
+from shared.flow.statistics.columns import Chart
+from tests.integration.tickets.records import TicketParts, record, records
+from tests.integration.tickets.test_now import words
+from tests.support.problems import event
+from tests.support.week_messages import NEW_CLOSED, quiet, week_events, week_problem
+
+PUSHED = Chart("new", "", Column.PUSHED_SHARE)
+SENTENCE = (
+    "Of 100 pairs of a baseline week and one of the last 4 weeks, in 98 the recent week was worse. By chance this chart"
+    " says so about once in 8 quarters."
+)
+
+
+async def told(parts: TicketParts, kind: str, chart: Chart) -> None:
+    """The weeks of a chart, and the problem that its last four opened."""
+    events = week_events(chart, [*quiet(30), 20, 21, 22, 20])
+    opened = event(week_problem(kind, chart, range(30, 34)))
+    await parts.handle(*records([*events, opened]))
+
+
+@pytest.mark.parametrize(
+    ("kind", "chart", "title"),
+    [
+        ("shift", NEW_CLOSED, "Fewer deals are closed in New business"),
+        ("slipping", PUSHED, "More close dates are pushed in New business"),
+        ("shift", Chart("new", "demo", Column.ARRIVALS), "Fewer deals come into Demo"),
+        ("rework", Chart("new", "demo", Column.REWORK_RATE), "More deals come back to Demo"),
+    ],
+)
+async def test_a_ticket_shows_the_weeks_side_by_side(
+    web: httpx.AsyncClient, parts: TicketParts, kind: str, chart: Chart, title: str
+) -> None:
+    await told(parts, kind, chart)
+
+    page = await web.get("/tickets/2")
+
+    assert title in words(page)
+    assert SENTENCE in words(page)
+    assert "Something happened around the week of 28 July: find it before you change anything." in words(page)
+    assert "At its clearest, the recent week was worse in 98 of 100 pairs; 86 are enough" in words(page)
+    assert page.text.count("<svg") == 1
+    assert "20 weeks of the baseline" in page.text
+    assert f'href="/charts/{chart.name}"' in page.text
+    assert (await web.get("/tickets/2/ages.svg")).status_code == 404
+    assert title[:20] in (await web.get("/tickets/2/chart.svg")).text
+    assert (await web.get("/tickets/2/chart.png")).content.startswith(b"\x89PNG")
+
+
+async def test_a_ticket_of_a_whole_pipeline_is_on_every_page(web: httpx.AsyncClient, parts: TicketParts) -> None:
+    await told(parts, "shift", NEW_CLOSED)
+    title = "Fewer deals are closed in New business"
+
+    for path in ("/", "/pipelines", "/tickets?pipeline=new&kind=shift"):
+        assert title in words(await web.get(path)), path
+    listed = (await web.get("/api/v1/tickets?kind=shift")).json()["tickets"]
+    assert [(one["title"], one["stage"], one["key"]) for one in listed] == [(title, None, "shift/new//throughput")]
+    whole = (await web.get("/api/v1/tickets/2")).json()
+    assert whole["asks_for"].startswith("Something happened around the week of 28 July")
+    assert (await web.get("/tickets/2/deals.csv")).status_code == 200
+    closed = await web.post("/tickets/2/acknowledge", data={"version": "1"})
+    assert closed.status_code == 303
+
+
+async def test_its_message_is_whole_and_brings_the_weeks(parts: TicketParts) -> None:
+    await told(parts, "shift", NEW_CLOSED)
+
+    (message,) = await parts.messages()
+
+    assert (message.data.stage, message.data.title) == (None, "Fewer deals are closed in New business")
+    assert message.data.sentence == SENTENCE
+    assert message.data.chart_alt == message.data.title
+    assert message.data.chart_png is not None
+
+
+async def test_a_problem_whose_weeks_are_not_known_has_a_page(web: httpx.AsyncClient, parts: TicketParts) -> None:
+    await parts.handle(record(event(week_problem("shift", NEW_CLOSED, range(30, 34))), 100))
+    await parts.handle(record(event(week_problem("shift", NEW_CLOSED._replace(pipeline="gone"), range(30, 34))), 101))
+
+    for number in (2, 3):
+        page = await web.get(f"/tickets/{number}")
+        assert (page.status_code, SENTENCE in words(page), page.text.count("<svg")) == (200, True, 0)
+        assert (await web.get(f"/tickets/{number}/chart.png")).status_code == 404
