@@ -205,6 +205,7 @@ class PrintedStage:
         return self._log.segments(Chart(pipeline, stage, column), self._log.judged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOGS)
 def test_bottlenecks_of_a_log(name: str) -> None:
     log = PrintedLog(name)

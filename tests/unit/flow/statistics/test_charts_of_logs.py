@@ -23,6 +23,9 @@ from tests.support.variation_cases import same
 log = cache(PrintedLog)
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.mark.parametrize("name", LOGS)
 def test_every_look_of_every_watched_chart(name: str) -> None:
     it, found = log(name), dict[str, Any]()

@@ -10,6 +10,8 @@ from random import Random
 from statistics import median
 from typing import Any
 
+import pytest
+
 from shared.flow.statistics.effect import PredictionResult, SizeUnit
 from shared.flow.statistics.hold import Hold
 from shared.flow.statistics.questions.reading import exact
@@ -338,6 +340,9 @@ def _other(random: Random, weeks: int, later: int, level: float) -> dict[str, An
         "after": series(random, later, level + step),
         "relock": random.choice([0, 0, max(weeks - 9, 0)]),
     }
+
+
+pytestmark = pytest.mark.slow
 
 
 @cache
