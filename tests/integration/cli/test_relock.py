@@ -54,8 +54,9 @@ async def save_week_0(dsn: str) -> None:
         end=START + timedelta(days=7),
         value=1,
         exact="1",
-        definition=1,
-        is_revised=False,
+        week=0,
+        over=1,
+        numbering=1,
     )
     async with pool.acquire() as connection, connection.transaction():
         await points.save(connection, [week])
