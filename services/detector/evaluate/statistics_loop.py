@@ -18,7 +18,7 @@ from shared.runtime.clock import Clock
 from shared.runtime.log import logger
 
 _log = logger(__name__)
-STATISTICS_SECONDS = 2.0
+STATISTICS_SECONDS = 5.0
 
 
 class StatisticsLoop:
@@ -54,7 +54,6 @@ class StatisticsLoop:
         now = self._clock.now()
         async with self._pool.acquire() as connection, connection.transaction():
             done = await self._learner.learn_some(connection, now)
-        async with self._pool.acquire() as connection, connection.transaction():
             revised = await self._reviser.revise(connection, now)
         for reason in (*done.published, *[ProblemReason.REVISED] * revised):
             self._metrics.messages[reason].inc()

@@ -23,7 +23,7 @@ from shared.runtime.waiting import wait_within
 
 _log = logger(__name__)
 AGES_SECONDS = 5.0
-WEEKS_SECONDS = 5.0
+WEEKS_SECONDS = 10.0
 PRESENT_SECONDS = 15.0
 NOW_SECONDS = 5.0
 
