@@ -14,6 +14,7 @@ import pytest
 from aiokafka import ConsumerRecord
 
 from services.analyst.evaluate.evaluator import ChartEvaluator
+from services.analyst.evaluate.rules import rules_of
 from services.analyst.handlers import AnalystHandler
 from services.analyst.publish.problems import ProblemMessages
 from services.analyst.publish.signals import SignalPublisher
@@ -25,9 +26,10 @@ from shared.contracts.problems import ProblemEvent, ProblemReason
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.contracts.signals import ChartData, ChartEvent
 from shared.contracts.topics import MEASURES, RELOCKS
+from shared.flow.statistics.bottleneck import BottleneckCharts
 from shared.flow.statistics.chart_records import DRAWN
 from shared.flow.statistics.charts import ChartSegments
-from shared.flow.statistics.findings import window_findings
+from shared.flow.statistics.findings import bottleneck_findings, window_findings
 from shared.flow.statistics.measures import WeeklyMeasures
 from shared.flow.statistics.relocks import Relock
 from shared.flow.statistics.watched import watches
@@ -47,7 +49,7 @@ from tests.support.waiting import eventually
 from tests.support.weekly_points import point_events
 
 SHOP = Path(__file__).parents[2] / "data" / "shop"
-KINDS = ("shift", "rework", "slipping")
+KINDS = ("shift", "rework", "slipping", "bottleneck")
 TABLES = (
     "point, pipeline_state, chart_state, stale_chart, stale_signal, relock, problem, correction, signals_published,"
     " outbox, position"
@@ -63,9 +65,10 @@ def policy() -> Policy:
 
 @pytest.fixture(scope="module")
 def shop(policy: Policy) -> WeeklyMeasures:
-    """The weekly measures of the whole log, of charts that are watched."""
-    log, watched = PrintedLog("shop"), {watch.chart for watch in watches(policy)}
-    return WeeklyMeasures(log.weeks, {chart: list(log.values[chart]) for chart in watched})
+    """The weekly measures of the whole log, of charts that rules judge."""
+    log, rules = PrintedLog("shop"), [rule for some in policy.pipelines.items() for rule in rules_of(*some)]
+    judged = {chart for rule in rules for chart in rule.charts}
+    return WeeklyMeasures(log.weeks, {chart: list(log.values[chart]) for chart in judged})
 
 
 @pytest.fixture(scope="module")
@@ -197,8 +200,11 @@ def found_in(measures: WeeklyMeasures, policy: Policy) -> Intervals:
         for one in json.loads((SHOP / "relocks.json").read_text())
     ]
     segments = ChartSegments(measures, Weeks(measures.weeks.start(0), policy.timezone), relocks)
-    found = {watch.key: [one.interval for one in window_findings(watch, segments)] for watch in watches(policy)}
-    return {key: [interval_json(one) for one in some] for key, some in found.items() if some}
+    found = {watch.key: window_findings(watch, segments) for watch in watches(policy)}
+    for stage in policy.pipelines["sales"].bottleneck_rules:
+        judged = BottleneckCharts.of("sales", stage, policy.pipelines["sales"].open_stages)
+        found[f"bottleneck/sales/{stage}"] = bottleneck_findings(judged.judged(segments), segments.weeks)
+    return {key: [interval_json(one.interval) for one in some] for key, some in found.items() if some}
 
 
 def without(measures: WeeklyMeasures, name: str, weeks: range) -> WeeklyMeasures:
@@ -293,9 +299,8 @@ async def test_charts_are_published_where_they_change(
     store: AnalystStore, shop: WeeklyMeasures, policy: Policy
 ) -> None:
     log = PrintedLog("shop")
-    shown = [
-        chart for chart in log.values if chart.pipeline == "sales" and (chart.column in DRAWN or chart in shop.values)
-    ]
+    watched = {watch.chart for watch in watches(policy)}
+    shown = [chart for chart in log.values if chart.pipeline == "sales" and (chart.column in DRAWN or chart in watched)]
     events = point_events(WeeklyMeasures(log.weeks, {chart: list(log.values[chart]) for chart in shown}))
     await store.take([*relock_events(), *events])
     await store.evaluate()
