@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from fractions import Fraction
-from statistics import median
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -15,14 +13,13 @@ from shared.contracts.problems import SignalDetail
 from shared.flow.coverage import Coverage
 from shared.flow.intervals import Interval
 from shared.flow.rules import Rule
-from shared.flow.statistics.columns import Column
-from shared.flow.statistics.findings import ProblemFinding
+from shared.flow.statistics.findings import ProblemFinding, bottleneck_detail
 from shared.flow.statistics.watched import WatchedChart
 from shared.flow.what_if import Found
 from shared.policy import Mode, Policy, StageTitles
 from shared.policy.model import CALENDAR
 from shared.runtime.instants import moment
-from shared.wording.kind import BottleneckFacts, ProblemFacts
+from shared.wording.kind import ProblemFacts
 from shared.wording.problem_text import watched
 from shared.wording.quantities import age
 
@@ -110,12 +107,8 @@ class RuleSentences:
             yield self._judged(key, rule.kind, name, stage, f": {what}", rule.mode, facts)
 
     def _bottleneck_facts(self, pipeline: str, stage: str, found: ProblemFinding) -> ProblemFacts:
-        facts = None
-        if (one := found.bottleneck) is not None:
-            segments = self._found.statistics.charts.of_stage(pipeline, stage, Column.WIP_END)
-            segment = [part for part in segments if part.points and part.points[0].week <= one.opened][-1]
-            usual = float(median(Fraction(point.value) for point in segment.baseline))
-            facts = BottleneckFacts(one.inflow.net, usual, one.label.value)
+        charts = self._found.statistics.bottleneck_charts[pipeline, stage]
+        facts = None if found.bottleneck is None else bottleneck_detail(charts, found.bottleneck)
         return ProblemFacts(
             self._titles.title(pipeline, stage), found.interval.peak, 0, "", is_over=True, bottleneck=facts
         )

@@ -59,6 +59,14 @@ class CauseClass(StrEnum):
     UNKNOWN = "unknown"
 
 
+class BottleneckLabel(StrEnum):
+    """What changed before a bottleneck opened: less goes out, more comes in, or neither or both are established."""
+
+    CAPACITY = "capacity"
+    DEMAND = "demand"
+    UNCLEAR = "unclear"
+
+
 class Mode(StrEnum):
     """`active` opens tickets, `monitor` is counted and shown but opens none, `off` is not evaluated."""
 
@@ -122,6 +130,23 @@ class SignalDetail(Message):
     pairs_needed: Count
 
 
+class BottleneckDetail(Message):
+    """A bottleneck as of its opening. `net`: how many deals more came in than went out in 13 weeks.
+
+    `wip`: of the opening's week; `usual_wip`: median of the baseline. `next_starved`: whether the next open stage runs
+    dry; null for the last one. `wip_drift`, `age_drift`: how far WIP and age drifted in 13 weeks, as shares; null where
+    that cannot be told. Little's law holds where both are below 0.1.
+    """
+
+    label: BottleneckLabel
+    net: Count
+    wip: Count
+    usual_wip: FiniteFloat
+    next_starved: bool | None = None
+    wip_drift: FiniteFloat | None = None
+    age_drift: FiniteFloat | None = None
+
+
 class ProblemData(ProblemInterval):
     """One interval of one problem. `(key, opened_at)` identifies it; `was`: the interval before a revision moved it."""
 
@@ -161,6 +186,7 @@ class ProblemData(ProblemInterval):
     )
     evidence: Evidence | None = None
     signal: SignalDetail | None = Field(None, description="of kinds on measures: what the weeks show")
+    bottleneck: BottleneckDetail | None = Field(None, description="of `bottleneck`: what opened it")
 
     def message_id(self, correction: int) -> str:
         """The same for a message that is published again after a restore, when its evidence may differ.

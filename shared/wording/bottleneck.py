@@ -13,18 +13,22 @@ class BottleneckWording(KindWording[BottleneckRule]):
     chart = None
     says_chance = True
     eased = "No more deals than in the baseline"
+    no_deals = "No single deal is behind this problem: it is about all deals of the stage."
     unknown_cause = "The cause is unclear: look at what comes in and at what leaves before you change anything."
 
     def title(self, place: str, measure: Column | None) -> str:
         return f"{place} is a bottleneck"
 
     def sentence(self, facts: ProblemFacts) -> str:
-        found, wip = facts.bottleneck, f"WIP {'up to ' if facts.is_over else ''}{facts.count}"
+        found = facts.bottleneck
+        # All else is as of the opening: WIP may have grown since, and be less again by now.
+        at_most = "up to " if facts.is_over or (found is not None and facts.count > found.wip) else ""
+        wip = f"WIP {at_most}{facts.count}"
         if found is None:
             return f"More came into {facts.stage} than left it, {wip}, and its deals grow older"
         return (
             f"More came into {facts.stage} than left it: {found.net} in 13 weeks, {wip} against"
-            f" {rounded(found.usual_wip)}, and its deals grow older. Cause: {found.label}"
+            f" {rounded(found.usual_wip)}, and its deals grow older. Cause: {found.label.value}"
         )
 
     def finding(self, facts: ProblemFacts) -> str:

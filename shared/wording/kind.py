@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Generic, NamedTuple, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from shared.contracts.measures import Column, Measure
-from shared.contracts.problems import SignalDetail
+from shared.contracts.problems import BottleneckDetail, SignalDetail
 from shared.policy.model import RulePolicy, SilenceRule
 from shared.wording.quantities import deals
 
@@ -41,14 +41,6 @@ class ChartSpec:
         return self.measure is Measure.WIP
 
 
-class BottleneckFacts(NamedTuple):
-    """What opened a bottleneck. `net`: how many deals more came in than went out in 13 weeks."""
-
-    net: int
-    usual_wip: float
-    label: str
-
-
 @dataclass(frozen=True)
 class ProblemFacts:
     """What the sentences about a problem need. `count`: the peak once the problem is over."""
@@ -64,7 +56,7 @@ class ProblemFacts:
     chance: float | None = None
     # Of aging-learned: how many deals are usually over the limit.
     usual: float | None = None
-    bottleneck: BottleneckFacts | None = None
+    bottleneck: BottleneckDetail | None = None
     # Of silence: when the source was last heard, in words.
     since: str = ""
 

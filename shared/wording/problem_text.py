@@ -99,7 +99,17 @@ def _facts(problem: ProblemData, stage: str, policy: Policy) -> ProblemFacts:
     is_over = problem.cleared_at is not None
     count = problem.peak if is_over else problem.count
     limit = limit_of(problem, policy)
-    return ProblemFacts(stage, count, problem.threshold, limit, is_over, problem.signal, problem.chance, problem.usual)
+    return ProblemFacts(
+        stage,
+        count,
+        problem.threshold,
+        limit,
+        is_over,
+        problem.signal,
+        problem.chance,
+        problem.usual,
+        problem.bottleneck,
+    )
 
 
 def _context(problem: ProblemData, kind: KindWording[Any]) -> str:

@@ -32,7 +32,7 @@ from tests.system.test_real_log import (
     read_lines,
 )
 
-KINDS = ("shift", "rework", "slipping")
+KINDS = ("shift", "rework", "slipping", "bottleneck")
 # Of the log's 156 weeks; in some of them windows fire already.
 DAYS = 300
 _POINTS = """

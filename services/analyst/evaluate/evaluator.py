@@ -2,7 +2,7 @@
 
 One replica at a time does so, in one transaction with the messages that it causes. It works out all weeks of a chart
 anew: intervals are a function of the points, the policy and the relocks, whatever came when. A chart waits until all of
-its weeks that are over have come.
+its weeks that are over have come; a rule is judged when one of its charts changed and none of them waits.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from services.analyst.evaluate.charts import ChartFinding, ChartSet, judge, load
+from services.analyst.evaluate.charts import ChartFinding, ChartRule, ChartSet, load
+from services.analyst.evaluate.rules import rules_of
 from services.analyst.publish.problems import ChartRevision, ProblemMessages
 from services.analyst.store import charts, pipelines, points, problems
 from services.analyst.store.pipelines import PipelineState
@@ -20,7 +21,6 @@ from shared.contracts.problems import Mode, ProblemReason
 from shared.flow.intervals import Interval
 from shared.flow.revisions import Revision, diff
 from shared.flow.statistics.columns import Chart
-from shared.flow.statistics.watched import WatchedChart, pipeline_watches
 from shared.policy import Policy
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
@@ -59,22 +59,23 @@ class ChartEvaluator:
         self, connection: Connection, name: str, state: PipelineState, stale: set[Chart], now: datetime
     ) -> int:
         pipeline = self._policy.pipelines.get(name)
-        watches = [] if pipeline is None else pipeline_watches(name, pipeline)
-        watched = {watch.chart for watch in watches}
-        extents = await points.extents(connection, stale, state.numbering)
+        rules = [] if pipeline is None else rules_of(name, pipeline)
+        changed = [rule for rule in rules if not stale.isdisjoint(rule.charts)]
+        extents = await points.extents(connection, stale.union(*(rule.charts for rule in changed)), state.numbering)
         ready = {chart: extent for chart, extent in extents.items() if extent.weeks >= state.over}
         waiting = stale - ready.keys()
         await charts.mark(connection, waiting)
         until = await charts.until(connection, ready)
-        wanted = {chart: extent for chart, extent in ready.items() if chart in watched}
+        judged = [rule for rule in changed if ready.keys() >= set(rule.charts)]
+        wanted = {chart: ready[chart] for rule in judged for chart in rule.charts}
         known = await load(connection, wanted, state.numbering, self._policy.timezone)
-        revisions = [] if known is None else await self._revisions(connection, state, known, watches, until, now)
+        revisions = [] if known is None else await self._revisions(connection, state, known, judged, until, now)
         await self._messages.put(connection, revisions, now)
         since = self._reach(state, max(until.values(), default=None), now).since
-        await self._retract_unruled(connection, name, [watch.key for watch in watches], since, now)
-        await charts.save_until(connection, {chart: extent.until for chart, extent in ready.items()})
-        await charts.mark_signals(connection, ready.keys())
-        if state.since is not None and not waiting & watched:
+        await self._retract_unruled(connection, name, [rule.key for rule in rules], since, now)
+        await charts.save_until(connection, {chart: ready[chart].until for chart in stale & ready.keys()})
+        await charts.mark_signals(connection, stale & ready.keys())
+        if state.since is not None and all(waiting.isdisjoint(rule.charts) for rule in rules):
             await pipelines.reevaluated(connection, name)
         return len(revisions)
 
@@ -83,18 +84,17 @@ class ChartEvaluator:
         connection: Connection,
         state: PipelineState,
         known: ChartSet,
-        watches: Sequence[WatchedChart],
+        judged: Sequence[ChartRule],
         until: Mapping[Chart, datetime],
         now: datetime,
     ) -> list[ChartRevision]:
-        """Save how the intervals of all watched charts differ from those before; gives the differences."""
-        judged = [watch for watch in watches if watch.chart in known.charts]
-        reach = {watch.key: self._reach(state, until.get(watch.chart), now) for watch in judged}
+        """Save how the intervals of rules differ from those before; gives the differences."""
+        reach = {rule.key: self._reach(state, _until(rule, until), now) for rule in judged}
         published = await problems.published(connection, {key: one.since for key, one in reach.items()})
         told, gone, saved = list[ChartRevision](), list[tuple[str, int]](), list[SavedProblem]()
-        for finding in judge(known, judged):
-            key = finding.watch.key
-            revised = _revise(finding, published[key], reach[key])
+        for rule in judged:
+            key = rule.key
+            revised = _revise(rule.find(known), published[key], reach[key])
             told += revised.told
             gone += [(key, at) for at in revised.gone]
             saved += revised.saved
@@ -103,7 +103,7 @@ class ChartEvaluator:
         return told
 
     def _reach(self, state: PipelineState, until: datetime | None, now: datetime) -> _Reach:
-        """Of a chart that is evaluated until an instant; None: it never was."""
+        """Of a rule that is evaluated until an instant; None: it never was."""
         reached = max((micros(at) for at in (state.reached, until) if at is not None), default=None)
         if until is None:
             return _Reach(reached, _BEGINNING, now)
@@ -117,8 +117,13 @@ class ChartEvaluator:
         await self._messages.put_unruled(connection, rows, now)
 
 
+def _until(rule: ChartRule, until: Mapping[Chart, datetime]) -> datetime | None:
+    """How far a rule is evaluated: as far as the last of its charts."""
+    return min(until[chart] for chart in rule.charts) if until.keys() >= set(rule.charts) else None
+
+
 class _Revised(NamedTuple):
-    """Revisions to publish, openings of intervals to delete, and intervals to save, of one watched chart."""
+    """Revisions to publish, openings of intervals to delete, and intervals to save, of one rule."""
 
     told: Sequence[ChartRevision]
     gone: Sequence[int]
@@ -126,21 +131,21 @@ class _Revised(NamedTuple):
 
 
 def _revise(finding: ChartFinding, published: Mapping[int, tuple[Interval, Mode]], reach: _Reach) -> _Revised:
-    """How the intervals of one chart differ from the published ones."""
-    watch = finding.watch
+    """How the intervals of one rule differ from the published ones."""
+    rule = finding.rule
     found = [one for one in finding.intervals if one.cleared_at is None or one.cleared_at > reach.since]
     revisions = diff([interval for interval, _ in published.values()], found)
-    revisions += _changed_mode(watch.mode, published.values(), found)
+    revisions += _changed_mode(rule.mode, published.values(), found)
     historic = {r.interval.opened_at for r in revisions if _is_historic(r, reach.reached)}
     told = [ChartRevision(finding, one, one.interval.opened_at in historic) for one in revisions]
     instants = {one.opened_at for one in found}
-    chart, mode = watch.chart, watch.mode
+    mode = rule.mode
     return _Revised(
         # A historic interval comes in one message.
         [one for one in told if not (one.historic and one.revision.reason is ProblemReason.OPENED)],
         [at for at in published if at not in instants],
         [
-            SavedProblem(watch.key, one, watch.kind, chart.pipeline, chart.stage, mode, one.opened_at in historic)
+            SavedProblem(rule.key, one, rule.kind, rule.pipeline, rule.stage, mode, one.opened_at in historic)
             for one in found
             if published.get(one.opened_at) != (one, mode)
         ],

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from services.analyst.evaluate.charts import ChartFinding
+from services.analyst.evaluate.charts import ChartFinding, OpeningDetail
 from services.analyst.store import problems
 from shared.contracts.problems import (
     CORRECTIONS,
     TYPE_OF_REASON,
-    CauseClass,
     ProblemData,
     ProblemEvent,
     ProblemInterval,
@@ -31,7 +30,7 @@ RULE_VERSION = 1
 
 
 class ChartRevision(NamedTuple):
-    """A revision of one of a chart's intervals, and whether it is historic."""
+    """A revision of one of a rule's intervals, and whether it is historic."""
 
     finding: ChartFinding
     revision: Revision
@@ -47,13 +46,13 @@ class ProblemMessages:
     async def put(self, connection: Connection, revisions: Sequence[ChartRevision], now: datetime) -> None:
         """One message for each revision, in the order of their instants."""
         ordered = sorted(revisions, key=lambda one: instant(one.revision))
-        corrections = await problems.corrections(connection, {one.finding.watch.key for one in ordered})
+        corrections = await problems.corrections(connection, {one.finding.rule.key for one in ordered})
         messages = [self._message(self._data(one, now), moment(instant(one.revision)), corrections) for one in ordered]
         await problems.save_corrections(connection, corrections)
         await outbox.put(connection, messages)
 
     async def put_unruled(self, connection: Connection, rows: Sequence[Record], now: datetime) -> None:
-        """Retract the intervals of charts that the policy no longer watches; `rows` are those of `problem`."""
+        """Retract the intervals of rules that the policy no longer has; `rows` are those of `problem`."""
         corrections = await problems.corrections(connection, {row["key"] for row in rows})
         found = [_unruled(row, now) for row in rows]
         await outbox.put(connection, [self._message(data, data.opened_at, corrections) for data in found])
@@ -75,25 +74,26 @@ class ProblemMessages:
         return OutgoingMessage(self._topic, event.subject.encode(), event.to_json())
 
     def _data(self, revised: ChartRevision, now: datetime) -> ProblemData:
-        watch, revision = revised.finding.watch, revised.revision
-        detail = revised.finding.details.get(revision.interval.opened_at)
+        rule, revision = revised.finding.rule, revised.revision
+        detail = revised.finding.details.get(revision.interval.opened_at, OpeningDetail(rule.cause))
         return ProblemData(
-            key=watch.key,
-            kind=watch.kind,
-            pipeline=watch.chart.pipeline,
-            stage=watch.chart.stage or None,
+            key=rule.key,
+            kind=rule.kind,
+            pipeline=rule.pipeline,
+            stage=rule.stage or None,
             reason=revision.reason,
-            mode=watch.mode,
+            mode=rule.mode,
             historic=revised.historic,
             detected_at=now,
             was=None if revision.was is None else _interval_data(revision.was),
-            rule=f"{watch.kind}/{RULE_VERSION}",
+            rule=f"{rule.kind}/{RULE_VERSION}",
             policy_version=self._policy.digest,
             count=revision.interval.peak,
-            threshold=detail.pairs_needed if detail else 0,
-            cause_class=CauseClass.SPECIAL,
-            chance=float(watch.per_quarter),
-            signal=detail,
+            threshold=detail.threshold,
+            cause_class=detail.cause,
+            chance=float(rule.per_quarter),
+            signal=detail.signal,
+            bottleneck=detail.bottleneck,
             **dict(_interval_data(revision.interval)),
         )
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from fractions import Fraction
 from functools import cached_property
+from statistics import median
 from typing import NamedTuple
 
-from shared.flow.statistics.columns import Column, Value
+from shared.contracts.problems import BottleneckLabel
+from shared.flow.statistics.charts import ChartSegments
+from shared.flow.statistics.columns import Chart, Column, Value
 from shared.flow.statistics.segments import Segment
 from shared.flow.statistics.windows import LONG, window_looks, window_test
 from shared.policy.watchable import Side
@@ -21,14 +23,7 @@ from shared.policy.watchable import Side
 _LEVEL, _LABEL_LEVEL = Fraction(1, 100), Fraction(5, 100)
 _QUARTER = 13
 _NO_DRIFT = 0.1
-
-
-class BottleneckLabel(StrEnum):
-    """What changed before it opened: less goes out, more comes in, or neither or both are established."""
-
-    CAPACITY = "capacity"
-    DEMAND = "demand"
-    UNCLEAR = "unclear"
+_COLUMNS = (Column.ARRIVALS, Column.DEPARTURES, Column.WIP_END, Column.OPEN_AGE_MEAN)
 
 
 class Inflow(NamedTuple):
@@ -96,6 +91,11 @@ class StageCharts:
         """The value of a week; None where it has none."""
         return self._values[column].get(week)
 
+    def usual_wip(self, week: int) -> float:
+        """The median WIP of the baseline that a week is judged by."""
+        found = [one for one in self.segments[Column.WIP_END] if one.points and one.points[0].week <= week]
+        return float(median(Fraction(point.value) for point in found[-1].baseline))
+
     def inflow(self, week: int) -> Inflow:
         """Of the 13 weeks that end with this one, as far as they are there."""
         arrivals, departures = (self._total(column, week) for column in (Column.ARRIVALS, Column.DEPARTURES))
@@ -121,6 +121,34 @@ class StageCharts:
             column: {point.week: point.value for segment in found for point in segment.points}
             for column, found in self.segments.items()
         }
+
+
+class BottleneckCharts(NamedTuple):
+    """Which charts a rule `bottleneck` judges: of its stage, by column, and of WIP of the next open stage."""
+
+    own: Mapping[Column, Chart]
+    next_wip: Chart | None
+
+    @classmethod
+    def of(cls, pipeline: str, stage: str, open_stages: Sequence[str]) -> BottleneckCharts:
+        """Of a stage; `open_stages` of its pipeline, in order."""
+        following = open_stages[open_stages.index(stage) + 1 :]
+        return cls(
+            {column: Chart(pipeline, stage, column) for column in _COLUMNS},
+            Chart(pipeline, following[0], Column.WIP_END) if following else None,
+        )
+
+    @property
+    def charts(self) -> list[Chart]:
+        """All of them."""
+        return [*self.own.values()] + ([] if self.next_wip is None else [self.next_wip])
+
+    def judged(self, segments: ChartSegments) -> StageCharts:
+        """Their segments."""
+        return StageCharts(
+            {column: segments.judged(chart) for column, chart in self.own.items()},
+            None if self.next_wip is None else segments.judged(self.next_wip),
+        )
 
 
 def bottleneck_looks(charts: StageCharts) -> list[BottleneckLook]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from shared.contracts.problems import CauseClass
+from shared.contracts.problems import BottleneckDetail, BottleneckLabel, CauseClass
 from shared.flow.intervals import Interval
 from shared.flow.rules import Rule
 from shared.flow.statistics.aging_learned import LearnedRule, problem_intervals
-from shared.flow.statistics.bottleneck import BottleneckInterval, BottleneckLabel, StageCharts, bottleneck_intervals
+from shared.flow.statistics.bottleneck import BottleneckInterval, StageCharts, bottleneck_intervals
 from shared.flow.statistics.cause import Cause, cause_of
 from shared.flow.statistics.charts import ChartSegments
 from shared.flow.statistics.columns import Column
@@ -88,6 +88,18 @@ def bottleneck_findings(charts: StageCharts, weeks: Weeks) -> list[ProblemFindin
         )
         for one in bottleneck_intervals(charts)
     ]
+
+
+def bottleneck_detail(charts: StageCharts, found: BottleneckInterval) -> BottleneckDetail:
+    """What the sentence about a bottleneck needs."""
+    return BottleneckDetail(
+        label=found.label,
+        net=found.inflow.net,
+        wip=int(charts.value(Column.WIP_END, found.opened) or 0),
+        usual_wip=charts.usual_wip(found.opened),
+        next_starved=found.next_starved,
+        **found.little._asdict(),
+    )
 
 
 def silence_findings(found: SourceSilence) -> list[ProblemFinding]:

@@ -13,7 +13,7 @@ from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import source_of
 from shared.flow.statistics.aging_learned import LearnedRule
-from shared.flow.statistics.bottleneck import StageCharts
+from shared.flow.statistics.bottleneck import BottleneckCharts, StageCharts
 from shared.flow.statistics.chance import Chance, chances
 from shared.flow.statistics.charts import ChartSegments
 from shared.flow.statistics.columns import Chart, Column
@@ -142,7 +142,11 @@ class LogStatistics:
     @cached_property
     def bottleneck_charts(self) -> dict[StagePath, StageCharts]:
         """The charts of each stage with a rule `bottleneck`."""
-        return {path: self._stage_charts(*path) for path in self.bottleneck_rules}
+        pipelines = self._policy.pipelines
+        return {
+            (name, stage): BottleneckCharts.of(name, stage, pipelines[name].open_stages).judged(self.charts)
+            for name, stage in self.bottleneck_rules
+        }
 
     @cached_property
     def silences(self) -> dict[str, SourceSilence]:
@@ -194,15 +198,6 @@ class LogStatistics:
     def count_findings(self, rule: Rule, intervals: Sequence[Interval]) -> list[ProblemFinding]:
         """Intervals of a rule on counts, with their cause class."""
         return count_findings(rule, intervals, self.charts)
-
-    def _stage_charts(self, pipeline: str, stage: str) -> StageCharts:
-        order = self._policy.pipelines[pipeline].open_stages
-        following = order[order.index(stage) + 1 :]
-        columns = (Column.ARRIVALS, Column.DEPARTURES, Column.WIP_END, Column.OPEN_AGE_MEAN)
-        return StageCharts(
-            {column: self.charts.of_stage(pipeline, stage, column) for column in columns},
-            self.charts.of_stage(pipeline, following[0], Column.WIP_END) if following else None,
-        )
 
     def _open_stages(self, pipeline: str) -> list[StagePath]:
         return [(pipeline, stage) for stage in self._policy.pipelines[pipeline].open_stages]

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from aiokafka import ConsumerRecord
 
-from services.analyst.evaluate.evaluator import ChartEvaluator
-from services.analyst.handlers import AnalystHandler
-from services.analyst.publish.problems import ProblemMessages
-from services.analyst.publish.signals import SignalPublisher
-from services.analyst.store import charts
+from services.analyst.evaluate.rules import rules_of
 from services.cli.what_if_json import interval_json
 from shared.contracts.envelope import iso
-from shared.contracts.measures import MeasureEvent
-from shared.contracts.problems import ProblemEvent, ProblemReason
+from shared.contracts.problems import ProblemReason
 from shared.contracts.relocks import RelockData, RelockEvent
-from shared.contracts.signals import ChartData, ChartEvent
+from shared.contracts.signals import ChartData
 from shared.contracts.topics import MEASURES, RELOCKS
+from shared.flow.statistics.bottleneck import BottleneckCharts
 from shared.flow.statistics.chart_records import DRAWN
 from shared.flow.statistics.charts import ChartSegments
-from shared.flow.statistics.findings import window_findings
+from shared.flow.statistics.columns import Chart, Column
+from shared.flow.statistics.findings import bottleneck_findings, window_findings
 from shared.flow.statistics.measures import WeeklyMeasures
 from shared.flow.statistics.relocks import Relock
 from shared.flow.statistics.watched import watches
@@ -37,8 +33,7 @@ from shared.policy import Policy, load, parse
 from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Pool, open_pool
 from shared.runtime.instants import moment
-from shared.stream.processor import Processor
-from shared.stream.transaction import PostgresTransactions
+from tests.support.analyst_store import PROBLEMS, AnalystStore, Intervals, intervals_of
 from tests.support.databases import new_database
 from tests.support.printed_log import PrintedLog
 from tests.support.processes import ServiceProcess
@@ -47,13 +42,11 @@ from tests.support.waiting import eventually
 from tests.support.weekly_points import point_events
 
 SHOP = Path(__file__).parents[2] / "data" / "shop"
-KINDS = ("shift", "rework", "slipping")
+KINDS = ("shift", "rework", "slipping", "bottleneck")
 TABLES = (
     "point, pipeline_state, chart_state, stale_chart, stale_signal, relock, problem, correction, signals_published,"
     " outbox, position"
 )
-_PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM analysis.problem ORDER BY key, opened_at"
-Intervals = dict[str, list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +56,10 @@ def policy() -> Policy:
 
 @pytest.fixture(scope="module")
 def shop(policy: Policy) -> WeeklyMeasures:
-    """The weekly measures of the whole log, of charts that are watched."""
-    log, watched = PrintedLog("shop"), {watch.chart for watch in watches(policy)}
-    return WeeklyMeasures(log.weeks, {chart: list(log.values[chart]) for chart in watched})
+    """The weekly measures of the whole log, of charts that rules judge."""
+    log, rules = PrintedLog("shop"), [rule for some in policy.pipelines.items() for rule in rules_of(*some)]
+    judged = {chart for rule in rules for chart in rule.charts}
+    return WeeklyMeasures(log.weeks, {chart: list(log.values[chart]) for chart in judged})
 
 
 @pytest.fixture(scope="module")
@@ -92,68 +86,6 @@ def relock_events() -> list[RelockEvent]:
         fields = {"chart": one["chart"], "from_week": one["from"], "reason": one["reason"], "actor": "person"}
         data = RelockData(**fields, points=one.get("points", 20), at=datetime(2026, 1, 1, 0, 0, second, tzinfo=UTC))
         found.append(RelockEvent.new(source="andon/test", subject=data.key, time=data.at, data=data))
-    return found
-
-
-class AnalystStore:
-    """One analyst without its consumer: `take` handles messages, `evaluate` finds problems."""
-
-    def __init__(self, pool: Pool, policy: Policy) -> None:
-        self.pool = pool
-        self.evaluator = ChartEvaluator(policy, ProblemMessages(policy, ""))
-        self.signals = SignalPublisher(policy, "")
-        handler = AnalystHandler(lambda: None)
-        self._processor = Processor(
-            PostgresTransactions(pool), handler, "", lambda record: datetime.now(UTC), lambda reason: None, lambda: None
-        )
-        self._offset = 0
-
-    async def follow(self, policy: Policy) -> None:
-        async with self.pool.acquire() as connection, connection.transaction():
-            await charts.follow_policy(connection, policy.digest)
-
-    async def take(self, events: Sequence[MeasureEvent | RelockEvent]) -> None:
-        records = []
-        for event in events:
-            topic, value = MEASURES if isinstance(event, MeasureEvent) else RELOCKS, event.to_json()
-            records.append(ConsumerRecord(topic, 0, self._offset, 0, 0, b"k", value, 0, len(value), 0, ()))  # type: ignore[arg-type]
-            self._offset += 1
-        for start in range(0, len(records), 5000):
-            for topic in (MEASURES, RELOCKS):
-                if part := [record for record in records[start : start + 5000] if record.topic == topic]:
-                    await self._processor.run(part)
-
-    async def evaluate(self) -> int:
-        async with self.pool.acquire() as connection, connection.transaction():
-            count = await self.evaluator.evaluate(connection, datetime.now(UTC))
-        assert count is not None
-        return count
-
-    async def intervals(self) -> Intervals:
-        return intervals_of(await self.pool.fetch(_PROBLEMS))
-
-    async def messages(self) -> list[ProblemEvent]:
-        """Those put into the outbox since this was called last."""
-        rows = await self.pool.fetch("DELETE FROM outbox WHERE topic = 'flow.problems' RETURNING id, value")
-        return [ProblemEvent.model_validate_json(row["value"]) for row in sorted(rows, key=lambda row: row["id"])]
-
-    async def charts(self) -> dict[str, ChartData]:
-        """Publish all charts; what a reader of flow.signals gets of them."""
-        count: int | None = 0
-        while count is not None:
-            async with self.pool.acquire() as connection, connection.transaction():
-                count = await self.signals.publish_some(connection)
-        rows = await self.pool.fetch("DELETE FROM outbox WHERE topic = 'flow.signals' RETURNING id, value")
-        found = [ChartEvent.model_validate_json(row["value"]).data for row in sorted(rows, key=lambda row: row["id"])]
-        return {data.key: data for data in found}
-
-
-def intervals_of(rows: Iterable[Any]) -> Intervals:
-    found: Intervals = {}
-    for row in rows:
-        cleared = None if row["cleared_at"] is None else iso(row["cleared_at"])
-        one = {"opened_at": iso(row["opened_at"]), "cleared_at": cleared, "peak": row["peak"]}
-        found.setdefault(row["key"], []).append(one)
     return found
 
 
@@ -197,8 +129,11 @@ def found_in(measures: WeeklyMeasures, policy: Policy) -> Intervals:
         for one in json.loads((SHOP / "relocks.json").read_text())
     ]
     segments = ChartSegments(measures, Weeks(measures.weeks.start(0), policy.timezone), relocks)
-    found = {watch.key: [one.interval for one in window_findings(watch, segments)] for watch in watches(policy)}
-    return {key: [interval_json(one) for one in some] for key, some in found.items() if some}
+    found = {watch.key: window_findings(watch, segments) for watch in watches(policy)}
+    for stage in policy.pipelines["sales"].bottleneck_rules:
+        judged = BottleneckCharts.of("sales", stage, policy.pipelines["sales"].open_stages)
+        found[f"bottleneck/sales/{stage}"] = bottleneck_findings(judged.judged(segments), segments.weeks)
+    return {key: [interval_json(one.interval) for one in some] for key, some in found.items() if some}
 
 
 def without(measures: WeeklyMeasures, name: str, weeks: range) -> WeeklyMeasures:
@@ -248,21 +183,70 @@ async def test_a_history_that_is_loaded_is_historic(store: AnalystStore, shop: W
     assert not any(data.historic for data in lasting)
 
 
+@pytest.mark.parametrize("last", ["sales/legal/open_age_mean_s", "sales/signing/wip_end"])
+async def test_a_bottleneck_waits_for_all_of_its_charts_and_says_why(
+    last: str, store: AnalystStore, shop: WeeklyMeasures
+) -> None:
+    key, events = "bottleneck/sales/legal", point_events(shop)
+    late = [event for event in events if f"{event.data.pipeline}/{event.data.stage}/{event.data.measure}" == last]
+    await store.take([*relock_events(), *(event for event in events if event not in late)])
+    await store.evaluate()
+    assert key not in await store.intervals()
+    await store.take(late)
+    await store.evaluate()
+
+    (told,) = [event.data for event in await store.messages() if event.data.key == key]
+    (expected,) = json.loads((SHOP / "expected-problems.json").read_text())["problems"][key]
+    assert (iso(told.opened_at), told.cleared_at, told.peak) == (expected["opened_at"], None, expected["peak"])
+    assert (told.reason, told.historic, told.chance) == (ProblemReason.OPENED, False, 0.1)
+    assert (told.cause_class, told.stage) == (expected["cause"], "legal")
+    found = told.bottleneck
+    assert found is not None
+    assert (found.label, found.next_starved) == (expected["label"], expected["next_starved"])
+    assert {"wip_drift": found.wip_drift, "age_drift": found.age_drift, "holds": False} == expected["little"]
+    assert found.usual_wip < found.wip < told.peak
+
+
+async def test_a_late_point_takes_a_bottleneck_back(store: AnalystStore, shop: WeeklyMeasures, policy: Policy) -> None:
+    key = "bottleneck/sales/legal"
+    arrivals = Chart("sales", "legal", Column.ARRIVALS)
+    none_came = WeeklyMeasures(shop.weeks, {arrivals: [0] * len(shop.values[arrivals])})
+    await store.take([*relock_events(), *point_events(shop)])
+    await store.evaluate()
+    await store.messages()
+    await store.take(point_events(none_came, is_revised=True))
+    await store.evaluate()
+
+    (told,) = [event.data for event in await store.messages() if event.data.key == key]
+    assert told.reason is ProblemReason.RETRACTED
+    assert await store.intervals() == found_in(WeeklyMeasures(shop.weeks, {**shop.values, **none_came.values}), policy)
+    await store.take(point_events(shop, is_revised=True))
+    await store.evaluate()
+    (told,) = [event.data for event in await store.messages() if event.data.key == key]
+    assert told.reason is ProblemReason.OPENED
+
+
+@pytest.mark.parametrize(
+    ("rule", "gone"),
+    [
+        ("{kind: slipping", "slipping/sales//pushed_share"),
+        ("{kind: bottleneck, stage: legal", "bottleneck/sales/legal"),
+    ],
+)
 async def test_another_policy_takes_back_what_no_rule_covers_and_changes_modes(
-    store: AnalystStore, shop: WeeklyMeasures, policy: Policy
+    rule: str, gone: str, store: AnalystStore, shop: WeeklyMeasures, policy: Policy
 ) -> None:
     await store.take([*relock_events(), *point_events(shop)])
     await store.evaluate()
     before = await store.intervals()
     await store.messages()
     text = (SHOP / "policy.yaml").read_text()
-    assert text.count("- {kind: slipping}") == 2
-    other = parse(text.replace("- {kind: slipping}", "- {kind: slipping, mode: off}", 1))
+    assert f"- {rule}}}" in text
+    other = parse(text.replace(f"{rule}}}", f"{rule}, mode: off}}", 1))
     after = AnalystStore(store.pool, other)
     await after.follow(other)
     await after.evaluate()
 
-    gone = "slipping/sales//pushed_share"
     assert before[gone][-1]["cleared_at"] is None
     assert gone not in await after.intervals()
     (told,) = [event.data for event in await after.messages() if event.data.key == gone]
@@ -293,9 +277,8 @@ async def test_charts_are_published_where_they_change(
     store: AnalystStore, shop: WeeklyMeasures, policy: Policy
 ) -> None:
     log = PrintedLog("shop")
-    shown = [
-        chart for chart in log.values if chart.pipeline == "sales" and (chart.column in DRAWN or chart in shop.values)
-    ]
+    watched = {watch.chart for watch in watches(policy)}
+    shown = [chart for chart in log.values if chart.pipeline == "sales" and (chart.column in DRAWN or chart in watched)]
     events = point_events(WeeklyMeasures(log.weeks, {chart: list(log.values[chart]) for chart in shown}))
     await store.take([*relock_events(), *events])
     await store.evaluate()
@@ -363,7 +346,7 @@ async def test_behind_a_real_kafka(
     connection = await asyncpg.connect(dsn)
 
     async def found() -> Intervals:
-        return intervals_of(await connection.fetch(_PROBLEMS))
+        return intervals_of(await connection.fetch(PROBLEMS))
 
     try:
         for start in range(0, len(messages), 2000):

@@ -15,7 +15,7 @@ from services.notifier.render.compose import Composer
 from shared import wording
 from shared.contracts.measures import Column
 from shared.contracts.notices import NoticeReason
-from shared.contracts.problems import SignalDetail
+from shared.contracts.problems import BottleneckDetail, BottleneckLabel, SignalDetail
 from shared.flow.rules import KINDS as RULES
 from shared.policy import StageTitles
 from shared.policy.model import CountRule
@@ -84,6 +84,22 @@ def test_a_problem_on_a_measure_says_what_its_weeks_show(kind: str, measure: Col
     assert text.sentence == (
         "Of 100 pairs of a baseline week and one of the last 4 weeks, in 95 the recent week was worse."
         " By chance this chart says so about once in 7.9 quarters."
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "wip"),
+    [({}, "WIP 46"), ({"count": 153, "peak": 153}, "WIP up to 153"), ({"cleared": 70}, "WIP up to 46")],
+)
+def test_a_bottleneck_says_how_much_more_came_in_and_why(fields: dict[str, Any], wip: str) -> None:
+    detail = BottleneckDetail(label=BottleneckLabel.CAPACITY, net=30, wip=46, usual_wip=16.5)
+    numbers = {"count": 46, "peak": 46, "threshold": 0, "limit": None, "usual": None, "chance": 0.1} | fields
+    text = text_of(problem(kind="bottleneck", bottleneck=detail, **numbers), policy(), StageTitles.of(policy()))
+
+    assert text.title == "Proposal is a bottleneck"
+    assert text.sentence == (
+        f"More came into Proposal than left it: 30 in 13 weeks, {wip} against 16, and its deals grow older."
+        " Cause: capacity."
     )
 
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.contracts.problems import BottleneckLabel
 from shared.flow.statistics.bottleneck import (
     BottleneckInterval,
-    BottleneckLabel,
     Inflow,
     LittlesLaw,
     StageCharts,
