@@ -59,9 +59,6 @@ def warnings(policy: Policy) -> Iterator[str]:
 
 def _not_live(policy: Policy) -> Iterator[str]:
     """Rules that only `andon what-if` judges so far."""
-    rules = [rule for pipeline in policy.pipelines.values() for rule in pipeline.bottleneck_rules.values()]
-    if any(rule.mode is not Mode.OFF for rule in rules):
-        yield "bottleneck rules are judged by andon what-if only: the running services open no problem for them yet"
     if any(rule.mode is not Mode.OFF for rule in policy.silence):
         yield "silence rules are judged by andon what-if only: the running services open no problem for them yet"
 
