@@ -36,6 +36,8 @@ async def andon(
     for name, value in (("KAFKA", kafka), ("TOPIC_PREFIX", prefix), ("POSTGRES", dsn)):
         monkeypatch.setenv(f"ANDON_{name}", value)
     monkeypatch.setenv("ANDON_POLICY", str(tmp_path / "policy.yaml"))
+    # The topics were created a moment ago: wait until the broker knows them.
+    assert await published(kafka, prefix) == []
     return kafka, prefix, dsn
 
 
