@@ -58,6 +58,11 @@ class Wakeups:
         try:
             while True:
                 await self._notify(connection)
+        except TRANSIENT:
+            # Never back to the pool: it may be open still, and would carry the listener along.
+            with suppress(*TRANSIENT):
+                connection.terminate()
+            raise
         finally:
             # A fault here would take the place of a cancellation, and `run` would go on.
             with suppress(*TRANSIENT):
