@@ -38,7 +38,6 @@ class AnalystHandler:
         await pipelines.save(connection, _states(weekly, changed))
         await relocks.save(connection, locks)
         await charts.mark(connection, changed)
-        await charts.mark_named(connection, {data.chart for data in locks})
         await charts.mark_pipelines(connection, {data.pipeline for data in weekly if data.since is not None})
         if weekly or locks:
             transaction.after_commit(self._changed)

@@ -57,10 +57,13 @@ class AnalystStore:
                     await self._processor.run(part)
 
     async def evaluate(self) -> int:
-        async with self.pool.acquire() as connection, connection.transaction():
-            count = await self.evaluator.evaluate(connection, datetime.now(UTC))
+        count = await self.try_evaluate()
         assert count is not None
         return count
+
+    async def try_evaluate(self) -> int | None:
+        async with self.pool.acquire() as connection, connection.transaction():
+            return await self.evaluator.evaluate(connection, datetime.now(UTC))
 
     async def intervals(self) -> Intervals:
         return intervals_of(await self.pool.fetch(PROBLEMS))

@@ -7,7 +7,7 @@ its weeks that are over have come; a rule is judged when one of its charts chang
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,7 +15,9 @@ from services.analyst.evaluate.charts import ChartFinding, ChartRule, ChartSet, 
 from services.analyst.evaluate.rules import rules_of
 from services.analyst.publish.problems import ChartRevision, ProblemMessages
 from services.analyst.store import charts, pipelines, points, problems
+from services.analyst.store.charts import StaleCharts
 from services.analyst.store.pipelines import PipelineState
+from services.analyst.store.points import Extent
 from services.analyst.store.problems import SavedProblem
 from shared.contracts.problems import Mode, ProblemReason
 from shared.flow.intervals import Interval
@@ -36,6 +38,38 @@ class _Reach(NamedTuple):
     now: datetime
 
 
+class _Scope(NamedTuple):
+    """What one evaluation of a pipeline covers.
+
+    `rules`: all of the pipeline; `changed`: those with a marked chart; `judged`: those of them that wait for no chart.
+    `ready`: charts of which all weeks that are over have come; `until`: how far those were evaluated that ever were.
+    """
+
+    state: PipelineState
+    marked: StaleCharts
+    rules: Sequence[ChartRule]
+    changed: Sequence[ChartRule]
+    judged: Sequence[ChartRule]
+    ready: Mapping[Chart, Extent]
+    until: Mapping[Chart, datetime]
+
+    @property
+    def waiting(self) -> set[Chart]:
+        """Marked charts of which weeks are missing."""
+        return self.marked.charts - self.ready.keys()
+
+    def still_relocked(self) -> set[Chart]:
+        """Charts whose relock is not yet in all of their rules."""
+        keys = {rule.key for rule in self.judged}
+        unjudged = {chart for rule in self.changed if rule.key not in keys for chart in rule.charts}
+        return self.marked.relocked & (unjudged | self.waiting)
+
+    def until_of(self, rule: ChartRule) -> datetime | None:
+        """How far a rule is evaluated: as far as the first of its charts; None: it never was."""
+        known = self.until.keys() >= set(rule.charts)
+        return min(self.until[chart] for chart in rule.charts) if known else None
+
+
 class ChartEvaluator:
     """Keeps nothing between evaluations: all state is in the database."""
 
@@ -44,55 +78,55 @@ class ChartEvaluator:
         self._lateness = policy.lateness.micros()
 
     async def evaluate(self, connection: Connection, now: datetime) -> int | None:
-        """Evaluate the charts that changed; how many messages that published. None: another replica evaluates."""
-        if not await problems.try_lock(connection):
+        """Evaluate the charts that changed; how many messages that published.
+
+        None: another replica evaluates, or must, as it was started later with another policy.
+        """
+        if not await problems.try_lock(connection) or await charts.policy(connection) != self._policy.digest:
             return None
         # In this order: what a message brings to a pipeline must not be seen without the charts that it marks.
         states, stale = await pipelines.load(connection), await charts.take(connection)
         count = 0
-        for name in sorted({chart.pipeline for chart in stale} & states.keys()):
-            own = {chart for chart in stale if chart.pipeline == name}
-            count += await self._evaluate(connection, name, states[name], own, now)
+        for name in sorted({chart.pipeline for chart in stale.charts} & states.keys()):
+            count += await self._evaluate(connection, name, states[name], stale.of(name), now)
         return count
 
     async def _evaluate(
-        self, connection: Connection, name: str, state: PipelineState, stale: set[Chart], now: datetime
+        self, connection: Connection, name: str, state: PipelineState, marked: StaleCharts, now: datetime
     ) -> int:
-        pipeline = self._policy.pipelines.get(name)
-        rules = [] if pipeline is None else rules_of(name, pipeline)
-        changed = [rule for rule in rules if not stale.isdisjoint(rule.charts)]
-        extents = await points.extents(connection, stale.union(*(rule.charts for rule in changed)), state.numbering)
-        ready = {chart: extent for chart, extent in extents.items() if extent.weeks >= state.over}
-        waiting = stale - ready.keys()
-        await charts.mark(connection, waiting)
-        until = await charts.until(connection, ready)
-        judged = [rule for rule in changed if ready.keys() >= set(rule.charts)]
-        wanted = {chart: ready[chart] for rule in judged for chart in rule.charts}
+        scope = await self._scope(connection, name, state, marked)
+        await charts.mark(connection, scope.waiting)
+        await charts.mark(connection, scope.still_relocked(), is_relocked=True)
+        wanted = {chart: scope.ready[chart] for rule in scope.judged for chart in rule.charts}
         known = await load(connection, wanted, state.numbering, self._policy.timezone)
-        revisions = [] if known is None else await self._revisions(connection, state, known, judged, until, now)
+        revisions = [] if known is None else await self._revisions(connection, scope, known, now)
         await self._messages.put(connection, revisions, now)
-        since = self._reach(state, max(until.values(), default=None), now).since
-        await self._retract_unruled(connection, name, [rule.key for rule in rules], since, now)
-        await charts.save_until(connection, {chart: ready[chart].until for chart in stale & ready.keys()})
-        await charts.mark_signals(connection, stale & ready.keys())
-        if state.since is not None and all(waiting.isdisjoint(rule.charts) for rule in rules):
+        await self._retract_unruled(connection, name, scope, now)
+        evaluated = marked.charts & scope.ready.keys()
+        await charts.save_until(connection, {chart: scope.ready[chart].until for chart in evaluated})
+        await charts.mark_signals(connection, evaluated)
+        if state.since is not None and all(scope.waiting.isdisjoint(rule.charts) for rule in scope.rules):
             await pipelines.reevaluated(connection, name)
         return len(revisions)
 
+    async def _scope(self, connection: Connection, name: str, state: PipelineState, marked: StaleCharts) -> _Scope:
+        pipeline = self._policy.pipelines.get(name)
+        rules = [] if pipeline is None else rules_of(name, pipeline)
+        changed = [rule for rule in rules if not marked.charts.isdisjoint(rule.charts)]
+        asked = marked.charts.union(*(rule.charts for rule in changed))
+        extents = await points.extents(connection, asked, state.numbering)
+        ready = {chart: extent for chart, extent in extents.items() if extent.weeks >= state.over}
+        judged = [rule for rule in changed if ready.keys() >= set(rule.charts)]
+        return _Scope(state, marked, rules, changed, judged, ready, await charts.until(connection, ready))
+
     async def _revisions(
-        self,
-        connection: Connection,
-        state: PipelineState,
-        known: ChartSet,
-        judged: Sequence[ChartRule],
-        until: Mapping[Chart, datetime],
-        now: datetime,
+        self, connection: Connection, scope: _Scope, known: ChartSet, now: datetime
     ) -> list[ChartRevision]:
         """Save how the intervals of rules differ from those before; gives the differences."""
-        reach = {rule.key: self._reach(state, _until(rule, until), now) for rule in judged}
+        reach = {rule.key: self._reach_of(rule, scope, now) for rule in scope.judged}
         published = await problems.published(connection, {key: one.since for key, one in reach.items()})
         told, gone, saved = list[ChartRevision](), list[tuple[str, int]](), list[SavedProblem]()
-        for rule in judged:
+        for rule in scope.judged:
             key = rule.key
             revised = _revise(rule.find(known), published[key], reach[key])
             told += revised.told
@@ -102,24 +136,23 @@ class ChartEvaluator:
         await problems.save(connection, saved, self._policy.digest, now)
         return told
 
+    def _reach_of(self, rule: ChartRule, scope: _Scope, now: datetime) -> _Reach:
+        """A relock revises intervals of any age."""
+        reach = self._reach(scope.state, scope.until_of(rule), now)
+        return reach if scope.marked.relocked.isdisjoint(rule.charts) else reach._replace(since=_BEGINNING)
+
     def _reach(self, state: PipelineState, until: datetime | None, now: datetime) -> _Reach:
-        """Of a rule that is evaluated until an instant; None: it never was."""
+        """Of what is evaluated until an instant; None: it never was."""
         reached = max((micros(at) for at in (state.reached, until) if at is not None), default=None)
         if until is None:
             return _Reach(reached, _BEGINNING, now)
         edges = [micros(until) - self._lateness] + ([] if state.since is None else [micros(state.since)])
         return _Reach(reached, max(min(edges), _BEGINNING), now)
 
-    async def _retract_unruled(
-        self, connection: Connection, pipeline: str, keys: Collection[str], since: int, now: datetime
-    ) -> None:
-        rows = await problems.take_unruled(connection, pipeline, keys, since)
+    async def _retract_unruled(self, connection: Connection, pipeline: str, scope: _Scope, now: datetime) -> None:
+        since = self._reach(scope.state, max(scope.until.values(), default=None), now).since
+        rows = await problems.take_unruled(connection, pipeline, [rule.key for rule in scope.rules], since)
         await self._messages.put_unruled(connection, rows, now)
-
-
-def _until(rule: ChartRule, until: Mapping[Chart, datetime]) -> datetime | None:
-    """How far a rule is evaluated: as far as the last of its charts."""
-    return min(until[chart] for chart in rule.charts) if until.keys() >= set(rule.charts) else None
 
 
 class _Revised(NamedTuple):

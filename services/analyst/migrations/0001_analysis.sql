@@ -36,8 +36,16 @@ CREATE TABLE chart_state (
 
 -- Charts to evaluate, and charts to publish. Whoever changes something appends, the evaluator takes; a chart may be here
 -- more than once, so that the one never waits for the other.
-CREATE TABLE stale_chart (pipeline text NOT NULL, stage text NOT NULL, measure text NOT NULL);
+CREATE TABLE stale_chart (
+    pipeline    text    NOT NULL,
+    stage       text    NOT NULL,
+    measure     text    NOT NULL,
+    is_relocked boolean NOT NULL DEFAULT false
+);
 CREATE TABLE stale_signal (pipeline text NOT NULL, stage text NOT NULL, measure text NOT NULL);
+-- Names of charts with a new relock. Which chart it is, the evaluator looks up: the chart's points may be saved at the same
+-- time, unseen by who saves the relock.
+CREATE TABLE stale_relock (chart text NOT NULL);
 
 -- One row: the digest of the policy that everything is evaluated under.
 CREATE TABLE analysis_state (

@@ -53,9 +53,9 @@ class SignalPublisher:
     async def publish_some(self, connection: Connection) -> int | None:
         """Publish some charts that may have changed, in the caller's transaction; how many. None: none are left.
 
-        One replica at a time: None while another does it.
+        One replica at a time: None while another does it, or has another policy and was started later.
         """
-        if not await locks.try_lock(connection, "signals"):
+        if not await locks.try_lock(connection, "signals") or await charts.policy(connection) != self._policy.digest:
             return None
         stale = await charts.take_signals(connection, AT_ONCE)
         if not stale:

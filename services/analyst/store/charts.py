@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
+from typing import NamedTuple
 
 from shared.flow.statistics.columns import Chart, Column
 from shared.postgres.pool import Connection, Executor, Record
 
-_MARK = "INSERT INTO stale_chart SELECT * FROM unnest($1::text[], $2::text[], $3::text[])"
-_MARK_NAMED = """
-INSERT INTO stale_chart SELECT pipeline, stage, measure FROM point
+_MARK = "INSERT INTO stale_chart SELECT *, $4 FROM unnest($1::text[], $2::text[], $3::text[])"
+_TAKE_RELOCKS = "DELETE FROM stale_relock RETURNING chart"
+_MARK_RELOCKED = """
+INSERT INTO stale_chart SELECT pipeline, stage, measure, true FROM point
 WHERE week = 0 AND concat_ws('/', pipeline, coalesce(nullif(stage, ''), '-'), measure) = ANY($1::text[])
 """
 _MARK_PIPELINES = """
-INSERT INTO stale_chart
+INSERT INTO stale_chart (pipeline, stage, measure)
 SELECT DISTINCT pipeline, stage, measure FROM point WHERE week = 0 AND pipeline = ANY($1::text[])
 """
 _FOLLOW_POLICY = """
 WITH new AS (UPDATE analysis_state SET policy = $1 WHERE policy <> $1 RETURNING policy)
-INSERT INTO stale_chart SELECT DISTINCT pipeline, stage, measure FROM point WHERE week = 0 AND EXISTS (SELECT FROM new)
+INSERT INTO stale_chart (pipeline, stage, measure)
+SELECT DISTINCT pipeline, stage, measure FROM point WHERE week = 0 AND EXISTS (SELECT FROM new)
 """
-_TAKE = "DELETE FROM stale_chart RETURNING pipeline, stage, measure"
+_POLICY = "SELECT policy FROM analysis_state"
+_TAKE = "DELETE FROM stale_chart RETURNING pipeline, stage, measure, is_relocked"
 _UNTIL = """
 SELECT pipeline, stage, measure, until FROM chart_state
 JOIN unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure) USING (pipeline, stage, measure)
@@ -44,6 +48,17 @@ ON CONFLICT (chart) DO UPDATE SET digest = excluded.digest
 """
 
 
+class StaleCharts(NamedTuple):
+    """Charts to evaluate, and those of them that have a new relock."""
+
+    charts: set[Chart]
+    relocked: set[Chart]
+
+    def of(self, pipeline: str) -> StaleCharts:
+        """Those of one pipeline."""
+        return StaleCharts(*({chart for chart in some if chart.pipeline == pipeline} for some in self))
+
+
 def columns_of(charts: Iterable[Chart]) -> tuple[list[str], list[str], list[str]]:
     """Charts as the three arrays of a statement."""
     listed = list(charts)
@@ -55,16 +70,10 @@ def chart_of(row: Record) -> Chart:
     return Chart(row["pipeline"], row["stage"], Column(row["measure"]))
 
 
-async def mark(connection: Connection, charts: Collection[Chart]) -> None:
+async def mark(connection: Connection, charts: Collection[Chart], is_relocked: bool = False) -> None:
     """Charts must be evaluated."""
     if charts:
-        await connection.execute(_MARK, *columns_of(charts))
-
-
-async def mark_named(connection: Connection, names: Collection[str]) -> None:
-    """The charts of these names must be evaluated, where they have points."""
-    if names:
-        await connection.execute(_MARK_NAMED, sorted(names))
+        await connection.execute(_MARK, *columns_of(charts), is_relocked)
 
 
 async def mark_pipelines(connection: Connection, names: Collection[str]) -> None:
@@ -78,9 +87,18 @@ async def follow_policy(connection: Connection, digest: str) -> None:
     await connection.execute(_FOLLOW_POLICY, digest)
 
 
-async def take(connection: Connection) -> set[Chart]:
-    """Take the charts to evaluate."""
-    return {chart_of(row) for row in await connection.fetch(_TAKE)}
+async def policy(executor: Executor) -> str:
+    """The digest of the policy that everything is evaluated under: a replica with another one must not add to it."""
+    digest: str = await executor.fetchval(_POLICY)
+    return digest
+
+
+async def take(connection: Connection) -> StaleCharts:
+    """Take the charts to evaluate: those that are marked, and those of relocks."""
+    if names := [row["chart"] for row in await connection.fetch(_TAKE_RELOCKS)]:
+        await connection.execute(_MARK_RELOCKED, names)
+    rows = await connection.fetch(_TAKE)
+    return StaleCharts({chart_of(row) for row in rows}, {chart_of(row) for row in rows if row["is_relocked"]})
 
 
 async def until(executor: Executor, charts: Collection[Chart]) -> dict[Chart, datetime]:

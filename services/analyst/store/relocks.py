@@ -18,6 +18,7 @@ ON CONFLICT (chart, from_week) DO UPDATE SET points = excluded.points, reason = 
     actor = excluded.actor, at = excluded.at
 WHERE r.at <= excluded.at
 """
+_MARK = "INSERT INTO stale_relock SELECT * FROM unnest($1::text[])"
 _LOAD = """
 SELECT chart, from_week, points, reason, actor FROM relock WHERE chart = ANY($1::text[]) ORDER BY chart, from_week
 """
@@ -31,7 +32,7 @@ class StoredRelock(NamedTuple):
 
 
 async def save(connection: Connection, relocks: Sequence[RelockData]) -> None:
-    """Insert or replace relocks; of the same chart and week the latest stays."""
+    """Insert or replace relocks, and mark them; of the same chart and week the latest stays."""
     if relocks:
         await connection.execute(
             _SAVE,
@@ -42,6 +43,7 @@ async def save(connection: Connection, relocks: Sequence[RelockData]) -> None:
             [r.actor for r in relocks],
             [r.at for r in relocks],
         )
+        await connection.execute(_MARK, sorted({r.chart for r in relocks}))
 
 
 async def load(executor: Executor, names: Collection[str]) -> list[StoredRelock]:

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from services.analyst.evaluate.rules import rules_of
+from services.analyst.store import relocks
 from services.cli.what_if_json import interval_json
 from shared.contracts.envelope import iso
 from shared.contracts.problems import ProblemReason
@@ -44,8 +45,8 @@ from tests.support.weekly_points import point_events
 SHOP = Path(__file__).parents[2] / "data" / "shop"
 KINDS = ("shift", "rework", "slipping", "bottleneck")
 TABLES = (
-    "point, pipeline_state, chart_state, stale_chart, stale_signal, relock, problem, correction, signals_published,"
-    " outbox, position"
+    "point, pipeline_state, chart_state, stale_chart, stale_relock, stale_signal, relock, problem, correction,"
+    " signals_published, outbox, position"
 )
 
 
@@ -92,7 +93,9 @@ def relock_events() -> list[RelockEvent]:
 @pytest.fixture
 async def store(pool: Pool, policy: Policy) -> AnalystStore:
     await pool.execute(f"TRUNCATE {TABLES}; UPDATE analysis_state SET policy = ''")
-    return AnalystStore(pool, policy)
+    store = AnalystStore(pool, policy)
+    await store.follow(policy)
+    return store
 
 
 async def test_a_whole_log_at_once_in_any_order_and_twice(store: AnalystStore, shop: WeeklyMeasures) -> None:
@@ -106,6 +109,34 @@ async def test_a_whole_log_at_once_in_any_order_and_twice(store: AnalystStore, s
 
     assert await store.intervals() == expected_intervals()
     assert await store.evaluate() == 0
+
+
+async def test_a_relock_that_is_saved_while_the_points_of_its_chart_are(
+    store: AnalystStore, shop: WeeklyMeasures
+) -> None:
+    async with store.pool.acquire() as connection, connection.transaction():
+        await relocks.save(connection, [event.data for event in relock_events()])
+        await store.take(point_events(shop))
+        await store.evaluate()
+        assert await store.intervals() != expected_intervals()
+    await store.evaluate()
+
+    assert await store.intervals() == expected_intervals()
+
+
+async def test_a_replica_with_an_earlier_policy_evaluates_nothing(
+    store: AnalystStore, shop: WeeklyMeasures, policy: Policy
+) -> None:
+    other = parse((SHOP / "policy.yaml").read_text().replace("lateness: 7d", "lateness: 8d"))
+    assert other.digest != policy.digest
+    await store.take([*relock_events(), *point_events(shop)])
+    await store.follow(other)
+
+    assert await store.try_evaluate() is None
+    assert await store.charts() == {}
+    after = AnalystStore(store.pool, other)
+    await after.evaluate()
+    assert await after.intervals() == expected_intervals()
 
 
 async def test_some_weeks_after_the_others(store: AnalystStore, shop: WeeklyMeasures) -> None:
