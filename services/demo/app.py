@@ -39,7 +39,8 @@ from shared.postgres.pool import TRANSIENT
 
 console = Console()
 DAYS = 180
-LOAD_ATTEMPTS = 5
+# How long loading the history is repeated: a killed server needs up to a minute on a busy machine.
+LOAD_SECONDS = 300.0
 FAILURES = (ServerError, OSError, TimeoutError, PostRejected, TopicMismatchError, MigrationError, LoadError)
 
 
@@ -148,13 +149,14 @@ class Demo:
         self._watch.add(*started)
 
     def _load(self, topology: Topology) -> None:
-        """Load the history; repeat that if a server was lost in between, which is safe."""
-        for attempt in range(1, LOAD_ATTEMPTS + 1):
+        """Load the history; repeat that while a server is lost or restarts, which is safe."""
+        deadline = time.monotonic() + LOAD_SECONDS
+        while True:
             try:
                 asyncio.run(load_history(topology, self._journal, self._show))
                 return
             except (*TRANSIENT, KafkaError, LoadError) as error:
-                if attempt == LOAD_ATTEMPTS:
+                if time.monotonic() > deadline:
                     raise LoadError(f"the history could not be loaded: {error}") from error
                 _tell(f"Loading the history was interrupted, beginning again: {error}")
                 time.sleep(2)

@@ -44,6 +44,8 @@ class Server(ABC):
         deadline = time.monotonic() + within_seconds
         while not self._is_ready():
             if process.poll() is not None or time.monotonic() > deadline:
+                # One that is only slow would keep the port, and never count as ended.
+                process.kill()
                 raise ServerError(f"{self.name} did not start:\n{tail(self.log)}")
             time.sleep(0.05)
 

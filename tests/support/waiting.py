@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def eventually(ask: Callable[[], Awaitable[T]], enough: Callable[[T], bool] = bool, within: float = 30) -> T:
+async def eventually(ask: Callable[[], Awaitable[T]], enough: Callable[[T], bool] = bool, within: float = 60) -> T:
     """Await `ask` until `enough` accepts its value; fails with the last value after `within` seconds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within

@@ -58,7 +58,15 @@ async def _kill(demo: DemoProcess, folder: Path, times: int) -> None:
     for pid in (pid_of("kafka.Kafka", str(folder)), pid_of("bin/postgres -D", data)):
         os.kill(pid, signal.SIGKILL)
     for name in ("Kafka", "Postgres"):
-        await eventually(partial(_logged, demo, f"{name} runs again", times), within=90)
+        await _until_logged(demo, f"{name} runs again", times)
+
+
+async def _until_logged(demo: DemoProcess, text: str, times: int) -> None:
+    """Wait; show what the demo said instead."""
+    try:
+        await eventually(partial(_logged, demo, text, times), within=180)
+    except AssertionError:
+        raise AssertionError(f"not {times} times {text!r} in:\n{demo.log.read_text()}") from None
 
 
 async def _logged(demo: DemoProcess, text: str, times: int = 1) -> bool:

@@ -65,7 +65,7 @@ async def test_refused_credentials_are_tried_again_after_the_suspension(
         return context.wake.is_set()
 
     try:
-        await eventually(published, within=5)
+        await eventually(published)
     finally:
         loop.cancel()
     assert crm.asked == (1 if suspended else 3)
