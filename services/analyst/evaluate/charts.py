@@ -55,6 +55,7 @@ class ChartRule(ABC):
 
     key: str
     kind: str
+    version: int = 1
     pipeline: str
     stage: str
     mode: Mode

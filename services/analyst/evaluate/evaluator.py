@@ -145,7 +145,7 @@ def _revise(finding: ChartFinding, published: Mapping[int, tuple[Interval, Mode]
         [one for one in told if not (one.historic and one.revision.reason is ProblemReason.OPENED)],
         [at for at in published if at not in instants],
         [
-            SavedProblem(rule.key, one, rule.kind, rule.pipeline, rule.stage, mode, one.opened_at in historic)
+            SavedProblem(rule, one, one.opened_at in historic)
             for one in found
             if published.get(one.opened_at) != (one, mode)
         ],

@@ -67,6 +67,7 @@ CREATE TABLE problem (
     pipeline       text        NOT NULL,
     stage          text        NOT NULL,
     mode           text        NOT NULL CHECK (mode IN ('active', 'monitor')),
+    rule           text        NOT NULL,
     policy_version text        NOT NULL,
     historic       boolean     NOT NULL,
     detected_at    timestamptz NOT NULL,

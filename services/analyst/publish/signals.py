@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from services.analyst.evaluate.charts import ChartSet, load
-from services.analyst.publish.problems import EVENT_SOURCE
+from services.analyst.settings import EVENT_SOURCE
 from services.analyst.store import charts, pipelines, points
 from services.analyst.store.pipelines import PipelineState
 from services.analyst.store.relocks import StoredRelock
@@ -84,7 +84,7 @@ class SignalPublisher:
 
     def _message(self, data: ChartData, until: datetime) -> OutgoingMessage:
         event = ChartEvent.new(source=EVENT_SOURCE, subject=data.key, time=until, data=data)
-        return OutgoingMessage(self._topic, event.subject.encode(), event.to_json())
+        return OutgoingMessage.of(self._topic, event)
 
     def _data(self, chart: Chart, known: ChartSet) -> ChartData:
         described = _SegmentNames(chart, known)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import orjson
 
 from services.detector.publish import evidence
-from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
+from services.detector.settings import EVENT_SOURCE
 from services.detector.store import evaluation, learning
 from services.detector.store.learning import CurrentVersion
 from shared.contracts.now import NowData, NowEvent, RuleNow
@@ -21,6 +21,7 @@ from shared.flow.checkpoints import Checkpoint
 from shared.flow.intervals import RuleState, due
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset, wip
+from shared.kafka.publisher import OutgoingMessage
 from shared.postgres import locks
 from shared.postgres.pool import Connection
 from shared.runtime.instants import moment
@@ -118,7 +119,7 @@ class NowPublisher:
                 # Visits are ahead of the watermark: publish again, also where the counts will be the same.
                 digests[stage] = ""
             event = NowEvent.new(source=EVENT_SOURCE, subject=data.key, time=data.as_of, data=data)
-            messages.append(keyed_by_subject(self._topic, event))
+            messages.append(OutgoingMessage.of(self._topic, event))
         await outbox.put(connection, messages)
         names = list(zip(*due_now, strict=True)) or [(), ()]
         await connection.execute(_SAVE, *names, [digests[stage] for stage in due_now])
