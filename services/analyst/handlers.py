@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from aiokafka import ConsumerRecord
 
-from services.analyst.store import charts, pipelines, points, relocks
+from services.analyst.store import charts, pipelines, points
 from services.analyst.store.pipelines import PipelineState
 from shared.contracts.measures import Column, MeasureData, MeasureEvent
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.contracts.topics import MEASURES, RELOCKS
 from shared.flow.statistics.columns import Chart
+from shared.stream import relocks
 from shared.stream.processor import Decoder, Received, contract
 from shared.stream.transaction import Transaction
 

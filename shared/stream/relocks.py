@@ -1,12 +1,10 @@
-"""SQL of relocks."""
+"""SQL of relocks, for services that read `flow.relocks`, with the table `relock`."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
 
 from shared.contracts.relocks import RelockData
-from shared.flow.statistics.relocks import Relock
 from shared.postgres.pool import Connection, Executor
 
 _SAVE = """
@@ -19,15 +17,9 @@ ON CONFLICT (chart, from_week) DO UPDATE SET points = excluded.points, reason = 
 WHERE r.at <= excluded.at
 """
 _LOAD = """
-SELECT chart, from_week, points, reason, actor FROM relock WHERE chart = ANY($1::text[]) ORDER BY chart, from_week
+SELECT chart, from_week, points, reason, actor, at FROM relock WHERE $1::text[] IS NULL OR chart = ANY($1)
+ORDER BY chart, from_week
 """
-
-
-class StoredRelock(NamedTuple):
-    """A relock, and whether a person or the system decided it."""
-
-    relock: Relock
-    actor: str
 
 
 async def save(connection: Connection, relocks: Sequence[RelockData]) -> None:
@@ -44,9 +36,7 @@ async def save(connection: Connection, relocks: Sequence[RelockData]) -> None:
         )
 
 
-async def load(executor: Executor, names: Collection[str]) -> list[StoredRelock]:
-    """The relocks of these charts."""
-    return [
-        StoredRelock(Relock(row["chart"], row["from_week"] or None, row["points"], row["reason"]), row["actor"])
-        for row in await executor.fetch(_LOAD, list(names))
-    ]
+async def load(executor: Executor, charts: Collection[str] | None = None) -> list[RelockData]:
+    """The relocks of some charts, by name, or all; of a chart the one of the first baseline first, then by week."""
+    rows = await executor.fetch(_LOAD, None if charts is None else list(charts))
+    return [RelockData(**dict(row) | {"from_week": row["from_week"] or None}) for row in rows]
