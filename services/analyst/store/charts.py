@@ -10,16 +10,17 @@ from shared.postgres.pool import Connection, Executor, Record
 
 _MARK = "INSERT INTO stale_chart SELECT * FROM unnest($1::text[], $2::text[], $3::text[])"
 _MARK_NAMED = """
-INSERT INTO stale_chart SELECT pipeline, stage, measure FROM point
+INSERT INTO stale_chart SELECT pipeline, stage, measure FROM weekly_point
 WHERE week = 0 AND concat_ws('/', pipeline, coalesce(nullif(stage, ''), '-'), measure) = ANY($1::text[])
 """
 _MARK_PIPELINES = """
 INSERT INTO stale_chart
-SELECT DISTINCT pipeline, stage, measure FROM point WHERE week = 0 AND pipeline = ANY($1::text[])
+SELECT DISTINCT pipeline, stage, measure FROM weekly_point WHERE week = 0 AND pipeline = ANY($1::text[])
 """
 _FOLLOW_POLICY = """
 WITH new AS (UPDATE analysis_state SET policy = $1 WHERE policy <> $1 RETURNING policy)
-INSERT INTO stale_chart SELECT DISTINCT pipeline, stage, measure FROM point WHERE week = 0 AND EXISTS (SELECT FROM new)
+INSERT INTO stale_chart
+SELECT DISTINCT pipeline, stage, measure FROM weekly_point WHERE week = 0 AND EXISTS (SELECT FROM new)
 """
 _TAKE = "DELETE FROM stale_chart RETURNING pipeline, stage, measure"
 _UNTIL = """

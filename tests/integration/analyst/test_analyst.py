@@ -44,8 +44,8 @@ from tests.support.weekly_points import point_events
 SHOP = Path(__file__).parents[2] / "data" / "shop"
 KINDS = ("shift", "rework", "slipping", "bottleneck")
 TABLES = (
-    "point, pipeline_state, chart_state, stale_chart, stale_signal, relock, problem, correction, signals_published,"
-    " outbox, position"
+    "weekly_point, pipeline_state, chart_state, stale_chart, stale_signal, relock, problem, correction,"
+    " signals_published, outbox, position"
 )
 
 
