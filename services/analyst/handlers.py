@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from aiokafka import ConsumerRecord
 
-from services.analyst.store import charts, pipelines, points, relocks
+from services.analyst.store import charts, pipelines
 from services.analyst.store.pipelines import PipelineState
 from shared.contracts.measures import Column, MeasureData, MeasureEvent
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.contracts.topics import MEASURES, RELOCKS
 from shared.flow.statistics.columns import Chart
+from shared.stream import relocks, weekly_points
 from shared.stream.processor import Decoder, Received, contract
 from shared.stream.transaction import Transaction
 
@@ -34,10 +35,11 @@ class AnalystHandler:
         weekly = [data for data in _data(messages) if isinstance(data, MeasureData) and data.period == "week"]
         locks = [data for data in _data(messages) if isinstance(data, RelockData)]
         connection = transaction.connection
-        changed = await points.save(connection, weekly)
+        changed = {charts.chart_of(row) for row in await weekly_points.save(connection, weekly)}
         await pipelines.save(connection, _states(weekly, changed))
         await relocks.save(connection, locks)
         await charts.mark(connection, changed)
+        await charts.mark_relocks(connection, {data.chart for data in locks})
         await charts.mark_pipelines(connection, {data.pipeline for data in weekly if data.since is not None})
         if weekly or locks:
             transaction.after_commit(self._changed)

@@ -6,6 +6,9 @@ from pydantic import Field
 
 from shared.runtime.settings import ServiceSettings
 
+# Of the events that it publishes.
+EVENT_SOURCE = "andon/analyst"
+
 
 class AnalystSettings(ServiceSettings):
     """Settings of the analyst."""

@@ -7,6 +7,9 @@ from pydantic import Field
 from services.detector.store.watermark import ClockKind
 from shared.runtime.settings import ServiceSettings
 
+# Of the events that it publishes.
+EVENT_SOURCE = "andon/detector"
+
 
 class DetectorSettings(ServiceSettings):
     """Settings of the detector."""

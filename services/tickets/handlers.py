@@ -8,7 +8,7 @@ from typing import TypeVar
 from aiokafka import ConsumerRecord
 
 from services.tickets.changes import TicketChanges
-from services.tickets.store import inbox, measures, notices, relocks, stages, weeks
+from services.tickets.store import inbox, measures, notices, stages
 from services.tickets.store import now as now_store
 from shared.contracts.measures import MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeEvent
@@ -21,6 +21,7 @@ from shared.policy import Policy
 from shared.postgres.pool import Connection
 from shared.runtime.clock import Clock
 from shared.runtime.log import logger
+from shared.stream import relocks, weekly_points
 from shared.stream.processor import Decoder, Received, contract
 from shared.stream.transaction import Transaction
 
@@ -77,7 +78,7 @@ class TicketHandlers:
 
 async def _save_points(connection: Connection, points: Sequence[MeasureData]) -> None:
     await measures.save(connection, [point for point in points if point.period == "day"])
-    await weeks.save(connection, [point for point in points if point.period == "week"])
+    await weekly_points.save(connection, [point for point in points if point.period == "week"])
 
 
 def _of(messages: Sequence[Received[ConsumedEvent]], event: type[Event]) -> list[Received[Event]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import Field, FiniteFloat
@@ -39,7 +40,7 @@ class ProblemReason(StrEnum):
     UNRULED = "unruled"
 
 
-TYPE_OF_REASON = {
+_TYPE_OF_REASON = {
     ProblemReason.OPENED: ProblemType.OPENED,
     ProblemReason.GREW: ProblemType.CHANGED,
     ProblemReason.REVISED: ProblemType.CHANGED,
@@ -47,8 +48,7 @@ TYPE_OF_REASON = {
     ProblemReason.RETRACTED: ProblemType.RETRACTED,
     ProblemReason.UNRULED: ProblemType.RETRACTED,
 }
-# Reasons that take back something published: after one, the same may be published again.
-CORRECTIONS = (ProblemReason.REVISED, ProblemReason.RETRACTED, ProblemReason.UNRULED)
+_CORRECTIONS = (ProblemReason.REVISED, ProblemReason.RETRACTED, ProblemReason.UNRULED)
 
 
 class CauseClass(StrEnum):
@@ -188,6 +188,18 @@ class ProblemData(ProblemInterval):
     signal: SignalDetail | None = Field(None, description="of kinds on measures: what the weeks show")
     bottleneck: BottleneckDetail | None = Field(None, description="of `bottleneck`: what opened it")
 
+    @property
+    def happened_at(self) -> datetime:
+        """When what the message reports happened: the clearing, or else the opening."""
+        if self.reason is ProblemReason.CLEARED and self.cleared_at is not None:
+            return self.cleared_at
+        return self.opened_at
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether the message takes back something published: after it, the same may be published again."""
+        return self.reason in _CORRECTIONS
+
     def message_id(self, correction: int) -> str:
         """The same for a message that is published again after a restore, when its evidence may differ.
 
@@ -204,3 +216,15 @@ class ProblemData(ProblemInterval):
 
 class ProblemEvent(Envelope[ProblemData]):
     type: ProblemType
+
+    @classmethod
+    def of(cls, source: str, data: ProblemData, correction: int) -> ProblemEvent:
+        """The message of `data`; `correction`: see `message_id`."""
+        return cls.new(
+            id=data.message_id(correction),
+            source=source,
+            type=_TYPE_OF_REASON[data.reason],
+            subject=data.key,
+            time=data.happened_at,
+            data=data,
+        )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from shared.contracts.problems import ProblemReason
+from shared.contracts.problems import Mode, ProblemReason
 from shared.flow.intervals import Interval
 
 
@@ -16,6 +17,50 @@ class Revision:
     reason: ProblemReason
     interval: Interval
     was: Interval | None = None
+
+
+class RevisedRule(NamedTuple):
+    """How the intervals of one rule differ from the published ones. `historic`: openings of those that are historic."""
+
+    revisions: Sequence[Revision]
+    historic: set[int]
+
+    def is_historic(self, revision: Revision) -> bool:
+        return revision.interval.opened_at in self.historic
+
+    @property
+    def worth_publishing(self) -> list[Revision]:
+        """All but the openings of historic intervals: such an interval comes in one message."""
+        return [one for one in self.revisions if not (one.reason is ProblemReason.OPENED and self.is_historic(one))]
+
+
+def revisions_of(
+    published: Collection[tuple[Interval, Mode]], found: Sequence[Interval], mode: Mode, reached: int | None
+) -> RevisedRule:
+    """Compare what is found of a rule of this mode with what was published, each interval with its rule's mode then.
+
+    `reached`: the judgement time before; None: the rule was never judged.
+    """
+    revisions = diff([interval for interval, _ in published], found)
+    revisions += _changed_mode(published, found, mode)
+    return RevisedRule(revisions, {one.interval.opened_at for one in revisions if _is_historic(one, reached)})
+
+
+def _changed_mode(
+    published: Collection[tuple[Interval, Mode]], found: Sequence[Interval], mode: Mode
+) -> list[Revision]:
+    """An open interval whose rule has another mode now: nothing else of it differs, but tickets must hear of it."""
+    return [
+        Revision(ProblemReason.REVISED, interval, interval)
+        for interval, was in published
+        if was is not mode and interval.cleared_at is None and interval in found
+    ]
+
+
+def _is_historic(revision: Revision, reached: int | None) -> bool:
+    """Found by going back: over before the judgement time that was already reached."""
+    cleared = revision.interval.cleared_at
+    return revision.was is None and reached is not None and cleared is not None and cleared <= reached
 
 
 def diff(published: Sequence[Interval], found: Sequence[Interval]) -> list[Revision]:

@@ -16,6 +16,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 from aiokafka.partitioner import murmur2
 
+from shared.contracts.envelope import Envelope
+
 
 class OutgoingMessage(NamedTuple):
     """A record to write. The key decides its partition, and so its order; None counts as an empty key."""
@@ -25,6 +27,11 @@ class OutgoingMessage(NamedTuple):
     value: bytes
     timestamp_ms: int | None = None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+
+    @classmethod
+    def of(cls, topic: str, event: Envelope[Any]) -> OutgoingMessage:
+        """The event, keyed by its subject, so that events of one subject keep their order."""
+        return cls(topic, event.subject.encode(), event.to_json())
 
 
 class TooLargeError(TimeoutError):

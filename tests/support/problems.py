@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from services.detector.publish.problems import TYPE_OF_REASON
 from shared.contracts.problems import (
     CauseClass,
     Evidence,
@@ -94,14 +93,8 @@ def evidence(count: int) -> Evidence:
 
 
 def event(data: ProblemData, number: str | None = None) -> ProblemEvent:
-    return ProblemEvent(
-        id=number or uuid4().hex,
-        source="andon/detector",
-        type=TYPE_OF_REASON[data.reason],
-        subject=data.key,
-        time=data.opened_at,
-        data=data,
-    )
+    made = ProblemEvent.of("andon/detector", data, correction=0)
+    return made.model_copy(update={"id": number or uuid4().hex, "time": data.opened_at})
 
 
 def ticket_event(

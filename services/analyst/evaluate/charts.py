@@ -9,10 +9,10 @@ from datetime import datetime
 from fractions import Fraction
 from typing import NamedTuple
 
-from services.analyst.store import points, relocks
+from services.analyst.store import points
 from services.analyst.store.points import Extent
-from services.analyst.store.relocks import StoredRelock
 from shared.contracts.problems import BottleneckDetail, CauseClass, Mode, SignalDetail
+from shared.contracts.relocks import RelockData
 from shared.flow.intervals import Interval
 from shared.flow.statistics.charts import ChartSegments
 from shared.flow.statistics.columns import Chart
@@ -21,6 +21,7 @@ from shared.flow.statistics.relocks import Relock
 from shared.flow.statistics.weeks import Weeks
 from shared.postgres.pool import Executor
 from shared.runtime.instants import micros
+from shared.stream import relocks
 
 
 class OpeningDetail(NamedTuple):
@@ -38,7 +39,7 @@ class ChartSet:
 
     weeks: Weeks
     segments: ChartSegments
-    relocks: Sequence[StoredRelock]
+    relocks: Sequence[RelockData]
     until: Mapping[Chart, datetime]
 
     @property
@@ -55,6 +56,7 @@ class ChartRule(ABC):
 
     key: str
     kind: str
+    version: int = 1
     pipeline: str
     stage: str
     mode: Mode
@@ -81,11 +83,6 @@ async def load(executor: Executor, extents: Mapping[Chart, Extent], numbering: i
         return None
     values = await points.load(executor, extents, numbering)
     weeks = Weeks(micros(next(iter(extents.values())).first), zone)
-    known = [one for one in await relocks.load(executor, [c.name for c in extents]) if _exists(one.relock, weeks)]
-    segments = ChartSegments(WeeklyMeasures(weeks, values), weeks, [one.relock for one in known])
+    known = await relocks.load(executor, [chart.name for chart in extents])
+    segments = ChartSegments(WeeklyMeasures(weeks, values), weeks, [Relock.of(data) for data in known])
     return ChartSet(weeks, segments, known, {chart: extent.until for chart, extent in extents.items()})
-
-
-def _exists(relock: Relock, weeks: Weeks) -> bool:
-    """A relock from a week before the log's first waits until the log begins earlier."""
-    return relock.from_week is None or weeks.number(relock.from_week) >= 0

@@ -7,7 +7,7 @@ its weeks that are over have come; a rule is judged when one of its charts chang
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -19,9 +19,9 @@ from services.analyst.store.charts import StaleCharts
 from services.analyst.store.pipelines import PipelineState
 from services.analyst.store.points import Extent
 from services.analyst.store.problems import SavedProblem
-from shared.contracts.problems import Mode, ProblemReason
+from shared.contracts.problems import Mode
 from shared.flow.intervals import Interval
-from shared.flow.revisions import Revision, diff
+from shared.flow.revisions import revisions_of
 from shared.flow.statistics.columns import Chart
 from shared.policy import Policy
 from shared.postgres.pool import Connection
@@ -125,16 +125,11 @@ class ChartEvaluator:
         """Save how the intervals of rules differ from those before; gives the differences."""
         reach = {rule.key: self._reach_of(rule, scope, now) for rule in scope.judged}
         published = await problems.published(connection, {key: one.since for key, one in reach.items()})
-        told, gone, saved = list[ChartRevision](), list[tuple[str, int]](), list[SavedProblem]()
-        for rule in scope.judged:
-            key = rule.key
-            revised = _revise(rule.find(known), published[key], reach[key])
-            told += revised.told
-            gone += [(key, at) for at in revised.gone]
-            saved += revised.saved
-        await problems.drop(connection, gone)
+        changes = [_changes(rule.find(known), published[rule.key], reach[rule.key]) for rule in scope.judged]
+        await problems.drop(connection, [gone for one in changes for gone in one.gone])
+        saved = [problem for one in changes for problem in one.saved]
         await problems.save(connection, saved, self._policy.digest, now)
-        return told
+        return [revision for one in changes for revision in one.revisions]
 
     def _reach_of(self, rule: ChartRule, scope: _Scope, now: datetime) -> _Reach:
         """A relock revises intervals of any age."""
@@ -155,43 +150,26 @@ class ChartEvaluator:
         await self._messages.put_unruled(connection, rows, now)
 
 
-class _Revised(NamedTuple):
-    """Revisions to publish, openings of intervals to delete, and intervals to save, of one rule."""
+class _RuleChanges(NamedTuple):
+    """Revisions to publish, intervals to delete, by (key, opened at), and intervals to save, of one rule."""
 
-    told: Sequence[ChartRevision]
-    gone: Sequence[int]
+    revisions: Sequence[ChartRevision]
+    gone: Sequence[tuple[str, int]]
     saved: Sequence[SavedProblem]
 
 
-def _revise(finding: ChartFinding, published: Mapping[int, tuple[Interval, Mode]], reach: _Reach) -> _Revised:
+def _changes(finding: ChartFinding, published: Mapping[int, tuple[Interval, Mode]], reach: _Reach) -> _RuleChanges:
     """How the intervals of one rule differ from the published ones."""
     rule = finding.rule
     found = [one for one in finding.intervals if one.cleared_at is None or one.cleared_at > reach.since]
-    revisions = diff([interval for interval, _ in published.values()], found)
-    revisions += _changed_mode(rule.mode, published.values(), found)
-    historic = {r.interval.opened_at for r in revisions if _is_historic(r, reach.reached)}
-    told = [ChartRevision(finding, one, one.interval.opened_at in historic) for one in revisions]
+    revised = revisions_of(published.values(), found, rule.mode, reach.reached)
     instants = {one.opened_at for one in found}
-    mode = rule.mode
-    return _Revised(
-        # A historic interval comes in one message.
-        [one for one in told if not (one.historic and one.revision.reason is ProblemReason.OPENED)],
-        [at for at in published if at not in instants],
+    return _RuleChanges(
+        [ChartRevision(finding, one, revised.is_historic(one)) for one in revised.worth_publishing],
+        [(rule.key, at) for at in published if at not in instants],
         [
-            SavedProblem(rule.key, one, rule.kind, rule.pipeline, rule.stage, mode, one.opened_at in historic)
+            SavedProblem(rule, one, one.opened_at in revised.historic)
             for one in found
-            if published.get(one.opened_at) != (one, mode)
+            if published.get(one.opened_at) != (one, rule.mode)
         ],
     )
-
-
-def _changed_mode(mode: Mode, published: Iterable[tuple[Interval, Mode]], found: Sequence[Interval]) -> list[Revision]:
-    """An open interval whose rule has another mode now: nothing else of it differs, but tickets must hear of it."""
-    open_ones = [one for one, was in published if was is not mode and one.cleared_at is None and one in found]
-    return [Revision(ProblemReason.REVISED, one, one) for one in open_ones]
-
-
-def _is_historic(revision: Revision, reached: int | None) -> bool:
-    """Found by going back: over before the judgement time that was already reached."""
-    cleared = revision.interval.cleared_at
-    return revision.was is None and reached is not None and cleared is not None and cleared <= reached

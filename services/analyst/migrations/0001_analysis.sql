@@ -2,7 +2,7 @@
 
 -- The weekly points of flow.measures. `exact`: the value in the printed unit, as 5 or 5/7; null: none. `week` is its number
 -- under a numbering: points of an older numbering no longer count.
-CREATE TABLE point (
+CREATE TABLE weekly_point (
     pipeline  text        NOT NULL,
     stage     text        NOT NULL,
     measure   text        NOT NULL,
@@ -75,6 +75,7 @@ CREATE TABLE problem (
     pipeline       text        NOT NULL,
     stage          text        NOT NULL,
     mode           text        NOT NULL CHECK (mode IN ('active', 'monitor')),
+    rule           text        NOT NULL,
     policy_version text        NOT NULL,
     historic       boolean     NOT NULL,
     detected_at    timestamptz NOT NULL,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from services.analyst.evaluate.charts import ChartSet, load
-from services.analyst.publish.problems import EVENT_SOURCE
+from services.analyst.settings import EVENT_SOURCE
 from services.analyst.store import charts, pipelines, points
 from services.analyst.store.pipelines import PipelineState
-from services.analyst.store.relocks import StoredRelock
 from shared.contracts.signals import (
     ChartData,
     ChartEvent,
@@ -24,7 +23,7 @@ from shared.contracts.signals import (
 from shared.contracts.topics import SIGNALS
 from shared.flow.statistics.chart_records import DRAWN
 from shared.flow.statistics.columns import Chart, Value, printed
-from shared.flow.statistics.relocks import chart_names
+from shared.flow.statistics.relocks import chart_names, relock_of
 from shared.flow.statistics.segments import Segment
 from shared.flow.statistics.watched import WatchedChart, watches
 from shared.flow.statistics.weeks import Weeks
@@ -84,7 +83,7 @@ class SignalPublisher:
 
     def _message(self, data: ChartData, until: datetime) -> OutgoingMessage:
         event = ChartEvent.new(source=EVENT_SOURCE, subject=data.key, time=until, data=data)
-        return OutgoingMessage(self._topic, event.subject.encode(), event.to_json())
+        return OutgoingMessage.of(self._topic, event)
 
     def _data(self, chart: Chart, known: ChartSet) -> ChartData:
         described = _SegmentNames(chart, known)
@@ -106,13 +105,8 @@ class _SegmentNames:
     """The segments of one chart in the words of the contract."""
 
     def __init__(self, chart: Chart, known: ChartSet) -> None:
-        self._column, self._weeks = chart.column, known.weeks
+        self._chart, self._weeks, self._relocks = chart, known.weeks, known.relocks
         self._over = len(known.segments.values(chart))
-        self._relocks: Mapping[int | None, StoredRelock] = {
-            None if one.relock.from_week is None else known.weeks.number(one.relock.from_week): one
-            for one in known.relocks
-            if one.relock.chart == chart.name
-        }
 
     def limits(self, segment: Segment) -> SegmentLimits:
         found = xmr(segment)
@@ -150,20 +144,17 @@ class _SegmentNames:
     def _common(self, segment: Segment) -> dict[str, Any]:
         """Which weeks the baseline is, and why."""
         first = segment.points[0].week if segment.points else None
-        # A segment begins with the last relock up to its first point; one without points is the newest.
-        until = self._over if first is None else first + 1
-        begun = [week for week in self._relocks if week is not None and week < until]
-        lock = self._relocks.get(max(begun, default=None))
+        lock = relock_of(segment, self._relocks, self._chart.name, self._weeks, self._over)
         return {
             "first_week": None if first is None else self._weeks.name(first),
             "size": segment.size,
             "locked_by": lock.actor if lock else "rule",
-            "reason": lock.relock.reason if lock else None,
+            "reason": lock.reason if lock else None,
             "baseline": tuple(self._weeks.name(point.week) for point in segment.baseline),
         }
 
     def _number(self, value: Value | None) -> float | None:
-        found = printed(self._column, value)
+        found = printed(self._chart.column, value)
         return None if found is None else float(found)
 
 

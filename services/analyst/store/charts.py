@@ -10,19 +10,20 @@ from shared.flow.statistics.columns import Chart, Column
 from shared.postgres.pool import Connection, Executor, Record
 
 _MARK = "INSERT INTO stale_chart SELECT *, $4 FROM unnest($1::text[], $2::text[], $3::text[])"
+_MARK_RELOCKS = "INSERT INTO stale_relock SELECT * FROM unnest($1::text[])"
 _TAKE_RELOCKS = "DELETE FROM stale_relock RETURNING chart"
 _MARK_RELOCKED = """
-INSERT INTO stale_chart SELECT pipeline, stage, measure, true FROM point
+INSERT INTO stale_chart SELECT pipeline, stage, measure, true FROM weekly_point
 WHERE week = 0 AND concat_ws('/', pipeline, coalesce(nullif(stage, ''), '-'), measure) = ANY($1::text[])
 """
 _MARK_PIPELINES = """
 INSERT INTO stale_chart (pipeline, stage, measure)
-SELECT DISTINCT pipeline, stage, measure FROM point WHERE week = 0 AND pipeline = ANY($1::text[])
+SELECT DISTINCT pipeline, stage, measure FROM weekly_point WHERE week = 0 AND pipeline = ANY($1::text[])
 """
 _FOLLOW_POLICY = """
 WITH new AS (UPDATE analysis_state SET policy = $1 WHERE policy <> $1 RETURNING policy)
 INSERT INTO stale_chart (pipeline, stage, measure)
-SELECT DISTINCT pipeline, stage, measure FROM point WHERE week = 0 AND EXISTS (SELECT FROM new)
+SELECT DISTINCT pipeline, stage, measure FROM weekly_point WHERE week = 0 AND EXISTS (SELECT FROM new)
 """
 _POLICY = "SELECT policy FROM analysis_state"
 _TAKE = "DELETE FROM stale_chart RETURNING pipeline, stage, measure, is_relocked"
@@ -74,6 +75,12 @@ async def mark(connection: Connection, charts: Collection[Chart], is_relocked: b
     """Charts must be evaluated."""
     if charts:
         await connection.execute(_MARK, *columns_of(charts), is_relocked)
+
+
+async def mark_relocks(connection: Connection, names: Collection[str]) -> None:
+    """The charts of these names have a new relock, once they have points."""
+    if names:
+        await connection.execute(_MARK_RELOCKS, sorted(names))
 
 
 async def mark_pipelines(connection: Connection, names: Collection[str]) -> None:

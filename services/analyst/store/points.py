@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
 from services.analyst.store.charts import chart_of, columns_of
-from shared.contracts.measures import MeasureData
 from shared.flow.statistics.columns import Chart, Value, exact_value
-from shared.postgres.pool import Connection, Executor
+from shared.postgres.pool import Executor
 
-_FIRST = "SELECT min(start_at) FROM point"
-_SAVE = """
-INSERT INTO point AS p (pipeline, stage, measure, start_at, end_at, exact, week, numbering)
-SELECT DISTINCT ON (pl, s, m, b) pl, s, m, b, e, x, w, n
-FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[], $6::text[], $7::int[], $8::int[])
-    WITH ORDINALITY AS t (pl, s, m, b, e, x, w, n, o) ORDER BY pl, s, m, b, n DESC, o DESC
-ON CONFLICT (pipeline, stage, measure, start_at) DO UPDATE SET exact = excluded.exact, end_at = excluded.end_at,
-    week = excluded.week, numbering = excluded.numbering
-WHERE (p.exact, p.week, p.numbering, p.end_at)
-    IS DISTINCT FROM (excluded.exact, excluded.week, excluded.numbering, excluded.end_at)
-    AND p.numbering <= excluded.numbering
-RETURNING pipeline, stage, measure
-"""
+_FIRST = "SELECT min(start_at) FROM weekly_point"
 _EXTENTS = """
 SELECT pipeline, stage, measure, count(*) AS weeks, max(week) AS last, min(start_at) AS first, max(end_at) AS until
-FROM point JOIN unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure)
+FROM weekly_point JOIN unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure)
     USING (pipeline, stage, measure)
 WHERE numbering = $4 GROUP BY pipeline, stage, measure
 """
 _LOAD = """
-SELECT pipeline, stage, measure, array_agg(exact ORDER BY week) AS exact FROM point
+SELECT pipeline, stage, measure, array_agg(exact ORDER BY week) AS exact FROM weekly_point
 JOIN unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure) USING (pipeline, stage, measure)
 WHERE numbering = $4 GROUP BY pipeline, stage, measure
 """
@@ -43,24 +30,6 @@ class Extent(NamedTuple):
     weeks: int
     first: datetime
     until: datetime
-
-
-async def save(connection: Connection, points: Sequence[MeasureData]) -> set[Chart]:
-    """Insert or update weekly points. Returns the charts in which something is new."""
-    if not points:
-        return set()
-    rows = await connection.fetch(
-        _SAVE,
-        [p.pipeline for p in points],
-        [p.stage or "" for p in points],
-        [p.measure.value for p in points],
-        [p.start for p in points],
-        [p.end for p in points],
-        [p.exact for p in points],
-        [p.week for p in points],
-        [p.numbering for p in points],
-    )
-    return {chart_of(row) for row in rows}
 
 
 async def extents(executor: Executor, charts: Collection[Chart], numbering: int) -> dict[Chart, Extent]:

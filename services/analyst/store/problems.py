@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from shared.contracts.problems import Mode
 from shared.flow.intervals import Interval
+from shared.flow.problem_fields import ProblemRule, rule_version
 from shared.postgres import locks
 from shared.postgres.pool import Connection, Executor, Record
 from shared.runtime.instants import micros, moment
@@ -18,35 +19,26 @@ JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, since) USING (key) WHERE c
 """
 _UNRULED = """
 DELETE FROM problem WHERE pipeline = $1 AND key <> ALL($2::text[]) AND (cleared_at IS NULL OR cleared_at > $3)
-RETURNING key, opened_at, cleared_at, peak, kind, pipeline, stage, mode, policy_version
+RETURNING key, opened_at, cleared_at, peak, kind, pipeline, stage, mode, rule, policy_version
 """
 _DROP = """
 DELETE FROM problem USING unnest($1::text[], $2::timestamptz[]) AS w (key, opened_at)
 WHERE problem.key = w.key AND problem.opened_at = w.opened_at
 """
 _SAVE = """
-INSERT INTO problem (key, opened_at, cleared_at, peak, kind, pipeline, stage, mode, policy_version, historic,
+INSERT INTO problem (key, opened_at, cleared_at, peak, kind, pipeline, stage, mode, rule, policy_version, historic,
     detected_at)
 SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::text[], $6::text[], $7::text[],
-    $8::text[], $9::text[], $10::bool[], $11::timestamptz[])
+    $8::text[], $9::text[], $10::text[], $11::bool[], $12::timestamptz[])
 ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak, mode = excluded.mode
-"""
-_CORRECTIONS = "SELECT key, count FROM correction WHERE key = ANY($1::text[])"
-_SAVE_CORRECTIONS = """
-INSERT INTO correction SELECT * FROM unnest($1::text[], $2::bigint[])
-ON CONFLICT (key) DO UPDATE SET count = excluded.count
 """
 
 
 class SavedProblem(NamedTuple):
     """An interval to save."""
 
-    key: str
+    rule: ProblemRule
     interval: Interval
-    kind: str
-    pipeline: str
-    stage: str
-    mode: Mode
     historic: bool
 
 
@@ -83,27 +75,16 @@ async def save(connection: Connection, problems: Sequence[SavedProblem], policy_
     rows = sorted(problems, key=lambda p: p.interval.cleared_at is None)
     await connection.execute(
         _SAVE,
-        [p.key for p in rows],
+        [p.rule.key for p in rows],
         [moment(p.interval.opened_at) for p in rows],
         [None if p.interval.cleared_at is None else moment(p.interval.cleared_at) for p in rows],
         [p.interval.peak for p in rows],
-        [p.kind for p in rows],
-        [p.pipeline for p in rows],
-        [p.stage for p in rows],
-        [p.mode.value for p in rows],
+        [p.rule.kind for p in rows],
+        [p.rule.pipeline for p in rows],
+        [p.rule.stage for p in rows],
+        [p.rule.mode.value for p in rows],
+        [rule_version(p.rule) for p in rows],
         [policy_version] * len(rows),
         [p.historic for p in rows],
         [now] * len(rows),
     )
-
-
-async def corrections(executor: Executor, keys: Collection[str]) -> dict[str, int]:
-    """How often something published of each key was taken back."""
-    rows = await executor.fetch(_CORRECTIONS, list(keys)) if keys else []
-    return {row["key"]: row["count"] for row in rows}
-
-
-async def save_corrections(connection: Connection, counts: Mapping[str, int]) -> None:
-    """Save what `corrections` gave, counted on."""
-    if counts:
-        await connection.execute(_SAVE_CORRECTIONS, list(counts), list(counts.values()))

@@ -11,7 +11,7 @@ from services.detector.store import evaluation
 from services.detector.store.evaluation import PublishedInterval
 from shared.contracts.problems import ProblemReason
 from shared.flow.intervals import Interval, RuleState
-from shared.flow.revisions import Revision, diff
+from shared.flow.revisions import Revision, revisions_of
 from shared.flow.rules import Rule
 from shared.postgres.pool import Connection
 
@@ -38,18 +38,14 @@ async def revise(
     `reached`: the watermark before. Gives those worth a message, in the order of their instants.
     """
     rule, state = found.rule, found.state
-    revisions = diff([p.interval for p in known.values()], found.intervals)
-    revisions += _changed_mode(rule, known, found.intervals)
-    historic = {r.interval.opened_at for r in revisions if is_historic(r, reached)}
+    revised = revisions_of([(one.interval, one.mode) for one in known.values()], found.intervals, rule.mode, reached)
     current = [PublishedInterval(i, _published_count(i, state), rule.mode) for i in found.intervals]
-    await _save(connection, rule, known, current, historic, policy_version, now)
-    worth = []
-    for revision in revisions:
-        was = known.get(revision.was.opened_at) if revision.was else None
-        over = revision.interval.opened_at in historic
-        if is_worth_publishing(revision, was, _published_count(revision.interval, state), over):
-            worth.append(RuleRevision(rule, revision, over))
-    return worth
+    await _save(connection, rule, known, current, revised.historic, policy_version, now)
+    return [
+        RuleRevision(rule, one, revised.is_historic(one))
+        for one in revised.worth_publishing
+        if not _is_small_growth(one, known, state)
+    ]
 
 
 async def _save(
@@ -71,25 +67,14 @@ async def _save(
             await evaluation.save_problem(connection, rule, one, policy_version, over, now)
 
 
-def _changed_mode(rule: Rule, known: Mapping[int, PublishedInterval], found: Sequence[Interval]) -> list[Revision]:
-    """An open interval whose rule has another mode now: nothing else of it differs, but tickets must hear of it."""
-    same = [p.interval for p in known.values() if p.mode is not rule.mode and p.interval.cleared_at is None]
-    return [Revision(ProblemReason.REVISED, interval, interval) for interval in same if interval in found]
-
-
 def _published_count(interval: Interval, state: RuleState) -> int:
     """The peak that was published last."""
     return state.published_count if interval.cleared_at is None else interval.peak
 
 
-def is_historic(revision: Revision, reached: int | None) -> bool:
-    """Found by going back: over before the watermark that was already reached."""
-    cleared = revision.interval.cleared_at
-    return revision.was is None and reached is not None and cleared is not None and cleared <= reached
-
-
-def is_worth_publishing(revision: Revision, was: PublishedInterval | None, count: int, historic: bool) -> bool:
-    """Growth is published by half again only; a historic interval in one message."""
-    if revision.reason is ProblemReason.GREW:
-        return was is None or was.published_count != count
-    return not (historic and revision.reason is ProblemReason.OPENED)
+def _is_small_growth(revision: Revision, known: Mapping[int, PublishedInterval], state: RuleState) -> bool:
+    """Whether a problem grew by less than half: that is published with what comes next."""
+    if revision.reason is not ProblemReason.GREW or revision.was is None:
+        return False
+    was = known.get(revision.was.opened_at)
+    return was is not None and was.published_count == _published_count(revision.interval, state)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable
 
 from services.detector.evaluate.learner import Learner
@@ -16,6 +14,7 @@ from shared.flow.ruleset import Ruleset
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
 from shared.runtime.log import logger
+from shared.runtime.pace import WorkShare
 
 _log = logger(__name__)
 STATISTICS_SECONDS = 5.0
@@ -39,15 +38,15 @@ class StatisticsLoop:
 
     async def run(self) -> None:
         """Run until cancelled. Waits while the database is unavailable."""
+        # A backlog of stages takes at most a fifth of the time: passes and new events come first.
+        pace = WorkShare(1 / 5, STATISTICS_SECONDS)
         while True:
-            began, is_complete = time.monotonic(), True
+            is_complete = True
             try:
                 is_complete = await self.run_once()
             except TRANSIENT as error:
                 _log.warning("learning postponed: database unavailable", error=repr(error))
-            # A backlog of stages takes at most a fifth of the time: passes and new events come first.
-            rest = STATISTICS_SECONDS if is_complete else 4 * (time.monotonic() - began)
-            await asyncio.sleep(min(rest, STATISTICS_SECONDS))
+            await pace.rest(has_backlog=not is_complete)
 
     async def run_once(self) -> bool:
         """Take up some stages; whether none are left. Raises OtherPolicyError where another policy is in force."""

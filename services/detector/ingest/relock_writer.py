@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 from aiokafka import ConsumerRecord
 
-from services.detector.store import causes, relocks
+from services.detector.store import causes
 from shared.contracts.relocks import RelockEvent
 from shared.contracts.topics import RELOCKS
 from shared.flow.checkpoints import BEGINNING
+from shared.stream import relocks
 from shared.stream.processor import Decoder, Received, contract
 from shared.stream.transaction import Transaction
 

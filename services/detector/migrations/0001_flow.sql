@@ -195,6 +195,7 @@ CREATE TABLE relock (
     from_week text        NOT NULL,
     points    int         NOT NULL,
     reason    text        NOT NULL,
+    actor     text        NOT NULL,
     at        timestamptz NOT NULL,
     PRIMARY KEY (chart, from_week)
 );

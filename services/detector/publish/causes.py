@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.detector.store import causes as cause_store
-from services.detector.store import relocks
 from services.detector.store.causes import KnownWeeks
 from shared.flow.rules import KINDS, Rule
 from shared.flow.statistics.cause import SPECIAL, UNKNOWN, Cause
@@ -16,6 +15,7 @@ from shared.flow.statistics.relocks import Relock
 from shared.flow.statistics.weeks import Weeks
 from shared.policy import Policy
 from shared.postgres.pool import Connection
+from shared.stream import relocks
 
 CAUSE_COLUMNS = {column for rule in KINDS.values() for column, _ in rule.cause_charts}
 
@@ -31,9 +31,8 @@ class CauseFinder:
     @staticmethod
     async def load(connection: Connection, policy: Policy) -> CauseFinder:
         """With the weeks and relocks as they are stored."""
-        return CauseFinder(
-            connection, await cause_store.known_weeks(connection), await relocks.load(connection), policy.timezone
-        )
+        known = [Relock.of(data) for data in await relocks.load(connection)]
+        return CauseFinder(connection, await cause_store.known_weeks(connection), known, policy.timezone)
 
     async def of(self, rule: Rule, opened_at: int) -> Cause:
         """The class of a problem of the rule that opened at an instant."""

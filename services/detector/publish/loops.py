@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
@@ -19,6 +18,7 @@ from shared.flow.ruleset import Ruleset
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
 from shared.runtime.log import logger
+from shared.runtime.pace import WorkShare
 from shared.runtime.waiting import wait_within
 
 _log = logger(__name__)
@@ -38,8 +38,10 @@ class AgesLoop:
 
     async def run(self) -> None:
         """Run until cancelled. Waits while the database is unavailable."""
+        # A backlog of days takes at most a fifth of the time: passes and new events come first.
+        pace = WorkShare(1 / 5, AGES_SECONDS)
         while True:
-            began, days = time.monotonic(), 0
+            days = 0
             try:
                 async with self._pool.acquire() as connection, connection.transaction():
                     days = await self._ages.publish_some(connection)
@@ -47,9 +49,7 @@ class AgesLoop:
                 _log.warning("ages not published: database unavailable", error=repr(error))
             if days:
                 self._published()
-            # A backlog of days takes at most a fifth of the time: passes and new events come first.
-            rest = 4 * (time.monotonic() - began) if days == self._ages.days_at_once else AGES_SECONDS
-            await asyncio.sleep(min(rest, AGES_SECONDS))
+            await pace.rest(has_backlog=days == self._ages.days_at_once)
 
 
 class WeeksLoop:
@@ -61,14 +61,15 @@ class WeeksLoop:
 
     async def run(self) -> None:
         """Run until cancelled. Waits while the database is unavailable."""
+        # A backlog of weeks takes at most half of the time: passes and new events come first.
+        pace = WorkShare(1 / 2, WEEKS_SECONDS)
         while True:
-            began, is_complete = time.monotonic(), True
+            is_complete = True
             try:
                 is_complete = await self.run_once()
             except TRANSIENT as error:
                 _log.warning("weekly measures not published: database unavailable", error=repr(error))
-            # A backlog of weeks takes at most half of the time: passes and new events come first.
-            await asyncio.sleep(WEEKS_SECONDS if is_complete else min(time.monotonic() - began, WEEKS_SECONDS))
+            await pace.rest(has_backlog=not is_complete)
 
     async def run_once(self) -> bool:
         """Publish some weeks; whether none are left."""

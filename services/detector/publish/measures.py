@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
+from services.detector.settings import EVENT_SOURCE
 from shared.contracts.measures import MeasureData, MeasureEvent
 from shared.contracts.topics import MEASURES
 from shared.kafka.publisher import OutgoingMessage
@@ -70,4 +70,4 @@ class MeasurePublisher:
             value=row["value"],
         )
         event = MeasureEvent.new(source=EVENT_SOURCE, subject=data.key, time=row["end_at"], data=data)
-        return keyed_by_subject(self._topic, event)
+        return OutgoingMessage.of(self._topic, event)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import orjson
 
 from services.detector.publish import evidence
-from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
+from services.detector.settings import EVENT_SOURCE
 from services.detector.store import evaluation, learning
 from services.detector.store.learning import CurrentVersion
 from shared.contracts.now import NowData, NowEvent, RuleNow
@@ -21,6 +21,7 @@ from shared.flow.checkpoints import Checkpoint
 from shared.flow.intervals import RuleState, due
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset, wip
+from shared.kafka.publisher import OutgoingMessage
 from shared.postgres import locks
 from shared.postgres.pool import Connection
 from shared.runtime.instants import moment
@@ -39,9 +40,11 @@ SELECT w.pipeline, w.stage, (
     WHERE v.pipeline = w.pipeline AND v.stage = w.stage AND v.left_at IS NULL AND v.entered <= $3
 ) AS entered FROM unnest($1::text[], $2::text[]) AS w (pipeline, stage)
 """
-# A deal's version grows with each of its changes: what is shown of the deals of a stage is as before while the sum is.
+# A deal's version grows with each of its changes. Which deals are in a stage, and what is shown of them, is as before
+# while this is; a sum of versions would not tell a deal from another that takes its place.
 _VERSIONS = """
-SELECT v.pipeline, v.stage, sum(d.version)::bigint AS versions FROM visit AS v JOIN deal AS d USING (deal)
+SELECT v.pipeline, v.stage, bit_xor(hash_record_extended((d.deal, d.version), 0)) AS versions
+FROM visit AS v JOIN deal AS d USING (deal)
 JOIN unnest($1::text[], $2::text[]) AS w (pipeline, stage) ON v.pipeline = w.pipeline AND v.stage = w.stage
 WHERE v.left_at IS NULL GROUP BY 1, 2
 """
@@ -68,8 +71,8 @@ class _RuleStanding(NamedTuple):
 class _Standing:
     """A stage at the watermark: its work in progress, when its oldest deal entered, and how its rules stand.
 
-    `points`: the newest checkpoint of each of its series, by name. `versions`: of the deals that are shown; 0 where
-    none are.
+    `points`: the newest checkpoint of each of its series, by name. `versions`: a hash of the deals that are shown;
+    0 where none are.
     """
 
     wip: int
@@ -118,7 +121,7 @@ class NowPublisher:
                 # Visits are ahead of the watermark: publish again, also where the counts will be the same.
                 digests[stage] = ""
             event = NowEvent.new(source=EVENT_SOURCE, subject=data.key, time=data.as_of, data=data)
-            messages.append(keyed_by_subject(self._topic, event))
+            messages.append(OutgoingMessage.of(self._topic, event))
         await outbox.put(connection, messages)
         names = list(zip(*due_now, strict=True)) or [(), ()]
         await connection.execute(_SAVE, *names, [digests[stage] for stage in due_now])

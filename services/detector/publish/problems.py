@@ -11,30 +11,20 @@ from zoneinfo import ZoneInfo
 from services.detector.publish import ages, evidence
 from services.detector.publish.causes import CauseFinder
 from services.detector.publish.measures import MeasurePoint, MeasurePublisher
-from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
+from services.detector.settings import EVENT_SOURCE
 from services.detector.store import causes as cause_store
-from services.detector.store import evaluation, learning
+from services.detector.store import learning
 from services.detector.store.evaluation import series_of
-from shared.contracts.problems import (
-    CORRECTIONS,
-    TYPE_OF_REASON,
-    ProblemData,
-    ProblemEvent,
-    ProblemInterval,
-    ProblemReason,
-)
-from shared.contracts.topics import PROBLEMS
+from shared.contracts.problems import ProblemData
 from shared.flow.checkpoints import Checkpoint, Pass
-from shared.flow.intervals import Interval
-from shared.flow.revisions import Revision, instant
+from shared.flow.problem_fields import problem_fields
+from shared.flow.revisions import Revision
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.cause import Cause
 from shared.flow.statistics.chance import CountChance
-from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.pool import Connection, Record
-from shared.runtime.instants import moment
-from shared.stream import outbox
+from shared.stream.problems import ProblemOutbox
 
 
 class RuleRevision(NamedTuple):
@@ -70,7 +60,7 @@ class ProblemPublisher:
     """Puts messages for `flow.problems` and `flow.measures` into the outbox, in the caller's transaction."""
 
     def __init__(self, ruleset: Ruleset, topic_prefix: str = "") -> None:
-        self._ruleset, self._topic = ruleset, topic_prefix + PROBLEMS
+        self._ruleset, self._problems = ruleset, ProblemOutbox(EVENT_SOURCE, topic_prefix)
         self._measures = MeasurePublisher(ZoneInfo(ruleset.policy.timezone), topic_prefix)
 
     async def publish_problems(
@@ -79,24 +69,18 @@ class ProblemPublisher:
         """One message for each revision, in the order of their instants. `until`: the watermark, in microseconds."""
         if not revisions:
             return
-        corrections = await evaluation.corrections(connection, {one.rule.key for one in revisions})
         context = await self._context_of(connection, revisions)
-        messages, causes = [], dict[tuple[str, int], Cause]()
-        for one in sorted(revisions, key=lambda one: instant(one.revision)):
+        problems, causes = [], dict[tuple[str, int], Cause]()
+        for one in revisions:
             cause = await context.causes.of(one.rule, one.revision.interval.opened_at)
-            data = await self._problem(connection, one, cause, context.chances.get(one.rule.key), until, now)
-            messages.append(self._message(data, moment(instant(one.revision)), corrections))
+            problems.append(await self._problem(connection, one, cause, context.chances.get(one.rule.key), until, now))
             causes[one.rule.key, one.revision.interval.opened_at] = cause
         await cause_store.save(connection, causes)
-        await evaluation.save_corrections(connection, corrections)
-        await outbox.put(connection, messages)
+        await self._problems.put(connection, problems)
 
     async def publish_unruled(self, connection: Connection, rows: Sequence[Record], now: datetime) -> None:
         """Retract the intervals of rules that the policy no longer has; `rows` are those of `problem`."""
-        corrections = await evaluation.corrections(connection, {row["key"] for row in rows})
-        problems = [_unruled_problem(row, now) for row in rows]
-        await outbox.put(connection, [self._message(data, data.opened_at, corrections) for data in problems])
-        await evaluation.save_corrections(connection, corrections)
+        await self._problems.put_unruled(connection, rows, now)
 
     async def publish_measures(self, connection: Connection, findings: Sequence[Finding]) -> None:
         """The counts at the ends of days that are new or have changed; the ages of these days become stale."""
@@ -109,21 +93,6 @@ class ProblemPublisher:
         if ends:
             await ages.mark_stale(connection, list(ends))
         await self._measures.publish(connection, points)
-
-    def _message(self, data: ProblemData, time: datetime, corrections: dict[str, int]) -> OutgoingMessage:
-        """Counts the message in `corrections` if it withdraws something, so that the same may be published again."""
-        correction = corrections.get(data.key, 0)
-        event = ProblemEvent.new(
-            id=data.message_id(correction),
-            source=EVENT_SOURCE,
-            type=TYPE_OF_REASON[data.reason],
-            subject=data.key,
-            time=time,
-            data=data,
-        )
-        if data.reason in CORRECTIONS:
-            corrections[data.key] = correction + 1
-        return keyed_by_subject(self._topic, event)
 
     async def _context_of(self, connection: Connection, revisions: Sequence[RuleRevision]) -> _ProblemContext:
         stored = await learning.chances(connection, {one.rule.key for one in revisions})
@@ -142,22 +111,11 @@ class ProblemPublisher:
         until: int,
         now: datetime,
     ) -> ProblemData:
-        rule, revision, historic, _ = found
-        interval, was = revision.interval, revision.was
+        rule, interval, historic = found.rule, found.revision.interval, found.historic
         shown = None if historic else await evidence.gather(connection, rule, interval.opened_at, until)
         is_open = interval.cleared_at is None
         return ProblemData(
-            key=rule.key,
-            kind=rule.kind,
-            pipeline=rule.pipeline,
-            stage=rule.stage,
-            reason=revision.reason,
-            mode=rule.mode,
-            historic=historic,
-            detected_at=now,
-            was=None if was is None else _interval_data(was),
-            rule=f"{rule.kind}/{rule.version}",
-            policy_version=self._ruleset.policy.digest,
+            **problem_fields(rule, found.revision, historic, self._ruleset.policy.digest, now),
             count=shown.total if shown is not None and is_open else interval.peak,
             threshold=rule.threshold,
             limit=rule.limit_text,
@@ -170,30 +128,4 @@ class ProblemPublisher:
             cause_points=cause.points if rule.cause_charts else None,
             cause_needed=cause.needed if rule.cause_charts else None,
             evidence=shown,
-            **dict(_interval_data(interval)),
         )
-
-
-def _unruled_problem(row: Record, now: datetime) -> ProblemData:
-    interval = ProblemInterval(opened_at=row["opened_at"], cleared_at=row["cleared_at"], peak=row["peak"])
-    return ProblemData(
-        key=row["key"],
-        kind=row["kind"],
-        pipeline=row["pipeline"],
-        stage=row["stage"],
-        reason=ProblemReason.UNRULED,
-        mode=row["mode"],
-        historic=row["cleared_at"] is not None,
-        detected_at=now,
-        was=interval,
-        rule=row["rule"],
-        policy_version=row["policy_version"],
-        count=0,
-        threshold=0,
-        **dict(interval),
-    )
-
-
-def _interval_data(interval: Interval) -> ProblemInterval:
-    cleared = None if interval.cleared_at is None else moment(interval.cleared_at)
-    return ProblemInterval(opened_at=moment(interval.opened_at), cleared_at=cleared, peak=interval.peak)

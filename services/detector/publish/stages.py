@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
 from services.detector.publish.stage_catalog import CatalogStage, StageCatalog, load_catalog
+from services.detector.settings import EVENT_SOURCE
 from shared.contracts.stages import StageStatusData, StageStatusEvent
 from shared.contracts.topics import STAGE_STATUS
 from shared.kafka.publisher import OutgoingMessage
@@ -74,7 +74,7 @@ class StageStatusPublisher:
 
     def _message(self, data: StageStatusData, now: datetime) -> OutgoingMessage:
         event = StageStatusEvent.new(source=EVENT_SOURCE, subject=data.key, time=now, data=data)
-        return keyed_by_subject(self._topic, event)
+        return OutgoingMessage.of(self._topic, event)
 
 
 def _named(catalog: StageCatalog) -> Statuses:

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
+from services.detector.settings import EVENT_SOURCE
 from services.detector.store import causes, evaluation, weeks
 from services.detector.store.weeks import WeekState
 from shared.contracts.measures import Column, MeasureData, MeasureEvent
@@ -182,7 +182,7 @@ class WeekPublisher:
             definition=DEFINITION,
         )
         event = MeasureEvent.new(source=EVENT_SOURCE, subject=data.key, time=moment(end), data=data)
-        return keyed_by_subject(self._topic, event)
+        return OutgoingMessage.of(self._topic, event)
 
 
 def _marked_week(known: Weeks, over: int, mark: int | None) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from shared.contracts.problems import Mode
 from shared.flow.checkpoints import BEGINNING, Checkpoint
 from shared.flow.deltas import SLOT, PackedDeltas
 from shared.flow.intervals import Interval
+from shared.flow.problem_fields import rule_version
 from shared.flow.rules import Rule, Series
 from shared.postgres import locks
 from shared.postgres.pool import Connection, Executor, Record
@@ -89,12 +90,6 @@ INSERT INTO problem (key, opened_at, cleared_at, peak, published_count, kind, pi
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak,
     published_count = excluded.published_count, mode = excluded.mode
-"""
-
-_CORRECTIONS = "SELECT key, count FROM correction WHERE key = ANY($1::text[])"
-_SAVE_CORRECTIONS = """
-INSERT INTO correction SELECT * FROM unnest($1::text[], $2::bigint[])
-ON CONFLICT (key) DO UPDATE SET count = excluded.count
 """
 
 
@@ -267,17 +262,6 @@ async def take_unruled(connection: Executor, keys: Sequence[str], since: int) ->
     return list(await connection.fetch(_UNRULED, list(keys), moment(max(since, 0))))
 
 
-async def corrections(connection: Executor, keys: Collection[str]) -> dict[str, int]:
-    """How often something published of each key was taken back."""
-    return {row["key"]: row["count"] for row in await connection.fetch(_CORRECTIONS, list(keys))} if keys else {}
-
-
-async def save_corrections(connection: Executor, counts: Mapping[str, int]) -> None:
-    """Save what `corrections` gave, counted on."""
-    if counts:
-        await connection.execute(_SAVE_CORRECTIONS, list(counts), list(counts.values()))
-
-
 async def drop_problems(connection: Executor, gone: Sequence[tuple[str, int]]) -> None:
     """Delete intervals, each given by (key, opened at)."""
     if gone:
@@ -301,7 +285,7 @@ async def save_problem(
         rule.pipeline,
         rule.stage,
         now.mode.value,
-        f"{rule.kind}/{rule.version}",
+        rule_version(rule),
         version,
         historic,
         detected_at,

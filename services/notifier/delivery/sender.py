@@ -8,8 +8,8 @@ from collections import deque
 from dataclasses import replace
 
 from services.notifier.delivery.answer_log import AnswerLog
-from services.notifier.delivery.pauses import MAX_OUTAGE_SECONDS, backoff, resend_pause
 from services.notifier.delivery.queue import MailQueue, QueueStatus
+from services.notifier.delivery.retry_delays import MAX_OUTAGE_SECONDS, backoff, resend_pause
 from services.notifier.delivery.smtp import MAX_ANSWER, SmtpServer, Undelivered, describe
 from services.notifier.domain.mail import Mail
 from services.notifier.metrics import NotifierMetrics

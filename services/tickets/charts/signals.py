@@ -12,8 +12,8 @@ from services.tickets.store.weeks import ChartWeeks
 from shared.contracts.relocks import RelockData
 from shared.flow.statistics.chart_records import DRAWN
 from shared.flow.statistics.columns import Chart, Point, points
-from shared.flow.statistics.relocks import Relock, cuts_of
-from shared.flow.statistics.segments import Cuts, Segment, segments
+from shared.flow.statistics.relocks import Relock, cuts_of, relock_of
+from shared.flow.statistics.segments import Segment, segments
 from shared.flow.statistics.watched import WatchedChart, pipeline_watches
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.statistics.windows import LONG, SHORT, Look, WindowTest, pairs_needed, window_test
@@ -89,30 +89,23 @@ class ChartSignals:
 def chart_signals(chart: Chart, known: ChartWeeks, relocks: Sequence[RelockData], policy: Policy) -> ChartSignals:
     """Everything about a chart, over all weeks that are over."""
     values = known.charts[chart]
-    cuts = _cuts(chart, known.weeks, relocks)
+    cuts = cuts_of(map(Relock.of, relocks), chart.name, known.weeks)
     judged = segments(points(chart.column, values), cuts, known.over)[-1]
     drawn = segments(drawn_points(values), cuts, known.over)
     watch = _watch(chart, policy)
     test = window_test(judged, watch.side, watch.level) if watch else None
-    parts = [_part(chart, one, relocks, known.weeks) for one in drawn]
+    parts = [
+        DrawnSegment(
+            one,
+            xmr(one) if chart.column in DRAWN else None,
+            relock_of(one, relocks, chart.name, known.weeks, known.over),
+        )
+        for one in drawn
+    ]
     looks = list(test.looks(judged.after)) if test else []
     return ChartSignals(chart, known.weeks, drawn_points(values), parts, watch, judged, test, looks)
-
-
-def _cuts(chart: Chart, weeks: Weeks, relocks: Sequence[RelockData]) -> Cuts:
-    """A relock from a week before the log's first waits until the log begins earlier."""
-    known = [r for r in relocks if r.from_week is None or weeks.number(r.from_week) >= 0]
-    return cuts_of((Relock(r.chart, r.from_week, r.points, r.reason) for r in known), chart.name, weeks)
 
 
 def _watch(chart: Chart, policy: Policy) -> WatchedChart | None:
     found = pipeline_watches(chart.pipeline, policy.pipelines[chart.pipeline])
     return next((watch for watch in found if watch.chart == chart), None)
-
-
-def _part(chart: Chart, segment: Segment, relocks: Sequence[RelockData], weeks: Weeks) -> DrawnSegment:
-    limits = xmr(segment) if chart.column in DRAWN else None
-    first = segment.points[0].week if segment.points else None
-    begun = {None if r.from_week is None else weeks.number(r.from_week): r for r in relocks}
-    before = [week for week in begun if week is not None and first is not None and week <= first]
-    return DrawnSegment(segment, limits, begun[max(before)] if before else begun.get(None))

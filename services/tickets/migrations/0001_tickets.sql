@@ -41,15 +41,16 @@ CREATE TABLE weekly_point (
     pipeline text        NOT NULL,
     stage    text        NOT NULL,
     measure  text        NOT NULL,
+    start_at timestamptz NOT NULL,
     end_at   timestamptz NOT NULL,
     exact    text,
     -- Number of the week; 0 holds the first event of the log. Where weeks are numbered anew, points of a lower numbering
     -- no longer count.
     week      int NOT NULL,
     numbering int NOT NULL,
-    PRIMARY KEY (pipeline, stage, measure, end_at)
+    PRIMARY KEY (pipeline, stage, measure, start_at)
 );
-CREATE INDEX weekly_point_by_end ON weekly_point (numbering, end_at);
+CREATE INDEX weekly_point_by_start ON weekly_point (numbering, start_at);
 
 -- From which week on a chart has a new baseline, and why; from_week empty: the first baseline. Not yet on flow.relocks
 -- while the outbox has it.

@@ -14,7 +14,7 @@ from services.tickets.charts import measure
 from services.tickets.charts.signals import ChartSignals, chart_signals
 from services.tickets.charts.spec import Drawing
 from services.tickets.domain.faults import NotPossibleError
-from services.tickets.store import problems, relocks, stages, weeks
+from services.tickets.store import problems, stages, weeks
 from services.tickets.web import chart_words, forms, relock_form
 from services.tickets.web.chart_links import chart_address, charts_of
 from services.tickets.web.chart_view import ChartView, chart_view
@@ -34,7 +34,7 @@ from shared.postgres import locks
 from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock
 from shared.runtime.instants import moment
-from shared.stream import outbox, stages_now
+from shared.stream import outbox, relocks, stages_now
 from shared.wording.measures import NAMES
 
 
@@ -118,7 +118,7 @@ class ChartPage:
         data = wish.data(chart.name, self._clock.now())
         async with self._pool.acquire() as connection, connection.transaction():
             await locks.lock(connection, f"relock:{chart.name}")
-            if relock_form.digest(await relocks.of_chart(connection, chart.name)) != wish.seen:
+            if relock_form.digest(await relocks.load(connection, [chart.name])) != wish.seen:
                 return False
             await relocks.save(connection, [data])
             await outbox.put(connection, [OutgoingMessage(self._topic, data.key.encode(), _event(data).to_json())])
@@ -133,7 +133,7 @@ class ChartPage:
         async with self._pool.acquire() as connection:
             titles = await stages.titles(connection, self._policy)
             known = await weeks.load(connection, chart.pipeline, [chart], self._policy.timezone)
-            decided = await relocks.of_chart(connection, chart.name)
+            decided = await relocks.load(connection, [chart.name])
             open_stages = [(chart.pipeline, one) for one in self._policy.pipelines[chart.pipeline].open_stages]
             standing = await stages_now.of_stages(connection, open_stages)
             silent = await problems.is_a_source_silent(connection)

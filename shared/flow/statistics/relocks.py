@@ -7,10 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from shared.contracts.relocks import RelockData
 from shared.flow.statistics.columns import Chart, Column
-from shared.flow.statistics.segments import BASELINE_LEAST, BASELINE_POINTS, Cuts
+from shared.flow.statistics.segments import BASELINE_LEAST, BASELINE_POINTS, Cuts, Segment
 from shared.flow.statistics.weeks import Weeks
 from shared.policy import Policy
 from shared.runtime.yaml_file import Fault, FaultsError
@@ -32,14 +33,38 @@ class Relock:
     points: int
     reason: str
 
+    @staticmethod
+    def of(data: RelockData) -> Relock:
+        return Relock(data.chart, data.from_week, data.points, data.reason)
+
+
+AnyRelock = TypeVar("AnyRelock", Relock, RelockData)
+
 
 def cuts_of(relocks: Iterable[Relock], chart: str, weeks: Weeks) -> Cuts:
     """The cuts of one chart. Of entries for the same week the last counts."""
-    return {
-        None if one.from_week is None else weeks.number(one.from_week): one.points
-        for one in relocks
-        if one.chart == chart
+    return {week: one.points for week, one in _by_week(relocks, chart, weeks).items()}
+
+
+def relock_of(
+    segment: Segment, relocks: Iterable[RelockData], chart: str, weeks: Weeks, over: int
+) -> RelockData | None:
+    """The relock that began a segment of a chart; None for the first one of a chart whose baseline nobody locked early.
+
+    `over`: the first week that is not over.
+    """
+    by_week = _by_week(relocks, chart, weeks)
+    # A segment begins with the last relock up to its first point; one without points is the newest.
+    until = segment.points[0].week + 1 if segment.points else over
+    return by_week.get(max((week for week in by_week if week is not None and week < until), default=None))
+
+
+def _by_week(relocks: Iterable[AnyRelock], chart: str, weeks: Weeks) -> dict[int | None, AnyRelock]:
+    """A relock from a week before the log's first waits until the log begins earlier."""
+    found = {
+        None if one.from_week is None else weeks.number(one.from_week): one for one in relocks if one.chart == chart
     }
+    return {week: one for week, one in found.items() if week is None or week >= 0}
 
 
 def chart_names(policy: Policy) -> set[str]:

@@ -13,7 +13,7 @@ import asyncpg
 import pytest
 
 from services.analyst.evaluate.rules import rules_of
-from services.analyst.store import relocks
+from services.analyst.store import charts
 from services.cli.what_if_json import interval_json
 from shared.contracts.envelope import iso
 from shared.contracts.problems import ProblemReason
@@ -34,6 +34,7 @@ from shared.policy import Policy, load, parse
 from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Pool, open_pool
 from shared.runtime.instants import moment
+from shared.stream import relocks
 from tests.support.analyst_store import PROBLEMS, AnalystStore, Intervals, intervals_of
 from tests.support.databases import new_database
 from tests.support.printed_log import PrintedLog
@@ -45,7 +46,7 @@ from tests.support.weekly_points import point_events
 SHOP = Path(__file__).parents[2] / "data" / "shop"
 KINDS = ("shift", "rework", "slipping", "bottleneck")
 TABLES = (
-    "point, pipeline_state, chart_state, stale_chart, stale_relock, stale_signal, relock, problem, correction,"
+    "weekly_point, pipeline_state, chart_state, stale_chart, stale_relock, stale_signal, relock, problem, correction,"
     " signals_published, outbox, position"
 )
 
@@ -115,7 +116,9 @@ async def test_a_relock_that_is_saved_while_the_points_of_its_chart_are(
     store: AnalystStore, shop: WeeklyMeasures
 ) -> None:
     async with store.pool.acquire() as connection, connection.transaction():
-        await relocks.save(connection, [event.data for event in relock_events()])
+        locks = [event.data for event in relock_events()]
+        await relocks.save(connection, locks)
+        await charts.mark_relocks(connection, {one.chart for one in locks})
         await store.take(point_events(shop))
         await store.evaluate()
         assert await store.intervals() != expected_intervals()

@@ -117,6 +117,19 @@ async def test_deals_ahead_of_the_watermark_are_published_once_it_reaches_them(
     assert [deal.deal for deal in caught_up.evidence.deals] == ["crm:1", "crm:3"]
 
 
+async def test_a_deal_that_takes_the_place_of_another_is_published(store: NowStore) -> None:
+    await store.take([moved(1, 0, "a"), moved(2, 60, "a")])
+    await store.evaluate_at(second(120))
+    await store.told_now()
+    # As many deals, the same oldest, and as many changes of each.
+    await store.take([moved(2, 180, "b"), moved(3, 180, "a")])
+    await store.evaluate_at(second(240))
+
+    evidence = (await store.told_now())["p/a"].rules[0].evidence
+    assert evidence is not None
+    assert [deal.deal for deal in evidence.deals] == ["crm:1", "crm:3"]
+
+
 async def test_a_rule_that_falls_due_is_published_without_an_event(store: NowStore) -> None:
     await store.take([moved(1, 0, "a"), moved(2, 0, "a")])
     await store.evaluate_at(second(60))

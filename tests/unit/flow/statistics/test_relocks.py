@@ -10,7 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.flow.statistics.relocks import Relock, RelocksError, chart_names, cuts_of, read_relocks
+from shared.contracts.relocks import RelockData
+from shared.flow.statistics.columns import Point
+from shared.flow.statistics.relocks import Relock, RelocksError, chart_names, cuts_of, read_relocks, relock_of
+from shared.flow.statistics.segments import Segment
 from shared.flow.statistics.weeks import Weeks
 from shared.runtime.instants import micros
 from tests.support.problems import policy
@@ -43,6 +46,46 @@ def test_of_entries_for_a_week_the_last_counts() -> None:
 
     assert cuts_of(found, "new/proposal/wip_end", WEEKS) == {8: 14, 19: 20}
     assert cuts_of(found, "new/-/throughput", WEEKS) == {}
+
+
+def test_a_week_before_the_log_cuts_nothing_until_the_log_begins_earlier() -> None:
+    relocks = [Relock("new/proposal/wip_end", week, 12, "for a test") for week in ("2025-W50", "2026-W09")]
+    earlier = Weeks(WEEKS.start(-10), "Europe/Berlin")
+
+    assert cuts_of(relocks, "new/proposal/wip_end", WEEKS) == {8: 12}
+    assert cuts_of(relocks, "new/proposal/wip_end", earlier) == {7: 12, 18: 12}
+
+
+@pytest.mark.parametrize(
+    ("first", "began"),
+    [(0, None), (7, None), (8, "2026-W09"), (18, "2026-W09"), (19, "2026-W20"), (25, "2026-W20"), (None, "2026-W20")],
+    ids=["first", "just before", "at", "just before the second", "at the second", "after", "without points"],
+)
+def test_the_relock_that_began_a_segment(first: int | None, began: str | None) -> None:
+    segment = Segment([] if first is None else [Point(first, 3), Point(first + 1, 4)])
+    relocks = [relock_data(week) for week in ("2025-W50", "2026-W09", "2026-W20")]
+
+    found = relock_of(segment, relocks, "new/proposal/wip_end", WEEKS, over=31)
+
+    assert (found and found.from_week) == began
+    assert relock_of(segment, relocks, "new/-/throughput", WEEKS, over=31) is None
+
+
+def test_the_first_segment_of_a_baseline_that_was_locked_early() -> None:
+    relocks = [relock_data(None), relock_data("2026-W09")]
+
+    assert relock_of(Segment([Point(3, 1)]), relocks, "new/proposal/wip_end", WEEKS, over=31) == relocks[0]
+
+
+def relock_data(week: str | None) -> RelockData:
+    return RelockData(
+        chart="new/proposal/wip_end",
+        from_week=week,
+        points=12,
+        reason="for a test",
+        actor="person",
+        at=datetime(2026, 6, 1, tzinfo=UTC),
+    )
 
 
 @pytest.mark.parametrize("week", ["2026-W01", "2026-W31", None])

@@ -1,8 +1,8 @@
-"""SQL of relocks: those of flow.relocks, and those that people just decided here."""
+"""SQL of relocks, for services that read `flow.relocks`, with the table `relock`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from shared.contracts.relocks import RelockData
 from shared.postgres.pool import Connection, Executor
@@ -16,7 +16,10 @@ ON CONFLICT (chart, from_week) DO UPDATE SET points = excluded.points, reason = 
     actor = excluded.actor, at = excluded.at
 WHERE r.at <= excluded.at
 """
-_LOAD = "SELECT * FROM relock WHERE chart = $1 ORDER BY from_week"
+_LOAD = """
+SELECT chart, from_week, points, reason, actor, at FROM relock WHERE $1::text[] IS NULL OR chart = ANY($1)
+ORDER BY chart, from_week
+"""
 
 
 async def save(connection: Connection, relocks: Sequence[RelockData]) -> None:
@@ -33,7 +36,7 @@ async def save(connection: Connection, relocks: Sequence[RelockData]) -> None:
         )
 
 
-async def of_chart(executor: Executor, chart: str) -> list[RelockData]:
-    """The relocks of a chart, the one of the first baseline first, then by week."""
-    rows = await executor.fetch(_LOAD, chart)
+async def load(executor: Executor, charts: Collection[str] | None = None) -> list[RelockData]:
+    """The relocks of some charts, by name, or all; of a chart the one of the first baseline first, then by week."""
+    rows = await executor.fetch(_LOAD, None if charts is None else list(charts))
     return [RelockData(**dict(row) | {"from_week": row["from_week"] or None}) for row in rows]
