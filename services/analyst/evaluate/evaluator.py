@@ -76,7 +76,7 @@ class ChartEvaluator:
         await charts.save_until(connection, {chart: ready[chart].until for chart in stale & ready.keys()})
         await charts.mark_signals(connection, stale & ready.keys())
         if state.since is not None and all(waiting.isdisjoint(rule.charts) for rule in rules):
-            await pipelines.reevaluated(connection, name)
+            await pipelines.clear_since(connection, name)
         return len(revisions)
 
     async def _revisions(
