@@ -1,4 +1,4 @@
-"""What the command line may ask of the analyst."""
+"""What the command line may read of the analyst."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.runtime.settings import ServiceSettings
 
 
 async def known_weeks(settings: ServiceSettings, zone: str) -> Weeks | None:
-    """The weeks of all charts, from the one of the first event on; None before the first weekly measure."""
+    """The weeks of all charts, from that of the first event on; None before the first weekly measure."""
     pool = await open_pool(settings.dsn, "analysis")
     try:
         first = await points.first_start(pool)

@@ -53,7 +53,7 @@ def _data(messages: Iterable[Received[MeasureEvent | RelockEvent]]) -> Iterable[
 
 
 def _states(weekly: Iterable[MeasureData], changed: set[Chart]) -> dict[str, PipelineState]:
-    """By pipeline, the newest that the points tell of it; of those that change nothing only how many weeks are over."""
+    """The newest state of each pipeline. Points that change nothing only say how many weeks are over."""
     found: dict[str, PipelineState] = {}
     for data in weekly:
         before = found.get(data.pipeline, PipelineState(0, 0))

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from services.notifier.delivery.queue import MailQueue, QueueTimes
 from services.notifier.delivery.sender import Sender
 from services.notifier.delivery.smtp import SmtpServer
-from services.notifier.handlers import TicketHandler
+from services.notifier.handlers import NoticeHandler
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.render.compose import Composer
 from services.notifier.settings import NotifierSettings
@@ -59,7 +59,7 @@ class Notifier:
         topic, mail_every = settings.topic(NOTICES), timedelta(seconds=settings.notifier_mail_every_seconds)
         processor = Processor(
             PostgresTransactions(pool),
-            TicketHandler(policy, mail_every, settings.domain, topic, clock, self._sender.wake.set),
+            NoticeHandler(policy, mail_every, settings.domain, topic, clock, self._sender.wake.set),
             settings.topic_prefix,
             lambda record: clock.now(),
             lambda reason: metrics.dead.inc(),
@@ -119,7 +119,7 @@ def _consumer(
 
 @asynccontextmanager
 async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
-    """Connect and put the parts together."""
+    """Connect and wire the parts."""
     if settings.sends_password_in_clear:
         _log.warning(
             "the password for the mail server crosses the network unencrypted: set ANDON_SMTP_SECURITY to starttls or"

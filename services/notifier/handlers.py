@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from aiokafka import ConsumerRecord
 
 from services.notifier.domain.decide import Decision, NoticeHistory, decide, decide_by_person
+from services.notifier.publish import result_message
 from services.notifier.store import notices as store
-from services.notifier.store.results import result_event
 from shared.contracts.notices import NoticeResult
 from shared.contracts.now import NowEvent
 from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketEvent, TicketState
@@ -26,7 +26,7 @@ NOT_IN_MAILS = {"rules": {"__all__": {"evidence": {"sample", "rest"}}}}
 NOT_NEEDED = "the ticket changed before it was sent"
 
 
-class TicketHandler:
+class NoticeHandler:
     """Writes the notices that changes call for.
 
     `mail_every`: the minimum time between two mails about one ticket. `topic`: of results. `written` is called after a
@@ -50,9 +50,9 @@ class TicketHandler:
         }
 
     async def handle(self, transaction: Transaction, messages: list[Received[ConsumedEvent]]) -> None:
-        """Decide about each change, in order; keep how stages stand, which mails say while they go out."""
-        told = [one.message.data for one in messages if isinstance(one.message, NowEvent)]
-        await stages_now.save(transaction.connection, told, NOT_IN_MAILS)
+        """Decide about each change, in order; save how stages stand, for the mails."""
+        standings = [one.message.data for one in messages if isinstance(one.message, NowEvent)]
+        await stages_now.save(transaction.connection, standings, NOT_IN_MAILS)
         changes = [one.message.data for one in messages if isinstance(one.message, TicketEvent)]
         for change in changes:
             await self._record(transaction, change)
@@ -60,7 +60,7 @@ class TicketHandler:
             transaction.after_commit(self._written)
 
     async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:
-        """Nothing is left to do."""
+        """Nothing is left to do at the end of a batch."""
 
     async def _record(self, transaction: Transaction, facts: TicketData) -> None:
         history = await store.history(transaction.connection, facts)
@@ -74,7 +74,7 @@ class TicketHandler:
         owner = pipeline.owner if pipeline else None
         dropped = await store.apply(transaction.connection, facts, decision, owner, self._domain)
         await transaction.publish(
-            result_event(self._topic, row, NoticeResult.DROPPED, NOT_NEEDED, now) for row in dropped
+            result_message(self._topic, row, NoticeResult.DROPPED, NOT_NEEDED, now) for row in dropped
         )
 
     def _decide(self, facts: TicketData, now: datetime, history: NoticeHistory) -> Decision | None:

@@ -1,4 +1,4 @@
-"""Bottlenecks: stages into which more comes than leaves."""
+"""The rule `bottleneck`: stages into which more comes than leaves."""
 
 from __future__ import annotations
 

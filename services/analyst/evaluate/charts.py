@@ -1,4 +1,4 @@
-"""Charts as they are stored, and what the rules on them find."""
+"""Loads charts with their segments, and defines what a rule on charts is."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class ChartSet:
 class ChartRule(ABC):
     """A rule on charts of one pipeline. `charts`: those that it judges, each to the same week.
 
-    `stage`: empty for a rule on the whole pipeline. `per_quarter`: openings in 91 days that chance alone brings, at
-    most. `cause`: the class of the cause, unless an opening says another.
+    `stage`: empty for a rule on the whole pipeline. `per_quarter`: the most openings in 91 days that chance alone
+    brings. `cause`: the cause class, unless an opening has its own.
     """
 
     key: str
@@ -66,7 +66,7 @@ class ChartRule(ABC):
 
     @abstractmethod
     def find(self, known: ChartSet) -> ChartFinding:
-        """What it finds over all weeks that are over; `known` has all of its charts."""
+        """Find its intervals over all weeks that are over; `known` has all of its charts."""
 
 
 class ChartFinding(NamedTuple):

@@ -106,7 +106,7 @@ class ChartEvaluator:
         await charts.save_until(connection, {chart: scope.ready[chart].until for chart in evaluated})
         await charts.mark_signals(connection, evaluated)
         if state.since is not None and all(scope.waiting.isdisjoint(rule.charts) for rule in scope.rules):
-            await pipelines.reevaluated(connection, name)
+            await pipelines.clear_since(connection, name)
         return len(revisions)
 
     async def _scope(self, connection: Connection, name: str, state: PipelineState, marked: StaleCharts) -> _Scope:

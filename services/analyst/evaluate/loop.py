@@ -16,7 +16,7 @@ from shared.runtime.waiting import wait_within
 
 _log = logger(__name__)
 PART = "evaluation"
-# How often to look for what a replica left that has crashed.
+# How often to look for charts that a crashed replica left.
 POLL_SECONDS = 10.0
 # While another replica evaluates.
 BUSY_SECONDS = 1.0
@@ -65,13 +65,13 @@ class ChartEvaluationLoop:
         return count
 
     async def _publish_charts(self) -> None:
-        """Until none are left, or something must be evaluated: charts come after problems."""
+        """Publish until none are left, or something must be evaluated: problems come first."""
         is_left = True
         while is_left and not self.wake.is_set():
             is_left = await self.publish_signals() is not None
 
     async def publish_signals(self) -> int | None:
-        """Publish some of the charts that may have changed; how many did. None: none are left."""
+        """Publish some of the charts that may have changed; returns how many. None: none are left."""
         async with self._pool.acquire() as connection, connection.transaction():
             count = await self._signals.publish_some(connection)
         self._progress.beat(PART)

@@ -1,4 +1,4 @@
-"""Watched charts: recent weeks that rank worse than the baseline."""
+"""The rules `shift`, `rework` and `slipping`: recent weeks that rank worse than the baseline."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class WindowRule(ChartRule):
 
 
 def _detail(watch: WatchedChart, trigger: Sequence[int], parts: Sequence[Segment], weeks: Weeks) -> SignalDetail:
-    """What the sentence of the problem tells: the pairs are those of the window that opened it."""
+    """What the problem's sentence says. The pairs are those of the window that opened it."""
     segment = next(part for part in reversed(parts) if part.points and part.points[0].week <= trigger[-1])
     test, n = window_test(segment, watch.side, watch.level), len(trigger)
     need = test.windows[n].need if test else None

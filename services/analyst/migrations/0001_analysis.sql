@@ -14,7 +14,7 @@ CREATE TABLE weekly_point (
     PRIMARY KEY (pipeline, stage, measure, start_at)
 );
 
--- What messages tell of a pipeline. `over`: how many weeks are over; points of all of them come. `reached`: judgement time
+-- What messages say of a pipeline. `over`: how many weeks are over; points of all of them arrive. `reached`: judgement time
 -- had passed it before some points came: an interval that is found anew and cleared before is historic. `since`: after
 -- `andon reevaluate`, intervals that cleared later are found anew.
 CREATE TABLE pipeline_state (
@@ -35,7 +35,7 @@ CREATE TABLE chart_state (
 );
 
 -- Charts to evaluate, and charts to publish. Whoever changes something appends, the evaluator takes; a chart may be here
--- more than once, so that the one never waits for the other.
+-- more than once, so that neither waits for the other.
 CREATE TABLE stale_chart (
     pipeline    text    NOT NULL,
     stage       text    NOT NULL,

@@ -1,4 +1,4 @@
-"""SQL of which charts are to be evaluated and published, and how far they are evaluated."""
+"""SQL of the charts to evaluate and to publish, and how far each is evaluated."""
 
 from __future__ import annotations
 
@@ -72,25 +72,25 @@ def chart_of(row: Record) -> Chart:
 
 
 async def mark(connection: Connection, charts: Collection[Chart], is_relocked: bool = False) -> None:
-    """Charts must be evaluated."""
+    """Mark charts to be evaluated."""
     if charts:
         await connection.execute(_MARK, *columns_of(charts), is_relocked)
 
 
 async def mark_relocks(connection: Connection, names: Collection[str]) -> None:
-    """The charts of these names have a new relock, once they have points."""
+    """Mark the charts of these names, once they have points, for their new relocks."""
     if names:
         await connection.execute(_MARK_RELOCKS, sorted(names))
 
 
 async def mark_pipelines(connection: Connection, names: Collection[str]) -> None:
-    """All charts of these pipelines must be evaluated."""
+    """Mark all charts of these pipelines to be evaluated."""
     if names:
         await connection.execute(_MARK_PIPELINES, sorted(names))
 
 
 async def follow_policy(connection: Connection, digest: str) -> None:
-    """Where the policy is another one, every chart must be evaluated again."""
+    """Where the policy has changed, mark every chart to be evaluated."""
     await connection.execute(_FOLLOW_POLICY, digest)
 
 
@@ -109,24 +109,24 @@ async def take(connection: Connection) -> StaleCharts:
 
 
 async def until(executor: Executor, charts: Collection[Chart]) -> dict[Chart, datetime]:
-    """How far those of the charts are evaluated that ever were."""
+    """How far each of the charts is evaluated; those never evaluated are left out."""
     return {chart_of(row): row["until"] for row in await executor.fetch(_UNTIL, *columns_of(charts))}
 
 
 async def save_until(connection: Connection, reached: Mapping[Chart, datetime]) -> None:
-    """Charts are evaluated to the end of a week."""
+    """Save how far charts are evaluated."""
     if reached:
         await connection.execute(_SAVE_UNTIL, *columns_of(reached), list(reached.values()))
 
 
 async def mark_signals(connection: Connection, charts: Collection[Chart]) -> None:
-    """What the charts show may be something else than what was published."""
+    """Mark charts that may show something else than what was published."""
     if charts:
         await connection.execute(_MARK_SIGNALS, *columns_of(charts))
 
 
 async def take_signals(connection: Connection, limit: int) -> set[Chart]:
-    """Take some charts to publish."""
+    """Take some of the charts to publish."""
     return {chart_of(row) for row in await connection.fetch(_TAKE_SIGNALS, limit)}
 
 
@@ -136,6 +136,6 @@ async def digests(executor: Executor, names: Collection[str]) -> dict[str, str]:
 
 
 async def save_digests(connection: Connection, found: Mapping[str, str]) -> None:
-    """Save what is published now."""
+    """Save the digests of what is published now."""
     if found:
         await connection.execute(_SAVE_DIGESTS, list(found), list(found.values()))

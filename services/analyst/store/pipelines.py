@@ -1,4 +1,4 @@
-"""SQL of what messages tell of pipelines."""
+"""SQL of the state of pipelines, as messages carry it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ ON CONFLICT (pipeline) DO UPDATE SET numbering = greatest(s.numbering, excluded.
 """
 _KNOWN = "SELECT pipeline, numbering, over, reached, since FROM pipeline_state ORDER BY pipeline"
 _LOAD = f"{_KNOWN} FOR UPDATE"
-_DONE = "UPDATE pipeline_state SET since = NULL WHERE pipeline = $1"
+_CLEAR_SINCE = "UPDATE pipeline_state SET since = NULL WHERE pipeline = $1"
 
 
 class PipelineState(NamedTuple):
-    """What messages tell of a pipeline; see the table."""
+    """What messages say of a pipeline; see the table."""
 
     numbering: int
     over: int
@@ -31,7 +31,7 @@ class PipelineState(NamedTuple):
 
 
 async def save(connection: Connection, states: Mapping[str, PipelineState]) -> None:
-    """Take over what messages tell, whatever order they come in."""
+    """Merge what messages say, in whatever order they come."""
     if states:
         names = sorted(states)
         columns = zip(*(states[name] for name in names), strict=True)
@@ -39,12 +39,12 @@ async def save(connection: Connection, states: Mapping[str, PipelineState]) -> N
 
 
 async def load(connection: Connection) -> dict[str, PipelineState]:
-    """What is known of each pipeline. No message is saved until the end of the transaction."""
+    """The state of each pipeline. No message is saved until the end of the transaction."""
     return _states(await connection.fetch(_LOAD))
 
 
 async def known(executor: Executor) -> dict[str, PipelineState]:
-    """As `load`, without holding anything."""
+    """As `load`, without a lock."""
     return _states(await executor.fetch(_KNOWN))
 
 
@@ -52,6 +52,6 @@ def _states(rows: Iterable[Record]) -> dict[str, PipelineState]:
     return {row["pipeline"]: PipelineState(*list(row.values())[1:]) for row in rows}
 
 
-async def reevaluated(connection: Executor, pipeline: str) -> None:
-    """All charts are evaluated again, as `since` asks."""
-    await connection.execute(_DONE, pipeline)
+async def clear_since(connection: Executor, pipeline: str) -> None:
+    """All charts are reevaluated since that instant."""
+    await connection.execute(_CLEAR_SINCE, pipeline)

@@ -33,7 +33,7 @@ class Extent(NamedTuple):
 
 
 async def extents(executor: Executor, charts: Collection[Chart], numbering: int) -> dict[Chart, Extent]:
-    """The charts of which the weeks are known from week 0 on without a gap."""
+    """Of the charts those whose weeks are known from week 0 on without a gap."""
     rows = await executor.fetch(_EXTENTS, *columns_of(charts), numbering)
     return {
         chart_of(row): Extent(row["weeks"], row["first"], row["until"])

@@ -43,12 +43,12 @@ class SavedProblem(NamedTuple):
 
 
 async def try_lock(connection: Connection) -> bool:
-    """Become the one that evaluates, until the end of the transaction; False where another is."""
+    """Become the only replica that evaluates, until the end of the transaction; False where another is."""
     return await locks.try_lock(connection, "evaluation")
 
 
 async def published(executor: Executor, since: Mapping[str, int]) -> dict[str, dict[int, tuple[Interval, Mode]]]:
-    """By key and opening: the published intervals that lasted beyond an instant of the key, with their rule's mode."""
+    """By key and opening: the published intervals that last beyond the key's instant, with their rule's mode."""
     found: dict[str, dict[int, tuple[Interval, Mode]]] = {key: {} for key in since}
     for row in await executor.fetch(_PUBLISHED, list(since), [moment(max(at, 0)) for at in since.values()]):
         cleared = None if row["cleared_at"] is None else micros(row["cleared_at"])
@@ -58,7 +58,7 @@ async def published(executor: Executor, since: Mapping[str, int]) -> dict[str, d
 
 
 async def take_unruled(connection: Connection, pipeline: str, keys: Collection[str], since: int) -> list[Record]:
-    """Delete the intervals, lasting beyond `since`, of keys that the policy no longer has; gives them."""
+    """Delete and return the intervals that last beyond `since` of keys that the policy no longer has."""
     return list(await connection.fetch(_UNRULED, pipeline, list(keys), moment(max(since, 0))))
 
 
@@ -69,7 +69,7 @@ async def drop(connection: Connection, gone: Sequence[tuple[str, int]]) -> None:
 
 
 async def save(connection: Connection, problems: Sequence[SavedProblem], policy_version: str, now: datetime) -> None:
-    """Insert or update intervals. An open one last: a key can have only one that is open."""
+    """Insert or update intervals, open ones last: a key can have only one that is open."""
     if not problems:
         return
     rows = sorted(problems, key=lambda p: p.interval.cleared_at is None)

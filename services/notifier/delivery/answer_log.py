@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from shared.runtime.log import logger
 
 _log = logger(__name__)
-# Queue ids, times, addresses: they differ in every answer and make it no other one.
+# Queue ids, times, addresses: they differ in each answer of one kind.
 _VARIABLE = re.compile(r"\S*[\d@]\S*")
 _LEADING_CODE = re.compile(r"^[A-Za-z ]+: \d{3}(?: \d\.\d{1,3}\.\d{1,3})?")
 REPEAT_SECONDS = 3600.0
@@ -26,7 +26,7 @@ class _Seen:
 
 
 class AnswerLog:
-    """The answers of the last while. One that goes on is logged again once an hour, with its repeats."""
+    """The most recent kinds of answers. One that keeps coming is logged once an hour, with its repeats."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic

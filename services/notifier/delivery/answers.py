@@ -43,7 +43,7 @@ _STORAGE_CODE = 552
 _ENHANCED = re.compile(r"(?:^|[\s(\[#])([245])\.(\d{1,3})\.(\d{1,3})(?!\.?\d)", re.MULTILINE)
 _MAILBOX = re.compile(r"\S+@\S+")
 _SIZE = re.compile(r"\bsize\b|too (?:large|big|long)|\blength\b", re.IGNORECASE)
-# Words of refusals that a change of settings, or time, mends. Many servers send them under a recipient's code.
+# Words of refusals that pass with time, or with other settings. Many servers send them under a recipient's code.
 _NOT_THE_MAIL = re.compile(
     r"relay|rcpthosts|authenti|\bauth\b|\blog ?in\b|sign.?in|\bsender\b|mail from|\bhelo\b|\behlo\b"
     r"|\bspf\b|dkim|dmarc|(?:black|block|deny|gr[ae]y).?list|\bblocked\b|\bbanned\b|reputation|spamhaus|dnsbl|\brbl\b"

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from services.notifier.delivery.answer_log import kind_of
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, ProblemNow, Thread
-from services.notifier.store.results import result_event
+from services.notifier.publish import result_message
 from shared.contracts.notices import NoticeReason, NoticeResult
 from shared.contracts.tickets import TicketData
 from shared.postgres.pool import Connection, Executor, Pool, Record
@@ -20,8 +20,7 @@ from shared.stream import outbox, stages_now
 from shared.stream.stages_now import Stage, StagesNow
 
 # In order within a ticket, but no mail waits for one whose answer was lost: it may never come. After a start of the
-# database, claims that expired are left to their holder for $4: it may have sent the mail but could not mark
-# it.
+# database, claims that expired are left to their holder for $4: it may have sent the mail and failed to mark it.
 _CLAIM = """
 UPDATE mail SET claimed_until = now() + $3::interval, attempts = attempts + 1
 WHERE id IN (
@@ -163,12 +162,12 @@ class MailQueue:
         return replace(mail, claim=row["claimed_until"], unanswered=row["unanswered"]) if row else None
 
     async def release(self, mails: Sequence[Mail]) -> None:
-        """Give back what was claimed and not tried."""
+        """Release claims on mails that were not tried."""
         if mails:
             await self._pool.execute(_RELEASE, [mail.id for mail in mails], [mail.claim for mail in mails])
 
     async def defer(self, mail: Mail, due: datetime, answer: str, possibly_delivered: bool, now: datetime) -> None:
-        """Try again at `due`, and publish that it waits if `answer` is another one than before."""
+        """Try again at `due`, and publish that it waits if `answer` differs from the last one."""
         news = kind_of(answer) != kind_of(mail.answer or "")
         kept = answer if news else mail.answer
         async with self._pool.acquire() as connection, connection.transaction():
@@ -181,7 +180,7 @@ class MailQueue:
         self._published()
 
     async def record_outage(self, answer: str, now: datetime) -> None:
-        """Publish that all mails that are due wait, unless they wait for the same reason already."""
+        """Publish that all due mails wait, unless they already wait for the same reason."""
         async with self._pool.acquire() as connection, connection.transaction():
             ids = [row["id"] for row in await connection.fetch(_RECORD_OUTAGE, now, answer, OUTAGE_LIMIT)]
             await self._publish(connection, ids, NoticeResult.WAITING, answer, now)
@@ -206,7 +205,7 @@ class MailQueue:
         """One event for each notice of these mails."""
         if mails:
             rows = await connection.fetch(_RESULTS_OF, list(mails))
-            await outbox.put(connection, [result_event(self._topic, row, result, answer, now) for row in rows])
+            await outbox.put(connection, [result_message(self._topic, row, result, answer, now) for row in rows])
 
 
 def _stage(notice: Notice) -> Stage:
@@ -214,7 +213,7 @@ def _stage(notice: Notice) -> Stage:
 
 
 def _with_now(notice: Notice, stages: StagesNow) -> Notice:
-    """With how the problem stands, while it goes on and where that is newer than what is known of the ticket."""
+    """Add how the problem stands, while it goes on and where that is newer than what the ticket shows."""
     facts = notice.facts
     rule = stages.rule(facts.pipeline, facts.stage, facts.key)
     known_at = facts.evidence.at if facts.evidence else facts.at

@@ -63,7 +63,7 @@ class Sender:
             self._server.close()
 
     async def measure(self) -> None:
-        """Bring the gauges up to date, also while a mail takes long to send."""
+        """Refresh the gauges, also while a mail takes long to send."""
         try:
             status = await self._queue.status(self._clock.now())
         except TRANSIENT as error:
@@ -97,9 +97,9 @@ class Sender:
             await wait_within(self.wake, seconds)
 
     async def _send_all(self, mails: deque[Mail]) -> None:
-        """One after the other. Gives back what is left when the server is unavailable, or at a stop."""
+        """Send one after the other. Releases the rest when the server is unavailable, or at a stop."""
         try:
-            while mails and await self._send_to_the_end(mails.popleft()):
+            while mails and await self._send_shielded(mails.popleft()):
                 self._progress.beat("send")
         finally:
             await self._queue.release(mails)
@@ -110,7 +110,7 @@ class Sender:
             await self._queue.record_outage(self._outage, self._clock.now())
             self._outage = None
 
-    async def _send_to_the_end(self, mail: Mail) -> bool:
+    async def _send_shielded(self, mail: Mail) -> bool:
         """Let a stop wait for the current mail: one that the server has and that is not marked would be sent again."""
         sending = asyncio.ensure_future(self._send(mail))
         try:
@@ -120,10 +120,10 @@ class Sender:
             raise
 
     async def _send(self, mail: Mail) -> bool:
-        """False when the server is unavailable, so that the rest need not be tried now."""
+        """Send one mail. False: the server is unavailable, so the rest need not be tried now."""
         if not mail.to_mail:
             return await self._no_owner(mail)
-        content = await self._written(mail)
+        content = await self._composed(mail)
         if content is None:
             return True
         try:
@@ -138,8 +138,8 @@ class Sender:
             return True
         return await self._hand_over(claimed, content, deadline)
 
-    async def _written(self, mail: Mail) -> bytes | None:
-        """The mail as bytes; None if it cannot be written, which is the one refusal that is not the server's."""
+    async def _composed(self, mail: Mail) -> bytes | None:
+        """The mail as bytes. None: it cannot be composed, and is marked as refused."""
         try:
             return self._composer.compose(mail).as_bytes()
         except Exception as error:
@@ -166,7 +166,7 @@ class Sender:
         return True
 
     async def _failed(self, mail: Mail, fault: Undelivered) -> bool:
-        """Whether other mails may be tried now."""
+        """Mark the mail as refused, or defer it. Returns whether other mails may be tried now."""
         self._failed_in_a_row = 0 if fault.server_works else self._failed_in_a_row + 1
         if fault.final:
             self._answers.record("mail refused for good", fault.answer, mail=mail.message_id)

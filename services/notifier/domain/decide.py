@@ -137,7 +137,7 @@ def _still_there(reason: NoticeReason, pending: NoticeReason, known: NoticeReaso
 
 
 def _closed(now: datetime, history: NoticeHistory, every: timedelta, outcome: TicketOutcome | None) -> Decision | None:
-    """Drop what waits, as the problem is none any more; withdraw what was sent about a problem that never was."""
+    """Drop what waits, as the ticket is closed; withdraw what was sent about a problem that never existed."""
     dropped = tuple(notice.id for notice in history.open_to_change if notice.reason not in OVER)
     kept = [notice.reason for notice in history.waiting if notice.id not in dropped]
     last = kept[-1] if kept else history.last_sent

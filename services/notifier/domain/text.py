@@ -1,4 +1,4 @@
-"""Text of CRMs, policies and mail servers, made safe to put into headers, bodies, logs and the database."""
+"""Makes text of CRMs, policies and mail servers safe for headers, bodies, logs and the database."""
 
 from __future__ import annotations
 

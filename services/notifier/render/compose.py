@@ -7,7 +7,6 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -23,7 +22,7 @@ from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
 from shared.policy import Policy
 from shared.wording.kind import DealOrder
 from shared.wording.money import at_stake
-from shared.wording.quantities import keep_together
+from shared.wording.quantities import CALENDAR_DAY, age, date, keep_together
 
 _FOLDER = Path(__file__).parent / "templates"
 
@@ -41,7 +40,6 @@ def _unbroken(value: Any) -> Any:
 _LOADER = FileSystemLoader(_FOLDER)
 _HTML = Environment(loader=_LOADER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_unbroken)
 _TEXT = Environment(loader=_LOADER, autoescape=False, undefined=StrictUndefined, trim_blocks=True, finalize=_plain)
-DAY_SECONDS = 86_400
 HEADLINES = {
     NoticeReason.OPENED: "A problem was found",
     NoticeReason.GREW: "The problem has grown",
@@ -110,7 +108,7 @@ class Composer:
     def _day_seconds(self, notice: Notice) -> int:
         """Length of a day on the clock of the ticket's stage."""
         pipeline, stage = notice.facts.pipeline, notice.facts.stage or ""
-        return self._policy.day_seconds(pipeline, stage) if self._policy.stage(pipeline, stage) else DAY_SECONDS
+        return self._policy.day_seconds(pipeline, stage) if self._policy.stage(pipeline, stage) else CALENDAR_DAY
 
 
 def _add_chart(message: EmailMessage, chart: str) -> None:
@@ -146,7 +144,7 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
         "more": MORE.get(notice.reason, ""),
         "worst_first": order.capitalize(),
         "worst": [
-            (deal_name(deal), last_movement(deal, zone) if by_movement else days(deal.age_seconds, day_seconds))
+            (deal_name(deal), last_movement(deal, zone) if by_movement else age(deal.age_seconds, day_seconds))
             for deal in worst[:MAX_DEALS]
         ],
     }
@@ -175,20 +173,9 @@ def last_movement(deal: EvidenceDeal, zone: str) -> str:
     """`last movement 3 November`"""
     if deal.last_movement_at is None:
         return "last movement unknown"
-    local = deal.last_movement_at.astimezone(ZoneInfo(zone))
-    return f"last movement {local.day} {local:%B}"
+    return f"last movement {date(deal.last_movement_at, zone)}"
 
 
 def deal_name(deal: EvidenceDeal) -> str:
     """Its name, else the id that its CRM gave it."""
     return one_line(deal.name or "", 120) or one_line(deal.deal.partition(":")[2] or deal.deal, 120)
-
-
-def days(seconds: float, day_seconds: int = DAY_SECONDS) -> str:
-    """`47 days`, `3 working days`, `5 hours`"""
-    count, name = int(seconds // day_seconds), "day" if day_seconds == DAY_SECONDS else "working day"
-    if not count:
-        count, name = int(seconds // 3600), "hour"
-    if not count:
-        return "less than an hour"
-    return f"{count} {name}{'' if count == 1 else 's'}"

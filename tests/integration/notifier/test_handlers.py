@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.notifier.handlers import TicketHandler
+from services.notifier.handlers import NoticeHandler
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import Actor, TicketChange, TicketEvent, TicketOutcome, TicketState
@@ -34,7 +34,7 @@ class Notices:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
-        self._handler = TicketHandler(
+        self._handler = NoticeHandler(
             policy(), timedelta(hours=1), "localhost.localdomain", NOTICES, SystemClock(), lambda: None
         )
 

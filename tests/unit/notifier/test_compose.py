@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread, message_id
 from services.notifier.domain.text import one_line
-from services.notifier.render.compose import Composer, days
+from services.notifier.render.compose import Composer
 from services.notifier.render.headers import MAIL, mailbox, unstructured
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
@@ -91,13 +91,6 @@ def test_the_chart_is_inside_and_has_its_finding_as_alternative_text() -> None:
     assert 'src="cid:chart"' in part(made, "html")
     assert 'alt="Proposal holds 12 deals older than 21 days"' in part(made, "html")
     assert "cid:" not in part(mail(chart=False), "html")
-
-
-def test_ages_use_the_stages_clock() -> None:
-    assert days(30 * 86_400.0) == "30 days"
-    assert days(15 * 8 * 3600.0, 8 * 3600) == "15 working days"
-    assert days(8 * 3600.0, 8 * 3600) == "1 working day"
-    assert days(3700.0, 8 * 3600) == "1 hour"
 
 
 def test_mails_of_one_ticket_are_one_thread() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from services.notifier.delivery.retry_delays import backoff, resend_pause
 
+from services.notifier.delivery.retry_delays import backoff, resend_pause
 from services.notifier.domain.decide import Decision, NoticeHistory, WaitingNotice, decide, decide_by_person
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketChange, TicketOutcome

@@ -10,7 +10,7 @@ from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.pool import Record
 
 
-def result_event(topic: str, row: Record, result: NoticeResult, detail: str | None, now: datetime) -> OutgoingMessage:
+def result_message(topic: str, row: Record, result: NoticeResult, detail: str | None, now: datetime) -> OutgoingMessage:
     """The message about one notice. `row`: its name, ticket, problem key and reason, and the Message-ID of its mail."""
     data = NoticeData(
         notice=row["name"],
@@ -29,4 +29,4 @@ def result_event(topic: str, row: Record, result: NoticeResult, detail: str | No
         time=now,
         data=data,
     )
-    return OutgoingMessage(topic, str(row["ticket"]).encode(), event.to_json())
+    return OutgoingMessage.of(topic, event)
