@@ -14,7 +14,7 @@ import orjson
 from aiokafka import ConsumerRecord
 
 from services.detector.ingest import first_change
-from services.detector.ingest.future import FutureCheck
+from services.detector.ingest.future_times import FutureCheck
 from services.detector.ingest.stage_marks import StageMarks, stage_of
 from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics

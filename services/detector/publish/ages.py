@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.detector.publish.measures import MeasurePoint, MeasurePublisher
+from services.detector.publish.daily_measures import MeasurePoint, MeasurePublisher
 from shared.contracts.measures import Measure
 from shared.flow.ruleset import Ruleset
 from shared.postgres import locks

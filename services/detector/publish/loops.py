@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from services.detector.metrics import DetectorMetrics
 from services.detector.publish.ages import AgePublisher
+from services.detector.publish.daily_measures import MeasurePublisher
 from services.detector.publish.gauges import refresh_gauges
-from services.detector.publish.measures import MeasurePublisher
 from services.detector.publish.now import NowPublisher
 from services.detector.publish.stages import StageStatusPublisher
 from services.detector.publish.weeks import WeekPublisher
