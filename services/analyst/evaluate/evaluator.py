@@ -16,6 +16,7 @@ from services.analyst.evaluate.rules import rules_of
 from services.analyst.publish.problems import ChartRevision, ProblemMessages
 from services.analyst.store import charts, pipelines, points, problems
 from services.analyst.store.pipelines import PipelineState
+from services.analyst.store.points import Extent
 from services.analyst.store.problems import SavedProblem
 from shared.contracts.problems import Mode
 from shared.flow.intervals import Interval
@@ -33,7 +34,6 @@ class _Reach(NamedTuple):
 
     reached: int | None
     since: int
-    now: datetime
 
 
 class ChartEvaluator:
@@ -44,10 +44,10 @@ class ChartEvaluator:
         self._lateness = policy.lateness.micros()
 
     async def evaluate(self, connection: Connection, now: datetime) -> int | None:
-        """Evaluate the charts that changed; how many messages that published. None: another replica evaluates."""
+        """Evaluate the charts that changed; returns how many messages that published. None: another replica does."""
         if not await problems.try_lock(connection):
             return None
-        # In this order: what a message brings to a pipeline must not be seen without the charts that it marks.
+        # Pipelines first: a message's state must not be seen without the charts that it marks.
         states, stale = await pipelines.load(connection), await charts.take(connection)
         count = 0
         for name in sorted({chart.pipeline for chart in stale} & states.keys()):
@@ -61,23 +61,35 @@ class ChartEvaluator:
         pipeline = self._policy.pipelines.get(name)
         rules = [] if pipeline is None else rules_of(name, pipeline)
         changed = [rule for rule in rules if not stale.isdisjoint(rule.charts)]
-        extents = await points.extents(connection, stale.union(*(rule.charts for rule in changed)), state.numbering)
-        ready = {chart: extent for chart, extent in extents.items() if extent.weeks >= state.over}
-        waiting = stale - ready.keys()
-        await charts.mark(connection, waiting)
+        ready = await self._ready(connection, stale.union(*(rule.charts for rule in changed)), state)
         until = await charts.until(connection, ready)
         judged = [rule for rule in changed if ready.keys() >= set(rule.charts)]
         wanted = {chart: ready[chart] for rule in judged for chart in rule.charts}
         known = await load(connection, wanted, state.numbering, self._policy.timezone)
         revisions = [] if known is None else await self._revisions(connection, state, known, judged, until, now)
         await self._messages.put(connection, revisions, now)
-        since = self._reach(state, max(until.values(), default=None), now).since
-        await self._retract_unruled(connection, name, [rule.key for rule in rules], since, now)
-        await charts.save_until(connection, {chart: ready[chart].until for chart in stale & ready.keys()})
-        await charts.mark_signals(connection, stale & ready.keys())
+        since = self._reach(state, max(until.values(), default=None)).since
+        unruled = await problems.take_unruled(connection, name, [rule.key for rule in rules], since)
+        await self._messages.put_unruled(connection, unruled, now)
+        await self._save_progress(connection, stale, ready)
+        waiting = stale - ready.keys()
         if state.since is not None and all(waiting.isdisjoint(rule.charts) for rule in rules):
             await pipelines.clear_since(connection, name)
         return len(revisions)
+
+    async def _ready(
+        self, connection: Connection, wanted: Collection[Chart], state: PipelineState
+    ) -> dict[Chart, Extent]:
+        """Of the charts those of which all weeks that are over have come."""
+        extents = await points.extents(connection, wanted, state.numbering)
+        return {chart: extent for chart, extent in extents.items() if extent.weeks >= state.over}
+
+    async def _save_progress(self, connection: Connection, stale: set[Chart], ready: Mapping[Chart, Extent]) -> None:
+        """Save how far the stale charts are evaluated, and have them published. Those not ready stay stale."""
+        evaluated = stale & ready.keys()
+        await charts.mark(connection, stale - evaluated)
+        await charts.save_until(connection, {chart: ready[chart].until for chart in evaluated})
+        await charts.mark_signals(connection, evaluated)
 
     async def _revisions(
         self,
@@ -88,8 +100,8 @@ class ChartEvaluator:
         until: Mapping[Chart, datetime],
         now: datetime,
     ) -> list[ChartRevision]:
-        """Save how the intervals of rules differ from those before; gives the differences."""
-        reach = {rule.key: self._reach(state, _until(rule, until), now) for rule in judged}
+        """Save how the intervals of rules differ from the published ones; returns the differences."""
+        reach = {rule.key: self._reach(state, _until(rule, until)) for rule in judged}
         published = await problems.published(connection, {key: one.since for key, one in reach.items()})
         changes = [_changes(rule.find(known), published[rule.key], reach[rule.key]) for rule in judged]
         await problems.drop(connection, [gone for one in changes for gone in one.gone])
@@ -97,19 +109,13 @@ class ChartEvaluator:
         await problems.save(connection, saved, self._policy.digest, now)
         return [revision for one in changes for revision in one.revisions]
 
-    def _reach(self, state: PipelineState, until: datetime | None, now: datetime) -> _Reach:
-        """Of a rule that is evaluated until an instant; None: it never was."""
+    def _reach(self, state: PipelineState, until: datetime | None) -> _Reach:
+        """Of a rule that was evaluated until an instant; None: it never was."""
         reached = max((micros(at) for at in (state.reached, until) if at is not None), default=None)
         if until is None:
-            return _Reach(reached, _BEGINNING, now)
+            return _Reach(reached, _BEGINNING)
         edges = [micros(until) - self._lateness] + ([] if state.since is None else [micros(state.since)])
-        return _Reach(reached, max(min(edges), _BEGINNING), now)
-
-    async def _retract_unruled(
-        self, connection: Connection, pipeline: str, keys: Collection[str], since: int, now: datetime
-    ) -> None:
-        rows = await problems.take_unruled(connection, pipeline, keys, since)
-        await self._messages.put_unruled(connection, rows, now)
+        return _Reach(reached, max(min(edges), _BEGINNING))
 
 
 def _until(rule: ChartRule, until: Mapping[Chart, datetime]) -> datetime | None:

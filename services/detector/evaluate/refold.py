@@ -72,7 +72,7 @@ def _facts(state: DealState) -> tuple[object, ...]:
 async def refold(
     connection: Connection, ruleset: Ruleset, sources: Collection[str], before: StageResolver, after: StageResolver
 ) -> dict[str, PackedDeltas]:
-    """Refold the deals of the sources, in the caller's transaction; gives how counts change, by series.
+    """Refold the deals of the sources, in the caller's transaction; returns how counts change, by series.
 
     `before` is what the stored visits were folded under. Waits for the writers of these sources; they go on when the
     transaction ends, and must then find the fingerprint of `after`. The caller holds the evaluation lock.

@@ -1,4 +1,4 @@
-"""The loops that publish beside evaluation: ages, weekly measures, how stages stand now, gauges and names."""
+"""Loops that publish apart from evaluation: ages, weekly measures, how stages stand now, gauges and names."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Finding:
 
 
 class _ProblemContext(NamedTuple):
-    """What stands on problems beside their numbers: chances by problem key, and cause classes."""
+    """What messages say of problems beside their numbers: chances by problem key, and cause classes."""
 
     chances: Mapping[str, CountChance]
     causes: CauseFinder

@@ -25,7 +25,7 @@ DAYS_BEFORE, DAYS_AFTER = 28, 14
 
 
 def span(problem: ProblemData, now: datetime) -> tuple[datetime, datetime]:
-    """What to draw: the weeks before the problem and all of it, at most until now."""
+    """The range to draw: the weeks before the problem and all of it, at most until now."""
     until = min(now, problem.cleared_at + timedelta(days=DAYS_AFTER)) if problem.cleared_at else now
     return min(problem.opened_at - timedelta(days=DAYS_BEFORE), until - timedelta(days=MIN_DAYS)), until
 
@@ -63,8 +63,9 @@ async def count_chart(
 async def weeks_chart(
     executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles
 ) -> WeekGroups | None:
-    """The weeks that opened a problem on a measure, beside its baseline. None for problems on counts, and where the
-    policy no longer has the pipeline.
+    """The weeks that opened a problem on a measure, beside its baseline.
+
+    None for problems on counts, and where the policy no longer has the pipeline.
     """
     if problem.signal is None or problem.pipeline not in policy.pipelines:
         return None
