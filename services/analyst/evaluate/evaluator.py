@@ -123,7 +123,7 @@ def _until(rule: ChartRule, until: Mapping[Chart, datetime]) -> datetime | None:
     return min(until[chart] for chart in rule.charts) if until.keys() >= set(rule.charts) else None
 
 
-class _Changes(NamedTuple):
+class _RuleChanges(NamedTuple):
     """Revisions to publish, intervals to delete, by (key, opened at), and intervals to save, of one rule."""
 
     revisions: Sequence[ChartRevision]
@@ -131,13 +131,13 @@ class _Changes(NamedTuple):
     saved: Sequence[SavedProblem]
 
 
-def _changes(finding: ChartFinding, published: Mapping[int, tuple[Interval, Mode]], reach: _Reach) -> _Changes:
+def _changes(finding: ChartFinding, published: Mapping[int, tuple[Interval, Mode]], reach: _Reach) -> _RuleChanges:
     """How the intervals of one rule differ from the published ones."""
     rule = finding.rule
     found = [one for one in finding.intervals if one.cleared_at is None or one.cleared_at > reach.since]
     revised = revisions_of(published.values(), found, rule.mode, reach.reached)
     instants = {one.opened_at for one in found}
-    return _Changes(
+    return _RuleChanges(
         [ChartRevision(finding, one, revised.is_historic(one)) for one in revised.worth_publishing],
         [(rule.key, at) for at in published if at not in instants],
         [
