@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from services.tickets.charts.data import mail_chart
 from services.tickets.charts.spec import Drawing
+from services.tickets.charts.ticket import mail_chart
 from services.tickets.domain import lifecycle
 from services.tickets.domain.lifecycle import Ticket, TicketStep
 from services.tickets.messages import WITH_CHART, ticket_event

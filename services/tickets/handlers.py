@@ -8,7 +8,7 @@ from typing import TypeVar
 from aiokafka import ConsumerRecord
 
 from services.tickets.changes import TicketChanges
-from services.tickets.store import inbox, measures, notices, stages
+from services.tickets.store import daily_points, inbox, notices, stages
 from services.tickets.store import now as now_store
 from shared.contracts.measures import MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeEvent
@@ -77,7 +77,7 @@ class TicketHandlers:
 
 
 async def _save_points(connection: Connection, points: Sequence[MeasureData]) -> None:
-    await measures.save(connection, [point for point in points if point.period == "day"])
+    await daily_points.save(connection, [point for point in points if point.period == "day"])
     await weekly_points.save(connection, [point for point in points if point.period == "week"])
 
 

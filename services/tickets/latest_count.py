@@ -8,7 +8,7 @@ from datetime import datetime
 
 from services.tickets.domain.lifecycle import Ticket
 from services.tickets.store import now as now_store
-from services.tickets.store.measures import Series
+from services.tickets.store.daily_points import Series
 from shared import wording
 from shared.contracts.measures import Measure
 from shared.contracts.now import RuleNow

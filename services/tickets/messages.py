@@ -8,7 +8,7 @@ from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketData, TicketEvent
 from shared.wording.problem_text import ProblemText
 
-# Mails may tell of these, and show the chart as it was then.
+# Changes that may be mailed, with the chart as it was then.
 WITH_CHART = (
     TicketChange.OPENED,
     TicketChange.GREW,

@@ -78,7 +78,7 @@ class TicketPublisher:
         return published
 
     async def _with_chart(self, pending: PendingMessage) -> bytes:
-        """The message with its chart. Without one where drawing fails: the manager has to hear of the problem.
+        """The message with its chart. Without one where drawing fails: the manager must get the mail.
 
         A chart that another version wrote, and this one cannot read, must not hold up all other messages either.
         """

@@ -12,7 +12,6 @@ from pydantic import Field, FiniteFloat
 
 from shared.contracts.envelope import Count, Envelope, Message, Moment, Name
 
-MEASURE_TYPE = "andon.measure.point"
 _SECOND = 1_000_000
 
 

@@ -135,7 +135,7 @@ class BottleneckDetail(Message):
 
     `wip`: of the opening's week; `usual_wip`: median of the baseline. `next_starved`: whether the next open stage runs
     dry; null for the last one. `wip_drift`, `age_drift`: how far WIP and age drifted in 13 weeks, as shares; null where
-    that cannot be told. Little's law holds where both are below 0.1.
+    that is not known. Little's law holds where both are below 0.1.
     """
 
     label: BottleneckLabel

@@ -49,7 +49,7 @@ def revisions_of(
 def _changed_mode(
     published: Collection[tuple[Interval, Mode]], found: Sequence[Interval], mode: Mode
 ) -> list[Revision]:
-    """An open interval whose rule has another mode now: nothing else of it differs, but tickets must hear of it."""
+    """An open interval whose rule has another mode now: nothing else of it differs, but tickets need to know."""
     return [
         Revision(ProblemReason.REVISED, interval, interval)
         for interval, was in published

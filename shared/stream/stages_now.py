@@ -34,18 +34,18 @@ class StagesNow(NamedTuple):
         return found.rule(key) if found else None
 
 
-async def save(connection: Connection, told: Sequence[NowData], without: Any) -> None:
+async def save(connection: Connection, messages: Sequence[NowData], without: Any) -> None:
     """Keep the last message of each stage. Messages are in the order of the topic; `without`: fields not to keep."""
-    if not told:
+    if not messages:
         return
-    last = {(one.pipeline, one.stage): one for one in told}
+    last = {(one.pipeline, one.stage): one for one in messages}
     await connection.execute(
         _SAVE,
         [pipeline for pipeline, _ in last],
         [stage for _, stage in last],
         [one.model_dump(mode="json", exclude=without) for one in last.values()],
     )
-    await connection.execute(_SAVE_JUDGED, told[-1].as_of)
+    await connection.execute(_SAVE_JUDGED, messages[-1].as_of)
 
 
 async def of_stages(executor: Executor, wanted: Iterable[Stage]) -> StagesNow:

@@ -35,7 +35,6 @@ class _Reach(NamedTuple):
 
     reached: int | None
     since: int
-    now: datetime
 
 
 class _Scope(NamedTuple):
@@ -84,7 +83,7 @@ class ChartEvaluator:
         """
         if not await problems.try_lock(connection) or await charts.policy(connection) != self._policy.digest:
             return None
-        # In this order: what a message brings to a pipeline must not be seen without the charts that it marks.
+        # Pipelines first: a message's state must not be seen without the charts that it marks.
         states, stale = await pipelines.load(connection), await charts.take(connection)
         count = 0
         for name in sorted({chart.pipeline for chart in stale.charts} & states.keys()):
@@ -123,7 +122,7 @@ class ChartEvaluator:
         self, connection: Connection, scope: _Scope, known: ChartSet, now: datetime
     ) -> list[ChartRevision]:
         """Save how the intervals of rules differ from those before; gives the differences."""
-        reach = {rule.key: self._reach_of(rule, scope, now) for rule in scope.judged}
+        reach = {rule.key: self._reach_of(rule, scope) for rule in scope.judged}
         published = await problems.published(connection, {key: one.since for key, one in reach.items()})
         changes = [_changes(rule.find(known), published[rule.key], reach[rule.key]) for rule in scope.judged]
         await problems.drop(connection, [gone for one in changes for gone in one.gone])
@@ -131,21 +130,21 @@ class ChartEvaluator:
         await problems.save(connection, saved, self._policy.digest, now)
         return [revision for one in changes for revision in one.revisions]
 
-    def _reach_of(self, rule: ChartRule, scope: _Scope, now: datetime) -> _Reach:
+    def _reach_of(self, rule: ChartRule, scope: _Scope) -> _Reach:
         """A relock revises intervals of any age."""
-        reach = self._reach(scope.state, scope.until_of(rule), now)
+        reach = self._reach(scope.state, scope.until_of(rule))
         return reach if scope.marked.relocked.isdisjoint(rule.charts) else reach._replace(since=_BEGINNING)
 
-    def _reach(self, state: PipelineState, until: datetime | None, now: datetime) -> _Reach:
+    def _reach(self, state: PipelineState, until: datetime | None) -> _Reach:
         """Of what is evaluated until an instant; None: it never was."""
         reached = max((micros(at) for at in (state.reached, until) if at is not None), default=None)
         if until is None:
-            return _Reach(reached, _BEGINNING, now)
+            return _Reach(reached, _BEGINNING)
         edges = [micros(until) - self._lateness] + ([] if state.since is None else [micros(state.since)])
-        return _Reach(reached, max(min(edges), _BEGINNING), now)
+        return _Reach(reached, max(min(edges), _BEGINNING))
 
     async def _retract_unruled(self, connection: Connection, pipeline: str, scope: _Scope, now: datetime) -> None:
-        since = self._reach(scope.state, max(scope.until.values(), default=None), now).since
+        since = self._reach(scope.state, max(scope.until.values(), default=None)).since
         rows = await problems.take_unruled(connection, pipeline, [rule.key for rule in scope.rules], since)
         await self._messages.put_unruled(connection, rows, now)
 

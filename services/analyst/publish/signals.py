@@ -50,7 +50,7 @@ class SignalPublisher:
             self._watches.setdefault(watch.chart, []).append(watch)
 
     async def publish_some(self, connection: Connection) -> int | None:
-        """Publish some charts that may have changed, in the caller's transaction; how many. None: none are left.
+        """Publish some charts that may have changed, in the caller's transaction; returns how many. None: none left.
 
         One replica at a time: None while another does it, or has another policy and was started later.
         """
@@ -86,7 +86,7 @@ class SignalPublisher:
         return OutgoingMessage.of(self._topic, event)
 
     def _data(self, chart: Chart, known: ChartSet) -> ChartData:
-        described = _SegmentNames(chart, known)
+        fields = _SegmentFields(chart, known)
         drawn = known.segments.drawn(chart) if chart.column in DRAWN else []
         judged = known.segments.judged(chart)
         return ChartData(
@@ -94,15 +94,15 @@ class SignalPublisher:
             stage=chart.stage or None,
             measure=chart.column,
             as_of=known.weeks.name(len(known.segments.values(chart)) - 1),
-            limits=tuple(described.limits(segment) for segment in drawn),
+            limits=tuple(fields.limits(segment) for segment in drawn),
             windows=tuple(
-                described.windows(segment, watch) for watch in self._watches.get(chart, ()) for segment in judged
+                fields.windows(segment, watch) for watch in self._watches.get(chart, ()) for segment in judged
             ),
         )
 
 
-class _SegmentNames:
-    """The segments of one chart in the words of the contract."""
+class _SegmentFields:
+    """The segments of one chart as fields of the contract."""
 
     def __init__(self, chart: Chart, known: ChartSet) -> None:
         self._chart, self._weeks, self._relocks = chart, known.weeks, known.relocks
@@ -142,7 +142,7 @@ class _SegmentNames:
         )
 
     def _common(self, segment: Segment) -> dict[str, Any]:
-        """Which weeks the baseline is, and why."""
+        """The weeks of the baseline, and why they are."""
         first = segment.points[0].week if segment.points else None
         lock = relock_of(segment, self._relocks, self._chart.name, self._weeks, self._over)
         return {

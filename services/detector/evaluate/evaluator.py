@@ -64,7 +64,7 @@ class Evaluator:
         self._zone = ZoneInfo(ruleset.policy.timezone)
         self._lateness = ruleset.policy.lateness.micros()
         self._rules = {series.text: rules for series, rules in ruleset.series.items()}
-        # Of each series the one that counts all deals in its stage, and of each such the others.
+        # By series: the one that counts all deals in its stage. By that one: the stage's other series.
         self._wip = {series.text: wip(series.pipeline, series.stage).text for series in ruleset.series}
         self._others: dict[str, list[str]] = {}
         for name, of_stage in self._wip.items():
@@ -209,7 +209,7 @@ class Evaluator:
         return result
 
     async def _revise(self, connection: Connection, finding: Finding, span: _Span) -> list[RuleRevision]:
-        """Save the differences of one series; gives those worth a message."""
+        """Save the differences of one series; returns those worth a message."""
         since = max(span.since, finding.start.at)
         published = await evaluation.published(connection, dict.fromkeys((rule.key for rule in finding.rules), since))
         worth = []

@@ -6,22 +6,22 @@ Writers wait while it runs, so that it sees one consistent history.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from services.detector.evaluate.evaluator import Evaluator, PassResult
-from services.detector.ingest.stage_marks import stage_of
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import causes, copy_tables, evaluation, fingerprint, history, learning, weeks
 from services.detector.store import stages as stage_store
+from services.detector.store.folded_deals import FoldedDeals
 from services.detector.store.watermark import ClockKind, bound, current_watermark
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.deltas import CountDeltas
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.statistics.measures import definition_of
-from shared.flow.visits import Closing, Event, Visit, WithdrawnVisit, fold
+from shared.flow.visits import Event, fold
 from shared.postgres.pool import TRANSIENT, Connection, Pool
 from shared.runtime.log import logger
 from shared.runtime.retry import retry_forever
@@ -39,25 +39,18 @@ ReportProgress = Callable[[int, int], None]
 
 @dataclass
 class _Rebuilt:
-    """Counts of every series; states, visits and closings of the deals that are not written yet."""
+    """Counts of every series, and the deals that are not written yet."""
 
-    ruleset: Ruleset
-    counts: CountDeltas
     resolver: StageResolver
-    states: list[tuple[str, bytes]] = field(default_factory=list)
-    visits: list[tuple[str, Visit]] = field(default_factory=list)
-    closings: list[tuple[str, Closing]] = field(default_factory=list)
-    withdrawn: list[tuple[str, WithdrawnVisit]] = field(default_factory=list)
+    counts: CountDeltas
+    folded: FoldedDeals
 
     def add(self, events: list[Event]) -> None:
         """Fold one deal."""
-        deal, state = events[0].deal, fold(events, self.resolver)
-        self.closings += [(deal, closing) for closing in state.closings]
-        self.withdrawn += [(deal, one) for one in state.withdrawn if self.ruleset.knows(*stage_of(one.visit))]
+        state = fold(events, self.resolver)
         for visit in state.visits:
-            self.visits.append((deal, visit))
             self.counts.add(visit)
-        self.states.append((deal, state.pack()))
+        self.folded.add(events[0].deal, state, state.visits)
 
 
 async def follow_policy(pool: Pool, ruleset: Ruleset, settings: DetectorSettings) -> None:
@@ -119,7 +112,7 @@ async def _rebuild(
     await learning.lock(connection)
     await causes.mark(connection, BEGINNING, since)
     await learning.rebuilt(connection, ruleset.ruled_stages, BEGINNING, None if held else until, since)
-    counts = await _refold_all(connection, _Rebuilt(ruleset, CountDeltas(ruleset), resolver), report)
+    counts = await _refold_all(connection, _Rebuilt(resolver, CountDeltas(ruleset), FoldedDeals(ruleset)), report)
     await connection.execute(_CLEAR)
     changes = counts.packed()
     await fingerprint.save(connection, fingerprint.of(ruleset, resolver))
@@ -148,19 +141,16 @@ async def _refold_all(connection: Connection, rebuilt: _Rebuilt, report: ReportP
     async for events in history.deals(connection):
         rebuilt.add(events)
         done += len(events)
-        if len(rebuilt.states) >= _CHUNK:
-            await _write(connection, rebuilt)
+        if len(rebuilt.folded.states) >= _CHUNK:
+            await _write(connection, rebuilt.folded)
             report(done, total)
-    await _write(connection, rebuilt)
+    await _write(connection, rebuilt.folded)
     report(total, total)
     return rebuilt.counts
 
 
-async def _write(connection: Connection, rebuilt: _Rebuilt) -> None:
-    await history.overwrite_states(connection, rebuilt.states)
-    await history.save_visits(connection, rebuilt.visits)
-    await history.add_closings(connection, rebuilt.closings)
-    await history.add_withdrawn(connection, rebuilt.withdrawn)
+async def _write(connection: Connection, folded: FoldedDeals) -> None:
+    await history.overwrite_states(connection, folded.states)
+    await folded.write_visits(connection, refolded=[])
     await copy_tables.clear(connection)
-    for written in (rebuilt.states, rebuilt.visits, rebuilt.closings, rebuilt.withdrawn):
-        written.clear()
+    folded.clear()

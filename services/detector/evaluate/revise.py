@@ -1,4 +1,4 @@
-"""Compares what is found of a rule with what was published, saves it, and gives the differences worth a message."""
+"""Compares what is found of a rule with what was published, saves it, and returns the differences worth a message."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def revise(
 ) -> list[RuleRevision]:
     """Save the differences from the `known` intervals, as they are published, by opening.
 
-    `reached`: the watermark before. Gives those worth a message, in the order of their instants.
+    `reached`: the watermark before. Returns those worth a message, in the order of their instants.
     """
     rule, state = found.rule, found.state
     revised = revisions_of([(one.interval, one.mode) for one in known.values()], found.intervals, rule.mode, reached)
@@ -73,7 +73,7 @@ def _published_count(interval: Interval, state: RuleState) -> int:
 
 
 def _is_small_growth(revision: Revision, known: Mapping[int, PublishedInterval], state: RuleState) -> bool:
-    """Whether a problem grew by less than half: that is published with what comes next."""
+    """Growth is published by half again only."""
     if revision.reason is not ProblemReason.GREW or revision.was is None:
         return False
     was = known.get(revision.was.opened_at)

@@ -11,7 +11,8 @@ from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from shared.contracts.problems import ProblemReason
 from shared.flow.ruleset import Ruleset
-from shared.postgres.pool import TRANSIENT, Pool
+from shared.postgres.backlog import run_backlog
+from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock
 from shared.runtime.log import logger
 from shared.runtime.pace import WorkShare
@@ -40,13 +41,7 @@ class StatisticsLoop:
         """Run until cancelled. Waits while the database is unavailable."""
         # A backlog of stages takes at most a fifth of the time: passes and new events come first.
         pace = WorkShare(1 / 5, STATISTICS_SECONDS)
-        while True:
-            is_complete = True
-            try:
-                is_complete = await self.run_once()
-            except TRANSIENT as error:
-                _log.warning("learning postponed: database unavailable", error=repr(error))
-            await pace.rest(has_backlog=not is_complete)
+        await run_backlog(self.run_once, pace, _log, "learning postponed: database unavailable")
 
     async def run_once(self) -> bool:
         """Take up some stages; whether none are left. Raises OtherPolicyError where another policy is in force."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TypeVar
@@ -14,12 +14,13 @@ import orjson
 from aiokafka import ConsumerRecord
 
 from services.detector.ingest import first_change
-from services.detector.ingest.future import FutureCheck
-from services.detector.ingest.stage_marks import StageMarks, stage_of
+from services.detector.ingest.future_times import FutureCheck
+from services.detector.ingest.stage_marks import StageMarks
 from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
 from services.detector.store import copy_tables, evaluation, history, learning, watermark
 from services.detector.store import stages as stage_store
+from services.detector.store.folded_deals import FoldedDeals
 from services.detector.store.history import NewEvent, StoredState
 from services.detector.store.stages import StageMapCache
 from services.detector.store.watermark import Standing
@@ -29,7 +30,7 @@ from shared.flow.deltas import CountDeltas
 from shared.flow.events import event_of
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver, source_of
-from shared.flow.visits import LOST, WON, Closing, DealState, Event, Visit, WithdrawnVisit, fold
+from shared.flow.visits import LOST, WON, DealState, Event, Visit, fold
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
 from shared.stream.processor import Received
@@ -46,17 +47,12 @@ One = TypeVar("One")
 
 @dataclass
 class _Changes:
-    """What a batch changes: counts, states of deals, visits to save and, as (deal, entered), to delete, closings."""
+    """What a batch changes: counts and deals. `first_at`: the first instant at which something changes."""
 
     resolver: StageResolver
     counts: CountDeltas
     marks: StageMarks
-    states: list[tuple[str, bytes]] = field(default_factory=list)
-    visits: list[tuple[str, Visit]] = field(default_factory=list)
-    gone: list[tuple[str, int]] = field(default_factory=list)
-    closings: list[tuple[str, Closing]] = field(default_factory=list)
-    withdrawn: list[tuple[str, WithdrawnVisit]] = field(default_factory=list)
-    # The first instant at which something changes.
+    folded: FoldedDeals
     first_at: int | None = None
     unknown_stage: int = 0
     of_deleted_deals: int = 0
@@ -146,17 +142,12 @@ class EventWriter:
         if out_of_order:
             await self._fold_anew(connection, changes, out_of_order, new, former)
         versions = {deal: state.version for deal, state in stored.items()}
-        saved = [(deal, state, versions.get(deal, 0) + 1) for deal, state in changes.states]
+        saved = [(deal, state, versions.get(deal, 0) + 1) for deal, state in changes.folded.states]
         # Everything is folded: free the memory while the database writes.
-        for folded in (new, stored, changes.states):
-            folded.clear()
+        for read in (new, stored, changes.folded.states):
+            read.clear()
         await history.save_deals(connection, saved)
-        await history.drop_visits(connection, changes.gone)
-        await history.save_visits(connection, changes.visits)
-        await history.drop_closings(connection, out_of_order)
-        await history.add_closings(connection, changes.closings)
-        await history.drop_withdrawn(connection, out_of_order)
-        await history.add_withdrawn(connection, changes.withdrawn)
+        await changes.folded.write_visits(connection, out_of_order)
         await self._weeks.mark(connection, changes.first_at)
         await learning.mark(connection, changes.marks.since)
         await history.add_changes(connection, changes.counts.packed())
@@ -172,7 +163,7 @@ class EventWriter:
     ) -> tuple[_Changes, list[str]]:
         """Fold what goes on from the stored states; the deals for which that does not do come back."""
         marks, out_of_order = StageMarks(self._ruleset.ruled_stages), list[str]()
-        changes = _Changes(resolver, CountDeltas(self._ruleset), marks)
+        changes = _Changes(resolver, CountDeltas(self._ruleset), marks, FoldedDeals(self._ruleset))
         # Sorted here once: rows are written in the order of deals.
         async for part in in_chunks(sorted(new)):
             for deal in part:
@@ -196,7 +187,7 @@ class EventWriter:
             changes.of_deleted_deals += sum(map(_places_deal, events))
         after = state.visits
         if before is not None and all(visit.entered != before.entered for visit in after):
-            changes.gone.append((deal, before.entered))
+            changes.folded.gone.append((deal, before.entered))
         first = first_change.of_later_events(state, before, events)
         changes.since(first)
         changes.marks.add([before, *after] if before is not None else after, state.withdrawn, first)
@@ -225,18 +216,15 @@ class EventWriter:
             for known in (old, state):
                 changes.marks.add(known.visits, known.withdrawn, at if first is None else min(at, first))
             entered = {visit.entered for visit in state.visits}
-            changes.gone += [(deal, instant) for instant in stored[deal] if instant not in entered]
+            changes.folded.gone += [(deal, instant) for instant in stored[deal] if instant not in entered]
             self._keep(changes, deal, state, state.visits)
 
     def _keep(self, changes: _Changes, deal: str, state: DealState, visits: list[Visit]) -> None:
         for visit in visits:
             changes.counts.add(visit)
-            changes.visits.append((deal, visit))
             if not self._ruleset.knows(visit.pipeline, visit.stage):
                 changes.unknown_stage += 1
-        changes.closings += [(deal, closing) for closing in state.closings]
-        changes.withdrawn += [(deal, one) for one in state.withdrawn if self._ruleset.knows(*stage_of(one.visit))]
-        changes.states.append((deal, state.pack()))
+        changes.folded.add(deal, state, visits)
 
     async def _count_late(self, transaction: Transaction, new: dict[str, list[Event]]) -> None:
         """Count events older than the lateness: they take effect at its edge (see `Evaluator`).

@@ -12,7 +12,7 @@ from aiokafka import ConsumerRecord
 
 from services.detector.evaluate.evaluator import Evaluator
 from services.detector.evaluate.refold import refold
-from services.detector.ingest.future import FutureCheck
+from services.detector.ingest.future_times import FutureCheck
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import evaluation, fingerprint

@@ -1,7 +1,7 @@
 """Median and greatest age in each stage at the ends of days.
 
 A count depends only on what changed, an age on every deal of its day. So the evaluator marks days as stale, and they
-are worked off here in transactions of their own: a day that a back-fill changes a hundred times is published only a
+are published here in transactions of their own: a day that a back-fill changes a hundred times is published only a
 few times.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.detector.publish.measures import MeasurePoint, MeasurePublisher
+from services.detector.publish.daily_measures import MeasurePoint, MeasurePublisher
 from shared.contracts.measures import Measure
 from shared.flow.ruleset import Ruleset
 from shared.postgres import locks
@@ -33,7 +33,7 @@ GROUP BY d.at, v.pipeline, v.stage
 
 
 async def mark_stale(connection: Connection, ends: Sequence[int]) -> None:
-    """Note that the ages at these ends of days (microseconds) may have changed."""
+    """Mark ends of days (microseconds) whose ages may have changed."""
     await connection.execute(_MARK, [moment(at) for at in sorted(ends)])
 
 

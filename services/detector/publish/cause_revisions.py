@@ -1,4 +1,4 @@
-"""Publishes problems again whose cause class is another one, after weekly measures or relocks changed."""
+"""Publishes problems again whose cause class changed with weekly measures or relocks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class CauseReviser:
 
 
 def _is_worth_publishing(one: PublishedCause, cause: Cause) -> bool:
-    """How many weeks there are is of interest only while they are too few."""
+    """A changed class is; a changed number of weeks only while there are too few of them."""
     if cause.cause is not one.cause:
         return True
     return cause.cause is CauseClass.UNKNOWN and (cause.points, cause.needed) != (one.points, one.needed)

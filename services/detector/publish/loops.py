@@ -1,4 +1,4 @@
-"""The loops that publish beside evaluation: ages, weekly measures, how stages stand now, gauges and names."""
+"""Loops that publish apart from evaluation: ages, weekly measures, how stages stand now, gauges and names."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from zoneinfo import ZoneInfo
 
 from services.detector.metrics import DetectorMetrics
 from services.detector.publish.ages import AgePublisher
+from services.detector.publish.daily_measures import MeasurePublisher
 from services.detector.publish.gauges import refresh_gauges
-from services.detector.publish.measures import MeasurePublisher
 from services.detector.publish.now import NowPublisher
 from services.detector.publish.stages import StageStatusPublisher
 from services.detector.publish.weeks import WeekPublisher
 from services.detector.settings import DetectorSettings
 from shared.flow.ruleset import Ruleset
+from shared.postgres.backlog import run_backlog
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
 from shared.runtime.log import logger
@@ -40,16 +41,15 @@ class AgesLoop:
         """Run until cancelled. Waits while the database is unavailable."""
         # A backlog of days takes at most a fifth of the time: passes and new events come first.
         pace = WorkShare(1 / 5, AGES_SECONDS)
-        while True:
-            days = 0
-            try:
-                async with self._pool.acquire() as connection, connection.transaction():
-                    days = await self._ages.publish_some(connection)
-            except TRANSIENT as error:
-                _log.warning("ages not published: database unavailable", error=repr(error))
-            if days:
-                self._published()
-            await pace.rest(has_backlog=days == self._ages.days_at_once)
+        await run_backlog(self.run_once, pace, _log, "ages not published: database unavailable")
+
+    async def run_once(self) -> bool:
+        """Publish some days; whether none are left."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            days = await self._ages.publish_some(connection)
+        if days:
+            self._published()
+        return days < self._ages.days_at_once
 
 
 class WeeksLoop:
@@ -63,13 +63,7 @@ class WeeksLoop:
         """Run until cancelled. Waits while the database is unavailable."""
         # A backlog of weeks takes at most half of the time: passes and new events come first.
         pace = WorkShare(1 / 2, WEEKS_SECONDS)
-        while True:
-            is_complete = True
-            try:
-                is_complete = await self.run_once()
-            except TRANSIENT as error:
-                _log.warning("weekly measures not published: database unavailable", error=repr(error))
-            await pace.rest(has_backlog=not is_complete)
+        await run_backlog(self.run_once, pace, _log, "weekly measures not published: database unavailable")
 
     async def run_once(self) -> bool:
         """Publish some weeks; whether none are left."""

@@ -31,7 +31,7 @@ from shared.stream import outbox
 REST_BYTES = 200_000
 # Stages are published no sooner than this after the last time, however often they change.
 EVERY_SECONDS = 4.5
-# While nothing changes, one stage is published again this often: readers learn from it that judgement goes on.
+# While nothing changes, one stage is published again this often, so that readers know that judgement goes on.
 BEAT_SECONDS = 9.5
 Stage = tuple[str, str]
 _OLDEST = """
@@ -128,9 +128,9 @@ class NowPublisher:
         return len(messages)
 
     async def _due(self, connection: Connection, digests: Mapping[Stage, str]) -> list[Stage]:
-        """The stages to publish: those that changed, or the one that was published longest ago, as a sign of life.
+        """The stages to publish: those that changed, or the one published longest ago, as a heartbeat.
 
-        All or none: a stage that waited would be taken to be as it was, up to the `as_of` of another.
+        All or none: readers take a stage to be unchanged up to the newest `as_of` of any stage.
         """
         rows = {(row["pipeline"], row["stage"]): row for row in await connection.fetch(_PUBLISHED)}
         quiet = min((row["seconds"] for row in rows.values()), default=BEAT_SECONDS)

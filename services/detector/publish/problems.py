@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from services.detector.publish import ages, evidence
 from services.detector.publish.causes import CauseFinder
-from services.detector.publish.measures import MeasurePoint, MeasurePublisher
+from services.detector.publish.daily_measures import MeasurePoint, MeasurePublisher
 from services.detector.settings import EVENT_SOURCE
 from services.detector.store import causes as cause_store
 from services.detector.store import learning
@@ -50,7 +50,7 @@ class Finding:
 
 
 class _ProblemContext(NamedTuple):
-    """What stands on problems beside their numbers: chances by problem key, and cause classes."""
+    """What messages say of problems beside their numbers: chances by problem key, and cause classes."""
 
     chances: Mapping[str, CountChance]
     causes: CauseFinder

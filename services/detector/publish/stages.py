@@ -40,7 +40,7 @@ class StageStatusPublisher:
     async def publish(self, connection: Connection, now: datetime) -> int:
         """Put messages into the outbox, in the caller's transaction; returns how many.
 
-        One replica at a time: 0 while another is at it.
+        One replica at a time: 0 while another publishes.
         """
         if not await locks.try_lock(connection, "stages"):
             return 0
@@ -61,7 +61,7 @@ class StageStatusPublisher:
         await connection.execute(_DELETE, [p for p, _ in gone], [s for _, s in gone])
 
     def _unknown(self, catalog: StageCatalog) -> Statuses:
-        """Sources that share a stage are published as one, with the name and the hint of the one with most deals."""
+        """Sources that share a stage are published as one, with name and hint of the one that has most deals in it."""
         found: Statuses = {}
         rows = [row for row in catalog.rows() if not row.watched and row.deals]
         for row in sorted(rows, key=lambda row: row.deals, reverse=True):

@@ -1,4 +1,4 @@
-"""SQL of cause classes: those of published problems, which of them may be others now, and the charts that decide."""
+"""SQL of cause classes: those of published problems, which of them may have changed, and the charts that decide."""
 
 from __future__ import annotations
 
@@ -71,17 +71,17 @@ async def save(connection: Executor, causes: Mapping[tuple[str, int], Cause]) ->
 
 
 async def mark(connection: Executor, at: int, since: int) -> None:
-    """Cause classes of problems that opened at an instant or later may be others; who cleared by `since` stays."""
+    """Mark problems that opened at an instant or later, and did not clear by `since`: their cause class may change."""
     await connection.execute(_MARK, at, since)
 
 
 async def is_stale(connection: Executor) -> bool:
-    """Whether cause classes may be others."""
+    """Whether any cause class may have changed."""
     return bool(await connection.fetchval(_IS_STALE))
 
 
 async def take_stale(connection: Connection, keys: Collection[str]) -> list[PublishedCause]:
-    """Take the marks; gives the problems of these keys that they cover, in the order of opening."""
+    """Take the marks; returns the problems of these keys that they cover, in the order of opening."""
     return [_published(row) for row in await connection.fetch(_TAKE, list(keys))]
 
 

@@ -110,12 +110,12 @@ class PublishedInterval:
 
 
 async def try_lock(connection: Connection) -> bool:
-    """Become the one that evaluates, until the end of the transaction; False where another is."""
+    """Become the only replica that evaluates, until the end of the transaction; False where another is."""
     return await locks.try_lock(connection, _LOCK)
 
 
 async def lock(connection: Connection) -> None:
-    """Wait to become the one that evaluates, until the end of the transaction."""
+    """Wait to become the only replica that evaluates, until the end of the transaction."""
     await locks.lock(connection, _LOCK)
 
 
@@ -247,7 +247,7 @@ async def drop_checkpoints(connection: Executor, gone: Sequence[tuple[str, int]]
 
 
 async def published(connection: Executor, since: Mapping[str, int]) -> dict[str, dict[int, PublishedInterval]]:
-    """By problem key and opening: the published intervals that lasted beyond an instant given for the key."""
+    """By problem key and opening: the published intervals that last beyond the key's instant."""
     found: dict[str, dict[int, PublishedInterval]] = {key: {} for key in since}
     rows = await connection.fetch(_PUBLISHED, list(since), [moment(max(at, 0)) for at in since.values()])
     for row in rows:
@@ -258,7 +258,7 @@ async def published(connection: Executor, since: Mapping[str, int]) -> dict[str,
 
 
 async def take_unruled(connection: Executor, keys: Sequence[str], since: int) -> list[Record]:
-    """Delete the intervals, lasting beyond `since`, of keys that no rule has any more; gives them."""
+    """Delete and return the intervals that last beyond `since` of keys that no rule has any more."""
     return list(await connection.fetch(_UNRULED, list(keys), moment(max(since, 0))))
 
 

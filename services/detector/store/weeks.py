@@ -59,7 +59,7 @@ class WeekState:
 
 
 async def try_lock(connection: Connection) -> bool:
-    """Become the one that publishes weeks, until the end of the transaction; False where another is."""
+    """Become the only replica that publishes weeks, until the end of the transaction; False where another is."""
     return await locks.try_lock(connection, "weeks")
 
 

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from services.tickets.charts.spec import WeekGroups
 from services.tickets.charts.style import BLUE, GREY, VERMILION
 
-# Hollow circles, then filled diamonds: told apart in black and white too.
+# Hollow circles, then filled diamonds: distinct in black and white too.
 _DOTS = (("o", "none", BLUE), ("D", VERMILION, VERMILION))
 MIDDLE = "median of the baseline"
 

@@ -16,7 +16,7 @@ from services.tickets.charts.style import BLUE, GREY, ORANGE, VERMILION
 # The library has no types for these.
 _Locator: Any = dates.AutoDateLocator
 _Formatter: Any = dates.ConciseDateFormatter
-# Each line has its own colour and its own dashes: they are told apart in black and white too.
+# Each line has its own colour and its own dashes: distinct in black and white too.
 _LINES = ((BLUE, "-"), (ORANGE, (0, (5, 1.5))), (GREY, (0, (2, 1))))
 # From this number on, labels of an axis are whole.
 _WHOLE_FROM = 4

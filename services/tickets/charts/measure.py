@@ -11,7 +11,7 @@ from statistics import median
 
 from services.tickets.charts.signals import ChartSignals, DrawnSegment
 from services.tickets.charts.spec import ForecastFan, Grain, Level, LineChart, Point, WeekGroups
-from services.tickets.store.weeks import ChartWeeks
+from services.tickets.store.weekly_points import ChartWeeks
 from shared.contracts.measures import Column
 from shared.contracts.problems import SignalDetail
 from shared.flow.statistics.columns import Chart, Value

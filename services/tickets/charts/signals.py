@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.tickets.store.weeks import ChartWeeks
+from services.tickets.store.weekly_points import ChartWeeks
 from shared.contracts.relocks import RelockData
 from shared.flow.statistics.chart_records import DRAWN
 from shared.flow.statistics.columns import Chart, Point, points

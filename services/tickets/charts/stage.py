@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from services.tickets.charts.spec import LineChart
-from services.tickets.store.measures import Point
+from services.tickets.store.daily_points import Point
 from shared import wording
 from shared.contracts.measures import Measure
 from shared.contracts.now import NowData

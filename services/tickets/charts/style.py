@@ -1,4 +1,4 @@
-"""Colours and settings of all charts. Okabe-Ito colours; nothing is told by colour alone.
+"""Colours and settings of all charts. Okabe-Ito colours; colour alone carries no meaning.
 
 Settings are made once: a context of settings would leak into other threads that draw at the same time.
 """

@@ -2,7 +2,7 @@
 
 A redelivery under the same offset never comes this far: `position` drops it. The inbox finds the same message under
 another offset: a relay that crashed after publishing publishes again, or a truncated log is read again from its
-beginning. Kafka keeps `flow.problems` for ever, so ids would pile up for ever too.
+beginning. Kafka keeps `flow.problems` without end, so ids would pile up.
 
 Old ids are forgotten instead, and `inbox_horizon` keeps how far they reached in each partition. A record below the
 horizon, both by offset and by time, was handled: partitions are handled in order. Both are checked because a truncated

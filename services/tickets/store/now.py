@@ -30,12 +30,12 @@ _DEALS = {"rules": {"__all__": {"evidence"}}}
 _STAKE = TypeAdapter(MoneyAtStake)
 
 
-async def save(connection: Connection, told: Sequence[NowData]) -> None:
+async def save(connection: Connection, messages: Sequence[NowData]) -> None:
     """Keep the last message of each stage. Messages are in the order of the topic."""
-    if not told:
+    if not messages:
         return
-    await stages_now.save(connection, told, _DEALS)
-    last = {(one.pipeline, one.stage): one for one in told}
+    await stages_now.save(connection, messages, _DEALS)
+    last = {(one.pipeline, one.stage): one for one in messages}
     await connection.execute(_FORGET, [pipeline for pipeline, _ in last], [stage for _, stage in last])
     shown = {rule.key: (*stage, rule.evidence) for stage, one in last.items() for rule in one.rules if rule.evidence}
     await connection.execute(

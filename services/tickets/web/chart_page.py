@@ -14,7 +14,7 @@ from services.tickets.charts import measure
 from services.tickets.charts.signals import ChartSignals, chart_signals
 from services.tickets.charts.spec import Drawing
 from services.tickets.domain.faults import NotPossibleError
-from services.tickets.store import problems, stages, weeks
+from services.tickets.store import problems, stages, weekly_points
 from services.tickets.web import chart_words, forms, relock_form
 from services.tickets.web.chart_links import chart_address, charts_of
 from services.tickets.web.chart_view import ChartView, chart_view
@@ -132,7 +132,7 @@ class ChartPage:
     async def _load(self, chart: Chart) -> ChartContent:
         async with self._pool.acquire() as connection:
             titles = await stages.titles(connection, self._policy)
-            known = await weeks.load(connection, chart.pipeline, [chart], self._policy.timezone)
+            known = await weekly_points.load(connection, chart.pipeline, [chart], self._policy.timezone)
             decided = await relocks.load(connection, [chart.name])
             open_stages = [(chart.pipeline, one) for one in self._policy.pipelines[chart.pipeline].open_stages]
             standing = await stages_now.of_stages(connection, open_stages)

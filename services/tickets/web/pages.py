@@ -17,14 +17,14 @@ from starlette.staticfiles import StaticFiles
 from services.tickets import deals_csv
 from services.tickets.changes import TicketChanges
 from services.tickets.charts import render
-from services.tickets.charts.data import age_chart, main_chart, with_newest
 from services.tickets.charts.spec import Drawing, LineChart
+from services.tickets.charts.ticket import age_chart, main_chart, with_newest
 from services.tickets.domain import lifecycle
 from services.tickets.domain.faults import AlreadyDone, NotPossibleError
 from services.tickets.domain.lifecycle import Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, rule_series, with_deals
 from services.tickets.query import QueryError
-from services.tickets.store import measures, notices, problems, stages, tickets
+from services.tickets.store import daily_points, notices, problems, stages, tickets
 from services.tickets.store.tickets import TicketFilter
 from services.tickets.web import forms, history, listing, stage_rows, view_models
 from services.tickets.web.addresses import STATIC, favicon
@@ -156,7 +156,7 @@ class TicketPages:
         counts = await latest_counts(connection, found)
         first = await problems.found(connection, [ticket.problem for ticket in found])
         wanted = {t.id: series for t in found if t.is_open and (series := rule_series(t.problem))}
-        points = await measures.points(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
+        points = await daily_points.points(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
 
         def spark(ticket: Ticket) -> str:
             if ticket.id not in wanted:
@@ -324,7 +324,7 @@ class TicketPages:
         wanted = [(pipeline, stage.id, Measure.WIP.value) for pipeline, stage in shown]
         async with self._pool.acquire() as connection:
             titles = await stages.titles(connection, self._policy)
-            points = await measures.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
+            points = await daily_points.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
             found = await tickets.find(connection, TicketFilter(limit=MAX_TICKETS, is_open=True))
             unwatched = await stages.unwatched(connection)
             standing = await stages_now.of_stages(connection, [(pipeline, stage.id) for pipeline, stage in shown])

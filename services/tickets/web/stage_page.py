@@ -15,9 +15,9 @@ from services.tickets.charts.measure import FLOW_COLUMNS, cumulative_flow, time_
 from services.tickets.charts.spec import LineChart
 from services.tickets.charts.stage import StageFacts, stage_charts
 from services.tickets.domain.lifecycle import Ticket
-from services.tickets.store import measures, stages, tickets, weeks
+from services.tickets.store import daily_points, stages, tickets, weekly_points
 from services.tickets.store import now as now_store
-from services.tickets.store.weeks import ChartWeeks
+from services.tickets.store.weekly_points import ChartWeeks
 from services.tickets.web.chart_view import ChartView, chart_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.stage_rows import oldest
@@ -95,8 +95,8 @@ class StagePage:
         async with self._pool.acquire() as connection:
             titles = await stages.titles(connection, self._policy)
             standing = await stages_now.of_stages(connection, [(pipeline, stage)])
-            points = await measures.points(connection, list(wanted.values()), since, now)
-            known = await weeks.load(connection, pipeline, _charts(pipeline, stage), self._policy.timezone)
+            points = await daily_points.points(connection, list(wanted.values()), since, now)
+            known = await weekly_points.load(connection, pipeline, _charts(pipeline, stage), self._policy.timezone)
             open_deals = await now_store.deals_of_stage(connection, (pipeline, stage))
             found = await tickets.of_stage(connection, pipeline, stage, MAX_TICKETS)
         facts = StageFacts(

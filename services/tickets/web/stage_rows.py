@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from services.tickets.charts import render
-from services.tickets.store.measures import Point, Series
+from services.tickets.store.daily_points import Point, Series
 from services.tickets.web.view_models import RuleView, TicketView, rule_view
 from shared import wording
 from shared.contracts.measures import Measure

@@ -13,7 +13,7 @@ from math import ceil, sqrt
 from typing import NamedTuple
 
 from shared.flow.statistics.columns import Value, WeekValues
-from shared.flow.statistics.looks import enough
+from shared.flow.statistics.interim_looks import enough
 from shared.flow.statistics.ranks import TOLERANCE, critical
 from shared.flow.statistics.sealing import Seal
 

@@ -13,9 +13,9 @@ from fractions import Fraction
 from functools import cached_property
 from math import ceil, floor, sqrt
 
-from shared.flow.statistics.draws import Draws
 from shared.flow.statistics.ranks import TOLERANCE, critical, memory, twice_u, vif
 from shared.flow.statistics.trend import TREND_Z, trend_z
+from shared.flow.statistics.week_sums import Draws
 
 HORIZONS = (4, 13)
 _YEAR = 52

@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 from shared.flow.statistics.columns import Value, WeekValues
 from shared.flow.statistics.effect import Effect, Prediction, PredictionResult, SizeUnit, effect, judge
-from shared.flow.statistics.hold import Hold, hold
-from shared.flow.statistics.looks import WINDOW, ChangeLook, looks
+from shared.flow.statistics.held_gain import Hold, hold
+from shared.flow.statistics.interim_looks import WINDOW, ChangeLook, looks
 from shared.flow.statistics.placebo import same_time_last_year
 from shared.flow.statistics.restored import RESTORED_WEEKS, is_silent
 from shared.flow.statistics.sealing import LEAST_REFERENCE, Ground, NotShown, Seal, Weighed, seal, weigh
-from shared.flow.statistics.smallest import smallest
+from shared.flow.statistics.smallest_effect import smallest
 from shared.flow.statistics.windows import WindowTest
 
 

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 from services.detector.app import Detector
 from services.detector.evaluate import rebuild
 from services.detector.publish.ages import AgePublisher
-from services.detector.publish.measures import MeasurePublisher
+from services.detector.publish.daily_measures import MeasurePublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store.fingerprint import OtherPolicyError
 from shared.contracts.events import DealEvent

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.flow.statistics.columns import Value
 from shared.flow.statistics.effect import Effect, Prediction, SizeUnit
-from shared.flow.statistics.looks import WINDOW, ChangeLook
+from shared.flow.statistics.interim_looks import WINDOW, ChangeLook
 from shared.flow.statistics.questions.fields import Fields
 from shared.flow.statistics.sealing import Ground
 from shared.flow.statistics.verification import (

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from shared.flow.statistics.draws import Draws
 from shared.flow.statistics.forecast import Outlook
 from shared.flow.statistics.ranks import counts, critical, twice_u
 from shared.flow.statistics.survival import Survival
 from shared.flow.statistics.trend import falls_less_rises, slope, trend_z
+from shared.flow.statistics.week_sums import Draws
 
 # Both libraries take seconds to import.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from shared.flow.statistics.effect import PredictionResult, SizeUnit
-from shared.flow.statistics.hold import Hold
+from shared.flow.statistics.held_gain import Hold
 from shared.flow.statistics.questions.reading import exact
 from shared.flow.statistics.questions.verification import answer
 from shared.flow.statistics.sealing import NotShown

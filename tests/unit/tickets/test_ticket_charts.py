@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.tickets.charts.data import ages_title, with_newest
+from services.tickets.charts.ticket import ages_title, with_newest
 from shared.contracts.problems import Evidence, ProblemData
 from tests.support.problems import day, evidence, problem
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from math import sqrt
 
 from shared.flow.statistics.columns import Value, WeekValues
-from shared.flow.statistics.looks import LEVELS
+from shared.flow.statistics.interim_looks import LEVELS
 from shared.flow.statistics.ranks import TOLERANCE, critical
 from shared.flow.statistics.sealing import Seal
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from aiokafka import ConsumerRecord
 
-from services.detector.ingest.future import FutureCheck
+from services.detector.ingest.future_times import FutureCheck
 from shared.stream.processor import InvalidRecord
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from services.tickets.charts.measure import side_by_side
 from services.tickets.charts.spec import Drawing, LineChart, WeekGroups
 from services.tickets.latest_count import counted_at, rule_series, series
-from services.tickets.store import measures, problems, weeks
-from services.tickets.store.measures import Point
+from services.tickets.store import daily_points, problems, weekly_points
+from services.tickets.store.daily_points import Point
 from shared import wording
 from shared.contracts.measures import Measure
 from shared.contracts.problems import ProblemData
@@ -25,7 +25,7 @@ DAYS_BEFORE, DAYS_AFTER = 28, 14
 
 
 def span(problem: ProblemData, now: datetime) -> tuple[datetime, datetime]:
-    """What to draw: the weeks before the problem and all of it, at most until now."""
+    """The range to draw: the weeks before the problem and all of it, at most until now."""
     until = min(now, problem.cleared_at + timedelta(days=DAYS_AFTER)) if problem.cleared_at else now
     return min(problem.opened_at - timedelta(days=DAYS_BEFORE), until - timedelta(days=MIN_DAYS)), until
 
@@ -46,7 +46,7 @@ async def count_chart(
     if spec is None or wanted is None:
         return None
     since, until = span(problem, now)
-    points = (await measures.points(executor, [wanted], since, until))[wanted]
+    points = (await daily_points.points(executor, [wanted], since, until))[wanted]
     return LineChart(
         text_of(problem, policy, titles).finding,
         spec.unit,
@@ -63,13 +63,14 @@ async def count_chart(
 async def weeks_chart(
     executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles
 ) -> WeekGroups | None:
-    """The weeks that opened a problem on a measure, beside its baseline. None for problems on counts, and where the
-    policy no longer has the pipeline.
+    """The weeks that opened a problem on a measure, beside its baseline.
+
+    None for problems on counts, and where the policy no longer has the pipeline.
     """
     if problem.signal is None or problem.pipeline not in policy.pipelines:
         return None
     chart = Chart(problem.pipeline, problem.stage or "", problem.signal.measure)
-    known = await weeks.load(executor, problem.pipeline, [chart], policy.timezone)
+    known = await weekly_points.load(executor, problem.pipeline, [chart], policy.timezone)
     if known is None:
         return None
     return side_by_side(problem.signal, known, chart, policy, text_of(problem, policy, titles).finding)
@@ -104,7 +105,7 @@ async def age_chart(
     since, until = span(problem, now)
     day = policy.day_seconds(problem.pipeline, problem.stage or "")
     wanted = [series(problem, measure) for measure in (Measure.AGE_OLDEST, Measure.AGE_MEDIAN, Measure.WIP)]
-    oldest, median, wip = (await measures.points(executor, wanted, since, until)).values()
+    oldest, median, wip = (await daily_points.points(executor, wanted, since, until)).values()
     lines = {"oldest deal": _in_days(oldest, day), "median": _in_days(median, day)}
     stage = text_of(problem, policy, titles).stage
     return LineChart(

@@ -6,7 +6,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from shared.flow.statistics.columns import WeekValues
-from shared.flow.statistics.looks import enough
+from shared.flow.statistics.interim_looks import enough
 from shared.flow.statistics.ranks import passes, twice_u
 from shared.flow.statistics.sealing import Seal
 

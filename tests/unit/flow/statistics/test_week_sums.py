@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.flow.statistics.draws import Draws
+from shared.flow.statistics.week_sums import Draws
 
 P = st.fractions(0, 1, max_denominator=400).filter(lambda p: p > 0)
 WEEKS = st.lists(st.integers(0, 6) | st.sampled_from([0, 50, 1000]), min_size=1, max_size=5)
