@@ -87,7 +87,8 @@ def _head(status: int, headers: tuple[tuple[bytes, bytes], ...], length: int) ->
 
 
 # Headers that change how the connection continues.
-_CONNECTION_HEADERS = frozenset((b"connection", b"transfer-encoding"))
+_ENCODING = b"transfer-encoding"
+_CONNECTION_HEADERS = frozenset((b"connection", _ENCODING))
 
 
 class Awaiting(Enum):
@@ -200,14 +201,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _unclear_head(self) -> tuple[int, str] | None:
         """Status and text for a head that a proxy before us may read in another way (RFC 9112, 3.2 and 6.1)."""
-        hosts, encodings = 0, list[bytes]()
-        for name, value in self.headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"transfer-encoding":
-                encodings.append(value)
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             return 400, "a request has exactly one header host; send one"
+        encodings = [value for name, value in self.headers if name == _ENCODING] if _ENCODING in names else []
         if encodings and b",".join(encodings).strip().lower() != b"chunked":
             return 501, "header transfer-encoding: only chunked is supported; send the body as it is"
         return None

@@ -23,6 +23,7 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 _EARLIEST = datetime(EARLIEST_YEAR + 1, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = f"{EARLIEST_YEAR}-", f"{LATEST_YEAR}-"
 MAX_ID_LENGTH = 300
+_WITHOUT_TIME = (Ignored, Invalid)
 # Senders put at most a hundred events into a request, and all may be invalid for one reason.
 MAX_INVALID_PARTS = 100
 # Kafka accepts records up to a megabyte; base64 adds a third.
@@ -66,6 +67,8 @@ def translate_request(source: Source, request: Request) -> list[Parsed]:
 
 def _bounded(source: Source, request: Request, parsed: list[Parsed]) -> list[Parsed]:
     """The facts, with one dead letter for the whole body instead of more than MAX_INVALID_PARTS."""
+    if len(parsed) <= MAX_INVALID_PARTS:
+        return parsed
     invalid = [part for part in parsed if isinstance(part, Invalid)]
     if len(invalid) <= MAX_INVALID_PARTS:
         return parsed
@@ -85,18 +88,18 @@ def to_messages(
     latest = received_at + MAX_CLOCK_SKEW
     received = iso(received_at)
     for index, part in enumerate(parsed):
-        fact = _checked(part, latest, result.left_out) if isinstance(part, DealFact | StageFact) else part
-        if isinstance(fact, Ignored):
-            result.ignored += 1
-        elif isinstance(fact, Invalid):
-            result.invalid.append(fact)
-            result.messages.append(_dead_letter(source, index, fact, received_at, prefix))
+        fact = part if isinstance(part, _WITHOUT_TIME) else _checked(part, latest, result.left_out)
+        if isinstance(fact, DealFact):
+            result.accepted += 1
+            result.messages.append(_deal_event(source, fact, received, prefix, translation))
         elif isinstance(fact, StageFact):
             result.described += 1
             result.messages.append(_stage_event(source, fact, received_at, prefix))
+        elif isinstance(fact, Ignored):
+            result.ignored += 1
         else:
-            result.accepted += 1
-            result.messages.append(_deal_event(source, fact, received, prefix, translation))
+            result.invalid.append(fact)
+            result.messages.append(_dead_letter(source, index, fact, received_at, prefix))
     return result
 
 
@@ -110,14 +113,14 @@ def _checked(
     if isinstance(since, str) and not _FIRST <= since < _LAST:
         detail = f"entered_at: {since} is outside the years 1970 to 9998; correct it in the CRM"
         data = data | {"entered_at": UnreadableField(detail)}
-    unreadable = [(name, value.detail) for name, value in data.items() if type(value) is UnreadableField]
-    if unreadable:
-        data = {name: value for name, value in data.items() if type(value) is not UnreadableField}
-        fact = fact._replace(data=data)
+    if UnreadableField not in map(type, data.values()):
+        return _check_time(fact, latest)
+    fact = fact._replace(data={name: value for name, value in data.items() if type(value) is not UnreadableField})
     checked = _check_time(fact, latest)
     if checked is fact:
-        for key in unreadable:
-            left_out[key] = left_out.get(key, 0) + 1
+        for name, value in data.items():
+            if type(value) is UnreadableField:
+                left_out[name, value.detail] = left_out.get((name, value.detail), 0) + 1
     return checked
 
 
