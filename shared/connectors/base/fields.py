@@ -207,11 +207,11 @@ def _moment(value: Any) -> datetime | None:
     """
     if not isinstance(value, str) or len(value) > 80:
         return None
-    try:
-        if _USUAL_TIME.fullmatch(value):
+    if _USUAL_TIME.fullmatch(value):
+        try:
             return datetime.fromisoformat(value)
-    except ValueError:
-        return None
+        except ValueError:
+            return None
     match = _TIME.fullmatch(value)
     return None if match is None else _moment_of(match)
 

@@ -113,15 +113,15 @@ def _checked(
     if isinstance(since, str) and not _FIRST <= since < _LAST:
         detail = f"entered_at: {since} is outside the years 1970 to 9998; correct it in the CRM"
         data = data | {"entered_at": UnreadableField(detail)}
-    if UnreadableField not in map(type, data.values()):
-        return _check_time(fact, latest)
-    fact = fact._replace(data={name: value for name, value in data.items() if type(value) is not UnreadableField})
-    checked = _check_time(fact, latest)
-    if checked is fact:
-        for name, value in data.items():
-            if type(value) is UnreadableField:
-                left_out[name, value.detail] = left_out.get((name, value.detail), 0) + 1
-    return checked
+    unreadable: list[tuple[str, str]] = []
+    if UnreadableField in map(type, data.values()):
+        unreadable = [(name, value.detail) for name, value in data.items() if type(value) is UnreadableField]
+        fact = fact._replace(data={name: value for name, value in data.items() if type(value) is not UnreadableField})
+    if not _EARLIEST <= fact.time <= latest:
+        return _wrong_time(fact, latest)
+    for key in unreadable:
+        left_out[key] = left_out.get(key, 0) + 1
+    return fact
 
 
 def _deal_event(source: str, fact: DealFact, received: str, prefix: str, translation: int) -> OutgoingMessage:
@@ -131,7 +131,8 @@ def _deal_event(source: str, fact: DealFact, received: str, prefix: str, transla
         "specversion": "1.0",
         "id": _storable_id(fact.id),
         "source": source,
-        "type": fact.type.value,
+        # Several times faster than `value`.
+        "type": str(fact.type),
         "subject": deal,
         "time": iso(fact.time),
         "receivedat": received,
@@ -155,15 +156,13 @@ def _storable_id(event_id: str) -> str:
     return hashlib.sha256(event_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _check_time(fact: DealFact | StageFact, latest: datetime) -> DealFact | StageFact | Invalid:
+def _wrong_time(fact: DealFact | StageFact, latest: datetime) -> Invalid:
     """A time in the future or in 1970 comes from a wrong clock or a wrong unit."""
     if fact.time > latest:
         detail = f"time {iso(fact.time)} is more than five minutes in the future; correct the sender's clock"
         return _invalid_time(fact, detail, DeadReason.IN_THE_FUTURE)
-    if fact.time < _EARLIEST:
-        detail = f"time: {iso(fact.time)} is before 1971; correct the sender's clock, or send milliseconds as such"
-        return _invalid_time(fact, detail)
-    return fact
+    detail = f"time: {iso(fact.time)} is before 1971; correct the sender's clock, or send milliseconds as such"
+    return _invalid_time(fact, detail)
 
 
 def _invalid_time(fact: DealFact | StageFact, detail: str, reason: DeadReason = DeadReason.UNTRANSLATABLE) -> Invalid:
