@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
-from typing import ParamSpec, TypeVar
+from collections.abc import Mapping
 
 import orjson
 
@@ -16,13 +15,12 @@ from services.intake.metrics import IntakeMetrics
 from services.intake.rate_limits import FREE_BODY_BYTES, LogThrottle, MemoryBudget, RateLimit, Reservation
 from services.intake.received import request_records
 from services.intake.stage_cache import RecentDescriptions
+from shared.connectors.base.facts import Parsed
 from shared.connectors.base.messages import TranslationResult, to_messages, translate_request
 from shared.connectors.base.source import Reply, Request, Source, Unauthenticated
 from shared.runtime.log import logger
 
 _log = logger(__name__)
-P = ParamSpec("P")
-T = TypeVar("T")
 RETRY_AFTER = {"Retry-After": "5"}
 ACCEPTED = Reply(202)
 # How often to log what a sender may repeat with every request.
@@ -93,23 +91,26 @@ class Ingest:
     async def _process(self, source: Source, request: Request, reservation: Reservation) -> Reply:
         if challenge_reply := source.challenge(request):
             return challenge_reply
+        # Process a large body in threads, so that other senders do not wait for it.
+        is_large = len(request.body) > FREE_BODY_BYTES
+        if is_large and not reservation.grow(_parsed_bytes(request.body)):
+            return _throttled(source, 1, MEMORY)
         try:
-            if not reservation.grow(_parsed_bytes(request)):
-                return _throttled(source, 1, MEMORY)
-            await _run(request, source.verify, request)
+            if is_large:
+                await asyncio.to_thread(source.verify, request)
+            else:
+                source.verify(request)
         except Unauthenticated as error:
-            self._metrics.refused.labels(source.name, error.reason.value).inc()
-            if count := self._refusals[source.name].count():
-                _log.warning("requests refused", source=source.name, count=count, last=error.reason.value)
-            return problem(error.status, str(error))
+            return self._refused(source, error)
         # Only genuine requests count: nobody else can use up the rate limit.
         if wait := self._limits[source.name].acquire():
             return _throttled(source, wait)
-        translated = await _run(request, translate_request, source, request)
-        parsed = self._descriptions.without_repeats(source.name, translated)
-        result = await _run(request, to_messages, source.name, parsed, request.received_at, self._prefix)
-        if _is_large(request) and not reservation.grow(sum(len(message.value) for message in result.messages)):
-            return _throttled(source, 1, MEMORY)
+        if is_large:
+            parsed, result = await asyncio.to_thread(self._translated, source, request)
+            if not reservation.grow(sum(len(message.value) for message in result.messages)):
+                return _throttled(source, 1, MEMORY)
+        else:
+            parsed, result = self._translated(source, request)
         try:
             await self._delivery.deliver([*request_records(source, request, self._prefix), *result.messages])
         except BrokerUnavailable:
@@ -118,6 +119,17 @@ class Ingest:
             self._descriptions.remember(source.name, parsed)
         reply = self._accepted(source.name, result, request)
         return reply if source.success_reply is None else source.success_reply
+
+    def _refused(self, source: Source, error: Unauthenticated) -> Reply:
+        self._metrics.refused.labels(source.name, error.reason.value).inc()
+        if count := self._refusals[source.name].count():
+            _log.warning("requests refused", source=source.name, count=count, last=error.reason.value)
+        return problem(error.status, str(error))
+
+    def _translated(self, source: Source, request: Request) -> tuple[list[Parsed], TranslationResult]:
+        """The facts of a genuine request, without descriptions that were published recently, and their messages."""
+        parsed = self._descriptions.without_repeats(source.name, translate_request(source, request))
+        return parsed, to_messages(source.name, parsed, request.received_at, self._prefix)
 
     def _accepted(self, source: str, result: TranslationResult, request: Request) -> Reply:
         counts = result.counts
@@ -144,22 +156,9 @@ class Ingest:
             _log.warning("fields left out of events: unreadable", source=source, requests=count, last=detail[:300])
 
 
-def _is_large(request: Request) -> bool:
-    return len(request.body) > FREE_BODY_BYTES
-
-
-def _parsed_bytes(request: Request) -> int:
-    """About how much memory a large body takes once it is parsed; 0 for others."""
-    if not _is_large(request):
-        return 0
-    return PARSED_VALUE_BYTES * max(request.body.count(separator) for separator in SEPARATORS)
-
-
-async def _run(request: Request, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
-    """Do the work on a body: in a thread if it is large, so that other senders do not wait for it."""
-    if _is_large(request):
-        return await asyncio.to_thread(work, *arguments, **named)
-    return work(*arguments, **named)
+def _parsed_bytes(body: bytes) -> int:
+    """About how much memory a body takes once it is parsed."""
+    return PARSED_VALUE_BYTES * max(body.count(separator) for separator in SEPARATORS)
 
 
 def _no_post(source: Source, request: Request) -> Reply:

@@ -92,9 +92,9 @@ class IntakeMetrics:
         # Looking up a labelled child costs more than counting, so the common ones are cached.
         self._replies = {(s, status): self.requests.labels(s, status) for s in sources for status in STATUSES}
         self._results = {(s, result): self.events.labels(s, result) for s in sources for result in RESULTS}
-        self._last = dict.fromkeys(sources, 0.0)
+        self._last: dict[str, datetime] = {}
         for source in sources:
-            self.last_event.labels(source).set_function(partial(self._last.__getitem__, source))
+            self.last_event.labels(source).set_function(partial(self._last_event, source))
             for reason in (DeadReason.UNTRANSLATABLE, DeadReason.NOT_JSON, DeadReason.IN_THE_FUTURE):
                 self.failures.labels(source, reason.value)
 
@@ -107,4 +107,8 @@ class IntakeMetrics:
         for result, count in counts.items():
             if count:
                 self._results[source, result].inc(count)
-        self._last[source] = at.timestamp()
+        self._last[source] = at
+
+    def _last_event(self, source: str) -> float:
+        """Seconds since 1970; 0: none yet."""
+        return self._last[source].timestamp() if source in self._last else 0.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Awaitable
 from enum import Enum
 from functools import lru_cache
 from http import HTTPStatus
@@ -41,8 +42,8 @@ class SingleWriteApp:
     def __init__(self, app: ASGIApp, cycle: RequestResponseCycle) -> None:
         self._app, self._cycle, self._start = app, cycle, _NOT_STARTED
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, self._send)
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self._app(scope, receive, self._send)
 
     async def _send(self, message: Message) -> None:
         """Hold the start back until the first part of the body."""
@@ -87,7 +88,8 @@ def _head(status: int, headers: tuple[tuple[bytes, bytes], ...], length: int) ->
 
 
 # Headers that change how the connection continues.
-_CONNECTION_HEADERS = frozenset((b"connection", b"transfer-encoding"))
+_ENCODING = b"transfer-encoding"
+_CONNECTION_HEADERS = frozenset((b"connection", _ENCODING))
 
 
 class Awaiting(Enum):
@@ -107,7 +109,7 @@ class BacklogFlowControl(FlowControl):
         self._connection = connection
 
     def resume_reading(self) -> None:
-        if not self._connection.has_backlog:
+        if self.read_paused and not self._connection.has_backlog:
             super().resume_reading()
 
 
@@ -200,14 +202,11 @@ class LimitedHttpProtocol(HttpToolsProtocol):
 
     def _unclear_head(self) -> tuple[int, str] | None:
         """Status and text for a head that a proxy before us may read in another way (RFC 9112, 3.2 and 6.1)."""
-        hosts, encodings = 0, list[bytes]()
-        for name, value in self.headers:
-            if name == b"host":
-                hosts += 1
-            elif name == b"transfer-encoding":
-                encodings.append(value)
+        names = [name for name, _ in self.headers]
+        hosts = names.count(b"host")
         if hosts > 1 or (hosts == 0 and self.parser.get_http_version() == "1.1"):
             return 400, "a request has exactly one header host; send one"
+        encodings = [value for name, value in self.headers if name == _ENCODING] if _ENCODING in names else []
         if encodings and b",".join(encodings).strip().lower() != b"chunked":
             return 501, "header transfer-encoding: only chunked is supported; send the body as it is"
         return None
@@ -218,7 +217,10 @@ class LimitedHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._head_bytes = 0
-        self._await_next()
+        if self.cycle.response_complete:
+            self._await(Awaiting.NEXT, self.timeout_keep_alive)
+        else:
+            self._awaiting, self._deadline = Awaiting.ANSWER, math.inf
 
     def on_response_complete(self) -> None:
         """Replaces uvicorn's, which sets a keep-alive timer after each request."""
@@ -229,19 +231,13 @@ class LimitedHttpProtocol(HttpToolsProtocol):
             cycle, app = self.pipeline.pop()
             self._start_asgi_task(cycle, app)  # type: ignore[arg-type]
         elif self._awaiting is Awaiting.ANSWER:
-            self._await_next()
+            self._await(Awaiting.NEXT, self.timeout_keep_alive)
         if self._unparsed and not self.pipeline:
             if self._awaiting in (Awaiting.HEAD, Awaiting.BODY):
                 # The bytes arrived in time; it was the server that let them wait.
                 self._await(self._awaiting, self.body_seconds if self._awaiting is Awaiting.BODY else self.head_seconds)
             self._parse_backlog()
         self.flow.resume_reading()
-
-    def _await_next(self) -> None:
-        if self.cycle.response_complete:
-            self._await(Awaiting.NEXT, self.timeout_keep_alive)
-        else:
-            self._await(Awaiting.ANSWER, math.inf)
 
     def send_400_response(self, msg: str) -> None:
         if self._refusal:

@@ -25,7 +25,6 @@ _TIME = re.compile(
 )
 # How most CRMs write a time: Python reads it as it is.
 _USUAL_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:[0-5]\d(?:\.\d{1,6})?Z", re.ASCII)
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?![0-9])", re.ASCII)
 _LEAP_SECOND, _LAST_MICROSECOND = "60", ":59.999999"
 # A placeholder that was not filled in, and what programs print for "no value".
 _UNFILLED = re.compile(
@@ -33,6 +32,7 @@ _UNFILLED = re.compile(
     r"|undefined|null|\[object Object\])\s*",
     re.DOTALL,
 )
+# How such a text may start: other texts need not be matched.
 _UNFILLED_STARTS = frozenset("{$[<%*un \t\r\n")
 # Replaces a character that cannot be decoded.
 REPLACEMENT = "\ufffd"
@@ -61,11 +61,15 @@ def map_fields(data: Mapping[str, Any], fields: Mapping[str, tuple[str, FieldPar
     Null and an empty text are None, which clears the value that we have. A field that does not decide the flow is
     UnreadableField where it cannot be parsed; the others raise InvalidField.
     """
-    return {
-        ours: field_value(ours, data[theirs], parse, theirs)
-        for theirs, (ours, parse) in fields.items()
-        if theirs in data
-    }
+    mapped: dict[str, Any] = {}
+    for theirs, (ours, parse) in fields.items():
+        if theirs in data:
+            value = data[theirs]
+            try:
+                mapped[ours] = None if value is None or value == "" else parse(value, theirs)
+            except InvalidField as error:
+                mapped[ours] = _unreadable(ours, error)
+    return mapped
 
 
 def field_value(ours: str, value: Any, parse: FieldParser, name: str) -> Any:
@@ -75,9 +79,13 @@ def field_value(ours: str, value: Any, parse: FieldParser, name: str) -> Any:
     try:
         return parse(value, name)
     except InvalidField as error:
-        if ours in _FLOW_FIELDS:
-            raise
-        return UnreadableField(str(error))
+        return _unreadable(ours, error)
+
+
+def _unreadable(ours: str, error: InvalidField) -> UnreadableField:
+    if ours in _FLOW_FIELDS:
+        raise error
+    return UnreadableField(str(error))
 
 
 def first_of(data: Mapping[str, Any], names: Sequence[str]) -> tuple[str, Any] | None:
@@ -101,10 +109,12 @@ def record_type_of(value: Any, field: str) -> str:
 
 def is_record_type(value: Any, expected: str, field: str) -> bool:
     """Whether a message is about records of the expected type; raises InvalidField for a near miss."""
+    if value == expected:
+        return True
     found = record_type_of(value, field)
-    if found != expected and _singular(found) == _singular(expected):
+    if _singular(found) == _singular(expected):
         raise InvalidField(f"{field}: {quoted(found)} is not known; {expected} is expected")
-    return found == expected
+    return False
 
 
 def _singular(name: str) -> str:
@@ -122,7 +132,8 @@ def id_of(value: Any, field: str) -> str:
         )
     if REPLACEMENT in value:
         raise InvalidField(f"{field}: {quoted(value)} holds a character that is not UTF-8; correct it in the CRM")
-    _check_filled(value, field)
+    if value[0] in _UNFILLED_STARTS:
+        _check_filled(value, field)
     return value
 
 
@@ -130,12 +141,13 @@ def text_of(value: Any, field: str, max_length: int = 4000) -> str:
     """A text that Postgres can store: without NUL characters, cut to `max_length`."""
     if not isinstance(value, str):
         raise InvalidField(f"{field}: {quoted(value)} is not a text; a text is expected")
-    _check_filled(value, field)
+    if value[:1] in _UNFILLED_STARTS:
+        _check_filled(value, field)
     return value.replace("\x00", "")[:max_length]
 
 
 def _check_filled(value: str, field: str) -> None:
-    if value[:1] in _UNFILLED_STARTS and _UNFILLED.fullmatch(value, 0, 4000):
+    if _UNFILLED.fullmatch(value, 0, 4000):
         raise InvalidField(f"{field}: {quoted(value)} was not filled in; correct the sender's template")
 
 
@@ -195,11 +207,11 @@ def _moment(value: Any) -> datetime | None:
     """
     if not isinstance(value, str) or len(value) > 80:
         return None
-    try:
-        if _USUAL_TIME.fullmatch(value):
+    if _USUAL_TIME.fullmatch(value):
+        try:
             return datetime.fromisoformat(value)
-    except ValueError:
-        return None
+        except ValueError:
+            return None
     match = _TIME.fullmatch(value)
     return None if match is None else _moment_of(match)
 
@@ -237,7 +249,7 @@ def utc_time_of(value: Any, field: str) -> datetime:
     moment = _moment(value)
     if moment is None:
         raise InvalidField(f"{field}: {quoted(value)} is not a time; as 2026-03-10 09:00:00 is expected")
-    return moment.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def utc_text_of(value: Any, field: str) -> str:
@@ -248,8 +260,12 @@ def utc_text_of(value: Any, field: str) -> str:
 def date_of(value: Any, field: str) -> str:
     """The date that the text starts with, as YYYY-MM-DD."""
     try:
-        if not isinstance(value, str) or not _DATE.match(value):
+        if not isinstance(value, str):
             raise ValueError
-        return date.fromisoformat(value[:10]).isoformat()
+        day = date.fromisoformat(value[:10]).isoformat()
+        # Python also reads other forms of ISO 8601, such as 2026-W18-4.
+        if not value.startswith(day) or "0" <= value[10:11] <= "9":
+            raise ValueError
+        return day
     except ValueError:
         raise InvalidField(f"{field}: {quoted(value)} is not a date; as 2026-04-30 is expected") from None

@@ -23,6 +23,7 @@ MAX_CLOCK_SKEW = timedelta(minutes=5)
 _EARLIEST = datetime(EARLIEST_YEAR + 1, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = f"{EARLIEST_YEAR}-", f"{LATEST_YEAR}-"
 MAX_ID_LENGTH = 300
+_WITHOUT_TIME = (Ignored, Invalid)
 # Senders put at most a hundred events into a request, and all may be invalid for one reason.
 MAX_INVALID_PARTS = 100
 # Kafka accepts records up to a megabyte; base64 adds a third.
@@ -66,6 +67,8 @@ def translate_request(source: Source, request: Request) -> list[Parsed]:
 
 def _bounded(source: Source, request: Request, parsed: list[Parsed]) -> list[Parsed]:
     """The facts, with one dead letter for the whole body instead of more than MAX_INVALID_PARTS."""
+    if len(parsed) <= MAX_INVALID_PARTS:
+        return parsed
     invalid = [part for part in parsed if isinstance(part, Invalid)]
     if len(invalid) <= MAX_INVALID_PARTS:
         return parsed
@@ -85,18 +88,18 @@ def to_messages(
     latest = received_at + MAX_CLOCK_SKEW
     received = iso(received_at)
     for index, part in enumerate(parsed):
-        fact = _checked(part, latest, result.left_out) if isinstance(part, DealFact | StageFact) else part
-        if isinstance(fact, Ignored):
-            result.ignored += 1
-        elif isinstance(fact, Invalid):
-            result.invalid.append(fact)
-            result.messages.append(_dead_letter(source, index, fact, received_at, prefix))
+        fact = part if isinstance(part, _WITHOUT_TIME) else _checked(part, latest, result.left_out)
+        if isinstance(fact, DealFact):
+            result.accepted += 1
+            result.messages.append(_deal_event(source, fact, received, prefix, translation))
         elif isinstance(fact, StageFact):
             result.described += 1
             result.messages.append(_stage_event(source, fact, received_at, prefix))
+        elif isinstance(fact, Ignored):
+            result.ignored += 1
         else:
-            result.accepted += 1
-            result.messages.append(_deal_event(source, fact, received, prefix, translation))
+            result.invalid.append(fact)
+            result.messages.append(_dead_letter(source, index, fact, received_at, prefix))
     return result
 
 
@@ -110,15 +113,15 @@ def _checked(
     if isinstance(since, str) and not _FIRST <= since < _LAST:
         detail = f"entered_at: {since} is outside the years 1970 to 9998; correct it in the CRM"
         data = data | {"entered_at": UnreadableField(detail)}
-    unreadable = [(name, value.detail) for name, value in data.items() if type(value) is UnreadableField]
-    if unreadable:
-        data = {name: value for name, value in data.items() if type(value) is not UnreadableField}
-        fact = fact._replace(data=data)
-    checked = _check_time(fact, latest)
-    if checked is fact:
-        for key in unreadable:
-            left_out[key] = left_out.get(key, 0) + 1
-    return checked
+    unreadable: list[tuple[str, str]] = []
+    if UnreadableField in map(type, data.values()):
+        unreadable = [(name, value.detail) for name, value in data.items() if type(value) is UnreadableField]
+        fact = fact._replace(data={name: value for name, value in data.items() if type(value) is not UnreadableField})
+    if not _EARLIEST <= fact.time <= latest:
+        return _wrong_time(fact, latest)
+    for key in unreadable:
+        left_out[key] = left_out.get(key, 0) + 1
+    return fact
 
 
 def _deal_event(source: str, fact: DealFact, received: str, prefix: str, translation: int) -> OutgoingMessage:
@@ -128,7 +131,8 @@ def _deal_event(source: str, fact: DealFact, received: str, prefix: str, transla
         "specversion": "1.0",
         "id": _storable_id(fact.id),
         "source": source,
-        "type": fact.type.value,
+        # Several times faster than `value`.
+        "type": str(fact.type),
         "subject": deal,
         "time": iso(fact.time),
         "receivedat": received,
@@ -152,15 +156,13 @@ def _storable_id(event_id: str) -> str:
     return hashlib.sha256(event_id.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _check_time(fact: DealFact | StageFact, latest: datetime) -> DealFact | StageFact | Invalid:
+def _wrong_time(fact: DealFact | StageFact, latest: datetime) -> Invalid:
     """A time in the future or in 1970 comes from a wrong clock or a wrong unit."""
     if fact.time > latest:
         detail = f"time {iso(fact.time)} is more than five minutes in the future; correct the sender's clock"
         return _invalid_time(fact, detail, DeadReason.IN_THE_FUTURE)
-    if fact.time < _EARLIEST:
-        detail = f"time: {iso(fact.time)} is before 1971; correct the sender's clock, or send milliseconds as such"
-        return _invalid_time(fact, detail)
-    return fact
+    detail = f"time: {iso(fact.time)} is before 1971; correct the sender's clock, or send milliseconds as such"
+    return _invalid_time(fact, detail)
 
 
 def _invalid_time(fact: DealFact | StageFact, detail: str, reason: DeadReason = DeadReason.UNTRANSLATABLE) -> Invalid:

@@ -93,15 +93,19 @@ def verify_key(
         )
 
 
-def verify_basic(request: Request, secrets: Iterable[str]) -> None:
-    """HTTP Basic; each secret is `user:password` (the password may contain colons)."""
+def basic_credentials(secrets: Iterable[str]) -> list[bytes]:
+    """What HTTP Basic sends for these secrets; each is `user:password` (the password may contain colons)."""
+    return [base64.b64encode(secret.encode()) for secret in secrets]
+
+
+def verify_basic(request: Request, credentials: Iterable[bytes]) -> None:
+    """HTTP Basic, against `basic_credentials`."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         raise Unauthenticated(
             RefusalReason.NO_SIGNATURE, "header authorization is missing; set user and password of the webhook"
         )
-    expected = [base64.b64encode(secret.encode()) for secret in secrets]
-    if not matches_any(expected, [given.strip().encode()]):
+    if not matches_any(credentials, [given.strip().encode()]):
         raise Unauthenticated(
             RefusalReason.WRONG_SIGNATURE, "wrong user or password; compare them with `secrets`, user:password"
         )

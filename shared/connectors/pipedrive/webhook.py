@@ -34,7 +34,7 @@ from shared.connectors.base.fields import (
 )
 from shared.connectors.base.json_source import JsonSource
 from shared.connectors.base.settings import ApiSettings, ApiSourceSettings
-from shared.connectors.base.signatures import verify_basic
+from shared.connectors.base.signatures import basic_credentials, verify_basic
 from shared.connectors.base.source import Request
 from shared.contracts.events import EventType
 
@@ -68,12 +68,16 @@ class PipedriveWebhook(JsonSource):
     )
     settings_type = PipedriveSettings
 
+    def __init__(self, name: str, settings: PipedriveSettings) -> None:
+        super().__init__(name, settings)
+        self._credentials = basic_credentials(settings.secrets)
+
     @classmethod
     def new_secret(cls) -> str:
         return f"andon:{secrets.token_urlsafe(24)}"
 
     def verify(self, request: Request) -> None:
-        verify_basic(request, self.settings.secrets)
+        verify_basic(request, self._credentials)
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         document = object_of(part, "body")

@@ -87,7 +87,7 @@ def read_message(body: bytes) -> OutboundMessage:
 def match_message(body: bytes) -> OutboundMessage | None:
     """A message in exactly Salesforce's own layout; None if the layout differs."""
     try:
-        text = body.decode("utf-8-sig")
+        text = body.removeprefix(_BYTE_ORDER_MARK).decode()
     except UnicodeDecodeError:
         return None
     if (head := _HEAD.match(text)) is None:

@@ -11,7 +11,7 @@ import pytest
 
 from services.simulator.dialects import DIALECTS
 from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, UnreadableField
-from shared.connectors.base.fields import InvalidField, id_of, text_of, time_of, time_of_ms, utc_time_of
+from shared.connectors.base.fields import InvalidField, date_of, id_of, text_of, time_of, time_of_ms, utc_time_of
 from shared.connectors.base.json_body import parse_json
 from tests.unit.connectors.test_hostile import genuine, request_of
 from tests.unit.connectors.test_meanings import translated
@@ -186,6 +186,25 @@ def test_what_is_no_rfc_3339_is_refused(text: Any) -> None:
     for parse in (time_of, utc_time_of):
         with pytest.raises(InvalidField, match="is not a time"):
             parse(text, "time")
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-04-30", "2026-04-30T23:00:00-05:00", "2026-04-30 ", "2026-04-30Z", "2026-04-30٣"]
+)
+def test_a_date_is_what_the_text_starts_with(text: str) -> None:
+    assert date_of(text, "date") == "2026-04-30"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026-W18-4", "2026W184", "20260430", "2026-04-301", "2026-04-31", "2026-4-30", " 2026-04-30", "20260430T1"),
+        *("٢٠٢٦-04-30", "2026-04", "2026-W18-1T", "\ud800026-04-30", "", None, 20260430),
+    ],
+)
+def test_what_is_no_date_is_refused(text: Any) -> None:
+    with pytest.raises(InvalidField, match="is not a date"):
+        date_of(text, "date")
 
 
 @pytest.mark.parametrize("value", [1773133200, "1773133200", 0, -5])
