@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from shared.flow.coverage import Coverage
 from shared.flow.stage_facts import stage_data_fields
 from shared.flow.stage_map import StageMap
 from shared.flow.statistics.relocks import Relock, chart_names, read_relocks
-from shared.flow.statistics.silence import receipts_by_source
+from shared.flow.statistics.silence import ReceiptLog
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Event
 from shared.flow.what_if import Found, find
@@ -51,7 +52,7 @@ class EventLog(NamedTuple):
     """A file of events. `receipts`: when each source was heard."""
 
     events: list[Event]
-    receipts: dict[str, list[int]]
+    receipts: dict[str, array[int]]
     first: int
     last: int
 
@@ -80,18 +81,18 @@ def read_log(path: str, with_receipts: bool) -> EventLog:
     return EventLog(read, receipts, min(times), max(times))
 
 
-def _read(path: str, with_receipts: bool) -> tuple[list[Event], dict[str, list[int]]]:
+def _read(path: str, with_receipts: bool) -> tuple[list[Event], dict[str, array[int]]]:
     """The events, and when each source was heard."""
-    events, heard = list[Event](), list[tuple[str, str, int]]()
+    events, receipts = list[Event](), ReceiptLog()
     with counter("events read") as show:
         for number, line in read_lines(path):
-            found = usual_event(line) or of_contract(parse_line(path, number, line))
-            events.append(found.event)
+            event, source, received = usual_event(line) or of_contract(parse_line(path, number, line))
+            events.append(event)
             if with_receipts:
-                heard.append((found.source, found.event.key.id, found.received))
-            if len(events) % 1000 == 0:
+                receipts.add(source, event.key.id, received)
+            if number % 1000 == 0:
                 show(len(events))
-    return events, receipts_by_source(heard)
+    return events, receipts.by_source()
 
 
 def _read_relocks(path: Path, policies: Sequence[Policy], log: EventLog) -> list[Relock]:

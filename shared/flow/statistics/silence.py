@@ -6,8 +6,9 @@ events: nights, weekends and days off pass quickly.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import floor
@@ -33,12 +34,24 @@ class SourceSilence:
     need: float | None
 
 
-def receipts_by_source(told: Iterable[tuple[str, str, int]]) -> dict[str, list[int]]:
-    """The receipts of each source, in order, from (source, id of the event, instant): the first of an id counts."""
-    first: dict[str, dict[str, int]] = {}
-    for source, event_id, instant in told:
-        first.setdefault(source, {}).setdefault(event_id, instant)
-    return {source: sorted(instants.values()) for source, instants in first.items()}
+class ReceiptLog:
+    """Collects when sources were heard: of the events of one source with one id the first that is added counts."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, tuple[set[str], array[int]]] = {}
+
+    def add(self, source: str, event_id: str, instant: int) -> None:
+        """An event of the source was received."""
+        if source not in self._heard:
+            self._heard[source] = set(), array("q")
+        ids, instants = self._heard[source]
+        if event_id not in ids:
+            ids.add(event_id)
+            instants.append(instant)
+
+    def by_source(self) -> dict[str, array[int]]:
+        """The receipts of each source, in order."""
+        return {source: array("q", sorted(instants)) for source, (_, instants) in self._heard.items()}
 
 
 def silence(receipts: Sequence[int], hours: WallHours, budget: Value, as_of: int) -> SourceSilence:
