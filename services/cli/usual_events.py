@@ -1,13 +1,17 @@
-"""Reads events in their usual form without the contract's model, in half the time.
+"""Reads events in their usual form without the contract's model, in a third of the time.
 
-A line of any other form, valid or not, is left to the contract: it alone says what is wrong.
+Lines of any other form, valid or not, are left to the contract: it alone says what is wrong. Many lines are read at
+once, field by field, so that most of the work is not Python's.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import repeat
+from operator import floordiv, sub
 from sys import intern
 from typing import Any, NamedTuple
 
@@ -25,46 +29,51 @@ _AMOUNT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,12})?")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
 _EARLIEST, _LATEST = (micros(datetime(year, 1, 1, tzinfo=UTC)) for year in (EARLIEST_YEAR, LATEST_YEAR))
 _MICRO = timedelta(microseconds=1)
-# Makes a named tuple in half the time that its class takes.
-_new = tuple.__new__
+# From a tuple, in a third of the time that their constructors take.
+_key, _event = partial(tuple.__new__, EventKey), partial(tuple.__new__, Event)
 
 
-class ReadEvent(NamedTuple):
-    """An event, and when its source was heard: what silence needs."""
+class ReadEvents(NamedTuple):
+    """Events of lines, and of each when which source was heard: what silence needs."""
 
-    event: Event
-    source: str
-    received: int
+    events: list[Event]
+    sources: list[str]
+    received: list[int]
 
 
 class Unusual(Exception):
-    """The contract must read this line."""
+    """The contract must read these lines."""
 
 
-def usual_event(line: bytes) -> ReadEvent | None:
-    """The event of a line; None where only the contract can tell."""
+def usual_events(lines: Sequence[bytes]) -> ReadEvents | None:
+    """The events of one or more lines; None where only the contract can tell of at least one."""
     # In a shorter line every text is short enough for an index, and for its field unless that is a name.
-    if len(line) > INDEXED_BYTES or b"\\u0000" in line:
+    if max(map(len, lines)) > INDEXED_BYTES or any(b"\\u0000" in line for line in lines):
         return None
     try:
-        return _read(orjson.loads(line))
+        return _read(list(map(orjson.loads, lines)))
     except (Unusual, orjson.JSONDecodeError, KeyError, TypeError):
         return None
 
 
-def of_contract(message: DealEvent) -> ReadEvent:
-    """The same from a message of the contract."""
-    return ReadEvent(event_of(message), message.source, micros(message.receivedat or message.time))
+def of_contract(message: DealEvent) -> ReadEvents:
+    """The same of one message of the contract."""
+    return ReadEvents([event_of(message)], [message.source], [micros(message.receivedat or message.time)])
 
 
-def _read(document: dict[str, Any]) -> ReadEvent:
-    if document["specversion"] != "1.0" or "translation" in document or "dataversion" in document:
+def _read(documents: Sequence[dict[str, Any]]) -> ReadEvents:
+    if any(one["specversion"] != "1.0" or "translation" in one or "dataversion" in one for one in documents):
         raise Unusual
-    time = _instant(document["time"])
-    received = document.get("receivedat")
-    key = _new(EventKey, (time, _RANKS[document["type"]], _name(document["id"])))
-    event = _new(Event, (_repeated(document["subject"]), key, _fields(document["data"])))
-    return _new(ReadEvent, (event, _repeated(document["source"]), time if received is None else _instant(received)))
+    times = _instants([one["time"] for one in documents])
+    ranks = [_RANKS[one["type"]] for one in documents]
+    keys = map(_key, zip(times, ranks, _names([one["id"] for one in documents]), strict=True))
+    deals = map(intern, _names([one["subject"] for one in documents]))
+    fields = [_fields(one["data"]) for one in documents]
+    sources = list(map(intern, _names([one["source"] for one in documents])))
+    events = list(map(_event, zip(deals, keys, fields, strict=True)))
+    received = [one.get("receivedat") for one in documents]
+    heard = [time if told is None else _instant(told) for time, told in zip(times, received, strict=True)]
+    return ReadEvents(events, sources, heard)
 
 
 def _fields(data: Any) -> dict[str, Any]:
@@ -81,10 +90,14 @@ def _fields(data: Any) -> dict[str, Any]:
     return {name: data[name] for name in data if name in _CHECKS and name != "owner"} if has_more else data
 
 
-def _name(value: Any) -> str:
-    if type(value) is str and 0 < len(value) <= _NAME_LENGTH:
-        return value
+def _names(values: list[Any]) -> list[str]:
+    if set(map(type, values)) == {str} and all(values) and max(map(len, values)) <= _NAME_LENGTH:
+        return values
     raise Unusual
+
+
+def _name(value: Any) -> str:
+    return _names([value])[0]
 
 
 def _repeated(value: Any) -> str:
@@ -113,15 +126,21 @@ def _flag(value: Any) -> bool:
 
 
 def _instant(value: Any) -> int:
-    if _TIME.fullmatch(value) is None:
+    return _instants([value])[0]
+
+
+def _instants(values: list[Any]) -> list[int]:
+    """Microseconds since 1970 of times like 2026-03-02T09:00:00.5Z."""
+    if not all(map(_TIME.fullmatch, values)):
         raise Unusual
     try:
-        instant = (datetime.fromisoformat(value) - EPOCH) // _MICRO
+        moments = map(datetime.fromisoformat, values)
+        instants = list(map(floordiv, map(sub, moments, repeat(EPOCH)), repeat(_MICRO)))
     except ValueError:
         raise Unusual from None
-    if not _EARLIEST <= instant < _LATEST:
+    if min(instants) < _EARLIEST or max(instants) >= _LATEST:
         raise Unusual
-    return instant
+    return instants
 
 
 # `intern` takes texts only, and keeps in memory once what many events say.

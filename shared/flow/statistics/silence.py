@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import floor
@@ -38,20 +39,23 @@ class ReceiptLog:
     """Collects when sources were heard: of the events of one source with one id the first that is added counts."""
 
     def __init__(self) -> None:
-        self._heard: dict[str, tuple[set[str], array[int]]] = {}
+        self._heard: dict[str, tuple[list[str], list[int]]] = defaultdict(lambda: ([], []))
 
-    def add(self, source: str, event_id: str, instant: int) -> None:
-        """An event of the source was received."""
-        if source not in self._heard:
-            self._heard[source] = set(), array("q")
-        ids, instants = self._heard[source]
-        if event_id not in ids:
-            ids.add(event_id)
-            instants.append(instant)
+    def add(self, sources: Iterable[str], event_ids: Iterable[str], instants: Iterable[int]) -> None:
+        """Events were received: of each the source, its id and when."""
+        for source, event_id, instant in zip(sources, event_ids, instants, strict=True):
+            ids, heard = self._heard[source]
+            ids.append(event_id)
+            heard.append(instant)
 
     def by_source(self) -> dict[str, array[int]]:
         """The receipts of each source, in order."""
-        return {source: array("q", sorted(instants)) for source, (_, instants) in self._heard.items()}
+        return {source: array("q", sorted(_first(*heard).values())) for source, heard in self._heard.items()}
+
+
+def _first(ids: Sequence[str], instants: Sequence[int]) -> dict[str, int]:
+    """By id, the first instant."""
+    return dict(zip(reversed(ids), reversed(instants), strict=True))
 
 
 def silence(receipts: Sequence[int], hours: WallHours, budget: Value, as_of: int) -> SourceSilence:
