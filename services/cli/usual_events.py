@@ -1,14 +1,17 @@
-"""Reads events in their usual form without the contract's model, in half the time.
+"""Reads events in their usual form without the contract's model, in a third of the time.
 
-A line of any other form, valid or not, is left to the contract: it alone says what is wrong.
+Lines of any other form, valid or not, are left to the contract: it alone says what is wrong. Many lines are read at
+once, field by field, so that most of the work is not Python's.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import repeat
+from operator import floordiv, sub
 from sys import intern
 from typing import Any, NamedTuple
 
@@ -18,79 +21,88 @@ from shared.contracts.envelope import EARLIEST_YEAR, INDEXED_BYTES, LATEST_YEAR
 from shared.contracts.events import DealEvent, EventType
 from shared.flow.events import event_of
 from shared.flow.visits import Event, EventKey
-from shared.runtime.instants import micros
+from shared.runtime.instants import EPOCH, micros
 
 _RANKS = {kind.value: kind.rank for kind in EventType}
 _NAME_LENGTH, _CURRENCY_LENGTH = 400, 12
 _AMOUNT = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,12})?")
-_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])(?:\.([0-9]{1,6}))?Z")
-_SECOND = 1_000_000
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?Z")
+_EARLIEST, _LATEST = (micros(datetime(year, 1, 1, tzinfo=UTC)) for year in (EARLIEST_YEAR, LATEST_YEAR))
+_MICRO = timedelta(microseconds=1)
+# From a tuple, in a third of the time that their constructors take.
+_key, _event = partial(tuple.__new__, EventKey), partial(tuple.__new__, Event)
 
 
-class ReadEvent(NamedTuple):
-    """An event, and when its source was heard: what silence needs."""
+class ReadEvents(NamedTuple):
+    """Events of lines, and of each when which source was heard: what silence needs."""
 
-    event: Event
-    source: str
-    received: int
+    events: list[Event]
+    sources: list[str]
+    received: list[int]
 
 
 class Unusual(Exception):
-    """The contract must read this line."""
+    """The contract must read these lines."""
 
 
-def usual_event(line: bytes) -> ReadEvent | None:
-    """The event of a line; None where only the contract can tell."""
+def usual_events(lines: Sequence[bytes]) -> ReadEvents | None:
+    """The events of one or more lines; None where only the contract can tell of at least one."""
     # In a shorter line every text is short enough for an index, and for its field unless that is a name.
-    if len(line) > INDEXED_BYTES or b"\\u0000" in line:
+    if max(map(len, lines)) > INDEXED_BYTES or any(b"\\u0000" in line for line in lines):
         return None
     try:
-        return _read(orjson.loads(line))
+        return _read(list(map(orjson.loads, lines)))
     except (Unusual, orjson.JSONDecodeError, KeyError, TypeError):
         return None
 
 
-def of_contract(message: DealEvent) -> ReadEvent:
-    """The same from a message of the contract."""
-    return ReadEvent(event_of(message), message.source, micros(message.receivedat or message.time))
+def of_contract(message: DealEvent) -> ReadEvents:
+    """The same of one message of the contract."""
+    return ReadEvents([event_of(message)], [message.source], [micros(message.receivedat or message.time)])
 
 
-def _read(document: dict[str, Any]) -> ReadEvent:
-    if document["specversion"] != "1.0" or "translation" in document or "dataversion" in document:
+def _read(documents: Sequence[dict[str, Any]]) -> ReadEvents:
+    if any(one["specversion"] != "1.0" or "translation" in one or "dataversion" in one for one in documents):
         raise Unusual
-    time = _instant(document["time"])
-    received = document.get("receivedat")
-    key = EventKey(time, _RANKS[document["type"]], _name(document["id"]))
-    event = Event(_repeated(document["subject"]), key, _fields(document["data"]))
-    return ReadEvent(event, _repeated(document["source"]), time if received is None else _instant(received))
+    times = _instants([one["time"] for one in documents])
+    ranks = [_RANKS[one["type"]] for one in documents]
+    keys = map(_key, zip(times, ranks, _names([one["id"] for one in documents]), strict=True))
+    deals = map(intern, _names([one["subject"] for one in documents]))
+    fields = [_fields(one["data"]) for one in documents]
+    sources = list(map(intern, _names([one["source"] for one in documents])))
+    events = list(map(_event, zip(deals, keys, fields, strict=True)))
+    received = [one.get("receivedat") for one in documents]
+    heard = [time if told is None else _instant(told) for time, told in zip(times, received, strict=True)]
+    return ReadEvents(events, sources, heard)
 
 
 def _fields(data: Any) -> dict[str, Any]:
+    """The fields that events have, in the mapping itself where it has no others."""
     if type(data) is not dict:
         raise Unusual
-    found = {}
+    has_more = "owner" in data
     for name, value in data.items():
-        check = _CHECKS.get(name)
-        if check is not None:
-            found[name] = None if value is None else check(value)
-    # That is a person: nothing of it is kept.
-    found.pop("owner", None)
-    return found
+        if name not in _CHECKS:
+            has_more = True
+        elif value is not None:
+            data[name] = _CHECKS[name](value)
+    # The owner is a person: nothing of it is kept.
+    return {name: data[name] for name in data if name in _CHECKS and name != "owner"} if has_more else data
+
+
+def _names(values: list[Any]) -> list[str]:
+    if set(map(type, values)) == {str} and all(values) and max(map(len, values)) <= _NAME_LENGTH:
+        return values
+    raise Unusual
 
 
 def _name(value: Any) -> str:
-    if type(value) is str and 0 < len(value) <= _NAME_LENGTH:
-        return value
-    raise Unusual
+    return _names([value])[0]
 
 
 def _repeated(value: Any) -> str:
     """A name that many events have is kept in memory once."""
-    return intern(_name(value))
-
-
-def _text(value: Any) -> str:
-    if type(value) is str:
+    if 0 < len(value) <= _NAME_LENGTH:
         return intern(value)
     raise Unusual
 
@@ -114,38 +126,37 @@ def _flag(value: Any) -> bool:
 
 
 def _instant(value: Any) -> int:
-    found = _TIME.fullmatch(value)
-    if found is None:
+    return _instants([value])[0]
+
+
+def _instants(values: list[Any]) -> list[int]:
+    """Microseconds since 1970 of times like 2026-03-02T09:00:00.5Z."""
+    if not all(map(_TIME.fullmatch, values)):
         raise Unusual
-    day, hour, minute, second, fraction = found.groups()
-    seconds = int(hour) * 3600 + int(minute) * 60 + int(second)
-    return _midnight(day) + seconds * _SECOND + (int(fraction.ljust(6, "0")) if fraction else 0)
-
-
-@lru_cache(10_000)
-def _midnight(day: str) -> int:
     try:
-        found = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        moments = map(datetime.fromisoformat, values)
+        instants = list(map(floordiv, map(sub, moments, repeat(EPOCH)), repeat(_MICRO)))
     except ValueError:
         raise Unusual from None
-    if not EARLIEST_YEAR <= found.year < LATEST_YEAR:
+    if min(instants) < _EARLIEST or max(instants) >= _LATEST:
         raise Unusual
-    return micros(found)
+    return instants
 
 
+# `intern` takes texts only, and keeps in memory once what many events say.
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "pipeline": _repeated,
     "stage": _repeated,
     "entered_at": _instant,
-    "name": _text,
+    "name": intern,
     "amount": _amount,
     "currency": _currency,
-    "owner": _text,
-    "expected_close": _text,
+    "owner": intern,
+    "expected_close": intern,
     "next_step_at": _instant,
-    "reason": _text,
+    "reason": intern,
     "into": _name,
-    "activity": _text,
+    "activity": intern,
     "buyer": _flag,
-    "url": _text,
+    "url": intern,
 }

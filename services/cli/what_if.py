@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +13,7 @@ from services.cli.arguments import parse_time
 from services.cli.console import OutputForm, message, print_json, print_line
 from services.cli.event_files import FileError, parse_line, read_lines
 from services.cli.progress import counter
-from services.cli.usual_events import of_contract, usual_event
+from services.cli.usual_events import ReadEvents, of_contract, usual_events
 from services.cli.what_if_json import answer_record, statistics_record
 from services.cli.what_if_text import problem_lines, unjudged_lines
 from shared.contracts.envelope import iso
@@ -19,7 +21,7 @@ from shared.flow.coverage import Coverage
 from shared.flow.stage_facts import stage_data_fields
 from shared.flow.stage_map import StageMap
 from shared.flow.statistics.relocks import Relock, chart_names, read_relocks
-from shared.flow.statistics.silence import receipts_by_source
+from shared.flow.statistics.silence import ReceiptLog
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Event
 from shared.flow.what_if import Found, find
@@ -29,6 +31,8 @@ from shared.runtime.instants import micros, moment
 from shared.runtime.yaml_file import read_text
 
 COMPLETE, INCOMPLETE = 0, 3
+# Lines that are read at once.
+_AT_ONCE = 128
 
 
 class WhatIfAnswer(NamedTuple):
@@ -51,7 +55,7 @@ class EventLog(NamedTuple):
     """A file of events. `receipts`: when each source was heard."""
 
     events: list[Event]
-    receipts: dict[str, list[int]]
+    receipts: dict[str, array[int]]
     first: int
     last: int
 
@@ -68,7 +72,19 @@ def what_if(
     if until < log.first:
         raise ValueError(f"--as-of {as_of}: is before the first event, {iso(moment(log.first))}; choose a later time")
     locks = [] if relocks is None else _read_relocks(relocks, rules, log)
-    return [WhatIfAnswer(policy, find(log.events, policy, until, stage_map, log.receipts, locks)) for policy in rules]
+    answers = []
+    for number, policy in enumerate(rules, 1):
+        # The last policy needs no events afterwards.
+        read = _taken(log.events) if number == len(rules) else log.events
+        answers.append(WhatIfAnswer(policy, find(read, policy, until, stage_map, log.receipts, locks)))
+    return answers
+
+
+def _taken(events: list[Event]) -> Iterator[Event]:
+    """The events, each taken out of the list: its memory is free once it is folded."""
+    events.reverse()
+    while events:
+        yield events.pop()
 
 
 def read_log(path: str, with_receipts: bool) -> EventLog:
@@ -80,18 +96,30 @@ def read_log(path: str, with_receipts: bool) -> EventLog:
     return EventLog(read, receipts, min(times), max(times))
 
 
-def _read(path: str, with_receipts: bool) -> tuple[list[Event], dict[str, list[int]]]:
+def _read(path: str, with_receipts: bool) -> tuple[list[Event], dict[str, array[int]]]:
     """The events, and when each source was heard."""
-    events, heard = list[Event](), list[tuple[str, str, int]]()
+    events, receipts = list[Event](), ReceiptLog()
     with counter("events read") as show:
-        for number, line in read_lines(path):
-            found = usual_event(line) or of_contract(parse_line(path, number, line))
-            events.append(found.event)
-            if with_receipts:
-                heard.append((found.source, found.event.key.id, found.received))
-            if len(events) % 1000 == 0:
-                show(len(events))
-    return events, receipts_by_source(heard)
+        lines = read_lines(path)
+        while some := list(islice(lines, _AT_ONCE)):
+            for read in _events(path, some):
+                events += read.events
+                if with_receipts:
+                    receipts.add(read.sources, [event.key.id for event in read.events], read.received)
+            show(len(events))
+    return events, receipts.by_source()
+
+
+def _events(path: str, lines: Sequence[tuple[int, bytes]]) -> Iterator[ReadEvents]:
+    """The events of numbered lines. Where not all are usual, those of either half."""
+    if (found := usual_events([line for _, line in lines])) is not None:
+        yield found
+    elif len(lines) == 1:
+        yield of_contract(parse_line(path, *lines[0]))
+    else:
+        middle = len(lines) // 2
+        yield from _events(path, lines[:middle])
+        yield from _events(path, lines[middle:])
 
 
 def _read_relocks(path: Path, policies: Sequence[Policy], log: EventLog) -> list[Relock]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -39,6 +40,9 @@ class AgeClock(Protocol):
     def age(self, since: int, until: int) -> int:
         """The time of this clock between two instants."""
 
+    def reading(self, origin: int) -> Callable[[int], int]:
+        """What the clock shows at an instant, counted from an origin: the difference of two readings is an age."""
+
 
 class CalendarClock:
     """Runs 24 x 7."""
@@ -51,6 +55,9 @@ class CalendarClock:
 
     def age(self, since: int, until: int) -> int:
         return until - since
+
+    def reading(self, origin: int) -> Callable[[int], int]:
+        return (-origin).__add__
 
 
 class BusinessClock:
@@ -67,9 +74,12 @@ class BusinessClock:
         # Working time before each span.
         self._sums: list[int] = [0]
         self._years: tuple[int, int] | None = None
+        # Of the instants in `[first, second)` the spans are computed, a year before and after too.
+        self._covered = (0, 0)
 
     def due(self, since: int, length: int) -> int:
         """As `AgeClock.due`; the greatest instant where the age is not reached before the year 9999."""
+        self._cover(since)
         target = self._worked(since) + length
         while target > self._sums[-1]:
             if not self._extend_after():
@@ -81,25 +91,34 @@ class BusinessClock:
 
     def age(self, since: int, until: int) -> int:
         # Both years first: adding an earlier one changes all sums.
-        self._cover(moment(until).year)
-        self._cover(moment(since).year)
+        self._cover(until)
+        self._cover(since)
         return self._worked(until) - self._worked(since)
 
+    def reading(self, origin: int) -> Callable[[int], int]:
+        return partial(self.age, origin)
+
     def _worked(self, instant: int) -> int:
-        """Working time from the first computed span to the instant."""
-        self._cover(moment(instant).year)
+        """Working time from the first computed span to the instant, whose year is covered."""
         at = bisect_right(self._begins, instant) - 1
         if at < 0:
             return 0
         return self._sums[at] + min(instant, self._ends[at]) - self._begins[at]
 
-    def _cover(self, year: int) -> None:
+    def _cover(self, instant: int) -> None:
+        """Compute the spans of the instant's year, and of those before and after it."""
+        if not self._covered[0] <= instant < self._covered[1]:
+            self._cover_year(moment(instant).year)
+
+    def _cover_year(self, year: int) -> None:
         if self._years is None:
             self._years = (year, year - 1)
         if year - 1 < self._years[0]:
             self._recompute(year - 1, max(self._years[1], year + 1))
         while year + 1 > self._years[1] and self._extend_after():
             pass
+        first, last = self._years
+        self._covered = _new_year(first + 1), _new_year(last)
 
     def _extend_after(self) -> bool:
         first, last = self._years or (0, 0)
@@ -117,7 +136,7 @@ class BusinessClock:
         self._years = (first, last)
 
     def _append(self, year: int) -> None:
-        first, last = (micros(datetime(number, 1, 1, tzinfo=UTC)) for number in (year, year + 1))
+        first, last = _new_year(year), _new_year(year + 1)
         for start, stop, offset in offsets(self._zone, first, last):
             for begin, finish in self._local_spans(start + offset, stop + offset):
                 self._append_span(max(begin - offset, start), min(finish - offset, stop))
@@ -135,6 +154,10 @@ class BusinessClock:
             self._begins.append(begin)
             self._ends.append(end)
             self._sums.append(self._sums[-1] + end - begin)
+
+
+def _new_year(year: int) -> int:
+    return micros(datetime(year, 1, 1, tzinfo=UTC))
 
 
 def offsets(zone: ZoneInfo, first: int, last: int) -> Iterator[tuple[int, int, int]]:

@@ -24,6 +24,11 @@ class Share:
     events: int = 0
     deals: int = 0
 
+    def add(self, events: int) -> None:
+        """Events of one more deal."""
+        self.events += events
+        self.deals += 1
+
 
 @dataclass
 class Coverage:
@@ -62,18 +67,18 @@ def apply_covered(
     """Apply all events of one deal to its empty state, and add them to the coverage."""
     here, counts = None, dict[StagePath | None, int]()
     for event in history:
-        state.apply((event,), resolver)
-        if state.current is not None:
-            here = state.current.pipeline, state.current.stage
+        state.take(event, resolver)
+        if (visit := state.current) is not None:
+            here = visit.pipeline, visit.stage
         counts[here] = counts.get(here, 0) + 1
-    found.total = Share(found.total.events + len(history), found.total.deals + 1)
-    if not any(event.data.get("stage") for event in history):
-        found.without_stage = Share(found.without_stage.events + len(history), found.without_stage.deals + 1)
+    found.total.add(len(history))
+    # A deal with a visit was in some stage.
+    if here is None and not any(event.data.get("stage") for event in history):
+        found.without_stage.add(len(history))
     for path, count in counts.items():
         if path is None:
             continue
         if ruleset.knows(*path):
             found.entered.add(path)
         else:
-            share = found.unknown.setdefault(path, Share())
-            share.events, share.deals = share.events + count, share.deals + 1
+            found.unknown.setdefault(path, Share()).add(count)

@@ -16,6 +16,10 @@ def known_before(visits: Iterable[Visit], withdrawn: Iterable[WithdrawnVisit], i
 
 
 def _cut(visit: Visit, instant: int) -> Visit:
+    """The visit itself where nothing of it is later."""
+    last = max(visit.left or 0, visit.progressed, visit.steps[-1][0] if visit.steps else 0)
+    if last < instant:
+        return visit
     left = visit.left if visit.left is not None and visit.left < instant else None
     progress = [touch for touch in visit.progress if touch < instant]
     return replace(visit, left=left, progress=progress, steps=[step for step in visit.steps if step[0] < instant])

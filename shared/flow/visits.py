@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import Any, NamedTuple, Protocol
 
 import orjson
@@ -19,6 +20,7 @@ from shared.policy import StageOutcome
 CREATED, CHANGED, TOUCHED, REOPENED, MOVED, WON, LOST, MERGED, DELETED = (kind.rank for kind in EventType)
 UNKNOWN_PIPELINE = ""
 _ENDS = (WON, LOST, MERGED, DELETED)
+_KEY = attrgetter("key")
 # A stage as events name it: (pipeline, stage). The pipeline is None where no event named one.
 NamedStage = tuple[str | None, str]
 
@@ -154,15 +156,18 @@ class DealState:
     def apply(self, events: Iterable[Event], stages: StageLookup) -> None:
         """Apply events that are in the order of their keys and later than all applied before."""
         for event in events:
-            self.last = event.key
-            # What happens to a deal that is gone does not count. Only a deleted one can be reopened.
-            if not self.gone or (event.key.rank == REOPENED and not self.merged):
-                self._apply(event, stages)
+            self.take(event, stages)
 
-    def _apply(self, event: Event, stages: StageLookup) -> None:
-        time, rank, _ = event.key
-        self._update(event)
-        if "pipeline" in event.data:
+    def take(self, event: Event, stages: StageLookup) -> None:
+        """Apply one event."""
+        _, key, data = event
+        time, rank, _ = key
+        self.last = key
+        # What happens to a deal that is gone does not count. Only a deleted one can be reopened.
+        if self.gone and (rank != REOPENED or self.merged):
+            return
+        self._update(time, data)
+        if "pipeline" in data:
             self._set_pipeline(event, stages)
         if rank == CREATED and self.created is None:
             self.created = time
@@ -170,22 +175,21 @@ class DealState:
             self._end(event, stages)
         elif rank == REOPENED:
             self._reopen(event, stages)
-        elif event.data.get("stage"):
+        elif data.get("stage"):
             self._move(event, stages)
-        if rank == TOUCHED and event.data.get("buyer") is True:
+        if rank == TOUCHED and data.get("buyer") is True:
             self._touch(time)
 
-    def _update(self, event: Event) -> None:
-        data = event.data
+    def _update(self, time: int, data: dict[str, Any]) -> None:
         for name in ATTRIBUTES:
             if name in data:
                 self.attributes[name] = data[name]
         if "next_step_at" in data:
             self.step = data["next_step_at"]
             if self.current is not None:
-                self.current.steps.append((event.key.time, self.step))
+                self.current.steps.append((time, self.step))
             elif not self.staged:
-                self.plans.append((event.key.time, self.step))
+                self.plans.append((time, self.step))
 
     def _touch(self, time: int) -> None:
         if self.current is not None and time > self.current.entered:
@@ -364,10 +368,10 @@ def unique(events: Iterable[Event]) -> list[Event]:
     """Each event once, in order. Of two with the same id, the same one stays in any order of arrival."""
     found: dict[str, Event] = {}
     for event in events:
-        other = found.get(event.key.id)
-        if other is None or precedence(event) < precedence(other):
-            found[event.key.id] = event
-    return sorted(found.values(), key=lambda event: event.key)
+        name = event.key.id
+        if name not in found or precedence(event) < precedence(found[name]):
+            found[name] = event
+    return sorted(found.values(), key=_KEY)
 
 
 def precedence(event: Event) -> tuple[int, EventKey, bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,7 +75,7 @@ def find(
     counts = _count(ruleset, (visit for one in deals for visit in one.facts.visits))
     counted = {rule.key: _evaluate(rule, counts[rule.series], as_of) for rule in ruleset.rules}
     first = min((one.first_event for one in deals), default=as_of)
-    heard = {source: [at for at in some if at <= as_of] for source, some in (receipts or {}).items()}
+    heard = {source: some[: bisect_right(some, as_of)] for source, some in (receipts or {}).items()}
     history = LogHistory(Weeks(first, policy.timezone), as_of, deals, {s: some for s, some in heard.items() if some})
     return Found(as_of, counted, deals, ruleset, LogStatistics(history, policy, relocks), covered)
 
@@ -82,8 +83,12 @@ def find(
 def _histories(events: Iterable[Event], as_of: int) -> dict[str, list[Event]]:
     found: dict[str, list[Event]] = {}
     for event in events:
-        if event.key.time <= as_of:
-            found.setdefault(event.deal, []).append(event)
+        if event.key.time > as_of:
+            continue
+        if event.deal in found:
+            found[event.deal].append(event)
+        else:
+            found[event.deal] = [event]
     return found
 
 
@@ -99,10 +104,12 @@ def _folded(
 
 
 def _count(ruleset: Ruleset, found: Iterable[Visit]) -> dict[Series, list[Boundary]]:
-    counts: dict[Series, list[Boundary]] = {series: [] for series in ruleset.series}
+    """The changes of the series that rules watch."""
+    counts: dict[Series, list[Boundary]] = {series: [] for series, rules in ruleset.series.items() if rules}
     for visit in found:
         for series, spans in ruleset.spans(visit):
-            counts[series] += boundaries(spans)
+            if series in counts:
+                counts[series] += boundaries(spans)
     for changes in counts.values():
         changes.sort()
     return counts

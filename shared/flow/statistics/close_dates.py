@@ -39,14 +39,20 @@ def tells_close(event: Event) -> bool:
 
 
 def close_changes(events: Iterable[Event], zone: ZoneInfo) -> list[CloseChange]:
-    """What the events of one deal, each once and in order, tell of the date. What is no date tells nothing."""
-    found = []
+    """What the events of one deal, each once and in order, tell of the date.
+
+    What is no date tells nothing, nor does the same date again.
+    """
+    found, last = list[CloseChange](), object()
     for event in events:
-        if tells_close(event):
-            value = event.data[_FIELD]
-            told = None if value is None else close_date(value, zone)
-            if told is not None or value is None:
-                found.append(CloseChange(event.key.time, told))
+        if _FIELD not in event.data or (value := event.data[_FIELD]) == last:
+            continue
+        told = None if value is None else close_date(value, zone)
+        if told is None and value is not None:
+            continue
+        last = value
+        if not found or found[-1].date != told:
+            found.append(CloseChange(event.key.time, told))
     return found
 
 

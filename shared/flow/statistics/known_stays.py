@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Iterable
 from enum import IntEnum
+from operator import itemgetter
 
 from shared.flow.calendars import AgeClock
 from shared.flow.visits import Visit, WithdrawnVisit
@@ -71,7 +72,7 @@ class KnownStays:
         self._done: list[_Stay] = []
         self._first_done = self._applied = 0
         changes = [change for visit, until in stays for change in self._changes(visit, until)]
-        self._changes_due = sorted(changes, key=lambda change: change[:2])
+        self._changes_due = sorted(changes, key=itemgetter(0, 1))
 
     def _changes(self, visit: Visit, until: int | None) -> Iterable[tuple[int, _StayChange, _Stay]]:
         stay = _Stay(visit, self._clock, self._origin)
@@ -118,8 +119,9 @@ class KnownStays:
         while self._first_done < len(self._done) and (self._done[self._first_done].left or 0) <= begin:
             self._first_done += 1
         starts, ends, due, here = [], [], self._clock.due, self._clock.age(self._origin, end)
-        for stay in self._done[self._first_done :]:
-            if stay.length >= limit and stay.left is not None and (start := due(stay.entered, limit)) < stay.left:
+        long = [stay for stay in self._done[self._first_done :] if stay.length >= limit]
+        for stay in long:
+            if stay.left is not None and (start := due(stay.entered, limit)) < stay.left:
                 starts.append(start)
                 ends.append(stay.left)
         reached = (due(stay.entered, limit) for stay in self._open if here - stay.position >= limit)

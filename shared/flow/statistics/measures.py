@@ -109,17 +109,20 @@ class MeasureTallies:
 
     def _add_visits(self, visits: Sequence[Visit]) -> list[tuple[str, int, int]]:
         """Count the visits; gives at the ends of which weeks, `[first, last)`, the deal is open in which pipeline."""
+        stages, starts = self._stages, self._starts
         farthest, open_weeks = dict[str, int](), []
         for visit in visits:
-            if (tally := self._stages.get((visit.pipeline, visit.stage))) is None:
+            pipeline = visit.pipeline
+            if (tally := stages.get((pipeline, visit.stage))) is None:
                 continue
-            before = farthest.get(visit.pipeline, -1)
-            farthest[visit.pipeline] = max(before, tally.number)
-            entered = self._week(visit.entered)
-            left = len(self._starts) - 1 if visit.left is None else self._week(visit.left)
-            tally.add(visit, entered, left, is_rework=tally.number < before)
-            if (first := max(entered, 0)) < left:
-                open_weeks.append((visit.pipeline, first, left))
+            before = farthest.get(pipeline, -1)
+            if tally.number > before:
+                farthest[pipeline] = tally.number
+            entered = bisect_right(starts, visit.entered) - 1
+            left = (len(starts) if visit.left is None else bisect_right(starts, visit.left)) - 1
+            tally.add(visit, entered, left, tally.number < before)
+            if entered < left and left > 0:
+                open_weeks.append((pipeline, entered if entered > 0 else 0, left))
         return open_weeks
 
     def _add_closes(self, closes: Sequence[CloseChange], open_weeks: list[tuple[str, int, int]]) -> None:
@@ -141,7 +144,8 @@ class _StageTally:
 
     def __init__(self, number: int, clock: AgeClock, starts: list[int]) -> None:
         weeks = len(starts) - 1
-        self.number, self._clock, self._starts = number, clock, starts
+        # The difference of two readings is an age.
+        self.number, self._reading, self._starts = number, clock.reading(starts[0]), starts
         self._arrivals, self._departures, self._rework = [0] * weeks, [0] * weeks, [0] * weeks
         self._open, self._entered = [0] * (weeks + 1), [0] * (weeks + 1)
         self._times: list[list[int]] = [[] for _ in range(weeks)]
@@ -151,11 +155,11 @@ class _StageTally:
         weeks = len(self._arrivals)
         if entered >= weeks or left < 0:
             return
-        since = self._age(visit.entered)
+        since = self._reading(visit.entered)
         if entered >= 0:
             self._arrivals[entered] += 1
             self._rework[entered] += is_rework
-        first = max(entered, 0)
+        first = entered if entered > 0 else 0
         self._open[first] += 1
         self._entered[first] += since
         self._open[left] -= 1
@@ -163,7 +167,7 @@ class _StageTally:
         if left < weeks and visit.left is not None:
             self._departures[left] += 1
             if visit.known:
-                self._times[left].append(self._age(visit.left) - since)
+                self._times[left].append(self._reading(visit.left) - since)
 
     def values(self) -> dict[Column, list[Value | None]]:
         wip = list(accumulate(self._open))[:-1]
@@ -182,13 +186,9 @@ class _StageTally:
     def _mean_ages(self, wip: list[int]) -> list[Value | None]:
         ends, entered = self._starts[1:], accumulate(self._entered)
         return [
-            Fraction(count * self._age(end) - total, count) if count else 0
+            Fraction(count * self._reading(end) - total, count) if count else 0
             for count, end, total in zip(wip, ends, entered, strict=False)
         ]
-
-    def _age(self, instant: int) -> int:
-        """The stage's clock at an instant; the difference of two is the age."""
-        return self._clock.age(self._starts[0], instant)
 
 
 class _PipelineTally:

@@ -166,13 +166,13 @@ class LogStatistics:
     @cached_property
     def forecasts(self) -> dict[str, Forecast]:
         """The closings of the next weeks, by pipeline."""
-        sources = self._sources()
         silent = {s for s, found in self.silences.items() if found.intervals and found.intervals[-1].cleared_at is None}
+        sources = self._sources() if silent else {}
         return {
             name: forecast(
                 [int(point.value) for point in self.charts.judged(Chart(name, "", Column.THROUGHPUT))[-1].points],
                 sum(visit.left is None for stage in self._open_stages(name) for visit in self.stages[stage].visits),
-                silent=not silent.isdisjoint(sources[name]),
+                silent=not silent.isdisjoint(sources.get(name, ())),
             )
             for name in self._policy.pipelines
         }
@@ -206,7 +206,7 @@ class LogStatistics:
         """The sources with a visit in each pipeline of the policy."""
         found: dict[str, set[str]] = {name: set() for name in self._policy.pipelines}
         for deal in self._history.deals:
-            for visit in deal.facts.visits:
-                if visit.pipeline in found:
-                    found[visit.pipeline].add(source_of(deal.deal))
+            for pipeline in {visit.pipeline for visit in deal.facts.visits}:
+                if pipeline in found:
+                    found[pipeline].add(source_of(deal.deal))
         return found

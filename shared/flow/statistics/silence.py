@@ -6,7 +6,9 @@ events: nights, weekends and days off pass quickly.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -33,12 +35,27 @@ class SourceSilence:
     need: float | None
 
 
-def receipts_by_source(told: Iterable[tuple[str, str, int]]) -> dict[str, list[int]]:
-    """The receipts of each source, in order, from (source, id of the event, instant): the first of an id counts."""
-    first: dict[str, dict[str, int]] = {}
-    for source, event_id, instant in told:
-        first.setdefault(source, {}).setdefault(event_id, instant)
-    return {source: sorted(instants.values()) for source, instants in first.items()}
+class ReceiptLog:
+    """Collects when sources were heard: of the events of one source with one id the first that is added counts."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, tuple[list[str], list[int]]] = defaultdict(lambda: ([], []))
+
+    def add(self, sources: Iterable[str], event_ids: Iterable[str], instants: Iterable[int]) -> None:
+        """Events were received: of each the source, its id and when."""
+        for source, event_id, instant in zip(sources, event_ids, instants, strict=True):
+            ids, heard = self._heard[source]
+            ids.append(event_id)
+            heard.append(instant)
+
+    def by_source(self) -> dict[str, array[int]]:
+        """The receipts of each source, in order."""
+        return {source: array("q", sorted(_first(*heard).values())) for source, heard in self._heard.items()}
+
+
+def _first(ids: Sequence[str], instants: Sequence[int]) -> dict[str, int]:
+    """By id, the first instant."""
+    return dict(zip(reversed(ids), reversed(instants), strict=True))
 
 
 def silence(receipts: Sequence[int], hours: WallHours, budget: Value, as_of: int) -> SourceSilence:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.cli.usual_events import of_contract, usual_event
+from services.cli.usual_events import ReadEvents, of_contract, usual_events
 from shared.contracts.events import DealData, DealEvent, EventType
 
 SHOP = Path(__file__).parents[2] / "data" / "shop" / "events.jsonl.gz"
@@ -66,7 +66,7 @@ FIELDS = ["receivedat", "dataversion", "translation", "unknown", *GOOD]
 
 def agrees(line: bytes) -> bool:
     """Whether the line was read here; then the contract reads the same."""
-    found = usual_event(line)
+    found = usual_events([line])
     if found is None:
         return False
     assert found == of_contract(DealEvent.model_validate_json(line))
@@ -103,7 +103,8 @@ def test_times(field: str, time: Any) -> None:
     [b"", b"[]", b"1", b"null", b'"x"', b"{", b"{} {}", b'{"data": NaN}', b"\xff", b'{"data": {"stage": "\\ud800"}}'],
 )
 def test_what_is_no_event_is_left_to_the_contract(line: bytes) -> None:
-    assert usual_event(line) is None
+    assert usual_events([line]) is None
+    assert usual_events([json.dumps(GOOD).encode(), line]) is None
     with pytest.raises(ValidationError):
         DealEvent.model_validate_json(line)
 
@@ -113,7 +114,16 @@ def test_a_key_that_comes_twice() -> None:
 
 
 def test_a_long_line_is_left_to_the_contract() -> None:
-    assert usual_event(json.dumps(GOOD | {"data": {"name": "x" * 2000}}).encode()) is None
+    assert usual_events([json.dumps(GOOD | {"data": {"name": "x" * 2000}}).encode()]) is None
+
+
+def test_lines_read_at_once_give_what_each_gives() -> None:
+    lines = [json.dumps(GOOD | {"id": str(n), "time": f"2026-03-0{n}T09:00:00Z"}).encode() for n in range(1, 9)]
+    lines[3] = json.dumps(GOOD | {"id": "4", "source": "erp", "receivedat": "2026-04-01T00:00:00Z"}).encode()
+
+    alone = [of_contract(DealEvent.model_validate_json(line)) for line in lines]
+
+    assert usual_events(lines) == ReadEvents(*(sum(column, []) for column in zip(*alone, strict=True)))
 
 
 @pytest.mark.slow

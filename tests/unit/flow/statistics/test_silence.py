@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from shared.flow.statistics.questions.fields import QuestionError
 from shared.flow.statistics.questions.silence import answer
-from shared.flow.statistics.silence import SourceSilence, receipts_by_source, silence
+from shared.flow.statistics.silence import ReceiptLog, SourceSilence, silence
 from shared.flow.statistics.wall_hours import HOUR, OFF, WallHours
 from shared.flow.statistics.weeks import Weeks
 from shared.runtime.instants import micros
@@ -174,9 +174,11 @@ def test_without_a_receipt_nothing_is_judged() -> None:
 
 
 def test_of_an_event_that_came_twice_the_first_line_counts() -> None:
-    told = [("a", "1", 30), ("a", "2", 20), ("b", "1", 5), ("a", "1", 10)]
+    log = ReceiptLog()
+    log.add("aab", "121", [30, 20, 5])
+    log.add(["a"], ["1"], [10])
 
-    assert receipts_by_source(told) == {"a": [20, 30], "b": [5]}
+    assert {source: list(receipts) for source, receipts in log.by_source().items()} == {"a": [20, 30], "b": [5]}
 
 
 @pytest.mark.parametrize(
@@ -219,15 +221,15 @@ def test_days_off_are_one_cell() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LOGS)
 def test_silence_of_the_sources_of_a_log(name: str) -> None:
-    log, told = PrintedLog(name), []
+    log, told = PrintedLog(name), ReceiptLog()
     with gzip.open(data(name.split("/")[0]) / "events.jsonl.gz") as lines:
         for event in map(json.loads, lines):
             receipt = event.get("receivedat") or event["time"]
-            told.append((event["source"], event["id"], micros(datetime.fromisoformat(receipt))))
+            told.add([event["source"]], [event["id"]], [micros(datetime.fromisoformat(receipt))])
     problems, as_of = log.expected("problems"), micros(datetime.fromisoformat(log.expected("problems")["as_of"]))
     hours = WallHours(log.weeks, [day for clock in log.policy.clocks.values() for day in clock.holidays])
 
-    for source, receipts in receipts_by_source(told).items():
+    for source, receipts in told.by_source().items():
         if rule := log.policy.silence_rule(source):
             judged = silence([one for one in receipts if one <= as_of], hours, rule.budget, as_of)
             expected = problems["problems"][f"silence/{source}"]
