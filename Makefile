@@ -35,13 +35,13 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	touch $@ $(VENV)/.demo
 
 unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, nothing slow
-	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not slow" --hypothesis-profile=unit --ignore=tests/unit/house tests/unit
+	$(BIN)/python -m pytest -q -n logical --dist worksteal -m "not slow" --hypothesis-profile=unit --ignore=tests/unit/house tests/unit
 
 test: $(VENV)/.dev ## run every test, with four tenths of the examples, on one real Kafka and one real Postgres
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 coverage: $(VENV)/.dev ## show the lines that no unit test reaches (the whole suite is too slow to trace on Python 3.11)
-	$(BIN)/python -m pytest -q -n auto -m "not slow" --hypothesis-profile=unit --cov=services --cov=shared --cov-report=term:skip-covered tests/unit
+	$(BIN)/python -m pytest -q -n logical -m "not slow" --hypothesis-profile=unit --cov=services --cov=shared --cov-report=term:skip-covered tests/unit
 
 test-containers: $(VENV)/.dev ## bring up docker-compose.yml on a real engine, post a webhook, find the mail
 	@docker compose version >/dev/null 2>&1 && docker info >/dev/null 2>&1 \
@@ -69,7 +69,7 @@ soak: $(VENV)/.dev ## HubSpot's retries against a broker that comes and goes, fo
 	$(BIN)/python -m tests.chaos.retries --minutes $(or $(SOAK_MINUTES),60)
 
 fuzz: $(VENV)/.dev ## try every property on all examples, then fuzz every source for FUZZ_SECONDS (60); new code goes to tests/fuzz/corpus
-	$(BIN)/python -m pytest -q -n auto --dist loadgroup --hypothesis-profile=full tests/unit tests/integration/detector tests/integration/intake
+	$(BIN)/python -m pytest -q -n logical --dist loadgroup --hypothesis-profile=full tests/unit tests/integration/detector tests/integration/intake
 	$(BIN)/python -m tests.fuzz.run --seconds $(or $(FUZZ_SECONDS),60)
 
 format: $(VENV)/.dev ## bring the code into its format

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import secrets
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+import typer.testing
 
 from shared.kafka.admin import create_topics
 from tests.support import examples, outside
@@ -20,6 +23,8 @@ from tests.support.shared_server import shared
 GROUPS = ("tests/browser", "tests/integration/deploy", "tests/integration/detector/test_store.py")
 _numbers = itertools.count(1)
 examples.register()
+# Typer builds the tree of all commands at each invocation, which takes longer than the command itself.
+typer.testing._get_command = cache(typer.testing._get_command)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -27,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for group in GROUPS:
             if item.nodeid.startswith(group):
                 item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish() -> None:
+    """Take the modules and tests out of the garbage collector's sight: it would walk them again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -39,6 +40,7 @@ pipelines:
 """
 
 
+@cache
 def policy() -> Policy:
     return parse(POLICY)
 

@@ -40,6 +40,7 @@ PRECISION = {"espocrm": 1_000_000}
 MILLISECOND = 1000
 
 
+@cache
 def source_of(dialect: type[Dialect]) -> Source:
     """The source that understands a dialect."""
     settings = {"kind": dialect.kind, "secrets": [dialect.secret], **dialect.settings}

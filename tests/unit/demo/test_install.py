@@ -26,6 +26,7 @@ def test_progress_is_shown(tmp_path: Path) -> None:
     assert (result.returncode, "Installing packages: 1 of 1" in result.stderr) == (0, True), result.stderr
 
 
+@pytest.mark.slow
 def test_a_failure_shows_what_pip_wrote(tmp_path: Path) -> None:
     result = install("typer==0.0.0", tmp_path)
 

@@ -146,7 +146,7 @@ def test_text_gives_the_same_visits(
     assert len({event.id for event in events}) == len(events)
 
 
-@pytest.mark.parametrize("form", ["iso", "iso day"])
+@pytest.mark.parametrize("form", ["iso", pytest.param("iso day", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("shape", list(Shape))
 @pytest.mark.parametrize("kind", ["xlsx", "parquet"])
 def test_workbooks_and_parquet_give_the_same_visits(kind: str, shape: Shape, form: str, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from shared.stream.cursor import Decision, PartitionCursor, Restart, SeekTo, Take
 from shared.stream.positions import StoredPosition
 from shared.stream.truncation import is_truncated
+from tests.support.examples import examples
 
 
 @pytest.mark.parametrize(
@@ -272,5 +273,5 @@ def test_an_empty_log_that_lost_markers_is_read_on_from_the_first_new_record() -
     assert log.taken == {1, 2}
 
 
-OneLog.TestCase.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+OneLog.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=30, deadline=None)
 TestOneLog = OneLog.TestCase

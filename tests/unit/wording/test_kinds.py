@@ -118,10 +118,13 @@ def test_a_kind_of_a_newer_detector_can_be_read() -> None:
 
 
 def comparisons_of_kinds(path: Path) -> list[str]:
-    """Where a file compares with the name of a kind."""
+    """Where a file compares with the name of a kind. A file that quotes none is not parsed."""
+    text = path.read_text()
+    if not any(f'"{kind}"' in text for kind in RULES):
+        return []
     return [
         f"{path.relative_to(ROOT)}:{node.lineno}"
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Compare)
         and any(isinstance(side, ast.Constant) and side.value in RULES for side in (node.left, *node.comparators))
     ]
