@@ -8,7 +8,7 @@ from services.cli.console import counted
 from services.cli.price_text import price_lines
 from services.cli.what_if_sentences import RuleSentences
 from shared.flow.coverage import Coverage, Share
-from shared.flow.visits import UNKNOWN_PIPELINE
+from shared.flow.stage_lookup import UNKNOWN_PIPELINE
 from shared.flow.what_if import Found
 from shared.policy import Policy, StageTitles
 from shared.wording.quantities import deals

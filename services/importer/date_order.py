@@ -1,10 +1,11 @@
-"""Infers the order of numeric dates, by column and separator. Only unambiguous dates decide."""
+"""Infers the order of numeric dates, and whose names months have. Only unambiguous dates decide."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from services.importer.mapping import DateOrder, Mapping
+from services.importer.months import MonthNames, names_fitting
 from services.importer.sample import Sample
 
 ByColumn = dict[str, dict[str, DateOrder]]
@@ -35,3 +36,23 @@ def unsure_form(sample: Sample, mapping: Mapping) -> tuple[str, str, frozenset[D
         if sign not in mapping.date_orders.get(column, {}):
             return column, sign, orders
     return None
+
+
+def infer_months(sample: Sample, columns: Sequence[str]) -> MonthNames | None:
+    """Whose names the table's months have; None where they are of other languages, or it is open."""
+    fitting = _fitting_names(sample, columns)
+    return next(iter(fitting)) if fitting is not None and len(fitting) == 1 else None
+
+
+def unsure_month(sample: Sample, mapping: Mapping) -> str | None:
+    """A name that is a month in Polish and another in Croatian, where the mapping does not say whose it is."""
+    if mapping.months is not None or _fitting_names(sample, mapping.date_columns()) is None:
+        return None
+    words = (word for column in mapping.date_columns() for word in sample.month_words(column))
+    return next((word for word in words if len(names_fitting(word)) > 1), None)
+
+
+def _fitting_names(sample: Sample, columns: Sequence[str]) -> frozenset[MonthNames] | None:
+    """The names that all words of the two languages fit; None if there are no such words."""
+    found = [fitting for column in columns for word in sample.month_words(column) if (fitting := names_fitting(word))]
+    return frozenset.intersection(*found) if found else None

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from services.importer.mapping import DateOrder
+from services.importer.months import MonthFault, MonthNames, month_of, names_fitting
 from services.importer.tables.base import Cell
 from shared.runtime.instants import micros
 
@@ -31,7 +32,8 @@ _ISO = re.compile(r"\d{4}-.{5}(?:[Tt ]\d{2}.*)?")
 _GAP = r"(?:[ ./-]+(?:del? )?)"
 _DAY_MONTH_NAME = re.compile(
     rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th|er|o)?{_GAP}(?P<month>[a-z]{{3,}})\.?,?{_GAP}'?(?P<year>\d{{4}}|\d{{2}})"
-    + _TIME,
+    # A full stop, in Croatian and Serbian, or "of the year" in Polish.
+    r"(?:\.| ?r\.)?" + _TIME,
     re.IGNORECASE,
 )
 _MONTH_NAME_DAY = re.compile(
@@ -53,22 +55,8 @@ _WEEKDAY = re.compile(
 )
 # A name beside an offset, as JavaScript writes it, or beside a day. Beside a bare time it would be the zone.
 _ZONE_NAME = re.compile(r"(?:(?<=[+-]\d{4})|(?<=[+-]\d{2}:\d{2})|(?<=UTC)|(?<=GMT)|(?<=^[^:]{10}))\s*\([^()]*\)$")
-# The names of January to December without accents: English, German, French, Spanish, Dutch, Portuguese, Italian,
-# Swedish, Norwegian, Danish and Polish (also in the genitive). The first three letters of one are an abbreviation.
-_MONTHS = (
-    "january januar janner janvier enero januari janeiro gennaio januar styczen stycznia",
-    "february februar feber fevrier febrero februari fevereiro febbraio luty lutego",
-    "march marz mars marzo maart marco marts marzec marca mrz mrt",
-    "april avril abril aprile kwiecien kwietnia",
-    "may mai mayo mei maio maggio maj maja",
-    "june juni juin junio junho giugno czerwiec czerwca",
-    "july juli juillet julio julho luglio lipiec lipca",
-    "august aout agosto augustus augusti sierpien sierpnia",
-    "september septembre septiembre setiembre setembro settembre wrzesien wrzesnia",
-    "october oktober octobre octubre outubro ottobre pazdziernik pazdziernika",
-    "november novembre noviembre novembro listopad listopada",
-    "december dezember decembre diciembre dezembro dicembre desember grudzien grudnia",
-)
+# Letters that Unicode does not decompose.
+_STROKES = str.maketrans("łŁøØđĐıİ", "lLoOdDii")
 _EPOCH_MS = re.compile(r"\d{13}")
 # The groups of _NUMERIC that are year, month and day.
 _GROUPS = {DateOrder.YMD: "abc", DateOrder.DMY: "cba", DateOrder.MDY: "cab"}
@@ -93,10 +81,11 @@ class DateSpan(NamedTuple):
 
 
 class DateOrders(NamedTuple):
-    """The order of numeric dates: by column and separator, else the table's."""
+    """The order of numeric dates: by column and separator, else the table's; and whose names months have."""
 
     by_column: dict[str, dict[str, DateOrder]]
     default: DateOrder | None
+    months: MonthNames | None = None
 
     def of(self, column: str, text: str) -> DateOrder | None:
         """The order in which to read a text of a column; None if it is unknown."""
@@ -133,7 +122,7 @@ class DateReader:
             return None
         if _EPOCH_MS.fullmatch(stripped):
             return DateSpan(int(stripped) * 1000, int(stripped) * 1000)
-        found = read_date(stripped, self._orders.of(column, stripped))
+        found = read_date(stripped, self._orders.of(column, stripped), self._orders.months)
         return self._instant(found) if isinstance(found, datetime) else self._day(found)
 
     def _instant(self, moment: datetime) -> DateSpan:
@@ -162,22 +151,36 @@ def _after_epoch(span: DateSpan) -> DateSpan:
     return span
 
 
-def read_date(text: str, order: DateOrder | None) -> date | datetime:
-    """A day, or a time with or without an offset; raises DateFault."""
+def read_date(text: str, order: DateOrder | None, months: MonthNames | None = None) -> date | datetime:
+    """A day, or a time with or without an offset; raises DateFault. `months`: whose names months have."""
     try:
         if _ISO.fullmatch(text):
             return date.fromisoformat(text) if len(text) == 10 else datetime.fromisoformat(text)
     except ValueError:
         # Not quite ISO 8601: the patterns below are more lenient.
         pass
-    plain = _CJK_DATE.sub(r"\1-\2-\3", _ZONE_NAME.sub("", without_accents(text))).strip()
-    # "Mar" is a month and, in Romance languages, a day of the week.
-    for bare in dict.fromkeys((plain, _WEEKDAY.sub("", plain, count=1) if _WEEKDAY.match(plain) else plain)):
+    for bare in _readings(text):
         if match := _NUMERIC.fullmatch(bare):
             return _to_date(match, _year_month_day(match, order))
-        if match := next(filter(None, (form.fullmatch(bare) for form in _NAMED)), None):
-            return _to_date(match, (_full_year(match["year"].strip("'")), str(_month(match["month"])), match["day"]))
+        if match := _named(bare):
+            return _to_date(match, (_full_year(match["year"].strip("'")), _month(match["month"], months), match["day"]))
     raise DateFault("is not a date; write for example 2026-03-31 or 2026-03-31 14:05")
+
+
+def _readings(text: str) -> dict[str, None]:
+    """The text without accents and zone names, also without a weekday: "Mar" is a month, and a day in French."""
+    plain = _CJK_DATE.sub(r"\1-\2-\3", _ZONE_NAME.sub("", without_accents(text))).strip()
+    return dict.fromkeys((plain, _WEEKDAY.sub("", plain, count=1) if _WEEKDAY.match(plain) else plain))
+
+
+def _named(bare: str) -> re.Match[str] | None:
+    return next(filter(None, (form.fullmatch(bare) for form in _NAMED)), None)
+
+
+def month_word(text: str) -> str | None:
+    """The name of the month in a date that has one."""
+    match = next(filter(None, map(_named, _readings(text.strip()))), None)
+    return match["month"] if match else None
 
 
 def separator_of(text: str) -> str | None:
@@ -187,11 +190,16 @@ def separator_of(text: str) -> str | None:
 
 
 def orders_of(text: str) -> frozenset[DateOrder]:
-    """The orders in which a text can be read; all if the order does not matter. Raises DateFault if there is none."""
+    """The orders in which a text can be read, whosever names its month has; all if the order does not matter.
+
+    Raises DateFault if there is none.
+    """
+    word = month_word(text)
+    names = next(iter(sorted(names_fitting(word))), None) if word else None
     found, fault = set(), DateFault("")
     for order in DateOrder:
         try:
-            read_date(text, order)
+            read_date(text, order, names)
             found.add(order)
         except DateFault as error:
             fault = error
@@ -247,13 +255,13 @@ def _offset(text: str | None) -> timezone | None:
     return timezone(timedelta(minutes=-minutes if text[0] == "-" else minutes))
 
 
-def _month(name: str) -> int:
-    for number, names in enumerate(_MONTHS, 1):
-        if any(full.startswith(name.lower()) for full in names.split()):
-            return number
-    raise DateFault(f"has an unknown month ({name}); write dates as 2026-03-31")
+def _month(word: str, names: MonthNames | None) -> str:
+    try:
+        return str(month_of(word, names))
+    except MonthFault as fault:
+        raise DateFault(str(fault)) from None
 
 
 def without_accents(text: str) -> str:
     """The text without accents, for comparing words."""
-    return "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return "".join(c for c in unicodedata.normalize("NFKD", text.translate(_STROKES)) if not unicodedata.combining(c))

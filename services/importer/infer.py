@@ -18,7 +18,7 @@ from services.importer.column_names import (
     rank,
     says_outcome,
 )
-from services.importer.date_order import infer_orders
+from services.importer.date_order import infer_months, infer_orders
 from services.importer.mapping import Columns, Mapping, Shape
 from services.importer.sample import Sample, is_date_text
 from services.importer.tables import TableError
@@ -276,6 +276,7 @@ def _meanings(sample: Sample, found: dict[str, str], stage_dates: StageDates, po
         "lost": _closing_words(words, LOST, StageOutcome.LOST, found, policy),
         "dates": order_of_dates,
         "date_orders": date_orders,
+        "months": infer_months(sample, dated),
         "decimal": next(iter(marks)) if len(marks) == 1 else None,
         "timezone": policy.timezone if policy else "UTC",
         "pipeline": next(iter(policy.pipelines)) if policy and only_pipeline else None,

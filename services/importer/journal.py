@@ -26,6 +26,11 @@ class ImportJournal(BaseModel):
     notes: Counter[str] = Counter()
     done: bool = False
 
+    @property
+    def imported(self) -> int:
+        """The rows that became events: not refused, and not skipped."""
+        return self.rows - self.bad - self.notes["ignored"] - self.notes["footers"]
+
     @staticmethod
     def resume(path: Path, fingerprint: str) -> ImportJournal:
         """The journal of an interrupted import, or a new one."""

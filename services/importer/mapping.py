@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from services.importer.months import MonthNames
 from shared.policy.model import Zone
 from shared.runtime.validation import error_text
 from shared.runtime.yaml_file import FaultsError, KeyPath, fault_at, read_text, read_yaml, write_yaml
@@ -91,6 +92,9 @@ class Mapping(BaseModel):
     dates: DateOrder | None = Field(None, description="ymd, dmy or mdy: the order of numeric dates")
     date_orders: dict[str, dict[str, DateOrder]] = Field(
         default_factory=dict, description="by column, then by the sign between the numbers: an order unlike `dates`"
+    )
+    months: MonthNames | None = Field(
+        None, description="polish or croatian: whose names of months, where a word such as listopada is in both"
     )
     timezone: Zone = Field("UTC", description="time zone of days, and of times without an offset")
     decimal: Literal["point", "comma"] | None = Field(None, description="the decimal mark: point or comma")

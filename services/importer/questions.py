@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from services.importer.column_names import mentions_outcome
-from services.importer.date_order import unsure_form
+from services.importer.date_order import unsure_form, unsure_month
 from services.importer.mapping import DateOrder, Mapping, Shape
+from services.importer.months import MonthNames
 from services.importer.sample import Sample
 from shared.policy import Policy
 from shared.runtime.validation import error_text
@@ -78,6 +79,9 @@ def _about_formats(sample: Sample, mapping: Mapping) -> Iterator[Question]:
     elif form is not None:
         choices, example = tuple(sorted(order.value for order in form[2])), sample.ambiguous_date(form[0], form[1])
         yield Question("dates", f"what comes first, day, month or year, in dates such as {example}?", None, choices)
+    if (word := unsure_month(sample, mapping)) is not None:
+        question = f"whose names of months are these? (in dates such as those with {word})"
+        yield Question("months", question, None, tuple(MonthNames))
     amount = mapping.columns.amount
     if amount and mapping.decimal is None and (ambiguous := sample.ambiguous_amounts(amount)):
         question = f"is the decimal mark a point or a comma, in amounts such as {ambiguous[0].strip()}?"

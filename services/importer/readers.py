@@ -41,7 +41,7 @@ class RowReader:
     def __init__(self, mapping: Mapping, columns: list[str], now: datetime) -> None:
         self.mapping = mapping
         self.columns = columns
-        self.dates = DateReader(DateOrders(mapping.date_orders, mapping.dates), mapping.timezone)
+        self.dates = DateReader(DateOrders(mapping.date_orders, mapping.dates, mapping.months), mapping.timezone)
         self.zone = ZoneInfo(mapping.timezone)
         self.latest = micros(now + MAX_CLOCK_SKEW)
         self.index = {name: index for index, name in enumerate(columns)}

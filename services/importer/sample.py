@@ -9,7 +9,7 @@ from datetime import date, datetime, time
 from functools import lru_cache
 
 from services.importer.amounts import DecimalMark, decimal_marks_of, is_unambiguous
-from services.importer.dates import DateFault, orders_of, separator_of
+from services.importer.dates import DateFault, month_word, orders_of, separator_of
 from services.importer.mapping import DateOrder
 from services.importer.tables.base import Cell
 
@@ -76,6 +76,11 @@ class Sample:
     def ambiguous_date(self, column: str, sign: str) -> str:
         """A date of this form that cannot be read without an order."""
         return next(text for text in self.texts(column) if separator_of(text) == sign and _orders(text))
+
+    def month_words(self, column: str) -> list[str]:
+        """The names of months in the dates, each once."""
+        texts = dict.fromkeys(value for value in self.values(column) if isinstance(value, str))
+        return list(dict.fromkeys(word for text in texts if (word := month_word(text))))
 
     def needs_time_zone(self, columns: Sequence[str]) -> bool:
         """Whether the table's time zone matters: some value is a day, or a time without an offset."""

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from services.detector.settings import DetectorSettings
+from services.importer.import_result import ImportResult
 from services.importer.infer import Answers, Proposal, check_heads, propose, unreadable_heads, unreadable_values
 from services.importer.job import ImportJob, ImportTask
 from services.importer.load import STAYS_HELD, LoadProgress
@@ -96,12 +97,14 @@ class ImportWizard:
                 f"--source {options.source}: use lower-case letters, digits and dashes, as in the sources file"
             )
         if options.mapping is None:
-            open_table(options.file)
+            table = open_table(options.file)
         else:
-            load_mapping(options.mapping, lambda found: self._open(found).columns)
+            table = self._open(load_mapping(options.mapping, lambda found: self._open(found).columns))
+        if not any(str(cell).strip() for row in table.rows() for cell in row.cells if cell is not None):
+            raise TableError(f"{options.file}: has column names and no rows; export it again, with its deals")
 
-    def run(self) -> int:
-        """Run after `check_arguments`; returns the exit code, 1 if some row has a fault."""
+    def run(self) -> ImportResult:
+        """Run after `check_arguments`."""
         options = self._options
         settings = DetectorSettings.from_environment()
         policy = load_policy(settings.policy) if settings.policy.exists() else None
@@ -114,7 +117,8 @@ class ImportWizard:
         else:
             self._load(job, settings)
         self._sum_up(job)
-        return 1 if job.journal.bad else 0
+        rejected = job.rejected_rows if job.journal.bad else None
+        return ImportResult(options.file, options.source, options.dry_run, mapping, job.journal, rejected)
 
     def _mapping(self, policy: Policy | None) -> Mapping:
         """The mapping from its file, or from the proposal and answers; shown with the first rows."""
@@ -266,8 +270,7 @@ class ImportWizard:
     def _sum_up(self, job: ImportJob) -> None:
         dialog, journal, notes = self._dialog, job.journal, job.journal.notes
         verb = "would be" if self._options.dry_run else "are"
-        rows = journal.rows - journal.bad - notes["ignored"] - notes["footers"]
-        dialog.say(f"{rows} rows {verb} {journal.events} events.")
+        dialog.say(f"{journal.imported} rows {verb} {journal.events} events.")
         if notes["footers"]:
             dialog.say(f"{notes['footers']} rows were skipped: totals and notices, not deals.")
         if notes["ignored"]:

@@ -63,6 +63,38 @@ def explain(source: Source, request: Request) -> Iterator[str]:
     yield from explain_facts(source, request)
 
 
+def explained(source: Source, request: Request) -> dict[str, Any]:
+    """The same as a document for programs. Headers and query parameters are left out: they may hold secrets."""
+    about = {"source": source.name, "kind": source.kind, "bytes": len(request.body)}
+    if source.challenge(request) is not None:
+        return about | {"result": "challenge"}
+    try:
+        source.verify(request)
+    except Unauthenticated as error:
+        refusal = {"status": error.status, "reason": error.reason.value, "detail": str(error)}
+        return about | {"result": "refused"} | refusal
+    parsed = translate_request(source, request)
+    result = to_messages(source.name, parsed, request.received_at, "")
+    counts = {"events": result.accepted, "stages": result.described, "ignored": result.ignored}
+    counts["dead_letters"] = len(result.invalid)
+    return about | {"result": "genuine", "counts": counts, "parts": [_part(part) for part in parsed]}
+
+
+def _part(part: Parsed) -> dict[str, Any]:
+    match part:
+        case Ignored():
+            return {"part": "ignored", "reason": part.reason}
+        case Invalid():
+            return {"part": "dead-letter", "reason": part.reason.value, "detail": part.detail}
+    fields = part.data.items()
+    data = {name: value for name, value in fields if not isinstance(value, UnreadableField)}
+    left_out = {name: value.detail for name, value in fields if isinstance(value, UnreadableField)}
+    known = {"time": iso(part.time), "data": data, "left_out": left_out}
+    if isinstance(part, StageFact):
+        return {"part": "stage", **known}
+    return {"part": "event", "type": part.type.value, "id": part.id, "deal": part.deal, **known}
+
+
 def is_refused(source: Source, request: Request) -> bool:
     """Whether intake refuses this request."""
     if source.challenge(request) is not None:

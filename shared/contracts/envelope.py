@@ -6,12 +6,23 @@ Source: CloudEvents 1.0.2, JSON event format. Readers ignore unknown attributes.
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, cast
 from uuid import uuid4
 
 import orjson
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 Data = TypeVar("Data")
 
@@ -45,6 +56,16 @@ def _indexed(text: str) -> str:
     return _no_nul(text)
 
 
+def _with_leap_second(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
+    """A leap second, which RFC 3339 has and Python has not, is the last instant of its minute."""
+    if not isinstance(value, str) or ":60" not in value:
+        return cast("datetime", read(value))
+    moment = cast("datetime", read(_LEAP_SECOND.sub(r"\1:59.999999", value)))
+    utc = moment if moment.tzinfo is None else _to_utc(moment)
+    # They occur only at the end of a UTC day.
+    return moment if (utc.hour, utc.minute) == (23, 59) else cast("datetime", read(value))
+
+
 def _to_utc(moment: datetime) -> datetime:
     try:
         # Twice as fast as astimezone, and the common case.
@@ -63,9 +84,10 @@ def _can_be_counted_from(moment: datetime) -> datetime:
 EARLIEST_YEAR, LATEST_YEAR = 1970, 9999
 # Two names of this length and a time fit into one index entry of Postgres.
 INDEXED_BYTES = 1300
+_LEAP_SECOND = re.compile(r"(?<=\d)([Tt ]\d\d:\d\d):60(?:\.\d+)?(?=[Zz+-]|$)")
 _WRITTEN = PlainSerializer(iso, return_type=str, when_used="json")
-AnyMoment = Annotated[AwareDatetime, AfterValidator(_to_utc), _WRITTEN]
-Moment = Annotated[AwareDatetime, AfterValidator(_to_utc), AfterValidator(_can_be_counted_from), _WRITTEN]
+AnyMoment = Annotated[AwareDatetime, WrapValidator(_with_leap_second), AfterValidator(_to_utc), _WRITTEN]
+Moment = Annotated[AnyMoment, AfterValidator(_can_be_counted_from), _WRITTEN]
 Words = Annotated[str, AfterValidator(_no_nul)]
 # `int` and `bigint` of Postgres.
 Count = Annotated[int, Field(ge=-(2**31), lt=2**31)]

@@ -9,6 +9,9 @@ from pydantic import Field
 from shared.contracts.envelope import Count, Envelope, Message, Moment, Name, Words
 from shared.contracts.problems import Evidence
 
+# Of more open deals than this, the oldest are published.
+MAX_OPEN = 500
+
 
 class RuleNow(Message):
     """How one rule of the stage stands. `key`: of the problem that it finds.
@@ -46,6 +49,11 @@ class NowData(Message):
     wip: Count
     oldest_entered_at: Moment | None = Field(None, description="when the oldest deal entered the stage; null: no deal")
     rules: tuple[RuleNow, ...] = ()
+    open_since: tuple[Moment, ...] = Field(
+        (),
+        max_length=MAX_OPEN,
+        description="when each open deal entered the stage, the oldest first; of more than 500 the 500 oldest",
+    )
 
     @property
     def key(self) -> str:

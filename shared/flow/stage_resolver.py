@@ -9,8 +9,8 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from shared.flow.stage_lookup import UNKNOWN_PIPELINE, ResolvedStage
 from shared.flow.stage_map import ALL, StageKey, StageMap
-from shared.flow.visits import UNKNOWN_PIPELINE, ResolvedStage
 from shared.policy import Policy, StageOutcome
 
 # Bounds the memory of resolved stages: a CRM may create any number.

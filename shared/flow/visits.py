@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import orjson
 
 from shared.contracts.envelope import compact
 from shared.contracts.events import EventType
+from shared.flow.stage_lookup import ResolvedStage, StageLookup
 from shared.policy import StageOutcome
 
 CREATED, CHANGED, TOUCHED, REOPENED, MOVED, WON, LOST, MERGED, DELETED = (kind.rank for kind in EventType)
-UNKNOWN_PIPELINE = ""
 _ENDS = (WON, LOST, MERGED, DELETED)
 _KEY = attrgetter("key")
 # A stage as events name it: (pipeline, stage). The pipeline is None where no event named one.
@@ -74,6 +74,8 @@ class Visit:
 class Closing(NamedTuple):
     """A deal was won or lost. Another won or lost while it is closed is no closing; after a reopening it is.
 
+    A reopening of no length, at the instant at which the deal closes again, is none: as with visits.
+
     `pipeline`: where the deal was. `created`: when the deal was created; None where it is not known to be before.
     """
 
@@ -90,30 +92,6 @@ class WithdrawnVisit(NamedTuple):
     at: int
 
 
-class ResolvedStage(NamedTuple):
-    """A stage by the policy's ids, or by the CRM's where the policy does not have it."""
-
-    pipeline: str
-    stage: str
-    outcome: StageOutcome
-
-
-class StageLookup(Protocol):
-    """Resolves the stages that events name."""
-
-    def resolve(self, deal: str, pipeline: str | None, stage: str) -> ResolvedStage:
-        """Resolve a stage of the deal's CRM; `pipeline` is None where no event named it.
-
-        A stage that neither policy nor CRM describe is open. Its pipeline is UNKNOWN_PIPELINE where no event named it.
-        """
-
-    def knows(self, pipeline: str, stage: str) -> bool:
-        """Whether the policy has this resolved stage in this pipeline."""
-
-    def pipeline_of(self, deal: str, pipeline: str | None) -> str:
-        """Resolve a pipeline of the deal's CRM; UNKNOWN_PIPELINE where no event named one."""
-
-
 ATTRIBUTES = ("name", "amount", "currency", "url", "expected_close")
 
 
@@ -125,7 +103,8 @@ class DealState:
     took back, and the closings. `pipeline`: as events named it last. `stage`: where the deal is, or would be again
     after a reopening, and `before`: the stage of its last visit; both as events named them, (pipeline, stage).
     `staged`: where the deal entered its next stage is known, because an event has placed or closed it. `gone`: deleted
-    or merged. `reopened`: the deal was closed before its current visit began.
+    or merged. `reopened`: the deal was closed before its current visit began. `reopened_at`: when it last ceased to be
+    closed.
     """
 
     last: EventKey | None = None
@@ -135,6 +114,7 @@ class DealState:
     gone: bool = False
     merged: bool = False
     reopened: bool = False
+    reopened_at: int | None = None
     pipeline: str | None = None
     stage: NamedStage | None = None
     before: NamedStage | None = None
@@ -261,7 +241,7 @@ class DealState:
         elif self.stage is not None and self.closed is not gone:
             self._resume(event, stages, *self.stage)
         elif not gone:
-            self.closed = False
+            self._open(event.key.time)
 
     def _resume(self, event: Event, stages: StageLookup, pipeline: str | None, stage: str) -> None:
         resolved = stages.resolve(event.deal, pipeline, stage)
@@ -271,13 +251,18 @@ class DealState:
             self.closed = True
 
     def _enter(self, resolved: ResolvedStage, recorded: int, time: int, known: bool) -> None:
-        self.closed, self.reopened = False, self.closed
+        self.reopened = self.closed
+        self._open(recorded)
         plans, touches, self.plans, self.touches = self.plans, self.touches, [], []
         planned = next((step for since, step in reversed(plans) if since <= time), None) if plans else self.step
         steps = [(time, planned)] if planned is not None else []
         later = [plan for plan in plans if plan[0] > time]
         progress = [touch for touch in touches if touch > time]
         self.current = Visit(resolved.pipeline, resolved.stage, time, known, None, progress, steps + later, recorded)
+
+    def _open(self, time: int) -> None:
+        if self.closed:
+            self.closed, self.reopened_at = False, time
 
     def _end(self, event: Event, stages: StageLookup) -> None:
         """Won, lost, deleted or merged. Where the event names a stage, the deal ended there."""
@@ -305,7 +290,7 @@ class DealState:
         self.closings.append(Closing(pipeline, time, won, self.created if is_created else None))
 
     def _close(self, time: int, pipeline: str, won: bool) -> None:
-        if not self.closed:
+        if not self.closed and time != self.reopened_at:
             self._add_closing(pipeline, time, won)
         self._leave(time)
         self.closed = self.staged = True
@@ -327,6 +312,7 @@ class DealState:
         flags = self.staged | self.closed << 1 | self.gone << 2 | self.merged << 3 | self.reopened << 4
         last, where = self.last and [*self.last], (self.pipeline, self.stage)
         packed: list[Any] = [last, flags, *where, self.step, current, self.attributes, self.before, self.created]
+        packed.append(self.reopened_at)
         if self.touches or self.plans:
             packed += [self.touches, self.plans]
         return compact(packed)
@@ -334,7 +320,7 @@ class DealState:
     @staticmethod
     def unpack(raw: bytes) -> DealState:
         """The state that `pack` wrote."""
-        last, flags, pipeline, stage, step, current, attributes, before, created, *early = orjson.loads(raw)
+        last, flags, pipeline, stage, step, current, attributes, before, created, opened, *early = orjson.loads(raw)
         touches, plans = early or ([], [])
         visit = None
         if current:
@@ -348,6 +334,7 @@ class DealState:
             gone=bool(flags & 4),
             merged=bool(flags & 8),
             reopened=bool(flags & 16),
+            reopened_at=opened,
             pipeline=pipeline,
             stage=stage and tuple(stage),
             before=before and tuple(before),

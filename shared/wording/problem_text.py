@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from shared.policy import Policy, StageTitles
 from shared.policy.durations import parse_duration
 from shared.policy.model import CALENDAR, CountRule
 from shared.wording.kind import KindWording, ProblemFacts
-from shared.wording.quantities import age, day, number, rounded
+from shared.wording.quantities import age, number, rounded, week
 
 # Rarer openings by chance than this, in a quarter, are all called rare.
 LEAST_CHANCE = 0.001
@@ -88,11 +88,10 @@ def asks_for(problem: ProblemData, zone: str) -> str:
 def _week(problem: ProblemData, zone: str) -> str:
     """`the week of 2 March`: the first one that the problem shows in."""
     if problem.signal is not None and problem.signal.weeks:
-        year, number = problem.signal.weeks[0].split("-W")
-        return f"the week of {day(datetime.fromisocalendar(int(year), int(number), 1))}"
+        return week(problem.signal.weeks[0])
     # A problem of measures opens at the end of a week: it happened before.
     found = problem.opened_at.astimezone(ZoneInfo(zone)) - timedelta(microseconds=1)
-    return f"the week of {day(found - timedelta(days=found.weekday()))}"
+    return week(f"{found:%G-W%V}")
 
 
 def _facts(problem: ProblemData, stage: str, policy: Policy) -> ProblemFacts:

@@ -49,6 +49,22 @@ def day(local: datetime) -> str:
     return f"{local.day} {local:%B}"
 
 
+def week(name: str) -> str:
+    """`the week of 16 November`, by its ISO name 2026-W47: nobody has the numbers of weeks in mind."""
+    return f"the week of {day(_monday(name))}"
+
+
+def week_begin(name: str) -> str:
+    """`16 November 2026`, where weeks of several years stand together."""
+    monday = _monday(name)
+    return f"{day(monday)} {monday.year}"
+
+
+def _monday(name: str) -> datetime:
+    year, number = name.split("-W")
+    return datetime.fromisocalendar(int(year), int(number), 1)
+
+
 def age(seconds: float, day_seconds: int = CALENDAR_DAY) -> str:
     """`47 days`, `3 working days`, `5 hours`: days of a clock whose day has `day_seconds`, hours below one."""
     count, name = int(seconds // day_seconds), "day" if day_seconds == CALENDAR_DAY else "working day"

@@ -70,6 +70,16 @@ class _Place:
     is_gone: bool = False
     is_merged: bool = False
     is_first: bool = True
+    # When the deal last ceased to be closed.
+    opened_at: int | None = None
+
+    def open(self, now: int) -> None:
+        if self.is_closed:
+            self.is_closed, self.opened_at = False, now
+
+    def closes(self, now: int) -> bool:
+        """Whether a won or lost is a closing: not of a deal that is closed, or was until this instant."""
+        return not self.is_closed and now != self.opened_at
 
 
 def second(moment: Any) -> int:
@@ -135,9 +145,10 @@ def _go(life: Life, place: _Place, stage: str, entered: int, now: int, known: bo
         if here is None or (here.pipeline, here.stage) != (pipeline, stage):
             _leave(life, place, now)
             life.stays.append(Stay(pipeline, stage, entered, known, reopens=place.is_closed))
-        place.stage, place.is_in, place.is_closed = (place.pipeline, stage), True, False
+        place.stage, place.is_in = (place.pipeline, stage), True
+        place.open(now)
     else:
-        if not place.is_closed:
+        if place.closes(now):
             life.close(pipeline, now, stage == "won")
         _leave(life, place, now)
         place.is_closed = True
@@ -168,16 +179,17 @@ def _reopened(life: Life, place: _Place, event: DealEvent, now: int) -> None:
         _go(life, place, event.data.stage, now, now, True)
     elif place.is_closed != was_gone and place.stage is not None:
         pipeline, stage, is_open = _named(*place.stage)
-        place.is_in, place.is_closed = is_open, not is_open
+        place.is_in, place.is_closed = is_open, place.is_closed or not is_open
         if is_open:
+            place.open(now)
             life.stays.append(Stay(pipeline, stage, now, True, reopens=not was_gone))
     elif not was_gone:
-        place.is_closed = False
+        place.open(now)
 
 
 def _ended(life: Life, place: _Place, event: DealEvent, now: int) -> None:
     if event.type in ("andon.deal.won", "andon.deal.lost"):
-        if not place.is_closed:
+        if place.closes(now):
             life.close(_whereabouts(life, place, event.data.stage), now, event.type == "andon.deal.won")
         _leave(life, place, now)
         place.is_closed, place.is_first = True, False

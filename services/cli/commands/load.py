@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.console import fail, with_notes
+from services.cli.console import FormatOption, OutputForm, fail, print_json, with_notes
 
 
 def import_(
@@ -22,6 +22,7 @@ def import_(
     folder: Annotated[
         Path | None, typer.Option(help="Folder for the journal and the rejected rows. Default: next to FILE.")
     ] = None,
+    form: FormatOption = OutputForm.TEXT,
 ) -> None:
     """Load deals from a CRM's export. Proposes what its columns mean and asks where unsure. Safe to repeat."""
     from services.cli.import_dialog import TerminalDialog
@@ -40,9 +41,11 @@ def import_(
         wizard.check_arguments()
         if not dry_run:
             check_servers(topics=(EVENTS,), schemas=("flow",))
-        code = wizard.run()
+        result = wizard.run()
     except (TableError, LoadError, BadRowsError, FaultsError, ValueError, OSError) as error:
         raise fail(with_notes(error)) from None
     except KeyboardInterrupt:
         raise fail(f"Interrupted. {STAYS_HELD}") from None
-    raise typer.Exit(code)
+    if form is OutputForm.JSON:
+        print_json(result.document())
+    raise typer.Exit(result.exit_code)

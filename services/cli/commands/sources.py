@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.console import fail, print_line
+from services.cli.console import FormatOption, OutputForm, fail, print_json, print_line
 
 app = typer.Typer(no_args_is_help=True, help="Connect a CRM, and check what it sends.")
 
@@ -16,6 +16,7 @@ app = typer.Typer(no_args_is_help=True, help="Connect a CRM, and check what it s
 def check(
     source: Annotated[str, typer.Argument(help="Name of the source in the sources file.")],
     file: Annotated[Path, typer.Argument(help="A saved request: headers, an empty line, the body.")],
+    form: FormatOption = OutputForm.TEXT,
 ) -> None:
     """Explain a saved request: whether its signature is valid, and what it would be translated to.
 
@@ -23,7 +24,7 @@ def check(
     """
     from datetime import UTC, datetime
 
-    from services.intake.explain import explain, is_refused, parse_saved_request
+    from services.intake.explain import explain, explained, is_refused, parse_saved_request
     from services.intake.settings import IntakeSettings
     from shared.connectors.config import load
     from shared.runtime.yaml_file import FaultsError
@@ -35,8 +36,11 @@ def check(
         request = parse_saved_request(file.read_bytes(), datetime.now(UTC))
     except (FaultsError, ValueError, OSError) as error:
         raise fail(error) from None
-    for line in explain(sources[source], request):
-        print_line(line)
+    if form is OutputForm.JSON:
+        print_json(explained(sources[source], request))
+    else:
+        for line in explain(sources[source], request):
+            print_line(line)
     raise typer.Exit(1 if is_refused(sources[source], request) else 0)
 
 

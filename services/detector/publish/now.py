@@ -14,7 +14,7 @@ from services.detector.publish import evidence
 from services.detector.settings import EVENT_SOURCE
 from services.detector.store import evaluation, learning
 from services.detector.store.learning import CurrentVersion
-from shared.contracts.now import NowData, NowEvent, RuleNow
+from shared.contracts.now import MAX_OPEN, NowData, NowEvent, RuleNow
 from shared.contracts.problems import Evidence, EvidenceDeal, Mode
 from shared.contracts.topics import NOW
 from shared.flow.checkpoints import Checkpoint
@@ -34,11 +34,17 @@ EVERY_SECONDS = 4.5
 # While nothing changes, one stage is published again this often, so that readers know that judgement goes on.
 BEAT_SECONDS = 9.5
 Stage = tuple[str, str]
-_OLDEST = """
-SELECT w.pipeline, w.stage, (
-    SELECT min(v.entered) FROM visit AS v
+# `entries` is a hash of when the open deals entered: where one deal leaves as another comes, the count stays.
+_ENTRIES = """
+SELECT w.pipeline, w.stage, o.oldest, o.entries FROM unnest($1::text[], $2::text[]) AS w (pipeline, stage),
+LATERAL (
+    SELECT min(v.entered) AS oldest, sum(hash_record_extended(row(v.entered), 0))::text AS entries FROM visit AS v
     WHERE v.pipeline = w.pipeline AND v.stage = w.stage AND v.left_at IS NULL AND v.entered <= $3
-) AS entered FROM unnest($1::text[], $2::text[]) AS w (pipeline, stage)
+) AS o
+"""
+_OPEN = """
+SELECT entered FROM visit WHERE (pipeline, stage) = ($1, $2) AND left_at IS NULL AND entered <= $3
+ORDER BY entered LIMIT $4
 """
 # A deal's version grows with each of its changes. Which deals are in a stage, and what is shown of them, is as before
 # while this is; a sum of versions would not tell a deal from another that takes its place.
@@ -69,23 +75,26 @@ class _RuleStanding(NamedTuple):
 
 @dataclass(frozen=True)
 class _Standing:
-    """A stage at the watermark: its work in progress, when its oldest deal entered, and how its rules stand.
+    """A stage at the watermark: its work in progress, when its oldest deal entered, how its rules stand.
 
-    `points`: the newest checkpoint of each of its series, by name. `versions`: a hash of the deals that are shown;
-    0 where none are.
+    `points`: the newest checkpoint of each of its series, by name. `entries`: a hash of when its open deals
+    entered. `versions`: a hash of the deals that are shown; 0 where none are.
     """
 
     wip: int
     points: Mapping[str, Checkpoint]
     rules: Sequence[_RuleStanding]
     oldest: datetime | None
+    entries: str | None
     versions: int
 
     def digest(self, policy: str) -> str:
         """Differs where a message made from this would differ in more than its time."""
         packed = [[name, point.pack()] for name, point in sorted(self.points.items())]
         rules = [[one.rule.key, one.rule.limit, one.rule.threshold, one.state.pack()] for one in self.rules]
-        return hashlib.sha256(orjson.dumps([policy, packed, rules, self.oldest, self.versions])).hexdigest()
+        return hashlib.sha256(
+            orjson.dumps([policy, packed, rules, self.oldest, self.entries, self.versions])
+        ).hexdigest()
 
 
 class NowPublisher:
@@ -117,7 +126,7 @@ class NowPublisher:
         messages = []
         for stage in due_now:
             data = await self._data(connection, stage, standings[stage], watermark)
-            if any(rule.evidence and rule.evidence.total != rule.count for rule in data.rules):
+            if _is_ahead(data):
                 # Visits are ahead of the watermark: publish again, also where the counts will be the same.
                 digests[stage] = ""
             event = NowEvent.new(source=EVENT_SOURCE, subject=data.key, time=data.as_of, data=data)
@@ -146,15 +155,15 @@ class NowPublisher:
         points = await evaluation.newest_points(connection, names)
         rules = self._rule_standings(points, await learning.current(connection))
         columns = [pipeline for pipeline, _ in stages], [stage for _, stage in stages]
-        rows = await connection.fetch(_OLDEST, *columns, moment(watermark))
-        oldest = {(row["pipeline"], row["stage"]): row["entered"] for row in rows}
+        rows = await connection.fetch(_ENTRIES, *columns, moment(watermark))
+        entries = {(row["pipeline"], row["stage"]): (row["oldest"], row["entries"]) for row in rows}
         versions = await self._versions(connection, rules)
         return {
             stage: _Standing(
                 points[wip(*stage).text].count,
                 {name: points[name] for name in series},
                 rules[stage],
-                oldest[stage],
+                *entries[stage],
                 versions.get(stage, 0),
             )
             for stage, series in self._series.items()
@@ -186,6 +195,7 @@ class NowPublisher:
         return {(row["pipeline"], row["stage"]): row["versions"] for row in rows}
 
     async def _data(self, connection: Connection, stage: Stage, standing: _Standing, watermark: int) -> NowData:
+        entries = await connection.fetch(_OPEN, *stage, moment(watermark), MAX_OPEN)
         return NowData(
             pipeline=stage[0],
             stage=stage[1],
@@ -193,6 +203,7 @@ class NowPublisher:
             wip=standing.wip,
             oldest_entered_at=standing.oldest if standing.wip else None,
             rules=tuple([await self._rule(connection, one, watermark) for one in standing.rules]),
+            open_since=tuple(row["entered"] for row in entries),
         )
 
     async def _rule(self, connection: Connection, standing: _RuleStanding, watermark: int) -> RuleNow:
@@ -215,6 +226,12 @@ class NowPublisher:
             clears_at=_moment(next_change) if is_open else None,
             evidence=shown,
         )
+
+
+def _is_ahead(data: NowData) -> bool:
+    """Whether the deals that are listed are not those that were counted."""
+    counted = len(data.open_since) == min(data.wip, MAX_OPEN)
+    return not counted or any(rule.evidence and rule.evidence.total != rule.count for rule in data.rules)
 
 
 def _state(rule: Rule, points: Mapping[str, Checkpoint]) -> RuleState:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.detector.store import stages as stage_store
+from shared.flow.stage_lookup import UNKNOWN_PIPELINE, ResolvedStage
 from shared.flow.stage_map import StageDescription, StageKey
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import UNKNOWN_PIPELINE, ResolvedStage
 from shared.policy import Policy, StageOutcome
 from shared.postgres.pool import Executor
 

@@ -80,7 +80,7 @@ class CsvTable:
         """The one that splits most lines into as many cells as the header, and into the most cells."""
         with _open_bytes(self._path) as (_, file):
             text = io.TextIOWrapper(file, encoding=self.encoding, newline="", errors="replace")
-            lines = list(filter(None, (text.readline(MAX_CELL) for _ in range(SNIFFED_LINES))))
+            lines = list(filter(str.strip, (text.readline(MAX_CELL) for _ in range(SNIFFED_LINES))))
         if lines and lines[0].lower().startswith("sep=") and len(lines[0].strip()) == 5:
             return lines[0][4]
         if not any(map(str.strip, lines)):

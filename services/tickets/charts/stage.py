@@ -10,8 +10,7 @@ from services.tickets.charts.spec import LineChart
 from services.tickets.store.daily_points import Point
 from shared import wording
 from shared.contracts.measures import Measure
-from shared.contracts.now import NowData
-from shared.contracts.problems import EvidenceDeal
+from shared.contracts.now import MAX_OPEN, NowData
 from shared.flow.calendars import AgeClocks
 from shared.policy import Policy
 from shared.policy.model import AgingRule
@@ -21,14 +20,14 @@ from shared.wording.quantities import CALENDAR_DAY, age, deals
 
 @dataclass(frozen=True)
 class StageFacts:
-    """A stage with its daily points, by measure, how it stands `until` now, and the deals of its open problems."""
+    """A stage with its daily points, by measure, how it stands `until` now, and when its open deals entered."""
 
     pipeline: str
     stage: str
     title: str
     points: Mapping[Measure, Sequence[Point]]
     now: NowData | None
-    open_deals: Sequence[EvidenceDeal]
+    open_since: Sequence[datetime]
     since: datetime
     until: datetime
     zone: str
@@ -42,22 +41,29 @@ def stage_charts(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> list[L
 
 def _open_deals(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> LineChart | None:
     """Each open deal by when it entered and its age now, with the limit."""
-    if not facts.open_deals:
+    if not facts.open_since:
         return None
     clock, at = clocks.of(facts.pipeline, facts.stage), micros(facts.until)
-    ages = {deal.entered_at: clock.age(micros(deal.entered_at), at) / 1_000_000 for deal in facts.open_deals}
     day = clock.day_seconds
-    dots = [(deal.entered_at, ages[deal.entered_at] / day) for deal in facts.open_deals]
+    dots = [(entered, clock.age(micros(entered), at) / 1_000_000 / day) for entered in facts.open_since]
+    oldest = age(max(value for _, value in dots) * day, day)
     return LineChart(
-        f"{deals(len(dots))} in open problems, the oldest for {age(max(ages.values()), day)}",
+        f"{_open(len(dots), facts.now)}, the oldest for {oldest}",
         _unit(day),
         {},
-        min(entered for entered, _ in dots),
+        min(facts.open_since),
         facts.until,
         facts.zone,
         _age_limits(facts, policy, day),
         dots=dots,
     )
+
+
+def _open(shown: int, now: NowData | None) -> str:
+    """`12 open deals`, `The 500 oldest of 1,200 open deals`"""
+    if now is not None and now.wip > shown >= MAX_OPEN:
+        return f"The {shown} oldest of {now.wip:,} open deals"
+    return "1 open deal" if shown == 1 else f"{shown} open deals"
 
 
 def _work(facts: StageFacts, policy: Policy) -> LineChart | None:

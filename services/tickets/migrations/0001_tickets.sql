@@ -93,6 +93,14 @@ CREATE TABLE evidence_now (
 );
 CREATE INDEX evidence_now_stage ON evidence_now (pipeline, stage);
 
+-- When the open deals of each stage entered it, the oldest first.
+CREATE TABLE open_now (
+    pipeline text  NOT NULL,
+    stage    text  NOT NULL,
+    data     jsonb NOT NULL,
+    PRIMARY KEY (pipeline, stage)
+);
+
 -- One row: until when all stages are as stage_now has them, the judgement time of the newest message on flow.now.
 CREATE TABLE judged (
     one boolean     PRIMARY KEY DEFAULT true CHECK (one),

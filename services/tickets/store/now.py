@@ -1,13 +1,14 @@
-"""SQL of how stages stand now: shared with other services, and here with all deals that are in a problem."""
+"""SQL of how stages stand now: shared with other services; here also the deals in problems, and open deals' entries."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from pydantic import TypeAdapter
 
 from shared.contracts.now import NowData
-from shared.contracts.problems import Evidence, EvidenceDeal
+from shared.contracts.problems import Evidence
 from shared.postgres.pool import Connection, Executor
 from shared.stream import stages_now
 from shared.stream.stages_now import Stage
@@ -24,9 +25,14 @@ ON CONFLICT (key) DO UPDATE SET pipeline = excluded.pipeline, stage = excluded.s
 """
 _STAKES = "SELECT key, stake FROM evidence_now WHERE key = ANY($1::text[])"
 _EVIDENCE = "SELECT data FROM evidence_now WHERE key = $1"
-_OF_STAGE = "SELECT data FROM evidence_now WHERE (pipeline, stage) = ($1, $2)"
+_SAVE_OPEN = """
+INSERT INTO open_now SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
+ON CONFLICT (pipeline, stage) DO UPDATE SET data = excluded.data
+"""
+_OPEN = "SELECT data -> 'open_since' FROM open_now WHERE (pipeline, stage) = ($1, $2)"
 # Lists show no deals.
-_DEALS = {"rules": {"__all__": {"evidence"}}}
+_DEALS = {"rules": {"__all__": {"evidence"}}, "open_since": True}
+_ENTRIES = TypeAdapter(list[datetime])
 _STAKE = TypeAdapter(MoneyAtStake)
 
 
@@ -37,6 +43,12 @@ async def save(connection: Connection, messages: Sequence[NowData]) -> None:
     await stages_now.save(connection, messages, _DEALS)
     last = {(one.pipeline, one.stage): one for one in messages}
     await connection.execute(_FORGET, [pipeline for pipeline, _ in last], [stage for _, stage in last])
+    await connection.execute(
+        _SAVE_OPEN,
+        [pipeline for pipeline, _ in last],
+        [stage for _, stage in last],
+        [one.model_dump(mode="json", include={"open_since"}) for one in last.values()],
+    )
     shown = {rule.key: (*stage, rule.evidence) for stage, one in last.items() for rule in one.rules if rule.evidence}
     await connection.execute(
         _SAVE,
@@ -59,7 +71,6 @@ async def evidence(executor: Executor, key: str) -> Evidence | None:
     return Evidence.model_validate(raw) if raw else None
 
 
-async def deals_of_stage(executor: Executor, stage: Stage) -> list[EvidenceDeal]:
-    """The deals that are in any open problem of a stage now, each once."""
-    rows = await executor.fetch(_OF_STAGE, *stage)
-    return list({deal.deal: deal for row in rows for deal in Evidence.model_validate(row["data"]).deals}.values())
+async def open_since(executor: Executor, stage: Stage) -> list[datetime]:
+    """When the open deals of a stage entered it, the oldest first; of very many only the oldest."""
+    return _ENTRIES.validate_python(await executor.fetchval(_OPEN, *stage) or [])

@@ -24,7 +24,7 @@ from services.tickets.charts.spec import (
 from services.tickets.web.times import Times
 from services.tickets.web.zones import page_zone
 from shared.wording.measures import with_unit
-from shared.wording.quantities import number
+from shared.wording.quantities import number, week_begin
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,12 @@ def _line_readings(chart: LineChart, policy_zone: str) -> Readings:
     names, marked = list(chart.lines), _marked(chart)
     for at, values in reversed(chart.rows()):
         note = f" ({marked[at]})" if at in marked else ""
-        yield at, f"{_capital(_period(chart, at, policy_zone))}: {_values(names, values, chart)}{note}"
+        yield at, f"{_reading_of(chart, at, policy_zone)}: {_values(names, values, chart)}{note}"
+
+
+def _reading_of(chart: LineChart, at: datetime, policy_zone: str) -> str:
+    period = _period(chart, at, policy_zone)
+    return _capital(f"the week of {period}" if chart.grain is Grain.WEEK else period)
 
 
 def _line_table(chart: LineChart, policy_zone: str) -> NumberTable | None:
@@ -93,7 +98,7 @@ def _line_table(chart: LineChart, policy_zone: str) -> NumberTable | None:
         + ([marked.get(at, "")] if marked else [])
         for at, values in chart.rows()
     ]
-    columns = ["Week" if is_weekly else "Day", *map(_capital, chart.lines), *(["Stands out"] if marked else [])]
+    columns = ["Week of" if is_weekly else "Day", *map(_capital, chart.lines), *(["Stands out"] if marked else [])]
     when = "by week" if is_weekly else "at the end of each day"
     return NumberTable(f"{_capital(chart.unit)}, {when}", columns, rows, bool(marked))
 
@@ -108,16 +113,14 @@ def _marked(chart: LineChart) -> dict[datetime, str]:
 
 
 def _period(chart: LineChart, at: datetime, policy_zone: str) -> str:
-    """`Mon 26 October`; `2026-W44 (from 26 October)`: weeks are those of the policy's zone for all readers."""
+    """`Mon 26 October`, or of a week when it begins: `26 October 2026`, in the policy's zone for all readers."""
     if chart.grain is Grain.DAY:
         return Times(policy_zone).day_ended(at)
-    local = at.astimezone(ZoneInfo(policy_zone))
-    return f"{_week(local)} (from {local.day} {local:%B})"
+    return week_begin(_week(at.astimezone(ZoneInfo(policy_zone))))
 
 
 def _week(local: datetime) -> str:
-    year, week, _ = local.isocalendar()
-    return f"{year}-W{week:02}"
+    return f"{local:%G-W%V}"
 
 
 def _last_week(chart: Drawing, policy_zone: str) -> str | None:
@@ -136,12 +139,12 @@ def _cell(chart: LineChart, value: float | None) -> str:
 def _group_readings(chart: WeekGroups) -> Readings:
     for name, places in chart.places().items():
         for place, (week, value) in zip(places, chart.groups[name], strict=True):
-            yield float(place), f"{week}: {with_unit(value, chart.unit)} ({name})"
+            yield float(place), f"The week of {week_begin(week)}: {with_unit(value, chart.unit)} ({name})"
 
 
 def _group_table(chart: WeekGroups) -> NumberTable:
-    rows = [[week, number(value), name] for name, weeks in chart.groups.items() for week, value in weeks]
-    return NumberTable(f"{_capital(chart.unit)}, by week", ["Week", _capital(chart.unit), "Belongs to"], rows, True)
+    rows = [[week_begin(week), number(value), name] for name, weeks in chart.groups.items() for week, value in weeks]
+    return NumberTable(f"{_capital(chart.unit)}, by week", ["Week of", _capital(chart.unit), "Belongs to"], rows, True)
 
 
 def _fan_readings(chart: ForecastFan) -> Readings:

@@ -13,7 +13,7 @@ from shared.flow.statistics.windows import SHORT
 from shared.policy import Policy
 from shared.policy.watchable import Side
 from shared.wording.measures import with_unit
-from shared.wording.quantities import rounded
+from shared.wording.quantities import rounded, week, week_begin
 
 WHY_NOT = {
     WhyNot.TREND: "it rises or falls",
@@ -47,7 +47,7 @@ def meaning(signals: ChartSignals, policy: Policy) -> list[str]:
 def finding(signals: ChartSignals, policy: Policy) -> str:
     """The title of the chart: its last week, and what is usual."""
     scale, last = MeasureScale(signals.chart, policy), signals.points[-1]
-    value = f"{with_unit(scale.of(last.value), scale.unit)} in {signals.weeks.name(last.week)}"
+    value = f"{with_unit(scale.of(last.value), scale.unit)} in {week(signals.weeks.name(last.week))}"
     return f"{value}; usual is {_between(signals.newest, scale)}" if signals.newest.xmr else value
 
 
@@ -78,7 +78,7 @@ def _inside(signals: ChartSignals, policy: Policy) -> list[str]:
     limits, scale = signals.newest.xmr, MeasureScale(signals.chart, policy)
     last = signals.points[-1]
     value = with_unit(scale.of(last.value), scale.unit)
-    was = f"n the last week, {signals.weeks.name(last.week)}, it was {value}"
+    was = f"n {week(signals.weeks.name(last.week))}, the last, it was {value}"
     if limits is None:
         return [f"I{was}."]
     usual = _between(signals.newest, scale)
@@ -147,12 +147,12 @@ def segment_rows(signals: ChartSignals, policy: Policy) -> Sequence[SegmentRow]:
 def _segment_row(part: DrawnSegment, signals: ChartSignals, scale: MeasureScale) -> SegmentRow:
     name, points, baseline = signals.weeks.name, part.segment.points, part.segment.baseline
     limits = f"usual is {_between(part, scale)}" if part.xmr else "none drawn"
-    locked = f"{name(baseline[0].week)} to {name(baseline[-1].week)}"
+    locked = f"weeks of {week_begin(name(baseline[0].week))} to {week_begin(name(baseline[-1].week))}"
     if not part.segment.is_locked:
         locked = f"{len(baseline)} of {part.segment.size} weeks so far"
     is_newest = part is signals.newest
-    until = "now" if is_newest else name(points[-1].week)
-    return SegmentRow(f"{name(points[0].week)} to {until}", locked, limits, _why(part))
+    until = "now" if is_newest else f"that of {week_begin(name(points[-1].week))}"
+    return SegmentRow(f"the week of {week_begin(name(points[0].week))} to {until}", locked, limits, _why(part))
 
 
 def _why(part: DrawnSegment) -> str:

@@ -12,6 +12,7 @@ from services.tickets.domain.faults import NotPossibleError
 from services.tickets.web.forms import MAX_LETTERS
 from shared.contracts.relocks import RelockData
 from shared.flow.statistics.segments import BASELINE_LEAST, BASELINE_POINTS
+from shared.wording.quantities import week_begin
 
 # The choice of the first baseline, which may be locked early.
 FIRST = "first"
@@ -62,7 +63,7 @@ def consequences(wish: RelockWish, signals: ChartSignals) -> list[str]:
     """What the relock does, in words."""
     week = wish.from_week
     after = [p for p in signals.points if week is None or signals.weeks.name(p.week) >= week]
-    have, of = min(len(after), wish.points), f"from {week} on" if week else "of the chart"
+    have, of = min(len(after), wish.points), f"from the week of {week_begin(week)} on" if week else "of the chart"
     found = [f"The first {wish.points} weeks {of} become the baseline: {have} of them are there already."]
     if have < wish.points:
         found.append("Nothing of this chart opens a ticket before the baseline is complete.")

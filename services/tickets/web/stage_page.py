@@ -97,7 +97,7 @@ class StagePage:
             standing = await stages_now.of_stages(connection, [(pipeline, stage)])
             points = await daily_points.points(connection, list(wanted.values()), since, now)
             known = await weekly_points.load(connection, pipeline, _charts(pipeline, stage), self._policy.timezone)
-            open_deals = await now_store.deals_of_stage(connection, (pipeline, stage))
+            open_since = await now_store.open_since(connection, (pipeline, stage))
             found = await tickets.of_stage(connection, pipeline, stage, MAX_TICKETS)
         facts = StageFacts(
             pipeline,
@@ -105,7 +105,7 @@ class StagePage:
             titles.title(pipeline, stage),
             {one: points[series] for one, series in wanted.items()},
             standing.stages.get((pipeline, stage)),
-            open_deals,
+            open_since,
             since,
             standing.at or now,
             page_zone(self._policy.timezone),

@@ -14,7 +14,7 @@ from services.tickets.web.stage_rows import stage_address
 from services.tickets.web.times import Times
 from shared import wording
 from shared.policy import Policy
-from shared.wording.quantities import keep_together
+from shared.wording.quantities import keep_together, week, week_begin
 
 
 def templates(policy: Policy) -> Environment:
@@ -26,7 +26,7 @@ def templates(policy: Policy) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(Times(policy.timezone).filters(), keep_together=keep_together)
+    made.filters.update(Times(policy.timezone).filters(), keep_together=keep_together, week=week, week_begin=week_begin)
     made.globals.update(
         kinds={kind: words.label for kind, words in wording.KINDS.items()},
         states=STATES,

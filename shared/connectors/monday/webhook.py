@@ -36,13 +36,14 @@ _CREATED = ("create_pulse", "create_item")
 _DELETED = ("delete_pulse", "item_deleted", "delete_item")
 _ARCHIVED = ("archive_pulse", "item_archived", "archive_item")
 _RESTORED = ("restore_pulse", "item_restored", "restore_item")
+_MOVED_TO_BOARD = "move_pulse_into_board"
 _RENAMED = ("update_name", "change_name")
 _CHANGED = ("update_column_value", "change_column_value", "change_status_column_value", "change_specific_column_value")
 # Updates are comments; groups are not stages.
 _IRRELEVANT = (
     *("create_update", "edit_update", "delete_update", "create_subitem_update", "create_subitem", "subitem_archived"),
     *("change_subitem_column_value", "change_subitem_name", "subitem_deleted", "move_subitem", "subitem_restored"),
-    *("item_moved_to_any_group", "item_moved_to_specific_group", "move_pulse_into_group", "move_pulse_into_board"),
+    *("item_moved_to_any_group", "item_moved_to_specific_group", "move_pulse_into_group"),
 )
 
 
@@ -111,9 +112,10 @@ class MondayWebhook(JsonSource):
 
     def parse_part(self, part: Any, request: Request) -> Iterable[Parsed]:
         event = object_of(object_of(part, "body").get("event"), "event")
-        if id_of(event.get("boardId"), "event.boardId") != self.settings.board:
+        kind, board = event.get("type"), id_of(event.get("boardId"), "event.boardId")
+        left = kind == _MOVED_TO_BOARD and self._left(event, board)
+        if board != self.settings.board and not left:
             return [Ignored("other-board")]
-        kind = event.get("type")
         if kind in _IRRELEVANT:
             return [Ignored("other-event")]
         deal = id_of(event.get("pulseId", event.get("itemId")), "event.pulseId")
@@ -129,6 +131,12 @@ class MondayWebhook(JsonSource):
             return [DealFact(EventType.DELETED, event_id, deal, time, {})]
         if kind in _ARCHIVED:
             return [DealFact(EventType.DELETED, event_id, deal, time, {"reason": "archived"})]
+        if left:
+            return [DealFact(EventType.DELETED, event_id, deal, time, {"reason": "moved to another board"})]
+        if kind == _MOVED_TO_BOARD:
+            # Where no source is named, no deal was reported as gone; reopening one could undo that it was won.
+            came = EventType.REOPENED if _board(event, "source") else EventType.CHANGED
+            return [DealFact(came, event_id, deal, time, data)]
         if kind in _RESTORED:
             return [DealFact(EventType.REOPENED, event_id, deal, time, data)]
         if kind in _RENAMED:
@@ -138,6 +146,11 @@ class MondayWebhook(JsonSource):
         if kind not in _CHANGED:
             raise InvalidField(f"event.type: {quoted(kind)} is not known; report it to the developers of Andon")
         return [self._column_change(event, event_id, deal, time, data)]
+
+    def _left(self, event: dict[str, Any], board: str) -> bool:
+        """Whether an item moved from this board to another. `boardId` is where it went, unless a field says so."""
+        source, target = _board(event, "source"), _board(event, "dest") or board
+        return target != self.settings.board and self.settings.board in (source, board)
 
     def _initial_columns(self, event: dict[str, Any]) -> dict[str, Any]:
         """The columns that a new item was created with; monday.com does not send default labels."""
@@ -159,6 +172,14 @@ class MondayWebhook(JsonSource):
         if column == self.settings.amount_column:
             return DealFact(EventType.CHANGED, event_id, deal, time, {**data, "amount": _amount(value)})
         return Ignored(f"other-column {quoted(column)}"[:60])
+
+
+def _board(event: dict[str, Any], end: str) -> str | None:
+    """The board at one end of a move, `source` or `dest`, by its id or as an object; None where it is not told."""
+    told = event.get(f"{end}BoardId")
+    if told is None and isinstance(whole := event.get(f"{end}Board"), dict):
+        told = whole.get("id")
+    return None if told is None else id_of(told, f"event.{end}BoardId")
 
 
 def _label(value: Any) -> str | None:

@@ -26,7 +26,7 @@ from shared.connectors.base.fields import (
     utc_time_of,
 )
 from shared.connectors.base.settings import ApiSettings
-from shared.connectors.pipedrive.webhook import FIELDS, PipedriveApiSettings, removal, status_of
+from shared.connectors.pipedrive.webhook import FIELDS, PipedriveApiSettings, closing_time, removal, status_of
 from shared.contracts.envelope import iso
 from shared.contracts.events import EventType
 from shared.contracts.stages import StageData, StageOutcome
@@ -242,9 +242,11 @@ class _DealHistory:
         """The state at the last change; covers what the flow left out."""
         time = _updated(self._record)
         event_id = f"api/{self._deal}/state/{iso(time)}"
-        if removed := removal(self._record, time):
-            return [DealFact(EventType.DELETED, f"{event_id}/removed", self._deal, *removed)]
-        status = status_of(self._record.get("status"))
+        removed, told = removal(self._record, time), self._record.get("status")
+        status = status_of("open" if told == "deleted" else told)
+        if removed:
+            gone = DealFact(EventType.DELETED, f"{event_id}/removed", self._deal, *removed)
+            return [*self._missing_close(status), gone]
         data = map_fields(self._record, FIELDS)
         since = self._record.get("stage_change_time")
         facts: list[Parsed] = []
@@ -262,10 +264,9 @@ class _DealHistory:
 
     def _missing_close(self, status: str) -> list[Parsed]:
         """A close that the flow left out, at its own time: the deal may have changed since."""
-        at = self._record.get(f"{status}_time") or self._record.get("close_time")
-        if status in ("open", self._status) or not at:
+        closed = None if status in ("open", self._status) else closing_time(self._record, status)
+        if closed is None:
             return []
-        closed = utc_time_of(at, f"{status}_time")
         return state_facts(f"api/{self._deal}/closed/{iso(closed)}", self._deal, closed, status, self._position())
 
 

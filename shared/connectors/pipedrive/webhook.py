@@ -113,7 +113,10 @@ class PipedriveWebhook(JsonSource):
         if isinstance(host := meta.get("host"), str) and host.endswith(".pipedrive.com"):
             data["url"] = field_value("url", f"https://{host}/deal/{deal}", text_of, "meta.host")
         if removed := removal(record, time):
-            return [DealFact(EventType.DELETED, event_id, deal, *removed)]
+            return [
+                *_closed_before(record, removed[0], event_id, deal, data),
+                DealFact(EventType.DELETED, event_id, deal, *removed),
+            ]
         status, created = status_of(record.get("status")), _ACTIONS[action] == "create"
         return state_facts(event_id, deal, time, status, data, created, restored=_was_removed(previous))
 
@@ -129,6 +132,22 @@ def removal(record: dict[str, Any], time: datetime) -> tuple[datetime, dict[str,
         return None
     at = record.get("archive_time")
     return (utc_time_of(at, "data.archive_time") if at else time), {"reason": "archived"}
+
+
+def closing_time(record: dict[str, Any], status: str) -> datetime | None:
+    """When the deal was won or lost; None where the record does not say."""
+    at = record.get(f"{status}_time") or record.get("close_time")
+    return utc_time_of(at, f"{status}_time") if at else None
+
+
+def _closed_before(
+    record: dict[str, Any], removed: datetime, event_id: str, deal: str, data: dict[str, Any]
+) -> list[Parsed]:
+    """A deal that was archived or deleted may have been won or lost before, perhaps in the same change."""
+    status = record.get("status")
+    if status not in ("won", "lost"):
+        return []
+    return state_facts(event_id, deal, closing_time(record, status) or removed, status, data)
 
 
 def _was_removed(previous: Any) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from services.detector.publish.loops import NowLoop
 from services.detector.publish.now import BEAT_SECONDS, EVERY_SECONDS
 from services.detector.settings import DetectorSettings
-from shared.contracts.now import NowData, NowEvent
+from shared.contracts.now import MAX_OPEN, NowData, NowEvent
 from shared.policy import parse
 from shared.postgres.pool import Pool
 from tests.support import histories
@@ -68,6 +68,7 @@ async def test_counts_conditions_and_what_comes_next(store: NowStore) -> None:
 
     now = (await store.told_now())["p/a"]
     assert (now.as_of, now.wip, now.oldest_entered_at) == (second(120), 2, START)
+    assert now.open_since == (START, second(60))
     high, low, aging, stalled = now.rules
     assert (high.key, high.count, high.threshold, high.breached) == ("wip-high/p/a", 2, 1, True)
     assert (high.since, high.problem_opened_at, high.opens_at, high.clears_at) == (second(60), second(60), None, None)
@@ -81,7 +82,7 @@ async def test_counts_conditions_and_what_comes_next(store: NowStore) -> None:
 
     now = (await store.told_now())["p/a"]
     high, low, *_ = now.rules
-    assert (now.wip, now.oldest_entered_at) == (0, None)
+    assert (now.wip, now.oldest_entered_at, now.open_since) == (0, None, ())
     assert (high.count, high.breached, high.since) == (0, False, second(180))
     assert (high.problem_opened_at, high.peak, high.clears_at) == (second(60), 2, second(180 + 3600))
     assert high.evidence is not None
@@ -128,6 +129,37 @@ async def test_a_deal_that_takes_the_place_of_another_is_published(store: NowSto
     evidence = (await store.told_now())["p/a"].rules[0].evidence
     assert evidence is not None
     assert [deal.deal for deal in evidence.deals] == ["crm:1", "crm:3"]
+
+
+async def test_open_deals_of_a_quiet_stage_are_published_where_one_takes_the_place_of_another(store: NowStore) -> None:
+    """No rule of the stage is breached, and its count stays."""
+    await store.take([moved(1, 0, "b"), moved(2, 60, "b")])
+    await store.evaluate_at(second(120))
+    assert (await store.told_now())["p/b"].open_since == (START, second(60))
+
+    await store.take([moved(2, 180, "a"), moved(3, 180, "b")])
+    await store.evaluate_at(second(240))
+    now = (await store.told_now())["p/b"]
+    assert (now.wip, now.open_since) == (2, (START, second(180)))
+
+    # Known late: neither the oldest nor the newest.
+    await store.take([moved(4, 90, "b"), moved(5, 190, "b")])
+    await store.evaluate_at(second(300))
+    await store.told_now()
+    await store.take([moved(4, 200, "a"), moved(6, 80, "b")])
+    await store.evaluate_at(second(360))
+    now = (await store.told_now())["p/b"]
+    assert (now.wip, now.open_since) == (4, (START, second(80), second(180), second(190)))
+
+
+async def test_of_very_many_open_deals_the_oldest_are_published(store: NowStore) -> None:
+    await store.take([moved(n, n, "b") for n in range(MAX_OPEN + 3)])
+    await store.evaluate_at(second(3600))
+    now = (await store.told_now())["p/b"]
+    assert (now.wip, len(now.open_since), now.open_since[-1]) == (MAX_OPEN + 3, MAX_OPEN, second(MAX_OPEN - 1))
+
+    await store.evaluate_at(second(3660))
+    assert await store.told_now() == {}
 
 
 async def test_a_rule_that_falls_due_is_published_without_an_event(store: NowStore) -> None:

@@ -12,6 +12,7 @@ from services.tickets.web.chart_links import chart_address, charts_of
 from shared.contracts.measures import Column, MeasureEvent
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.flow.statistics.columns import Chart
+from shared.wording.quantities import week, week_begin
 from tests.integration.tickets.records import TicketParts, record, records
 from tests.integration.tickets.test_now import words
 from tests.support.problems import event, policy, problem
@@ -35,10 +36,10 @@ async def test_weeks_within_the_limits_are_no_news(web: httpx.AsyncClient, parts
 
     page = words(await web.get(ADDRESS))
 
-    assert f"It moves within what is usual: in the last week, {WEEKS.name(39)}, it was" in page
+    assert f"It moves within what is usual: in {week(WEEKS.name(39))}, the last, it was" in page
     assert "Andon reports none of them" in page
     assert "No rule of the policy watches this chart" in page
-    assert f"{WEEKS.name(1)} to now" in page
+    assert f"the week of {week_begin(WEEKS.name(1))} to now" in page
     assert "The first 20 weeks of the chart" in page
     assert "closings in the next 4 weeks (85 % sure), valid while the process stays as it was" in page
 
@@ -90,13 +91,13 @@ async def test_a_new_baseline_is_asked_for_kept_and_published(web: httpx.AsyncCl
     asked = await web.post(ADDRESS, data=form)
 
     assert asked.status_code == 409
-    assert f"The first 12 weeks from {WEEKS.name(30)} on become the baseline" in words(asked)
+    assert f"The first 12 weeks from the week of {week_begin(WEEKS.name(30))} on become the baseline" in words(asked)
     assert "10 of them are there already" in words(asked)
     assert await parts.pool.fetchval("SELECT count(*) FROM relock") == 0
     done = await web.post(ADDRESS, data=form | {"confirmed": "yes"})
     assert (done.status_code, done.headers["location"]) == (303, ADDRESS)
     page = words(await web.get(ADDRESS))
-    assert f"{WEEKS.name(1)} to {WEEKS.name(29)}" in page
+    assert f"the week of {week_begin(WEEKS.name(1))} to that of {week_begin(WEEKS.name(29))}" in page
     assert "10 of 12 weeks so far" in page
     assert "A person: “The team has doubled.”" in page
     row = await parts.pool.fetchrow("SELECT key, value FROM outbox WHERE topic = 'flow.relocks'")
@@ -151,7 +152,9 @@ async def test_a_form_that_cannot_be_read_keeps_what_was_written(
     answer = await web.post(ADDRESS, data=form_of(await web.get(ADDRESS), confirmed="yes") | fields)
 
     assert (answer.status_code, fault in words(answer)) == (422, True)
-    assert f"<option selected>{WEEKS.name(30)}</option>" in answer.text or "from_week" in fields
+    chosen = WEEKS.name(30)
+    option = f'<option selected value="{chosen}">the week of {week_begin(chosen)}</option>'
+    assert option in answer.text or "from_week" in fields
     assert await parts.pool.fetchval("SELECT count(*) FROM relock") == 0
 
 
@@ -180,8 +183,8 @@ async def test_weeks_that_are_numbered_anew_replace_the_old_ones(web: httpx.Asyn
 
     page = words(await web.get(ADDRESS))
 
-    assert f"{WEEKS.name(4)} to now" in page
-    assert f"in the last week, {WEEKS.name(39)}, it was" in page
+    assert f"the week of {week_begin(WEEKS.name(4))} to now" in page
+    assert f"in {week(WEEKS.name(39))}, the last, it was" in page
 
 
 async def test_a_stage_shows_its_weeks(web: httpx.AsyncClient, parts: TicketParts) -> None:

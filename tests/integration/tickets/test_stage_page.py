@@ -25,7 +25,7 @@ async def test_a_stage_shows_its_open_deals_with_the_limit_and_its_tickets(
 
     page = await web.get(PROPOSAL)
     assert "93 deals in work, the oldest for 80 days" in words(page)
-    assert "40 deals in open problems, the oldest for 80 days" in words(page)
+    assert "93 open deals, the oldest for 80 days" in words(page)
     assert page.text.count("<svg") == 3
     assert "limit 21 days" in page.text
     assert "waiting too long, which is 5 deals or more for longer than 21 days" in words(page)

@@ -14,8 +14,8 @@ from services.cli.console import OutputForm, fail
 from services.cli.main import app
 from services.cli.stage_table import COLUMNS, check_source, print_rows
 from services.detector.publish.stage_catalog import CatalogStage
+from shared.flow.stage_lookup import ResolvedStage
 from shared.flow.stage_map import StageDescription, StageKey
-from shared.flow.visits import ResolvedStage
 from shared.policy import StageOutcome
 
 POLICY = Path(demo.__file__).parent / "policy.yaml"

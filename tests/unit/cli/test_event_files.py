@@ -101,6 +101,27 @@ def test_a_field_is_named_with_its_value_and_the_way_out(field: str, value: obje
     assert "Input should" not in found
 
 
+@pytest.mark.parametrize(
+    ("written", "last"),
+    [
+        ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59.999999+00:00"),
+        ("2017-01-01t05:29:60.5+05:30", "2016-12-31T23:59:59.999999+00:00"),
+    ],
+)
+def test_a_leap_second_is_the_last_instant_of_its_minute(written: str, last: str, tmp_path: Path) -> None:
+    event = EVENT | {"time": written, "receivedat": written, "data": {"stage": "lead", "entered_at": written}}
+    (tmp_path / "events").write_text(json.dumps(event))
+    ((_, _, read),) = read_events(str(tmp_path / "events"))
+    assert {read.time, read.receivedat, read.data.entered_at} == {datetime.fromisoformat(last)}
+
+
+@pytest.mark.parametrize("written", ["2016-12-31T12:59:60Z", "2016-12-31T23:59:61Z", "2016-12-31T23:60:00Z"])
+def test_other_seconds_past_59_are_no_times(written: str, tmp_path: Path) -> None:
+    assert f"time: is not a time; write it like 2026-03-01T12:00:00Z (found '{written}')" in fault(
+        tmp_path, json.dumps(EVENT | {"time": written}).encode()
+    )
+
+
 def test_a_missing_field_is_named(tmp_path: Path) -> None:
     without = {name: value for name, value in EVENT.items() if name != "time"}
 

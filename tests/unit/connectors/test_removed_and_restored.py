@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import jwt
 import pytest
 
-from shared.connectors.base.facts import DealFact, Invalid, Parsed, StageFact
+from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed, StageFact
 from shared.connectors.base.source import RefusalReason, Unauthenticated
 from shared.contracts.events import EventType
 from tests.support.webhooks import sample
@@ -35,7 +36,6 @@ def types_of(parsed: list[Parsed]) -> list[EventType]:
     ("data", "reason"),
     [
         ({"is_archived": True, "archive_time": "2026-03-05T09:00:00Z"}, "archived"),
-        ({"is_archived": True, "archive_time": "2026-03-05T09:00:00Z", "status": "won"}, "archived"),
         ({"is_archived": True}, "archived"),
         ({"is_deleted": True}, None),
         ({"status": "deleted"}, None),
@@ -48,6 +48,25 @@ def test_a_deal_of_pipedrive_that_was_removed_leaves_its_stage(data: dict[str, A
     assert (one.type, one.data.get("reason")) == (DELETED, reason)
     if "archive_time" in data:
         assert one.time.isoformat() == "2026-03-05T09:00:00+00:00"
+
+
+@pytest.mark.parametrize(
+    "removed", [{"is_archived": True, "archive_time": "2026-03-05T09:00:00Z"}, {"is_deleted": True}]
+)
+@pytest.mark.parametrize("status", ["won", "lost"])
+@pytest.mark.parametrize("told", ["{}_time", "close_time", None])
+def test_a_deal_of_pipedrive_that_was_closed_and_removed_in_one_message_is_both(
+    removed: dict[str, Any], status: str, told: str | None
+) -> None:
+    closed = {} if told is None else {told.format(status): "2026-03-05T08:59:00Z"}
+    closing, gone = pipedrive({"status": status, **removed, **closed}, {"status": "open"})
+
+    assert isinstance(closing, DealFact)
+    assert isinstance(gone, DealFact)
+    assert (closing.type, gone.type) == (EventType(f"andon.deal.{status}"), DELETED)
+    assert closing.data["stage"]
+    assert closing.time == (datetime(2026, 3, 5, 8, 59, tzinfo=UTC) if told else gone.time)
+    assert closing.id != gone.id
 
 
 def test_an_archived_deal_whose_time_cannot_be_read_is_no_guess() -> None:
@@ -216,6 +235,31 @@ def test_a_session_id_is_not_kept_in_whatever_form(written: str) -> None:
 
     assert b"secret" not in archived
     assert crm.translate(request._replace(body=archived)) == crm.translate(request)
+
+
+BOARD, OTHER = 1771800001, 1771800002
+
+
+@pytest.mark.parametrize(
+    "named", [{"boardId": OTHER, "sourceBoardId": BOARD}, {"destBoardId": OTHER}, {"destBoard": {"id": OTHER}}]
+)
+def test_an_item_of_monday_that_moves_to_another_board_is_gone(named: dict[str, Any]) -> None:
+    one = told("monday", monday("move_pulse_into_board", **named))
+    assert (one.type, one.data) == (DELETED, {"reason": "moved to another board"})
+
+
+@pytest.mark.parametrize(
+    ("named", "meant"),
+    [({"sourceBoardId": OTHER}, REOPENED), ({"sourceBoard": {"id": OTHER}}, REOPENED), ({}, EventType.CHANGED)],
+)
+def test_an_item_of_monday_that_moves_to_this_board_is_in_it(named: dict[str, Any], meant: EventType) -> None:
+    one = told("monday", monday("move_pulse_into_board", **named))
+    assert (one.type, one.data) == (meant, {"name": "A deal"})
+
+
+@pytest.mark.parametrize("named", [{"boardId": OTHER}, {"boardId": OTHER, "sourceBoardId": 5}])
+def test_a_move_between_other_boards_of_monday_is_ignored(named: dict[str, Any]) -> None:
+    assert translated("monday", monday("move_pulse_into_board", **named)) == [Ignored("other-board")]
 
 
 def test_a_token_of_monday_without_an_expiry_is_refused() -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from shared.contracts.stages import StageData
 from shared.flow.stage_facts import stage_data_fields
+from shared.flow.stage_lookup import ResolvedStage
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import ResolvedStage
 from shared.policy import Policy, StageOutcome, parse
 
 OWNER = {"name": "O", "mail": "o@x.example"}

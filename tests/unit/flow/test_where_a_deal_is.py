@@ -10,7 +10,7 @@ import pytest
 from shared.contracts.events import EventType
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import DealState, Event, EventKey, visits
+from shared.flow.visits import DealState, Event, EventKey, fold, visits
 from shared.policy import parse
 from tests.support import histories
 
@@ -160,3 +160,29 @@ def test_a_plan_from_before_a_closing_does_not_outlive_a_later_one() -> None:
 
     assert state.current is not None
     assert state.current.steps == [(3, 60)]
+
+
+_OPEN_AGAIN: list[Step] = [("reopened", {}), ("reopened", {"stage": "b"}), ("moved", {"stage": "b"})]
+
+
+@pytest.mark.parametrize("again", [[step] for step in _OPEN_AGAIN] + [_OPEN_AGAIN, [("reopened", {}), _OPEN_AGAIN[2]]])
+@pytest.mark.parametrize("placed", [{"pipeline": "p", "stage": "a"}, {}])
+@pytest.mark.parametrize(("later", "closings"), [(0, 1), (1, 2)])
+def test_a_reopening_of_no_length_makes_no_second_closing(
+    again: list[Step], placed: dict[str, str], later: int, closings: int
+) -> None:
+    ranks = {kind.removeprefix("andon.deal."): kind.rank for kind in EventType}
+    steps = [(0, "created", placed), (5, "lost", {}), *((9, *step) for step in again), (9 + later, "won", {})]
+    events = [Event("crm:1", EventKey(at, ranks[kind], str(n)), data) for n, (at, kind, data) in enumerate(steps)]
+    found = fold(events, RESOLVER).closings
+
+    assert [(one.time, one.won) for one in found] == [(5, False), (10, True)][:closings]
+
+
+def test_an_instant_of_reopening_is_kept_with_the_state() -> None:
+    state = DealState()
+    state.apply(events_of([("lost", {}), ("reopened", {"pipeline": "p", "stage": "a"})]), RESOLVER)
+    again = DealState.unpack(state.pack())
+    again.apply([Event("crm:1", EventKey(1, EventType.WON.rank, "w"), {})], RESOLVER)
+
+    assert (again.reopened_at, again.closings, again.closed) == (1, [], True)

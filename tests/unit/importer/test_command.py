@@ -270,3 +270,31 @@ def test_a_journal_is_of_one_table_and_keeps_the_earliest_instant(tmp_path: Path
     assert (ImportJournal.resume(path, "other").rows, ImportJournal.resume(path, "other").earliest) == (0, 5)
     ImportJournal(fingerprint="one", rows=7, earliest=5, done=True).save(path)
     assert (ImportJournal.resume(path, "one").rows, ImportJournal.resume(path, "one").earliest) == (0, None)
+
+
+@pytest.mark.parametrize("rows", ["", "\n", "\n\n  \n", ";;;;;;\n"])
+@pytest.mark.parametrize("mapped", [False, True])
+def test_a_table_of_heads_only_is_refused(rows: str, mapped: bool, file: Path) -> None:
+    columns = "columns: {deal: Deal ID, stage: Stage, created: Created}"
+    Path("m.yaml").write_text(f"version: 1\nshape: last-stage\n{columns}\n")
+    file.write_text(TABLE.partition("\n")[0] + rows)
+
+    result = run("--dry-run", *(("--mapping", "m.yaml") if mapped else ("--yes",)))
+
+    assert result.exit_code == 1
+    assert "deals.csv: has column names and no rows; export it again, with its deals" in " ".join(result.output.split())
+
+
+def test_the_result_is_written_as_json(file: Path) -> None:
+    answers = "\n".join(("mdy", "point", "Europe/Berlin", "Demo", "-")) + "\n"
+    run("--dry-run", "--save", "m.yaml", answers=answers)
+
+    result = run("--dry-run", "--mapping", "m.yaml", "--format", "json")
+
+    found = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert (found["rows"], found["imported"], found["events"], found["rejected"]) == (3, 2, 3, 1)
+    assert (found["file"], found["source"], found["dry_run"]) == ("deals.csv", "crm", True)
+    assert found["mapping"]["columns"]["deal"] == "Deal ID"
+    assert Path(found["rejected_rows"]).name == "deals.csv.rejected.csv"
+    assert found["skipped"] == {"footers": 0, "ignored": 0}

@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.importer.amounts import AmountFault, DecimalMark, read_amount
+from services.importer.date_order import infer_months, unsure_month
 from services.importer.dates import DateFault, DateOrders, DateReader, orders_of, read_date
-from services.importer.mapping import DateOrder
+from services.importer.mapping import Columns, DateOrder, Mapping, Shape
+from services.importer.months import MonthNames
+from services.importer.sample import Sample
 from services.importer.tables.base import Cell
 from shared.runtime.instants import micros
 
@@ -160,6 +163,9 @@ def test_what_is_no_amount_or_two_is_refused(text: str, way: object) -> None:
         ("Mar-10-2026", None, "2026-03-10"),
         ("10 czerwca 2026", None, "2026-06-10"),
         ("10 lipca 2026", None, "2026-07-10"),
+        ("10 lipca 2026 r., 14:05", None, "2026-07-10 14:05:00"),
+        ("poniedziałek, 10 marca 2026", None, "2026-03-10"),
+        ("lørdag 10. marts 2026", None, "2026-03-10"),
         ("10 sept. 2026", None, "2026-09-10"),
         ("2026-03-10+01:00", None, "2026-03-10"),
         ("2026-03-10-05:00", None, "2026-03-10"),
@@ -178,6 +184,9 @@ def test_a_date_of_another_country_or_format_is_read(text: str, order: DateOrder
     [
         "10 marraskuuta 2025",  # November in Finnish, not March
         "10. lipnja 2025",  # June in Croatian, not July
+        "10 listopada 2025",  # November in Polish, October in Croatian
+        "10 lip 2025",  # July in Polish, June in Croatian
+        "10 jui 2025",  # June or July in French
         "10 Marketing 2026",
         "10 de 2026",
         "2026-03-10 14:05 AM",
@@ -190,6 +199,42 @@ def test_a_date_of_another_country_or_format_is_read(text: str, order: DateOrder
 def test_a_date_that_would_be_a_guess_is_refused(text: str) -> None:
     with pytest.raises(DateFault):
         read_date(text, DMY)
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "meant"),
+    [
+        ("10 listopada 2025", MonthNames.POLISH, date(2025, 11, 10)),
+        ("10. listopada 2025.", MonthNames.CROATIAN, date(2025, 10, 10)),
+        ("10 lip 2025", MonthNames.POLISH, date(2025, 7, 10)),
+        ("10. lipnja 2025", MonthNames.CROATIAN, date(2025, 6, 10)),
+        ("10 March 2025", MonthNames.CROATIAN, date(2025, 3, 10)),
+    ],
+)
+def test_a_month_that_two_languages_share_is_read_once_it_is_known_whose(
+    text: str, names: MonthNames, meant: date
+) -> None:
+    assert read_date(text, None, names) == meant
+
+
+@pytest.mark.parametrize(
+    ("texts", "names", "asked"),
+    [
+        (["10 listopada 2025", "4 marca 2026"], MonthNames.POLISH, None),
+        (["10. listopada 2025", "4. lipnja 2025"], MonthNames.CROATIAN, None),
+        (["10 listopada 2025"], None, "listopada"),
+        (["10 listopada 2025", "4 marca 2026", "4. lipnja 2025"], None, "listopada"),
+        (["10 November 2025", "2025-10-10"], None, None),
+    ],
+)
+def test_other_months_of_the_table_show_whose_names_they_are(
+    texts: list[str], names: MonthNames | None, asked: str | None
+) -> None:
+    sample = Sample(["id", "day"], [[str(number), text] for number, text in enumerate(texts)])
+    mapping = Mapping(shape=Shape.CHANGES, columns=Columns(deal="id", time="day"))
+    assert sample.holds_dates("day")
+    assert infer_months(sample, ["day"]) == names
+    assert unsure_month(sample, mapping.model_copy(update={"months": names})) == asked
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +15,7 @@ from services.intake.explain import explain, parse_saved_request
 from tests.support.webhooks import sample
 from tests.unit.connectors.test_samples import BASIC, CLOSE, NOW, source
 
+CASES = Path(__file__).parents[2] / "cases/intake"
 HEAD = b"POST /v1/ingest/crm?key=x HTTP/1.1\r\nHost: a\r\n"
 
 
@@ -90,3 +93,41 @@ def test_a_refused_request_is_no_success(key: str, code: int, tmp_path: Path, mo
     result = CliRunner().invoke(app, ["source", "check", "crm", str(tmp_path / "request")])
 
     assert (result.exit_code, "refused" in result.output) == (code, bool(code)), result.output
+
+
+def document(name: str, raw: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int = 0) -> dict[str, Any]:
+    """What `andon source check --format json` prints, with its exit code."""
+    (tmp_path / "request").write_bytes(raw)
+    monkeypatch.setenv("ANDON_SOURCES", str(CASES / "sources.yaml"))
+    result = CliRunner().invoke(app, ["source", "check", name, str(tmp_path / "request"), "--format", "json"])
+    assert result.exit_code == code, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_a_request_is_explained_as_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = (CASES / "04-hubspot-merge-new-id.b.http").read_bytes()
+    found = document("hubspot", raw, tmp_path, monkeypatch)
+
+    assert (found["source"], found["kind"], found["result"]) == ("hubspot", "hubspot", "genuine")
+    assert found["counts"] == {"events": 5, "stages": 0, "ignored": 0, "dead_letters": 0}
+    assert found["parts"][0] | {"id": ""} == {
+        "part": "event",
+        "type": "andon.deal.merged",
+        "id": "",
+        "deal": "2",
+        "time": "2026-03-10T02:00:00.000000Z",
+        "data": {"into": "hubspot:3"},
+        "left_out": {},
+    }
+
+
+def test_what_is_left_out_and_what_is_refused_is_in_the_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = (CASES / "05-one-field-costs-the-move.d.http").read_bytes()
+    (event,) = [one for one in document("zoho", raw, tmp_path, monkeypatch)["parts"] if one["part"] == "event"]
+    assert event["data"]["stage"] == "Proposal"
+
+    forged = (CASES / "04-hubspot-merge-new-id.b.http").read_bytes().replace(b'"eventId": 40', b'"eventId": 41')
+    found = document("hubspot", forged, tmp_path, monkeypatch, code=1)
+    assert (found["result"], found["status"], found["reason"]) == ("refused", 401, "wrong-signature")
+    assert "parts" not in found

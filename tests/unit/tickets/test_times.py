@@ -80,7 +80,11 @@ def test_a_daily_point_belongs_to_the_day_that_ended() -> None:
     ],
 )
 def test_how_long_a_problem_lasts_and_since_when(age: timedelta, text: str) -> None:
-    assert f">{text}</time>" in TIMES.lasting(NOW - age, NOW)
+    told = TIMES.lasting(NOW - age, NOW)
+
+    assert f">{text}</time>" in told.replace("\u00a0", " ")
+    # It may break only after the comma.
+    assert told.partition(">")[2].count(" ") == text.startswith("began") * 2 + text.count(",")
 
 
 @pytest.mark.parametrize(
