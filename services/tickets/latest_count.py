@@ -25,7 +25,7 @@ from shared.wording.money import MoneyAtStake
 
 @dataclass(frozen=True)
 class LatestCount:
-    """A problem with its newest count and peak, and as of when they are.
+    """A problem with its newest count and peak, as of `at`.
 
     `rule`: how its rule stands then, and `stake` what its deals are worth. None: only messages about it are known.
     """
@@ -48,7 +48,7 @@ def rule_series(problem: ProblemData) -> Series | None:
 
 
 def counted_at(problem: ProblemData) -> datetime:
-    """As of when the count of a problem is."""
+    """The instant that the count of a problem is of."""
     return problem.evidence.at if problem.evidence is not None else problem.detected_at
 
 
@@ -86,7 +86,7 @@ async def latest_counts(executor: Executor, found: Sequence[Ticket]) -> Mapping[
 
 
 async def with_deals(executor: Executor, latest: LatestCount, policy: Policy, clocks: AgeClocks) -> LatestCount:
-    """With the deals that are in the problem now, and their ages as of then."""
+    """Add the deals that are in the problem now, with their ages as of `latest.at`."""
     problem = latest.problem
     if latest.rule is None or policy.stage(problem.pipeline, problem.stage or "") is None:
         return latest

@@ -14,23 +14,22 @@ LINGER_SECONDS = 2.0
 class Activity:
     """Whether batches are being handled, here or in another replica.
 
-    After a `mark`, loops that rest wake at once, and all keep their own short interval for `linger_seconds`. Without
+    After a `mark`, loops that rest wake at once, and all keep their own short interval for LINGER_SECONDS. Without
     one they run once every `idle_seconds`.
     """
 
     def __init__(
         self,
         idle_seconds: float = IDLE_SECONDS,
-        linger_seconds: float = LINGER_SECONDS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._idle, self._linger, self._clock = idle_seconds, linger_seconds, clock
-        self._until = clock() + linger_seconds
+        self._idle, self._clock = idle_seconds, clock
+        self._until = clock() + LINGER_SECONDS
         self._marked = asyncio.Event()
 
     def mark(self) -> None:
         """A batch was committed, or another replica reports one."""
-        self._until = self._clock() + self._linger
+        self._until = self._clock() + LINGER_SECONDS
         # Wakes every loop that waits at this moment; one that does not will see `_until`.
         self._marked.set()
         self._marked.clear()

@@ -16,6 +16,8 @@ from shared.postgres import locks
 from shared.postgres.pool import Connection, Record
 from shared.runtime.instants import micros, moment
 
+# Days in one transaction: each joins with every deal of its time.
+DAYS_AT_ONCE = 14
 _MARK = "INSERT INTO stale_day SELECT unnest($1::timestamptz[])"
 _TAKE = """
 WITH taken AS (
@@ -38,11 +40,10 @@ async def mark_stale(connection: Connection, ends: Sequence[int]) -> None:
 
 
 class AgePublisher:
-    """Publishes the ages of stale days, `days_at_once` in a transaction: each day joins with every deal of its time."""
+    """Publishes the ages of stale days."""
 
-    def __init__(self, ruleset: Ruleset, measures: MeasurePublisher, days_at_once: int = 14) -> None:
+    def __init__(self, ruleset: Ruleset, measures: MeasurePublisher) -> None:
         self._ruleset, self._measures = ruleset, measures
-        self.days_at_once = days_at_once
 
     async def publish_some(self, connection: Connection) -> int:
         """Publish some stale days, the newest first, in the caller's transaction; returns how many.
@@ -51,7 +52,7 @@ class AgePublisher:
         """
         if not await locks.try_lock(connection, "ages"):
             return 0
-        days = [row["at"] for row in await connection.fetch(_TAKE, self.days_at_once)]
+        days = [row["at"] for row in await connection.fetch(_TAKE, DAYS_AT_ONCE)]
         if days:
             rows = await connection.fetch(_AGES, days)
             await self._measures.publish(connection, self._points(rows))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from zoneinfo import ZoneInfo
 
 from services.detector.metrics import DetectorMetrics
-from services.detector.publish.ages import AgePublisher
+from services.detector.publish.ages import DAYS_AT_ONCE, AgePublisher
 from services.detector.publish.daily_measures import MeasurePublisher
 from services.detector.publish.gauges import refresh_gauges
 from services.detector.publish.now import NowPublisher
@@ -49,7 +49,7 @@ class AgesLoop:
             days = await self._ages.publish_some(connection)
         if days:
             self._published()
-        return days < self._ages.days_at_once
+        return days < DAYS_AT_ONCE
 
 
 class WeeksLoop:

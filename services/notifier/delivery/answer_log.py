@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from shared.runtime.log import logger
@@ -28,13 +27,12 @@ class _Seen:
 class AnswerLog:
     """The most recent kinds of answers. One that keeps coming is logged once an hour, with its repeats."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
+    def __init__(self) -> None:
         self._seen: OrderedDict[str, _Seen] = OrderedDict()
 
     def record(self, event: str, answer: str, **details: object) -> str:
         """Log a new answer. Returns the first answer of this kind, which stands for all that differ in ids only."""
-        kind, now = kind_of(answer), self._monotonic()
+        kind, now = kind_of(answer), time.monotonic()
         seen = self._seen.get(kind)
         if seen is None:
             seen = self._seen[kind] = _Seen(answer, now)

@@ -9,7 +9,7 @@ import ssl
 import aiosmtplib
 
 from services.notifier.delivery.answers import ServerAnswer, Step, is_final
-from services.notifier.domain.text import one_line
+from services.notifier.domain.safe_text import one_line
 from services.notifier.settings import NotifierSettings
 
 # The server may take the time-out for each of its answers to MAIL, RCPT and DATA.

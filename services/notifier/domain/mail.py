@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.notifier.domain.text import one_line
+from services.notifier.domain.safe_text import one_line
 from shared.contracts.envelope import Message, Moment, content_id
 from shared.contracts.notices import NoticeReason
 from shared.contracts.now import RuleNow

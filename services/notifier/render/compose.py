@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread, subject_of
-from services.notifier.domain.text import one_line
+from services.notifier.domain.safe_text import one_line
 from services.notifier.render.headers import MAIL, mailbox, unstructured
 from services.notifier.render.now_text import now_sentences
 from services.notifier.render.times import exact

@@ -12,7 +12,7 @@ from email.header import Header
 from email.policy import EmailPolicy
 from typing import Any
 
-from services.notifier.domain.text import one_line
+from services.notifier.domain.safe_text import one_line
 
 _OF_PARTS = ("content-", "mime-version")
 _LINE = 76

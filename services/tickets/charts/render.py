@@ -24,6 +24,7 @@ from services.tickets.charts.spec import Drawing, ForecastFan, LineChart, Point,
 from services.tickets.charts.style import BLUE, GREY, INK, VERMILION
 
 PAGE, MAIL = 3.8, 4.6
+_SPARK_SIZE = 120, 28
 _TITLE_LETTERS = 10
 # Letters of the legend in an inch, and what the key of a name takes.
 _LEGEND_LETTERS, _KEY_LETTERS = 14, 5
@@ -175,9 +176,9 @@ def _legend(figure: Any, axes: Any, rows: Sequence[Sequence[str]]) -> None:
         )
 
 
-def sparkline(points: Sequence[Point], limit: float | None, width: int = 120, height: int = 28) -> str:
+def sparkline(points: Sequence[Point], limit: float | None) -> str:
     """A small line for a list, as SVG without text: the sentence next to it says what it shows."""
-    values = [value for _, value in points]
+    values, (width, height) = [value for _, value in points], _SPARK_SIZE
     if len(values) < 2:
         return ""
     top = max([*values, limit or 0, 1])

@@ -1,7 +1,7 @@
 """The life of a ticket: what problems and people change about it. Pure: values in, steps out.
 
-`open -> acknowledged`; `snoozed` always has an end; `closed`, from any state, has an outcome. A person may open a
-closed ticket again, or take back what a person did last.
+`open -> acknowledged`; `snoozed` always has an end; `closed`, from any state, has an outcome. A person may reopen a
+closed ticket, or undo a person's last change.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class Ticket:
 
     @property
     def goes_on(self) -> bool:
-        """Whether the problem lasts, as far as its messages tell."""
+        """Whether the problem lasts, as far as its messages say."""
         return self.problem.cleared_at is None and self.problem.reason not in WITHDRAWN
 
     @property
@@ -133,7 +133,7 @@ def _ends_or_moves(closed: Ticket, problem: ProblemData) -> bool:
 
 
 def _revise_closed(closed: Ticket, problem: ProblemData) -> list[TicketStep]:
-    """The ticket stays closed, and tells what is true of its problem now."""
+    """Update what the closed ticket says of its problem; it stays closed."""
     if problem.reason in WITHDRAWN:
         ended = closed.problem.model_copy(update={"reason": problem.reason})
         return [_step(closed, TicketChange.UPDATED, problem.detected_at, WITHDRAWN[problem.reason], problem=ended)]
@@ -240,7 +240,7 @@ def wake(ticket: Ticket, now: datetime) -> TicketStep | None:
 def close(
     ticket: Ticket, outcome: TicketOutcome | None, reason: str, now: datetime, is_confirmed: bool = False
 ) -> TicketStep:
-    """Close it as a person says it ended. A reason is required, and where the problem goes on, a second yes."""
+    """Close it with the outcome that a person gives. Needs a reason and, where the problem goes on, confirmation."""
     reason = reason.strip()
     if not ticket.is_open:
         if (outcome, reason) == (ticket.outcome, ticket.closed_because):
@@ -272,7 +272,7 @@ def reopen(ticket: Ticket, reason: str, now: datetime, is_newest: bool) -> Ticke
 
 
 def undo(ticket: Ticket, now: datetime, is_newest: bool) -> TicketStep:
-    """Take back what a person did last: the ticket stands again where it stood before."""
+    """Undo a person's last change: the ticket is in its state of before."""
     before = ticket.before
     if before is None:
         raise TooLateError("Nothing is left to undo: the ticket has changed since.")

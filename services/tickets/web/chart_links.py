@@ -1,12 +1,12 @@
-"""Which charts of weeks there are, and where their pages are."""
+"""Links to the pages of charts."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from shared.flow.statistics.columns import Chart, Column
-from shared.flow.statistics.watched import pipeline_watches
+from shared.flow.statistics.columns import Chart
+from shared.flow.statistics.watched import charts_of, pipeline_watches
 from shared.policy import Policy
 from shared.wording.measures import NAMES
 
@@ -18,16 +18,6 @@ class ChartLink:
     name: str
     address: str
     is_watched: bool
-
-
-def charts_of(policy: Policy) -> list[Chart]:
-    """Every chart that the policy's pipelines and open stages have."""
-    return [
-        Chart(name, stage, column)
-        for name, pipeline in policy.pipelines.items()
-        for column in Column
-        for stage in ([""] if column.of_pipeline else pipeline.open_stages)
-    ]
 
 
 def chart_address(chart: Chart) -> str:

@@ -16,7 +16,7 @@ from services.tickets.charts.spec import Drawing
 from services.tickets.domain.faults import NotPossibleError
 from services.tickets.store import problems, stages, weekly_points
 from services.tickets.web import chart_words, forms, relock_form
-from services.tickets.web.chart_links import chart_address, charts_of
+from services.tickets.web.chart_links import chart_address
 from services.tickets.web.chart_view import ChartView, chart_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.relock_form import RelockWish
@@ -28,6 +28,7 @@ from shared.contracts.relocks import RelockData, RelockEvent
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.forecast import Forecast, forecast
 from shared.flow.statistics.segments import BASELINE_LEAST, BASELINE_POINTS
+from shared.flow.statistics.watched import charts_of
 from shared.kafka.publisher import OutgoingMessage
 from shared.policy import Policy, StageTitles
 from shared.postgres import locks

@@ -70,7 +70,7 @@ def ticket_view(
 
 
 def stake_of(problem: ProblemData) -> MoneyAtStake:
-    """What the deals of a problem are worth, as far as its message tells."""
+    """What the deals of a problem are worth, as far as its message says."""
     found = problem.evidence
     return at_stake(found.deals, found.total) if found else at_stake((), 0)
 

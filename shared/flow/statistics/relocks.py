@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from shared.contracts.relocks import RelockData
-from shared.flow.statistics.columns import Chart, Column
 from shared.flow.statistics.segments import BASELINE_LEAST, BASELINE_POINTS, Cuts, Segment
+from shared.flow.statistics.watched import charts_of
 from shared.flow.statistics.weeks import Weeks
 from shared.policy import Policy
 from shared.runtime.yaml_file import Fault, FaultsError
@@ -68,13 +68,8 @@ def _by_week(relocks: Iterable[AnyRelock], chart: str, weeks: Weeks) -> dict[int
 
 
 def chart_names(policy: Policy) -> set[str]:
-    """The name of every chart that the policy's pipelines and open stages have."""
-    return {
-        Chart(name, stage, column).name
-        for name, pipeline in policy.pipelines.items()
-        for column in Column
-        for stage in ([""] if column.of_pipeline else pipeline.open_stages)
-    }
+    """The names of all charts of a policy."""
+    return {chart.name for chart in charts_of(policy)}
 
 
 def read_relocks(text: str, charts: Collection[str], weeks: Weeks, last: int) -> list[Relock]:

@@ -17,6 +17,16 @@ LOOKS_A_QUARTER = 26
 _COLUMNS = {column.measure: column for column in Column}
 
 
+def charts_of(policy: Policy) -> list[Chart]:
+    """Every chart that the policy's pipelines and open stages have."""
+    return [
+        Chart(name, stage, column)
+        for name, pipeline in policy.pipelines.items()
+        for column in Column
+        for stage in ([""] if column.of_pipeline else pipeline.open_stages)
+    ]
+
+
 @dataclass(frozen=True)
 class WatchedChart:
     """A chart that a rule watches. `level`: how often chance may fire a window at one look."""

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from services.tickets.web.chart_links import chart_address, charts_of
+from services.tickets.web.chart_links import chart_address
 from shared.contracts.measures import Column, MeasureEvent
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.flow.statistics.columns import Chart
+from shared.flow.statistics.watched import charts_of
 from shared.wording.quantities import week, week_begin
 from tests.integration.tickets.records import TicketParts, record, records
 from tests.integration.tickets.test_now import words

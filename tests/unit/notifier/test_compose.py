@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread, message_id
-from services.notifier.domain.text import one_line
+from services.notifier.domain.safe_text import one_line
 from services.notifier.render.compose import Composer
 from services.notifier.render.headers import MAIL, mailbox, unstructured
 from shared.contracts.notices import NoticeReason
