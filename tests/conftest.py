@@ -15,7 +15,7 @@ import typer.testing
 
 from shared.kafka.admin import create_topics
 from tests.support import examples, outside
-from tests.support.databases import new_database
+from tests.support.databases import migrated_database, new_database
 from tests.support.servers import kafka_address, postgres_dsn
 from tests.support.shared_server import shared
 
@@ -72,6 +72,12 @@ def postgres(run_folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 async def dsn(postgres: str) -> str:
+    """DSN of a fresh database with the tables of all services."""
+    return await migrated_database(postgres)
+
+
+@pytest.fixture
+async def empty_dsn(postgres: str) -> str:
     """DSN of a fresh, empty database."""
     return await new_database(postgres)
 

@@ -13,9 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
-import asyncpg
 import httpx
 import pytest
 from playwright.async_api import Browser, async_playwright
@@ -29,8 +27,8 @@ from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.kafka.admin import create_topics
 from shared.policy import parse
-from shared.postgres.migrate import migrate_all
 from tests.browser.company import POLICY, Company
+from tests.support.databases import migrated_database
 from tests.support.problems import day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
@@ -57,13 +55,9 @@ class Pages:
     def __init__(self, kafka: str, postgres: str, folder: Path) -> None:
         self.kafka, self.prefix = kafka, f"b{secrets.token_hex(4)}."
         self._postgres, self._folder = postgres, folder
-        self.dsn = urlunsplit(urlsplit(postgres)._replace(path=f"/{self.prefix[:-1]}"))
 
     async def start(self) -> ServiceProcess:
-        connection = await asyncpg.connect(self._postgres)
-        await connection.execute(f'CREATE DATABASE "{self.prefix[:-1]}"')
-        await connection.close()
-        await migrate_all(self.dsn)
+        self.dsn = await migrated_database(self._postgres)
         await create_topics(self.kafka, self.prefix)
         policy = self._folder / "policy.yaml"
         policy.write_text(POLICY)

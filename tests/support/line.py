@@ -10,7 +10,6 @@ from typing import Any
 import asyncpg
 import httpx
 
-from shared.postgres.migrate import migrate_all
 from tests.support.processes import ServiceProcess
 
 SERVICES = ("intake", "detector", "tickets")
@@ -47,7 +46,6 @@ class Line:
         }
         (self._folder / "policy.yaml").write_text(json.dumps(policy))
         (self._folder / "sources.yaml").write_text(json.dumps({"sources": {"crm": source}}))
-        await migrate_all(self._dsn)
         for service in self._services.values():
             service.start()
         for service in self._services.values():

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from shared.postgres.migrate import migrate_all
 from tests.support.processes import ServiceProcess
 from tests.support.sink import Sink, sink
 from tests.support.waiting import eventually
@@ -37,7 +36,6 @@ HEADERS = {
 @pytest.fixture
 async def mails(kafka: str, prefix: str, dsn: str, tmp_path: Path) -> AsyncIterator[tuple[NamedStagesRun, Sink]]:
     """All services from intake to the mail server."""
-    await migrate_all(dsn)
     (tmp_path / "sources.yaml").write_text(SOURCES)
     (tmp_path / "policy.yaml").write_text(json.dumps(POLICY))
     with sink() as server:

@@ -33,7 +33,6 @@ from services.simulator.run import SimulationJournal
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.policy import load
-from shared.postgres.migrate import migrate_all
 from shared.runtime.instants import EPOCH, micros
 from shared.wording.quantities import age
 from tests.support.processes import ServiceProcess
@@ -92,7 +91,6 @@ class Flow:
         """Start the services, and load the history."""
         source = {"kind": "hubspot", "secrets": [SECRET], "public_url": self.hook}
         (self._folder / "sources.yaml").write_text(f"sources: {{crm: {source}}}")
-        await migrate_all(self.dsn)
         settings = DetectorSettings.from_environment(self.environment)
         await control.hold(settings)
         for service in self.services.values():

@@ -24,7 +24,6 @@ from shared.flow.what_if import find
 from shared.kafka.admin import create_topics
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
-from shared.postgres.migrate import migrate_all
 from shared.runtime.instants import micros, moment
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
@@ -66,7 +65,6 @@ async def publish(kafka: str, topic: str, lines: Lines) -> None:
 async def detectors(
     count: int, kafka: str, dsn: str, prefix: str, policy: Path, folder: Path, batch: int = 500
 ) -> AsyncIterator[list[ServiceProcess]]:
-    await migrate_all(dsn)
     environment = {
         "ANDON_KAFKA": kafka,
         "ANDON_POSTGRES": dsn,

@@ -16,7 +16,6 @@ import asyncpg
 import httpx
 import pytest
 
-from shared.postgres.migrate import migrate_all
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 from tests.support.webhooks import sample, signed_v3
@@ -122,7 +121,6 @@ class NamedStagesRun:
 
 @pytest.fixture
 async def line(kafka: str, prefix: str, dsn: str, tmp_path: Path) -> AsyncIterator[NamedStagesRun]:
-    await migrate_all(dsn)
     (tmp_path / "sources.yaml").write_text(SOURCES)
     (tmp_path / "policy.yaml").write_text(json.dumps(POLICY))
     line = NamedStagesRun(

@@ -31,12 +31,11 @@ from shared.flow.statistics.watched import watches
 from shared.flow.statistics.weeks import Weeks
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import Policy, load, parse
-from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Pool, open_pool
 from shared.runtime.instants import moment
 from shared.stream import relocks
 from tests.support.analyst_store import PROBLEMS, AnalystStore, Intervals, intervals_of
-from tests.support.databases import new_database
+from tests.support.databases import migrated_database
 from tests.support.printed_log import PrintedLog
 from tests.support.processes import ServiceProcess
 from tests.support.variation_cases import same
@@ -66,8 +65,7 @@ def shop(policy: Policy) -> WeeklyMeasures:
 
 @pytest.fixture(scope="module")
 async def pool(postgres: str) -> AsyncIterator[Pool]:
-    dsn = await new_database(postgres)
-    await migrate_all(dsn)
+    dsn = await migrated_database(postgres)
     pool = await open_pool(dsn, "analysis", max_size=3)
     yield pool
     await pool.close()
@@ -363,7 +361,6 @@ def check_windows(data: ChartData, expected: dict[str, Any]) -> None:
 async def test_behind_a_real_kafka(
     shop: WeeklyMeasures, policy: Policy, kafka: str, dsn: str, prefix: str, tmp_path: Path
 ) -> None:
-    await migrate_all(dsn)
     environment = {
         "ANDON_KAFKA": kafka,
         "ANDON_POSTGRES": dsn,

@@ -16,7 +16,6 @@ from services.cli.main import app
 from shared.contracts.measures import Column, MeasureData
 from shared.contracts.relocks import RelockEvent
 from shared.contracts.topics import RELOCKS
-from shared.postgres.migrate import migrate, migrations_of
 from shared.postgres.pool import open_pool
 
 CHART = "p/-/throughput"
@@ -32,7 +31,6 @@ async def andon(
     kafka: str, prefix: str, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, str, str]:
     (tmp_path / "policy.yaml").write_text(json.dumps(POLICY))
-    await migrate(dsn, "analysis", migrations_of("services.analyst"))
     for name, value in (("KAFKA", kafka), ("TOPIC_PREFIX", prefix), ("POSTGRES", dsn)):
         monkeypatch.setenv(f"ANDON_{name}", value)
     monkeypatch.setenv("ANDON_POLICY", str(tmp_path / "policy.yaml"))

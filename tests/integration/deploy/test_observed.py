@@ -17,9 +17,8 @@ import pytest
 from services.demo.ports import free_port
 from services.demo.server import tail
 from shared.kafka.admin import create_topics
-from shared.postgres.migrate import migrate_all
 from shared.runtime.yaml_file import read_yaml, write_yaml
-from tests.support.databases import new_database
+from tests.support.databases import migrated_database
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 
@@ -74,8 +73,7 @@ def sql() -> dict[str, str]:
 async def services(kafka: str, postgres: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Any]:
     """All of them, on an empty database of their own."""
     folder = tmp_path_factory.mktemp("observed")
-    dsn = await new_database(postgres)
-    await migrate_all(dsn)
+    dsn = await migrated_database(postgres)
     await create_topics(kafka, "observed.")
     environment = {
         "ANDON_KAFKA": kafka,

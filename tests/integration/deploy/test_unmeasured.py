@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 
 from shared.kafka.admin import create_topics
-from shared.postgres.migrate import migrate_all
 from tests.integration.deploy.test_observed import DEPLOY
-from tests.support.databases import new_database
+from tests.support.databases import migrated_database
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 from tests.support.wire import wire
@@ -38,8 +37,7 @@ _SAMPLE = re.compile(r"^(andon_\w+)[ {]", re.MULTILINE)
 
 
 async def test_no_gauge_keeps_its_value_after_postgres_is_lost(kafka: str, postgres: str, tmp_path: Path) -> None:
-    dsn = await new_database(postgres)
-    await migrate_all(dsn)
+    dsn = await migrated_database(postgres)
     await create_topics(kafka, "unmeasured.")
     async with wire(dsn) as (line, dsn_over_wire):
         running = [ServiceProcess(name, environment(kafka, dsn_over_wire), tmp_path) for name in MEASURED]

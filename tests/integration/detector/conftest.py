@@ -7,15 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.detector.store.copy_tables import open_flow
-from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Pool
-from tests.support.databases import new_database
+from tests.support.databases import migrated_database
 
 
 @pytest.fixture(scope="module")
 async def pool(postgres: str) -> AsyncIterator[Pool]:
-    dsn = await new_database(postgres)
-    await migrate_all(dsn)
+    dsn = await migrated_database(postgres)
     pool = await open_flow(dsn, max_size=2)
     yield pool
     await pool.close()

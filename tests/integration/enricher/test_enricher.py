@@ -17,7 +17,6 @@ from services.simulator.model import DealChange
 from shared.contracts.events import DealData, DealEvent
 from shared.contracts.stages import StageEvent, StageOutcome
 from shared.contracts.topics import ALL_TOPICS, EVENTS, STAGES, dead
-from shared.postgres.migrate import migrate_all
 from tests.integration.enricher.support import EnricherRig, stays
 from tests.integration.intake.test_line_to_kafka import records
 from tests.support.crms.base import FakeCrm, Trouble
@@ -39,7 +38,6 @@ def crm(request: pytest.FixtureRequest) -> Iterator[FakeCrm]:
 
 @pytest.fixture
 async def line(kafka: str, dsn: str, prefix: str, tmp_path: Path, crm: FakeCrm) -> EnricherRig:
-    await migrate_all(dsn)
     return EnricherRig(kafka, dsn, prefix, tmp_path, crm)
 
 

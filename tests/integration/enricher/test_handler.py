@@ -19,7 +19,6 @@ from shared.connectors.base.deal_parts import ALL_PARTS, DealPart
 from shared.contracts.dead import DeadEvent, DeadReason
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS, dead
-from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Pool, open_pool
 from shared.postgres.pruning import Retention
 from shared.runtime.clock import SystemClock
@@ -32,7 +31,6 @@ POLICY = ReadPolicy(ALL_PARTS, True, timedelta(minutes=1), timedelta(days=1))
 
 @pytest.fixture
 async def pool(dsn: str) -> AsyncIterator[Pool]:
-    await migrate_all(dsn)
     opened = await open_pool(dsn, "crm", max_size=2)
     yield opened
     await opened.close()

@@ -16,7 +16,6 @@ from services.enricher.metrics import EnricherMetrics
 from services.enricher.reconcile import Reconciler
 from shared.connectors.base.api_client import CrmUnavailable
 from shared.connectors.base.crm_api import Page
-from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Pool, open_pool
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
@@ -43,7 +42,6 @@ class Changing:
 
 @pytest.fixture
 async def pool(dsn: str) -> AsyncIterator[Pool]:
-    await migrate_all(dsn)
     pool = await open_pool(dsn, "crm", max_size=2)
     yield pool
     await pool.close()

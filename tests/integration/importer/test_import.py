@@ -19,7 +19,6 @@ import asyncpg
 import pytest
 
 from services.importer.journal import ImportJournal
-from shared.postgres.migrate import migrate_all
 from tests.integration.importer.test_load import held
 from tests.support.outside import data
 from tests.support.processes import ServiceProcess
@@ -119,7 +118,6 @@ class Place:
 
 @pytest.fixture
 async def place(kafka: str, dsn: str, prefix: str, tmp_path: Path) -> Any:
-    await migrate_all(dsn)
     found = Place(kafka, dsn, prefix, tmp_path)
     found.detector.start().ready()
     yield found

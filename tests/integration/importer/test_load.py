@@ -17,7 +17,6 @@ from services.importer.load import LoadError, LoadProgress, Portion, load, wait_
 from shared.contracts.envelope import iso
 from shared.contracts.topics import EVENTS
 from shared.kafka.publisher import OutgoingMessage
-from shared.postgres.migrate import migrate_all
 from shared.runtime.instants import micros
 from tests.support.histories import policy_text
 from tests.support.processes import ServiceProcess
@@ -77,7 +76,6 @@ async def held(dsn: str) -> Any:
 
 
 async def test_problems_of_the_past_are_historic(kafka: str, dsn: str, prefix: str, tmp_path: Path) -> None:
-    await migrate_all(dsn)
     settings = settings_of(kafka, dsn, prefix, tmp_path)
     process = detector(settings, tmp_path).start().ready()
 
@@ -103,7 +101,6 @@ async def test_problems_of_the_past_are_historic(kafka: str, dsn: str, prefix: s
 async def test_what_is_cut_off_stays_held_until_a_run_comes_to_its_end(
     kafka: str, dsn: str, prefix: str, tmp_path: Path
 ) -> None:
-    await migrate_all(dsn)
     settings = settings_of(kafka, dsn, prefix, tmp_path)
     detector(settings, tmp_path).start().ready().stop()
 
@@ -125,7 +122,6 @@ async def test_what_is_cut_off_stays_held_until_a_run_comes_to_its_end(
 
 
 async def test_one_history_goes_in_at_a_time(kafka: str, dsn: str, prefix: str, tmp_path: Path) -> None:
-    await migrate_all(dsn)
     settings = settings_of(kafka, dsn, prefix, tmp_path)
     refused = []
 
@@ -143,7 +139,5 @@ async def test_one_history_goes_in_at_a_time(kafka: str, dsn: str, prefix: str, 
 
 
 async def test_a_missing_topic_is_named(kafka: str, dsn: str, tmp_path: Path) -> None:
-    await migrate_all(dsn)
-
     with pytest.raises(LoadError, match=r"no topic nowhere\.pipeline\.events: make it"):
         await wait_and_reevaluate(settings_of(kafka, dsn, "nowhere.", tmp_path), 0, NOBODY)

@@ -21,7 +21,6 @@ from services.notifier.settings import NotifierSettings
 from services.notifier.store import notices as store
 from shared.contracts.notices import NoticeResult
 from shared.contracts.topics import NOTICES
-from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Pool, open_pool
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
@@ -46,7 +45,6 @@ def mails() -> Iterator[Sink]:
 
 @pytest.fixture
 async def pool(dsn: str) -> AsyncIterator[Pool]:
-    await migrate_all(dsn)
     opened = await open_pool(dsn, "notices")
     yield opened
     await opened.close()

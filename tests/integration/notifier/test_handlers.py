@@ -13,7 +13,6 @@ from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import Actor, TicketChange, TicketEvent, TicketOutcome, TicketState
 from shared.contracts.topics import NOTICES
-from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Pool, open_pool
 from shared.runtime.clock import SystemClock
 from shared.stream.processor import Received
@@ -62,7 +61,6 @@ class Notices:
 
 @pytest.fixture
 async def notices(dsn: str) -> AsyncIterator[Notices]:
-    await migrate_all(dsn)
     pool = await open_pool(dsn, "notices")
     yield Notices(pool)
     await pool.close()

@@ -13,7 +13,6 @@ from services.notifier.domain.decide import NoticeHistory, decide
 from services.notifier.store import notices as store
 from services.notifier.store import retention
 from shared.contracts.tickets import TicketChange, TicketOutcome
-from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Connection, Pool, open_pool
 from shared.postgres.pruning import Retention
 from shared.runtime.clock import SystemClock
@@ -27,7 +26,6 @@ _AGE_NOTICES = "UPDATE notice SET created_at = created_at - interval '500 days'"
 
 @pytest.fixture
 async def pool(dsn: str) -> AsyncIterator[Pool]:
-    await migrate_all(dsn)
     opened = await open_pool(dsn, "notices")
     yield opened
     await opened.close()

@@ -18,7 +18,6 @@ from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketEvent, TicketOutcome, TicketState
 from shared.contracts.topics import NOTICES, TICKETS
 from shared.kafka.publisher import OutgoingMessage, Publisher
-from shared.postgres.migrate import migrate_all
 from tests.support.problems import POLICY, day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.sink import Sink, sink
@@ -87,7 +86,6 @@ def mails() -> Iterator[Sink]:
 
 @pytest.fixture
 async def line(kafka: str, dsn: str, prefix: str, tmp_path: Path, mails: Sink) -> NotifierRig:
-    await migrate_all(dsn)
     return NotifierRig(kafka, dsn, prefix, tmp_path, mails)
 
 

@@ -29,7 +29,6 @@ def as_user(dsn: str, user: str) -> str:
 @pytest.fixture
 async def reader(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection of the role, as Grafana makes it."""
-    await migrate_all(dsn)
     await grant_report(dsn, PASSWORD)
     connection = await asyncpg.connect(as_user(dsn, ROLE))
     yield connection

@@ -8,14 +8,12 @@ import pytest
 
 from shared.contracts.topics import EVENTS
 from shared.kafka.publisher import OutgoingMessage, Publisher
-from shared.postgres.migrate import migrate, migrations_of
 from shared.postgres.pool import open_pool
 from tests.support.recorder import COUNT, Recorder
 
 
 @pytest.fixture
 async def recorder(kafka: str, prefix: str, dsn: str) -> Any:
-    await migrate(dsn, "flow", [m for m in migrations_of("services.detector") if m.name.startswith("0000")])
     pool = await open_pool(dsn, "flow")
     topic = prefix + EVENTS
     publisher = Publisher(kafka)

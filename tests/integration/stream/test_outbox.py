@@ -10,13 +10,10 @@ from prometheus_client import CollectorRegistry
 
 from shared.contracts.topics import PROBLEMS
 from shared.kafka.publisher import OutgoingMessage, Publisher
-from shared.postgres.migrate import migrate, migrations_of
 from shared.postgres.pool import open_pool
 from shared.runtime.health import Progress
 from shared.runtime.metrics import OutboxMetrics
 from shared.stream import outbox
-
-SHARED_ONLY = [m for m in migrations_of("services.detector") if m in migrations_of("services.notifier")]
 
 
 async def published(kafka: str, topic: str) -> dict[bytes, list[int]]:
@@ -36,7 +33,6 @@ async def published(kafka: str, topic: str) -> dict[bytes, list[int]]:
 
 
 async def test_the_relay_keeps_order_and_deletes_only_what_was_acknowledged(dsn: str, kafka: str, prefix: str) -> None:
-    await migrate(dsn, "flow", SHARED_ONLY)
     pool = await open_pool(dsn, "flow")
     topic = prefix + PROBLEMS
     messages = [OutgoingMessage(topic, f"k{n % 3}".encode(), str(n).encode()) for n in range(1200)]
@@ -55,7 +51,6 @@ async def test_the_relay_keeps_order_and_deletes_only_what_was_acknowledged(dsn:
 
 
 async def test_a_message_too_large_for_its_topic_is_kept_and_blocks_nothing(dsn: str, kafka: str, prefix: str) -> None:
-    await migrate(dsn, "flow", SHARED_ONLY)
     pool = await open_pool(dsn, "flow")
     topic, huge = prefix + PROBLEMS, secrets.token_bytes(2_200_000)
     messages = [OutgoingMessage(topic, f"k{n % 2}".encode(), str(n).encode()) for n in range(10)]

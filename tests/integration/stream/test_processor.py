@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.postgres.migrate import migrate, migrations_of
 from shared.postgres.pool import Pool, open_pool
 from shared.stream.transaction import PostgresTransactions, Transaction
 from tests.support.processor_suite import ProcessorRig, ProcessorSuite
@@ -33,7 +32,6 @@ class OnPostgres(ProcessorRig):
 class TestOnPostgres(ProcessorSuite):
     @pytest.fixture
     async def world(self, dsn: str) -> AsyncIterator[ProcessorRig]:
-        await migrate(dsn, "flow", [m for m in migrations_of("services.detector") if m.name.startswith("0000")])
         pool = await open_pool(dsn, "flow")
         await pool.execute("CREATE TABLE effect (id bigint GENERATED ALWAYS AS IDENTITY, name text)")
         yield OnPostgres(pool)

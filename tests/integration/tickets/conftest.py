@@ -21,7 +21,6 @@ from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
-from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Pool, open_pool
 from shared.runtime.clock import SystemClock
 from tests.integration.tickets.records import TicketParts, nothing, record
@@ -30,7 +29,6 @@ from tests.support.problems import POLICY, event, evidence, policy, problem
 
 @pytest.fixture
 async def pool(dsn: str) -> AsyncIterator[Pool]:
-    await migrate_all(dsn)
     pool = await open_pool(dsn, "tickets")
     yield pool
     await pool.close()
