@@ -62,5 +62,5 @@ def _data(step: TicketStep, text: ProblemText, url: str) -> TicketData:
         evidence=problem.evidence,
         chart_png=None,
         chart_alt=text.finding,
-        url=f"{url}/tickets/{ticket.id}",
+        url=f"{url}/tickets/{ticket.id}?of={ticket.mark}",
     )

@@ -10,13 +10,13 @@ from zoneinfo import ZoneInfo
 CALENDAR_DAY = 86_400
 _MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
 _UNITS = r"working days?|calendar days?|(?:deal|day|hour|minute|second|week|month|quarter|time)s?|%"
-_COUNTED = re.compile(rf"(?<=\d) (?=(?:{_UNITS}|{_MONTHS})(?!\w))")
+_KEPT = re.compile(rf"(?<=\d) (?=(?:{_UNITS}|{_MONTHS})(?!\w))|(?<=usually) (?=\d)")
 _NO_BREAK = "\u00a0"
 
 
 def keep_together(text: str) -> str:
-    """The text with a no-break space between a number and what it counts: no line ends with a bare `21`."""
-    return _COUNTED.sub(_NO_BREAK, text)
+    """The text with no-break spaces around numbers: no line ends with a bare `21` or `usually`."""
+    return _KEPT.sub(_NO_BREAK, text)
 
 
 def number(value: float) -> str:
@@ -58,6 +58,13 @@ def week_begin(name: str) -> str:
     """`16 November 2026`, where weeks of several years stand together."""
     monday = _monday(name)
     return f"{day(monday)} {monday.year}"
+
+
+def weeks_between(first: str, last: str) -> str:
+    """`6 Jan to\n19 May 2026`, below an axis: the first and the last week by when they begin."""
+    since, until = _monday(first), _monday(last)
+    year = "" if since.year == until.year else f" {since.year}"
+    return f"{since.day} {since:%b}{year} to\n{until.day} {until:%b} {until.year}"
 
 
 def _monday(name: str) -> datetime:

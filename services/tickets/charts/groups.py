@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from services.tickets.charts.spec import WeekGroups
 from services.tickets.charts.style import BLUE, GREY, VERMILION
-from shared.wording.quantities import week_begin
+from shared.wording.quantities import weeks_between
 
 # Hollow circles, then filled diamonds: distinct in black and white too.
 _DOTS = (("o", "none", BLUE), ("D", VERMILION, VERMILION))
@@ -28,9 +28,9 @@ def paint(axes: Any, chart: WeekGroups) -> None:
         axes.plot(places[name], values, marker, mfc=face, mec=edge, mew=1.3, markersize=5.5, label=name)
     axes.axhline(chart.middle, color=GREY, linestyle=":", linewidth=1.4, label=MIDDLE)
     spans = {(where[0] + where[-1]) / 2: chart.groups[name] for name, where in places.items()}
-    axes.set_xticks(
-        list(spans), [f"{week_begin(weeks[0][0])}\nto {week_begin(weeks[-1][0])}" for weeks in spans.values()]
-    )
+    axes.set_xticks(list(spans), [weeks_between(weeks[0][0], weeks[-1][0]) for weeks in spans.values()])
+    # The weeks of the last group are few: centred, their label would reach over the edge.
+    axes.get_xticklabels()[-1].set_horizontalalignment("right" if len(spans) > 1 else "center")
     last = max(where[-1] for where in places.values())
     axes.set_xlim(-1, last + 1)
     top = max(value for weeks in chart.groups.values() for _, value in weeks)

@@ -6,6 +6,8 @@ closed ticket, or undo a person's last change.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -20,6 +22,7 @@ from services.tickets.domain.faults import (
 )
 from shared.contracts.problems import Mode, ProblemData, ProblemInterval, ProblemReason
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
+from shared.runtime.instants import micros
 
 MAX_SNOOZE = timedelta(days=92)
 # Why a problem no longer exists, as its ticket says.
@@ -31,6 +34,9 @@ LATE = "late events changed it"
 # What a person may say of a closing; the last only of a problem that is over.
 BY_PERSON = (TicketOutcome.CHANGED_UNPLANNED, TicketOutcome.ABANDONED, TicketOutcome.WONT_FIX)
 CHOICES = (*BY_PERSON, TicketOutcome.CLEARED_WITHOUT_CHANGE)
+
+
+MARK = re.compile(r"[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,11 @@ class Ticket:
     def goes_on(self) -> bool:
         """Whether the problem lasts, as far as its messages say."""
         return self.problem.cleared_at is None and self.problem.reason not in WITHDRAWN
+
+    @property
+    def mark(self) -> str:
+        """Stands for what the ticket is about. Numbers are given again after the database was set back; this is not."""
+        return hashlib.sha256(f"{self.key}\n{micros(self.opened_at)}".encode()).hexdigest()[:8]
 
     @property
     def stand(self) -> Stand:

@@ -18,6 +18,12 @@ _COLUMNS = (
 )
 _NEWEST = f"SELECT {_COLUMNS} FROM ticket WHERE key = $1 ORDER BY id DESC LIMIT 1 FOR UPDATE"
 _GET = f"SELECT {_COLUMNS} FROM ticket WHERE id = $1"
+# Ticket.mark
+_OF_MARK = """
+SELECT id FROM ticket WHERE starts_with(encode(sha256(convert_to(
+    key || chr(10) || (extract(epoch FROM opened_at) * 1000000)::bigint::text, 'UTF8')), 'hex'), $1)
+ORDER BY id DESC LIMIT 1
+"""
 _INSERT = """
 INSERT INTO ticket (key, kind, pipeline, state, seq, opened_at, changed_at, problem)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
@@ -90,6 +96,12 @@ async def lock(connection: Connection, number: int) -> Ticket | None:
 async def get(executor: Executor, number: int) -> Ticket | None:
     row = await executor.fetchrow(_GET, number)
     return _ticket(row) if row else None
+
+
+async def number_of(executor: Executor, mark: str) -> int | None:
+    """The number of the ticket with this mark."""
+    found: int | None = await executor.fetchval(_OF_MARK, mark)
+    return found
 
 
 async def lock_due(connection: Connection, now: datetime) -> list[Ticket]:

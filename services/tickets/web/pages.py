@@ -21,7 +21,7 @@ from services.tickets.charts.spec import Drawing, LineChart
 from services.tickets.charts.ticket import age_chart, main_chart, with_newest
 from services.tickets.domain import lifecycle
 from services.tickets.domain.faults import AlreadyDone, NotPossibleError
-from services.tickets.domain.lifecycle import Ticket
+from services.tickets.domain.lifecycle import MARK, Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, rule_series, with_deals
 from services.tickets.query import QueryError
 from services.tickets.store import daily_points, notices, problems, stages, tickets
@@ -177,7 +177,27 @@ class TicketPages:
         ]
 
     async def ticket(self, request: Request) -> Response:
+        mark = request.query_params.get("of", "")
+        if MARK.fullmatch(mark) and (moved := await self._of_mark(request.path_params["number"], mark)):
+            return moved
         return answer_if_changed(request, await self._ticket_page(request.path_params["number"]))
+
+    async def _of_mark(self, number: int, mark: str) -> Response | None:
+        """Where a mail's link leads if its ticket has another number now; None if the number is right.
+
+        After the database was set back, numbers that mails already name are given again.
+        """
+        ticket = await tickets.get(self._pool, number)
+        if ticket is not None and ticket.mark == mark:
+            return None
+        if (found := await tickets.number_of(self._pool, mark)) is not None:
+            return RedirectResponse(f"/tickets/{found}?of={mark}", 303)
+        return self.error(
+            404,
+            f"Ticket {number} is not the one that this link was for",
+            "The database was set back after the mail was sent, so the number was free again. The list shows every"
+            " problem that there is.",
+        )
 
     async def _ticket_page(self, number: int, refusal: Refusal = NONE_REFUSED) -> Response:
         page, now, zone = await self._load(number), self._clock.now(), page_zone(self._policy.timezone)

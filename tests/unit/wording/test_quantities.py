@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.wording.quantities import keep_together
+from shared.wording.quantities import keep_together, week, week_begin, weeks_between
 
 
 @pytest.mark.parametrize(
@@ -19,3 +19,14 @@ from shared.wording.quantities import keep_together
 )
 def test_a_number_stays_with_what_it_counts(text: str, kept: str) -> None:
     assert keep_together(text) == kept.replace("_", "\u00a0")
+
+
+def test_a_week_is_named_by_the_day_it_begins() -> None:
+    assert week("2026-W47") == "the week of 16 November"
+    assert week_begin("2026-W01") == "29 December 2025"
+    assert weeks_between("2026-W10", "2026-W13") == "2 Mar to\n23 Mar 2026"
+    assert weeks_between("2025-W51", "2026-W02") == "15 Dec 2025 to\n5 Jan 2026"
+
+
+def test_what_is_usual_stays_with_its_number() -> None:
+    assert keep_together("more than 21 days; usually 3.") == "more than 21\u00a0days; usually\u00a03."
