@@ -18,6 +18,7 @@ from tests.support import definition
 from tests.support.examples import examples
 
 HOUR = 3_600_000_000
+DAY = 24 * HOUR
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WORKDAYS = WEEK[:5]
 
@@ -192,21 +193,21 @@ class _SlowHours:
         return iter(self._hours)
 
 
-@pytest.mark.parametrize("day", [100, 300, 500])
+@pytest.mark.parametrize("day", [100, 300, 450])
 def test_two_threads_may_use_a_new_clock_at_once(day: int) -> None:
     policy = ClockPolicy.model_validate({"timezone": "UTC", "days": WORKDAYS, "hours": ["09:00-12:00", "13:00-17:00"]})
     hours = _SlowHours(policy.hours)
     business, alone = BusinessClock(policy.model_copy(update={"hours": hours})), BusinessClock(policy)
-    instants = [utc("01-01T10:00") + week * 7 * 24 * HOUR for week in range(104)]
+    instants = [utc("01-01T10:00") + number * DAY for number in range(700)]
     hours.days_left = day
 
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(business.due, instants[20], 5000 * HOUR)
+        first = pool.submit(business.due, instants[150], 2000 * HOUR)
         assert hours.entered.wait(10)
-        other = business.due(instants[20], 5000 * HOUR)
+        other = business.due(instants[150], 2000 * HOUR)
         hours.go_on.set()
-        assert first.result() == other == alone.due(instants[20], 5000 * HOUR)
+        assert first.result() == other == alone.due(instants[150], 2000 * HOUR)
 
-    due = [alone.due(instant, 300 * HOUR) for instant in instants]
-    assert [business.due(instant, 300 * HOUR) for instant in instants] == due
-    assert [business.age(*pair) for pair in zip(instants, due, strict=True)] == [300 * HOUR] * len(instants)
+    for instant in instants:
+        assert business.due(instant, 300 * HOUR) == alone.due(instant, 300 * HOUR)
+        assert business.age(instant, instant + 30 * DAY) == alone.age(instant, instant + 30 * DAY)
