@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Protocol
+from itertools import accumulate
+from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from shared.policy import Policy
@@ -60,8 +61,29 @@ class CalendarClock:
         return (-origin).__add__
 
 
+class _Spans(NamedTuple):
+    """The working spans of one year in UTC, in order. `sums`: the working time before each, and in the whole year."""
+
+    begins: Sequence[int]
+    ends: Sequence[int]
+    sums: Sequence[int]
+
+    @property
+    def total(self) -> int:
+        return self.sums[-1]
+
+    def worked(self, instant: int) -> int:
+        """Working time from the beginning of the year to an instant in it."""
+        at = bisect_right(self.begins, instant) - 1
+        return 0 if at < 0 else self.sums[at] + min(instant, self.ends[at]) - self.begins[at]
+
+
 class BusinessClock:
-    """Runs in business hours only. Computes the spans of a year on first use."""
+    """Runs in business hours only. Computes the spans of a year on first use.
+
+    Threads share a clock: what is learned is computed in one while another counts visits. So the spans of a year never
+    change, and two threads that compute them at once get the same.
+    """
 
     def __init__(self, policy: ClockPolicy) -> None:
         self._policy = policy
@@ -69,77 +91,52 @@ class BusinessClock:
         self._zone = ZoneInfo(policy.timezone)
         self.day_seconds = policy.day_seconds
         self._weekdays = {DAYS.index(day) for day in policy.days}
-        self._begins: list[int] = []
-        self._ends: list[int] = []
-        # Working time before each span.
-        self._sums: list[int] = [0]
-        self._years: tuple[int, int] | None = None
-        # Of the instants in `[first, second)` the spans are computed, a year before and after too.
-        self._covered = (0, 0)
+        self._years: dict[int, _Spans] = {}
 
     def due(self, since: int, length: int) -> int:
         """As `AgeClock.due`; the greatest instant where the age is not reached before the year 9999."""
-        self._cover(since)
-        target = self._worked(since) + length
-        while target > self._sums[-1]:
-            if not self._extend_after():
-                return micros(datetime.max.replace(tzinfo=UTC))
         if length == 0:
             return since
-        at = bisect_left(self._sums, target) - 1
-        return self._begins[at] + target - self._sums[at]
+        year = moment(since).year
+        spans = self._spans(year)
+        target = spans.worked(since) + length
+        while target > spans.total:
+            if year >= _LAST_YEAR:
+                return micros(datetime.max.replace(tzinfo=UTC))
+            target -= spans.total
+            year += 1
+            spans = self._spans(year)
+        at = bisect_left(spans.sums, target) - 1
+        return spans.begins[at] + target - spans.sums[at]
 
     def age(self, since: int, until: int) -> int:
-        # Both years first: adding an earlier one changes all sums.
-        self._cover(until)
-        self._cover(since)
-        return self._worked(until) - self._worked(since)
+        if until < since:
+            return -self.age(until, since)
+        first, last = moment(since).year, moment(until).year
+        before = sum(self._spans(year).total for year in range(first, last))
+        return before + self._spans(last).worked(until) - self._spans(first).worked(since)
 
     def reading(self, origin: int) -> Callable[[int], int]:
         return partial(self.age, origin)
 
-    def _worked(self, instant: int) -> int:
-        """Working time from the first computed span to the instant, whose year is covered."""
-        at = bisect_right(self._begins, instant) - 1
-        if at < 0:
-            return 0
-        return self._sums[at] + min(instant, self._ends[at]) - self._begins[at]
+    def _spans(self, year: int) -> _Spans:
+        found = self._years.get(year)
+        if found is None:
+            found = self._years[year] = self._compute(year)
+        return found
 
-    def _cover(self, instant: int) -> None:
-        """Compute the spans of the instant's year, and of those before and after it."""
-        if not self._covered[0] <= instant < self._covered[1]:
-            self._cover_year(moment(instant).year)
+    def _compute(self, year: int) -> _Spans:
+        spans = list(self._spans_of(year)) if _FIRST_YEAR <= year <= _LAST_YEAR else []
+        sums = accumulate((end - begin for begin, end in spans), initial=0)
+        return _Spans([begin for begin, _ in spans], [end for _, end in spans], list(sums))
 
-    def _cover_year(self, year: int) -> None:
-        if self._years is None:
-            self._years = (year, year - 1)
-        if year - 1 < self._years[0]:
-            self._recompute(year - 1, max(self._years[1], year + 1))
-        while year + 1 > self._years[1] and self._extend_after():
-            pass
-        first, last = self._years
-        self._covered = _new_year(first + 1), _new_year(last)
-
-    def _extend_after(self) -> bool:
-        first, last = self._years or (0, 0)
-        if last >= _LAST_YEAR:
-            return False
-        self._append(last + 1)
-        self._years = (first, last + 1)
-        return True
-
-    def _recompute(self, first: int, last: int) -> None:
-        self._begins, self._ends, self._sums = [], [], [0]
-        first, last = max(_FIRST_YEAR, first), min(_LAST_YEAR, last)
-        for year in range(first, last + 1):
-            self._append(year)
-        self._years = (first, last)
-
-    def _append(self, year: int) -> None:
-        first, last = _new_year(year), _new_year(year + 1)
+    def _spans_of(self, year: int) -> Iterator[tuple[int, int]]:
+        first, last = (micros(datetime(number, 1, 1, tzinfo=UTC)) for number in (year, year + 1))
         for start, stop, offset in offsets(self._zone, first, last):
             for begin, finish in self._local_spans(start + offset, stop + offset):
-                self._append_span(max(begin - offset, start), min(finish - offset, stop))
+                span = max(begin - offset, start), min(finish - offset, stop)
+                if span[0] < span[1]:
+                    yield span
 
     def _local_spans(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Working hours of the dates from `first` to `last`, both as the wall clock shows them."""
@@ -148,16 +145,6 @@ class BusinessClock:
             if day.weekday() in self._weekdays and day not in self._policy.holidays:
                 for begin, finish in self._policy.hours:
                     yield number * _DAY + begin * _SECOND, number * _DAY + finish * _SECOND
-
-    def _append_span(self, begin: int, end: int) -> None:
-        if end > begin:
-            self._begins.append(begin)
-            self._ends.append(end)
-            self._sums.append(self._sums[-1] + end - begin)
-
-
-def _new_year(year: int) -> int:
-    return micros(datetime(year, 1, 1, tzinfo=UTC))
 
 
 def offsets(zone: ZoneInfo, first: int, last: int) -> Iterator[tuple[int, int, int]]:

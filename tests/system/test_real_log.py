@@ -7,7 +7,7 @@ import json
 import os
 import random
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -52,13 +52,29 @@ def micros_of(text: str) -> int:
     return micros(datetime.fromisoformat(text))
 
 
-async def publish(kafka: str, topic: str, lines: Lines) -> None:
-    """A producer writes one partition after the other, so chunks span little time compared with the lateness."""
+async def publish(kafka: str, topic: str, chunks: Sequence[Lines]) -> None:
+    """Write one chunk after the other."""
     publisher = Publisher(kafka, deadline_seconds=60)
-    for start in range(0, len(lines), CHUNK):
-        chunk = lines[start : start + CHUNK]
+    for chunk in chunks:
         await publisher.publish_all([OutgoingMessage(topic, deal, line, at) for at, deal, line in chunk])
     await publisher.stop()
+
+
+def within_lateness(lines: Lines) -> list[Lines]:
+    """Chunks of which no line is older than the lateness, wherever a reader meets the end of the log.
+
+    A producer writes a chunk one partition after the other. A reader may be at the end of all of them when half is
+    written: then the newest line so far is its present, and what follows of the chunk is late.
+    """
+    chunks: list[Lines] = [[]]
+    newest = oldest = lines[0][0] if lines else 0
+    for line in lines:
+        newest, oldest = max(newest, line[0]), min(oldest, line[0])
+        if len(chunks[-1]) == CHUNK or newest - oldest >= LATENESS_MS:
+            chunks.append([])
+            oldest = line[0]
+        chunks[-1].append(line)
+    return chunks
 
 
 @asynccontextmanager
@@ -148,10 +164,10 @@ async def check(
     seed = random.Random(7)
     problems, stays = expected(lines, policy)
     async with detectors(replicas, kafka, dsn, prefix, policy, folder, batch) as running:
-        mangled = mangle(lines, seed)
+        chunks = within_lateness(mangle(lines, seed))
         for part in range(8):
-            begin, end = len(mangled) * part // 8, len(mangled) * (part + 1) // 8
-            await publish(kafka, prefix + EVENTS, mangled[begin:end])
+            begin, end = len(chunks) * part // 8, len(chunks) * (part + 1) // 8
+            await publish(kafka, prefix + EVENTS, chunks[begin:end])
             if kill:
                 victim = seed.choice(running)
                 victim.kill()

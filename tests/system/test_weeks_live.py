@@ -30,6 +30,7 @@ from tests.system.test_real_log import (
     evaluated_until,
     publish,
     read_lines,
+    within_lateness,
 )
 
 KINDS = ("shift", "rework", "slipping", "bottleneck")
@@ -106,14 +107,14 @@ async def test_weeks_of_the_shop_are_those_of_what_if(kafka: str, dsn: str, pref
     }
     assert problems
 
-    mangled = duplicated_and_delayed(lines, seed)
+    chunks = within_lateness(duplicated_and_delayed(lines, seed))
     async with (
         detectors(3, kafka, dsn, prefix, policy, tmp_path) as running,
         analysts(3, kafka, dsn, prefix, policy, tmp_path) as judging,
     ):
         for part in range(6):
-            begin, end = len(mangled) * part // 6, len(mangled) * (part + 1) // 6
-            await publish(kafka, prefix + EVENTS, mangled[begin:end])
+            begin, end = len(chunks) * part // 6, len(chunks) * (part + 1) // 6
+            await publish(kafka, prefix + EVENTS, chunks[begin:end])
             victim = seed.choice([*running, *judging])
             victim.kill()
             victim.start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from datetime import date, datetime, time, timedelta
 from typing import ClassVar
 from zoneinfo import ZoneInfo
@@ -23,15 +22,15 @@ class Periods:
         self.first_event, self.zone = first_event, ZoneInfo(zone)
         day = moment(first_event).astimezone(self.zone).date()
         self._first_day = day - timedelta(days=day.weekday() % self.days)
-        self._starts: list[int] = []
+        # Threads may share it: what one computes is what another would.
+        self._starts: dict[int, int] = {}
 
     def start(self, period: int) -> int:
         """The first instant of the period."""
-        if period < 0:
-            return self._start_of(period)
-        while len(self._starts) <= period:
-            self._starts.append(self._start_of(len(self._starts)))
-        return self._starts[period]
+        found = self._starts.get(period)
+        if found is None:
+            found = self._starts[period] = self._start_of(period)
+        return found
 
     def end(self, period: int) -> int:
         """The first instant after the period."""
@@ -50,8 +49,7 @@ class Periods:
 
     def over(self, instant: int) -> int:
         """The first period that is not over at the instant. Periods 0 to over - 1 are."""
-        self.start(max(self.of(instant), 0))
-        return bisect_right(self._starts, instant) - 1
+        return max(self.of(instant), -1)
 
     def first_day(self, period: int) -> date:
         """The date on which the period begins."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
@@ -15,6 +18,7 @@ from tests.support import definition
 from tests.support.examples import examples
 
 HOUR = 3_600_000_000
+DAY = 24 * HOUR
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WORKDAYS = WEEK[:5]
 
@@ -172,3 +176,38 @@ def test_a_change_in_the_last_hours_of_a_year_counts() -> None:
     noon = micros(datetime.fromisoformat("1985-12-31T12:00+00:00"))
 
     assert clock("Asia/Kathmandu", "00:00-01:00").age(noon, noon + 24 * HOUR) == 0.75 * HOUR
+
+
+class _SlowHours:
+    """Hours of a policy that hold up the first thread to compute with them, on one of its days, for another thread."""
+
+    def __init__(self, hours: Iterable[tuple[int, int]]) -> None:
+        self._hours, self.days_left = list(hours), -1
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        self.days_left -= 1
+        if self.days_left == 0:
+            self.entered.set()
+            assert self.go_on.wait(10)
+        return iter(self._hours)
+
+
+@pytest.mark.parametrize("day", [100, 300, 450])
+def test_two_threads_may_use_a_new_clock_at_once(day: int) -> None:
+    policy = ClockPolicy.model_validate({"timezone": "UTC", "days": WORKDAYS, "hours": ["09:00-12:00", "13:00-17:00"]})
+    hours = _SlowHours(policy.hours)
+    business, alone = BusinessClock(policy.model_copy(update={"hours": hours})), BusinessClock(policy)
+    instants = [utc("01-01T10:00") + number * DAY for number in range(700)]
+    hours.days_left = day
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(business.due, instants[150], 2000 * HOUR)
+        assert hours.entered.wait(10)
+        other = business.due(instants[150], 2000 * HOUR)
+        hours.go_on.set()
+        assert first.result() == other == alone.due(instants[150], 2000 * HOUR)
+
+    for instant in instants:
+        assert business.due(instant, 300 * HOUR) == alone.due(instant, 300 * HOUR)
+        assert business.age(instant, instant + 30 * DAY) == alone.age(instant, instant + 30 * DAY)
