@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +124,7 @@ def test_lines_read_at_once_give_what_each_gives() -> None:
 
     alone = [of_contract(DealEvent.model_validate_json(line)) for line in lines]
 
-    assert usual_events(lines) == ReadEvents(*(sum(column, []) for column in zip(*alone, strict=True)))
+    assert usual_events(lines) == ReadEvents(*([*chain(*column)] for column in zip(*alone, strict=True)))
 
 
 @pytest.mark.slow
