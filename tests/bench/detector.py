@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import orjson
@@ -43,16 +44,21 @@ BATCH = DetectorSettings.model_fields["detector_batch"].default
 DAY = 86_400_000_000
 
 
-async def fill(kafka: str, prefix: str) -> int:
-    """Publish the histories of SEEDS companies in order of time; returns the number of events."""
+def histories(companies: int) -> list[dict[str, Any]]:
+    """The events of half a year of some companies, in order of time."""
     end = datetime.now(UTC).replace(microsecond=0)
     events = [
         event | {"id": f"{seed}-{event['id']}", "subject": f"{event['subject']}{seed}"}
-        for seed in range(SEEDS)
+        for seed in range(companies)
         for one in run.history(seed, 180, end)
         for event in dialects.canonical(one)
     ]
-    events.sort(key=lambda event: event["time"])
+    return sorted(events, key=lambda event: event["time"])
+
+
+async def fill(kafka: str, prefix: str) -> int:
+    """Publish the histories of SEEDS companies; returns the number of events."""
+    events = histories(SEEDS)
     publisher = Publisher(kafka, deadline_seconds=60)
     for start in range(0, len(events), 5000):
         part = events[start : start + 5000]

@@ -21,12 +21,12 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.kafka.admin import create_topics
-from tests.bench import answers, detector, intake, memory, webhook_to_mail, weeks
+from tests.bench import answers, detector, intake, memory, statistics_cost, webhook_to_mail, weeks, what_if
 from tests.bench.figures import Figure
 from tests.support.databases import new_database
 from tests.support.servers import kafka_address, postgres_dsn
 
-PARTS = ["intake", "answers", "detector", "time", "weeks", "memory", "webhook-to-mail"]
+PARTS = ["intake", "answers", "detector", "time", "statistics", "weeks", "what-if", "memory", "webhook-to-mail"]
 console = Console()
 _numbers = itertools.count(1)
 
@@ -49,8 +49,13 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
             figures += await detector.measure(kafka, new_dsn, await prefix(kafka), folder, chosen.rounds, show)
         if "time" in chosen.parts:
             figures += await detector.cost_of_time(new_dsn, 200, show)
+        if "statistics" in chosen.parts:
+            figures += await statistics_cost.measure(new_dsn, chosen.rounds, show)
         if "weeks" in chosen.parts:
             figures += await weeks.measure(await new_dsn(), show)
+            figures += weeks.relearn(show)
+        if "what-if" in chosen.parts:
+            figures += await asyncio.to_thread(what_if.measure, folder, chosen.rounds, show)
         if "memory" in chosen.parts:
             figures += await memory.measure(kafka, await new_dsn(), await prefix(kafka), folder, show)
         if "webhook-to-mail" in chosen.parts:

@@ -1,4 +1,7 @@
-"""Seconds from the end of a week to the problems in it, over 1,000 stages: the detector's part and the analyst's."""
+"""Seconds from the end of a week to the problems in it, over 1,000 stages: the detector's part and the analyst's.
+
+And those of learning limits, which the detector does once a week.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from typing import Any
 
 from aiokafka import ConsumerRecord
@@ -18,6 +22,9 @@ from services.detector.publish.weeks import WeekPublisher
 from services.detector.store import evaluation, history, weeks
 from services.detector.store.copy_tables import open_flow
 from shared.contracts.topics import MEASURES
+from shared.flow.calendars import CalendarClock
+from shared.flow.statistics.crossings import DAY
+from shared.flow.statistics.learned import COUNT_WINDOW, StageHistory, learn
 from shared.flow.visits import Visit
 from shared.policy import Policy, parse
 from shared.postgres.migrate import migrate_all
@@ -28,6 +35,8 @@ from shared.stream.transaction import PostgresTransactions
 from tests.bench.figures import Figure, at_most
 
 PIPELINES, STAGES, WEEKS = 20, 50, 30
+# Of each stage whose limit is learned.
+LEARNED, VISITS = 100, 2000
 _START = datetime(2025, 1, 6, tzinfo=UTC)
 _WEEK = timedelta(days=7)
 _TAKE = "DELETE FROM outbox WHERE topic = 'flow.measures' RETURNING id, value"
@@ -44,15 +53,39 @@ async def measure(dsn: str, show: Callable[[str], None]) -> list[Figure]:
     show("weeks: closing all but one")
     await line.close(WEEKS - 1)
     show("weeks: closing the last one")
+    before = time.process_time()
     publishing, evaluating = await line.close(WEEKS)
+    used = time.process_time() - before
     await flow.close()
     await analysis.close()
     stages = PIPELINES * STAGES
     return [
         Figure(f"a week of {stages} stages, detector", publishing, "s"),
         Figure(f"a week of {stages} stages, analyst", evaluating, "s"),
+        Figure(f"a week of {stages} stages, both without Postgres, processor time", used, "s"),
         at_most(f"a week of {stages} stages", publishing + evaluating, "s", 2.0),
     ]
+
+
+def relearn(show: Callable[[str], None]) -> list[Figure]:
+    """Learn a limit and a count of each of LEARNED stages from a year of visits."""
+    show("weeks: learning limits")
+    chance, first = random.Random(2), micros(_START)
+    now = first + COUNT_WINDOW
+    stages = [StageHistory(_visits(chance, first, now), (), CalendarClock()) for _ in range(LEARNED)]
+    before = time.process_time()
+    found = [learn(stage, first, [now], Fraction(1, 10))[0] for stage in stages]
+    used = time.process_time() - before
+    assert all(one.why is None for one in found)
+    return [at_most(f"learning the limits of {LEARNED} stages, processor time", used, "s", 5.0)]
+
+
+def _visits(chance: random.Random, first: int, now: int) -> list[Visit]:
+    """A year of visits of one stage, some of them open."""
+    entries = [first + chance.randrange(now - first) for _ in range(VISITS)]
+    ends = [entered + round(chance.lognormvariate(2, 0.8) * DAY) for entered in entries]
+    pairs = zip(entries, ends, strict=True)
+    return [Visit("p", "s", entered, True, end if end < now else None) for entered, end in pairs]
 
 
 class _Line:

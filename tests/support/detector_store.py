@@ -60,9 +60,9 @@ class Store:
         self.pool, self.policy, self.ruleset = pool, policy, Ruleset(policy)
         self.present = now or datetime.now(UTC)
         self.registry = CollectorRegistry()
-        metrics = DetectorMetrics(self.registry)
+        self.metrics = DetectorMetrics(self.registry)
         # Write in bulk from two events on, and evaluate so few changes at once that a pass takes several portions.
-        self.event_writer = EventWriter(self.ruleset, metrics, lambda record: self.present, direct_copy_min=2)
+        self.event_writer = EventWriter(self.ruleset, self.metrics, lambda record: self.present, direct_copy_min=2)
         self.events = self.processor(self.event_writer)
         publisher = ProblemPublisher(self.ruleset)
         self.evaluator = Evaluator(self.ruleset, publisher, ClockKind.WALL, changes_at_once=2)

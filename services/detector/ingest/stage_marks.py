@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from itertools import chain
 
 from shared.flow.visits import Visit, WithdrawnVisit
 
@@ -21,14 +22,10 @@ class StageMarks:
         self._watched = watched
         self.since: dict[Stage, int] = {}
 
-    def add(self, visits: Iterable[Visit], withdrawn: Iterable[WithdrawnVisit], first: int) -> None:
+    def add(self, visits: Iterable[Visit], withdrawn: Collection[WithdrawnVisit], first: int) -> None:
         """What is known of these visits of a deal changes from an instant on."""
-        for visit in visits:
-            self._add(visit, first)
-        for one in withdrawn:
-            self._add(one.visit, first)
-
-    def _add(self, visit: Visit, first: int) -> None:
-        stage = stage_of(visit)
-        if stage in self._watched and first < self.since.get(stage, first + 1):
-            self.since[stage] = first
+        since = self.since
+        for visit in chain(visits, (one.visit for one in withdrawn)) if withdrawn else visits:
+            stage = visit.pipeline, visit.stage
+            if first < since.get(stage, first + 1) and stage in self._watched:
+                since[stage] = first

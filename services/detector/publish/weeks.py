@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -17,7 +16,7 @@ from services.detector.store.weeks import WeekState
 from shared.contracts.measures import Column, MeasureData, MeasureEvent
 from shared.contracts.topics import MEASURES
 from shared.flow.checkpoints import BEGINNING
-from shared.flow.statistics.columns import Chart, Value, printed
+from shared.flow.statistics.columns import Chart, Value, exact_text, printed
 from shared.flow.statistics.measures import DEFINITION, MeasureTallies, WeeklyMeasures, definition_of
 from shared.flow.statistics.weeks import Weeks
 from shared.kafka.publisher import OutgoingMessage
@@ -148,7 +147,7 @@ class WeekPublisher:
             [moment(known.start(p.week)) for p in points],
             [ends[p.week] for p in points],
             [printed(p.chart.column, p.value) for p in points],
-            [_exact(p) for p in points],
+            [exact_text(p.chart.column, p.value) for p in points],
         )
         return {(Chart(row["pipeline"], row["stage"], Column(row["measure"])), numbers[row["end_at"]]) for row in rows}
 
@@ -173,7 +172,7 @@ class WeekPublisher:
             start=moment(part.weeks.start(point.week)),
             end=moment(end),
             value=None if value is None else float(value),
-            exact=_exact(point),
+            exact=exact_text(point.chart.column, point.value),
             is_revised=point.week < state.over or (state.reached is not None and end <= state.reached),
             week=point.week,
             over=part.over,
@@ -195,8 +194,3 @@ def _marked_week(known: Weeks, over: int, mark: int | None) -> int:
 def _points_of(measures: WeeklyMeasures, first: int) -> Iterator[_WeekPoint]:
     for chart, values in measures.values.items():
         yield from (_WeekPoint(chart, week, value) for week, value in enumerate(values, first))
-
-
-def _exact(point: _WeekPoint) -> str | None:
-    """The value in the unit in which it is printed."""
-    return None if point.value is None else str(Fraction(point.value, point.chart.column.scale))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from shared.contracts.measures import Column
 
-__all__ = ["Chart", "Column", "Point", "Value", "WeekValues", "exact_value", "points", "printed"]
+__all__ = ["Chart", "Column", "Point", "Value", "WeekValues", "exact_text", "exact_value", "points", "printed"]
 # Exact: a count, a share as a fraction, or a time in parts of a microsecond (`Column.scale`).
 Value = int | Fraction
 
@@ -49,14 +49,25 @@ def points(column: Column, values: WeekValues) -> list[Point]:
 
 def printed(column: Column, value: Value | None) -> int | float | None:
     """The value as it is printed: a count as an integer, a share or seconds as a float."""
-    if value is None or (isinstance(value, int) and column.scale == 1):
+    scale = column.scale
+    if value is None or (scale == 1 and isinstance(value, int)):
         return value
-    return float(Fraction(value, column.scale))
+    # Division of integers rounds once, as that of a fraction does.
+    return value.numerator / (value.denominator * scale)
 
 
 def exact_value(column: Column, text: str | None) -> Value | None:
     """The value that messages write as `5` or `5/7`, in the unit in which it is printed."""
     if text is None:
         return None
-    value = Fraction(text) * column.scale
+    numerator, _, denominator = text.partition("/")
+    whole = int(numerator) * column.scale
+    if not denominator:
+        return whole
+    value = Fraction(whole, int(denominator))
     return value.numerator if value.denominator == 1 else value
+
+
+def exact_text(column: Column, value: Value | None) -> str | None:
+    """The value as messages write it, in the unit in which it is printed."""
+    return None if value is None else str(Fraction(value.numerator, value.denominator * column.scale))
