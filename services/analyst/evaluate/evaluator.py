@@ -7,33 +7,21 @@ its weeks that are over have come; a rule is judged when one of its charts chang
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import NamedTuple
 
-from services.analyst.evaluate.charts import ChartFinding, ChartRule, ChartSet, load
+from services.analyst.evaluate.charts import ChartRule, load
+from services.analyst.evaluate.revise import Reach, save_findings
 from services.analyst.evaluate.rules import rules_of
-from services.analyst.publish.problems import ChartRevision, ProblemMessages
+from services.analyst.publish.problems import ProblemMessages
 from services.analyst.store import charts, pipelines, points, problems
 from services.analyst.store.pipelines import PipelineState
-from services.analyst.store.problems import SavedProblem
-from shared.contracts.problems import Mode, ProblemReason
-from shared.flow.intervals import Interval
-from shared.flow.revisions import Revision, diff
 from shared.flow.statistics.columns import Chart
 from shared.policy import Policy
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
 
 _BEGINNING = 0
-
-
-class _Reach(NamedTuple):
-    """`reached`: judgement time before this evaluation; intervals that cleared by `since` stay as published."""
-
-    reached: int | None
-    since: int
-    now: datetime
 
 
 class ChartEvaluator:
@@ -69,9 +57,10 @@ class ChartEvaluator:
         judged = [rule for rule in changed if ready.keys() >= set(rule.charts)]
         wanted = {chart: ready[chart] for rule in judged for chart in rule.charts}
         known = await load(connection, wanted, state.numbering, self._policy.timezone)
-        revisions = [] if known is None else await self._revisions(connection, state, known, judged, until, now)
+        found = [(rule.find(known), self._reach(state, _until(rule, until))) for rule in judged if known is not None]
+        revisions = await save_findings(connection, found, self._policy.digest, now)
         await self._messages.put(connection, revisions, now)
-        since = self._reach(state, max(until.values(), default=None), now).since
+        since = self._reach(state, max(until.values(), default=None)).since
         await self._retract_unruled(connection, name, [rule.key for rule in rules], since, now)
         await charts.save_until(connection, {chart: ready[chart].until for chart in stale & ready.keys()})
         await charts.mark_signals(connection, stale & ready.keys())
@@ -79,36 +68,13 @@ class ChartEvaluator:
             await pipelines.reevaluated(connection, name)
         return len(revisions)
 
-    async def _revisions(
-        self,
-        connection: Connection,
-        state: PipelineState,
-        known: ChartSet,
-        judged: Sequence[ChartRule],
-        until: Mapping[Chart, datetime],
-        now: datetime,
-    ) -> list[ChartRevision]:
-        """Save how the intervals of rules differ from those before; gives the differences."""
-        reach = {rule.key: self._reach(state, _until(rule, until), now) for rule in judged}
-        published = await problems.published(connection, {key: one.since for key, one in reach.items()})
-        told, gone, saved = list[ChartRevision](), list[tuple[str, int]](), list[SavedProblem]()
-        for rule in judged:
-            key = rule.key
-            revised = _revise(rule.find(known), published[key], reach[key])
-            told += revised.told
-            gone += [(key, at) for at in revised.gone]
-            saved += revised.saved
-        await problems.drop(connection, gone)
-        await problems.save(connection, saved, self._policy.digest, now)
-        return told
-
-    def _reach(self, state: PipelineState, until: datetime | None, now: datetime) -> _Reach:
+    def _reach(self, state: PipelineState, until: datetime | None) -> Reach:
         """Of a rule that is evaluated until an instant; None: it never was."""
         reached = max((micros(at) for at in (state.reached, until) if at is not None), default=None)
         if until is None:
-            return _Reach(reached, _BEGINNING, now)
+            return Reach(reached, _BEGINNING)
         edges = [micros(until) - self._lateness] + ([] if state.since is None else [micros(state.since)])
-        return _Reach(reached, max(min(edges), _BEGINNING), now)
+        return Reach(reached, max(min(edges), _BEGINNING))
 
     async def _retract_unruled(
         self, connection: Connection, pipeline: str, keys: Collection[str], since: int, now: datetime
@@ -120,45 +86,3 @@ class ChartEvaluator:
 def _until(rule: ChartRule, until: Mapping[Chart, datetime]) -> datetime | None:
     """How far a rule is evaluated: as far as the last of its charts."""
     return min(until[chart] for chart in rule.charts) if until.keys() >= set(rule.charts) else None
-
-
-class _Revised(NamedTuple):
-    """Revisions to publish, openings of intervals to delete, and intervals to save, of one rule."""
-
-    told: Sequence[ChartRevision]
-    gone: Sequence[int]
-    saved: Sequence[SavedProblem]
-
-
-def _revise(finding: ChartFinding, published: Mapping[int, tuple[Interval, Mode]], reach: _Reach) -> _Revised:
-    """How the intervals of one rule differ from the published ones."""
-    rule = finding.rule
-    found = [one for one in finding.intervals if one.cleared_at is None or one.cleared_at > reach.since]
-    revisions = diff([interval for interval, _ in published.values()], found)
-    revisions += _changed_mode(rule.mode, published.values(), found)
-    historic = {r.interval.opened_at for r in revisions if _is_historic(r, reach.reached)}
-    told = [ChartRevision(finding, one, one.interval.opened_at in historic) for one in revisions]
-    instants = {one.opened_at for one in found}
-    mode = rule.mode
-    return _Revised(
-        # A historic interval comes in one message.
-        [one for one in told if not (one.historic and one.revision.reason is ProblemReason.OPENED)],
-        [at for at in published if at not in instants],
-        [
-            SavedProblem(rule.key, one, rule.kind, rule.pipeline, rule.stage, mode, one.opened_at in historic)
-            for one in found
-            if published.get(one.opened_at) != (one, mode)
-        ],
-    )
-
-
-def _changed_mode(mode: Mode, published: Iterable[tuple[Interval, Mode]], found: Sequence[Interval]) -> list[Revision]:
-    """An open interval whose rule has another mode now: nothing else of it differs, but tickets must hear of it."""
-    open_ones = [one for one, was in published if was is not mode and one.cleared_at is None and one in found]
-    return [Revision(ProblemReason.REVISED, one, one) for one in open_ones]
-
-
-def _is_historic(revision: Revision, reached: int | None) -> bool:
-    """Found by going back: over before the judgement time that was already reached."""
-    cleared = revision.interval.cleared_at
-    return revision.was is None and reached is not None and cleared is not None and cleared <= reached

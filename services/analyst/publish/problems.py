@@ -1,4 +1,4 @@
-"""Messages of `flow.problems` about what charts show."""
+"""Messages of `flow.problems` about what charts show, and about silent sources."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from services.analyst.evaluate.charts import ChartFinding, OpeningDetail
+from services.analyst.evaluate.findings import OpeningDetail, RuleFinding
 from services.analyst.store import problems
 from shared.contracts.problems import (
     CORRECTIONS,
@@ -29,10 +29,10 @@ EVENT_SOURCE = "andon/analyst"
 RULE_VERSION = 1
 
 
-class ChartRevision(NamedTuple):
+class FindingRevision(NamedTuple):
     """A revision of one of a rule's intervals, and whether it is historic."""
 
-    finding: ChartFinding
+    finding: RuleFinding
     revision: Revision
     historic: bool
 
@@ -43,7 +43,7 @@ class ProblemMessages:
     def __init__(self, policy: Policy, topic_prefix: str) -> None:
         self._policy, self._topic = policy, topic_prefix + PROBLEMS
 
-    async def put(self, connection: Connection, revisions: Sequence[ChartRevision], now: datetime) -> None:
+    async def put(self, connection: Connection, revisions: Sequence[FindingRevision], now: datetime) -> None:
         """One message for each revision, in the order of their instants."""
         ordered = sorted(revisions, key=lambda one: instant(one.revision))
         corrections = await problems.corrections(connection, {one.finding.rule.key for one in ordered})
@@ -73,7 +73,7 @@ class ProblemMessages:
             corrections[data.key] = correction + 1
         return OutgoingMessage(self._topic, event.subject.encode(), event.to_json())
 
-    def _data(self, revised: ChartRevision, now: datetime) -> ProblemData:
+    def _data(self, revised: FindingRevision, now: datetime) -> ProblemData:
         rule, revision = revised.finding.rule, revised.revision
         detail = revised.finding.details.get(revision.interval.opened_at, OpeningDetail(rule.cause))
         return ProblemData(
@@ -81,6 +81,7 @@ class ProblemMessages:
             kind=rule.kind,
             pipeline=rule.pipeline,
             stage=rule.stage or None,
+            source=rule.source,
             reason=revision.reason,
             mode=rule.mode,
             historic=revised.historic,
@@ -94,6 +95,7 @@ class ProblemMessages:
             chance=float(rule.per_quarter),
             signal=detail.signal,
             bottleneck=detail.bottleneck,
+            heard_at=detail.heard_at,
             **dict(_interval_data(revision.interval)),
         )
 
@@ -105,6 +107,8 @@ def _unruled(row: Record, now: datetime) -> ProblemData:
         kind=row["kind"],
         pipeline=row["pipeline"],
         stage=row["stage"] or None,
+        # A problem without a pipeline is one of a source.
+        source=None if row["pipeline"] else row["key"].partition("/")[2],
         reason=ProblemReason.UNRULED,
         mode=row["mode"],
         historic=row["cleared_at"] is not None,

@@ -12,6 +12,7 @@ from services.detector.publish.ages import AgePublisher
 from services.detector.publish.gauges import refresh_gauges
 from services.detector.publish.measures import MeasurePublisher
 from services.detector.publish.now import NowPublisher
+from services.detector.publish.receipts import ReceiptPublisher
 from services.detector.publish.stages import StageStatusPublisher
 from services.detector.publish.weeks import WeekPublisher
 from services.detector.settings import DetectorSettings
@@ -24,6 +25,7 @@ from shared.runtime.waiting import wait_within
 _log = logger(__name__)
 AGES_SECONDS = 5.0
 WEEKS_SECONDS = 10.0
+RECEIPTS_SECONDS = 10.0
 PRESENT_SECONDS = 15.0
 NOW_SECONDS = 5.0
 
@@ -74,6 +76,33 @@ class WeeksLoop:
         """Publish some weeks; whether none are left."""
         async with self._pool.acquire() as connection, connection.transaction():
             done = await self._weeks.publish_some(connection)
+        if done.messages:
+            self._published()
+        return done.is_complete
+
+
+class ReceiptsLoop:
+    """Publishes when sources were heard. `published` is called when there was something."""
+
+    def __init__(self, pool: Pool, settings: DetectorSettings, published: Callable[[], None]) -> None:
+        self._pool, self._published = pool, published
+        self._receipts = ReceiptPublisher(settings.topic_prefix)
+
+    async def run(self) -> None:
+        """Run until cancelled. Waits while the database is unavailable."""
+        while True:
+            began, is_complete = time.monotonic(), True
+            try:
+                is_complete = await self.run_once()
+            except TRANSIENT as error:
+                _log.warning("receipts not published: database unavailable", error=repr(error))
+            # A backlog takes at most half of the time: passes and new events come first.
+            await asyncio.sleep(RECEIPTS_SECONDS if is_complete else min(time.monotonic() - began, RECEIPTS_SECONDS))
+
+    async def run_once(self) -> bool:
+        """Publish some; whether nothing is left."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            done = await self._receipts.publish_some(connection)
         if done.messages:
             self._published()
         return done.is_complete
