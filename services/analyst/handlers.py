@@ -26,7 +26,7 @@ DECODERS: Mapping[str, Decoder[ConsumedMessage]] = {
 
 
 class AnalystHandler:
-    """A `Handler`: saves weekly points, relocks, receipts. `changed` is called after a commit that asks for an evaluation."""
+    """A `Handler`: saves what comes. `changed` is called after a commit that asks for an evaluation."""
 
     decoders = DECODERS
 
