@@ -189,6 +189,7 @@ class ProblemData(ProblemInterval):
     evidence: Evidence | None = None
     signal: SignalDetail | None = Field(None, description="of kinds on measures: what the weeks show")
     bottleneck: BottleneckDetail | None = Field(None, description="of `bottleneck`: what opened it")
+    pipelines: tuple[Name, ...] = Field((), description="of a problem of a source: where it has had deals")
     heard_at: Moment | None = Field(None, description="of `silence`: when the last event before it was received")
 
     def message_id(self, correction: int) -> str:

@@ -29,6 +29,7 @@ class HourReceipts(Message):
     start: Moment = Field(description="start of the hour, in UTC")
     part: Count = Field(description="from 0; a busy hour comes in several parts, all but the last of which are full")
     receipts: tuple[int, ...] = Field(description="microseconds from the start of the hour, in order")
+    pipelines: tuple[Name, ...] = Field((), description="those in which the source has had deals so far")
 
     @property
     def key(self) -> str:

@@ -66,6 +66,7 @@ class TicketData(Message):
     pipeline: OptionalName = Field(description="empty for a problem of a source")
     pipeline_name: Words
     source: Name | None = Field(None, description="of a problem of a source")
+    pipelines: tuple[Name, ...] = Field((), description="of a problem of a source: where it has had deals")
     stage: Name | None = None
     stage_name: Words | None = None
     state: TicketState

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
+from services.cli.usual_events import of_contract
 from services.cli.what_if_json import interval_json
 from shared.contracts.envelope import iso
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
-from shared.flow.events import event_of
 from shared.flow.statistics.silence import receipts_by_source
 from shared.flow.what_if import Found, find
 from shared.policy import load
@@ -97,9 +97,10 @@ async def analysts(
 async def test_weeks_of_the_shop_are_those_of_what_if(kafka: str, dsn: str, prefix: str, tmp_path: Path) -> None:
     policy, seed = folder("shop") / "policy.yaml", random.Random(3)
     lines = first_days(read_lines(folder("shop") / "events.jsonl.gz"))
-    events = [event_of(DealEvent.model_validate_json(line)) for _, _, line in lines]
+    read = [of_contract(DealEvent.model_validate_json(line)) for _, _, line in lines]
+    events = [one.event for one in read]
     last = max(event.key.time for event in events)
-    heard = receipts_by_source((event.deal.partition(":")[0], event.key.id, event.key.time) for event in events)
+    heard = receipts_by_source((one.source, one.event.key.id, one.received) for one in read)
     found = find(events, load(policy), last, receipts=heard)
     problems = {
         key: [interval_json(one) for one in some]

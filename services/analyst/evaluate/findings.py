@@ -12,13 +12,17 @@ from shared.flow.intervals import Interval
 
 
 class OpeningDetail(NamedTuple):
-    """What was known when an interval opened. `heard_at`: of silence, when the source was last heard."""
+    """What was known when an interval opened. `heard_at`: of silence, when the source was last heard.
+
+    `pipelines`: of silence, those in which the source has had deals.
+    """
 
     cause: CauseClass
     threshold: int = 0
     signal: SignalDetail | None = None
     bottleneck: BottleneckDetail | None = None
     heard_at: datetime | None = None
+    pipelines: tuple[str, ...] = ()
 
 
 class AnalystRule:

@@ -83,7 +83,8 @@ class SilenceEvaluator:
         heard = await receipts.load(connection, source, learned_from(since, self._hours), until)
         found = silence_since(heard, self._hours, rule.per_quarter, until, first, since)
         await receipts.save_source(connection, source, JudgedSource(until, _next_due(found, until)))
-        return RuleFinding(rule, found.intervals, _details(found, heard)), reach
+        pipelines = await receipts.pipelines(connection, source)
+        return RuleFinding(rule, found.intervals, _details(found, heard, pipelines)), reach
 
     def _rule(self, source: str) -> SourceRule | None:
         rule = self._policy.silence_rule(source)
@@ -126,8 +127,12 @@ def _next_due(found: SourceSilence, until: int) -> int | None:
     return until if is_silent else found.due
 
 
-def _details(found: SourceSilence, heard: Sequence[int]) -> Mapping[int, OpeningDetail]:
+def _details(found: SourceSilence, heard: Sequence[int], pipelines: Sequence[str]) -> Mapping[int, OpeningDetail]:
     return {
-        one.opened_at: OpeningDetail(SourceRule.cause, heard_at=moment(heard[bisect_left(heard, one.opened_at) - 1]))
+        one.opened_at: OpeningDetail(
+            SourceRule.cause,
+            heard_at=moment(heard[bisect_left(heard, one.opened_at) - 1]),
+            pipelines=tuple(pipelines),
+        )
         for one in found.intervals
     }

@@ -73,6 +73,12 @@ CREATE TABLE judged_source (
     due    bigint
 );
 
+-- The pipelines in which each source has had deals.
+CREATE TABLE source_pipelines (
+    source    text   PRIMARY KEY,
+    pipelines text[] NOT NULL
+);
+
 -- Sources with new receipts. Whoever saves receipts appends, the evaluator takes.
 CREATE TABLE stale_source (source text NOT NULL);
 

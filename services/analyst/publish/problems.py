@@ -96,6 +96,7 @@ class ProblemMessages:
             signal=detail.signal,
             bottleneck=detail.bottleneck,
             heard_at=detail.heard_at,
+            pipelines=detail.pipelines,
             **dict(_interval_data(revision.interval)),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from shared.contracts.receipts import HourReceipts, Judged
@@ -14,6 +14,11 @@ _SAVE = """
 INSERT INTO receipt_hour AS h VALUES ($1, $2, $3, $4)
 ON CONFLICT (source, hour, part) DO UPDATE SET instants = excluded.instants WHERE h.instants <> excluded.instants
 """
+_SAVE_PIPELINES = """
+INSERT INTO source_pipelines AS p VALUES ($1, $2)
+ON CONFLICT (source) DO UPDATE SET pipelines = excluded.pipelines WHERE p.pipelines <> excluded.pipelines
+"""
+_PIPELINES = "SELECT pipelines FROM source_pipelines WHERE source = $1"
 _MARK = "INSERT INTO stale_source SELECT * FROM unnest($1::text[])"
 _TAKE = "DELETE FROM stale_source RETURNING source"
 _JUDGED = "UPDATE silence_state SET until = $1, since = least(since, $2), is_stale = true"
@@ -58,7 +63,9 @@ async def save(connection: Connection, hours: Sequence[HourReceipts]) -> None:
             (one.source, start := micros(one.start), one.part, [start + at for at in one.receipts]) for one in hours
         ]
         await connection.executemany(_SAVE, rows)
-        await connection.execute(_MARK, sorted({one.source for one in hours}))
+        newest = {one.source: list(one.pipelines) for one in hours}
+        await connection.executemany(_SAVE_PIPELINES, newest.items())
+        await connection.execute(_MARK, sorted(newest))
 
 
 async def save_judged(connection: Executor, judged: Judged) -> None:
@@ -88,10 +95,10 @@ async def take(connection: Connection) -> set[str]:
     return {row["source"] for row in await connection.fetch(_TAKE)}
 
 
-async def mark(connection: Executor, sources: Collection[str]) -> None:
-    """Sources are to be judged again."""
-    if sources:
-        await connection.execute(_MARK, sorted(sources))
+async def pipelines(connection: Executor, source: str) -> Sequence[str]:
+    """The pipelines in which a source has had deals."""
+    found: Sequence[str] | None = await connection.fetchval(_PIPELINES, source)
+    return found or ()
 
 
 async def judged_sources(connection: Executor) -> dict[str, JudgedSource]:

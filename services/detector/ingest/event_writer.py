@@ -15,6 +15,7 @@ from aiokafka import ConsumerRecord
 
 from services.detector.ingest import first_change
 from services.detector.ingest.future import FutureCheck
+from services.detector.ingest.source_pipelines import SourcePipelines
 from services.detector.ingest.stage_marks import StageMarks, stage_of
 from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
@@ -93,6 +94,7 @@ class EventWriter:
         self._stage_maps = StageMapCache(ruleset)
         self._seen: WeakSet[Transaction] = WeakSet()
         self._no_direct_copy = 0
+        self._source_pipelines = SourcePipelines()
         self._weeks = weeks or WeekMarks(ruleset.policy.timezone)
         self.decoders = {EVENTS: self._decode}
 
@@ -156,6 +158,7 @@ class EventWriter:
         await history.save_deals(connection, saved)
         await history.drop_visits(connection, changes.gone)
         await history.save_visits(connection, changes.visits)
+        await self._source_pipelines.note(transaction, changes.visits)
         await history.drop_closings(connection, out_of_order)
         await history.add_closings(connection, changes.closings)
         await history.drop_withdrawn(connection, out_of_order)

@@ -263,6 +263,13 @@ CREATE TABLE receipt_hour (
     PRIMARY KEY (source, hour, part)
 );
 
+-- The pipelines in which each source has had deals.
+CREATE TABLE source_pipeline (
+    source   text NOT NULL,
+    pipeline text NOT NULL,
+    PRIMARY KEY (source, pipeline)
+);
+
 -- One row: the watermark that was last published with receipts. `since`: as that of week_state.
 CREATE TABLE receipt_state (
     one    boolean PRIMARY KEY DEFAULT true CHECK (one),

@@ -55,18 +55,20 @@ class ReceiptPublisher:
     ) -> list[OutgoingMessage]:
         new = _by_hour(batches)
         last = await receipts.last_parts(connection, new) if new else {}
+        pipelines = await receipts.pipelines(connection) if new else {}
         parts = [
             (hour, part)
             for hour in sorted(new)
             for part in _extended(last.get(hour, HourPart(0, ())), new[hour], self._part_size)
         ]
         await receipts.save(connection, parts)
-        return [self._hour(hour, part) for hour, part in parts]
+        return [self._hour(hour, part, pipelines.get(hour[0], ())) for hour, part in parts]
 
-    def _hour(self, hour: SourceHour, part: HourPart) -> OutgoingMessage:
+    def _hour(self, hour: SourceHour, part: HourPart, pipelines: Sequence[str]) -> OutgoingMessage:
         source, start = hour
         found = tuple(instant - start for instant in part.instants)
-        data = HourReceipts(source=source, start=moment(start), part=part.number, receipts=found)
+        known = tuple(pipelines)
+        data = HourReceipts(source=source, start=moment(start), part=part.number, receipts=found, pipelines=known)
         event = ReceiptsEvent.new(
             source=EVENT_SOURCE, type=ReceiptType.HOUR, subject=source, time=data.start, data=data
         )

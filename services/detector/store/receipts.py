@@ -23,6 +23,8 @@ _SAVE = """
 INSERT INTO receipt_hour VALUES ($1, $2, $3, $4)
 ON CONFLICT (source, hour, part) DO UPDATE SET instants = excluded.instants
 """
+_ADD_PIPELINES = "INSERT INTO source_pipeline SELECT * FROM unnest($1::text[], $2::text[]) ON CONFLICT DO NOTHING"
+_PIPELINES = "SELECT source, array_agg(pipeline ORDER BY pipeline) AS pipelines FROM source_pipeline GROUP BY source"
 _STATE = "SELECT judged, since FROM receipt_state FOR UPDATE"
 _SAVE_STATE = "UPDATE receipt_state SET judged = $1, since = NULL"
 _REBUILT = "UPDATE receipt_state SET since = least(since, $1)"
@@ -53,6 +55,17 @@ async def append(connection: Connection, receipts: Mapping[str, Sequence[int]]) 
     """Add receipts of events that were never seen before, by source."""
     if receipts:
         await connection.copy_records_to_table("new_receipt", records=receipts.items(), columns=("source", "instants"))
+
+
+async def add_pipelines(connection: Executor, pairs: Collection[tuple[str, str]]) -> None:
+    """Sources have deals in pipelines: (source, pipeline)."""
+    rows = sorted(pairs)
+    await connection.execute(_ADD_PIPELINES, [source for source, _ in rows], [pipeline for _, pipeline in rows])
+
+
+async def pipelines(connection: Executor) -> dict[str, Sequence[str]]:
+    """The pipelines in which each source has had deals."""
+    return {row["source"]: row["pipelines"] for row in await connection.fetch(_PIPELINES)}
 
 
 async def take(connection: Connection, rows: int) -> list[tuple[str, Sequence[int]]]:

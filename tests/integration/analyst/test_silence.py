@@ -10,18 +10,17 @@ import json
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from services.detector.publish.receipts import ReceiptPublisher
-from services.detector.store import evaluation, receipts
+from services.detector.store import evaluation
 from services.detector.store.copy_tables import open_flow
-from shared.contracts.envelope import iso
 from shared.contracts.problems import ProblemData, ProblemReason
-from shared.contracts.receipts import HourReceipts, ReceiptsEvent
-from shared.policy import Policy, load, parse
+from shared.contracts.receipts import ReceiptsEvent
+from shared.policy import Policy, load
 from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Pool, open_pool
 from shared.runtime.instants import micros
