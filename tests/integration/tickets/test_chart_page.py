@@ -10,6 +10,7 @@ import pytest
 
 from services.tickets.web.chart_links import chart_address, charts_of
 from shared.contracts.measures import Column, MeasureEvent
+from shared.contracts.problems import ProblemReason
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.flow.statistics.columns import Chart
 from tests.integration.tickets.records import TicketParts, record, records
@@ -200,7 +201,7 @@ async def test_nothing_is_promised_while_a_source_is_silent(web: httpx.AsyncClie
     silent = {"key": "silence/crm", "kind": "silence", "pipeline": "", "stage": None, "source": "crm"}
     await parts.handle(*records([event(problem(**silent, pipelines=["other"]))]))
     of_another = words(await web.get(ADDRESS))
-    await parts.handle(*records([event(problem(**silent, pipelines=["sales", "other"], reason="grew", count=9))]))
+    await parts.handle(*records([event(problem(**silent, pipelines=["new", "other"], reason=ProblemReason.GREW, count=9))]))
 
     page = words(await web.get(ADDRESS))
 
