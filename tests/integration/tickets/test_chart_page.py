@@ -201,7 +201,9 @@ async def test_nothing_is_promised_while_a_source_is_silent(web: httpx.AsyncClie
     silent = {"key": "silence/crm", "kind": "silence", "pipeline": "", "stage": None, "source": "crm"}
     await parts.handle(*records([event(problem(**silent, pipelines=["other"]))]))
     of_another = words(await web.get(ADDRESS))
-    await parts.handle(*records([event(problem(**silent, pipelines=["new", "other"], reason=ProblemReason.GREW, count=9))]))
+    await parts.handle(
+        *records([event(problem(**silent, pipelines=["new", "other"], reason=ProblemReason.GREW, count=9))])
+    )
 
     page = words(await web.get(ADDRESS))
 
