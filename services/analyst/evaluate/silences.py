@@ -58,9 +58,11 @@ class SilenceEvaluator:
         if not state.is_stale or state.until is None:
             return 0
         known, stale = await receipts.judged_sources(connection), await receipts.take(connection)
+        waiting = _ahead(known, state, state.until)
+        await receipts.mark(connection, stale & waiting)
         found = [
             await self._judge(connection, source, state, state.until, known.get(source))
-            for source in sorted(stale | _due(known, state, state.until))
+            for source in sorted((stale | _due(known, state, state.until)) - waiting)
         ]
         revisions = await save_findings(connection, [one for one in found if one], self._policy.digest, now)
         await self._messages.put(connection, revisions, now)
@@ -95,7 +97,7 @@ class SilenceEvaluator:
             return Reach(until, self._edge(state, until))
         if before is None:
             return Reach(None, _BEGINNING)
-        return Reach(before.until, self._edge(state, min(before.until, until)))
+        return Reach(before.until, self._edge(state, before.until))
 
     def _edge(self, state: SilenceState, until: int) -> int:
         """Intervals that cleared by then stay as published."""
@@ -114,11 +116,12 @@ def _due(known: Mapping[str, JudgedSource], state: SilenceState, until: int) -> 
     """The sources to judge again though they have no new receipts."""
     if state.since is not None:
         return set(known)
-    return {
-        source
-        for source, one in known.items()
-        if one.until > until or (one.due is not None and one.due <= until and one.until != until)
-    }
+    return {s for s, one in known.items() if one.due is not None and one.due <= until and one.until < until}
+
+
+def _ahead(known: Mapping[str, JudgedSource], state: SilenceState, until: int) -> set[str]:
+    """Sources that were judged by a clock that was ahead: they wait for the present, or for `andon reevaluate`."""
+    return set() if state.since is not None else {source for source, one in known.items() if one.until > until}
 
 
 def _next_due(found: SourceSilence, until: int) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from shared.contracts.receipts import HourReceipts, Judged
@@ -93,6 +93,12 @@ async def follow_policy(connection: Executor, digest: str) -> None:
 async def take(connection: Connection) -> set[str]:
     """Take the sources with new receipts."""
     return {row["source"] for row in await connection.fetch(_TAKE)}
+
+
+async def mark(connection: Executor, sources: Collection[str]) -> None:
+    """Sources are to be judged again."""
+    if sources:
+        await connection.execute(_MARK, sorted(sources))
 
 
 async def pipelines(connection: Executor, source: str) -> Sequence[str]:

@@ -285,3 +285,21 @@ async def test_hours_are_published_in_full_parts_where_they_change(pools: tuple[
     assert sorted(at for one in hours for at in one.receipts) == [n * 7_000_000 for n in range(100)]
     assert all(list(one.receipts) == sorted(one.receipts) for one in hours)
     assert sum(isinstance(event.data, HourReceipts) for event in line.published) == 6
+
+
+async def test_judgement_time_that_was_set_back_takes_nothing_back(pools: tuple[Pool, Pool]) -> None:
+    policy = policy_of()
+    line = await ten_weeks(pools, policy)
+    until = QUIET_SINCE + timedelta(hours=40)
+    await line.judge(until)
+    before = await line.analyst.intervals()
+    await line.told()
+    await line.take(sent(EVENTS + 200, EVENTS + 201))
+    await line.judge(until - timedelta(days=20))
+    assert await line.told() == []
+    assert await line.analyst.intervals() == before
+    await line.judge(until + timedelta(days=2))
+
+    assert (await line.told())[0].reason is ProblemReason.CLEARED
+    events = [*sent(0, EVENTS), *sent(EVENTS + 200, EVENTS + 201)]
+    assert await line.analyst.intervals() == expected(events, until + timedelta(days=2), policy)
