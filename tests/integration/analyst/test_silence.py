@@ -44,7 +44,7 @@ _PUBLISHED = "DELETE FROM outbox WHERE topic = 'flow.receipts' RETURNING id, val
 
 
 @dataclass
-class Line:
+class ReceiptsLine:
     """A detector and an analyst with what lies between them; `published`: what came through."""
 
     detector: Store
@@ -86,10 +86,10 @@ async def pools(postgres: str) -> AsyncIterator[tuple[Pool, Pool]]:
     await analysis.close()
 
 
-async def line_of(pools: tuple[Pool, Pool], policy: Policy) -> Line:
+async def line_of(pools: tuple[Pool, Pool], policy: Policy) -> ReceiptsLine:
     flow, analysis = pools
     await analysis.execute(f"TRUNCATE {TABLES}; {STATE}")
-    return Line(Store(await emptied(flow), policy), AnalystStore(analysis, policy))
+    return ReceiptsLine(Store(await emptied(flow), policy), AnalystStore(analysis, policy))
 
 
 def expected_of_shop() -> Intervals:
@@ -133,7 +133,7 @@ def sent(first: int, last: int, at: datetime = START) -> list[bytes]:
     return [moved(n, begin + n * STEP.total_seconds(), "a") for n in range(first, last)]
 
 
-async def ten_weeks(pools: tuple[Pool, Pool], policy: Policy) -> Line:
+async def ten_weeks(pools: tuple[Pool, Pool], policy: Policy) -> ReceiptsLine:
     line = await line_of(pools, policy)
     for first in range(0, EVENTS, 1008):
         await line.take(sent(first, first + 1008))
