@@ -1,4 +1,4 @@
-"""Wires the analyst: a consumer of weekly points and relocks, evaluation of charts, the relay."""
+"""Wires the analyst: a consumer of weekly points, relocks and receipts, evaluation, the relay."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from starlette.applications import Starlette
 
 from services.analyst.evaluate.evaluator import ChartEvaluator
 from services.analyst.evaluate.loop import ChartEvaluationLoop
+from services.analyst.evaluate.silences import SilenceEvaluator
 from services.analyst.handlers import DECODERS, AnalystHandler
 from services.analyst.metrics import AnalystMetrics
 from services.analyst.publish.problems import ProblemMessages
 from services.analyst.publish.signals import SignalPublisher
 from services.analyst.settings import AnalystSettings
-from services.analyst.store import charts
+from services.analyst.store import charts, receipts
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, load
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
@@ -44,9 +45,11 @@ class Analyst:
         clock, metrics = SystemClock(), AnalystMetrics(registry)
         self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
         self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
+        messages = ProblemMessages(policy, settings.topic_prefix)
         self.evaluation = ChartEvaluationLoop(
             pool,
-            ChartEvaluator(policy, ProblemMessages(policy, settings.topic_prefix)),
+            ChartEvaluator(policy, messages),
+            SilenceEvaluator(policy, messages),
             SignalPublisher(policy, settings.topic_prefix),
             metrics,
             self.progress,
@@ -76,11 +79,12 @@ class Analyst:
 
 
 async def follow_policy(pool: Pool, policy: Policy) -> None:
-    """At start: evaluate all pipelines where the policy has changed. Waits while the database is unavailable."""
+    """At start: evaluate everything where the policy has changed. Waits while the database is unavailable."""
     async for attempt in retry_forever(_log, "waiting for Postgres", TRANSIENT):
         with attempt:
             async with pool.acquire() as connection, connection.transaction():
                 await charts.follow_policy(connection, policy.digest)
+                await receipts.follow_policy(connection, policy.digest)
 
 
 @asynccontextmanager

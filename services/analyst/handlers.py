@@ -1,4 +1,4 @@
-"""Handles the messages that the analyst consumes: weekly points and relocks."""
+"""Handles the messages that the analyst consumes: weekly points, relocks and receipts."""
 
 from __future__ import annotations
 
@@ -6,34 +6,39 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from aiokafka import ConsumerRecord
 
-from services.analyst.store import charts, pipelines
+from services.analyst.store import charts, pipelines, receipts
 from services.analyst.store.pipelines import PipelineState
 from shared.contracts.measures import Column, MeasureData, MeasureEvent
+from shared.contracts.receipts import HourReceipts, Judged, ReceiptsEvent
 from shared.contracts.relocks import RelockData, RelockEvent
-from shared.contracts.topics import MEASURES, RELOCKS
+from shared.contracts.topics import MEASURES, RECEIPTS, RELOCKS
 from shared.flow.statistics.columns import Chart
 from shared.stream import relocks, weekly_points
 from shared.stream.processor import Decoder, Received, contract
 from shared.stream.transaction import Transaction
 
-DECODERS: Mapping[str, Decoder[MeasureEvent | RelockEvent]] = {
+ConsumedData = MeasureData | RelockData | HourReceipts | Judged
+ConsumedMessage = MeasureEvent | RelockEvent | ReceiptsEvent
+DECODERS: Mapping[str, Decoder[ConsumedMessage]] = {
     MEASURES: contract(MeasureEvent),
     RELOCKS: contract(RelockEvent),
+    RECEIPTS: contract(ReceiptsEvent),
 }
 
 
 class AnalystHandler:
-    """A `Handler`: saves weekly points and relocks. `changed` is called after a commit that asks for an evaluation."""
+    """A `Handler`: saves what comes. `changed` is called after a commit that asks for an evaluation."""
 
     decoders = DECODERS
 
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
 
-    async def handle(self, transaction: Transaction, messages: list[Received[MeasureEvent | RelockEvent]]) -> None:
-        """Save, and mark the charts in which something is new."""
+    async def handle(self, transaction: Transaction, messages: list[Received[ConsumedMessage]]) -> None:
+        """Save, and mark the charts and sources in which something is new."""
         weekly = [data for data in _data(messages) if isinstance(data, MeasureData) and data.period == "week"]
         locks = [data for data in _data(messages) if isinstance(data, RelockData)]
+        judged = [data for data in _data(messages) if isinstance(data, Judged)]
         connection = transaction.connection
         changed = {charts.chart_of(row) for row in await weekly_points.save(connection, weekly)}
         await pipelines.save(connection, _states(weekly, changed))
@@ -41,14 +46,17 @@ class AnalystHandler:
         await charts.mark(connection, changed)
         await charts.mark_relocks(connection, {data.chart for data in locks})
         await charts.mark_pipelines(connection, {data.pipeline for data in weekly if data.since is not None})
-        if weekly or locks:
+        await receipts.save(connection, [data for data in _data(messages) if isinstance(data, HourReceipts)])
+        for one in judged:
+            await receipts.save_judged(connection, one)
+        if weekly or locks or judged:
             transaction.after_commit(self._changed)
 
     async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:
         """Nothing is left to do at the end of a batch."""
 
 
-def _data(messages: Iterable[Received[MeasureEvent | RelockEvent]]) -> Iterable[MeasureData | RelockData]:
+def _data(messages: Iterable[Received[ConsumedMessage]]) -> Iterable[ConsumedData]:
     return (received.message.data for received in messages)
 
 

@@ -48,19 +48,12 @@ def _prices(against: WhatIfAnswer) -> Iterator[str]:
 
 
 def warnings(policy: Policy) -> Iterator[str]:
-    """What is allowed but finds nothing, or not yet."""
+    """What is allowed but finds nothing."""
     for name, pipeline in policy.pipelines.items():
         if not pipeline.rules:
             yield f"pipeline {name} has no rules: no problem is ever found in it; add some under rules"
         elif all(rule.mode is Mode.OFF for rule in pipeline.rules):
             yield f"every rule of pipeline {name} is off: no problem is ever found in it"
-    yield from _not_live(policy)
-
-
-def _not_live(policy: Policy) -> Iterator[str]:
-    """Rules that only `andon what-if` judges so far."""
-    if any(rule.mode is not Mode.OFF for rule in policy.silence):
-        yield "silence rules are judged by andon what-if only: the running services open no problem for them yet"
 
 
 def _summary(pipeline: Pipeline) -> str:

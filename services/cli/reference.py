@@ -28,6 +28,7 @@ from shared.contracts.measures import MeasureEvent
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.now import NowEvent
 from shared.contracts.problems import ProblemEvent
+from shared.contracts.receipts import ReceiptsEvent
 from shared.contracts.relocks import RelockEvent
 from shared.contracts.signals import ChartEvent
 from shared.contracts.stages import StageEvent, StageStatusEvent
@@ -44,6 +45,7 @@ SCHEMAS: dict[str, type[BaseModel]] = {
     "flow.now": NowEvent,
     "flow.signals": ChartEvent,
     "flow.relocks": RelockEvent,
+    "flow.receipts": ReceiptsEvent,
     "improvement.tickets": TicketEvent,
     "improvement.notices": NoticeEvent,
     "dead-letters": DeadEvent,

@@ -21,7 +21,7 @@ from services.detector.ingest.relock_writer import RelockWriter
 from services.detector.ingest.stage_writer import StageWriter
 from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
-from services.detector.publish.loops import AgesLoop, NowLoop, PresentLoop, WeeksLoop
+from services.detector.publish.loops import AgesLoop, NowLoop, PresentLoop, ReceiptsLoop, WeeksLoop
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import watermark
@@ -56,7 +56,7 @@ _log = logger(__name__)
 CHANNEL = "andon_detector"
 # Connections beside those of the workers: for stages, relocks, evaluation, the relay, the watermark, wake-ups, and what
 # is published beside evaluation.
-OTHER_CONNECTIONS = 11
+OTHER_CONNECTIONS = 12
 
 
 class Detector:
@@ -77,6 +77,7 @@ class Detector:
         self._present = PresentLoop(pool, ruleset, settings, self._metrics, self._clock, published)
         self._ages = AgesLoop(pool, ruleset, settings, published)
         self._weeks = WeeksLoop(pool, ruleset, settings, published)
+        self._receipts = ReceiptsLoop(pool, settings, published)
         self._statistics = StatisticsLoop(pool, ruleset, settings, self._metrics, self._clock, published)
         self._stands_now = NowLoop(pool, ruleset, settings, published)
         self.events = self._event_processor()
@@ -114,6 +115,7 @@ class Detector:
             self._clock,
             self._ages,
             self._weeks,
+            self._receipts,
             self._statistics,
             self._stands_now,
             self._present,

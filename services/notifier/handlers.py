@@ -15,6 +15,7 @@ from shared.contracts.now import NowEvent
 from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketEvent, TicketState
 from shared.contracts.topics import NOW, TICKETS
 from shared.policy import Policy
+from shared.policy.model import Owner
 from shared.runtime.clock import Clock
 from shared.stream import stages_now
 from shared.stream.processor import Decoder, Received, contract
@@ -70,12 +71,21 @@ class NoticeHandler:
         decision = self._decide(facts, now, history)
         if decision is None:
             return
-        pipeline = self._policy.pipelines.get(facts.pipeline)
-        owner = pipeline.owner if pipeline else None
-        dropped = await store.apply(transaction.connection, facts, decision, owner, self._domain)
+        dropped = await store.apply(transaction.connection, facts, decision, self._owner(facts), self._domain)
         await transaction.publish(
             result_message(self._topic, row, NoticeResult.DROPPED, NOT_NEEDED, now) for row in dropped
         )
+
+    def _owner(self, facts: TicketData) -> Owner | None:
+        """Of the ticket's pipeline; for a source, of the policy's first pipeline that has deals of it, else the first.
+
+        A notice has one recipient.
+        """
+        known = self._policy.pipelines
+        if facts.source is None:
+            return known[facts.pipeline].owner if facts.pipeline in known else None
+        fed = [pipeline for name, pipeline in known.items() if name in facts.pipelines]
+        return next(iter([*fed, *known.values()])).owner
 
     def _decide(self, facts: TicketData, now: datetime, history: NoticeHistory) -> Decision | None:
         if facts.actor is Actor.PERSON and facts.change in (TicketChange.REOPENED, TicketChange.UNDONE):

@@ -43,6 +43,8 @@ def _data(step: TicketStep, text: ProblemText, url: str) -> TicketData:
         kind=problem.kind,
         pipeline=problem.pipeline,
         pipeline_name=text.pipeline,
+        source=problem.source,
+        pipelines=problem.pipelines,
         stage=problem.stage,
         stage_name=text.stage,
         state=ticket.state,

@@ -95,6 +95,7 @@ Number = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Decimal = Annotated[str, StringConstraints(pattern=r"^-?\d{1,30}(\.\d{1,12})?$")]
 Text = Annotated[str, StringConstraints(max_length=4000), AfterValidator(_no_nul)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_no_nul)]
+OptionalName = Annotated[str, StringConstraints(max_length=400), AfterValidator(_no_nul)]
 # A name that shares an index entry with another one.
 Indexed = Annotated[str, StringConstraints(min_length=1, max_length=400), AfterValidator(_indexed)]
 

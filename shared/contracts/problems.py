@@ -16,6 +16,7 @@ from shared.contracts.envelope import (
     Moment,
     Name,
     Number,
+    OptionalName,
     Words,
     content_id,
 )
@@ -152,8 +153,9 @@ class ProblemData(ProblemInterval):
 
     key: Name
     kind: Name
-    pipeline: Name
+    pipeline: OptionalName = Field(description="empty for a problem of a source")
     stage: Name | None = None
+    source: Name | None = Field(None, description="of `silence`: the source that sends nothing")
     reason: ProblemReason
     mode: Mode = Mode.ACTIVE
     historic: bool = Field(False, description="found in past data and already over: opens no ticket, sends no mail")
@@ -187,6 +189,8 @@ class ProblemData(ProblemInterval):
     evidence: Evidence | None = None
     signal: SignalDetail | None = Field(None, description="of kinds on measures: what the weeks show")
     bottleneck: BottleneckDetail | None = Field(None, description="of `bottleneck`: what opened it")
+    pipelines: tuple[Name, ...] = Field((), description="of a problem of a source: where it has had deals")
+    heard_at: Moment | None = Field(None, description="of `silence`: when the last event before it was received")
 
     @property
     def happened_at(self) -> datetime:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from pydantic import Field, FiniteFloat
 
-from shared.contracts.envelope import Count, Envelope, Message, Moment, Name, Number, Words
+from shared.contracts.envelope import Count, Envelope, Message, Moment, Name, Number, OptionalName, Words
 from shared.contracts.problems import CauseClass, Evidence, ProblemInterval
 
 
@@ -63,8 +63,10 @@ class TicketData(Message):
     reason: Words | None = None
     key: Name
     kind: Name
-    pipeline: Name
+    pipeline: OptionalName = Field(description="empty for a problem of a source")
     pipeline_name: Words
+    source: Name | None = Field(None, description="of a problem of a source")
+    pipelines: tuple[Name, ...] = Field((), description="of a problem of a source: where it has had deals")
     stage: Name | None = None
     stage_name: Words | None = None
     state: TicketState

@@ -13,6 +13,7 @@ STAGE_STATUS = "flow.stages"
 NOW = "flow.now"
 SIGNALS = "flow.signals"
 RELOCKS = "flow.relocks"
+RECEIPTS = "flow.receipts"
 TICKETS = "improvement.tickets"
 NOTICES = "improvement.notices"
 DEAD_SUFFIX = ".dead"
@@ -44,6 +45,7 @@ PRODUCT_TOPICS = (
     Topic(NOW, "pipeline/stage", partitions=1, config=_COMPACTED),
     Topic(SIGNALS, "pipeline/stage/measure", config=_COMPACTED),
     Topic(RELOCKS, "chart@week", partitions=1, config=_COMPACTED),
+    Topic(RECEIPTS, "source/hour/part, or judged", partitions=1, config=_COMPACTED),
     Topic(TICKETS, "ticket", config=_KEPT),
     Topic(NOTICES, "ticket", config=_KEPT),
 )

@@ -51,6 +51,8 @@ def _unruled(row: Record, now: datetime) -> ProblemData:
         kind=row["kind"],
         pipeline=row["pipeline"],
         stage=row["stage"] or None,
+        # A problem without a pipeline is one of a source.
+        source=None if row["pipeline"] else row["key"].partition("/")[2],
         reason=ProblemReason.UNRULED,
         mode=row["mode"],
         historic=row["cleared_at"] is not None,

@@ -107,7 +107,7 @@ class KindWording(ABC, Generic[Rule]):
 
     @abstractmethod
     def title(self, place: str, measure: Column | None) -> str:
-        """`Deals wait too long in Proposal`. `place`: the stage, or the pipeline of a problem of a whole pipeline."""
+        """`Deals wait too long in Proposal`. `place`: the stage, else the pipeline or the source."""
 
     @abstractmethod
     def sentence(self, facts: ProblemFacts) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from shared.policy import Policy, StageTitles
 from shared.policy.durations import parse_duration
 from shared.policy.model import CALENDAR, CountRule
 from shared.wording.kind import KindWording, ProblemFacts
-from shared.wording.quantities import age, number, rounded, week
+from shared.wording.quantities import age, day, number, rounded, week
 
 # Rarer openings by chance than this, in a quarter, are all called rare.
 LEAST_CHANCE = 0.001
@@ -21,7 +21,9 @@ LEAST_CHANCE = 0.001
 
 @dataclass(frozen=True)
 class ProblemText:
-    """All words about a problem. `pipeline` and `stage` are names, or ids where the policy has none."""
+    """All words about a problem. `pipeline` and `stage` are names, or ids where the policy has none; for a problem
+    of a source both are the source.
+    """
 
     pipeline: str
     stage: str
@@ -38,9 +40,9 @@ def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str
     """
     pipeline = policy.pipelines.get(problem.pipeline)
     stage = _place(problem, policy, titles)
-    kind, facts = wording.of(problem.kind), _facts(problem, stage, policy)
+    kind, facts = wording.of(problem.kind), _facts(problem, stage, policy, zone or policy.timezone)
     return ProblemText(
-        pipeline.name if pipeline else problem.pipeline,
+        problem.source or (pipeline.name if pipeline else problem.pipeline),
         stage,
         kind.title(stage, problem.signal.measure if problem.signal else None),
         f"{kind.sentence(facts)}{'' if kind.says_chance else _context(problem, kind)}.",
@@ -50,7 +52,9 @@ def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str
 
 
 def _place(problem: ProblemData, policy: Policy, titles: StageTitles) -> str:
-    """The stage's name; the pipeline's, for a problem of the whole pipeline."""
+    """The stage's name; the pipeline's, for a problem of the whole pipeline; the source, for a problem of one."""
+    if problem.source:
+        return problem.source
     if problem.stage:
         return titles.title(problem.pipeline, problem.stage)
     pipeline = policy.pipelines.get(problem.pipeline)
@@ -94,7 +98,7 @@ def _week(problem: ProblemData, zone: str) -> str:
     return week(f"{found:%G-W%V}")
 
 
-def _facts(problem: ProblemData, stage: str, policy: Policy) -> ProblemFacts:
+def _facts(problem: ProblemData, stage: str, policy: Policy, zone: str) -> ProblemFacts:
     is_over = problem.cleared_at is not None
     count = problem.peak if is_over else problem.count
     limit = limit_of(problem, policy)
@@ -108,7 +112,14 @@ def _facts(problem: ProblemData, stage: str, policy: Policy) -> ProblemFacts:
         problem.chance,
         problem.usual,
         problem.bottleneck,
+        "" if problem.heard_at is None else _minute(problem.heard_at, zone),
     )
+
+
+def _minute(instant: datetime, zone: str) -> str:
+    """`3 November 16:31`"""
+    local = instant.astimezone(ZoneInfo(zone))
+    return f"{day(local)} {local:%H:%M}"
 
 
 def _context(problem: ProblemData, kind: KindWording[Any]) -> str:

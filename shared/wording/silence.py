@@ -12,7 +12,6 @@ class SilenceWording(KindWording[SilenceRule]):
 
     label = "silent sources"
     chart = None
-    says_chance = True
     eased = "Heard again"
     unknown_cause = "Find out whether the source still sends events: while it is silent, quiet says nothing."
     no_deals = "No deal is behind this problem: no event came."
@@ -28,6 +27,9 @@ class SilenceWording(KindWording[SilenceRule]):
 
     def finding(self, facts: ProblemFacts) -> str:
         return self.title(facts.stage, None)
+
+    def counted(self, count: int) -> str:
+        return f"{count} expected event{'' if count == 1 else 's'}"
 
     def watched(self, rule: SilenceRule, day: str) -> str:
         return "no event for longer than usual"

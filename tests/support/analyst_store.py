@@ -9,16 +9,18 @@ from typing import Any
 from aiokafka import ConsumerRecord
 
 from services.analyst.evaluate.evaluator import ChartEvaluator
+from services.analyst.evaluate.silences import SilenceEvaluator
 from services.analyst.handlers import AnalystHandler
 from services.analyst.publish.problems import ProblemMessages
 from services.analyst.publish.signals import SignalPublisher
-from services.analyst.store import charts
+from services.analyst.store import charts, receipts
 from shared.contracts.envelope import iso
 from shared.contracts.measures import MeasureEvent
 from shared.contracts.problems import ProblemEvent
+from shared.contracts.receipts import ReceiptsEvent
 from shared.contracts.relocks import RelockEvent
 from shared.contracts.signals import ChartData, ChartEvent
-from shared.contracts.topics import MEASURES, RELOCKS
+from shared.contracts.topics import MEASURES, RECEIPTS, RELOCKS
 from shared.policy import Policy
 from shared.postgres.pool import Pool
 from shared.stream.processor import Processor
@@ -26,6 +28,7 @@ from shared.stream.transaction import PostgresTransactions
 
 PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM analysis.problem ORDER BY key, opened_at"
 Intervals = dict[str, list[dict[str, Any]]]
+TOPICS: dict[type[Any], str] = {MeasureEvent: MEASURES, RelockEvent: RELOCKS, ReceiptsEvent: RECEIPTS}
 
 
 class AnalystStore:
@@ -34,6 +37,7 @@ class AnalystStore:
     def __init__(self, pool: Pool, policy: Policy) -> None:
         self.pool = pool
         self.evaluator = ChartEvaluator(policy, ProblemMessages(policy, ""))
+        self.silences = SilenceEvaluator(policy, ProblemMessages(policy, ""))
         self.signals = SignalPublisher(policy, "")
         handler = AnalystHandler(lambda: None)
         self._processor = Processor(
@@ -44,22 +48,24 @@ class AnalystStore:
     async def follow(self, policy: Policy) -> None:
         async with self.pool.acquire() as connection, connection.transaction():
             await charts.follow_policy(connection, policy.digest)
+            await receipts.follow_policy(connection, policy.digest)
 
-    async def take(self, events: Sequence[MeasureEvent | RelockEvent]) -> None:
+    async def take(self, events: Sequence[MeasureEvent | RelockEvent | ReceiptsEvent]) -> None:
         records = []
         for event in events:
-            topic, value = MEASURES if isinstance(event, MeasureEvent) else RELOCKS, event.to_json()
+            topic, value = TOPICS[type(event)], event.to_json()
             records.append(ConsumerRecord(topic, 0, self._offset, 0, 0, b"k", value, 0, len(value), 0, ()))  # type: ignore[arg-type]
             self._offset += 1
         for start in range(0, len(records), 5000):
-            for topic in (MEASURES, RELOCKS):
+            for topic in TOPICS.values():
                 if part := [record for record in records[start : start + 5000] if record.topic == topic]:
                     await self._processor.run(part)
 
     async def evaluate(self) -> int:
         count = await self.try_evaluate()
         assert count is not None
-        return count
+        async with self.pool.acquire() as connection, connection.transaction():
+            return count + await self.silences.evaluate(connection, datetime.now(UTC))
 
     async def try_evaluate(self) -> int | None:
         async with self.pool.acquire() as connection, connection.transaction():

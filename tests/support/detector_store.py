@@ -36,7 +36,8 @@ WIP = [{"kind": "wip-high", "max": 0}]
 TABLES = (
     "event, deal, visit, span_change, late_change, bucket, checkpoint, due, problem, measure, progress, position,"
     " outbox, stale_day, stage_fact, now_published, correction, closing, stale_week, withdrawn_visit, stage_change,"
-    " stale_cause, learned_stage, learned, chance, relock"
+    " stale_cause, learned_stage, learned, chance, relock, new_receipt, receipt_hour,"
+    " source_pipeline"
 )
 PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM problem ORDER BY key, opened_at"
 VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM visit"
@@ -126,7 +127,7 @@ async def emptied(pool: Pool) -> Pool:
     await pool.execute(
         f"TRUNCATE {TABLES}; UPDATE evaluation_state SET watermark = NULL, held = false, ruleset_digest = '',"
         f" stage_digest = '', partitions = {PARTITIONS}, fewer_since = NULL; DELETE FROM week_state;"
-        " INSERT INTO week_state DEFAULT VALUES"
+        " INSERT INTO week_state DEFAULT VALUES; UPDATE receipt_state SET judged = NULL, since = NULL"
     )
     return pool
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from services.analyst.evaluate.charts import ChartFinding, ChartRule, ChartSet, OpeningDetail
+from services.analyst.evaluate.charts import ChartRule, ChartSet
+from services.analyst.evaluate.findings import OpeningDetail, RuleFinding
 from shared.contracts.problems import CauseClass
 from shared.flow.statistics.bottleneck import BottleneckCharts
 from shared.flow.statistics.findings import bottleneck_detail, bottleneck_findings
@@ -22,7 +23,7 @@ class StageBottleneck(ChartRule):
         self.key, self.kind, self.mode = f"{rule.kind}/{name}/{stage}", rule.kind, rule.mode
         self.pipeline, self.stage, self.charts = name, stage, self._charts.charts
 
-    def find(self, known: ChartSet) -> ChartFinding:
+    def find(self, known: ChartSet) -> RuleFinding:
         charts = self._charts.judged(known.segments)
         found = bottleneck_findings(charts, known.weeks)
         details = {
@@ -32,4 +33,4 @@ class StageBottleneck(ChartRule):
             for one in found
             if one.bottleneck is not None
         }
-        return ChartFinding(self, [one.interval for one in found], details)
+        return RuleFinding(self, [one.interval for one in found], details)

@@ -11,30 +11,20 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from services.analyst.evaluate.charts import ChartFinding, ChartRule, ChartSet, load
+from services.analyst.evaluate.charts import ChartRule, load
+from services.analyst.evaluate.revise import Reach, save_findings
 from services.analyst.evaluate.rules import rules_of
-from services.analyst.publish.problems import ChartRevision, ProblemMessages
+from services.analyst.publish.problems import ProblemMessages
 from services.analyst.store import charts, pipelines, points, problems
 from services.analyst.store.charts import StaleCharts
 from services.analyst.store.pipelines import PipelineState
 from services.analyst.store.points import Extent
-from services.analyst.store.problems import SavedProblem
-from shared.contracts.problems import Mode
-from shared.flow.intervals import Interval
-from shared.flow.revisions import revisions_of
 from shared.flow.statistics.columns import Chart
 from shared.policy import Policy
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
 
 _BEGINNING = 0
-
-
-class _Reach(NamedTuple):
-    """`reached`: judgement time before this evaluation; intervals that cleared by `since` stay as published."""
-
-    reached: int | None
-    since: int
 
 
 class _Scope(NamedTuple):
@@ -98,7 +88,8 @@ class ChartEvaluator:
         await charts.mark(connection, scope.still_relocked(), is_relocked=True)
         wanted = {chart: scope.ready[chart] for rule in scope.judged for chart in rule.charts}
         known = await load(connection, wanted, state.numbering, self._policy.timezone)
-        revisions = [] if known is None else await self._revisions(connection, scope, known, now)
+        judged = [] if known is None else [(rule.find(known), self._reach_of(rule, scope)) for rule in scope.judged]
+        revisions = await save_findings(connection, judged, self._policy.digest, now)
         await self._messages.put(connection, revisions, now)
         await self._retract_unruled(connection, name, scope, now)
         evaluated = marked.charts & scope.ready.keys()
@@ -118,57 +109,20 @@ class ChartEvaluator:
         judged = [rule for rule in changed if ready.keys() >= set(rule.charts)]
         return _Scope(state, marked, rules, changed, judged, ready, await charts.until(connection, ready))
 
-    async def _revisions(
-        self, connection: Connection, scope: _Scope, known: ChartSet, now: datetime
-    ) -> list[ChartRevision]:
-        """Save how the intervals of rules differ from those before; gives the differences."""
-        reach = {rule.key: self._reach_of(rule, scope) for rule in scope.judged}
-        published = await problems.published(connection, {key: one.since for key, one in reach.items()})
-        changes = [_changes(rule.find(known), published[rule.key], reach[rule.key]) for rule in scope.judged]
-        await problems.drop(connection, [gone for one in changes for gone in one.gone])
-        saved = [problem for one in changes for problem in one.saved]
-        await problems.save(connection, saved, self._policy.digest, now)
-        return [revision for one in changes for revision in one.revisions]
-
-    def _reach_of(self, rule: ChartRule, scope: _Scope) -> _Reach:
+    def _reach_of(self, rule: ChartRule, scope: _Scope) -> Reach:
         """A relock revises intervals of any age."""
         reach = self._reach(scope.state, scope.until_of(rule))
         return reach if scope.marked.relocked.isdisjoint(rule.charts) else reach._replace(since=_BEGINNING)
 
-    def _reach(self, state: PipelineState, until: datetime | None) -> _Reach:
+    def _reach(self, state: PipelineState, until: datetime | None) -> Reach:
         """Of what is evaluated until an instant; None: it never was."""
         reached = max((micros(at) for at in (state.reached, until) if at is not None), default=None)
         if until is None:
-            return _Reach(reached, _BEGINNING)
+            return Reach(reached, _BEGINNING)
         edges = [micros(until) - self._lateness] + ([] if state.since is None else [micros(state.since)])
-        return _Reach(reached, max(min(edges), _BEGINNING))
+        return Reach(reached, max(min(edges), _BEGINNING))
 
     async def _retract_unruled(self, connection: Connection, pipeline: str, scope: _Scope, now: datetime) -> None:
         since = self._reach(scope.state, max(scope.until.values(), default=None)).since
         rows = await problems.take_unruled(connection, pipeline, [rule.key for rule in scope.rules], since)
         await self._messages.put_unruled(connection, rows, now)
-
-
-class _RuleChanges(NamedTuple):
-    """Revisions to publish, intervals to delete, by (key, opened at), and intervals to save, of one rule."""
-
-    revisions: Sequence[ChartRevision]
-    gone: Sequence[tuple[str, int]]
-    saved: Sequence[SavedProblem]
-
-
-def _changes(finding: ChartFinding, published: Mapping[int, tuple[Interval, Mode]], reach: _Reach) -> _RuleChanges:
-    """How the intervals of one rule differ from the published ones."""
-    rule = finding.rule
-    found = [one for one in finding.intervals if one.cleared_at is None or one.cleared_at > reach.since]
-    revised = revisions_of(published.values(), found, rule.mode, reach.reached)
-    instants = {one.opened_at for one in found}
-    return _RuleChanges(
-        [ChartRevision(finding, one, revised.is_historic(one)) for one in revised.worth_publishing],
-        [(rule.key, at) for at in published if at not in instants],
-        [
-            SavedProblem(rule, one, one.opened_at in revised.historic)
-            for one in found
-            if published.get(one.opened_at) != (one, rule.mode)
-        ],
-    )

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from services.analyst.evaluate.evaluator import ChartEvaluator
+from services.analyst.evaluate.silences import SilenceEvaluator
 from services.analyst.metrics import AnalystMetrics
 from services.analyst.publish.signals import SignalPublisher
 from shared.postgres.pool import TRANSIENT, Pool
@@ -29,13 +30,15 @@ class ChartEvaluationLoop:
         self,
         pool: Pool,
         evaluator: ChartEvaluator,
+        silences: SilenceEvaluator,
         signals: SignalPublisher,
         metrics: AnalystMetrics,
         progress: Progress,
         clock: Clock,
         published: Callable[[], None],
     ) -> None:
-        self._pool, self._evaluator, self._signals, self._metrics = pool, evaluator, signals, metrics
+        self._pool, self._evaluator, self._silences = pool, evaluator, silences
+        self._signals, self._metrics = signals, metrics
         self._progress, self._clock, self._published = progress, clock, published
         self.wake = asyncio.Event()
 
@@ -56,7 +59,10 @@ class ChartEvaluationLoop:
         """Evaluate what changed. None: another replica does."""
         with self._metrics.seconds.time():
             async with self._pool.acquire() as connection, connection.transaction():
-                count = await self._evaluator.evaluate(connection, self._clock.now())
+                now = self._clock.now()
+                count = await self._evaluator.evaluate(connection, now)
+                if count is not None:
+                    count += await self._silences.evaluate(connection, now)
         self._progress.beat(PART)
         if count:
             self._metrics.messages.inc(count)

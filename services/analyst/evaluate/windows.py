@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from services.analyst.evaluate.charts import ChartFinding, ChartRule, ChartSet, OpeningDetail
+from services.analyst.evaluate.charts import ChartRule, ChartSet
+from services.analyst.evaluate.findings import OpeningDetail, RuleFinding
 from shared.contracts.problems import CauseClass, SignalDetail
 from shared.flow.statistics.columns import Point, Value
 from shared.flow.statistics.findings import window_findings
@@ -24,11 +25,11 @@ class WindowRule(ChartRule):
         self.key, self.kind, self.mode, self.per_quarter = watch.key, watch.kind, watch.mode, watch.per_quarter
         self.pipeline, self.stage, self.charts = watch.chart.pipeline, watch.chart.stage, [watch.chart]
 
-    def find(self, known: ChartSet) -> ChartFinding:
+    def find(self, known: ChartSet) -> RuleFinding:
         parts = known.segments.judged(self._watch.chart)
         found = window_findings(self._watch, known.segments)
         details = {one.interval.opened_at: self._detail(one.trigger, parts, known.weeks) for one in found}
-        return ChartFinding(self, [one.interval for one in found], details)
+        return RuleFinding(self, [one.interval for one in found], details)
 
     def _detail(self, trigger: Sequence[int], parts: Sequence[Segment], weeks: Weeks) -> OpeningDetail:
         detail = _detail(self._watch, trigger, parts, weeks)

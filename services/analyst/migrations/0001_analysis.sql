@@ -54,6 +54,42 @@ CREATE TABLE analysis_state (
 );
 INSERT INTO analysis_state DEFAULT VALUES;
 
+-- When events of each source were received (microseconds since 1970), by hour (its start) and part: see flow.receipts.
+CREATE TABLE receipt_hour (
+    source   text     NOT NULL,
+    hour     bigint   NOT NULL,
+    part     int      NOT NULL,
+    instants bigint[] NOT NULL,
+    PRIMARY KEY (source, hour, part)
+);
+
+-- One row: the judgement time that flow.receipts tells, and `since` as in pipeline_state. `is_stale`: something is to be
+-- evaluated. `policy`: a digest of the policy that silence is judged under.
+CREATE TABLE silence_state (
+    one      boolean PRIMARY KEY DEFAULT true CHECK (one),
+    until    bigint,
+    since    bigint,
+    is_stale boolean NOT NULL DEFAULT false,
+    policy   text    NOT NULL DEFAULT ''
+);
+INSERT INTO silence_state DEFAULT VALUES;
+
+-- How far each source is judged, in microseconds. `due`: when to judge it again if no event comes; null: never.
+CREATE TABLE judged_source (
+    source text   PRIMARY KEY,
+    until  bigint NOT NULL,
+    due    bigint
+);
+
+-- The pipelines in which each source has had deals.
+CREATE TABLE source_pipelines (
+    source    text   PRIMARY KEY,
+    pipelines text[] NOT NULL
+);
+
+-- Sources with new receipts. Whoever saves receipts appends, the evaluator takes.
+CREATE TABLE stale_source (source text NOT NULL);
+
 -- Which weeks lock a chart's baseline, from flow.relocks: the newest message of each chart and week.
 CREATE TABLE relock (
     chart     text        NOT NULL,
@@ -65,12 +101,13 @@ CREATE TABLE relock (
     PRIMARY KEY (chart, from_week)
 );
 
--- Intervals of problems as last published.
+-- Intervals of problems as last published. Those of a source have no pipeline; `published_peak` is the peak that was told.
 CREATE TABLE problem (
     key            text        NOT NULL,
     opened_at      timestamptz NOT NULL,
     cleared_at     timestamptz,
     peak           int         NOT NULL,
+    published_peak int         NOT NULL,
     kind           text        NOT NULL,
     pipeline       text        NOT NULL,
     stage          text        NOT NULL,

@@ -14,7 +14,7 @@ from shared.postgres.pool import Connection, Executor, Record
 from shared.runtime.instants import micros, moment
 
 _PUBLISHED = """
-SELECT key, opened_at, cleared_at, peak, mode FROM problem
+SELECT key, opened_at, cleared_at, peak, mode, published_peak FROM problem
 JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, since) USING (key) WHERE cleared_at IS NULL OR cleared_at > since
 """
 _UNRULED = """
@@ -27,11 +27,20 @@ WHERE problem.key = w.key AND problem.opened_at = w.opened_at
 """
 _SAVE = """
 INSERT INTO problem (key, opened_at, cleared_at, peak, kind, pipeline, stage, mode, rule, policy_version, historic,
-    detected_at)
+    detected_at, published_peak)
 SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[], $4::int[], $5::text[], $6::text[], $7::text[],
-    $8::text[], $9::text[], $10::text[], $11::bool[], $12::timestamptz[])
-ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak, mode = excluded.mode
+    $8::text[], $9::text[], $10::text[], $11::bool[], $12::timestamptz[], $13::int[])
+ON CONFLICT (key, opened_at) DO UPDATE SET cleared_at = excluded.cleared_at, peak = excluded.peak, mode = excluded.mode,
+    published_peak = excluded.published_peak
 """
+
+
+class PublishedProblem(NamedTuple):
+    """A stored interval, with its rule's mode and the peak that was published last."""
+
+    interval: Interval
+    mode: Mode
+    published_peak: int
 
 
 class SavedProblem(NamedTuple):
@@ -40,6 +49,7 @@ class SavedProblem(NamedTuple):
     rule: ProblemRule
     interval: Interval
     historic: bool
+    published_peak: int
 
 
 async def try_lock(connection: Connection) -> bool:
@@ -47,13 +57,13 @@ async def try_lock(connection: Connection) -> bool:
     return await locks.try_lock(connection, "evaluation")
 
 
-async def published(executor: Executor, since: Mapping[str, int]) -> dict[str, dict[int, tuple[Interval, Mode]]]:
-    """By key and opening: the published intervals that last beyond the key's instant, with their rule's mode."""
-    found: dict[str, dict[int, tuple[Interval, Mode]]] = {key: {} for key in since}
+async def published(executor: Executor, since: Mapping[str, int]) -> dict[str, dict[int, PublishedProblem]]:
+    """By key and opening: the published intervals that last beyond the key's instant."""
+    found: dict[str, dict[int, PublishedProblem]] = {key: {} for key in since}
     for row in await executor.fetch(_PUBLISHED, list(since), [moment(max(at, 0)) for at in since.values()]):
         cleared = None if row["cleared_at"] is None else micros(row["cleared_at"])
         interval = Interval(micros(row["opened_at"]), cleared, row["peak"])
-        found[row["key"]][interval.opened_at] = interval, Mode(row["mode"])
+        found[row["key"]][interval.opened_at] = PublishedProblem(interval, Mode(row["mode"]), row["published_peak"])
     return found
 
 
@@ -87,4 +97,5 @@ async def save(connection: Connection, problems: Sequence[SavedProblem], policy_
         [policy_version] * len(rows),
         [p.historic for p in rows],
         [now] * len(rows),
+        [p.published_peak for p in rows],
     )

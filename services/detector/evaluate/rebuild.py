@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from services.detector.evaluate.evaluator import Evaluator, PassResult
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
-from services.detector.store import causes, copy_tables, evaluation, fingerprint, history, learning, weeks
+from services.detector.store import causes, copy_tables, evaluation, fingerprint, history, learning, receipts, weeks
 from services.detector.store import stages as stage_store
 from services.detector.store.folded_deals import FoldedDeals
 from services.detector.store.watermark import ClockKind, bound, current_watermark
@@ -109,6 +109,7 @@ async def _rebuild(
     until = await _until(connection, watermark, settings.clock)
     # Before `visit` is locked: the publisher of weeks holds this row while it reads visits.
     await weeks.rebuilt(connection, None if held else until, since)
+    await receipts.rebuilt(connection, since)
     await learning.lock(connection)
     await causes.mark(connection, BEGINNING, since)
     await learning.rebuilt(connection, ruleset.ruled_stages, BEGINNING, None if held else until, since)

@@ -15,13 +15,14 @@ from aiokafka import ConsumerRecord
 
 from services.detector.ingest import first_change
 from services.detector.ingest.future_times import FutureCheck
+from services.detector.ingest.source_pipelines import SourcePipelines
 from services.detector.ingest.stage_marks import StageMarks
 from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
-from services.detector.store import copy_tables, evaluation, history, learning, watermark
+from services.detector.store import copy_tables, evaluation, history, learning, receipts, watermark
 from services.detector.store import stages as stage_store
 from services.detector.store.folded_deals import FoldedDeals
-from services.detector.store.history import NewEvent, StoredState
+from services.detector.store.history import Inserted, NewEvent, StoredState
 from services.detector.store.stages import StageMapCache
 from services.detector.store.watermark import Standing
 from shared.contracts.events import DealEvent
@@ -89,6 +90,7 @@ class EventWriter:
         self._stage_maps = StageMapCache(ruleset)
         self._seen: WeakSet[Transaction] = WeakSet()
         self._no_direct_copy = 0
+        self._source_pipelines = SourcePipelines()
         self._weeks = weeks or WeekMarks(ruleset.policy.timezone)
         self.decoders = {EVENTS: self._decode}
 
@@ -96,7 +98,8 @@ class EventWriter:
         message = DealEvent.model_validate_json(record.value or b"")
         self._future.check(record, message.time)
         event = event_of(message)
-        return NewEvent(event, orjson.dumps(event.data).decode(), message.time)
+        received = event.key.time if message.receivedat is None else micros(message.receivedat)
+        return NewEvent(event, orjson.dumps(event.data).decode(), message.time, message.source, received)
 
     async def handle(self, transaction: Transaction, messages: list[Received[NewEvent]]) -> None:
         """Apply events. Any order and repetition gives the same history."""
@@ -106,8 +109,10 @@ class EventWriter:
         events = [received.message for received in messages]
         messages.clear()
         read = len(events)
-        new, former = await self._insert(transaction.connection, events)
+        new, former, first_seen = await self._insert(transaction.connection, events)
+        await receipts.append(transaction.connection, _by_source(first_seen))
         applied, by_deal = len(new), _by_deal(new)
+        del first_seen
         events.clear()
         new.clear()
         transaction.after_commit(lambda: self._metrics.record_batch(applied, read))
@@ -121,13 +126,13 @@ class EventWriter:
         await watermark.record(transaction.connection, self._standings(records))
         transaction.after_commit(self._committed)
 
-    async def _insert(self, connection: Connection, events: Sequence[NewEvent]) -> tuple[list[Event], list[Event]]:
+    async def _insert(self, connection: Connection, events: Sequence[NewEvent]) -> Inserted:
         """Many are likely to be all new. Repeated ones come in numbers, so then not for the next batches."""
         direct = len(events) >= self._direct_copy_min and not self._no_direct_copy
-        new, former = await history.insert_events(connection, events, direct)
-        repeated = len(new) < len(events)
+        inserted = await history.insert_events(connection, events, direct)
+        repeated = len(inserted.new) < len(events)
         self._no_direct_copy = BATCHES_WITHOUT_DIRECT_COPY if repeated else max(0, self._no_direct_copy - 1)
-        return new, former
+        return inserted
 
     async def _write(
         self, transaction: Transaction, new: dict[str, list[Event]], former: dict[str, list[Event]]
@@ -148,6 +153,7 @@ class EventWriter:
             read.clear()
         await history.save_deals(connection, saved)
         await changes.folded.write_visits(connection, out_of_order)
+        await self._source_pipelines.note(transaction, changes.folded.visits)
         await self._weeks.mark(connection, changes.first_at)
         await learning.mark(connection, changes.marks.since)
         await history.add_changes(connection, changes.counts.packed())
@@ -255,6 +261,14 @@ async def in_chunks(items: Sequence[One]) -> AsyncIterator[Sequence[One]]:
 
 def _places_deal(event: Event) -> bool:
     return event.key.rank in (WON, LOST) or bool(event.data.get("stage"))
+
+
+def _by_source(events: Iterable[NewEvent]) -> dict[str, list[int]]:
+    """When events were received, by source."""
+    found: dict[str, list[int]] = {}
+    for _, _, _, source, received in events:
+        found.setdefault(source, []).append(received)
+    return found
 
 
 def _by_deal(events: Iterable[Event]) -> dict[str, list[Event]]:

@@ -248,6 +248,37 @@ CREATE TABLE chance (
     exceed      float8
 );
 
+-- When events were received, each event once, by source. Writers append, the publisher of receipts takes.
+CREATE TABLE new_receipt (
+    id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source   text     NOT NULL,
+    instants bigint[] NOT NULL
+);
+
+-- The same by source and hour (its start), in parts of the same size: only the last part of an hour grows.
+CREATE TABLE receipt_hour (
+    source   text     NOT NULL,
+    hour     bigint   NOT NULL,
+    part     int      NOT NULL,
+    instants bigint[] NOT NULL,
+    PRIMARY KEY (source, hour, part)
+);
+
+-- The pipelines in which each source has had deals.
+CREATE TABLE source_pipeline (
+    source   text NOT NULL,
+    pipeline text NOT NULL,
+    PRIMARY KEY (source, pipeline)
+);
+
+-- One row: the watermark that was last published with receipts. `since`: as that of week_state.
+CREATE TABLE receipt_state (
+    one    boolean PRIMARY KEY DEFAULT true CHECK (one),
+    judged bigint,
+    since  bigint
+);
+INSERT INTO receipt_state DEFAULT VALUES;
+
 -- What was last published of stages on flow.stages.
 CREATE TABLE stage_published (
     pipeline text NOT NULL,

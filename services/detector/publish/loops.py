@@ -11,6 +11,7 @@ from services.detector.publish.ages import DAYS_AT_ONCE, AgePublisher
 from services.detector.publish.daily_measures import MeasurePublisher
 from services.detector.publish.gauges import refresh_gauges
 from services.detector.publish.now import NowPublisher
+from services.detector.publish.receipts import ReceiptPublisher
 from services.detector.publish.stages import StageStatusPublisher
 from services.detector.publish.weeks import WeekPublisher
 from services.detector.settings import DetectorSettings
@@ -25,6 +26,7 @@ from shared.runtime.waiting import wait_within
 _log = logger(__name__)
 AGES_SECONDS = 5.0
 WEEKS_SECONDS = 10.0
+RECEIPTS_SECONDS = 10.0
 PRESENT_SECONDS = 15.0
 NOW_SECONDS = 5.0
 
@@ -69,6 +71,28 @@ class WeeksLoop:
         """Publish some weeks; whether none are left."""
         async with self._pool.acquire() as connection, connection.transaction():
             done = await self._weeks.publish_some(connection)
+        if done.messages:
+            self._published()
+        return done.is_complete
+
+
+class ReceiptsLoop:
+    """Publishes when sources were heard. `published` is called when there was something."""
+
+    def __init__(self, pool: Pool, settings: DetectorSettings, published: Callable[[], None]) -> None:
+        self._pool, self._published = pool, published
+        self._receipts = ReceiptPublisher(settings.topic_prefix)
+
+    async def run(self) -> None:
+        """Run until cancelled. Waits while the database is unavailable."""
+        # A backlog takes at most half of the time: passes and new events come first.
+        pace = WorkShare(1 / 2, RECEIPTS_SECONDS)
+        await run_backlog(self.run_once, pace, _log, "receipts not published: database unavailable")
+
+    async def run_once(self) -> bool:
+        """Publish some; whether nothing is left."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            done = await self._receipts.publish_some(connection)
         if done.messages:
             self._published()
         return done.is_complete

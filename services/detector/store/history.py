@@ -63,40 +63,52 @@ WHERE $1::text[] IS NULL OR split_part(deal, ':', 1) = ANY($1) ORDER BY deal, ti
 
 
 class NewEvent(NamedTuple):
-    """An event as it is stored: with its data as JSON text, and its time as a datetime."""
+    """An event as it is stored: with its data as JSON text, and its time as a datetime.
+
+    `source` was heard at `received`, in microseconds.
+    """
 
     event: Event
     text: str
     at: datetime
+    source: str
+    received: int
 
 
-async def insert_events(
-    connection: Connection, events: Sequence[NewEvent], direct: bool
-) -> tuple[list[Event], list[Event]]:
-    """Insert events; gives the new ones, and the former versions of those that were replaced.
+class Inserted(NamedTuple):
+    """`new`: the events to apply; `former`: those that are replaced; `first_seen`: the first of each unknown id."""
+
+    new: list[Event]
+    former: list[Event]
+    first_seen: Sequence[NewEvent]
+
+
+async def insert_events(connection: Connection, events: Sequence[NewEvent], direct: bool) -> Inserted:
+    """Insert events.
 
     Of two with the same id the same one stays in any order of arrival, as in `visits.unique`. `direct`: first try an
     insert as if all were new.
     """
     if direct and await _all_are_new(connection, events):
-        return [one.event for one in events], []
-    rows = [(deal, id_, time, rank, text) for (deal, (time, rank, id_), _), text, _ in events]
+        return Inserted([one.event for one in events], [], events)
+    rows = [(deal, id_, time, rank, text) for (deal, (time, rank, id_), _), text, _, _, _ in events]
     await stage(connection, "staged_event", rows)
     new = {(row["deal"], row["id"]) for row in await connection.fetch(_NEW)}
     if len(new) == len(events):
-        return [one.event for one in events], []
-    found: dict[tuple[str, str], Event] = {}
+        return Inserted([one.event for one in events], [], events)
+    first: dict[tuple[str, str], NewEvent] = {}
     for one in events:
         if _key(one.event) in new:
-            found.setdefault(_key(one.event), one.event)
+            first.setdefault(_key(one.event), one)
     replaced = await _replace(connection, events)
-    found |= {key: event for key, (_, event) in replaced.items()}
-    return list(found.values()), [former for key, (former, _) in replaced.items() if key not in new]
+    found = {key: one.event for key, one in first.items()} | {key: event for key, (_, event) in replaced.items()}
+    former = [event for key, (event, _) in replaced.items() if key not in new]
+    return Inserted(list(found.values()), former, list(first.values()))
 
 
 async def _all_are_new(connection: Connection, events: Sequence[NewEvent]) -> bool:
     """Write all if all are new, else none: by COPY straight into the table, at half the database's work."""
-    rows = [(deal, id_, at, rank, text) for (deal, (_, rank, id_), _), text, at in events]
+    rows = [(deal, id_, at, rank, text) for (deal, (_, rank, id_), _), text, at, _, _ in events]
     try:
         async with connection.transaction():
             await connection.copy_records_to_table(

@@ -128,6 +128,7 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
     withdrawn = facts.reason if facts.outcome is TicketOutcome.RETRACTED else None
     return {
         "facts": facts,
+        "owned": f"a pipeline with deals of {facts.source}" if facts.source else facts.pipeline_name,
         "headline": WITHDRAWN if withdrawn else _headline(notice),
         "chart": CHART if facts.chart_png else None,
         "withdrawn": withdrawn,

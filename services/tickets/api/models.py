@@ -32,14 +32,15 @@ class TicketSummary(BaseModel):
 
     id: int
     seq: int
-    key: str = Field(description="of the problem: kind/pipeline/stage")
+    key: str = Field(description="of the problem: kind/pipeline/stage, or silence/source")
     title: str
     sentence: str
     state: TicketState
     outcome: TicketOutcome | None
     cause_class: CauseClass
-    pipeline: str
+    pipeline: str = Field(description="empty for a problem of a source")
     stage: str | None
+    source: str | None = Field(description="of a problem of a source")
     kind: str
     mode: str
     count: int

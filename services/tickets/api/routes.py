@@ -141,6 +141,7 @@ class Api:
             cause_class=problem.cause_class,
             pipeline=problem.pipeline,
             stage=problem.stage,
+            source=problem.source,
             kind=problem.kind,
             mode=problem.mode.value,
             count=problem.count,

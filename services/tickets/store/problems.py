@@ -29,7 +29,11 @@ SELECT count(*) FILTER (WHERE cleared_at IS NULL) AS lasting, max(cleared_at) AS
     EXISTS (SELECT FROM measure) AS is_measured
 FROM problem WHERE mode = 'active'
 """
-_IS_SILENT = "SELECT EXISTS (SELECT FROM problem WHERE starts_with(key, 'silence/') AND cleared_at IS NULL)"
+_IS_SILENT = """
+SELECT EXISTS (
+    SELECT FROM problem WHERE starts_with(key, 'silence/') AND cleared_at IS NULL AND data -> 'pipelines' ? $1
+)
+"""
 # [opened_at, cleared_at); no end while the problem lasts.
 Interval = tuple[datetime, datetime | None]
 
@@ -82,9 +86,9 @@ async def intervals(executor: Executor, key: str, since: datetime, until: dateti
     return [(row["opened_at"], row["cleared_at"]) for row in await executor.fetch(_INTERVALS, key, since, until)]
 
 
-async def is_a_source_silent(executor: Executor) -> bool:
-    """Whether any source is silent now. Which pipelines have deals of it is not known here."""
-    return bool(await executor.fetchval(_IS_SILENT))
+async def is_a_source_silent(executor: Executor, pipeline: str) -> bool:
+    """Whether a source that has had deals in the pipeline is silent now."""
+    return bool(await executor.fetchval(_IS_SILENT, pipeline))
 
 
 async def summary(executor: Executor) -> FlowSummary:

@@ -54,7 +54,8 @@ WHERE ticket = $1 ORDER BY seq
 _IS_NEWEST = "SELECT NOT EXISTS (SELECT FROM ticket WHERE key = $1 AND id > $2)"
 _EARLIER = f"""
 SELECT {_COLUMNS} FROM ticket
-WHERE pipeline = $1 AND problem ->> 'stage' IS NOT DISTINCT FROM $2 AND id < $3 ORDER BY id DESC LIMIT 10
+WHERE pipeline = $1 AND problem ->> 'stage' IS NOT DISTINCT FROM $2 AND problem ->> 'source' IS NOT DISTINCT FROM $3
+    AND id < $4 ORDER BY id DESC LIMIT 10
 """
 _STAND = TypeAdapter[Stand | None](Stand | None)
 _OF_STAGE = f"""
@@ -201,9 +202,9 @@ async def history(executor: Executor, number: int) -> list[Record]:
 
 
 async def earlier(executor: Executor, ticket: Ticket) -> list[Ticket]:
-    """Up to ten earlier tickets of the same stage, of any kind, newest first."""
-    stage = ticket.problem.pipeline, ticket.problem.stage
-    return [_ticket(row) for row in await executor.fetch(_EARLIER, *stage, ticket.id)]
+    """Up to ten earlier tickets of the same stage, pipeline or source, of any kind, newest first."""
+    place = ticket.problem.pipeline, ticket.problem.stage, ticket.problem.source
+    return [_ticket(row) for row in await executor.fetch(_EARLIER, *place, ticket.id)]
 
 
 async def of_stage(executor: Executor, pipeline: str, stage: str, limit: int) -> list[Ticket]:

@@ -137,7 +137,7 @@ class ChartPage:
             decided = await relocks.load(connection, [chart.name])
             open_stages = [(chart.pipeline, one) for one in self._policy.pipelines[chart.pipeline].open_stages]
             standing = await stages_now.of_stages(connection, open_stages)
-            silent = await problems.is_a_source_silent(connection)
+            silent = await problems.is_a_source_silent(connection, chart.pipeline)
         signals = chart_signals(chart, known, decided, self._policy) if known else None
         if signals is None or not signals.points:
             return ChartContent(titles, decided, None, [], None)

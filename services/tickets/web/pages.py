@@ -354,7 +354,10 @@ class TicketPages:
             name: [view for view in views if view.ticket.problem.pipeline == name and not view.ticket.problem.stage]
             for name in self._policy.pipelines
         }
-        page = self.html("pipelines.html", rows=rows, whole=whole, unwatched=unwatched, as_of=standing.at)
+        silent = [view for view in views if view.ticket.problem.source]
+        page = self.html(
+            "pipelines.html", rows=rows, whole=whole, silent=silent, unwatched=unwatched, as_of=standing.at
+        )
         return answer_if_changed(request, page)
 
 

@@ -19,20 +19,24 @@ from shared.flow.intervals import Interval
 from shared.flow.statistics.columns import Value
 from shared.flow.statistics.ranks import TOLERANCE
 from shared.flow.statistics.rhythm import EVENT, WEEKS, Rhythm, WeekReceipts, learn, week_receipts
-from shared.flow.statistics.wall_hours import WallHours
+from shared.flow.statistics.wall_hours import DAYS, HOUR, HOURS, WallHours
 
 _SECOND = 1_000_000
+# How far to look for the next opening.
+_AHEAD = WEEKS * DAYS * HOURS * HOUR
 
 
 @dataclass(frozen=True)
 class SourceSilence:
     """Intervals in which a source was silent; `peak`: the events that were to be expected, rounded down.
 
-    `need`: the expected events that silence takes now, None while nothing is judged.
+    `need`: the expected events that silence takes now, None while nothing is judged. `due`: when to judge again if no
+    event comes: the next opening, or as far ahead as was looked; None: not before the next event.
     """
 
     intervals: list[Interval]
     need: float | None
+    due: int | None = None
 
 
 class ReceiptLog:
@@ -63,9 +67,26 @@ def silence(receipts: Sequence[int], hours: WallHours, budget: Value, as_of: int
 
     `budget`: openings by chance in 91 days.
     """
-    source = _Source(receipts, hours, budget, as_of)
-    rhythm = source.rhythm(hours.weeks.of(as_of)) if receipts else None
-    return SourceSilence(list(source.intervals()), rhythm.need if rhythm else None)
+    if not receipts:
+        return SourceSilence([], None)
+    return silence_since(receipts, hours, budget, as_of, receipts[0], receipts[0])
+
+
+def silence_since(
+    receipts: Sequence[int], hours: WallHours, budget: Value, as_of: int, first: int, since: int
+) -> SourceSilence:
+    """As `silence`, of the gaps that begin at `since` or later; others of that week may come too.
+
+    `first`: the source's first receipt ever. `receipts`: at least those from `learned_from(since)` on.
+    """
+    source = _Source(receipts, hours, budget, as_of, first)
+    rhythm = source.rhythm(hours.weeks.of(as_of))
+    return SourceSilence(list(source.intervals(since)), rhythm.need if rhythm else None, source.due())
+
+
+def learned_from(since: int, hours: WallHours) -> int:
+    """The first instant of the weeks that the table in force at `since` is learned from."""
+    return hours.weeks.start(hours.weeks.of(since) - WEEKS)
 
 
 @dataclass
@@ -74,20 +95,32 @@ class _Source:
     hours: WallHours
     budget: Value
     as_of: int
+    first: int
     _weeks: dict[int, WeekReceipts] = field(default_factory=dict)
 
     def rhythm(self, week: int) -> Rhythm | None:
         """The table in force in a week; None before the source has eight full weeks."""
         learned = range(week - WEEKS, week)
-        if learned[0] <= self.hours.weeks.of(self.receipts[0]):
+        if learned[0] <= self.hours.weeks.of(self.first):
             return None
         working = [self.hours.working(one) for one in learned]
         start = self.hours.weeks.start(week)
         return learn([self._week(one) for one in learned], working, start, self.budget)
 
-    def intervals(self) -> Iterator[Interval]:
-        """All of them, in order."""
-        at = 0
+    def due(self) -> int | None:
+        """When the gap after the last receipt opens, where that is after `as_of`."""
+        last = self.receipts[-1]
+        rhythm, ahead = self.rhythm(self.hours.weeks.of(last)), self.as_of + _AHEAD
+        if rhythm is None:
+            return None
+        opened = self._opens(rhythm, last, ahead)
+        if opened is None:
+            return ahead
+        return opened if opened > self.as_of else None
+
+    def intervals(self, since: int) -> Iterator[Interval]:
+        """Those of the week of `since` and later ones, in order."""
+        at = bisect_left(self.receipts, self.hours.weeks.start(self.hours.weeks.of(since)))
         while at < len(self.receipts):
             week = self.hours.weeks.of(self.receipts[at])
             rhythm = self.rhythm(week)

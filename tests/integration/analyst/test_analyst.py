@@ -46,7 +46,7 @@ SHOP = Path(__file__).parents[2] / "data" / "shop"
 KINDS = ("shift", "rework", "slipping", "bottleneck")
 TABLES = (
     "weekly_point, pipeline_state, chart_state, stale_chart, stale_relock, stale_signal, relock, problem, correction,"
-    " signals_published, outbox, position"
+    " signals_published, outbox, position, receipt_hour, judged_source, stale_source"
 )
 
 
@@ -91,7 +91,9 @@ def relock_events() -> list[RelockEvent]:
 
 @pytest.fixture
 async def store(pool: Pool, policy: Policy) -> AnalystStore:
-    await pool.execute(f"TRUNCATE {TABLES}; UPDATE analysis_state SET policy = ''")
+    await pool.execute(
+        f"TRUNCATE {TABLES}; UPDATE analysis_state SET policy = ''; UPDATE silence_state SET until = NULL"
+    )
     store = AnalystStore(pool, policy)
     await store.follow(policy)
     return store

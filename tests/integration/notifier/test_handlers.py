@@ -13,11 +13,12 @@ from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import Actor, TicketChange, TicketEvent, TicketOutcome, TicketState
 from shared.contracts.topics import NOTICES
+from shared.policy import Policy, parse
 from shared.postgres.pool import Pool, open_pool
 from shared.runtime.clock import SystemClock
 from shared.stream.processor import Received
 from shared.stream.transaction import PostgresTransactions
-from tests.support.problems import day, policy, ticket_event
+from tests.support.problems import POLICY, day, policy, ticket_event
 
 MAILS = """
 SELECT reason, state, facts ->> 'key' AS key FROM notice JOIN mail ON mail.id = notice.mail
@@ -31,10 +32,10 @@ OTHER: dict[str, Any] = {"key": "wip-high/new/lead", "kind": "wip-high", "stage"
 class Notices:
     """The notices of one database."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, rules: Policy | None = None) -> None:
         self._pool = pool
         self._handler = NoticeHandler(
-            policy(), timedelta(hours=1), "localhost.localdomain", NOTICES, SystemClock(), lambda: None
+            rules or policy(), timedelta(hours=1), "localhost.localdomain", NOTICES, SystemClock(), lambda: None
         )
 
     async def handle(self, *events: TicketEvent) -> None:
@@ -155,3 +156,24 @@ async def test_a_mail_that_waits_again_says_when_its_problem_is_over(notices: No
     await notices.handle(ticket_event(TicketChange.CLEARED, seq=4, problem=OVER, at=day(4)))
 
     assert await notices.mails() == [(NoticeReason.OPENED_AND_CLEARED.value, "waiting")]
+
+
+@pytest.mark.parametrize(
+    ("pipelines", "owner"),
+    [(("renewals",), "care@sales.example"), (("renewals", "new"), "head@sales.example"), ((), "head@sales.example")],
+)
+async def test_a_silent_source_is_mailed_to_the_owner_of_a_pipeline_with_its_deals(
+    dsn: str, pipelines: tuple[str, ...], owner: str
+) -> None:
+    second = """
+  renewals:
+    name: Renewals
+    owner: {name: Head of care, mail: care@sales.example}
+    stages: [{id: asked, name: Asked}]
+"""
+    pool = await open_pool(dsn, "notices")
+    facts = {"key": "silence/crm", "kind": "silence", "pipeline": "", "stage": None, "source": "crm"}
+    await Notices(pool, parse(POLICY + second)).handle(ticket_event(**facts, pipelines=pipelines))
+
+    assert [row["to_mail"] for row in await pool.fetch("SELECT to_mail FROM mail")] == [owner]
+    await pool.close()

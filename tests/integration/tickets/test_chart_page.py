@@ -10,6 +10,7 @@ import pytest
 
 from services.tickets.web.chart_links import chart_address
 from shared.contracts.measures import Column, MeasureEvent
+from shared.contracts.problems import ProblemReason
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.watched import charts_of
@@ -201,10 +202,16 @@ async def test_a_stage_shows_its_weeks(web: httpx.AsyncClient, parts: TicketPart
 async def test_nothing_is_promised_while_a_source_is_silent(web: httpx.AsyncClient, parts: TicketParts) -> None:
     await show(parts, quiet(60))
     promised = words(await web.get(ADDRESS))
-    await parts.handle(*records([event(problem(key="silence/crm", kind="silence", stage=None))]))
+    silent = {"key": "silence/crm", "kind": "silence", "pipeline": "", "stage": None, "source": "crm"}
+    await parts.handle(*records([event(problem(**silent, pipelines=["other"]))]))
+    of_another = words(await web.get(ADDRESS))
+    await parts.handle(
+        *records([event(problem(**silent, pipelines=["new", "other"], reason=ProblemReason.GREW, count=9))])
+    )
 
     page = words(await web.get(ADDRESS))
 
     assert "closings in the next 13 weeks (85 % sure)" in promised
+    assert "closings in the next 13 weeks (85 % sure)" in of_another
     assert "Not stable enough to forecast: a source is silent." in page
     assert "such promises were kept" in page

@@ -120,19 +120,6 @@ def test_pipelines_without_rules_are_warned_of(tmp_path: Path) -> None:
     assert document["pipelines"]["b"]["rules"] == {"active": 0, "monitor": 0, "off": 1}
 
 
-def test_rules_that_only_what_if_judges_are_warned_of(tmp_path: Path) -> None:
-    file = tmp_path / "policy.yaml"
-    rules = "rules: [{kind: shift}]}\nsilence: [{budget: 0.1}]"
-    file.write_text(
-        "version: 1\npipelines:\n"
-        "  a: {name: A, owner: {name: O, mail: o@x.example}, stages: [{id: s}, {id: t}], " + rules
-    )
-    text = CliRunner().invoke(app, ["policy", "check", str(file)])
-
-    assert text.exit_code == 0, text.output
-    assert [line.split()[:3] for line in text.stderr.splitlines()] == [["warning:", "silence", "rules"]]
-
-
 def test_faults_of_a_policy_as_json(tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text("version: 0\npipelines: {}\n")

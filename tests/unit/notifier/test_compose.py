@@ -365,3 +365,17 @@ def test_a_first_mail_after_a_person_opened_the_ticket_again_does_not_say_that_t
     assert "A problem was found and is over already" in text
     assert "its ticket was opened again, with 12" in text
     assert "came back" not in text
+
+
+def test_a_mail_about_a_source_names_it_in_place_of_a_pipeline() -> None:
+    source = {"kind": "silence", "key": "silence/crm-eu", "pipeline": "", "pipeline_name": "crm-eu", "source": "crm-eu"}
+    title = "No event from crm-eu"
+    words = "No event from crm-eu since 1 March 16:31; 12 were to be expected by now."
+    message = mail(
+        NoticeReason.OPENED, **source, stage=None, stage_name=None, title=title, sentence=words, evidence=None
+    )
+
+    assert message["Subject"] == "[Andon] No event from crm-eu"
+    for kind in ("plain", "html"):
+        assert words in part(message, kind)
+        assert "You receive this because you own the policy for a pipeline with deals of crm-eu." in part(message, kind)
