@@ -16,6 +16,9 @@ def known_before(visits: Iterable[Visit], withdrawn: Iterable[WithdrawnVisit], i
 
 
 def _cut(visit: Visit, instant: int) -> Visit:
+    if not visit.progress and not visit.steps and (visit.left is None or visit.left < instant):
+        # Nothing to cut: a copy would cost more than all the rest.
+        return visit
     left = visit.left if visit.left is not None and visit.left < instant else None
     progress = [touch for touch in visit.progress if touch < instant]
     return replace(visit, left=left, progress=progress, steps=[step for step in visit.steps if step[0] < instant])
