@@ -28,6 +28,7 @@ from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
 from services.tickets.web.chart_page import ChartPage
+from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.pages import TicketPages
 from services.tickets.web.preview_page import PreviewPage
 from services.tickets.web.stage_page import StagePage
@@ -178,6 +179,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         tickets.relay.wake.set,
     )
     preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
+    ahead = ForecastPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     api = Api(pool, tickets.policy)
     return Starlette(
         routes=[
@@ -186,6 +188,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
             *stage.routes(),
             *chart.routes(),
             *preview.routes(),
+            *ahead.routes(),
             *pages.routes(),
         ],
         middleware=[

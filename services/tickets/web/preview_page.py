@@ -26,6 +26,7 @@ from services.tickets.preview.fields import (
     rules_of,
 )
 from services.tickets.store import stages
+from services.tickets.web.chart_links import preview_address
 from shared import wording
 from shared.contracts.preview import PreviewAnswer
 from shared.policy import Policy, PolicyError, StageTitles, parse
@@ -35,11 +36,6 @@ from shared.postgres.pool import Pool
 
 PIPELINE = "pipeline"
 _YAML = "application/yaml; charset=utf-8"
-
-
-def preview_address(pipeline: str) -> str:
-    """Address of the page of a pipeline."""
-    return f"/what-if?{urlencode({PIPELINE: pipeline})}"
 
 
 class PreviewPage:
