@@ -78,7 +78,7 @@ async def refold(
     transaction ends, and must then find the fingerprint of `after`. The caller holds the evaluation lock.
     """
     await stage_store.lock_sources(connection, sources)
-    refolded = _Refolded(before, after, ruleset, CountDeltas(ruleset), StageMarks(ruleset.ruled_stages))
+    refolded = _Refolded(before, after, ruleset, CountDeltas(ruleset), StageMarks(frozenset(ruleset.stages)))
     async for events in history.deals(connection, sources):
         refolded.add(events)
         if len(refolded.states) >= _CHUNK:

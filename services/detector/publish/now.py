@@ -14,7 +14,7 @@ from services.detector.publish import evidence
 from services.detector.publish.messages import EVENT_SOURCE, keyed_by_subject
 from services.detector.store import evaluation, learning
 from services.detector.store.learning import CurrentVersion
-from shared.contracts.now import NowData, NowEvent, RuleNow
+from shared.contracts.now import NowData, NowEvent, RuleNow, StayCurve
 from shared.contracts.problems import Evidence, EvidenceDeal, Mode
 from shared.contracts.topics import NOW
 from shared.flow.checkpoints import Checkpoint
@@ -69,7 +69,7 @@ class _Standing:
     """A stage at the watermark: its work in progress, when its oldest deal entered, and how its rules stand.
 
     `points`: the newest checkpoint of each of its series, by name. `versions`: of the deals that are shown; 0 where
-    none are.
+    none are. `stays`: how long deals stay, as JSON text.
     """
 
     wip: int
@@ -77,12 +77,13 @@ class _Standing:
     rules: Sequence[_RuleStanding]
     oldest: datetime | None
     versions: int
+    stays: str | None
 
     def digest(self, policy: str) -> str:
         """Differs where a message made from this would differ in more than its time."""
         packed = [[name, point.pack()] for name, point in sorted(self.points.items())]
         rules = [[one.rule.key, one.rule.limit, one.rule.threshold, one.state.pack()] for one in self.rules]
-        return hashlib.sha256(orjson.dumps([policy, packed, rules, self.oldest, self.versions])).hexdigest()
+        return hashlib.sha256(orjson.dumps([policy, packed, rules, self.oldest, self.versions, self.stays])).hexdigest()
 
 
 class NowPublisher:
@@ -145,7 +146,7 @@ class NowPublisher:
         columns = [pipeline for pipeline, _ in stages], [stage for _, stage in stages]
         rows = await connection.fetch(_OLDEST, *columns, moment(watermark))
         oldest = {(row["pipeline"], row["stage"]): row["entered"] for row in rows}
-        versions = await self._versions(connection, rules)
+        versions, stays = await self._versions(connection, rules), await learning.stays(connection)
         return {
             stage: _Standing(
                 points[wip(*stage).text].count,
@@ -153,6 +154,7 @@ class NowPublisher:
                 rules[stage],
                 oldest[stage],
                 versions.get(stage, 0),
+                stays.get(stage),
             )
             for stage, series in self._series.items()
         }
@@ -190,6 +192,7 @@ class NowPublisher:
             wip=standing.wip,
             oldest_entered_at=standing.oldest if standing.wip else None,
             rules=tuple([await self._rule(connection, one, watermark) for one in standing.rules]),
+            stays=None if standing.stays is None else StayCurve.model_validate_json(standing.stays),
         )
 
     async def _rule(self, connection: Connection, standing: _RuleStanding, watermark: int) -> RuleNow:

@@ -78,14 +78,14 @@ def read_wish(query: Mapping[str, str], pipeline: Pipeline) -> Wish:
             typed = query.get(one.name, "").strip()
             if typed and typed != one.written:
                 changed[one.name] = values[one.key] = typed
-                _note(faults, one.name, one.check, typed)
+                _note(faults, one.name, one.label, one.check, typed)
         if values:
             changes.append(RuleChange(rule.kind, rule.stage, values))
     own = {}
     typed = query.get(FALSE_ALARMS, "").strip()
     if typed and typed != decimal(pipeline.false_alarms):
         changed[FALSE_ALARMS] = own[FALSE_ALARMS] = typed
-        _note(faults, FALSE_ALARMS, positive, typed)
+        _note(faults, FALSE_ALARMS, "False tickets", positive, typed)
     if query.get(NEW_KIND):
         changed |= {name: query[name].strip() for name in _NEW if query.get(name, "").strip()}
         changes += _new_rule(changed, faults, pipeline)
@@ -107,18 +107,19 @@ def _new_rule(typed: Mapping[str, str], faults: dict[str, str], pipeline: Pipeli
     values, (number, *_) = {}, NEW_KINDS[kind][::-1]
     if "limit" in NEW_KINDS[kind]:
         values["limit"] = typed.get(NEW_LIMIT, "")
-        _note(faults, NEW_LIMIT, parse_duration, values["limit"])
+        _note(faults, NEW_LIMIT, _LABELS["limit"], parse_duration, values["limit"])
     values[number] = typed.get(NEW_NUMBER, "")
-    _note(faults, NEW_NUMBER, _CHECKS[number], values[number])
+    _note(faults, NEW_NUMBER, "Number of deals", _CHECKS[number], values[number])
     yield RuleChange(kind, stage, values, is_new=True)
 
 
-def _note(faults: dict[str, str], name: str, check: Callable[[str], object], typed: str) -> None:
+def _note(faults: dict[str, str], name: str, label: str, check: Callable[[str], object], typed: str) -> None:
     try:
         check(typed)
     except ValueError as error:
         text = str(error)
-        faults[name] = text if typed and text.startswith(repr(typed)) else f"{typed[:40]!r} {text}"
+        told = text if text.startswith(repr(typed)) else f"{typed[:40]!r} {text}"
+        faults[name] = f"{label}: {told[:200]}."
 
 
 def _field(kind: str, stage: str | None, key: str, written: str) -> TriedField:

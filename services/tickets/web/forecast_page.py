@@ -94,7 +94,7 @@ class ForecastPage:
         page = self._html(
             "forecast.html",
             422 if wish.faults else 200,
-            name=name,
+            key=name,
             pipeline=self._policy.pipelines[name],
             pipelines={key: one.name for key, one in self._policy.pipelines.items()},
             wish=wish,

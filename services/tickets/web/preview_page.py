@@ -95,7 +95,7 @@ class PreviewPage:
         return self._html(
             "preview.html",
             422 if is_wrong else 503 if reasons else 200,
-            name=name,
+            key=name,
             pipeline=self._policy.pipelines[name],
             pipelines={key: one.name for key, one in self._policy.pipelines.items()},
             wish=wish,
