@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -101,7 +101,8 @@ class ForecastPage:
             choices=self._choices(name, content),
             chosen=chosen,
             found=found,
-            promises=chart_words.forecast_sentences(found) if found else [],
+            # The chosen deals have a sentence of their own.
+            promises=chart_words.forecast_sentences(replace(found, done_in_weeks=None)) if found else [],
             done=_done(found, chosen),
             by=_by(found, content.history, wish.weeks(today)),
             rows=_rows(found, content.history),
