@@ -55,6 +55,7 @@ class RuleFinding(Message):
     suggested: Count | None = Field(
         None, description="the count that chance alone opens at most once in ten quarters; of aging-learned, as learned"
     )
+    is_learned: bool = Field(False, description="`suggested` is what the rule has learned: it is in force already")
     is_usual: bool = Field(False, description="the stage is usually in the state that the rule calls a problem")
 
 

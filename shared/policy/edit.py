@@ -34,7 +34,7 @@ class _Edit(NamedTuple):
 
 
 class NotEditable(Exception):
-    """The file is written so that a change would reach other parts too; the text says the way out."""
+    """The file is written so that it cannot be changed without touching other parts; the text says the way out."""
 
 
 def with_changes(text: str, pipeline: str, rules: Sequence[RuleChange], fields: Mapping[str, str]) -> str:
@@ -121,8 +121,10 @@ def _new_rule(pipeline: Node | None, change: RuleChange) -> Iterator[_Edit]:
             yield _Edit(at + 1, at + 1, f"{entry}, ")
         else:
             yield _Edit(at, at, f"- {entry}\n{' ' * rules.start_mark.column}")
-    elif rules is not None:
+    elif isinstance(rules, SequenceNode):
         yield _Edit(rules.start_mark.index, rules.end_mark.index, f"[{entry}]")
+    elif rules is not None:
+        raise NotEditable("`rules:` of this pipeline has no value: remove that line of the policy file, and try again")
     elif isinstance(pipeline, MappingNode) and pipeline.value:
         first, _ = pipeline.value[0]
         at = first.start_mark.index

@@ -56,7 +56,7 @@ class PipelinePast:
         self.runs[name] = run
 
 
-class _Reach(NamedTuple):
+class _PastReach(NamedTuple):
     as_of: int
     first_event: int
 
@@ -122,11 +122,11 @@ def _as_of(visit: Visit, as_of: int) -> Visit:
     return replace(visit, left=None) if visit.left is not None and visit.left > as_of else visit
 
 
-async def _reach(connection: Connection) -> _Reach:
+async def _reach(connection: Connection) -> _PastReach:
     watermark, is_held = await evaluation.state(connection)
     first_event = await weeks.first_event(connection)
     if is_held:
         raise NoPast("a history is being loaded; try again when that is done")
     if watermark is None or first_event is None or first_event > watermark:
         raise NoPast("no deal has been judged yet; try again after the first events have come")
-    return _Reach(watermark, first_event)
+    return _PastReach(watermark, first_event)

@@ -117,6 +117,7 @@ def _finding(rule: Rule | LearnedRule, run: RuleRun, as_of: int, labels: Mapping
         usual=run.chance.usual,
         exceed=run.chance.exceed,
         suggested=run.suggested,
+        is_learned=isinstance(rule, LearnedRule),
         is_usual=isinstance(rule, Rule) and is_usual(rule, run.chance),
     )
 

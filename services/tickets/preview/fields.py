@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from shared.policy import AgingLearnedRule, CountRule, Mode, Pipeline
 from shared.policy.durations import parse_duration
@@ -15,10 +15,10 @@ _MOST = 1_000_000
 MODES = tuple(mode.value for mode in Mode)
 # The rules that can be added: a kind with the fields that it needs.
 NEW_KINDS: Mapping[str, tuple[str, ...]] = {
-    "aging": ("limit", "count"),
-    "stalled": ("limit", "count"),
-    "wip-high": ("max",),
-    "wip-low": ("min",),
+    get_args(rule.model_fields["kind"].annotation)[0]: tuple(
+        name for name in ("limit", "count", "max", "min") if name in rule.model_fields
+    )
+    for rule in get_args(CountRule)
 }
 
 
@@ -44,7 +44,7 @@ class TriedRule:
 
 
 @dataclass(frozen=True)
-class Wish:
+class TriedWish:
     """What a form asks: the changed fields by name, as typed, and what is wrong with them, by name."""
 
     changed: dict[str, str] = field(default_factory=dict)
@@ -68,7 +68,7 @@ def rules_of(pipeline: Pipeline) -> list[TriedRule]:
     return found
 
 
-def read_wish(query: Mapping[str, str], pipeline: Pipeline) -> Wish:
+def read_wish(query: Mapping[str, str], pipeline: Pipeline) -> TriedWish:
     """Read a form. A field that is empty, or as in force, asks for nothing."""
     changed, faults = dict[str, str](), dict[str, str]()
     changes = []
@@ -89,7 +89,7 @@ def read_wish(query: Mapping[str, str], pipeline: Pipeline) -> Wish:
     if query.get(NEW_KIND):
         changed |= {name: query[name].strip() for name in _NEW if query.get(name, "").strip()}
         changes += _new_rule(changed, faults, pipeline)
-    return Wish(changed, faults, changes, own)
+    return TriedWish(changed, faults, changes, own)
 
 
 _NEW = (NEW_KIND, NEW_STAGE, NEW_LIMIT, NEW_NUMBER)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.tickets.preview.fields import MODES, TriedRule, Wish
+from services.tickets.preview.fields import MODES, TriedRule, TriedWish
 from shared import wording
 from shared.contracts.preview import PreviewAnswer, PreviewProblem, RuleFinding, RulePreview
 from shared.flow.statistics.watched import pipeline_watches
@@ -88,7 +88,12 @@ class Sums:
 
 
 def rows(
-    rules: Sequence[TriedRule], wish: Wish, answer: PreviewAnswer | None, name: str, policy: Policy, titles: StageTitles
+    rules: Sequence[TriedRule],
+    wish: TriedWish,
+    answer: PreviewAnswer | None,
+    name: str,
+    policy: Policy,
+    titles: StageTitles,
 ) -> list[RuleRow]:
     """A row for each entry of the policy in force; `name`: of the pipeline."""
     previews = list(answer.rules) if answer else []
@@ -128,7 +133,7 @@ def result(one: RulePreview, answer: PreviewAnswer, name: str, policy: Policy, t
         _finding(one.before),
         _finding(one.after),
         _hint(one),
-        [_found(problem, answer, policy.day_seconds(name, one.stage)) for problem in shown[::-1][:_LONGEST_LIST]],
+        [_found(problem, answer, wording.of(one.kind).extreme) for problem in shown[::-1][:_LONGEST_LIST]],
     )
 
 
@@ -194,21 +199,23 @@ def _hint(one: RulePreview) -> str | None:
     if found is None or found.suggested is None:
         return None
     usual = "" if found.usual is None else f"Usually {rounded(found.usual)} deals count. "
-    if one.kind == "aging-learned":
+    if found.is_learned:
         return f"{usual}It opens from {deals(found.suggested)} on, as learned this week."
     exceed = "" if found.exceed is None else f"{rounded(100 * found.exceed)} % of deals stay longer. "
-    least = "less than once" if one.kind == "wip-low" else "at most once"
-    return f"{usual}{exceed}With {found.suggested} in place of the number, chance opens it {least} in 10 quarters."
+    return f"{usual}{exceed}With {found.suggested} in place of the number, chance opens it at most once in 10 quarters."
 
 
-def _found(problem: PreviewProblem, answer: PreviewAnswer, day_seconds: int) -> FoundView:
+def _found(problem: PreviewProblem, answer: PreviewAnswer, extreme: str) -> FoundView:
+    """`extreme`: before the peak, as `at most`."""
     end = problem.cleared_at or answer.as_of
     shown = [
         (one.name or one.deal.partition(":")[2] or one.deal, _for(one.since, problem.opened_at), _safe(one.url))
         for one in problem.deals
     ]
     seconds = (micros(end) - micros(problem.opened_at)) / 1_000_000
-    return FoundView(problem.opened_at, problem.cleared_at, age(seconds), deals(problem.peak), problem.total, shown)
+    return FoundView(
+        problem.opened_at, problem.cleared_at, age(seconds), f"{extreme} {deals(problem.peak)}", problem.total, shown
+    )
 
 
 def _for(since: datetime, until: datetime) -> str:

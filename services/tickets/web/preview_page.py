@@ -21,7 +21,7 @@ from services.tickets.preview.fields import (
     NEW_LIMIT,
     NEW_NUMBER,
     NEW_STAGE,
-    Wish,
+    TriedWish,
     read_wish,
     rules_of,
 )
@@ -82,7 +82,7 @@ class PreviewPage:
         headers = {"content-disposition": 'attachment; filename="policy.yaml"'}
         return Response(text, media_type=_YAML, headers=headers)
 
-    async def _page(self, name: str, wish: Wish) -> Response:
+    async def _page(self, name: str, wish: TriedWish) -> Response:
         titles = await stages.titles(self._pool, self._policy)
         text, reasons = self._tried(name, wish)
         answer = None
@@ -110,7 +110,7 @@ class PreviewPage:
         )
 
     def _rows(
-        self, name: str, wish: Wish, answer: PreviewAnswer | None, titles: StageTitles
+        self, name: str, wish: TriedWish, answer: PreviewAnswer | None, titles: StageTitles
     ) -> Mapping[str, Sequence[object]]:
         rules = rules_of(self._policy.pipelines[name])
         found = view.rows(rules, wish, answer, name, self._policy, titles)
@@ -130,7 +130,7 @@ class PreviewPage:
             "names": {"kind": NEW_KIND, "stage": NEW_STAGE, "limit": NEW_LIMIT, "number": NEW_NUMBER},
         }
 
-    def _tried(self, name: str, wish: Wish) -> tuple[str, list[str]]:
+    def _tried(self, name: str, wish: TriedWish) -> tuple[str, list[str]]:
         """The policy file with the changes, or why there is none."""
         if wish.faults or not wish.changed:
             return self._text, []

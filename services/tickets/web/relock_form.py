@@ -36,7 +36,7 @@ class RelockWish:
 
 
 @dataclass(frozen=True)
-class Proposal:
+class RenewalProposal:
     """What the form begins with where a baseline is old: the week, the number of weeks, the reason, and why."""
 
     from_week: str
@@ -45,14 +45,14 @@ class Proposal:
     text: str
 
 
-def proposal(signals: ChartSignals) -> Proposal | None:
+def proposal(signals: ChartSignals) -> RenewalProposal | None:
     """The renewal of a baseline after 52 quiet weeks; None where it is not due."""
     found = signals.renewal
     if found is None:
         return None
     week, judged = signals.weeks.name(found.since), signals.judged
     locked = f"{signals.weeks.name(judged.baseline[0].week)} to {signals.weeks.name(judged.baseline[-1].week)}"
-    return Proposal(
+    return RenewalProposal(
         week,
         found.points,
         f"Renewed after {QUIET_WEEKS} quiet weeks.",

@@ -32,7 +32,7 @@ def stay_shares(known: Collection[Visit], clock: AgeClock, instant: int) -> Stay
     finished, ages = recent_stays(known, clock, instant)
     if len(finished) < MIN_FINISHED:
         return None
-    survival, longest = Survival(finished, ages), max(finished[-1], *ages[-1:])
+    survival, longest = Survival(finished, ages), max(finished[-1:] + ages[-1:])
     times = dict.fromkeys(longest * number // POINTS for number in range(POINTS + 1))
     steps = tuple((time, float(survival.exceeding(time))) for time in times)
     return StayShares(len(finished), len(ages), survival.quantile(LIMIT_SHARE), steps)
