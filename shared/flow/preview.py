@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
@@ -92,10 +92,19 @@ def run_rule(rule: Rule, past: StagePast, since: int) -> RuleRun:
     return RuleRun(found, chance, _suggested(rule, seen), _counted(spans, deals, _shown(found, since)))
 
 
-def run_learned(rule: LearnedRule, past: StagePast, since: int) -> RuleRun:
-    """As `run_rule`, of `aging-learned`: each week under what was learned at its start."""
+def versions_of(past: StagePast) -> list[LearnedVersion]:
+    """What the stage has learned week by week. Takes seconds for tens of thousands of visits, whatever the budget."""
     instants = relearning_instants(past.weeks, past.as_of)
-    versions = learn(past.history, past.weeks.first_event, instants, rule.policy.budget)
+    return learn(past.history, past.weeks.first_event, instants, SUGGESTED)
+
+
+def run_learned(rule: LearnedRule, past: StagePast, learned: Sequence[LearnedVersion], since: int) -> RuleRun:
+    """As `run_rule`, of `aging-learned`: each week under what was learned at its start, at the rule's own budget."""
+    budget = rule.policy.budget
+    versions = [
+        one if one.crossings is None else replace(one, count=one.crossings.model.least_number(budget))
+        for one in learned
+    ]
     found = problem_intervals(rule, past.history.visits, versions, past.as_of)
     usual = versions[-1].crossings if versions else None
     chance = CountChance(float(rule.policy.budget), None if usual is None else float(usual.mean))

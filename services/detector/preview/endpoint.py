@@ -26,7 +26,7 @@ from shared.runtime.log import logger
 
 _log = logger(__name__)
 # How old the numbers of an answer may be.
-KEPT_SECONDS = 60.0
+KEPT_SECONDS = 300.0
 _LARGEST = 4_000_000
 
 

@@ -1,4 +1,4 @@
-"""The history of a pipeline as of the watermark, kept for a minute so that every change of a form is quick."""
+"""The history of a pipeline as of the watermark, kept for minutes so that every change of a form is quick."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.flow.checkpoints import BEGINNING
 from shared.flow.preview import RuleRun, StagePast
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.statistics.learned import StageHistory
+from shared.flow.statistics.learned import LearnedVersion, StageHistory
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit, WithdrawnVisit, fold
 from shared.postgres.pool import Connection, Pool
@@ -35,7 +35,8 @@ class NoPast(Exception):
 class PipelinePast:
     """A pipeline as of an instant. `runs`: what rules found in it, by what defines them.
 
-    `full`: of stages whose rules need progress and planned steps too, which are stored with the events only.
+    `learned`: by stage. `full`: of stages whose rules need progress and planned steps too, which are stored with the
+    events only.
     """
 
     pipeline: str
@@ -43,6 +44,7 @@ class PipelinePast:
     as_of: int
     stages: Mapping[str, StagePast]
     full: dict[str, StagePast] = field(default_factory=dict)
+    learned: dict[str, list[LearnedVersion]] = field(default_factory=dict)
     runs: dict[str, RuleRun] = field(default_factory=dict)
 
     @property

@@ -17,7 +17,7 @@ from shared.contracts.preview import (
     RulePreview,
 )
 from shared.flow.intervals import Interval
-from shared.flow.preview import CountedDeal, RuleRun, run_learned, run_rule
+from shared.flow.preview import CountedDeal, RuleRun, run_learned, run_rule, versions_of
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.aging_learned import LearnedRule
@@ -33,11 +33,19 @@ _BEFORE, _AFTER = 0, 1
 
 
 async def try_rules(reader: PastReader, past: PipelinePast, before: Ruleset, after: Ruleset) -> list[RuleTried]:
-    """Every rule of either policy on the past, those of the first in its order, then those of the second."""
+    """The rules of either policy on the past, those of the first in its order, then those of the second.
+
+    Without the rules `aging-learned` that are the same in both: they take seconds.
+    """
     tried: dict[str, RuleTried] = {}
+    same = {_definition(one) for one in _learned(before, past.pipeline)} & {
+        _definition(one) for one in _learned(after, past.pipeline)
+    }
     for number, ruleset in ((_BEFORE, before), (_AFTER, after)):
         for rule in _rules(ruleset, past.pipeline):
             name = _definition(rule)
+            if name in same:
+                continue
             if name not in past.runs:
                 past.keep(name, await _run(reader, past, rule))
             tried.setdefault(rule.key, RuleTried(rule)).put(number, rule, past.runs[name])
@@ -85,7 +93,11 @@ class RuleTried:
 
 def _rules(ruleset: Ruleset, pipeline: str) -> list[Rule | LearnedRule]:
     counted = [rule for rule in ruleset.rules if rule.pipeline == pipeline]
-    return [*counted, *(rule for (name, _), rule in ruleset.learned_rules.items() if name == pipeline)]
+    return [*counted, *_learned(ruleset, pipeline)]
+
+
+def _learned(ruleset: Ruleset, pipeline: str) -> list[LearnedRule]:
+    return [rule for (name, _), rule in ruleset.learned_rules.items() if name == pipeline]
 
 
 def _definition(rule: Rule | LearnedRule) -> str:
@@ -98,7 +110,10 @@ def _definition(rule: Rule | LearnedRule) -> str:
 async def _run(reader: PastReader, past: PipelinePast, rule: Rule | LearnedRule) -> RuleRun:
     since = since_of(past)
     if isinstance(rule, LearnedRule):
-        return await asyncio.to_thread(run_learned, rule, past.stages[rule.stage], since)
+        stage = past.stages[rule.stage]
+        if rule.stage not in past.learned:
+            past.learned[rule.stage] = await asyncio.to_thread(versions_of, stage)
+        return await asyncio.to_thread(run_learned, rule, stage, past.learned[rule.stage], since)
     if rule.measure is not Measure.STALLED:
         return await asyncio.to_thread(run_rule, rule, past.stages[rule.stage], since)
     if rule.stage not in past.full:

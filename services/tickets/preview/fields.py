@@ -39,7 +39,7 @@ class TriedRule:
 
     kind: str
     stage: str | None
-    mode: Mode
+    is_learned: bool
     fields: Sequence[TriedField]
 
 
@@ -64,7 +64,7 @@ def rules_of(pipeline: Pipeline) -> list[TriedRule]:
         if isinstance(rule, CountRule | AgingLearnedRule):
             stage = rule.stage
             fields = [_field(rule.kind, stage, *one) for one in _written(rule)]
-            found.append(TriedRule(rule.kind, stage, rule.mode, fields))
+            found.append(TriedRule(rule.kind, stage, isinstance(rule, AgingLearnedRule), fields))
     return found
 
 

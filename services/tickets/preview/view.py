@@ -62,6 +62,7 @@ class RuleRow:
     label: str
     inputs: Sequence[InputView]
     is_changed: bool
+    is_learned: bool
     results: Sequence[ResultView]
 
 
@@ -120,7 +121,7 @@ def rows(
         ]
         is_changed = any(one.name in wish.changed for one in rule.fields)
         results = [result(one, answer, name, policy, titles) for one in own] if answer else []
-        found.append(RuleRow(title, wording.of(rule.kind).label, inputs, is_changed, results))
+        found.append(RuleRow(title, wording.of(rule.kind).label, inputs, is_changed, rule.is_learned, results))
     return found
 
 
@@ -141,12 +142,14 @@ def sums(answer: PreviewAnswer, tried: Policy, name: str) -> Sums:
     """How many problems all rules find, and how many tickets chance alone would open with the rules as tried."""
     pipeline = tried.pipelines[name]
     modes = {f"{rule.kind}/{name}/{rule.stage}": rule.mode for rule in pipeline.count_rules}
-    modes |= {f"{rule.kind}/{name}/{stage}": rule.mode for stage, rule in pipeline.learned_rules.items()}
     active = [one.after for one in answer.rules if one.after and modes.get(one.key) is Mode.ACTIVE]
     by_chance = sum(one.per_quarter or 0.0 for one in active)
     watches = [watch for watch in pipeline_watches(name, pipeline) if watch.mode is Mode.ACTIVE]
     narrow = [rule for rule in pipeline.bottleneck_rules.values() if rule.mode is Mode.ACTIVE]
-    by_chance += float(sum(watch.per_quarter for watch in watches) + BOTTLENECK_BUDGET * len(narrow))
+    learned = [rule.budget for rule in pipeline.learned_rules.values() if rule.mode is Mode.ACTIVE]
+    by_chance += float(sum(learned)) + float(
+        sum(watch.per_quarter for watch in watches) + BOTTLENECK_BUDGET * len(narrow)
+    )
     accepted = decimal(pipeline.false_alarms)
     unknown = sum(one.per_quarter is None for one in active)
     words = f"at most {rounded_share(by_chance)} tickets a quarter; you accept {accepted}"
