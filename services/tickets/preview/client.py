@@ -12,7 +12,7 @@ from shared.runtime.log import logger
 
 _log = logger(__name__)
 # The first question about a long history takes seconds; nobody waits longer.
-TIMEOUT_SECONDS = 20.0
+TIMEOUT_SECONDS = 60.0
 _NO_ANSWER = (
     "the detector, which has the history, does not answer; try again in a minute, and if it goes on, ask those who run"
     " Andon to check ANDON_DETECTOR_URL"
