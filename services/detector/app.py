@@ -10,6 +10,8 @@ from typing import Any
 from aiokafka import ConsumerRecord
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from services.detector.evaluate.activity import Activity
 from services.detector.evaluate.evaluator import Evaluator
@@ -21,6 +23,7 @@ from services.detector.ingest.relock_writer import RelockWriter
 from services.detector.ingest.stage_writer import StageWriter
 from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
+from services.detector.preview.endpoint import PreviewEndpoint
 from services.detector.publish.loops import AgesLoop, NowLoop, PresentLoop, ReceiptsLoop, WeeksLoop
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
@@ -38,6 +41,7 @@ from shared.policy import load
 from shared.postgres.clock import DatabaseClock
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.postgres.wakeups import Wakeups
+from shared.runtime.addresses import LOOPBACK, LOOPBACK_HOSTS
 from shared.runtime.health import PartProgress, Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
@@ -54,8 +58,8 @@ from shared.stream.transaction import PostgresTransactions
 
 _log = logger(__name__)
 CHANNEL = "andon_detector"
-# Connections beside those of the workers: for stages, relocks, evaluation, the relay, the watermark, wake-ups, and what
-# is published beside evaluation.
+# Connections beside those of the workers: for stages, relocks, evaluation, the relay, the watermark, wake-ups, what is
+# published beside evaluation, and previews.
 OTHER_CONNECTIONS = 12
 
 
@@ -228,7 +232,13 @@ async def build(settings: DetectorSettings) -> AsyncIterator[Service]:
     await follow_policy(pool, ruleset, settings)
     detector = Detector(settings, ruleset, pool, registry)
     await detector.start()
-    yield Service(Starlette(routes=health_routes(detector.progress, detector.dependencies, registry)), detector.loops())
+    routes = [
+        *health_routes(detector.progress, detector.dependencies, registry),
+        *PreviewEndpoint(pool, ruleset).routes(),
+    ]
+    hosts = LOOPBACK_HOSTS if settings.host in LOOPBACK else ("*",)
+    middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]
+    yield Service(Starlette(routes=routes, middleware=middleware), detector.loops())
     await pool.close()
 
 

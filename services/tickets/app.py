@@ -22,17 +22,20 @@ from services.tickets.api.routes import Api
 from services.tickets.changes import TicketChanges
 from services.tickets.handlers import DECODERS, TicketHandlers
 from services.tickets.metrics import TicketMetrics
+from services.tickets.preview.client import PreviewClient
 from services.tickets.publish import TicketPublisher
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
 from services.tickets.web.chart_page import ChartPage
+from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.pages import TicketPages
+from services.tickets.web.preview_page import PreviewPage
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
 from shared.contracts.topics import RELOCKS, TICKETS
 from shared.kafka.publisher import Publisher
-from shared.policy import Policy, load
+from shared.policy import Policy, parse
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.runtime.addresses import LOOPBACK
 from shared.runtime.clock import SystemClock
@@ -41,7 +44,7 @@ from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Service, health_routes, new_registry
 from shared.runtime.service import main as run_service
-from shared.runtime.yaml_file import Fault, FaultsError
+from shared.runtime.yaml_file import Fault, FaultsError, read_text
 from shared.stream import positions
 from shared.stream.consumer import Consumer
 from shared.stream.dependencies import dependencies_of
@@ -94,7 +97,9 @@ class Tickets:
         self._pool, self.progress, self.clock = pool, Progress(), SystemClock()
         self.dependencies = dependencies_of(settings, registry)
         self.relocks_topic = settings.topic(RELOCKS)
-        self.policy = load(settings.policy)
+        self.policy_text = read_text(settings.policy, "ANDON_POLICY")
+        self.policy = parse(self.policy_text)
+        self.preview = PreviewClient(settings.detector_url)
         self._inbox_age = inbox_age(settings, self.policy)
         self._metrics = TicketMetrics(registry)
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress, RELAY_BATCH)
@@ -173,6 +178,8 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         tickets.relocks_topic,
         tickets.relay.wake.set,
     )
+    preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
+    ahead = ForecastPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     api = Api(pool, tickets.policy)
     return Starlette(
         routes=[
@@ -180,6 +187,8 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
             *api.routes(),
             *stage.routes(),
             *chart.routes(),
+            *preview.routes(),
+            *ahead.routes(),
             *pages.routes(),
         ],
         middleware=[

@@ -18,6 +18,11 @@ class TicketsSettings(ServiceSettings):
         pattern=r"^https?://\S+$",
         description="address of the pages, for the links in mails",
     )
+    detector_url: str = Field(
+        "http://127.0.0.1:8082",
+        pattern=r"^https?://\S+$",
+        description="address of the detector's HTTP, which tries other rules on the history for the pages",
+    )
     tickets_let_anyone_read_and_change: bool = Field(
         False,
         description="there is no sign-in yet: pages are for this machine only, unless this is true, and then for anyone"

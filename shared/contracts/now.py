@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from shared.contracts.envelope import Count, Envelope, Message, Moment, Name, Words
 from shared.contracts.problems import Evidence
@@ -35,6 +35,21 @@ class RuleNow(Message):
     evidence: Evidence | None = None
 
 
+class StayCurve(Message):
+    """How long deals stay in the stage: the Kaplan-Meier estimate of the visits entered in the 180 days before `at`.
+
+    Seconds of the stage's clock. `steps`: (time, share of visits that last longer), in order.
+    """
+
+    at: Moment = Field(description="the start of the week")
+    finished: Count
+    open: Count
+    limit_seconds: FiniteFloat | None = Field(
+        None, description="the learned limit, which 15 % of visits exceed; null: more exceed every time"
+    )
+    steps: tuple[tuple[FiniteFloat, FiniteFloat], ...]
+
+
 class NowData(Message):
     """One stage as of the judgement time `as_of`.
 
@@ -54,6 +69,7 @@ class NowData(Message):
         max_length=MAX_OPEN,
         description="when each open deal entered the stage, the oldest first; of more than 500 the 500 oldest",
     )
+    stays: StayCurve | None = Field(None, description="null: fewer than 30 visits are finished")
 
     @property
     def key(self) -> str:

@@ -43,11 +43,6 @@ class Ruleset:
         }
 
     @cached_property
-    def ruled_stages(self) -> frozenset[tuple[str, str]]:
-        """The stages that a rule on counts watches, learned or not."""
-        return frozenset({(rule.pipeline, rule.stage) for rule in self.rules} | self.learned_rules.keys())
-
-    @cached_property
     def stages(self) -> list[tuple[str, str]]:
         """Every open stage of the policy: (pipeline, stage)."""
         return [

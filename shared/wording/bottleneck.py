@@ -32,7 +32,9 @@ class BottleneckWording(KindWording[BottleneckRule]):
         )
 
     def finding(self, facts: ProblemFacts) -> str:
-        return self.title(facts.stage, None)
+        if facts.bottleneck is None:
+            return self.title(facts.stage, None)
+        return f"{facts.bottleneck.net} more deals came into {facts.stage} than left it in 13 weeks"
 
     def watched(self, rule: BottleneckRule, day: str) -> str:
         return "more deals come in than leave, and they grow older"

@@ -18,21 +18,26 @@ from services.detector.store import evaluation, history, learning, weeks
 from services.detector.store.learning import Stage, StaleStage
 from services.detector.store.stages import StageMapCache
 from shared.contracts.measures import Measure
+from shared.contracts.now import StayCurve
 from shared.contracts.problems import ProblemReason
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.intervals import RuleState
+from shared.flow.known_visits import known_before
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.statistics.chance import CountChance, count_chance
 from shared.flow.statistics.learned import COUNT_WINDOW, StageHistory, learn, relearning_instants
+from shared.flow.statistics.stay_curve import stay_shares
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit, WithdrawnVisit, fold
 from shared.postgres.pool import Connection
+from shared.runtime.instants import moment
 
 # Stages in one transaction. Learning of one takes tens of milliseconds.
 STAGES_AT_ONCE = 5
 _DEALS_AT_ONCE = 1000
+_SECOND = 1_000_000
 
 
 class LearnerPass(NamedTuple):
@@ -86,7 +91,7 @@ class Learner:
         known = Weeks(first_event, self._ruleset.policy.timezone)
         week_start = known.start(known.of(watermark))
         await learning.take_marks(connection, watermark, week_start, list(self._ruleset.learned_rules))
-        stages = sorted(self._ruleset.ruled_stages)
+        stages = sorted(self._ruleset.stages)
         stale = await learning.due(connection, stages, watermark, first_event, self._stages_at_once)
         revisions: list[RuleRevision] = []
         for one in stale:
@@ -126,15 +131,18 @@ class Learner:
         due = await self._due_versions(connection, task) if rule is not None else []
         at, rules = task.weeks.start(task.week), self._rules.get(task.stage, [])
         stale = await self._stale_chances(connection, rules, task, at)
-        if not due and not stale:
+        is_stay_stale = task.span.first < at or await learning.stay_at(connection, task.stage) != at
+        if not due and not stale and not is_stay_stale:
             return
-        since = min([*due[:1], *([at] if stale else [])]) - COUNT_WINDOW
+        since = min([*due[:1], *([at] if stale or is_stay_stale else [])]) - COUNT_WINDOW
         known = await self._history(connection, task, since)
         if rule is not None and due:
             learned = await asyncio.to_thread(learn, known, task.weeks.first_event, due, rule.policy.budget)
             await learning.drop_versions(connection, task.stage, instants)
             await learning.save_versions(connection, task.stage, learned)
         await self._save_chances(connection, task, stale, known, at)
+        if is_stay_stale:
+            await learning.save_stay(connection, task.stage, at, await asyncio.to_thread(_stay_curve, known, at))
 
     async def _due_versions(self, connection: Connection, task: _Task) -> list[int]:
         kept = {version.since for version in await learning.versions(connection, task.stage)}
@@ -177,3 +185,15 @@ class Learner:
                 withdrawn += [one for one in state.withdrawn if stage_of(one.visit) == task.stage]
             await asyncio.sleep(0)
         return StageHistory(visits, withdrawn, self._ruleset.clocks.of(*task.stage))
+
+
+def _stay_curve(history: StageHistory, at: int) -> str | None:
+    """As on flow.now."""
+    found = stay_shares(known_before(history.visits, history.withdrawn, at), history.clock, at)
+    if found is None:
+        return None
+    limit = None if found.limit is None else found.limit / _SECOND
+    steps = tuple((time / _SECOND, round(share, 4)) for time, share in found.steps)
+    return StayCurve(
+        at=moment(at), finished=found.finished, open=found.open, limit_seconds=limit, steps=steps
+    ).model_dump_json()

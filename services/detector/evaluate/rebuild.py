@@ -112,7 +112,7 @@ async def _rebuild(
     await receipts.rebuilt(connection, since)
     await learning.lock(connection)
     await causes.mark(connection, BEGINNING, since)
-    await learning.rebuilt(connection, ruleset.ruled_stages, BEGINNING, None if held else until, since)
+    await learning.rebuilt(connection, ruleset.stages, BEGINNING, None if held else until, since)
     counts = await _refold_all(connection, _Rebuilt(resolver, CountDeltas(ruleset), FoldedDeals(ruleset)), report)
     await connection.execute(_CLEAR)
     changes = counts.packed()

@@ -67,7 +67,7 @@ async def refold(
     transaction ends, and must then find the fingerprint of `after`. The caller holds the evaluation lock.
     """
     await stage_store.lock_sources(connection, sources)
-    marks = StageMarks(ruleset.ruled_stages)
+    marks = StageMarks(frozenset(ruleset.stages))
     refolded = _Refolded(before, after, CountDeltas(ruleset), marks, FoldedDeals(ruleset))
     async for events in history.deals(connection, sources):
         refolded.add(events)

@@ -84,6 +84,7 @@ class EventWriter:
         weeks: WeekMarks | None = None,
     ) -> None:
         self._ruleset, self._metrics, self._standings, self._committed = ruleset, metrics, standings, committed
+        self._open_stages = frozenset(ruleset.stages)
         self._direct_copy_min = direct_copy_min
         self._future = FutureCheck(now, now_reuse)
         self._lateness = ruleset.policy.lateness.micros()
@@ -168,7 +169,7 @@ class EventWriter:
         resolver: StageResolver,
     ) -> tuple[_Changes, list[str]]:
         """Fold what goes on from the stored states; the deals for which that does not do come back."""
-        marks, out_of_order = StageMarks(self._ruleset.ruled_stages), list[str]()
+        marks, out_of_order = StageMarks(self._open_stages), list[str]()
         changes = _Changes(resolver, CountDeltas(self._ruleset), marks, FoldedDeals(self._ruleset))
         # Sorted here once: rows are written in the order of deals.
         async for part in in_chunks(sorted(new)):

@@ -279,6 +279,15 @@ CREATE TABLE receipt_state (
 );
 INSERT INTO receipt_state DEFAULT VALUES;
 
+-- How long deals stay in each stage, as of `at`, the start of a week: JSON text as on flow.now. Null: too few visits.
+CREATE TABLE stay (
+    pipeline text   NOT NULL,
+    stage    text   NOT NULL,
+    at       bigint NOT NULL,
+    curve    text,
+    PRIMARY KEY (pipeline, stage)
+);
+
 -- What was last published of stages on flow.stages.
 CREATE TABLE stage_published (
     pipeline text NOT NULL,

@@ -14,7 +14,7 @@ from services.detector.publish import evidence
 from services.detector.settings import EVENT_SOURCE
 from services.detector.store import evaluation, learning
 from services.detector.store.learning import CurrentVersion
-from shared.contracts.now import MAX_OPEN, NowData, NowEvent, RuleNow
+from shared.contracts.now import MAX_OPEN, NowData, NowEvent, RuleNow, StayCurve
 from shared.contracts.problems import Evidence, EvidenceDeal, Mode
 from shared.contracts.topics import NOW
 from shared.flow.checkpoints import Checkpoint
@@ -78,7 +78,8 @@ class _Standing:
     """A stage at the watermark: its work in progress, when its oldest deal entered, how its rules stand.
 
     `points`: the newest checkpoint of each of its series, by name. `entries`: a hash of when its open deals
-    entered. `versions`: a hash of the deals that are shown; 0 where none are.
+    entered. `versions`: a hash of the deals that are shown; 0 where none are. `stays`: how long deals stay, as JSON
+    text.
     """
 
     wip: int
@@ -87,14 +88,14 @@ class _Standing:
     oldest: datetime | None
     entries: str | None
     versions: int
+    stays: str | None
 
     def digest(self, policy: str) -> str:
         """Differs where a message made from this would differ in more than its time."""
         packed = [[name, point.pack()] for name, point in sorted(self.points.items())]
         rules = [[one.rule.key, one.rule.limit, one.rule.threshold, one.state.pack()] for one in self.rules]
-        return hashlib.sha256(
-            orjson.dumps([policy, packed, rules, self.oldest, self.entries, self.versions])
-        ).hexdigest()
+        parts = [policy, packed, rules, self.oldest, self.entries, self.versions, self.stays]
+        return hashlib.sha256(orjson.dumps(parts)).hexdigest()
 
 
 class NowPublisher:
@@ -157,7 +158,7 @@ class NowPublisher:
         columns = [pipeline for pipeline, _ in stages], [stage for _, stage in stages]
         rows = await connection.fetch(_ENTRIES, *columns, moment(watermark))
         entries = {(row["pipeline"], row["stage"]): (row["oldest"], row["entries"]) for row in rows}
-        versions = await self._versions(connection, rules)
+        versions, stays = await self._versions(connection, rules), await learning.stays(connection)
         return {
             stage: _Standing(
                 points[wip(*stage).text].count,
@@ -165,6 +166,7 @@ class NowPublisher:
                 rules[stage],
                 *entries[stage],
                 versions.get(stage, 0),
+                stays.get(stage),
             )
             for stage, series in self._series.items()
         }
@@ -204,6 +206,7 @@ class NowPublisher:
             oldest_entered_at=standing.oldest if standing.wip else None,
             rules=tuple([await self._rule(connection, one, watermark) for one in standing.rules]),
             open_since=tuple(row["entered"] for row in entries),
+            stays=None if standing.stays is None else StayCurve.model_validate_json(standing.stays),
         )
 
     async def _rule(self, connection: Connection, standing: _RuleStanding, watermark: int) -> RuleNow:

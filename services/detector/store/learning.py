@@ -85,6 +85,12 @@ ON CONFLICT (key) DO UPDATE SET at = excluded.at, per_quarter = excluded.per_qua
     exceed = excluded.exceed
 """
 _CHANCES = "SELECT key, at, per_quarter, usual, exceed FROM chance WHERE key = ANY($1::text[])"
+_SAVE_STAY = """
+INSERT INTO stay VALUES ($1, $2, $3, $4)
+ON CONFLICT (pipeline, stage) DO UPDATE SET at = excluded.at, curve = excluded.curve
+"""
+_STAY_AT = "SELECT at FROM stay WHERE pipeline = $1 AND stage = $2"
+_STAYS = "SELECT pipeline, stage, curve FROM stay WHERE curve IS NOT NULL"
 _CURRENT = """
 SELECT s.pipeline, s.stage, s.state, v.since, v.time_limit, v.count, v.clears_at, v.usual, v.rule_state
 FROM learned_stage AS s CROSS JOIN LATERAL (
@@ -261,6 +267,22 @@ async def chances(connection: Executor, keys: Collection[str]) -> dict[str, Stor
         row["key"]: StoredChance(row["at"], CountChance(row["per_quarter"], row["usual"], row["exceed"]))
         for row in rows
     }
+
+
+async def stay_at(connection: Executor, stage: Stage) -> int | None:
+    """As of when it is known how long deals stay in a stage."""
+    found: int | None = await connection.fetchval(_STAY_AT, *stage)
+    return found
+
+
+async def save_stay(connection: Executor, stage: Stage, at: int, curve: str | None) -> None:
+    """Save how long deals stay in a stage, as of the start of a week; None: too few visits to tell."""
+    await connection.execute(_SAVE_STAY, *stage, at, curve)
+
+
+async def stays(connection: Executor) -> dict[Stage, str]:
+    """How long deals stay in each stage that has enough visits."""
+    return {(row["pipeline"], row["stage"]): row["curve"] for row in await connection.fetch(_STAYS)}
 
 
 async def current(connection: Executor) -> dict[Stage, CurrentVersion]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from fractions import Fraction
 from itertools import pairwise
 from statistics import median
@@ -13,12 +13,12 @@ from services.tickets.charts.signals import ChartSignals, DrawnSegment
 from services.tickets.charts.spec import ForecastFan, Grain, Level, LineChart, Point, WeekGroups
 from services.tickets.store.weekly_points import ChartWeeks
 from shared.contracts.measures import Column
-from shared.contracts.problems import SignalDetail
+from shared.contracts.problems import ProblemData, SignalDetail
 from shared.flow.statistics.columns import Chart, Value
 from shared.flow.statistics.forecast import Forecast, Outlook
 from shared.flow.statistics.weeks import Weeks
 from shared.policy import Policy
-from shared.runtime.instants import moment
+from shared.runtime.instants import micros, moment
 from shared.wording.measures import NAMES, day_of, shown, unit_of, with_unit
 
 UPPER, LOWER, CENTRE = "upper limit", "lower limit", "mean of the baseline"
@@ -155,19 +155,41 @@ def time_chart(known: ChartWeeks, pipeline: str, stage: str, policy: Policy, tit
     return LineChart(title, unit, lines, since, until, zone, grain=Grain.WEEK)
 
 
-def cumulative_flow(known: ChartWeeks, pipeline: str, stage: str, title: str, zone: str) -> LineChart | None:
-    """Deals that came in and left in the last quarter; between both lines are those in work at the end of each week.
+def cumulative_flow(
+    known: ChartWeeks, pipeline: str, stage: str, title: str, zone: str, weeks: range | None = None
+) -> LineChart | None:
+    """Deals that came in and left in some weeks; between both lines are those in work at the end of each week.
 
-    None before the first quarter is over.
+    `weeks`: their numbers, of a quarter or more; None: the last quarter. None where not all of them are known.
     """
+    wanted = range(known.over - QUARTER, known.over) if weeks is None else weeks
     came, left, work = (Chart(pipeline, stage, one) for one in FLOW_COLUMNS)
-    arrived, departed = _points(known, came, QUARTER), _points(known, left, QUARTER)
-    before = list(known.charts[work])[:-QUARTER]
-    if len(arrived) < QUARTER or len(departed) < QUARTER or not before:
+    arrived, departed = _points_in(known, came, wanted), _points_in(known, left, wanted)
+    before = known.charts[work][wanted.start - 1] if wanted.start > 0 else None
+    if not len(arrived) == len(departed) == len(wanted) >= QUARTER or before is None:
         return None
-    lines = {"came in": _summed(arrived, int(before[-1] or 0)), "left": _summed(departed, 0)}
+    lines = {"came in": _summed(arrived, int(before)), "left": _summed(departed, 0)}
     since, until, band = arrived[0][0], arrived[-1][0], ("left", "came in", "deals in work")
     return LineChart(title, "deals", lines, since, until, zone, grain=Grain.WEEK, band=band)
+
+
+def bottleneck_flow(
+    known: ChartWeeks, problem: ProblemData, title: str, zone: str, until: datetime
+) -> LineChart | None:
+    """What came into a bottleneck and what left it: from a quarter before it opened until a month after it was over.
+
+    None where not all of these weeks are known.
+    """
+    opened = known.weeks.of(micros(problem.opened_at) - 1)
+    over = until if problem.cleared_at is None else min(until, problem.cleared_at + timedelta(weeks=4))
+    weeks = range(opened - QUARTER + 1, min(known.over, max(known.weeks.of(micros(over)), opened + 1)))
+    chart = cumulative_flow(known, problem.pipeline, problem.stage or "", title, zone, weeks)
+    return None if chart is None else replace(chart, intervals=[(problem.opened_at, problem.cleared_at)])
+
+
+def _points_in(known: ChartWeeks, chart: Chart, weeks: range) -> list[tuple[datetime, Value]]:
+    found = ((week, known.charts[chart][week]) for week in weeks if 0 <= week < known.over)
+    return [(_start(known.weeks, week), value) for week, value in found if value is not None]
 
 
 def _points(known: ChartWeeks, chart: Chart, last: int) -> list[tuple[datetime, Value]]:

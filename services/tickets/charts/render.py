@@ -19,8 +19,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from services.tickets.charts import fan, groups, lines
-from services.tickets.charts.spec import Drawing, ForecastFan, LineChart, Point, WeekGroups
+from services.tickets.charts import fan, groups, lines, stay
+from services.tickets.charts.spec import Drawing, ForecastFan, LineChart, Point, StayDrawing, WeekGroups
 from services.tickets.charts.style import BLUE, GREY, INK, VERMILION
 
 PAGE, MAIL = 3.8, 4.6
@@ -34,6 +34,7 @@ _PAINTERS: Mapping[type[Drawing], tuple[Callable[[Any], list[str]], Callable[[An
     LineChart: (lines.names, lines.paint),
     WeekGroups: (groups.names, groups.paint),
     ForecastFan: (fan.names, fan.paint),
+    StayDrawing: (stay.names, stay.paint),
 }
 
 

@@ -13,6 +13,7 @@ from shared.contracts.relocks import RelockData
 from shared.flow.statistics.chart_records import DRAWN
 from shared.flow.statistics.columns import Chart, Point, points
 from shared.flow.statistics.relocks import Relock, cuts_of, relock_of
+from shared.flow.statistics.renewal import Renewal, renewal
 from shared.flow.statistics.segments import Segment, segments
 from shared.flow.statistics.watched import WatchedChart, pipeline_watches
 from shared.flow.statistics.weeks import Weeks
@@ -66,6 +67,12 @@ class ChartSignals:
     @property
     def newest(self) -> DrawnSegment:
         return self.parts[-1]
+
+    @property
+    def renewal(self) -> Renewal | None:
+        """The proposal to renew the newest baseline; None where it needs none."""
+        watch = self.watch
+        return renewal(self.judged, watch.side if watch else None, watch.level if watch else None)
 
     @property
     def windows(self) -> list[WindowSays]:

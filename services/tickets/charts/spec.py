@@ -95,7 +95,19 @@ class ForecastFan:
     sure_name: str
 
 
-Drawing = LineChart | WeekGroups | ForecastFan
+@dataclass(frozen=True)
+class StayDrawing:
+    """How long deals stay: (time, share that stays longer), from time 0 on. `limits`: times as named lines."""
+
+    title: str
+    unit: str
+    time_unit: str
+    name: str
+    steps: Sequence[tuple[float, float]]
+    limits: Mapping[str, float]
+
+
+Drawing = LineChart | WeekGroups | ForecastFan | StayDrawing
 _JSON: TypeAdapter[Drawing] = TypeAdapter(Drawing)
 
 

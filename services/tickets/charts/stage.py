@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.tickets.charts.spec import LineChart
+from services.tickets.charts.spec import Drawing, LineChart, StayDrawing
 from services.tickets.store.daily_points import Point
 from shared import wording
 from shared.contracts.measures import Measure
@@ -15,7 +15,7 @@ from shared.flow.calendars import AgeClocks
 from shared.policy import Policy
 from shared.policy.model import AgingRule
 from shared.runtime.instants import micros
-from shared.wording.quantities import CALENDAR_DAY, age, deals
+from shared.wording.quantities import CALENDAR_DAY, age, deals, number
 
 
 @dataclass(frozen=True)
@@ -33,9 +33,9 @@ class StageFacts:
     zone: str
 
 
-def stage_charts(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> list[LineChart]:
+def stage_charts(facts: StageFacts, policy: Policy, clocks: AgeClocks) -> list[Drawing]:
     """The charts that have something to show."""
-    charts = (_open_deals(facts, policy, clocks), _work(facts, policy), _ages(facts, policy))
+    charts = (_open_deals(facts, policy, clocks), _work(facts, policy), _ages(facts, policy), _stays(facts, policy))
     return [chart for chart in charts if chart is not None]
 
 
@@ -91,6 +91,21 @@ def _ages(facts: StageFacts, policy: Policy) -> LineChart | None:
     title = f"How long open deals have been in {facts.title}, at the end of each day"
     limits = _age_limits(facts, policy, day)
     return LineChart(title, _unit(day), lines, facts.since, facts.until, facts.zone, limits)
+
+
+def _stays(facts: StageFacts, policy: Policy) -> StayDrawing | None:
+    """How long deals stay, with what is learned of it and the limits of the policy."""
+    found = facts.now.stays if facts.now is not None else None
+    if found is None:
+        return None
+    day = policy.day_seconds(facts.pipeline, facts.stage)
+    title, limits = f"How long deals stay in {facts.title}: {deals(found.finished)} in half a year", dict[str, float]()
+    if found.limit_seconds is not None:
+        title = f"85 of 100 deals stay in {facts.title} for at most {age(found.limit_seconds, day)}"
+        limits[f"85 of 100 within {number(found.limit_seconds / day)}"] = found.limit_seconds / day
+    steps = [(time / day, share) for time, share in found.steps]
+    limits |= _age_limits(facts, policy, day)
+    return StayDrawing(title, "% of deals", _unit(day), "deals that stay longer", steps, limits)
 
 
 def _age_limits(facts: StageFacts, policy: Policy, day: int) -> dict[str, float]:

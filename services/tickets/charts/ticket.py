@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from services.tickets.charts.measure import side_by_side
+from services.tickets.charts.measure import FLOW_COLUMNS, bottleneck_flow, side_by_side
 from services.tickets.charts.spec import Drawing, LineChart, WeekGroups
 from services.tickets.latest_count import counted_at, rule_series, series
 from services.tickets.store import daily_points, problems, weekly_points
@@ -76,12 +76,27 @@ async def weeks_chart(
     return side_by_side(problem.signal, known, chart, policy, text_of(problem, policy, titles).finding)
 
 
+async def flow_chart(
+    executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
+) -> LineChart | None:
+    """What came into a bottleneck and what left it. None where the policy no longer has the stage."""
+    if policy.stage(problem.pipeline, problem.stage or "") is None:
+        return None
+    charts = [Chart(problem.pipeline, problem.stage or "", column) for column in FLOW_COLUMNS]
+    known = await weekly_points.load(executor, problem.pipeline, charts, policy.timezone)
+    if known is None:
+        return None
+    return bottleneck_flow(known, problem, text_of(problem, policy, titles).finding, policy.timezone, now)
+
+
 async def main_chart(
     executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
 ) -> Drawing | None:
-    """The chart that shows what the problem is about: the weeks of its measure, or its count by day."""
+    """The chart that shows what the problem is about: the weeks of its measure, its flow, or its count by day."""
     if problem.signal is not None:
         return await weeks_chart(executor, problem, policy, titles)
+    if problem.bottleneck is not None:
+        return await flow_chart(executor, problem, policy, titles, now)
     return await count_chart(executor, problem, policy, titles, now)
 
 

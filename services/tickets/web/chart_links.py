@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.watched import charts_of, pipeline_watches
@@ -33,3 +33,13 @@ def links_of(policy: Policy, pipeline: str, stage: str = "") -> list[ChartLink]:
         for chart in charts_of(policy)
         if (chart.pipeline, chart.stage) == (pipeline, stage)
     ]
+
+
+def preview_address(pipeline: str) -> str:
+    """Address of the page that tries other rules of a pipeline."""
+    return f"/what-if?{urlencode({'pipeline': pipeline})}"
+
+
+def forecast_address(pipeline: str) -> str:
+    """Address of the page of a pipeline's forecast."""
+    return f"/forecast?{urlencode({'pipeline': pipeline})}"

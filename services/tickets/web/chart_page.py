@@ -174,6 +174,7 @@ class ChartPage:
             seen=relock_form.digest(content.relocks),
             consequences=relock_form.consequences(answer.wish, signals) if answer.wish and signals else [],
             sent=answer,
+            proposal=relock_form.proposal(signals) if signals else None,
             answer=answer is not NOT_SENT,
         )
 

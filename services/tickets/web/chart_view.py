@@ -17,6 +17,7 @@ from services.tickets.charts.spec import (
     Grain,
     LineChart,
     Point,
+    StayDrawing,
     WeekGroups,
     from_json,
     to_json,
@@ -68,8 +69,10 @@ def _drawn(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
         found, table = _line_readings(chart, policy_zone), _line_table(chart, policy_zone)
     elif isinstance(chart, WeekGroups):
         found, table = _group_readings(chart), _group_table(chart)
-    else:
+    elif isinstance(chart, ForecastFan):
         found, table = _fan_readings(chart), _fan_table(chart)
+    else:
+        found, table = _stay_readings(chart), _stay_table(chart)
     readings = [[round(drawn.x_of(place), 1), text] for place, text in found]
     return ChartView(chart.title, drawn.svg, orjson.dumps(readings).decode(), table, _last_week(chart, policy_zone))
 
@@ -156,6 +159,21 @@ def _fan_table(chart: ForecastFan) -> NumberTable:
     rows = [[_weeks(weeks), str(sure), f"{low} to {high}"] for weeks, (low, sure, high) in enumerate(chart.ahead)][1:]
     columns = ["Within", _capital(chart.sure_name), _capital(chart.range_name)]
     return NumberTable(f"{_capital(chart.unit)}, in all", columns, rows)
+
+
+def _stay_readings(chart: StayDrawing) -> Readings:
+    for time, share in chart.steps:
+        yield time, f"{_percent(share)} of deals stay longer than {number(time)} {chart.time_unit}"
+
+
+def _stay_table(chart: StayDrawing) -> NumberTable:
+    rows = [[number(time), _percent(share)] for time, share in chart.steps]
+    rows += [[number(time), name] for name, time in chart.limits.items()]
+    return NumberTable(chart.title, [_capital(chart.time_unit), _capital(chart.name)], rows)
+
+
+def _percent(share: float) -> str:
+    return f"{number(100 * share)} %"
 
 
 def _weeks(count: int) -> str:

@@ -11,6 +11,7 @@ from services.tickets.charts.signals import ChartSignals
 from services.tickets.domain.faults import NotPossibleError
 from services.tickets.web.forms import MAX_LETTERS
 from shared.contracts.relocks import RelockData
+from shared.flow.statistics.renewal import QUIET_WEEKS
 from shared.flow.statistics.segments import BASELINE_LEAST, BASELINE_POINTS
 from shared.wording.quantities import week_begin
 
@@ -33,6 +34,32 @@ class RelockWish:
         return RelockData(
             chart=chart, from_week=self.from_week, points=self.points, reason=self.reason, actor="person", at=now
         )
+
+
+@dataclass(frozen=True)
+class RenewalProposal:
+    """What the form begins with where a baseline is old: the week, the number of weeks, the reason, and why."""
+
+    from_week: str
+    points: int
+    reason: str
+    text: str
+
+
+def proposal(signals: ChartSignals) -> RenewalProposal | None:
+    """The renewal of a baseline after 52 quiet weeks; None where it is not due."""
+    found = signals.renewal
+    if found is None:
+        return None
+    week, judged = signals.weeks.name(found.since), signals.judged
+    locked = f"{signals.weeks.name(judged.baseline[0].week)} to {signals.weeks.name(judged.baseline[-1].week)}"
+    return RenewalProposal(
+        week,
+        found.points,
+        f"Renewed after {QUIET_WEEKS} quiet weeks.",
+        f"In the last {QUIET_WEEKS} weeks nothing stood out against the baseline of {locked}. It says what was usual"
+        f" then. A new one of the last {found.points} weeks, from {week} on, is proposed: the form below has it.",
+    )
 
 
 def read_wish(form: Mapping[str, str], weeks: Sequence[str]) -> RelockWish:

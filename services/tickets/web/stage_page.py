@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from services.tickets.charts.measure import FLOW_COLUMNS, cumulative_flow, time_chart
-from services.tickets.charts.spec import LineChart
+from services.tickets.charts.spec import Drawing, LineChart
 from services.tickets.charts.stage import StageFacts, stage_charts
 from services.tickets.domain.lifecycle import Ticket
 from services.tickets.store import daily_points, stages, tickets, weekly_points
@@ -42,7 +42,7 @@ class StageContent:
 
     titles: StageTitles
     standing: StagesNow
-    charts: Sequence[LineChart]
+    charts: Sequence[Drawing]
     tickets: Sequence[Ticket]
 
 
@@ -85,7 +85,7 @@ class StagePage:
         )
         return answer_if_changed(request, page)
 
-    def _draw(self, charts: Sequence[LineChart]) -> list[ChartView]:
+    def _draw(self, charts: Sequence[Drawing]) -> list[ChartView]:
         return [chart_view(chart, self._policy.timezone) for chart in charts]
 
     async def _load(self, pipeline: str, stage: str) -> StageContent:

@@ -12,7 +12,7 @@ from fractions import Fraction
 from shared.flow.known_visits import known_before
 from shared.flow.rules import Aging, Rule
 from shared.flow.ruleset import Ruleset
-from shared.flow.statistics.crossings import crossings_of
+from shared.flow.statistics.crossings import Crossings, crossings_of
 from shared.flow.statistics.learned import StageHistory, recent_stays, window_of
 from shared.flow.statistics.survival import MIN_FINISHED, Survival
 from shared.flow.statistics.watched import watches
@@ -73,11 +73,22 @@ def chances(
 
 def count_chance(rule: Rule, history: StageHistory, first_event: int, at: int) -> CountChance:
     """Of a rule on a count, as of the start of a week `at`: from what events before it tell."""
+    known = known_before(history.visits, history.withdrawn, at)
+    return chance_of(rule, rule_crossings(rule, known, first_event, at), known, at)
+
+
+def rule_crossings(rule: Rule, known: Collection[Visit], first_event: int, at: int) -> Crossings | None:
+    """The count of a rule over the past year; `known`: the visits as known at `at`. None: the log is too short."""
     window = window_of(first_event, at)
     if window is None:
+        return None
+    return crossings_of((span for visit in known for span in rule.spans(visit)), at - window, at)
+
+
+def chance_of(rule: Rule, seen: Crossings | None, known: Collection[Visit], at: int) -> CountChance:
+    """What `rule_crossings` and the visits say."""
+    if seen is None:
         return CountChance(None)
-    known = known_before(history.visits, history.withdrawn, at)
-    seen = crossings_of((span for visit in known for span in rule.spans(visit)), at - window, at)
     return CountChance(seen.model.openings(rule.crossed), float(seen.mean), _exceeding(rule, known, at))
 
 

@@ -16,6 +16,7 @@ from services.tickets.api.routes import Api
 from services.tickets.app import Tickets
 from services.tickets.settings import TicketsSettings
 from services.tickets.web.chart_page import ChartPage
+from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.pages import TicketPages
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
@@ -79,7 +80,8 @@ async def web(pool: Pool, parts: TicketParts) -> AsyncIterator[httpx.AsyncClient
     pages = TicketPages(pool, parts.changes, policy(), SystemClock(), nothing)
     stage = StagePage(pool, policy(), SystemClock(), pages.html, pages.error)
     chart = ChartPage(pool, policy(), SystemClock(), pages.html, pages.error, "flow.relocks", nothing)
-    routes = [*Api(pool, policy()).routes(), *stage.routes(), *chart.routes(), *pages.routes()]
+    ahead = ForecastPage(pool, policy(), SystemClock(), pages.html, pages.error)
+    routes = [*Api(pool, policy()).routes(), *stage.routes(), *chart.routes(), *ahead.routes(), *pages.routes()]
     app = Starlette(routes=routes, middleware=[Middleware(ReaderZone)])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         yield client

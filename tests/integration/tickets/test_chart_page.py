@@ -122,6 +122,37 @@ async def test_nobody_overrides_a_baseline_that_was_not_seen(web: httpx.AsyncCli
     assert (await web.post(ADDRESS, data=form_of(asked, confirmed="yes"))).status_code == 303
 
 
+async def test_a_lock_of_52_quiet_weeks_is_proposed_for_renewal(web: httpx.AsyncClient, parts: TicketParts) -> None:
+    await show(parts, quiet(72))
+    assert "is proposed" not in words(await web.get(ADDRESS))
+    await show(parts, quiet(73))
+
+    page = await web.get(ADDRESS)
+
+    assert (
+        f"In the last 52 weeks nothing stood out against the baseline of {WEEKS.name(1)} to {WEEKS.name(20)}"
+        in words(page)
+    )
+    assert f"A new one of the last 20 weeks, from {WEEKS.name(53)} on, is proposed" in words(page)
+    assert f"<option selected>{WEEKS.name(53)}</option>" in page.text
+    assert ">Renewed after 52 quiet weeks.</textarea>" in page.text
+    form = form_of(page, from_week=WEEKS.name(53), points="20", confirmed="yes")
+    assert (await web.post(ADDRESS, data=form)).status_code == 303
+    after = await web.get(ADDRESS)
+    assert "is proposed" not in words(after)
+    assert f"{WEEKS.name(53)} to {WEEKS.name(72)}" in words(after)
+
+
+async def test_what_was_typed_stays_where_a_renewal_is_proposed(web: httpx.AsyncClient, parts: TicketParts) -> None:
+    await show(parts, quiet(80))
+
+    page = await web.post(ADDRESS, data=form_of(await web.get(ADDRESS), points="11", reason="Mine."))
+
+    assert page.status_code == 422
+    assert ">Mine.</textarea>" in page.text
+    assert f"<option selected>{WEEKS.name(30)}</option>" in page.text
+
+
 def relocked(week: int) -> RelockEvent:
     data = RelockData(
         chart=NEW_CLOSED.name,

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
 from services.tickets.web.stage_rows import stage_address
+from shared.contracts.now import NowEvent, StayCurve
 from tests.integration.tickets.records import TicketParts, record
 from tests.integration.tickets.test_now import now_event, told_at, words
 
 PROPOSAL = stage_address("new", "proposal")
+
+
+def with_stays(at: datetime, stays: StayCurve) -> NowEvent:
+    event = now_event(at)
+    return event.model_copy(update={"data": event.data.model_copy(update={"stays": stays})})
 
 
 async def test_a_stage_shows_its_open_deals_with_the_limit_and_its_tickets(
@@ -31,6 +37,33 @@ async def test_a_stage_shows_its_open_deals_with_the_limit_and_its_tickets(
     assert "waiting too long, which is 5 deals or more for longer than 21 days" in words(page)
     assert f'href="{PROPOSAL.replace("&", "&amp;")}"' in (await web.get("/pipelines")).text
     assert f'href="{PROPOSAL.replace("&", "&amp;")}"' in (await web.get("/tickets/1")).text
+
+
+async def test_how_long_deals_stay_is_a_curve_with_its_learned_limit(
+    web: httpx.AsyncClient, parts: TicketParts
+) -> None:
+    at = await told_at(web) + timedelta(seconds=1)
+    steps = tuple((86_400.0 * day, 1 - day / 40) for day in range(41))
+    stays = StayCurve(at=at, finished=200, open=12, limit_seconds=34 * 86_400.0, steps=steps)
+    await parts.handle(record(with_stays(at, stays), 0))
+
+    page = await web.get(PROPOSAL)
+
+    assert "85 of 100 deals stay in Proposal for at most 34 days" in words(page)
+    assert page.text.count("<svg") == 4
+    for text in ("deals that stay longer", "85 of 100 within 34", "limit 21 days"):
+        assert text in page.text
+    assert "50 % of deals stay longer than 20 days" in page.text
+
+
+async def test_a_stage_that_more_than_15_of_100_never_leave_has_no_learned_limit(
+    web: httpx.AsyncClient, parts: TicketParts
+) -> None:
+    at = await told_at(web) + timedelta(seconds=1)
+    stays = StayCurve(at=at, finished=40, open=60, limit_seconds=None, steps=((0.0, 1.0), (86_400.0, 0.6)))
+    await parts.handle(record(with_stays(at, stays), 0))
+
+    assert "How long deals stay in Proposal" in words(await web.get(PROPOSAL))
 
 
 @pytest.mark.parametrize("stage", ["demo", "legal"])

@@ -6,12 +6,15 @@ import httpx
 import pytest
 
 from shared.contracts.measures import Column
+from shared.contracts.problems import BottleneckDetail, BottleneckLabel
 from shared.flow.statistics.columns import Chart
+from shared.runtime.instants import moment
 from tests.integration.tickets.records import TicketParts, record, records
 from tests.integration.tickets.test_now import words
-from tests.support.problems import event
-from tests.support.week_messages import NEW_CLOSED, quiet, week_events, week_problem
+from tests.support.problems import event, problem
+from tests.support.week_messages import NEW_CLOSED, WEEKS, quiet, week_events, week_problem
 
+FLOW = [Chart("new", "demo", one) for one in (Column.ARRIVALS, Column.DEPARTURES, Column.WIP_END)]
 PUSHED = Chart("new", "", Column.PUSHED_SHARE)
 SENTENCE = (
     "Of 100 pairs of a baseline week and one of the last 4 weeks, in 98 the recent week was worse. By chance this chart"
@@ -88,3 +91,34 @@ async def test_a_problem_whose_weeks_are_not_known_has_a_page(web: httpx.AsyncCl
         page = await web.get(f"/tickets/{number}")
         assert (page.status_code, SENTENCE in words(page), page.text.count("<svg")) == (200, True, 0)
         assert (await web.get(f"/tickets/{number}/chart.png")).status_code == 404
+
+
+async def bottleneck(parts: TicketParts, weeks: int) -> None:
+    """A stage into which two deals more come a week than leave it, and the bottleneck that opened at week 40."""
+    values = [[22] * weeks, [20] * weeks, [10 + 2 * week for week in range(weeks)]]
+    events = [one for chart, some in zip(FLOW, values, strict=True) for one in week_events(chart, some)]
+    detail = BottleneckDetail(label=BottleneckLabel.DEMAND, net=26, wip=90, usual_wip=30.0)
+    begun = moment(WEEKS.end(40))
+    fields = {"key": "bottleneck/new/demo", "kind": "bottleneck", "stage": "demo", "opened_at": begun}
+    fields |= {"detected_at": begun, "count": 90, "peak": 90, "bottleneck": detail, "evidence": None}
+    await parts.handle(*records([*events, event(problem(**fields))]))
+
+
+async def test_a_bottleneck_shows_what_came_in_and_what_left(web: httpx.AsyncClient, parts: TicketParts) -> None:
+    await bottleneck(parts, 45)
+
+    page = await web.get("/tickets/2")
+
+    assert "26 more deals came into Demo than left it in 13 weeks" in words(page)
+    for name in ("came in", "left", "deals in work", "problem"):
+        assert f">{name}</text>" in page.text or name in page.text
+    # From a quarter before the opening to the last week: 13 + 4.
+    assert page.text.count('<tr><th scope="row">2025-W') == 17
+    assert (await web.get("/tickets/2/chart.png")).content.startswith(b"\x89PNG")
+
+
+async def test_a_bottleneck_of_a_young_log_has_no_flow_yet(web: httpx.AsyncClient, parts: TicketParts) -> None:
+    await bottleneck(parts, 30)
+
+    assert (await web.get("/tickets/2")).status_code == 200
+    assert (await web.get("/tickets/2/chart.svg")).status_code == 404

@@ -1,0 +1,116 @@
+"""`POST /preview`: what another policy would have found. Reads only; for the pages, not for people.
+
+One question at a time: each takes up to a second of a core, which batches of events need too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.detector.preview.past import NoPast, PastReader, PipelinePast
+from services.detector.preview.runs import answer, try_rules
+from services.detector.store import past as past_store
+from services.detector.store.fingerprint import OtherPolicyError
+from shared.contracts.envelope import Message
+from shared.contracts.preview import PATH, PreviewAnswer, PreviewRefusal, PreviewRequest
+from shared.flow.ruleset import Ruleset
+from shared.policy import Policy, PolicyError, parse
+from shared.postgres.pool import TRANSIENT, Pool
+from shared.runtime.log import logger
+
+_log = logger(__name__)
+# How old the numbers of an answer may be.
+KEPT_SECONDS = 300.0
+_LARGEST = 4_000_000
+
+
+class PreviewRefused(Exception):
+    """The question has no answer; with its HTTP status, and reasons with their way out."""
+
+    def __init__(self, status: int, *reasons: str) -> None:
+        super().__init__("; ".join(reasons))
+        self.status, self.reasons = status, reasons
+
+
+class PreviewEndpoint:
+    """Keeps the past of the pipeline that was asked about last."""
+
+    def __init__(self, pool: Pool, ruleset: Ruleset) -> None:
+        self._pool, self._ruleset = pool, ruleset
+        self._reader = PastReader(pool, ruleset)
+        self._busy = asyncio.Lock()
+        self._kept: tuple[float, PipelinePast] | None = None
+
+    def routes(self) -> list[Route]:
+        return [Route(PATH, self.preview, methods=["POST"])]
+
+    async def preview(self, request: Request) -> Response:
+        try:
+            asked, policy = await _read(request)
+            self._check(asked.pipeline, policy)
+            async with self._busy:
+                return _json(200, await self._answer(asked.pipeline, policy))
+        except PreviewRefused as refused:
+            return _json(refused.status, PreviewRefusal(reasons=refused.reasons))
+        except NoPast as error:
+            return _json(503, PreviewRefusal(reasons=(str(error),)))
+        except OtherPolicyError as error:
+            return _json(503, PreviewRefusal(reasons=(f"{error}; try again in a minute",)))
+        except TRANSIENT as error:
+            _log.warning("preview failed: database unavailable", error=repr(error))
+            return _json(503, PreviewRefusal(reasons=("the database does not answer just now; try again in a minute",)))
+
+    def _check(self, pipeline: str, policy: Policy) -> None:
+        """Visits stand under the stages in force, and ages under its clocks."""
+        own = self._ruleset.policy
+        if pipeline not in own.pipelines:
+            raise PreviewRefused(404, f"the policy in force has no pipeline {pipeline!r}; ask for one that it has")
+        same = (own.timezone, own.clocks, own.pipelines[pipeline].stages, own.pipelines[pipeline].clock)
+        found = policy.pipelines.get(pipeline)
+        if found is None or (policy.timezone, policy.clocks, found.stages, found.clock) != same:
+            raise PreviewRefused(
+                409, f"stages, clocks or time zone of {pipeline!r} are not those in force; change rules only"
+            )
+
+    async def _answer(self, pipeline: str, policy: Policy) -> PreviewAnswer:
+        past = await self._past(pipeline)
+        tried = await try_rules(self._reader, past, self._ruleset, Ruleset(policy))
+        deals = set[str]().union(*(one.deals_shown() for one in tried))
+        return answer(past, tried, await past_store.labels(self._pool, deals))
+
+    async def _past(self, pipeline: str) -> PipelinePast:
+        if self._kept is not None:
+            read_at, kept = self._kept
+            if kept.pipeline == pipeline and time.monotonic() - read_at < KEPT_SECONDS:
+                return kept
+        self._kept = None
+        found = await self._reader.read(pipeline)
+        self._kept = time.monotonic(), found
+        return found
+
+
+async def _read(request: Request) -> tuple[PreviewRequest, Policy]:
+    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+        raise PreviewRefused(415, "the body is not called JSON; send content-type application/json")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _LARGEST:
+            raise PreviewRefused(413, f"the body is longer than {_LARGEST} bytes; send a shorter policy")
+    try:
+        asked = PreviewRequest.model_validate_json(body)
+        return asked, parse(asked.policy)
+    except ValidationError as error:
+        raise PreviewRefused(422, *(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())) from None
+    except PolicyError as error:
+        raise PreviewRefused(422, *map(str, error.faults)) from None
+
+
+def _json(status: int, content: Message) -> Response:
+    return Response(content.model_dump_json(), status, media_type="application/json")

@@ -1,0 +1,1 @@
+"""Tries other rules on the history, which the detector has."""

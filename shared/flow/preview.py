@@ -1,0 +1,182 @@
+"""What a rule would have found in a stage: the intervals of `what_if`, for one rule after another, fast enough to wait.
+
+The count is folded as everywhere; only what decides nothing is left out before, so that a history of hundreds of
+thousands of visits takes tenths of a second.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import NamedTuple
+
+from shared.flow.intervals import Boundary, Interval, RuleState, advance, intervals
+from shared.flow.known_visits import known_before
+from shared.flow.rules import Rule
+from shared.flow.rules.rule import Span
+from shared.flow.statistics.aging_learned import LearnedRule, problem_intervals
+from shared.flow.statistics.chance import CountChance, chance_of, rule_crossings
+from shared.flow.statistics.crossings import Crossings
+from shared.flow.statistics.learned import (
+    COUNT_WINDOW,
+    LearnedVersion,
+    StageHistory,
+    learn,
+    relearning_instants,
+)
+from shared.flow.statistics.weeks import Weeks
+from shared.flow.visits import Visit
+
+# Openings a quarter by chance that a suggested number allows, as in `andon policy suggest`.
+SUGGESTED = Fraction(1, 10)
+# Problems of a rule whose deals are looked up, the newest ones.
+SHOWN = 12
+
+
+class CountedDeal(NamedTuple):
+    """A deal that a rule counts, since an instant."""
+
+    deal: str
+    since: int
+
+
+@dataclass(frozen=True)
+class StagePast:
+    """One stage as of an instant, in microseconds: `deals` has the deal of each visit of `history`."""
+
+    weeks: Weeks
+    as_of: int
+    deals: Sequence[str]
+    history: StageHistory
+
+    @property
+    def week_start(self) -> int:
+        """Chances are told as of the start of the week."""
+        return self.weeks.start(self.weeks.of(self.as_of))
+
+    @cached_property
+    def recent(self) -> Sequence[Visit]:
+        """The visits that chances depend on, as known at the start of the week."""
+        edge = self.week_start - COUNT_WINDOW
+        visits = [one for one in self.history.visits if one.left is None or one.left > edge]
+        return known_before(visits, self.history.withdrawn, self.week_start)
+
+
+@dataclass(frozen=True)
+class RuleRun:
+    """What a rule finds. `deals`: by opening, those that it counted then, the longest counted first.
+
+    `suggested`: the threshold that chance alone opens at most once in ten quarters; None where the log is too short.
+    """
+
+    intervals: Sequence[Interval]
+    chance: CountChance
+    suggested: int | None = None
+    deals: Mapping[int, Sequence[CountedDeal]] = field(default_factory=dict)
+
+
+def run_rule(rule: Rule, past: StagePast, since: int) -> RuleRun:
+    """The problems of a rule on a count as of the instant; the deals of the newest that were open after `since`."""
+    spans, deals = list[Span](), list[str]()
+    for deal, visit in zip(past.deals, past.history.visits, strict=True):
+        for span in rule.spans(visit):
+            spans.append(span)
+            deals.append(deal)
+    state, transitions = advance(rule, RuleState(), decisive(rule, spans, past.as_of), past.as_of)
+    found = intervals(state, transitions)
+    seen = rule_crossings(rule, past.recent, past.weeks.first_event, past.week_start)
+    chance = chance_of(rule, seen, past.recent, past.week_start)
+    return RuleRun(found, chance, _suggested(rule, seen), _counted(spans, deals, _shown(found, since)))
+
+
+def versions_of(past: StagePast) -> list[LearnedVersion]:
+    """What the stage has learned week by week. Takes seconds for tens of thousands of visits, whatever the budget."""
+    instants = relearning_instants(past.weeks, past.as_of)
+    return learn(past.history, past.weeks.first_event, instants, SUGGESTED)
+
+
+def run_learned(rule: LearnedRule, past: StagePast, learned: Sequence[LearnedVersion], since: int) -> RuleRun:
+    """As `run_rule`, of `aging-learned`: each week under what was learned at its start, at the rule's own budget."""
+    budget = rule.policy.budget
+    versions = [
+        one if one.crossings is None else replace(one, count=one.crossings.model.least_number(budget))
+        for one in learned
+    ]
+    found = problem_intervals(rule, past.history.visits, versions, past.as_of)
+    usual = versions[-1].crossings if versions else None
+    chance = CountChance(float(rule.policy.budget), None if usual is None else float(usual.mean))
+    deals = {opened: _over_limit(rule, past, versions, opened) for opened in _shown(found, since)}
+    return RuleRun(found, chance, versions[-1].count if versions else None, deals)
+
+
+def decisive(rule: Rule, spans: Sequence[Span], until: int) -> Iterator[Boundary]:
+    """The changes of the count that can decide anything: one an instant, in order, up to `until`.
+
+    Left out: changes between two counts that are both no breach, and so neither open, clear nor are a peak.
+    """
+    # Odd: the count rises.
+    marks = [2 * start + 1 for start, _ in spans if start <= until]
+    marks += [2 * end for _, end in spans if end is not None and end <= until]
+    marks.sort()
+    marks.append(2 * until + 2)
+    level = told = 0
+    at, was_breached, has_begun = marks[0] >> 1, False, False
+    begins = False
+    for mark in marks:
+        instant = mark >> 1
+        if instant != at:
+            breached = rule.breached(level) and (has_begun or not rule.starves)
+            if breached or was_breached or begins:
+                yield at, level - told
+                told, begins = level, False
+            at, was_breached = instant, breached
+        if mark & 1:
+            level += 1
+            begins, has_begun = begins or not has_begun, True
+        else:
+            level -= 1
+
+
+def _shown(found: Sequence[Interval], since: int) -> list[int]:
+    """When the newest problems opened, of those that were open after an instant."""
+    return [one.opened_at for one in found if one.cleared_at is None or one.cleared_at > since][-SHOWN:]
+
+
+def _suggested(rule: Rule, seen: Crossings | None) -> int | None:
+    if seen is None:
+        return None
+    if not rule.starves:
+        return seen.model.least_number(SUGGESTED) - (rule.crossed - rule.threshold)
+    numbers = range(int(seen.mean), 0, -1)
+    return next((number for number in numbers if seen.model.openings(number) <= SUGGESTED), None)
+
+
+def _counted(spans: Sequence[Span], deals: Sequence[str], instants: Sequence[int]) -> dict[int, list[CountedDeal]]:
+    """By instant, in order, the deals that are counted then."""
+    found: dict[int, list[CountedDeal]] = {instant: [] for instant in instants}
+    for (start, end), deal in zip(spans, deals, strict=True):
+        first = bisect_left(instants, start)
+        last = len(instants) if end is None else bisect_left(instants, end)
+        for instant in instants[first:last]:
+            found[instant].append(CountedDeal(deal, start))
+    for counted in found.values():
+        counted.sort(key=lambda one: (one.since, one.deal))
+    return found
+
+
+def _over_limit(
+    rule: LearnedRule, past: StagePast, versions: Sequence[LearnedVersion], opened: int
+) -> list[CountedDeal]:
+    under = rule.under(versions[bisect_right([one.since for one in versions], opened) - 1])
+    if under is None:
+        return []
+    found = [
+        CountedDeal(deal, start)
+        for deal, visit in zip(past.deals, past.history.visits, strict=True)
+        for start, end in under.spans(visit)
+        if start <= opened and (end is None or end > opened)
+    ]
+    return sorted(found, key=lambda one: (one.since, one.deal))

@@ -1,0 +1,164 @@
+"""What another policy would have found, asked of the detector: it is what `find` finds in the same events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from shared.contracts.preview import PATH, PreviewAnswer, PreviewedRule, PreviewRefusal, PreviewRequest
+from shared.flow.statistics.chance import CountChance
+from shared.flow.what_if import Found
+from shared.policy import Policy, parse
+from shared.postgres.pool import Pool
+from shared.runtime.instants import micros, moment
+from tests.support.detector_store import emptied
+from tests.support.learning_store import LearningStore, what_if
+from tests.support.preview import load_shop, preview_app
+from tests.support.short_shop import UNTIL, policy_text, short_shop
+
+# What a person tries: other numbers, a rule that is off, a hold, another budget.
+OTHER = {
+    "limit: 8d, count: 7": "limit: 6d, count: 9",
+    "limit: 4d, count: 6": "limit: 5d, count: 4",
+    "max: 14": "max: 11",
+    "budget: 20": "budget: 0.1",
+}
+
+LEARNED = {"aging-learned/sales/proposal"}
+
+
+@pytest.fixture(scope="module")
+async def store(pool: Pool) -> LearningStore:
+    return await load_shop(pool)
+
+
+@pytest.fixture
+async def detector(store: LearningStore) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(preview_app(store))
+    async with httpx.AsyncClient(transport=transport, base_url="http://detector") as client:
+        yield client
+
+
+def changed(changes: dict[str, str]) -> str:
+    text = policy_text()
+    for written, other in changes.items():
+        assert written in text
+        text = text.replace(written, other)
+    return text
+
+
+async def ask(detector: httpx.AsyncClient, policy: str, pipeline: str = "sales") -> httpx.Response:
+    content = PreviewRequest(pipeline=pipeline, policy=policy).model_dump_json()
+    return await detector.post(PATH, content=content, headers={"content-type": "application/json"})
+
+
+def assert_as_found(answer: PreviewAnswer, side: str, policy: Policy, learned: set[str]) -> None:
+    """Openings, intervals, deals and chances of every rule on counts, and of the learned ones that were changed."""
+    found = what_if(short_shop(), policy, UNTIL)
+    kinds = ("aging", "stalled", "wip-high", "wip-low")
+    keys = {key for key in found.problems if key.split("/")[0] in kinds and key.split("/")[1] == "sales"} | learned
+    told = {one.key: finding for one in answer.rules if (finding := getattr(one, side)) is not None}
+    assert told.keys() == keys
+    assert any(len(found.problems[key]) > 1 for key in keys)
+    for key, finding in told.items():
+        assert_finding(finding, key, found, answer)
+
+
+def assert_finding(finding: PreviewedRule, key: str, found: Found, answer: PreviewAnswer) -> None:
+    since, until = micros(answer.as_of) - 4 * 91 * 86_400_000_000, micros(answer.as_of)
+    shown = [one for one in found.problems[key] if one.cleared_at is None or one.cleared_at > since]
+    told = [(micros(p.opened_at), p.cleared_at and micros(p.cleared_at), p.peak) for p in finding.problems]
+    assert told == [tuple(one) for one in shown][-50:], key
+    starts = [since + n * 91 * 86_400_000_000 for n in range(4)]
+    assert finding.quarters == tuple(
+        sum(start < one.opened_at <= start + 91 * 86_400_000_000 for one in found.problems[key]) for start in starts
+    )
+    lasting = sum((one.cleared_at or until) - max(one.opened_at, since) for one in shown)
+    assert finding.open_share == pytest.approx(lasting / (until - since))
+    chance = found.statistics.chances[key]
+    assert finding.per_quarter == pytest.approx(chance.per_quarter, rel=1e-9)
+    if isinstance(chance, CountChance):
+        assert finding.usual == pytest.approx(chance.usual)
+        assert finding.exceed == pytest.approx(chance.exceed)
+
+
+@pytest.mark.parametrize("changes", [{}, OTHER])
+async def test_it_finds_what_the_pure_function_finds(detector: httpx.AsyncClient, changes: dict[str, str]) -> None:
+    text = changed(changes)
+
+    asked = await ask(detector, text)
+
+    assert asked.status_code == 200
+    answer = PreviewAnswer.model_validate_json(asked.content)
+    assert (answer.as_of, answer.first_event) == (UNTIL, moment(min(micros(one.time) for one in short_shop())))
+    assert_as_found(answer, "before", parse(policy_text()), LEARNED if changes else set())
+    assert_as_found(answer, "after", parse(text), LEARNED if changes else set())
+
+
+async def test_deals_are_those_that_count_when_a_problem_opens(detector: httpx.AsyncClient) -> None:
+    answer = PreviewAnswer.model_validate_json((await ask(detector, changed(OTHER))).content)
+    found = what_if(short_shop(), parse(changed(OTHER)), UNTIL)
+
+    rules = {rule.key: rule for rule in found.ruleset.rules}
+    for one in answer.rules:
+        for problem in one.after.problems[-12:] if one.after and one.key in rules else ():
+            opened = micros(problem.opened_at)
+            counted = [
+                (start, deal)
+                for deal, visit in found.visits
+                if (visit.pipeline, visit.stage) == ("sales", one.stage)
+                for start, end in rules[one.key].spans(visit)
+                if start <= opened and (end is None or end > opened)
+            ]
+            assert problem.total == len(counted), one.key
+            assert [(micros(d.since), d.deal) for d in problem.deals] == sorted(counted)[:10]
+            assert all(deal.name for deal in problem.deals)
+
+
+async def test_a_rule_that_is_off_or_new_stands_on_one_side(detector: httpx.AsyncClient) -> None:
+    text = changed({"max: 14": "max: 14, mode: off"})
+    off = PreviewAnswer.model_validate_json((await ask(detector, text)).content)
+
+    gone = [one for one in off.rules if one.after is None]
+    assert [(one.kind, one.before is not None) for one in gone] == [("wip-high", True)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "pipeline", "status", "says"),
+    [
+        ({}, "nowhere", 404, "has no pipeline 'nowhere'"),
+        ({"timezone: ": "timezone: Asia/Tokyo #"}, "sales", 409, "change rules only"),
+        ({"limit: 8d": "limit: 8 parsecs"}, "sales", 422, "'8 parsecs' is not a duration"),
+        ({"version: 1": "version: 0"}, "sales", 422, "version"),
+    ],
+)
+async def test_what_has_no_answer_is_refused_with_the_way_out(
+    detector: httpx.AsyncClient, changes: dict[str, str], pipeline: str, status: int, says: str
+) -> None:
+    refused = await ask(detector, changed(changes), pipeline)
+
+    assert refused.status_code == status
+    assert any(says in reason for reason in PreviewRefusal.model_validate_json(refused.content).reasons)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [(b"{}", "application/json", 422), (b"\xff", "application/json", 422), (b"{}", "text/plain", 415)],
+)
+async def test_what_is_no_question_is_refused(
+    detector: httpx.AsyncClient, content: bytes, kind: str, status: int
+) -> None:
+    refused = await detector.post(PATH, content=content, headers={"content-type": kind})
+
+    assert (refused.status_code, bool(PreviewRefusal.model_validate_json(refused.content).reasons)) == (status, True)
+
+
+async def test_before_the_first_judgement_it_says_so(pool: Pool, store: LearningStore) -> None:
+    await emptied(pool)
+    transport = httpx.ASGITransport(preview_app(store))
+    async with httpx.AsyncClient(transport=transport, base_url="http://detector") as client:
+        refused = await ask(client, policy_text())
+
+    assert (refused.status_code, "no deal has been judged yet" in refused.text) == (503, True)
