@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from services.demo.restarts import RestartDelay
+from services.demo.restart_delay import RestartDelay
 from services.demo.server import ServerError, tail, wait_or_kill
 
 STOP_SECONDS = 20

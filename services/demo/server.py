@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from services.demo.ports import free_port
-from services.demo.restarts import RestartDelay
+from services.demo.restart_delay import RestartDelay
 
 STOP_SECONDS = 30
 
