@@ -87,7 +87,9 @@ async def pools(postgres: str) -> AsyncIterator[tuple[Pool, Pool]]:
 async def line_of(pools: tuple[Pool, Pool], policy: Policy) -> ReceiptsLine:
     flow, analysis = pools
     await analysis.execute(f"TRUNCATE {TABLES}; {STATE}")
-    return ReceiptsLine(Store(await emptied(flow), policy), AnalystStore(analysis, policy))
+    analyst = AnalystStore(analysis, policy)
+    await analyst.follow(policy)
+    return ReceiptsLine(Store(await emptied(flow), policy), analyst)
 
 
 def expected_of_shop() -> Intervals:
