@@ -11,12 +11,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from typer.testing import CliRunner, Result
 
-from services.analyst.store import points
 from services.cli.main import app
 from shared.contracts.measures import Column, MeasureData
 from shared.contracts.relocks import RelockEvent
 from shared.contracts.topics import RELOCKS
 from shared.postgres.pool import open_pool
+from shared.stream import weekly_points
 
 CHART = "p/-/throughput"
 START = datetime(2026, 1, 5, tzinfo=UTC)
@@ -59,7 +59,7 @@ async def save_week_0(dsn: str) -> None:
         numbering=1,
     )
     async with pool.acquire() as connection, connection.transaction():
-        await points.save(connection, [week])
+        await weekly_points.save(connection, [week])
     await pool.close()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from services.demo import restarts
+from services.demo import restart_delay
 from services.demo.server import Server, answers
 from services.demo.watch import Watch
 from tests.support.waiting import eventually
@@ -39,7 +39,7 @@ async def _told(told: list[str], text: str) -> bool:
 
 
 async def test_a_killed_server_is_started_again_on_its_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(restarts, "MAX_RESTART_DELAY", 0.0)
+    monkeypatch.setattr(restart_delay, "MAX_RESTART_DELAY", 0.0)
     told: list[str] = []
     server = WebServer(tmp_path / "web")
     server.start()
