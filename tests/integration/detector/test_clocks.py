@@ -71,3 +71,11 @@ async def test_the_databases_clock_goes_on_whatever_ours_shows(pool: Pool) -> No
     assert abs(first - datetime.now(UTC)) < HOUR
     assert clock.now() - first == HOUR
     assert abs(clock.ahead - HOUR) < timedelta(minutes=10)
+
+
+async def test_an_answer_that_is_late_puts_no_clock_ahead_of_the_databases(pool: Pool) -> None:
+    passed = iter([1000.0, 1000.9])
+    clock = DatabaseClock(pool, lambda: next(passed, 1000.9))
+    await clock.measure()
+
+    assert clock.now() <= await pool.fetchval("SELECT clock_timestamp()")
