@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 
 class LogEnd(NamedTuple):
-    """The next offset of a log, and up to when nothing was written at it or later, in milliseconds (None: not known)."""
+    """The next offset of a log, and up to when nothing was written there, in milliseconds (None: not known)."""
 
     offset: int
     seen_ms: int | None
@@ -30,15 +30,15 @@ class FetchStamps:
         self._stamps: dict[TopicPartition, tuple[int | None, int]] = {}
 
     def sent_after(self, partition: TopicPartition, stamp: int) -> int | None:
-        """A time before the fetch with this stamp was sent; None before the second fetch.
+        """A time before the fetch with this stamp was sent; None before the second fetch, and after a step back.
 
-        Fetches in between that were not observed only make it earlier, and so does a clock that is set back.
+        Fetches in between that were not observed only make it earlier.
         """
         before, last = self._stamps.get(partition, (None, stamp))
         if stamp != last:
             before, last = last, stamp
         self._stamps[partition] = before, last
-        return None if before is None else min(before, last)
+        return before if before is not None and before < last else None
 
 
 class LogEnds:
