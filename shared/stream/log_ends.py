@@ -50,8 +50,10 @@ class LogEnds:
     def observe(self) -> dict[TopicPartition, LogEnd]:
         """The end of each assigned partition that has been fetched."""
         kafka = self._kafka()
+        if kafka is None:
+            return {}
         found = {}
-        for partition in kafka.assignment() if kafka is not None else ():
+        for partition in kafka.assignment():
             offset, stamp = kafka.highwater(partition), kafka.last_poll_timestamp(partition)
             if offset is not None and stamp is not None:
                 found[partition] = LogEnd(offset, self._stamps.sent_after(partition, stamp))
