@@ -204,7 +204,8 @@ class Detector:
         return self._clock.now()
 
     def _standings(self, records: Sequence[ConsumerRecord]) -> list[Standing]:
-        return watermark.standings(self._event_consumer.kafka, self._event_consumer.handled, records, self._clock.ahead)
+        consumer = self._event_consumer
+        return watermark.standings(consumer.log_ends(), consumer.handled, records, self._clock.ahead)
 
     def _events_committed(self) -> None:
         self._activity.mark()

@@ -19,7 +19,8 @@ MAX_ROUND_TRIP_SECONDS = 1.0
 class DatabaseClock:
     """A `Clock` that continues from the database's last answer by the monotonic clock, so steps of ours do not show.
 
-    Before the first measurement it is the machine's clock.
+    It lags by up to the round trip and is never ahead: a replica must not claim to have read up to a time that has not
+    come. Before the first measurement it is the machine's clock.
     """
 
     def __init__(self, pool: Pool, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -33,7 +34,7 @@ class DatabaseClock:
 
     @property
     def ahead(self) -> timedelta:
-        """By how much the database's clock is ahead of the machine's."""
+        """By how much the database's clock is ahead of the machine's, at least."""
         return self.now() - datetime.now(UTC)
 
     async def measure(self) -> None:
@@ -42,7 +43,7 @@ class DatabaseClock:
         answer: datetime = await self._pool.fetchval("SELECT clock_timestamp()")
         after = self._monotonic()
         if self._zero is None or after - before <= MAX_ROUND_TRIP_SECONDS:
-            self._zero = answer - timedelta(seconds=(before + after) / 2)
+            self._zero = answer - timedelta(seconds=after)
 
     async def run(self) -> None:
         """Measure from time to time until cancelled. Goes on by itself while the database is unavailable."""

@@ -22,6 +22,7 @@ from shared.runtime.metrics import ConsumerMetrics
 from shared.runtime.retry import retry_forever
 from shared.stream.assignment import Assignment
 from shared.stream.lag import LagMonitor
+from shared.stream.log_ends import LogEnd, LogEnds
 from shared.stream.positions import PositionsSetBack, StoredPositions
 from shared.stream.reader import Callbacks, Reader, Subscription
 from shared.stream.workers import Worker, Workers
@@ -58,6 +59,7 @@ class Consumer:
             metrics,
             subscription.truncation_check_seconds,
         )
+        self._ends = LogEnds(lambda: self.kafka)
         self._lag = LagMonitor(lambda: self.kafka, self._assignment, self._workers, metrics)
         self._failure: BaseException | None = None
         self._followed_at = 0.0
@@ -76,6 +78,10 @@ class Consumer:
     def behind(self) -> int:
         """Records of this replica's partitions that are not yet handled, up to the last known high watermark."""
         return self._lag.behind
+
+    def log_ends(self) -> dict[TopicPartition, LogEnd]:
+        """Where the logs of this replica's partitions end, and up to when that is known."""
+        return self._ends.observe()
 
     def partitions(self, topic: str) -> int:
         """How many partitions the topic has; 0 until the metadata has arrived."""
@@ -124,6 +130,7 @@ class Consumer:
         That is: markers of transactions, compacted records. Of a partition that this poll brought nothing of, the
         workers have all records before aiokafka's position.
         """
+        self._ends.observe()
         if self._assignment.must_restart:
             await self._workers.drain()
             await self._guard(self._assignment.restart_all())

@@ -52,7 +52,7 @@ class WatermarkLoop:
 
     async def run_once(self) -> None:
         """Record once."""
-        standings = watermark.standings(self._consumer.kafka, self._consumer.handled, ahead=self._clock.ahead)
+        standings = watermark.standings(self._consumer.log_ends(), self._consumer.handled, ahead=self._clock.ahead)
         partitions = self._consumer.partitions(self._topic)
         if standings or partitions:
             # The number each time: the database may have gone back to before it knew.

@@ -124,7 +124,7 @@ class EventWriter:
 
     async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:
         """Record how far the partitions are applied."""
-        await watermark.record(transaction.connection, self._standings(records))
+        await watermark.record(transaction.connection, self._standings(records), applied=True)
         transaction.after_commit(self._committed)
 
     async def _insert(self, connection: Connection, events: Sequence[NewEvent]) -> Inserted:

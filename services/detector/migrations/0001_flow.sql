@@ -305,8 +305,8 @@ CREATE TABLE now_published (
     PRIMARY KEY (pipeline, stage)
 );
 
--- How far each partition of pipeline.events is read and applied: when its end was last seen (wall clock), the greatest
--- time of its records, and when a batch of it was last applied (wall clock).
+-- How far each partition of pipeline.events is read and applied: up to when its end is known (wall clock), the greatest
+-- time of its records, and when a batch of it was last applied (the database's clock).
 CREATE TABLE progress (
     partition int     PRIMARY KEY,
     at_end    boolean NOT NULL,

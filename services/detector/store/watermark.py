@@ -10,21 +10,20 @@ as before for FEWER_SECONDS: the metadata of one broker or replica may be old.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.kafka.records import Position, positions_of
 from shared.postgres.pool import Executor
+from shared.stream.log_ends import LogEnd
 
-# A fetch saw the end of the log a little before its answer was recorded.
-MARGIN_MS = 50
 # Many times the metadata age of a replica.
 FEWER_SECONDS = 30
+_NOW = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 # `known` writes only where something changes: this runs ten times a second.
 _RECORD = f"""
 WITH known AS (
@@ -37,9 +36,8 @@ WITH known AS (
     END
 )
 INSERT INTO progress AS p (partition, at_end, read_at, last_at, applied)
-SELECT partition, at_end, least(read_at, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint), last_at, applied
-FROM unnest($1::int[], $2::bool[], $3::bigint[], $4::bigint[], $5::bigint[])
-    AS w (partition, at_end, read_at, last_at, applied)
+SELECT partition, at_end, least(read_at, {_NOW}), last_at, CASE WHEN $5 THEN {_NOW} ELSE 0 END
+FROM unnest($1::int[], $2::bool[], $3::bigint[], $4::bigint[]) AS w (partition, at_end, read_at, last_at)
 ON CONFLICT (partition) DO UPDATE SET at_end = excluded.at_end, read_at = greatest(p.read_at, excluded.read_at),
     last_at = greatest(p.last_at, excluded.last_at), applied = greatest(p.applied, excluded.applied)
 """
@@ -47,7 +45,7 @@ _READ = """
 SELECT partition, at_end, read_at, last_at, applied FROM progress
 WHERE partition < (SELECT partitions FROM evaluation_state)
 """
-_BOUND = "UPDATE progress SET read_at = least(read_at, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)"
+_BOUND = f"UPDATE progress SET read_at = least(read_at, {_NOW})"
 _PARTITIONS = "SELECT partitions FROM evaluation_state"
 
 
@@ -63,7 +61,7 @@ class Standing:
     """How far a partition is applied, in microseconds.
 
     `read_at`: now where it is read to its end, else the time of its last applied record. `last_at`: the greatest time
-    of its applied records. `applied`: when a batch of it was last applied, by the wall clock; 0 for never.
+    of its applied records. `applied`: when a batch of it was last applied, by the database's clock; 0 for never.
     """
 
     partition: int
@@ -74,34 +72,34 @@ class Standing:
 
 
 def standings(
-    kafka: AIOKafkaConsumer | None,
+    ends: Mapping[TopicPartition, LogEnd],
     handled: Mapping[TopicPartition, Position],
     records: Sequence[ConsumerRecord] = (),
     ahead: timedelta = timedelta(0),
 ) -> list[Standing]:
     """How far this replica's partitions are applied; with `records`: how far they will be after that batch.
 
-    `ahead`: by how much the database's clock is ahead of ours.
+    `ends`: where the logs of its partitions end. `ahead`: by how much the database's clock is ahead of ours, at least.
     """
-    shift = ahead // timedelta(microseconds=1)
-    now = time.time_ns() // 1000 + shift if records else 0
-    positions = positions_of(records) if records else dict(handled)
-    if kafka is None:
-        return []
-    mine = kafka.assignment()
     found = []
-    for partition, position in positions.items():
-        end = kafka.highwater(partition) if partition in mine else None
-        if end is not None and (polled := kafka.last_poll_timestamp(partition)) is not None:
-            at_end = position.next_offset >= end
-            last_at = position.last_ms * 1000
-            read_at = (polled - MARGIN_MS) * 1000 + shift if at_end else last_at
-            found.append(Standing(partition.partition, at_end, read_at, last_at, now))
+    for partition, position in (positions_of(records) if records else handled).items():
+        if partition in ends:
+            end, seen_ms = ends[partition]
+            at_end, last_at = False, position.last_ms * 1000
+            read_at = last_at
+            if seen_ms is not None and position.next_offset >= end:
+                at_end, read_at = True, seen_ms * 1000 + ahead // timedelta(microseconds=1)
+            found.append(Standing(partition.partition, at_end, read_at, last_at))
     return found
 
 
-async def record(connection: Executor, standings: Sequence[Standing], partitions: int = 0) -> None:
-    """Save how far partitions are applied, and how many the topic has (0: not known). No instant decreases."""
+async def record(
+    connection: Executor, standings: Sequence[Standing], partitions: int = 0, applied: bool = False
+) -> None:
+    """Save how far partitions are applied, and how many the topic has (0: not known). No instant decreases.
+
+    `applied`: whether the transaction applies a batch of them.
+    """
     rows = sorted(standings, key=lambda s: s.partition)
     await connection.execute(
         _RECORD,
@@ -109,7 +107,7 @@ async def record(connection: Executor, standings: Sequence[Standing], partitions
         [s.at_end for s in rows],
         [s.read_at for s in rows],
         [s.last_at for s in rows],
-        [s.applied for s in rows],
+        applied,
         partitions,
     )
 

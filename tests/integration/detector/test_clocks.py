@@ -10,13 +10,14 @@ import pytest
 from services.detector.evaluate import rebuild
 from services.detector.settings import DetectorSettings
 from services.detector.store import evaluation
+from services.detector.store.watermark import ClockKind, Standing, current_watermark, record
 from shared.flow.ruleset import Ruleset
 from shared.policy import parse
 from shared.postgres.clock import DatabaseClock
 from shared.postgres.pool import Pool
 from shared.runtime.instants import micros
 from tests.support import histories
-from tests.support.detector_store import Store, emptied, moved
+from tests.support.detector_store import PARTITIONS, Store, emptied, moved
 from tests.support.histories import START
 
 HOUR = timedelta(hours=1)
@@ -71,3 +72,29 @@ async def test_the_databases_clock_goes_on_whatever_ours_shows(pool: Pool) -> No
     assert abs(first - datetime.now(UTC)) < HOUR
     assert clock.now() - first == HOUR
     assert abs(clock.ahead - HOUR) < timedelta(minutes=10)
+
+
+async def test_an_answer_that_is_late_puts_no_clock_ahead_of_the_databases(pool: Pool) -> None:
+    passed = iter([1000.0, 1000.9])
+    clock = DatabaseClock(pool, lambda: next(passed, 1000.9))
+    await clock.measure()
+
+    assert clock.now() <= await pool.fetchval("SELECT clock_timestamp()")
+
+
+async def test_a_replay_jumps_only_once_all_ends_were_seen_after_the_last_batch(pool: Pool) -> None:
+    """By the database's clock: a replica whose clock is behind cannot say when it applied its batch."""
+    await emptied(pool)
+    before = micros(datetime.now(UTC) - HOUR)
+
+    async def read_up_to(instant: int, applied: bool) -> int | None:
+        rows = [Standing(number, True, instant, before + number) for number in range(PARTITIONS)]
+        await record(pool, rows, PARTITIONS, applied)
+        async with pool.acquire() as connection:
+            return await current_watermark(connection, ClockKind.LOG)
+
+    started = micros(await pool.fetchval("SELECT clock_timestamp()"))
+    assert await read_up_to(started, applied=True) == before
+    assert await read_up_to(started, applied=False) == before
+    later = micros(await pool.fetchval("SELECT clock_timestamp()"))
+    assert await read_up_to(later, applied=False) == before + PARTITIONS - 1

@@ -51,7 +51,7 @@ async def test_what_is_never_handed_out_does_not_keep_a_partition_from_its_end(
     await producer.stop()
 
     async def at_end() -> set[int]:
-        return {s.partition for s in standings(one.consumer.kafka, one.consumer.handled) if s.at_end}
+        return {s.partition for s in standings(one.consumer.log_ends(), one.consumer.handled) if s.at_end}
 
     async with one.running():
         await eventually(at_end, lambda partitions: partitions == {0, 1, 2, 3})
@@ -73,7 +73,7 @@ async def test_a_partition_that_waits_in_a_lane_is_not_at_its_end(
         await held.taking.wait()
         await eventually(fetched, lambda count: count == COUNT)
         await asyncio.sleep(2 * Subscription.follow_seconds)
-        assert not [s for s in standings(held.consumer.kafka, held.consumer.handled) if s.at_end]
+        assert not [s for s in standings(held.consumer.log_ends(), held.consumer.handled) if s.at_end]
 
 
 async def test_a_log_that_was_let_go_as_a_whole_is_told_and_holds_nobody_up(
@@ -86,7 +86,7 @@ async def test_a_log_that_was_let_go_as_a_whole_is_told_and_holds_nobody_up(
     await admin.close()
 
     async def at_end() -> int:
-        return sum(s.at_end for s in standings(one.consumer.kafka, one.consumer.handled))
+        return sum(s.at_end for s in standings(one.consumer.log_ends(), one.consumer.handled))
 
     async with one.running():
         await eventually(at_end, lambda count: count == 4)
