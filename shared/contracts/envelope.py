@@ -56,14 +56,24 @@ def _indexed(text: str) -> str:
     return _no_nul(text)
 
 
-def _with_leap_second(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
+def _any_moment(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
+    """One function in place of one for each check: every call from pydantic costs, and every event has a time."""
+    return _to_utc(_leap_second(value, read) if isinstance(value, str) and ":60" in value else read(value))
+
+
+def _moment(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
+    """Reject the ends of the calendar: days are counted from these instants, in any time zone."""
+    moment = _any_moment(value, read)
+    if not EARLIEST_YEAR <= moment.year < LATEST_YEAR:
+        raise ValueError(f"is outside the years {EARLIEST_YEAR} to {LATEST_YEAR - 1}; correct the sender's clock")
+    return moment
+
+
+def _leap_second(value: str, read: ValidatorFunctionWrapHandler) -> datetime:
     """A leap second, which RFC 3339 has and Python has not, is the last instant of its minute."""
-    if not isinstance(value, str) or ":60" not in value:
-        return cast("datetime", read(value))
-    moment = cast("datetime", read(_LEAP_SECOND.sub(r"\1:59.999999", value)))
-    utc = moment if moment.tzinfo is None else _to_utc(moment)
+    utc = _to_utc(read(_LEAP_SECOND.sub(r"\1:59.999999", value)))
     # They occur only at the end of a UTC day.
-    return moment if (utc.hour, utc.minute) == (23, 59) else cast("datetime", read(value))
+    return utc if (utc.hour, utc.minute) == (23, 59) else cast("datetime", read(value))
 
 
 def _to_utc(moment: datetime) -> datetime:
@@ -74,20 +84,13 @@ def _to_utc(moment: datetime) -> datetime:
         raise ValueError("is outside the years 1 to 9999 in UTC; correct the time or its offset") from None
 
 
-def _can_be_counted_from(moment: datetime) -> datetime:
-    """Reject the ends of the calendar: days are counted from these instants, in any time zone."""
-    if not EARLIEST_YEAR <= moment.year < LATEST_YEAR:
-        raise ValueError(f"is outside the years {EARLIEST_YEAR} to {LATEST_YEAR - 1}; correct the sender's clock")
-    return moment
-
-
 EARLIEST_YEAR, LATEST_YEAR = 1970, 9999
 # Two names of this length and a time fit into one index entry of Postgres.
 INDEXED_BYTES = 1300
 _LEAP_SECOND = re.compile(r"(?<=\d)([Tt ]\d\d:\d\d):60(?:\.\d+)?(?=[Zz+-]|$)")
 _WRITTEN = PlainSerializer(iso, return_type=str, when_used="json")
-AnyMoment = Annotated[AwareDatetime, WrapValidator(_with_leap_second), AfterValidator(_to_utc), _WRITTEN]
-Moment = Annotated[AnyMoment, AfterValidator(_can_be_counted_from), _WRITTEN]
+AnyMoment = Annotated[AwareDatetime, WrapValidator(_any_moment), _WRITTEN]
+Moment = Annotated[AwareDatetime, WrapValidator(_moment), _WRITTEN]
 Words = Annotated[str, AfterValidator(_no_nul)]
 # `int` and `bigint` of Postgres.
 Count = Annotated[int, Field(ge=-(2**31), lt=2**31)]

@@ -136,11 +136,11 @@ class CountDeltas:
         """Count a visit (+1), or count it no longer (-1)."""
         rises = sign > 0
         for series, spans in self._ruleset.spans(visit):
-            numbers = self._numbers[series]
+            append = self._numbers[series].append
             for start, end in spans:
-                numbers.append(_number(start, rises))
+                append(start * 2 + rises)
                 if end is not None:
-                    numbers.append(_number(end, not rises))
+                    append(end * 2 + (not rises))
 
     def packed(self) -> dict[str, PackedDeltas]:
         """The changes of each series that changes, by its name."""

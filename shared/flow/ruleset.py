@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 from shared.contracts.measures import Measure
@@ -61,17 +61,21 @@ class Ruleset:
         return found
 
     @cached_property
-    def _counters(self) -> dict[tuple[str, str], list[tuple[Series, Rule | None]]]:
-        found: dict[tuple[str, str], list[tuple[Series, Rule | None]]] = {}
+    def _counters(self) -> dict[tuple[str, str], list[tuple[Series, Callable[[Visit], Sequence[Span]]]]]:
+        found: dict[tuple[str, str], list[tuple[Series, Callable[[Visit], Sequence[Span]]]]] = {}
         for series, rules in self.series.items():
-            counter = rules[0] if rules else None
+            counter = rules[0].spans if rules else _whole
             found.setdefault((series.pipeline, series.stage), []).append((series, counter))
         return found
 
     def spans(self, visit: Visit) -> Iterable[tuple[Series, Sequence[Span]]]:
         """When a visit counts, for each series of its stage."""
-        for series, counter in self._counters.get((visit.pipeline, visit.stage), ()):
-            yield series, counter.spans(visit) if counter else [(visit.entered, visit.left)]
+        counters = self._counters.get((visit.pipeline, visit.stage), ())
+        return [(series, spans(visit)) for series, spans in counters]
+
+
+def _whole(visit: Visit) -> Sequence[Span]:
+    return [(visit.entered, visit.left)]
 
 
 def wip(pipeline: str, stage: str) -> Series:

@@ -93,6 +93,7 @@ class WithdrawnVisit(NamedTuple):
 
 
 ATTRIBUTES = ("name", "amount", "currency", "url", "expected_close")
+_ATTRIBUTES = frozenset(ATTRIBUTES)
 
 
 @dataclass(slots=True)
@@ -161,9 +162,11 @@ class DealState:
             self._touch(time)
 
     def _update(self, time: int, data: dict[str, Any]) -> None:
-        for name in ATTRIBUTES:
-            if name in data:
-                self.attributes[name] = data[name]
+        # Few events have any.
+        if not _ATTRIBUTES.isdisjoint(data):
+            for name in ATTRIBUTES:
+                if name in data:
+                    self.attributes[name] = data[name]
         if "next_step_at" in data:
             self.step = data["next_step_at"]
             if self.current is not None:
@@ -228,7 +231,7 @@ class DealState:
             self._close(event.key.time, resolved.pipeline, resolved.outcome is StageOutcome.WON)
             return
         current = self.current
-        if current is None or (current.pipeline, current.stage) != resolved[:2]:
+        if current is None or current.stage != resolved.stage or current.pipeline != resolved.pipeline:
             self._leave(event.key.time)
             self._enter(resolved, event.key.time, event.key.time if entered is None else entered, known)
         self.stage = self.pipeline, stage
@@ -253,12 +256,20 @@ class DealState:
     def _enter(self, resolved: ResolvedStage, recorded: int, time: int, known: bool) -> None:
         self.reopened = self.closed
         self._open(recorded)
+        pipeline, stage, _ = resolved
+        steps: list[tuple[int, int | None]] = [(time, self.step)] if self.step is not None else []
+        self.current = Visit(pipeline, stage, time, known, None, [], steps, recorded)
+        if self.plans or self.touches:
+            self._take_over(self.current)
+
+    def _take_over(self, visit: Visit) -> None:
+        """The first visit takes over touches and plans from before its stage was known."""
         plans, touches, self.plans, self.touches = self.plans, self.touches, [], []
-        planned = next((step for since, step in reversed(plans) if since <= time), None) if plans else self.step
-        steps = [(time, planned)] if planned is not None else []
-        later = [plan for plan in plans if plan[0] > time]
-        progress = [touch for touch in touches if touch > time]
-        self.current = Visit(resolved.pipeline, resolved.stage, time, known, None, progress, steps + later, recorded)
+        visit.progress = [touch for touch in touches if touch > visit.entered]
+        if plans:
+            planned = next((step for since, step in reversed(plans) if since <= visit.entered), None)
+            visit.steps = [(visit.entered, planned)] if planned is not None else []
+            visit.steps += [plan for plan in plans if plan[0] > visit.entered]
 
     def _open(self, time: int) -> None:
         if self.closed:

@@ -69,6 +69,8 @@ class Reader:
             log_level=logging.DEBUG,
             graceful_timeout=14,
             metadata_max_age_ms=METADATA_MAX_AGE_MS,
+            # An unused producer would ask for the metadata of every topic of the cluster as often.
+            consumer_only=True,
         )
         self._subscriber: Any = self._subscribe()
         self._subscriber(self._receive)

@@ -193,7 +193,7 @@ class EventWriter:
         if was_gone and state.gone and not state.merged:
             changes.of_deleted_deals += sum(map(_places_deal, events))
         after = state.visits
-        if before is not None and all(visit.entered != before.entered for visit in after):
+        if before is not None and before is not state.current and before.entered not in [v.entered for v in after]:
             changes.folded.gone.append((deal, before.entered))
         first = first_change.of_later_events(state, before, events)
         changes.since(first)
@@ -227,9 +227,10 @@ class EventWriter:
             self._keep(changes, deal, state, state.visits)
 
     def _keep(self, changes: _Changes, deal: str, state: DealState, visits: list[Visit]) -> None:
+        add, knows = changes.counts.add, self._ruleset.knows
         for visit in visits:
-            changes.counts.add(visit)
-            if not self._ruleset.knows(visit.pipeline, visit.stage):
+            add(visit)
+            if not knows(visit.pipeline, visit.stage):
                 changes.unknown_stage += 1
         changes.folded.add(deal, state, visits)
 

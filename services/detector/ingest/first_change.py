@@ -16,8 +16,11 @@ def of_later_events(state: DealState, before: Visit | None, events: Sequence[Eve
     beginning.
     """
     first = events[0].key.time
-    for visit in state.visits:
-        if visit is not before and visit.entered < first:
+    current = state.current
+    if current is not None and current is not before and current.entered < first:
+        first = current.entered
+    for visit in state.finished:
+        if visit.entered < first and visit is not before:
             first = visit.entered
     for withdrawn, _ in state.withdrawn:
         first = min(first, withdrawn.entered)

@@ -28,10 +28,12 @@ class FoldedDeals:
     def add(self, deal: str, state: DealState, visits: Sequence[Visit]) -> None:
         """Add the state of a deal with its closings and withdrawn visits, and those of its visits that changed."""
         self.visits += [(deal, visit) for visit in visits]
-        self.closings += [(deal, closing) for closing in state.closings]
-        self.withdrawn += [
-            (deal, one) for one in state.withdrawn if self.ruleset.knows(one.visit.pipeline, one.visit.stage)
-        ]
+        if state.closings:
+            self.closings += [(deal, closing) for closing in state.closings]
+        if state.withdrawn:
+            self.withdrawn += [
+                (deal, one) for one in state.withdrawn if self.ruleset.knows(one.visit.pipeline, one.visit.stage)
+            ]
         self.states.append((deal, state.pack()))
 
     async def write_visits(self, connection: Connection, refolded: Sequence[str]) -> None:
