@@ -67,6 +67,8 @@ def _with_leap_second(value: Any, read: ValidatorFunctionWrapHandler) -> datetim
 
 
 def _to_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is UTC:
+        return moment
     try:
         # Twice as fast as astimezone, and the common case.
         return moment.astimezone(UTC) if moment.utcoffset() else moment.replace(tzinfo=UTC)
