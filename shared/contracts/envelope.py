@@ -77,6 +77,8 @@ def _leap_second(value: str, read: ValidatorFunctionWrapHandler) -> datetime:
 
 
 def _to_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is UTC:
+        return moment
     try:
         # Twice as fast as astimezone, and the common case.
         return moment.astimezone(UTC) if moment.utcoffset() else moment.replace(tzinfo=UTC)

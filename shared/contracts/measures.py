@@ -103,7 +103,7 @@ class MeasureData(Message):
 
     @property
     def key(self) -> str:
-        return f"{self.pipeline}/{self.stage or '-'}/{self.measure}/{self.start:%Y-%m-%d}"
+        return f"{self.pipeline}/{self.stage or '-'}/{self.measure}/{self.start.date()}"
 
 
 class MeasureEvent(Envelope[MeasureData]):

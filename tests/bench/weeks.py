@@ -18,6 +18,7 @@ from aiokafka import ConsumerRecord
 from services.analyst.evaluate.evaluator import ChartEvaluator
 from services.analyst.handlers import AnalystHandler
 from services.analyst.publish.problems import ProblemMessages
+from services.analyst.store import charts
 from services.detector.publish.weeks import WeekPublisher
 from services.detector.store import evaluation, history, weeks
 from services.detector.store.copy_tables import open_flow
@@ -48,6 +49,8 @@ async def measure(dsn: str, show: Callable[[str], None]) -> list[Figure]:
     await migrate_all(dsn)
     policy = _policy()
     flow, analysis = await open_flow(dsn, max_size=2), await open_pool(dsn, "analysis", max_size=3)
+    async with analysis.acquire() as connection:
+        await charts.follow_policy(connection, policy.digest)
     await _fill(flow, policy)
     line = _Line(flow, analysis, policy)
     show("weeks: closing all but one")
@@ -119,7 +122,7 @@ class _Line:
         for start in range(0, len(records), 3000):
             await self._processor.run(records[start : start + 3000])
         async with self._analysis.acquire() as connection, connection.transaction():
-            await self._evaluator.evaluate(connection, datetime.now(UTC))
+            assert await self._evaluator.evaluate(connection, datetime.now(UTC)) is not None
         return published - began, time.perf_counter() - taken
 
     def _records(self, rows: list[Any]) -> list[ConsumerRecord]:

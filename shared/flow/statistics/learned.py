@@ -110,7 +110,7 @@ def learn(history: StageHistory, first_event: int, instants: Sequence[int], budg
     """A version for each of the instants, which are in order. `budget`: openings in 91 days by chance alone."""
     oldest = min(instants, default=0) - COUNT_WINDOW
     visits = (visit for visit in history.visits if visit.left is None or visit.left > oldest)
-    stays = KnownStays(visits, history.withdrawn, history.clock, LIMIT_WINDOW)
+    stays = KnownStays(visits, history.withdrawn, history.clock, LIMIT_WINDOW, instants)
     return [_version(stays, first_event, instant, budget) for instant in instants]
 
 
