@@ -49,6 +49,9 @@ async def test_a_ticket_shows_the_weeks_side_by_side(
     assert SENTENCE in words(page)
     assert "Something happened around the week of 28 July: find it before you change anything." in words(page)
     assert "At its clearest, the recent week was worse in 98 of 100 pairs; 86 are enough" in words(page)
+    assert "Found at the end of the week of 18 August." in words(page)
+    assert "It began" not in words(page)
+    assert "The problem was found" in words(page)
     assert page.text.count("<svg") == 1
     assert "20 weeks of the baseline" in page.text
     assert f'href="/charts/{chart.name}"' in page.text

@@ -320,7 +320,7 @@ def test_money_at_stake_is_summed_by_currency_and_never_breaks() -> None:
 def test_no_line_of_html_ends_between_a_number_and_what_it_counts() -> None:
     html = written(mail(), "html")
 
-    assert "12\u00a0deals have been in Proposal for more than 21\u00a0days; usually 3." in html
+    assert "12\u00a0deals have been in Proposal for more than 21\u00a0days; usually\u00a03." in html
     assert "Monday 2\u00a0March, 10:00" in html
     assert not re.search(r"\d (deals?|days?|March)\b", html)
 

@@ -173,7 +173,13 @@ def test_middles_that_are_not_known_or_look_alike_are_not_shown(recent: float | 
 
 def weekly_sentence(measure: Column, stage: str | None, recent: float | None, usual: float | None) -> str:
     signal = SignalDetail(
-        measure=measure, weeks=("w",) * 4, baseline=("w",) * 20, pairs=95, pairs_needed=91, recent=recent, usual=usual
+        measure=measure,
+        weeks=("2026-W40",) * 4,
+        baseline=("2026-W10",) * 20,
+        pairs=95,
+        pairs_needed=91,
+        recent=recent,
+        usual=usual,
     )
     shown = problem(kind="shift", stage=stage, count=95, threshold=91, usual=None, evidence=None, signal=signal)
     return text_of(shown, policy(), StageTitles.of(policy())).sentence
