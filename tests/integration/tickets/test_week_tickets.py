@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 
@@ -116,7 +118,7 @@ async def test_a_bottleneck_shows_what_came_in_and_what_left(web: httpx.AsyncCli
     for name in ("came in", "left", "deals in work", "problem"):
         assert f">{name}</text>" in page.text or name in page.text
     # From a quarter before the opening to the last week: 13 + 4.
-    assert page.text.count('<tr><th scope="row">2025-W') == 17
+    assert len(re.findall(r'<tr><th scope="row">[^<]*2025</th>', page.text)) == 17
     assert (await web.get("/tickets/2/chart.png")).content.startswith(b"\x89PNG")
 
 

@@ -42,7 +42,7 @@ def watch(column: Column) -> WatchedChart:
     ("column", "baseline", "recent", "middles"),
     [
         # Of four weeks the middle lies between two of them.
-        (Column.THROUGHPUT, quiet(21), [20, 21, 30, 1], (20.5, 40.0)),
+        (Column.THROUGHPUT, quiet(21), [20, 21, 30, 1], (20.5, 40.5)),
         (Column.WIN_RATE, [Fraction(1, 2)] * 21, [Fraction(1, 3), 0, Fraction(1, 3), Fraction(1, 7)], (5 / 21, 0.5)),
         # The median of a week is the sum of its two middle values.
         (Column.TIME_IN_STAGE_MEDIAN, [2 * DAY * 10**6] * 21, [6 * DAY * 10**6] * 4, (3.0 * DAY, 1.0 * DAY)),
