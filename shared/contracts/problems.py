@@ -121,7 +121,8 @@ class SignalDetail(Message):
     """What weeks of a measure show. `weeks`: those that opened the problem; `baseline`: those they are compared with.
 
     `pairs`: of 100 pairs of a baseline week and one of `weeks`, in how many the latter is worse; `pairs_needed` of them
-    open the problem.
+    open the problem. `recent`, `usual`: medians of the values of `weeks` and of `baseline`, a time in seconds, a share
+    as a fraction of 1; null: not known.
     """
 
     measure: Column
@@ -129,6 +130,8 @@ class SignalDetail(Message):
     baseline: tuple[Words, ...]
     pairs: Count
     pairs_needed: Count
+    recent: FiniteFloat | None = None
+    usual: FiniteFloat | None = None
 
 
 class BottleneckDetail(Message):

@@ -11,7 +11,7 @@ from shared.wording.quantities import rounded
 class BottleneckWording(KindWording[BottleneckRule]):
     label = "bottlenecks"
     chart = None
-    says_chance = True
+    says_chance = is_weekly = True
     eased = "No more deals than in the baseline"
     no_deals = "No single deal is behind this problem: it is about all deals of the stage."
     unknown_cause = "The cause is unclear: look at what comes in and at what leaves before you change anything."

@@ -10,7 +10,7 @@ from typing import ClassVar, Generic, TypeVar
 from shared.contracts.measures import Column, Measure
 from shared.contracts.problems import BottleneckDetail, SignalDetail
 from shared.policy.model import RulePolicy, SilenceRule
-from shared.wording.quantities import deals
+from shared.wording.quantities import CALENDAR_DAY, deals
 
 Rule = TypeVar("Rule", bound=RulePolicy | SilenceRule)
 
@@ -59,6 +59,8 @@ class ProblemFacts:
     bottleneck: BottleneckDetail | None = None
     # Of silence: when the source was last heard, in words.
     since: str = ""
+    # Of kinds on measures: seconds of a day on the clock of the measure.
+    day_seconds: int = CALENDAR_DAY
 
     @property
     def deals(self) -> str:
@@ -99,7 +101,9 @@ class KindWording(ABC, Generic[Rule]):
     # What the count is again once the condition no longer holds, before `since`.
     eased: ClassVar[str] = "Below the limit"
     # What the problem asks for while the class of its cause is unknown, and not for want of weeks.
-    unknown_cause: ClassVar[str] = "Look, but do not conclude yet: its cause is not known."
+    unknown_cause: ClassVar[str] = "The cause is not known: look at these deals before you change anything."
+    # Whether weekly charts find it, so that it opens and clears at the end of a week.
+    is_weekly: ClassVar[bool] = False
     # Whether the sentence itself says what is usual, and how often chance alone does it.
     says_chance: ClassVar[bool] = False
     # Why the evidence has no deals.

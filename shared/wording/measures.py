@@ -7,7 +7,7 @@ from fractions import Fraction
 from shared.contracts.measures import Column
 from shared.flow.statistics.columns import Chart, Value
 from shared.policy import Policy
-from shared.wording.quantities import CALENDAR_DAY, rounded
+from shared.wording.quantities import CALENDAR_DAY, age, rounded
 
 NAMES = {
     Column.ARRIVALS: "Deals that came in",
@@ -54,10 +54,22 @@ def is_time(column: Column) -> bool:
 
 def shown(column: Column, value: Value, day: int) -> float:
     """A value in the unit of its chart."""
-    exact = Fraction(value, column.scale)
+    return in_unit(column, Fraction(value, column.scale), day)
+
+
+def in_unit(column: Column, printed: Fraction | float, day: int) -> float:
+    """A value as messages have it (seconds, a fraction of 1, a count) in the unit of its chart."""
     if column in _SHARES:
-        return float(exact * 100)
-    return float(exact / day if is_time(column) else exact)
+        return float(printed * 100)
+    return float(printed / day if is_time(column) else printed)
+
+
+def in_words(column: Column, printed: float, day: int) -> str:
+    """The same with its unit: `34 days`, `12 %`, `2.5 deals`; a time below one day in hours."""
+    value = in_unit(column, printed, day)
+    if is_time(column) and value < 1:
+        return age(printed, day)
+    return with_unit(value, unit_of(column, day))
 
 
 def with_unit(value: float, unit: str) -> str:

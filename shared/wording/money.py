@@ -39,13 +39,17 @@ class MoneyAtStake:
     total: int
 
     @property
+    def label(self) -> str:
+        """What `words` is the sum of: `Money at stake in these 12 deals`, `Money at stake in 10 of these 46 deals`"""
+        if self.known < self.total:
+            return f"Money at stake in {self.known} of these {self.total} deals"
+        return f"Money at stake in {'this deal' if self.total == 1 else f'these {self.total} deals'}"
+
+    @property
     def words(self) -> str:
-        """`48,500 EUR and 1,200 USD in 10 of 46 deals`; empty where no amount is known."""
-        if not self.sums:
-            return ""
-        *first, last = [one.words for one in self.sums]
-        text = f"{', '.join(first)} and {last}" if first else last
-        return text if self.known >= self.total else f"{text} in {self.known} of {self.total} deals"
+        """`48,500 EUR and 1,200 USD`; empty where no amount is known."""
+        *first, last = [one.words for one in self.sums] or [""]
+        return f"{', '.join(first)} and {last}" if first else last
 
     def of(self, currency: str | None) -> Decimal:
         """The sum in one currency."""

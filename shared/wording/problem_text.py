@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from shared import wording
-from shared.contracts.problems import CauseClass, ProblemData
+from shared.contracts.problems import CauseClass, ProblemData, ProblemInterval
+from shared.flow.statistics.columns import Chart
 from shared.policy import Policy, StageTitles
 from shared.policy.durations import parse_duration
 from shared.policy.model import CALENDAR, CountRule
 from shared.wording.kind import KindWording, ProblemFacts
-from shared.wording.quantities import age, day, number, rounded, week
+from shared.wording.measures import day_of
+from shared.wording.quantities import CALENDAR_DAY, age, day, number, rounded, week, week_until
 
 # Rarer openings by chance than this, in a quarter, are all called rare.
 LEAST_CHANCE = 0.001
@@ -22,7 +24,7 @@ LEAST_CHANCE = 0.001
 @dataclass(frozen=True)
 class ProblemText:
     """All words about a problem. `pipeline` and `stage` are names, or ids where the policy has none; for a problem
-    of a source both are the source.
+    of a source both are the source. `found`: see `found_text`.
     """
 
     pipeline: str
@@ -31,6 +33,7 @@ class ProblemText:
     sentence: str
     asks_for: str
     finding: str
+    found: str
 
 
 def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str | None = None) -> ProblemText:
@@ -40,15 +43,31 @@ def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str
     """
     pipeline = policy.pipelines.get(problem.pipeline)
     stage = _place(problem, policy, titles)
-    kind, facts = wording.of(problem.kind), _facts(problem, stage, policy, zone or policy.timezone)
+    zone, kind = zone or policy.timezone, wording.of(problem.kind)
+    facts = _facts(problem, stage, policy, zone)
     return ProblemText(
         problem.source or (pipeline.name if pipeline else problem.pipeline),
         stage,
         kind.title(stage, problem.signal.measure if problem.signal else None),
         f"{kind.sentence(facts)}{'' if kind.says_chance else _context(problem, kind)}.",
-        asks_for(problem, zone or policy.timezone),
+        # Weeks are those of the policy, for all readers.
+        asks_for(problem, policy.timezone if kind.is_weekly else zone),
         kind.finding(facts),
+        found_text(problem.kind, problem, policy.timezone),
     )
+
+
+def found_text(kind: str, interval: ProblemInterval, zone: str) -> str:
+    """When weekly charts found a problem, and when they no longer did: `Found at the end of the week of 15 July`.
+
+    `zone`: of the policy. Empty for a kind whose problems begin at an instant.
+    """
+    if not wording.of(kind).is_weekly:
+        return ""
+    found = f"Found at the end of {week_until(interval.opened_at, zone)}"
+    if interval.cleared_at is None:
+        return found
+    return f"{found}, over at the end of {week_until(interval.cleared_at, zone)}"
 
 
 def _place(problem: ProblemData, policy: Policy, titles: StageTitles) -> str:
@@ -94,8 +113,7 @@ def _week(problem: ProblemData, zone: str) -> str:
     if problem.signal is not None and problem.signal.weeks:
         return week(problem.signal.weeks[0])
     # A problem of measures opens at the end of a week: it happened before.
-    found = problem.opened_at.astimezone(ZoneInfo(zone)) - timedelta(microseconds=1)
-    return week(f"{found:%G-W%V}")
+    return week_until(problem.opened_at, zone)
 
 
 def _facts(problem: ProblemData, stage: str, policy: Policy, zone: str) -> ProblemFacts:
@@ -113,7 +131,15 @@ def _facts(problem: ProblemData, stage: str, policy: Policy, zone: str) -> Probl
         problem.usual,
         problem.bottleneck,
         "" if problem.heard_at is None else _minute(problem.heard_at, zone),
+        _day_seconds(problem, policy),
     )
+
+
+def _day_seconds(problem: ProblemData, policy: Policy) -> int:
+    """Seconds of a day on the clock of the problem's measure."""
+    if problem.signal is None:
+        return CALENDAR_DAY
+    return day_of(Chart(problem.pipeline, problem.stage or "", problem.signal.measure), policy)
 
 
 def _minute(instant: datetime, zone: str) -> str:

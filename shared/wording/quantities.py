@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 CALENDAR_DAY = 86_400
@@ -52,6 +52,12 @@ def day(local: datetime) -> str:
 def week(name: str) -> str:
     """`the week of 16 November`, by its ISO name 2026-W47: nobody has the numbers of weeks in mind."""
     return f"the week of {day(_monday(name))}"
+
+
+def week_until(end: datetime, zone: str) -> str:
+    """`the week of 16 November`: the one in which the time before an instant lies; the next week may begin with it."""
+    last = end.astimezone(ZoneInfo(zone)) - timedelta(microseconds=1)
+    return week(f"{last:%G-W%V}")
 
 
 def week_begin(name: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from shared.contracts.measures import Column
+from shared.contracts.problems import SignalDetail
 from shared.policy.model import MeasureRule
 from shared.wording.kind import KindWording, ProblemFacts
+from shared.wording.measures import in_words
 from shared.wording.quantities import rounded
 
 # What became worse, by measure, of a stage or pipeline.
@@ -24,13 +26,28 @@ WORSE = {
     Column.THROUGHPUT: "Fewer deals are closed in {place}",
     Column.WIN_RATE: "Fewer of the closed deals are won in {place}",
 }
+# How much it is in a middle week, by measure; the same of the baseline follows with the value alone.
+MIDDLE = {
+    Column.TIME_IN_STAGE_MEDIAN: "deals usually stayed {value}",
+    Column.TIME_IN_STAGE_P85: "the slowest 15 % of deals usually stayed {value} or more",
+    Column.WIP_END: "the number at the end of a week was usually {value}",
+    Column.OPEN_AGE_MEAN: "open deals were usually {value} old on average",
+    Column.REWORK_RATE: "usually {value} of the deals that came in came back from a later stage",
+    Column.ARRIVALS: "the number that came in was usually {value} a week",
+    Column.DEPARTURES: "the number that left was usually {value} a week",
+    Column.LEAD_TIME_MEDIAN: "closed deals had usually taken {value}",
+    Column.LEAD_TIME_P85: "the slowest 15 % of closed deals had usually taken {value} or more",
+    Column.PUSHED_SHARE: "usually {value} of the close dates were pushed in a week",
+    Column.THROUGHPUT: "the number closed was usually {value} a week",
+    Column.WIN_RATE: "usually {value} of the closed deals were won",
+}
 
 
 class SignalWording(KindWording[MeasureRule]):
     """A measure that became worse. The count of its problems is a number of pairs of weeks in 100."""
 
     chart = None
-    says_chance = True
+    says_chance = is_weekly = True
     eased = "No longer worse than the baseline"
     no_deals = "No single deal is behind this problem: it is about all deals of these weeks."
 
@@ -45,7 +62,7 @@ class SignalWording(KindWording[MeasureRule]):
             f"Of 100 pairs of a baseline week and one of the last {len(signal.weeks)} weeks, in {signal.pairs} the"
             " recent week was worse"
         )
-        return f"{pairs}{_by_chance(facts.chance)}"
+        return f"{how_much(signal, facts.day_seconds)}{pairs}{_by_chance(facts.chance)}"
 
     def finding(self, facts: ProblemFacts) -> str:
         return self.title(facts.stage, facts.signal.measure if facts.signal else None)
@@ -56,6 +73,21 @@ class SignalWording(KindWording[MeasureRule]):
     @abstractmethod
     def watched(self, rule: MeasureRule, day: str) -> str:
         """What a rule looks for."""
+
+
+def how_much(signal: SignalDetail, day_seconds: int) -> str:
+    """The measure in the recent weeks beside the baseline, as a sentence with the space after it.
+
+    Empty where that is not known, or both are the same in words: ranks tell weeks apart that their middles do not.
+    """
+    if signal.recent is None or signal.usual is None or signal.measure not in MIDDLE:
+        return ""
+    recent, usual = (in_words(signal.measure, one, day_seconds) for one in (signal.recent, signal.usual))
+    if recent == usual:
+        return ""
+    shown = MIDDLE[signal.measure].format(value=recent)
+    compared = f"in the {len(signal.baseline)} baseline weeks that they are compared with, {usual}"
+    return f"In the last {len(signal.weeks)} weeks, {shown}; {compared}. "
 
 
 def _by_chance(per_quarter: float | None) -> str:

@@ -13,7 +13,7 @@ class SilenceWording(KindWording[SilenceRule]):
     label = "silent sources"
     chart = None
     eased = "Heard again"
-    unknown_cause = "Find out whether the source still sends events: while it is silent, quiet says nothing."
+    unknown_cause = "Ask whoever looks after this source to check that it is still connected to Andon and sends events."
     no_deals = "No deal is behind this problem: no event came."
 
     def title(self, place: str, measure: Column | None) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from statistics import median
 
 from services.analyst.evaluate.charts import ChartRule, ChartSet
 from services.analyst.evaluate.findings import OpeningDetail, RuleFinding
+from shared.contracts.measures import Column
 from shared.contracts.problems import CauseClass, SignalDetail
 from shared.flow.statistics.columns import Point, Value
 from shared.flow.statistics.findings import window_findings
@@ -44,14 +47,22 @@ def _detail(watch: WatchedChart, trigger: Sequence[int], parts: Sequence[Segment
     if test is None or need is None:
         raise ValueError(f"{watch.key}: a window without a baseline opened a problem")
     pairs = len(segment.baseline) * n
-    twice = sum(test.score(value) for value in _values(segment.points, trigger))
+    column, recent = watch.chart.column, list(_values(segment.points, trigger))
+    twice = sum(test.score(value) for value in recent)
     return SignalDetail(
-        measure=watch.chart.column,
+        measure=column,
         weeks=tuple(map(weeks.name, trigger)),
         baseline=tuple(weeks.name(point.week) for point in segment.baseline),
         pairs=100 * twice // (2 * pairs),
         pairs_needed=pairs_needed(need, pairs),
+        recent=_middle(column, recent),
+        usual=_middle(column, (point.value for point in segment.baseline)),
     )
+
+
+def _middle(column: Column, values: Iterable[Value]) -> float:
+    """The median in the unit in which the measure is printed; exact before it becomes a double."""
+    return float(median(map(Fraction, values)) / column.scale)
 
 
 def _values(points: Sequence[Point], weeks: Sequence[int]) -> Iterator[Value]:

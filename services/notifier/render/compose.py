@@ -18,10 +18,11 @@ from services.notifier.render.times import exact
 from shared import wording
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import EvidenceDeal
-from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
+from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketOutcome
 from shared.policy import Policy
 from shared.wording.kind import DealOrder
-from shared.wording.money import at_stake
+from shared.wording.money import MoneyAtStake, at_stake
+from shared.wording.problem_text import found_text
 from shared.wording.quantities import CALENDAR_DAY, age, date, keep_together
 
 _FOLDER = Path(__file__).parent / "templates"
@@ -40,8 +41,8 @@ def _unbroken(value: Any) -> Any:
 _LOADER = FileSystemLoader(_FOLDER)
 _HTML = Environment(loader=_LOADER, autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_unbroken)
 _TEXT = Environment(loader=_LOADER, autoescape=False, undefined=StrictUndefined, trim_blocks=True, finalize=_plain)
+# None for a new problem: its mail begins with the sentence.
 HEADLINES = {
-    NoticeReason.OPENED: "A problem was found",
     NoticeReason.GREW: "The problem has grown",
     NoticeReason.REOPENED: "The problem has come back",
     NoticeReason.CLEARED: "The problem is over",
@@ -85,6 +86,7 @@ class Composer:
         message = EmailMessage(policy=MAIL)
         self._add_headers(message, mail, notice)
         values = _values(notice, self._policy.timezone, self._day_seconds(notice))
+        values["owned"] = self._owned(notice.facts, mail.to_mail)
         message.set_content(_TEXT.get_template("notice.txt").render(values))
         message.add_alternative(_HTML.get_template("notice.html").render(values), subtype="html")
         if notice.facts.chart_png:
@@ -104,6 +106,18 @@ class Composer:
         message["Auto-Submitted"] = "auto-generated"
         message["X-Auto-Response-Suppress"] = "All"
         message["List-Id"] = f"<tickets.andon.{self._domain}>"
+
+    def _owned(self, facts: TicketData, recipient: str) -> str:
+        """What the recipient is responsible for: the pipeline; of a source, the recipient's pipelines with its deals,
+        else all of the recipient's.
+        """
+        if facts.source is None:
+            return facts.pipeline_name
+        known = self._policy.pipelines.items()
+        owned = {name: one.name for name, one in known if one.owner and one.owner.mail == recipient}
+        fed = [title for name, title in owned.items() if name in facts.pipelines]
+        *first, last = fed or list(owned.values()) or [facts.source]
+        return f"{', '.join(first)} and {last}" if first else last
 
     def _day_seconds(self, notice: Notice) -> int:
         """Length of a day on the clock of the ticket's stage."""
@@ -128,18 +142,14 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
     withdrawn = facts.reason if facts.outcome is TicketOutcome.RETRACTED else None
     return {
         "facts": facts,
-        "owned": f"a pipeline with deals of {facts.source}" if facts.source else facts.pipeline_name,
         "headline": WITHDRAWN if withdrawn else _headline(notice),
         "chart": CHART if facts.chart_png else None,
         "withdrawn": withdrawn,
         "over": ended or withdrawn,
         "now": now_sentences(notice.now, zone) if notice.now else [],
-        "began": exact(facts.problem.opened_at, zone),
-        "ended": exact(ended, zone) if ended else "",
+        "when": _when(facts, zone),
         "zone": zone,
-        "stake": at_stake((*facts.evidence.worst, *facts.evidence.sample), facts.evidence.total).words
-        if facts.evidence
-        else "",
+        "stake": _stake(facts),
         "changes": _changes(notice, zone),
         "earlier_changes": notice.covered - len(notice.changes),
         "more": MORE.get(notice.reason, ""),
@@ -151,11 +161,26 @@ def _values(notice: Notice, zone: str, day_seconds: int) -> dict[str, Any]:
     }
 
 
-def _headline(notice: Notice) -> str:
+def _when(facts: TicketData, zone: str) -> str:
+    """When the problem began or was found, and when it was over, without a full stop."""
+    found = found_text(facts.kind, facts.problem, zone)
+    if found:
+        return found
+    ended = f" and ended on {exact(facts.problem.cleared_at, zone)}" if facts.problem.cleared_at else ""
+    return f"It began on {exact(facts.problem.opened_at, zone)}{ended}"
+
+
+def _stake(facts: TicketData) -> MoneyAtStake:
+    """What the deals that the message carries are worth: of many, not all."""
+    shown = facts.evidence
+    return at_stake((*shown.worst, *shown.sample), shown.total) if shown else at_stake((), 0)
+
+
+def _headline(notice: Notice) -> str | None:
     is_first = notice.seq == 1 or (bool(notice.changes) and notice.changes[0].actor is Actor.PERSON)
     if notice.reason is NoticeReason.OPENED_AND_CLEARED and not is_first:
         return CAME_BACK_AND_OVER
-    return HEADLINES[notice.reason]
+    return HEADLINES.get(notice.reason)
 
 
 def _changes(notice: Notice, zone: str) -> list[tuple[str, str]]:
@@ -173,7 +198,7 @@ def _change(one: CoveredChange, kind: str) -> str:
 def last_movement(deal: EvidenceDeal, zone: str) -> str:
     """`last movement 3 November`"""
     if deal.last_movement_at is None:
-        return "last movement unknown"
+        return "no movement recorded"
     return f"last movement {date(deal.last_movement_at, zone)}"
 
 

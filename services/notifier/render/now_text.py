@@ -8,7 +8,7 @@ from shared import wording
 
 
 def now_sentences(now: ProblemNow, zone: str) -> list[str]:
-    """`As of Monday 3 November, 09:12 CET the count is 14; at most it was 20.`"""
+    """`As of Monday 3 November, 09:12 the count is 14; at most it was 20.`"""
     kind, rule = wording.of(now.rule.kind), now.rule
     peak = "" if rule.peak is None else f"; {kind.extreme} it was {rule.peak}"
     found = [f"As of {exact(now.as_of, zone)} the count is {rule.count}{peak}."]

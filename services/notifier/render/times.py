@@ -7,6 +7,6 @@ from zoneinfo import ZoneInfo
 
 
 def exact(moment: datetime, zone: str) -> str:
-    """`Monday 3 November, 09:12 CET`"""
+    """`Monday 3 November, 09:12`; the mail names the zone once."""
     local = moment.astimezone(ZoneInfo(zone))
-    return f"{local:%A} {local.day} {local:%B}, {local:%H:%M %Z}"
+    return f"{local:%A} {local.day} {local:%B}, {local:%H:%M}"

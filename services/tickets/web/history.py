@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from services.tickets.web.outcomes import OUTCOMES
@@ -23,6 +23,7 @@ CHANGES = {
     "closed": "Closed",
     "undone": "The last change was undone",
 }
+FOUND = "The problem was found"
 MAILS = {
     "opened": "it opened",
     "grew": "it grew",
@@ -60,9 +61,14 @@ class Shift:
     before: datetime | None
 
 
-def history_rows(changes: Sequence[Record], mails: Sequence[Record]) -> list[HistoryRow]:
-    """Changes and mails, newest first. What happened at one instant keeps its order, a mail after its change."""
+def history_rows(changes: Sequence[Record], mails: Sequence[Record], is_weekly: bool = False) -> list[HistoryRow]:
+    """Changes and mails, newest first. What happened at one instant keeps its order, a mail after its change.
+
+    `is_weekly`: weekly charts found the problem, at the end of a week; when it began is not known.
+    """
     rows = [_change_row(change) for change in changes]
+    if is_weekly:
+        rows = [replace(row, what=FOUND) if row.what == CHANGES["opened"] else row for row in rows]
     rows += [_mail_row(mail, changes) for mail in mails]
     return sorted(rows, key=lambda row: row.at)[::-1]
 

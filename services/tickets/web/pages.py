@@ -219,7 +219,7 @@ class TicketPages:
             chart_link=_chart_link(ticket.problem),
             charts=charts,
             earlier=[ticket_view(one, self._policy, page.titles, now) for one in page.earlier],
-            history=history.history_rows(page.changes, page.mails),
+            history=history.history_rows(page.changes, page.mails, wording.of(ticket.problem.kind).is_weekly),
             is_newest=page.is_newest,
             by_person=lifecycle.CHOICES,
             rule=view_models.rule_words(ticket.problem),

@@ -341,7 +341,7 @@ async def test_what_hurts_most_comes_first(web: httpx.AsyncClient, parts: Ticket
     assert await order("?sort=newest") == ["Proposal", "Legal", "Demo"]
     assert await order("?sort=oldest") == ["Demo", "Legal", "Proposal"]
     listed = (await web.get("/tickets?sort=money")).text
-    assert "Money at stake: <strong>99,999\u00a0EUR</strong>" in listed
+    assert "Money at stake in this deal: <strong>99,999\u00a0EUR</strong>" in listed
     assert '<option value="money" selected>' in listed
 
 

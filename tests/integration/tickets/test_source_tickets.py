@@ -56,7 +56,7 @@ async def test_a_ticket_says_which_source_since_when_how_sure_and_what_to_do(
     assert "Ticket 3 · Source crm-eu ·" in page
     assert SENTENCE.replace("12 were", "18 were") in page
     assert "12 events were to be expected." in page
-    assert "Find out whether the source still sends events: while it is silent, quiet says nothing." in page
+    assert "Ask whoever looks after this source to check that it is still connected to Andon" in page
     assert "No deal is behind this problem: no event came." in page
     assert "Found by the rule “silent sources”" in page
     assert "Earlier tickets" not in page, "those of another source are of no use here"
@@ -75,7 +75,7 @@ async def test_it_is_on_every_page_and_in_the_api(web: httpx.AsyncClient, parts:
     assert (listed["key"], listed["pipeline"], listed["stage"]) == ("silence/crm-eu", "", None)
     assert (listed["source"], listed["chance"], listed["sentence"]) == ("crm-eu", 0.1, SENTENCE)
     whole = (await web.get(f"/api/v1/tickets/{listed['id']}")).json()
-    assert whole["asks_for"].startswith("Find out whether the source still sends events")
+    assert whole["asks_for"].startswith("Ask whoever looks after this source to check that it is still connected")
 
 
 async def test_it_closes_when_the_source_is_heard_again_and_opens_again(

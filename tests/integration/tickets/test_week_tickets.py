@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx
 import pytest
 
@@ -49,6 +51,9 @@ async def test_a_ticket_shows_the_weeks_side_by_side(
     assert SENTENCE in words(page)
     assert "Something happened around the week of 28 July: find it before you change anything." in words(page)
     assert "At its clearest, the recent week was worse in 98 of 100 pairs; 86 are enough" in words(page)
+    assert "Found at the end of the week of 18 August." in words(page)
+    assert "It began" not in words(page)
+    assert "The problem was found" in words(page)
     assert page.text.count("<svg") == 1
     assert "20 weeks of the baseline" in page.text
     assert f'href="/charts/{chart.name}"' in page.text
@@ -113,7 +118,7 @@ async def test_a_bottleneck_shows_what_came_in_and_what_left(web: httpx.AsyncCli
     for name in ("came in", "left", "deals in work", "problem"):
         assert f">{name}</text>" in page.text or name in page.text
     # From a quarter before the opening to the last week: 13 + 4.
-    assert page.text.count('<tr><th scope="row">2025-W') == 17
+    assert len(re.findall(r'<tr><th scope="row">[^<]*2025</th>', page.text)) == 17
     assert (await web.get("/tickets/2/chart.png")).content.startswith(b"\x89PNG")
 
 

@@ -129,7 +129,7 @@ def test_stalled_deals_show_their_last_movement() -> None:
     moved = shown.worst[0].model_copy(update={"last_movement_at": day(-20)})
     made = mail(kind="stalled", evidence=shown.model_copy(update={"worst": (moved, shown.worst[1])}))
 
-    for text in ("Without progress for longest", "last movement 10 February", "last movement unknown"):
+    for text in ("Without progress for longest", "last movement 10 February", "no movement recorded"):
         assert text in part(made, "plain")
         assert text in part(made, "html")
 
@@ -294,7 +294,7 @@ def test_a_digest_lists_what_changed_since_the_last_mail() -> None:
         assert "earlier changes, not listed: 9" in text
         for line in ("it was over", "it came back, with 41", "it grew to 42"):
             assert line in text
-    assert "- Tuesday 3 March, 10:00 CET: it came back, with 41\r\n" in part(made, "plain")  # type: ignore[arg-type, unused-ignore]
+    assert "- Tuesday 3 March, 10:00: it came back, with 41\r\n" in part(made, "plain")  # type: ignore[arg-type, unused-ignore]
     assert "Since the last mail" not in part(mail(), "plain")
 
 
@@ -311,7 +311,8 @@ def test_money_at_stake_is_summed_by_currency_and_never_breaks() -> None:
 
     for kind in ("plain", "html"):
         text = written(mail(**facts), kind)
-        assert "19,000\u00a0EUR and 9,500\u00a0USD in 3 of 9" in text
+        assert "Money at stake in 3 of these 9" in text
+        assert "19,000\u00a0EUR and 9,500\u00a0USD" in text
         assert "Money at stake" not in part(mail(NoticeReason.CLEARED, seq=2, problem=over, **facts), kind)
 
 
@@ -319,15 +320,16 @@ def test_no_line_of_html_ends_between_a_number_and_what_it_counts() -> None:
     html = written(mail(), "html")
 
     assert "12\u00a0deals have been in Proposal for more than 21\u00a0days; usually\u00a03." in html
-    assert "Monday 2\u00a0March, 10:00 CET" in html
+    assert "Monday 2\u00a0March, 10:00" in html
     assert not re.search(r"\d (deals?|days?|March)\b", html)
 
 
 def test_times_name_their_zone() -> None:
     for kind in ("plain", "html"):
         text = part(mail(), kind)
-        assert "Monday 2 March, 10:00 CET" in text
-        assert "Times are those of Europe/Berlin." in text
+        assert "Monday 2 March, 10:00" in text
+        assert "Dates and times are those of Europe/Berlin." in text
+        assert "CET" not in text
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\r\nb", "a\r\n b\r\n\r\nc", "ü", "a\r\n "])
@@ -378,4 +380,4 @@ def test_a_mail_about_a_source_names_it_in_place_of_a_pipeline() -> None:
     assert message["Subject"] == "[Andon] No event from crm-eu"
     for kind in ("plain", "html"):
         assert words in part(message, kind)
-        assert "You receive this because you own the policy for a pipeline with deals of crm-eu." in part(message, kind)
+        assert "You receive this because you are responsible for New business in Andon." in part(message, kind)

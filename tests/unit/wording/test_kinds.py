@@ -21,7 +21,7 @@ from shared.policy import StageTitles
 from shared.policy.model import CountRule
 from shared.policy.watchable import PIPELINE_MEASURES, STAGE_MEASURES
 from shared.wording.problem_text import text_of
-from shared.wording.signals import WORSE
+from shared.wording.signals import MIDDLE, WORSE
 from tests.support.problems import policy, problem, ticket_event
 
 ROOT = Path(__file__).parents[3]
@@ -136,3 +136,54 @@ def test_nobody_else_tells_kinds_apart() -> None:
     templates = [p for one in folders for p in (ROOT / one).rglob("*.html") if 'kind == "' in p.read_text()]
 
     assert (found, templates) == ([], [])
+
+
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("measure", "stage", "recent", "usual", "told"),
+    [
+        (Column.TIME_IN_STAGE_MEDIAN, "proposal", 34 * DAY, 21 * DAY, "deals usually stayed 34 days; {}, 21 days. "),
+        # A day of Legal's clock has eight hours.
+        (
+            Column.TIME_IN_STAGE_MEDIAN,
+            "legal",
+            2 * 28_800.0,
+            7200.0,
+            "deals usually stayed 2 working days; {}, 2 hours. ",
+        ),
+        (Column.WIN_RATE, None, 0.23, 0.375, "usually 23 % of the closed deals were won; {}, 38 %. "),
+        (Column.THROUGHPUT, None, 2.5, 4.0, "the number closed was usually 2.5 deals a week; {}, 4 deals. "),
+        (Column.THROUGHPUT, None, 1.0, 0.0, "the number closed was usually 1 deal a week; {}, 0 deals. "),
+    ],
+)
+def test_a_problem_on_a_measure_says_how_much_it_is(
+    measure: Column, stage: str | None, recent: float, usual: float, told: str
+) -> None:
+    first = f"In the last 4 weeks, {told.format('in the 20 baseline weeks that they are compared with')}Of 100 pairs"
+
+    assert weekly_sentence(measure, stage, recent, usual).startswith(first)
+
+
+@pytest.mark.parametrize(("recent", "usual"), [(None, None), (0.0, 0.0), (0.0301, 0.0302)])
+def test_middles_that_are_not_known_or_look_alike_are_not_shown(recent: float | None, usual: float | None) -> None:
+    assert weekly_sentence(Column.PUSHED_SHARE, None, recent, usual).startswith("Of 100 pairs")
+
+
+def weekly_sentence(measure: Column, stage: str | None, recent: float | None, usual: float | None) -> str:
+    signal = SignalDetail(
+        measure=measure,
+        weeks=("2026-W40",) * 4,
+        baseline=("2026-W10",) * 20,
+        pairs=95,
+        pairs_needed=91,
+        recent=recent,
+        usual=usual,
+    )
+    shown = problem(kind="shift", stage=stage, count=95, threshold=91, usual=None, evidence=None, signal=signal)
+    return text_of(shown, policy(), StageTitles.of(policy())).sentence
+
+
+def test_every_measure_with_a_title_says_how_much_it_is() -> None:
+    assert MIDDLE.keys() == WORSE.keys()

@@ -35,7 +35,7 @@ def test_amounts_are_whole_and_never_break(amount: str | None, currency: str | N
         ([("100", "EUR"), ("200.50", "EUR")], 2, "300.50 EUR"),
         ([("1", "USD"), ("100", "EUR"), ("100", "EUR")], 3, "200 EUR and 1 USD"),
         ([("1", "USD"), ("2", None), ("3", "EUR")], 3, "3 EUR, 1 USD and 2 (currency not known)"),
-        ([("100", "EUR"), (None, "EUR")], 46, "100 EUR in 1 of 46 deals"),
+        ([("100", "EUR"), (None, "EUR")], 46, "100 EUR"),
         ([("9" * 30, "EUR"), ("0.000000000001", "EUR")], 2, "9" * 30),
         ([("-5", "EUR"), ("0", "EUR")], 2, "-5 EUR"),
         ([("5", "")], 1, "5 (currency not known)"),
@@ -52,3 +52,15 @@ def test_money_at_stake_is_summed_by_currency(
 
 def test_a_deal_that_is_shown_twice_counts_once() -> None:
     assert at_stake([deal(1, "5"), deal(1, "5")], 1).words == "5\u00a0EUR"
+
+
+@pytest.mark.parametrize(
+    ("known", "total", "label"),
+    [
+        (1, 1, "Money at stake in this deal"),
+        (12, 12, "Money at stake in these 12 deals"),
+        (10, 46, "Money at stake in 10 of these 46 deals"),
+    ],
+)
+def test_money_at_stake_names_the_deals_that_it_is_the_sum_of(known: int, total: int, label: str) -> None:
+    assert at_stake([deal(number, "5") for number in range(known)], total).label == label

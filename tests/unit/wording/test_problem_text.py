@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -107,7 +108,18 @@ def test_a_charts_finding_says_that_a_peak_is_one(fields: dict[str, Any], findin
             {"cause_class": CauseClass.UNKNOWN, "cause_points": 23, "cause_needed": 24},
             "Too few weeks to tell: 23 of 24.",
         ),
-        ({"cause_class": CauseClass.UNKNOWN}, "Look, but do not conclude yet: its cause is not known."),
+        (
+            {"cause_class": CauseClass.UNKNOWN},
+            "The cause is not known: look at these deals before you change anything.",
+        ),
+        (
+            {"cause_class": CauseClass.UNKNOWN, "kind": "wip-low"},
+            "The cause is not known: look at how many deals come in and leave before you change anything.",
+        ),
+        (
+            {"cause_class": CauseClass.UNKNOWN, "kind": "silence", "source": "crm-eu", "pipeline": "", "stage": None},
+            "Ask whoever looks after this source to check that it is still connected to Andon and sends events.",
+        ),
     ],
 )
 def test_the_class_of_the_cause_decides_what_is_asked_for(fields: dict[str, Any], asked: str) -> None:
@@ -161,3 +173,14 @@ def test_the_chart_of_ages_says_what_it_shows() -> None:
     # Of one deal, or of deals that came in together, no half has been there for less.
     assert ages(5 * 86_400, 5 * 86_400, "Discovery", 86_400) == "The longest has been in Discovery for 5 days"
     assert [age(s, 8 * 3600) for s in (8 * 3600, 7200, 3599)] == ["1 working day", "2 hours", "less than an hour"]
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", None])
+def test_weeks_of_weekly_charts_are_those_of_the_policy_for_all_readers(zone: str | None) -> None:
+    monday = datetime(2026, 3, 1, 23, tzinfo=UTC)
+    shown = problem(kind="bottleneck", opened_at=monday, cause_class=CauseClass.SPECIAL)
+    told = text_of(shown, policy(), StageTitles.of(policy()), zone)
+
+    assert told.found == "Found at the end of the week of 23 February"
+    assert told.asks_for.startswith("Something happened around the week of 23 February:")
+    assert text_of(problem(), policy(), StageTitles.of(policy()), zone).found == ""
