@@ -12,8 +12,8 @@ from shared.flow.statistics.bottleneck import BottleneckInterval, bottleneck_loo
 from shared.flow.statistics.chart_records import DRAWN, signal_records, window_records
 from shared.flow.statistics.columns import Chart, Column, printed
 from shared.flow.statistics.findings import ProblemFinding
-from shared.flow.statistics.learned import LearnedLimit
-from shared.flow.statistics.of_log import LogStatistics
+from shared.flow.statistics.learned_limits import LearnedLimit
+from shared.flow.statistics.log_statistics import LogStatistics
 from shared.flow.statistics.questions.forecast import forecast_record
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.what_if import Found

@@ -20,7 +20,7 @@ from shared.flow.rules.rule import Span
 from shared.flow.statistics.aging_learned import LearnedRule, problem_intervals
 from shared.flow.statistics.chance import CountChance, chance_of, rule_crossings
 from shared.flow.statistics.crossings import Crossings
-from shared.flow.statistics.learned import (
+from shared.flow.statistics.learned_limits import (
     COUNT_WINDOW,
     LearnedVersion,
     StageHistory,

@@ -15,8 +15,8 @@ from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.statistics.findings import ProblemFinding
+from shared.flow.statistics.log_statistics import FoldedDeal, LogHistory, LogStatistics
 from shared.flow.statistics.measures import facts_of
-from shared.flow.statistics.of_log import FoldedDeal, LogHistory, LogStatistics
 from shared.flow.statistics.relocks import Relock
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import DealState, Event, Visit, unique

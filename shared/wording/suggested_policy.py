@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
-from shared.flow.statistics.learned import NotLearned
+from shared.flow.statistics.learned_limits import NotLearned
 from shared.flow.statistics.survival import MIN_FINISHED
 from shared.flow.statistics.watched import pipeline_watches
 from shared.flow.suggest.detection import detections

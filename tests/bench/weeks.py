@@ -25,7 +25,7 @@ from services.detector.store.copy_tables import open_flow
 from shared.contracts.topics import MEASURES
 from shared.flow.calendars import CalendarClock
 from shared.flow.statistics.crossings import DAY
-from shared.flow.statistics.learned import COUNT_WINDOW, StageHistory, learn
+from shared.flow.statistics.learned_limits import COUNT_WINDOW, StageHistory, learn
 from shared.flow.visits import Visit
 from shared.policy import Policy, parse
 from shared.postgres.migrate import migrate_all

@@ -10,7 +10,7 @@ from shared.flow.calendars import AgeClocks
 from shared.flow.intervals import Interval
 from shared.flow.statistics.aging_learned import LearnedRule, problem_intervals
 from shared.flow.statistics.crossings import DAY
-from shared.flow.statistics.learned import StageHistory, learn
+from shared.flow.statistics.learned_limits import StageHistory, learn
 from shared.flow.visits import Visit
 from shared.policy import AgingLearnedRule, parse
 from tests.simulate.figures import Cell, SimulatedFigure, scaled

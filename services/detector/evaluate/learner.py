@@ -27,7 +27,7 @@ from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.statistics.chance import CountChance, count_chance
-from shared.flow.statistics.learned import COUNT_WINDOW, StageHistory, learn, relearning_instants
+from shared.flow.statistics.learned_limits import COUNT_WINDOW, StageHistory, learn, relearning_instants
 from shared.flow.statistics.stay_curve import stay_shares
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit, WithdrawnVisit, fold

@@ -14,7 +14,7 @@ from shared.flow.checkpoints import BEGINNING
 from shared.flow.preview import RuleRun, StagePast
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.statistics.learned import LearnedVersion, StageHistory
+from shared.flow.statistics.learned_limits import LearnedVersion, StageHistory
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit, WithdrawnVisit, fold
 from shared.postgres.pool import Connection, Pool

@@ -10,7 +10,7 @@ import orjson
 
 from shared.flow.intervals import RuleState
 from shared.flow.statistics.chance import CountChance
-from shared.flow.statistics.learned import LearnedVersion
+from shared.flow.statistics.learned_limits import LearnedVersion
 from shared.flow.visits import Visit, WithdrawnVisit
 from shared.postgres import locks
 from shared.postgres.pool import Connection, Executor, Record

@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from shared.flow.calendars import AgeClocks
 from shared.flow.intervals import Boundary, Interval, RuleState, Transition, TransitionKind, advance, intervals
 from shared.flow.rules.aging_learned import AgingLearned
-from shared.flow.statistics.learned import LearnedVersion
+from shared.flow.statistics.learned_limits import LearnedVersion
 from shared.flow.visits import Visit
 from shared.policy import AgingLearnedRule
 

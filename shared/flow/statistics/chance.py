@@ -13,7 +13,7 @@ from shared.flow.known_visits import known_before
 from shared.flow.rules import Aging, Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.crossings import Crossings, crossings_of
-from shared.flow.statistics.learned import StageHistory, recent_stays, window_of
+from shared.flow.statistics.learned_limits import StageHistory, recent_stays, window_of
 from shared.flow.statistics.survival import MIN_FINISHED, Survival
 from shared.flow.statistics.watched import watches
 from shared.flow.statistics.weeks import Weeks

@@ -13,7 +13,7 @@ from shared.flow.statistics.bottleneck import BottleneckInterval, StageCharts, b
 from shared.flow.statistics.cause import Cause, cause_of
 from shared.flow.statistics.charts import ChartSegments
 from shared.flow.statistics.columns import Column
-from shared.flow.statistics.learned import LearnedVersion
+from shared.flow.statistics.learned_limits import LearnedVersion
 from shared.flow.statistics.segments import Segment
 from shared.flow.statistics.silence import SourceSilence
 from shared.flow.statistics.watched import WatchedChart

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.chance import Chance, CountChance, is_usual
-from shared.flow.statistics.of_log import LogStatistics
+from shared.flow.statistics.log_statistics import LogStatistics
 from shared.policy import Mode, Policy
 
 

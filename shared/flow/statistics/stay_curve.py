@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from shared.flow.calendars import AgeClock
-from shared.flow.statistics.learned import recent_stays
+from shared.flow.statistics.learned_limits import recent_stays
 from shared.flow.statistics.survival import LIMIT_SHARE, MIN_FINISHED, Survival
 from shared.flow.visits import Visit
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from shared.flow.known_visits import known_before
 from shared.flow.statistics.columns import Column
 from shared.flow.statistics.crossings import CrossingModel, crossings_of
-from shared.flow.statistics.learned import LearnedVersion, StageHistory, learn, window_of
-from shared.flow.statistics.of_log import LogStatistics
+from shared.flow.statistics.learned_limits import LearnedVersion, StageHistory, learn, window_of
+from shared.flow.statistics.log_statistics import LogStatistics
 from shared.flow.statistics.segments import BASELINE_LEAST, Segment
 from shared.flow.statistics.windows import LONG, SHORT, window_looks
 from shared.flow.suggest.found_stages import FoundPipeline, FoundStage

@@ -14,7 +14,7 @@ from shared.flow.preview import CountedDeal, StagePast, decisive, run_rule
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.crossings import DAY
-from shared.flow.statistics.learned import StageHistory
+from shared.flow.statistics.learned_limits import StageHistory
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit
 from shared.policy import parse

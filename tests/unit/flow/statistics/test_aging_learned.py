@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shared.flow.calendars import AgeClocks
 from shared.flow.statistics.aging_learned import LearnedRule, problem_intervals
 from shared.flow.statistics.crossings import Crossings
-from shared.flow.statistics.learned import LearnedLimit, LearnedVersion, NotLearned
+from shared.flow.statistics.learned_limits import LearnedLimit, LearnedVersion, NotLearned
 from shared.flow.visits import Visit
 from shared.policy import AgingLearnedRule, parse
 from tests.support.examples import examples

@@ -11,7 +11,7 @@ import pytest
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.chance import CountChance, chances, is_usual
 from shared.flow.statistics.crossings import DAY, crossings_of
-from shared.flow.statistics.learned import StageHistory
+from shared.flow.statistics.learned_limits import StageHistory
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit, WithdrawnVisit
 from shared.policy import parse

@@ -18,7 +18,7 @@ from shared.flow.calendars import AgeClock, AgeClocks
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.statistics.crossings import DAY
-from shared.flow.statistics.learned import (
+from shared.flow.statistics.learned_limits import (
     LearnedLimit,
     NotLearned,
     StageHistory,

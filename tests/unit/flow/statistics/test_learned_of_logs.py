@@ -22,7 +22,7 @@ from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver, source_of
 from shared.flow.statistics.aging_learned import LearnedRule, problem_intervals
 from shared.flow.statistics.chance import chances
-from shared.flow.statistics.learned import (
+from shared.flow.statistics.learned_limits import (
     LearnedVersion,
     StageHistory,
     learn,

@@ -8,7 +8,7 @@ import pytest
 
 from shared.flow.calendars import CalendarClock
 from shared.flow.statistics.crossings import DAY
-from shared.flow.statistics.learned import learned_limit
+from shared.flow.statistics.learned_limits import learned_limit
 from shared.flow.statistics.stay_curve import POINTS, stay_shares
 from shared.flow.visits import Visit
 

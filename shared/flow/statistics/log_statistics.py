@@ -26,7 +26,7 @@ from shared.flow.statistics.findings import (
     window_findings,
 )
 from shared.flow.statistics.forecast import Forecast, forecast
-from shared.flow.statistics.learned import (
+from shared.flow.statistics.learned_limits import (
     LearnedLimit,
     LearnedVersion,
     StageHistory,
