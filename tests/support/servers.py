@@ -50,7 +50,9 @@ def postgres_dsn(folder: Path) -> Iterator[str]:
     elif engine_answers():
         from testcontainers.community.postgres import PostgresContainer
 
-        with PostgresContainer("postgres:18", driver=None) as container:
+        # As many as our own server allows: each test process keeps several pools.
+        command = "postgres -c max_connections=200"
+        with PostgresContainer("postgres:18", driver=None).with_command(command) as container:
             yield container.get_connection_url()
     else:
         server = Postgres(folder / "postgres")

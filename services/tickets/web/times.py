@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from services.tickets.web.zones import page_zone
-from shared.wording.quantities import keep_together
 
 _MICROSECOND, _MINUTE = timedelta(microseconds=1), timedelta(minutes=1)
 
@@ -51,10 +50,9 @@ class Times:
         day = _day(_local(since, self._zone).date(), _local(now, self._zone).date())
         if day[-4:].isdigit():
             return self._element(since, f"since {day}")
-        length = f"for {ago(since, now)}"
+        whole = [f"for {ago(since, now)}"] + ([] if day == "today" else [f"since {day}"])
         # In a narrow column a line may end after the comma only.
-        text = keep_together(length if day == "today" else f"{length}, since {day}").replace("since ", "since\u00a0")
-        return self._element(since, text.replace("for ", "for\u00a0"))
+        return self._element(since, Markup(", ").join(map(Markup('<span class="whole">{}</span>').format, whole)))
 
     def day_ended(self, at: datetime) -> str:
         """What a daily point belongs to: `Mon 26 October`, or where the page's days end at other times, its end.
