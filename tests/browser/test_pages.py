@@ -24,7 +24,8 @@ SMALL = """() => [...document.querySelectorAll('.chart text')].filter(text => {
     }).map(text => text.textContent)"""
 
 # Numbers, dates and amounts that take more than one line. A duration may end a line, and its day begin the next.
-BROKEN = """() => [...document.querySelectorAll('time:not(:has(.whole)), .whole, td.n, .stake strong')].filter(one => one.checkVisibility())
+BROKEN = """() => [...document.querySelectorAll('time:not(:has(.whole)), .whole, td.n, .stake strong')]
+    .filter(one => one.checkVisibility())
     .filter(one => { const range = document.createRange(); range.selectNodeContents(one);
         return new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1; })
     .map(one => one.textContent)"""
