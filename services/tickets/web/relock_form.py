@@ -52,13 +52,14 @@ def proposal(signals: ChartSignals) -> RenewalProposal | None:
     if found is None:
         return None
     week, judged = signals.weeks.name(found.since), signals.judged
-    locked = f"{signals.weeks.name(judged.baseline[0].week)} to {signals.weeks.name(judged.baseline[-1].week)}"
+    locked = " to ".join(week_begin(signals.weeks.name(judged.baseline[at].week)) for at in (0, -1))
     return RenewalProposal(
         week,
         found.points,
         f"Renewed after {QUIET_WEEKS} quiet weeks.",
-        f"In the last {QUIET_WEEKS} weeks nothing stood out against the baseline of {locked}. It says what was usual"
-        f" then. A new one of the last {found.points} weeks, from {week} on, is proposed: the form below has it.",
+        f"In the last {QUIET_WEEKS} weeks nothing stood out against the baseline of the weeks of {locked}. It says"
+        f" what was usual then. A new one of the last {found.points} weeks, from the week of {week_begin(week)} on,"
+        " is proposed: the form below has it.",
     )
 
 

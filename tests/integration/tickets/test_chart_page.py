@@ -130,17 +130,19 @@ async def test_a_lock_of_52_quiet_weeks_is_proposed_for_renewal(web: httpx.Async
     page = await web.get(ADDRESS)
 
     assert (
-        f"In the last 52 weeks nothing stood out against the baseline of {WEEKS.name(1)} to {WEEKS.name(20)}"
-        in words(page)
+        "In the last 52 weeks nothing stood out against the baseline of the weeks of"
+        f" {week_begin(WEEKS.name(1))} to {week_begin(WEEKS.name(20))}" in words(page)
     )
-    assert f"A new one of the last 20 weeks, from {WEEKS.name(53)} on, is proposed" in words(page)
-    assert f"<option selected>{WEEKS.name(53)}</option>" in page.text
+    assert f"A new one of the last 20 weeks, from the week of {week_begin(WEEKS.name(53))} on, is proposed" in words(
+        page
+    )
+    assert f'<option selected value="{WEEKS.name(53)}">' in page.text
     assert ">Renewed after 52 quiet weeks.</textarea>" in page.text
     form = form_of(page, from_week=WEEKS.name(53), points="20", confirmed="yes")
     assert (await web.post(ADDRESS, data=form)).status_code == 303
     after = await web.get(ADDRESS)
     assert "is proposed" not in words(after)
-    assert f"{WEEKS.name(53)} to {WEEKS.name(72)}" in words(after)
+    assert f"{week_begin(WEEKS.name(53))} to {week_begin(WEEKS.name(72))}" in words(after)
 
 
 async def test_what_was_typed_stays_where_a_renewal_is_proposed(web: httpx.AsyncClient, parts: TicketParts) -> None:
@@ -150,7 +152,7 @@ async def test_what_was_typed_stays_where_a_renewal_is_proposed(web: httpx.Async
 
     assert page.status_code == 422
     assert ">Mine.</textarea>" in page.text
-    assert f"<option selected>{WEEKS.name(30)}</option>" in page.text
+    assert f'<option selected value="{WEEKS.name(30)}">' in page.text
 
 
 def relocked(week: int) -> RelockEvent:
