@@ -65,7 +65,7 @@ def continued(events: list[DealEvent], policy: Policy, stage_map: StageMap | Non
         moves = found
 
 
-class Topic:
+class PublishedEvents:
     """What a detector published on `pipeline.events`, in order."""
 
     def __init__(self, store: Store) -> None:

@@ -23,7 +23,7 @@ from tests.support import histories
 from tests.support.detector_store import Store, emptied, expected
 from tests.support.examples import examples
 from tests.support.histories import END, at
-from tests.support.merging import Topic, continued, histories_with_merges, merged, told
+from tests.support.merging import PublishedEvents, continued, histories_with_merges, merged, told
 
 # p: a, b, won; q: a, c, and b means lost there.
 POLICY = parse(json.dumps(histories.two_pipelines([])))
@@ -41,7 +41,7 @@ CHAIN = [
 
 async def visits_after(store: Store, values: list[bytes], size: int = 1) -> set[tuple[Any, ...]]:
     """What the detector holds after batches of that size, and after what it has published itself."""
-    topic = Topic(store)
+    topic = PublishedEvents(store)
     for first in range(0, len(values), size):
         await store.take(values[first : first + size])
         await topic.settle()
@@ -58,7 +58,7 @@ def lines(events: list[DealEvent]) -> list[bytes]:
 
 async def test_the_new_deal_continues_in_the_stage_of_the_primary_deal(pool: Pool) -> None:
     store = Store(await emptied(pool), POLICY)
-    topic = Topic(store)
+    topic = PublishedEvents(store)
     await store.take(lines(CHAIN[:5]))
 
     (published,) = [DealEvent.model_validate_json(value) for value in await topic.poll()]
@@ -94,7 +94,7 @@ async def test_in_any_order_and_after_a_replay_visits_are_as_defined(
 ) -> None:
     log = lines(events)
     store = Store(await emptied(pool), POLICY)
-    topic = Topic(store)
+    topic = PublishedEvents(store)
     waiting = log + chance.sample(log, len(log) // 3)
     chance.shuffle(waiting)
     while waiting or (waiting := await topic.poll()):
@@ -115,7 +115,7 @@ async def test_in_any_order_and_after_a_replay_visits_are_as_defined(
 
 async def test_a_late_event_of_the_primary_deal_corrects_where_the_new_deal_is(pool: Pool) -> None:
     store = Store(await emptied(pool), POLICY)
-    topic = Topic(store)
+    topic = PublishedEvents(store)
     await store.take(lines(CHAIN[:5]))
     await topic.settle()
     await store.take(lines([told(1, 4, "moved", stage="b")]))
@@ -157,7 +157,7 @@ async def test_a_merge_into_a_deal_that_is_somewhere_leaves_it_there(pool: Pool)
 
 async def test_what_is_handed_over_again_is_published_once(pool: Pool) -> None:
     store = Store(await emptied(pool), POLICY)
-    topic = Topic(store)
+    topic = PublishedEvents(store)
     for _ in range(3):
         await store.take(lines(CHAIN))
         await topic.settle()
@@ -168,7 +168,7 @@ async def test_what_is_handed_over_again_is_published_once(pool: Pool) -> None:
 async def test_a_correction_is_published_above_what_a_detector_before_published(pool: Pool) -> None:
     """The database was lost after corrections. The log keeps them, above what is published anew."""
     store = Store(await emptied(pool), POLICY)
-    topic = Topic(store)
+    topic = PublishedEvents(store)
     late = [told(1, 3, "moved", stage="b"), told(1, 4, "moved", stage="a"), told(1, 4.5, "moved", stage="b")]
     for event in [*CHAIN[:5], *late[:2]]:
         await store.take(lines([event]))
@@ -187,7 +187,7 @@ async def test_a_changed_policy_changes_what_is_handed_over(pool: Pool, tmp_path
     written = histories.two_pipelines([])
     settings = DetectorSettings(policy=tmp_path / "policy.yaml")
     store = Store(await emptied(pool), POLICY)
-    topic = Topic(store)
+    topic = PublishedEvents(store)
     await store.take(lines(CHAIN[:5]))
     await topic.settle()
     for outcome, stays in (("lost", set()), ("open", {("p", "a", at(5), None)})):
@@ -206,7 +206,7 @@ async def test_a_replay_publishes_no_moves(pool: Pool) -> None:
     writer = EventWriter(store.ruleset, store.metrics, lambda record: store.present, handovers=handovers)
     await store.processor(writer).run(store.records(lines(CHAIN)))
 
-    assert await Topic(store).poll() == []
+    assert await PublishedEvents(store).poll() == []
 
 
 async def test_its_own_moves_are_no_sign_of_life_of_the_source(pool: Pool) -> None:
