@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from datetime import UTC, datetime
 from itertools import permutations
 from typing import Any
 
@@ -24,9 +26,21 @@ from tests.support.detector_store import Store, emptied, expected
 from tests.support.examples import examples
 from tests.support.histories import END, at
 from tests.support.merging import PublishedEvents, continued, histories_with_merges, merged, told
+from tests.unit.intake.test_cases import events_of, result_of
 
 # p: a, b, won; q: a, c, and b means lost there.
 POLICY = parse(json.dumps(histories.two_pipelines([])))
+NEW_BUSINESS = {
+    "version": 1,
+    "pipelines": {
+        "new": {
+            "name": "New",
+            "owner": {"name": "O", "mail": "o@x.example"},
+            "stages": [{"id": "proposal"}],
+            "rules": [],
+        }
+    },
+}
 # A and B into C, then C and D into E; their own events and nothing else.
 CHAIN = [
     told(1, 0, "created", pipeline="p", stage="a"),
@@ -175,12 +189,12 @@ async def test_a_correction_is_published_above_what_a_detector_before_published(
         await topic.settle()
     assert len(topic.published) == 3
 
-    again = Store(await emptied(pool), POLICY)
     events = [*CHAIN[:5], *late]
-    values = lines([*CHAIN[:5], *late]) + topic.published
-    assert await visits_after(again, values, len(values)) == as_defined(events)
-    await emptied(pool)
-    assert await visits_after(again, values[::-1]) == as_defined(events)
+    values = lines(events) + topic.published
+    # All at once; the events of the primary deal before its moves; the moves first.
+    for size, ordered in ((len(values), values), (len(events), values), (1, values[::-1])):
+        again = Store(await emptied(pool), POLICY)
+        assert await visits_after(again, ordered, size) == as_defined(events)
 
 
 async def test_a_changed_policy_changes_what_is_handed_over(pool: Pool, tmp_path: Any) -> None:
@@ -207,6 +221,32 @@ async def test_a_replay_publishes_no_moves(pool: Pool) -> None:
     await store.processor(writer).run(store.records(lines(CHAIN)))
 
     assert await PublishedEvents(store).poll() == []
+
+
+async def test_two_detectors_that_publish_at_once_agree(pool: Pool) -> None:
+    """Two workers: one applies the primary deal's events, the other at the same time moves from an earlier database."""
+    events = [*CHAIN[:5], told(1, 4, "moved", stage="b")]
+    stale = [one.model_copy(update={"translation": 3}) for one in continued(CHAIN[:5], POLICY)]
+    for _ in range(5):
+        store = Store(await emptied(pool), POLICY)
+        topic = PublishedEvents(store)
+        await asyncio.gather(store.take(lines(events[:3] + events[5:])), store.take(lines(stale), partition=1))
+        await topic.settle()
+        await store.take(lines(events))
+        assert await store.visits() == as_defined(events)
+
+
+async def test_the_case_of_a_merge_as_it_was_received(pool: Pool) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(NEW_BUSINESS)))
+    for name in ("04-hubspot-merge-new-id.a", "04-hubspot-merge-new-id.b"):
+        await visits_after(store, [json.dumps(event).encode() for event in events_of(result_of(name))], 9)
+
+    created, merge = datetime(2026, 2, 26, tzinfo=UTC), datetime(2026, 3, 10, 2, tzinfo=UTC)
+    assert await store.visits() == {
+        ("hubspot:1", "new", "proposal", created, merge, True),
+        ("hubspot:2", "new", "proposal", created, merge, True),
+        ("hubspot:3", "new", "proposal", merge, None, True),
+    }
 
 
 async def test_its_own_moves_are_no_sign_of_life_of_the_source(pool: Pool) -> None:
