@@ -179,6 +179,20 @@ async def test_what_is_handed_over_again_is_published_once(pool: Pool) -> None:
     assert len(topic.published) == 2
 
 
+async def test_an_overtaken_move_that_is_read_late_is_not_answered(pool: Pool) -> None:
+    store = Store(await emptied(pool), POLICY)
+    topic = PublishedEvents(store)
+    await store.take(lines(CHAIN[:5]))
+    overtaken = await topic.poll()
+    await store.take(lines([told(1, 4, "moved", stage="b")]))
+    corrected = await topic.poll()
+    for values in (overtaken, corrected, overtaken):
+        await store.take(values)
+        assert await topic.poll() == []
+
+    assert ("crm:3", "p", "b", at(5), None, True) in await store.visits()
+
+
 async def test_a_correction_is_published_above_what_a_detector_before_published(pool: Pool) -> None:
     """The database was lost after corrections. The log keeps them, above what is published anew."""
     store = Store(await emptied(pool), POLICY)
