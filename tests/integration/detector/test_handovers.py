@@ -21,6 +21,7 @@ from shared.contracts.events import DealEvent
 from shared.flow.ruleset import Ruleset
 from shared.policy import Policy, parse
 from shared.postgres.pool import Pool
+from tests.integration.detector.test_stages import StageStore, a_description
 from tests.support import histories
 from tests.support.detector_store import Store, emptied, expected
 from tests.support.examples import examples
@@ -226,6 +227,22 @@ async def test_a_changed_policy_changes_what_is_handed_over(pool: Pool, tmp_path
         await store.take(await topic.poll())
 
         assert {visit[1:5] for visit in await store.visits() if visit[0] == "crm:3"} == stays
+
+
+async def test_a_changed_stage_map_changes_what_is_handed_over(pool: Pool) -> None:
+    store = StageStore(await emptied(pool), POLICY)
+    topic = PublishedEvents(store)
+    await store.take(lines([told(1, 0, "created", pipeline="p", stage="s"), merged(1, 5, into=3)]))
+    await topic.settle()
+    assert ("crm:3", "p", "s", at(5), None, True) in await store.visits()
+
+    for number, (outcome, visits) in enumerate((("lost", 0), ("open", 2), ("won", 0))):
+        described = a_description(number, str(number), pipeline="p", stage="s", outcome=outcome)
+        await store.describe(described.to_json())
+        await topic.settle()
+        assert len(await store.visits()) == visits
+    assert [json.loads(value)["translation"] for value in topic.published] == [0, 1, 2, 3]
+    assert await pool.fetchval("SELECT count(*) FROM closing WHERE deal = 'crm:3'") == 0
 
 
 async def test_a_replay_publishes_no_moves(pool: Pool) -> None:
