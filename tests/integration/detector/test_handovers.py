@@ -212,6 +212,18 @@ async def test_a_correction_is_published_above_what_a_detector_before_published(
         assert await visits_after(again, ordered, size) == as_defined(events)
 
 
+async def test_a_move_that_the_log_holds_already_is_taken_back(pool: Pool) -> None:
+    store = Store(await emptied(pool), POLICY)
+    topic = PublishedEvents(store)
+    await store.take(lines(continued(CHAIN[:5], POLICY)))
+    await store.take(lines(CHAIN[:5]))
+    assert await topic.poll() == [], "it is as the log says"
+
+    await store.take(lines([told(1, 4, "won")]))
+    await topic.settle()
+    assert not [visit for visit in await store.visits() if visit[0] == "crm:3"]
+
+
 async def test_a_changed_policy_changes_what_is_handed_over(pool: Pool, tmp_path: Any) -> None:
     written = histories.two_pipelines([])
     settings = DetectorSettings(policy=tmp_path / "policy.yaml")
@@ -227,6 +239,8 @@ async def test_a_changed_policy_changes_what_is_handed_over(pool: Pool, tmp_path
         await store.take(await topic.poll())
 
         assert {visit[1:5] for visit in await store.visits() if visit[0] == "crm:3"} == stays
+        assert await pool.fetchval("SELECT count(*) FROM closing WHERE deal = 'crm:3'") == 0
+    assert [json.loads(value)["translation"] for value in topic.published] == [0, 1, 2]
 
 
 async def test_a_changed_stage_map_changes_what_is_handed_over(pool: Pool) -> None:
