@@ -60,7 +60,7 @@ class _Refolded:
 
 
 def _facts(state: DealState) -> tuple[object, ...]:
-    return state.visits, state.closings, state.withdrawn, state.handover
+    return state.visits, state.closings, state.withdrawn
 
 
 async def refold(

@@ -235,7 +235,8 @@ async def test_a_changed_policy_changes_what_is_handed_over(pool: Pool, tmp_path
         written["pipelines"]["p"]["stages"][0]["outcome"] = outcome
         other = parse(json.dumps(written))
         await rebuild.rebuild(pool, Ruleset(other), settings, 0, lambda done, total: None)
-        store = Store(pool, other)
+        store, former = Store(pool, other), store
+        store.offset = former.offset
         await store.take(await topic.poll())
 
         assert {visit[1:5] for visit in await store.visits() if visit[0] == "crm:3"} == stays
