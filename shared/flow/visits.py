@@ -288,11 +288,13 @@ class DealState:
         else:
             self._leave(event.key.time)
             self.gone, self.merged = True, rank == MERGED
+        closed = self.closed
         if stage:
             resolved = stages.resolve(event.deal, self.pipeline, stage)
+            closed = closed or resolved.outcome is not StageOutcome.OPEN
             if resolved.outcome is StageOutcome.OPEN and stages.knows(*resolved[:2]):
                 self.stage = self.pipeline, stage
-        if rank == MERGED and self.stage is not None and not self.closed:
+        if rank == MERGED and self.stage is not None and not closed:
             self.handover = handover_of(event.deal, event.key.time, event.data, self.stage)
 
     def _closing_pipeline(self, event: Event, stages: StageLookup) -> str:

@@ -94,6 +94,11 @@ def test_only_the_first_merge_of_a_deal_hands_over() -> None:
     assert handed_over(A, MERGE, (10, "merged", {"into": "crm:4", "primary": True})) == ("p", "a")
 
 
+@pytest.mark.parametrize(("stage", "place"), [("b", ("p", "b")), ("won", None)])
+def test_a_merge_may_say_itself_where_the_deal_was(stage: str, place: tuple[str, str] | None) -> None:
+    assert handed_over(A, (9, "merged", {"into": "crm:3", "primary": True, "stage": stage})) == place
+
+
 @pytest.mark.parametrize("type_", ["won", "deleted", "merged"])
 def test_only_a_merge_hands_over(type_: str) -> None:
     found = fold(events_of(A, (9, type_, {"into": "crm:3", "primary": True})), RESOLVER).handover
