@@ -24,6 +24,7 @@ from services.detector.ingest.stage_writer import StageWriter
 from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
 from services.detector.preview.endpoint import PreviewEndpoint
+from services.detector.publish.handovers import HandoverPublisher
 from services.detector.publish.loops import AgesLoop, NowLoop, PresentLoop, ReceiptsLoop, WeeksLoop
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
@@ -155,6 +156,7 @@ class Detector:
             self._events_committed,
             now_reuse=DECODE_CHUNK if is_wall else 1,
             weeks=WeekMarks(self._ruleset.policy.timezone, self._clock if is_wall else None),
+            handovers=HandoverPublisher(self._settings.topic_prefix, self._settings.clock),
         )
         return Processor(
             PostgresTransactions(self._pool),

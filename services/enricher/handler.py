@@ -31,7 +31,7 @@ class DealHandler:
     async def handle(self, transaction: Transaction, messages: list[Received[DealEvent]]) -> None:
         """Record the facts of a batch; report its stages after the commit."""
         now = self._clock.now()
-        parts, stages = _collect([message.message for message in messages])
+        parts, stages = _collect([message.message for message in messages if not self._is_to_be_fetched(message)])
         known = await store.known(transaction.connection, sorted(parts))
         found = {
             deal: after(known.get(deal, Knowledge()), new, self._connections[deal[0]].policy, now)
@@ -52,6 +52,11 @@ class DealHandler:
         except ValidationError:
             return None
         return event if event.source in self._connections else None
+
+    def _is_to_be_fetched(self, received: Received[DealEvent]) -> bool:
+        """A merge only says where a new deal begins: where there is an API, its own history is fetched all the same."""
+        event = received.message
+        return event.data.merged_from is not None and self._connections[event.source].policy.has_api
 
 
 def _collect(events: Sequence[DealEvent]) -> tuple[dict[store.Deal, int], dict[str, set[str]]]:

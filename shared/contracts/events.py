@@ -48,6 +48,14 @@ class DealData(SparseData):
     )
     reason: Text | None = None
     into: Name | None = Field(None, description="after a merge: the deal that continues")
+    primary: bool | None = Field(
+        None, description="true: `into` is a new deal, and continues where this one was when it was merged"
+    )
+    merged_from: Name | None = Field(
+        None,
+        description="set by Andon when a merge makes a new deal: where the deal of this id was, this one continues;"
+        " counts only while nothing else has said where this one is",
+    )
     activity: Text | None = None
     buyer: bool | None = Field(None, description="true: the buyer took part in the activity")
     url: Text | None = None

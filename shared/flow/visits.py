@@ -15,6 +15,7 @@ import orjson
 
 from shared.contracts.envelope import compact
 from shared.contracts.events import EventType
+from shared.flow.handover import Handover, handover_of
 from shared.flow.stage_lookup import ResolvedStage, StageLookup
 from shared.policy import StageOutcome
 
@@ -105,7 +106,7 @@ class DealState:
     after a reopening, and `before`: the stage of its last visit; both as events named them, (pipeline, stage).
     `staged`: where the deal entered its next stage is known, because an event has placed or closed it. `gone`: deleted
     or merged. `reopened`: the deal was closed before its current visit began. `reopened_at`: when it last ceased to be
-    closed.
+    closed. `handover`: its place went to a new deal, by a merge among the events applied since the state was unpacked.
     """
 
     last: EventKey | None = None
@@ -125,6 +126,7 @@ class DealState:
     finished: list[Visit] = field(default_factory=list)
     closings: list[Closing] = field(default_factory=list)
     withdrawn: list[WithdrawnVisit] = field(default_factory=list)
+    handover: Handover | None = None
     # Touches and plans from before the first stage was known: a visit that began earlier takes them over.
     touches: list[int] = field(default_factory=list)
     plans: list[tuple[int, int | None]] = field(default_factory=list)
@@ -146,6 +148,9 @@ class DealState:
         self.last = key
         # What happens to a deal that is gone does not count. Only a deleted one can be reopened.
         if self.gone and (rank != REOPENED or self.merged):
+            return
+        # The place of a merged deal is taken only by a new one, whose own events have not placed it yet.
+        if self.staged and "merged_from" in data:
             return
         self._update(time, data)
         if "pipeline" in data:
@@ -217,7 +222,7 @@ class DealState:
     def _move(self, event: Event, stages: StageLookup, exact: bool = False) -> None:
         """An event names the stage. `exact`: the entry is known although the deal was not seen before."""
         since, time = event.data.get("entered_at"), event.key.time
-        midlife = not (self.staged or exact) and self.created is None
+        midlife = not (self.staged or exact or "merged_from" in event.data) and self.created is None
         self.staged = True
         entered = min(since, time) if midlife and since is not None else time
         self._enter_stage(event, stages, event.data["stage"], entered, known=not midlife or since is not None)
@@ -283,10 +288,14 @@ class DealState:
         else:
             self._leave(event.key.time)
             self.gone, self.merged = True, rank == MERGED
+        closed = self.closed
         if stage:
             resolved = stages.resolve(event.deal, self.pipeline, stage)
+            closed = closed or resolved.outcome is not StageOutcome.OPEN
             if resolved.outcome is StageOutcome.OPEN and stages.knows(*resolved[:2]):
                 self.stage = self.pipeline, stage
+        if rank == MERGED and self.stage is not None and not closed:
+            self.handover = handover_of(event.deal, event.key.time, event.data, self.stage)
 
     def _closing_pipeline(self, event: Event, stages: StageLookup) -> str:
         """Where a won or lost deal was: in the pipeline of its visit, of the stage that is named, or that was told."""

@@ -70,6 +70,8 @@ class _Place:
     is_gone: bool = False
     is_merged: bool = False
     is_first: bool = True
+    # An event has said where it is.
+    is_placed: bool = False
     # When the deal last ceased to be closed.
     opened_at: int | None = None
 
@@ -99,6 +101,8 @@ def life_of(events: Sequence[DealEvent]) -> Life:
     for event in sorted(events, key=lambda e: (e.time, e.type.rank, e.id)):
         kind, data, now = event.type.removeprefix("andon.deal."), event.data, second(event.time)
         if place.is_merged or (place.is_gone and kind != "reopened"):
+            continue
+        if data.merged_from and place.is_placed:
             continue
         if kind == "touched" and data.buyer:
             life.touches.append(now)
@@ -161,21 +165,21 @@ def _leave(life: Life, place: _Place, now: int) -> None:
 
 def _moved(life: Life, place: _Place, event: DealEvent, now: int) -> None:
     """Created, moved, or another event that may name a stage."""
-    known = event.type == "andon.deal.created" or not place.is_first
+    known = event.type == "andon.deal.created" or not place.is_first or event.data.merged_from is not None
     if event.type == "andon.deal.created":
         place.is_first = False
         life.created = now if life.created is None else life.created
     if event.data.stage is not None:
         since = event.data.entered_at if not known else None
         entered = now if since is None else min(now, second(since))
-        place.is_first = False
+        place.is_first, place.is_placed = False, True
         _go(life, place, event.data.stage, entered, now, known or since is not None)
 
 
 def _reopened(life: Life, place: _Place, event: DealEvent, now: int) -> None:
     was_gone, place.is_gone = place.is_gone, False
     if event.data.stage is not None:
-        place.is_first = False
+        place.is_first, place.is_placed = False, True
         _go(life, place, event.data.stage, now, now, True)
     elif place.is_closed != was_gone and place.stage is not None:
         pipeline, stage, is_open = _named(*place.stage)
@@ -192,7 +196,7 @@ def _ended(life: Life, place: _Place, event: DealEvent, now: int) -> None:
         if place.closes(now):
             life.close(_whereabouts(life, place, event.data.stage), now, event.type == "andon.deal.won")
         _leave(life, place, now)
-        place.is_closed, place.is_first = True, False
+        place.is_closed, place.is_first, place.is_placed = True, False, True
     else:
         _leave(life, place, now)
         place.is_gone, place.is_merged = True, event.type == "andon.deal.merged"

@@ -36,7 +36,8 @@ WIP = [{"kind": "wip-high", "max": 0}]
 TABLES = (
     "event, deal, visit, span_change, late_change, bucket, checkpoint, due, problem, measure, progress, position,"
     " outbox, stale_day, stage_fact, now_published, correction, closing, stale_week, withdrawn_visit, stage_change,"
-    " stale_cause, learned_stage, learned, chance, relock, new_receipt, receipt_hour, source_pipeline, stay"
+    " stale_cause, learned_stage, learned, chance, relock, new_receipt, receipt_hour, source_pipeline, stay,"
+    " handover"
 )
 PROBLEMS = "SELECT key, opened_at, cleared_at, peak FROM problem ORDER BY key, opened_at"
 VISITS = "SELECT deal, pipeline, stage, entered, left_at, known FROM visit"

@@ -96,6 +96,8 @@ def _anything(draw: st.DrawFn) -> tuple[int, str, dict[str, Any]]:
     kind = draw(st.sampled_from(_KINDS))
     if kind == "touched":
         data["buyer"] = draw(st.booleans())
+    if kind == "moved" and not draw(st.integers(0, 2)):
+        data["merged_from"] = "crm:9"
     return draw(_AT | st.sampled_from([10, 20, 30])), kind, data
 
 

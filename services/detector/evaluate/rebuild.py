@@ -6,10 +6,11 @@ Writers wait while it runs, so that it sees one consistent history.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from services.detector.evaluate.evaluator import Evaluator, PassResult
+from services.detector.publish.handovers import HandoverPublisher
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import causes, copy_tables, evaluation, fingerprint, history, learning, receipts, weeks
@@ -18,6 +19,7 @@ from services.detector.store.folded_deals import FoldedDeals
 from services.detector.store.watermark import ClockKind, bound, current_watermark
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.deltas import CountDeltas
+from shared.flow.handover import Handover
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.statistics.measures import definition_of
@@ -44,6 +46,7 @@ class _Rebuilt:
     resolver: StageResolver
     counts: CountDeltas
     folded: FoldedDeals
+    handovers: dict[str, Handover] = field(default_factory=dict)
 
     def add(self, events: list[Event]) -> None:
         """Fold one deal."""
@@ -51,6 +54,8 @@ class _Rebuilt:
         for visit in state.visits:
             self.counts.add(visit)
         self.folded.add(events[0].deal, state, state.visits)
+        if state.handover is not None:
+            self.handovers[events[0].deal] = state.handover
 
 
 async def follow_policy(pool: Pool, ruleset: Ruleset, settings: DetectorSettings) -> None:
@@ -113,7 +118,9 @@ async def _rebuild(
     await learning.lock(connection)
     await causes.mark(connection, BEGINNING, since)
     await learning.rebuilt(connection, ruleset.stages, BEGINNING, None if held else until, since)
-    counts = await _refold_all(connection, _Rebuilt(resolver, CountDeltas(ruleset), FoldedDeals(ruleset)), report)
+    rebuilt = _Rebuilt(resolver, CountDeltas(ruleset), FoldedDeals(ruleset))
+    counts = await _refold_all(connection, rebuilt, report)
+    await HandoverPublisher(settings.topic_prefix, settings.clock).publish_all(connection, rebuilt.handovers)
     await connection.execute(_CLEAR)
     changes = counts.packed()
     await fingerprint.save(connection, fingerprint.of(ruleset, resolver))

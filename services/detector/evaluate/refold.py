@@ -6,14 +6,16 @@ Deals of other sources, and deals that fold to the same visits under both maps, 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.detector.ingest import first_change
 from services.detector.ingest.stage_marks import StageMarks
+from services.detector.publish.handovers import HandoverPublisher
 from services.detector.store import copy_tables, history, learning, weeks
 from services.detector.store import stages as stage_store
 from services.detector.store.folded_deals import FoldedDeals
 from shared.flow.deltas import CountDeltas, PackedDeltas
+from shared.flow.handover import Handover
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.visits import DealState, Event, unique
@@ -31,6 +33,7 @@ class _Refolded:
     counts: CountDeltas
     marks: StageMarks
     folded: FoldedDeals
+    handovers: dict[str, Handover | None] = field(default_factory=dict)
     first_at: int | None = None
 
     def add(self, events: list[Event]) -> None:
@@ -41,6 +44,8 @@ class _Refolded:
         new.apply(history_of_deal, self.after)
         if _facts(old) == _facts(new) and old.pack() == new.pack():
             return
+        if old.handover != new.handover:
+            self.handovers[deal] = new.handover
         first = first_change.of_refold(old, new)
         self.first_at = min((at for at in (first, self.first_at) if at is not None), default=None)
         for known in (old, new):
@@ -59,7 +64,12 @@ def _facts(state: DealState) -> tuple[object, ...]:
 
 
 async def refold(
-    connection: Connection, ruleset: Ruleset, sources: Collection[str], before: StageResolver, after: StageResolver
+    connection: Connection,
+    ruleset: Ruleset,
+    sources: Collection[str],
+    before: StageResolver,
+    after: StageResolver,
+    handovers: HandoverPublisher,
 ) -> dict[str, PackedDeltas]:
     """Refold the deals of the sources, in the caller's transaction; returns how counts change, by series.
 
@@ -74,6 +84,7 @@ async def refold(
         if len(refolded.folded.states) >= _CHUNK:
             await _write(connection, refolded.folded)
     await _write(connection, refolded.folded)
+    await handovers.publish(connection, refolded.handovers)
     if refolded.first_at is not None:
         await weeks.mark(connection, refolded.first_at)
     await learning.mark(connection, refolded.marks.since)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TypeVar
@@ -19,6 +19,7 @@ from services.detector.ingest.source_pipelines import SourcePipelines
 from services.detector.ingest.stage_marks import StageMarks
 from services.detector.ingest.week_marks import WeekMarks
 from services.detector.metrics import DetectorMetrics
+from services.detector.publish.handovers import HandoverPublisher
 from services.detector.store import copy_tables, evaluation, history, learning, receipts, watermark
 from services.detector.store import stages as stage_store
 from services.detector.store.folded_deals import FoldedDeals
@@ -29,6 +30,7 @@ from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
 from shared.flow.deltas import CountDeltas
 from shared.flow.events import event_of
+from shared.flow.handover import Handover
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver, source_of
 from shared.flow.visits import LOST, WON, DealState, Event, Visit, fold
@@ -48,12 +50,16 @@ One = TypeVar("One")
 
 @dataclass
 class _Changes:
-    """What a batch changes: counts and deals. `first_at`: the first instant at which something changes."""
+    """What a batch changes: counts and deals. `first_at`: the first instant at which something changes.
+
+    `handovers`: what deals hand over now, where that may have changed.
+    """
 
     resolver: StageResolver
     counts: CountDeltas
     marks: StageMarks
     folded: FoldedDeals
+    handovers: dict[str, Handover | None] = field(default_factory=dict)
     first_at: int | None = None
     unknown_stage: int = 0
     of_deleted_deals: int = 0
@@ -68,8 +74,8 @@ class EventWriter:
     """Handles `pipeline.events`.
 
     `now` gives the present as of a record; `standings` how far partitions will be read after a batch; `committed` is
-    called after each batch; `weeks` marks those whose measures change. Batches of several workers are handled at once:
-    the lists of each are emptied early.
+    called after each batch; `weeks` marks those whose measures change; `handovers` publishes moves of deals that merges
+    made. Batches of several workers are handled at once: the lists of each are emptied early.
     """
 
     def __init__(
@@ -82,6 +88,7 @@ class EventWriter:
         direct_copy_min: int = DIRECT_COPY_MIN,
         now_reuse: int = 1,
         weeks: WeekMarks | None = None,
+        handovers: HandoverPublisher | None = None,
     ) -> None:
         self._ruleset, self._metrics, self._standings, self._committed = ruleset, metrics, standings, committed
         self._open_stages = frozenset(ruleset.stages)
@@ -93,6 +100,7 @@ class EventWriter:
         self._no_direct_copy = 0
         self._source_pipelines = SourcePipelines()
         self._weeks = weeks or WeekMarks(ruleset.policy.timezone)
+        self._handovers = handovers or HandoverPublisher()
         self.decoders = {EVENTS: self._decode}
 
     def _decode(self, record: ConsumerRecord) -> NewEvent:
@@ -147,6 +155,7 @@ class EventWriter:
         await self._count_late(transaction, new)
         if out_of_order:
             await self._fold_anew(connection, changes, out_of_order, new, former)
+        await self._handovers.publish(connection, changes.handovers, _handed_over(new))
         versions = {deal: state.version for deal, state in stored.items()}
         saved = [(deal, state, versions.get(deal, 0) + 1) for deal, state in changes.folded.states]
         # Everything is folded: free the memory while the database writes.
@@ -190,6 +199,8 @@ class EventWriter:
             changes.counts.add(before, -1)
         was_gone = state.gone
         state.apply(events, changes.resolver)
+        if state.handover is not None:
+            changes.handovers[deal] = state.handover
         if was_gone and state.gone and not state.merged:
             changes.of_deleted_deals += sum(map(_places_deal, events))
         after = state.visits
@@ -217,6 +228,8 @@ class EventWriter:
             for visit in old.visits:
                 changes.counts.add(visit, -1)
             state = fold(events[deal], changes.resolver)
+            if old.handover != state.handover:
+                changes.handovers[deal] = state.handover
             first = first_change.of_refold(old, state, [*new[deal], *former.get(deal, ())])
             changes.since(first)
             at = min(event.key.time for event in (*new[deal], *former.get(deal, ())))
@@ -266,11 +279,22 @@ def _places_deal(event: Event) -> bool:
 
 
 def _by_source(events: Iterable[NewEvent]) -> dict[str, list[int]]:
-    """When events were received, by source."""
+    """When events were received, by source. The moves that a detector publishes itself were received from none."""
     found: dict[str, list[int]] = {}
-    for _, _, _, source, received in events:
-        found.setdefault(source, []).append(received)
+    for event, _, _, source, received in events:
+        if "merged_from" not in event.data:
+            found.setdefault(source, []).append(received)
     return found
+
+
+def _handed_over(new: Mapping[str, Iterable[Event]]) -> set[tuple[str, str]]:
+    """The handovers that events tell of: (deal, into)."""
+    return {
+        (event.data["merged_from"], deal)
+        for deal, events in new.items()
+        for event in events
+        if event.data.get("merged_from")
+    }
 
 
 def _by_deal(events: Iterable[Event]) -> dict[str, list[Event]]:

@@ -13,6 +13,7 @@ from aiokafka import ConsumerRecord
 from services.detector.evaluate.evaluator import Evaluator
 from services.detector.evaluate.refold import refold
 from services.detector.ingest.future_times import FutureCheck
+from services.detector.publish.handovers import HandoverPublisher
 from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import evaluation, fingerprint
@@ -46,6 +47,7 @@ class StageWriter:
         self._future = FutureCheck(now)
         self._stage_maps = StageMapCache(ruleset)
         self._evaluator = Evaluator(ruleset, ProblemPublisher(ruleset, settings.topic_prefix), settings.clock)
+        self._handovers = HandoverPublisher(settings.topic_prefix, settings.clock)
         self.decoders = {STAGES: self._decode}
 
     def _decode(self, record: ConsumerRecord) -> list[StageField] | None:
@@ -71,7 +73,7 @@ class StageWriter:
         after = StageResolver(self._ruleset.policy, await stage_store.load(connection))
         if sources := _changed_sources(before, after):
             _log.info("stages resolve differently: refolding visits, reevaluating within the lateness", sources=sources)
-            changes = await refold(connection, self._ruleset, sources, before, after)
+            changes = await refold(connection, self._ruleset, sources, before, after, self._handovers)
             await fingerprint.save(connection, fingerprint.of(self._ruleset, after))
             await self._evaluator.evaluate_refold(connection, changes, datetime.now(UTC))
 

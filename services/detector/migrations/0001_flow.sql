@@ -63,6 +63,17 @@ CREATE TABLE closing (
 CREATE INDEX closing_deal ON closing (deal);
 CREATE INDEX closing_time ON closing (time);
 
+-- The moves that were published for new deals, made by merges that a deal was the primary one of: where it was, in
+-- `data` as in the event; only its id where it turned out to hand nothing over.
+CREATE TABLE handover (
+    deal        text        NOT NULL,
+    into_deal   text        NOT NULL,
+    time        timestamptz NOT NULL,
+    data        text        NOT NULL,
+    translation int         NOT NULL,
+    PRIMARY KEY (deal, into_deal)
+);
+
 -- How sources describe their stages and pipelines: of each field the latest, by (time, id, value). Values are JSON
 -- text. An empty pipeline: the stage in every pipeline; an empty stage: the pipeline itself.
 CREATE TABLE stage_fact (

@@ -78,6 +78,7 @@ _FIELDS: Fields = (
     ("next_step_at", ("next_step_at",), _time_text_of),
     ("reason", ("reason",), text_of),
     ("into", ("into",), id_of),
+    ("primary", ("primary",), _bool_of),
     ("activity", ("activity",), text_of),
     ("buyer", ("buyer",), _bool_of),
     ("url", ("url",), text_of),

@@ -18,7 +18,7 @@ _PLAIN = re.compile(r"-?(?:0|[1-9][0-9]{0,28})(?:\.[0-9]{1,12})?")
 # The finest amount we store, and enough precision for the largest amount at that scale.
 _FINEST, _WIDE = Decimal("1e-12"), Context(prec=60)
 # Fields that decide the flow of a deal: if one cannot be read, the whole event is a dead letter.
-_FLOW_FIELDS = frozenset(("stage", "pipeline", "into", "outcome"))
+_FLOW_FIELDS = frozenset(("stage", "pipeline", "into", "primary", "outcome"))
 # RFC 3339, and two forms of ISO 8601 that senders write: no seconds, and an offset without a colon.
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2})(?::(\d{2})([.,]\d{1,30})?)?([Zz]|[+-]\d{2}(?::?\d{2})?)?", re.ASCII

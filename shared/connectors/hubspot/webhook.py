@@ -216,15 +216,23 @@ class HubSpotWebhook(Source):
         return [self._fact(event, EventType.REOPENED, {})]
 
     def _merged(self, event: dict[str, Any]) -> list[Parsed]:
-        """One fact per deal that was merged into another; the surviving deal may have a new id."""
-        primary = event.get("primaryObjectId", event.get("objectId"))
+        """One fact per deal that was merged into another; the surviving deal may have a new id.
+
+        Then that one continues in the stage of the primary deal, and HubSpot sends only its creation.
+        """
+        primary = id_of(event.get("primaryObjectId", event.get("objectId")), "primaryObjectId")
         into = id_of(event.get("newObjectId") or primary, "newObjectId")
         listed = event.get("mergedObjectIds")
         if not isinstance(listed, list) or not listed:
             raise InvalidField(f"mergedObjectIds: {quoted(listed)}; a list of deals is expected")
-        merged = dict.fromkeys(id_of(one, "mergedObjectIds") for one in [*listed, primary])
-        into_deal = {"into": f"{self.name}:{into}"}
-        return [self._fact(event, EventType.MERGED, into_deal, deal) for deal in merged if deal != into]
+        merged = dict.fromkeys([*(id_of(one, "mergedObjectIds") for one in listed), primary])
+        data: dict[str, Any] = {"into": f"{self.name}:{into}"}
+        of_primary = data if into in merged else data | {"primary": True}
+        return [
+            self._fact(event, EventType.MERGED, of_primary if deal == primary else data, deal)
+            for deal in merged
+            if deal != into
+        ]
 
     def _changed(self, event: dict[str, Any]) -> list[Parsed]:
         name, value = event.get("propertyName"), event.get("propertyValue")

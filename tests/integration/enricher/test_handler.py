@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
@@ -66,9 +67,10 @@ class HandlerReports:
         self.stages.append((source, stages))
 
 
-async def handle(pool: Pool, batch: Sequence[ConsumerRecord]) -> HandlerReports:
+async def handle(pool: Pool, batch: Sequence[ConsumerRecord], has_api: bool = True) -> HandlerReports:
     counted = HandlerReports()
-    connections = {"crm": Connection(SimpleNamespace(name="crm"), None, POLICY)}  # type: ignore[arg-type]
+    policy = replace(POLICY, has_api=has_api)
+    connections = {"crm": Connection(SimpleNamespace(name="crm"), None, policy)}  # type: ignore[arg-type]
     handler = DealHandler(connections, SystemClock(), counted.stages_seen)
     processor = Processor(
         PostgresTransactions(pool), handler, "", lambda record: NOW, counted.rejected.append, lambda: None
@@ -128,3 +130,14 @@ async def test_the_deal_that_a_merge_goes_into_is_read_though_it_sent_nothing(po
 
     states = {row["deal"]: row["state"] for row in await pool.fetch("SELECT deal, state FROM deal")}
     assert states == {"1": "whole", "3": "wanted"}
+
+
+@pytest.mark.parametrize(("has_api", "state"), [(True, "wanted"), (False, "whole")])
+async def test_the_history_of_a_deal_that_a_merge_has_placed_is_fetched_where_there_is_an_api(
+    pool: Pool, has_api: bool, state: str
+) -> None:
+    placed = event("3", "moved", merged_from="crm:1", stage="a", pipeline="p")
+    await handle(pool, records(event("1", "merged", into="crm:3"), event("3", "created", name="N"), placed), has_api)
+
+    states = {row["deal"]: row["state"] for row in await pool.fetch("SELECT deal, state FROM deal")}
+    assert states == {"1": "whole", "3": state}

@@ -121,6 +121,15 @@ def test_our_own_form_is_taken_as_it_is() -> None:
     }
 
 
+def test_a_merge_names_the_primary_deal_and_only_andon_says_that_a_place_was_taken() -> None:
+    data = {"id": "801", "into": "acme:803", "primary": True, "merged_from": "acme:802"}
+
+    (merged,) = cloud(json.dumps({**MOVED, "source": "acme", "type": "deal.merged", "data": data}).encode())
+
+    assert (merged.deal, merged.data["primary"]) == ("801", True)
+    assert merged.data.keys() == {"into", "primary"}
+
+
 def test_the_same_id_of_two_senders_are_two_events() -> None:
     first, second = (
         cloud(json.dumps({**MOVED, "source": source, "data": {"id": "1"}}).encode())[0] for source in ("a", "b")
@@ -144,6 +153,7 @@ def test_the_same_id_of_two_senders_are_two_events() -> None:
         ({"data": {}}, "data.id"),
         ({"subject": 4}, "subject"),
         ({"data": {"id": "1", "stage": 4.5}}, "data.stage"),
+        ({"data": {"id": "1", "into": "2", "primary": "yes"}}, "data.primary"),
         ({"data_base64": "e30="}, "data_base64"),
         ({"data": {"id": "x\0"}}, "data.id"),
     ],

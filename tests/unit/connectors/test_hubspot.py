@@ -105,8 +105,35 @@ def test_merged_deals_end_in_the_one_that_lives_on_under_a_new_id() -> None:
     assert [(one.deal, one.data) for one in translated(body)] == [
         ("11", {"into": "acme:13"}),
         ("12", {"into": "acme:13"}),
-        ("10", {"into": "acme:13"}),
+        ("10", {"into": "acme:13", "primary": True}),
     ]
+
+
+@pytest.mark.parametrize("survivor", [{}, {"newObjectId": None}, {"newObjectId": 10}, {"newObjectId": "10"}])
+def test_a_deal_that_survives_under_its_own_id_takes_no_place(survivor: dict[str, Any]) -> None:
+    body = event(subscriptionType="deal.merge", primaryObjectId=10, mergedObjectIds=[11, 10], **survivor)
+
+    assert [(one.deal, one.data) for one in translated(body)] == [("11", {"into": "acme:10"})]
+
+
+def test_a_merge_into_one_of_the_other_deals_takes_no_place() -> None:
+    body = event(subscriptionType="deal.merge", primaryObjectId=10, mergedObjectIds=[11, 12], newObjectId=12)
+
+    assert [(one.deal, one.data) for one in translated(body)] == [
+        ("11", {"into": "acme:12"}),
+        ("10", {"into": "acme:12"}),
+    ]
+
+
+def test_the_primary_deal_may_be_listed_among_the_merged_or_be_the_object() -> None:
+    listed = event(subscriptionType="deal.merge", primaryObjectId="10", mergedObjectIds=[10, 11], newObjectId=13)
+    unnamed = event(
+        subscriptionType="object.merge", objectTypeId="0-3", objectId=10, mergedObjectIds=[11], newObjectId=13
+    )
+
+    for body in (listed, unnamed):
+        primary = [one.deal for one in translated(body) if one.data.get("primary")]
+        assert primary == ["10"]
 
 
 def test_a_cleared_property_is_taken_back() -> None:

@@ -47,7 +47,7 @@ EXPECTED: dict[str, list[Told]] = {
     ],
     "04-hubspot-merge-new-id.b": [
         ("merged", "2", "03-10 02:00:00", {"into": "hubspot:3"}),
-        ("merged", "1", "03-10 02:00:00", {"into": "hubspot:3"}),
+        ("merged", "1", "03-10 02:00:00", {"into": "hubspot:3", "primary": True}),
         ("deleted", "2", "03-10 02:00:00", {}),
         ("deleted", "1", "03-10 02:00:00", {}),
         ("created", "3", "03-10 02:00:00", {}),
@@ -111,7 +111,11 @@ def events_of(result: TranslationResult) -> list[dict[str, Any]]:
 
 
 def told(event: dict[str, Any]) -> Told:
-    data = {name: event["data"][name] for name in ("pipeline", "stage", "into", "reason") if name in event["data"]}
+    data = {
+        name: event["data"][name]
+        for name in ("pipeline", "stage", "into", "primary", "reason")
+        if name in event["data"]
+    }
     time = datetime.fromisoformat(event["time"])
     return event["type"].rpartition(".")[2], event["subject"].partition(":")[2], f"{time:%m-%d %H:%M:%S}", data
 
