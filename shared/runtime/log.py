@@ -116,8 +116,11 @@ def _configure_libraries(service: str, faults: LibraryFaults, last: list[Process
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    # At INFO it logs every rebalance, which the metrics show.
-    logging.getLogger("faststream").setLevel(logging.WARNING)
+    # At INFO it logs every rebalance, which the metrics show. It has a handler of its own, for plain lines in colour.
+    faststream = logging.getLogger("faststream")
+    faststream.setLevel(logging.WARNING)
+    faststream.handlers.clear()
+    faststream.propagate = True
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:

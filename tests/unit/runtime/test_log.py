@@ -74,3 +74,16 @@ def test_what_is_no_fault_is_never_held_back(level: str) -> None:
     assert [faults(None, level, {"event": "batch", "level": level}) for _ in range(2)] == [
         {"event": "batch", "level": level}
     ] * 2
+
+
+def test_a_library_with_a_handler_of_its_own_writes_json() -> None:
+    program = """
+import logging
+import faststream.kafka
+from shared.runtime.log import configure
+configure("json", "detector")
+logging.getLogger("faststream").warning("topics are not created")
+"""
+    written = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr
+
+    assert [json.loads(line)["event"] for line in written.splitlines()] == ["topics are not created"]
