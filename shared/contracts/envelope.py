@@ -77,11 +77,8 @@ def _leap_second(value: str, read: ValidatorFunctionWrapHandler) -> datetime:
 
 
 def _to_utc(moment: datetime) -> datetime:
-    if moment.tzinfo is UTC:
-        return moment
     try:
-        # Twice as fast as astimezone, and the common case.
-        return moment.astimezone(UTC) if moment.utcoffset() else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC)
     except OverflowError:
         raise ValueError("is outside the years 1 to 9999 in UTC; correct the time or its offset") from None
 
