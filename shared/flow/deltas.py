@@ -11,13 +11,13 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from shared.flow.intervals import Boundary
 from shared.flow.rules import Series
-from shared.flow.ruleset import Ruleset
+from shared.flow.ruleset import Counter, Ruleset
 from shared.flow.visits import Visit
 
 # Microseconds of a bucket. Each pass rewrites the buckets that change: at a thousand moves a second this stays cheap.
@@ -131,13 +131,17 @@ class CountDeltas:
     def __init__(self, ruleset: Ruleset) -> None:
         self._ruleset = ruleset
         self._numbers: dict[Series, array[int]] = defaultdict(lambda: array("q"))
+        # By stage: where the changes of each of its series go, and when a visit counts there.
+        self._counters: dict[tuple[str, str], list[tuple[Callable[[int], None], Counter]]] = {}
 
     def add(self, visit: Visit, sign: int = 1) -> None:
         """Count a visit (+1), or count it no longer (-1)."""
-        rises = sign > 0
-        for series, spans in self._ruleset.spans(visit):
-            append = self._numbers[series].append
-            for start, end in spans:
+        rises, stage = sign > 0, (visit.pipeline, visit.stage)
+        if (counters := self._counters.get(stage)) is None:
+            found = self._ruleset.counters.get(stage, ())
+            counters = self._counters[stage] = [(self._numbers[series].append, spans) for series, spans in found]
+        for append, spans in counters:
+            for start, end in spans(visit):
                 append(start * 2 + rises)
                 if end is not None:
                     append(end * 2 + (not rises))

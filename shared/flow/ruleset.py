@@ -14,6 +14,10 @@ from shared.flow.visits import Visit
 from shared.policy import Mode, Policy, StageOutcome
 
 
+# When a visit counts.
+Counter = Callable[[Visit], Sequence[Span]]
+
+
 class Ruleset:
     """The rules of a policy that are not off, by series and by stage. Never changes."""
 
@@ -61,8 +65,9 @@ class Ruleset:
         return found
 
     @cached_property
-    def _counters(self) -> dict[tuple[str, str], list[tuple[Series, Callable[[Visit], Sequence[Span]]]]]:
-        found: dict[tuple[str, str], list[tuple[Series, Callable[[Visit], Sequence[Span]]]]] = {}
+    def counters(self) -> dict[tuple[str, str], list[tuple[Series, Counter]]]:
+        """By (pipeline, stage): its series, each with when a visit counts."""
+        found: dict[tuple[str, str], list[tuple[Series, Counter]]] = {}
         for series, rules in self.series.items():
             counter = rules[0].spans if rules else _whole
             found.setdefault((series.pipeline, series.stage), []).append((series, counter))
@@ -70,7 +75,7 @@ class Ruleset:
 
     def spans(self, visit: Visit) -> Iterable[tuple[Series, Sequence[Span]]]:
         """When a visit counts, for each series of its stage."""
-        counters = self._counters.get((visit.pipeline, visit.stage), ())
+        counters = self.counters.get((visit.pipeline, visit.stage), ())
         return [(series, spans(visit)) for series, spans in counters]
 
 
