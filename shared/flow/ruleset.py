@@ -13,7 +13,6 @@ from shared.flow.statistics.aging_learned import LearnedRule
 from shared.flow.visits import Visit
 from shared.policy import Mode, Policy, StageOutcome
 
-
 # When a visit counts.
 Counter = Callable[[Visit], Sequence[Span]]
 

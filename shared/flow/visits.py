@@ -123,13 +123,13 @@ class DealState:
     step: int | None = None
     current: Visit | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
+    # Touches and plans from before the first stage was known: a visit that began earlier takes them over.
+    touches: list[int] = field(default_factory=list)
+    plans: list[tuple[int, int | None]] = field(default_factory=list)
     finished: list[Visit] = field(default_factory=list)
     closings: list[Closing] = field(default_factory=list)
     withdrawn: list[WithdrawnVisit] = field(default_factory=list)
     handover: Handover | None = None
-    # Touches and plans from before the first stage was known: a visit that began earlier takes them over.
-    touches: list[int] = field(default_factory=list)
-    plans: list[tuple[int, int | None]] = field(default_factory=list)
 
     @property
     def visits(self) -> list[Visit]:
@@ -327,12 +327,15 @@ class DealState:
             self.before = self.stage
 
     def pack(self) -> bytes:
-        """The state as bytes, without the finished visits and the closings: those are stored elsewhere."""
+        """The state as bytes, without the finished visits and the closings: those are stored elsewhere.
+
+        SQL reads the planned next step and the attributes by their places in the array.
+        """
         current = self.current and _packed(self.current)
         flags = self.staged | self.closed << 1 | self.gone << 2 | self.merged << 3 | self.reopened << 4
-        last, where = self.last and [*self.last], (self.pipeline, self.stage)
-        packed: list[Any] = [last, flags, *where, self.step, current, self.attributes, self.before, self.created]
-        packed.append(self.reopened_at)
+        last = self.last and [*self.last]
+        place, step, opened = self.stage, self.step, self.reopened_at
+        packed = [last, flags, self.pipeline, place, step, current, self.attributes, self.before, self.created, opened]
         if self.touches or self.plans:
             packed += [self.touches, self.plans]
         return compact(packed)
@@ -345,30 +348,30 @@ class DealState:
         visit = None
         if current:
             pipe, name, entered, known, progress, steps, recorded = current
-            visit = Visit(pipe, name, entered, known, None, progress, [(a, b) for a, b in steps], recorded)
+            visit = Visit(pipe, name, entered, known, None, progress, steps and [(a, b) for a, b in steps], recorded)
+        # Arguments by position: a state is unpacked for nearly every event.
         return DealState(
-            last=last and EventKey(*last),
-            created=created,
-            staged=bool(flags & 1),
-            closed=bool(flags & 2),
-            gone=bool(flags & 4),
-            merged=bool(flags & 8),
-            reopened=bool(flags & 16),
-            reopened_at=opened,
-            pipeline=pipeline,
-            stage=stage and tuple(stage),
-            before=before and tuple(before),
-            step=step,
-            current=visit,
-            attributes=attributes,
-            touches=touches,
-            plans=[(a, b) for a, b in plans],
+            last and EventKey(*last),
+            created,
+            flags & 1 != 0,
+            flags & 2 != 0,
+            flags & 4 != 0,
+            flags & 8 != 0,
+            flags & 16 != 0,
+            opened,
+            pipeline,
+            stage and (stage[0], stage[1]),
+            before and (before[0], before[1]),
+            step,
+            visit,
+            attributes,
+            touches,
+            plans and [(a, b) for a, b in plans],
         )
 
 
-def _packed(visit: Visit) -> list[Any]:
-    place = [visit.pipeline, visit.stage, visit.entered, visit.known]
-    return [*place, visit.progress, visit.steps, visit.recorded]
+def _packed(v: Visit) -> list[Any]:
+    return [v.pipeline, v.stage, v.entered, v.known, v.progress, v.steps, v.recorded]
 
 
 def unique(events: Iterable[Event]) -> list[Event]:
