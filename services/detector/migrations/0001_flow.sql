@@ -54,11 +54,11 @@ CREATE INDEX withdrawn_visit_stage ON withdrawn_visit (pipeline, stage, until);
 
 -- Deals that were won or lost, and when they were created where that is known. One may close twice at one instant.
 CREATE TABLE closing (
-    deal     text        NOT NULL,
-    time     timestamptz NOT NULL,
-    pipeline text        NOT NULL,
-    won      boolean     NOT NULL,
-    created  timestamptz
+    deal     text    NOT NULL,
+    time     bigint  NOT NULL,
+    pipeline text    NOT NULL,
+    won      boolean NOT NULL,
+    created  bigint
 );
 CREATE INDEX closing_deal ON closing (deal);
 CREATE INDEX closing_time ON closing (time);

@@ -260,7 +260,7 @@ async def drop_closings(connection: Executor, deals: Sequence[str]) -> None:
 async def add_closings(connection: Connection, closings: Sequence[tuple[str, Closing]]) -> None:
     """Append closings, each with its deal."""
     if closings:
-        rows = [(deal, moment(c.time), c.pipeline, c.won, _moment(c.created)) for deal, c in closings]
+        rows = [(deal, c.time, c.pipeline, c.won, c.created) for deal, c in closings]
         columns = ("deal", "time", "pipeline", "won", "created")
         await connection.copy_records_to_table("closing", records=rows, columns=columns)
 

@@ -127,7 +127,7 @@ async def forget(connection: Executor) -> None:
 async def facts(connection: Connection, start: int, end: int, zone: ZoneInfo) -> AsyncIterator[list[DealFacts]]:
     """What measures of `[start, end)` need, in parts: the deals that were in a stage then, and all closings."""
     since, until = moment(start), moment(end)
-    closings = [_closing(row) for row in await connection.fetch(_CLOSINGS, since, until)]
+    closings = [Closing(*row) for row in await connection.fetch(_CLOSINGS, start, end)]
     yield [DealFacts((), closings, ())]
     deals: list[str] = []
     async for row in connection.cursor(_DEALS, since, until, prefetch=_CHUNK):
@@ -156,8 +156,3 @@ def _closes(events: list[Event], zone: ZoneInfo) -> list[CloseChange]:
 def _visit(row: Record) -> Visit:
     left = None if row["left_at"] is None else micros(row["left_at"])
     return Visit(row["pipeline"], row["stage"], micros(row["entered"]), row["known"], left)
-
-
-def _closing(row: Record) -> Closing:
-    created = None if row["created"] is None else micros(row["created"])
-    return Closing(row["pipeline"], micros(row["time"]), row["won"], created)
