@@ -33,7 +33,7 @@ from shared.flow.events import event_of
 from shared.flow.handover import Handover
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver, source_of
-from shared.flow.visits import LOST, WON, DealState, Event, Visit, fold
+from shared.flow.visits import ATTRIBUTES, CHANGED, LOST, TOUCHED, WON, DealState, Event, Visit, fold
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
 from shared.stream.processor import Received
@@ -45,6 +45,8 @@ CHUNK = 100
 DIRECT_COPY_MIN = 200
 # Where that fails, Postgres logs an error; so do not try it again for this many batches.
 BATCHES_WITHOUT_DIRECT_COPY = 50
+# Fields that change no visit.
+_DESCRIBING = frozenset((*ATTRIBUTES, "reason", "activity", "buyer", "translation"))
 One = TypeVar("One")
 
 
@@ -195,6 +197,12 @@ class EventWriter:
     def _go_on(self, changes: _Changes, deal: str, state: DealState, events: list[Event]) -> None:
         """The usual case: all events are later than those that the state has applied."""
         before = state.current
+        if before is not None and all(map(_only_describes, events)):
+            # Nothing is counted or learned from attributes; the expected close is in weekly measures.
+            state.apply(events, changes.resolver)
+            changes.since(events[0].key.time)
+            changes.folded.add(deal, state, [])
+            return
         if before is not None:
             changes.counts.add(before, -1)
         was_gone = state.gone
@@ -272,6 +280,12 @@ async def in_chunks(items: Sequence[One]) -> AsyncIterator[Sequence[One]]:
     for start in range(0, len(items), CHUNK):
         yield items[start : start + CHUNK]
         await asyncio.sleep(0)
+
+
+def _only_describes(event: Event) -> bool:
+    """Whether the event leaves the visits of its deal as they are, in any state."""
+    usual = event.key.rank in (CHANGED, TOUCHED) and event.data.get("buyer") is not True
+    return usual and _DESCRIBING.issuperset(event.data)
 
 
 def _places_deal(event: Event) -> bool:

@@ -133,6 +133,35 @@ async def test_events_that_place_a_deleted_deal_are_counted(pool: Pool) -> None:
     assert store.registry.get_sample_value("andon_detector_deleted_deal_events_total") == 2
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "changes"),
+    [
+        ("changed", {"name": "New"}, False),
+        ("changed", {"expected_close": "2026-09-01", "reason": "late"}, False),
+        ("touched", {"activity": "note", "buyer": False}, False),
+        ("touched", {"activity": "reply", "buyer": True}, True),
+        ("changed", {"next_step_at": "2026-09-01T00:00:00Z"}, True),
+        ("changed", {"pipeline": "q"}, True),
+        ("moved", {"stage": "b"}, True),
+    ],
+)
+async def test_a_visit_is_written_only_where_an_event_may_change_it(
+    kind: str, data: dict[str, Any], changes: bool, pool: Pool
+) -> None:
+    store = Store(await emptied(pool), parse(json.dumps(histories.policy_text(WIP))))
+    await store.take([moved(1, 0, "a")])
+    before = await pool.fetch("SELECT xmin::text, entered FROM visit")
+    event = json.loads(moved(1, 5, "a")) | {"type": f"andon.deal.{kind}", "data": data}
+    await store.take([json.dumps(event).encode()])
+
+    assert (await pool.fetch("SELECT xmin::text, entered FROM visit") != before) is changes
+    assert await pool.fetchval("SELECT version FROM deal") == 2
+    await store.evaluate_at(at(9))
+    both = [DealEvent.model_validate_json(moved(1, 0, "a")), DealEvent.model_validate(event)]
+    problems, visits = expected(both, store.policy, at(9))
+    assert (await store.problems(), await store.visits()) == (problems, visits)
+
+
 SHARING = [
     moved(1, 3, "a"),
     moved(1, 9, "b"),
