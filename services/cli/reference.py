@@ -21,7 +21,8 @@ from services.enricher.settings import EnricherSettings
 from services.intake.settings import IntakeSettings
 from services.notifier.settings import NotifierSettings
 from services.tickets.settings import TicketsSettings
-from shared.connectors.registry import crms, kinds
+from shared.connectors.apis import crms
+from shared.connectors.registry import kinds
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.measures import MeasureEvent

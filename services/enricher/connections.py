@@ -8,12 +8,12 @@ from datetime import timedelta
 from services.enricher.gaps import ReadPolicy
 from services.enricher.metrics import EnricherMetrics
 from services.enricher.settings import EnricherSettings
+from shared.connectors.apis import crms
 from shared.connectors.base.api_client import ApiClient
 from shared.connectors.base.crm_api import CrmApi
 from shared.connectors.base.settings import ApiSourceSettings, resolve_secret
 from shared.connectors.base.source import Source
 from shared.connectors.config import load
-from shared.connectors.registry import crms
 from shared.runtime.yaml_file import Fault, FaultsError
 
 

@@ -1,4 +1,7 @@
-"""Finds the connectors: every folder with a `webhook` module, and perhaps an `api` module. There is no list to edit."""
+"""Finds the connectors: every folder with a `webhook` module, and perhaps an `api` module. There is no list to edit.
+
+Classes of APIs are found by `apis`: who only takes webhooks loads no HTTP client.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +13,16 @@ from importlib.util import find_spec
 from typing import Any
 
 from shared import connectors
-from shared.connectors.base.crm_api import CrmApi
 from shared.connectors.base.source import Source
 
 
 def kinds() -> dict[str, type[Source]]:
     """The webhook class of every connector, by kind."""
-    return {value.kind: value for value in _classes("webhook") if issubclass(value, Source) and value.kind}
-
-
-def crms() -> dict[str, type[CrmApi]]:
-    """The API class of every connector that has one, by kind."""
-    return {value.kind: value for value in _classes("api") if issubclass(value, CrmApi) and value.kind}
+    return {value.kind: value for value in classes("webhook") if issubclass(value, Source) and value.kind}
 
 
 @cache
-def _classes(part: str) -> tuple[type[Any], ...]:
+def classes(part: str) -> tuple[type[Any], ...]:
     """The classes in the modules named `part`, folder by folder."""
     return tuple(_found(part))
 
