@@ -92,18 +92,18 @@ class PackedDeltas:
 
     def merge(self, more: PackedDeltas) -> PackedDeltas:
         """The changes of both. Does not unpack those before the first of `more`."""
-        if not more:
-            return self
+        if not more or not self:
+            return self or more
         offset = self._offset(more.first_at)
         return PackedDeltas(self.raw[:offset] + _pack(chain(_numbers(self.raw[offset:]), _numbers(more.raw))))
 
     def by_slot(self) -> Iterator[tuple[int, PackedDeltas]]:
         """The changes by the slot of SLOT microseconds that they lie in."""
-        start = 0
-        while start < len(self.raw):
-            slot = (_numbers(self.raw[start : start + _WIDTH])[0] >> 1) // SLOT
-            end = max(self._offset((slot + 1) * SLOT), start + _WIDTH)
-            yield slot, PackedDeltas(self.raw[start:end])
+        numbers, width, start = _numbers(self.raw), _number(SLOT, False), 0
+        while start < len(numbers):
+            slot = numbers[start] // width
+            end = bisect_left(numbers, (slot + 1) * width, start)
+            yield slot, PackedDeltas(self.raw[start * _WIDTH : end * _WIDTH])
             start = end
 
     def _clamped(self, edge: int) -> Iterator[int]:

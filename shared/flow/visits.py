@@ -21,7 +21,6 @@ from shared.policy import StageOutcome
 
 CREATED, CHANGED, TOUCHED, REOPENED, MOVED, WON, LOST, MERGED, DELETED = (kind.rank for kind in EventType)
 _ENDS = (WON, LOST, MERGED, DELETED)
-_KEY = attrgetter("key")
 # A stage as events name it: (pipeline, stage). The pipeline is None where no event named one.
 NamedStage = tuple[str | None, str]
 
@@ -381,7 +380,7 @@ def unique(events: Iterable[Event]) -> list[Event]:
         name = event.key.id
         if name not in found or precedence(event) < precedence(found[name]):
             found[name] = event
-    return sorted(found.values(), key=_KEY)
+    return sorted(found.values(), key=attrgetter("key"))
 
 
 def precedence(event: Event) -> tuple[int, EventKey, bytes]:

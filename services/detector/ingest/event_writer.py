@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -110,7 +111,8 @@ class EventWriter:
         self._future.check(record, message.time)
         event = event_of(message)
         received = event.key.time if message.receivedat is None else micros(message.receivedat)
-        return NewEvent(event, orjson.dumps(event.data).decode(), message.time, message.source, received)
+        source = None if "merged_from" in event.data else message.source
+        return NewEvent(event, orjson.dumps(event.data).decode(), message.time, source, received)
 
     async def handle(self, transaction: Transaction, messages: list[Received[NewEvent]]) -> None:
         """Apply events. Any order and repetition gives the same history."""
@@ -119,7 +121,7 @@ class EventWriter:
         self._seen.add(transaction)
         events = [received.message for received in messages]
         messages.clear()
-        read = len(events)
+        read, handed_over = len(events), _handed_over(events)
         new, former, first_seen = await self._insert(transaction.connection, events)
         await receipts.append(transaction.connection, _by_source(first_seen))
         applied, by_deal = len(new), _by_deal(new)
@@ -129,7 +131,7 @@ class EventWriter:
         transaction.after_commit(lambda: self._metrics.record_batch(applied, read))
         if by_deal:
             first = min(event.key.time for events in by_deal.values() for event in events)
-            await self._write(transaction, by_deal, _by_deal(former))
+            await self._write(transaction, by_deal, _by_deal(former), handed_over)
             await self._weeks.note_events(transaction, first, former)
 
     async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:
@@ -146,18 +148,23 @@ class EventWriter:
         return inserted
 
     async def _write(
-        self, transaction: Transaction, new: dict[str, list[Event]], former: dict[str, list[Event]]
+        self,
+        transaction: Transaction,
+        new: dict[str, list[Event]],
+        former: dict[str, list[Event]],
+        handed_over: Collection[tuple[str, str]],
     ) -> None:
         connection = transaction.connection
         # In this order, after the insert: see the module of stages.
-        await stage_store.share_sources(connection, {source_of(deal) for deal in new})
+        sources = {source_of(deal) for deal in new}
+        await stage_store.share_sources(connection, sources)
         resolver = await self._stage_maps.refresh(connection)
         stored = await history.states(connection, list(new))
         changes, out_of_order = await self._fold(new, former, stored, resolver)
         await self._count_late(transaction, new)
         if out_of_order:
             await self._fold_anew(connection, changes, out_of_order, new, former)
-        await self._handovers.publish(connection, changes.handovers, _handed_over(new))
+        await self._handovers.publish(connection, changes.handovers, handed_over)
         versions = {deal: state.version for deal, state in stored.items()}
         saved = [(deal, state, versions.get(deal, 0) + 1) for deal, state in changes.folded.states]
         # Everything is folded: free the memory while the database writes.
@@ -165,7 +172,7 @@ class EventWriter:
             read.clear()
         await history.save_deals(connection, saved)
         await changes.folded.write_visits(connection, out_of_order)
-        await self._source_pipelines.note(transaction, changes.folded.visits)
+        await self._source_pipelines.note(transaction, sources, changes.folded.visits)
         await self._weeks.mark(connection, changes.first_at)
         await learning.mark(connection, changes.marks.since)
         await history.add_changes(connection, changes.counts.packed())
@@ -293,26 +300,21 @@ def _places_deal(event: Event) -> bool:
 
 
 def _by_source(events: Iterable[NewEvent]) -> dict[str, list[int]]:
-    """When events were received, by source. The moves that a detector publishes itself were received from none."""
-    found: dict[str, list[int]] = {}
-    for event, _, _, source, received in events:
-        if "merged_from" not in event.data:
-            found.setdefault(source, []).append(received)
-    return found
+    """When events were received, by source."""
+    found: dict[str | None, list[int]] = defaultdict(list)
+    for _, _, _, source, received in events:
+        found[source].append(received)
+    return {source: instants for source, instants in found.items() if source is not None}
 
 
-def _handed_over(new: Mapping[str, Iterable[Event]]) -> set[tuple[str, str]]:
+def _handed_over(events: Iterable[NewEvent]) -> set[tuple[str, str]]:
     """The handovers that events tell of: (deal, into)."""
-    return {
-        (event.data["merged_from"], deal)
-        for deal, events in new.items()
-        for event in events
-        if event.data.get("merged_from")
-    }
+    moves = [one.event for one in events if one.source is None]
+    return {(move.data["merged_from"], move.deal) for move in moves if move.data["merged_from"]}
 
 
 def _by_deal(events: Iterable[Event]) -> dict[str, list[Event]]:
-    found: dict[str, list[Event]] = {}
+    found: dict[str, list[Event]] = defaultdict(list)
     for event in events:
-        found.setdefault(event.deal, []).append(event)
-    return found
+        found[event.deal].append(event)
+    return dict(found)

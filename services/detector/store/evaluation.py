@@ -168,7 +168,7 @@ async def merge(connection: Connection, changes: Mapping[str, PackedDeltas]) -> 
     names, numbers = [series for series, _ in slots], [slot for _, slot in slots]
     rows = await connection.fetch(_BUCKETS, names, numbers)
     stored = {(row["series"], row["slot"]): PackedDeltas(row["deltas"]) for row in rows}
-    buckets = {key: stored.get(key, PackedDeltas()).merge(more) for key, more in slots.items()}
+    buckets = {key: stored[key].merge(more) if key in stored else more for key, more in slots.items()}
     full = [(key, deltas) for key, deltas in buckets.items() if deltas]
     empty = [key for key, deltas in buckets.items() if not deltas]
     await connection.execute(

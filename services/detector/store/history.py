@@ -65,13 +65,13 @@ WHERE $1::text[] IS NULL OR split_part(deal, ':', 1) = ANY($1) ORDER BY deal, ti
 class NewEvent(NamedTuple):
     """An event as it is stored: with its data as JSON text, and its time as a datetime.
 
-    `source` was heard at `received`, in microseconds.
+    `source` was heard at `received`, in microseconds; None: the detector made the event itself, for a merge.
     """
 
     event: Event
     text: str
     at: datetime
-    source: str
+    source: str | None
     received: int
 
 
