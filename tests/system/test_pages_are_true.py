@@ -38,8 +38,8 @@ from shared.wording.quantities import age
 from tests.support.processes import ServiceProcess
 from tests.support.sink import Sink, sink
 
-pytestmark = pytest.mark.slow
 MINUTES = float(os.environ.get("ANDON_TEST_TRUE_MINUTES", "1"))
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 60 * MINUTES)]
 SECRET, DAYS, SEED = "a-secret-of-the-simulated-crm", 90, 7
 # Changes that are posted before the pages are compared, and by when the pages must have caught up on a busy machine.
 CHANGES, WITHIN = 12, 60.0
