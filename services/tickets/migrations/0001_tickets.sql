@@ -260,7 +260,7 @@ BEGIN
     SELECT * INTO last FROM sealed_plan WHERE ticket = NEW.ticket ORDER BY cycle DESC, number DESC LIMIT 1;
     SELECT state INTO now_in FROM ticket WHERE id = NEW.ticket;
     IF NEW.content::jsonb ->> 'before' IS DISTINCT FROM coalesce(last.hash, '')
-        OR NEW.number <> CASE WHEN NEW.cycle = last.cycle THEN last.number + 1 ELSE 1 END
+        OR NEW.number <> (CASE WHEN NEW.cycle = last.cycle THEN last.number + 1 ELSE 1 END)
         OR NEW.cycle < coalesce(last.cycle, 1)
         OR now_in NOT IN ('open', 'acknowledged', 'planned', 'doing') THEN
         RAISE EXCEPTION 'seal % of cycle % does not follow the last one of ticket %, which is %',
