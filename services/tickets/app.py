@@ -29,7 +29,6 @@ from services.tickets.publish import TicketPublisher
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
-from services.tickets.study import ground
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.pages import TicketPages
@@ -111,7 +110,7 @@ class Tickets:
             pool, settings.topic(TICKETS), self.relay.wake.set, self._metrics, self.progress
         )
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
-        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy, ground.prepare))
+        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
         self.processor = Processor(
             PostgresTransactions(pool),
             TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set),
