@@ -317,7 +317,7 @@ class TicketLife(RuleBasedStateMachine):
     def the_gain_is_judged(self, hold: Hold, cycle: int, newest: bool) -> None:
         model, ticket = self._both()
         expected = model if hold is Hold.UNKNOWN else model.then()
-        is_verdict = model.outcome in ("verified", "not-shown", "restored")
+        is_verdict = model.outcome in ("verified", "not-shown", "restored") and not self.withdrawn
         if hold is Hold.DECAYED and newest and is_verdict and model.cycle == cycle and model.decision != "dropped":
             expected = expected.then(**model.again("open"))
         self._by_system(lambda: studying.follow_gain(ticket, cycle, hold, None, self.now, is_newest=newest), expected)
