@@ -48,7 +48,8 @@ BEGIN = date(2025, 8, 4)
 
 def change(after: Sequence[int | None], **fields: Any) -> StudiedChange:
     values = [None if value is None else Fraction(value) for value in after]
-    return StudiedChange(**{"higher_is_better": False, "before": USUAL, "after": values, "ground": Ground()} | fields)
+    usual: dict[str, Any] = {"higher_is_better": False, "before": USUAL, "after": values, "ground": Ground()}
+    return StudiedChange(**usual | fields)
 
 
 WORSE = BalancingSeries(False, USUAL, [Fraction(40)] * 13)
