@@ -63,6 +63,22 @@ def service(kafka: str, dsn: str, prefix: str, folder: Path) -> ServiceProcess:
     return ServiceProcess("tickets", environment, folder)
 
 
+async def play_whole(live: StudyCase, log: PlayedLog, parts: StudyParts, both: list[ServiceProcess]) -> None:
+    """Weeks before, ticket, plan, change, and weeks after in any order, while one of both services is killed."""
+    before = live.points(range(live.weeks_before + 1))
+    await log.play([*before, judged(moment(WEEKS.start(live.weeks_before + 1))), event(live.problem())])
+    await log.count("SELECT count(*) FROM weekly_point", len(before))
+    await log.count("SELECT count(*) FROM ticket CROSS JOIN judged", 1)
+    await parts.seal(1, live.draft())
+    await log.play([*live.points([live.first - 1]), judged(live.changes_at)])
+    after = live.points(live.weeks_after)
+    random.Random(live.weeks_before).shuffle(after)
+    await log.play(after[: len(after) // 2])
+    both[0].kill()
+    await log.play(after[len(after) // 2 :])
+    both[0].start()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("case", [one for one in cases("verification") if one.name in NAMES], ids=lambda one: one.name)
 async def test_the_services_answer_as_andon_verify_does(
@@ -73,18 +89,7 @@ async def test_the_services_answer_as_andon_verify_does(
     try:
         for one in both:
             one.ready()
-        before = live.points(range(live.weeks_before + 1))
-        await log.play([*before, judged(moment(WEEKS.start(live.weeks_before + 1))), event(live.problem())])
-        await log.count("SELECT count(*) FROM weekly_point", len(before))
-        await log.count("SELECT count(*) FROM ticket CROSS JOIN judged", 1)
-        await parts.seal(1, live.draft())
-        await log.play([*live.points([live.first - 1]), judged(live.changes_at)])
-        after = live.points(live.weeks_after)
-        random.Random(case.name).shuffle(after)
-        await log.play(after[: len(after) // 2])
-        both[0].kill()
-        await log.play(after[len(after) // 2 :])
-        both[0].start()
+        await play_whole(live, log, parts, both)
 
         async def study() -> Study | None:
             return await studies.newest(pool, 1)
