@@ -259,6 +259,25 @@ async def test_a_crash_before_the_commit_leaves_nothing_and_the_next_look_all(st
     assert await studied.history() == [*before, "verdict"]
 
 
+async def test_a_study_that_fails_holds_up_no_other(studied: StudyParts) -> None:
+    case = case_of([9] * 4)
+    await planned(studied, case)
+    opened = moment(WEEKS.start(20))
+    await studied.play(event(problem(key="wip-high/new/demo", kind="wip-high", stage="demo", opened_at=opened)))
+    await studied.seal(2, case.draft().model_copy(update={"change_date": (case.changes_at + DAY).date().isoformat()}))
+    await studied.play(*case.points(case.weeks_after), judged(case.changes_at + 2 * DAY))
+    await studied.begin()
+    # A study of the first ticket cannot be read.
+    await studied.pool.execute("""UPDATE study SET data = '{"weeks_over": "many"}' WHERE ticket = 1""")
+
+    await studied.loop.run_once()
+
+    assert [(await studied.ticket(number)).outcome for number in (1, 2)] == [None, TicketOutcome.VERIFIED]
+    assert studied.metrics.studies_failed._value.get() == 1
+    await studied.pool.execute("UPDATE study SET data = NULL")
+    assert await studied.loop.run_once() == 1
+
+
 async def test_a_silence_told_after_the_weeks_suspends_them(studied: StudyParts) -> None:
     case = case_of([9] * 4)
     await planned(studied, case)
