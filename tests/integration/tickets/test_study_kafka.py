@@ -102,7 +102,7 @@ async def test_the_services_answer_as_andon_verify_does(
         assert all(same(answer[name], value) for name, value in case.expected.items()), (answer, case.expected)
         changes = [row["change"] for row in await tickets.history(pool, 1)]
         assert changes[:5] == ["opened", "acknowledged", "planned", "verifying", "verdict"]
-        assert changes[5:] == ([] if case.expected["hold"] is None else [case.expected["hold"]])
+        assert changes[5:] == ([] if case.expected["hold"] is None else ["updated", case.expected["hold"]])
         await log.count("SELECT (SELECT count(*) FROM outbox) + (SELECT count(*) FROM ticket_message)", 0)
         assert len(await values_of(kafka, prefix + TICKETS)) == len(changes)
         is_verified = case.expected["verdict"] == "verified"

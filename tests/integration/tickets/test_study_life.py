@@ -86,8 +86,11 @@ async def test_the_effect_and_the_prediction_come_when_the_window_is_over(studie
     assert (await studied.study()).findings.effect_sentence is None  # type: ignore[union-attr]
 
     await studied.play(*case.points(case.weeks_after[12:]))
-    assert await studied.loop.run_once() == 0
+    assert await studied.loop.run_once() == 1
 
+    change = (await tickets.history(studied.pool, 1))[-1]
+    assert (change["change"], change["at"]) == ("updated", case.end_of(13))
+    assert change["reason"] == ("11 deals better, probably between 10 deals and 12 deals (90 %). The prediction held.")
     findings = (await studied.study()).findings
     assert findings is not None
     assert findings.effect_sentence == "11 deals better, probably between 10 deals and 12 deals (90 %)."
@@ -235,7 +238,7 @@ async def test_weeks_in_any_order_from_two_replicas_give_the_same(pool: Pool, st
 
     study = await studied.study()
     assert (study.conclusion.verdict, study.conclusion.week, study.hold) == (Verdict.VERIFIED, 8, Hold.HELD)
-    assert (await studied.history())[-2:] == ["verdict", "held"]
+    assert (await studied.history())[-3:] == ["verdict", "updated", "held"]
     seqs = [told.data.seq for told in await messages(studied)]
     assert seqs == list(range(1, len(seqs) + 1))
     assert await pool.fetchval("SELECT count(*) FROM outbox WHERE topic = $1", RELOCKS) in (1, 2)
