@@ -147,7 +147,9 @@ class _Reader:
         text = self._get(name)
         found = self._measures.get(text)
         if found is None:
-            self.faults[name] = f"{text[:60]!r} is no measure of this ticket; choose one of the list." if text else missing
+            self.faults[name] = (
+                f"{text[:60]!r} is no measure of this ticket; choose one of the list." if text else missing
+            )
         return found
 
     def _countermeasure(self) -> Countermeasure | None:
@@ -158,7 +160,9 @@ class _Reader:
         return found
 
     def _tasks(self) -> tuple[Task, ...]:
-        rows = [row for row in range(1, MAX_TASKS + 1) if any(self._get(f"{one}_{row}") for one in ("what", "who", "by"))]
+        rows = [
+            row for row in range(1, MAX_TASKS + 1) if any(self._get(f"{one}_{row}") for one in ("what", "who", "by"))
+        ]
         if not rows:
             self.faults["what_1"] = "Write at least one thing that somebody has to do for the change."
         found = (self._task(row) for row in rows)

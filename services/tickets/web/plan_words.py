@@ -28,9 +28,7 @@ def measure_words(chart: Chart, policy: Policy, titles: StageTitles) -> str:
     return f"{NAMES[chart.column]}, {place}"
 
 
-def measure_groups(
-    charts: Sequence[Chart], policy: Policy, titles: StageTitles
-) -> Mapping[str, Mapping[str, str]]:
+def measure_groups(charts: Sequence[Chart], policy: Policy, titles: StageTitles) -> Mapping[str, Mapping[str, str]]:
     """The choices of a measure by where it is measured: name of the chart, and label with what is better."""
     found: dict[str, dict[str, str]] = {}
     for chart in charts:
@@ -130,9 +128,19 @@ def too_small_words(plan: Plan, smallest: Fraction | float | None, window: int, 
 
 UNTESTABLE = {
     NotShown.TOO_FEW_WEEKS_BEFORE: "Too few weeks are there to compare with: 8 without the trouble, and 12 in all, are"
-    " needed.",
+    " needed. The verdict will be that the change is not shown.",
     NotShown.NO_VARIATION: "This measure never moved: there is nothing to compare with. Choose another one.",
 }
+
+
+def untestable_words(reason: NotShown, *, is_special: bool) -> str:
+    """Why a change cannot be tested, and what becomes of it."""
+    if is_special and reason is NotShown.TOO_FEW_WEEKS_BEFORE:
+        return (
+            "Something happened a short while ago, and too few weeks have passed since to compare with. If the problem"
+            " stays away for 8 weeks, the verdict will be: back where it was. That the change did it cannot be shown."
+        )
+    return UNTESTABLE[reason]
 
 
 def consequences(plan: Plan, looks: Sequence[date], window: int) -> list[str]:
