@@ -121,8 +121,8 @@ def too_small_words(plan: Plan, smallest: Fraction | float | None, window: int, 
     unit, chart = plan.predicted.unit, plan.measure
     return (
         f"You predict {size_words(size, unit, chart, policy)}; this measure cannot show less than"
-        f" {size_words(smallest, unit, chart, policy)} in {window} weeks. The verdict will most likely be that the weeks"
-        " do not show a change."
+        f" {size_words(smallest, unit, chart, policy)} in {window} weeks. The verdict will most likely be that the"
+        " weeks do not show a change."
     )
 
 
@@ -148,9 +148,9 @@ def consequences(plan: Plan, looks: Sequence[date], window: int) -> list[str]:
     return [
         "Nothing in the plan can be changed any more, by anybody. Until the change date has come, that date can be"
         " moved, with a reason; you can also withdraw the plan.",
-        f"On {day_words(plan.change_date)} Andon begins to compare the weeks after the change with the weeks before it.",
-        f"It looks {len(looks)} times, on {looks_words(looks)}, and closes the ticket when the weeks show that the change"
-        f" worked, or after {window} weeks says that they do not show it.",
+        f"From {day_words(plan.change_date)} on, Andon compares the weeks after the change with the weeks before it.",
+        f"It looks {len(looks)} times, on {looks_words(looks)}, and closes the ticket when the weeks show that the"
+        f" change worked; else after {window} weeks it says that they do not show it.",
         "Everybody who can read the ticket sees the plan and its prediction.",
     ]
 
