@@ -99,7 +99,7 @@ def attempt_row(attempt: Attempt, policy: Policy, titles: StageTitles) -> Attemp
         " · ".join(one for one in (text.pipeline, text.stage) if one),
         plan_words.measure_words(plan.measure, policy, titles),
         plan_words.countermeasure_words(plan.countermeasure),
-        plan_words.prediction_words(plan, policy),
+        plan_words.prediction_words(plan, attempt.problem.kind, policy),
         FOUND[attempt.found],
         attempt.found is Found.VERIFIED,
         facts.effect_sentence,
