@@ -139,9 +139,9 @@ def wish_of(action: str, form: Mapping[str, str], policy_zone: str) -> Wish:
     return Wish(asked.command, version)
 
 
-def version_of(form: Mapping[str, str]) -> int | None:
-    """The version of the ticket that a form was made from; None where it does not tell one."""
-    text = form.get("version", "")
+def version_of(form: Mapping[str, str], name: str = "version") -> int | None:
+    """The version of the ticket, or of what `name` says, that a form was made from; None where it does not tell one."""
+    text = form.get(name, "")
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_VERSION))):
         return None
     return min(int(text), _MAX_VERSION)
