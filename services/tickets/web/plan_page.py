@@ -80,7 +80,10 @@ class PlanPage:
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/tickets/{number:ticket}/plan", self.plan, methods=["GET"]),
-            Route("/tickets/{number:ticket}/plan", self.save, methods=["POST"]),
+            Route("/tickets/{number:ticket}/draft", self.send, methods=["POST"]),
+            Route("/tickets/{number:ticket}/seal", self.send, methods=["POST"]),
+            Route("/tickets/{number:ticket}/draft", self.back, methods=["GET"]),
+            Route("/tickets/{number:ticket}/seal", self.back, methods=["GET"]),
         ]
 
     async def plan(self, request: Request) -> Response:
@@ -88,14 +91,18 @@ class PlanPage:
         number, step = request.path_params["number"], request.query_params.get("step", "")
         return await self._page(number, PlanAnswer(opened=step if step in STEP_NAMES else ""))
 
-    async def save(self, request: Request) -> Response:
+    async def back(self, request: Request) -> Response:
+        """The address of a form, opened as a page: after an error it is in the address bar."""
+        return RedirectResponse(f"/tickets/{request.path_params['number']}/plan", 303)
+
+    async def send(self, request: Request) -> Response:
         """The form was sent: save the draft, then go on to a question, or seal the plan."""
         if not forms.is_same_origin(request):
             return self._error(403, "This form came from another site", "Open the ticket's page and use its buttons.")
         form = {name: str(value) for name, value in (await request.form()).items()}
-        number = request.path_params["number"]
+        number, is_seal = request.path_params["number"], request.url.path.endswith("/seal")
         try:
-            where = await self._carry_out(number, form)
+            where = await self._carry_out(number, form, is_seal=is_seal)
         except PlanRefused as refused:
             return await self._page(number, refused.answer)
         if where is None:
@@ -103,13 +110,12 @@ class PlanPage:
         self._changed()
         return RedirectResponse(where, 303)
 
-    async def _carry_out(self, number: int, form: Mapping[str, str]) -> str | None:
+    async def _carry_out(self, number: int, form: Mapping[str, str], *, is_seal: bool) -> str | None:
         """Do what a form asks; returns where to go on, None where there is no such ticket. Raises PlanRefused."""
         typed = plan_form.typed_in(form)
-        asks_to_seal = form.get("do") == SEAL
         try:
             draft = PlanDraft.model_validate(draft_of(form))
-            if asks_to_seal and await self._is_saved(number, draft):
+            if is_seal and await self._is_saved(number, form, draft):
                 return await self._seal(number, form)
             return await self._save(number, form, draft)
         except ValidationError as error:
@@ -127,14 +133,15 @@ class PlanPage:
             faults = {error.field: str(error)} if error.field else {}
             raise PlanRefused(PlanAnswer(409, typed, faults, error="" if faults else str(error))) from None
 
-    async def _is_saved(self, number: int, draft: PlanDraft) -> bool:
-        """Whether a form holds what was checked before it asks to be sealed."""
-        return (await plans.draft(self._pool, number)).draft == draft
+    async def _is_saved(self, number: int, form: Mapping[str, str], draft: PlanDraft) -> bool:
+        """Whether the plan is still as it was checked; what has been typed since is saved, and checked, first."""
+        has_fields = any(name in form for name in plan_form.FIELDS)
+        return not has_fields or (await plans.draft(self._pool, number)).draft == draft
 
     async def _save(self, number: int, form: Mapping[str, str], draft: PlanDraft) -> str | None:
         """Save the draft. Raises PlanRefused where the question that was answered needs another answer."""
         async with self._pool.acquire() as connection, connection.transaction():
-            if await self._plans.save_draft(connection, number, draft, forms.version_of(form, "draft") or 0) is None:
+            if await self._plans.save_draft(connection, number, draft, _draft_version(form)) is None:
                 return None
             ticket = await tickets.get(connection, number)
             assert ticket is not None  # noqa: S101 (just saved)
@@ -149,7 +156,7 @@ class PlanPage:
         return plan_form.address(number, following)
 
     async def _seal(self, number: int, form: Mapping[str, str]) -> str | None:
-        versions = forms.version_of(form) or 0, forms.version_of(form, "draft") or 0
+        versions = forms.version_of(form) or 0, _draft_version(form)
         is_confirmed = form.get("confirmed") == "yes"
         async with self._pool.acquire() as connection, connection.transaction():
             sealed = await self._plans.seal(connection, number, *versions, is_confirmed=is_confirmed)
@@ -256,6 +263,10 @@ class PlanPage:
 
     def _no_ticket(self, number: int) -> Response:
         return self._error(404, f"There is no ticket {number}", "The list of tickets shows all that there are.")
+
+
+def _draft_version(form: Mapping[str, str]) -> int:
+    return forms.version_of(form, "draft_version") or 0
 
 
 def _outline(typed: Mapping[str, str], chart: Chart, terms: PlanTerms) -> PlanOutline:

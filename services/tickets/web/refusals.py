@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.tickets.domain.faults import ChangedMeanwhileError, NotPossibleError, TooLateError, UnconfirmedError
-from services.tickets.domain.lifecycle import Ticket
+from services.tickets.domain.ticket import Ticket
 from services.tickets.web.forms import FORMS, version_of
 from services.tickets.web.history import HistoryRow, since_version
 from shared.contracts.tickets import TicketState
@@ -22,9 +22,7 @@ CONFIRM = {
     "start": "Start the change anyway",
     "reschedule": "Move the date anyway",
     "withdraw": "Withdraw the plan anyway",
-    "adopt": "Adopt the change anyway",
-    "adapt": "Adapt the change anyway",
-    "drop": "Drop the change anyway",
+    "decide": "Decide it anyway",
 }
 
 
