@@ -77,14 +77,14 @@ def better_words(chart: Chart | None, kind: str, policy: Policy, titles: StageTi
     return f"{measure_words(chart, policy, titles)}: it will be {better(chart, kind)}"
 
 
-def consequences(plan: Plan, looks: Sequence[date], window: int) -> list[str]:
+def consequences(plan: Plan, looks: Sequence[date]) -> list[str]:
     """What sealing does."""
     return [
         "Nothing in the plan can be changed any more, by anybody. Until the change date has come, that date can be"
         " moved, with a reason; you can also withdraw the plan.",
         f"From {day_words(plan.change_date)} on, Andon compares the weeks after the change with the weeks before it.",
         f"It looks {len(looks)} times, on {looks_words(looks)}, and closes the ticket when the weeks show that the"
-        f" change worked; else after {window} weeks it says that they do not show it.",
+        " change worked; else after the last look it says that they do not show it.",
         "Everybody who can read the ticket sees the plan and its prediction.",
     ]
 
