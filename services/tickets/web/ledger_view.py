@@ -87,7 +87,7 @@ class WaitRow:
 def attempt_row(attempt: Attempt, policy: Policy, titles: StageTitles) -> AttemptRow:
     plan, facts = attempt.sealed.plan, attempt.study
     text = text_of(attempt.problem, policy, titles)
-    hold = [hold_sentence(Hold(attempt.hold), attempt.sealed.ground.window)] if attempt.hold else []
+    hold = [hold_sentence(Hold(facts.hold), attempt.sealed.ground.window)] if facts.hold else []
     decided = [f"It was {DECISIONS[attempt.decision]}."] if attempt.decision else []
     return AttemptRow(
         attempt,

@@ -8,25 +8,29 @@ from datetime import date
 
 from services.tickets.domain.plan import SealedPlan, SealedWeeks
 from services.tickets.domain.ticket import Ticket
-from services.tickets.store.studies import StudyRow
+from services.tickets.store.studies import Study
+from services.tickets.study.change_weeks import looks_of
+from services.tickets.study.findings import StudyFindings
 from services.tickets.web import plan_words
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.plan_form import ENTRIES
 from services.tickets.web.plan_words import day_words
+from shared.contracts.tickets import TicketChange
 from shared.flow.statistics.held_gain import Hold
+from shared.flow.statistics.verification import Verdict
 from shared.policy import Policy, StageTitles
 from shared.wording.quantities import week_begin
-from shared.wording.studies import TREND
+from shared.wording.studies import TREND, confounded_note
 
 VERDICTS = {
-    "verified": "The change worked",
-    "not-shown": "The weeks do not show that the change worked",
-    "restored": "Back where it was",
+    Verdict.VERIFIED: "The change worked",
+    Verdict.NOT_SHOWN: "The weeks do not show that the change worked",
+    Verdict.RESTORED: "Back where it was",
 }
 DECISIONS = {
-    "adopted": "The change was adopted",
-    "adapted": "The change is to be adapted",
-    "dropped": "The change was dropped",
+    TicketChange.ADOPTED: "The change was adopted",
+    TicketChange.ADAPTED: "The change is to be adapted",
+    TicketChange.DROPPED: "The change was dropped",
 }
 
 
@@ -57,7 +61,7 @@ class SealedView:
 
 def sealed_view(sealed: SealedPlan, kind: str, policy: Policy, titles: StageTitles) -> SealedView:
     """`kind`: of the ticket's problem."""
-    plan, ground, looks = sealed.plan, sealed.ground, sealed.looks
+    plan, ground, looks = sealed.plan, sealed.ground, looks_of(sealed, policy.timezone)
     return SealedView(
         sealed,
         plan_words.measure_words(plan.measure, policy, titles),
@@ -125,25 +129,27 @@ class StudyView:
 NO_STUDY = StudyView(None, False, False, None, None, None, None, (), (), None, None, None)
 
 
-def study_view(row: StudyRow | None, looks: Sequence[date], today: date) -> StudyView:
-    """`row`: None before the study begins. `looks`: when they are; `today`: in the policy's zone."""
-    if row is None:
+def study_view(study: Study | None, looks: Sequence[date], today: date) -> StudyView:
+    """`study`: None before it begins. `looks`: when they are; `today`: in the policy's zone."""
+    if study is None:
         return NO_STUDY
-    found = row.findings
+    found, verdict = study.findings or StudyFindings(weeks_over=0), study.conclusion.verdict
     coming = [look for look in looks if look > today]
+    confounded = confounded_note(found.confounded_with)
     return StudyView(
-        VERDICTS[row.verdict] if row.verdict else None,
-        row.verdict == "verified",
-        row.hold == Hold.DECAYED,
-        found.sentence if found else None,
-        found.effect_sentence if found else None,
-        found.result_sentence if found else None,
-        found.hold_sentence if found else None,
-        found.notes if found else (),
-        [look.sentence for look in found.looks] if found else (),
-        coming[0] if coming and not row.verdict else None,
-        DECISIONS[row.decision] if row.decision else None,
-        row.decided_because,
+        VERDICTS[verdict] if verdict else None,
+        verdict is Verdict.VERIFIED,
+        study.hold is Hold.DECAYED,
+        found.sentence,
+        found.effect_sentence,
+        found.result_sentence,
+        found.hold_sentence,
+        # The page names these tickets itself, with links.
+        [note for note in found.notes if note != confounded],
+        [look.sentence for look in found.looks],
+        coming[0] if coming and verdict is None else None,
+        DECISIONS[study.decision] if study.decision else None,
+        study.decided_because,
     )
 
 
@@ -156,11 +162,11 @@ class EarlierAttempt:
 
 
 def earlier_attempts(
-    seals: Sequence[SealedPlan], rows: Sequence[StudyRow], ticket: Ticket, policy: Policy, titles: StageTitles
+    seals: Sequence[SealedPlan], found: Sequence[Study], ticket: Ticket, policy: Policy, titles: StageTitles
 ) -> list[EarlierAttempt]:
     """The cycles before the plan in force, the newest first; of each, its newest seal."""
     newest = {sealed.cycle: sealed for sealed in seals}
-    studies = {row.cycle: row for row in rows}
+    studies = {study.key.cycle: study for study in found}
     before = [cycle for cycle in sorted(newest, reverse=True) if cycle < ticket.cycle]
     kind = ticket.problem.kind
     return [

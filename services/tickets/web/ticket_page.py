@@ -17,6 +17,7 @@ from services.tickets.charts.spec import Drawing, LineChart
 from services.tickets.charts.ticket import age_chart, main_chart
 from services.tickets.domain.ticket import CHOICES, MARK, Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, with_deals
+from services.tickets.present import present
 from services.tickets.store import notices, problems, stages, tickets
 from services.tickets.web import history, tried_plans, view_models
 from services.tickets.web.chart_links import chart_address

@@ -11,7 +11,7 @@ from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.present import day_in
 from services.tickets.store import plans, studies
-from services.tickets.store.studies import StudyRow
+from services.tickets.store.studies import Study
 from services.tickets.study.confounding import overlapping, span_of
 from services.tickets.web.plan_view import NO_STUDY, earlier_attempts, sealed_view, study_view
 from shared.policy import Policy, StageTitles
@@ -28,7 +28,7 @@ class TriedPlans:
 
     has_draft: bool
     seals: Sequence[SealedPlan]
-    studies: Sequence[StudyRow]
+    studies: Sequence[Study]
     sealed: SealedPlan | None
     confounded: Sequence[int]
     today: date
@@ -37,10 +37,10 @@ class TriedPlans:
         """The values of the templates."""
         sealed = self.sealed
         plan = sealed_view(sealed, ticket.problem.kind, policy, titles) if sealed else None
-        row = next((one for one in self.studies if one.cycle == ticket.cycle), None)
+        study = next((one for one in self.studies if one.key.cycle == ticket.cycle), None)
         return {
             "plan": plan,
-            "study": study_view(row, plan.looks, self.today) if plan else NO_STUDY,
+            "study": study_view(study, plan.looks, self.today) if plan else NO_STUDY,
             "confounded": self.confounded,
             "attempts": earlier_attempts(self.seals, self.studies, ticket, policy, titles),
             "is_to_decide": ticket.has_verdict and ticket.decision is None,
