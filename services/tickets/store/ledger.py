@@ -18,7 +18,8 @@ WITH newest AS (
     SELECT DISTINCT ON (ticket, cycle) ticket, cycle, content, content::jsonb -> 'plan' AS plan, sealed_at
     FROM sealed_plan ORDER BY ticket, cycle, number DESC
 ), attempt AS (
-    SELECT newest.*, t.kind, t.pipeline, t.problem, t.state, s.verdict, s.reason, s.data, s.hold, s.decision, s.decided_because,
+    SELECT newest.*, t.kind, t.pipeline, t.problem, t.state, s.verdict, s.reason, s.data, s.hold, s.decision,
+        s.decided_because,
         left_off.reason AS left_because,
         CASE WHEN s.verdict IS NOT NULL THEN s.verdict
             WHEN newest.cycle = t.cycle AND t.state IN ('planned', 'doing', 'verifying') THEN 'running'
