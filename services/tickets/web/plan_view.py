@@ -11,6 +11,8 @@ from services.tickets.domain.ticket import Ticket
 from services.tickets.store.studies import Study
 from services.tickets.study.change_weeks import looks_of
 from services.tickets.study.findings import StudyFindings
+from services.tickets.study.plan_words import study_names
+from services.tickets.study.planning import PlanOutline
 from services.tickets.web import plan_words
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.plan_form import ENTRIES
@@ -20,7 +22,7 @@ from shared.flow.statistics.held_gain import Hold
 from shared.flow.statistics.verification import Verdict
 from shared.policy import Policy, StageTitles
 from shared.wording.quantities import week_begin
-from shared.wording.studies import TREND, confounded_note
+from shared.wording.studies import TREND, confounded_note, size_in_words
 
 VERDICTS = {
     Verdict.VERIFIED: "The change worked",
@@ -76,7 +78,7 @@ def sealed_view(sealed: SealedPlan, kind: str, policy: Policy, titles: StageTitl
         [week_begin(week) for week in ground.measure.reference],
         _reference_words(ground.measure),
         [week_begin(week) for week in ground.trigger],
-        list(_judged(sealed, policy)),
+        list(_judged(sealed, policy, titles)),
     )
 
 
@@ -88,7 +90,7 @@ def _reference_words(weeks: SealedWeeks) -> str:
     return f"{len(weeks.reference)} weeks, from that of {ends[0]} to that of {ends[1]}"
 
 
-def _judged(sealed: SealedPlan, policy: Policy) -> Iterator[str]:
+def _judged(sealed: SealedPlan, policy: Policy, titles: StageTitles) -> Iterator[str]:
     """How the measure will be judged, as it was known when the plan was sealed."""
     plan, ground = sealed.plan, sealed.ground
     if ground.measure.untestable is not None:
@@ -96,7 +98,8 @@ def _judged(sealed: SealedPlan, policy: Policy) -> Iterator[str]:
     elif ground.smallest is None:
         yield f"This measure cannot show a change of any size in {ground.window} weeks."
     else:
-        smallest = plan_words.size_words(ground.smallest, plan.predicted.unit, plan.measure, policy)
+        names = study_names(PlanOutline.of(plan), policy, titles)
+        smallest = size_in_words(ground.smallest, plan.predicted.unit, names)
         yield f"In {ground.window} weeks this measure can show a lasting change of {smallest} or more."
     if ground.measure.slope:
         yield TREND

@@ -35,8 +35,10 @@ def view(kind: str = "aging", **fields: Any) -> SealedView:
         (Column.TIME_IN_STAGE_MEDIAN, "aging", Fraction(4 * 86_400), SizeUnit.DIFFERENCE, "4 days shorter"),
         (Column.WIP_END, "wip-high", Fraction(5), SizeUnit.DIFFERENCE, "5 deals fewer"),
         (Column.WIP_END, "wip-low", Fraction(5), SizeUnit.DIFFERENCE, "5 deals more"),
-        (Column.ARRIVALS, "wip-low", Fraction(1, 8), SizeUnit.SHARE, "13 % more"),
+        (Column.ARRIVALS, "wip-low", Fraction(1, 8), SizeUnit.SHARE, "12.5 % more"),
         (Column.REWORK_RATE, "rework", Fraction(3, 100), SizeUnit.DIFFERENCE, "3 percentage points smaller"),
+        (Column.TIME_IN_STAGE_P85, "aging", Fraction(86_400), SizeUnit.DIFFERENCE, "1 day shorter"),
+        (Column.TIME_IN_STAGE_P85, "aging", Fraction(45 * 864), SizeUnit.DIFFERENCE, "0.45 days shorter"),
         (Column.REWORK_RATE, "rework", None, SizeUnit.DIFFERENCE, "smaller"),
     ],
 )
