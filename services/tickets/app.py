@@ -32,7 +32,9 @@ from services.tickets.store import tickets as ticket_store
 from services.tickets.study import ground
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
+from services.tickets.web.ledger_page import LedgerPage
 from services.tickets.web.pages import TicketPages
+from services.tickets.web.plan_page import PlanPage
 from services.tickets.web.preview_page import PreviewPage
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
@@ -185,6 +187,16 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     )
     preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
     ahead = ForecastPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
+    plan = PlanPage(
+        pool,
+        tickets.policy,
+        tickets.clock,
+        pages.html,
+        pages.error,
+        tickets.writer.plans,
+        tickets.publisher.wake.set,
+    )
+    ledger = LedgerPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     api = Api(pool, tickets.policy, tickets.writer, tickets.publisher.wake.set)
     return Starlette(
         routes=[
@@ -194,6 +206,8 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
             *chart.routes(),
             *preview.routes(),
             *ahead.routes(),
+            *ledger.routes(),
+            *plan.routes(),
             *pages.routes(),
         ],
         middleware=[
