@@ -43,7 +43,6 @@ class TriedPlans:
             "study": study_view(study, plan.looks, self.today) if plan else NO_STUDY,
             "confounded": self.confounded,
             "attempts": earlier_attempts(self.seals, self.studies, ticket, policy, titles),
-            "is_to_decide": ticket.has_verdict and ticket.decision is None,
             "has_draft": self.has_draft,
         }
 
