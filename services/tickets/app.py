@@ -29,7 +29,6 @@ from services.tickets.publish import TicketPublisher
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
-from services.tickets.study import ground
 from services.tickets.study.loop import StudyLoop
 from services.tickets.study.student import Student
 from services.tickets.web.chart_page import ChartPage
@@ -115,7 +114,7 @@ class Tickets:
             pool, settings.topic(TICKETS), self.relay.wake.set, self._metrics, self.progress
         )
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
-        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy, ground.prepare))
+        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
         student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
         self.studies = StudyLoop(pool, student, self.progress, self._on_study)
         self.processor = Processor(

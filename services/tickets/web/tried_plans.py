@@ -11,8 +11,8 @@ from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.present import day_in
 from services.tickets.store import plans, studies
-from services.tickets.store.studies import Study
 from services.tickets.study.confounding import overlapping, span_of
+from services.tickets.study.record import Study
 from services.tickets.web.plan_view import NO_STUDY, earlier_attempts, sealed_view, study_view
 from shared.policy import Policy, StageTitles
 from shared.postgres.pool import Executor

@@ -268,4 +268,3 @@ def ends(case: StudyCase) -> list[Any]:
         update={"cleared_at": case.changes_at, "reason": ProblemReason.CLEARED, "detected_at": case.changes_at}
     )
     return [event(over)]
-
