@@ -241,7 +241,8 @@ class PlanPage:
         charts = await asyncio.to_thread(lambda: [chart_view(one, self._policy.timezone) for one in drawings])
         plan, missing = plan_form.read_typed(typed, content.terms)
         opened = {STEP_OF[name] for name in answer.faults} or {answer.opened or plan_form.first_open(typed, labels)}
-        steps = plan_form.step_views(typed, labels, opened)
+        units = plan_words.unit_words(chart, self._policy)
+        steps = plan_form.step_views(typed, labels, units, opened)
         return self._html(
             "plan.html",
             answer.status,
@@ -261,7 +262,7 @@ class PlanPage:
             max_letters=MAX_LETTERS,
             measures=groups,
             countermeasures=plan_form.COUNTERMEASURES,
-            units=plan_words.unit_words(chart, self._policy),
+            units=units,
             better=plan_words.better_words(chart, kind, self._policy, titles),
             soonest=(content.terms.today + timedelta(days=1)).isoformat(),
             shows=content.shows,

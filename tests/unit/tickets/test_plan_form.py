@@ -54,7 +54,7 @@ def test_the_first_question_without_an_answer_is_open() -> None:
 
 
 def test_each_question_leads_to_the_next_and_the_last_one_to_the_seal() -> None:
-    views = plan_form.step_views(WHOLE, LABELS, ["change"])
+    views = plan_form.step_views(WHOLE, LABELS, {}, ["change"])
 
     assert [view.next for view in views.values()] == [*[step.name for step in STEPS[1:]], "seal"]
     assert [name for name, view in views.items() if view.is_open] == ["change"]
@@ -62,16 +62,18 @@ def test_each_question_leads_to_the_next_and_the_last_one_to_the_seal() -> None:
 
 
 def test_a_folded_question_says_its_answer_shortly() -> None:
-    said = plan_form.answers(WHOLE | {"aim": "x" * 500}, LABELS)
+    said = plan_form.answers(WHOLE | {"aim": "x" * 500}, LABELS, {"share": "% of what it is now"})
 
     assert said["aim"] == "x" * 89 + "…"
     assert said["measure"] == "Deals in work, Proposal"
     assert said["change"] == "Two people answer each morning. · Capacity: more or fewer people or hours"
     assert said["tasks"] == "Roster; Tell everybody"
-    assert said["when"] == "2026-12-07 · only for deals that come in from then on"
+    assert said["when"] == "7 December 2026 · only for deals that come in from then on"
+    assert said["prediction"] == "20 % of what it is now · Half of the waiting is for an answer."
     assert said["balancing"] == "Share won, New business"
-    assert plan_form.answers({}, LABELS)["balancing"] == "no other measure"
-    assert plan_form.answers({"new_entries_only": "yes"}, LABELS)["when"] == ""
+    assert plan_form.answers({}, LABELS, {})["balancing"] == "no other measure"
+    assert plan_form.answers({"new_entries_only": "yes"}, LABELS, {})["when"] == ""
+    assert plan_form.answers({"change_date": "soon"}, LABELS, {})["when"] == "soon · for all deals"
 
 
 @pytest.mark.parametrize(("filled", "rows"), [({}, 2), ({"task_1_by": "x"}, 2), ({"task_5_who": "x"}, 6)])
