@@ -70,8 +70,9 @@ def _exact(value: float) -> str:
 
 
 def prediction_words(plan: Plan, kind: str, policy: Policy) -> str:
-    """`30 % shorter`, or `shorter` where no size is predicted."""
-    return f"{predicted_size(plan, policy)} {better(plan.measure, kind)}".strip()
+    """`30 % shorter`"""
+    size, word = predicted_size(plan, policy), better(plan.measure, kind)
+    return f"{size} {word}" if size else f"{word} (no size predicted)"
 
 
 def better_words(chart: Chart | None, kind: str, policy: Policy, titles: StageTitles) -> str:
