@@ -26,7 +26,7 @@ def page_app(parts: TicketParts) -> Starlette:
         *ChartPage(*shared, "flow.relocks", nothing).routes(),
         *ForecastPage(*shared).routes(),
         *LedgerPage(*shared).routes(),
-        *PlanPage(*shared, parts.writer.plans, nothing).routes(),
+        *PlanPage(*shared, parts.writer, nothing).routes(),
         *pages.routes(),
     ]
     return Starlette(routes=routes, middleware=[Middleware(ReaderZone)])

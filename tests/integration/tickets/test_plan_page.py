@@ -75,7 +75,7 @@ async def test_a_text_that_is_too_long_is_kept_on_the_page_and_named(web: httpx.
 
     assert (asked.status_code, faults(asked.text)) == (
         422,
-        {"aim": "This has 2,001 letters; write it with 2,000 at most."},
+        {"aim": "aim has 2,001 letters; write it with 2,000 at most."},
     )
     assert "x" * 2001 in asked.text
     assert (await plans.draft(pool, 2)).version == 0

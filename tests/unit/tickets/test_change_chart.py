@@ -48,7 +48,9 @@ def test_no_more_weeks_are_shown_than_are_studied() -> None:
 
 
 def test_weeks_without_a_value_are_left_out() -> None:
-    chart = change_chart(sealed(), known(FIRST + 2, **{"2026_W26": None, "2026_W50": None, "2026_W51": Fraction(DAY * 3, 2)}), policy())
+    chart = change_chart(
+        sealed(), known(FIRST + 2, **{"2026_W26": None, "2026_W50": None, "2026_W51": Fraction(DAY * 3, 2)}), policy()
+    )
 
     assert chart is not None
     assert chart.groups == {
