@@ -66,7 +66,7 @@ def conflict(answer: PlanAnswer, labels: Mapping[str, str]) -> PlanConflict | No
 
 
 def refused(error: NotPossibleError, typed: Mapping[str, str]) -> PlanAnswer:
-    """The answer to a form with a field that no draft can hold, such as a text that is too long; or that comes too late."""
+    """The answer to a form with a field that no draft can hold, as a text that is too long, or one that is too late."""
     if error.field in STEP_OF:
         return PlanAnswer(422, typed, {error.field: str(error)})
     return PlanAnswer(409 if isinstance(error, TooLateError) else 422, typed, error=str(error))

@@ -130,8 +130,7 @@ async def test_choices_that_are_not_known_are_named_and_empty_ones_left_out(web:
 
 
 async def test_what_was_given_up_says_why(web: httpx.AsyncClient, planning: PlanningParts) -> None:
-    number = await planning.open("demo")
-    await planning.do(number, "close", outcome="wont-fix", reason="It is <fine>", confirmed=True)
+    await planning.do(3, "close", outcome="wont-fix", reason="It is <fine>", confirmed=True)
     page = (await web.get("/ledger")).text
 
     part = page[page.index("What was given up") :]
