@@ -240,7 +240,11 @@ class PlanPage:
         drawings = [content.drawing] if content.drawing else []
         charts = await asyncio.to_thread(lambda: [chart_view(one, self._policy.timezone) for one in drawings])
         plan, missing = plan_form.read_typed(typed, content.terms)
-        opened = {STEP_OF[name] for name in answer.faults} or {answer.opened or plan_form.first_open(typed, labels)}
+        different = conflict(answer, labels)
+        wrong = {STEP_OF[name] for name in answer.faults} | {
+            one.step for one in (different.others if different else ())
+        }
+        opened = wrong or {answer.opened or plan_form.first_open(typed, labels)}
         units = plan_words.unit_words(chart, self._policy)
         steps = plan_form.step_views(typed, labels, units, opened)
         return self._html(
@@ -252,7 +256,7 @@ class PlanPage:
             draft_version=content.saved.version,
             typed=typed,
             faults=answer.faults,
-            conflict=conflict(answer, labels),
+            conflict=different,
             question=answer.question,
             steps=steps,
             step_count=len(STEPS),

@@ -171,6 +171,7 @@ async def test_of_two_people_one_saves_and_the_other_sees_both_answers(web: http
     assert "Nothing was saved" in refused.text
     assert "Their &lt;aim&gt;" in refused.text
     assert "My aim</textarea>" in refused.text
+    assert opened(refused.text) == ["aim"]
     assert (await plans.draft(pool, 2)).draft.aim == "Their <aim>"
     again = dict(re.findall(r'type="hidden" name="(version|draft_version)" value="(\d+)"', refused.text))
     sent = await web.post("/tickets/2/draft", data=again | {"go": "measure", "aim": "My aim", "change": "Same"})
