@@ -117,7 +117,7 @@ class Tickets:
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
         self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
         student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
-        self.studies = StudyLoop(pool, student, self.progress, self._on_study)
+        self.studies = StudyLoop(pool, student, self._metrics, self.progress, self._on_study)
         self.processor = Processor(
             PostgresTransactions(pool),
             TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set, self.studies.wake.set),
