@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute, Route
 from services.tickets.charts import measure as measure_charts
 from services.tickets.charts.signals import chart_signals
 from services.tickets.charts.spec import Drawing
+from services.tickets.charts.ticket import main_chart
 from services.tickets.domain.draft import (
     IncompletePlanError,
     PlanTerms,
@@ -192,7 +193,8 @@ class PlanPage:
         typed = answer.typed or plan_form.typed_of(saved.draft)
         chart = terms.charts.get(typed.get("measure", ""))
         if chart is None:
-            return PlanContent(ticket, titles, saved, terms, None)
+            trouble = await main_chart(connection, ticket.problem, self._policy, titles, now)
+            return PlanContent(ticket, titles, saved, terms, None, drawing=trouble)
         outline = _outline(typed, chart, terms)
         ground = await ground_of_plan(connection, ticket, outline, self._policy, now)
         shows = plan_sentences(ground, outline, study_names(outline, self._policy, titles))

@@ -25,7 +25,8 @@ from shared.wording.problem_text import text_of
 class PlanContent:
     """What the database has for the form.
 
-    Of the chosen measure, None before one is chosen: `ground`, what it can show; `shows`, that in words; `drawing`.
+    Of the chosen measure, None before one is chosen: `ground`, what it can show, and `shows`, that in words. `drawing`:
+    its weeks; before that, what the problem is about.
     """
 
     ticket: Ticket
