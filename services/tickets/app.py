@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.tickets.api import faults
@@ -33,7 +34,9 @@ from services.tickets.study.loop import StudyLoop
 from services.tickets.study.student import Student
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
+from services.tickets.web.ledger_page import LedgerPage
 from services.tickets.web.pages import TicketPages
+from services.tickets.web.plan_page import PlanPage
 from services.tickets.web.preview_page import PreviewPage
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
@@ -187,27 +190,12 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
     pages = TicketPages(pool, tickets.writer, tickets.policy, tickets.clock, tickets.publisher.wake.set)
-    stage = StagePage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
-    chart = ChartPage(
-        pool,
-        tickets.policy,
-        tickets.clock,
-        pages.html,
-        pages.error,
-        tickets.relocks_topic,
-        tickets.relay.wake.set,
-    )
-    preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
-    ahead = ForecastPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     api = Api(pool, tickets.policy, tickets.writer, tickets.publisher.wake.set)
     return Starlette(
         routes=[
             *health_routes(tickets.progress, tickets.dependencies, registry),
             *api.routes(),
-            *stage.routes(),
-            *chart.routes(),
-            *preview.routes(),
-            *ahead.routes(),
+            *_page_routes(tickets, pool, pages),
             *pages.routes(),
         ],
         middleware=[
@@ -217,6 +205,20 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         ],
         exception_handlers=_fault_pages(pages),
     )
+
+
+def _page_routes(tickets: Tickets, pool: Pool, pages: TicketPages) -> list[BaseRoute]:
+    """The pages beside the list and the tickets. They come first: the routes of a ticket's forms take any action."""
+    shared = pool, tickets.policy, tickets.clock, pages.html, pages.error
+    preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
+    return [
+        *StagePage(*shared).routes(),
+        *ChartPage(*shared, tickets.relocks_topic, tickets.relay.wake.set).routes(),
+        *preview.routes(),
+        *ForecastPage(*shared).routes(),
+        *LedgerPage(*shared).routes(),
+        *PlanPage(*shared, tickets.writer, tickets.publisher.wake.set).routes(),
+    ]
 
 
 def _fault_pages(pages: TicketPages) -> Mapping[Any, Any]:
