@@ -27,6 +27,7 @@ from services.tickets.publish import TicketPublisher
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
+from services.tickets.web.board_page import BoardPage
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.pages import TicketPages
@@ -168,6 +169,7 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
     pages = TicketPages(pool, tickets.changes, tickets.policy, tickets.clock, tickets.publisher.wake.set)
+    board = BoardPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     stage = StagePage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     chart = ChartPage(
         pool,
@@ -185,6 +187,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         routes=[
             *health_routes(tickets.progress, tickets.dependencies, registry),
             *api.routes(),
+            *board.routes(),
             *stage.routes(),
             *chart.routes(),
             *preview.routes(),

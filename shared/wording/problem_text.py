@@ -12,7 +12,7 @@ from shared.contracts.problems import CauseClass, ProblemData, ProblemInterval
 from shared.flow.statistics.columns import Chart
 from shared.policy import Policy, StageTitles
 from shared.policy.durations import parse_duration
-from shared.policy.model import CALENDAR, CountRule
+from shared.policy.model import CALENDAR, AgingLearnedRule, CountRule
 from shared.wording.kind import KindWording, ProblemFacts
 from shared.wording.measures import day_of
 from shared.wording.quantities import CALENDAR_DAY, age, day, number, rounded, week, week_until
@@ -92,9 +92,9 @@ def limit_of(problem: ProblemData, policy: Policy) -> str:
     return parse_duration(problem.limit).words(_day_name(policy, problem.pipeline, problem.stage or ""))
 
 
-def watched(rule: CountRule, pipeline: str, policy: Policy) -> str:
+def watched(rule: CountRule | AgingLearnedRule, pipeline: str, policy: Policy) -> str:
     """What a rule looks for: `6 deals or more for longer than 21 days`"""
-    return wording.of(rule.kind).watched(rule, _day_name(policy, pipeline, rule.stage))
+    return wording.of(rule.kind).watched(rule, _day_name(policy, pipeline, rule.stage or ""))
 
 
 def asks_for(problem: ProblemData, zone: str) -> str:

@@ -51,6 +51,7 @@ CREATE TABLE weekly_point (
     PRIMARY KEY (pipeline, stage, measure, start_at)
 );
 CREATE INDEX weekly_point_by_start ON weekly_point (numbering, start_at);
+CREATE INDEX weekly_point_by_week ON weekly_point (pipeline, numbering, week);
 
 -- From which week on a chart has a new baseline, and why; from_week empty: the first baseline. Not yet on flow.relocks
 -- while the outbox has it.

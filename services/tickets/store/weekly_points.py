@@ -14,6 +14,10 @@ from shared.runtime.instants import micros
 _NUMBERING = "SELECT max(numbering) FROM weekly_point"
 _FIRST = "SELECT start_at, week FROM weekly_point WHERE numbering = $1 ORDER BY start_at LIMIT 1"
 _OVER = "SELECT max(week) + 1 FROM weekly_point WHERE pipeline = $1 AND numbering = $2"
+_LAST = """
+SELECT stage, measure, exact FROM weekly_point
+WHERE pipeline = $1 AND numbering = $2 AND week = $3 AND measure = ANY($4::text[]) AND exact IS NOT NULL
+"""
 _LOAD = """
 SELECT stage, measure, week, exact FROM weekly_point
 WHERE pipeline = $1 AND numbering = $2 AND (stage, measure) IN (SELECT * FROM unnest($3::text[], $4::text[]))
@@ -28,19 +32,47 @@ class ChartWeeks(NamedTuple):
     charts: Mapping[Chart, Sequence[Value | None]]
 
 
+class LastWeek(NamedTuple):
+    """The newest week that is over, by its ISO name. A chart without a value in it is left out."""
+
+    name: str
+    values: Mapping[Chart, Value]
+
+
 async def load(executor: Executor, pipeline: str, charts: Collection[Chart], zone: str) -> ChartWeeks | None:
     """Charts of a pipeline; None before its first point. Week 0 is the same for all pipelines."""
     numbering = await executor.fetchval(_NUMBERING)
     over = await executor.fetchval(_OVER, pipeline, numbering)
     if over is None:
         return None
-    first = await executor.fetchrow(_FIRST, numbering)
-    assert first is not None  # noqa: S101 (the pipeline has a point)
-    known = Weeks(micros(first["start_at"]), zone)
-    weeks = Weeks(known.start(-first["week"]), zone)
+    weeks = await _weeks(executor, numbering, zone)
     found: dict[Chart, list[Value | None]] = {chart: [None] * over for chart in charts}
     wanted = [chart.stage for chart in charts], [chart.column.value for chart in charts]
     for row in await executor.fetch(_LOAD, pipeline, numbering, *wanted):
         column = Column(row["measure"])
         found[Chart(pipeline, row["stage"], column)][row["week"]] = exact_value(column, row["exact"])
     return ChartWeeks(weeks, over, found)
+
+
+async def last_week(executor: Executor, pipeline: str, columns: Collection[Column], zone: str) -> LastWeek | None:
+    """What a pipeline and its stages measured in the newest week; None before its first point."""
+    numbering = await executor.fetchval(_NUMBERING)
+    over = await executor.fetchval(_OVER, pipeline, numbering)
+    if over is None:
+        return None
+    rows = await executor.fetch(_LAST, pipeline, numbering, over - 1, [one.value for one in columns])
+    values = dict[Chart, Value]()
+    for row in rows:
+        column = Column(row["measure"])
+        value = exact_value(column, row["exact"])
+        if value is not None:
+            values[Chart(pipeline, row["stage"], column)] = value
+    return LastWeek((await _weeks(executor, numbering, zone)).name(over - 1), values)
+
+
+async def _weeks(executor: Executor, numbering: int, zone: str) -> Weeks:
+    """The weeks of a numbering that has a point."""
+    first = await executor.fetchrow(_FIRST, numbering)
+    assert first is not None  # noqa: S101 (the numbering has a point)
+    known = Weeks(micros(first["start_at"]), zone)
+    return Weeks(known.start(-first["week"]), zone)

@@ -25,6 +25,11 @@ def chart_address(chart: Chart) -> str:
     return f"/charts/{quote(chart.name)}"
 
 
+def board_address(pipeline: str) -> str:
+    """Address of the page of a pipeline."""
+    return f"/pipelines/{quote(pipeline, safe='')}"
+
+
 def links_of(policy: Policy, pipeline: str, stage: str = "") -> list[ChartLink]:
     """The charts of a stage; of the pipeline itself where the stage is empty."""
     watched = {watch.chart for watch in pipeline_watches(pipeline, policy.pipelines[pipeline])}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from services.tickets.web.chart_links import forecast_address, links_of, preview_address
+from services.tickets.web.chart_links import board_address, forecast_address, links_of, preview_address
 from services.tickets.web.listing import SORTS
 from services.tickets.web.outcomes import CHOICES, MEANINGS, STATES
 from services.tickets.web.stage_rows import stage_address
@@ -35,6 +35,7 @@ def templates(policy: Policy) -> Environment:
         sorts=SORTS,
         policy=policy,
         stage_address=stage_address,
+        board_address=board_address,
         chart_links=partial(links_of, policy),
         preview_address=preview_address,
         forecast_address=forecast_address,

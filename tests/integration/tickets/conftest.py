@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from services.tickets.api.routes import Api
 from services.tickets.app import Tickets
 from services.tickets.settings import TicketsSettings
+from services.tickets.web.board_page import BoardPage
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.pages import TicketPages
@@ -78,10 +79,18 @@ async def web(pool: Pool, parts: TicketParts) -> AsyncIterator[httpx.AsyncClient
     notice = NoticeEvent(id="n", source="andon/notifier", subject="1", time=now, data=refused)
     await parts.handle(record(event(data), 0), record(notice, 0), *(record(m, n) for n, m in enumerate(measures)))
     pages = TicketPages(pool, parts.changes, policy(), SystemClock(), nothing)
+    board = BoardPage(pool, policy(), SystemClock(), pages.html, pages.error)
     stage = StagePage(pool, policy(), SystemClock(), pages.html, pages.error)
     chart = ChartPage(pool, policy(), SystemClock(), pages.html, pages.error, "flow.relocks", nothing)
     ahead = ForecastPage(pool, policy(), SystemClock(), pages.html, pages.error)
-    routes = [*Api(pool, policy()).routes(), *stage.routes(), *chart.routes(), *ahead.routes(), *pages.routes()]
+    routes = [
+        *Api(pool, policy()).routes(),
+        *board.routes(),
+        *stage.routes(),
+        *chart.routes(),
+        *ahead.routes(),
+        *pages.routes(),
+    ]
     app = Starlette(routes=routes, middleware=[Middleware(ReaderZone)])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         yield client
