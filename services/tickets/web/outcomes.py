@@ -13,6 +13,9 @@ STATES = {
     TicketState.OPEN: "not yet seen",
     TicketState.ACKNOWLEDGED: "seen",
     TicketState.SNOOZED: "snoozed",
+    TicketState.PLANNED: "planned",
+    TicketState.DOING: "being changed",
+    TicketState.VERIFYING: "being verified",
     TicketState.CLOSED: "closed",
 }
 # A check mark is for a change that is shown to work.
@@ -20,13 +23,20 @@ MARKS = {
     TicketState.OPEN: "!",
     TicketState.ACKNOWLEDGED: "○",
     TicketState.SNOOZED: "…",
+    TicketState.PLANNED: "◇",
+    TicketState.DOING: "◆",
+    TicketState.VERIFYING: "◎",
     TicketState.CLOSED: "•",
 }
+VERIFIED_MARK = "✓"
 OUTCOMES = {
     TicketOutcome.CLEARED_WITHOUT_CHANGE: "the problem went away by itself",
     TicketOutcome.CHANGED_UNPLANNED: "something was changed without a plan",
     TicketOutcome.ABANDONED: "given up",
     TicketOutcome.WONT_FIX: "nothing will be changed",
+    TicketOutcome.VERIFIED: "the change worked",
+    TicketOutcome.NOT_SHOWN: "not shown that the change worked",
+    TicketOutcome.RESTORED: "back where it was",
 }
 # What a person may choose.
 CHOICES = {
@@ -39,9 +49,14 @@ CHOICES = {
 MEANINGS = {
     TicketOutcome.CLEARED_WITHOUT_CHANGE: "This does not count as a success: nothing was changed, so the problem may"
     " come back.",
+    TicketOutcome.RESTORED: "That the change did it is not shown: this counts neither as a success nor as a failure.",
+    TicketOutcome.NOT_SHOWN: "That is no proof that it did nothing.",
     TicketOutcome.CHANGED_UNPLANNED: "What the change did is not known, as nothing was predicted and compared.",
 }
 OUTCOME_COUNTS = {
+    TicketOutcome.VERIFIED: "verified",
+    TicketOutcome.NOT_SHOWN: "not shown",
+    TicketOutcome.RESTORED: "back where it was",
     TicketOutcome.CLEARED_WITHOUT_CHANGE: "went away by itself",
     TicketOutcome.CHANGED_UNPLANNED: "changed without a plan",
     TicketOutcome.ABANDONED: "given up",
