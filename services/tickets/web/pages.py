@@ -25,6 +25,7 @@ from services.tickets.store.tickets import TicketFilter
 from services.tickets.web import forms, listing, stage_rows
 from services.tickets.web.addresses import STATIC, favicon
 from services.tickets.web.conditional import answer_if_changed
+from services.tickets.web.drawn_page import DrawnPage
 from services.tickets.web.refusals import Refusal
 from services.tickets.web.stage_rows import open_stages
 from services.tickets.web.templating import templates
@@ -71,7 +72,9 @@ class TicketPages:
 
     def html(self, name: str, status: int = 200, **values: Any) -> Response:
         values = {"now": self._clock.now(), "zone": page_zone(self._policy.timezone)} | values
-        return HTMLResponse(self._templates.get_template(name).render(values), status)
+        text = self._templates.get_template(name).render(values)
+        charts = values.get("charts")
+        return DrawnPage(text, charts, status) if charts else HTMLResponse(text, status)
 
     def error(self, status: int, title: str, detail: str) -> Response:
         """A page that says what went wrong and what to do."""

@@ -25,7 +25,8 @@ RULES = """
 def stages(rules: str, *standing: NowData) -> Sequence[BoardStage]:
     policy = parse(
         "version: 1\npipelines:\n  new:\n    name: New\n    owner: {name: Head, mail: h@x.example}\n"
-        f"    stages: [{{id: demo, name: Demo}}, {{id: legal}}, {{id: won, outcome: won}}]\n    rules:{rules or ' []'}\n"
+        "    stages: [{id: demo, name: Demo}, {id: legal}, {id: won, outcome: won}]\n"
+        f"    rules:{rules or ' []'}\n"
     )
     points = {("new", stage, Measure.WIP.value): [] for stage in ("demo", "legal")}
     now = StagesNow(day(0), {(one.pipeline, one.stage): one for one in standing})
