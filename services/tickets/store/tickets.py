@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -47,6 +47,7 @@ SELECT {_COLUMNS} FROM ticket WHERE ($1::text IS NULL OR pipeline = $1) AND ($2:
     AND ($6::bool IS NULL OR (state <> 'closed') = $6) AND ($7::timestamptz IS NULL OR closed_at > $7)
 ORDER BY id DESC LIMIT $5
 """
+_OF_NUMBERS = f"SELECT {_COLUMNS} FROM ticket WHERE id = ANY($1::bigint[])"
 _HISTORY = """
 SELECT seq, change, at, recorded_at, actor, reason, outcome, snoozed_until, was, became FROM change
 WHERE ticket = $1 ORDER BY seq
@@ -97,6 +98,12 @@ async def lock(connection: Connection, number: int) -> Ticket | None:
 async def get(executor: Executor, number: int) -> Ticket | None:
     row = await executor.fetchrow(_GET, number)
     return _ticket(row) if row else None
+
+
+async def of_numbers(executor: Executor, numbers: Collection[int]) -> dict[int, Ticket]:
+    """Tickets by number."""
+    rows = await executor.fetch(_OF_NUMBERS, list(numbers)) if numbers else []
+    return {row["id"]: _ticket(row) for row in rows}
 
 
 async def number_of(executor: Executor, mark: str) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from shared.contracts.measures import Column
@@ -21,6 +22,15 @@ WHERE pipeline = $1 AND numbering = $2 AND week = $3 AND measure = ANY($4::text[
 _LOAD = """
 SELECT stage, measure, week, exact FROM weekly_point
 WHERE pipeline = $1 AND numbering = $2 AND (stage, measure) IN (SELECT * FROM unnest($3::text[], $4::text[]))
+"""
+
+
+_RECENT = """
+SELECT pipeline, stage, measure, p.start_at, p.exact FROM weekly_point AS p
+JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure)) AS w
+    USING (pipeline, stage, measure)
+WHERE p.start_at > $4 AND p.numbering = (SELECT max(numbering) FROM weekly_point) AND p.exact IS NOT NULL
+ORDER BY p.start_at
 """
 
 
@@ -68,6 +78,23 @@ async def last_week(executor: Executor, pipeline: str, columns: Collection[Colum
         if value is not None:
             values[Chart(pipeline, row["stage"], column)] = value
     return LastWeek((await _weeks(executor, numbering, zone)).name(over - 1), values)
+
+
+async def recent(
+    executor: Executor, charts: Collection[Chart], since: datetime
+) -> dict[Chart, list[tuple[datetime, float]]]:
+    """The weeks of charts that began after an instant, by their starts, for small drawings; weeks without a value are
+    left out.
+    """
+    found: dict[Chart, list[tuple[datetime, float]]] = {chart: [] for chart in charts}
+    columns = zip(*((one.pipeline, one.stage, one.column.value) for one in found), strict=True)
+    rows = await executor.fetch(_RECENT, *map(list, columns), since) if found else []
+    for row in rows:
+        column = Column(row["measure"])
+        value = exact_value(column, row["exact"])
+        if value is not None:
+            found[Chart(row["pipeline"], row["stage"], column)].append((row["start_at"], float(value)))
+    return found
 
 
 async def _weeks(executor: Executor, numbering: int, zone: str) -> Weeks:
