@@ -15,8 +15,7 @@ from services.tickets import deals_csv
 from services.tickets.charts import render
 from services.tickets.charts.spec import Drawing, LineChart
 from services.tickets.charts.ticket import age_chart, main_chart
-from services.tickets.domain import lifecycle
-from services.tickets.domain.lifecycle import MARK, Ticket
+from services.tickets.domain.ticket import CHOICES, MARK, Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, with_deals
 from services.tickets.store import notices, problems, stages, tickets
 from services.tickets.web import history, view_models
@@ -119,7 +118,7 @@ class TicketPage:
             earlier=[ticket_view(one, self._policy, page.titles, now) for one in page.earlier],
             history=history.history_rows(page.changes, page.mails, wording.of(ticket.problem.kind).is_weekly),
             is_newest=page.is_newest,
-            by_person=lifecycle.CHOICES,
+            by_person=CHOICES,
             rule=view_models.rule_words(ticket.problem),
             answer=refusal.error is not None,
             soonest=view_models.date_after(now, FIRST_SNOOZE_DAY, zone),
