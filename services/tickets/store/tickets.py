@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from collections.abc import Collection, Mapping
-=======
 from collections.abc import Collection, Mapping, Sequence
->>>>>>> refs/heads/w-plan
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 

@@ -49,35 +49,52 @@ class LastWeek(NamedTuple):
     values: Mapping[Chart, Value]
 
 
-async def load(executor: Executor, pipeline: str, charts: Collection[Chart], zone: str) -> ChartWeeks | None:
-    """Charts of a pipeline; None before its first point. Week 0 is the same for all pipelines."""
+class LogWeeks(NamedTuple):
+    """The weeks of the log; `numbering`: the one that counts, of those in which weeks were numbered anew."""
+
+    weeks: Weeks
+    numbering: int
+
+
+async def log_weeks(executor: Executor, zone: str) -> LogWeeks | None:
+    """None before the first point. Week 0 is the same for all pipelines."""
     numbering = await executor.fetchval(_NUMBERING)
-    over = await executor.fetchval(_OVER, pipeline, numbering)
-    if over is None:
+    if numbering is None:
         return None
-    weeks = await _weeks(executor, numbering, zone)
+    first = await executor.fetchrow(_FIRST, numbering)
+    assert first is not None  # noqa: S101 (a point has this numbering)
+    known = Weeks(micros(first["start_at"]), zone)
+    return LogWeeks(Weeks(known.start(-first["week"]), zone), numbering)
+
+
+async def load(executor: Executor, pipeline: str, charts: Collection[Chart], zone: str) -> ChartWeeks | None:
+    """Charts of a pipeline; None before its first point."""
+    log = await log_weeks(executor, zone)
+    over = None if log is None else await executor.fetchval(_OVER, pipeline, log.numbering)
+    if log is None or over is None:
+        return None
     found: dict[Chart, list[Value | None]] = {chart: [None] * over for chart in charts}
     wanted = [chart.stage for chart in charts], [chart.column.value for chart in charts]
-    for row in await executor.fetch(_LOAD, pipeline, numbering, *wanted):
+    for row in await executor.fetch(_LOAD, pipeline, log.numbering, *wanted):
         column = Column(row["measure"])
         found[Chart(pipeline, row["stage"], column)][row["week"]] = exact_value(column, row["exact"])
-    return ChartWeeks(weeks, over, found)
+    return ChartWeeks(log.weeks, over, found)
 
 
 async def last_week(executor: Executor, pipeline: str, columns: Collection[Column], zone: str) -> LastWeek | None:
     """What a pipeline and its stages measured in the newest week; None before its first point."""
-    numbering = await executor.fetchval(_NUMBERING)
-    over = await executor.fetchval(_OVER, pipeline, numbering)
-    if over is None:
+    log = await log_weeks(executor, zone)
+    over = None if log is None else await executor.fetchval(_OVER, pipeline, log.numbering)
+    if log is None or over is None:
         return None
-    rows = await executor.fetch(_LAST, pipeline, numbering, over - 1, [one.value for one in columns])
+    rows = await executor.fetch(_LAST, pipeline, log.numbering, over - 1, [one.value for one in columns])
     values = dict[Chart, Value]()
     for row in rows:
         column = Column(row["measure"])
         value = exact_value(column, row["exact"])
         if value is not None:
             values[Chart(pipeline, row["stage"], column)] = value
-    return LastWeek((await _weeks(executor, numbering, zone)).name(over - 1), values)
+    return LastWeek(log.weeks.name(over - 1), values)
 
 
 async def recent(
@@ -95,11 +112,3 @@ async def recent(
         if value is not None:
             found[Chart(row["pipeline"], row["stage"], column)].append((row["start_at"], float(value)))
     return found
-
-
-async def _weeks(executor: Executor, numbering: int, zone: str) -> Weeks:
-    """The weeks of a numbering that has a point."""
-    first = await executor.fetchrow(_FIRST, numbering)
-    assert first is not None  # noqa: S101 (the numbering has a point)
-    known = Weeks(micros(first["start_at"]), zone)
-    return Weeks(known.start(-first["week"]), zone)
