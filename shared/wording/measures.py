@@ -28,20 +28,17 @@ NAMES = {
     Column.OPEN_WITH_CLOSE: "Open deals with a close date",
     Column.PUSHED_SHARE: "Share of close dates pushed",
 }
-# What a measure is when it is better.
-BETTER = {
-    Column.ARRIVALS: "more",
-    Column.DEPARTURES: "more",
-    Column.WIP_END: "fewer",
-    Column.TIME_IN_STAGE_MEDIAN: "shorter",
-    Column.TIME_IN_STAGE_P85: "shorter",
-    Column.OPEN_AGE_MEAN: "younger",
-    Column.REWORK_RATE: "smaller",
-    Column.THROUGHPUT: "more",
-    Column.WIN_RATE: "greater",
-    Column.LEAD_TIME_MEDIAN: "shorter",
-    Column.LEAD_TIME_P85: "shorter",
-    Column.PUSHED_SHARE: "smaller",
+# What a measure is when its value is lower, and when it is higher.
+_CHANGED = {
+    Column.ARRIVALS: ("fewer", "more"),
+    Column.DEPARTURES: ("fewer", "more"),
+    Column.WIP_END: ("fewer", "more"),
+    Column.TIME_IN_STAGE_MEDIAN: ("shorter", "longer"),
+    Column.TIME_IN_STAGE_P85: ("shorter", "longer"),
+    Column.OPEN_AGE_MEAN: ("younger", "older"),
+    Column.THROUGHPUT: ("fewer", "more"),
+    Column.LEAD_TIME_MEDIAN: ("shorter", "longer"),
+    Column.LEAD_TIME_P85: ("shorter", "longer"),
 }
 _SHARES = frozenset({Column.REWORK_RATE, Column.WIN_RATE, Column.PUSHED_SHARE})
 DEALS, SHARE = "deals", "%"
@@ -60,6 +57,11 @@ def unit_of(column: Column, day: int) -> str:
     if not is_time(column):
         return DEALS
     return "days" if day == CALENDAR_DAY else "working days"
+
+
+def changed(column: Column, *, higher: bool) -> str:
+    """What a measure is when its value is higher, or lower: `shorter`, `more`."""
+    return _CHANGED.get(column, ("smaller", "greater"))[higher]
 
 
 def is_share(column: Column) -> bool:

@@ -10,13 +10,12 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from services.tickets.domain.plan import Countermeasure, Plan, Predicted, Task
+from services.tickets.study.measures import is_higher_better, measures_of
 from services.tickets.web.forms import MAX_LETTERS
-from shared.contracts.measures import Column
+from shared.contracts.problems import ProblemData
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.effect import SizeUnit
-from shared.flow.statistics.watched import bad_side
 from shared.policy import Policy
-from shared.policy.watchable import PIPELINE_MEASURES, STAGE_MEASURES, Side
 from shared.wording.measures import day_of, is_share, is_time
 
 MAX_TASKS = 12
@@ -74,25 +73,15 @@ class PlanReading:
         return not self.of_step(step)
 
 
-def measures_of(policy: Policy, pipeline: str, stage: str | None) -> list[Chart]:
-    """The measures that a plan may name: those of the ticket's stage, then those of its pipeline.
-
-    Only measures of which one side is better.
-    """
-    of_stage = [Chart(pipeline, stage, column) for column in Column if stage and column.measure in STAGE_MEASURES]
-    of_pipeline = [Chart(pipeline, "", column) for column in Column if column.measure in PIPELINE_MEASURES]
-    return [one for one in (*of_stage, *of_pipeline) if not one.stage or policy.stage(pipeline, one.stage)]
-
-
 def draft_of(form: Mapping[str, str]) -> dict[str, str]:
     """What a form's fields hold, as it is kept: without what Postgres keeps not, and empty fields."""
     kept = {name: form.get(name, "").replace("\x00", "").replace("\r\n", "\n")[:MAX_KEPT] for name in FIELDS}
     return {name: text for name, text in kept.items() if text.strip()}
 
 
-def read_plan(draft: Mapping[str, str], measures: Sequence[Chart], policy: Policy) -> PlanReading:
-    """Read a draft as a plan; all faults at once."""
-    reader = _Reader(draft, {chart.name: chart for chart in measures}, policy)
+def read_plan(draft: Mapping[str, str], problem: ProblemData, policy: Policy) -> PlanReading:
+    """Read a draft as a plan about a problem; all faults at once."""
+    reader = _Reader(draft, problem, policy)
     plan = reader.plan()
     return PlanReading(None if reader.faults else plan, reader.faults)
 
@@ -104,8 +93,9 @@ class _Fault(Exception):
 class _Reader:
     """Reads one draft; what is wrong goes to `faults`."""
 
-    def __init__(self, draft: Mapping[str, str], measures: Mapping[str, Chart], policy: Policy) -> None:
-        self._draft, self._measures, self._policy = draft, measures, policy
+    def __init__(self, draft: Mapping[str, str], problem: ProblemData, policy: Policy) -> None:
+        self._draft, self._kind, self._policy = draft, problem.kind, policy
+        self._measures = {chart.name: chart for chart in measures_of(problem, policy)}
         self.faults: dict[str, str] = {}
 
     def plan(self) -> Plan | None:
@@ -208,7 +198,7 @@ class _Reader:
 
     def _size(self, measure: Chart, unit: SizeUnit) -> Fraction | None:
         try:
-            return size_of(self._get("size"), measure, unit, self._policy)
+            return size_of(self._get("size"), measure, unit, self._kind, self._policy)
         except _Fault as fault:
             self.faults["size"] = str(fault)
             return None
@@ -222,7 +212,7 @@ class _Reader:
         return found
 
 
-def size_of(text: str, measure: Chart, unit: SizeUnit, policy: Policy) -> Fraction:
+def size_of(text: str, measure: Chart, unit: SizeUnit, kind: str, policy: Policy) -> Fraction:
     """A size in the unit of messages: a share of 1, seconds, or a count."""
     if not text:
         raise _Fault("Write how much better it will be: without a size, nobody can be wrong and learn from it.")
@@ -231,8 +221,7 @@ def size_of(text: str, measure: Chart, unit: SizeUnit, policy: Policy) -> Fracti
     size = Fraction(text.replace(",", "."))
     if size == 0:
         raise _Fault("A size of 0 predicts nothing; write a number above 0.")
-    is_lower_better = bad_side(measure.column) is Side.HIGH
-    if unit is SizeUnit.SHARE and is_lower_better and size >= 100:
+    if unit is SizeUnit.SHARE and not is_higher_better(measure, kind) and size >= 100:
         raise _Fault("It cannot become smaller by 100 % or more; write less than 100.")
     return size / 100 if unit is SizeUnit.SHARE or is_share(measure.column) else size * _scale(measure, policy)
 

@@ -116,7 +116,7 @@ def _settling(ground: SealedGround) -> list[str]:
 
 @dataclass(frozen=True)
 class StudyView:
-    """What the study of a plan has found. `verdict`: None while it is not known; `next_look`: None when all are over."""
+    """What a study has found. `verdict`: None while it is not known; `next_look`: None when all looks are over."""
 
     facts: StudyFacts
     verdict: str | None

@@ -7,18 +7,15 @@ from datetime import date
 from fractions import Fraction
 
 from services.tickets.domain.plan import Countermeasure, Plan
+from services.tickets.study.measures import is_higher_better
 from services.tickets.web.plan_form import ALL, COUNTERMEASURES, NOTHING, ONLY_NEW
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.effect import SizeUnit
-from shared.flow.statistics.sealing import NotShown
-from shared.flow.statistics.trend import TREND_Z
 from shared.policy import Policy, StageTitles
-from shared.wording.measures import BETTER, NAMES, SHARE, day_of, in_unit, is_share, unit_of, with_unit
+from shared.wording.measures import NAMES, changed, SHARE, day_of, in_unit, is_share, unit_of, with_unit
 from shared.wording.quantities import rounded
 
 POINTS = "percentage points"
-# From here a measure remembers a little, and much.
-SOME_MEMORY, MUCH_MEMORY = 0.15, 0.4
 ENTRIES = {False: "for all deals", True: "only for deals that come in from then on"}
 
 
@@ -28,7 +25,14 @@ def measure_words(chart: Chart, policy: Policy, titles: StageTitles) -> str:
     return f"{NAMES[chart.column]}, {place}"
 
 
-def measure_groups(charts: Sequence[Chart], policy: Policy, titles: StageTitles) -> Mapping[str, Mapping[str, str]]:
+def better(chart: Chart, kind: str) -> str:
+    """`shorter`, `more`: what the measure is when it is better, for a ticket of this kind of problem."""
+    return changed(chart.column, higher=is_higher_better(chart, kind))
+
+
+def measure_groups(
+    charts: Sequence[Chart], kind: str, policy: Policy, titles: StageTitles
+) -> Mapping[str, Mapping[str, str]]:
     """The choices of a measure by where it is measured: name of the chart, and label with what is better."""
     found: dict[str, dict[str, str]] = {}
     for chart in charts:
@@ -37,7 +41,7 @@ def measure_groups(charts: Sequence[Chart], policy: Policy, titles: StageTitles)
             if chart.stage
             else f"Of the whole pipeline {policy.pipelines[chart.pipeline].name}"
         )
-        found.setdefault(place, {})[chart.name] = f"{NAMES[chart.column]}: {BETTER[chart.column]} is better"
+        found.setdefault(place, {})[chart.name] = f"{NAMES[chart.column]}: {better(chart, kind)} is better"
     return found
 
 
@@ -59,56 +63,19 @@ def size_words(size: Fraction | float, unit: SizeUnit, chart: Chart, policy: Pol
     return with_unit(in_unit(chart.column, size, day_of(chart, policy)), size_unit(chart, policy))
 
 
-def prediction_words(plan: Plan, policy: Policy) -> str:
+def prediction_words(plan: Plan, kind: str, policy: Policy) -> str:
     """`30 % shorter`"""
-    predicted, better = plan.predicted, BETTER[plan.measure.column]
+    predicted, word = plan.predicted, better(plan.measure, kind)
     if predicted.size is None:
-        return better
-    return f"{size_words(predicted.size, predicted.unit, plan.measure, policy)} {better}"
+        return word
+    return f"{size_words(predicted.size, predicted.unit, plan.measure, policy)} {word}"
 
 
-def better_words(chart: Chart | None, policy: Policy, titles: StageTitles) -> str:
+def better_words(chart: Chart | None, kind: str, policy: Policy, titles: StageTitles) -> str:
     """What a prediction is about: `Time in stage (median), Proposal, will be shorter`"""
     if chart is None:
         return "The measure will be better"
-    return f"{measure_words(chart, policy, titles)}: it will be {BETTER[chart.column]}"
-
-
-def memory_words(phi: float) -> str:
-    """Whether a measure remembers from week to week."""
-    if phi < SOME_MEMORY:
-        return "It hardly remembers from week to week: each week says something new."
-    if phi < MUCH_MEMORY:
-        return "It remembers a little from week to week: a week resembles the one before, so each says less."
-    return "It remembers much from week to week: it takes a large change, or many weeks, to show one."
-
-
-def trend_words(trend_z: float, slope: Fraction) -> str:
-    """Whether it was improving already."""
-    if slope:
-        return "It was already getting better: it must beat its own trend."
-    if trend_z >= TREND_Z:
-        return "It was already getting better, by too little to be taken off."
-    if trend_z <= -TREND_Z:
-        return "It was getting worse before: the change is compared with these weeks as they were."
-    return "It was neither getting better nor worse."
-
-
-def smallest_words(sizes: Mapping[SizeUnit, Fraction | float | None], chart: Chart, window: int, policy: Policy) -> str:
-    """What size of change the measure can show at all, in both units where both are known."""
-    known = [size_words(size, unit, chart, policy) for unit, size in sizes.items() if size is not None]
-    if not known:
-        return f"This measure cannot show a change of any size in {window} weeks. Choose another one."
-    also = f", which is {known[1]}" if len(known) > 1 else ""
-    return f"In {window} weeks it can show a lasting change of {known[0]} or more{also}."
-
-
-def errors_words(has_smallest: bool) -> str:
-    """How many false and missed verdicts to expect."""
-    false = "If the change does nothing, Andon will call it verified in at most 25 of 1,000 cases."
-    if not has_smallest:
-        return false
-    return f"{false} If it works by just that size, 1 in 5 such changes is missed; of smaller ones, more."
+    return f"{measure_words(chart, policy, titles)}: it will be {better(chart, kind)}"
 
 
 def too_small_words(plan: Plan, smallest: Fraction | float | None, window: int, policy: Policy) -> str | None:
@@ -121,26 +88,9 @@ def too_small_words(plan: Plan, smallest: Fraction | float | None, window: int, 
     unit, chart = plan.predicted.unit, plan.measure
     return (
         f"You predict {size_words(size, unit, chart, policy)}; this measure cannot show less than"
-        f" {size_words(smallest, unit, chart, policy)} in {window} weeks. The verdict will most likely be that the weeks"
-        " do not show a change."
+        f" {size_words(smallest, unit, chart, policy)} in {window} weeks. The verdict will most likely be that the"
+        " weeks do not show a change."
     )
-
-
-UNTESTABLE = {
-    NotShown.TOO_FEW_WEEKS_BEFORE: "Too few weeks are there to compare with: 8 without the trouble, and 12 in all, are"
-    " needed. The verdict will be that the change is not shown.",
-    NotShown.NO_VARIATION: "This measure never moved: there is nothing to compare with. Choose another one.",
-}
-
-
-def untestable_words(reason: NotShown, *, is_special: bool) -> str:
-    """Why a change cannot be tested, and what becomes of it."""
-    if is_special and reason is NotShown.TOO_FEW_WEEKS_BEFORE:
-        return (
-            "Something happened a short while ago, and too few weeks have passed since to compare with. If the problem"
-            " stays away for 8 weeks, the verdict will be: back where it was. That the change did it cannot be shown."
-        )
-    return UNTESTABLE[reason]
 
 
 def consequences(plan: Plan, looks: Sequence[date], window: int) -> list[str]:
@@ -148,9 +98,9 @@ def consequences(plan: Plan, looks: Sequence[date], window: int) -> list[str]:
     return [
         "Nothing in the plan can be changed any more, by anybody. Until the change date has come, that date can be"
         " moved, with a reason; you can also withdraw the plan.",
-        f"On {day_words(plan.change_date)} Andon begins to compare the weeks after the change with the weeks before it.",
-        f"It looks {len(looks)} times, on {looks_words(looks)}, and closes the ticket when the weeks show that the change"
-        f" worked, or after {window} weeks says that they do not show it.",
+        f"From {day_words(plan.change_date)} on, Andon compares the weeks after the change with the weeks before it.",
+        f"It looks {len(looks)} times, on {looks_words(looks)}, and closes the ticket when the weeks show that the"
+        f" change worked; else after {window} weeks it says that they do not show it.",
         "Everybody who can read the ticket sees the plan and its prediction.",
     ]
 

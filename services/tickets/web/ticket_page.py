@@ -110,6 +110,8 @@ class TicketPage:
             wrong=None if question and question.is_asked else refusal.error,
             question=question,
             kept=refusal.form,
+            sent=refusal.action,
+            wrong_at=refusal.anchor,
             evidence=view_models.evidence_view(page.latest.problem, days),
             evidence_found=view_models.evidence_view(page.found, days) if page.latest.rule else None,
             no_deals=wording.of(ticket.problem.kind).no_deals,
