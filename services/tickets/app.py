@@ -24,12 +24,14 @@ from services.tickets.handlers import DECODERS, TicketHandlers
 from services.tickets.metrics import TicketMetrics
 from services.tickets.preview.client import PreviewClient
 from services.tickets.publish import TicketPublisher
+from services.tickets.renewals import BaselineRenewals
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
 from services.tickets.web.board_page import BoardPage
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
+from services.tickets.web.meeting_page import MeetingPage
 from services.tickets.web.pages import TicketPages
 from services.tickets.web.preview_page import PreviewPage
 from services.tickets.web.stage_page import StagePage
@@ -101,6 +103,7 @@ class Tickets:
         self.policy_text = read_text(settings.policy, "ANDON_POLICY")
         self.policy = parse(self.policy_text)
         self.preview = PreviewClient(settings.detector_url)
+        self.renewals = BaselineRenewals(pool, self.policy)
         self._inbox_age = inbox_age(settings, self.policy)
         self._metrics = TicketMetrics(registry)
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress, RELAY_BATCH)
@@ -145,6 +148,7 @@ class Tickets:
             woken = await self.changes.wake_due(connection)
         if woken:
             self.publisher.wake.set()
+        await self.renewals.refresh()
         await inbox.forget(self._pool, self.clock.now() - self._inbox_age)
         self._metrics.count(await ticket_store.counts(self._pool))
         self._metrics.messages_oldest.set(await messages.oldest_seconds(self._pool))
@@ -170,6 +174,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     """Pages, API, health."""
     pages = TicketPages(pool, tickets.changes, tickets.policy, tickets.clock, tickets.publisher.wake.set)
     board = BoardPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
+    meeting = MeetingPage(pool, tickets.policy, tickets.clock, pages.html, pages.error, tickets.renewals.due)
     stage = StagePage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     chart = ChartPage(
         pool,
@@ -188,6 +193,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
             *health_routes(tickets.progress, tickets.dependencies, registry),
             *api.routes(),
             *board.routes(),
+            *meeting.routes(),
             *stage.routes(),
             *chart.routes(),
             *preview.routes(),

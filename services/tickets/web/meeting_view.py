@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from services.tickets.store.meeting import WaitingTicket
 from services.tickets.web.times import ago
-from shared.contracts.tickets import TicketOutcome, TicketState
+from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
 
 # Changes and looks of the next days are prepared in the meeting.
 DUE_DAYS = 7
@@ -50,11 +50,11 @@ _AHEAD = (Asked.CHANGE, Asked.LOOK)
 
 @dataclass(frozen=True)
 class MeetingAction:
-    """A link, or where `version` is set, a button that sends the ticket's form. `version`: of the ticket shown."""
+    """A link, or where it has fields, a button that sends a form with them."""
 
     label: str
     address: str
-    version: int | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def in_parts(
 def question(asked: Asked, one: WaitingTicket, day: str) -> str:
     """What to decide. `day`: of the change or the look, in words."""
     if asked is Asked.UNSEEN:
-        return "Does this need a change? Take it on, snooze it, or close it with the reason."
+        return "Does this need a change, can it wait, or is it left as it is?"
     if asked is Asked.UNPLANNED:
         begun = "The plan is begun; what is missing? " if one.has_draft else ""
         return f"{begun}What will be changed, and how much better will it get?"
@@ -143,21 +143,21 @@ def question(asked: Asked, one: WaitingTicket, day: str) -> str:
 
 
 def actions(asked: Asked, one: WaitingTicket, version: int) -> list[MeetingAction]:
-    """The buttons and links of a ticket, the likeliest first."""
-    ticket = f"/tickets/{one.number}"
+    """The buttons and links of a ticket, the likeliest first. `version`: of the ticket that is shown."""
+    ticket, shown = f"/tickets/{one.number}", {"version": str(version)}
     rest = MeetingAction("Snooze or close it", f"{ticket}#do")
     plan = MeetingAction("Plan a change", f"{ticket}/plan")
     if one.state is TicketState.OPEN:
-        return [MeetingAction("Acknowledge", f"{ticket}/acknowledge", version), plan, rest]
+        return [MeetingAction("Acknowledge", f"{ticket}/acknowledge", shown), plan, rest]
     if one.state is TicketState.ACKNOWLEDGED:
         return [plan, rest]
     dates = MeetingAction("Move the date, or withdraw the plan", f"{ticket}#do")
     if one.state is TicketState.PLANNED:
-        return [MeetingAction("Start the change", f"{ticket}/start", version), dates]
+        return [MeetingAction("Start the change", f"{ticket}/start", shown), dates]
     if one.state is TicketState.DOING:
         return [dates]
     if asked is Asked.VERDICT:
-        adopt = MeetingAction("Adopt the change", f"{ticket}/adopt", version)
+        adopt = MeetingAction("Adopt the change", f"{ticket}/decide", shown | {"decision": TicketChange.ADOPTED.value})
         return [adopt, MeetingAction("Adapt or drop it", f"{ticket}#decide")]
     if asked is Asked.LEFT:
         return [MeetingAction("Reopen the ticket", f"{ticket}#do")]

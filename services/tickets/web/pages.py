@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -50,9 +50,7 @@ FILTERS = ("pipeline", "kind", "state", "sort")
 class TicketPages:
     """Server-rendered pages over the ticket store. `changed` is called after a commit that changed a ticket."""
 
-    def __init__(
-        self, pool: Pool, desk: Desk, policy: Policy, clock: Clock, changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, pool: Pool, desk: Desk, policy: Policy, clock: Clock, changed: Callable[[], None]) -> None:
         self._pool, self._desk, self._policy, self._clock = pool, desk, policy, clock
         self._changed, self._clocks = changed, AgeClocks(policy)
         self._templates = templates(policy)
@@ -173,9 +171,7 @@ class TicketPages:
             pass
         except NotPossibleError as error:
             return await self._ticket.render(number, Refusal(error, action, form))
-        # From the list back to the list, as it was chosen there.
-        back = f"/tickets?{form['list']}" if "list" in form else f"/tickets/{number}"
-        return RedirectResponse(back.rstrip("?"), 303)
+        return RedirectResponse(_back(number, form), 303)
 
     async def pipelines(self, request: Request) -> Response:
         """Each pipeline with its stages as they are now, and what is watched."""
@@ -199,3 +195,12 @@ class TicketPages:
             "pipelines.html", rows=rows, whole=whole, silent=silent, unwatched=unwatched, as_of=standing.at
         )
         return answer_if_changed(request, page)
+
+
+def _back(number: int, form: Mapping[str, str]) -> str:
+    """Where a form leads: to the list or the meeting that it was sent from, as it was chosen there; else its ticket."""
+    if "list" in form:
+        return f"/tickets?{form['list']}".rstrip("?")
+    if "meeting" in form:
+        return "/meeting" + (f"?{urlencode({'pipeline': form['meeting']})}" if form["meeting"] else "")
+    return f"/tickets/{number}"
