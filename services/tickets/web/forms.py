@@ -255,9 +255,9 @@ def wish_of(action: str, form: Mapping[str, str], policy_zone: str) -> Wish:
     return Wish(asked, version)
 
 
-def version_of(form: Mapping[str, str]) -> int | None:
-    """The version of the ticket that a form was made from; None where it does not tell one."""
-    return _number(form.get("version", ""))
+def version_of(form: Mapping[str, str], name: str = "version") -> int | None:
+    """The version of the ticket, or of its draft, that a form was made from; None where it does not tell one."""
+    return _number(form.get(name, ""))
 
 
 def _number(text: str) -> int | None:

@@ -9,6 +9,7 @@ from datetime import date
 from services.tickets.domain.plan import SealedGround, SealedPlan, SealedWeeks
 from services.tickets.web import plan_words
 from services.tickets.web.chart_links import chart_address
+from services.tickets.web.plan_form import ENTRIES
 from services.tickets.web.plan_words import day_words
 from shared.contracts.tickets import StudyFacts
 from shared.flow.statistics.effect import PredictionResult
@@ -62,16 +63,17 @@ class SealedView:
         return self.sealed.hash[:12]
 
 
-def sealed_view(sealed: SealedPlan, looks: Sequence[date], policy: Policy, titles: StageTitles) -> SealedView:
-    plan, ground = sealed.plan, sealed.ground
+def sealed_view(sealed: SealedPlan, kind: str, policy: Policy, titles: StageTitles) -> SealedView:
+    """`kind`: of the ticket's problem."""
+    plan, ground, looks = sealed.plan, sealed.ground, sealed.looks
     return SealedView(
         sealed,
         plan_words.measure_words(plan.measure, policy, titles),
         chart_address(plan.measure),
         plan_words.countermeasure_words(plan.countermeasure),
-        plan_words.prediction_words(plan, policy),
+        plan_words.prediction_words(plan, kind, policy),
         plan_words.measure_words(plan.balancing, policy, titles) if plan.balancing else None,
-        plan_words.ENTRIES[plan.new_entries_only],
+        ENTRIES[plan.new_entries_only],
         day_words(plan.change_date),
         looks,
         plan_words.looks_words(looks),
@@ -130,7 +132,7 @@ class StudyView:
 def study_view(facts: StudyFacts | None, looks: Sequence[date], today: date) -> StudyView:
     """`facts`: None before the system has looked for the first time; `today`: in the policy's zone."""
     found = facts or StudyFacts()
-    done = [look for look in looks if look < today]
+    done = [look for look in looks if look <= today]
     is_over = found.verdict is not None
     return StudyView(
         found,

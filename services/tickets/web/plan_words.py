@@ -8,15 +8,14 @@ from fractions import Fraction
 
 from services.tickets.domain.plan import Countermeasure, Plan
 from services.tickets.study.measures import is_higher_better
-from services.tickets.web.plan_form import ALL, COUNTERMEASURES, NOTHING, ONLY_NEW
+from services.tickets.web.plan_form import COUNTERMEASURES
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.effect import SizeUnit
 from shared.policy import Policy, StageTitles
-from shared.wording.measures import NAMES, changed, SHARE, day_of, in_unit, is_share, unit_of, with_unit
+from shared.wording.measures import NAMES, SHARE, changed, day_of, in_unit, is_share, unit_of, with_unit
 from shared.wording.quantities import rounded
 
 POINTS = "percentage points"
-ENTRIES = {False: "for all deals", True: "only for deals that come in from then on"}
 
 
 def measure_words(chart: Chart, policy: Policy, titles: StageTitles) -> str:
@@ -78,21 +77,6 @@ def better_words(chart: Chart | None, kind: str, policy: Policy, titles: StageTi
     return f"{measure_words(chart, policy, titles)}: it will be {better(chart, kind)}"
 
 
-def too_small_words(plan: Plan, smallest: Fraction | float | None, window: int, policy: Policy) -> str | None:
-    """A warning where a prediction is smaller than what the measure can show; `smallest` in the prediction's unit."""
-    size = plan.predicted.size
-    if smallest is None:
-        return f"This measure cannot show a change of any size in {window} weeks."
-    if size is None or size >= smallest:
-        return None
-    unit, chart = plan.predicted.unit, plan.measure
-    return (
-        f"You predict {size_words(size, unit, chart, policy)}; this measure cannot show less than"
-        f" {size_words(smallest, unit, chart, policy)} in {window} weeks. The verdict will most likely be that the"
-        " weeks do not show a change."
-    )
-
-
 def consequences(plan: Plan, looks: Sequence[date], window: int) -> list[str]:
     """What sealing does."""
     return [
@@ -105,6 +89,13 @@ def consequences(plan: Plan, looks: Sequence[date], window: int) -> list[str]:
     ]
 
 
+def by_when(looks: Sequence[date]) -> str:
+    """Until when a prediction holds or not."""
+    if not looks:
+        return "By when: at the end of the weeks that are studied after the change."
+    return f"By when: by {day_words(looks[-1])}, when the weeks that are studied are over."
+
+
 def looks_words(looks: Sequence[date]) -> str:
     """`12 January 2027, 9 February 2027 and 16 March 2027`"""
     days = [day_words(one) for one in looks]
@@ -114,30 +105,6 @@ def looks_words(looks: Sequence[date]) -> str:
 def day_words(day: date) -> str:
     """`12 December 2026`"""
     return f"{day.day} {day:%B %Y}"
-
-
-def answers(draft: Mapping[str, str], measures: Mapping[str, str]) -> Mapping[str, str]:
-    """What each step says so far, shortly, for the folded form. `measures`: labels by the name of the chart."""
-    what = [draft[f"what_{row}"] for row in range(1, 13) if f"what_{row}" in draft]
-    kinds = {one.value: label for one, label in COUNTERMEASURES.items()}
-    entries = {ALL: "all deals", ONLY_NEW: "only deals that come in from then on"}
-    found = {
-        "aim": [draft.get("aim")],
-        "measure": [measures.get(draft.get("measure", ""))],
-        "change": [draft.get("change"), kinds.get(draft.get("countermeasure", ""))],
-        "tasks": ["; ".join(what)],
-        "when": [draft.get("change_date"), entries.get(draft.get("entries", ""))],
-        "prediction": [draft.get("size"), draft.get("why")],
-        "balancing": [
-            "no other measure" if draft.get("balancing") == NOTHING else measures.get(draft.get("balancing", ""))
-        ],
-    }
-    return {step: _short(" · ".join(one for one in parts if one)) for step, parts in found.items()}
-
-
-def _short(text: str, letters: int = 90) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= letters else f"{text[: letters - 1].rstrip()}…"
 
 
 def countermeasure_words(kind: Countermeasure) -> str:

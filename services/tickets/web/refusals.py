@@ -22,9 +22,7 @@ CONFIRM = {
     "start": "Start the change anyway",
     "reschedule": "Move the date anyway",
     "withdraw": "Withdraw the plan anyway",
-    "adopt": "Adopt the change anyway",
-    "adapt": "Adapt the change anyway",
-    "drop": "Drop the change anyway",
+    "decide": "Decide it anyway",
 }
 
 
