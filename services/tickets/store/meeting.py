@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from services.tickets.domain.plan import SealedPlan, read_sealed
 from shared.contracts.tickets import TicketOutcome, TicketState
 from shared.postgres.pool import Executor, Record
 
@@ -29,10 +28,6 @@ _UNDECIDED = f"{_CLOSED} AND t.outcome IN ('verified', 'not-shown', 'restored') 
 _LEFT = f"""
 {_CLOSED} AND t.outcome = 'wont-fix' AND t.closed_at <= $2 AND t.problem ->> 'cleared_at' IS NULL
     AND NOT EXISTS (SELECT FROM ticket AS n WHERE n.key = t.key AND n.id > t.id)
-"""
-_SEALED = """
-SELECT p.ticket, p.content FROM sealed_plan AS p
-JOIN ticket AS t ON (t.id, t.cycle, t.plan) = (p.ticket, p.cycle, p.number) WHERE t.id = ANY($1::bigint[])
 """
 _FOUND = """
 SELECT DISTINCT ON (ticket) ticket, data ->> 'sentence' AS sentence, data ->> 'effect_sentence' AS effect FROM study
@@ -61,12 +56,6 @@ async def waiting(executor: Executor, pipeline: str | None, left_before: datetim
     rows += await executor.fetch(_UNDECIDED, pipeline)
     rows += await executor.fetch(_LEFT, pipeline, left_before)
     return [_waiting(row) for row in rows]
-
-
-async def sealed(executor: Executor, numbers: Collection[int]) -> Mapping[int, SealedPlan]:
-    """The sealed plan in force, by ticket."""
-    rows = await executor.fetch(_SEALED, list(numbers)) if numbers else []
-    return {row["ticket"]: read_sealed(row["content"]) for row in rows}
 
 
 async def found(executor: Executor, numbers: Collection[int]) -> Mapping[int, Sequence[str]]:

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pydantic import TypeAdapter
 
 from services.tickets.domain.ticket import Stand, Ticket, TicketStep
+from shared.contracts.measures import Column
 from shared.contracts.problems import ProblemData, ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
 from shared.postgres.pool import Connection, Executor, Record
@@ -53,6 +54,12 @@ SELECT {_COLUMNS} FROM ticket WHERE ($1::text IS NULL OR pipeline = $1) AND ($2:
 ORDER BY id DESC LIMIT $5
 """
 _OF_NUMBERS = f"SELECT {_COLUMNS} FROM ticket WHERE id = ANY($1::bigint[])"
+# What boards show of an open ticket: no evidence, which takes long to read.
+_NAMES = """
+SELECT id, kind, pipeline, problem ->> 'stage' AS stage, problem ->> 'source' AS source,
+    problem #>> '{signal,measure}' AS measure, state, opened_at, change_date
+FROM ticket WHERE state <> 'closed' AND ($1::text IS NULL OR pipeline = $1) ORDER BY id DESC
+"""
 _HISTORY = """
 SELECT seq, change, at, recorded_at, actor, reason, outcome, snoozed_until, was, became FROM change
 WHERE ticket = $1 ORDER BY seq
@@ -88,6 +95,21 @@ class TicketFilter:
     closed_after: datetime | None = None
 
 
+@dataclass(frozen=True)
+class TicketName:
+    """An open ticket by what its title says."""
+
+    id: int
+    kind: str
+    pipeline: str
+    stage: str | None
+    source: str | None
+    measure: Column | None
+    state: TicketState
+    opened_at: datetime
+    change_date: date | None
+
+
 async def lock_newest(connection: Connection, key: str) -> Ticket | None:
     """The newest ticket of a problem key, locked until the transaction ends."""
     row = await connection.fetchrow(_NEWEST, key)
@@ -109,6 +131,16 @@ async def of_numbers(executor: Executor, numbers: Collection[int]) -> dict[int, 
     """Tickets by number."""
     rows = await executor.fetch(_OF_NUMBERS, list(numbers)) if numbers else []
     return {row["id"]: _ticket(row) for row in rows}
+
+
+async def names(executor: Executor, pipeline: str | None = None) -> list[TicketName]:
+    """The open tickets, of one pipeline or all, newest first."""
+    rows = await executor.fetch(_NAMES, pipeline)
+    columns = {column.value: column for column in Column}
+    return [
+        TicketName(**dict(row) | {"state": TicketState(row["state"]), "measure": columns.get(row["measure"])})
+        for row in rows
+    ]
 
 
 async def number_of(executor: Executor, mark: str) -> int | None:

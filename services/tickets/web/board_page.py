@@ -9,12 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from services.tickets.store import daily_points, stages, tickets, weekly_points
-from services.tickets.store.tickets import TicketFilter
+from services.tickets.store import daily_points, plans, stages, tickets, weekly_points
 from services.tickets.web import board_view
 from services.tickets.web.board_view import CLOSED_COLUMNS, STAGE_COLUMNS, BoardFacts
 from services.tickets.web.conditional import answer_if_changed
-from services.tickets.web.view_models import ticket_view
 from shared.contracts.measures import Measure
 from shared.flow.calendars import AgeClocks
 from shared.policy import Policy
@@ -23,7 +21,6 @@ from shared.runtime.clock import Clock
 from shared.stream import stages_now
 
 SPARK_DAYS = 60
-MAX_TICKETS = 1000
 
 
 class BoardPage:
@@ -56,7 +53,7 @@ class BoardPage:
             week=facts.week.name if facts.week else None,
             closed=board_view.closed(facts),
             spark_days=SPARK_DAYS,
-            whole=[view for view in facts.views if not view.ticket.problem.stage],
+            whole=board_view.tickets_of(facts, None),
         )
         return answer_if_changed(request, page)
 
@@ -69,6 +66,7 @@ class BoardPage:
             points = await daily_points.points(connection, wip, now - timedelta(days=SPARK_DAYS), now)
             columns = (*STAGE_COLUMNS, *CLOSED_COLUMNS)
             week = await weekly_points.last_week(connection, name, columns, self._policy.timezone)
-            found = await tickets.find(connection, TicketFilter(name, limit=MAX_TICKETS, is_open=True))
-        views = [ticket_view(one, self._policy, titles, now) for one in found]
-        return BoardFacts(name, titles, standing, points, week, views)
+            found = await tickets.names(connection, name)
+            sealed = await plans.in_force(connection, [one.id for one in found if one.change_date])
+        shown = [board_view.board_ticket(one, sealed.get(one.id), self._policy, titles) for one in found]
+        return BoardFacts(name, titles, standing, points, week, shown, {one.id: one.stage for one in found})

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from services.tickets.charts import render
+from services.tickets.domain.plan import SealedPlan
 from services.tickets.store.daily_points import Point, Series
+from services.tickets.store.tickets import TicketName
 from services.tickets.store.weekly_points import LastWeek
 from services.tickets.web.stage_rows import oldest, stage_address
-from services.tickets.web.view_models import TicketView
+from services.tickets.web.view_models import named_ticket
 from shared import wording
 from shared.contracts.measures import Column, Measure
 from shared.contracts.now import NowData, RuleNow
@@ -44,6 +46,18 @@ class BoardLimit:
 
 
 @dataclass(frozen=True)
+class BoardTicket:
+    """An open ticket. `tried`: what is being changed, where a plan is sealed; `since`: the day of that change."""
+
+    number: int
+    title: str
+    state: str
+    opened_at: datetime
+    tried: str | None
+    since: date | None
+
+
+@dataclass(frozen=True)
 class BoardStage:
     """One open stage. `wip`, `arrived`, `left`: None where nothing is known yet."""
 
@@ -55,7 +69,7 @@ class BoardStage:
     left: int | None
     spark: str
     limits: Sequence[BoardLimit]
-    tickets: Sequence[TicketView]
+    tickets: Sequence[BoardTicket]
 
     @property
     def is_beyond(self) -> bool:
@@ -81,7 +95,9 @@ class BoardFacts:
     standing: StagesNow
     points: Mapping[Series, Sequence[Point]]
     week: LastWeek | None
-    views: Sequence[TicketView]
+    tickets: Sequence[BoardTicket]
+    # Their stages, by number; none: of the whole pipeline.
+    places: Mapping[int, str | None]
 
     def count(self, stage: str, column: Column) -> int | None:
         """A number of deals of the last week."""
@@ -105,7 +121,7 @@ def _stage(facts: BoardFacts, stage: str, policy: Policy, clocks: AgeClocks) -> 
         facts.count(stage, Column.DEPARTURES),
         _spark(facts, stage, now, policy),
         _limits(now, facts.pipeline, stage, policy),
-        [view for view in facts.views if view.ticket.problem.stage == stage],
+        tickets_of(facts, stage),
     )
 
 
@@ -147,6 +163,17 @@ def _limit(
 def _share(count: int, wip: int) -> str:
     """`12 of 34 deals, 35 %`"""
     return f"{count} of {deals(wip)}, {rounded(100 * count / wip)} %" if wip else "no deal"
+
+
+def tickets_of(facts: BoardFacts, stage: str | None) -> list[BoardTicket]:
+    """Those of a stage; None: those of the whole pipeline."""
+    return [one for one in facts.tickets if facts.places[one.number] == stage]
+
+
+def board_ticket(one: TicketName, sealed: SealedPlan | None, policy: Policy, titles: StageTitles) -> BoardTicket:
+    """`sealed`: the plan in force."""
+    named, change = named_ticket(one, policy, titles), sealed.plan.change if sealed else None
+    return BoardTicket(one.id, named.title, named.state, one.opened_at, change, one.change_date)
 
 
 def closed(facts: BoardFacts) -> BoardClosed | None:

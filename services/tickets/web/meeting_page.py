@@ -15,7 +15,7 @@ from services.tickets.charts import render
 from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, rule_series
-from services.tickets.store import daily_points, meeting, stages, tickets, weekly_points
+from services.tickets.store import daily_points, meeting, plans, stages, tickets, weekly_points
 from services.tickets.store.daily_points import Point, Series
 from services.tickets.store.meeting import WaitingTicket
 from services.tickets.study.change_weeks import looks_of
@@ -95,7 +95,7 @@ class MeetingPage:
             titles = await stages.titles(connection, self._policy)
             waiting = await meeting.waiting(connection, pipeline, now - meeting_view.REVIEW_EVERY)
             studied = [one.number for one in waiting if one.state is TicketState.VERIFYING]
-            sealed = dict(await meeting.sealed(connection, studied))
+            sealed = dict(await plans.in_force(connection, studied))
             looks = {number: self._next_look(plan, now) for number, plan in sealed.items()}
             parts = meeting_view.in_parts(waiting, now, self._day(now), looks)
             shown = [one for found in parts.values() for one in found[:SHOWN]]
@@ -109,7 +109,7 @@ class MeetingPage:
         """Add what the items say and draw."""
         found = await tickets.of_numbers(connection, [one.number for one in shown])
         planned = [one.number for one in shown if one.change_date and one.number not in content.sealed]
-        sealed = {**content.sealed, **await meeting.sealed(connection, planned)}
+        sealed = {**content.sealed, **await plans.in_force(connection, planned)}
         charts = [chart for one in found.values() if (chart := _chart(one, sealed.get(one.id)))]
         series = [wanted for one in found.values() if (wanted := rule_series(one.problem))]
         now = content.now

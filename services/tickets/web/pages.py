@@ -30,7 +30,7 @@ from services.tickets.web.refusals import Refusal
 from services.tickets.web.stage_rows import open_stages
 from services.tickets.web.templating import templates
 from services.tickets.web.ticket_page import TicketPage
-from services.tickets.web.view_models import RuleView, TicketView, rule_view, ticket_view
+from services.tickets.web.view_models import RuleView, TicketView, named_ticket, rule_view, ticket_view
 from services.tickets.web.zones import page_zone
 from shared.contracts.measures import Measure
 from shared.contracts.tickets import TicketState
@@ -181,16 +181,16 @@ class TicketPages:
         async with self._pool.acquire() as connection:
             titles = await stages.titles(connection, self._policy)
             points = await daily_points.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
-            found = await tickets.find(connection, TicketFilter(limit=MAX_TICKETS, is_open=True))
+            found = await tickets.names(connection)
             unwatched = await stages.unwatched(connection)
             standing = await stages_now.of_stages(connection, [(pipeline, stage.id) for pipeline, stage in shown])
-        views = [ticket_view(one, self._policy, titles, now) for one in found]
-        rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, points, views)
+        named = [named_ticket(one, self._policy, titles) for one in found]
+        rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, points, named)
         whole = {
-            name: [view for view in views if view.ticket.problem.pipeline == name and not view.ticket.problem.stage]
+            name: [one for one in named if one.of.pipeline == name and not one.of.stage]
             for name in self._policy.pipelines
         }
-        silent = [view for view in views if view.ticket.problem.source]
+        silent = [one for one in named if one.of.source]
         page = self.html(
             "pipelines.html", rows=rows, whole=whole, silent=silent, unwatched=unwatched, as_of=standing.at
         )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from services.tickets.web.chart_links import board_address, forecast_address, links_of, preview_address
+from services.tickets.web.chart_links import ChartLinks, board_address, forecast_address, preview_address
 from services.tickets.web.listing import SORTS
 from services.tickets.web.outcomes import CHOICES, MEANINGS, STATES
 from services.tickets.web.plan_words import day_words
@@ -43,7 +42,7 @@ def templates(policy: Policy) -> Environment:
         policy=policy,
         stage_address=stage_address,
         board_address=board_address,
-        chart_links=partial(links_of, policy),
+        chart_links=ChartLinks(policy).of,
         preview_address=preview_address,
         forecast_address=forecast_address,
     )

@@ -30,7 +30,7 @@ def stages(rules: str, *standing: NowData) -> Sequence[BoardStage]:
     )
     points = {("new", stage, Measure.WIP.value): [] for stage in ("demo", "legal")}
     now = StagesNow(day(0), {(one.pipeline, one.stage): one for one in standing})
-    return board_stages(BoardFacts("new", StageTitles.of(policy), now, points, None, []), policy, AgeClocks(policy))
+    return board_stages(BoardFacts("new", StageTitles.of(policy), now, points, None, [], {}), policy, AgeClocks(policy))
 
 
 def demo(wip: int, *rules: dict[str, Any]) -> NowData:
