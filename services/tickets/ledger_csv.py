@@ -59,4 +59,4 @@ def _cells(attempt: Attempt) -> Iterator[str | None]:
     size = plan.predicted.size
     yield from (None if size is None else f"{float(size):.12g}", plan.predicted.unit.value, plan.predicted.why)
     yield from (attempt.found.value, facts.reason, facts.sentence, facts.effect_sentence, facts.result)
-    yield from (attempt.hold, attempt.decision, attempt.because)
+    yield from (facts.hold, attempt.decision, attempt.because)

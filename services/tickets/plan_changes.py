@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import date, datetime
+from typing import NamedTuple
 
 from services.tickets.changes import Situation, TicketChanges
 from services.tickets.domain import commands, planning
@@ -148,6 +149,13 @@ class PlanChanges:
 
     def _terms(self, ticket: Ticket, situation: Situation) -> PlanTerms:
         return terms_of(self._policy, ticket, situation.today)
+
+
+class TicketWriter(NamedTuple):
+    """All that people may do to a ticket, for pages and the API."""
+
+    changes: TicketChanges
+    plans: PlanChanges
 
 
 def terms_of(policy: Policy, ticket: Ticket, today: date) -> PlanTerms:

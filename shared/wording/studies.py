@@ -32,7 +32,7 @@ RESULTS = {
 
 @dataclass(frozen=True)
 class StudyNames:
-    """What the sentences call things. `balancing`: empty without one; `day`: seconds of a day on the measure's clock."""
+    """What sentences call things. `balancing`: empty without one; `day`: seconds of a day on the measure's clock."""
 
     measure: str
     column: Column
@@ -130,10 +130,11 @@ def effect_sentence(effect: Effect, names: StudyNames) -> str:
     middle, low, high = effect.estimate, effect.low, effect.high
     if low is None or high is None:
         return f"{_change(effect.unit, middle, names)}. No bound: the weeks vary too much."
-    if low >= 0 and middle > 0:
-        ends = [size_in_words(end, effect.unit, names) for end in (Fraction(low), Fraction(high))]
-    else:
-        ends = [_change(effect.unit, Fraction(end), names) for end in (low, high)]
+    is_gain = low >= 0 and middle > 0
+    ends = [
+        size_in_words(end, effect.unit, names) if is_gain else _change(effect.unit, end, names)
+        for end in (Fraction(low), Fraction(high))
+    ]
     return f"{_change(effect.unit, middle, names)}, probably between {ends[0]} and {ends[1]} (90 %)."
 
 

@@ -18,7 +18,8 @@ WITH newest AS (
     SELECT DISTINCT ON (ticket, cycle) ticket, cycle, content, content::jsonb -> 'plan' AS plan, sealed_at
     FROM sealed_plan ORDER BY ticket, cycle, number DESC
 ), attempt AS (
-    SELECT newest.*, t.kind, t.pipeline, t.problem, t.state, s.verdict, s.data, s.hold, s.decision, s.decided_because,
+    SELECT newest.*, t.kind, t.pipeline, t.problem, t.state, s.verdict, s.reason, s.data, s.hold, s.decision,
+        s.decided_because,
         left_off.reason AS left_because,
         CASE WHEN s.verdict IS NOT NULL THEN s.verdict
             WHEN newest.cycle = t.cycle AND t.state IN ('planned', 'doing', 'verifying') THEN 'running'
@@ -127,7 +128,6 @@ class Attempt:
     state: TicketState
     found: Found
     study: StudyFacts
-    hold: str | None
     decision: str | None
     because: str | None
 
@@ -225,11 +225,13 @@ def _attempt(row: Record) -> Attempt:
         ProblemData.model_validate(row["problem"]),
         TicketState(row["state"]),
         Found(row["found"]),
-        StudyFacts.model_validate({name: value for name, value in (row["data"] or {}).items() if name in _FACTS}),
-        row["hold"],
+        _facts(row),
         row["decision"],
         row["left_because"] or row["decided_because"],
     )
 
 
-_FACTS = frozenset(StudyFacts.model_fields)
+def _facts(row: Record) -> StudyFacts:
+    """What a study has found, as messages say it."""
+    found = {name: value for name, value in (row["data"] or {}).items() if name in StudyFacts.model_fields}
+    return StudyFacts.model_validate(found | {name: row[name] for name in ("verdict", "reason", "hold")})

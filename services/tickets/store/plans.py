@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from services.tickets.domain.draft import PlanDraft
 from services.tickets.domain.faults import DraftChangedError
@@ -26,6 +27,22 @@ SELECT p.ticket, p.content FROM sealed_plan AS p
 JOIN ticket AS t ON (t.id, t.cycle, t.plan) = (p.ticket, p.cycle, p.number) WHERE t.id = ANY($1::bigint[])
 """
 _ONE = "SELECT content FROM sealed_plan WHERE (ticket, cycle, number) = ($1, $2, $3)"
+# Sealed changes that are still to come, or have taken place: the last seal of each cycle.
+_CHANGES = """
+SELECT DISTINCT ON (p.ticket, p.cycle) t.pipeline, t.problem ->> 'stage' AS stage, p.content
+FROM ticket AS t JOIN sealed_plan AS p ON p.ticket = t.id
+WHERE t.pipeline = ANY($1::text[]) AND (EXISTS (SELECT FROM study AS s WHERE (s.ticket, s.cycle) = (p.ticket, p.cycle))
+    OR (t.state IN ('planned', 'doing') AND t.cycle = p.cycle))
+ORDER BY p.ticket, p.cycle, p.number DESC
+"""
+
+
+class SealedChange(NamedTuple):
+    """A sealed change, with the pipeline and the stage of its ticket."""
+
+    pipeline: str
+    stage: str | None
+    sealed: SealedPlan
 
 
 @dataclass(frozen=True)
@@ -86,3 +103,9 @@ async def in_force(executor: Executor, tickets: Collection[int]) -> Mapping[int,
     """The seal in force of each ticket that has one."""
     rows = await executor.fetch(_IN_FORCE, list(tickets)) if tickets else []
     return {row["ticket"]: read_sealed(row["content"]) for row in rows}
+
+
+async def changes_in(executor: Executor, pipelines: Collection[str]) -> list[SealedChange]:
+    """The changes in these pipelines that are sealed and to come, or have taken place."""
+    rows = await executor.fetch(_CHANGES, list(pipelines))
+    return [SealedChange(row["pipeline"], row["stage"], read_sealed(row["content"])) for row in rows]

@@ -37,7 +37,7 @@ CHANGES = {
     "pulled": "Somebody pulled the cord",
 }
 # What only a person does: nobody needs to be mentioned.
-BY_PERSON = ("acknowledged", "pulled")
+BY_PERSON = ("acknowledged", "pulled", "adapted")
 FOUND = "The problem was found"
 MAILS = {
     "opened": "it opened",
@@ -114,8 +114,6 @@ def _what(change: Record, shifts: Sequence[Shift]) -> str:
         return "Reopened by somebody on this page"
     if change["change"] == "reopened" and shifts:
         return "Late events show that the problem was not over"
-    if change["change"] == "adapted":
-        return words
     return f"{words} by somebody on this page" if is_by_person and change["change"] not in BY_PERSON else words
 
 

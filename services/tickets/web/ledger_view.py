@@ -9,12 +9,12 @@ from datetime import timedelta
 from services.tickets.domain.plan import Countermeasure
 from services.tickets.store.ledger import Attempt, Found, GivenUp, Tally, Wait, WaitTimes
 from services.tickets.web import plan_words
-from services.tickets.web.plan_view import HOLDS, RESULTS
 from shared import wording
 from shared.flow.statistics.effect import PredictionResult
 from shared.flow.statistics.held_gain import Hold
 from shared.policy import Policy, StageTitles
 from shared.wording.problem_text import text_of
+from shared.wording.studies import RESULTS, hold_sentence
 
 FOUND = {
     Found.VERIFIED: "the change worked",
@@ -87,12 +87,8 @@ class WaitRow:
 def attempt_row(attempt: Attempt, policy: Policy, titles: StageTitles) -> AttemptRow:
     plan, facts = attempt.sealed.plan, attempt.study
     text = text_of(attempt.problem, policy, titles)
-    hold = [HOLDS[Hold(attempt.hold)]] if attempt.hold else []
-    decided = (
-        [f"{DECISIONS[attempt.decision]}."[:1].upper() + f"{DECISIONS[attempt.decision]}."[1:]]
-        if attempt.decision
-        else []
-    )
+    hold = [hold_sentence(Hold(facts.hold), attempt.sealed.ground.window)] if facts.hold else []
+    decided = [f"It was {DECISIONS[attempt.decision]}."] if attempt.decision else []
     return AttemptRow(
         attempt,
         text.title,

@@ -18,6 +18,7 @@ from services.tickets.charts.ticket import with_newest
 from services.tickets.domain.faults import AlreadyDone, NotPossibleError
 from services.tickets.domain.ticket import Ticket
 from services.tickets.latest_count import latest_counts, rule_series
+from services.tickets.plan_changes import TicketWriter
 from services.tickets.query import QueryError
 from services.tickets.store import daily_points, problems, stages, tickets
 from services.tickets.store.tickets import TicketFilter
@@ -25,7 +26,6 @@ from services.tickets.web import forms, listing, stage_rows
 from services.tickets.web.addresses import STATIC, favicon
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.drawn_page import DrawnPage
-from services.tickets.web.forms import Desk
 from services.tickets.web.refusals import Refusal
 from services.tickets.web.stage_rows import open_stages
 from services.tickets.web.templating import templates
@@ -50,8 +50,10 @@ FILTERS = ("pipeline", "kind", "state", "sort")
 class TicketPages:
     """Server-rendered pages over the ticket store. `changed` is called after a commit that changed a ticket."""
 
-    def __init__(self, pool: Pool, desk: Desk, policy: Policy, clock: Clock, changed: Callable[[], None]) -> None:
-        self._pool, self._desk, self._policy, self._clock = pool, desk, policy, clock
+    def __init__(
+        self, pool: Pool, writer: TicketWriter, policy: Policy, clock: Clock, changed: Callable[[], None]
+    ) -> None:
+        self._pool, self._writer, self._policy, self._clock = pool, writer, policy, clock
         self._changed, self._clocks = changed, AgeClocks(policy)
         self._templates = templates(policy)
         self._ticket = TicketPage(pool, policy, clock, self.html, self.error)
@@ -164,7 +166,7 @@ class TicketPages:
         try:
             wish = forms.wish_of(action, form, self._policy.timezone)
             async with self._pool.acquire() as connection, connection.transaction():
-                if not await wish.form.carry_out(self._desk, connection, number, wish.version):
+                if not await wish.form.carry_out(self._writer, connection, number, wish.version):
                     return self._ticket.no_ticket(number)
             self._changed()
         except AlreadyDone:

@@ -31,8 +31,9 @@ from services.tickets.plan_changes import DRAFTED, PlanChanges, terms_of
 from services.tickets.present import day_in, present
 from services.tickets.store import plans, stages, tickets, weekly_points
 from services.tickets.store.plans import SavedDraft
-from services.tickets.study.ground import PlanOutline, planning
-from services.tickets.study.planning import PlanningInfo
+from services.tickets.study.ground import PlanGround, ground_of_plan
+from services.tickets.study.plan_words import plan_sentences, study_names
+from services.tickets.study.planning import PlanOutline
 from services.tickets.web import chart_words, forms, plan_form, plan_words
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.chart_view import chart_view
@@ -50,15 +51,19 @@ from shared.wording.problem_text import text_of
 
 @dataclass(frozen=True)
 class PlanContent:
-    """What the database has for the form. `info`, `drawing`: of the chosen measure; None before one is chosen."""
+    """What the database has for the form.
+
+    Of the chosen measure, None before one is chosen: `ground`, what it can show; `shows`, that in words; `drawing`.
+    """
 
     ticket: Ticket
     titles: StageTitles
     saved: SavedDraft
     terms: PlanTerms
     chart: Chart | None
-    info: PlanningInfo | None
-    drawing: Drawing | None
+    ground: PlanGround | None = None
+    shows: Sequence[str] = ()
+    drawing: Drawing | None = None
 
 
 class PlanPage:
@@ -197,15 +202,16 @@ class PlanPage:
     ) -> PlanContent:
         """Raises NotPossibleError where no measure belongs to the problem."""
         saved = await plans.draft(connection, ticket.id)
-        today = day_in(self._policy.timezone, await present(connection, self._clock))
-        terms = terms_of(self._policy, ticket, today)
+        now = await present(connection, self._clock)
+        terms = terms_of(self._policy, ticket, day_in(self._policy.timezone, now))
         typed = answer.typed or plan_form.typed_of(saved.draft)
         chart = terms.charts.get(typed.get("measure", ""))
         if chart is None:
-            return PlanContent(ticket, titles, saved, terms, None, None, None)
+            return PlanContent(ticket, titles, saved, terms, None)
         outline = _outline(typed, chart, terms)
-        info = await planning(connection, ticket, outline, self._policy)
-        return PlanContent(ticket, titles, saved, terms, chart, info, await self._drawing(connection, chart))
+        ground = await ground_of_plan(connection, ticket, outline, self._policy, now)
+        shows = plan_sentences(ground, outline, study_names(outline, self._policy, titles))
+        return PlanContent(ticket, titles, saved, terms, chart, ground, shows, await self._drawing(connection, chart))
 
     async def _drawing(self, connection: Connection, chart: Chart) -> Drawing | None:
         """The weeks of the chosen measure; None before the first one."""
@@ -218,7 +224,7 @@ class PlanPage:
         return measure_charts.week_chart(signals, self._policy, title, zone)
 
     async def _form(self, content: PlanContent, answer: PlanAnswer) -> Response:
-        ticket, titles, chart, info = content.ticket, content.titles, content.chart, content.info
+        ticket, titles, chart, ground = content.ticket, content.titles, content.chart, content.ground
         kind, text = ticket.problem.kind, text_of(ticket.problem, self._policy, titles)
         groups = plan_words.measure_groups(list(content.terms.charts.values()), kind, self._policy, titles)
         labels = {
@@ -252,10 +258,11 @@ class PlanPage:
             units=plan_words.unit_words(chart, self._policy),
             better=plan_words.better_words(chart, kind, self._policy, titles),
             soonest=(content.terms.today + timedelta(days=1)).isoformat(),
-            info=info,
-            by_when=plan_words.by_when(info.looks if info else ()),
+            shows=content.shows,
+            testable_from=ground.measure.testable_from if ground else None,
+            by_when=plan_words.by_when(ground.looks if ground else ()),
             unanswered=[steps[name] for name in dict.fromkeys(STEP_OF[one] for one in missing)],
-            consequences=plan_words.consequences(plan, info.looks, info.window) if plan and info else [],
+            consequences=plan_words.consequences(plan, ground.looks) if plan and ground else [],
             charts=charts,
             chart_link=chart_address(chart) if chart else None,
             answer=answer.typed is not None,

@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from services.tickets.domain.plan import SealedGround, SealedPlan, SealedWeeks
+from services.tickets.domain.plan import SealedPlan, SealedWeeks
+from services.tickets.domain.ticket import Ticket
+from services.tickets.store.studies import Study
+from services.tickets.study.change_weeks import looks_of
+from services.tickets.study.findings import StudyFindings
+from services.tickets.study.plan_words import study_names
+from services.tickets.study.planning import PlanOutline
 from services.tickets.web import plan_words
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.plan_form import ENTRIES
 from services.tickets.web.plan_words import day_words
-from shared.contracts.tickets import StudyFacts
-from shared.flow.statistics.effect import PredictionResult
+from shared.contracts.tickets import TicketChange
 from shared.flow.statistics.held_gain import Hold
+from shared.flow.statistics.verification import Verdict
 from shared.policy import Policy, StageTitles
 from shared.wording.quantities import week_begin
+from shared.wording.studies import TREND, confounded_note, size_in_words
 
-RESULTS = {
-    PredictionResult.HIT: "The prediction held.",
-    PredictionResult.HIT_COARSE: "The prediction held, as far as these weeks can tell: they vary too much for more.",
-    PredictionResult.WRONG_SIZE_LESS: "It got better, but by less than was predicted.",
-    PredictionResult.WRONG_SIZE_MORE: "It got better by more than was predicted.",
-    PredictionResult.WRONG_DIRECTION: "It got worse: the opposite of what was predicted.",
-    PredictionResult.OPEN: "Whether the prediction held stays open.",
-}
 VERDICTS = {
-    "verified": "The change worked",
-    "not-shown": "The weeks do not show that the change worked",
-    "restored": "Back where it was",
+    Verdict.VERIFIED: "The change worked",
+    Verdict.NOT_SHOWN: "The weeks do not show that the change worked",
+    Verdict.RESTORED: "Back where it was",
 }
-HOLDS = {
-    Hold.HELD: "The gain holds.",
-    Hold.FADING: "Part of the gain may be lost.",
-    Hold.DECAYED: "The gain is lost.",
-    Hold.UNKNOWN: "Whether the gain holds cannot be told: too many of the later weeks have no value.",
+DECISIONS = {
+    TicketChange.ADOPTED: "The change was adopted",
+    TicketChange.ADAPTED: "The change is to be adapted",
+    TicketChange.DROPPED: "The change was dropped",
 }
 
 
@@ -55,7 +53,7 @@ class SealedView:
     reference: Sequence[str]
     reference_words: str
     left_out: Sequence[str]
-    can_show: Sequence[str]
+    judged: Sequence[str]
 
     @property
     def short_hash(self) -> str:
@@ -65,7 +63,7 @@ class SealedView:
 
 def sealed_view(sealed: SealedPlan, kind: str, policy: Policy, titles: StageTitles) -> SealedView:
     """`kind`: of the ticket's problem."""
-    plan, ground, looks = sealed.plan, sealed.ground, sealed.looks
+    plan, ground, looks = sealed.plan, sealed.ground, looks_of(sealed, policy.timezone)
     return SealedView(
         sealed,
         plan_words.measure_words(plan.measure, policy, titles),
@@ -80,7 +78,7 @@ def sealed_view(sealed: SealedPlan, kind: str, policy: Policy, titles: StageTitl
         [week_begin(week) for week in ground.measure.reference],
         _reference_words(ground.measure),
         [week_begin(week) for week in ground.trigger],
-        list(_can_show(sealed, policy)),
+        list(_judged(sealed, policy, titles)),
     )
 
 
@@ -92,54 +90,89 @@ def _reference_words(weeks: SealedWeeks) -> str:
     return f"{len(weeks.reference)} weeks, from that of {ends[0]} to that of {ends[1]}"
 
 
-def _can_show(sealed: SealedPlan, policy: Policy) -> Sequence[str]:
-    """What the measure can show, as it was known when the plan was sealed."""
+def _judged(sealed: SealedPlan, policy: Policy, titles: StageTitles) -> Iterator[str]:
+    """How the measure will be judged, as it was known when the plan was sealed."""
     plan, ground = sealed.plan, sealed.ground
     if ground.measure.untestable is not None:
-        return [plan_words.untestable_words(ground.measure.untestable, is_special=ground.opened is not None)]
-    sizes = {plan.predicted.unit: ground.smallest}
-    words = [plan_words.smallest_words(sizes, plan.measure, ground.window, policy), *weeks_words(ground.measure)]
-    return [*words, *_settling(ground)]
-
-
-def weeks_words(weeks: SealedWeeks) -> list[str]:
-    """Memory and trend of a measure."""
-    if weeks.phi is None or weeks.trend_z is None or weeks.slope is None:
-        return []
-    return [plan_words.memory_words(weeks.phi), plan_words.trend_words(weeks.trend_z, weeks.slope)]
-
-
-def _settling(ground: SealedGround) -> list[str]:
-    if not ground.settling:
-        return []
-    weeks = "week" if ground.settling == 1 else f"{ground.settling} weeks"
-    return [f"The first {weeks} after the change do not count: deals that came in before it are still on their way."]
+        yield "When it was sealed, too few weeks were there to test it."
+    elif ground.smallest is None:
+        yield f"This measure cannot show a change of any size in {ground.window} weeks."
+    else:
+        names = study_names(PlanOutline.of(plan), policy, titles)
+        smallest = size_in_words(ground.smallest, plan.predicted.unit, names)
+        yield f"In {ground.window} weeks this measure can show a lasting change of {smallest} or more."
+    if ground.measure.slope:
+        yield TREND
+    if ground.settling:
+        weeks = "week" if ground.settling == 1 else f"{ground.settling} weeks"
+        yield f"The first {weeks} after the change do not count: deals that came in before it are still on their way."
 
 
 @dataclass(frozen=True)
 class StudyView:
-    """What a study has found. `verdict`: None while it is not known; `next_look`: None when all looks are over."""
+    """A study in words. `verdict`: None while it is not known; `next_look`: None when all looks are over.
 
-    facts: StudyFacts
+    `notes`: what else is to be known about the verdict. `decided`: what a person decided, and why.
+    """
+
     verdict: str | None
     is_verified: bool
+    is_lost: bool
+    sentence: str | None
+    effect: str | None
     result: str | None
     hold: str | None
+    notes: Sequence[str]
+    looks: Sequence[str]
     next_look: date | None
-    looks_done: int
+    decided: str | None
+    decided_because: str | None
 
 
-def study_view(facts: StudyFacts | None, looks: Sequence[date], today: date) -> StudyView:
-    """`facts`: None before the system has looked for the first time; `today`: in the policy's zone."""
-    found = facts or StudyFacts()
-    done = [look for look in looks if look <= today]
-    is_over = found.verdict is not None
+NO_STUDY = StudyView(None, False, False, None, None, None, None, (), (), None, None, None)
+
+
+def study_view(study: Study | None, looks: Sequence[date], today: date) -> StudyView:
+    """`study`: None before it begins. `looks`: when they are; `today`: in the policy's zone."""
+    if study is None:
+        return NO_STUDY
+    found, verdict = study.findings or StudyFindings(weeks_over=0), study.conclusion.verdict
+    coming = [look for look in looks if look > today]
+    confounded = confounded_note(found.confounded_with)
     return StudyView(
-        found,
-        VERDICTS[found.verdict] if found.verdict else None,
-        found.verdict == "verified",
-        RESULTS[PredictionResult(found.result)] if found.result else None,
-        HOLDS[Hold(found.hold)] if found.hold else None,
-        None if is_over or len(done) == len(looks) else looks[len(done)],
-        len(done),
+        VERDICTS[verdict] if verdict else None,
+        verdict is Verdict.VERIFIED,
+        study.hold is Hold.DECAYED,
+        found.sentence,
+        found.effect_sentence,
+        found.result_sentence,
+        found.hold_sentence,
+        # The page names these tickets itself, with links.
+        [note for note in found.notes if note != confounded],
+        [look.sentence for look in found.looks],
+        coming[0] if coming and verdict is None else None,
+        DECISIONS[study.decision] if study.decision else None,
+        study.decided_because,
     )
+
+
+@dataclass(frozen=True)
+class EarlierAttempt:
+    """An earlier cycle of a ticket: its plan and what came of it."""
+
+    plan: SealedView
+    study: StudyView
+
+
+def earlier_attempts(
+    seals: Sequence[SealedPlan], found: Sequence[Study], ticket: Ticket, policy: Policy, titles: StageTitles
+) -> list[EarlierAttempt]:
+    """The cycles before the plan in force, the newest first; of each, its newest seal."""
+    newest = {sealed.cycle: sealed for sealed in seals}
+    studies = {study.key.cycle: study for study in found}
+    before = [cycle for cycle in sorted(newest, reverse=True) if cycle < ticket.cycle]
+    kind = ticket.problem.kind
+    return [
+        EarlierAttempt(sealed_view(newest[cycle], kind, policy, titles), study_view(studies.get(cycle), (), date.max))
+        for cycle in before
+    ]

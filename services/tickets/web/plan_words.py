@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
-from fractions import Fraction
 
 from services.tickets.domain.plan import Countermeasure, Plan
 from services.tickets.study.measures import is_higher_better
@@ -12,8 +11,7 @@ from services.tickets.web.plan_form import COUNTERMEASURES
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.effect import SizeUnit
 from shared.policy import Policy, StageTitles
-from shared.wording.measures import NAMES, SHARE, changed, day_of, in_unit, is_share, unit_of, with_unit
-from shared.wording.quantities import rounded
+from shared.wording.measures import NAMES, SHARE, changed, day_of, in_unit, is_share, unit_of
 
 POINTS = "percentage points"
 
@@ -55,19 +53,25 @@ def size_unit(chart: Chart, policy: Policy) -> str:
     return POINTS if is_share(chart.column) else unit_of(chart.column, day_of(chart, policy))
 
 
-def size_words(size: Fraction | float, unit: SizeUnit, chart: Chart, policy: Policy) -> str:
-    """`30 %`, `4.5 days`, `3 percentage points`. `size`: as messages print the measure."""
-    if unit is SizeUnit.SHARE:
-        return f"{rounded(float(size * 100))} {SHARE}"
-    return with_unit(in_unit(chart.column, size, day_of(chart, policy)), size_unit(chart, policy))
+def predicted_size(plan: Plan, policy: Policy) -> str:
+    """`30 %`, `4.5 days`, `3 percentage points`: exactly as it was typed. Empty where no size is predicted."""
+    size, chart = plan.predicted.size, plan.measure
+    if size is None:
+        return ""
+    if plan.predicted.unit is SizeUnit.SHARE:
+        return f"{_exact(float(size * 100))} {SHARE}"
+    unit = size_unit(chart, policy)
+    text = _exact(in_unit(chart.column, size, day_of(chart, policy)))
+    return f"{text} {unit.removesuffix('s') if text == '1' else unit}"
+
+
+def _exact(value: float) -> str:
+    return f"{value:,.6f}".rstrip("0").rstrip(".")
 
 
 def prediction_words(plan: Plan, kind: str, policy: Policy) -> str:
-    """`30 % shorter`"""
-    predicted, word = plan.predicted, better(plan.measure, kind)
-    if predicted.size is None:
-        return word
-    return f"{size_words(predicted.size, predicted.unit, plan.measure, policy)} {word}"
+    """`30 % shorter`, or `shorter` where no size is predicted."""
+    return f"{predicted_size(plan, policy)} {better(plan.measure, kind)}".strip()
 
 
 def better_words(chart: Chart | None, kind: str, policy: Policy, titles: StageTitles) -> str:
@@ -77,14 +81,14 @@ def better_words(chart: Chart | None, kind: str, policy: Policy, titles: StageTi
     return f"{measure_words(chart, policy, titles)}: it will be {better(chart, kind)}"
 
 
-def consequences(plan: Plan, looks: Sequence[date], window: int) -> list[str]:
+def consequences(plan: Plan, looks: Sequence[date]) -> list[str]:
     """What sealing does."""
     return [
         "Nothing in the plan can be changed any more, by anybody. Until the change date has come, that date can be"
         " moved, with a reason; you can also withdraw the plan.",
         f"From {day_words(plan.change_date)} on, Andon compares the weeks after the change with the weeks before it.",
         f"It looks {len(looks)} times, on {looks_words(looks)}, and closes the ticket when the weeks show that the"
-        f" change worked; else after {window} weeks it says that they do not show it.",
+        " change worked; else after the last look it says that they do not show it.",
         "Everybody who can read the ticket sees the plan and its prediction.",
     ]
 

@@ -17,12 +17,14 @@ from services.tickets.charts.spec import Drawing, LineChart
 from services.tickets.charts.ticket import age_chart, main_chart
 from services.tickets.domain.ticket import CHOICES, MARK, Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, with_deals
+from services.tickets.present import present
 from services.tickets.store import notices, problems, stages, tickets
-from services.tickets.web import history, view_models
+from services.tickets.web import history, tried_plans, view_models
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.chart_view import chart_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.refusals import NONE_REFUSED, Refusal, question_of
+from services.tickets.web.tried_plans import TriedPlans
 from services.tickets.web.view_models import ticket_view
 from services.tickets.web.zones import page_zone
 from shared import wording
@@ -50,6 +52,7 @@ class TicketContent:
     changes: Sequence[Record]
     mails: Sequence[Record]
     is_newest: bool
+    tried: TriedPlans
 
 
 class TicketPage:
@@ -121,6 +124,8 @@ class TicketPage:
             history=history.history_rows(page.changes, page.mails, wording.of(ticket.problem.kind).is_weekly),
             is_newest=page.is_newest,
             by_person=CHOICES,
+            **page.tried.parts(ticket, self._policy, page.titles),
+            doing_limit=self._policy.doing_limit,
             rule=view_models.rule_words(ticket.problem),
             answer=refusal.error is not None,
             soonest=view_models.date_after(now, FIRST_SNOOZE_DAY, zone),
@@ -132,7 +137,7 @@ class TicketPage:
             ticket = await tickets.get(connection, number)
             if ticket is None:
                 return None
-            titles, now = await stages.titles(connection, self._policy), self._clock.now()
+            titles, now = await stages.titles(connection, self._policy), await present(connection, self._clock)
             latest = await self._latest(connection, ticket)
             readers = (main_chart, age_chart) if self._has_place(ticket) else ()
             charts = [await read(connection, latest.problem, self._policy, titles, now) for read in readers]
@@ -146,6 +151,7 @@ class TicketPage:
                 await tickets.history(connection, number),
                 await notices.of_ticket(connection, ticket),
                 await tickets.is_newest(connection, ticket),
+                await tried_plans.load(connection, ticket, self._policy, now),
             )
 
     async def _latest(self, connection: Connection, ticket: Ticket) -> LatestCount:
