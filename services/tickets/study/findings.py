@@ -53,8 +53,8 @@ class StudyFindings(BaseModel):
 
     `weeks_over`: how many whole weeks after the change are over. `answer`: as `andon verify` prints it. `moved`: the
     stage got better and the customer's lead time did not. `is_late`: late events changed the verdict.
-    `verdict_seen_at`: when it was found, by the wall clock. `relocked`: how many weeks the new baseline was given,
-    0: none yet.
+    `verdict_seen_at`: when it was found, and `complete_seen_at`: since when nothing more is to be found, both by the
+    wall clock. `relocked`: how many weeks the new baseline was given, 0: none yet.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -71,6 +71,7 @@ class StudyFindings(BaseModel):
     moved: bool = False
     is_late: bool = False
     verdict_seen_at: datetime | None = None
+    complete_seen_at: datetime | None = None
     relocked: int = 0
     answer: dict[str, Any] = {}
 
