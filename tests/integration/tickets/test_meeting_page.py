@@ -217,7 +217,7 @@ async def test_a_plan_whose_day_comes_is_on_the_list(
     assert says in words(page)
     assert "Planned: Legal reads a proposal on the day it comes." in words(page)
     assert f'{"action" if "start" in action else "href"}="{action}"' in page.text
-    assert "waits for" not in words(page)
+    assert "· waits for" not in words(page)
 
 
 async def test_a_plan_whose_day_is_far_off_asks_for_nothing(web: httpx.AsyncClient, pool: Pool) -> None:
