@@ -30,14 +30,15 @@ from services.tickets.renewals import BaselineRenewals
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
-from services.tickets.study import ground
 from services.tickets.study.loop import StudyLoop
 from services.tickets.study.student import Student
 from services.tickets.web.board_page import BoardPage
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
+from services.tickets.web.ledger_page import LedgerPage
 from services.tickets.web.meeting_page import MeetingPage
 from services.tickets.web.pages import TicketPages
+from services.tickets.web.plan_page import PlanPage
 from services.tickets.web.preview_page import PreviewPage
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
@@ -117,7 +118,7 @@ class Tickets:
             pool, settings.topic(TICKETS), self.relay.wake.set, self._metrics, self.progress
         )
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
-        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy, ground.prepare))
+        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
         student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
         self.studies = StudyLoop(pool, student, self.progress, self._on_study)
         self.processor = Processor(
@@ -207,6 +208,16 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     )
     preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
     ahead = ForecastPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
+    plan = PlanPage(
+        pool,
+        tickets.policy,
+        tickets.clock,
+        pages.html,
+        pages.error,
+        tickets.writer.plans,
+        tickets.publisher.wake.set,
+    )
+    ledger = LedgerPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     api = Api(pool, tickets.policy, tickets.writer, tickets.publisher.wake.set)
     return Starlette(
         routes=[
@@ -218,6 +229,8 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
             *chart.routes(),
             *preview.routes(),
             *ahead.routes(),
+            *ledger.routes(),
+            *plan.routes(),
             *pages.routes(),
         ],
         middleware=[

@@ -28,7 +28,7 @@ MARKS = {
     TicketState.VERIFYING: "◎",
     TicketState.CLOSED: "•",
 }
-VERIFIED_MARK = "✓"
+_WORKED = "✓"
 OUTCOMES = {
     TicketOutcome.CLEARED_WITHOUT_CHANGE: "the problem went away by itself",
     TicketOutcome.CHANGED_UNPLANNED: "something was changed without a plan",
@@ -65,6 +65,11 @@ OUTCOME_COUNTS = {
 }
 
 
+def mark(ticket: Ticket) -> str:
+    """The mark before a ticket in a list."""
+    return _WORKED if ticket.outcome is TicketOutcome.VERIFIED else MARKS[ticket.state]
+
+
 def outcome_words(ticket: Ticket) -> str | None:
     """How the ticket ended: `given up`; None while it is open."""
     if ticket.outcome is TicketOutcome.RETRACTED:
@@ -73,8 +78,8 @@ def outcome_words(ticket: Ticket) -> str | None:
 
 
 def closing_reason(ticket: Ticket) -> str | None:
-    """What a person wrote when closing it; a withdrawal says its reason as its outcome."""
-    return None if ticket.outcome is TicketOutcome.RETRACTED else ticket.closed_because
+    """What a person wrote when closing it; a withdrawal says its reason as its outcome, a verdict with its study."""
+    return None if ticket.outcome is TicketOutcome.RETRACTED or ticket.has_verdict else ticket.closed_because
 
 
 def outcome_counts(closed: Sequence[Ticket]) -> str:

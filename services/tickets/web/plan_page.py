@@ -24,7 +24,13 @@ from services.tickets.domain.draft import (
     draft_of,
     parse_day,
 )
-from services.tickets.domain.faults import AlreadyDone, ChangedMeanwhileError, NotPossibleError, UnconfirmedError
+from services.tickets.domain.faults import (
+    AlreadyDone,
+    ChangedMeanwhileError,
+    DraftChangedError,
+    NotPossibleError,
+    UnconfirmedError,
+)
 from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.plan_changes import DRAFTED, PlanChanges, terms_of
@@ -127,7 +133,7 @@ class PlanPage:
             raise PlanRefused(unreadable(error, typed)) from None
         except AlreadyDone:
             return f"/tickets/{number}/plan"
-        except ChangedMeanwhileError as error:
+        except (ChangedMeanwhileError, DraftChangedError) as error:
             others = plan_form.typed_of((await plans.draft(self._pool, number)).draft)
             raise PlanRefused(PlanAnswer(409, typed, error=str(error), others=others)) from None
         except UnconfirmedError as error:

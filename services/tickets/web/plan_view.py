@@ -8,11 +8,11 @@ from datetime import date
 
 from services.tickets.domain.plan import SealedPlan, SealedWeeks
 from services.tickets.domain.ticket import Ticket
-from services.tickets.store.studies import Study
 from services.tickets.study.change_weeks import looks_of
 from services.tickets.study.findings import StudyFindings
 from services.tickets.study.plan_words import study_names
 from services.tickets.study.planning import PlanOutline
+from services.tickets.study.record import Study
 from services.tickets.web import plan_words
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.plan_form import ENTRIES

@@ -95,7 +95,8 @@ def _warnings(ticket: Ticket) -> Sequence[str]:
         TicketState.DOING: "The change will not be studied: what it did stays unknown.",
         TicketState.VERIFYING: "The study ends without a verdict: what the change did stays unknown.",
     }
-    return [goes_on] * ticket.goes_on + [plan[ticket.state]] * (ticket.state in plan)
+    ended = plan.get(ticket.state)
+    return [goes_on] * ticket.goes_on + ([ended] if ended else [])
 
 
 def _fields(refusal: Refusal, ticket: Ticket) -> Mapping[str, str]:

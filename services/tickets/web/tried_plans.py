@@ -11,8 +11,8 @@ from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.present import day_in
 from services.tickets.store import plans, studies
-from services.tickets.store.studies import Study
 from services.tickets.study.confounding import overlapping, span_of
+from services.tickets.study.record import Study
 from services.tickets.web.plan_view import NO_STUDY, earlier_attempts, sealed_view, study_view
 from shared.policy import Policy, StageTitles
 from shared.postgres.pool import Executor
@@ -43,7 +43,6 @@ class TriedPlans:
             "study": study_view(study, plan.looks, self.today) if plan else NO_STUDY,
             "confounded": self.confounded,
             "attempts": earlier_attempts(self.seals, self.studies, ticket, policy, titles),
-            "is_to_decide": ticket.has_verdict and ticket.decision is None,
             "has_draft": self.has_draft,
         }
 

@@ -18,8 +18,10 @@ from services.tickets.settings import TicketsSettings
 from services.tickets.web.board_page import BoardPage
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
+from services.tickets.web.ledger_page import LedgerPage
 from services.tickets.web.meeting_page import MeetingPage
 from services.tickets.web.pages import TicketPages
+from services.tickets.web.plan_page import PlanPage
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
@@ -80,20 +82,17 @@ async def web(pool: Pool, parts: TicketParts) -> AsyncIterator[httpx.AsyncClient
     notice = NoticeEvent(id="n", source="andon/notifier", subject="1", time=now, data=refused)
     await parts.handle(record(event(data), 0), record(notice, 0), *(record(m, n) for n, m in enumerate(measures)))
     pages = TicketPages(pool, parts.writer, policy(), SystemClock(), nothing)
-    board = BoardPage(pool, policy(), SystemClock(), pages.html, pages.error)
+    plan = PlanPage(pool, policy(), SystemClock(), pages.html, pages.error, parts.writer.plans, nothing)
+    ledger = LedgerPage(pool, policy(), SystemClock(), pages.html, pages.error)
     stage = StagePage(pool, policy(), SystemClock(), pages.html, pages.error)
     chart = ChartPage(pool, policy(), SystemClock(), pages.html, pages.error, "flow.relocks", nothing)
     ahead = ForecastPage(pool, policy(), SystemClock(), pages.html, pages.error)
+    api = Api(pool, policy(), parts.writer, nothing)
+    board = BoardPage(pool, policy(), SystemClock(), pages.html, pages.error)
     meeting = MeetingPage(pool, policy(), SystemClock(), pages.html, pages.error, dict)
-    routes = [
-        *Api(pool, policy(), parts.writer, nothing).routes(),
-        *board.routes(),
-        *meeting.routes(),
-        *stage.routes(),
-        *chart.routes(),
-        *ahead.routes(),
-        *pages.routes(),
-    ]
+    rest = [*ahead.routes(), *ledger.routes(), *plan.routes(), *pages.routes()]
+    places = [*board.routes(), *meeting.routes(), *stage.routes(), *chart.routes()]
+    routes = [*api.routes(), *places, *rest]
     app = Starlette(routes=routes, middleware=[Middleware(ReaderZone)])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         yield client

@@ -15,7 +15,6 @@ from services.tickets.handlers import TicketHandlers
 from services.tickets.metrics import TicketMetrics
 from services.tickets.plan_changes import PlanChanges, TicketWriter
 from services.tickets.publish import TicketPublisher
-from services.tickets.study import ground
 from shared.contracts.tickets import TicketEvent
 from shared.policy import Policy
 from shared.postgres.pool import Pool
@@ -56,7 +55,7 @@ class TicketParts:
         self.policy, self.clock, self.metrics = policy, clock or SystemClock(), TicketMetrics(CollectorRegistry())
         self.pool = pool
         self.changes = TicketChanges(policy, "http://andon.example", self.metrics, self.clock)
-        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, policy, ground.prepare))
+        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, policy))
         self.publisher = TicketPublisher(pool, "improvement.tickets", nothing, self.metrics, Progress(), draw)
         self.handlers = TicketHandlers(self.changes, policy, self.clock, nothing)
 
