@@ -165,6 +165,7 @@ CREATE UNIQUE INDEX ticket_open ON ticket (key) WHERE state <> 'closed';
 CREATE INDEX ticket_by_key ON ticket (key, id DESC);
 CREATE INDEX ticket_by_stage ON ticket (pipeline, (problem ->> 'stage'), id DESC);
 CREATE INDEX ticket_snoozed ON ticket (snoozed_until) WHERE state = 'snoozed';
+CREATE INDEX ticket_by_closing ON ticket (closed_at) WHERE state = 'closed';
 CREATE INDEX ticket_undecided ON ticket (id)
     WHERE outcome IN ('verified', 'not-shown', 'restored') AND decision IS NULL;
 CREATE INDEX ticket_left ON ticket (closed_at) WHERE outcome = 'wont-fix';
