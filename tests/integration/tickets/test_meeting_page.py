@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
-from fractions import Fraction
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
 from starlette.applications import Starlette
 
-from services.tickets.domain.plan import Countermeasure, Plan, Predicted, SealedGround, SealedPlan, SealedWeeks
 from services.tickets.renewals import BaselineRenewals
 from services.tickets.web.meeting_page import MeetingPage
 from services.tickets.web.pages import TicketPages
-from shared.contracts.measures import Column
 from shared.contracts.relocks import RelockData, RelockEvent
-from shared.flow.statistics.columns import Chart
-from shared.flow.statistics.effect import SizeUnit
 from shared.policy import parse
 from shared.postgres.pool import Pool
 from shared.runtime.clock import SystemClock
 from tests.integration.tickets.records import TicketParts, nothing, records
 from tests.integration.tickets.test_now import words
 from tests.support.problems import POLICY, event, problem
+from tests.support.sealed_plans import seal, verdict
 from tests.support.week_messages import NEW_CLOSED, WEEKS, quiet, week_events, week_problem
 
 NOW = datetime.now(UTC)
@@ -141,60 +137,6 @@ async def test_a_ticket_of_weeks_draws_its_measure(web: httpx.AsyncClient, parts
     assert page.text.count("<polyline") == 1
 
 
-CHART = Chart("new", "proposal", Column.TIME_IN_STAGE_MEDIAN)
-
-# The change that leads to a state, and the state before it.
-STEPS = {
-    "planned": ("planned", "open"),
-    "doing": ("started", "planned"),
-    "verifying": ("verifying", "doing"),
-    "closed": ("verdict", "verifying"),
-}
-
-
-async def seal(pool: Pool, number: int, change_date: date, state: str, outcome: str | None = None) -> None:
-    """Seal a plan of a ticket, and bring it into a state, past the checks of single changes."""
-    plan = Plan(
-        "Deals leave within three weeks.",
-        CHART,
-        "Legal reads a proposal on the day it comes.",
-        Countermeasure.STEP,
-        (),
-        Predicted(Fraction(1, 5), SizeUnit.SHARE, "It waits."),
-        change_date,
-        new_entries_only=False,
-        balancing=None,
-    )
-    sealed = SealedPlan(number, 1, 1, NOW, None, "", plan, SealedGround((), None, SealedWeeks((), ())))
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SET LOCAL session_replication_role = replica")
-        await connection.execute(
-            "INSERT INTO sealed_plan (ticket, cycle, number, content, hash, sealed_at) VALUES ($1, 1, 1, $2, $3, $4)",
-            number,
-            sealed.content.decode(),
-            sealed.hash,
-            NOW,
-        )
-        at = NOW - timedelta(days=6)
-        await connection.execute(
-            "INSERT INTO change (ticket, seq, change, from_state, to_state, at, actor)"
-            " VALUES ($1, 2, $2, $3, $4, $5, 'system')",
-            number,
-            *STEPS[state],
-            state,
-            at,
-        )
-        await connection.execute(
-            "UPDATE ticket SET state = $2, outcome = $3, closed_at = CASE WHEN $2 = 'closed' THEN $5::timestamptz END,"
-            " plan = 1, change_date = $4, seq = 2 WHERE id = $1",
-            number,
-            state,
-            outcome,
-            change_date,
-            at,
-        )
-
-
 @pytest.mark.parametrize(
     ("state", "days", "part", "says", "action"),
     [
@@ -209,7 +151,7 @@ async def test_a_plan_whose_day_comes_is_on_the_list(
     today = NOW.date()
     # The thirteenth week after the change is over on the next Monday.
     day = today + timedelta(days=7 - today.weekday() - 91 if days is None else days)
-    await seal(pool, 1, day, state)
+    await seal(pool, 1, day, state, NOW)
 
     page = await web.get(MEETING)
 
@@ -221,20 +163,16 @@ async def test_a_plan_whose_day_comes_is_on_the_list(
 
 
 async def test_a_plan_whose_day_is_far_off_asks_for_nothing(web: httpx.AsyncClient, pool: Pool) -> None:
-    await seal(pool, 1, NOW.date() + timedelta(days=40), "planned")
+    await seal(pool, 1, NOW.date() + timedelta(days=40), "planned", NOW)
 
     assert parts_of(await web.get(MEETING)) == []
 
 
 @pytest.mark.parametrize("outcome", ["verified", "not-shown", "restored"])
 async def test_a_verdict_waits_for_a_decision(web: httpx.AsyncClient, pool: Pool, outcome: str) -> None:
-    await seal(pool, 1, NOW.date() - timedelta(days=100), "closed", outcome)
-    await pool.execute(
-        "INSERT INTO study (ticket, cycle, plan, started_at, verdict, verdict_at, data)"
-        " VALUES (1, 1, 1, now(), $1, now(), $2)",
-        outcome,
-        {"sentence": "Of 100 pairs, in 91 the later was better.", "effect_sentence": "4 days better."},
-    )
+    await seal(pool, 1, NOW.date() - timedelta(days=100), "closed", NOW, outcome)
+    sentence, effect = "Of 100 pairs, in 91 the later was better.", "4 days better."
+    await verdict(pool, 1, outcome, NOW, sentence=sentence, effect_sentence=effect)
 
     page = await web.get(MEETING)
 
@@ -251,7 +189,7 @@ async def test_a_verdict_waits_for_a_decision(web: httpx.AsyncClient, pool: Pool
 
 
 async def test_a_lost_gain_has_a_part_of_its_own(web: httpx.AsyncClient, pool: Pool) -> None:
-    await seal(pool, 1, NOW.date() - timedelta(days=200), "closed", "verified")
+    await seal(pool, 1, NOW.date() - timedelta(days=200), "closed", NOW, "verified")
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL session_replication_role = replica")
         await connection.execute(
