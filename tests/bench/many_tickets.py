@@ -200,10 +200,11 @@ async def _plans(connection: Connection, planned: Sequence[StoredTicket]) -> Non
     await connection.copy_records_to_table("sealed_plan", columns=columns, records=seals)
     studied = [one for one in planned if one.state not in (TicketState.PLANNED, TicketState.DOING)]
     verdicts = [
-        (one.number, 1, 1, one.at(4), one.outcome.value if one.outcome else None, one.at(5) if one.outcome else None)
+        (one.number, 1, 1, one.at(4), one.outcome and one.outcome.value, one.at(5) if one.outcome else None, one.at(5))
         for one in studied
     ]
-    columns = ["ticket", "cycle", "plan", "started_at", "verdict", "verdict_at"]
+    # All of them are over: their weeks are made up.
+    columns = ["ticket", "cycle", "plan", "started_at", "verdict", "verdict_at", "ended_at"]
     await connection.copy_records_to_table("study", columns=columns, records=verdicts)
 
 

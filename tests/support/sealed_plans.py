@@ -31,7 +31,8 @@ UPDATE ticket SET state = $2, outcome = $3, closed_at = CASE WHEN $2 = 'closed' 
 WHERE id = $1
 """
 _STUDY = """
-INSERT INTO study (ticket, cycle, plan, started_at, verdict, verdict_at, data) VALUES ($1, 1, 1, $2, $3, $2, $4)
+INSERT INTO study (ticket, cycle, plan, started_at, verdict, verdict_at, data, ended_at)
+VALUES ($1, 1, 1, $2, $3, $2, $4, $2)
 """
 
 
@@ -63,5 +64,5 @@ async def seal(
 
 
 async def verdict(pool: Pool, number: int, found: str, now: datetime, **data: Any) -> None:
-    """What the study of the plan found. `data`: its sentences."""
-    await pool.execute(_STUDY, number, now, found, data)
+    """What the study of the plan found, which is over. `data`: its sentences."""
+    await pool.execute(_STUDY, number, now, found, {"weeks_over": 13} | data)
