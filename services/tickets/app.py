@@ -214,7 +214,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         tickets.clock,
         pages.html,
         pages.error,
-        tickets.writer.plans,
+        tickets.writer,
         tickets.publisher.wake.set,
     )
     ledger = LedgerPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)

@@ -24,7 +24,8 @@ WITH newest AS (
         CASE WHEN s.verdict IS NOT NULL THEN s.verdict
             WHEN newest.cycle = t.cycle AND t.state IN ('planned', 'doing', 'verifying') THEN 'running'
             ELSE 'stopped' END AS found
-    FROM newest JOIN ticket t ON t.id = newest.ticket LEFT JOIN study s USING (ticket, cycle)
+    FROM newest JOIN ticket t ON t.id = newest.ticket
+    LEFT JOIN study s ON (s.ticket, s.cycle) = (newest.ticket, newest.cycle)
     LEFT JOIN LATERAL (
         SELECT reason FROM change c WHERE c.ticket = newest.ticket AND c.change IN ('withdrawn', 'closed')
             AND c.at >= newest.sealed_at AND s.verdict IS NULL ORDER BY c.seq LIMIT 1

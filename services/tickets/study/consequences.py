@@ -22,6 +22,8 @@ from shared.wording.studies import LATE
 
 # Weeks of the first baseline after a verified change.
 FIRST_BASELINE = 13
+# How much longer than the lateness an event may take to here, where a service is stopped meanwhile.
+_DELAY = timedelta(days=7)
 
 
 class StudiedTicket(NamedTuple):
@@ -39,14 +41,20 @@ class StudiedTicket(NamedTuple):
 
 
 def settled(study: Study, wall: datetime, lateness: timedelta) -> Conclusion | None:
-    """The verdict that nothing changes any more: a person has decided on it, or it has stood for the lateness.
+    """The verdict that nothing changes any more: a person has decided on it, or late events would have come by now.
 
+    Late events cannot change the weeks of an old look anyway; another policy or problem interval could change the rest.
     `wall`: now, by the wall clock.
     """
     seen_at = study.findings.verdict_seen_at if study.findings else None
     if study.conclusion.verdict is None or seen_at is None:
         return None
-    return study.conclusion if study.decision is not None or wall > seen_at + lateness else None
+    return study.conclusion if study.decision is not None or is_past(seen_at, wall, lateness) else None
+
+
+def is_past(seen_at: datetime, wall: datetime, lateness: timedelta) -> bool:
+    """Whether all late events have come that may change what was seen then."""
+    return wall > seen_at + lateness + _DELAY
 
 
 def is_new(study: Study, found: Conclusion) -> bool:

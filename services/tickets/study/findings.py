@@ -27,7 +27,6 @@ from shared.wording.studies import (
     moved_note,
     needed_of,
     pairs_of,
-    verdict_sentence,
 )
 
 
@@ -87,6 +86,7 @@ class Places(BaseModel):
 
 def findings_of(
     result: StudyResult,
+    sentence: str | None,
     around: ChangeWeeks,
     names: StudyNames,
     places: Places,
@@ -95,11 +95,11 @@ def findings_of(
     higher_is_better: bool,
     is_late: bool,
 ) -> StudyFindings:
-    """The findings of an evaluation, in words."""
+    """The findings of an evaluation, in words. `sentence`: of the verdict."""
     found = result.found
     return StudyFindings(
         weeks_over=result.weeks_over,
-        sentence=verdict_sentence(found, names),
+        sentence=sentence,
         effect_sentence=effect_sentence(found.effect, names) if found.effect else None,
         result=found.prediction,
         result_sentence=RESULTS[found.prediction] if found.prediction else None,

@@ -23,6 +23,7 @@ from services.tickets.study.consequences import (
     gain_steps,
     is_complete,
     is_new,
+    is_past,
     new_baseline,
     reached_at,
     settled,
@@ -43,6 +44,7 @@ from shared.postgres.pool import Connection
 from shared.runtime.clock import Clock
 from shared.runtime.instants import micros, moment
 from shared.stream import relocks
+from shared.wording.studies import verdict_sentence
 
 
 class Student:
@@ -100,20 +102,23 @@ class Student:
         """Write what was found, and all that follows."""
         decided = settled(at.study, self._wall.now(), self._lateness)
         result = evaluate(evidence, decided)
-        findings = await self._findings(connection, at, result)
+        findings = await self._findings(connection, at, result, is_decided=decided is not None)
         steps: list[TicketStep] | None = []
         if is_new(at.study, result.found.conclusion):
             steps = verdict_steps(at, result.found.conclusion, findings.sentence)
         if steps is None:
             result, steps = evaluate(evidence, at.study.conclusion), []
-            findings = await self._findings(connection, at, result)
+            findings = await self._findings(connection, at, result, is_decided=True)
         after = steps[-1].ticket if steps else at.ticket
         steps += gain_steps(at, after, result, findings.hold_sentence)
         relocked = await self._relock(connection, at, evidence, result)
         await studies.save(connection, self._written(at, result, findings.model_copy(update={"relocked": relocked})))
         return [await self._changes.save(connection, step) for step in steps]
 
-    async def _findings(self, connection: Connection, at: StudiedTicket, result: StudyResult) -> StudyFindings:
+    async def _findings(
+        self, connection: Connection, at: StudiedTicket, result: StudyResult, *, is_decided: bool
+    ) -> StudyFindings:
+        """In words. A verdict that stands keeps its sentence."""
         outline, titles = PlanOutline.of(at.sealed.plan), await stages.titles(connection, self._policy)
         measure, zone = at.sealed.plan.measure, self._policy.timezone
         pipeline = self._policy.pipelines.get(measure.pipeline)
@@ -122,11 +127,14 @@ class Student:
             pipeline=pipeline.name if pipeline else measure.pipeline,
         )
         conclusion, before = result.found.conclusion, at.study.findings
+        names = study_names(outline, self._policy, titles, at.sealed.ground.window)
+        sentence = before.sentence if is_decided and before else verdict_sentence(result.found, names)
         is_taken_back = at.study.conclusion.verdict is not None and is_new(at.study, conclusion)
         return findings_of(
             result,
+            sentence,
             at.around,
-            study_names(outline, self._policy, titles),
+            names,
             places,
             await overlapping(connection, span_of(at.ticket, at.sealed, zone), zone),
             higher_is_better=is_higher_better(measure, at.ticket.problem.kind),
@@ -158,7 +166,7 @@ class Student:
         complete_before = before.complete_seen_at if before else None
         complete_at = complete_before or wall if is_complete(at, result) else None
         times = {"verdict_seen_at": seen_at if conclusion.verdict else None, "complete_seen_at": complete_at}
-        is_over = complete_at is not None and wall > complete_at + self._lateness
+        is_over = complete_at is not None and is_past(complete_at, wall, self._lateness)
         return replace(
             at.study,
             findings=findings.model_copy(update=times),

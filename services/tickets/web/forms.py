@@ -4,7 +4,8 @@ Fields of every form: `version` (the ticket's `seq`), `zone`, `confirmed` (yes, 
 
 - acknowledge, undo, start: no more.
 - snooze: `until`. close: `outcome`, `reason`. reopen, withdraw: `reason`.
-- reschedule: `change_date`, `reason`. decide: `decision` (adopted, adapted, dropped), `reason`.
+- draft: the fields of a draft, see `domain/draft.py`, and `draft_version` (0: none was saved).
+- seal: `draft_version`. reschedule: `change_date`, `reason`. decide: `decision` (adopted, adapted, dropped), `reason`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from starlette.requests import Request
 
 from services.tickets.changes import Command
 from services.tickets.domain import commands, planning
-from services.tickets.domain.draft import parse_day
+from services.tickets.domain.draft import PlanDraft, draft_of, parse_day
 from services.tickets.domain.faults import NotPossibleError
 from services.tickets.domain.planning import DECISIONS
 from services.tickets.plan_changes import TicketWriter
@@ -63,6 +64,13 @@ def _day(text: str) -> date:
     return day
 
 
+def _version(text: str) -> int:
+    version = _number(text)
+    if version is None:
+        raise ValueError("The form does not say which version of the plan it is about; use the one below.")
+    return version
+
+
 def _decision(text: str) -> TicketChange | None:
     return next((decision for decision in DECISIONS if decision.value == text), None)
 
@@ -76,6 +84,7 @@ def _yes(text: str) -> bool:
 
 
 Reason = Annotated[str, AfterValidator(_reason)]
+Version = Annotated[int, BeforeValidator(_version)]
 
 
 class Form(BaseModel):
@@ -144,6 +153,28 @@ class UndoForm(CommandForm):
         return lambda ticket, at: commands.undo(ticket, at.now, at.is_newest)
 
 
+class DraftForm(Form):
+    draft: PlanDraft
+    draft_version: Version
+
+    @classmethod
+    def fields_of(cls, form: Mapping[str, str]) -> Mapping[str, Any]:
+        return {"draft": draft_of(form), "draft_version": form.get("draft_version", "")}
+
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
+        return await writer.plans.save_draft(connection, number, self.draft, self.draft_version) is not None
+
+
+class SealForm(Form):
+    draft_version: Version
+    confirmed: Annotated[bool, BeforeValidator(_yes)]
+
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
+        plans, confirmed = writer.plans, self.confirmed
+        ticket = await plans.seal(connection, number, version, self.draft_version, is_confirmed=confirmed)
+        return ticket is not None
+
+
 class RescheduleForm(Form):
     change_date: Annotated[date, BeforeValidator(_day)]
     reason: Reason
@@ -183,6 +214,8 @@ FORMS: Mapping[str, type[Form]] = {
     "close": CloseForm,
     "reopen": ReopenForm,
     "undo": UndoForm,
+    "draft": DraftForm,
+    "seal": SealForm,
     "reschedule": RescheduleForm,
     "start": StartForm,
     "withdraw": WithdrawForm,
@@ -214,9 +247,9 @@ def wish_of(action: str, form: Mapping[str, str], policy_zone: str) -> Wish:
     return Wish(asked, version)
 
 
-def version_of(form: Mapping[str, str], name: str = "version") -> int | None:
-    """The version of the ticket, or of its draft, that a form was made from; None where it does not tell one."""
-    return _number(form.get(name, ""))
+def version_of(form: Mapping[str, str]) -> int | None:
+    """The version of the ticket that a form was made from; None where it does not tell one."""
+    return _number(form.get("version", ""))
 
 
 def _number(text: str) -> int | None:
@@ -228,7 +261,10 @@ def _number(text: str) -> int | None:
 def _not_possible(error: ValidationError) -> NotPossibleError:
     """The first fault of a form, with its field."""
     first = error.errors(include_url=False)[0]
-    return NotPossibleError(str(first["ctx"]["error"]), str(first["loc"][0]))
+    place = [str(part) for part in first["loc"] if part != "draft"]
+    field = f"task_{int(place[1]) + 1}_{place[2]}" if place[0] == "tasks" else place[0]
+    text = str(first.get("ctx", {}).get("error", first["msg"]))
+    return NotPossibleError(text if text[:1].isupper() else f"{field} {text}.", field)
 
 
 def is_same_origin(request: Request) -> bool:

@@ -111,7 +111,7 @@ class LedgerPage:
         return self._html(
             "ledger.html",
             summary=ledger_view.summary(tallies.all),
-            tally=tallies.all,
+            tried=tallies.all.tried,
             rows=[ledger_view.attempt_row(one, self._policy, titles) for one in found[:PAGE]],
             by_kind=ledger_view.kind_rows(tallies.by_kind),
             by_countermeasure=ledger_view.countermeasure_rows(tallies.by_countermeasure),

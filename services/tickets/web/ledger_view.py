@@ -130,8 +130,7 @@ def summary(tally: Tally) -> str:
     if not tally.tried:
         return "No change has been planned yet. A plan begins on the page of a ticket."
     known = tally.held + tally.wrong
-    of = "prediction" if known == 1 else "predictions"
-    held = f"{tally.held} of {known} {of} held." if known else "What became of the predictions is not known yet."
+    held = f"{tally.held} of {known} predictions held." if known else "What became of the predictions is not known yet."
     changes = "1 change" if tally.tried == 1 else f"{tally.tried} changes"
     found = [
         (tally.verified, "worked"),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic import ValidationError
-
+from services.tickets.domain.faults import NotPossibleError, TooLateError
 from services.tickets.web import plan_form
 from services.tickets.web.plan_form import QUESTIONS, STEP_OF
 
@@ -66,12 +65,8 @@ def conflict(answer: PlanAnswer, labels: Mapping[str, str]) -> PlanConflict | No
     return PlanConflict(answer.error, found)
 
 
-def unreadable(error: ValidationError, typed: Mapping[str, str]) -> PlanAnswer:
-    """The answer to a form with a field that no draft can hold, such as a text that is too long."""
-    faults = {}
-    for fault in error.errors(include_url=False):
-        place = fault["loc"]
-        name = f"task_{int(place[1]) + 1}_{place[2]}" if place[0] == "tasks" and len(place) > 2 else str(place[0])
-        text = str(fault.get("ctx", {}).get("error", fault["msg"]))
-        faults[name] = f"This {text}." if text.startswith("has ") else "This is no choice of the list; choose one."
-    return PlanAnswer(422, typed, {name: text for name, text in faults.items() if name in STEP_OF})
+def refused(error: NotPossibleError, typed: Mapping[str, str]) -> PlanAnswer:
+    """The answer to a form with a field that no draft can hold, as a text that is too long, or one that is too late."""
+    if error.field in STEP_OF:
+        return PlanAnswer(422, typed, {error.field: str(error)})
+    return PlanAnswer(409 if isinstance(error, TooLateError) else 422, typed, error=str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -16,6 +17,7 @@ from services.tickets.domain.draft import (
     PlanTerms,
     complete,
     draft_of,
+    parse_day,
 )
 from services.tickets.domain.plan import Countermeasure, Plan
 
@@ -77,9 +79,13 @@ class StepView:
     next: str
 
 
-def step_views(typed: Mapping[str, str], labels: Mapping[str, str], opened: Collection[str]) -> dict[str, StepView]:
-    """The questions in order, by name. `labels`: of measures, by the name of the chart; `opened`: steps to unfold."""
-    said = answers(typed, labels)
+def step_views(
+    typed: Mapping[str, str], labels: Mapping[str, str], units: Mapping[str, str], opened: Collection[str]
+) -> dict[str, StepView]:
+    """The questions in order, by name. `labels`: of measures, by the name of the chart; `units`: of the prediction's
+    size; `opened`: steps to unfold.
+    """
+    said = answers(typed, labels, units)
     return {
         step.name: StepView(step.name, number, step.question, said[step.name], step.name in opened, STEP_NAMES[number])
         for number, step in enumerate(STEPS, 1)
@@ -106,25 +112,34 @@ def task_rows(typed: Mapping[str, str], least: int = 2) -> range:
 
 def first_open(typed: Mapping[str, str], labels: Mapping[str, str]) -> str:
     """The first question without an answer; else the check of the whole."""
-    return next((step for step, answer in answers(typed, labels).items() if not answer), SEAL)
+    return next((step for step, answer in answers(typed, labels, {}).items() if not answer), SEAL)
 
 
-def answers(typed: Mapping[str, str], labels: Mapping[str, str]) -> Mapping[str, str]:
+def answers(typed: Mapping[str, str], labels: Mapping[str, str], units: Mapping[str, str]) -> Mapping[str, str]:
     """What each step says so far, shortly; empty where nothing is answered."""
     kinds = {one.value: label for one, label in COUNTERMEASURES.items()}
     what = [typed.get(task_fields(row)[0], "") for row in range(1, MAX_TASKS + 1)]
-    when, size = typed.get("change_date", ""), typed.get("predicted_size", "")
+    when = typed.get("change_date", "")
+    day, size = parse_day(when), typed.get("predicted_size", "").strip()
     only_new = typed.get("new_entries_only") == "yes"
     found: dict[str, list[str]] = {
         "aim": [typed.get("aim", "")],
         "measure": [labels.get(typed.get("measure", ""), "")],
         "change": [typed.get("change", ""), kinds.get(typed.get("countermeasure", ""), "")],
         "tasks": ["; ".join(one for one in what if one.strip())],
-        "when": [when, ENTRIES[only_new]] if when else [],
-        "prediction": [size, typed.get("predicted_why", "")],
+        "when": [day_words(day) if day else when, ENTRIES[only_new]] if when else [],
+        "prediction": [
+            f"{size} {units.get(typed.get('predicted_unit', ''), '')}" if size else "",
+            typed.get("predicted_why", ""),
+        ],
         "balancing": [labels.get(typed.get("balancing", ""), "no other measure")],
     }
     return {step: _short(" · ".join(one for one in parts if one.strip())) for step, parts in found.items()}
+
+
+def day_words(day: date) -> str:
+    """`12 December 2026`"""
+    return f"{day.day} {day:%B %Y}"
 
 
 def _short(text: str, letters: int = 90) -> str:

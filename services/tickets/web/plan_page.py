@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -19,9 +18,7 @@ from services.tickets.domain.draft import (
     MAX_LETTERS,
     MAX_TASKS,
     IncompletePlanError,
-    PlanDraft,
     PlanTerms,
-    draft_of,
     parse_day,
 )
 from services.tickets.domain.faults import (
@@ -33,7 +30,7 @@ from services.tickets.domain.faults import (
 )
 from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.ticket import Ticket
-from services.tickets.plan_changes import DRAFTED, PlanChanges, terms_of
+from services.tickets.plan_changes import DRAFTED, TicketWriter, terms_of
 from services.tickets.present import day_in, present
 from services.tickets.store import plans, stages, tickets, weekly_points
 from services.tickets.store.plans import SavedDraft
@@ -43,7 +40,8 @@ from services.tickets.study.planning import PlanOutline
 from services.tickets.web import chart_words, forms, plan_form, plan_words
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.chart_view import chart_view
-from services.tickets.web.plan_answer import PlanAnswer, PlanRefused, conflict, unreadable
+from services.tickets.web.forms import DraftForm
+from services.tickets.web.plan_answer import PlanAnswer, PlanRefused, conflict, refused
 from services.tickets.web.plan_form import SEAL, STEP_NAMES, STEP_OF, STEPS
 from services.tickets.web.plan_view import sealed_view
 from services.tickets.web.zones import page_zone
@@ -82,11 +80,11 @@ class PlanPage:
         clock: Clock,
         html: Callable[..., Response],
         error: Callable[[int, str, str], Response],
-        plan_changes: PlanChanges,
+        writer: TicketWriter,
         changed: Callable[[], None],
     ) -> None:
         self._pool, self._policy, self._clock, self._html, self._error = pool, policy, clock, html, error
-        self._plans, self._changed = plan_changes, changed
+        self._writer, self._changed = writer, changed
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -125,12 +123,9 @@ class PlanPage:
         """Do what a form asks; returns where to go on, None where there is no such ticket. Raises PlanRefused."""
         typed = plan_form.typed_in(form)
         try:
-            draft = PlanDraft.model_validate(draft_of(form))
-            if is_seal and await self._is_saved(number, form, draft):
+            if is_seal and await self._is_saved(number, form):
                 return await self._seal(number, form)
-            return await self._save(number, form, draft)
-        except ValidationError as error:
-            raise PlanRefused(unreadable(error, typed)) from None
+            return await self._save(number, form)
         except AlreadyDone:
             return f"/tickets/{number}/plan"
         except (ChangedMeanwhileError, DraftChangedError) as error:
@@ -141,37 +136,42 @@ class PlanPage:
         except IncompletePlanError as error:
             raise PlanRefused(PlanAnswer(422, typed, plan_form.first_faults(error.faults))) from None
         except NotPossibleError as error:
-            faults = {error.field: str(error)} if error.field else {}
-            raise PlanRefused(PlanAnswer(409, typed, faults, error="" if faults else str(error))) from None
+            raise PlanRefused(refused(error, typed)) from None
 
-    async def _is_saved(self, number: int, form: Mapping[str, str], draft: PlanDraft) -> bool:
+    async def _is_saved(self, number: int, form: Mapping[str, str]) -> bool:
         """Whether the plan is still as it was checked; what has been typed since is saved, and checked, first."""
-        has_fields = any(name in form for name in plan_form.FIELDS)
-        return not has_fields or (await plans.draft(self._pool, number)).draft == draft
+        if not any(name in form for name in plan_form.FIELDS):
+            return True
+        return (await plans.draft(self._pool, number)).draft == self._draft_form(form).draft
 
-    async def _save(self, number: int, form: Mapping[str, str], draft: PlanDraft) -> str | None:
+    def _draft_form(self, form: Mapping[str, str]) -> DraftForm:
+        wish = forms.wish_of("draft", form, self._policy.timezone).form
+        assert isinstance(wish, DraftForm)  # noqa: S101 (what the action is)
+        return wish
+
+    async def _save(self, number: int, form: Mapping[str, str]) -> str | None:
         """Save the draft. Raises PlanRefused where the question that was answered needs another answer."""
+        wish = self._draft_form(form)
         async with self._pool.acquire() as connection, connection.transaction():
-            if await self._plans.save_draft(connection, number, draft, _draft_version(form)) is None:
+            if not await wish.carry_out(self._writer, connection, number, 0):
                 return None
             ticket = await tickets.get(connection, number)
             assert ticket is not None  # noqa: S101 (just saved)
             today = day_in(self._policy.timezone, await present(connection, self._clock))
-            _, faults = plan_form.read(draft, terms_of(self._policy, ticket, today))
+            _, faults = plan_form.read(wish.draft, terms_of(self._policy, ticket, today))
         if "stay" in form:
             return plan_form.address(number, form["stay"])
         following = form.get("go", SEAL)
         left = STEP_NAMES[max(0, STEP_NAMES.index(following) - 1)] if following in STEP_NAMES else ""
-        if wrong := {name: text for name, text in faults.items() if STEP_OF.get(name) == left}:
+        if wrong := {name: text for name, text in faults.items() if STEP_OF[name] == left}:
             raise PlanRefused(PlanAnswer(422, plan_form.typed_in(form), wrong, left))
         return plan_form.address(number, following)
 
     async def _seal(self, number: int, form: Mapping[str, str]) -> str | None:
-        versions = forms.version_of(form) or 0, _draft_version(form)
-        is_confirmed = form.get("confirmed") == "yes"
+        wish = forms.wish_of("seal", form, self._policy.timezone)
         async with self._pool.acquire() as connection, connection.transaction():
-            sealed = await self._plans.seal(connection, number, *versions, is_confirmed=is_confirmed)
-        return None if sealed is None else f"/tickets/{number}/plan"
+            is_there = await wish.form.carry_out(self._writer, connection, number, wish.version)
+        return f"/tickets/{number}/plan" if is_there else None
 
     async def _page(self, number: int, answer: PlanAnswer) -> Response:
         """The form while there is something to write, else what was sealed."""
@@ -240,8 +240,13 @@ class PlanPage:
         drawings = [content.drawing] if content.drawing else []
         charts = await asyncio.to_thread(lambda: [chart_view(one, self._policy.timezone) for one in drawings])
         plan, missing = plan_form.read_typed(typed, content.terms)
-        opened = {STEP_OF[name] for name in answer.faults} or {answer.opened or plan_form.first_open(typed, labels)}
-        steps = plan_form.step_views(typed, labels, opened)
+        different = conflict(answer, labels)
+        wrong = {STEP_OF[name] for name in answer.faults} | {
+            one.step for one in (different.others if different else ())
+        }
+        opened = wrong or {answer.opened or plan_form.first_open(typed, labels)}
+        units = plan_words.unit_words(chart, self._policy)
+        steps = plan_form.step_views(typed, labels, units, opened)
         return self._html(
             "plan.html",
             answer.status,
@@ -251,7 +256,7 @@ class PlanPage:
             draft_version=content.saved.version,
             typed=typed,
             faults=answer.faults,
-            conflict=conflict(answer, labels),
+            conflict=different,
             question=answer.question,
             steps=steps,
             step_count=len(STEPS),
@@ -261,7 +266,7 @@ class PlanPage:
             max_letters=MAX_LETTERS,
             measures=groups,
             countermeasures=plan_form.COUNTERMEASURES,
-            units=plan_words.unit_words(chart, self._policy),
+            units=units,
             better=plan_words.better_words(chart, kind, self._policy, titles),
             soonest=(content.terms.today + timedelta(days=1)).isoformat(),
             shows=content.shows,
@@ -276,10 +281,6 @@ class PlanPage:
 
     def _no_ticket(self, number: int) -> Response:
         return self._error(404, f"There is no ticket {number}", "The list of tickets shows all that there are.")
-
-
-def _draft_version(form: Mapping[str, str]) -> int:
-    return forms.version_of(form, "draft_version") or 0
 
 
 def _outline(typed: Mapping[str, str], chart: Chart, terms: PlanTerms) -> PlanOutline:

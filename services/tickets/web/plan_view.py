@@ -15,8 +15,7 @@ from services.tickets.study.planning import PlanOutline
 from services.tickets.study.record import Study
 from services.tickets.web import plan_words
 from services.tickets.web.chart_links import chart_address
-from services.tickets.web.plan_form import ENTRIES
-from services.tickets.web.plan_words import day_words
+from services.tickets.web.plan_form import ENTRIES, day_words
 from shared.contracts.tickets import TicketChange
 from shared.flow.statistics.held_gain import Hold
 from shared.flow.statistics.verification import Verdict

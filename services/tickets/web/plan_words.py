@@ -7,7 +7,7 @@ from datetime import date
 
 from services.tickets.domain.plan import Countermeasure, Plan
 from services.tickets.study.measures import is_higher_better
-from services.tickets.web.plan_form import COUNTERMEASURES
+from services.tickets.web.plan_form import COUNTERMEASURES, day_words
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.effect import SizeUnit
 from shared.policy import Policy, StageTitles
@@ -70,8 +70,9 @@ def _exact(value: float) -> str:
 
 
 def prediction_words(plan: Plan, kind: str, policy: Policy) -> str:
-    """`30 % shorter`, or `shorter` where no size is predicted."""
-    return f"{predicted_size(plan, policy)} {better(plan.measure, kind)}".strip()
+    """`30 % shorter`"""
+    size, word = predicted_size(plan, policy), better(plan.measure, kind)
+    return f"{size} {word}" if size else f"{word} (no size predicted)"
 
 
 def better_words(chart: Chart | None, kind: str, policy: Policy, titles: StageTitles) -> str:
@@ -104,11 +105,6 @@ def looks_words(looks: Sequence[date]) -> str:
     """`12 January 2027, 9 February 2027 and 16 March 2027`"""
     days = [day_words(one) for one in looks]
     return " and ".join([", ".join(days[:-1]), days[-1]] if len(days) > 1 else days)
-
-
-def day_words(day: date) -> str:
-    """`12 December 2026`"""
-    return f"{day.day} {day:%B %Y}"
 
 
 def countermeasure_words(kind: Countermeasure) -> str:

@@ -9,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from services.tickets.web.chart_links import ChartLinks, board_address, forecast_address, preview_address
 from services.tickets.web.listing import SORTS
 from services.tickets.web.outcomes import CHOICES, MEANINGS, STATES
-from services.tickets.web.plan_words import day_words
+from services.tickets.web.plan_form import day_words
 from services.tickets.web.stage_rows import stage_address
 from services.tickets.web.times import Times
 from shared import wording

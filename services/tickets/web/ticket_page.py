@@ -141,6 +141,8 @@ class TicketPage:
             latest = await self._latest(connection, ticket)
             readers = (main_chart, age_chart) if self._has_place(ticket) else ()
             charts = [await read(connection, latest.problem, self._policy, titles, now) for read in readers]
+            tried = await tried_plans.load(connection, ticket, self._policy, now)
+            charts.insert(0, await tried_plans.drawing(connection, tried, self._policy))
             return TicketContent(
                 ticket,
                 titles,
@@ -151,7 +153,7 @@ class TicketPage:
                 await tickets.history(connection, number),
                 await notices.of_ticket(connection, ticket),
                 await tickets.is_newest(connection, ticket),
-                await tried_plans.load(connection, ticket, self._policy, now),
+                tried,
             )
 
     async def _latest(self, connection: Connection, ticket: Ticket) -> LatestCount:

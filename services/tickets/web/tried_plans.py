@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
+from services.tickets.charts.change import change_chart
+from services.tickets.charts.spec import WeekGroups
 from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.present import day_in
-from services.tickets.store import plans, studies
+from services.tickets.store import plans, studies, weekly_points
 from services.tickets.study.confounding import overlapping, span_of
 from services.tickets.study.record import Study
 from services.tickets.web.plan_view import NO_STUDY, earlier_attempts, sealed_view, study_view
@@ -45,6 +47,16 @@ class TriedPlans:
             "attempts": earlier_attempts(self.seals, self.studies, ticket, policy, titles),
             "has_draft": self.has_draft,
         }
+
+
+async def drawing(executor: Executor, tried: TriedPlans, policy: Policy) -> WeekGroups | None:
+    """The weeks around the change of the plan; None before the first one after it."""
+    sealed = tried.sealed
+    if sealed is None or sealed.plan.measure.pipeline not in policy.pipelines:
+        return None
+    measure = sealed.plan.measure
+    known = await weekly_points.load(executor, measure.pipeline, [measure], policy.timezone)
+    return change_chart(sealed, known, policy) if known else None
 
 
 async def load(executor: Executor, ticket: Ticket, policy: Policy, now: datetime) -> TriedPlans:

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
+from services.tickets.changes import TicketChanges
 from services.tickets.domain.draft import DraftTask, PlanDraft
-from services.tickets.domain.plan import Plan, SealedGround
+from services.tickets.domain.plan import SealedGround
 from services.tickets.domain.ticket import Ticket
 from services.tickets.plan_changes import PlanChanges
 from services.tickets.present import clock_of
 from services.tickets.store import studies, tickets
-from services.tickets.study.ground import prepare
 from services.tickets.study.loop import StudyLoop
 from services.tickets.study.record import Study
 from services.tickets.study.student import Student
@@ -24,7 +24,7 @@ from shared.contracts.problems import CauseClass, ProblemData, ProblemReason, Si
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.flow.statistics.columns import Chart
 from shared.policy import Policy
-from shared.postgres.pool import Connection, Pool
+from shared.postgres.pool import Pool
 from shared.runtime.clock import ClockKind, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.instants import moment
@@ -172,6 +172,17 @@ def judged(at: datetime) -> NowEvent:
     return NowEvent.new(source="andon/detector", subject=data.key, time=at, data=data)
 
 
+class WindowedPlans(PlanChanges):
+    """Seals plans that are studied for another number of weeks."""
+
+    def __init__(self, changes: TicketChanges, used: Policy, window: int) -> None:
+        super().__init__(changes, used)
+        self._window = window
+
+    async def _ground(self, *arguments: Any, is_confirmed: bool) -> SealedGround:
+        return replace(await super()._ground(*arguments, is_confirmed=is_confirmed), window=self._window)
+
+
 class StudyParts(TicketParts):
     """The parts of one replica that study changes, in the clock of the log."""
 
@@ -188,12 +199,7 @@ class StudyParts(TicketParts):
     async def seal(self, number: int, draft: PlanDraft, window: int = 13) -> Ticket:
         """Seal a plan as a person does, who insists where it cannot be tested."""
 
-        async def with_window(
-            connection: Connection, ticket: Ticket, plan: Plan, used: Policy, now: datetime
-        ) -> SealedGround:
-            return replace(await prepare(connection, ticket, plan, used, now), window=window)
-
-        plans = PlanChanges(self.changes, self.policy, with_window)
+        plans = WindowedPlans(self.changes, self.policy, window)
         async with self.pool.acquire() as connection, connection.transaction():
             saved = await plans.save_draft(connection, number, draft, 0)
             ticket = await tickets.get(connection, number)

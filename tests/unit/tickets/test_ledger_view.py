@@ -66,7 +66,7 @@ def test_an_attempt_that_goes_on_says_no_more_than_that() -> None:
             "2 of 3 predictions held. Of 9 changes: 3 worked, 2 not shown to have worked, 1 back where it was, 1"
             " stopped before a verdict, 2 under way.",
         ),
-        (replace(NONE, tried=1, verified=1, held=1), "1 of 1 prediction held. Of 1 change: 1 worked."),
+        (replace(NONE, tried=1, verified=1, held=1), "1 of 1 predictions held. Of 1 change: 1 worked."),
     ],
 )
 def test_the_summary_counts_predictions_and_outcomes(tally: Tally, said: str) -> None:

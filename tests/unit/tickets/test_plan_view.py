@@ -39,7 +39,7 @@ def view(kind: str = "aging", **fields: Any) -> SealedView:
         (Column.REWORK_RATE, "rework", Fraction(3, 100), SizeUnit.DIFFERENCE, "3 percentage points smaller"),
         (Column.TIME_IN_STAGE_P85, "aging", Fraction(86_400), SizeUnit.DIFFERENCE, "1 day shorter"),
         (Column.TIME_IN_STAGE_P85, "aging", Fraction(45 * 864), SizeUnit.DIFFERENCE, "0.45 days shorter"),
-        (Column.REWORK_RATE, "rework", None, SizeUnit.DIFFERENCE, "smaller"),
+        (Column.REWORK_RATE, "rework", None, SizeUnit.DIFFERENCE, "smaller (no size predicted)"),
     ],
 )
 def test_a_prediction_is_in_the_words_of_its_measure(
