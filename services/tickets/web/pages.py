@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -17,6 +17,7 @@ from services.tickets.plan_changes import TicketWriter
 from services.tickets.store import daily_points, stages, tickets
 from services.tickets.web import forms, stage_rows
 from services.tickets.web.addresses import STATIC, favicon
+from services.tickets.web.chart_view import ChartView
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.drawn_page import DrawnPage
 from services.tickets.web.list_page import TicketList
@@ -62,7 +63,7 @@ class TicketPages:
     def html(self, name: str, status: int = 200, **values: Any) -> Response:
         values = {"now": self._clock.now(), "zone": page_zone(self._policy.timezone)} | values
         text = self._templates.get_template(name).render(values)
-        charts = values.get("charts")
+        charts: Sequence[ChartView] = values.get("charts", ())  # type: ignore[assignment]
         return DrawnPage(text, charts, status) if charts else HTMLResponse(text, status)
 
     def error(self, status: int, title: str, detail: str) -> Response:
