@@ -10,10 +10,9 @@ from pydantic import TypeAdapter
 
 from services.tickets.domain.ticket import VERDICTS
 from services.tickets.store.tickets import TicketFilter
-from shared.contracts.problems import Evidence
 from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
 from shared.postgres.pool import Executor, Record
-from shared.wording.money import MoneyAtStake, at_stake
+from shared.wording.money import CurrencySum, MoneyAtStake, stake_of_sums
 
 # What the deals of an open problem are worth is known from flow.now; before its first message, from the ticket's own.
 _LIST = """
@@ -32,9 +31,15 @@ ORDER BY t.id DESC
 _PAGE = f"""
 {_LIST} AND ($3::text IS NULL OR t.state = $3) AND ($4::bigint IS NULL OR t.id < $4) ORDER BY t.id DESC LIMIT $5
 """
-_EVIDENCE = "SELECT id, problem -> 'evidence' AS evidence FROM ticket WHERE id = ANY($1::bigint[])"
+# No deal comes twice in the evidence.
+_OWN = """
+SELECT t.id, coalesce((t.problem #>> '{evidence,total}')::int, 0) AS total, nullif(d ->> 'currency', '') AS currency,
+    sum((d ->> 'amount')::numeric) AS amount, count(*)::int AS deals
+FROM ticket AS t CROSS JOIN jsonb_path_query(t.problem -> 'evidence', '$.*[*] ? (@.type() == "object")') AS d
+WHERE t.id = ANY($1::bigint[]) AND d ->> 'amount' IS NOT NULL GROUP BY 1, 2, 3
+"""
 _STAKE = TypeAdapter(MoneyAtStake)
-_NOTHING = at_stake((), 0)
+_NOTHING = stake_of_sums((), 0)
 
 
 @dataclass(frozen=True)
@@ -87,9 +92,9 @@ async def _listed(executor: Executor, rows: Sequence[Record]) -> list[ListedTick
 
 
 async def own_stakes(executor: Executor, numbers: Collection[int]) -> dict[int, MoneyAtStake]:
-    """What the deals in the last message about each ticket's problem are worth."""
-    found = {}
-    for row in await executor.fetch(_EVIDENCE, list(numbers)):
-        evidence = Evidence.model_validate(row["evidence"])
-        found[row["id"]] = at_stake(evidence.deals, evidence.total)
-    return found
+    """What the deals in the last message about each ticket's problem are worth; where an amount of one is known."""
+    sums: dict[tuple[int, int], list[CurrencySum]] = {}
+    for row in await executor.fetch(_OWN, list(numbers)):
+        one = CurrencySum(row["currency"], row["amount"], row["deals"])
+        sums.setdefault((row["id"], row["total"]), []).append(one)
+    return {number: stake_of_sums(found, total) for (number, total), found in sums.items()}

@@ -25,6 +25,8 @@ def templates(policy: Policy) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # Else each use of a part, of which a list has hundreds, asks the file system whether it has changed.
+        auto_reload=False,
     )
     made.filters.update(
         Times(policy.timezone).filters(),
