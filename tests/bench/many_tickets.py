@@ -59,7 +59,7 @@ def policy_text() -> str:
 
 @dataclass(frozen=True)
 class StoredTicket:
-    """One ticket with its history: the change into each state, one a day from its opening on."""
+    """One ticket with its history: a change a day from its opening on; of a closed one slower."""
 
     number: int
     data: ProblemData
@@ -75,8 +75,13 @@ class StoredTicket:
     def change_date(self) -> date:
         return (self.data.opened_at + timedelta(days=10)).date()
 
+    @property
+    def decision(self) -> str | None:
+        """All but the last verdicts are acted on."""
+        return "adopted" if self.outcome in _VERDICTS and self.number < TICKETS - 2 * OPEN else None
+
     def at(self, step: int) -> datetime:
-        return self.data.opened_at + timedelta(days=step)
+        return self.data.opened_at + timedelta(days=step * (12 if self.state is TicketState.CLOSED else 1))
 
 
 async def fill(dsn: str, now: datetime) -> None:
@@ -98,7 +103,7 @@ def stored_tickets(now: datetime) -> Iterator[StoredTicket]:
     keys = [(kind, n, m) for kind in KINDS for n in range(PIPELINES) for m in range(STAGES)]
     every = timedelta(days=365 * YEARS) / TICKETS
     for number in range(TICKETS):
-        opened = now - timedelta(days=30) - every * (TICKETS - number)
+        opened = now - timedelta(days=1) - every * (TICKETS - number)
         is_open = number >= TICKETS - OPEN
         state = _OPEN_STATES[number % len(_OPEN_STATES)] if is_open else TicketState.CLOSED
         outcome = None if is_open else _OUTCOMES[number % len(_OUTCOMES)]
@@ -149,7 +154,7 @@ def _deal(number: int, at: datetime) -> EvidenceDeal:
 
 async def _tickets(connection: Connection, found: Sequence[StoredTicket]) -> None:
     names = "key kind pipeline state outcome seq opened_at changed_at closed_at closed_because snoozed_until problem"
-    columns = [*names.split(), "plan", "change_date"]
+    columns = [*names.split(), "plan", "change_date", "decision"]
     await connection.copy_records_to_table("ticket", columns=columns, records=map(_ticket_row, found))
     changes = [row for one in found for row in _change_rows(one)]
     columns = ["ticket", "seq", "change", "from_state", "to_state", "at", "actor", "outcome"]
@@ -176,6 +181,7 @@ def _ticket_row(one: StoredTicket) -> tuple[Any, ...]:
         data.model_dump(mode="json"),
         1 if one.is_planned else None,
         one.change_date if one.is_planned else None,
+        one.decision,
     )
 
 

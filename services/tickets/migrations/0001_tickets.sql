@@ -26,6 +26,7 @@ CREATE TABLE problem (
     found      jsonb       NOT NULL,
     PRIMARY KEY (key, opened_at)
 );
+CREATE INDEX problem_active ON problem (cleared_at) WHERE mode = 'active';
 
 CREATE TABLE measure (
     pipeline text             NOT NULL,
@@ -168,7 +169,7 @@ CREATE INDEX ticket_snoozed ON ticket (snoozed_until) WHERE state = 'snoozed';
 CREATE INDEX ticket_by_closing ON ticket (closed_at) WHERE state = 'closed';
 CREATE INDEX ticket_undecided ON ticket (id)
     WHERE outcome IN ('verified', 'not-shown', 'restored') AND decision IS NULL;
-CREATE INDEX ticket_left ON ticket (closed_at) WHERE outcome = 'wont-fix';
+CREATE INDEX ticket_left ON ticket (closed_at) WHERE outcome = 'wont-fix' AND problem ->> 'cleared_at' IS NULL;
 CREATE INDEX ticket_with_plan ON ticket (change_date) WHERE state IN ('planned', 'doing');
 
 -- The whole history of a ticket, without a gap. `at`: when it became true; `recorded_at`: when it was written.

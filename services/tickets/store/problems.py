@@ -29,9 +29,9 @@ SELECT opened_at, cleared_at FROM problem WHERE key = $1 AND (cleared_at IS NULL
 ORDER BY opened_at
 """
 _SUMMARY = """
-SELECT count(*) FILTER (WHERE cleared_at IS NULL) AS lasting, max(cleared_at) AS last_cleared_at,
+SELECT (SELECT count(*) FROM problem WHERE mode = 'active' AND cleared_at IS NULL) AS lasting,
+    (SELECT max(cleared_at) FROM problem WHERE mode = 'active') AS last_cleared_at,
     EXISTS (SELECT FROM measure) AS is_measured
-FROM problem WHERE mode = 'active'
 """
 _IS_SILENT = """
 SELECT EXISTS (
@@ -118,5 +118,5 @@ async def is_a_source_silent(executor: Executor, pipeline: str) -> bool:
 
 async def summary(executor: Executor) -> FlowSummary:
     row = await executor.fetchrow(_SUMMARY)
-    assert row is not None  # noqa: S101 (an aggregate always has a row)
+    assert row is not None  # noqa: S101 (a SELECT without FROM has a row)
     return FlowSummary(row["lasting"], row["last_cleared_at"], row["is_measured"])
