@@ -18,7 +18,7 @@ from shared.wording.money import CurrencySum, MoneyAtStake, stake_of_sums
 _LIST = """
 SELECT t.id, t.state, t.outcome, t.decision, e.stake,
     CASE WHEN t.state = 'closed' THEN t.opened_at ELSE (t.problem ->> 'opened_at')::timestamptz END AS begun,
-    t.state <> 'closed' AND e.key IS NULL AND t.problem #> '{evidence,worst,0}' IS NOT NULL AS has_own_deals
+    t.state <> 'closed' AND e.key IS NULL AS has_own_deals
 FROM ticket AS t LEFT JOIN evidence_now AS e ON e.key = t.key AND t.state <> 'closed'
 WHERE ($1::text IS NULL OR t.pipeline = $1) AND ($2::text IS NULL OR t.kind = $2)
 """

@@ -59,19 +59,19 @@ ORDER BY id DESC LIMIT $5
 _OF_NUMBERS = f"SELECT {_WITHOUT_DEALS} FROM ticket WHERE id = ANY($1::bigint[])"
 # What boards show of an open ticket: no evidence, which takes long to read.
 _NAMES = """
-SELECT id, kind, pipeline, problem ->> 'stage' AS stage, problem ->> 'source' AS source,
-    problem #>> '{signal,measure}' AS measure, state, opened_at, change_date
-FROM ticket WHERE state <> 'closed' AND ($1::text IS NULL OR pipeline = $1) ORDER BY id DESC
+SELECT id, kind, pipeline, p.stage, p.source, p.signal ->> 'measure' AS measure, state, opened_at, change_date
+FROM ticket CROSS JOIN jsonb_to_record(problem) AS p (stage text, source text, signal jsonb)
+WHERE state <> 'closed' AND ($1::text IS NULL OR pipeline = $1) ORDER BY id DESC
 """
 _HISTORY = """
 SELECT seq, change, at, recorded_at, actor, reason, outcome, snoozed_until, was, became FROM change
 WHERE ticket = $1 ORDER BY seq
 """
 _IS_NEWEST = "SELECT NOT EXISTS (SELECT FROM ticket WHERE key = $1 AND id > $2)"
-_EARLIER = f"""
-SELECT {_COLUMNS} FROM ticket
-WHERE pipeline = $1 AND problem ->> 'stage' IS NOT DISTINCT FROM $2 AND problem ->> 'source' IS NOT DISTINCT FROM $3
-    AND id < $4 ORDER BY id DESC LIMIT 10
+_EARLIER = f"SELECT {_COLUMNS} FROM ticket WHERE pipeline = $1 AND problem ->> 'stage'"
+_EARLIER_OF_STAGE = f"{_EARLIER} = $2 AND id < $3 ORDER BY id DESC LIMIT 10"
+_EARLIER_OF_SOURCE = f"""
+{_EARLIER} IS NULL AND problem ->> 'source' IS NOT DISTINCT FROM $2 AND id < $3 ORDER BY id DESC LIMIT 10
 """
 _STAND = TypeAdapter[Stand | None](Stand | None)
 _OF_STAGE = f"""
@@ -253,8 +253,9 @@ async def history(executor: Executor, number: int) -> list[Record]:
 
 async def earlier(executor: Executor, ticket: Ticket) -> list[Ticket]:
     """Up to ten earlier tickets of the same stage, pipeline or source, of any kind, newest first."""
-    place = ticket.problem.pipeline, ticket.problem.stage, ticket.problem.source
-    return [_ticket(row) for row in await executor.fetch(_EARLIER, *place, ticket.id)]
+    pipeline, stage, source = ticket.problem.pipeline, ticket.problem.stage, ticket.problem.source
+    sql, place = (_EARLIER_OF_STAGE, stage) if stage else (_EARLIER_OF_SOURCE, source)
+    return [_ticket(row) for row in await executor.fetch(sql, pipeline, place, ticket.id)]
 
 
 async def of_stage(executor: Executor, pipeline: str, stage: str, limit: int) -> list[Ticket]:
