@@ -54,12 +54,14 @@ from shared.stream import positions
 from shared.stream.consumer import Consumer
 from shared.stream.dependencies import dependencies_of
 from shared.stream.outbox import Relay
-from shared.stream.processor import DECODE_CHUNK, Handler, Message, Processor
+from shared.stream.processor import Handler, Message, Processor
 from shared.stream.reader import Subscription
 from shared.stream.transaction import PostgresTransactions
 
 _log = logger(__name__)
 CHANNEL = "andon_detector"
+# Records that one look at the wall clock serves.
+NOW_REUSE = 100
 # Connections beside those of the workers: for stages, relocks, evaluation, the relay, the watermark, wake-ups, what is
 # published beside evaluation, and previews.
 OTHER_CONNECTIONS = 12
@@ -155,7 +157,7 @@ class Detector:
             self._now,
             self._standings,
             self._events_committed,
-            now_reuse=DECODE_CHUNK if is_wall else 1,
+            now_reuse=NOW_REUSE if is_wall else 1,
             weeks=WeekMarks(self._ruleset.policy.timezone, self._clock if is_wall else None),
             handovers=HandoverPublisher(self._settings.topic_prefix, self._settings.clock),
         )

@@ -15,26 +15,30 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.tickets.api import faults
 from services.tickets.api.routes import Api
 from services.tickets.changes import TicketChanges
+from services.tickets.cord.pages import CordPages, is_cord
+from services.tickets.cord.parts import CordParts
 from services.tickets.handlers import DECODERS, TicketHandlers
 from services.tickets.metrics import TicketMetrics
 from services.tickets.plan_changes import PlanChanges, TicketWriter
 from services.tickets.present import clock_of
 from services.tickets.preview.client import PreviewClient
 from services.tickets.publish import TicketPublisher
+from services.tickets.renewals import BaselineRenewals
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
 from services.tickets.study.loop import StudyLoop
 from services.tickets.study.student import Student
+from services.tickets.web.board_page import BoardPage
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.ledger_page import LedgerPage
+from services.tickets.web.meeting_page import MeetingPage
 from services.tickets.web.pages import TicketPages
 from services.tickets.web.plan_page import PlanPage
 from services.tickets.web.preview_page import PreviewPage
@@ -108,6 +112,7 @@ class Tickets:
         self.policy_text = read_text(settings.policy, "ANDON_POLICY")
         self.policy = parse(self.policy_text)
         self.preview = PreviewClient(settings.detector_url)
+        self.renewals = BaselineRenewals(pool, self.policy)
         self._inbox_age = inbox_age(settings, self.policy)
         self._metrics = TicketMetrics(registry)
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress, RELAY_BATCH)
@@ -118,6 +123,7 @@ class Tickets:
         self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
         student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
         self.studies = StudyLoop(pool, student, self._metrics, self.progress, self._on_study)
+        self.cord = CordParts(settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set)
         self.processor = Processor(
             PostgresTransactions(pool),
             TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set, self.studies.wake.set),
@@ -150,6 +156,7 @@ class Tickets:
             self.studies.run,
             self._clock_loop,
             self.dependencies.run,
+            *self.cord.loops(),
         )
 
     async def _clock_loop(self) -> None:
@@ -166,6 +173,7 @@ class Tickets:
             changed = await self.changes.wake_due(connection) + await self.changes.begin_studies(connection)
         if changed:
             self.publisher.wake.set()
+        await self.renewals.refresh()
         await inbox.forget(self._pool, self._wall.now() - self._inbox_age)
         self._metrics.count(await ticket_store.counts(self._pool))
         self._metrics.messages_oldest.set(await messages.oldest_seconds(self._pool))
@@ -189,45 +197,45 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
-    pages = TicketPages(pool, tickets.writer, tickets.policy, tickets.clock, tickets.publisher.wake.set)
-    api = Api(pool, tickets.policy, tickets.writer, tickets.publisher.wake.set)
+    policy, changed = tickets.policy, tickets.publisher.wake.set
+    pages = TicketPages(pool, tickets.writer, policy, tickets.clock, changed)
+    every = pool, policy, tickets.clock, pages.html, pages.error
+    cord = tickets.cord.pages(pages.html)
+    # Routes of tickets' forms take any action, so they come last.
+    parts = (
+        Api(pool, policy, tickets.writer, changed),
+        cord,
+        BoardPage(*every),
+        MeetingPage(*every, tickets.renewals.due),
+        StagePage(*every),
+        ChartPage(*every, tickets.relocks_topic, tickets.relay.wake.set),
+        PreviewPage(pool, policy, tickets.policy_text, tickets.preview, pages.html, pages.error),
+        ForecastPage(*every),
+        LedgerPage(*every),
+        PlanPage(*every, tickets.writer, changed),
+        pages,
+    )
+    routes = [route for part in parts for route in part.routes()]
     return Starlette(
-        routes=[
-            *health_routes(tickets.progress, tickets.dependencies, registry),
-            *api.routes(),
-            *_page_routes(tickets, pool, pages),
-            *pages.routes(),
-        ],
+        routes=[*health_routes(tickets.progress, tickets.dependencies, registry), *routes],
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
             Middleware(SafeHeaders),
             Middleware(ReaderZone),
         ],
-        exception_handlers=_fault_pages(pages),
+        exception_handlers=_fault_pages(pages, cord),
     )
 
 
-def _page_routes(tickets: Tickets, pool: Pool, pages: TicketPages) -> list[BaseRoute]:
-    """The pages beside the list and the tickets. They come first: the routes of a ticket's forms take any action."""
-    shared = pool, tickets.policy, tickets.clock, pages.html, pages.error
-    preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
-    return [
-        *StagePage(*shared).routes(),
-        *ChartPage(*shared, tickets.relocks_topic, tickets.relay.wake.set).routes(),
-        *preview.routes(),
-        *ForecastPage(*shared).routes(),
-        *LedgerPage(*shared).routes(),
-        *PlanPage(*shared, tickets.writer, tickets.publisher.wake.set).routes(),
-    ]
-
-
-def _fault_pages(pages: TicketPages) -> Mapping[Any, Any]:
+def _fault_pages(pages: TicketPages, cord: CordPages) -> Mapping[Any, Any]:
     """Every fault as a page that says what to do, or as a `Problem` under `/api`."""
 
     async def fault(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         if faults.is_api(request):
             return faults.answer_of_status(status, error.headers if isinstance(error, HTTPException) else None)
+        if is_cord(request):
+            return cord.fault(status, "This page does not work like that", "Open the link of the cord again.")
         if status == 404:
             return pages.error(404, "There is no such page", "Check the address, or start at the list.")
         if status == 405:

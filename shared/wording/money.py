@@ -64,6 +64,11 @@ def at_stake(deals: Sequence[EvidenceDeal], total: int) -> MoneyAtStake:
             amounts.setdefault(deal.currency or None, []).append(Decimal(deal.amount))
     with localcontext(prec=_DIGITS):
         sums = [CurrencySum(currency, sum(found, Decimal(0)), len(found)) for currency, found in amounts.items()]
+    return stake_of_sums(sums, total)
+
+
+def stake_of_sums(sums: Sequence[CurrencySum], total: int) -> MoneyAtStake:
+    """The sums in their order, that of the most deals first. `total`: how many deals there are in all."""
     known = sum(one.deals for one in sums)
     by_deals = sorted(sums, key=lambda one: (-one.deals, one.currency is None, one.currency or ""))
     return MoneyAtStake(tuple(by_deals), known, max(total, known))

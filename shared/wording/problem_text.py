@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from shared import wording
+from shared.contracts.measures import Column
 from shared.contracts.problems import CauseClass, ProblemData, ProblemInterval
 from shared.flow.statistics.columns import Chart
 from shared.policy import Policy, StageTitles
 from shared.policy.durations import parse_duration
-from shared.policy.model import CALENDAR, CountRule
+from shared.policy.model import CALENDAR, AgingLearnedRule, CountRule
 from shared.wording.kind import KindWording, ProblemFacts
 from shared.wording.measures import day_of
 from shared.wording.quantities import CALENDAR_DAY, age, day, number, rounded, week, week_until
@@ -34,6 +35,24 @@ class ProblemText:
     asks_for: str
     finding: str
     found: str
+
+
+class Located(Protocol):
+    """What is known of where a problem is."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def pipeline(self) -> str: ...
+    @property
+    def stage(self) -> str | None: ...
+    @property
+    def source(self) -> str | None: ...
+
+
+def title_of(problem: Located, measure: Column | None, policy: Policy, titles: StageTitles) -> str:
+    """The title alone: `Deals wait too long in Proposal`. `measure`: of a problem on one."""
+    return wording.of(problem.kind).title(_place(problem, policy, titles), measure)
 
 
 def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str | None = None) -> ProblemText:
@@ -70,7 +89,7 @@ def found_text(kind: str, interval: ProblemInterval, zone: str) -> str:
     return f"{found}, over at the end of {week_until(interval.cleared_at, zone)}"
 
 
-def _place(problem: ProblemData, policy: Policy, titles: StageTitles) -> str:
+def _place(problem: Located, policy: Policy, titles: StageTitles) -> str:
     """The stage's name; the pipeline's, for a problem of the whole pipeline; the source, for a problem of one."""
     if problem.source:
         return problem.source
@@ -92,9 +111,9 @@ def limit_of(problem: ProblemData, policy: Policy) -> str:
     return parse_duration(problem.limit).words(_day_name(policy, problem.pipeline, problem.stage or ""))
 
 
-def watched(rule: CountRule, pipeline: str, policy: Policy) -> str:
+def watched(rule: CountRule | AgingLearnedRule, pipeline: str, policy: Policy) -> str:
     """What a rule looks for: `6 deals or more for longer than 21 days`"""
-    return wording.of(rule.kind).watched(rule, _day_name(policy, pipeline, rule.stage))
+    return wording.of(rule.kind).watched(rule, _day_name(policy, pipeline, rule.stage or ""))
 
 
 def asks_for(problem: ProblemData, zone: str) -> str:

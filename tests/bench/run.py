@@ -21,12 +21,23 @@ from rich.console import Console
 from rich.table import Table
 
 from shared.kafka.admin import create_topics
-from tests.bench import answers, detector, intake, memory, statistics_cost, webhook_to_mail, weeks, what_if
+from tests.bench import answers, detector, intake, memory, pages, statistics_cost, webhook_to_mail, weeks, what_if
 from tests.bench.figures import Figure
 from tests.support.databases import new_database
 from tests.support.servers import kafka_address, postgres_dsn
 
-PARTS = ["intake", "answers", "detector", "time", "statistics", "weeks", "what-if", "memory", "webhook-to-mail"]
+PARTS = [
+    "intake",
+    "answers",
+    "detector",
+    "time",
+    "statistics",
+    "weeks",
+    "what-if",
+    "memory",
+    "webhook-to-mail",
+    "pages",
+]
 console = Console()
 _numbers = itertools.count(1)
 
@@ -62,6 +73,10 @@ async def measure(chosen: argparse.Namespace, kafka: str, dsn: str, folder: Path
             figures += await webhook_to_mail.measure(
                 kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.seconds, show
             )
+        if "pages" in chosen.parts:
+            figures += await pages.measure(
+                kafka, await new_dsn(), await prefix(kafka), folder, chosen.per_second, chosen.visits, show
+            )
     return figures
 
 
@@ -78,8 +93,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rounds", type=int, default=5, help="rounds of baseline and service in turn")
-    parser.add_argument("--per-second", type=int, default=500, help="webhooks a second in answers and webhook-to-mail")
+    parser.add_argument(
+        "--per-second", type=int, default=500, help="webhooks a second in answers, webhook-to-mail and pages"
+    )
     parser.add_argument("--seconds", type=int, default=60, help="seconds of webhook-to-mail")
+    parser.add_argument("--visits", type=int, default=pages.VISITS, help="visits that the detector has in pages")
     parser.add_argument("--json", type=Path, default=Path("bench.json"), help="where to write the figures")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -42,7 +42,17 @@ async def walk(page: Page) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/tickets/{}", "/pipelines", "/charts/new/-/throughput", "/tickets?state=closed", "/nowhere"]
+    "path",
+    [
+        "/",
+        "/tickets/{}",
+        "/pipelines",
+        "/pipelines/new",
+        "/meeting",
+        "/charts/new/-/throughput",
+        "/tickets?state=closed",
+        "/nowhere",
+    ],
 )
 async def test_tab_reaches_every_control_in_order(company: Company, page: Page, path: str) -> None:
     # A part that is refreshed while Tab walks through it loses the numbers of its controls.

@@ -53,6 +53,15 @@ async def test_the_pipelines_follow(company: Company, page: Page) -> None:
     await expect(page.get_by_role("row", name="Proposal").get_by_text("43 now")).to_be_visible(timeout=WITHIN)
 
 
+async def test_the_board_follows(company: Company, page: Page) -> None:
+    await page.goto(f"{company.url}/pipelines/new")
+
+    await company.tell_now("aging", "new", "proposal", 47)
+
+    stage = page.locator(".card", has=page.get_by_role("link", name="Proposal", exact=True))
+    await expect(stage.get_by_text("47 of 47 deals")).to_be_visible(timeout=WITHIN)
+
+
 async def test_what_is_typed_and_focused_and_unfolded_stays(company: Company, page: Page) -> None:
     await page.goto(f"{company.url}/tickets/{company.numbers[KEY]}")
     await company.tell_now("aging", "new", "proposal", 44)

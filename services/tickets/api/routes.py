@@ -103,7 +103,7 @@ class Api:
         async with self._pool.acquire() as connection:
             found = await tickets.find(connection, query.filter)
             counts = await latest_counts(connection, found)
-            first = await problems.found(connection, [ticket.problem for ticket in found])
+            first = await problems.found_without_deals(connection, [ticket.problem for ticket in found])
             titles = await stages.titles(connection, self._policy)
         more = found[-1].id if len(found) == query.limit else None
         shown = [self._summary(t, counts[t.id], one, titles) for t, one in zip(found, first, strict=True)]

@@ -177,19 +177,25 @@ def _legend(figure: Any, axes: Any, rows: Sequence[Sequence[str]]) -> None:
         )
 
 
-def sparkline(points: Sequence[Point], limit: float | None) -> str:
-    """A small line for a list, as SVG without text: the sentence next to it says what it shows."""
+def sparkline(points: Sequence[Point], limit: float | None, change: datetime | None = None) -> str:
+    """A small line for a list, as SVG without text: the sentence next to it says what it shows.
+
+    `change`: an upright line before the first point that is not earlier.
+    """
     values, (width, height) = [value for _, value in points], _SPARK_SIZE
     if len(values) < 2:
         return ""
     top = max([*values, limit or 0, 1])
-    steps = " ".join(
-        f"{index * (width - 2) / (len(values) - 1) + 1:.1f},{height - 2 - value / top * (height - 4):.1f}"
-        for index, value in enumerate(values)
+    step = (width - 2) / (len(values) - 1)
+    line = " ".join(
+        f"{index * step + 1:.1f},{height - 2 - value / top * (height - 4):.1f}" for index, value in enumerate(values)
     )
-    line = "" if limit is None else height - 2 - limit / top * (height - 4)
-    bar = f'<line x1="0" x2="{width}" y1="{line:.1f}" y2="{line:.1f}" class="limit"/>' if limit is not None else ""
-    return (
-        f'<svg class="spark" viewBox="0 0 {width} {height}" width="{width}" height="{height}" aria-hidden="true">{bar}'
-        f'<polyline points="{steps}"/></svg>'
-    )
+    marks = ""
+    if limit is not None:
+        y = height - 2 - limit / top * (height - 4)
+        marks += f'<line x1="0" x2="{width}" y1="{y:.1f}" y2="{y:.1f}" class="limit"/>'
+    if change is not None and points[0][0] < change:
+        x = (sum(at < change for at, _ in points) - 0.5) * step + 1
+        marks += f'<line x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}" class="change"/>'
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
+    return f'<svg class="spark" {size} aria-hidden="true">{marks}<polyline points="{line}"/></svg>'

@@ -26,6 +26,7 @@ CREATE TABLE problem (
     found      jsonb       NOT NULL,
     PRIMARY KEY (key, opened_at)
 );
+CREATE INDEX problem_active ON problem (cleared_at) WHERE mode = 'active';
 
 CREATE TABLE measure (
     pipeline text             NOT NULL,
@@ -51,6 +52,7 @@ CREATE TABLE weekly_point (
     PRIMARY KEY (pipeline, stage, measure, start_at)
 );
 CREATE INDEX weekly_point_by_start ON weekly_point (numbering, start_at);
+CREATE INDEX weekly_point_by_week ON weekly_point (pipeline, numbering, week);
 
 -- Values that weekly points had until late events changed them: a study looks at weeks as they were known in time.
 CREATE TABLE weekly_point_was (
@@ -164,6 +166,10 @@ CREATE UNIQUE INDEX ticket_open ON ticket (key) WHERE state <> 'closed';
 CREATE INDEX ticket_by_key ON ticket (key, id DESC);
 CREATE INDEX ticket_by_stage ON ticket (pipeline, (problem ->> 'stage'), id DESC);
 CREATE INDEX ticket_snoozed ON ticket (snoozed_until) WHERE state = 'snoozed';
+CREATE INDEX ticket_by_closing ON ticket (closed_at) WHERE state = 'closed';
+CREATE INDEX ticket_undecided ON ticket (id)
+    WHERE outcome IN ('verified', 'not-shown', 'restored') AND decision IS NULL;
+CREATE INDEX ticket_left ON ticket (closed_at) WHERE outcome = 'wont-fix' AND problem ->> 'cleared_at' IS NULL;
 CREATE INDEX ticket_with_plan ON ticket (change_date) WHERE state IN ('planned', 'doing');
 
 -- The whole history of a ticket, without a gap. `at`: when it became true; `recorded_at`: when it was written.

@@ -30,6 +30,8 @@ INSERT INTO open_now SELECT * FROM unnest($1::text[], $2::text[], $3::jsonb[])
 ON CONFLICT (pipeline, stage) DO UPDATE SET data = excluded.data
 """
 _OPEN = "SELECT data -> 'open_since' FROM open_now WHERE (pipeline, stage) = ($1, $2)"
+# Messages with hundreds of deals take milliseconds each to write: between so many of them other tasks run.
+SLICE = 8
 # Lists show no deals.
 _DEALS = {"rules": {"__all__": {"evidence"}}, "open_since": True}
 _ENTRIES = TypeAdapter(list[datetime])
@@ -38,8 +40,11 @@ _STAKE = TypeAdapter(MoneyAtStake)
 
 async def save(connection: Connection, messages: Sequence[NowData]) -> None:
     """Keep the last message of each stage. Messages are in the order of the topic."""
-    if not messages:
-        return
+    for start in range(0, len(messages), SLICE):
+        await _save(connection, messages[start : start + SLICE])
+
+
+async def _save(connection: Connection, messages: Sequence[NowData]) -> None:
     await stages_now.save(connection, messages, _DEALS)
     last = {(one.pipeline, one.stage): one for one in messages}
     await connection.execute(_FORGET, [pipeline for pipeline, _ in last], [stage for _, stage in last])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import NamedTuple
@@ -22,6 +22,10 @@ INSERT INTO sealed_plan (ticket, cycle, number, content, hash, sealed_at, reason
 """
 _SEALS = "SELECT content FROM sealed_plan WHERE ticket = $1 ORDER BY cycle, number"
 _LAST = "SELECT content FROM sealed_plan WHERE ticket = $1 ORDER BY cycle DESC, number DESC LIMIT 1"
+_IN_FORCE = """
+SELECT p.ticket, p.content FROM sealed_plan AS p
+JOIN ticket AS t ON (t.id, t.cycle, t.plan) = (p.ticket, p.cycle, p.number) WHERE t.id = ANY($1::bigint[])
+"""
 _ONE = "SELECT content FROM sealed_plan WHERE (ticket, cycle, number) = ($1, $2, $3)"
 # Sealed changes of some days that are still to come, or have taken place: the last seal of each cycle.
 _CHANGES = """
@@ -95,6 +99,12 @@ async def sealed(executor: Executor, ticket: int, cycle: int, number: int) -> Se
 async def seals(executor: Executor, ticket: int) -> list[SealedPlan]:
     """Every seal of a ticket, the oldest first."""
     return [read_sealed(row["content"]) for row in await executor.fetch(_SEALS, ticket)]
+
+
+async def in_force(executor: Executor, tickets: Collection[int]) -> Mapping[int, SealedPlan]:
+    """The seal in force of each ticket that has one."""
+    rows = await executor.fetch(_IN_FORCE, list(tickets)) if tickets else []
+    return {row["ticket"]: read_sealed(row["content"]) for row in rows}
 
 
 async def changes_in(executor: Executor, pipelines: Collection[str], first: date, last: date) -> list[SealedChange]:

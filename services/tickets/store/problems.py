@@ -19,15 +19,19 @@ _FOUND = """
 SELECT key, opened_at, found FROM problem JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, opened_at)
     USING (key, opened_at)
 """
+_FOUND_WITHOUT_DEALS = """
+SELECT key, opened_at, found #- '{evidence,worst}' #- '{evidence,sample}' #- '{evidence,rest}' AS found FROM problem
+JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, opened_at) USING (key, opened_at)
+"""
 _IS_OVER = "SELECT cleared_at IS NOT NULL FROM problem WHERE key = $1 AND opened_at = $2"
 _INTERVALS = """
 SELECT opened_at, cleared_at FROM problem WHERE key = $1 AND (cleared_at IS NULL OR cleared_at > $2) AND opened_at <= $3
 ORDER BY opened_at
 """
 _SUMMARY = """
-SELECT count(*) FILTER (WHERE cleared_at IS NULL) AS lasting, max(cleared_at) AS last_cleared_at,
+SELECT (SELECT count(*) FROM problem WHERE mode = 'active' AND cleared_at IS NULL) AS lasting,
+    (SELECT max(cleared_at) FROM problem WHERE mode = 'active') AS last_cleared_at,
     EXISTS (SELECT FROM measure) AS is_measured
-FROM problem WHERE mode = 'active'
 """
 _IS_SILENT = """
 SELECT EXISTS (
@@ -80,8 +84,17 @@ async def is_over(connection: Connection, key: str, opened_at: datetime) -> bool
 
 async def found(executor: Executor, problems: Sequence[ProblemData]) -> list[ProblemData]:
     """Each of these problems as in its first message; unchanged if that is not known."""
+    return await _first(executor, _FOUND, problems)
+
+
+async def found_without_deals(executor: Executor, problems: Sequence[ProblemData]) -> list[ProblemData]:
+    """The same without the deals of their evidence, which take long to read."""
+    return await _first(executor, _FOUND_WITHOUT_DEALS, problems)
+
+
+async def _first(executor: Executor, sql: str, problems: Sequence[ProblemData]) -> list[ProblemData]:
     keys, opened = [one.key for one in problems], [one.opened_at for one in problems]
-    rows = await executor.fetch(_FOUND, keys, opened)
+    rows = await executor.fetch(sql, keys, opened)
     first = {(row["key"], row["opened_at"]): row["found"] for row in rows}
     return [
         ProblemData.model_validate(raw) if (raw := first.get((one.key, one.opened_at))) else one for one in problems
@@ -105,5 +118,5 @@ async def is_a_source_silent(executor: Executor, pipeline: str) -> bool:
 
 async def summary(executor: Executor) -> FlowSummary:
     row = await executor.fetchrow(_SUMMARY)
-    assert row is not None  # noqa: S101 (an aggregate always has a row)
+    assert row is not None  # noqa: S101 (a SELECT without FROM has a row)
     return FlowSummary(row["lasting"], row["last_cleared_at"], row["is_measured"])

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pydantic import TypeAdapter
 
 from services.tickets.domain.ticket import Stand, Ticket, TicketStep
+from shared.contracts.measures import Column
 from shared.contracts.problems import ProblemData, ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
 from shared.postgres.pool import Connection, Executor, Record
@@ -46,23 +47,31 @@ _DUE_PLANS = f"""
 SELECT {_COLUMNS} FROM ticket WHERE state IN ('planned', 'doing') AND change_date <= $1 FOR UPDATE SKIP LOCKED
 """
 _DOING = "SELECT id FROM ticket WHERE state = 'doing' AND pipeline = ANY($1::text[]) AND id <> $2 ORDER BY id"
+# Deals take long to read, and lists show none.
+_WITHOUT_DEALS = _COLUMNS.replace(
+    " problem,", " problem #- '{evidence,worst}' #- '{evidence,sample}' #- '{evidence,rest}' AS problem,"
+)
 _LIST = f"""
-SELECT {_COLUMNS} FROM ticket WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
+SELECT {_WITHOUT_DEALS} FROM ticket WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
     AND ($3::text IS NULL OR state = $3) AND ($4::bigint IS NULL OR id < $4)
-    AND ($6::bool IS NULL OR (state <> 'closed') = $6)
-    AND ($7::timestamptz IS NULL OR closed_at > $7
-        OR (decision IS NULL AND outcome IN ('verified', 'not-shown', 'restored')))
 ORDER BY id DESC LIMIT $5
+"""
+_OF_NUMBERS = f"SELECT {_WITHOUT_DEALS} FROM ticket WHERE id = ANY($1::bigint[])"
+# What boards show of an open ticket: no evidence, which takes long to read.
+_NAMES = """
+SELECT id, kind, pipeline, p.stage, p.source, p.signal ->> 'measure' AS measure, state, opened_at, change_date
+FROM ticket CROSS JOIN jsonb_to_record(problem) AS p (stage text, source text, signal jsonb)
+WHERE state <> 'closed' AND ($1::text IS NULL OR pipeline = $1) ORDER BY id DESC
 """
 _HISTORY = """
 SELECT seq, change, at, recorded_at, actor, reason, outcome, snoozed_until, was, became FROM change
 WHERE ticket = $1 ORDER BY seq
 """
 _IS_NEWEST = "SELECT NOT EXISTS (SELECT FROM ticket WHERE key = $1 AND id > $2)"
-_EARLIER = f"""
-SELECT {_COLUMNS} FROM ticket
-WHERE pipeline = $1 AND problem ->> 'stage' IS NOT DISTINCT FROM $2 AND problem ->> 'source' IS NOT DISTINCT FROM $3
-    AND id < $4 ORDER BY id DESC LIMIT 10
+_EARLIER = f"SELECT {_COLUMNS} FROM ticket WHERE pipeline = $1 AND problem ->> 'stage'"
+_EARLIER_OF_STAGE = f"{_EARLIER} = $2 AND id < $3 ORDER BY id DESC LIMIT 10"
+_EARLIER_OF_SOURCE = f"""
+{_EARLIER} IS NULL AND problem ->> 'source' IS NOT DISTINCT FROM $2 AND id < $3 ORDER BY id DESC LIMIT 10
 """
 _STAND = TypeAdapter[Stand | None](Stand | None)
 _OF_STAGE = f"""
@@ -74,19 +83,28 @@ _COUNTS = "SELECT kind, state, count(*) AS tickets FROM ticket GROUP BY kind, st
 
 @dataclass(frozen=True)
 class TicketFilter:
-    """Which tickets to list.
-
-    `before`: only smaller numbers, for the next page. `is_open`: only open tickets, or only closed ones.
-    `closed_after`: only tickets closed after this instant, or with a verdict that nobody has decided on.
-    """
+    """Which tickets to list. `before`: only smaller numbers, for the next page."""
 
     pipeline: str | None = None
     kind: str | None = None
     state: str | None = None
     before: int | None = None
     limit: int = 50
-    is_open: bool | None = None
-    closed_after: datetime | None = None
+
+
+@dataclass(frozen=True)
+class TicketName:
+    """An open ticket by what its title says."""
+
+    id: int
+    kind: str
+    pipeline: str
+    stage: str | None
+    source: str | None
+    measure: Column | None
+    state: TicketState
+    opened_at: datetime
+    change_date: date | None
 
 
 async def lock_newest(connection: Connection, key: str) -> Ticket | None:
@@ -104,6 +122,22 @@ async def lock(connection: Connection, number: int) -> Ticket | None:
 async def get(executor: Executor, number: int) -> Ticket | None:
     row = await executor.fetchrow(_GET, number)
     return _ticket(row) if row else None
+
+
+async def of_numbers(executor: Executor, numbers: Collection[int]) -> dict[int, Ticket]:
+    """Tickets by number, without the deals of their evidence."""
+    rows = await executor.fetch(_OF_NUMBERS, list(numbers)) if numbers else []
+    return {row["id"]: _ticket(row) for row in rows}
+
+
+async def names(executor: Executor, pipeline: str | None = None) -> list[TicketName]:
+    """The open tickets, of one pipeline or all, newest first."""
+    rows = await executor.fetch(_NAMES, pipeline)
+    columns = {column.value: column for column in Column}
+    return [
+        TicketName(**dict(row) | {"state": TicketState(row["state"]), "measure": columns.get(row["measure"])})
+        for row in rows
+    ]
 
 
 async def number_of(executor: Executor, mark: str) -> int | None:
@@ -128,17 +162,8 @@ async def being_done(connection: Connection, pipelines: Collection[str], besides
 
 
 async def find(executor: Executor, where: TicketFilter) -> list[Ticket]:
-    """Tickets that pass the filter, newest first."""
-    rows = await executor.fetch(
-        _LIST,
-        where.pipeline,
-        where.kind,
-        where.state,
-        where.before,
-        where.limit,
-        where.is_open,
-        where.closed_after,
-    )
+    """Tickets that pass the filter, newest first, without the deals of their evidence."""
+    rows = await executor.fetch(_LIST, where.pipeline, where.kind, where.state, where.before, where.limit)
     return [_ticket(row) for row in rows]
 
 
@@ -228,8 +253,9 @@ async def history(executor: Executor, number: int) -> list[Record]:
 
 async def earlier(executor: Executor, ticket: Ticket) -> list[Ticket]:
     """Up to ten earlier tickets of the same stage, pipeline or source, of any kind, newest first."""
-    place = ticket.problem.pipeline, ticket.problem.stage, ticket.problem.source
-    return [_ticket(row) for row in await executor.fetch(_EARLIER, *place, ticket.id)]
+    pipeline, stage, source = ticket.problem.pipeline, ticket.problem.stage, ticket.problem.source
+    sql, place = (_EARLIER_OF_STAGE, stage) if stage else (_EARLIER_OF_SOURCE, source)
+    return [_ticket(row) for row in await executor.fetch(sql, pipeline, place, ticket.id)]
 
 
 async def of_stage(executor: Executor, pipeline: str, stage: str, limit: int) -> list[Ticket]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
 from shared.flow.statistics.columns import Chart
-from shared.flow.statistics.watched import charts_of, pipeline_watches
+from shared.flow.statistics.watched import charts_of, watches
 from shared.policy import Policy
 from shared.wording.measures import NAMES
 
@@ -25,14 +26,24 @@ def chart_address(chart: Chart) -> str:
     return f"/charts/{quote(chart.name)}"
 
 
-def links_of(policy: Policy, pipeline: str, stage: str = "") -> list[ChartLink]:
-    """The charts of a stage; of the pipeline itself where the stage is empty."""
-    watched = {watch.chart for watch in pipeline_watches(pipeline, policy.pipelines[pipeline])}
-    return [
-        ChartLink(NAMES[chart.column], chart_address(chart), chart in watched)
-        for chart in charts_of(policy)
-        if (chart.pipeline, chart.stage) == (pipeline, stage)
-    ]
+def board_address(pipeline: str) -> str:
+    """Address of the page of a pipeline."""
+    return f"/pipelines/{quote(pipeline, safe='')}"
+
+
+class ChartLinks:
+    """The links to charts of a policy's stages and pipelines."""
+
+    def __init__(self, policy: Policy) -> None:
+        watched = {watch.chart for watch in watches(policy)}
+        self._links: dict[tuple[str, str], list[ChartLink]] = {}
+        for chart in charts_of(policy):
+            link = ChartLink(NAMES[chart.column], chart_address(chart), chart in watched)
+            self._links.setdefault((chart.pipeline, chart.stage), []).append(link)
+
+    def of(self, pipeline: str, stage: str = "") -> Sequence[ChartLink]:
+        """The charts of a stage; of the pipeline itself where the stage is empty."""
+        return self._links.get((pipeline, stage), [])
 
 
 def preview_address(pipeline: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -157,7 +156,7 @@ class ChartPage:
             stage_link=stage_address(chart.pipeline, chart.stage) if chart.stage else None,
             address=chart_address(chart),
             until=moment(signals.weeks.end(signals.points[-1].week)) if signals else None,
-            charts=await asyncio.to_thread(self._draw, content) if signals else [],
+            charts=self._charts_of(content) if signals else [],
             meaning=chart_words.meaning(signals, self._policy) if signals else [],
             not_drawn=chart_words.not_drawn(signals) if signals else None,
             stands_out=chart_words.stands_out(signals) if signals else None,
@@ -178,8 +177,7 @@ class ChartPage:
     def _place(self, chart: Chart, titles: StageTitles) -> str:
         return titles.title(chart.pipeline, chart.stage) if chart.stage else self._policy.pipelines[chart.pipeline].name
 
-    def _draw(self, content: ChartContent) -> list[ChartView]:
-        """The charts of the page. Takes long."""
+    def _charts_of(self, content: ChartContent) -> list[ChartView]:
         signals, zone = content.signals, page_zone(self._policy.timezone)
         assert signals is not None  # noqa: S101 (the caller asks)
         found: list[Drawing | None] = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,6 +29,9 @@ from services.tickets.web.zones import page_zone
 from shared.wording.measures import with_unit
 from shared.wording.quantities import number, week_begin
 
+# Nobody can write a mark into a page.
+MARK_SECRET = secrets.token_hex(8)
+
 
 @dataclass(frozen=True)
 class NumberTable:
@@ -40,31 +45,48 @@ class NumberTable:
 
 @dataclass(frozen=True)
 class ChartView:
-    """`drawing`: SVG; `points`: JSON of `[x in the drawing, text]`, from left to right. No table: dots alone.
+    """A chart with its words and numbers. `written`: what it shows, as JSON. No table: dots alone.
 
-    `last_week`: of a chart of weeks, the newest one it shows.
+    Its drawing takes long, so a page has marks in its place, which `DrawnPage` fills while it sends the page.
+    `readings`: what each point says, by where it is, from left to right. `last_week`: of a chart of weeks, the newest.
     """
 
     title: str
-    drawing: str
-    points: str
+    written: bytes
+    readings: Sequence[tuple[datetime | float, str]]
     table: NumberTable | None
     last_week: str | None
 
+    @property
+    def key(self) -> str:
+        return hashlib.sha256(self.written).hexdigest()
+
+    @property
+    def drawing(self) -> str:
+        """Mark of the SVG."""
+        return f"\x00{MARK_SECRET}{self.key} drawing\x00"
+
+    @property
+    def points(self) -> str:
+        """Mark of the JSON of `[x in the drawing, text]`."""
+        return f"\x00{MARK_SECRET}{self.key} points\x00"
+
+    def draw(self) -> tuple[str, str]:
+        """SVG and points. Takes long: call it in a thread."""
+        drawn = _drawn(self.written)
+        readings = [[round(drawn.x_of(place), 1), text] for place, text in self.readings]
+        return drawn.svg, orjson.dumps(readings).decode()
+
 
 def chart_view(chart: Drawing, policy_zone: str) -> ChartView:
-    """Draw it, once a minute while nothing else of it changes: pages ask for themselves every few seconds.
-
-    Takes long: call it in a thread.
-    """
-    return _drawn(to_json(to_the_minute(chart)), policy_zone, page_zone(policy_zone))
+    """The same once a minute while nothing else of it changes: pages ask for themselves every few seconds."""
+    return _viewed(to_json(to_the_minute(chart)), policy_zone, page_zone(policy_zone))
 
 
 @lru_cache(128)
-def _drawn(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
+def _viewed(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
     """`reader_zone`: the zone of the page that is being made, which the texts are in."""
     chart = from_json(written)
-    drawn = render.inline(chart)
     if isinstance(chart, LineChart):
         found, table = _line_readings(chart, policy_zone), _line_table(chart, policy_zone)
     elif isinstance(chart, WeekGroups):
@@ -73,8 +95,12 @@ def _drawn(written: bytes, policy_zone: str, reader_zone: str) -> ChartView:
         found, table = _fan_readings(chart), _fan_table(chart)
     else:
         found, table = _stay_readings(chart), _stay_table(chart)
-    readings = [[round(drawn.x_of(place), 1), text] for place, text in found]
-    return ChartView(chart.title, drawn.svg, orjson.dumps(readings).decode(), table, _last_week(chart, policy_zone))
+    return ChartView(chart.title, written, list(found), table, _last_week(chart, policy_zone))
+
+
+@lru_cache(128)
+def _drawn(written: bytes) -> render.InlineChart:
+    return render.inline(from_json(written))
 
 
 Readings = Iterator[tuple[datetime | float, str]]

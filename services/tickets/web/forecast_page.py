@@ -5,7 +5,6 @@ Everything is in the address: it can be sent, and works without scripts.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -106,7 +105,7 @@ class ForecastPage:
             done=_done(found, chosen),
             by=_by(found, content.history, wish.weeks(today)),
             rows=_rows(found, content.history),
-            charts=await asyncio.to_thread(self._draw, content.history, found) if found else [],
+            charts=self._charts_of(content.history, found) if found else [],
             until=content.until,
             as_of=content.standing.at,
             chart=chart_address(_throughput(name)),
@@ -144,7 +143,7 @@ class ForecastPage:
             for stage in self._policy.pipelines[name].open_stages
         ]
 
-    def _draw(self, history: Sequence[int], found: Forecast) -> list[ChartView]:
+    def _charts_of(self, history: Sequence[int], found: Forecast) -> list[ChartView]:
         fan = forecast_fan(history, found)
         return [] if fan is None else [chart_view(fan, self._policy.timezone)]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, ValidationError
 
-from services.tickets.query import QueryError, TicketQuery, explain
-from services.tickets.store.tickets import TicketFilter
+from services.tickets.query import QueryError, TicketQuery, explain, number
+from services.tickets.store.listed import ListedTicket
 from services.tickets.web.outcomes import outcome_counts
-from services.tickets.web.view_models import TicketView
 from shared.contracts.tickets import TicketState
 
 
@@ -42,63 +42,84 @@ def _sort(text: str) -> Sort:
 
 
 class ListQuery(TicketQuery):
-    """The filters of the page, which can also be sorted."""
+    """The filters of the page, which can also be sorted. `skip`: of the first part, what earlier pages have shown."""
 
     sort: Annotated[Sort, BeforeValidator(_sort)] = Sort.URGENT
+    skip: Annotated[int, BeforeValidator(number)] = 0
+
+    @property
+    def is_recent(self) -> bool:
+        """Whether all that is open is asked for, and what closed lately."""
+        return self.state is None and self.before is None
+
+    @property
+    def is_page(self) -> bool:
+        """Whether one page is asked for, of closed tickets or of older ones: what hurts most may be old."""
+        return self.state is TicketState.CLOSED or self.before is not None
 
 
-def parse(query: Mapping[str, str]) -> tuple[TicketFilter, Sort]:
+def parse(query: Mapping[str, str]) -> ListQuery:
     """Read the filters and the order of an address; raises QueryError."""
     try:
-        asked = ListQuery.model_validate(dict(query))
+        return ListQuery.model_validate(dict(query))
     except ValidationError as error:
         raise QueryError(explain(error.errors(include_url=False), ListQuery)) from None
-    return asked.filter, asked.sort
 
 
-def parts(views: Sequence[TicketView], sort: Sort) -> dict[str, Any]:
-    """The parts of the list, each in order. What is closed is in the order of its closing.
+@dataclass(frozen=True)
+class ListParts:
+    """The tickets of each part, each in order; `NEEDING` first. What is closed is in the order of its closing.
 
     A verdict that nobody has decided on needs somebody, though its ticket is closed.
     """
-    of_state = {state: [view for view in views if view.ticket.state is state] for state in TicketState}
-    unseen, currency = of_state[TicketState.OPEN], main_currency(views)
-    closed = [view for view in of_state[TicketState.CLOSED] if not view.is_to_decide]
-    needing = [view for state in NEEDING for view in of_state[state]]
-    return {
-        "needing": in_order(needing, sort, currency),
-        "unseen": len(unseen),
-        "deciding": [view for view in of_state[TicketState.CLOSED] if view.is_to_decide],
-        "verifying": in_order(of_state[TicketState.VERIFYING], sort, currency),
-        "snoozed": in_order(of_state[TicketState.SNOOZED], sort, currency),
-        "closed": closed,
-        "outcomes": outcome_counts([view.ticket for view in closed]),
-        "sort": sort,
-        "currency": currency,
-    }
+
+    needing: Sequence[ListedTicket]
+    deciding: Sequence[ListedTicket]
+    verifying: Sequence[ListedTicket]
+    snoozed: Sequence[ListedTicket]
+    closed: Sequence[ListedTicket]
+
+    @property
+    def unseen(self) -> int:
+        return sum(one.state is TicketState.OPEN for one in self.needing)
+
+    @property
+    def outcomes(self) -> str:
+        return outcome_counts(one.outcome for one in self.closed)
 
 
-def main_currency(views: Sequence[TicketView]) -> str | None:
+def in_parts(found: Sequence[ListedTicket], sort: Sort) -> ListParts:
+    currency = main_currency(found)
+    of_state = {state: [one for one in found if one.state is state] for state in TicketState}
+    closed = of_state[TicketState.CLOSED]
+    return ListParts(
+        in_order([one for state in NEEDING for one in of_state[state]], sort, currency),
+        [one for one in closed if one.is_to_decide],
+        in_order(of_state[TicketState.VERIFYING], sort, currency),
+        in_order(of_state[TicketState.SNOOZED], sort, currency),
+        [one for one in closed if not one.is_to_decide],
+    )
+
+
+def main_currency(found: Sequence[ListedTicket]) -> str | None:
     """The currency of the most deals: sums in it decide the order, as currencies cannot be added up."""
     deals: Counter[str] = Counter()
-    for view in views:
-        deals.update({one.currency: one.deals for one in view.stake.sums if one.currency})
+    for listed in found:
+        deals.update({one.currency: one.deals for one in listed.stake.sums if one.currency})
     return min(deals, key=lambda currency: (-deals[currency], currency), default=None)
 
 
-def in_order(views: Sequence[TicketView], sort: Sort, currency: str | None) -> list[TicketView]:
+def in_order(found: Sequence[ListedTicket], sort: Sort, currency: str | None) -> list[ListedTicket]:
     """What hurts most first: not yet seen, then not yet planned, the most money, the longest lasting."""
 
-    def key(view: TicketView) -> tuple[Any, ...]:
-        state = view.ticket.state
-        stage = NEEDING.index(state) if state in NEEDING else len(NEEDING)
-        begun, number = view.ticket.problem.opened_at.timestamp(), view.ticket.id
-        money = -view.stake.of(currency)
+    def key(one: ListedTicket) -> tuple[Any, ...]:
+        stage = NEEDING.index(one.state) if one.state in NEEDING else len(NEEDING)
+        begun, money = one.begun.timestamp(), -one.stake.of(currency)
         return {
-            Sort.URGENT: (stage, money, begun, number),
-            Sort.MONEY: (money, begun, number),
-            Sort.OLDEST: (begun, number),
-            Sort.NEWEST: (-begun, -number),
+            Sort.URGENT: (stage, money, begun, one.id),
+            Sort.MONEY: (money, begun, one.id),
+            Sort.OLDEST: (begun, one.id),
+            Sort.NEWEST: (-begun, -one.id),
         }[sort]
 
-    return sorted(views, key=key)
+    return sorted(found, key=key)

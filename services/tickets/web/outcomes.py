@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from services.tickets.domain.ticket import WITHDRAWN, Ticket
 from shared.contracts.problems import ProblemReason
@@ -82,7 +82,7 @@ def closing_reason(ticket: Ticket) -> str | None:
     return None if ticket.outcome is TicketOutcome.RETRACTED or ticket.has_verdict else ticket.closed_because
 
 
-def outcome_counts(closed: Sequence[Ticket]) -> str:
+def outcome_counts(found: Iterable[TicketOutcome | None]) -> str:
     """`3 went away by itself, 1 given up`"""
-    counts = Counter(ticket.outcome for ticket in closed)
+    counts = Counter(found)
     return ", ".join(f"{counts[outcome]} {OUTCOME_COUNTS[outcome]}" for outcome in TicketOutcome if counts[outcome])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -13,37 +12,29 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from services.tickets.charts import render
-from services.tickets.charts.ticket import with_newest
 from services.tickets.domain.faults import AlreadyDone, NotPossibleError
-from services.tickets.domain.ticket import Ticket
-from services.tickets.latest_count import latest_counts, rule_series
 from services.tickets.plan_changes import TicketWriter
-from services.tickets.query import QueryError
-from services.tickets.store import daily_points, problems, stages, tickets
-from services.tickets.store.tickets import TicketFilter
-from services.tickets.web import forms, listing, stage_rows
+from services.tickets.store import daily_points, stages, tickets
+from services.tickets.web import forms, stage_rows
 from services.tickets.web.addresses import STATIC, favicon
+from services.tickets.web.chart_view import ChartView
 from services.tickets.web.conditional import answer_if_changed
+from services.tickets.web.drawn_page import DrawnPage
+from services.tickets.web.list_page import TicketList
 from services.tickets.web.refusals import Refusal
 from services.tickets.web.stage_rows import open_stages
 from services.tickets.web.templating import templates
 from services.tickets.web.ticket_page import TicketPage
-from services.tickets.web.view_models import RuleView, TicketView, rule_view, ticket_view
+from services.tickets.web.view_models import named_ticket
 from services.tickets.web.zones import page_zone
 from shared.contracts.measures import Measure
-from shared.contracts.tickets import TicketState
 from shared.flow.calendars import AgeClocks
-from shared.policy import Policy, StageTitles
-from shared.postgres.pool import Connection, Pool
+from shared.policy import Policy
+from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock
 from shared.stream import stages_now
 
 SPARK_DAYS = 60
-CLOSED_DAYS = 30
-MAX_TICKETS = 1000
-OPEN_STATES = tuple(state for state in TicketState if state is not TicketState.CLOSED)
-FILTERS = ("pipeline", "kind", "state", "sort")
 
 
 class TicketPages:
@@ -55,12 +46,12 @@ class TicketPages:
         self._pool, self._writer, self._policy, self._clock = pool, writer, policy, clock
         self._changed, self._clocks = changed, AgeClocks(policy)
         self._templates = templates(policy)
+        self._list = TicketList(pool, policy, clock, self.html, self.error)
         self._ticket = TicketPage(pool, policy, clock, self.html, self.error)
 
     def routes(self) -> list[BaseRoute]:
         return [
-            Route("/", self.tickets),
-            Route("/tickets", self.tickets),
+            *self._list.routes(),
             *self._ticket.routes(),
             Route("/tickets/{number:ticket}/{action:action}", self.back),
             Route("/tickets/{number:ticket}/{action}", self.act, methods=["POST"]),
@@ -71,83 +62,13 @@ class TicketPages:
 
     def html(self, name: str, status: int = 200, **values: Any) -> Response:
         values = {"now": self._clock.now(), "zone": page_zone(self._policy.timezone)} | values
-        return HTMLResponse(self._templates.get_template(name).render(values), status)
+        text = self._templates.get_template(name).render(values)
+        charts: Sequence[ChartView] = values.get("charts", ())  # type: ignore[assignment]
+        return DrawnPage(text, charts, status) if charts else HTMLResponse(text, status)
 
     def error(self, status: int, title: str, detail: str) -> Response:
         """A page that says what went wrong and what to do."""
         return self.html("error.html", status, title=title, detail=detail)
-
-    async def tickets(self, request: Request) -> Response:
-        """The list: what needs somebody first, then what is snoozed, then what closed recently."""
-        query = {name: value for name, value in request.query_params.items() if value}
-        if len(query) < len(request.query_params):
-            # The form also sends what was not chosen. Drop it: people pass this address on.
-            return RedirectResponse(f"/tickets?{urlencode(query)}".rstrip("?"), 303)
-        try:
-            where, sort = listing.parse(query)
-        except QueryError as error:
-            return self.error(422, "The list cannot be shown like that", f"{error}.")
-        async with self._pool.acquire() as connection:
-            titles = await stages.titles(connection, self._policy)
-            found, more = await self._find(connection, where)
-            views = await self._with_sparks(connection, found, titles)
-            flow = await problems.summary(connection)
-        chosen = {name: query.get(name, "") for name in FILTERS}
-        page = self.html(
-            "tickets.html",
-            **listing.parts(views, sort),
-            flow=flow,
-            watching=self._watching(titles),
-            chosen=chosen,
-            is_filtered=any(chosen[name] for name in ("pipeline", "kind", "state")),
-            is_recent=where.state is None and where.before is None,
-            closed_days=CLOSED_DAYS,
-            query=urlencode({name: value for name, value in chosen.items() if value}),
-            more=more,
-            address=urlencode(query),
-        )
-        return answer_if_changed(request, page)
-
-    async def _find(self, connection: Connection, where: TicketFilter) -> tuple[Sequence[Ticket], int | None]:
-        """What is open and what closed lately; with a state or a page, one page of that and where the next begins."""
-        if where.state in OPEN_STATES and where.before is None:
-            # All of them: what hurts most may be old.
-            return await tickets.find(connection, replace(where, limit=MAX_TICKETS)), None
-        if where.state is not None or where.before is not None:
-            found = await tickets.find(connection, where)
-            return found, found[-1].id if len(found) == where.limit else None
-        since = self._clock.now() - timedelta(days=CLOSED_DAYS)
-        here = (where.pipeline, where.kind, None, None, MAX_TICKETS)
-        open_now = await tickets.find(connection, TicketFilter(*here, is_open=True))
-        return [*open_now, *await tickets.find(connection, TicketFilter(*here, closed_after=since))], None
-
-    async def _with_sparks(
-        self, connection: Connection, found: Sequence[Ticket], titles: StageTitles
-    ) -> list[TicketView]:
-        """The tickets, the open ones with the line of the last weeks."""
-        now = self._clock.now()
-        counts = await latest_counts(connection, found)
-        first = await problems.found(connection, [ticket.problem for ticket in found])
-        wanted = {t.id: series for t in found if t.is_open and (series := rule_series(t.problem))}
-        points = await daily_points.points(connection, list(wanted.values()), now - timedelta(days=SPARK_DAYS), now)
-
-        def spark(ticket: Ticket) -> str:
-            if ticket.id not in wanted:
-                return ""
-            line = with_newest(points[wanted[ticket.id]], counts[ticket.id].problem, now)
-            return render.sparkline(line, float(ticket.problem.threshold))
-
-        return [
-            ticket_view(one, self._policy, titles, now, counts[one.id], begun, spark(one))
-            for one, begun in zip(found, first, strict=True)
-        ]
-
-    def _watching(self, titles: StageTitles) -> list[RuleView]:
-        return [
-            rule_view(rule, key, self._policy, titles)
-            for key, pipeline in self._policy.pipelines.items()
-            for rule in pipeline.count_rules
-        ]
 
     async def back(self, request: Request) -> Response:
         """The address of a form, opened as a page: after an error it is in the address bar."""
@@ -170,9 +91,7 @@ class TicketPages:
             pass
         except NotPossibleError as error:
             return await self._ticket.render(number, Refusal(error, action, form))
-        # From the list back to the list, as it was chosen there.
-        back = f"/tickets?{form['list']}" if "list" in form else f"/tickets/{number}"
-        return RedirectResponse(back.rstrip("?"), 303)
+        return RedirectResponse(_back(number, form), 303)
 
     async def pipelines(self, request: Request) -> Response:
         """Each pipeline with its stages as they are now, and what is watched."""
@@ -182,17 +101,26 @@ class TicketPages:
         async with self._pool.acquire() as connection:
             titles = await stages.titles(connection, self._policy)
             points = await daily_points.points(connection, wanted, now - timedelta(days=SPARK_DAYS), now)
-            found = await tickets.find(connection, TicketFilter(limit=MAX_TICKETS, is_open=True))
+            found = await tickets.names(connection)
             unwatched = await stages.unwatched(connection)
             standing = await stages_now.of_stages(connection, [(pipeline, stage.id) for pipeline, stage in shown])
-        views = [ticket_view(one, self._policy, titles, now) for one in found]
-        rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, points, views)
+        named = [named_ticket(one, self._policy, titles) for one in found]
+        rows = stage_rows.by_pipeline(self._policy, self._clocks, titles, standing, points, named)
         whole = {
-            name: [view for view in views if view.ticket.problem.pipeline == name and not view.ticket.problem.stage]
+            name: [one for one in named if one.of.pipeline == name and not one.of.stage]
             for name in self._policy.pipelines
         }
-        silent = [view for view in views if view.ticket.problem.source]
+        silent = [one for one in named if one.of.source]
         page = self.html(
             "pipelines.html", rows=rows, whole=whole, silent=silent, unwatched=unwatched, as_of=standing.at
         )
         return answer_if_changed(request, page)
+
+
+def _back(number: int, form: Mapping[str, str]) -> str:
+    """Where a form leads: to the list or the meeting that it was sent from, as it was chosen there; else its ticket."""
+    if "list" in form:
+        return f"/tickets?{form['list']}".rstrip("?")
+    if "meeting" in form:
+        return "/meeting" + (f"?{urlencode({'pipeline': form['meeting']})}" if form["meeting"] else "")
+    return f"/tickets/{number}"

@@ -106,6 +106,6 @@ def _warnings(ticket: Ticket) -> Sequence[str]:
 
 def _fields(refusal: Refusal, ticket: Ticket) -> Mapping[str, str]:
     """The fields of the form again, with the ticket's version and the confirmation."""
-    known = {"list", "zone", *FORMS[refusal.action].model_fields}
+    known = {"list", "meeting", "zone", *FORMS[refusal.action].model_fields}
     kept = {name: value for name, value in refusal.form.items() if name in known}
     return kept | {"version": str(ticket.seq), "confirmed": "yes"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,7 +17,7 @@ from services.tickets.domain.ticket import Ticket
 from services.tickets.store import daily_points, stages, tickets, weekly_points
 from services.tickets.store import now as now_store
 from services.tickets.store.weekly_points import ChartWeeks
-from services.tickets.web.chart_view import ChartView, chart_view
+from services.tickets.web.chart_view import chart_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.stage_rows import oldest
 from services.tickets.web.view_models import rule_view, ticket_view
@@ -63,7 +62,6 @@ class StagePage:
         if self._policy.stage(pipeline, stage) is None:
             return self._error(404, "The policy has no such stage", "The page of pipelines shows all that there are.")
         content, now = await self._load(pipeline, stage), self._clock.now()
-        drawn = await asyncio.to_thread(self._draw, content.charts)
         standing = content.standing.stages.get((pipeline, stage))
         views = [ticket_view(one, self._policy, content.titles, now) for one in content.tickets]
         page = self._html(
@@ -75,7 +73,7 @@ class StagePage:
             as_of=content.standing.at,
             wip=standing.wip if standing else None,
             oldest=oldest(standing, content.standing, self._clocks),
-            charts=drawn,
+            charts=[chart_view(chart, self._policy.timezone) for chart in content.charts],
             rules=[
                 rule_view(rule, pipeline, self._policy, content.titles)
                 for rule in self._policy.pipelines[pipeline].count_rules
@@ -84,9 +82,6 @@ class StagePage:
             tickets=views,
         )
         return answer_if_changed(request, page)
-
-    def _draw(self, charts: Sequence[Drawing]) -> list[ChartView]:
-        return [chart_view(chart, self._policy.timezone) for chart in charts]
 
     async def _load(self, pipeline: str, stage: str) -> StageContent:
         now = self._clock.now()

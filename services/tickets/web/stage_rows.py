@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from services.tickets.charts import render
 from services.tickets.store.daily_points import Point, Series
-from services.tickets.web.view_models import RuleView, TicketView, rule_view
+from services.tickets.web.view_models import NamedTicket, RuleView, rule_view
 from shared import wording
 from shared.contracts.measures import Measure
 from shared.contracts.now import NowData
@@ -31,7 +31,7 @@ class StageRow:
     oldest: str
     spark: str
     rules: Sequence[RuleView]
-    tickets: Sequence[TicketView]
+    tickets: Sequence[NamedTicket]
 
 
 def open_stages(policy: Policy) -> list[tuple[str, Stage]]:
@@ -50,9 +50,12 @@ def by_pipeline(
     titles: StageTitles,
     standing: StagesNow,
     points: Mapping[Series, Sequence[Point]],
-    views: Sequence[TicketView],
+    tickets: Sequence[NamedTicket],
 ) -> Mapping[str, Sequence[StageRow]]:
-    """The rows of each pipeline. `points`: WIP by day; `views`: the open tickets."""
+    """The rows of each pipeline. `points`: WIP by day; `tickets`: the open ones."""
+    of_stage: dict[tuple[str, str | None], list[NamedTicket]] = {}
+    for one in tickets:
+        of_stage.setdefault((one.of.pipeline, one.of.stage), []).append(one)
     rows: dict[str, list[StageRow]] = {key: [] for key in policy.pipelines}
     for pipeline, stage in open_stages(policy):
         now = standing.stages.get((pipeline, stage.id))
@@ -70,7 +73,7 @@ def by_pipeline(
                 oldest(now, standing, clocks),
                 render.sparkline(line, float(limits[0]) if limits else None),
                 [rule_view(rule, pipeline, policy, titles, counts.get(rule.kind)) for rule in rules],
-                [v for v in views if (v.ticket.problem.pipeline, v.ticket.problem.stage) == (pipeline, stage.id)],
+                of_stage.get((pipeline, stage.id), []),
             )
         )
     return rows

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from services.tickets.web.chart_links import forecast_address, links_of, preview_address
+from services.tickets.web.chart_links import ChartLinks, board_address, forecast_address, preview_address
 from services.tickets.web.listing import SORTS
 from services.tickets.web.outcomes import CHOICES, MEANINGS, STATES
 from services.tickets.web.plan_form import day_words
@@ -26,6 +25,8 @@ def templates(policy: Policy) -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # Else each use of a part, of which a list has hundreds, asks the file system whether it has changed.
+        auto_reload=False,
     )
     made.filters.update(
         Times(policy.timezone).filters(),
@@ -42,7 +43,8 @@ def templates(policy: Policy) -> Environment:
         sorts=SORTS,
         policy=policy,
         stage_address=stage_address,
-        chart_links=partial(links_of, policy),
+        board_address=board_address,
+        chart_links=ChartLinks(policy).of,
         preview_address=preview_address,
         forecast_address=forecast_address,
     )

@@ -105,7 +105,6 @@ class TicketPage:
         if page is None:
             return self.no_ticket(number)
         ticket = page.ticket
-        charts = await asyncio.to_thread(lambda: [chart_view(chart, self._policy.timezone) for chart in page.charts])
         question, days = question_of(refusal, ticket, page.changes), self._day_seconds(ticket)
         return self._html(
             "ticket.html",
@@ -121,7 +120,7 @@ class TicketPage:
             evidence_found=view_models.evidence_view(page.found, days) if page.latest.rule else None,
             no_deals=wording.of(ticket.problem.kind).no_deals,
             chart_link=_chart_link(ticket.problem),
-            charts=charts,
+            charts=[chart_view(chart, self._policy.timezone) for chart in page.charts],
             earlier=[ticket_view(one, self._policy, page.titles, now) for one in page.earlier],
             history=history.history_rows(page.changes, page.mails, wording.of(ticket.problem.kind).is_weekly),
             is_newest=page.is_newest,

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.tickets.domain.ticket import Ticket
 from services.tickets.latest_count import LatestCount, latest_count
+from services.tickets.store.tickets import TicketName
 from services.tickets.web.now_view import NowView, now_view
 from services.tickets.web.outcomes import STATES, closing_reason, mark, outcome_words
 from services.tickets.web.times import ago
@@ -17,7 +18,7 @@ from shared.contracts.problems import EvidenceDeal, Mode, ProblemData
 from shared.policy import Policy, StageTitles
 from shared.policy.model import CountRule
 from shared.wording.money import MoneyAtStake, at_stake, deal_amount
-from shared.wording.problem_text import ProblemText, text_of, watched
+from shared.wording.problem_text import ProblemText, text_of, title_of, watched
 from shared.wording.quantities import age
 
 
@@ -72,6 +73,19 @@ def ticket_view(
         closing_reason(ticket),
         spark,
     )
+
+
+@dataclass(frozen=True)
+class NamedTicket:
+    """An open ticket by its title, for boards. `state`: in words."""
+
+    of: TicketName
+    title: str
+    state: str
+
+
+def named_ticket(one: TicketName, policy: Policy, titles: StageTitles) -> NamedTicket:
+    return NamedTicket(one, title_of(one, one.measure, policy, titles), STATES[one.state])
 
 
 def stake_of(problem: ProblemData) -> MoneyAtStake:

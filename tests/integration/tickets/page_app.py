@@ -6,9 +6,11 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from services.tickets.api.routes import Api
+from services.tickets.web.board_page import BoardPage
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.ledger_page import LedgerPage
+from services.tickets.web.meeting_page import MeetingPage
 from services.tickets.web.pages import TicketPages
 from services.tickets.web.plan_page import PlanPage
 from services.tickets.web.stage_page import StagePage
@@ -22,6 +24,8 @@ def page_app(parts: TicketParts) -> Starlette:
     shared = parts.pool, parts.policy, parts.clock, pages.html, pages.error
     routes = [
         *Api(parts.pool, parts.policy, parts.writer, nothing).routes(),
+        *BoardPage(*shared).routes(),
+        *MeetingPage(*shared, dict).routes(),
         *StagePage(*shared).routes(),
         *ChartPage(*shared, "flow.relocks", nothing).routes(),
         *ForecastPage(*shared).routes(),
