@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from services.tickets.cord.settings import CordSettings
 from shared.runtime.addresses import LOOPBACK, LOOPBACK_HOSTS
-from shared.runtime.settings import ServiceSettings
 
 
-class TicketsSettings(ServiceSettings):
+class TicketsSettings(CordSettings):
     port: int = Field(8080, ge=0, le=65535, description="port that the service's HTTP listens on")
     tickets_url: str = Field(
         "http://127.0.0.1:8080",
@@ -41,7 +41,8 @@ class TicketsSettings(ServiceSettings):
         """Host names that the pages answer to; on loopback only this machine's."""
         if self.host not in LOOPBACK:
             return ["*"]
-        return [*LOOPBACK_HOSTS, urlsplit(self.tickets_url).hostname or LOOPBACK[0]]
+        addresses = self.tickets_url, self.cord_url or self.tickets_url
+        return [*LOOPBACK_HOSTS, *(urlsplit(one).hostname or LOOPBACK[0] for one in addresses)]
 
     @model_validator(mode="after")
     def _is_closed(self) -> Self:

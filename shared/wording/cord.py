@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from shared.contracts.measures import Column
-from shared.contracts.problems import CauseClass, ProblemData, StageNumber
+from shared.contracts.problems import CauseClass, CordDetail, ProblemData, StageNumber
 from shared.policy.model import RulePolicy
 from shared.wording.kind import KindWording, ProblemFacts
 from shared.wording.measures import NAMES, in_words
@@ -39,7 +39,7 @@ class CordWording(KindWording[RulePolicy]):
         times = "Somebody pulled the cord" if facts.count == 1 else f"The cord was pulled {facts.count} times"
         if facts.cord is None:
             return f"{times} in {facts.stage}"
-        return f"{times} in {facts.stage}{_at(facts.cord.day)}: “{quoted(facts.cord.seen)}”"
+        return f"{times} in {facts.stage}{_at(facts.cord)}: “{quoted(facts.cord.seen)}”"
 
     def finding(self, facts: ProblemFacts) -> str:
         return f"How long deals usually stay in {facts.stage}, week by week"
@@ -53,12 +53,18 @@ class CordWording(KindWording[RulePolicy]):
     def asks_for(self, problem: ProblemData, day_seconds: int) -> str | None:
         """Whether the stage's own numbers are as usual: who reacts to a movement within them makes it worse."""
         numbers = problem.cord.numbers if problem.cord else ()
-        if problem.cause_class is not CauseClass.COMMON or not numbers:
+        if problem.cause_class is CauseClass.SPECIAL:
             return None
+        if problem.cause_class is CauseClass.UNKNOWN:
+            known = f"{problem.cause_points} of {problem.cause_needed}"
+            return f"{TOO_FEW} There are too few weeks to tell whether its numbers are unusual: {known}."
         unusual = [one for one in numbers if not one.is_usual]
         if unusual:
-            return f"Something stands out: {_listed(unusual, day_seconds)}. Look at that week before you change anything."
-        return f"The stage's own numbers move within their limits: {_listed(numbers, day_seconds)}. {NO_DATE}"
+            return (
+                f"Something stands out: {_listed(unusual, day_seconds)}. Look at that week before you change anything."
+            )
+        shown = f": {_listed(numbers, day_seconds)}" if numbers else ""
+        return f"The stage's own numbers move within their limits{shown}. {NO_DATE}"
 
 
 def quoted(seen: str) -> str:
@@ -67,12 +73,13 @@ def quoted(seen: str) -> str:
     return line.removesuffix(".") if len(line) <= MAX_QUOTED else f"{line[: MAX_QUOTED - 1].rstrip()}…"
 
 
-def _at(day: str | None) -> str:
-    """`, seen on 3 November`"""
-    if day is None:
-        return ""
-    seen = date.fromisoformat(day)
-    return f", seen on {seen.day} {seen:%B}"
+def _at(cord: CordDetail) -> str:
+    """`, seen on 3 November at the deal Miller & Co`"""
+    deal = f" at the deal {quoted(cord.deal)}" if cord.deal else ""
+    if cord.day is None:
+        return f", seen{deal}" if deal else ""
+    seen = date.fromisoformat(cord.day)
+    return f", seen on {seen.day} {seen:%B}{deal}"
 
 
 def _listed(numbers: Sequence[StageNumber], day_seconds: int) -> str:

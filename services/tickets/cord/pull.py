@@ -25,6 +25,14 @@ class Pull:
     deal: str | None = None
 
 
+def words_of(pull: Pull) -> str:
+    """All of it as the history of the ticket has it: `Approvals take a week. (On 3 November; deal 4711.)`"""
+    day = f"On {pull.day.day} {pull.day:%B}" if pull.day else ""
+    deal = f"deal {pull.deal}" if pull.deal else ""
+    beside = "; ".join(part for part in (day, deal) if part)
+    return f"{pull.seen} ({beside[0].upper()}{beside[1:]}.)" if beside else pull.seen
+
+
 def read_pull(form: Mapping[str, str], now: datetime, zone: str) -> Pull:
     """Read the form; days are those of `zone`. Raises NotPossibleError with the field and the way out."""
     return Pull(
