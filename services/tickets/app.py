@@ -20,6 +20,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.tickets.api import faults
 from services.tickets.api.routes import Api
 from services.tickets.changes import TicketChanges
+from services.tickets.cord.pages import CordPages, is_cord
+from services.tickets.cord.parts import CordParts
 from services.tickets.handlers import DECODERS, TicketHandlers
 from services.tickets.metrics import TicketMetrics
 from services.tickets.preview.client import PreviewClient
@@ -107,6 +109,9 @@ class Tickets:
             pool, settings.topic(TICKETS), self.relay.wake.set, self._metrics, self.progress
         )
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
+        self.cord = CordParts(
+            settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set
+        )
         self.processor = Processor(
             PostgresTransactions(pool),
             TicketHandlers(self.changes, self.policy, self.clock, self.publisher.wake.set),
@@ -128,7 +133,8 @@ class Tickets:
         )
 
     def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
-        return (self._consumer.run, self.publisher.run, self.relay.run, self._clock_loop, self.dependencies.run)
+        own = self._consumer.run, self.publisher.run, self.relay.run, self._clock_loop, self.dependencies.run
+        return (*own, *self.cord.loops())
 
     async def _clock_loop(self) -> None:
         while True:
@@ -180,11 +186,12 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     )
     preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
     ahead = ForecastPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
-    api = Api(pool, tickets.policy)
+    api, cord = Api(pool, tickets.policy), tickets.cord.pages(pages.html)
     return Starlette(
         routes=[
             *health_routes(tickets.progress, tickets.dependencies, registry),
             *api.routes(),
+            *cord.routes(),
             *stage.routes(),
             *chart.routes(),
             *preview.routes(),
@@ -196,17 +203,19 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
             Middleware(SafeHeaders),
             Middleware(ReaderZone),
         ],
-        exception_handlers=_fault_pages(pages),
+        exception_handlers=_fault_pages(pages, cord),
     )
 
 
-def _fault_pages(pages: TicketPages) -> Mapping[Any, Any]:
+def _fault_pages(pages: TicketPages, cord: CordPages) -> Mapping[Any, Any]:
     """Every fault as a page that says what to do, or as a `Problem` under `/api`."""
 
     async def fault(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         if faults.is_api(request):
             return faults.answer_of_status(status, error.headers if isinstance(error, HTTPException) else None)
+        if is_cord(request):
+            return cord.fault(status, "This page does not work like that", "Open the link of the cord again.")
         if status == 404:
             return pages.error(404, "There is no such page", "Check the address, or start at the list.")
         if status == 405:

@@ -22,7 +22,7 @@ class LinkRefused(ValueError):
 
 @dataclass(frozen=True)
 class NewLink:
-    """A link that was made. `address` and `mail` hold the token, which is kept nowhere; `mail` None: no mail is taken."""
+    """A link that was made. `address` and `mail` hold the token, which is kept nowhere. `mail`: None without mail."""
 
     number: int
     address: str

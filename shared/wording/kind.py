@@ -12,6 +12,8 @@ from shared.contracts.problems import BottleneckDetail, CordDetail, ProblemData,
 from shared.policy.model import RulePolicy, SilenceRule
 from shared.wording.quantities import CALENDAR_DAY, deals
 
+# What the history says of the opening where weekly charts find it: nobody knows when it began.
+FOUND = "The problem was found"
 Rule = TypeVar("Rule", bound=RulePolicy | SilenceRule)
 
 

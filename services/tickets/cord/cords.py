@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from services.tickets.changes import TicketChanges
 from services.tickets.cord import stage_numbers
@@ -15,13 +15,14 @@ from services.tickets.cord.pull import Pull
 from services.tickets.cord.steps import has_to_wait, steps_of
 from services.tickets.domain.pull_faults import TooManyPulls
 from services.tickets.domain.tokens import TOKEN, new_token
+from services.tickets.present import present
 from services.tickets.store import cord_links, cord_pulls, tickets
 from services.tickets.store.cord_links import CordLink, PullRate
 from services.tickets.store.cord_pulls import StoredPull
 from shared.policy import Policy
 from shared.postgres import locks
 from shared.postgres.pool import Connection, Pool
-from shared.runtime.clock import Clock
+from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.log import logger
 
 _log = logger(__name__)
@@ -30,7 +31,10 @@ AT_ONCE, WAITING = 2, 60
 
 
 class Cords:
-    """The cords of all stages. `changed` is called after a commit that changed a ticket."""
+    """The cords of all stages. `changed` is called after a commit that changed a ticket.
+
+    `clock`: of tickets; `wall`: the one that the rate of a link is by.
+    """
 
     def __init__(
         self,
@@ -41,9 +45,10 @@ class Cords:
         rate: PullRate,
         metrics: CordMetrics,
         changed: Callable[[], None],
+        wall: Clock | None = None,
     ) -> None:
         self._pool, self._policy, self._changes, self._clock = pool, policy, changes, clock
-        self._rate, self._metrics, self._changed = rate, metrics, changed
+        self._rate, self._metrics, self._changed, self._wall = rate, metrics, changed, wall or SystemClock()
         self._gate, self._waiting = asyncio.Semaphore(AT_ONCE), 0
         self._reopen_within = timedelta(microseconds=policy.reopen_within.micros())
 
@@ -73,7 +78,7 @@ class Cords:
     async def pull(self, link: CordLink, pull: Pull, receipt: str) -> str:
         """Take a pull by form; returns its receipt. Raises TooManyPulls, LinkRevoked.
 
-        `receipt`: as the form has it, by which a form that is sent twice is one pull. With another content it is another.
+        `receipt`: as the form has it, by which a form that is sent twice is one pull. Another content is another pull.
         """
         async with self.connection() as connection, connection.transaction():
             await lock_cord(connection, link)
@@ -87,16 +92,15 @@ class Cords:
 
     async def take(self, connection: Connection, link: CordLink, pull: Pull, receipt: str, way: Way) -> None:
         """Take a pull in the caller's transaction, which holds the cord's lock; call `taken` after the commit."""
-        now = self._clock.now()
         try:
-            await cord_links.take(connection, link, self._rate, now)
+            await cord_links.take(connection, link, self._rate, self._wall.now())
         except TooManyPulls:
             self._metrics.refused.labels("too-often").inc()
             raise
-        facts = await self._facts(connection, link, pull, now)
+        facts = await self._facts(connection, link, pull)
         newest = await tickets.lock_newest(connection, facts.key)
         steps = steps_of(newest, facts, self._reopen_within)
-        first = (await self._changes.apply(connection, steps))[0].ticket
+        first, *_ = [(await self._changes.save(connection, step)).ticket for step in steps]
         await cord_pulls.add(connection, _stored(first.id, first.seq, facts, has_to_wait(newest)), receipt)
         self._metrics.pulls.labels(way.value).inc()
         _log.info("cord pulled", pipeline=link.pipeline, stage=link.stage, ticket=first.id)
@@ -105,7 +109,8 @@ class Cords:
         """A pull was committed."""
         self._changed()
 
-    async def _facts(self, connection: Connection, link: CordLink, pull: Pull, now: datetime) -> PullFacts:
+    async def _facts(self, connection: Connection, link: CordLink, pull: Pull) -> PullFacts:
+        now = await present(connection, self._clock)
         deal = await cord_pulls.known_deal(connection, link.pipeline, link.stage, pull.deal) if pull.deal else None
         standing = await stage_numbers.standing(connection, self._policy, link.pipeline, link.stage)
         return PullFacts(link.pipeline, link.stage, pull, now, standing, self._policy.digest, deal)

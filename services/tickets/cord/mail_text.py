@@ -22,7 +22,8 @@ MAX_BODY = 64 * 1024
 _QUOTE = re.compile(r"^\s*(>|\|\s)")
 # From here on it is another mail, or what a program added. Outlook, Gmail, Apple Mail, Thunderbird; in some languages.
 _END = re.compile(
-    r"^(--\s*$|_{10,}\s*$|-{3,}.*(original|ursprüngliche|weitergeleitete|forwarded|message d'origine|mensaje original).*-{3,}"
+    r"^(--\s*$|_{10,}\s*$"
+    r"|-{3,}.*(original|ursprüngliche|weitergeleitete|forwarded|message d'origine|mensaje original).*-{3,}"
     r"|(on|am|le|el|il|op)\b.{6,200}(wrote|schrieb.*|a écrit|escribió|ha scritto|schreef)\s*:\s*$"
     r"|(from|von|de|da|van)\s*:.*@"
     r"|(sent from my|get outlook for|von meinem .{1,30} gesendet|envoyé de mon|enviado desde mi)\b)",
@@ -30,8 +31,9 @@ _END = re.compile(
 )
 # A closing phrase alone in its line: names and telephone numbers follow.
 _SIGN_OFF = re.compile(
-    r"^((best|kind|warm|many|mit|viele|liebe|schöne|beste|freundliche[nr]?|herzliche|cordialement|bien|un|atentamente|met)\b.{0,40}"
-    r"|(regards|cheers|thanks|thank you|thx|sincerely|yours|mfg|vg|lg|gruß|grüße|gruss|danke|merci|saludos|gracias|groeten)\b.{0,20})"
+    r"^((best|kind|warm|many|mit|viele|liebe|schöne|beste|freundliche[nr]?|herzliche|cordialement|bien|un|met)\b.{0,40}"
+    r"|(regards|cheers|thanks|thank you|thx|sincerely|yours|mfg|vg|lg|gruß|grüße|gruss|danke|merci|saludos|gracias"
+    r"|atentamente|groeten)\b.{0,20})"
     r"[,.!]?\s*$",
     re.IGNORECASE,
 )

@@ -1,8 +1,8 @@
 """Looks into a mailbox again and again, and takes the mails to cords out of it.
 
 1. A mail to a cord pulls it, in a transaction.
-2. Then it is deleted for good: the mailbox is to keep nothing of who sent it. After a crash in between it is read again,
-   and `cord_mail` knows that it has pulled the cord.
+2. Then it is deleted for good: the mailbox is to keep nothing of who sent it. After a crash in between it is read
+   again, and `cord_mail` knows that it has pulled the cord.
 
 All other mails are left alone. Replicas may look at once.
 """

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-
-HOUR, DAY = 3600, 86_400
-ANSWER_SECONDS = (60, 300, 900, 1800, HOUR, 4 * HOUR, 8 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 14 * DAY, 28 * DAY)
+from prometheus_client import CollectorRegistry, Counter
 
 
 class Way(StrEnum):
@@ -19,7 +16,7 @@ class Way(StrEnum):
 
 
 class CordMetrics:
-    """Pulls, what was refused, and how long people waited for an answer."""
+    """Pulls, and what was refused."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.pulls = Counter(
@@ -32,13 +29,6 @@ class CordMetrics:
             "andon_cord_refused_total",
             "pulls that were not taken, by reason. Of a replica: aggregate by sum.",
             ["reason"],
-            registry=registry,
-        )
-        self.answer_seconds = Histogram(
-            "andon_cord_answer_seconds",
-            "time from a pull to the first thing that a person did about its ticket, of pulls that nobody was at work on."
-            " Of a replica: aggregate by sum.",
-            buckets=ANSWER_SECONDS,
             registry=registry,
         )
         self.mailbox_failures = Counter(

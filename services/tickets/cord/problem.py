@@ -68,7 +68,8 @@ def _evidence(earlier: ProblemData | None, facts: PullFacts) -> Evidence | None:
     """The deals that pulls have named, the longest in the stage first."""
     known = list(earlier.evidence.worst) if earlier and earlier.evidence else []
     if facts.deal is not None:
-        known = [one for one in known if one.deal != facts.deal.deal][-(MAX_DEALS - 1) :] + [facts.deal]
+        others = [one for one in known if one.deal != facts.deal.deal]
+        known = [*others[1 - MAX_DEALS :], facts.deal]
     if not known:
         return None
     return Evidence(at=facts.at, total=len(known), worst=tuple(sorted(known, key=lambda one: one.entered_at)))

@@ -73,9 +73,7 @@ class CordSettings(ServiceSettings):
         if (self.cord_smtp_port or self.cord_imap_host) and self.cord_mail is None:
             raise ValueError("ANDON_CORD_MAIL is missing; set the mail address of the cords, as cord@example.org")
         if self.cord_mail and len(self.cord_mail.partition("@")[0]) > _MAX_LOCAL - LETTERS - 1:
-            raise ValueError(
-                f"ANDON_CORD_MAIL={self.cord_mail}: too long before the @ for a token; choose a shorter one"
-            )
+            raise ValueError(f"ANDON_CORD_MAIL={self.cord_mail}: too long before the @ for a token; shorten it")
         if self.cord_imap_host and not (self.cord_imap_user and self.cord_imap_password.get_secret_value()):
             raise ValueError("ANDON_CORD_IMAP_USER or ANDON_CORD_IMAP_PASSWORD is missing; set both")
         return self

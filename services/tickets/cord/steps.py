@@ -1,7 +1,7 @@
 """What a pull does to the newest ticket of its stage's cord. Pure.
 
-It adds to an open ticket and wakes a snoozed one; else it reopens the one that closed a short while ago, or opens one. No
-count ends such a ticket: a person closes it, or the study of its plan does.
+It adds to an open ticket and wakes a snoozed one; else it reopens the one that closed a short while ago, or opens one.
+No count ends such a ticket: a person closes it, or the study of its plan does.
 """
 
 from __future__ import annotations

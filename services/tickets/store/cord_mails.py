@@ -1,4 +1,4 @@
-"""SQL that lets each mail pull a cord once, though it may be delivered twice: over SMTP again, or read again in the mailbox.
+"""SQL that lets each mail pull a cord once, though it may come twice: over SMTP, or read again in the mailbox.
 
 Kept is a hash of its date and text under a random key of the week. The key is deleted after the next week: from then on
 nobody can find out which mails these were. Nothing of the sender is part of it.
@@ -26,7 +26,10 @@ _ADD = "INSERT INTO cord_mail (begins_at, hash) VALUES ($1, $2)"
 
 
 async def is_new(connection: Connection, link: CordLink, content: str, now: datetime) -> bool:
-    """`content`: date and text of a mail. Whether it has not pulled this cord yet; from now on it has. The caller holds the cord's lock."""
+    """Whether a mail has not pulled this cord yet; from now on it has. The caller holds the cord's lock.
+
+    `content`: date and text of the mail.
+    """
     begins = window_of(now)
     await connection.execute(_OPEN, begins, secrets.token_bytes(32))
     await connection.execute(_FORGET, begins - WINDOW)
