@@ -13,6 +13,7 @@ from email.message import EmailMessage, Message
 from email.policy import SMTP
 from email.utils import getaddresses
 from html.parser import HTMLParser
+from itertools import permutations
 
 from services.tickets.cord.pull import MAX_DEAL, MAX_SEEN, Pull
 from services.tickets.cord.typed_text import plain_line, plain_text
@@ -46,6 +47,8 @@ _CLOSING = re.compile(
 MAX_SIGNATURE_LINES = 8
 # Letters of a line that tell whether another mail begins there.
 MAX_LINE = 300
+# Names and addresses of one mail that are looked for.
+MAX_NAMES = 500
 _DEAL = re.compile(r"^deal\s*[:#]\s*(\S.*)$", re.IGNORECASE)
 _PEOPLE = ("From", "Sender", "Reply-To", "Return-Path", "Resent-From", "Disposition-Notification-To")
 _BLOCKS = frozenset(("p", "div", "br", "tr", "li", "h1", "h2", "h3", "blockquote", "table", "hr"))
@@ -94,9 +97,10 @@ def without_person(lines: Iterable[str], people: Sequence[str]) -> list[str]:
             break
         if not _QUOTE.match(line):
             kept.append(line)
-    hidden = [re.compile(re.escape(one), re.IGNORECASE) for one in sorted(people, key=len, reverse=True)]
-    for pattern in hidden:
-        kept = [pattern.sub("[…]", line) for line in kept]
+    if people:
+        # The longest first: a whole name rather than two words of it.
+        hidden = re.compile("|".join(map(re.escape, sorted(people, key=len, reverse=True))), re.IGNORECASE)
+        kept = [hidden.sub("[…]", line) for line in kept]
     return _without_names(_without_signature(kept), people)
 
 
@@ -117,14 +121,15 @@ def _without_names(lines: list[str], people: Sequence[str]) -> list[str]:
 
 
 def _people(message: Message) -> list[str]:
-    """Full names and addresses in the headers; a name also as `Last, First` has it the other way round."""
+    """What stands for a person in the headers: addresses, and names of two words or more, in any order."""
     headers = [str(value) for name in _PEOPLE for value in message.get_all(name, [])][:20]
     found = set[str]()
     for name, address in getaddresses(headers):
-        words = [word for word in re.split(r"[\s,;\"']+", name) if word]
-        found |= {address, " ".join(words), " ".join([*words[1:], *words[:1]]), " ".join([*words[-1:], *words[:-1]])}
-        found |= {f"{words[-1]}, {' '.join(words[:-1])}"} if len(words) > 1 else set()
-    return [one for one in found if len(one) > 2]
+        words = [word for word in re.split(r"[\s,;\"']+", name[:200]) if word][:8]
+        found |= {address, " ".join(words)}
+        for first, last in permutations(words, 2):
+            found |= {f"{first} {last}", f"{first}, {last}"}
+    return [one for one in found if len(one) > 2][:MAX_NAMES]
 
 
 def _body(message: Message) -> str:

@@ -11,7 +11,7 @@ from services.tickets.domain.lifecycle import Ticket
 from shared.contracts.problems import CordDetail, Evidence, EvidenceDeal, ProblemData, ProblemReason
 
 KIND = "cord"
-# Deals that a ticket shows; the newest named ones.
+# Deals that a ticket shows.
 MAX_DEALS = 10
 
 
@@ -65,11 +65,9 @@ def problem_of(facts: PullFacts, ticket: Ticket | None) -> ProblemData:
 
 
 def _evidence(earlier: ProblemData | None, facts: PullFacts) -> Evidence | None:
-    """The deals that pulls have named, the longest in the stage first."""
-    known = list(earlier.evidence.worst) if earlier and earlier.evidence else []
+    """The deals that pulls have named, each as it was named last; of many those that are longest in the stage."""
+    known = {one.deal: one for one in earlier.evidence.worst} if earlier and earlier.evidence else {}
     if facts.deal is not None:
-        others = [one for one in known if one.deal != facts.deal.deal]
-        known = [*others[1 - MAX_DEALS :], facts.deal]
-    if not known:
-        return None
-    return Evidence(at=facts.at, total=len(known), worst=tuple(sorted(known, key=lambda one: one.entered_at)))
+        known[facts.deal.deal] = facts.deal
+    shown = sorted(known.values(), key=lambda one: one.entered_at)[:MAX_DEALS]
+    return Evidence(at=facts.at, total=len(shown), worst=tuple(shown)) if shown else None
