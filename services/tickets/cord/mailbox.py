@@ -53,12 +53,8 @@ class Mailbox:
             self.close()
             raise
         self._has_uidplus = "UIDPLUS" in self._imap.capabilities
-
-    @property
-    def epoch(self) -> str:
-        """Numbers of mails are those of this epoch."""
-        _, found = self._imap.response("UIDVALIDITY")
-        return str(found[0]) if found else ""
+        # Numbers of mails are those of this epoch.
+        self.epoch = str(self._imap.response("UIDVALIDITY")[1])
 
     def numbers(self) -> Sequence[str]:
         """The mails that are not deleted, the oldest first."""

@@ -21,8 +21,8 @@ _LIST = f"SELECT {_COLUMNS} FROM cord_link ORDER BY id"
 _FIND = f"SELECT {_COLUMNS} FROM cord_link WHERE hash = $1"
 _GET = f"SELECT {_COLUMNS} FROM cord_link WHERE id = $1"
 _TAKE = """
-UPDATE cord_link SET unused_at = greatest(unused_at, $2) + $3::interval
-WHERE id = $1 AND revoked_at IS NULL AND unused_at <= $2 + $4::interval RETURNING unused_at
+UPDATE cord_link SET unused_at = greatest(unused_at, $2::timestamptz) + $3::interval
+WHERE id = $1 AND revoked_at IS NULL AND unused_at <= $2::timestamptz + $4::interval RETURNING unused_at
 """
 _UNUSED = "SELECT unused_at FROM cord_link WHERE id = $1 AND revoked_at IS NULL"
 _SOON = timedelta(seconds=1)

@@ -47,7 +47,10 @@ def test_a_stage_has_a_cord_as_it_or_its_pipeline_says(fields: dict[str, str], c
     ("fields", "fault"),
     [
         ({"won": ", cord: true"}, "line 10: pipelines.new.stages.2: stage 'won' is won: nobody works on deals there"),
-        ({"demo": ", cord: sometimes"}, "line 8: pipelines.new.stages.0.cord: 'sometimes' is neither yes nor no; write"),
+        (
+            {"demo": ", cord: sometimes"},
+            "line 8: pipelines.new.stages.0.cord: 'sometimes' is neither yes nor no",
+        ),
         ({"pipeline": "cord: [demo]"}, "line 6: pipelines.new.cord: a list is neither yes nor no; write true or false"),
         ({"pipeline": "cord: 2"}, "line 6: pipelines.new.cord: '2' is neither yes nor no"),
         ({"pipeline": "cord:"}, "line 6: pipelines.new.cord: an empty value is neither yes nor no"),

@@ -69,9 +69,9 @@ def test_within_its_limits_the_ticket_says_so_with_this_stages_numbers() -> None
 
     assert asks_for == (
         "The stage's own numbers move within their limits: in the week of 16 November, time in stage (median): 12 days"
-        " (usual 5 days to 21 days); deals in work at the end of the week: 31 deals (usual up to 40 deals). No date will"
-        " explain this: ask what gets in the way each time, and change the way of working. A reaction to a single week"
-        " makes a stable stage swing more."
+        " (usual 5 days to 21 days); deals in work at the end of the week: 31 deals (usual up to 40 deals). No date"
+        " will explain this: ask what gets in the way each time, and change the way of working. A reaction to a single"
+        " week makes a stable stage swing more."
     )
 
 
@@ -79,13 +79,15 @@ def test_a_number_outside_its_limits_stands_out() -> None:
     outside = WIP.model_copy(update={"value": 55.0})
 
     assert words(cause=CauseClass.COMMON, numbers=(STAY, outside)).asks_for == (
-        "Something stands out: in the week of 16 November, deals in work at the end of the week: 55 deals (usual up to 40"
-        " deals). Look at that week first."
+        "Something stands out: in the week of 16 November, deals in work at the end of the week: 55 deals (usual up to"
+        " 40 deals). Look at that week first."
     )
 
 
 def test_a_stable_stage_without_limits_is_said_to_be_stable() -> None:
-    assert words(cause=CauseClass.COMMON).asks_for.startswith("The stage's own numbers move within their limits. No date")
+    assert words(cause=CauseClass.COMMON).asks_for.startswith(
+        "The stage's own numbers move within their limits. No date"
+    )
 
 
 def test_too_few_weeks_are_said_to_be_too_few() -> None:

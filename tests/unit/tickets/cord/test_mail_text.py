@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from email.message import EmailMessage
 
 import pytest
@@ -122,9 +123,7 @@ def test_long_texts_are_cut() -> None:
 
 
 def nested(depth: int) -> bytes:
-    parts = b"".join(
-        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(depth)
-    )
+    parts = b"".join(b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(depth))
     return parts + b"Content-Type: text/plain\r\n\r\nhello\r\n"
 
 
@@ -153,7 +152,5 @@ def test_mails_that_are_not_as_they_should_be_are_read_or_refused(raw: bytes) ->
 @given(st.binary(max_size=300), st.text(max_size=300))
 def test_any_bytes_are_read_or_refused(headers: bytes, text: str) -> None:
     for raw in (headers, headers + b"\r\n\r\n" + text.encode("utf-8", "surrogatepass")):
-        try:
+        with suppress(NoText):
             assert 0 < len(mail_words(raw).pull.seen) <= 1000
-        except NoText:
-            pass
