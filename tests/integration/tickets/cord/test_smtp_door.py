@@ -140,7 +140,7 @@ async def test_what_cannot_be_a_pull_is_refused_for_good(world: CordWorld, port:
 
 
 async def test_a_line_without_an_end_costs_no_memory(world: CordWorld, port: int) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
         b"EHLO x\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<" + ADDRESS.of(await world.link()).encode() + b">\r\nDATA\r\n"
     )
