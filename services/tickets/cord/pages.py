@@ -81,7 +81,7 @@ class CordPages:
             Route(f"{PREFIX}{{token}}", self.form, methods=["GET"]),
             Route(f"{PREFIX}{{token}}", self.pull, methods=["POST"]),
             Route(f"{PREFIX}{{token}}/{{receipt}}", self.receipt, methods=["GET"]),
-            Route(f"{PREFIX}{{rest:path}}", self.nothing),
+            Route(f"{PREFIX}{{rest:path}}", self.nothing, methods=["GET", "POST"]),
         ]
 
     @_guarded

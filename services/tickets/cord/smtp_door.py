@@ -123,13 +123,19 @@ class _CordConnection(SMTP):
         super().data_received(data)
 
 
+def _silence(record: logging.LogRecord) -> bool:
+    """No line of the library passes: they name clients, senders and what was sent."""
+    return False
+
+
 class SmtpDoor:
     """Listens until cancelled."""
 
     def __init__(self, host: str, port: int, handler: CordMailHandler, address: CordAddress) -> None:
         self._host, self._port, self._handler, self._address = host, port, handler, address
         self.open_connections = 0
-        logging.getLogger("mail.log").disabled = True
+        # Not `disabled`, which every configuration of logging resets.
+        logging.getLogger("mail.log").addFilter(_silence)
 
     async def run(self) -> None:
         """Serve SMTP."""

@@ -107,7 +107,7 @@ async def test_the_receipt_says_what_became_of_it(world: CordWorld) -> None:
     page = text_of(await world.client.get(first))
     assert "Somebody answered after 4 hours." in page
     assert "Somebody is looking after it" in page
-    assert "Closed: something was changed without a plan : The list is &lt;new&gt;." in page
+    assert "Closed: something was changed without a plan: The list is &lt;new&gt;." in page
     assert "second" not in page
     assert "Somebody answered after 1 hour." in text_of(await world.client.get(second))
     assert "Somebody was at work on it already." in text_of(await world.client.get(third))
@@ -165,7 +165,7 @@ async def test_links_that_pull_nothing_look_the_same(world: CordWorld) -> None:
     await cord_links.revoke(world.pool, (await world.link_of(revoked)).id, world.clock.now())
     without_cord, gone = await world.link("legal"), await world.link("left")
     pages = set()
-    for token in (revoked, without_cord, gone, new_token(), "x", "A" * 26, "a" * 27, "%2e%2e%2ftickets", "%00", "é"):
+    for token in (revoked, without_cord, gone, new_token(), "x", "A" * 26, "a" * 27, "%00", "é"):
         pages |= {(await world.client.get(f"/cord/{token}")).text, (await world.pull(token)).text}
 
     assert len(pages) == 1
