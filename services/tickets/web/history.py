@@ -22,6 +22,7 @@ CHANGES = {
     "woke": "Came back after the snooze",
     "closed": "Closed",
     "undone": "The last change was undone",
+    "pulled": "The cord was pulled again",
 }
 MAILS = {
     "opened": "it opened",
