@@ -31,6 +31,8 @@ from services.tickets.publish import TicketPublisher
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
+from services.tickets.study.loop import StudyLoop
+from services.tickets.study.student import Student
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.pages import TicketPages
@@ -113,12 +115,14 @@ class Tickets:
         )
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
         self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
+        student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
+        self.studies = StudyLoop(pool, student, self.progress, self._on_study)
         self.cord = CordParts(
             settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set
         )
         self.processor = Processor(
             PostgresTransactions(pool),
-            TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set),
+            TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set, self.studies.wake.set),
             settings.topic_prefix,
             lambda record: self._wall.now(),
             lambda reason: self._metrics.dead_letters.inc(),
@@ -136,9 +140,20 @@ class Tickets:
             self.progress,
         )
 
+    def _on_study(self) -> None:
+        self.publisher.wake.set()
+        self.relay.wake.set()
+
     def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
-        own = self._consumer.run, self.publisher.run, self.relay.run, self._clock_loop, self.dependencies.run
-        return (*own, *self.cord.loops())
+        return (
+            self._consumer.run,
+            self.publisher.run,
+            self.relay.run,
+            self.studies.run,
+            self._clock_loop,
+            self.dependencies.run,
+            *self.cord.loops(),
+        )
 
     async def _clock_loop(self) -> None:
         while True:

@@ -139,7 +139,7 @@ def effect_sentence(effect: Effect, names: StudyNames) -> str:
 
 
 def _change(unit: SizeUnit, size: Fraction | float, names: StudyNames) -> str:
-    text = size_in_words(abs(size), unit, names)
+    text = size_in_words(-size if size < 0 else size, unit, names)
     return f"{text} {'worse' if size < 0 else 'better'}"
 
 

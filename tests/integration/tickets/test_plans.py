@@ -390,6 +390,9 @@ async def test_what_the_api_is_asked_wrongly_is_answered_by_field(parts: Plannin
     assert "draft.aims" in (await parts.do(number, "draft", 422, draft={"aims": "x"}, draft_version=0))["detail"]
     long = await parts.do(number, "draft", 422, draft={"aim": "x" * 2001}, draft_version=0)
     assert "2,001 letters" in long["detail"]
+    for wrong in (0, "1774224000", "2026-02-30", "23.03.2026"):
+        asked = await parts.do(number, "reschedule", 422, change_date=wrong, reason="x")
+        assert f"change_date: '{wrong}': is no day" in asked["detail"]
     assert (await parts.api.post("/tickets/99/start", json={"version": 1})).status_code == 404
     assert (await parts.api.get(f"/tickets/{number}/start")).headers["allow"] == "POST"
     other = {"sec-fetch-site": "cross-site"}
