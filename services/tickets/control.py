@@ -41,6 +41,13 @@ async def new_link(settings: TicketsSettings, policy: Policy, pipeline: str, sta
     return NewLink(number, f"{base}/cord/{token}", mail)
 
 
+async def is_in_force(settings: TicketsSettings, token: str) -> bool:
+    """Whether a token is that of a link that was not revoked."""
+    async with _pool(settings) as pool:
+        found = await cord_links.find(pool, token)
+    return found is not None and found.revoked_at is None
+
+
 async def list_links(settings: TicketsSettings) -> Sequence[CordLink]:
     """All links, the revoked ones too."""
     async with _pool(settings) as pool:
