@@ -10,13 +10,13 @@ All other mails are left alone. Replicas may look at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from imaplib import IMAP4
 
 from services.tickets.cord.cords import Cords
 from services.tickets.cord.mail_address import CordAddress
 from services.tickets.cord.mail_pulls import MAX_BYTES, MailPulls, MailRefused
-from services.tickets.cord.mailbox import Mailbox, MailboxAccess, MailboxRefused
+from services.tickets.cord.mailbox import CordMailbox, MailboxAccess, MailboxRefused
 from services.tickets.cord.metrics import CordMetrics, Way
 from services.tickets.domain.pull_faults import LinkRevoked, TooManyPulls
 from services.tickets.store.cord_links import CordLink
@@ -40,10 +40,9 @@ class MailboxPoll:
         address: CordAddress,
         metrics: CordMetrics,
         seconds: float,
-        opened: Callable[[MailboxAccess], Mailbox] = Mailbox,
     ) -> None:
         self._access, self._cords, self._mails, self._address = access, cords, mails, address
-        self._metrics, self._seconds, self._opened = metrics, seconds, opened
+        self._metrics, self._seconds = metrics, seconds
         # Mails that are to no cord, by number within the mailbox's epoch.
         self._epoch, self._others = "", set[str]()
 
@@ -60,13 +59,13 @@ class MailboxPoll:
 
     async def look(self) -> int:
         """Take the mails that are there; how many pulled a cord."""
-        mailbox = await asyncio.to_thread(self._opened, self._access)
+        mailbox = await asyncio.to_thread(CordMailbox, self._access)
         try:
             return await self._take_all(mailbox)
         finally:
             await asyncio.to_thread(mailbox.close)
 
-    async def _take_all(self, mailbox: Mailbox) -> int:
+    async def _take_all(self, mailbox: CordMailbox) -> int:
         numbers = await asyncio.to_thread(mailbox.numbers)
         if mailbox.epoch != self._epoch:
             self._epoch, self._others = mailbox.epoch, set()
