@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from services.tickets.api.actions import ACTIONS
 from services.tickets.domain import studying
 from services.tickets.domain.plan import read_sealed
 from services.tickets.domain.planning import DECISIONS
@@ -58,6 +59,43 @@ async def test_a_plan_goes_from_draft_to_decision(parts: PlanningParts) -> None:
     assert await parts.pool.fetchval("SELECT (decision, decided_because)::text FROM study") == (
         '(adapted,"smaller batches")'
     )
+
+
+async def test_all_that_people_do_works_by_the_api(parts: PlanningParts) -> None:
+    number = await parts.open()
+    due = {"until": "2026-03-10T08:00:00Z"}
+    ended = {"outcome": "wont-fix", "reason": "x", "confirmed": True}
+    moved = {"change_date": "2026-03-24", "reason": "x"}
+    steps: list[tuple[str, dict[str, Any], str]] = [
+        ("acknowledge", {}, "acknowledged"),
+        ("snooze", due, "snoozed"),
+        ("undo", {}, "acknowledged"),
+        ("close", ended, "closed"),
+        ("reopen", {"reason": "x"}, "acknowledged"),
+        ("draft", {"draft": dict(DRAFT), "draft_version": 0}, "acknowledged"),
+        ("seal", {"draft_version": 1}, "planned"),
+        ("reschedule", moved, "planned"),
+        ("start", {}, "doing"),
+        ("undo", {}, "planned"),
+        ("start", {}, "doing"),
+        ("reschedule", moved | {"change_date": "2026-03-20"}, "doing"),
+        ("withdraw", {"reason": "x"}, "acknowledged"),
+        ("seal", {"draft_version": 1}, "planned"),
+        ("close", ended, "closed"),
+        ("undo", {}, "planned"),
+    ]
+
+    for action, fields, state in steps:
+        assert (await parts.do(number, action, **fields))["state"] == state, action
+
+    await parts.tick(CHANGED)
+    await parts.verdict(number, TicketOutcome.NOT_SHOWN, CHANGED + timedelta(weeks=13))
+    for decision in ("adopted", "dropped"):
+        assert (await parts.do(number, "decide", decision=decision, reason="x"))["decision"] == decision
+    assert {action for action, _, _ in steps} | {"decide"} == set(ACTIONS)
+    whole = await parts.get(number)
+    assert [entry["seq"] for entry in whole["history"]] == list(range(1, whole["seq"] + 1))
+    assert [message.data.seq for message in await parts.messages()] == list(range(1, whole["seq"] + 1))
 
 
 async def test_messages_and_the_api_say_what_is_planned_and_when_its_looks_are(parts: PlanningParts) -> None:
