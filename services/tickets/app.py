@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.tickets.api import faults
@@ -35,7 +36,9 @@ from services.tickets.study.loop import StudyLoop
 from services.tickets.study.student import Student
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
+from services.tickets.web.ledger_page import LedgerPage
 from services.tickets.web.pages import TicketPages
+from services.tickets.web.plan_page import PlanPage
 from services.tickets.web.preview_page import PreviewPage
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
@@ -116,7 +119,7 @@ class Tickets:
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
         self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
         student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
-        self.studies = StudyLoop(pool, student, self.progress, self._on_study)
+        self.studies = StudyLoop(pool, student, self._metrics, self.progress, self._on_study)
         self.cord = CordParts(
             settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set
         )
@@ -193,18 +196,6 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
     pages = TicketPages(pool, tickets.writer, tickets.policy, tickets.clock, tickets.publisher.wake.set)
-    stage = StagePage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
-    chart = ChartPage(
-        pool,
-        tickets.policy,
-        tickets.clock,
-        pages.html,
-        pages.error,
-        tickets.relocks_topic,
-        tickets.relay.wake.set,
-    )
-    preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
-    ahead = ForecastPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     api = Api(pool, tickets.policy, tickets.writer, tickets.publisher.wake.set)
     cord = tickets.cord.pages(pages.html)
     return Starlette(
@@ -212,10 +203,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
             *health_routes(tickets.progress, tickets.dependencies, registry),
             *api.routes(),
             *cord.routes(),
-            *stage.routes(),
-            *chart.routes(),
-            *preview.routes(),
-            *ahead.routes(),
+            *_page_routes(tickets, pool, pages),
             *pages.routes(),
         ],
         middleware=[
@@ -225,6 +213,20 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         ],
         exception_handlers=_fault_pages(pages, cord),
     )
+
+
+def _page_routes(tickets: Tickets, pool: Pool, pages: TicketPages) -> list[BaseRoute]:
+    """The pages beside the list and the tickets. They come first: the routes of a ticket's forms take any action."""
+    shared = pool, tickets.policy, tickets.clock, pages.html, pages.error
+    preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
+    return [
+        *StagePage(*shared).routes(),
+        *ChartPage(*shared, tickets.relocks_topic, tickets.relay.wake.set).routes(),
+        *preview.routes(),
+        *ForecastPage(*shared).routes(),
+        *LedgerPage(*shared).routes(),
+        *PlanPage(*shared, tickets.writer, tickets.publisher.wake.set).routes(),
+    ]
 
 
 def _fault_pages(pages: TicketPages, cord: CordPages) -> Mapping[Any, Any]:
