@@ -349,16 +349,15 @@ CREATE TABLE notice (
 );
 CREATE INDEX notice_by_ticket ON notice (ticket, at);
 
--- Links to the cords of stages. The tokens themselves are shown once and kept nowhere. `unused_at`: when the link would be
--- as if it had never been used, by its rate.
+-- Links to the cords of stages. The tokens themselves are shown once and kept nowhere. When a link was used is not kept:
+-- it could tell who pulled.
 CREATE TABLE cord_link (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     hash       bytea       NOT NULL UNIQUE CHECK (length(hash) = 32),
     pipeline   text        NOT NULL,
     stage      text        NOT NULL,
     made_at    timestamptz NOT NULL,
-    revoked_at timestamptz,
-    unused_at  timestamptz NOT NULL
+    revoked_at timestamptz
 );
 
 -- Pulls of a cord. Nothing of the person is here: no address, no sender, and not which link was used.
