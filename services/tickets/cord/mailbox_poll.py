@@ -72,13 +72,26 @@ class MailboxPoll:
         self._others &= set(numbers)
         taken = 0
         for number in [one for one in numbers if one not in self._others][:MAX_MAILS]:
-            found = await self._links(await asyncio.to_thread(mailbox.recipients, number))
-            if not found:
+            try:
+                taken += await self._take_one(mailbox, number)
+            except FAULTS:
+                raise
+            except Exception as error:
+                # A mail that nobody foresaw must not hold up those behind it.
                 self._others.add(number)
-            elif await self._take(await asyncio.to_thread(mailbox.content, number, MAX_BYTES), found):
-                await asyncio.to_thread(mailbox.delete, number)
-                taken += 1
+                _log.error("mail to a cord failed", error=type(error).__name__)
         return taken
+
+    async def _take_one(self, mailbox: CordMailbox, number: str) -> bool:
+        """Whether the mail pulled a cord, or never will, and is gone."""
+        found = await self._links(await asyncio.to_thread(mailbox.recipients, number))
+        if not found:
+            self._others.add(number)
+            return False
+        is_done = await self._take(await asyncio.to_thread(mailbox.content, number, MAX_BYTES), found)
+        if is_done:
+            await asyncio.to_thread(mailbox.delete, number)
+        return is_done
 
     async def _links(self, addresses: Sequence[str]) -> list[CordLink]:
         """The links in force that a mail is to."""

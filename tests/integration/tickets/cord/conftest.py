@@ -99,7 +99,7 @@ async def world(pool: Pool) -> AsyncIterator[CordWorld]:
         values = {"now": clock.now(), "zone": page_zone(policy.timezone)} | values
         return HTMLResponse(made.get_template(name).render(values), status)
 
-    pages = CordPages(cords, policy, clock, html)
+    pages = CordPages(cords, policy, clock, "https://cord.example", html)
     app = Starlette(routes=pages.routes(), middleware=[Middleware(ReaderZone)])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         world.client = client

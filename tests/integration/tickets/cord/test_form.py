@@ -52,6 +52,7 @@ async def test_a_pull_opens_a_ticket_and_shows_its_receipt(world: CordWorld) -> 
     assert page.status_code == 200
     assert "Approvals &lt;b&gt;take&lt;/b&gt; a week." in page.text
     assert "Nobody has answered yet" in text_of(page)
+    assert f"https://cord.example/cord/{token}/{receipt[1]}" in page.text
     assert await world.changes() == [(1, 1, "opened", "Approvals <b>take</b> a week. (On 1 November; deal 4711.)")]
     (message,) = await world.messages()
     assert (message.data.key, message.data.kind, message.data.actor.value) == ("cord/new/proposal", "cord", "system")
