@@ -15,6 +15,7 @@ WITH_CHART = (
     TicketChange.REOPENED,
     TicketChange.CLEARED,
     TicketChange.UNDONE,
+    TicketChange.PULLED,
 )
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from shared import wording
 from shared.contracts.tickets import TicketChange, TicketState
 from shared.runtime.measured import MeasuredGauge
+
+_HOUR, _DAY = 3600, 86_400
+ANSWER_SECONDS = (60, 300, 900, 1800, _HOUR, 4 * _HOUR, 8 * _HOUR, *(days * _DAY for days in (1, 2, 3, 7, 14, 28)))
 
 
 class TicketMetrics:
@@ -49,8 +52,20 @@ class TicketMetrics:
             registry=registry,
         )
 
+        self.cord_answer_seconds = _answer_seconds(registry)
+
     def count(self, counts: Mapping[tuple[str, str], int]) -> None:
         """Bring the gauge up to date."""
         for kind in wording.KINDS:
             for state in TicketState:
                 self.tickets.set(counts.get((kind, state.value), 0), kind, state.value)
+
+
+def _answer_seconds(registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        "andon_cord_answer_seconds",
+        "time from a pull of the cord to the first thing that a person did about its ticket, where nobody was at"
+        " work on it. Of a replica: aggregate by sum.",
+        buckets=ANSWER_SECONDS,
+        registry=registry,
+    )

@@ -63,7 +63,8 @@ WHERE c.change IN ('withdrawn', 'dropped')
     AND ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
 ORDER BY at DESC LIMIT $3
 """
-# From a change that asks for a decision to the first later one that is one; the last, while there is none, waits.
+# From a change that asks for a decision to the first later one that is one; the last, while there is none, waits. From
+# a pull of a cord that had to wait, to the first thing that a person did about its ticket.
 _WAITS = """
 WITH asked AS (
     SELECT c.ticket, c.seq, c.at, t.state, t.outcome,
@@ -82,6 +83,9 @@ WITH asked AS (
         SELECT c.at, c.change, c.actor FROM change c
         WHERE c.ticket = asked.ticket AND c.seq > asked.seq AND c.change = ANY (step.answers) ORDER BY c.seq LIMIT 1
     ) AS answer ON true
+    UNION ALL
+    SELECT 'answered', pulled_at, answered_at, answered_at IS NOT NULL FROM cord_pull
+    WHERE waited AND ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR $2 = 'cord')
 )
 SELECT wait, count(*) FILTER (WHERE is_answered) AS answered,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY until - at) FILTER (WHERE is_answered) AS median,
@@ -102,11 +106,15 @@ class AttemptOutcome(StrEnum):
 
 
 class Wait(StrEnum):
-    """What a ticket waits for: to be seen, to be planned or closed, and that its verdict is acted on."""
+    """What a ticket waits for: to be seen, to be planned or closed, that its verdict is acted on.
+
+    `answered`: what whoever pulled a cord waits for.
+    """
 
     SEEN = "seen"
     PLANNED = "planned"
     DECIDED = "decided"
+    ANSWERED = "answered"
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ CHANGES = {
     "held": "The gain holds",
     "fading": "Part of the gain may be lost",
     "decayed": "The gain is lost",
-    "pulled": "Somebody pulled the cord",
+    "pulled": "The cord was pulled again",
 }
 # What follows from a study: its gain is lost, or late events took its verdict back.
 AGAIN = {"reopened": "Open again for the next attempt", "verifying": "The study goes on"}
@@ -42,7 +42,6 @@ AGAIN = {"reopened": "Open again for the next attempt", "verifying": "The study 
 SAID = ("grew", "updated", "held", "fading", "decayed")
 # What only a person does: nobody needs to be mentioned.
 BY_PERSON = ("acknowledged", "pulled", "adapted")
-FOUND = "The problem was found"
 MAILS = {
     "opened": "it opened",
     "grew": "it grew",
@@ -80,14 +79,14 @@ class Shift:
     before: datetime | None
 
 
-def history_rows(changes: Sequence[Record], mails: Sequence[Record], is_weekly: bool = False) -> list[HistoryRow]:
+def history_rows(changes: Sequence[Record], mails: Sequence[Record], opened: str = "") -> list[HistoryRow]:
     """Changes and mails, newest first. What happened at one instant keeps its order, a mail after its change.
 
-    `is_weekly`: weekly charts found the problem, at the end of a week; when it began is not known.
+    `opened`: what it is called when such a problem opens; empty: it begins.
     """
     rows = [_change_row(change) for change in changes]
-    if is_weekly:
-        rows = [replace(row, what=FOUND) if row.what == CHANGES["opened"] else row for row in rows]
+    if opened:
+        rows = [replace(row, what=opened) if row.what == CHANGES["opened"] else row for row in rows]
     rows += [_mail_row(mail, changes) for mail in mails]
     return sorted(rows, key=lambda row: row.at)[::-1]
 

@@ -35,6 +35,7 @@ WAITS = {
     Wait.SEEN: "until somebody saw it",
     Wait.PLANNED: "until a plan was sealed, or it was closed",
     Wait.DECIDED: "from the verdict until it was acted on",
+    Wait.ANSWERED: "from a pull of the cord until somebody answered",
 }
 
 
