@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from shared.runtime.addresses import ADDRESS, HELO_NAME
+from shared.runtime.addresses import ADDRESS, DOMAIN, HELO_NAME
 from shared.runtime.settings import ServiceSettings
 
 
@@ -54,6 +54,25 @@ class NotifierSettings(ServiceSettings):
         le=36_500,
         description="content of mails is deleted this long after they were sent or refused; what is needed to send"
         " nothing twice is kept",
+    )
+
+    notifier_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$",
+        description="address of the pages on which readers choose their mails, as readers reach this port, e.g."
+        " https://andon.example.org; empty: mails name no such page. One-click unsubscribe needs https",
+    )
+    notifier_bounce_port: int = Field(
+        0, ge=0, le=65535, description="port of the SMTP server that takes returned mails; 0: it is off"
+    )
+    notifier_bounce_domain: str = Field(
+        "",
+        pattern=rf"^({DOMAIN})?$",
+        description="mail domain whose server hands mails for bounce+...@ to that port; empty: mails are returned to"
+        " ANDON_SMTP_SENDER",
+    )
+    clock: Literal["wall", "log"] = Field(
+        "wall", description="wall: live; log: replays, in which plans and looks fall due by the log's time"
     )
 
     @field_validator("smtp_ca")

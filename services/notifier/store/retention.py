@@ -29,6 +29,19 @@ UPDATE notice SET facts = NULL WHERE id IN (
     WHERE mail.ended_at < $1 AND facts IS NOT NULL LIMIT $2
 )
 """
+_DELETE_REPORTS = """
+UPDATE mail SET report = NULL WHERE id IN (
+    SELECT id FROM mail WHERE ended_at < $1 AND report IS NOT NULL LIMIT $2
+)
+"""
+# A quarter of them counts for the false-alarm budget.
+_DELETE_TICKETS = """
+DELETE FROM ticket_now WHERE (ticket, key, opened_at) IN (
+    SELECT ticket, key, opened_at FROM ticket_now
+    WHERE state = 'closed' AND known_at < least($1, now() - interval '92 days') LIMIT $2
+)
+"""
+_FORGET_REPORTS = "DELETE FROM report WHERE (address, due) IN (SELECT address, due FROM report WHERE due < $1 LIMIT $2)"
 _DELETE_MAILS = """
 DELETE FROM mail WHERE id IN (
     SELECT id FROM mail WHERE ended_at < $1 AND NOT EXISTS (SELECT FROM notice WHERE notice.mail = mail.id) LIMIT $2
@@ -38,6 +51,13 @@ DELETE FROM mail WHERE id IN (
 
 async def prune(pool: Pool, before: datetime, limit: int) -> int:
     """Prune mails that ended before a time, at most `limit` rows by each statement; how many rows."""
-    statements = (_DELETE_NOTICES, _DELETE_FACTS, _DELETE_MAILS)
+    statements = (
+        _DELETE_NOTICES,
+        _DELETE_FACTS,
+        _DELETE_REPORTS,
+        _DELETE_MAILS,
+        _DELETE_TICKETS,
+        _FORGET_REPORTS,
+    )
     tags = [await pool.execute(statement, before, limit) for statement in statements]
     return sum(int(tag.rpartition(" ")[2]) for tag in tags)
