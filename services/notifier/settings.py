@@ -91,6 +91,11 @@ class NotifierSettings(ServiceSettings):
         return bool(self.smtp_username) and self.smtp_security == "none"
 
     @property
+    def follows_log(self) -> bool:
+        """Whether days are those of the log's clock."""
+        return self.clock == "log"
+
+    @property
     def domain(self) -> str:
         """Domain of Message-IDs."""
         return self.smtp_sender.partition("@")[2]
