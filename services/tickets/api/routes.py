@@ -25,7 +25,7 @@ from services.tickets.api.models import (
     TicketSummary,
     TicketWhole,
 )
-from services.tickets.domain.lifecycle import Ticket
+from services.tickets.domain.ticket import Ticket
 from services.tickets.latest_count import LatestCount, counted_at, latest_counts, with_deals
 from services.tickets.query import TicketQuery, explain, number
 from services.tickets.store import notices, problems, stages, tickets

@@ -88,12 +88,22 @@ class SealedWeeks:
 
 
 @dataclass(frozen=True)
+class SealedOpening:
+    """The window test that opened the ticket. `baseline`: weeks by ISO name; `level`: its chance to fire at one look."""
+
+    chart: Chart
+    baseline: tuple[str, ...]
+    level: Fraction
+
+
+@dataclass(frozen=True)
 class SealedGround:
     """What is sealed with a plan beside its words.
 
     `opened`: the week in which a special cause opened the problem; None where the cause is not special. `smallest`: the
     least effect that the measure can show, in the prediction's unit, the measure's printed one; None: none. `settling`:
     weeks by which a change for new entries only is judged later. `balancing`: None without a balancing measure.
+    `opening`: None where no window opened the ticket.
     """
 
     trigger: tuple[str, ...]
@@ -103,6 +113,7 @@ class SealedGround:
     smallest: Fraction | None = None
     settling: int = 0
     window: int = WINDOW
+    opening: SealedOpening | None = None
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,6 @@ Move = tuple[TicketState | None, TicketState]
 _ANY = tuple(TicketState)
 _UNPLANNED = (_OPEN, _ACKNOWLEDGED, _SNOOZED)
 _LASTING = (*_UNPLANNED, _PLANNED, _DOING, _VERIFYING)
-# A plan of these is sealed and in force.
-WITH_PLAN = (_PLANNED, _DOING, _VERIFYING)
 
 
 def _stay(*states: TicketState) -> frozenset[Move]:
