@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, field_validator
 
 from shared.runtime.addresses import ADDRESS, DOMAIN, HELO_NAME
+from shared.runtime.clock import ClockKind
 from shared.runtime.settings import ServiceSettings
 
 
@@ -71,8 +72,8 @@ class NotifierSettings(ServiceSettings):
         description="mail domain whose server hands mails for bounce+...@ to that port; empty: mails are returned to"
         " ANDON_SMTP_SENDER",
     )
-    clock: Literal["wall", "log"] = Field(
-        "wall", description="wall: live; log: replays, in which plans and looks fall due by the log's time"
+    clock: ClockKind = Field(
+        ClockKind.WALL, description="wall: live; log: replays, in which plans and looks fall due by the log's time"
     )
 
     @field_validator("smtp_ca")
@@ -93,7 +94,7 @@ class NotifierSettings(ServiceSettings):
     @property
     def follows_log(self) -> bool:
         """Whether days are those of the log's clock."""
-        return self.clock == "log"
+        return self.clock is ClockKind.LOG
 
     @property
     def domain(self) -> str:
