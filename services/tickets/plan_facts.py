@@ -13,9 +13,7 @@ from shared.postgres.pool import Executor
 from shared.wording.measures import NAMES
 
 
-async def plan_facts(
-    executor: Executor, ticket: Ticket, policy: Policy, titles: StageTitles
-) -> PlanFacts | None:
+async def plan_facts(executor: Executor, ticket: Ticket, policy: Policy, titles: StageTitles) -> PlanFacts | None:
     """The plan that is in force, or was studied; None where there is none."""
     if ticket.plan is None:
         return None

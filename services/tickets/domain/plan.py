@@ -89,7 +89,7 @@ class SealedWeeks:
 
 @dataclass(frozen=True)
 class SealedOpening:
-    """The window test that opened the ticket. `baseline`: weeks by ISO name; `level`: its chance to fire at one look."""
+    """The window test that opened a ticket. `baseline`: weeks by ISO name; `level`: the chance that a look fires."""
 
     chart: Chart
     baseline: tuple[str, ...]

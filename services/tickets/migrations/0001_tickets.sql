@@ -52,6 +52,24 @@ CREATE TABLE weekly_point (
 );
 CREATE INDEX weekly_point_by_start ON weekly_point (numbering, start_at);
 
+-- Values that weekly points had until late events changed them: a study looks at weeks as they were known in time.
+CREATE TABLE weekly_point_was (
+    pipeline text        NOT NULL,
+    stage    text        NOT NULL,
+    measure  text        NOT NULL,
+    start_at timestamptz NOT NULL,
+    -- The judgement time at which another value was known.
+    until    timestamptz NOT NULL,
+    exact    text,
+    PRIMARY KEY (pipeline, stage, measure, start_at, until)
+);
+
+-- Counts how often something came that studies of a pipeline rest on: weekly points, silences, problems.
+CREATE TABLE study_input (
+    pipeline text   PRIMARY KEY,
+    version  bigint NOT NULL
+);
+
 -- From which week on a chart has a new baseline, and why; from_week empty: the first baseline. Not yet on flow.relocks
 -- while the outbox has it.
 CREATE TABLE relock (
@@ -278,6 +296,8 @@ CREATE TABLE study (
     plan        int         NOT NULL,
     started_at  timestamptz NOT NULL,
     data        jsonb,
+    -- The version of study_input that was looked at last.
+    input       bigint,
     verdict     text        CHECK (verdict IN ('verified', 'not-shown', 'restored')),
     reason      text,
     week        int,

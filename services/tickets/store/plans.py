@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from services.tickets.domain.draft import PlanDraft
 from services.tickets.domain.faults import DraftChangedError
@@ -21,6 +23,22 @@ INSERT INTO sealed_plan (ticket, cycle, number, content, hash, sealed_at, reason
 _SEALS = "SELECT content FROM sealed_plan WHERE ticket = $1 ORDER BY cycle, number"
 _LAST = "SELECT content FROM sealed_plan WHERE ticket = $1 ORDER BY cycle DESC, number DESC LIMIT 1"
 _ONE = "SELECT content FROM sealed_plan WHERE (ticket, cycle, number) = ($1, $2, $3)"
+# Sealed changes that are still to come, or have taken place: the last seal of each cycle.
+_CHANGES = """
+SELECT DISTINCT ON (p.ticket, p.cycle) t.pipeline, t.problem ->> 'stage' AS stage, p.content
+FROM ticket AS t JOIN sealed_plan AS p ON p.ticket = t.id
+WHERE t.pipeline = ANY($1::text[]) AND (EXISTS (SELECT FROM study AS s WHERE (s.ticket, s.cycle) = (p.ticket, p.cycle))
+    OR (t.state IN ('planned', 'doing') AND t.cycle = p.cycle))
+ORDER BY p.ticket, p.cycle, p.number DESC
+"""
+
+
+class SealedChange(NamedTuple):
+    """A sealed change, with the pipeline and the stage of its ticket."""
+
+    pipeline: str
+    stage: str | None
+    sealed: SealedPlan
 
 
 @dataclass(frozen=True)
@@ -75,3 +93,9 @@ async def sealed(executor: Executor, ticket: int, cycle: int, number: int) -> Se
 async def seals(executor: Executor, ticket: int) -> list[SealedPlan]:
     """Every seal of a ticket, the oldest first."""
     return [read_sealed(row["content"]) for row in await executor.fetch(_SEALS, ticket)]
+
+
+async def changes_in(executor: Executor, pipelines: Collection[str]) -> list[SealedChange]:
+    """The changes in these pipelines that are sealed and to come, or have taken place."""
+    rows = await executor.fetch(_CHANGES, list(pipelines))
+    return [SealedChange(row["pipeline"], row["stage"], read_sealed(row["content"])) for row in rows]

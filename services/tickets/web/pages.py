@@ -73,9 +73,7 @@ class TicketPage:
 class TicketPages:
     """Server-rendered pages over the ticket store. `changed` is called after a commit that changed a ticket."""
 
-    def __init__(
-        self, pool: Pool, desk: Desk, policy: Policy, clock: Clock, changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, pool: Pool, desk: Desk, policy: Policy, clock: Clock, changed: Callable[[], None]) -> None:
         self._pool, self._desk, self._policy, self._clock = pool, desk, policy, clock
         self._changed, self._clocks = changed, AgeClocks(policy)
         self._templates = templates(policy)

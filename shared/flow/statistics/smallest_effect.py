@@ -23,18 +23,21 @@ _MARGIN = 0.6312
 _FOUND_AT_MARGIN = 0.8
 
 
-def smallest(seal: Seal, before: WeekValues, window: int, *, share: bool, higher: bool) -> Value | None:
-    """The smallest effect that the last look finds, or None where none is large enough.
+def smallest(
+    seal: Seal, before: WeekValues, weeks: int, *, share: bool, higher: bool, level: Fraction = LEVELS[-1]
+) -> Value | None:
+    """The smallest effect that a look at the first `weeks` finds, or None where none is large enough.
 
     `share`: as a share of the value before, where the reference is above 0. `higher`: the values are negated, since
-    more of the measure is better.
+    more of the measure is better. `level`: of the look; without it, of the last one.
     """
-    m, needed, moves = len(seal.raw(before)), _needed(seal, before, window), _moves(seal, before, share, higher)
+    m, needed = len(seal.raw(before)), _needed(seal, before, weeks, level)
+    moves = _moves(seal, before, share, higher)
     if needed is None:
         return None
     none = 1 if moves.are_ratios else 0
     for move in moves.ordered[bisect_right(moves.ordered, none) :]:
-        if Fraction(window * moves.twice_below(move), 2 * m) - Fraction(m * window, 2) >= needed:
+        if Fraction(weeks * moves.twice_below(move), 2 * m) - Fraction(m * weeks, 2) >= needed:
             return _size(move, higher) if moves.are_ratios else move
     return None
 
@@ -44,7 +47,8 @@ def missed(seal: Seal, before: WeekValues, window: int, size: Value, *, share: b
 
     `size`: above 0, in the measure's unit or as a share, as `smallest` has it.
     """
-    m, needed, moves = len(seal.raw(before)), _needed(seal, before, window), _moves(seal, before, share, higher)
+    m, needed = len(seal.raw(before)), _needed(seal, before, window, LEVELS[-1])
+    moves = _moves(seal, before, share, higher)
     if needed is None or moves.are_ratios is not share:
         return None
     twice = moves.twice_below(_ratio(size, higher) if share else size)
@@ -86,15 +90,15 @@ def _ratio(size: Value, higher: bool) -> Value | None:
     return 1 / (1 - Fraction(size)) if size < 1 else None
 
 
-def _needed(seal: Seal, before: WeekValues, window: int) -> float | None:
+def _needed(seal: Seal, before: WeekValues, weeks: int, level: Fraction) -> float | None:
     """The distance of U from its middle that an effect must promise."""
     m = len(seal.raw(before))
-    found = critical(m, window, LEVELS[-1])
+    found = critical(m, weeks, level)
     if found is None:
         return None
-    return seal.stretch(m, window) * (found - m * window / 2) + _margin(seal, m, window) - TOLERANCE
+    return seal.stretch(m, weeks) * (found - m * weeks / 2) + _margin(seal, m, weeks) - TOLERANCE
 
 
-def _margin(seal: Seal, m: int, window: int) -> float:
+def _margin(seal: Seal, m: int, weeks: int) -> float:
     """By how much U must exceed its needed distance for four in five effects to be found."""
-    return _MARGIN * seal.stretch(m, window) * sqrt(m * window * (m + window + 1) / 12)
+    return _MARGIN * seal.stretch(m, weeks) * sqrt(m * weeks * (m + weeks + 1) / 12)
