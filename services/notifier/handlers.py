@@ -64,9 +64,7 @@ class NoticeHandler:
         def about(history: NoticeHistory, to: Addressee, now: datetime) -> Decision | None:
             return self._decide(facts, reason_of(facts, was), now, history, to)
 
-        await transaction.publish(
-            await self._writer.write(transaction.connection, News.of(facts), choices, about)
-        )
+        await transaction.publish(await self._writer.write(transaction.connection, News.of(facts), choices, about))
 
     async def _keep(self, connection: Connection, facts: TicketData) -> TicketState | None:
         """Keep the ticket for reminders and reports; the state before the change."""

@@ -112,9 +112,7 @@ class Preferences:
         notices = await addresses.unwanted_notices(connection, address, choice)
         await self._publish(connection, await drop(connection, notices), NoticeResult.DROPPED, why)
 
-    async def _publish(
-        self, connection: Connection, rows: Sequence[Record], result: NoticeResult, detail: str
-    ) -> None:
+    async def _publish(self, connection: Connection, rows: Sequence[Record], result: NoticeResult, detail: str) -> None:
         now = self.clock.now()
         await outbox.put(connection, [result_message(self.topic, row, result, detail, now) for row in rows])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from services.notifier.domain import decide, remind
 from services.notifier.domain.decide import Decision, NoticeHistory
@@ -106,5 +106,3 @@ class Reminders:
         for known in await addresses.read(self._pool):
             async with self._pool.acquire() as connection, connection.transaction():
                 await self._reports.write(connection, known, now)
-
-

@@ -64,9 +64,7 @@ class ReportWriter:
         name = f"andon.report-{due:%Y%m%d}-{content_id(reader.address, due)[:8]}"
         wanted = reader.after_quiet(now, [NoticeReason.WEEKLY_REPORT])
         document = data.model_dump(mode="json")
-        await connection.execute(
-            _INSERT, f"<{name}@{self._domain}>", reader.name, reader.mail, wanted, document
-        )
+        await connection.execute(_INSERT, f"<{name}@{self._domain}>", reader.name, reader.mail, wanted, document)
 
     async def _data(self, connection: Connection, reader: Reader, begin: datetime, end: datetime) -> ReportData:
         pipelines = self._readers.pipelines_of(reader.address)

@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 WeekDay = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[WeekDay, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_SECONDS = 86_400
 
 

@@ -32,7 +32,7 @@ def check_recipients(pipelines: Mapping[str, Any]) -> Faults:
 def _entries(name: str, pipeline: Entry) -> Iterator[tuple[KeyPath, Entry]]:
     """The owner and the recipients that have an address."""
     recipients = pipeline.get("recipients")
-    listed = [(("pipelines", name, "owner"), pipeline.get("owner"))]
+    listed: list[tuple[KeyPath, Any]] = [(("pipelines", name, "owner"), pipeline.get("owner"))]
     for number, entry in enumerate(recipients if isinstance(recipients, list) else []):
         listed.append((("pipelines", name, "recipients", number), entry))
     for path, entry in listed:

@@ -19,7 +19,8 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from services.demo.ports import free_port
-from services.notifier.domain.mail import Mail, Notice, message_id
+from services.notifier.domain.links import Links
+from services.notifier.domain.mail import Mail, Notice, message_id, notice_name
 from services.notifier.render.compose import Composer
 from services.tickets.charts.render import png
 from services.tickets.charts.spec import LineChart
@@ -115,7 +116,7 @@ def mails(url: str) -> Iterator[Any]:
     )
     chart = base64.b64encode(png(drawn)).decode()
     hostile = "<script>window.owned=1</script>" + "w" * 120
-    composer = Composer("a@x.example", "x.example", parse(POLICY))
+    composer = Composer("a@x.example", "x.example", parse(POLICY), Links(b"", "https://x.example"))
     for seq, reason in enumerate([*NoticeReason, NoticeReason.OPENED], 1):
         over = day(1) if "cleared" in reason.value else None
         fields = {"title": hostile, "sentence": hostile} if seq > len(NoticeReason) else {}
@@ -126,7 +127,7 @@ def mails(url: str) -> Iterator[Any]:
             url=url,
             **fields,
         ).data
-        now, identity = datetime.now(UTC), message_id(facts, "x.example")
+        now, identity = datetime.now(UTC), message_id(notice_name(facts, "h@x.example"), "x.example")
         mail = Mail(seq, identity, "Head", "h@x.example", now, 1, now, (Notice(facts.ticket, seq, reason, facts),))
         yield composer.compose(mail)
 

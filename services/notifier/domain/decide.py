@@ -32,9 +32,10 @@ class WaitingNotice:
 class NoticeHistory:
     """The notices about one ticket to one recipient so far.
 
-    `last_sent`: reason of the last one sent that was about the problem; `last_mail`: when the last of all was. `latest_seq`: number of the latest change
-    of the ticket that any of them covers, and `latest_at`: the greatest time of one. `dropped`: reason of the newest
-    one, where it was dropped. `verdict_known`: whether a mail with a verdict has gone out, or may have.
+    `last_sent`: reason of the last one sent that was about the problem; `last_mail`: when the last of all was.
+    `latest_seq`: number of the latest change of the ticket that any of them covers, and `latest_at`: the greatest time
+    of one. `dropped`: reason of the newest one, where it was dropped. `verdict_known`: whether a mail with a verdict
+    has gone out, or may have.
     """
 
     waiting: Sequence[WaitingNotice] = ()

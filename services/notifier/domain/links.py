@@ -1,4 +1,4 @@
-"""Signed tokens: of the page on which a reader changes what comes, and of the address to which a mail is returned. Pure."""
+"""Signed tokens: of the page on which a reader chooses mails, and of the address to which a mail is returned. Pure."""
 
 from __future__ import annotations
 

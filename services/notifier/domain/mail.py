@@ -69,8 +69,8 @@ class Notice:
 class Mail:
     """A mail that this sender has claimed until `claim`. An empty `to_mail`: the policy names no owner.
 
-    It carries one notice, or a weekly report. `wanted_at`: when it should go out. `unanswered`: how often its content was handed over without an answer.
-    `answer`: the last one that was no success.
+    It carries one notice, or a weekly report. `wanted_at`: when it should go out. `unanswered`: how often its content
+    was handed over without an answer. `answer`: the last one that was no success.
     """
 
     id: int

@@ -136,11 +136,7 @@ def role_of(one: Subscriber) -> str:
 
 def escalated_to(pipeline: Pipeline, choices: Mapping[str, Choice]) -> list[str]:
     """Who gets escalations: those whom the policy names and who take them; else the owner; else whoever takes mails."""
-    taking = [
-        one
-        for one in pipeline.subscribers
-        if choices.get(one.address, TAKES_ALL).takes(NoticeReason.ESCALATED)
-    ]
+    taking = [one for one in pipeline.subscribers if choices.get(one.address, TAKES_ALL).takes(NoticeReason.ESCALATED)]
     named = [one.address for one in taking if one.wants(NoticeReason.ESCALATED)]
     return named or [one.address for one in taking][:1]
 

@@ -10,7 +10,7 @@ from services.notifier.domain.mail import Notice
 from services.notifier.domain.remind import NEAR, looks_of_week
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import Actor, PlanFacts, StudyFacts, TicketChange, TicketState
-from shared.wording.studies import prediction_sentence
+from shared.wording.studies import RESULTS, confounded_note
 
 CAME_BACK_AND_OVER = "The problem came back and is over already"
 CLOSED_BY_ITSELF = (
@@ -28,8 +28,8 @@ class ReasonText:
     """The parts of a mail that depend on its reason.
 
     `headline`: None for a new problem, whose mail begins with its sentence. `news`: paragraphs before the problem's
-    sentence; with some, the problem is what the ticket is about, not what is new. `listed`: (what, when) below `list_of`.
-    `todo`: None for what the cause asks for, empty for nothing.
+    sentence; with some, the problem is what the ticket is about, not what is new. `listed`: (what, when) below
+    `list_of`. `todo`: None for what the cause asks for, empty for nothing.
     """
 
     headline: str | None = None
@@ -138,12 +138,9 @@ def _verdict(asked: Asked) -> ReasonText:
 
 def _found(study: StudyFacts) -> list[str]:
     """What the study found, as the message says it."""
-    result = prediction_sentence(study.result) if study.result else None
-    told = [sentence for sentence in (study.sentence, study.effect_sentence, result) if sentence]
-    if study.confounded_with:
-        tickets = ", ".join(map(str, study.confounded_with))
-        told.append(f"Which change did it is not known: it overlaps with the changes of ticket {tickets}.")
-    return told
+    result = next((words for name, words in RESULTS.items() if name == study.result), None)
+    told = (study.sentence, study.effect_sentence, result, confounded_note(study.confounded_with))
+    return [sentence for sentence in told if sentence]
 
 
 def _gain(headline: str, usual: str, todo: str) -> Callable[[Asked], ReasonText]:

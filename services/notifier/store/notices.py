@@ -94,9 +94,7 @@ async def history(connection: Connection, facts: TicketData, address: str) -> No
     return NoticeHistory(waiting, last_sent, row["last_mail"], *latest, dropped, row["verdict_known"])
 
 
-async def apply(
-    connection: Connection, news: News, decision: Decision, to: Addressee, domain: str
-) -> list[Record]:
+async def apply(connection: Connection, news: News, decision: Decision, to: Addressee, domain: str) -> list[Record]:
     """Write what was decided about one change. Without an owner the mail has no address. `domain`: of Message-IDs.
 
     Returns the notices that were dropped after they had been reported as waiting.

@@ -112,9 +112,7 @@ async def reminded(connection: Connection, due: DueTicket, day: date) -> None:
     """What was due up to a day is written."""
     facts, until = due.facts, max(day, due.reminded)
     following = remind.next_reminder(facts, until)
-    await connection.execute(
-        _REMINDED, facts.ticket, facts.key, facts.opened_at, until, following, due.is_late
-    )
+    await connection.execute(_REMINDED, facts.ticket, facts.key, facts.opened_at, until, following, due.is_late)
 
 
 async def of_report(connection: Connection, homes: list[str], since: datetime) -> list[Record]:

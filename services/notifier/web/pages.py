@@ -123,9 +123,7 @@ class PreferencePages:
         pipelines = self._preferences.readers.pipelines_of(known.address).values()
         mine = [one for pipeline in pipelines for one in pipeline.subscribers if one.address == known.address]
         return [
-            reason
-            for reason in CHOSEN
-            if reason is NoticeReason.ESCALATED or any(one.wants(reason) for one in mine)
+            reason for reason in CHOSEN if reason is NoticeReason.ESCALATED or any(one.wants(reason) for one in mine)
         ]
 
     def _pipelines(self, address: str, choices: Mapping[str, Choice]) -> list[PipelineView]:

@@ -9,14 +9,15 @@ from functools import partial
 
 import pytest
 
-from services.notifier.domain.decide import NoticeHistory, decide
+from services.notifier.domain.decide import NoticeHistory
 from services.notifier.store import notices as store
 from services.notifier.store import retention
 from shared.contracts.tickets import TicketChange, TicketOutcome
 from shared.postgres.pool import Connection, Pool, open_pool
 from shared.postgres.pruning import Retention
 from shared.runtime.clock import SystemClock
-from tests.support.problems import policy, ticket_event
+from tests.support.notices import HEAD, write_change
+from tests.support.problems import ticket_event
 
 TICKETS = range(1, 31)
 CHANGES = (TicketChange.OPENED, TicketChange.GREW, TicketChange.CLEARED, TicketChange.CLOSED, TicketChange.REOPENED)
@@ -50,16 +51,13 @@ async def live(pool: Pool, chance: random.Random, first_seq: int) -> None:
 
 async def change(connection: Connection, ticket: int, seq: int, chance: random.Random) -> None:
     facts = ticket_event(chance.choice(CHANGES), ticket, seq).data
-    history = await store.history(connection, facts)
     outcome = chance.choice((None, TicketOutcome.RETRACTED))
-    decision = decide(facts.change, datetime.now(UTC), history, timedelta(0), outcome)
-    if decision is not None:
-        await store.apply(connection, facts, decision, policy().pipelines["new"].owner, "x.example")
+    await write_change(connection, facts.model_copy(update={"outcome": outcome}), datetime.now(UTC), timedelta(0))
 
 
 async def histories(pool: Pool) -> dict[int, NoticeHistory]:
     async with pool.acquire() as connection, connection.transaction():
-        return {ticket: await store.history(connection, ticket_event(ticket=ticket).data) for ticket in TICKETS}
+        return {ticket: await store.history(connection, ticket_event(ticket=ticket).data, HEAD) for ticket in TICKETS}
 
 
 async def test_pruning_changes_no_decision_and_leaves_little(pool: Pool) -> None:

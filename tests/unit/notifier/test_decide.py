@@ -54,7 +54,9 @@ def test_other_changes_cause_no_mail(change: TicketChange) -> None:
 def test_whatever_changes_is_reported_an_hour_after_the_last_mail(change: TicketChange) -> None:
     history = NoticeHistory(last_sent=OPENED, last_mail=day(1) - timedelta(minutes=20))
 
-    assert decided(change, day(1), history, HOUR) == Decision(NoticeReason(change.value), day(1) + timedelta(minutes=40))
+    assert decided(change, day(1), history, HOUR) == Decision(
+        NoticeReason(change.value), day(1) + timedelta(minutes=40)
+    )
 
 
 def test_a_change_after_a_mail_that_a_server_may_have_waits_an_hour() -> None:
@@ -107,7 +109,9 @@ def test_growth_updates_a_waiting_notice() -> None:
     assert decided(TicketChange.GREW, day(1), NoticeHistory([WaitingNotice(7, OPENED)]), HOUR) == Decision(
         OPENED, day(1), 7
     )
-    assert decided(TicketChange.GREW, day(1), NoticeHistory([WaitingNotice(7, GREW)]), HOUR) == Decision(GREW, day(1), 7)
+    assert decided(TicketChange.GREW, day(1), NoticeHistory([WaitingNotice(7, GREW)]), HOUR) == Decision(
+        GREW, day(1), 7
+    )
 
 
 def test_of_several_notices_that_wait_one_remains() -> None:

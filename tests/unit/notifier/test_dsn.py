@@ -104,7 +104,9 @@ def test_a_folded_diagnostic_is_one_line() -> None:
     assert report.recipients[0].words == "550 5.1.1 <head@sales.example> user unknown"
 
 
-OUT_OF_OFFICE = b"From: head@sales.example\r\nSubject: Away\r\nAuto-Submitted: auto-replied\r\n\r\nBack on 5 May. 550 5.1.1\r\n"
+OUT_OF_OFFICE = (
+    b"From: head@sales.example\r\nSubject: Away\r\nAuto-Submitted: auto-replied\r\n\r\nBack on 5 May. 550 5.1.1\r\n"
+)
 READ_RECEIPT = (
     b'Content-Type: multipart/report; report-type=disposition-notification; boundary="b"\r\n\r\n--b\r\n'
     b"Content-Type: message/disposition-notification\r\n\r\nDisposition: manual-action/MDN-sent; displayed\r\n\r\n--b--"

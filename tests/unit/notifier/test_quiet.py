@@ -68,9 +68,7 @@ def is_quiet(hours: list[QuietHours], zone: str, instant: datetime) -> bool:
     """The definition: what the wall clock shows lies in a span."""
     local = instant.astimezone(ZoneInfo(zone))
     of_week = local.weekday() * 86_400 + local.hour * 3600 + local.minute * 60 + local.second
-    return any(
-        begin <= at < end for one in hours for begin, end in one.spans for at in (of_week, of_week + 7 * 86_400)
-    )
+    return any(begin <= at < end for one in hours for begin, end in one.spans for at in (of_week, of_week + 7 * 86_400))
 
 
 times = st.integers(0, 47).map(lambda halves: f"{halves // 2:02}:{halves % 2 * 30:02}")
@@ -119,7 +117,11 @@ def test_the_weekly_report_goes_out_by_the_wall_clock(day: str, at: str, now: st
 
 
 @given(
-    day=st.sampled_from(DAYS), at=times, zone=st.sampled_from(ZONES), near=near_changes, minutes=st.integers(-9000, 9000)
+    day=st.sampled_from(DAYS),
+    at=times,
+    zone=st.sampled_from(ZONES),
+    near=near_changes,
+    minutes=st.integers(-9000, 9000),
 )
 def test_reports_are_a_week_apart(day: str, at: str, zone: str, near: str, minutes: int) -> None:
     report = WeeklyReport.model_validate({"day": day, "at": at})
