@@ -28,6 +28,9 @@ HEADERS = {
     "Auto-Submitted",
     "X-Auto-Response-Suppress",
     "List-Id",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+    "Thread-Topic",
     "MIME-Version",
     "Content-Type",
 }

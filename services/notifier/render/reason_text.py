@@ -21,6 +21,8 @@ STUDY_GOES_ON = "The ticket stays open: the study of its change says whether the
 DECIDE = "Decide on the ticket's page: adopt the change, adapt it, or drop it."
 VERDICTS = {"verified": "Verdict: verified", "not-shown": "Verdict: not shown", "restored": "Verdict: restored"}
 TAKEN_BACK = "The verdict was taken back"
+# Of the tasks that are near or past, the latest.
+MAX_TASKS = 10
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def _plan_due(asked: Asked) -> ReasonText:
         return ReasonText("The plan is due", ["The plan of this ticket is due."], todo="")
     due = [(task.by, f"{task.what} ({task.who})") for task in plan.tasks]
     due = sorted([*due, (plan.change_date, f"The change: {plan.change}")], key=lambda one: one[0])
-    near = [(what, _due(on, asked.day)) for on, what in due if on <= asked.day + NEAR]
+    near = [(what, _due(on, asked.day)) for on, what in due if on <= asked.day + NEAR][-MAX_TASKS:]
     return ReasonText(
         "The plan is due",
         ["Part of the plan is near its day, or past it."],

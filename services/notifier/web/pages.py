@@ -96,7 +96,9 @@ class PreferencePages:
             return await self._shown(known, "Choose which mails you want, and save again.", 422)
         unwanted = None
         if form.get("action") == "save":
-            unwanted = [reason for reason in CHOSEN if f"want-{reason}" not in form]
+            offered = self._offered(known)
+            kept = [reason for reason in known.choice.unwanted if reason not in offered]
+            unwanted = [*kept, *(reason for reason in offered if f"want-{reason}" not in form)]
         if await self._preferences.choose(known.address, version, pace, unwanted):
             return _back(request)
         changed = await self._preferences.of_token(request.path_params["token"])
@@ -121,9 +123,12 @@ class PreferencePages:
     def _offered(self, known: Address) -> list[NoticeReason]:
         """The reasons that the policy has the reader written to for."""
         pipelines = self._preferences.readers.pipelines_of(known.address).values()
+        is_escalated = any(pipeline.ack_within for pipeline in pipelines)
         mine = [one for pipeline in pipelines for one in pipeline.subscribers if one.address == known.address]
         return [
-            reason for reason in CHOSEN if reason is NoticeReason.ESCALATED or any(one.wants(reason) for one in mine)
+            reason
+            for reason in CHOSEN
+            if any(one.wants(reason) for one in mine) or (reason is NoticeReason.ESCALATED and is_escalated)
         ]
 
     def _pipelines(self, address: str, choices: Mapping[str, Choice]) -> list[PipelineView]:

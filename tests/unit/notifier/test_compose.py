@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.notifier.domain.links import Links
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread, message_id, notice_name
 from services.notifier.domain.reasons import OF_PROBLEM
 from services.notifier.domain.safe_text import one_line
@@ -21,13 +20,12 @@ from services.notifier.render.headers import MAIL, mailbox, unstructured
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
+from tests.support.notices import HEAD, LINKS
 from tests.support.problems import day, evidence, policy, ticket_event
 
 DEAL_OWNER = "61123456"
-HEAD = "head@sales.example"
 # The others are about a plan or its study.
 ABOUT_DEALS = (*OF_PROBLEM, NoticeReason.CORD, NoticeReason.ESCALATED)
-LINKS = Links(b"key", "https://andon.example")
 
 
 def mail(
@@ -182,6 +180,9 @@ FIELDS = {
     "Auto-Submitted",
     "X-Auto-Response-Suppress",
     "List-Id",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+    "Thread-Topic",
     "MIME-Version",
     "Content-Type",
 }
