@@ -30,6 +30,7 @@ HEADERS = {
     "List-Id",
     "List-Unsubscribe",
     "List-Unsubscribe-Post",
+    "Thread-Index",
     "Thread-Topic",
     "MIME-Version",
     "Content-Type",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from datetime import datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from services.notifier.render.headers import MAIL, mailbox, unstructured
 from services.notifier.render.now_text import now_sentences
 from services.notifier.render.reason_text import Asked, ReasonText, reason_text
 from services.notifier.render.report_text import report_subject, report_values
+from services.notifier.render.thread_index import thread_index
 from services.notifier.render.times import exact
 from shared import wording
 from shared.contracts.notices import NoticeReason
@@ -84,14 +86,15 @@ class Composer:
         """The whole mail about its one notice, or the weekly report. Any error means that it cannot be written."""
         message = EmailMessage(policy=MAIL)
         if mail.report is not None:
-            self._add_headers(message, mail, Thread(report_subject(mail.report), mail.message_id))
+            thread = Thread(report_subject(mail.report), mail.message_id)
+            self._add_headers(message, mail, thread, mail.report.end)
             self._add_parts(message, "report", report_values(mail.report), mail)
             for number, chart in enumerate(mail.report.charts):
                 _add_chart(message, chart.png, f"{CHART}{number}")
             return message
         (notice,) = mail.notices
         thread = notice.thread or Thread(subject_of(notice.facts), mail.message_id)
-        self._add_headers(message, mail, thread)
+        self._add_headers(message, mail, thread, notice.facts.opened_at)
         self._add_parts(message, "notice", self._notice_values(notice, mail), mail)
         if notice.facts.chart_png:
             _add_chart(message, notice.facts.chart_png, CHART)
@@ -115,8 +118,8 @@ class Composer:
         within = home.ack_within.words() if home and home.ack_within else None
         return Asked(notice, at.astimezone(ZoneInfo(self._policy.timezone)).date(), within)
 
-    def _add_headers(self, message: EmailMessage, mail: Mail, thread: Thread) -> None:
-        """Gmail groups by subject and References, Apple Mail by References, Outlook by In-Reply-To and Thread-Topic."""
+    def _add_headers(self, message: EmailMessage, mail: Mail, thread: Thread, began: datetime) -> None:
+        """Gmail groups by subject and References, Apple Mail by References, Outlook by Thread-Index."""
         message["From"] = mailbox("Andon", self._sender)
         message["To"] = mailbox(one_line(mail.to_name, 100), mail.to_mail)
         message["Subject"] = unstructured(thread.subject)
@@ -126,6 +129,7 @@ class Composer:
             message["In-Reply-To"] = thread.message_id
             message["References"] = thread.message_id
         message["Thread-Topic"] = unstructured(thread.subject, "Thread-Topic")
+        message["Thread-Index"] = thread_index(thread.message_id, began, mail.message_id, mail.wanted_at)
         message["Auto-Submitted"] = "auto-generated"
         message["X-Auto-Response-Suppress"] = "All"
         message["List-Id"] = f"<tickets.andon.{self._domain}>"

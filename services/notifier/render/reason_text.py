@@ -125,8 +125,7 @@ def _look_due(asked: Asked) -> ReasonText:
         return ReasonText("A change will be judged this week", ["A change will be judged this week."], todo="")
     days = " and ".join(_day(on) for on in looks_of_week(plan, asked.day)) or "this week"
     question = f"On {days} the weeks since the change are compared with those before it: did {_lower(plan)} get better?"
-    change = f"The change of {_day(plan.change_date)}: {plan.change}"
-    return ReasonText("A change will be judged this week", [question, change], todo="")
+    return ReasonText("A change will be judged this week", [question, *_change(asked)], todo="")
 
 
 def _verdict(asked: Asked) -> ReasonText:
@@ -134,8 +133,7 @@ def _verdict(asked: Asked) -> ReasonText:
     if study.verdict is None:
         why = [reason for reason in [asked.notice.facts.reason] if reason]
         return ReasonText(TAKEN_BACK, [*map(_sentence, why), "The study goes on."], todo="")
-    change = [f"The change of {_day(asked.plan.change_date)}: {asked.plan.change}"] if asked.plan else []
-    return ReasonText(VERDICTS[study.verdict], [*_found(study), *change], todo=DECIDE)
+    return ReasonText(VERDICTS[study.verdict], [*_found(study), *_change(asked)], todo=DECIDE)
 
 
 def _found(study: StudyFacts) -> list[str]:
@@ -145,20 +143,27 @@ def _found(study: StudyFacts) -> list[str]:
     return [sentence for sentence in told if sentence]
 
 
+def _change(asked: Asked) -> list[str]:
+    """What was changed, and when."""
+    plan = asked.plan
+    return [_sentence(f"The change of {_day(plan.change_date)}: {plan.change}")] if plan else []
+
+
 def _gain(headline: str, usual: str, todo: str) -> Callable[[Asked], ReasonText]:
     def text(asked: Asked) -> ReasonText:
         facts = asked.notice.facts
         of_gain = facts.change in (TicketChange.HELD, TicketChange.FADING, TicketChange.DECAYED)
         told = _sentence(facts.reason) if of_gain and facts.reason else usual
-        change = [f"The change of {_day(asked.plan.change_date)}: {asked.plan.change}"] if asked.plan else []
-        return ReasonText(headline, [told, *change], todo=todo)
+        # The headline may say it already.
+        news = [line for line in (told, *_change(asked)) if line != f"{headline}."]
+        return ReasonText(headline, news or [told], todo=todo)
 
     return text
 
 
 def _escalated(asked: Asked) -> ReasonText:
     within = f" within {asked.within}" if asked.within else ""
-    return ReasonText("Nobody has acknowledged this ticket", [f"Nobody has acknowledged this ticket{within}."])
+    return ReasonText("Escalated", [f"Nobody has acknowledged this ticket{within}."])
 
 
 def _cord(asked: Asked) -> ReasonText:

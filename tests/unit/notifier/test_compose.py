@@ -182,6 +182,7 @@ FIELDS = {
     "List-Id",
     "List-Unsubscribe",
     "List-Unsubscribe-Post",
+    "Thread-Index",
     "Thread-Topic",
     "MIME-Version",
     "Content-Type",
