@@ -55,3 +55,13 @@ def writer_of(rules: Policy, every: timedelta = timedelta(hours=1), clock: Clock
 def handler_of(writer: NoticeWriter, written: Callable[[], None] = lambda: None) -> NoticeHandler:
     """A handler that writes with it."""
     return NoticeHandler(writer, "Europe/Berlin", follows_log=False, written=written)
+
+
+class SetClock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def now(self) -> datetime:
+        return self.at
