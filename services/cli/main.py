@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.commands import (
+    cord,
     crm,
     dead_letters,
     demo,
@@ -61,6 +62,7 @@ app.command(rich_help_panel=TRY)(simulate.simulate)
 app.add_typer(policy.app, name="policy", rich_help_panel=SETUP)
 app.add_typer(sources.app, name="source", rich_help_panel=SETUP)
 app.add_typer(stages.app, name="stages", rich_help_panel=SETUP)
+app.add_typer(cord.app, name="cord", rich_help_panel=SETUP)
 app.add_typer(topics.app, name="topics", rich_help_panel=SETUP)
 app.command(rich_help_panel=SETUP)(migrate.migrate)
 for service in (

@@ -20,8 +20,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.tickets.api import faults
 from services.tickets.api.routes import Api
 from services.tickets.changes import TicketChanges
+from services.tickets.cord.pages import CordPages, is_cord
+from services.tickets.cord.parts import CordParts
 from services.tickets.handlers import DECODERS, TicketHandlers
 from services.tickets.metrics import TicketMetrics
+from services.tickets.plan_changes import PlanChanges, TicketWriter
+from services.tickets.present import clock_of
 from services.tickets.preview.client import PreviewClient
 from services.tickets.publish import TicketPublisher
 from services.tickets.settings import TicketsSettings
@@ -94,7 +98,8 @@ class Tickets:
     """The loops of one replica."""
 
     def __init__(self, settings: TicketsSettings, pool: Pool, registry: CollectorRegistry) -> None:
-        self._pool, self.progress, self.clock = pool, Progress(), SystemClock()
+        self._pool, self.progress, self._wall = pool, Progress(), SystemClock()
+        self.clock = clock_of(settings.clock, self._wall)
         self.dependencies = dependencies_of(settings, registry)
         self.relocks_topic = settings.topic(RELOCKS)
         self.policy_text = read_text(settings.policy, "ANDON_POLICY")
@@ -107,11 +112,15 @@ class Tickets:
             pool, settings.topic(TICKETS), self.relay.wake.set, self._metrics, self.progress
         )
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
+        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
+        self.cord = CordParts(
+            settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set
+        )
         self.processor = Processor(
             PostgresTransactions(pool),
-            TicketHandlers(self.changes, self.policy, self.clock, self.publisher.wake.set),
+            TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set),
             settings.topic_prefix,
-            lambda record: self.clock.now(),
+            lambda record: self._wall.now(),
             lambda reason: self._metrics.dead_letters.inc(),
             self.relay.wake.set,
         )
@@ -128,7 +137,8 @@ class Tickets:
         )
 
     def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
-        return (self._consumer.run, self.publisher.run, self.relay.run, self._clock_loop, self.dependencies.run)
+        own = self._consumer.run, self.publisher.run, self.relay.run, self._clock_loop, self.dependencies.run
+        return (*own, *self.cord.loops())
 
     async def _clock_loop(self) -> None:
         while True:
@@ -139,12 +149,12 @@ class Tickets:
             await asyncio.sleep(CLOCK_SECONDS)
 
     async def tick(self) -> None:
-        """Do what time asks for: end snoozes, forget old ids of the inbox, bring the gauges up to date."""
+        """Do what time asks for: end snoozes, begin studies, forget old ids of the inbox, refresh the gauges."""
         async with self._pool.acquire() as connection, connection.transaction():
-            woken = await self.changes.wake_due(connection)
-        if woken:
+            changed = await self.changes.wake_due(connection) + await self.changes.begin_studies(connection)
+        if changed:
             self.publisher.wake.set()
-        await inbox.forget(self._pool, self.clock.now() - self._inbox_age)
+        await inbox.forget(self._pool, self._wall.now() - self._inbox_age)
         self._metrics.count(await ticket_store.counts(self._pool))
         self._metrics.messages_oldest.set(await messages.oldest_seconds(self._pool))
 
@@ -167,7 +177,7 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
-    pages = TicketPages(pool, tickets.changes, tickets.policy, tickets.clock, tickets.publisher.wake.set)
+    pages = TicketPages(pool, tickets.writer, tickets.policy, tickets.clock, tickets.publisher.wake.set)
     stage = StagePage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     chart = ChartPage(
         pool,
@@ -180,11 +190,13 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     )
     preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
     ahead = ForecastPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
-    api = Api(pool, tickets.policy)
+    api = Api(pool, tickets.policy, tickets.writer, tickets.publisher.wake.set)
+    cord = tickets.cord.pages(pages.html)
     return Starlette(
         routes=[
             *health_routes(tickets.progress, tickets.dependencies, registry),
             *api.routes(),
+            *cord.routes(),
             *stage.routes(),
             *chart.routes(),
             *preview.routes(),
@@ -196,17 +208,19 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
             Middleware(SafeHeaders),
             Middleware(ReaderZone),
         ],
-        exception_handlers=_fault_pages(pages),
+        exception_handlers=_fault_pages(pages, cord),
     )
 
 
-def _fault_pages(pages: TicketPages) -> Mapping[Any, Any]:
+def _fault_pages(pages: TicketPages, cord: CordPages) -> Mapping[Any, Any]:
     """Every fault as a page that says what to do, or as a `Problem` under `/api`."""
 
     async def fault(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         if faults.is_api(request):
             return faults.answer_of_status(status, error.headers if isinstance(error, HTTPException) else None)
+        if is_cord(request):
+            return cord.fault(status, "This page does not work like that", "Open the link of the cord again.")
         if status == 404:
             return pages.error(404, "There is no such page", "Check the address, or start at the list.")
         if status == 405:

@@ -16,9 +16,9 @@ from services.tickets.messages import WITH_CHART, ticket_event
 from services.tickets.metrics import TicketMetrics
 from services.tickets.plan_facts import plan_facts
 from services.tickets.present import day_in, present, start_of
-from services.tickets.store import messages, problems, stages, studies, tickets
+from services.tickets.store import cord_pulls, messages, problems, stages, studies, tickets
 from shared.contracts.problems import ProblemData, ProblemReason
-from shared.contracts.tickets import TicketChange, TicketState
+from shared.contracts.tickets import Actor, TicketChange, TicketState
 from shared.policy import Policy, StageTitles
 from shared.postgres.locks import lock
 from shared.postgres.pool import Connection
@@ -120,6 +120,9 @@ class TicketChanges:
         titles = titles or await stages.titles(connection, self._policy)
         step = await tickets.save(connection, step)
         await self._follow_study(connection, step)
+        if step.actor is Actor.PERSON:
+            for seconds in await cord_pulls.answer(connection, step.ticket.id, step.at):
+                self._metrics.cord_answer_seconds.observe(seconds)
         text = text_of(step.ticket.problem, self._policy, titles)
         chart = await self._chart(connection, step, titles)
         plan = await plan_facts(connection, step.ticket, self._policy, titles)

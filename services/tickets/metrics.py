@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from shared import wording
 from shared.contracts.tickets import TicketChange, TicketState
 from shared.runtime.measured import MeasuredGauge
+
+_HOUR, _DAY = 3600, 86_400
+ANSWER_SECONDS = (60, 300, 900, 1800, _HOUR, 4 * _HOUR, 8 * _HOUR, *(days * _DAY for days in (1, 2, 3, 7, 14, 28)))
 
 
 class TicketMetrics:
@@ -41,6 +44,14 @@ class TicketMetrics:
         self.messages_oldest = MeasuredGauge(
             "andon_tickets_messages_oldest_seconds",
             "age of the oldest message that waits for its chart. Of the system: aggregate by max.",
+            registry=registry,
+        )
+
+        self.cord_answer_seconds = Histogram(
+            "andon_cord_answer_seconds",
+            "time from a pull of the cord to the first thing that a person did about its ticket, where nobody was at"
+            " work on it. Of a replica: aggregate by sum.",
+            buckets=ANSWER_SECONDS,
             registry=registry,
         )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import date, datetime
+from typing import NamedTuple
 
 from services.tickets.changes import Situation, TicketChanges
 from services.tickets.domain import commands, planning
@@ -16,18 +16,17 @@ from services.tickets.domain.faults import (
     TooLateError,
     UnconfirmedError,
 )
-from services.tickets.domain.plan import Plan, SealedGround, SealedPlan, SealedWeeks
+from services.tickets.domain.plan import Plan, SealedGround, SealedPlan
 from services.tickets.domain.ticket import Ticket, TicketStep
 from services.tickets.store import plans, tickets
 from services.tickets.store.plans import SavedDraft
+from services.tickets.study.ground import prepare
 from services.tickets.study.measures import is_higher_better, measures_of
 from shared.contracts.tickets import TicketState
 from shared.flow.statistics.sealing import NotShown
 from shared.policy import Policy
 from shared.postgres.pool import Connection
 
-# The weeks that a plan is compared with, see study/ground.py.
-Prepare = Callable[[Connection, Ticket, Plan, Policy, datetime], Awaitable[SealedGround | NotShown]]
 DRAFTED = (TicketState.OPEN, TicketState.ACKNOWLEDGED, TicketState.SNOOZED)
 _UNTESTABLE = {
     NotShown.TOO_FEW_WEEKS_BEFORE: "This measure has too few weeks to compare with, so its verdict would be that the"
@@ -43,8 +42,8 @@ class PlanChanges:
     All of them return None where there is no such ticket, and raise NotPossibleError where they do not fit.
     """
 
-    def __init__(self, changes: TicketChanges, policy: Policy, prepare: Prepare) -> None:
-        self._changes, self._policy, self._prepare = changes, policy, prepare
+    def __init__(self, changes: TicketChanges, policy: Policy) -> None:
+        self._changes, self._policy = changes, policy
 
     async def save_draft(
         self, connection: Connection, number: int, draft: PlanDraft, version: int
@@ -138,9 +137,7 @@ class PlanChanges:
         self, connection: Connection, ticket: Ticket, plan: Plan, now: datetime, *, is_confirmed: bool
     ) -> SealedGround:
         """The weeks to compare with. What cannot be tested is sealed only where a person insists."""
-        ground = await self._prepare(connection, ticket, plan, self._policy, now)
-        if isinstance(ground, NotShown):
-            ground = SealedGround((), None, SealedWeeks((), (), untestable=ground))
+        ground = await prepare(connection, ticket, plan, self._policy, now)
         reason = ground.measure.untestable
         if reason is not None and not is_confirmed and ground.opened is None:
             raise UnconfirmedError(_UNTESTABLE[reason])
@@ -148,6 +145,13 @@ class PlanChanges:
 
     def _terms(self, ticket: Ticket, situation: Situation) -> PlanTerms:
         return terms_of(self._policy, ticket, situation.today)
+
+
+class TicketWriter(NamedTuple):
+    """All that people may do to a ticket, for pages and the API."""
+
+    changes: TicketChanges
+    plans: PlanChanges
 
 
 def terms_of(policy: Policy, ticket: Ticket, today: date) -> PlanTerms:

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from services.tickets.cord.settings import CordSettings
 from shared.runtime.addresses import LOOPBACK, LOOPBACK_HOSTS
 from shared.runtime.clock import ClockKind
-from shared.runtime.settings import ServiceSettings
 
 
-class TicketsSettings(ServiceSettings):
+class TicketsSettings(CordSettings):
     port: int = Field(8080, ge=0, le=65535, description="port that the service's HTTP listens on")
     clock: ClockKind = Field(
         ClockKind.WALL, description="wall: live; log: replays, in which the judgement time of the log stands for now"
@@ -45,7 +45,8 @@ class TicketsSettings(ServiceSettings):
         """Host names that the pages answer to; on loopback only this machine's."""
         if self.host not in LOOPBACK:
             return ["*"]
-        return [*LOOPBACK_HOSTS, urlsplit(self.tickets_url).hostname or LOOPBACK[0]]
+        addresses = self.tickets_url, self.cord_url or self.tickets_url
+        return [*LOOPBACK_HOSTS, *(urlsplit(one).hostname or LOOPBACK[0] for one in addresses)]
 
     @model_validator(mode="after")
     def _is_closed(self) -> Self:

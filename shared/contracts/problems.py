@@ -151,6 +151,36 @@ class BottleneckDetail(Message):
     age_drift: FiniteFloat | None = None
 
 
+class StageNumber(Message):
+    """A weekly measure of a stage in its last week, between the limits of what is usual; `low` null: there is none.
+
+    Times in seconds, shares as fractions of 1.
+    """
+
+    measure: Column
+    week: Words
+    value: FiniteFloat
+    low: FiniteFloat | None = None
+    high: FiniteFloat
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it is within its limits."""
+        return self.value <= self.high and (self.low is None or self.low <= self.value)
+
+
+class CordDetail(Message):
+    """Pulls of a stage's cord. `seen`: what the last one says was seen, `day` when (YYYY-MM-DD), `deal` at which deal.
+
+    `numbers`: of the stage, at the time of the last pull. Nothing here says who pulled.
+    """
+
+    seen: Words
+    day: Words | None = None
+    deal: Words | None = None
+    numbers: tuple[StageNumber, ...] = ()
+
+
 class ProblemData(ProblemInterval):
     """One interval of one problem. `(key, opened_at)` identifies it; `was`: the interval before a revision moved it."""
 
@@ -192,6 +222,7 @@ class ProblemData(ProblemInterval):
     evidence: Evidence | None = None
     signal: SignalDetail | None = Field(None, description="of kinds on measures: what the weeks show")
     bottleneck: BottleneckDetail | None = Field(None, description="of `bottleneck`: what opened it")
+    cord: CordDetail | None = Field(None, description="of `cord`: what was seen; `count` is the number of pulls")
     pipelines: tuple[Name, ...] = Field((), description="of a problem of a source: where it has had deals")
     heard_at: Moment | None = Field(None, description="of `silence`: when the last event before it was received")
 

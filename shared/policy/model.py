@@ -10,7 +10,7 @@ from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr, field_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from shared.contracts.envelope import Name
 from shared.contracts.problems import Mode
@@ -95,12 +95,22 @@ class ClockPolicy(Part):
 
 
 class Stage(Part):
-    """One stage. Stages are listed in their order."""
+    """One stage. Stages are listed in their order. `cord`: whether anyone may pull it; None: as the pipeline says."""
 
     id: Name
     name: str = ""
     clock: str | None = None
     outcome: StageOutcome = StageOutcome.OPEN
+    cord: bool | None = None
+
+    @model_validator(mode="after")
+    def _holds_work(self) -> Self:
+        if self.cord and self.outcome is not StageOutcome.OPEN:
+            raise ValueError(
+                f"stage {self.id!r} is {self.outcome}: nobody works on deals there, so it has no cord; remove cord, or"
+                " put it on an open stage"
+            )
+        return self
 
 
 def _mode(text: object) -> object:
@@ -218,6 +228,8 @@ class Pipeline(Part):
     clock: str = CALENDAR
     # Openings by chance in 91 days, of all statistical rules together.
     false_alarms: Positive = FALSE_ALARMS
+    # Whether anyone may pull the cord, without a name, in every open stage that does not say otherwise.
+    cord: bool = False
     stages: tuple[Stage, ...] = Field(min_length=1)
     rules: tuple[Annotated[RulePolicy, Field(discriminator="kind")], ...] = ()
 
@@ -234,6 +246,12 @@ class Pipeline(Part):
     def open_stages(self) -> tuple[str, ...]:
         """The ids of the stages that hold work, in their order."""
         return tuple(stage.id for stage in self.stages if stage.outcome is StageOutcome.OPEN)
+
+    @property
+    def cords(self) -> tuple[str, ...]:
+        """The ids of the open stages that have a cord, in their order."""
+        open_ones = (stage for stage in self.stages if stage.outcome is StageOutcome.OPEN)
+        return tuple(stage.id for stage in open_ones if (self.cord if stage.cord is None else stage.cord))
 
     @property
     def learned_rules(self) -> dict[str, AgingLearnedRule]:
@@ -283,6 +301,11 @@ class Policy(Part):
     def stage(self, pipeline: str, stage: str) -> Stage | None:
         found = self.pipelines.get(pipeline)
         return found.stage(stage) if found else None
+
+    def has_cord(self, pipeline: str, stage: str) -> bool:
+        """Whether anyone may pull the cord in this stage."""
+        found = self.pipelines.get(pipeline)
+        return found is not None and stage in found.cords
 
     def silence_rule(self, source: str) -> SilenceRule | None:
         """The rule of a source: its own entry, else the one for every source; None where there is neither."""

@@ -18,6 +18,7 @@ PREFIX = "ANDON_"
 # One environment may serve all parts: a variable of another part is not a misspelt one of this part.
 OTHER_PARTS = (
     "clock",
+    "cord_",
     "data",
     "demo_",
     "detector_",

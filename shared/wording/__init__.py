@@ -8,6 +8,7 @@ from typing import Any
 from shared.wording.aging import AgingWording
 from shared.wording.aging_learned import AgingLearnedWording
 from shared.wording.bottleneck import BottleneckWording
+from shared.wording.cord import CordWording
 from shared.wording.kind import KindWording
 from shared.wording.rework import ReworkWording
 from shared.wording.shift import ShiftWording
@@ -30,6 +31,7 @@ KINDS: Mapping[str, KindWording[Any]] = {
     "aging-learned": AgingLearnedWording(),
     "bottleneck": BottleneckWording(),
     "silence": SilenceWording(),
+    "cord": CordWording(),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from shared.contracts.measures import Column
 from shared.policy.model import BottleneckRule
-from shared.wording.kind import KindWording, ProblemFacts
+from shared.wording.kind import FOUND, KindWording, ProblemFacts
 from shared.wording.quantities import rounded
 
 
@@ -12,6 +12,7 @@ class BottleneckWording(KindWording[BottleneckRule]):
     label = "bottlenecks"
     chart = None
     says_chance = is_weekly = True
+    opened = FOUND
     eased = "No more deals than in the baseline"
     no_deals = "No single deal is behind this problem: it is about all deals of the stage."
     unknown_cause = "The cause is unclear: look at what comes in and at what leaves before you change anything."

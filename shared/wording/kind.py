@@ -8,10 +8,12 @@ from enum import StrEnum
 from typing import ClassVar, Generic, TypeVar
 
 from shared.contracts.measures import Column, Measure
-from shared.contracts.problems import BottleneckDetail, SignalDetail
+from shared.contracts.problems import BottleneckDetail, CordDetail, ProblemData, SignalDetail
 from shared.policy.model import RulePolicy, SilenceRule
 from shared.wording.quantities import CALENDAR_DAY, deals
 
+# What the history says of the opening where weekly charts find it: nobody knows when it began.
+FOUND = "The problem was found"
 Rule = TypeVar("Rule", bound=RulePolicy | SilenceRule)
 
 
@@ -59,6 +61,8 @@ class ProblemFacts:
     bottleneck: BottleneckDetail | None = None
     # Of silence: when the source was last heard, in words.
     since: str = ""
+    # Of a cord: what was seen.
+    cord: CordDetail | None = None
     # Of kinds on measures: seconds of a day on the clock of the measure.
     day_seconds: int = CALENDAR_DAY
 
@@ -106,6 +110,10 @@ class KindWording(ABC, Generic[Rule]):
     is_weekly: ClassVar[bool] = False
     # Whether the sentence itself says what is usual, and how often chance alone does it.
     says_chance: ClassVar[bool] = False
+    # What its history says of the opening; empty: as for most kinds.
+    opened: ClassVar[str] = ""
+    # Whether only a person, or the study of a plan, ends its problems: no count does.
+    ends_by_person: ClassVar[bool] = False
     # Why the evidence has no deals.
     no_deals: ClassVar[str] = "No deal is behind this problem any more."
 
@@ -124,6 +132,10 @@ class KindWording(ABC, Generic[Rule]):
     @abstractmethod
     def watched(self, rule: Rule, day: str) -> str:
         """What a rule looks for. `day`: what a day is on the stage's clock, `day` or `working day`."""
+
+    def asks_for(self, problem: ProblemData, day_seconds: int) -> str | None:
+        """What a problem asks for, where its own facts say more than the class of its cause; else None."""
+        return None
 
     def counted(self, count: int) -> str:
         """What the count of a problem counts, where no sentence says it."""

@@ -51,7 +51,8 @@ def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str
         kind.title(stage, problem.signal.measure if problem.signal else None),
         f"{kind.sentence(facts)}{'' if kind.says_chance else _context(problem, kind)}.",
         # Weeks are those of the policy, for all readers.
-        asks_for(problem, policy.timezone if kind.is_weekly else zone),
+        kind.asks_for(problem, _stage_day(problem, policy))
+        or asks_for(problem, policy.timezone if kind.is_weekly else zone),
         kind.finding(facts),
         found_text(problem.kind, problem, policy.timezone),
     )
@@ -131,6 +132,7 @@ def _facts(problem: ProblemData, stage: str, policy: Policy, zone: str) -> Probl
         problem.usual,
         problem.bottleneck,
         "" if problem.heard_at is None else _minute(problem.heard_at, zone),
+        problem.cord,
         _day_seconds(problem, policy),
     )
 
@@ -140,6 +142,13 @@ def _day_seconds(problem: ProblemData, policy: Policy) -> int:
     if problem.signal is None:
         return CALENDAR_DAY
     return day_of(Chart(problem.pipeline, problem.stage or "", problem.signal.measure), policy)
+
+
+def _stage_day(problem: ProblemData, policy: Policy) -> int:
+    """Seconds of a day on the clock of the problem's stage."""
+    if policy.stage(problem.pipeline, problem.stage or "") is None:
+        return CALENDAR_DAY
+    return policy.day_seconds(problem.pipeline, problem.stage or "")
 
 
 def _minute(instant: datetime, zone: str) -> str:

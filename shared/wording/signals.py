@@ -7,7 +7,7 @@ from abc import abstractmethod
 from shared.contracts.measures import Column
 from shared.contracts.problems import SignalDetail
 from shared.policy.model import MeasureRule
-from shared.wording.kind import KindWording, ProblemFacts
+from shared.wording.kind import FOUND, KindWording, ProblemFacts
 from shared.wording.measures import in_words
 from shared.wording.quantities import rounded
 
@@ -48,6 +48,7 @@ class SignalWording(KindWording[MeasureRule]):
 
     chart = None
     says_chance = is_weekly = True
+    opened = FOUND
     eased = "No longer worse than the baseline"
     no_deals = "No single deal is behind this problem: it is about all deals of these weeks."
 

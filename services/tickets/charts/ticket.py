@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from services.tickets.charts.measure import FLOW_COLUMNS, bottleneck_flow, side_by_side
+from services.tickets.charts.measure import FLOW_COLUMNS, bottleneck_flow, side_by_side, week_chart
+from services.tickets.charts.signals import chart_signals
 from services.tickets.charts.spec import Drawing, LineChart, WeekGroups
 from services.tickets.latest_count import counted_at, rule_series, series
 from services.tickets.store import daily_points, problems, weekly_points
 from services.tickets.store.daily_points import Point
 from shared import wording
-from shared.contracts.measures import Measure
+from shared.contracts.measures import Column, Measure
 from shared.contracts.problems import ProblemData
 from shared.flow.statistics.columns import Chart
 from shared.policy import Policy, StageTitles
 from shared.postgres.pool import Executor
+from shared.stream import relocks
 from shared.wording.kind import DealOrder
 from shared.wording.problem_text import limit_of, text_of
 from shared.wording.quantities import CALENDAR_DAY, ages
@@ -89,12 +91,29 @@ async def flow_chart(
     return bottleneck_flow(known, problem, text_of(problem, policy, titles).finding, policy.timezone, now)
 
 
+async def stays_chart(
+    executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles
+) -> LineChart | None:
+    """How long deals stayed in the stage of a cord, week by week, with what is usual. None before the first week."""
+    if policy.stage(problem.pipeline, problem.stage or "") is None:
+        return None
+    chart = Chart(problem.pipeline, problem.stage or "", Column.TIME_IN_STAGE_MEDIAN)
+    known = await weekly_points.load(executor, problem.pipeline, [chart], policy.timezone)
+    if known is None:
+        return None
+    signals = chart_signals(chart, known, await relocks.load(executor, [chart.name]), policy)
+    finding = text_of(problem, policy, titles).finding
+    return week_chart(signals, policy, finding, policy.timezone) if signals.points else None
+
+
 async def main_chart(
     executor: Executor, problem: ProblemData, policy: Policy, titles: StageTitles, now: datetime
 ) -> Drawing | None:
     """The chart that shows what the problem is about: the weeks of its measure, its flow, or its count by day."""
     if problem.signal is not None:
         return await weeks_chart(executor, problem, policy, titles)
+    if problem.cord is not None:
+        return await stays_chart(executor, problem, policy, titles)
     if problem.bottleneck is not None:
         return await flow_chart(executor, problem, policy, titles, now)
     return await count_chart(executor, problem, policy, titles, now)

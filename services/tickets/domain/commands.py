@@ -27,6 +27,12 @@ from services.tickets.domain.ticket import (
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 
 MAX_SNOOZE = timedelta(days=92)
+# What ends with a ticket that is closed in this state.
+_ENDS = {
+    TicketState.PLANNED: "Its plan ends unused.",
+    TicketState.DOING: "Its change will not be studied.",
+    TicketState.VERIFYING: "The study of its change ends without a verdict.",
+}
 
 
 def run(ticket: Ticket, version: int, command: Callable[[], TicketStep]) -> TicketStep:
@@ -116,6 +122,5 @@ def undo(ticket: Ticket, now: datetime, is_newest: bool) -> TicketStep:
 
 def _ends_with(ticket: Ticket) -> str:
     """What a closing cuts short; empty: nothing."""
-    plan = {TicketState.PLANNED: "Its plan ends unused.", TicketState.DOING: "Its change will not be studied."}
-    plan[TicketState.VERIFYING] = "The study of its change ends without a verdict."
-    return " ".join(["The problem goes on."] * ticket.goes_on + [plan[ticket.state]] * (ticket.state in plan))
+    goes_on = "The problem goes on." if ticket.goes_on else ""
+    return " ".join(text for text in (goes_on, _ENDS.get(ticket.state, "")) if text)

@@ -31,10 +31,10 @@ _SIZE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
 def _typed(text: str) -> str:
     # Postgres keeps no NUL character. A browser sends a line break as two letters and counts it as one.
-    typed = text.replace("\x00", "").replace("\r\n", "\n")
-    if len(typed) > MAX_LETTERS:
-        raise ValueError(f"has {len(typed):,} letters; write it with {MAX_LETTERS:,} at most")
-    return typed
+    kept = text.replace("\x00", "").replace("\r\n", "\n")
+    if len(kept) > MAX_LETTERS:
+        raise ValueError(f"has {len(kept):,} letters; write it with {MAX_LETTERS:,} at most")
+    return kept
 
 
 Typed = Annotated[str, AfterValidator(_typed)]

@@ -14,6 +14,7 @@ from typing import Any
 
 from services.tickets.domain.faults import TooLateError
 from services.tickets.domain.transitions import is_allowed
+from shared import wording
 from shared.contracts.problems import ProblemData, ProblemInterval, ProblemReason
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 from shared.runtime.instants import micros
@@ -91,7 +92,9 @@ class Ticket:
 
     @property
     def goes_on(self) -> bool:
-        """Whether the problem lasts, as far as its messages say."""
+        """Whether the problem lasts, as far as its messages say. Of one that no message ends, nobody knows."""
+        if wording.of(self.problem.kind).ends_by_person:
+            return False
         return self.problem.cleared_at is None and self.problem.reason not in WITHDRAWN
 
     @property

@@ -343,6 +343,52 @@ CREATE TABLE notice (
 );
 CREATE INDEX notice_by_ticket ON notice (ticket, at);
 
+-- Links to the cords of stages. The tokens themselves are shown once and kept nowhere. `unused_at`: when the link would be
+-- as if it had never been used, by its rate.
+CREATE TABLE cord_link (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    hash       bytea       NOT NULL UNIQUE CHECK (length(hash) = 32),
+    pipeline   text        NOT NULL,
+    stage      text        NOT NULL,
+    made_at    timestamptz NOT NULL,
+    revoked_at timestamptz,
+    unused_at  timestamptz NOT NULL
+);
+
+-- Pulls of a cord. Nothing of the person is here: no address, no sender, and not which link was used.
+CREATE TABLE cord_pull (
+    id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    -- Hash of the address where the person sees what became of it.
+    receipt     bytea       NOT NULL UNIQUE CHECK (length(receipt) = 32),
+    ticket      bigint      NOT NULL,
+    seq         int         NOT NULL,
+    pipeline    text        NOT NULL,
+    stage       text        NOT NULL,
+    pulled_at   timestamptz NOT NULL,
+    seen        text        NOT NULL,
+    day         date,
+    deal        text,
+    -- Whether nobody was at work on the ticket yet; else the pull is no measure of the time to an answer.
+    waited      boolean     NOT NULL,
+    -- When a person did something about the ticket for the first time after the pull.
+    answered_at timestamptz,
+    UNIQUE (ticket, seq),
+    FOREIGN KEY (ticket, seq) REFERENCES change (ticket, seq)
+);
+CREATE INDEX cord_pull_by_stage ON cord_pull (pipeline, stage, pulled_at DESC);
+
+-- Mails that pulled a cord, so that each does so once: a hash of date and text under a key of that window, and nothing of
+-- the sender. Key and hashes are deleted with the window.
+CREATE TABLE cord_window (
+    begins_at timestamptz PRIMARY KEY,
+    key       bytea       NOT NULL
+);
+CREATE TABLE cord_mail (
+    begins_at timestamptz NOT NULL REFERENCES cord_window (begins_at) ON DELETE CASCADE,
+    hash      bytea       NOT NULL,
+    PRIMARY KEY (begins_at, hash)
+);
+
 -- For SQL readers (Grafana, analysts). Tables may change; these views stay.
 CREATE SCHEMA IF NOT EXISTS report;
 CREATE VIEW report.ticket AS
@@ -360,3 +406,5 @@ CREATE VIEW report.study AS
     SELECT ticket, cycle, plan, started_at, verdict, reason, week, verdict_at, hold, decision, decided_at, decided_because,
         ended_at
     FROM study;
+CREATE VIEW report.cord_pull AS
+    SELECT ticket, pipeline, stage, pulled_at, CASE WHEN waited THEN answered_at END AS answered_at, waited FROM cord_pull;

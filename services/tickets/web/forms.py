@@ -21,12 +21,12 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo
 from starlette.requests import Request
 
-from services.tickets.changes import Command, TicketChanges
+from services.tickets.changes import Command
 from services.tickets.domain import commands, planning
 from services.tickets.domain.draft import PlanDraft, draft_of, parse_day
 from services.tickets.domain.faults import NotPossibleError
 from services.tickets.domain.planning import DECISIONS
-from services.tickets.plan_changes import PlanChanges
+from services.tickets.plan_changes import TicketWriter
 from services.tickets.web.zones import is_zone
 from shared.contracts.tickets import TicketChange, TicketOutcome
 from shared.postgres.pool import Connection
@@ -87,14 +87,6 @@ Reason = Annotated[str, AfterValidator(_reason)]
 Version = Annotated[int, BeforeValidator(_version)]
 
 
-@dataclass(frozen=True)
-class Desk:
-    """Who carries out what forms ask."""
-
-    changes: TicketChanges
-    plans: PlanChanges
-
-
 class Form(BaseModel):
     """One form. A field that was not sent is empty, as browsers send it."""
 
@@ -106,7 +98,7 @@ class Form(BaseModel):
         return {name: form.get(name, "") for name in cls.model_fields}
 
     @abstractmethod
-    async def carry_out(self, desk: Desk, connection: Connection, number: int, version: int) -> bool:
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
         """Do what the form asks of the ticket; False: there is no such ticket. Raises NotPossibleError."""
 
 
@@ -118,8 +110,8 @@ class CommandForm(Form):
     def command(self) -> Command:
         """What the form asks of the ticket."""
 
-    async def carry_out(self, desk: Desk, connection: Connection, number: int, version: int) -> bool:
-        return await desk.changes.act(connection, number, self.command, version) is not None
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
+        return await writer.changes.act(connection, number, self.command, version) is not None
 
 
 class AcknowledgeForm(CommandForm):
@@ -169,16 +161,16 @@ class DraftForm(Form):
     def fields_of(cls, form: Mapping[str, str]) -> Mapping[str, Any]:
         return {"draft": draft_of(form), "draft_version": form.get("draft_version", "")}
 
-    async def carry_out(self, desk: Desk, connection: Connection, number: int, version: int) -> bool:
-        return await desk.plans.save_draft(connection, number, self.draft, self.draft_version) is not None
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
+        return await writer.plans.save_draft(connection, number, self.draft, self.draft_version) is not None
 
 
 class SealForm(Form):
     draft_version: Version
     confirmed: Annotated[bool, BeforeValidator(_yes)]
 
-    async def carry_out(self, desk: Desk, connection: Connection, number: int, version: int) -> bool:
-        plans, confirmed = desk.plans, self.confirmed
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
+        plans, confirmed = writer.plans, self.confirmed
         ticket = await plans.seal(connection, number, version, self.draft_version, is_confirmed=confirmed)
         return ticket is not None
 
@@ -188,9 +180,9 @@ class RescheduleForm(Form):
     reason: Reason
     confirmed: Annotated[bool, BeforeValidator(_yes)]
 
-    async def carry_out(self, desk: Desk, connection: Connection, number: int, version: int) -> bool:
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
         asked = connection, number, version, self.change_date, self.reason
-        return await desk.plans.reschedule(*asked, is_confirmed=self.confirmed) is not None
+        return await writer.plans.reschedule(*asked, is_confirmed=self.confirmed) is not None
 
 
 class StartForm(CommandForm):

@@ -23,7 +23,6 @@ CHANGES = {
     "closed": "Closed",
     "undone": "The last change was undone",
 }
-FOUND = "The problem was found"
 MAILS = {
     "opened": "it opened",
     "grew": "it grew",
@@ -73,14 +72,14 @@ class Shift:
     before: datetime | None
 
 
-def history_rows(changes: Sequence[Record], mails: Sequence[Record], is_weekly: bool = False) -> list[HistoryRow]:
+def history_rows(changes: Sequence[Record], mails: Sequence[Record], opened: str = "") -> list[HistoryRow]:
     """Changes and mails, newest first. What happened at one instant keeps its order, a mail after its change.
 
-    `is_weekly`: weekly charts found the problem, at the end of a week; when it began is not known.
+    `opened`: what it is called when such a problem opens; empty: it begins.
     """
     rows = [_change_row(change) for change in changes]
-    if is_weekly:
-        rows = [replace(row, what=FOUND) if row.what == CHANGES["opened"] else row for row in rows]
+    if opened:
+        rows = [replace(row, what=opened) if row.what == CHANGES["opened"] else row for row in rows]
     rows += [_mail_row(mail, changes) for mail in mails]
     return sorted(rows, key=lambda row: row.at)[::-1]
 

@@ -36,9 +36,9 @@ class NowView:
 
 
 def now_view(latest: LatestCount, found: ProblemData, now: datetime) -> NowView | None:
-    """None once the problem is over."""
+    """None once the problem is over, and of one that no count ends."""
     problem, rule = latest.problem, latest.rule
-    if problem.cleared_at is not None:
+    if problem.cleared_at is not None or wording.of(problem.kind).ends_by_person:
         return None
     eased = wording.of(problem.kind).eased if rule is not None and not rule.breached else None
     return NowView(

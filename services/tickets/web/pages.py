@@ -21,6 +21,7 @@ from services.tickets.charts.ticket import age_chart, main_chart, with_newest
 from services.tickets.domain.faults import AlreadyDone, NotPossibleError
 from services.tickets.domain.ticket import CHOICES, MARK, Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, rule_series, with_deals
+from services.tickets.plan_changes import TicketWriter
 from services.tickets.query import QueryError
 from services.tickets.store import daily_points, notices, problems, stages, tickets
 from services.tickets.store.tickets import TicketFilter
@@ -29,7 +30,6 @@ from services.tickets.web.addresses import STATIC, favicon
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.chart_view import chart_view
 from services.tickets.web.conditional import answer_if_changed
-from services.tickets.web.forms import Desk
 from services.tickets.web.refusals import NONE_REFUSED, Refusal, question_of
 from services.tickets.web.stage_rows import open_stages
 from services.tickets.web.templating import templates
@@ -73,8 +73,10 @@ class TicketPage:
 class TicketPages:
     """Server-rendered pages over the ticket store. `changed` is called after a commit that changed a ticket."""
 
-    def __init__(self, pool: Pool, desk: Desk, policy: Policy, clock: Clock, changed: Callable[[], None]) -> None:
-        self._pool, self._desk, self._policy, self._clock = pool, desk, policy, clock
+    def __init__(
+        self, pool: Pool, writer: TicketWriter, policy: Policy, clock: Clock, changed: Callable[[], None]
+    ) -> None:
+        self._pool, self._writer, self._policy, self._clock = pool, writer, policy, clock
         self._changed, self._clocks = changed, AgeClocks(policy)
         self._templates = templates(policy)
 
@@ -216,7 +218,7 @@ class TicketPages:
             chart_link=_chart_link(ticket.problem),
             charts=charts,
             earlier=[ticket_view(one, self._policy, page.titles, now) for one in page.earlier],
-            history=history.history_rows(page.changes, page.mails, wording.of(ticket.problem.kind).is_weekly),
+            history=history.history_rows(page.changes, page.mails, wording.of(ticket.problem.kind).opened),
             is_newest=page.is_newest,
             by_person=CHOICES,
             rule=view_models.rule_words(ticket.problem),
@@ -323,7 +325,7 @@ class TicketPages:
         try:
             wish = forms.wish_of(action, form, self._policy.timezone)
             async with self._pool.acquire() as connection, connection.transaction():
-                if not await wish.form.carry_out(self._desk, connection, number, wish.version):
+                if not await wish.form.carry_out(self._writer, connection, number, wish.version):
                     return self._no_ticket(number)
             self._changed()
         except AlreadyDone:

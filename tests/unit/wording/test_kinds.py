@@ -27,8 +27,8 @@ from tests.support.problems import policy, problem, ticket_event
 
 ROOT = Path(__file__).parents[3]
 MODELS = {typing.get_args(model.model_fields["kind"].annotation)[0]: model for model in typing.get_args(CountRule)}
-# Kinds whose limits are no numbers of the policy: on weekly measures, learned, on sources.
-SIGNALS = {"shift", "rework", "slipping", "bottleneck", "aging-learned", "silence"}
+# Kinds whose limits are no numbers of the policy: on weekly measures, learned, on sources, pulled by a person.
+SIGNALS = {"shift", "rework", "slipping", "bottleneck", "aging-learned", "silence", "cord"}
 # What a mail about each kind says first.
 MAILS = {
     "aging": "12 deals have been in Proposal for more than 21 days; usually 3.",
