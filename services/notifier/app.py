@@ -15,7 +15,7 @@ from services.notifier.delivery.queue import MailQueue, QueueTimes
 from services.notifier.delivery.sender import Sender
 from services.notifier.delivery.smtp import SmtpServer
 from services.notifier.domain.links import Links
-from services.notifier.domain.readers import Readers
+from services.notifier.domain.readers import MailReaders
 from services.notifier.handlers import NoticeHandler
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.preferences import Preferences
@@ -62,7 +62,7 @@ class Notifier:
         clock, policy, metrics = SystemClock(), load(settings.policy), NotifierMetrics(registry)
         self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
         self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
-        wake, topic, readers = self._relay.wake.set, settings.topic(NOTICES), Readers(policy)
+        wake, topic, readers = self._relay.wake.set, settings.topic(NOTICES), MailReaders(policy)
         self._sender = build_sender(settings, pool, policy, links, metrics, self.progress, clock, wake)
         mail_every = timedelta(seconds=settings.notifier_mail_every_seconds)
         writer = NoticeWriter(readers, mail_every, settings.domain, topic, clock)
@@ -129,7 +129,7 @@ def build_sender(
     times = QueueTimes(LEASE, hand_over, SETTLE, timedelta(seconds=settings.notifier_mail_every_seconds))
     queue = MailQueue(pool, settings.topic(NOTICES), published, times)
     composer = Composer(settings.smtp_sender, settings.domain, policy, links)
-    return Sender(queue, server, composer, Readers(policy), links, metrics, progress, clock)
+    return Sender(queue, server, composer, MailReaders(policy), links, metrics, progress, clock)
 
 
 def _consumer(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from services.notifier.bounces.dsn import DeliveryReport, DsnAction, RecipientStatus
 from services.notifier.domain.links import Links
-from services.notifier.domain.readers import Choice, Pace, Readers, reached
+from services.notifier.domain.readers import Choice, MailPace, MailReaders, reached
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.publish import result_message
 from services.notifier.store import addresses
@@ -38,7 +38,7 @@ class Preferences:
 
     pool: Pool
     policy: Policy
-    readers: Readers
+    readers: MailReaders
     links: Links
     metrics: NotifierMetrics
     topic: str
@@ -56,7 +56,7 @@ class Preferences:
         return [one for one in await addresses.read(self.pool) if one.address in self.readers.by_address]
 
     async def choose(
-        self, address: str, version: int | None, pace: Pace, unwanted: Collection[NoticeReason] | None
+        self, address: str, version: int | None, pace: MailPace, unwanted: Collection[NoticeReason] | None
     ) -> bool:
         """Save a reader's choice. False: it has changed since the version that the page showed.
 
@@ -121,6 +121,6 @@ class Preferences:
         known = await self.all()
         choices = {one.address: one.choice for one in known}
         self.metrics.off.set(sum(one.choice.bounced for one in known), "bounce")
-        self.metrics.off.set(sum(one.choice.pace is Pace.OFF for one in known), "reader")
+        self.metrics.off.set(sum(one.choice.pace is MailPace.OFF for one in known), "reader")
         pipelines = self.policy.pipelines.values()
         self.metrics.unheard.set(sum(not reached(pipeline, choices) for pipeline in pipelines))

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from services.notifier.domain.readers import Reader, Readers
+from services.notifier.domain.readers import MailReader, MailReaders
 from services.notifier.domain.report import (
     MAX_CHARTS,
     MAX_LISTED,
     AlarmBudget,
     ChartImage,
-    Look,
-    OpenTicket,
     PipelineReport,
     ReportData,
-    Verdict,
+    ReportedLook,
+    ReportedVerdict,
+    WaitingTicket,
 )
 from services.notifier.store import ticket_now
 from services.notifier.store.addresses import Address
@@ -40,7 +40,7 @@ MAX_CHART = 24_000
 class ReportWriter:
     """Writes the report that has fallen due for a reader. `domain`: of Message-IDs."""
 
-    def __init__(self, policy: Policy, readers: Readers, domain: str) -> None:
+    def __init__(self, policy: Policy, readers: MailReaders, domain: str) -> None:
         self._policy, self._readers, self._domain = policy, readers, domain
         # The latest one of each address that is known to be written.
         self._latest: dict[str, datetime] = {}
@@ -58,7 +58,7 @@ class ReportWriter:
         return claimed is not None
 
     async def _insert(
-        self, connection: Connection, reader: Reader, begin: datetime, due: datetime, now: datetime
+        self, connection: Connection, reader: MailReader, begin: datetime, due: datetime, now: datetime
     ) -> None:
         data = await self._data(connection, reader, begin, due)
         name = f"andon.report-{due:%Y%m%d}-{content_id(reader.address, due)[:8]}"
@@ -66,7 +66,7 @@ class ReportWriter:
         document = data.model_dump(mode="json")
         await connection.execute(_INSERT, f"<{name}@{self._domain}>", reader.name, reader.mail, wanted, document)
 
-    async def _data(self, connection: Connection, reader: Reader, begin: datetime, end: datetime) -> ReportData:
+    async def _data(self, connection: Connection, reader: MailReader, begin: datetime, end: datetime) -> ReportData:
         pipelines = self._readers.pipelines_of(reader.address)
         rows = await ticket_now.of_report(connection, list(pipelines), begin)
         kinds = sorted({kind for one in pipelines.values() for kind in statistical_kinds(one)})
@@ -111,8 +111,8 @@ def pipeline_report(
     )
 
 
-def _open(row: Record, facts: TicketData) -> OpenTicket:
-    return OpenTicket(
+def _open(row: Record, facts: TicketData) -> WaitingTicket:
+    return WaitingTicket(
         **_named(facts),
         state=TicketState(row["state"]),
         since=row["state_at"],
@@ -121,18 +121,18 @@ def _open(row: Record, facts: TicketData) -> OpenTicket:
     )
 
 
-def _verdict(facts: TicketData) -> Verdict:
+def _verdict(facts: TicketData) -> ReportedVerdict:
     study = facts.study
     sentence = (study.sentence if study else None) or ""
-    return Verdict(**_named(facts), outcome=(study.verdict if study else None) or "", sentence=sentence)
+    return ReportedVerdict(**_named(facts), outcome=(study.verdict if study else None) or "", sentence=sentence)
 
 
-def _looks(facts: TicketData, day: date) -> Iterable[Look]:
+def _looks(facts: TicketData, day: date) -> Iterable[ReportedLook]:
     """The looks of the seven days that begin with the report's."""
     if facts.plan is None or facts.state is not TicketState.VERIFYING:
         return ()
     days = [on for on in facts.plan.looks if day <= on < day + _WEEK]
-    return [Look(**_named(facts), measure=facts.plan.measure_words, on=on) for on in days]
+    return [ReportedLook(**_named(facts), measure=facts.plan.measure_words, on=on) for on in days]
 
 
 def charts(rows: Sequence[Record]) -> tuple[ChartImage, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.notifier.domain.decide import Decision, NoticeHistory
-from services.notifier.domain.readers import Addressee, Choice, Readers
+from services.notifier.domain.readers import Addressee, Choice, MailReaders
 from services.notifier.publish import result_message
 from services.notifier.store import addresses
 from services.notifier.store import notices as store
@@ -31,7 +31,7 @@ class NoticeWriter:
     results.
     """
 
-    readers: Readers
+    readers: MailReaders
     every: timedelta
     domain: str
     topic: str

@@ -113,9 +113,7 @@ class Tickets:
         )
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
         self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
-        self.cord = CordParts(
-            settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set
-        )
+        self.cord = CordParts(settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set)
         self.processor = Processor(
             PostgresTransactions(pool),
             TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set),

@@ -21,7 +21,7 @@ from shared.postgres.pool import Pool
 from shared.runtime.health import Progress
 from shared.stream.processor import Received
 from shared.stream.transaction import PostgresTransactions
-from tests.support.notices import SetClock, handler_of, writer_of
+from tests.support.notices import NoticeClock, handler_of, writer_of
 
 _MAILS = """
 SELECT coalesce(string_agg(reason, ' ' ORDER BY notice.id), kind) AS about, to_mail, state, due, wanted_at
@@ -34,7 +34,7 @@ class NoticeRig:
     """One replica. `at`: when it begins; no report is for a time before."""
 
     def __init__(self, pool: Pool, rules: Policy, at: datetime) -> None:
-        self.pool, self.policy, self.clock = pool, rules, SetClock(at)
+        self.pool, self.policy, self.clock = pool, rules, NoticeClock(at)
         writer = writer_of(rules, clock=self.clock)
         self.readers = writer.readers
         self._handler = handler_of(writer)

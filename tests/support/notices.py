@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from services.notifier.domain.decide import Decision, decide
 from services.notifier.domain.links import Links
 from services.notifier.domain.mail import message_id, notice_name
-from services.notifier.domain.readers import Addressee, Readers
+from services.notifier.domain.readers import Addressee, MailReaders
 from services.notifier.domain.reasons import reason_of
 from services.notifier.handlers import NoticeHandler
 from services.notifier.store import notices as store
@@ -33,7 +33,7 @@ def id_of(facts: TicketData, address: str = HEAD, domain: str = DOMAIN) -> str:
 
 def head(facts: TicketData) -> Addressee:
     """The owner, as a recipient of a ticket's mails."""
-    return Readers(policy()).addressees(facts, {})[0]
+    return MailReaders(policy()).addressees(facts, {})[0]
 
 
 async def write_change(
@@ -49,7 +49,7 @@ async def write_change(
 
 def writer_of(rules: Policy, every: timedelta = timedelta(hours=1), clock: Clock | None = None) -> NoticeWriter:
     """A writer for a policy."""
-    return NoticeWriter(Readers(rules), every, DOMAIN, NOTICES, clock or SystemClock())
+    return NoticeWriter(MailReaders(rules), every, DOMAIN, NOTICES, clock or SystemClock())
 
 
 def handler_of(writer: NoticeWriter, written: Callable[[], None] = lambda: None) -> NoticeHandler:
@@ -57,7 +57,7 @@ def handler_of(writer: NoticeWriter, written: Callable[[], None] = lambda: None)
     return NoticeHandler(writer, "Europe/Berlin", follows_log=False, written=written)
 
 
-class SetClock:
+class NoticeClock:
     """A clock that stands until it is moved."""
 
     def __init__(self, at: datetime) -> None:

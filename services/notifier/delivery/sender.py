@@ -14,7 +14,7 @@ from services.notifier.delivery.retry_delays import MAX_OUTAGE_SECONDS, backoff,
 from services.notifier.delivery.smtp import MAX_ANSWER, SmtpServer, Undelivered, describe
 from services.notifier.domain.links import Links
 from services.notifier.domain.mail import Mail
-from services.notifier.domain.readers import Readers
+from services.notifier.domain.readers import MailReaders
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.render.compose import Composer
 from shared.contracts.notices import NoticeResult
@@ -44,7 +44,7 @@ class Sender:
         queue: MailQueue,
         server: SmtpServer,
         composer: Composer,
-        readers: Readers,
+        readers: MailReaders,
         links: Links,
         metrics: NotifierMetrics,
         progress: Progress,

@@ -14,7 +14,7 @@ from shared.contracts.tickets import TicketData
 from shared.policy import Pipeline, Policy, QuietHours, Subscriber, WeeklyReport
 
 
-class Pace(StrEnum):
+class MailPace(StrEnum):
     """Which mails a reader takes."""
 
     AT_ONCE = "at-once"
@@ -26,22 +26,22 @@ class Pace(StrEnum):
 class Choice:
     """What a reader chose on the page of preferences. `bounced`: the address no longer takes mails."""
 
-    pace: Pace = Pace.AT_ONCE
+    pace: MailPace = MailPace.AT_ONCE
     unwanted: frozenset[NoticeReason] = frozenset()
     bounced: bool = False
 
     def takes(self, reason: NoticeReason) -> bool:
         """Whether a mail for this reason may go out."""
-        if self.bounced or self.pace is Pace.OFF or _chosen(reason) in self.unwanted:
+        if self.bounced or self.pace is MailPace.OFF or _chosen(reason) in self.unwanted:
             return False
-        return self.pace is Pace.AT_ONCE or reason is NoticeReason.WEEKLY_REPORT
+        return self.pace is MailPace.AT_ONCE or reason is NoticeReason.WEEKLY_REPORT
 
 
 TAKES_ALL = Choice()
 
 
 @dataclass(frozen=True)
-class Reader:
+class MailReader:
     """One mail address. Its habits hold for all mails, whatever pipeline they are about."""
 
     name: str
@@ -71,22 +71,22 @@ class Reader:
 class Addressee:
     """A reader who gets mails about a ticket. `wanted`: the reasons, by the policy and the reader's choice."""
 
-    reader: Reader
+    reader: MailReader
     role: str
     wanted: frozenset[NoticeReason]
 
 
 # The policy does not have the ticket's pipeline.
-NOBODY = Addressee(Reader("", "", "UTC"), "", frozenset(NoticeReason))
+NOBODY = Addressee(MailReader("", "", "UTC"), "", frozenset(NoticeReason))
 _HABITS = ("timezone", "quiet", "quiet_for", "report")
 
 
-class Readers:
+class MailReaders:
     """The readers of a policy."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
-        self.by_address: Mapping[str, Reader] = {
+        self.by_address: Mapping[str, MailReader] = {
             one.address: _reader(policy, one.address)
             for pipeline in policy.pipelines.values()
             for one in pipeline.subscribers
@@ -154,13 +154,13 @@ def _chosen(reason: NoticeReason) -> NoticeReason:
     return NoticeReason.OPENED if reason is NoticeReason.OPENED_AND_CLEARED else reason
 
 
-def _reader(policy: Policy, address: str) -> Reader:
+def _reader(policy: Policy, address: str) -> MailReader:
     """The habits may stand at any entry of the address."""
     entries: Sequence[Subscriber] = [
         one for pipeline in policy.pipelines.values() for one in pipeline.subscribers if one.address == address
     ]
     habits = {name: getattr(one, name) for one in entries for name in _HABITS if name in one.model_fields_set}
-    return Reader(
+    return MailReader(
         entries[0].name,
         entries[0].mail,
         habits.get("timezone") or policy.timezone,

@@ -12,7 +12,7 @@ MAX_LISTED = 12
 MAX_CHARTS = 3
 
 
-class OpenTicket(Message):
+class WaitingTicket(Message):
     """A ticket that is not closed. `since`: when it came into its state."""
 
     ticket: int
@@ -24,7 +24,7 @@ class OpenTicket(Message):
     snoozed_until: Moment | None = None
 
 
-class Verdict(Message):
+class ReportedVerdict(Message):
     """A verdict of the week. `sentence`: of the study, in words."""
 
     ticket: int
@@ -34,7 +34,7 @@ class Verdict(Message):
     sentence: str
 
 
-class Look(Message):
+class ReportedLook(Message):
     """A look of a study in the week to come."""
 
     ticket: int
@@ -65,11 +65,11 @@ class PipelineReport(Message):
     """One pipeline. `waiting`: its open tickets, that waited longest first, of `waiting_total`."""
 
     name: str
-    waiting: tuple[OpenTicket, ...] = ()
+    waiting: tuple[WaitingTicket, ...] = ()
     waiting_total: int = 0
-    verdicts: tuple[Verdict, ...] = ()
+    verdicts: tuple[ReportedVerdict, ...] = ()
     verdicts_total: int = 0
-    looks: tuple[Look, ...] = ()
+    looks: tuple[ReportedLook, ...] = ()
     looks_total: int = 0
     budget: AlarmBudget | None = None
 

@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from services.notifier.domain.links import Links
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread, subject_of
-from services.notifier.domain.readers import Readers, role_of
+from services.notifier.domain.readers import MailReaders, role_of
 from services.notifier.domain.safe_text import one_line
 from services.notifier.render.headers import MAIL, mailbox, unstructured
 from services.notifier.render.now_text import now_sentences
@@ -80,7 +80,7 @@ class Composer:
 
     def __init__(self, sender: str, domain: str, policy: Policy, links: Links) -> None:
         self._sender, self._domain, self._policy, self._links = sender, domain, policy, links
-        self._readers = Readers(policy)
+        self._readers = MailReaders(policy)
 
     def compose(self, mail: Mail) -> EmailMessage:
         """The whole mail about its one notice, or the weekly report. Any error means that it cannot be written."""

@@ -6,7 +6,14 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from services.notifier.domain.report import AlarmBudget, Look, OpenTicket, PipelineReport, ReportData, Verdict
+from services.notifier.domain.report import (
+    AlarmBudget,
+    PipelineReport,
+    ReportData,
+    ReportedLook,
+    ReportedVerdict,
+    WaitingTicket,
+)
 from shared.contracts.tickets import TicketState
 
 NOTHING = "There is nothing to chase: no ticket is open, and no change is being judged."
@@ -55,7 +62,7 @@ def _pipeline(one: PipelineReport, report: ReportData) -> dict[str, Any]:
     }
 
 
-def _waiting(ticket: OpenTicket, report: ReportData) -> str:
+def _waiting(ticket: WaitingTicket, report: ReportData) -> str:
     """`waits for somebody to acknowledge it, for 12 days`"""
     if ticket.state is TicketState.SNOOZED and ticket.snoozed_until is not None:
         return f"snoozed until {_day(_local(ticket.snoozed_until, report.zone))}"
@@ -64,11 +71,11 @@ def _waiting(ticket: OpenTicket, report: ReportData) -> str:
     return f"{_STATES[ticket.state]}, {how_long}"
 
 
-def _verdict(one: Verdict) -> str:
+def _verdict(one: ReportedVerdict) -> str:
     return ". ".join(part for part in (_VERDICTS.get(one.outcome, one.outcome).capitalize(), one.sentence) if part)
 
 
-def _look(one: Look) -> str:
+def _look(one: ReportedLook) -> str:
     return f"{one.on:%A} {one.on.day} {one.on:%B}: did it get better? {one.measure}"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.notifier.domain.readers import Choice, Pace
+from services.notifier.domain.readers import Choice, MailPace
 from shared.contracts.notices import NoticeReason
 from shared.postgres.pool import Connection, Executor, Record
 
@@ -73,7 +73,7 @@ async def lock(connection: Connection, address: str) -> Address | None:
     return _address(row) if row else None
 
 
-async def choose(connection: Connection, address: str, pace: Pace, unwanted: Collection[NoticeReason]) -> None:
+async def choose(connection: Connection, address: str, pace: MailPace, unwanted: Collection[NoticeReason]) -> None:
     """Save what a reader chose."""
     await connection.execute(_CHOOSE, address, pace.value, sorted(reason.value for reason in unwanted))
 
@@ -99,5 +99,5 @@ async def unwanted_notices(connection: Connection, address: str, choice: Choice)
 def _address(row: Record) -> Address:
     known = {reason.value: reason for reason in NoticeReason}
     unwanted = frozenset(known[name] for name in row["unwanted"] if name in known)
-    choice = Choice(Pace(row["pace"]), unwanted, row["bounced_at"] is not None)
+    choice = Choice(MailPace(row["pace"]), unwanted, row["bounced_at"] is not None)
     return Address(row["address"], choice, row["version"], row["since"], row["bounced_at"], row["bounce"])

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 
 from services.notifier.domain.readers import (
     Choice,
-    Pace,
+    MailPace,
     escalated_to,
     reached,
     role_of,
@@ -82,7 +82,7 @@ class PreferencePages:
             return _unknown()
         form = {name: value for name, value in (await request.form()).multi_items() if isinstance(value, str)}
         if form.get("List-Unsubscribe") == "One-Click":
-            await self._preferences.choose(known.address, None, Pace.OFF, None)
+            await self._preferences.choose(known.address, None, MailPace.OFF, None)
             return PlainTextResponse("unsubscribed\n", headers=_HEADERS)
         return await self._saved(request, known, form)
 
@@ -90,7 +90,7 @@ class PreferencePages:
         if form.get("action") == "revive":
             await self._preferences.revive(known.address)
             return _back(request)
-        pace = next((one for one in Pace if one == form.get("pace")), None)
+        pace = next((one for one in MailPace if one == form.get("pace")), None)
         version = _version(form.get("version", ""))
         if pace is None or version is None:
             return await self._shown(known, "Choose which mails you want, and save again.", 422)
@@ -116,7 +116,7 @@ class PreferencePages:
             reasons=[(reason, REASONS[reason], reason not in known.choice.unwanted) for reason in self._offered(known)],
             paces=list(PACES.items()),
             pipelines=self._pipelines(known.address, choices),
-            off=Pace.OFF,
+            off=MailPace.OFF,
         )
         return HTMLResponse(page, status, headers=_HEADERS)
 
@@ -146,7 +146,9 @@ class PreferencePages:
         known = await self._preferences.all()
         choices = {one.address: one.choice for one in known}
         unheard = [one.name for one in self._preferences.policy.pipelines.values() if not reached(one, choices)]
-        page = _TEMPLATES.get_template("addresses.html").render(known=known, paces=PACES, unheard=unheard, off=Pace.OFF)
+        page = _TEMPLATES.get_template("addresses.html").render(
+            known=known, paces=PACES, unheard=unheard, off=MailPace.OFF
+        )
         return HTMLResponse(page, headers=_HEADERS)
 
     async def revive(self, request: Request) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from services.notifier.domain.readers import Pace
+from services.notifier.domain.readers import MailPace
 from shared.contracts.notices import CHOICES, NoticeReason
 
 REASONS: Mapping[NoticeReason, str] = {
@@ -22,9 +22,9 @@ REASONS: Mapping[NoticeReason, str] = {
     NoticeReason.CORD: "Somebody pulled the cord",
     NoticeReason.WEEKLY_REPORT: "The weekly report",
 }
-PACES: Mapping[Pace, str] = {
-    Pace.AT_ONCE: "Each notice as it comes, at most one mail per ticket and hour",
-    Pace.WEEKLY: "Only the weekly report",
-    Pace.OFF: "No mails",
+PACES: Mapping[MailPace, str] = {
+    MailPace.AT_ONCE: "Each notice as it comes, at most one mail per ticket and hour",
+    MailPace.WEEKLY: "Only the weekly report",
+    MailPace.OFF: "No mails",
 }
 CHOSEN = tuple(NoticeReason(value) for value in CHOICES)

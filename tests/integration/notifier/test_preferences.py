@@ -11,7 +11,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from services.notifier.domain.readers import Pace
+from services.notifier.domain.readers import MailPace
 from services.notifier.store import addresses
 from services.notifier.web.pages import PreferencePages
 from shared.contracts.notices import NoticeReason
@@ -45,7 +45,7 @@ async def browser(rig: NoticeRig) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def choice(rig: NoticeRig, address: str = HEAD) -> tuple[Pace, set[str]]:
+async def choice(rig: NoticeRig, address: str = HEAD) -> tuple[MailPace, set[str]]:
     (found,) = [one.choice for one in await addresses.read(rig.pool) if one.address == address]
     return found.pace, {reason.value for reason in found.unwanted}
 
@@ -71,7 +71,7 @@ async def test_a_link_that_is_only_opened_changes_nothing(rig: NoticeRig, browse
         assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert answer.headers["Cache-Control"] == "no-store"
 
-    assert await choice(rig) == (Pace.AT_ONCE, set())
+    assert await choice(rig) == (MailPace.AT_ONCE, set())
 
 
 @pytest.mark.parametrize("sent", [{"data": ONE_CLICK}, {"files": {"List-Unsubscribe": (None, "One-Click")}}])
@@ -83,7 +83,7 @@ async def test_a_mail_program_unsubscribes_with_one_click(
     answer = await browser.post(page(), follow_redirects=False, **sent)
 
     assert answer.status_code == 200
-    assert (await choice(rig))[0] is Pace.OFF
+    assert (await choice(rig))[0] is MailPace.OFF
     assert await rig.mails() == [("single", "head", "dropped"), ("opened", "deputy", "waiting")]
     assert (await browser.post(page(), follow_redirects=False, **sent)).status_code == 200
 
@@ -95,7 +95,7 @@ async def test_other_posts_change_nothing(rig: NoticeRig, browser: httpx.AsyncCl
     answer = await browser.post(page(), data=body)
 
     assert answer.status_code == 422
-    assert await choice(rig) == (Pace.AT_ONCE, set())
+    assert await choice(rig) == (MailPace.AT_ONCE, set())
 
 
 @pytest.mark.parametrize("token", ["x", "0" * 40, "..%2f", LINKS.token("gone@sales.example")])
@@ -110,7 +110,7 @@ async def test_a_link_of_nobody_is_no_page(browser: httpx.AsyncClient, token: st
 async def test_saving_the_form_unchanged_changes_nothing(rig: NoticeRig, browser: httpx.AsyncClient) -> None:
     await browser.post(page(), data=form_of((await browser.get(page())).text))
 
-    assert await choice(rig) == (Pace.AT_ONCE, set())
+    assert await choice(rig) == (MailPace.AT_ONCE, set())
 
 
 async def test_a_reader_chooses_reasons_and_pace(rig: NoticeRig, browser: httpx.AsyncClient) -> None:
@@ -119,7 +119,7 @@ async def test_a_reader_chooses_reasons_and_pace(rig: NoticeRig, browser: httpx.
     answer = await browser.post(page(), data=form | {"pace": "weekly"})
 
     assert answer.status_code == 200
-    assert await choice(rig) == (Pace.WEEKLY, {"grew"})
+    assert await choice(rig) == (MailPace.WEEKLY, {"grew"})
     again = form_of(answer.text)
     assert again["pace"] == "weekly"
     assert "want-grew" not in again
@@ -128,12 +128,12 @@ async def test_a_reader_chooses_reasons_and_pace(rig: NoticeRig, browser: httpx.
 
 async def test_an_old_page_overrides_nothing(rig: NoticeRig, browser: httpx.AsyncClient) -> None:
     old = form_of((await browser.get(page())).text)
-    await rig.preferences.choose(HEAD, None, Pace.OFF, None)
+    await rig.preferences.choose(HEAD, None, MailPace.OFF, None)
     answer = await browser.post(page(), data=old)
 
     assert answer.status_code == 409
     assert "changed on another page" in answer.text
-    assert (await choice(rig))[0] is Pace.OFF
+    assert (await choice(rig))[0] is MailPace.OFF
 
 
 async def test_the_page_says_who_still_gets_the_mails(rig: NoticeRig, browser: httpx.AsyncClient) -> None:
@@ -172,8 +172,8 @@ async def test_a_form_of_another_site_turns_nothing_on(rig: NoticeRig, browser: 
 async def test_reasons_that_the_policy_does_not_offer_stay_as_they_are(
     rig: NoticeRig, browser: httpx.AsyncClient
 ) -> None:
-    await rig.preferences.choose(HEAD, None, Pace.AT_ONCE, {NoticeReason.HELD})
+    await rig.preferences.choose(HEAD, None, MailPace.AT_ONCE, {NoticeReason.HELD})
     form = form_of((await browser.get(page())).text)
     await browser.post(page(), data=form)
 
-    assert await choice(rig) == (Pace.AT_ONCE, {"held"})
+    assert await choice(rig) == (MailPace.AT_ONCE, {"held"})

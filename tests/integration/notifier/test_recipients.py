@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from services.notifier.domain.readers import Pace
+from services.notifier.domain.readers import MailPace
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
@@ -119,7 +119,7 @@ async def test_a_reader_who_unsubscribes_gets_nothing_that_waits_and_others_do(r
     await rig.handle(ticket_event())
     await rig.pool.execute("UPDATE mail SET answer = '451 later'")
 
-    assert await rig.preferences.choose("head@sales.example", None, Pace.OFF, None)
+    assert await rig.preferences.choose("head@sales.example", None, MailPace.OFF, None)
     await rig.handle(ticket_event(ticket=2))
 
     assert [(to, state) for _, to, state in await rig.mails()] == [
@@ -134,8 +134,8 @@ async def test_a_reader_who_unsubscribes_gets_nothing_that_waits_and_others_do(r
 
 async def test_a_reader_switches_one_reason_off(rig: NoticeRig) -> None:
     off = {NoticeReason.OPENED}
-    assert await rig.preferences.choose("head@sales.example", 1, Pace.AT_ONCE, off)
-    assert not await rig.preferences.choose("head@sales.example", 1, Pace.OFF, set())
+    assert await rig.preferences.choose("head@sales.example", 1, MailPace.AT_ONCE, off)
+    assert not await rig.preferences.choose("head@sales.example", 1, MailPace.OFF, set())
     await rig.handle(ticket_event(), ticket_event(TicketChange.CLOSED, seq=2, state=TicketState.CLOSED))
     await rig.handle(ticket_event(TicketChange.REOPENED, seq=3, at=day(3)))
 

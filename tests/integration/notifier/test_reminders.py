@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from services.notifier.domain.readers import Pace
+from services.notifier.domain.readers import MailPace
 from services.notifier.domain.report import ReportData
 from shared.contracts.now import NowData, NowEvent
 from shared.contracts.tickets import Actor, PlanFacts, StudyFacts, TicketChange, TicketEvent, TicketOutcome, TicketState
@@ -125,7 +125,7 @@ async def test_the_time_to_acknowledge_begins_when_the_owner_can_know(rig: Notic
 
 
 async def test_an_escalation_goes_to_the_owner_where_the_named_one_takes_no_mails(rig: NoticeRig) -> None:
-    await rig.preferences.choose("chief@sales.example", None, Pace.OFF, None)
+    await rig.preferences.choose("chief@sales.example", None, MailPace.OFF, None)
     await rig.handle(ticket_event())
     await rig.send()
     await rig.at(NOON + 5 * HOUR)
@@ -269,7 +269,7 @@ async def test_a_report_follows_the_wall_clock_over_daylight_saving(rig: NoticeR
 
 async def test_a_reader_without_mails_gets_no_report(rig: NoticeRig) -> None:
     await rig.at(MONDAY)
-    await rig.preferences.choose("head@sales.example", None, Pace.OFF, None)
+    await rig.preferences.choose("head@sales.example", None, MailPace.OFF, None)
     await rig.at(MONDAY + timedelta(days=7))
 
     assert await rig.mails() == [("report", "head", "dropped")]

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.notifier.domain.readers import Choice, Pace, Readers, escalated_to, reached
+from services.notifier.domain.readers import Choice, MailPace, MailReaders, escalated_to, reached
 from shared.contracts.notices import NoticeReason
 from shared.policy import Policy, parse
 from tests.support.problems import ticket_event
 
 HEAD, DEPUTY, CHIEF = "head@sales.example", "deputy@sales.example", "chief@sales.example"
-OFF, WEEKLY = Choice(Pace.OFF), Choice(Pace.WEEKLY)
+OFF, WEEKLY = Choice(MailPace.OFF), Choice(MailPace.WEEKLY)
 TEXT = """
 version: 1
 timezone: Europe/Berlin
@@ -41,7 +41,7 @@ def rules() -> Policy:
 
 def wanted(rules: Policy, choices: dict[str, Choice] | None = None) -> dict[str, set[str]]:
     """The reasons that each reader gets mails for."""
-    found = Readers(rules).addressees(ticket_event().data, choices or {})
+    found = MailReaders(rules).addressees(ticket_event().data, choices or {})
     return {to.reader.address: {reason.value for reason in to.wanted} for to in found}
 
 
@@ -89,14 +89,14 @@ def test_who_is_still_reached(rules: Policy, choice: Choice) -> None:
 
 
 def test_habits_hold_for_an_address_wherever_it_is_listed(rules: Policy) -> None:
-    reader = Readers(rules).by_address[HEAD]
+    reader = MailReaders(rules).by_address[HEAD]
 
     assert (reader.zone, len(reader.quiet)) == ("Europe/Berlin", 1)
-    assert set(Readers(rules).pipelines_of(HEAD)) == {"new", "renewals"}
+    assert set(MailReaders(rules).pipelines_of(HEAD)) == {"new", "renewals"}
 
 
 def test_urgent_mails_pass_quiet_hours_where_the_policy_says_so(rules: Policy) -> None:
-    chief, head = Readers(rules).by_address[CHIEF], Readers(rules).by_address[HEAD]
+    chief, head = MailReaders(rules).by_address[CHIEF], MailReaders(rules).by_address[HEAD]
     saturday, night = datetime(2026, 3, 7, 12, tzinfo=UTC), datetime(2026, 3, 4, 22, tzinfo=UTC)
 
     assert chief.after_quiet(saturday, [NoticeReason.ESCALATED]) == saturday
@@ -105,6 +105,6 @@ def test_urgent_mails_pass_quiet_hours_where_the_policy_says_so(rules: Policy) -
 
 
 def test_a_pipeline_that_the_policy_does_not_have_has_no_recipient(rules: Policy) -> None:
-    (nobody,) = Readers(rules).addressees(ticket_event(pipeline="gone").data, {})
+    (nobody,) = MailReaders(rules).addressees(ticket_event(pipeline="gone").data, {})
 
     assert nobody.reader.mail == ""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from services.notifier.domain.decide import Decision, NoticeHistory, WaitingNotice, decide, report
 from services.notifier.domain.quiet import end_of_quiet
-from services.notifier.domain.readers import Reader
+from services.notifier.domain.readers import MailReader
 from services.notifier.domain.reasons import ABOUT_PROBLEM, REASONS
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketChange
@@ -35,10 +35,10 @@ OCCASIONS = (NoticeReason.PLAN_DUE, NoticeReason.ESCALATED)
 Happening = TicketChange | NoticeReason
 
 
-class Model:
+class ReaderModel:
     """One ticket and one reader. `sent`: when each mail went out, its reason, and what it covers."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: MailReader) -> None:
         self._reader = reader
         self.sent: list[tuple[datetime, NoticeReason, list[Happening]]] = []
         self.waiting: tuple[datetime, NoticeReason, list[Happening]] | None = None
@@ -80,8 +80,8 @@ class Model:
 def test_mails_keep_their_distance_and_quiet_hours_and_report_all(
     quiet: tuple[QuietHours, ...], start: datetime, happenings: list[tuple[Happening, int]]
 ) -> None:
-    reader = Reader("Head", "head@sales.example", "Europe/Berlin", quiet)
-    model, now = Model(reader), start
+    reader = MailReader("Head", "head@sales.example", "Europe/Berlin", quiet)
+    model, now = ReaderModel(reader), start
     for what, minutes in happenings:
         now += timedelta(minutes=minutes)
         model.happens(what, now)
@@ -97,7 +97,7 @@ def test_mails_keep_their_distance_and_quiet_hours_and_report_all(
 
 @given(st.permutations((NoticeReason.PLAN_DUE, NoticeReason.ESCALATED, TicketChange.GREW, TicketChange.VERDICT)))
 def test_the_verdict_names_the_mail_that_has_it(happenings: list[Happening]) -> None:
-    model = Model(Reader("Head", "head@sales.example", "UTC", (NIGHT,)))
+    model = ReaderModel(MailReader("Head", "head@sales.example", "UTC", (NIGHT,)))
     for what in happenings:
         model.happens(what, datetime(2026, 3, 4, 20, tzinfo=UTC))
     model.pass_until(datetime(2026, 3, 6, tzinfo=UTC))
