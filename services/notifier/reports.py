@@ -77,7 +77,9 @@ class ReportWriter:
             end=end,
             zone=reader.zone,
             pipelines=tuple(
-                pipeline_report(one, [row for row in rows if row["home"] == name], begin, day, opened.get(name, 0))
+                pipeline_report(
+                    one, [row for row in rows if row["home"] == name], (begin, end), day, opened.get(name, 0)
+                )
                 for name, one in pipelines.items()
             ),
             charts=charts(rows),
@@ -91,12 +93,13 @@ def statistical_kinds(pipeline: Pipeline) -> set[str]:
 
 
 def pipeline_report(
-    pipeline: Pipeline, rows: Sequence[Record], begin: datetime, day: date, opened: int
+    pipeline: Pipeline, rows: Sequence[Record], span: tuple[datetime, datetime], day: date, opened: int
 ) -> PipelineReport:
-    """What to say about one pipeline. `rows`: of its tickets; `day`: of the report."""
+    """What to say about one pipeline. `rows`: of its tickets; `span`: that it covers; `day`: of the report."""
+    begin, end = span
     facts = [(row, TicketData.model_validate(row["data"])) for row in rows]
     waiting = sorted((_open(row, one) for row, one in facts if row["state"] != "closed"), key=lambda one: one.since)
-    verdicts = [_verdict(one) for row, one in facts if row["verdict_at"] and row["verdict_at"] > begin and one.study]
+    verdicts = [_verdict(one) for row, one in facts if row["verdict_at"] and begin <= row["verdict_at"] < end]
     looks = sorted((look for _, one in facts for look in _looks(one, day)), key=lambda look: look.on)
     budget = AlarmBudget(opened=opened, allowed=decimal(pipeline.false_alarms))
     return PipelineReport(

@@ -30,7 +30,7 @@ class ReasonText:
     """The parts of a mail that depend on its reason.
 
     `headline`: None for a new problem, whose mail begins with its sentence. `news`: paragraphs before the problem's
-    sentence; with some, the problem is what the ticket is about, not what is new. `listed`: (what, when) below
+    sentence; with some, the problem is what the ticket is about, not what is new. `listed`: (when, what) below
     `list_of`. `todo`: None for what the cause asks for, empty for nothing.
     """
 
@@ -103,7 +103,7 @@ def _plan_due(asked: Asked) -> ReasonText:
         return ReasonText("The plan is due", ["The plan of this ticket is due."], todo="")
     due = [(task.by, f"{task.what} ({task.who})") for task in plan.tasks]
     due = sorted([*due, (plan.change_date, f"The change: {plan.change}")], key=lambda one: one[0])
-    near = [(what, _due(on, asked.day)) for on, what in due if on <= asked.day + NEAR][-MAX_TASKS:]
+    near = [(_due(on, asked.day), what) for on, what in due if on <= asked.day + NEAR][-MAX_TASKS:]
     return ReasonText(
         "The plan is due",
         ["Part of the plan is near its day, or past it."],

@@ -39,7 +39,7 @@ WHERE ticket = $1 AND key = $2 AND opened_at = $3
 """
 _OF_REPORT = """
 SELECT home, state, state_at, verdict_at, data, chart, chart_alt FROM ticket_now
-WHERE home = ANY($1::text[]) AND (state <> 'closed' OR verdict_at > $2) ORDER BY ticket_now.opened_at
+WHERE home = ANY($1::text[]) AND (state <> 'closed' OR verdict_at >= $2) ORDER BY ticket_now.opened_at
 """
 _OPENED = """
 SELECT home, count(*) AS opened FROM ticket_now
