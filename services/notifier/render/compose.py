@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from email.message import EmailMessage
@@ -91,14 +92,14 @@ class Composer:
             self._add_parts(message, "report", report_values(mail.report), mail)
             for number, chart in enumerate(mail.report.charts):
                 _add_chart(message, chart.png, f"{CHART}{number}")
-            return message
+            return _with_boundaries(message, mail.message_id)
         (notice,) = mail.notices
         thread = notice.thread or Thread(subject_of(notice.facts), mail.message_id)
         self._add_headers(message, mail, thread, notice.facts.opened_at)
         self._add_parts(message, "notice", self._notice_values(notice, mail), mail)
         if notice.facts.chart_png:
             _add_chart(message, notice.facts.chart_png, CHART)
-        return message
+        return _with_boundaries(message, mail.message_id)
 
     def _add_parts(self, message: EmailMessage, template: str, values: dict[str, Any], mail: Mail) -> None:
         """Text and HTML, each complete."""
@@ -166,6 +167,15 @@ def _add_chart(message: EmailMessage, chart: str, name: str) -> None:
     html.add_related(  # type: ignore[union-attr]
         base64.b64decode(chart), "image", "png", cid=f"<{name}>", disposition="inline", filename=f"{name}.png"
     )
+
+
+def _with_boundaries(message: EmailMessage, identity: str) -> EmailMessage:
+    """A mail that is sent again has the same bytes; the library would draw its boundaries anew."""
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:24]
+    for number, part in enumerate(message.walk()):
+        if part.is_multipart():
+            part.set_boundary(f"=_{digest}-{number}")
+    return message
 
 
 def notice_values(notice: Notice, text: ReasonText, zone: str, day_seconds: int) -> dict[str, Any]:
