@@ -21,6 +21,7 @@ from typing import IO
 from aiokafka.errors import KafkaError
 from rich.console import Console
 
+from services.demo.cord import cord_address
 from services.demo.history import ShowLoad, load_history, prepare
 from services.demo.kafka import Kafka
 from services.demo.ports import Ports
@@ -138,7 +139,8 @@ class Demo:
         crm.start(self._reaper.register)
         self._cleanup.callback(stop_all, [crm])
         self._look_after([crm])
-        for line in address_lines(topology, time.monotonic() - started):
+        cord = asyncio.run(cord_address(topology))
+        for line in address_lines(topology, cord, time.monotonic() - started):
             console.print(line, highlight=False, markup=False, soft_wrap=True)
         while True:
             threading.Event().wait(1)
@@ -203,11 +205,12 @@ def _tell(text: str) -> None:
     console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
-def address_lines(topology: Topology, seconds: float) -> Iterator[str]:
+def address_lines(topology: Topology, cord: str, seconds: float) -> Iterator[str]:
     """Where everything is. Plain lines, so that addresses and settings can be copied."""
     addresses = {
         "Tickets": topology.tickets_url,
         "Inbox": topology.inbox_url or "your own mail server (ANDON_SMTP_HOST)",
+        "Pull the cord": cord,
         "API": f"{topology.tickets_url}/api/v1/openapi.json",
         "Webhooks": topology.webhook_url,
         "Metrics": "  ".join(topology.metrics_url(service) for service in SERVICES),

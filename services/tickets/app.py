@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.tickets.api import faults
@@ -31,9 +32,13 @@ from services.tickets.publish import TicketPublisher
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
+from services.tickets.study.loop import StudyLoop
+from services.tickets.study.student import Student
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
+from services.tickets.web.ledger_page import LedgerPage
 from services.tickets.web.pages import TicketPages
+from services.tickets.web.plan_page import PlanPage
 from services.tickets.web.preview_page import PreviewPage
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
@@ -113,10 +118,14 @@ class Tickets:
         )
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
         self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
-        self.cord = CordParts(settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set)
+        student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
+        self.studies = StudyLoop(pool, student, self._metrics, self.progress, self._on_study)
+        self.cord = CordParts(
+            settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set
+        )
         self.processor = Processor(
             PostgresTransactions(pool),
-            TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set),
+            TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set, self.studies.wake.set),
             settings.topic_prefix,
             lambda record: self._wall.now(),
             lambda reason: self._metrics.dead_letters.inc(),
@@ -134,9 +143,20 @@ class Tickets:
             self.progress,
         )
 
+    def _on_study(self) -> None:
+        self.publisher.wake.set()
+        self.relay.wake.set()
+
     def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
-        own = self._consumer.run, self.publisher.run, self.relay.run, self._clock_loop, self.dependencies.run
-        return (*own, *self.cord.loops())
+        return (
+            self._consumer.run,
+            self.publisher.run,
+            self.relay.run,
+            self.studies.run,
+            self._clock_loop,
+            self.dependencies.run,
+            *self.cord.loops(),
+        )
 
     async def _clock_loop(self) -> None:
         while True:
@@ -176,18 +196,6 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
     pages = TicketPages(pool, tickets.writer, tickets.policy, tickets.clock, tickets.publisher.wake.set)
-    stage = StagePage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
-    chart = ChartPage(
-        pool,
-        tickets.policy,
-        tickets.clock,
-        pages.html,
-        pages.error,
-        tickets.relocks_topic,
-        tickets.relay.wake.set,
-    )
-    preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
-    ahead = ForecastPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     api = Api(pool, tickets.policy, tickets.writer, tickets.publisher.wake.set)
     cord = tickets.cord.pages(pages.html)
     return Starlette(
@@ -195,10 +203,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
             *health_routes(tickets.progress, tickets.dependencies, registry),
             *api.routes(),
             *cord.routes(),
-            *stage.routes(),
-            *chart.routes(),
-            *preview.routes(),
-            *ahead.routes(),
+            *_page_routes(tickets, pool, pages),
             *pages.routes(),
         ],
         middleware=[
@@ -208,6 +213,20 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         ],
         exception_handlers=_fault_pages(pages, cord),
     )
+
+
+def _page_routes(tickets: Tickets, pool: Pool, pages: TicketPages) -> list[BaseRoute]:
+    """The pages beside the list and the tickets. They come first: the routes of a ticket's forms take any action."""
+    shared = pool, tickets.policy, tickets.clock, pages.html, pages.error
+    preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
+    return [
+        *StagePage(*shared).routes(),
+        *ChartPage(*shared, tickets.relocks_topic, tickets.relay.wake.set).routes(),
+        *preview.routes(),
+        *ForecastPage(*shared).routes(),
+        *LedgerPage(*shared).routes(),
+        *PlanPage(*shared, tickets.writer, tickets.publisher.wake.set).routes(),
+    ]
 
 
 def _fault_pages(pages: TicketPages, cord: CordPages) -> Mapping[Any, Any]:

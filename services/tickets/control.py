@@ -36,9 +36,15 @@ async def new_link(settings: TicketsSettings, policy: Policy, pipeline: str, sta
     token, now = new_token(), SystemClock().now()
     async with _pool(settings) as pool:
         number = await cord_links.add(pool, token, pipeline, stage, now)
-    base = (settings.cord_url or settings.tickets_url).rstrip("/")
     mail = CordAddress(settings.cord_mail).of(token) if settings.cord_mail else None
-    return NewLink(number, f"{base}/cord/{token}", mail)
+    return NewLink(number, f"{settings.cord_address}/cord/{token}", mail)
+
+
+async def is_in_force(settings: TicketsSettings, token: str) -> bool:
+    """Whether a token is that of a link that was not revoked."""
+    async with _pool(settings) as pool:
+        found = await cord_links.find(pool, token)
+    return found is not None and found.revoked_at is None
 
 
 async def list_links(settings: TicketsSettings) -> Sequence[CordLink]:

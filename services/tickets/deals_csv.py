@@ -25,12 +25,12 @@ COLUMNS = (
 )
 # Spreadsheets run a cell that begins like this as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
-_MARK = "\ufeff"
+MARK = "\ufeff"
 
 
 def download(problem: ProblemData, number: int, marked: bool) -> Response:
     """As a file. `marked`: with the mark by which spreadsheets know UTF-8."""
-    text = (_MARK if marked else "") + write(problem)
+    text = (MARK if marked else "") + write(problem)
     headers = {"content-disposition": f'attachment; filename="ticket-{number}-deals.csv"'}
     return Response(text, headers=headers, media_type="text/csv; charset=utf-8")
 
@@ -48,17 +48,17 @@ def write(problem: ProblemData) -> str:
 
 
 def _cells(deal: EvidenceDeal) -> Iterator[str | int]:
-    yield _text(deal.deal)
-    yield _text(deal.name)
+    yield as_text(deal.deal)
+    yield as_text(deal.name)
     yield deal.amount or ""
-    yield _text(deal.currency)
+    yield as_text(deal.currency)
     yield iso(deal.entered_at)
     yield int(deal.age_seconds)
     for moment in (deal.last_movement_at, deal.next_step_at):
         yield iso(moment) if moment else ""
-    yield _text(deal.url)
+    yield as_text(deal.url)
 
 
-def _text(value: str | None) -> str:
-    """A CRM's text as text: never a formula."""
+def as_text(value: str | None) -> str:
+    """A text as text: never a formula."""
     return f"'{value}" if value and value.startswith(_FORMULA) else value or ""

@@ -15,6 +15,11 @@ WITH_CHART = (
     TicketChange.REOPENED,
     TicketChange.CLEARED,
     TicketChange.UNDONE,
+    TicketChange.PULLED,
+    TicketChange.VERDICT,
+    TicketChange.HELD,
+    TicketChange.FADING,
+    TicketChange.DECAYED,
 )
 
 

@@ -41,11 +41,16 @@ class TicketsSettings(CordSettings):
     )
 
     @property
+    def cord_address(self) -> str:
+        """What the links of cords begin with."""
+        return (self.cord_url or self.tickets_url).rstrip("/")
+
+    @property
     def hosts(self) -> list[str]:
         """Host names that the pages answer to; on loopback only this machine's."""
         if self.host not in LOOPBACK:
             return ["*"]
-        addresses = self.tickets_url, self.cord_url or self.tickets_url
+        addresses = self.tickets_url, self.cord_address
         return [*LOOPBACK_HOSTS, *(urlsplit(one).hostname or LOOPBACK[0] for one in addresses)]
 
     @model_validator(mode="after")

@@ -60,9 +60,7 @@ class CordWording(KindWording[RulePolicy]):
             return f"{TOO_FEW} There are too few weeks to tell whether its numbers are unusual: {known}."
         unusual = [one for one in numbers if not one.is_usual]
         if unusual:
-            return (
-                f"Something stands out: {_listed(unusual, day_seconds)}. Look at that week first."
-            )
+            return f"Something stands out: {_listed(unusual, day_seconds)}. Look at that week first."
         shown = f": {_listed(numbers, day_seconds)}" if numbers else ""
         return f"The stage's own numbers move within their limits{shown}. {NO_DATE}"
 

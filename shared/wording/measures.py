@@ -28,6 +28,18 @@ NAMES = {
     Column.OPEN_WITH_CLOSE: "Open deals with a close date",
     Column.PUSHED_SHARE: "Share of close dates pushed",
 }
+# What a measure is when its value is lower, and when it is higher.
+_CHANGED = {
+    Column.ARRIVALS: ("fewer", "more"),
+    Column.DEPARTURES: ("fewer", "more"),
+    Column.WIP_END: ("fewer", "more"),
+    Column.TIME_IN_STAGE_MEDIAN: ("shorter", "longer"),
+    Column.TIME_IN_STAGE_P85: ("shorter", "longer"),
+    Column.OPEN_AGE_MEAN: ("younger", "older"),
+    Column.THROUGHPUT: ("fewer", "more"),
+    Column.LEAD_TIME_MEDIAN: ("shorter", "longer"),
+    Column.LEAD_TIME_P85: ("shorter", "longer"),
+}
 _SHARES = frozenset({Column.REWORK_RATE, Column.WIN_RATE, Column.PUSHED_SHARE})
 DEALS, SHARE = "deals", "%"
 
@@ -40,11 +52,21 @@ def day_of(chart: Chart, policy: Policy) -> int:
 
 def unit_of(column: Column, day: int) -> str:
     """`deals`, `%`, `days` or `working days`. `day`: seconds of a day on the chart's clock."""
-    if column in _SHARES:
+    if is_share(column):
         return SHARE
     if not is_time(column):
         return DEALS
     return "days" if day == CALENDAR_DAY else "working days"
+
+
+def changed(column: Column, *, higher: bool) -> str:
+    """What a measure is when its value is higher, or lower: `shorter`, `more`."""
+    return _CHANGED.get(column, ("smaller", "greater"))[higher]
+
+
+def is_share(column: Column) -> bool:
+    """Whether a measure is a share of deals."""
+    return column in _SHARES
 
 
 def is_time(column: Column) -> bool:
@@ -59,7 +81,7 @@ def shown(column: Column, value: Value, day: int) -> float:
 
 def in_unit(column: Column, printed: Fraction | float, day: int) -> float:
     """A value as messages have it (seconds, a fraction of 1, a count) in the unit of its chart."""
-    if column in _SHARES:
+    if is_share(column):
         return float(printed * 100)
     return float(printed / day if is_time(column) else printed)
 

@@ -32,7 +32,7 @@ pipelines:
     stages:
       - {id: lead, name: Lead}
       - {id: demo, name: Demo}
-      - {id: proposal, name: Proposal}
+      - {id: proposal, name: Proposal, cord: true}
       - {id: negotiation, name: Negotiation}
       - {id: legal, name: Legal review, clock: office}
       - {id: won, outcome: won}
@@ -46,6 +46,7 @@ pipelines:
   odd:
     name: '"><script>window.owned=1</script>'
     owner: {name: Somebody, mail: odd@sales.example}
+    cord: true
     stages:
       - {id: 'a"b', name: '"><img src=x onerror="window.owned=1"> $x_1$ {{ 7 * 7 }}'}
     rules:

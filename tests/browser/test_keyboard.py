@@ -72,7 +72,7 @@ async def tab_to(page: Page, name: str) -> None:
 
 async def reopen(page: Page) -> None:
     """Snooze the ticket, so that it can be acknowledged again."""
-    await page.locator("#until").evaluate("input => { input.value = input.max; }")
+    await page.locator("#snooze-until").evaluate("input => { input.value = input.max; }")
     async with page.expect_navigation():
         await page.get_by_role("button", name="Snooze").click()
 
@@ -98,7 +98,7 @@ async def test_enter_acknowledges_and_who_comes_second_sees_the_same(company: Co
 async def test_closing_a_problem_that_goes_on_is_asked_again_undone_and_told(company: Company, page: Page) -> None:
     await page.goto(f"{company.url}/tickets/{company.numbers['aging/new/proposal']}")
     await page.get_by_label("The work on it was given up").check()
-    await page.locator("#reason").fill("No budget.")
+    await page.locator("#close-reason").fill("No budget.")
     async with page.expect_navigation():
         await page.get_by_role("button", name="Close", exact=True).click()
     assert "The problem goes on" in await page.get_by_role("alert").inner_text()
@@ -116,16 +116,16 @@ async def test_closing_a_problem_that_goes_on_is_asked_again_undone_and_told(com
 
 async def test_errors_stand_at_their_field_and_what_was_typed_is_kept(company: Company, page: Page) -> None:
     await page.goto(f"{company.url}/tickets/{company.numbers['stalled/new/negotiation']}")
-    await page.locator("#reason").fill("It is <too> dear")
+    await page.locator("#close-reason").fill("It is <too> dear")
     await page.locator("form[action$='/close']").evaluate("form => { form.noValidate = true; }")
-    await page.locator("#reason").press("Tab")
+    await page.locator("#close-reason").press("Tab")
     async with page.expect_navigation():
         await page.keyboard.press("Enter")
 
     assert await page.evaluate("document.activeElement.getAttribute('role')") == "alert"
-    assert await page.locator("#reason").input_value() == "It is <too> dear"
-    assert "Choose" in await page.locator("#outcome-fault").inner_text()
-    assert await page.locator("#outcome").get_attribute("aria-describedby") == "outcome-fault"
+    assert await page.locator("#close-reason").input_value() == "It is <too> dear"
+    assert "Choose" in await page.locator("#close-outcome-fault").inner_text()
+    assert await page.locator("#close-outcome").get_attribute("aria-describedby") == "close-outcome-fault"
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     assert await page.evaluate("document.activeElement.id") == "outcome"

@@ -58,13 +58,13 @@ async def test_what_is_typed_and_focused_and_unfolded_stays(company: Company, pa
     await company.tell_now("aging", "new", "proposal", 44)
     await expect(page.get_by_text("44 deals have been in Proposal").first).to_be_visible(timeout=WITHIN)
     await page.locator("#numbers-1-open").click()
-    await page.locator("#reason").press_sequentially("The offer is ")
+    await page.locator("#close-reason").press_sequentially("The offer is ")
 
     await company.tell_now("aging", "new", "proposal", 45)
     await expect(page.get_by_text("45 deals have been in Proposal").first).to_be_visible(timeout=WITHIN)
     await page.keyboard.type("too long")
 
-    assert await page.locator("#reason").input_value() == "The offer is too long"
+    assert await page.locator("#close-reason").input_value() == "The offer is too long"
     assert await page.locator("#numbers-1").evaluate("one => one.open")
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from services.tickets.changes import Command
 from services.tickets.domain import commands, planning
-from services.tickets.domain.draft import MAX_LETTERS, PlanDraft, Typed
+from services.tickets.domain.draft import MAX_LETTERS, PlanDraft, Typed, parse_day
 from services.tickets.plan_changes import TicketWriter
 from shared.contracts.envelope import Moment
 from shared.contracts.tickets import TicketChange, TicketOutcome
@@ -19,6 +19,16 @@ from shared.postgres.pool import Connection
 
 Reason = Annotated[Typed, Field(description=f"at most {MAX_LETTERS} letters")]
 Confirmed = Annotated[bool, Field(description="true: yes to the question of an answer 409")]
+
+
+def _day(text: object) -> date:
+    day = parse_day(text) if isinstance(text, str) else None
+    if day is None:
+        raise ValueError("is no day; write it as 2026-03-31")
+    return day
+
+
+Day = Annotated[date, BeforeValidator(_day)]
 Version = Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -133,7 +143,7 @@ class SealDraft(VersionedAction):
 
 
 class Reschedule(VersionedAction):
-    change_date: date
+    change_date: Day
     reason: Reason
     confirmed: Confirmed = False
 

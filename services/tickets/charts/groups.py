@@ -12,12 +12,11 @@ from shared.wording.quantities import weeks_between
 
 # Hollow circles, then filled diamonds: distinct in black and white too.
 _DOTS = (("o", "none", BLUE), ("D", VERMILION, VERMILION))
-MIDDLE = "median of the baseline"
 
 
 def names(chart: WeekGroups) -> list[str]:
     """What the legend names, in its order."""
-    return [*chart.groups, MIDDLE]
+    return [*chart.groups, chart.middle_name]
 
 
 def paint(axes: Any, chart: WeekGroups) -> None:
@@ -26,7 +25,7 @@ def paint(axes: Any, chart: WeekGroups) -> None:
     for (name, weeks), (marker, face, edge) in zip(chart.groups.items(), _DOTS, strict=False):
         values = [value for _, value in weeks]
         axes.plot(places[name], values, marker, mfc=face, mec=edge, mew=1.3, markersize=5.5, label=name)
-    axes.axhline(chart.middle, color=GREY, linestyle=":", linewidth=1.4, label=MIDDLE)
+    axes.axhline(chart.middle, color=GREY, linestyle=":", linewidth=1.4, label=chart.middle_name)
     spans = {(where[0] + where[-1]) / 2: chart.groups[name] for name, where in places.items()}
     axes.set_xticks(list(spans), [weeks_between(weeks[0][0], weeks[-1][0]) for weeks in spans.values()])
     # The weeks of the last group are few: centred, their label would reach over the edge.

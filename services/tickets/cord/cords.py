@@ -9,15 +9,16 @@ from datetime import timedelta
 
 from services.tickets.changes import TicketChanges
 from services.tickets.cord import stage_numbers
+from services.tickets.cord.link_rates import LinkRates, PullRate
 from services.tickets.cord.metrics import CordMetrics, Way
 from services.tickets.cord.problem import PullFacts
 from services.tickets.cord.pull import Pull
 from services.tickets.cord.steps import has_to_wait, steps_of
-from services.tickets.domain.pull_faults import TooManyPulls
+from services.tickets.domain.pull_faults import LinkRevoked, TooManyPulls
 from services.tickets.domain.tokens import TOKEN, new_token
 from services.tickets.present import present
 from services.tickets.store import cord_links, cord_pulls, tickets
-from services.tickets.store.cord_links import CordLink, PullRate
+from services.tickets.store.cord_links import CordLink
 from services.tickets.store.cord_pulls import StoredPull
 from shared.policy import Policy
 from shared.postgres import locks
@@ -48,7 +49,7 @@ class Cords:
         wall: Clock | None = None,
     ) -> None:
         self._pool, self._policy, self._changes, self._clock = pool, policy, changes, clock
-        self._rate, self._metrics, self._changed, self._wall = rate, metrics, changed, wall or SystemClock()
+        self._rates, self._metrics, self._changed, self._wall = LinkRates(rate), metrics, changed, wall or SystemClock()
         self._gate, self._waiting = asyncio.Semaphore(AT_ONCE), 0
         self._reopen_within = timedelta(microseconds=policy.reopen_within.micros())
 
@@ -91,9 +92,14 @@ class Cords:
         return receipt
 
     async def take(self, connection: Connection, link: CordLink, pull: Pull, receipt: str, way: Way) -> None:
-        """Take a pull in the caller's transaction, which holds the cord's lock; call `taken` after the commit."""
+        """Take a pull in the caller's transaction, which holds the cord's lock; call `taken` after the commit.
+
+        Raises TooManyPulls, LinkRevoked. A pull that is rolled back counts for the rate all the same.
+        """
+        if not await cord_links.is_in_force(connection, link):
+            raise LinkRevoked
         try:
-            await cord_links.take(connection, link, self._rate, self._wall.now())
+            self._rates.take(link.id, self._wall.now())
         except TooManyPulls:
             self._metrics.refused.labels("too-often").inc()
             raise

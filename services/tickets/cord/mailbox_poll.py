@@ -10,13 +10,13 @@ All other mails are left alone. Replicas may look at once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from imaplib import IMAP4
 
 from services.tickets.cord.cords import Cords
 from services.tickets.cord.mail_address import CordAddress
 from services.tickets.cord.mail_pulls import MAX_BYTES, MailPulls, MailRefused
-from services.tickets.cord.mailbox import Mailbox, MailboxAccess, MailboxRefused
+from services.tickets.cord.mailbox import CordMailbox, MailboxAccess, MailboxRefused
 from services.tickets.cord.metrics import CordMetrics, Way
 from services.tickets.domain.pull_faults import LinkRevoked, TooManyPulls
 from services.tickets.store.cord_links import CordLink
@@ -40,10 +40,9 @@ class MailboxPoll:
         address: CordAddress,
         metrics: CordMetrics,
         seconds: float,
-        opened: Callable[[MailboxAccess], Mailbox] = Mailbox,
     ) -> None:
         self._access, self._cords, self._mails, self._address = access, cords, mails, address
-        self._metrics, self._seconds, self._opened = metrics, seconds, opened
+        self._metrics, self._seconds = metrics, seconds
         # Mails that are to no cord, by number within the mailbox's epoch.
         self._epoch, self._others = "", set[str]()
 
@@ -60,26 +59,39 @@ class MailboxPoll:
 
     async def look(self) -> int:
         """Take the mails that are there; how many pulled a cord."""
-        mailbox = await asyncio.to_thread(self._opened, self._access)
+        mailbox = await asyncio.to_thread(CordMailbox, self._access)
         try:
             return await self._take_all(mailbox)
         finally:
             await asyncio.to_thread(mailbox.close)
 
-    async def _take_all(self, mailbox: Mailbox) -> int:
+    async def _take_all(self, mailbox: CordMailbox) -> int:
         numbers = await asyncio.to_thread(mailbox.numbers)
         if mailbox.epoch != self._epoch:
             self._epoch, self._others = mailbox.epoch, set()
         self._others &= set(numbers)
         taken = 0
         for number in [one for one in numbers if one not in self._others][:MAX_MAILS]:
-            found = await self._links(await asyncio.to_thread(mailbox.recipients, number))
-            if not found:
+            try:
+                taken += await self._take_one(mailbox, number)
+            except FAULTS:
+                raise
+            except Exception as error:
+                # A mail that nobody foresaw must not hold up those behind it.
                 self._others.add(number)
-            elif await self._take(await asyncio.to_thread(mailbox.content, number, MAX_BYTES), found):
-                await asyncio.to_thread(mailbox.delete, number)
-                taken += 1
+                _log.error("mail to a cord failed", error=type(error).__name__)
         return taken
+
+    async def _take_one(self, mailbox: CordMailbox, number: str) -> bool:
+        """Whether the mail pulled a cord, or never will, and is gone."""
+        found = await self._links(await asyncio.to_thread(mailbox.recipients, number))
+        if not found:
+            self._others.add(number)
+            return False
+        is_done = await self._take(await asyncio.to_thread(mailbox.content, number, MAX_BYTES), found)
+        if is_done:
+            await asyncio.to_thread(mailbox.delete, number)
+        return is_done
 
     async def _links(self, addresses: Sequence[str]) -> list[CordLink]:
         """The links in force that a mail is to."""

@@ -71,17 +71,17 @@ def _guarded(handler: Handler) -> Handler:
 
 
 class CordPages:
-    """`html` makes a page of a template."""
+    """`html` makes a page of a template. `url`: what addresses of cords begin with."""
 
-    def __init__(self, cords: Cords, policy: Policy, clock: Clock, html: Callable[..., Response]) -> None:
-        self._cords, self._policy, self._clock, self._html = cords, policy, clock, html
+    def __init__(self, cords: Cords, policy: Policy, clock: Clock, url: str, html: Callable[..., Response]) -> None:
+        self._cords, self._policy, self._clock, self._url, self._html = cords, policy, clock, url, html
 
     def routes(self) -> list[BaseRoute]:
         return [
             Route(f"{PREFIX}{{token}}", self.form, methods=["GET"]),
             Route(f"{PREFIX}{{token}}", self.pull, methods=["POST"]),
             Route(f"{PREFIX}{{token}}/{{receipt}}", self.receipt, methods=["GET"]),
-            Route(f"{PREFIX}{{rest:path}}", self.nothing),
+            Route(f"{PREFIX}{{rest:path}}", self.nothing, methods=["GET", "POST"]),
         ]
 
     @_guarded
@@ -138,6 +138,7 @@ class CordPages:
             pipeline=pipeline.name if pipeline else pull.pipeline,
             stage=titles.title(pull.pipeline, pull.stage),
             token=token,
+            address=f"{self._url}{PREFIX}{token}/{receipt}",
             pull=pull,
             deal=pull.deal,
             day=_day_words(pull),

@@ -14,8 +14,8 @@ from services.tickets.cord.mail_pulls import MailPulls
 from services.tickets.cord.mailbox_poll import MailboxPoll
 from services.tickets.cord.metrics import CordMetrics
 from services.tickets.cord.pages import CordPages
-from services.tickets.cord.settings import CordSettings
 from services.tickets.cord.smtp_door import CordMailHandler, SmtpDoor
+from services.tickets.settings import TicketsSettings
 from shared.policy import Policy
 from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock
@@ -28,7 +28,7 @@ class CordParts:
 
     def __init__(
         self,
-        settings: CordSettings,
+        settings: TicketsSettings,
         pool: Pool,
         policy: Policy,
         changes: TicketChanges,
@@ -42,7 +42,7 @@ class CordParts:
         self.mails = MailPulls(self.cords, clock, self._metrics)
 
     def pages(self, html: Callable[..., Any]) -> CordPages:
-        return CordPages(self.cords, self._policy, self._clock, html)
+        return CordPages(self.cords, self._policy, self._clock, self._settings.cord_address, html)
 
     def loops(self) -> Sequence[Loop]:
         """The ways by mail that are switched on."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from services.tickets.cord.pull import Pull
 from services.tickets.cord.stage_numbers import StageStanding
-from services.tickets.domain.lifecycle import Ticket
+from services.tickets.domain.ticket import Ticket
 from shared.contracts.problems import CordDetail, Evidence, EvidenceDeal, ProblemData, ProblemReason
 
 KIND = "cord"

@@ -8,9 +8,9 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from services.tickets.cord.link_rates import PullRate
 from services.tickets.cord.mailbox import MailboxAccess
 from services.tickets.domain.tokens import LETTERS
-from services.tickets.store.cord_links import PullRate
 from shared.runtime.addresses import ADDRESS
 from shared.runtime.settings import ServiceSettings
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -105,10 +105,12 @@ class _CordConnection(SMTP):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.session.peer = None
+        if self.session is not None:
+            self.session.peer = None
         self._door.open_connections += 1
         if self._door.open_connections > MAX_CONNECTIONS:
-            transport.write(b"421 4.3.2 too many connections; try again later\r\n")  # type: ignore[attr-defined]
+            # Transports of uvloop are none of asyncio's classes.
+            cast("asyncio.Transport", transport).write(b"421 4.3.2 too many connections; try again later\r\n")
             transport.close()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -117,10 +119,15 @@ class _CordConnection(SMTP):
 
     def data_received(self, data: bytes) -> None:
         self._bytes += len(data)
-        if self._bytes > MAX_SESSION_BYTES:
-            self.transport.abort()
-            return
-        super().data_received(data)
+        if self._bytes <= MAX_SESSION_BYTES:
+            super().data_received(data)
+        elif self.transport is not None:
+            cast("asyncio.Transport", self.transport).abort()
+
+
+def _silence(record: logging.LogRecord) -> bool:
+    """No line of the library passes: they name clients, senders and what was sent."""
+    return False
 
 
 class SmtpDoor:
@@ -129,7 +136,8 @@ class SmtpDoor:
     def __init__(self, host: str, port: int, handler: CordMailHandler, address: CordAddress) -> None:
         self._host, self._port, self._handler, self._address = host, port, handler, address
         self.open_connections = 0
-        logging.getLogger("mail.log").disabled = True
+        # Not `disabled`, which every configuration of logging resets.
+        logging.getLogger("mail.log").addFilter(_silence)
 
     async def run(self) -> None:
         """Serve SMTP."""

@@ -8,6 +8,7 @@ from services.tickets.domain.faults import TooLateError
 from services.tickets.domain.ticket import (
     OPENED,
     VERDICTS,
+    WITHDRAWN,
     Ticket,
     TicketStep,
     advance,
@@ -52,12 +53,14 @@ def follow_gain(
 ) -> list[TicketStep]:
     """Say what became of the gain of a cycle. Where it is lost, the ticket opens again for the next cycle.
 
-    It does not where the change was dropped, and where the ticket, or a newer one of its problem, is worked on already.
+    It does not where the change was dropped, where the problem never was, and where the ticket, or a newer one of its
+    problem, is worked on already.
     """
     if hold not in _GAIN:
         return []
     noted = advance(ticket, _GAIN[hold], at, reason)
-    is_waiting = ticket.has_verdict and ticket.cycle == cycle and ticket.decision is not TicketChange.DROPPED
+    is_kept = ticket.decision is not TicketChange.DROPPED and ticket.problem.reason not in WITHDRAWN
+    is_waiting = ticket.has_verdict and ticket.cycle == cycle and is_kept
     if hold is not Hold.DECAYED or not (is_waiting and is_newest):
         return [noted]
     again = advance(noted.ticket, TicketChange.REOPENED, at, reason, **reopening(ticket, TicketState.OPEN))

@@ -220,9 +220,16 @@ CREATE TABLE change (
         AND coalesce(from_state IN ('open', 'acknowledged', 'snoozed', 'planned', 'doing', 'verifying', 'closed'), true))
 );
 
--- A ticket changes its state only by a change in its history. Written in one transaction, the change first.
+-- A ticket is opened, and changes its state only by a change in its history. Written in one transaction, the change first.
 CREATE FUNCTION check_ticket_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF (NEW.state, NEW.seq) <> ('open', 1) THEN
+            RAISE EXCEPTION 'a ticket begins as open (1), not as % (%)', NEW.state, NEW.seq
+                USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END IF;
     IF (NEW.state, NEW.seq) IS NOT DISTINCT FROM (OLD.state, OLD.seq) THEN
         RETURN NEW;
     END IF;
@@ -233,7 +240,8 @@ BEGIN
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER ticket_change BEFORE UPDATE ON ticket FOR EACH ROW EXECUTE FUNCTION check_ticket_change();
+CREATE TRIGGER ticket_change BEFORE INSERT OR UPDATE ON ticket
+    FOR EACH ROW EXECUTE FUNCTION check_ticket_change();
 
 -- The plan that people write, complete or not; kept after sealing, for the next cycle.
 CREATE TABLE plan_draft (
@@ -312,8 +320,8 @@ CREATE TABLE study (
     FOREIGN KEY (ticket, cycle, plan) REFERENCES sealed_plan (ticket, cycle, number),
     CHECK ((verdict IS NULL) = (verdict_at IS NULL)),
     CHECK ((decision IS NULL) = (decided_at IS NULL)),
-    CHECK (reason IS NULL OR verdict = 'not-shown'),
-    CHECK (hold IS NULL OR verdict = 'verified')
+    CHECK (reason IS NULL OR coalesce(verdict = 'not-shown', false)),
+    CHECK (hold IS NULL OR coalesce(verdict = 'verified', false))
 );
 CREATE INDEX study_going_on ON study (ticket) WHERE ended_at IS NULL;
 
@@ -343,16 +351,15 @@ CREATE TABLE notice (
 );
 CREATE INDEX notice_by_ticket ON notice (ticket, at);
 
--- Links to the cords of stages. The tokens themselves are shown once and kept nowhere. `unused_at`: when the link would be
--- as if it had never been used, by its rate.
+-- Links to the cords of stages. The tokens themselves are shown once and kept nowhere. When a link was used is not kept:
+-- it could tell who pulled.
 CREATE TABLE cord_link (
     id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     hash       bytea       NOT NULL UNIQUE CHECK (length(hash) = 32),
     pipeline   text        NOT NULL,
     stage      text        NOT NULL,
     made_at    timestamptz NOT NULL,
-    revoked_at timestamptz,
-    unused_at  timestamptz NOT NULL
+    revoked_at timestamptz
 );
 
 -- Pulls of a cord. Nothing of the person is here: no address, no sender, and not which link was used.

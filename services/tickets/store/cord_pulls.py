@@ -27,7 +27,7 @@ UPDATE cord_pull SET answered_at = $2 WHERE ticket = $1 AND answered_at IS NULL 
 _DEALS = """
 SELECT DISTINCT ON (deal ->> 'deal') deal
 FROM evidence_now, LATERAL jsonb_array_elements(
-    coalesce(data -> 'worst', '[]') || coalesce(data -> 'sample', '[]') || coalesce(data -> 'rest', '[]')) AS found (deal)
+    coalesce(data -> 'worst', '[]') || coalesce(data -> 'sample', '[]') || coalesce(data -> 'rest', '[]')) AS f (deal)
 WHERE (pipeline, stage) = ($1, $2) AND $3 IN (
     deal ->> 'deal', substr(deal ->> 'deal', strpos(deal ->> 'deal', ':') + 1), deal ->> 'url', deal ->> 'name')
 LIMIT 2

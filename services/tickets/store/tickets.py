@@ -49,7 +49,9 @@ _DOING = "SELECT id FROM ticket WHERE state = 'doing' AND pipeline = ANY($1::tex
 _LIST = f"""
 SELECT {_COLUMNS} FROM ticket WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
     AND ($3::text IS NULL OR state = $3) AND ($4::bigint IS NULL OR id < $4)
-    AND ($6::bool IS NULL OR (state <> 'closed') = $6) AND ($7::timestamptz IS NULL OR closed_at > $7)
+    AND ($6::bool IS NULL OR (state <> 'closed') = $6)
+    AND ($7::timestamptz IS NULL OR closed_at > $7
+        OR (decision IS NULL AND outcome IN ('verified', 'not-shown', 'restored')))
 ORDER BY id DESC LIMIT $5
 """
 _HISTORY = """
@@ -75,7 +77,7 @@ class TicketFilter:
     """Which tickets to list.
 
     `before`: only smaller numbers, for the next page. `is_open`: only open tickets, or only closed ones.
-    `closed_after`: only tickets closed after this instant.
+    `closed_after`: only tickets closed after this instant, or with a verdict that nobody has decided on.
     """
 
     pipeline: str | None = None

@@ -12,7 +12,7 @@ from services.tickets.store import revised_points
 from services.tickets.store.revised_points import LogCharts
 from services.tickets.study.change_weeks import ChangeWeeks, change_instant
 from services.tickets.study.confounding import ChangeSpan, overlapping
-from services.tickets.study.known_weeks import RevisedChart
+from services.tickets.study.known_weeks import ALL_KNOWN, RevisedChart
 from services.tickets.study.measures import is_higher_better
 from services.tickets.study.planning import MeasureOutlook, PlanOutline, outlook
 from services.tickets.study.settling import settling_weeks, week_seconds
@@ -28,7 +28,6 @@ from shared.stream import relocks, stages_now
 
 # Weekly medians of time in stage that stand for what is not learned yet.
 _RECENT = 13
-_NOW = 2**63
 
 
 @dataclass(frozen=True)
@@ -109,6 +108,6 @@ async def _settling(executor: Executor, ticket: Ticket, policy: Policy) -> int:
     now = (await stages_now.of_stages(executor, [(pipeline, stage)])).stages.get((pipeline, stage))
     chart = Chart(pipeline, stage, Column.TIME_IN_STAGE_MEDIAN)
     log = await revised_points.load(executor, [chart], policy.timezone)
-    values = log.charts[chart].at(_NOW) if log else []
+    values = log.charts[chart].at(ALL_KNOWN) if log else []
     medians = [Fraction(value) for value in values if value is not None][-_RECENT:]
     return settling_weeks(now.stays if now else None, medians, week_seconds(policy, pipeline, stage))

@@ -10,6 +10,9 @@ from itertools import takewhile
 from shared.contracts.measures import Column
 from shared.flow.statistics.columns import WeekValues, points
 
+# An instant by which all that is known now was known.
+ALL_KNOWN = 2**63
+
 
 @dataclass(frozen=True)
 class RevisedChart:

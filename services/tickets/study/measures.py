@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared import wording
 from shared.contracts.measures import Column
 from shared.contracts.problems import ProblemData
 from shared.flow.statistics.columns import Chart
@@ -9,8 +10,6 @@ from shared.flow.statistics.watched import bad_side
 from shared.policy import Policy
 from shared.policy.watchable import PIPELINE_MEASURES, STAGE_MEASURES, Side
 
-# Of this kind too little work is the trouble.
-_STARVED = "wip-low"
 _OF_STAGE = [column for column in Column if not column.of_pipeline and column.measure in STAGE_MEASURES]
 _OF_PIPELINE = [column for column in Column if column.of_pipeline and column.measure in PIPELINE_MEASURES]
 
@@ -32,6 +31,6 @@ def measures_of(problem: ProblemData, policy: Policy) -> list[Chart]:
 
 def is_higher_better(chart: Chart, kind: str) -> bool:
     """Whether more of the measure is better, for a ticket of this kind of problem."""
-    if kind == _STARVED and chart.column is Column.WIP_END:
+    if chart.column is Column.WIP_END and wording.of(kind).lacks_work:
         return True
     return bad_side(chart.column) is Side.LOW

@@ -14,13 +14,13 @@ from shared.wording.measures import NAMES, day_of
 from shared.wording.studies import TREND, StudyNames, confounded_note
 
 
-def study_names(outline: PlanOutline, policy: Policy, titles: StageTitles) -> StudyNames:
-    """What the measures of a plan are called."""
+def study_names(outline: PlanOutline, policy: Policy, titles: StageTitles, window: int = WINDOW) -> StudyNames:
+    """What the measures of a plan are called. `window`: weeks that are studied."""
     measure, balancing = outline.measure, outline.balancing
     other = "" if balancing is None else NAMES[balancing.column]
     if balancing is not None and balancing.stage and balancing.stage != measure.stage:
         other = f"{other}, {titles.title(balancing.pipeline, balancing.stage)}"
-    return StudyNames(NAMES[measure.column], measure.column, day_of(measure, policy), other, WINDOW)
+    return StudyNames(NAMES[measure.column], measure.column, day_of(measure, policy), other, window)
 
 
 def plan_sentences(ground: PlanGround, outline: PlanOutline, names: StudyNames) -> list[str]:
@@ -29,7 +29,7 @@ def plan_sentences(ground: PlanGround, outline: PlanOutline, names: StudyNames) 
     if ground.settling:
         found.append(plans.settling_sentence(ground.settling))
     if ground.balancing is not None and ground.balancing.weeks.untestable:
-        found.append(f"Whether {names.balancing} gets worse cannot be told: it has too few weeks, or never moved.")
+        found.append(plans.balancing_sentence(names.balancing))
     found.append(plans.looks_sentence(ground.looks))
     warning = confounded_note(ground.confounded_with)
     return [*([warning] if warning else []), *found]

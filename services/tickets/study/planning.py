@@ -10,7 +10,7 @@ from fractions import Fraction
 from services.tickets.domain.plan import Plan, Predicted, SealedWeeks
 from services.tickets.study.change_weeks import ChangeWeeks
 from services.tickets.study.evaluate import ground_of
-from services.tickets.study.known_weeks import RevisedChart
+from services.tickets.study.known_weeks import ALL_KNOWN, RevisedChart
 from services.tickets.study.trouble import TroubleWeeks
 from shared.flow.statistics.columns import Chart, WeekValues
 from shared.flow.statistics.effect import SizeUnit
@@ -21,8 +21,6 @@ from shared.flow.statistics.verification import oriented
 
 # A change that does nothing is called verified so often, at most: the levels of the looks together.
 FALSE_VERDICTS = sum(LEVELS, Fraction(0))
-# Later than the end of all weeks.
-_NOW = 2**63
 
 
 @dataclass(frozen=True)
@@ -73,7 +71,7 @@ def outlook(
     higher_is_better: bool,
 ) -> MeasureOutlook:
     """`since`: the first week since the last relock."""
-    before = oriented(chart.at(_NOW)[1 : around.end_before], higher_is_better=higher_is_better)
+    before = oriented(chart.at(ALL_KNOWN)[1 : around.end_before], higher_is_better=higher_is_better)
     ground = ground_of(around, *trouble, since)
     weighed, sealed = weigh(before, ground), seal(before, ground)
     weeks = SealedWeeks(around.names(weighed.reference), around.names(weighed.history), since)

@@ -22,7 +22,22 @@ CHANGES = {
     "woke": "Came back after the snooze",
     "closed": "Closed",
     "undone": "The last change was undone",
+    "planned": "A plan was sealed",
+    "rescheduled": "The change date was moved",
+    "withdrawn": "The plan was withdrawn",
+    "started": "Work on the change began",
+    "verifying": "The change date has come: the weeks after it are studied",
+    "verdict": "The study is over",
+    "adopted": "The change was adopted",
+    "adapted": "The change is to be adapted: the ticket is open again for the next plan",
+    "dropped": "The change was dropped",
+    "held": "The gain holds",
+    "fading": "Part of the gain may be lost",
+    "decayed": "The gain is lost",
+    "pulled": "The cord was pulled again",
 }
+# What only a person does: nobody needs to be mentioned.
+BY_PERSON = ("acknowledged", "pulled", "adapted")
 MAILS = {
     "opened": "it opened",
     "grew": "it grew",
@@ -110,7 +125,7 @@ def _what(change: Record, shifts: Sequence[Shift]) -> str:
         return "Reopened by somebody on this page"
     if change["change"] == "reopened" and shifts:
         return "Late events show that the problem was not over"
-    return f"{words} by somebody on this page" if is_by_person and change["change"] != "acknowledged" else words
+    return f"{words} by somebody on this page" if is_by_person and change["change"] not in BY_PERSON else words
 
 
 def _sentence(reason: str | None) -> str:

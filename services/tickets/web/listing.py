@@ -25,6 +25,8 @@ class Sort(StrEnum):
     NEWEST = "newest"
 
 
+# In these a ticket needs somebody, the most urgent first.
+NEEDING = (TicketState.OPEN, TicketState.ACKNOWLEDGED, TicketState.PLANNED, TicketState.DOING)
 SORTS = {
     Sort.URGENT: "what hurts most",
     Sort.MONEY: "most money at stake",
@@ -55,13 +57,19 @@ def parse(query: Mapping[str, str]) -> tuple[TicketFilter, Sort]:
 
 
 def parts(views: Sequence[TicketView], sort: Sort) -> dict[str, Any]:
-    """The parts of the list, each in order. What is closed is in the order of its closing."""
+    """The parts of the list, each in order. What is closed is in the order of its closing.
+
+    A verdict that nobody has decided on needs somebody, though its ticket is closed.
+    """
     of_state = {state: [view for view in views if view.ticket.state is state] for state in TicketState}
-    closed, unseen = of_state[TicketState.CLOSED], of_state[TicketState.OPEN]
-    currency = main_currency(views)
+    unseen, currency = of_state[TicketState.OPEN], main_currency(views)
+    closed = [view for view in of_state[TicketState.CLOSED] if not view.is_to_decide]
+    needing = [view for state in NEEDING for view in of_state[state]]
     return {
-        "needing": in_order([*unseen, *of_state[TicketState.ACKNOWLEDGED]], sort, currency),
+        "needing": in_order(needing, sort, currency),
         "unseen": len(unseen),
+        "deciding": [view for view in of_state[TicketState.CLOSED] if view.is_to_decide],
+        "verifying": in_order(of_state[TicketState.VERIFYING], sort, currency),
         "snoozed": in_order(of_state[TicketState.SNOOZED], sort, currency),
         "closed": closed,
         "outcomes": outcome_counts([view.ticket for view in closed]),
@@ -79,14 +87,15 @@ def main_currency(views: Sequence[TicketView]) -> str | None:
 
 
 def in_order(views: Sequence[TicketView], sort: Sort, currency: str | None) -> list[TicketView]:
-    """What hurts most first: not yet seen, then the most money, then the longest lasting."""
+    """What hurts most first: not yet seen, then not yet planned, the most money, the longest lasting."""
 
     def key(view: TicketView) -> tuple[Any, ...]:
-        is_seen = view.ticket.state is not TicketState.OPEN
+        state = view.ticket.state
+        stage = NEEDING.index(state) if state in NEEDING else len(NEEDING)
         begun, number = view.ticket.problem.opened_at.timestamp(), view.ticket.id
         money = -view.stake.of(currency)
         return {
-            Sort.URGENT: (is_seen, money, begun, number),
+            Sort.URGENT: (stage, money, begun, number),
             Sort.MONEY: (money, begun, number),
             Sort.OLDEST: (begun, number),
             Sort.NEWEST: (-begun, -number),

@@ -13,6 +13,9 @@ STATES = {
     TicketState.OPEN: "not yet seen",
     TicketState.ACKNOWLEDGED: "seen",
     TicketState.SNOOZED: "snoozed",
+    TicketState.PLANNED: "planned",
+    TicketState.DOING: "being changed",
+    TicketState.VERIFYING: "being verified",
     TicketState.CLOSED: "closed",
 }
 # A check mark is for a change that is shown to work.
@@ -20,13 +23,20 @@ MARKS = {
     TicketState.OPEN: "!",
     TicketState.ACKNOWLEDGED: "○",
     TicketState.SNOOZED: "…",
+    TicketState.PLANNED: "◇",
+    TicketState.DOING: "◆",
+    TicketState.VERIFYING: "◎",
     TicketState.CLOSED: "•",
 }
+_WORKED = "✓"
 OUTCOMES = {
     TicketOutcome.CLEARED_WITHOUT_CHANGE: "the problem went away by itself",
     TicketOutcome.CHANGED_UNPLANNED: "something was changed without a plan",
     TicketOutcome.ABANDONED: "given up",
     TicketOutcome.WONT_FIX: "nothing will be changed",
+    TicketOutcome.VERIFIED: "the change worked",
+    TicketOutcome.NOT_SHOWN: "not shown that the change worked",
+    TicketOutcome.RESTORED: "back where it was",
 }
 # What a person may choose.
 CHOICES = {
@@ -39,15 +49,25 @@ CHOICES = {
 MEANINGS = {
     TicketOutcome.CLEARED_WITHOUT_CHANGE: "This does not count as a success: nothing was changed, so the problem may"
     " come back.",
+    TicketOutcome.RESTORED: "That the change did it is not shown: this counts neither as a success nor as a failure.",
+    TicketOutcome.NOT_SHOWN: "That is no proof that it did nothing.",
     TicketOutcome.CHANGED_UNPLANNED: "What the change did is not known, as nothing was predicted and compared.",
 }
 OUTCOME_COUNTS = {
+    TicketOutcome.VERIFIED: "verified",
+    TicketOutcome.NOT_SHOWN: "not shown",
+    TicketOutcome.RESTORED: "back where it was",
     TicketOutcome.CLEARED_WITHOUT_CHANGE: "went away by itself",
     TicketOutcome.CHANGED_UNPLANNED: "changed without a plan",
     TicketOutcome.ABANDONED: "given up",
     TicketOutcome.WONT_FIX: "left as it is",
     TicketOutcome.RETRACTED: "withdrawn",
 }
+
+
+def mark(ticket: Ticket) -> str:
+    """The mark before a ticket in a list."""
+    return _WORKED if ticket.outcome is TicketOutcome.VERIFIED else MARKS[ticket.state]
 
 
 def outcome_words(ticket: Ticket) -> str | None:
@@ -58,8 +78,8 @@ def outcome_words(ticket: Ticket) -> str | None:
 
 
 def closing_reason(ticket: Ticket) -> str | None:
-    """What a person wrote when closing it; a withdrawal says its reason as its outcome."""
-    return None if ticket.outcome is TicketOutcome.RETRACTED else ticket.closed_because
+    """What a person wrote when closing it; a withdrawal says its reason as its outcome, a verdict with its study."""
+    return None if ticket.outcome is TicketOutcome.RETRACTED or ticket.has_verdict else ticket.closed_because
 
 
 def outcome_counts(closed: Sequence[Ticket]) -> str:

@@ -9,6 +9,7 @@ from services.tickets.domain.faults import ChangedMeanwhileError, NotPossibleErr
 from services.tickets.domain.ticket import Ticket
 from services.tickets.web.forms import FORMS, version_of
 from services.tickets.web.history import HistoryRow, since_version
+from shared.contracts.tickets import TicketState
 from shared.postgres.pool import Record
 
 # The button that confirms the form.
@@ -18,6 +19,10 @@ CONFIRM = {
     "close": "Close it anyway",
     "reopen": "Reopen it anyway",
     "undo": "Undo it anyway",
+    "start": "Start the change anyway",
+    "reschedule": "Move the date anyway",
+    "withdraw": "Withdraw the plan anyway",
+    "decide": "Decide it anyway",
 }
 
 
@@ -36,6 +41,11 @@ class Refusal:
             return 200
         return 409 if isinstance(self.error, TooLateError | UnconfirmedError) else 422
 
+    @property
+    def anchor(self) -> str:
+        """The id of the field to correct on the ticket's page; empty: none."""
+        return f"{self.action}-{self.error.field}" if self.error is not None and self.error.field else ""
+
 
 NONE_REFUSED = Refusal()
 
@@ -44,13 +54,14 @@ NONE_REFUSED = Refusal()
 class Confirmation:
     """What changed since the form's page was made, and the fields that confirm the form if it still fits.
 
-    `fields`: of the confirming form, made from the ticket as it is now.
+    `warnings`: what the form would do beside what it says. `fields`: of the confirming form, made from the ticket as it
+    is now.
     """
 
     meanwhile: Sequence[HistoryRow]
     is_asked: bool
     has_changed: bool
-    goes_on: bool
+    warnings: Sequence[str]
     action: str
     button: str
     fields: Mapping[str, str]
@@ -69,11 +80,23 @@ def question_of(refusal: Refusal, ticket: Ticket, changes: Sequence[Record]) -> 
         meanwhile,
         is_asked,
         isinstance(refusal.error, ChangedMeanwhileError) or bool(meanwhile),
-        refusal.action == "close" and ticket.goes_on,
+        _warnings(ticket) if refusal.action == "close" else (),
         refusal.action,
         CONFIRM.get(refusal.action, ""),
         _fields(refusal, ticket) if is_asked else {},
     )
+
+
+def _warnings(ticket: Ticket) -> Sequence[str]:
+    """What closing a ticket does not do, or cuts short."""
+    goes_on = "The problem goes on: closing the ticket does not end it, and no mail tells of it while it lasts."
+    plan = {
+        TicketState.PLANNED: "The plan ends unused: nothing is compared with its prediction.",
+        TicketState.DOING: "The change will not be studied: what it did stays unknown.",
+        TicketState.VERIFYING: "The study ends without a verdict: what the change did stays unknown.",
+    }
+    ended = plan.get(ticket.state)
+    return [goes_on] * ticket.goes_on + ([ended] if ended else [])
 
 
 def _fields(refusal: Refusal, ticket: Ticket) -> Mapping[str, str]:

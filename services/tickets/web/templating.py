@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from services.tickets.web.chart_links import forecast_address, links_of, preview_address
 from services.tickets.web.listing import SORTS
 from services.tickets.web.outcomes import CHOICES, MEANINGS, STATES
+from services.tickets.web.plan_form import day_words
 from services.tickets.web.stage_rows import stage_address
 from services.tickets.web.times import Times
 from shared import wording
@@ -26,7 +27,13 @@ def templates(policy: Policy) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(Times(policy.timezone).filters(), keep_together=keep_together, week=week, week_begin=week_begin)
+    made.filters.update(
+        Times(policy.timezone).filters(),
+        keep_together=keep_together,
+        week=week,
+        week_begin=week_begin,
+        date_words=day_words,
+    )
     made.globals.update(
         kinds={kind: words.label for kind, words in wording.KINDS.items()},
         states=STATES,

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from services.tickets.domain.ticket import Ticket
 from services.tickets.latest_count import LatestCount, latest_count
 from services.tickets.web.now_view import NowView, now_view
-from services.tickets.web.outcomes import MARKS, STATES, closing_reason, outcome_words
+from services.tickets.web.outcomes import STATES, closing_reason, mark, outcome_words
 from services.tickets.web.times import ago
 from services.tickets.web.zones import page_zone
 from shared import wording
@@ -41,6 +41,11 @@ class TicketView:
     closed_because: str | None
     spark: str = ""
 
+    @property
+    def is_to_decide(self) -> bool:
+        """Whether there is a verdict that nobody has acted on."""
+        return self.ticket.has_verdict and self.ticket.decision is None
+
 
 def ticket_view(
     ticket: Ticket,
@@ -58,7 +63,7 @@ def ticket_view(
         ticket,
         text_of(latest.problem, policy, titles, page_zone(policy.timezone)),
         STATES[ticket.state],
-        MARKS[ticket.state],
+        mark(ticket),
         ago(opened, now),
         outcome_words(ticket),
         ago(opened, cleared) if cleared else None,

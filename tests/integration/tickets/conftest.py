@@ -9,22 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 
-from services.tickets.api.routes import Api
 from services.tickets.app import Tickets
 from services.tickets.settings import TicketsSettings
-from services.tickets.web.chart_page import ChartPage
-from services.tickets.web.forecast_page import ForecastPage
-from services.tickets.web.pages import TicketPages
-from services.tickets.web.stage_page import StagePage
-from services.tickets.web.zones import ReaderZone
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
 from shared.postgres.pool import Pool, open_pool
-from shared.runtime.clock import SystemClock
-from tests.integration.tickets.records import TicketParts, nothing, record
+from tests.integration.tickets.page_app import page_app
+from tests.integration.tickets.records import TicketParts, record
 from tests.support.problems import POLICY, event, evidence, policy, problem
 
 
@@ -77,17 +69,6 @@ async def web(pool: Pool, parts: TicketParts) -> AsyncIterator[httpx.AsyncClient
     )
     notice = NoticeEvent(id="n", source="andon/notifier", subject="1", time=now, data=refused)
     await parts.handle(record(event(data), 0), record(notice, 0), *(record(m, n) for n, m in enumerate(measures)))
-    pages = TicketPages(pool, parts.writer, policy(), SystemClock(), nothing)
-    stage = StagePage(pool, policy(), SystemClock(), pages.html, pages.error)
-    chart = ChartPage(pool, policy(), SystemClock(), pages.html, pages.error, "flow.relocks", nothing)
-    ahead = ForecastPage(pool, policy(), SystemClock(), pages.html, pages.error)
-    routes = [
-        *Api(pool, policy(), parts.writer, nothing).routes(),
-        *stage.routes(),
-        *chart.routes(),
-        *ahead.routes(),
-        *pages.routes(),
-    ]
-    app = Starlette(routes=routes, middleware=[Middleware(ReaderZone)])
+    app = page_app(parts)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         yield client

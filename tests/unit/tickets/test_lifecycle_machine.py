@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -19,43 +19,11 @@ from shared.contracts.problems import ProblemReason
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
 from shared.flow.statistics.held_gain import Hold
 from tests.support.problems import day, problem
+from tests.unit.tickets.life_model import Model
 
 REOPEN_DAYS = 14
 WORDS = st.sampled_from(["because", "because", "  "])
 MOSTLY, SELDOM = st.sampled_from([True, True, True, False]), st.sampled_from([False, False, False, True])
-
-
-@dataclass(frozen=True)
-class Model:
-    """What a ticket is, in plain words. Days are counted from the first; `date`: of the change, None without a plan.
-
-    `undo`: what it was before a person's last change; None: that cannot be undone.
-    """
-
-    state: str = "open"
-    outcome: str | None = None
-    closed: float | None = None
-    until: float | None = None
-    cycle: int = 1
-    date: int | None = None
-    decision: str | None = None
-    undo: Model | None = None
-    seq: int = 1
-
-    def then(self, **fields: Any) -> Model:
-        return replace(self, **({"seq": self.seq + 1, "undo": None} | fields))
-
-    def undoable(self, **fields: Any) -> Model:
-        return self.then(undo=self, **fields)
-
-    def closing(self, outcome: str, at: float) -> dict[str, Any]:
-        unused = {"date": None} if self.state == "planned" else {}
-        return {"state": "closed", "outcome": outcome, "closed": at, "until": None} | unused
-
-    def again(self, state: str) -> dict[str, Any]:
-        cycle = self.cycle if self.date is None else self.cycle + 1
-        fresh = {"outcome": None, "closed": None, "date": None, "decision": None}
-        return fresh | {"state": state, "cycle": cycle}
 
 
 def day_of(number: int) -> date:
@@ -349,7 +317,7 @@ class TicketLife(RuleBasedStateMachine):
     def the_gain_is_judged(self, hold: Hold, cycle: int, newest: bool) -> None:
         model, ticket = self._both()
         expected = model if hold is Hold.UNKNOWN else model.then()
-        is_verdict = model.outcome in ("verified", "not-shown", "restored")
+        is_verdict = model.outcome in ("verified", "not-shown", "restored") and not self.withdrawn
         if hold is Hold.DECAYED and newest and is_verdict and model.cycle == cycle and model.decision != "dropped":
             expected = expected.then(**model.again("open"))
         self._by_system(lambda: studying.follow_gain(ticket, cycle, hold, None, self.now, is_newest=newest), expected)

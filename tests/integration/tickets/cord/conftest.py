@@ -14,12 +14,13 @@ from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, Response
 
 from services.tickets.cord.cords import Cords
+from services.tickets.cord.link_rates import PullRate
 from services.tickets.cord.mail_pulls import MailPulls
 from services.tickets.cord.metrics import CordMetrics
 from services.tickets.cord.pages import CordPages
 from services.tickets.domain.tokens import new_token
 from services.tickets.store import cord_links
-from services.tickets.store.cord_links import CordLink, PullRate
+from services.tickets.store.cord_links import CordLink
 from services.tickets.web.templating import templates
 from services.tickets.web.zones import ReaderZone, page_zone
 from shared.contracts.tickets import TicketEvent
@@ -98,7 +99,7 @@ async def world(pool: Pool) -> AsyncIterator[CordWorld]:
         values = {"now": clock.now(), "zone": page_zone(policy.timezone)} | values
         return HTMLResponse(made.get_template(name).render(values), status)
 
-    pages = CordPages(cords, policy, clock, html)
+    pages = CordPages(cords, policy, clock, "https://cord.example", html)
     app = Starlette(routes=pages.routes(), middleware=[Middleware(ReaderZone)])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         world.client = client

@@ -13,7 +13,8 @@ import pytest
 from services.tickets.domain import commands
 from services.tickets.domain.ticket import Ticket, TicketStep
 from services.tickets.domain.tokens import new_token
-from services.tickets.store import cord_links
+from services.tickets.store import cord_links, ledger
+from services.tickets.store.ledger import LedgerFilter, Wait
 from shared.contracts.tickets import TicketOutcome
 from tests.integration.tickets.cord.conftest import CordWorld
 
@@ -51,6 +52,7 @@ async def test_a_pull_opens_a_ticket_and_shows_its_receipt(world: CordWorld) -> 
     assert page.status_code == 200
     assert "Approvals &lt;b&gt;take&lt;/b&gt; a week." in page.text
     assert "Nobody has answered yet" in text_of(page)
+    assert f"https://cord.example/cord/{token}/{receipt[1]}" in page.text
     assert await world.changes() == [(1, 1, "opened", "Approvals <b>take</b> a week. (On 1 November; deal 4711.)")]
     (message,) = await world.messages()
     assert (message.data.key, message.data.kind, message.data.actor.value) == ("cord/new/proposal", "cord", "system")
@@ -107,7 +109,7 @@ async def test_the_receipt_says_what_became_of_it(world: CordWorld) -> None:
     page = text_of(await world.client.get(first))
     assert "Somebody answered after 4 hours." in page
     assert "Somebody is looking after it" in page
-    assert "Closed: something was changed without a plan : The list is &lt;new&gt;." in page
+    assert "Closed: something was changed without a plan: The list is &lt;new&gt;." in page
     assert "second" not in page
     assert "Somebody answered after 1 hour." in text_of(await world.client.get(second))
     assert "Somebody was at work on it already." in text_of(await world.client.get(third))
@@ -123,6 +125,10 @@ async def test_only_pulls_that_had_to_wait_measure_the_answer(world: CordWorld) 
 
     rows = await world.pool.fetch("SELECT * FROM report.cord_pull ORDER BY pulled_at")
     assert [row["answered_at"] and row["answered_at"] - row["pulled_at"] for row in rows] == [timedelta(hours=4), None]
+    where = (LedgerFilter(), LedgerFilter("new", "cord"), LedgerFilter("new"), LedgerFilter(None, "aging"))
+    waits = [await ledger.waits(world.pool, one, world.clock.now()) for one in where]
+    assert [one[Wait.ANSWERED].median for one in waits[:3]] == [timedelta(hours=4)] * 3
+    assert Wait.ANSWERED not in waits[3]
     samples = next(iter(world.parts.metrics.cord_answer_seconds.collect())).samples
     assert {s.name: s.value for s in samples if not s.labels} == {
         "andon_cord_answer_seconds_count": 1.0,
@@ -165,7 +171,7 @@ async def test_links_that_pull_nothing_look_the_same(world: CordWorld) -> None:
     await cord_links.revoke(world.pool, (await world.link_of(revoked)).id, world.clock.now())
     without_cord, gone = await world.link("legal"), await world.link("left")
     pages = set()
-    for token in (revoked, without_cord, gone, new_token(), "x", "A" * 26, "a" * 27, "%2e%2e%2ftickets", "%00", "é"):
+    for token in (revoked, without_cord, gone, new_token(), "x", "A" * 26, "a" * 27, "%00", "é"):
         pages |= {(await world.client.get(f"/cord/{token}")).text, (await world.pull(token)).text}
 
     assert len(pages) == 1

@@ -1,0 +1,62 @@
+"""The learning ledger as CSV, for spreadsheets and programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator
+
+from services.tickets.deals_csv import MARK, as_text
+from services.tickets.store.ledger import Attempt
+from shared.contracts.envelope import iso
+
+COLUMNS = (
+    "ticket",
+    "attempt",
+    "kind",
+    "pipeline",
+    "stage",
+    "sealed_at",
+    "hash",
+    "aim",
+    "measure",
+    "change",
+    "countermeasure",
+    "change_date",
+    "predicted_size",
+    "predicted_in",
+    "why",
+    "found",
+    "verdict_reason",
+    "verdict",
+    "effect",
+    "prediction",
+    "hold",
+    "decision",
+    "because",
+)
+
+
+def write(attempts: Iterable[Attempt]) -> str:
+    """One line for each attempt, with the mark by which spreadsheets know UTF-8.
+
+    `predicted_size`: in the unit of the measure as messages print it, or a share of 1.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    for attempt in attempts:
+        writer.writerow(map(as_text, _cells(attempt)))
+    return MARK + out.getvalue()
+
+
+def _cells(attempt: Attempt) -> Iterator[str | None]:
+    sealed, plan, facts = attempt.sealed, attempt.sealed.plan, attempt.study
+    yield from (str(sealed.ticket), str(sealed.cycle))
+    yield from (attempt.problem.kind, attempt.problem.pipeline, attempt.problem.stage)
+    yield from (iso(sealed.sealed_at), sealed.hash)
+    yield from (plan.aim, plan.measure.name, plan.change, plan.countermeasure.value, plan.change_date.isoformat())
+    size = plan.predicted.size
+    yield from (None if size is None else f"{float(size):.12g}", plan.predicted.unit.value, plan.predicted.why)
+    yield from (attempt.found.value, facts.reason, facts.sentence, facts.effect_sentence, facts.result)
+    yield from (facts.hold, attempt.decision, attempt.because)

@@ -1,0 +1,32 @@
+"""The pages and the API over the parts of one replica."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from services.tickets.api.routes import Api
+from services.tickets.web.chart_page import ChartPage
+from services.tickets.web.forecast_page import ForecastPage
+from services.tickets.web.ledger_page import LedgerPage
+from services.tickets.web.pages import TicketPages
+from services.tickets.web.plan_page import PlanPage
+from services.tickets.web.stage_page import StagePage
+from services.tickets.web.zones import ReaderZone
+from tests.integration.tickets.records import TicketParts, nothing
+
+
+def page_app(parts: TicketParts) -> Starlette:
+    """As `services.tickets.app` puts them together, without what needs Kafka."""
+    pages = TicketPages(parts.pool, parts.writer, parts.policy, parts.clock, nothing)
+    shared = parts.pool, parts.policy, parts.clock, pages.html, pages.error
+    routes = [
+        *Api(parts.pool, parts.policy, parts.writer, nothing).routes(),
+        *StagePage(*shared).routes(),
+        *ChartPage(*shared, "flow.relocks", nothing).routes(),
+        *ForecastPage(*shared).routes(),
+        *LedgerPage(*shared).routes(),
+        *PlanPage(*shared, parts.writer, nothing).routes(),
+        *pages.routes(),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(ReaderZone)])
