@@ -104,5 +104,4 @@ class Reminders:
     async def _report(self, now: datetime) -> None:
         """Write the weekly reports that are due."""
         for known in await addresses.read(self._pool):
-            async with self._pool.acquire() as connection, connection.transaction():
-                await self._reports.write(connection, known, now)
+            await self._reports.write(self._pool, known, now)

@@ -18,6 +18,7 @@ from services.notifier.domain.report import (
     ReportedVerdict,
     WaitingTicket,
 )
+from services.notifier.domain.safe_text import one_line
 from services.notifier.store import ticket_now
 from services.notifier.store.addresses import Address
 from shared.contracts.envelope import content_id
@@ -25,16 +26,20 @@ from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketData, TicketState
 from shared.policy import AgingLearnedRule, MeasureRule, Mode, Pipeline, Policy
 from shared.policy.numbers import decimal
-from shared.postgres.pool import Connection, Record
+from shared.postgres.pool import Connection, Pool, Record
 
 _CLAIM = "INSERT INTO report (address, due) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING address"
 _INSERT = """
 INSERT INTO mail (message_id, kind, to_name, to_mail, wanted_at, due, report) VALUES ($1, 'report', $2, $3, $4, $4, $5)
 """
 QUARTER = timedelta(days=91)
+# From more pipelines on their lists are shorter, to keep the report short.
+MANY_PIPELINES = 3
 _WEEK = timedelta(days=7)
 # Of a chart in base64: three of them keep the mail below 100 kB.
 MAX_CHART = 24_000
+# Letters of what a list shows: the tickets' pages have all of it.
+MAX_TITLE, MAX_SENTENCE = 100, 200
 
 
 class ReportWriter:
@@ -45,17 +50,17 @@ class ReportWriter:
         # The latest one of each address that is known to be written.
         self._latest: dict[str, datetime] = {}
 
-    async def write(self, connection: Connection, known: Address, now: datetime) -> bool:
-        """Write it, unless it was written or its reader does not want it; whether it was written."""
+    async def write(self, pool: Pool, known: Address, now: datetime) -> None:
+        """Write it, unless it was written or its reader does not want it."""
         reader = self._readers.by_address.get(known.address)
-        due = reader.last_report(now) if reader else None
-        if reader is None or due is None or due < known.since or self._latest.get(known.address) == due:
-            return False
-        claimed = await connection.fetchval(_CLAIM, known.address, due)
-        if claimed is not None and self._readers.wants_report(known.address, known.choice):
-            await self._insert(connection, reader, max(known.since, due - _WEEK), due, now)
+        due = reader.last_report(now) if reader else known.since
+        if reader is None or due < known.since or self._latest.get(known.address) == due:
+            return
+        async with pool.acquire() as connection, connection.transaction():
+            claimed = await connection.fetchval(_CLAIM, known.address, due)
+            if claimed is not None and self._readers.wants_report(known.address, known.choice):
+                await self._insert(connection, reader, max(known.since, due - _WEEK), due, now)
         self._latest[known.address] = due
-        return claimed is not None
 
     async def _insert(
         self, connection: Connection, reader: MailReader, begin: datetime, due: datetime, now: datetime
@@ -72,13 +77,14 @@ class ReportWriter:
         kinds = sorted({kind for one in pipelines.values() for kind in statistical_kinds(one)})
         opened = await ticket_now.opened_by_rules(connection, list(pipelines), end - QUARTER, kinds)
         day = end.astimezone(ZoneInfo(reader.zone)).date()
+        listed = max(1, MAX_LISTED * MANY_PIPELINES // max(MANY_PIPELINES, len(pipelines)))
         return ReportData(
             begin=begin,
             end=end,
             zone=reader.zone,
             pipelines=tuple(
                 pipeline_report(
-                    one, [row for row in rows if row["home"] == name], (begin, end), day, opened.get(name, 0)
+                    one, [row for row in rows if row["home"] == name], (begin, end), day, listed, opened.get(name, 0)
                 )
                 for name, one in pipelines.items()
             ),
@@ -93,9 +99,11 @@ def statistical_kinds(pipeline: Pipeline) -> set[str]:
 
 
 def pipeline_report(
-    pipeline: Pipeline, rows: Sequence[Record], span: tuple[datetime, datetime], day: date, opened: int
+    pipeline: Pipeline, rows: Sequence[Record], span: tuple[datetime, datetime], day: date, listed: int, opened: int
 ) -> PipelineReport:
-    """What to say about one pipeline. `rows`: of its tickets; `span`: that it covers; `day`: of the report."""
+    """What to say about one pipeline. `rows`: of its tickets; `span`: that it covers; `day`: of the report;
+    `listed`: of each list, how many it shows.
+    """
     begin, end = span
     facts = [(row, TicketData.model_validate(row["data"])) for row in rows]
     waiting = sorted((_open(row, one) for row, one in facts if row["state"] != "closed"), key=lambda one: one.since)
@@ -104,11 +112,11 @@ def pipeline_report(
     budget = AlarmBudget(opened=opened, allowed=decimal(pipeline.false_alarms))
     return PipelineReport(
         name=pipeline.name,
-        waiting=tuple(waiting[:MAX_LISTED]),
+        waiting=tuple(waiting[:listed]),
         waiting_total=len(waiting),
-        verdicts=tuple(verdicts[:MAX_LISTED]),
+        verdicts=tuple(verdicts[:listed]),
         verdicts_total=len(verdicts),
-        looks=tuple(looks[:MAX_LISTED]),
+        looks=tuple(looks[:listed]),
         looks_total=len(looks),
         budget=budget if statistical_kinds(pipeline) else None,
     )
@@ -126,7 +134,7 @@ def _open(row: Record, facts: TicketData) -> WaitingTicket:
 
 def _verdict(facts: TicketData) -> ReportedVerdict:
     study = facts.study
-    sentence = (study.sentence if study else None) or ""
+    sentence = one_line((study.sentence if study else None) or "", MAX_SENTENCE)
     return ReportedVerdict(**_named(facts), outcome=(study.verdict if study else None) or "", sentence=sentence)
 
 
@@ -135,7 +143,7 @@ def _looks(facts: TicketData, day: date) -> Iterable[ReportedLook]:
     if facts.plan is None or facts.state is not TicketState.VERIFYING:
         return ()
     days = [on for on in facts.plan.looks if day <= on < day + _WEEK]
-    return [ReportedLook(**_named(facts), measure=facts.plan.measure_words, on=on) for on in days]
+    return [ReportedLook(**_named(facts), measure=one_line(facts.plan.measure_words, MAX_TITLE), on=on) for on in days]
 
 
 def charts(rows: Sequence[Record]) -> tuple[ChartImage, ...]:
@@ -149,4 +157,4 @@ def charts(rows: Sequence[Record]) -> tuple[ChartImage, ...]:
 
 
 def _named(facts: TicketData) -> dict[str, object]:
-    return {"ticket": facts.ticket, "title": facts.title, "url": facts.url}
+    return {"ticket": facts.ticket, "title": one_line(facts.title, MAX_TITLE), "url": facts.url}

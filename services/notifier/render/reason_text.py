@@ -8,6 +8,7 @@ from datetime import date, timedelta
 
 from services.notifier.domain.mail import Notice
 from services.notifier.domain.remind import NEAR, looks_of_week
+from services.notifier.domain.safe_text import one_line
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import Actor, PlanFacts, StudyFacts, TicketChange, TicketState
 from shared.wording.studies import RESULTS, confounded_note
@@ -23,6 +24,8 @@ VERDICTS = {"verified": "Verdict: verified", "not-shown": "Verdict: not shown", 
 TAKEN_BACK = "The verdict was taken back"
 # Of the tasks that are near or past, the latest.
 MAX_TASKS = 10
+# Letters of a task: the ticket's page has all of it.
+MAX_TASK = 160
 
 
 @dataclass(frozen=True)
@@ -101,8 +104,8 @@ def _plan_due(asked: Asked) -> ReasonText:
     plan = asked.plan
     if plan is None:
         return ReasonText("The plan is due", ["The plan of this ticket is due."], todo="")
-    due = [(task.by, f"{task.what} ({task.who})") for task in plan.tasks]
-    due = sorted([*due, (plan.change_date, f"The change: {plan.change}")], key=lambda one: one[0])
+    due = [(task.by, f"{one_line(task.what, MAX_TASK)} ({one_line(task.who, MAX_TASK)})") for task in plan.tasks]
+    due = sorted([*due, (plan.change_date, f"The change: {one_line(plan.change, MAX_TASK)}")], key=lambda one: one[0])
     near = [(_due(on, asked.day), what) for on, what in due if on <= asked.day + NEAR][-MAX_TASKS:]
     return ReasonText(
         "The plan is due",

@@ -46,8 +46,8 @@ SELECT home, count(*) AS opened FROM ticket_now
 WHERE home = ANY($1::text[]) AND opened_at > $2 AND data ->> 'chance' IS NOT NULL AND data ->> 'kind' = ANY($3::text[])
 GROUP BY home
 """
-# The opening of these is waiting for a person, whatever state was before.
-_ASK = (TicketChange.OPENED, TicketChange.REOPENED, TicketChange.PULLED)
+# The time to acknowledge begins anew with these, whatever the state was before.
+_ASK = (TicketChange.OPENED, TicketChange.REOPENED)
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ def _waits_from(
     if row is None or before is not TicketState.OPEN or facts.change in _ASK:
         return waits_from
     kept: datetime | None = row["waits_from"]
-    return kept
+    # A cord that is pulled again puts no escalation off; after one it asks again.
+    return waits_from if kept is None and facts.change is TicketChange.PULLED else kept
 
 
 async def next_due(

@@ -113,6 +113,16 @@ async def test_a_ticket_that_wakes_or_comes_back_may_be_escalated_again(rig: Not
     assert await about(rig) == [("escalated", "chief")]
 
 
+async def test_a_cord_that_is_pulled_again_puts_no_escalation_off(rig: NoticeRig) -> None:
+    cord = {"key": "cord/new/proposal", "kind": "cord"}
+    await rig.handle(ticket_event(**cord))
+    rig.clock.at = NOON + 3 * HOUR
+    await rig.handle(step(TicketChange.PULLED, 2, TicketState.OPEN, **cord))
+    await rig.at(NOON + 4 * HOUR)
+
+    assert ("escalated", "chief") in await about(rig)
+
+
 async def test_the_time_to_acknowledge_begins_when_the_owner_can_know(rig: NoticeRig) -> None:
     """Opened at 20:00 in Berlin; the owner's quiet hours end at 8:00."""
     rig.clock.at = datetime(2026, 3, 4, 19, tzinfo=UTC)
