@@ -33,8 +33,6 @@ _INSERT = """
 INSERT INTO mail (message_id, kind, to_name, to_mail, wanted_at, due, report) VALUES ($1, 'report', $2, $3, $4, $4, $5)
 """
 QUARTER = timedelta(days=91)
-# From more pipelines on their lists are shorter, to keep the report short.
-MANY_PIPELINES = 3
 _WEEK = timedelta(days=7)
 # Of a chart in base64: three of them keep the mail below 100 kB.
 MAX_CHART = 24_000
@@ -77,14 +75,13 @@ class ReportWriter:
         kinds = sorted({kind for one in pipelines.values() for kind in statistical_kinds(one)})
         opened = await ticket_now.opened_by_rules(connection, list(pipelines), end - QUARTER, kinds)
         day = end.astimezone(ZoneInfo(reader.zone)).date()
-        listed = max(1, MAX_LISTED * MANY_PIPELINES // max(MANY_PIPELINES, len(pipelines)))
         return ReportData(
             begin=begin,
             end=end,
             zone=reader.zone,
             pipelines=tuple(
                 pipeline_report(
-                    one, [row for row in rows if row["home"] == name], (begin, end), day, listed, opened.get(name, 0)
+                    one, [row for row in rows if row["home"] == name], (begin, end), day, opened.get(name, 0)
                 )
                 for name, one in pipelines.items()
             ),
@@ -99,11 +96,9 @@ def statistical_kinds(pipeline: Pipeline) -> set[str]:
 
 
 def pipeline_report(
-    pipeline: Pipeline, rows: Sequence[Record], span: tuple[datetime, datetime], day: date, listed: int, opened: int
+    pipeline: Pipeline, rows: Sequence[Record], span: tuple[datetime, datetime], day: date, opened: int
 ) -> PipelineReport:
-    """What to say about one pipeline. `rows`: of its tickets; `span`: that it covers; `day`: of the report;
-    `listed`: of each list, how many it shows.
-    """
+    """What to say about one pipeline. `rows`: of its tickets; `span`: that it covers; `day`: of the report."""
     begin, end = span
     facts = [(row, TicketData.model_validate(row["data"])) for row in rows]
     waiting = sorted((_open(row, one) for row, one in facts if row["state"] != "closed"), key=lambda one: one.since)
@@ -112,11 +107,11 @@ def pipeline_report(
     budget = AlarmBudget(opened=opened, allowed=decimal(pipeline.false_alarms))
     return PipelineReport(
         name=pipeline.name,
-        waiting=tuple(waiting[:listed]),
+        waiting=tuple(waiting[:MAX_LISTED]),
         waiting_total=len(waiting),
-        verdicts=tuple(verdicts[:listed]),
+        verdicts=tuple(verdicts[:MAX_LISTED]),
         verdicts_total=len(verdicts),
-        looks=tuple(looks[:listed]),
+        looks=tuple(looks[:MAX_LISTED]),
         looks_total=len(looks),
         budget=budget if statistical_kinds(pipeline) else None,
     )

@@ -8,7 +8,7 @@ from shared.contracts.envelope import Message, Moment
 from shared.contracts.tickets import TicketState
 
 # Lists end here, and say how many more there are.
-MAX_LISTED = 8
+MAX_LISTED = 12
 MAX_CHARTS = 3
 
 

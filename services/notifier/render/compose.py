@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from binascii import b2a_qp
 from collections.abc import Mapping
 from datetime import datetime
 from email.message import EmailMessage
@@ -17,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from services.notifier.domain.links import Links
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread, subject_of
 from services.notifier.domain.readers import MailReaders, role_of
+from services.notifier.domain.report import MAX_LISTED, ReportData
 from services.notifier.domain.safe_text import one_line
 from services.notifier.render.headers import MAIL, mailbox, unstructured
 from services.notifier.render.now_text import now_sentences
@@ -72,6 +74,10 @@ CHANGES: Mapping[TicketChange | NoticeReason, str] = {
 OPENED_BY_PERSON = "its ticket was opened again, with {count}"
 CHART = "chart"
 MAX_DEALS = 3
+# As it goes out, in quoted-printable. Gmail cuts off a part above 102 kB.
+MAX_HTML = 98_000
+# How many entries a list of a report shows, where fewer must do.
+LISTED = (MAX_LISTED, 6, 3, 1, 0)
 
 
 class Composer:
@@ -89,7 +95,7 @@ class Composer:
         if mail.report is not None:
             thread = Thread(report_subject(mail.report), mail.message_id)
             self._add_headers(message, mail, thread, mail.report.end)
-            self._add_parts(message, "report", report_values(mail.report), mail)
+            self._add_parts(message, "report", _short_values(mail.report), mail)
             for number, chart in enumerate(mail.report.charts):
                 _add_chart(message, chart.png, f"{CHART}{number}")
             return _with_boundaries(message, mail.message_id)
@@ -167,6 +173,17 @@ def _add_chart(message: EmailMessage, chart: str, name: str) -> None:
     html.add_related(  # type: ignore[union-attr]
         base64.b64decode(chart), "image", "png", cid=f"<{name}>", disposition="inline", filename=f"{name}.png"
     )
+
+
+def _short_values(report: ReportData) -> dict[str, Any]:
+    """What the templates of a report need, with lists as long as its parts stay short."""
+    values: dict[str, Any] = {}
+    for listed in LISTED:
+        values = report_values(report, listed)
+        written = _HTML.get_template("report.html").render(values | {"preferences": None})
+        if len(b2a_qp(written.encode())) <= MAX_HTML:
+            break
+    return values
 
 
 def _with_boundaries(message: EmailMessage, identity: str) -> EmailMessage:

@@ -36,27 +36,27 @@ def report_subject(report: ReportData) -> str:
     return f"[Andon] Week to {_day(_local(report.end, report.zone))}: {count}"
 
 
-def report_values(report: ReportData) -> dict[str, Any]:
-    """What the templates need."""
+def report_values(report: ReportData, listed: int) -> dict[str, Any]:
+    """What the templates need. `listed`: how many entries a list shows."""
     begin, end = (_day(_local(moment, report.zone)) for moment in (report.begin, report.end))
     return {
         "title": f"The week from {begin} to {end}",
         "nothing": NOTHING if report.is_quiet else "",
-        "pipelines": [_pipeline(one, report) for one in report.pipelines],
+        "pipelines": [_pipeline(one, report, listed) for one in report.pipelines],
         "charts": [(f"chart{number}", chart) for number, chart in enumerate(report.charts)],
         "zone": report.zone,
     }
 
 
-def _pipeline(one: PipelineReport, report: ReportData) -> dict[str, Any]:
+def _pipeline(one: PipelineReport, report: ReportData, listed: int) -> dict[str, Any]:
     return {
         "name": one.name,
-        "waiting": [(ticket, _waiting(ticket, report)) for ticket in one.waiting],
-        "more_waiting": one.waiting_total - len(one.waiting),
-        "verdicts": [(verdict, _verdict(verdict)) for verdict in one.verdicts],
-        "more_verdicts": one.verdicts_total - len(one.verdicts),
-        "looks": [(look, _look(look)) for look in one.looks],
-        "more_looks": one.looks_total - len(one.looks),
+        "waiting": [(ticket, _waiting(ticket, report)) for ticket in one.waiting[:listed]],
+        "more_waiting": max(0, one.waiting_total - listed),
+        "verdicts": [(verdict, _verdict(verdict)) for verdict in one.verdicts[:listed]],
+        "more_verdicts": max(0, one.verdicts_total - listed),
+        "looks": [(look, _look(look)) for look in one.looks[:listed]],
+        "more_looks": max(0, one.looks_total - listed),
         "quiet": one.is_quiet and not report.is_quiet,
         "budget": _budget(one.budget) if one.budget else "",
     }

@@ -74,7 +74,8 @@ def test_a_mail_of_any_reason_is_small(reason: NoticeReason, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", LONG)
-def test_a_report_of_three_full_pipelines_is_small(text: str) -> None:
+@pytest.mark.parametrize("pipelines", [1, 3, 20])
+def test_a_report_of_any_number_of_full_pipelines_is_small(text: str, pipelines: int) -> None:
     named = {"ticket": 1, "title": text[:MAX_TITLE], "url": URL}
     waiting = WaitingTicket(**named, state=TicketState.OPEN, since=day(0), opened_at=day(0))
     full = PipelineReport(
@@ -90,7 +91,7 @@ def test_a_report_of_three_full_pipelines_is_small(text: str) -> None:
     png = base64.b64encode(base64.b64decode(PIXEL) + b"\x00" * (MAX_CHART * 3 // 4 - 200)).decode()
     assert len(png) <= MAX_CHART
     charts = (ChartImage(**named, png=png, alt=text[:200]),) * MAX_CHARTS
-    report = ReportData(begin=day(0), end=day(7), zone="UTC", pipelines=(full,) * 3, charts=charts)
+    report = ReportData(begin=day(0), end=day(7), zone="UTC", pipelines=(full,) * pipelines, charts=charts)
     sizes = parts(Mail(1, "<2@x.example>", "Head", HEAD, day(0), 1, day(1), (), report=report))
 
     assert sizes["plain"] < LIMIT
