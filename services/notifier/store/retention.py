@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from services.notifier.domain.reasons import ABOUT_PROBLEM
 from shared.postgres.pool import Pool
 
-# Decisions about a ticket depend on three of its notices, however old: the newest, the one that covers its latest
-# change (a second delivery of a change is known by it), and the last one that was sent. These stay.
+# Decisions about a ticket depend on some of its notices, however old: the newest, the one that covers its latest change
+# (a second delivery of a change is known by it), and the last ones that were sent: of all, of those that tell of the
+# problem ($3), and of verdicts. These stay.
 _DELETE_NOTICES = """
 DELETE FROM notice WHERE id IN (
     SELECT old.id FROM notice AS old JOIN mail ON mail.id = old.mail
@@ -18,6 +20,7 @@ DELETE FROM notice WHERE id IN (
         AND (mail.state <> 'sent' OR EXISTS (
             SELECT FROM notice AS n JOIN mail AS m ON m.id = n.mail
             WHERE n.thread = old.thread AND n.id > old.id AND m.state = 'sent'
+                AND (n.reason = ANY($3) OR old.reason <> ALL($3)) AND (n.reason = 'verdict' OR old.reason <> 'verdict')
         ))
     LIMIT $2
 )
@@ -51,13 +54,14 @@ DELETE FROM mail WHERE id IN (
 
 async def prune(pool: Pool, before: datetime, limit: int) -> int:
     """Prune mails that ended before a time, at most `limit` rows by each statement; how many rows."""
+    kept = [reason.value for reason in ABOUT_PROBLEM]
+    tags = [await pool.execute(_DELETE_NOTICES, before, limit, kept)]
     statements = (
-        _DELETE_NOTICES,
         _DELETE_FACTS,
         _DELETE_REPORTS,
         _DELETE_MAILS,
         _DELETE_TICKETS,
         _FORGET_REPORTS,
     )
-    tags = [await pool.execute(statement, before, limit) for statement in statements]
+    tags += [await pool.execute(statement, before, limit) for statement in statements]
     return sum(int(tag.rpartition(" ")[2]) for tag in tags)
