@@ -16,6 +16,7 @@ from shared.contracts.tickets import Actor, PlanFacts, StudyFacts, TicketChange,
 from shared.policy import parse
 from shared.postgres.pool import open_pool
 from tests.support.notice_rig import NoticeRig
+from tests.support.plan_facts import plan_facts
 from tests.support.problems import POLICY, ticket_event
 
 OWNER = "owner: {name: Head of new business, mail: head@sales.example"
@@ -44,18 +45,8 @@ async def rig(dsn: str) -> AsyncIterator[NoticeRig]:
 
 def plan(**fields: Any) -> PlanFacts:
     """A plan with a task on 12 March, whose change is on 16 March."""
-    facts: dict[str, Any] = {
-        "cycle": 1,
-        "measure": "new/proposal/time_in_stage_median",
-        "measure_words": "Time in stage (median), Proposal",
-        "change": "A pricing desk",
-        "change_date": date(2026, 3, 16),
-        "predicted": {"size": None, "unit": "difference", "why": "the wait is for the price"},
-        "hash": "a" * 64,
-        "looks": LOOKS,
-        "tasks": [{"what": "Tell all teams", "who": "sales operations", "by": date(2026, 3, 12)}],
-    }
-    return PlanFacts.model_validate(facts | fields)
+    tasks = [{"what": "Tell all teams", "who": "sales operations", "by": date(2026, 3, 12)}]
+    return plan_facts(**({"change_date": date(2026, 3, 16), "looks": LOOKS, "tasks": tasks} | fields))
 
 
 def step(change: TicketChange, seq: int, state: TicketState, **fields: Any) -> TicketEvent:

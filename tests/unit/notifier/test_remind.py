@@ -9,30 +9,13 @@ import pytest
 
 from services.notifier.domain.remind import due_reason, looks_of_week, next_reminder, today
 from shared.contracts.notices import NoticeReason
-from shared.contracts.tickets import PlanFacts, TaskFacts, TicketData, TicketState
+from shared.contracts.tickets import TicketData, TicketState
+from tests.support.plan_facts import plan_facts
 from tests.support.problems import ticket_event
-
-LOOKS = (date(2026, 4, 6), date(2026, 5, 4), date(2026, 6, 8))
-
-
-def plan(**fields: Any) -> PlanFacts:
-    """A plan with one task on 5 March, whose change is on 9 March."""
-    facts: dict[str, Any] = {
-        "cycle": 1,
-        "measure": "new/proposal/time_in_stage_median",
-        "measure_words": "Time in stage (median), Proposal",
-        "change": "A pricing desk",
-        "change_date": date(2026, 3, 9),
-        "predicted": {"size": None, "unit": "difference", "why": "the wait is for the price"},
-        "hash": "a" * 64,
-        "looks": LOOKS,
-        "tasks": (TaskFacts(what="Tell all teams", who="sales operations", by=date(2026, 3, 5)),),
-    }
-    return PlanFacts.model_validate(facts | fields)
 
 
 def facts(state: TicketState, **fields: Any) -> TicketData:
-    return ticket_event(state=state, plan=plan(**fields)).data
+    return ticket_event(state=state, plan=plan_facts(**fields)).data
 
 
 def days(ticket: TicketData, after: date) -> list[str]:
@@ -69,8 +52,8 @@ def test_days_that_were_missed_are_one_reminder() -> None:
 
 
 def test_the_week_of_a_look_is_an_iso_week() -> None:
-    assert looks_of_week(plan(), date(2026, 4, 12)) == [date(2026, 4, 6)]
-    assert looks_of_week(plan(), date(2026, 4, 13)) == []
+    assert looks_of_week(plan_facts(), date(2026, 4, 12)) == [date(2026, 4, 6)]
+    assert looks_of_week(plan_facts(), date(2026, 4, 13)) == []
 
 
 def test_reminders_of_a_day_begin_in_the_morning() -> None:

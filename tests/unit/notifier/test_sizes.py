@@ -26,8 +26,9 @@ from services.notifier.domain.report import (
 from services.notifier.render.compose import Composer
 from services.notifier.reports import MAX_CHART, MAX_SENTENCE, MAX_TITLE
 from shared.contracts.notices import NoticeReason
-from shared.contracts.tickets import PlanFacts, PredictedFacts, StudyFacts, TaskFacts, TicketChange, TicketState
+from shared.contracts.tickets import PlanFacts, StudyFacts, TicketChange, TicketState
 from tests.support.notices import HEAD, LINKS
+from tests.support.plan_facts import plan_facts
 from tests.support.problems import PIXEL, day, policy, ticket_event
 
 LIMIT = 100_000
@@ -44,17 +45,8 @@ def parts(mail: Mail) -> dict[str, int]:
 
 
 def plan(text: str) -> PlanFacts:
-    return PlanFacts(
-        cycle=1,
-        measure="new/proposal/time_in_stage_median",
-        measure_words=text,
-        change=text,
-        change_date=date(2026, 3, 9),
-        predicted=PredictedFacts(size=None, unit="difference", why=text),
-        hash="a" * 64,
-        looks=(date(2026, 4, 6),),
-        tasks=tuple(TaskFacts(what=text, who=text, by=date(2026, 3, 1)) for _ in range(60)),
-    )
+    tasks = [{"what": text, "who": text, "by": date(2026, 3, 1)} for _ in range(60)]
+    return plan_facts(measure_words=text, change=text, tasks=tasks)
 
 
 @given(
