@@ -69,6 +69,14 @@ def last_report(report: WeeklyReport, zone: str, now: datetime) -> datetime:
     return max(instant for instant in instants if instant <= now)
 
 
+def next_time(at: int, zone: str, instant: datetime) -> datetime:
+    """The first instant from this one on at which the clock shows a time of day, in seconds, or has passed it."""
+    place = ZoneInfo(zone)
+    today = instant.astimezone(place).date()
+    found = [_instant(datetime.combine(today + timedelta(days=days), _time(at)), place) for days in (-1, 0, 1, 2)]
+    return min(one for one in found if one >= instant)
+
+
 def _time(seconds: int) -> time:
     return time(seconds // 3600, seconds // 60 % 60, seconds % 60)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from services.notifier.domain.quiet import end_of_quiet, last_report
+from services.notifier.domain.quiet import end_of_quiet, last_report, next_time
 from services.notifier.domain.reasons import URGENT
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketData
@@ -18,6 +18,7 @@ class MailPace(StrEnum):
     """Which mails a reader takes."""
 
     AT_ONCE = "at-once"
+    DAILY = "daily"
     WEEKLY = "weekly"
     OFF = "off"
 
@@ -34,7 +35,7 @@ class Choice:
         """Whether a mail for this reason may go out."""
         if self.bounced or self.pace is MailPace.OFF or _chosen(reason) in self.unwanted:
             return False
-        return self.pace is MailPace.AT_ONCE or reason is NoticeReason.WEEKLY_REPORT
+        return self.pace is not MailPace.WEEKLY or reason is NoticeReason.WEEKLY_REPORT
 
 
 TAKES_ALL = Choice()
@@ -69,11 +70,21 @@ class MailReader:
 
 @dataclass(frozen=True)
 class Addressee:
-    """A reader who gets mails about a ticket. `wanted`: the reasons, by the policy and the reader's choice."""
+    """A reader who gets mails about a ticket. `wanted`: the reasons, by the policy and the reader's choice.
+
+    `is_daily`: each morning one mail about what happened to the ticket.
+    """
 
     reader: MailReader
     role: str
     wanted: frozenset[NoticeReason]
+    is_daily: bool = False
+
+    def due(self, instant: datetime, reason: NoticeReason) -> datetime:
+        """When a mail that may go out from an instant on is due."""
+        reader = self.reader
+        at = next_time(reader.report.at, reader.zone, instant) if self.is_daily else instant
+        return reader.after_quiet(at, [reason])
 
 
 # The policy does not have the ticket's pipeline.
@@ -120,7 +131,8 @@ class MailReaders:
         wanted.discard(NoticeReason.ESCALATED)
         if one.address in escalated:
             wanted.add(NoticeReason.ESCALATED)
-        return Addressee(self.by_address[one.address], role_of(one), frozenset(wanted))
+        is_daily = choice.pace is MailPace.DAILY
+        return Addressee(self.by_address[one.address], role_of(one), frozenset(wanted), is_daily)
 
     def wants_report(self, address: str, choice: Choice) -> bool:
         """Whether an address gets the weekly report."""

@@ -78,7 +78,7 @@ CREATE INDEX notice_by_mail ON notice (mail);
 -- Mail addresses of the policy, and what their readers chose. `unwanted`: reasons that a reader switched off.
 CREATE TABLE address (
     address    text        PRIMARY KEY,
-    pace       text        NOT NULL DEFAULT 'at-once' CHECK (pace IN ('at-once', 'weekly', 'off')),
+    pace       text        NOT NULL DEFAULT 'at-once' CHECK (pace IN ('at-once', 'daily', 'weekly', 'off')),
     unwanted   text[]      NOT NULL DEFAULT '{}',
     -- Counts changes of the two above: a page that was opened before the last one overrides nothing.
     version    int         NOT NULL DEFAULT 1,

@@ -102,7 +102,7 @@ async def apply(connection: Connection, news: News, decision: Decision, to: Addr
     dropped = await drop(connection, decision.dropped) if decision.dropped else []
     if decision.reason is None:
         return dropped
-    due = to.reader.after_quiet(decision.due, [decision.reason])
+    due = to.due(decision.due, decision.reason)
     if decision.into is None:
         await _insert(connection, news, decision.reason, due, to, domain)
     else:

@@ -113,6 +113,7 @@ class PreferencePages:
             choice=known.choice,
             fault=fault,
             is_listed=reader is not None,
+            is_told=known.choice.takes(NoticeReason.OPENED),
             reasons=[(reason, REASONS[reason], reason not in known.choice.unwanted) for reason in self._offered(known)],
             paces=list(PACES.items()),
             pipelines=self._pipelines(known.address, choices),

@@ -24,6 +24,7 @@ REASONS: Mapping[NoticeReason, str] = {
 }
 PACES: Mapping[MailPace, str] = {
     MailPace.AT_ONCE: "Each notice as it comes, at most one mail per ticket and hour",
+    MailPace.DAILY: "Each morning, at most one mail per ticket, with what happened to it",
     MailPace.WEEKLY: "Only the weekly report",
     MailPace.OFF: "No mails",
 }

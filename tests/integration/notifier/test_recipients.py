@@ -132,6 +132,20 @@ async def test_a_reader_who_unsubscribes_gets_nothing_that_waits_and_others_do(r
     assert await rig.results() == [("opened", "dropped", "owner")]
 
 
+async def test_a_reader_takes_one_mail_per_ticket_each_morning(rig: NoticeRig) -> None:
+    """The urgent ones, too."""
+    assert await rig.preferences.choose("head@sales.example", None, MailPace.DAILY, None)
+    await rig.handle(ticket_event(), ticket_event(ticket=2, **CORD))
+    rig.clock.at += timedelta(hours=5)
+    await rig.handle(ticket_event(TicketChange.GREW, seq=2, at=day(1)))
+
+    rows = [row for row in await rig.rows() if row["to_mail"].startswith("head")]
+    assert [(row["about"], row["due"]) for row in rows] == [
+        ("opened", datetime(2026, 3, 5, 7, tzinfo=UTC)),
+        ("cord", datetime(2026, 3, 5, 7, tzinfo=UTC)),
+    ]
+
+
 async def test_a_reader_switches_one_reason_off(rig: NoticeRig) -> None:
     off = {NoticeReason.OPENED}
     assert await rig.preferences.choose("head@sales.example", 1, MailPace.AT_ONCE, off)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notifier.domain.quiet import end_of_quiet, last_report
+from services.notifier.domain.quiet import end_of_quiet, last_report, next_time
 from shared.policy import QuietHours, WeeklyReport
-from shared.policy.parts import DAYS
+from shared.policy.parts import DAYS, seconds_of_day
 
 MINUTE = timedelta(minutes=1)
 # Half an hour of daylight saving; a change at midnight; one that skipped a day.
@@ -114,6 +114,20 @@ def test_the_weekly_report_goes_out_by_the_wall_clock(day: str, at: str, now: st
     report = WeeklyReport.model_validate({"day": day, "at": at})
 
     assert last_report(report, "Europe/Berlin", berlin(now)) == berlin(last)
+
+
+@pytest.mark.parametrize(
+    ("at", "now", "found"),
+    [
+        ("08:00", "2026-03-28T08:00", "2026-03-28T08:00"),
+        ("08:00", "2026-03-28T08:01", "2026-03-29T08:00"),
+        ("02:30", "2026-03-28T12:00", "2026-03-29T03:00"),
+        ("02:30", "2026-10-24T12:00", "2026-10-25T02:30"),
+        ("00:00", "2026-10-25T00:00", "2026-10-25T00:00"),
+    ],
+)
+def test_the_next_morning_is_one_by_the_wall_clock(at: str, now: str, found: str) -> None:
+    assert next_time(seconds_of_day(at), "Europe/Berlin", berlin(now)) == berlin(found)
 
 
 @given(
