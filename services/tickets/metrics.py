@@ -52,16 +52,20 @@ class TicketMetrics:
             registry=registry,
         )
 
-        self.cord_answer_seconds = Histogram(
-            "andon_cord_answer_seconds",
-            "time from a pull of the cord to the first thing that a person did about its ticket, where nobody was at"
-            " work on it. Of a replica: aggregate by sum.",
-            buckets=ANSWER_SECONDS,
-            registry=registry,
-        )
+        self.cord_answer_seconds = _answer_seconds(registry)
 
     def count(self, counts: Mapping[tuple[str, str], int]) -> None:
         """Bring the gauge up to date."""
         for kind in wording.KINDS:
             for state in TicketState:
                 self.tickets.set(counts.get((kind, state.value), 0), kind, state.value)
+
+
+def _answer_seconds(registry: CollectorRegistry) -> Histogram:
+    return Histogram(
+        "andon_cord_answer_seconds",
+        "time from a pull of the cord to the first thing that a person did about its ticket, where nobody was at"
+        " work on it. Of a replica: aggregate by sum.",
+        buckets=ANSWER_SECONDS,
+        registry=registry,
+    )

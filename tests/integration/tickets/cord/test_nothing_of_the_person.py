@@ -98,11 +98,14 @@ async def running(kafka: str, dsn: str, prefix: str, tmp_path: Path) -> AsyncIte
         "ANDON_CORD_IMAP_PASSWORD": "secret",
         "ANDON_CORD_IMAP_EVERY_SECONDS": "1",
     }
-    process = await asyncio.to_thread(lambda: ServiceProcess("tickets", environment, tmp_path).start().ready())
+    process = ServiceProcess("tickets", environment, tmp_path).start()
     whole = {"PATH": "/usr/bin:/bin", "PYTHONPATH": ":".join(sys.path), **environment}
-    yield Running(process, smtp_port, mailbox, whole, dsn)
-    await asyncio.to_thread(process.stop)
-    await mailbox.stop()
+    try:
+        await asyncio.to_thread(process.ready)
+        yield Running(process, smtp_port, mailbox, whole, dsn)
+    finally:
+        await asyncio.to_thread(process.stop)
+        await mailbox.stop()
 
 
 async def pull_by_form(running: Running, path: str) -> None:
