@@ -7,13 +7,12 @@ from datetime import datetime, timedelta
 
 from services.notifier.domain import decide, remind
 from services.notifier.domain.decide import Decision, NoticeHistory
-from services.notifier.domain.mail import CoveredChange, Occasion
+from services.notifier.domain.mail import CoveredChange
 from services.notifier.domain.readers import Addressee, Choice
 from services.notifier.present import present
 from services.notifier.reports import ReportWriter
 from services.notifier.store import addresses, ticket_now
 from services.notifier.store.notices import News
-from services.notifier.store.ticket_now import DueTicket
 from services.notifier.writing import NoticeWriter
 from shared.contracts.notices import NoticeReason
 from shared.policy import Policy
@@ -77,24 +76,24 @@ class Reminders:
     async def _remind(self, now: datetime) -> bool:
         """Write the notices of one ticket that has something due; False: none has."""
         async with self._pool.acquire() as connection, connection.transaction():
-            day = remind.today(await present(connection, now, self._follows_log), self._policy.timezone)
+            moment = await present(connection, now, self._follows_log)
+            day = remind.today(moment, self._policy.timezone)
             due = await ticket_now.next_due(connection, self._within, now, day)
             if due is None:
                 return False
             choices = await self._writer.choices(connection)
             if due.is_late:
-                await self._write(connection, due, NoticeReason.ESCALATED, f"escalated {due.facts.seq}", choices)
+                late = CoveredChange(change=NoticeReason.ESCALATED, at=now, count=due.facts.count)
+                await self._write(connection, News(due.facts, late, f"escalated {due.facts.seq}"), choices)
             reason = remind.due_reason(due.facts, due.reminded, day)
             if reason in (NoticeReason.PLAN_DUE, NoticeReason.LOOK_DUE):
-                await self._write(connection, due, reason, f"{reason} {day}", choices)
+                near = CoveredChange(change=reason, at=moment, count=due.facts.count)
+                await self._write(connection, News(due.facts, near, f"{reason} {day}"), choices)
             await ticket_now.reminded(connection, due, day)
         return True
 
-    async def _write(
-        self, connection: Connection, due: DueTicket, what: Occasion, name: str, choices: dict[str, Choice]
-    ) -> None:
-        at = self._writer.clock.now()
-        news = News(due.facts, CoveredChange(change=what, at=at, count=due.facts.count), name)
+    async def _write(self, connection: Connection, news: News, choices: dict[str, Choice]) -> None:
+        what = NoticeReason(news.covered.change)
 
         def about(history: NoticeHistory, to: Addressee, now: datetime) -> Decision | None:
             return decide.report(what, now, history, self._writer.every, to.wanted)

@@ -74,8 +74,8 @@ CHANGES: Mapping[TicketChange | NoticeReason, str] = {
 OPENED_BY_PERSON = "its ticket was opened again, with {count}"
 CHART = "chart"
 MAX_DEALS = 3
-# As it goes out, in quoted-printable. Gmail cuts off a part above 102 kB.
-MAX_HTML = 98_000
+# Of a part as it goes out. Gmail cuts off what is above 102 kB.
+MAX_PART = 96_000
 # How many entries a list of a report shows, where fewer must do.
 LISTED = (MAX_LISTED, 6, 3, 1, 0)
 
@@ -96,15 +96,15 @@ class Composer:
             thread = Thread(report_subject(mail.report), mail.message_id)
             self._add_headers(message, mail, thread, mail.report.end)
             self._add_parts(message, "report", _short_values(mail.report), mail)
-            for number, chart in enumerate(mail.report.charts):
-                _add_chart(message, chart.png, f"{CHART}{number}")
+            for number, image in enumerate(mail.report.charts):
+                _add_chart(message, image.png, f"{CHART}{number}")
             return _with_boundaries(message, mail.message_id)
         (notice,) = mail.notices
         thread = notice.thread or Thread(subject_of(notice.facts), mail.message_id)
         self._add_headers(message, mail, thread, notice.facts.opened_at)
         self._add_parts(message, "notice", self._notice_values(notice, mail), mail)
-        if notice.facts.chart_png:
-            _add_chart(message, notice.facts.chart_png, CHART)
+        if chart := _chart_of(notice.facts):
+            _add_chart(message, chart, CHART)
         return _with_boundaries(message, mail.message_id)
 
     def _add_parts(self, message: EmailMessage, template: str, values: dict[str, Any], mail: Mail) -> None:
@@ -168,6 +168,12 @@ class Composer:
         return self._policy.day_seconds(pipeline, stage) if self._policy.stage(pipeline, stage) else CALENDAR_DAY
 
 
+def _chart_of(facts: TicketData) -> str | None:
+    """The chart in base64; None without one, and for one that would make the mail too large."""
+    chart = facts.chart_png
+    return chart if chart and len(chart) <= MAX_PART else None
+
+
 def _add_chart(message: EmailMessage, chart: str, name: str) -> None:
     html = message.get_payload()[1]  # type: ignore[index]
     html.add_related(  # type: ignore[union-attr]
@@ -181,7 +187,7 @@ def _short_values(report: ReportData) -> dict[str, Any]:
     for listed in LISTED:
         values = report_values(report, listed)
         written = _HTML.get_template("report.html").render(values | {"preferences": None})
-        if len(b2a_qp(written.encode())) <= MAX_HTML:
+        if len(b2a_qp(written.encode())) <= MAX_PART:
             break
     return values
 
@@ -204,7 +210,7 @@ def notice_values(notice: Notice, text: ReasonText, zone: str, day_seconds: int)
     return {
         "facts": facts,
         "headline": WITHDRAWN if withdrawn else text.headline,
-        "chart": CHART if facts.chart_png else None,
+        "chart": CHART if _chart_of(facts) else None,
         "withdrawn": withdrawn,
         "text": text,
         "now": now_sentences(notice.now, zone) if notice.now and shows_deals else [],

@@ -188,6 +188,8 @@ async def test_reminders_follow_the_log_where_the_clock_is_the_logs(rig: NoticeR
     await rig.handle(judged(datetime(2026, 4, 6, 12, tzinfo=UTC)))
     await rig.at(NOON + timedelta(days=1))
     assert await about(rig) == [("look-due", "head")]
+    changes = await rig.pool.fetchval("SELECT changes FROM notice WHERE reason = 'look-due'")
+    assert [change["at"][:10] for change in changes] == ["2026-04-06"]
 
 
 async def test_two_replicas_write_each_reminder_and_report_once(rig: NoticeRig) -> None:

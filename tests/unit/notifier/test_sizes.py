@@ -65,6 +65,18 @@ def test_a_mail_of_any_reason_is_small(reason: NoticeReason, text: str) -> None:
     assert all(size < LIMIT for size in sizes.values())
 
 
+def test_a_chart_that_is_too_large_is_left_out() -> None:
+    large = base64.b64encode(base64.b64decode(PIXEL) + b"\x00" * 200_000).decode()
+    facts = ticket_event(chart_png=large).data
+    notice = Notice(1, 1, NoticeReason.OPENED, facts)
+    raw = Composer("andon@x.example", "x.example", policy(), LINKS).compose(
+        Mail(1, "<2@x.example>", "Head", HEAD, day(0), 1, day(1), (notice,))
+    )
+
+    assert len(raw.as_bytes()) < LIMIT
+    assert "cid:" not in raw.as_string()
+
+
 @pytest.mark.parametrize("text", LONG)
 @pytest.mark.parametrize("pipelines", [1, 3, 20])
 def test_a_report_of_any_number_of_full_pipelines_is_small(text: str, pipelines: int) -> None:
