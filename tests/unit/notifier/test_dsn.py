@@ -47,6 +47,12 @@ def fields(action: str, status: str, words: str, recipient: str = "rfc822; head@
         ("failed", "5.1.2", "X-Postfix; Host or domain name not found. Name service error", True),
         ("FAILED", "5.1.1 (bad destination mailbox address)", "smtp; 550 no such user", True),
         ("failed", "5.0.0", "smtp; 550 5.1.1 no mailbox here by that name", True),
+        (
+            "failed",
+            "5.1.1",
+            "smtp; 550 5.1.1 <x@y>: Recipient address rejected: User unknown in relay recipient table",
+            True,
+        ),
         # The mailbox is full, the sender is blocked, the content is refused, the time ran out: all may pass.
         ("failed", "5.2.2", "smtp; 552 5.2.2 mailbox full", False),
         ("failed", "5.7.1", "smtp; 550 5.7.1 blocked using zen.spamhaus.org", False),
