@@ -78,6 +78,7 @@ class Topology:
             "ANDON_SOURCES": str(self._write_sources()),
             "ANDON_LOG": "console",
             "ANDON_TICKETS_URL": self.tickets_url,
+            "ANDON_NOTIFIER_URL": f"http://127.0.0.1:{self.ports['notifier']}",
             "ANDON_DETECTOR_URL": f"http://127.0.0.1:{self.ports['detector']}",
             "ANDON_REPLICA": f"{service}-demo",
             "ANDON_HOST": "127.0.0.1",

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from services.importer.months import MonthNames
-from shared.policy.model import Zone
+from shared.policy.parts import Zone
 from shared.runtime.validation import error_text
 from shared.runtime.yaml_file import FaultsError, KeyPath, fault_at, read_text, read_yaml, write_yaml
 

@@ -10,18 +10,26 @@ from functools import partial
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
+from services.notifier.bounces.door import BounceDoor
 from services.notifier.delivery.queue import MailQueue, QueueTimes
 from services.notifier.delivery.sender import Sender
 from services.notifier.delivery.smtp import SmtpServer
+from services.notifier.domain.links import Links
+from services.notifier.domain.readers import MailReaders
 from services.notifier.handlers import NoticeHandler
 from services.notifier.metrics import NotifierMetrics
+from services.notifier.preferences import Preferences
+from services.notifier.reminders import Reminders
 from services.notifier.render.compose import Composer
 from services.notifier.settings import NotifierSettings
 from services.notifier.store import retention
+from services.notifier.store.signing_key import signing_key
+from services.notifier.web.pages import PreferencePages
+from services.notifier.writing import NoticeWriter
 from shared.contracts.topics import NOTICES, NOW, TICKETS
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, load
-from shared.postgres.pool import Pool, open_pool
+from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.postgres.pruning import Retention
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
@@ -50,42 +58,66 @@ SETTLE = timedelta(seconds=10)
 class Notifier:
     """The loops of one replica."""
 
-    def __init__(self, settings: NotifierSettings, pool: Pool, registry: CollectorRegistry) -> None:
+    def __init__(self, settings: NotifierSettings, pool: Pool, registry: CollectorRegistry, links: Links) -> None:
         clock, policy, metrics = SystemClock(), load(settings.policy), NotifierMetrics(registry)
         self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
         self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
-        wake = self._relay.wake.set
-        self._sender = build_sender(settings, pool, policy, metrics, self.progress, clock, wake)
-        topic, mail_every = settings.topic(NOTICES), timedelta(seconds=settings.notifier_mail_every_seconds)
+        wake, topic, readers = self._relay.wake.set, settings.topic(NOTICES), MailReaders(policy)
+        self._sender = build_sender(settings, pool, policy, links, metrics, self.progress, clock, wake)
+        mail_every = timedelta(seconds=settings.notifier_mail_every_seconds)
+        writer = NoticeWriter(readers, mail_every, settings.domain, topic, clock)
         processor = Processor(
             PostgresTransactions(pool),
-            NoticeHandler(policy, mail_every, settings.domain, topic, clock, self._sender.wake.set),
+            NoticeHandler(writer, policy.timezone, settings.follows_log, self._sender.wake.set),
             settings.topic_prefix,
             lambda record: clock.now(),
             lambda reason: metrics.dead.inc(),
             wake,
         )
         self._consumer = _consumer(settings, pool, processor.run, registry, self.progress)
+        self._reminders = Reminders(pool, policy, writer, self.progress, settings.follows_log, self._written)
         self._retention = Retention(partial(retention.prune, pool), timedelta(days=settings.notifier_keep_days), clock)
+        self.preferences = Preferences(pool, policy, readers, links, metrics, topic, clock, wake)
+        self._door = _door(settings, self.preferences)
 
     def loops(self) -> Sequence[Loop]:
         return (
             self._consumer.run,
             self._sender.run,
+            self._reminders.run,
             self._relay.run,
             self._retention.run,
             self.dependencies.run,
             self._measure_forever,
+            *([self._door.run] if self._door else []),
         )
 
+    def _written(self) -> None:
+        """Reminders may have made mails due, and dropped others."""
+        self._sender.wake.set()
+        self._relay.wake.set()
+
     async def _measure_forever(self) -> None:
-        await every(MEASURE_SECONDS, self._sender.measure)
+        await every(MEASURE_SECONDS, self._measure)
+
+    async def _measure(self) -> None:
+        await self._sender.measure()
+        try:
+            await self.preferences.measure()
+        except TRANSIENT as error:
+            _log.warning("metrics refresh failed: database unavailable", error=repr(error))
+
+
+def _door(settings: NotifierSettings, preferences: Preferences) -> BounceDoor | None:
+    port = settings.notifier_bounce_port
+    return BounceDoor(settings.host, port, preferences) if port else None
 
 
 def build_sender(
     settings: NotifierSettings,
     pool: Pool,
     policy: Policy,
+    links: Links,
     metrics: NotifierMetrics,
     progress: Progress,
     clock: Clock,
@@ -96,8 +128,8 @@ def build_sender(
     hand_over = timedelta(seconds=server.send_seconds) + MARK
     times = QueueTimes(LEASE, hand_over, SETTLE, timedelta(seconds=settings.notifier_mail_every_seconds))
     queue = MailQueue(pool, settings.topic(NOTICES), published, times)
-    composer = Composer(settings.smtp_sender, settings.domain, policy)
-    return Sender(queue, server, composer, metrics, progress, clock)
+    composer = Composer(settings.smtp_sender, settings.domain, policy, links)
+    return Sender(queue, server, composer, MailReaders(policy), links, metrics, progress, clock)
 
 
 def _consumer(
@@ -127,8 +159,10 @@ async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
         )
     pool = await open_pool(settings.dsn, "notices")
     registry = new_registry()
-    notifier = Notifier(settings, pool, registry)
-    routes = health_routes(notifier.progress, notifier.dependencies, registry)
+    links = Links(await signing_key(pool), settings.notifier_url, settings.notifier_bounce_domain)
+    notifier = Notifier(settings, pool, registry, links)
+    pages = PreferencePages(notifier.preferences).routes()
+    routes = [*health_routes(notifier.progress, notifier.dependencies, registry), *pages]
     yield Service(Starlette(routes=routes), notifier.loops())
     await pool.close()
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from aiokafka import ConsumerRecord
 
+from services.notifier.domain import remind
 from services.notifier.domain.decide import Decision, NoticeHistory, decide, decide_by_person
-from services.notifier.publish import result_message
-from services.notifier.store import notices as store
-from shared.contracts.notices import NoticeResult
+from services.notifier.domain.readers import Addressee, Choice
+from services.notifier.domain.reasons import reason_of
+from services.notifier.present import present
+from services.notifier.store import ticket_now
+from services.notifier.store.notices import News
+from services.notifier.writing import NoticeWriter
+from shared.contracts.notices import NoticeReason
 from shared.contracts.now import NowEvent
 from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketEvent, TicketState
 from shared.contracts.topics import NOW, TICKETS
-from shared.policy import Policy
-from shared.policy.model import Owner
-from shared.runtime.clock import Clock
+from shared.postgres.pool import Connection
 from shared.stream import stages_now
 from shared.stream.processor import Decoder, Received, contract
 from shared.stream.transaction import Transaction
@@ -24,27 +27,17 @@ from shared.stream.transaction import Transaction
 ConsumedEvent = TicketEvent | NowEvent
 # Mails show a few of the worst deals.
 NOT_IN_MAILS = {"rules": {"__all__": {"evidence": {"sample", "rest"}}}, "open_since": True, "stays": True}
-NOT_NEEDED = "the ticket changed before it was sent"
 
 
 class NoticeHandler:
     """Writes the notices that changes call for.
 
-    `mail_every`: the minimum time between two mails about one ticket. `topic`: of results. `written` is called after a
+    `zone`: of the days of reminders; they follow the log's clock where `follows_log`. `written` is called after a
     commit that may have made a mail due.
     """
 
-    def __init__(
-        self,
-        policy: Policy,
-        mail_every: timedelta,
-        domain: str,
-        topic: str,
-        clock: Clock,
-        written: Callable[[], None],
-    ) -> None:
-        self._policy, self._mail_every, self._domain, self._topic = policy, mail_every, domain, topic
-        self._clock, self._written = clock, written
+    def __init__(self, writer: NoticeWriter, zone: str, follows_log: bool, written: Callable[[], None]) -> None:
+        self._writer, self._zone, self._follows_log, self._written = writer, zone, follows_log, written
         self.decoders: dict[str, Decoder[ConsumedEvent]] = {
             TICKETS: contract(TicketEvent),
             NOW: contract(NowEvent),
@@ -55,41 +48,43 @@ class NoticeHandler:
         standings = [one.message.data for one in messages if isinstance(one.message, NowEvent)]
         await stages_now.save(transaction.connection, standings, NOT_IN_MAILS)
         changes = [one.message.data for one in messages if isinstance(one.message, TicketEvent)]
+        if not changes:
+            return
+        choices = await self._writer.choices(transaction.connection)
         for change in changes:
-            await self._record(transaction, change)
-        if changes:
-            transaction.after_commit(self._written)
+            await self._record(transaction, change, choices)
+        transaction.after_commit(self._written)
 
     async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:
         """Nothing is left to do at the end of a batch."""
 
-    async def _record(self, transaction: Transaction, facts: TicketData) -> None:
-        history = await store.history(transaction.connection, facts)
+    async def _record(self, transaction: Transaction, facts: TicketData, choices: dict[str, Choice]) -> None:
+        was = await self._keep(transaction.connection, facts)
+
+        def about(history: NoticeHistory, to: Addressee, now: datetime) -> Decision | None:
+            return self._decide(facts, reason_of(facts, was), now, history, to)
+
+        await transaction.publish(await self._writer.write(transaction.connection, News.of(facts), choices, about))
+
+    async def _keep(self, connection: Connection, facts: TicketData) -> TicketState | None:
+        """Keep the ticket for reminders and reports; the state before the change."""
+        now, home = self._writer.clock.now(), self._writer.readers.home(facts) or ""
+        day = remind.today(await present(connection, now, self._follows_log), self._zone)
+        return await ticket_now.save(connection, facts, home, now, self._writer.waits_from(facts, now), day)
+
+    def _decide(
+        self,
+        facts: TicketData,
+        reason: NoticeReason | None,
+        now: datetime,
+        history: NoticeHistory,
+        to: Addressee,
+    ) -> Decision | None:
         if history.covers(facts.change, facts.seq, facts.at):
-            return
-        now = self._clock.now()
-        decision = self._decide(facts, now, history)
-        if decision is None:
-            return
-        dropped = await store.apply(transaction.connection, facts, decision, self._owner(facts), self._domain)
-        await transaction.publish(
-            result_message(self._topic, row, NoticeResult.DROPPED, NOT_NEEDED, now) for row in dropped
-        )
-
-    def _owner(self, facts: TicketData) -> Owner | None:
-        """Of the ticket's pipeline; for a source, of the policy's first pipeline that has deals of it, else the first.
-
-        A notice has one recipient.
-        """
-        known = self._policy.pipelines
-        if facts.source is None:
-            return known[facts.pipeline].owner if facts.pipeline in known else None
-        fed = [pipeline for name, pipeline in known.items() if name in facts.pipelines]
-        return next(iter([*fed, *known.values()])).owner
-
-    def _decide(self, facts: TicketData, now: datetime, history: NoticeHistory) -> Decision | None:
+            return None
+        every = self._writer.every
         if facts.actor is Actor.PERSON and facts.change in (TicketChange.REOPENED, TicketChange.UNDONE):
             # The problem did not come back: somebody works on the ticket.
             is_open, is_over = facts.state is not TicketState.CLOSED, facts.problem.cleared_at is not None
-            return decide_by_person(is_open, is_over, now, history, self._mail_every)
-        return decide(facts.change, now, history, self._mail_every, facts.outcome)
+            return decide_by_person(is_open, is_over, now, history, every)
+        return decide(facts.change, reason, now, history, every, facts.outcome, to.wanted)

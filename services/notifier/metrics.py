@@ -24,6 +24,7 @@ class NotifierMetrics:
         )
         self._show_queue(registry)
         self._time_sending(registry)
+        self._show_addresses(registry)
         self.dead = Counter(
             "andon_notifier_dead_letters_total",
             "records sent to the dead letters. Of a replica: aggregate by sum.",
@@ -47,6 +48,28 @@ class NotifierMetrics:
             "how late the oldest mail is, apart from those that a server may have. Of the system: aggregate by max.",
             registry=registry,
         )
+
+    def _show_addresses(self, registry: CollectorRegistry) -> None:
+        self.bounces = Counter(
+            "andon_notifier_bounces_total",
+            "mails that were returned; permanent: the address takes no mails. Of a replica: aggregate by sum.",
+            ["kind"],
+            registry=registry,
+        )
+        self.off = MeasuredGauge(
+            "andon_notifier_addresses_off",
+            "addresses that get no mails: their reader does not want them, or they are returned. Of the system:"
+            " aggregate by max.",
+            ["by"],
+            registry=registry,
+        )
+        self.unheard = MeasuredGauge(
+            "andon_notifier_unheard_pipelines",
+            "pipelines of whose problems nobody gets mails. Of the system: aggregate by max.",
+            registry=registry,
+        )
+        for kind in ("permanent", "passing"):
+            self.bounces.labels(kind)
 
     def _time_sending(self, registry: CollectorRegistry) -> None:
         self.seconds = Histogram(

@@ -11,7 +11,9 @@ from shared.postgres.pool import Record
 
 
 def result_message(topic: str, row: Record, result: NoticeResult, detail: str | None, now: datetime) -> OutgoingMessage:
-    """The message about one notice. `row`: its name, ticket, problem key and reason, and the Message-ID of its mail."""
+    """The message about one notice. `row`: its name, ticket, problem key and reason, the Message-ID of its mail
+    and the role of its recipient.
+    """
     data = NoticeData(
         notice=row["name"],
         ticket=row["ticket"],
@@ -21,6 +23,7 @@ def result_message(topic: str, row: Record, result: NoticeResult, detail: str | 
         detail=detail,
         message_id=row["message_id"],
         key=row["key"],
+        role=row["role"] or None,
     )
     event = NoticeEvent.new(
         id=content_id(data.notice, result.value, data.message_id),

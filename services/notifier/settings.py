@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from shared.runtime.addresses import ADDRESS, HELO_NAME
+from shared.runtime.addresses import ADDRESS, DOMAIN, HELO_NAME
+from shared.runtime.clock import ClockKind
 from shared.runtime.settings import ServiceSettings
 
 
@@ -56,6 +57,25 @@ class NotifierSettings(ServiceSettings):
         " nothing twice is kept",
     )
 
+    notifier_url: str = Field(
+        "",
+        pattern=r"^(https?://[^\s/?#]+(/[^\s?#]*)?)?$",
+        description="address of the pages on which readers choose their mails, as readers reach this port, e.g."
+        " https://andon.example.org; empty: mails name no such page. One-click unsubscribe needs https",
+    )
+    notifier_bounce_port: int = Field(
+        0, ge=0, le=65535, description="port of the SMTP server that takes returned mails; 0: it is off"
+    )
+    notifier_bounce_domain: str = Field(
+        "",
+        pattern=rf"^({DOMAIN})?$",
+        description="mail domain whose server hands mails for bounce+...@ to that port; empty: mails are returned to"
+        " ANDON_SMTP_SENDER",
+    )
+    clock: ClockKind = Field(
+        ClockKind.WALL, description="wall: live; log: replays, in which plans and looks fall due by the log's time"
+    )
+
     @field_validator("smtp_ca")
     @classmethod
     def _certificates(cls, text: str) -> str:
@@ -70,6 +90,11 @@ class NotifierSettings(ServiceSettings):
     def sends_password_in_clear(self) -> bool:
         """Whether the password would cross the network unencrypted."""
         return bool(self.smtp_username) and self.smtp_security == "none"
+
+    @property
+    def follows_log(self) -> bool:
+        """Whether days are those of the log's clock."""
+        return self.clock is ClockKind.LOG
 
     @property
     def domain(self) -> str:

@@ -16,6 +16,10 @@ WITH_CHART = (
     TicketChange.CLEARED,
     TicketChange.UNDONE,
     TicketChange.PULLED,
+    TicketChange.VERDICT,
+    TicketChange.HELD,
+    TicketChange.FADING,
+    TicketChange.DECAYED,
 )
 
 

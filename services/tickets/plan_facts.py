@@ -6,7 +6,7 @@ from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.store import plans
 from services.tickets.study.change_weeks import looks_of
-from shared.contracts.tickets import PlanFacts, PredictedFacts
+from shared.contracts.tickets import PlanFacts, PredictedFacts, TaskFacts
 from shared.flow.statistics.columns import Chart
 from shared.policy import Policy, StageTitles
 from shared.postgres.pool import Executor
@@ -35,6 +35,7 @@ def sealed_facts(sealed: SealedPlan, zone: str, titles: StageTitles) -> PlanFact
         predicted=PredictedFacts(size=size, unit=predicted.unit.value, why=predicted.why),
         hash=sealed.hash,
         looks=looks_of(sealed, zone),
+        tasks=tuple(TaskFacts(what=task.what, who=task.who, by=task.by) for task in plan.tasks),
     )
 
 

@@ -92,6 +92,14 @@ class PredictedFacts(Message):
     why: Words
 
 
+class TaskFacts(Message):
+    """One task of a plan. `who`: a role or a team, never a person."""
+
+    what: Words
+    who: Words
+    by: date
+
+
 class PlanFacts(Message):
     """The sealed plan in force; of a ticket that a study closed, the plan that was studied."""
 
@@ -104,6 +112,7 @@ class PlanFacts(Message):
     predicted: PredictedFacts
     hash: Words = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the sealed content")
     looks: tuple[date, ...] = Field(description="the days on which the weeks of each look are over")
+    tasks: tuple[TaskFacts, ...] = ()
 
 
 class StudyFacts(Message):

@@ -159,12 +159,13 @@ def offsets(zone: ZoneInfo, first: int, last: int) -> Iterator[tuple[int, int, i
 
 
 def _change(zone: ZoneInfo, before: int, after: int) -> int:
-    """The second between two instants at which the offset of `before` ends."""
+    """The second between two instants at which the offset of `before` ends; both may lie between seconds."""
     offset = _offset(zone, before)
-    while after - before > _SECOND:
-        middle = (before + after) // 2 // _SECOND * _SECOND
-        before, after = (middle, after) if _offset(zone, middle) == offset else (before, middle)
-    return after
+    low, high = before // _SECOND, -(-after // _SECOND)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _offset(zone, middle * _SECOND) == offset else (low, middle)
+    return high * _SECOND
 
 
 def _offset(zone: ZoneInfo, instant: int) -> int:

@@ -15,6 +15,7 @@ from shared.policy.model import (
     Stage,
     StageOutcome,
 )
+from shared.policy.recipients import QuietHours, Recipient, Subscriber, WeeklyReport
 from shared.policy.stage_titles import StageTitles
 
 __all__ = [
@@ -27,11 +28,15 @@ __all__ = [
     "Pipeline",
     "Policy",
     "PolicyError",
+    "QuietHours",
+    "Recipient",
     "RulePolicy",
     "SilenceRule",
     "Stage",
     "StageOutcome",
     "StageTitles",
+    "Subscriber",
+    "WeeklyReport",
     "load",
     "parse",
 ]

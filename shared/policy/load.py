@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from shared.policy.model import CALENDAR, Policy
+from shared.policy.recipient_checks import check_recipients
 from shared.policy.rule_checks import check_budget, check_rules, check_silence
 from shared.runtime.validation import error_text, root_causes
 from shared.runtime.yaml_file import Fault, FaultsError, KeyPath, Lines, fault_at, read_faulty_yaml, read_text
@@ -66,6 +67,7 @@ def _cross_checks(document: Any) -> Iterator[tuple[KeyPath, str]]:
         rules = _entries(pipeline.get("rules"))
         yield from check_rules(rules, (*path, "rules"), stages)
         yield from check_budget(key, pipeline, rules, stages, path)
+    yield from check_recipients(_group(_group(document).get("pipelines")))
     yield from check_silence(_entries(_group(document).get("silence")), ("silence",))
 
 

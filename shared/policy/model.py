@@ -6,12 +6,11 @@ A rule on counts watches one stage. Statistical rules watch one stage, a pipelin
 from __future__ import annotations
 
 import re
-from datetime import date, time
+from datetime import date
 from itertools import pairwise
 from typing import Annotated, Literal, Self
-from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 
 from shared.contracts.envelope import Name
 from shared.contracts.problems import Mode
@@ -19,11 +18,13 @@ from shared.contracts.stages import StageOutcome
 from shared.policy.by_stage import by_stage
 from shared.policy.durations import Duration, parse_duration
 from shared.policy.numbers import Positive
+from shared.policy.parts import DAYS, Part, WeekDay, Zone, seconds_of_day
+from shared.policy.recipients import Owner, Recipient, Subscriber
 from shared.policy.rule_checks import BUDGET, FALSE_ALARMS
-from shared.runtime.addresses import ADDRESS
 
 __all__ = [
     "CALENDAR",
+    "DAYS",
     "AgingLearnedRule",
     "ClockPolicy",
     "CountRule",
@@ -38,18 +39,6 @@ __all__ = [
     "StageOutcome",
 ]
 CALENDAR = "calendar"
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def _zone(name: object) -> str:
-    try:
-        ZoneInfo(str(name))
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone; use a name such as Europe/Berlin or UTC") from None
-    return str(name)
-
-
-Zone = Annotated[str, BeforeValidator(_zone)]
 
 
 def _day(text: object) -> object:
@@ -63,15 +52,11 @@ Length = Annotated[Duration, BeforeValidator(parse_duration)]
 _NONE = Duration("0s", 0, 0)
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
 def _span(text: object) -> tuple[int, int]:
     """`09:00-12:30` as seconds of the day; `24:00` is the day's end."""
     begin, dash, end = str(text).partition("-")
     try:
-        span = (_seconds(begin), _seconds(end))
+        span = (seconds_of_day(begin), seconds_of_day(end))
     except ValueError:
         dash = ""
         span = (0, 0)
@@ -80,20 +65,11 @@ def _span(text: object) -> tuple[int, int]:
     return span
 
 
-def _seconds(text: str) -> int:
-    if text.strip() == "24:00":
-        return 86_400
-    if not re.fullmatch(r"\d{2}:\d{2}(:\d{2})?", text.strip()):
-        raise ValueError
-    moment = time.fromisoformat(text.strip())
-    return moment.hour * 3600 + moment.minute * 60 + moment.second
-
-
-class ClockPolicy(_Part):
+class ClockPolicy(Part):
     """A business clock: it runs on these days in these hours, except on holidays."""
 
     timezone: Zone
-    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(min_length=1)
+    days: tuple[WeekDay, ...] = Field(min_length=1)
     hours: tuple[Annotated[tuple[int, int], BeforeValidator(_span)], ...] = Field(min_length=1)
     holidays: frozenset[Annotated[date, BeforeValidator(_day)]] = frozenset()
 
@@ -118,24 +94,7 @@ class ClockPolicy(_Part):
         return sum(end - begin for begin, end in self.hours)
 
 
-class Owner(_Part):
-    """Who owns the policy of a pipeline and can change the way of working."""
-
-    name: str = Field(min_length=1, max_length=200, pattern=r"^[^\r\n\x00]*$")
-    mail: str = Field(max_length=300)
-
-    @field_validator("mail")
-    @classmethod
-    def _is_address(cls, mail: str) -> str:
-        if not re.fullmatch(ADDRESS, mail):
-            raise ValueError(
-                "not a mail address; write one address, as sales@example.org, in ASCII (a domain such as"
-                " bücher.example as xn--bcher-kva.example)"
-            )
-        return mail
-
-
-class Stage(_Part):
+class Stage(Part):
     """One stage. Stages are listed in their order. `cord`: whether anyone may pull it; None: as the pipeline says."""
 
     id: Name
@@ -169,7 +128,7 @@ def _given(name: object) -> object:
 _Named = Annotated[Name | None, BeforeValidator(_given)]
 
 
-class _AnyRule(_Part):
+class _AnyRule(Part):
     mode: Annotated[Mode, BeforeValidator(_mode)] = Mode.ACTIVE
 
 
@@ -260,9 +219,12 @@ MeasureRule = ShiftRule | ReworkRule | SlippingRule | BottleneckRule
 RulePolicy = CountRule | MeasureRule | AgingLearnedRule
 
 
-class Pipeline(_Part):
+class Pipeline(Part):
     name: str
     owner: Owner
+    recipients: tuple[Recipient, ...] = ()
+    # How long a ticket may wait for somebody to acknowledge it before it is escalated. Real time.
+    ack_within: Length | None = None
     clock: str = CALENDAR
     # Openings by chance in 91 days, of all statistical rules together.
     false_alarms: Positive = FALSE_ALARMS
@@ -270,6 +232,11 @@ class Pipeline(_Part):
     cord: bool = False
     stages: tuple[Stage, ...] = Field(min_length=1)
     rules: tuple[Annotated[RulePolicy, Field(discriminator="kind")], ...] = ()
+
+    @property
+    def subscribers(self) -> tuple[Subscriber, ...]:
+        """Everybody who gets mails about this pipeline, the owner first."""
+        return (self.owner, *self.recipients)
 
     @property
     def count_rules(self) -> tuple[CountRule, ...]:
@@ -307,7 +274,7 @@ class Pipeline(_Part):
         return (stage.clock if stage else None) or self.clock
 
 
-class Policy(_Part):
+class Policy(Part):
     """The whole file. `digest` identifies its content, and is the policy's version in messages."""
 
     version: int = Field(ge=1)

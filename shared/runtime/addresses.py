@@ -10,9 +10,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
-ADDRESS = rf"^{_ATOM}(\.{_ATOM})*@{_LABEL}(\.{_LABEL})*$"
+DOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+ADDRESS = rf"^{_ATOM}(\.{_ATOM})*@{DOMAIN}$"
 # RFC 5321 4.1.1.1: a domain, or an address literal such as [192.0.2.1].
-HELO_NAME = rf"^({_LABEL}(\.{_LABEL})*|\[[0-9A-Fa-f.:IPv]+\])?$"
+HELO_NAME = rf"^({DOMAIN}|\[[0-9A-Fa-f.:IPv]+\])?$"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Pages on loopback answer to no other host name. Else a site whose name resolves to loopback would count as ours
 # to the browser (DNS rebinding).

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,29 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 
 from services.demo.ports import free_port
-from services.notifier.domain.mail import Mail, Notice, message_id
+from services.notifier.domain.links import Links
+from services.notifier.domain.mail import Mail, Notice, message_id, notice_name
+from services.notifier.domain.reasons import OF_PROBLEM
+from services.notifier.domain.report import (
+    AlarmBudget,
+    ChartImage,
+    PipelineReport,
+    ReportData,
+    ReportedLook,
+    ReportedVerdict,
+    WaitingTicket,
+)
 from services.notifier.render.compose import Composer
 from services.tickets.charts.render import png
 from services.tickets.charts.spec import LineChart
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
+from shared.contracts.tickets import StudyFacts, TicketState
 from shared.kafka.admin import create_topics
 from shared.policy import parse
 from tests.browser.company import POLICY, Company
 from tests.support.databases import migrated_database
+from tests.support.plan_facts import plan_facts
 from tests.support.problems import day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
@@ -115,10 +128,14 @@ def mails(url: str) -> Iterator[Any]:
     )
     chart = base64.b64encode(png(drawn)).decode()
     hostile = "<script>window.owned=1</script>" + "w" * 120
-    composer = Composer("a@x.example", "x.example", parse(POLICY))
-    for seq, reason in enumerate([*NoticeReason, NoticeReason.OPENED], 1):
+    composer = Composer("a@x.example", "x.example", parse(POLICY), Links(b"", "https://x.example"))
+    study = StudyFacts(verdict="not-shown", week=13, sentence="The weeks do not show a change.", confounded_with=(7,))
+    reasons = [one for one in NoticeReason if one is not NoticeReason.WEEKLY_REPORT]
+    for seq, reason in enumerate([*reasons, NoticeReason.OPENED], 1):
         over = day(1) if "cleared" in reason.value else None
-        fields = {"title": hostile, "sentence": hostile} if seq > len(NoticeReason) else {}
+        fields = {"title": hostile, "sentence": hostile} if seq > len(reasons) else {}
+        if reason not in OF_PROBLEM:
+            fields |= {"plan": plan_facts(), "study": study}
         facts = ticket_event(
             seq=seq,
             chart_png=chart,
@@ -126,9 +143,28 @@ def mails(url: str) -> Iterator[Any]:
             url=url,
             **fields,
         ).data
-        now, identity = datetime.now(UTC), message_id(facts, "x.example")
+        now, identity = datetime.now(UTC), message_id(notice_name(facts, "h@x.example"), "x.example")
         mail = Mail(seq, identity, "Head", "h@x.example", now, 1, now, (Notice(facts.ticket, seq, reason, facts),))
         yield composer.compose(mail)
+    yield composer.compose(report_mail(url, chart))
+
+
+def report_mail(url: str, chart: str) -> Mail:
+    """A weekly report with all that it may list."""
+    named = {"ticket": 1, "title": "Deals wait too long in Proposal", "url": url}
+    pipeline = PipelineReport(
+        name="New business",
+        waiting=(WaitingTicket(**named, state=TicketState.OPEN, since=day(0), opened_at=day(0)),),
+        waiting_total=3,
+        verdicts=(ReportedVerdict(**named, outcome="verified", sentence="The later week was better."),),
+        verdicts_total=1,
+        looks=(ReportedLook(**named, measure="Time in stage", on=date(2026, 3, 10)),),
+        looks_total=1,
+        budget=AlarmBudget(opened=2, allowed="1"),
+    )
+    charts = (ChartImage(**named, png=chart, alt="Proposal holds 12 deals"),)
+    data = ReportData(begin=day(0), end=day(7), zone="Europe/Berlin", pipelines=(pipeline,), charts=charts)
+    return Mail(99, "<report@x.example>", "Head", "h@x.example", day(7), 1, day(8), (), report=data)
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,10 @@ HEADERS = {
     "Auto-Submitted",
     "X-Auto-Response-Suppress",
     "List-Id",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+    "Thread-Index",
+    "Thread-Topic",
     "MIME-Version",
     "Content-Type",
 }

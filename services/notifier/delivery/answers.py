@@ -45,7 +45,7 @@ _MAILBOX = re.compile(r"\S+@\S+")
 _SIZE = re.compile(r"\bsize\b|too (?:large|big|long)|\blength\b", re.IGNORECASE)
 # Words of refusals that pass with time, or with other settings. Many servers send them under a recipient's code.
 _NOT_THE_MAIL = re.compile(
-    r"relay|rcpthosts|authenti|\bauth\b|\blog ?in\b|sign.?in|\bsender\b|mail from|\bhelo\b|\behlo\b"
+    r"relay(?! recipient table)|rcpthosts|authenti|\bauth\b|\blog ?in\b|sign.?in|\bsender\b|mail from|\bhelo\b|\behlo\b"
     r"|\bspf\b|dkim|dmarc|(?:black|block|deny|gr[ae]y).?list|\bblocked\b|\bbanned\b|reputation|spamhaus|dnsbl|\brbl\b"
     r"|quota|\bfull\b|insufficient|storage|too many|rate limit|try again|temporar|\blater\b|\bpolic(?:y|ies)\b"
     r"|access denied|not permitted|(?:not|n't) allowed to|delivery is not allowed|client host|reverse dns|\bptr\b"

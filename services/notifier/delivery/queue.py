@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from services.notifier.delivery.answer_log import kind_of
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, ProblemNow, Thread
+from services.notifier.domain.report import ReportData
 from services.notifier.publish import result_message
 from shared.contracts.notices import NoticeReason, NoticeResult
 from shared.contracts.tickets import TicketData
@@ -36,7 +37,7 @@ WHERE id IN (
                 AND (earlier.unanswered = 0 OR earlier.claimed_until IS NOT NULL)
         )
     ORDER BY due LIMIT $2 FOR UPDATE SKIP LOCKED
-) RETURNING id, message_id, to_name, to_mail, wanted_at, attempts, claimed_until AS claim, unanswered, answer
+) RETURNING id, message_id, to_name, to_mail, wanted_at, attempts, claimed_until AS claim, unanswered, answer, report
 """
 _NOTICES = """
 SELECT mail, notice.ticket, seq, reason, facts, changes, covered, subject, message_id
@@ -63,6 +64,11 @@ WHERE id = $1 AND state = 'waiting' AND (claimed_until = $4 OR $2 = 'sent') RETU
 _DEFER = """
 UPDATE mail SET due = $2, answer = $3, unanswered = $4, claimed_until = NULL
 WHERE id = $1 AND state = 'waiting' AND claimed_until = $5 RETURNING id
+"""
+# Not tried: it waits for the end of its reader's quiet hours.
+_POSTPONE = """
+UPDATE mail SET due = $2, wanted_at = greatest(wanted_at, $2), claimed_until = NULL, attempts = attempts - 1
+WHERE id = $1 AND state = 'waiting' AND claimed_until = $3
 """
 _RELEASE = """
 UPDATE mail SET claimed_until = NULL, attempts = attempts - 1
@@ -92,7 +98,7 @@ UPDATE mail SET answer = $2 WHERE id IN (
 ) RETURNING id
 """
 _RESULTS_OF = """
-SELECT name, notice.ticket, key, reason, mail.message_id
+SELECT name, notice.ticket, key, reason, mail.message_id, role
 FROM notice JOIN mail ON mail.id = notice.mail JOIN thread ON thread.id = notice.thread
 WHERE mail.id = ANY($1::bigint[]) AND NOT dropped ORDER BY notice.id
 """
@@ -153,7 +159,7 @@ class MailQueue:
             notices[row["mail"]].append(_notice(row))
         stages = await stages_now.of_stages(connection, {_stage(one) for some in notices.values() for one in some})
         notices = {mail: [_with_now(one, stages) for one in some] for mail, some in notices.items()}
-        mails = [Mail(**dict(row), notices=tuple(notices[row["id"]])) for row in rows]
+        mails = [_mail(row, notices[row["id"]]) for row in rows]
         return sorted(mails, key=lambda mail: mail.id)
 
     async def hand_over(self, mail: Mail) -> Mail | None:
@@ -165,6 +171,10 @@ class MailQueue:
         """Release claims on mails that were not tried."""
         if mails:
             await self._pool.execute(_RELEASE, [mail.id for mail in mails], [mail.claim for mail in mails])
+
+    async def postpone(self, mail: Mail, until: datetime) -> None:
+        """Try it at `until`, as it was not tried now."""
+        await self._pool.execute(_POSTPONE, mail.id, until, mail.claim)
 
     async def defer(self, mail: Mail, due: datetime, answer: str, possibly_delivered: bool, now: datetime) -> None:
         """Try again at `due`, and publish that it waits if `answer` differs from the last one."""
@@ -220,6 +230,11 @@ def _with_now(notice: Notice, stages: StagesNow) -> Notice:
     if rule is None or stages.at is None or stages.at < known_at or facts.problem.cleared_at is not None:
         return notice
     return replace(notice, now=ProblemNow(stages.at, rule))
+
+
+def _mail(row: Record, notices: Sequence[Notice]) -> Mail:
+    report = None if row["report"] is None else ReportData.model_validate(row["report"])
+    return Mail(**(dict(row) | {"report": report}), notices=tuple(notices))
 
 
 async def _status(executor: Executor, now: datetime) -> QueueStatus:

@@ -6,12 +6,15 @@ import asyncio
 import random
 from collections import deque
 from dataclasses import replace
+from datetime import datetime
 
 from services.notifier.delivery.answer_log import AnswerLog
 from services.notifier.delivery.queue import MailQueue, QueueStatus
 from services.notifier.delivery.retry_delays import MAX_OUTAGE_SECONDS, backoff, resend_pause
 from services.notifier.delivery.smtp import MAX_ANSWER, SmtpServer, Undelivered, describe
+from services.notifier.domain.links import Links
 from services.notifier.domain.mail import Mail
+from services.notifier.domain.readers import MailReaders
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.render.compose import Composer
 from shared.contracts.notices import NoticeResult
@@ -41,11 +44,14 @@ class Sender:
         queue: MailQueue,
         server: SmtpServer,
         composer: Composer,
+        readers: MailReaders,
+        links: Links,
         metrics: NotifierMetrics,
         progress: Progress,
         clock: Clock,
     ) -> None:
         self._queue, self._server, self._composer = queue, server, composer
+        self._readers, self._links = readers, links
         self._metrics, self._progress, self._clock = metrics, progress, clock
         self._answers = AnswerLog()
         self._failed_in_a_row = 0
@@ -123,6 +129,10 @@ class Sender:
         """Send one mail. False: the server is unavailable, so the rest need not be tried now."""
         if not mail.to_mail:
             return await self._no_owner(mail)
+        now = self._clock.now()
+        if (until := self._after_quiet(mail, now)) > now:
+            await self._queue.postpone(mail, until)
+            return True
         content = await self._composed(mail)
         if content is None:
             return True
@@ -150,7 +160,7 @@ class Sender:
     async def _hand_over(self, mail: Mail, content: bytes, deadline: float) -> bool:
         try:
             with self._metrics.seconds.time():
-                await self._server.send(content, mail.to_mail, deadline)
+                await self._server.send(content, mail.to_mail, deadline, self._links.return_path(mail.id))
         except Undelivered as fault:
             answered = mail if fault.possibly_delivered else replace(mail, unanswered=mail.unanswered - 1)
             return await self._failed(answered, fault)
@@ -158,6 +168,11 @@ class Sender:
         await self._end(mail, NoticeResult.SENT, None, NoticeResult.SENT.value)
         self._metrics.delay.observe((self._clock.now() - mail.wanted_at).total_seconds())
         return True
+
+    def _after_quiet(self, mail: Mail, now: datetime) -> datetime:
+        """When it may go out: attempts that follow a failure fall into quiet hours, too."""
+        reader = self._readers.by_address.get(mail.to_mail.lower())
+        return now if reader is None else reader.after_quiet(now, mail.reasons)
 
     async def _no_owner(self, mail: Mail) -> bool:
         pipelines = sorted({notice.facts.pipeline for notice in mail.notices})
@@ -201,5 +216,5 @@ class Sender:
             self._count(mail, counted)
 
     def _count(self, mail: Mail, result: str) -> None:
-        for notice in mail.notices:
-            self._metrics.mails.labels(notice.reason.value, result).inc()
+        for reason in mail.reasons:
+            self._metrics.mails.labels(reason.value, result).inc()

@@ -101,15 +101,18 @@ class SmtpServer:
             password=settings.smtp_password.get_secret_value() if settings.smtp_username else None,
         )
 
-    async def send(self, content: bytes, recipient: str, deadline: float) -> None:
-        """Hand over a mail before `deadline` on the event loop's clock. Raises Undelivered; needs `connect` first."""
+    async def send(self, content: bytes, recipient: str, deadline: float, return_path: str | None = None) -> None:
+        """Hand over a mail before `deadline` on the event loop's clock. Raises Undelivered; needs `connect` first.
+
+        `return_path`: where it is returned to; None: to the sender.
+        """
         client, step = self._client, Step.CONNECT
         try:
             async with asyncio.timeout_at(deadline):
                 if client is None or client.protocol is None:
                     raise ConnectionError("connection lost")
                 step = Step.SENDER
-                await client.mail(self._settings.smtp_sender, options=_size(client, content))
+                await client.mail(return_path or self._settings.smtp_sender, options=_size(client, content))
                 step = Step.RECIPIENT
                 await client.rcpt(recipient)
                 step = Step.DATA

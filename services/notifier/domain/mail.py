@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
+from services.notifier.domain.report import ReportData
 from services.notifier.domain.safe_text import one_line
 from shared.contracts.envelope import Message, Moment, content_id
 from shared.contracts.notices import NoticeReason
@@ -12,12 +14,17 @@ from shared.contracts.now import RuleNow
 from shared.contracts.tickets import Actor, TicketChange, TicketData
 
 MAX_SUBJECT = 180
+# What is reported without a change of the ticket.
+Occasion = Literal[NoticeReason.PLAN_DUE, NoticeReason.LOOK_DUE, NoticeReason.ESCALATED]
 
 
 class CoveredChange(Message):
-    """One change of a ticket that a notice reports. `count`: the deals after it."""
+    """One change of a ticket that a notice reports, or an occasion: a plan or a look fell due, nobody acknowledged.
 
-    change: TicketChange
+    `count`: the deals after it.
+    """
+
+    change: TicketChange | Occasion
     at: Moment
     count: int
     actor: Actor = Actor.SYSTEM
@@ -62,8 +69,8 @@ class Notice:
 class Mail:
     """A mail that this sender has claimed until `claim`. An empty `to_mail`: the policy names no owner.
 
-    `wanted_at`: when it should go out. `unanswered`: how often its content was handed over without an answer.
-    `answer`: the last one that was no success.
+    It carries one notice, or a weekly report. `wanted_at`: when it should go out. `unanswered`: how often its content
+    was handed over without an answer. `answer`: the last one that was no success.
     """
 
     id: int
@@ -76,19 +83,28 @@ class Mail:
     notices: tuple[Notice, ...]
     unanswered: int = 0
     answer: str | None = None
+    report: ReportData | None = None
+
+    @property
+    def reasons(self) -> list[NoticeReason]:
+        """Why it is sent."""
+        return [NoticeReason.WEEKLY_REPORT] if self.report else [notice.reason for notice in self.notices]
 
 
-def notice_name(facts: TicketData) -> str:
+def notice_name(facts: TicketData, address: str, occasion: str | None = None) -> str:
     """Identifies a notice on the topic `improvement.notices`: the same when it is written again.
 
     The number of a ticket and its change are not enough: when the database was set back, others may get the same.
+    `address`: of the recipient, in lower case. `occasion`: of a notice without a change of the ticket.
     """
-    return f"{facts.ticket}-{facts.seq}-{content_id(facts.key, facts.opened_at, facts.change.value, facts.at)[:8]}"
+    what = occasion or facts.change.value
+    digest = content_id(facts.key, facts.opened_at, what, "" if occasion else facts.at, address)
+    return f"{facts.ticket}-{facts.seq}-{digest[:8]}"
 
 
-def message_id(facts: TicketData, domain: str) -> str:
-    """The Message-ID of a mail about one change of a ticket: the same however often it is sent."""
-    return f"<andon.ticket-{notice_name(facts)}@{domain}>"
+def message_id(name: str, domain: str) -> str:
+    """The Message-ID of the mail that was begun for a notice: the same however often it is sent."""
+    return f"<andon.ticket-{name}@{domain}>"
 
 
 def subject_of(facts: TicketData) -> str:

@@ -52,12 +52,12 @@ def _field(name: str, value: str) -> str:
     return f"{name}: {value}\r\n"
 
 
-def unstructured(text: str) -> str:
-    """The value of a Subject: folded, in encoded words where it is not plain ASCII."""
+def unstructured(text: str, name: str = "Subject") -> str:
+    """The value of a header for people: folded, in encoded words where it is not plain ASCII."""
     plain = one_line(text)
     if _PLAIN.fullmatch(plain):
-        return "\r\n ".join(textwrap.wrap(plain, _LINE - 9, break_long_words=False, break_on_hyphens=False))
-    return _encoded(plain)
+        return "\r\n ".join(textwrap.wrap(plain, _LINE - len(name) - 2, break_long_words=False, break_on_hyphens=False))
+    return _encoded(plain, name)
 
 
 def mailbox(name: str, address: str) -> str:
@@ -67,5 +67,5 @@ def mailbox(name: str, address: str) -> str:
     return f"{shown}\r\n <{address}>" if shown else f"<{address}>"
 
 
-def _encoded(text: str) -> str:
-    return Header(text, "utf-8", maxlinelen=_LINE - 1, header_name="Subject").encode(linesep="\r\n")
+def _encoded(text: str, name: str = "Subject") -> str:
+    return Header(text, "utf-8", maxlinelen=_LINE - 1, header_name=name).encode(linesep="\r\n")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from services.notifier.domain.reasons import ABOUT_PROBLEM
 from shared.postgres.pool import Pool
 
-# Decisions about a ticket depend on three of its notices, however old: the newest, the one that covers its latest
-# change (a second delivery of a change is known by it), and the last one that was sent. These stay.
+# Decisions about a ticket depend on some of its notices, however old: the newest, the one that covers its latest change
+# (a second delivery of a change is known by it), and the last ones that were sent: of all, of those that tell of the
+# problem ($3), and of verdicts. These stay.
 _DELETE_NOTICES = """
 DELETE FROM notice WHERE id IN (
     SELECT old.id FROM notice AS old JOIN mail ON mail.id = old.mail
@@ -18,6 +20,7 @@ DELETE FROM notice WHERE id IN (
         AND (mail.state <> 'sent' OR EXISTS (
             SELECT FROM notice AS n JOIN mail AS m ON m.id = n.mail
             WHERE n.thread = old.thread AND n.id > old.id AND m.state = 'sent'
+                AND (n.reason = ANY($3) OR old.reason <> ALL($3)) AND (n.reason = 'verdict' OR old.reason <> 'verdict')
         ))
     LIMIT $2
 )
@@ -29,6 +32,19 @@ UPDATE notice SET facts = NULL WHERE id IN (
     WHERE mail.ended_at < $1 AND facts IS NOT NULL LIMIT $2
 )
 """
+_DELETE_REPORTS = """
+UPDATE mail SET report = NULL WHERE id IN (
+    SELECT id FROM mail WHERE ended_at < $1 AND report IS NOT NULL LIMIT $2
+)
+"""
+# A quarter of them counts for the false-alarm budget.
+_DELETE_TICKETS = """
+DELETE FROM ticket_now WHERE (ticket, key, opened_at) IN (
+    SELECT ticket, key, opened_at FROM ticket_now
+    WHERE state = 'closed' AND known_at < least($1, now() - interval '92 days') LIMIT $2
+)
+"""
+_FORGET_REPORTS = "DELETE FROM report WHERE (address, due) IN (SELECT address, due FROM report WHERE due < $1 LIMIT $2)"
 _DELETE_MAILS = """
 DELETE FROM mail WHERE id IN (
     SELECT id FROM mail WHERE ended_at < $1 AND NOT EXISTS (SELECT FROM notice WHERE notice.mail = mail.id) LIMIT $2
@@ -38,6 +54,14 @@ DELETE FROM mail WHERE id IN (
 
 async def prune(pool: Pool, before: datetime, limit: int) -> int:
     """Prune mails that ended before a time, at most `limit` rows by each statement; how many rows."""
-    statements = (_DELETE_NOTICES, _DELETE_FACTS, _DELETE_MAILS)
-    tags = [await pool.execute(statement, before, limit) for statement in statements]
+    kept = [reason.value for reason in ABOUT_PROBLEM]
+    tags = [await pool.execute(_DELETE_NOTICES, before, limit, kept)]
+    statements = (
+        _DELETE_FACTS,
+        _DELETE_REPORTS,
+        _DELETE_MAILS,
+        _DELETE_TICKETS,
+        _FORGET_REPORTS,
+    )
+    tags += [await pool.execute(statement, before, limit) for statement in statements]
     return sum(int(tag.rpartition(" ")[2]) for tag in tags)

@@ -346,12 +346,14 @@ CREATE TABLE notice (
     notice     text        PRIMARY KEY,
     ticket     bigint      NOT NULL,
     reason     text        NOT NULL,
-    result     text        NOT NULL CHECK (result IN ('sent', 'refused', 'waiting', 'dropped')),
+    result     text        NOT NULL CHECK (result IN ('sent', 'refused', 'waiting', 'dropped', 'bounced')),
     message_id text        NOT NULL,
     at         timestamptz NOT NULL,
     detail     text,
     -- The ticket's problem: after the database was set back, the ticket of another may have the number.
-    key        text
+    key        text,
+    -- What the recipient is to the pipeline; null: not known.
+    role       text
 );
 CREATE INDEX notice_by_ticket ON notice (ticket, at);
 

@@ -9,21 +9,24 @@ from shared.contracts.notices import NoticeData
 from shared.postgres.pool import Connection, Executor, Record
 
 _SAVE = """
-INSERT INTO notice (notice, ticket, reason, result, message_id, at, detail, key)
-SELECT DISTINCT ON (n) n, t, r, s, m, a, d, k
+INSERT INTO notice (notice, ticket, reason, result, message_id, at, detail, key, role)
+SELECT DISTINCT ON (n) n, t, r, s, m, a, d, k, o
 FROM unnest(
-    $1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[]
-) AS w (n, t, r, s, m, a, d, k) ORDER BY n, s = 'waiting', a DESC
+    $1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::text[], $8::text[], $9::text[]
+) AS w (n, t, r, s, m, a, d, k, o) ORDER BY n, s = 'waiting', s <> 'bounced', a DESC
 ON CONFLICT (notice) DO UPDATE SET result = excluded.result, at = excluded.at, detail = excluded.detail
-    WHERE notice.result = 'waiting' AND (excluded.result <> 'waiting' OR excluded.at > notice.at)
+    WHERE excluded.result = 'bounced'
+        OR (notice.result = 'waiting' AND (excluded.result <> 'waiting' OR excluded.at > notice.at))
 """
-_OF_TICKET = (
-    "SELECT reason, result, at, detail FROM notice WHERE ticket = $1 AND coalesce(key, $2) = $2 ORDER BY at, notice"
-)
+_OF_TICKET = """
+SELECT reason, result, at, detail, role FROM notice WHERE ticket = $1 AND coalesce(key, $2) = $2 ORDER BY at, notice
+"""
 
 
 async def save(connection: Connection, notices: Sequence[NoticeData]) -> None:
-    """Keep the newest result of each mail. A late result changes nothing once it was sent or refused."""
+    """Keep the newest result of each mail. A late result changes nothing once it was sent or refused, but that it
+    was returned.
+    """
     if notices:
         await connection.execute(
             _SAVE,
@@ -35,6 +38,7 @@ async def save(connection: Connection, notices: Sequence[NoticeData]) -> None:
             [n.at for n in notices],
             [n.detail for n in notices],
             [n.key for n in notices],
+            [n.role for n in notices],
         )
 
 

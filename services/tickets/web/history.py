@@ -48,10 +48,22 @@ MAILS = {
     "reopened": "it came back",
     "cleared": "it is over",
     "opened-and-cleared": "it opened and is over",
+    "plan-due": "its plan is due",
+    "look-due": "its change will be judged this week",
+    "verdict": "the verdict on its change",
+    "held": "the gain holds",
+    "fading": "part of the gain may be lost",
+    "decayed": "the gain is lost",
+    "escalated": "nobody acknowledged it in time",
+    "cord": "somebody pulled the cord",
 }
 WITHDRAWN_MAIL = "it is withdrawn"
-RESULTS = {"waiting": "waiting, not sent yet", "dropped": "not sent, as it was out of date"}
-FAILURES = ("refused", "waiting")
+RESULTS = {
+    "waiting": "waiting, not sent yet",
+    "dropped": "not sent, as it was out of date, or not wanted",
+    "bounced": "sent, and returned",
+}
+FAILURES = ("refused", "waiting", "bounced")
 
 
 @dataclass(frozen=True)
@@ -158,7 +170,7 @@ def _shifts(change: Record) -> tuple[Shift, ...]:
 
 def _mail_row(mail: Record, changes: Sequence[Record]) -> HistoryRow:
     result = mail["result"]
-    what = f"Mail to the owner: {RESULTS.get(result, result)} ({_about(mail, changes)})"
+    what = f"Mail to the {mail['role'] or 'owner'}: {RESULTS.get(result, result)} ({_about(mail, changes)})"
     return HistoryRow(mail["at"], what, None if result == "sent" else mail["detail"], result in FAILURES)
 
 

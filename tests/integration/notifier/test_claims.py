@@ -14,16 +14,14 @@ from prometheus_client import CollectorRegistry
 from services.notifier.app import build_sender
 from services.notifier.delivery.queue import MailQueue, QueueTimes
 from services.notifier.delivery.sender import Sender
-from services.notifier.domain.decide import NoticeHistory, decide
-from services.notifier.domain.mail import message_id
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.settings import NotifierSettings
-from services.notifier.store import notices as store
 from shared.contracts.notices import NoticeResult
 from shared.contracts.topics import NOTICES
 from shared.postgres.pool import Pool, open_pool
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
+from tests.support.notices import LINKS, id_of, write_change
 from tests.support.problems import policy, ticket_event
 from tests.support.sink import Sink, sink
 from tests.support.waiting import eventually
@@ -52,7 +50,7 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 
 def sender_of(pool: Pool, mails: Sink, **given: Any) -> Sender:
     settings, metrics = NotifierSettings(smtp_port=mails.port, **given), NotifierMetrics(CollectorRegistry())
-    return build_sender(settings, pool, policy(), metrics, Progress(), SystemClock(), lambda: None)
+    return build_sender(settings, pool, policy(), LINKS, metrics, Progress(), SystemClock(), lambda: None)
 
 
 def queue_of(pool: Pool, settle: timedelta = timedelta(0)) -> MailQueue:
@@ -78,9 +76,7 @@ async def write(pool: Pool, tickets: Sequence[int]) -> None:
     async with pool.acquire() as connection, connection.transaction():
         for number in tickets:
             facts = ticket_event(ticket=number).data
-            decision = decide(facts.change, now, NoticeHistory(), timedelta(hours=1), facts.outcome)
-            assert decision is not None
-            await store.apply(connection, facts, decision, policy().pipelines["new"].owner, "localhost.localdomain")
+            assert await write_change(connection, facts, now, timedelta(hours=1)) is not None
 
 
 async def states(pool: Pool) -> dict[int, str]:
@@ -92,7 +88,7 @@ async def all_sent(pool: Pool, tickets: Sequence[int]) -> None:
 
 
 def ids(tickets: Sequence[int]) -> list[str]:
-    return [message_id(ticket_event(ticket=number).data, "localhost.localdomain") for number in tickets]
+    return [id_of(ticket_event(ticket=number).data) for number in tickets]
 
 
 def at_first_mail(mails: Sink, loop: asyncio.AbstractEventLoop, meanwhile: Any) -> None:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from services.notifier.handlers import NoticeHandler
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import Actor, TicketChange, TicketEvent, TicketOutcome, TicketState
-from shared.contracts.topics import NOTICES
 from shared.policy import Policy, parse
 from shared.postgres.pool import Pool, open_pool
-from shared.runtime.clock import SystemClock
 from shared.stream.processor import Received
 from shared.stream.transaction import PostgresTransactions
+from tests.support.notices import handler_of, writer_of
 from tests.support.problems import POLICY, day, policy, ticket_event
 
 MAILS = """
@@ -34,9 +31,7 @@ class Notices:
 
     def __init__(self, pool: Pool, rules: Policy | None = None) -> None:
         self._pool = pool
-        self._handler = NoticeHandler(
-            rules or policy(), timedelta(hours=1), "localhost.localdomain", NOTICES, SystemClock(), lambda: None
-        )
+        self._handler = handler_of(writer_of(rules or policy()))
 
     async def handle(self, *events: TicketEvent) -> None:
         """Each change in a batch of its own."""

@@ -7,13 +7,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.notifier.delivery.queue import SUPERSEDED
-from services.notifier.domain.decide import decide
-from services.notifier.store import notices as store
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.tickets import TicketChange
 from shared.postgres.pool import Pool
 from tests.integration.notifier.test_claims import ids, mails, pool, replica, states, write  # noqa: F401 (fixtures)
-from tests.support.problems import policy, ticket_event
+from tests.support.notices import write_change
+from tests.support.problems import ticket_event
 from tests.support.sink import Sink
 from tests.support.waiting import eventually
 
@@ -24,10 +23,7 @@ async def change(pool: Pool, kind: TicketChange, seq: int, every: timedelta = ti
     """What the notifier writes about one change of ticket 1."""
     facts = ticket_event(kind, seq=seq).data
     async with pool.acquire() as connection, connection.transaction():
-        history = await store.history(connection, facts)
-        decision = decide(facts.change, datetime.now(UTC), history, every, facts.outcome)
-        assert decision is not None
-        await store.apply(connection, facts, decision, policy().pipelines["new"].owner, "localhost.localdomain")
+        assert await write_change(connection, facts, datetime.now(UTC), every) is not None
 
 
 async def mail_of(pool: Pool, seq: int) -> Any:  # noqa: F811

@@ -9,17 +9,27 @@ from functools import partial
 
 import pytest
 
-from services.notifier.domain.decide import NoticeHistory, decide
+from services.notifier.domain.decide import NoticeHistory
 from services.notifier.store import notices as store
 from services.notifier.store import retention
-from shared.contracts.tickets import TicketChange, TicketOutcome
+from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
 from shared.postgres.pool import Connection, Pool, open_pool
 from shared.postgres.pruning import Retention
 from shared.runtime.clock import SystemClock
+from tests.support.notice_rig import NoticeRig
+from tests.support.notices import HEAD, write_change
 from tests.support.problems import policy, ticket_event
 
 TICKETS = range(1, 31)
-CHANGES = (TicketChange.OPENED, TicketChange.GREW, TicketChange.CLEARED, TicketChange.CLOSED, TicketChange.REOPENED)
+CHANGES = (
+    TicketChange.OPENED,
+    TicketChange.GREW,
+    TicketChange.CLEARED,
+    TicketChange.CLOSED,
+    TicketChange.REOPENED,
+    TicketChange.VERDICT,
+    TicketChange.HELD,
+)
 _AGE = "UPDATE mail SET ended_at = ended_at - interval '500 days', created_at = created_at - interval '500 days'"
 _AGE_NOTICES = "UPDATE notice SET created_at = created_at - interval '500 days'"
 
@@ -50,16 +60,13 @@ async def live(pool: Pool, chance: random.Random, first_seq: int) -> None:
 
 async def change(connection: Connection, ticket: int, seq: int, chance: random.Random) -> None:
     facts = ticket_event(chance.choice(CHANGES), ticket, seq).data
-    history = await store.history(connection, facts)
     outcome = chance.choice((None, TicketOutcome.RETRACTED))
-    decision = decide(facts.change, datetime.now(UTC), history, timedelta(0), outcome)
-    if decision is not None:
-        await store.apply(connection, facts, decision, policy().pipelines["new"].owner, "x.example")
+    await write_change(connection, facts.model_copy(update={"outcome": outcome}), datetime.now(UTC), timedelta(0))
 
 
 async def histories(pool: Pool) -> dict[int, NoticeHistory]:
     async with pool.acquire() as connection, connection.transaction():
-        return {ticket: await store.history(connection, ticket_event(ticket=ticket).data) for ticket in TICKETS}
+        return {ticket: await store.history(connection, ticket_event(ticket=ticket).data, HEAD) for ticket in TICKETS}
 
 
 async def test_pruning_changes_no_decision_and_leaves_little(pool: Pool) -> None:
@@ -75,7 +82,7 @@ async def test_pruning_changes_no_decision_and_leaves_little(pool: Pool) -> None
     assert await pool.fetch("SELECT id FROM mail WHERE state = 'waiting' ORDER BY id") == waiting
     ended = "FROM notice JOIN mail ON mail.id = notice.mail WHERE state <> 'waiting'"
     assert await pool.fetchval(f"SELECT count(*) {ended} AND facts IS NOT NULL") == 0
-    assert await pool.fetchval("SELECT count(*) FROM notice WHERE facts IS NULL") <= 2 * len(TICKETS) < written
+    assert await pool.fetchval("SELECT count(*) FROM notice WHERE facts IS NULL") <= 3 * len(TICKETS) < written
     assert await pool.fetchval("SELECT count(*) FROM mail") == await pool.fetchval("SELECT count(*) FROM notice")
     assert await pruner(pool).run_once() == 0
 
@@ -88,3 +95,23 @@ async def test_mails_that_ended_lately_stay(pool: Pool) -> None:
     assert await pruner(pool).run_once() == 0
 
     assert await pool.fetchval("SELECT count(*) FROM notice WHERE facts IS NOT NULL") == written > 0
+
+
+async def test_closed_tickets_and_reports_of_long_ago_are_forgotten(pool: Pool) -> None:
+    rig = await NoticeRig(pool, policy(), datetime(2026, 3, 4, 12, tzinfo=UTC)).begin()
+    closed = {"state": TicketState.CLOSED, "outcome": TicketOutcome.WONT_FIX}
+    await rig.handle(
+        ticket_event(), ticket_event(ticket=2), ticket_event(TicketChange.CLOSED, ticket=2, seq=2, **closed)
+    )
+    await rig.at(datetime(2026, 3, 9, 12, tzinfo=UTC))
+    await rig.send()
+    await pool.execute(_AGE)
+    await pool.execute("UPDATE ticket_now SET known_at = known_at - interval '500 days'")
+    await pool.execute("UPDATE report SET due = due - interval '500 days'")
+
+    assert await pruner(pool).run_once() > 0
+
+    assert [row["ticket"] for row in await pool.fetch("SELECT ticket FROM ticket_now")] == [1]
+    assert await pool.fetchval("SELECT count(*) FROM report") == 0
+    assert await pool.fetchval("SELECT count(*) FROM mail WHERE report IS NOT NULL") == 0
+    assert await pruner(pool).run_once() == 0

@@ -12,12 +12,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from services.demo.server import tail
-from services.notifier.domain.mail import message_id
 from shared.contracts.notices import NoticeEvent
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketEvent, TicketOutcome, TicketState
 from shared.contracts.topics import NOTICES, TICKETS
 from shared.kafka.publisher import OutgoingMessage, Publisher
+from tests.support import notices
 from tests.support.problems import POLICY, day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.sink import Sink, sink
@@ -98,7 +98,7 @@ async def notifier(line: NotifierRig) -> AsyncIterator[ServiceProcess]:
 
 def id_of(event: TicketEvent) -> str:
     """The Message-ID of the mail about one change."""
-    return message_id(event.data, "localhost.localdomain")
+    return notices.id_of(event.data)
 
 
 async def all_ended(line: NotifierRig, count: int) -> None:

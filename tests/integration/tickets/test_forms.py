@@ -219,3 +219,14 @@ async def test_a_waiting_mail_shows_until_it_is_sent(web: httpx.AsyncClient, par
 
     assert "Mail to the owner: sent (it grew)" in await page(web)
     assert "not sent yet" not in await page(web)
+
+
+async def test_a_returned_mail_shows_with_the_role_of_its_recipient(web: httpx.AsyncClient, parts: TicketParts) -> None:
+    sent, bounced = NoticeResult.SENT, NoticeResult.BOUNCED
+    results = ((sent, 1, None), (bounced, 2, "5.1.1 user unknown"), (sent, 3, None))
+    for offset, given in enumerate(results, 5000):
+        made = notice(*given)
+        theirs = made.data.model_copy(update={"role": "deputy"})
+        await parts.handle(record(made.model_copy(update={"data": theirs}), offset))
+
+    assert "Mail to the deputy: sent, and returned (it grew): <bdi>5.1.1 user unknown" in await page(web)

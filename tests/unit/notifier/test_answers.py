@@ -10,6 +10,7 @@ RECIPIENT_REFUSED = [
     (550, "No such user here"),
     (550, "5.1.1 <head@sales.example>: Recipient address rejected: User unknown in virtual mailbox table"),
     (550, "5.1.1 The email account that you tried to reach does not exist. Please try\n5.1.1 double-checking it"),
+    (550, "5.1.1 <head@sales.example>: Recipient address rejected: User unknown in relay recipient table"),
     (550, "5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup"),
     (550, "5.2.1 The email account that you tried to reach is disabled"),
     (551, "User not local; please try <head@other.example>"),

@@ -8,6 +8,7 @@ import pytest
 
 from services.notifier.delivery.retry_delays import backoff, resend_pause
 from services.notifier.domain.decide import Decision, NoticeHistory, WaitingNotice, decide, decide_by_person
+from services.notifier.domain.reasons import REASONS
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketChange, TicketOutcome
 from tests.support.problems import day
@@ -21,11 +22,22 @@ OPENED, GREW, CLEARED, BOTH = (
 )
 
 
+def decided(
+    change: TicketChange,
+    now: datetime,
+    history: NoticeHistory,
+    every: timedelta,
+    outcome: TicketOutcome | None = None,
+) -> Decision | None:
+    """What is decided about a change, by a reader who wants all."""
+    return decide(change, REASONS.get(change), now, history, every, outcome)
+
+
 @pytest.mark.parametrize(
     "change", [TicketChange.OPENED, TicketChange.REOPENED, TicketChange.CLEARED, TicketChange.GREW]
 )
 def test_four_changes_are_due_at_once(change: TicketChange) -> None:
-    assert decide(change, day(1), NoticeHistory(), HOUR) == Decision(NoticeReason(change.value), day(1))
+    assert decided(change, day(1), NoticeHistory(), HOUR) == Decision(NoticeReason(change.value), day(1))
 
 
 @pytest.mark.parametrize(
@@ -33,7 +45,7 @@ def test_four_changes_are_due_at_once(change: TicketChange) -> None:
     [TicketChange.UPDATED, TicketChange.ACKNOWLEDGED, TicketChange.SNOOZED, TicketChange.WOKE, TicketChange.CLOSED],
 )
 def test_other_changes_cause_no_mail(change: TicketChange) -> None:
-    assert decide(change, day(1), NoticeHistory(), HOUR) is None
+    assert decided(change, day(1), NoticeHistory(), HOUR) is None
 
 
 @pytest.mark.parametrize(
@@ -42,19 +54,21 @@ def test_other_changes_cause_no_mail(change: TicketChange) -> None:
 def test_whatever_changes_is_reported_an_hour_after_the_last_mail(change: TicketChange) -> None:
     history = NoticeHistory(last_sent=OPENED, last_mail=day(1) - timedelta(minutes=20))
 
-    assert decide(change, day(1), history, HOUR) == Decision(NoticeReason(change.value), day(1) + timedelta(minutes=40))
+    assert decided(change, day(1), history, HOUR) == Decision(
+        NoticeReason(change.value), day(1) + timedelta(minutes=40)
+    )
 
 
 def test_a_change_after_a_mail_that_a_server_may_have_waits_an_hour() -> None:
     history = NoticeHistory([WaitingNotice(7, OPENED, frozen=True)])
 
-    assert decide(TicketChange.CLEARED, day(1), history, HOUR) == Decision(CLEARED, day(1) + HOUR)
+    assert decided(TicketChange.CLEARED, day(1), history, HOUR) == Decision(CLEARED, day(1) + HOUR)
 
 
 def test_a_withdrawal_waits_for_its_hour_too() -> None:
     history = NoticeHistory(last_sent=OPENED, last_mail=day(1))
 
-    assert decide(TicketChange.CLOSED, day(1), history, HOUR, TicketOutcome.RETRACTED) == Decision(
+    assert decided(TicketChange.CLOSED, day(1), history, HOUR, TicketOutcome.RETRACTED) == Decision(
         CLEARED, day(1) + HOUR
     )
 
@@ -82,7 +96,7 @@ def test_a_flapping_problem_gets_one_mail_that_says_how_it_is(
     waiting: list[WaitingNotice] = []
     for change in changes.split():
         history = NoticeHistory(waiting, known, None if known is None else day(1))
-        decision = decide(TicketChange(change), day(1), history, HOUR)
+        decision = decided(TicketChange(change), day(1), history, HOUR)
         assert decision is not None
         assert decision.reason is not None
         assert decision.into == (7 if waiting else None)
@@ -92,23 +106,25 @@ def test_a_flapping_problem_gets_one_mail_that_says_how_it_is(
 
 
 def test_growth_updates_a_waiting_notice() -> None:
-    assert decide(TicketChange.GREW, day(1), NoticeHistory([WaitingNotice(7, OPENED)]), HOUR) == Decision(
+    assert decided(TicketChange.GREW, day(1), NoticeHistory([WaitingNotice(7, OPENED)]), HOUR) == Decision(
         OPENED, day(1), 7
     )
-    assert decide(TicketChange.GREW, day(1), NoticeHistory([WaitingNotice(7, GREW)]), HOUR) == Decision(GREW, day(1), 7)
+    assert decided(TicketChange.GREW, day(1), NoticeHistory([WaitingNotice(7, GREW)]), HOUR) == Decision(
+        GREW, day(1), 7
+    )
 
 
 def test_of_several_notices_that_wait_one_remains() -> None:
     waiting = [WaitingNotice(7, OPENED), WaitingNotice(8, GREW)]
 
-    assert decide(TicketChange.CLEARED, day(1), NoticeHistory(waiting), HOUR) == Decision(BOTH, day(1), 8, (7,))
+    assert decided(TicketChange.CLEARED, day(1), NoticeHistory(waiting), HOUR) == Decision(BOTH, day(1), 8, (7,))
 
 
 @pytest.mark.parametrize("outcome", [TicketOutcome.RETRACTED, TicketOutcome.WONT_FIX, TicketOutcome.ABANDONED])
 def test_a_ticket_closed_before_its_mails_were_sent_causes_no_mail(outcome: TicketOutcome) -> None:
     waiting = [WaitingNotice(7, OPENED), WaitingNotice(8, GREW)]
 
-    decision = decide(TicketChange.CLOSED, day(1), NoticeHistory(waiting), HOUR, outcome)
+    decision = decided(TicketChange.CLOSED, day(1), NoticeHistory(waiting), HOUR, outcome)
 
     assert decision == Decision(None, day(1), None, (7, 8))
 
@@ -122,7 +138,7 @@ def test_a_ticket_closed_before_its_mails_were_sent_causes_no_mail(outcome: Tick
     ],
 )
 def test_a_retracted_problem_that_was_reported_is_withdrawn_by_one_mail(history: NoticeHistory) -> None:
-    decision = decide(TicketChange.CLOSED, day(1), history, HOUR, TicketOutcome.RETRACTED)
+    decision = decided(TicketChange.CLOSED, day(1), history, HOUR, TicketOutcome.RETRACTED)
 
     due = day(1) + HOUR if any(one.frozen for one in history.waiting) else day(1)
     assert decision == Decision(CLEARED, due, None, tuple(one.id for one in history.waiting if not one.frozen))
@@ -132,13 +148,13 @@ def test_a_retracted_problem_that_was_reported_is_withdrawn_by_one_mail(history:
     "history", [NoticeHistory(), NoticeHistory(last_sent=CLEARED), NoticeHistory([WaitingNotice(7, CLEARED)], OPENED)]
 )
 def test_a_problem_that_its_reader_knows_to_be_over_is_not_withdrawn(history: NoticeHistory) -> None:
-    assert decide(TicketChange.CLOSED, day(1), history, HOUR, TicketOutcome.RETRACTED) is None
+    assert decided(TicketChange.CLOSED, day(1), history, HOUR, TicketOutcome.RETRACTED) is None
 
 
 def test_a_close_keeps_notices_that_say_the_problem_is_over() -> None:
     history = NoticeHistory([WaitingNotice(7, BOTH)])
 
-    assert decide(TicketChange.CLOSED, day(1), history, HOUR, TicketOutcome.CLEARED_WITHOUT_CHANGE) is None
+    assert decided(TicketChange.CLOSED, day(1), history, HOUR, TicketOutcome.CLEARED_WITHOUT_CHANGE) is None
 
 
 @pytest.mark.parametrize("dropped", [OPENED, GREW, NoticeReason.REOPENED])

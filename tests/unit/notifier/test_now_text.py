@@ -14,6 +14,7 @@ from shared.contracts.notices import NoticeReason
 from shared.contracts.now import NowData, RuleNow
 from shared.contracts.problems import Evidence, ProblemInterval
 from shared.stream.stages_now import StagesNow
+from tests.support.notices import LINKS
 from tests.support.problems import day, evidence, policy, ticket_event
 
 ZONE = "Europe/Berlin"
@@ -66,7 +67,7 @@ def test_both_parts_of_a_mail_say_it_and_name_the_deals_of_now() -> None:
     notices = (_with_now(notice(), told),)
     mail = Mail(1, "<1@x.example>", "Head", "head@sales.example", day(1), 1, day(1), notices)
 
-    message = Composer("andon@x.example", "x.example", policy()).compose(mail)
+    message = Composer("andon@x.example", "x.example", policy(), LINKS).compose(mail)
 
     for kind in ("plain", "html"):
         part = message.get_body((kind,))

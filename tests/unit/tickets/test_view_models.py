@@ -80,7 +80,9 @@ def change(name: str, actor: str = "system", reason: str | None = None, at: floa
 
 
 def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
-    notices = [{"reason": reason, "result": "sent", "at": day(at), "detail": None} for reason, at in mails]
+    notices = [
+        {"reason": reason, "result": "sent", "at": day(at), "detail": None, "role": None} for reason, at in mails
+    ]
     return [row.what for row in history_rows(history, notices)]
 
 

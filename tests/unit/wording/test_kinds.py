@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from services.notifier.domain.mail import Mail, Notice, message_id
+from services.notifier.domain.links import Links
+from services.notifier.domain.mail import Mail, Notice, message_id, notice_name
 from services.notifier.render.compose import Composer
 from shared import wording
 from shared.contracts.measures import Column
@@ -57,9 +58,9 @@ def test_a_mail_about_each_kind(kind: str, sentence: str) -> None:
     written = datetime.now(UTC)
 
     notice = Notice(about.ticket, 1, NoticeReason.OPENED, about)
-    identity = message_id(about, "x.example")
+    identity = message_id(notice_name(about, "a@x.example"), "x.example")
     intent = Mail(1, identity, "Head", "h@x.example", written, 1, written, (notice,))
-    mail = Composer("a@x.example", "x.example", policy()).compose(intent)
+    mail = Composer("a@x.example", "x.example", policy(), Links(b"")).compose(intent)
 
     body = mail.get_body(("plain",))
     assert text.title in str(mail["Subject"])

@@ -1,0 +1,73 @@
+"""Reasons for mails: which change has which, which one of two names a mail, which cannot wait. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shared.contracts.notices import NoticeReason
+from shared.contracts.tickets import TicketChange, TicketData, TicketState
+
+CORD_KIND = "cord"
+REASONS: Mapping[TicketChange, NoticeReason] = {
+    TicketChange.OPENED: NoticeReason.OPENED,
+    TicketChange.GREW: NoticeReason.GREW,
+    TicketChange.REOPENED: NoticeReason.REOPENED,
+    TicketChange.CLEARED: NoticeReason.CLEARED,
+    TicketChange.VERDICT: NoticeReason.VERDICT,
+    TicketChange.HELD: NoticeReason.HELD,
+    TicketChange.FADING: NoticeReason.FADING,
+    TicketChange.DECAYED: NoticeReason.DECAYED,
+    TicketChange.PULLED: NoticeReason.CORD,
+}
+# After a mail for one of these its reader knows that the problem is over.
+OVER = (NoticeReason.CLEARED, NoticeReason.OPENED_AND_CLEARED)
+# These say how the problem is.
+OF_PROBLEM = (NoticeReason.OPENED, NoticeReason.GREW, NoticeReason.REOPENED, *OVER)
+# A reader who got one of these knows of the problem.
+ABOUT_PROBLEM = (*OF_PROBLEM, NoticeReason.CORD, NoticeReason.ESCALATED, NoticeReason.DECAYED)
+# A ticket that closes makes all others out of date. These say how it ended, or what became of it later.
+OF_RESULTS = (NoticeReason.VERDICT, NoticeReason.HELD, NoticeReason.FADING, NoticeReason.DECAYED)
+# They go out in quiet hours to readers whose quiet hours say so.
+URGENT = (NoticeReason.ESCALATED, NoticeReason.CORD)
+# What a change makes out of date, before its mail has gone out.
+MOOT: Mapping[TicketChange, tuple[NoticeReason, ...]] = {
+    TicketChange.ACKNOWLEDGED: (NoticeReason.ESCALATED,),
+    TicketChange.SNOOZED: (NoticeReason.ESCALATED,),
+    TicketChange.PLANNED: (NoticeReason.ESCALATED,),
+    TicketChange.RESCHEDULED: (NoticeReason.PLAN_DUE,),
+    TicketChange.WITHDRAWN: (NoticeReason.PLAN_DUE,),
+    TicketChange.VERIFYING: (NoticeReason.PLAN_DUE, NoticeReason.VERDICT),
+    TicketChange.VERDICT: (NoticeReason.LOOK_DUE,),
+    TicketChange.DROPPED: (NoticeReason.FADING,),
+}
+# Of two reasons in one mail, the later one in this list names it.
+_WEIGHT = (
+    NoticeReason.LOOK_DUE,
+    NoticeReason.PLAN_DUE,
+    NoticeReason.OPENED,
+    NoticeReason.GREW,
+    NoticeReason.ESCALATED,
+    NoticeReason.REOPENED,
+    *OVER,
+    NoticeReason.CORD,
+    NoticeReason.FADING,
+    NoticeReason.HELD,
+    NoticeReason.VERDICT,
+    NoticeReason.DECAYED,
+)
+
+
+def reason_of(facts: TicketData, was: TicketState | None) -> NoticeReason | None:
+    """Why a change is worth a mail; None: it is not. `was`: the state before it, where known."""
+    if facts.change is TicketChange.VERIFYING and was is TicketState.CLOSED:
+        # Late events took back a verdict.
+        return NoticeReason.VERDICT
+    reason = REASONS.get(facts.change)
+    if reason in (NoticeReason.OPENED, NoticeReason.REOPENED) and facts.kind == CORD_KIND:
+        return NoticeReason.CORD
+    return reason
+
+
+def weightier(one: NoticeReason, other: NoticeReason) -> NoticeReason:
+    """The reason that names a mail with both."""
+    return max(one, other, key=_WEIGHT.index)

@@ -1,0 +1,214 @@
+"""What a mail says for each of its reasons: the headline, what comes first, and what to do. One function each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from services.notifier.domain.mail import Notice
+from services.notifier.domain.remind import NEAR, looks_of_week
+from services.notifier.domain.safe_text import one_line
+from shared.contracts.notices import NoticeReason
+from shared.contracts.tickets import Actor, PlanFacts, StudyFacts, TicketChange, TicketState
+from shared.wording.studies import RESULTS, confounded_note
+
+CAME_BACK_AND_OVER = "The problem came back and is over already"
+CLOSED_BY_ITSELF = (
+    "You do not have to do anything now. The ticket closed by itself. Because nothing was changed, this is not counted"
+    " as a success, and the problem may come back."
+)
+STUDY_GOES_ON = "The ticket stays open: the study of its change says whether the change did it."
+DECIDE = "Decide on the ticket's page: adopt the change, adapt it, or drop it."
+VERDICTS = {"verified": "Verdict: verified", "not-shown": "Verdict: not shown", "restored": "Verdict: restored"}
+TAKEN_BACK = "The verdict was taken back"
+# Of the tasks that are near or past, the latest.
+MAX_TASKS = 10
+# Letters of a task: the ticket's page has all of it.
+MAX_TASK = 160
+
+
+@dataclass(frozen=True)
+class ReasonText:
+    """The parts of a mail that depend on its reason.
+
+    `headline`: None for a new problem, whose mail begins with its sentence. `news`: paragraphs before the problem's
+    sentence; with some, the problem is what the ticket is about, not what is new. `listed`: (when, what) below
+    `list_of`. `todo`: None for what the cause asks for, empty for nothing.
+    """
+
+    headline: str | None = None
+    news: Sequence[str] = ()
+    list_of: str = ""
+    listed: Sequence[tuple[str, str]] = field(default=())
+    more: str = ""
+    todo: str | None = None
+
+    @property
+    def is_about_problem(self) -> bool:
+        """Whether it shows the deals, and what they are worth."""
+        return not self.news or self.todo is None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A notice, the day on which it is read, and how long a ticket may wait for somebody to acknowledge it."""
+
+    notice: Notice
+    day: date
+    within: str | None = None
+
+    @property
+    def plan(self) -> PlanFacts | None:
+        return self.notice.facts.plan
+
+    @property
+    def study(self) -> StudyFacts:
+        return self.notice.facts.study or StudyFacts()
+
+
+def reason_text(asked: Asked) -> ReasonText:
+    """The text of a notice's reason."""
+    return _TEXTS[asked.notice.reason](asked)
+
+
+def _opened(asked: Asked) -> ReasonText:
+    return ReasonText()
+
+
+def _grew(asked: Asked) -> ReasonText:
+    return ReasonText("The problem has grown")
+
+
+def _reopened(asked: Asked) -> ReasonText:
+    return ReasonText(
+        "The problem has come back",
+        more="Its ticket closed a short while ago. It is open again, with its history.",
+    )
+
+
+def _cleared(asked: Asked) -> ReasonText:
+    is_studied = asked.notice.facts.state in (TicketState.DOING, TicketState.VERIFYING)
+    return ReasonText("The problem is over", more=STUDY_GOES_ON if is_studied else CLOSED_BY_ITSELF)
+
+
+def _opened_and_cleared(asked: Asked) -> ReasonText:
+    notice = asked.notice
+    is_first = notice.seq == 1 or (bool(notice.changes) and notice.changes[0].actor is Actor.PERSON)
+    headline = "A problem was found and is over already" if is_first else CAME_BACK_AND_OVER
+    return ReasonText(headline, more=CLOSED_BY_ITSELF)
+
+
+def _plan_due(asked: Asked) -> ReasonText:
+    """What is near or past, the earliest first."""
+    plan = asked.plan
+    if plan is None:
+        return ReasonText("The plan is due", ["The plan of this ticket is due."], todo="")
+    due = [(task.by, f"{one_line(task.what, MAX_TASK)} ({one_line(task.who, MAX_TASK)})") for task in plan.tasks]
+    due = sorted([*due, (plan.change_date, f"The change: {one_line(plan.change, MAX_TASK)}")], key=lambda one: one[0])
+    near = [(_due(on, asked.day), what) for on, what in due if on <= asked.day + NEAR][-MAX_TASKS:]
+    return ReasonText(
+        "The plan is due",
+        ["Part of the plan is near its day, or past it."],
+        "Due",
+        near,
+        todo="Carry it out, or give the change another date on the ticket's page before its day has come.",
+    )
+
+
+def _due(on: date, day: date) -> str:
+    words = {timedelta(0): "today", timedelta(1): "tomorrow"}.get(on - day)
+    return f"{_day(on)}, {words}" if words else f"{_day(on)}, past" if on < day else _day(on)
+
+
+def _look_due(asked: Asked) -> ReasonText:
+    """What will be asked this week."""
+    plan = asked.plan
+    if plan is None:
+        return ReasonText("A change will be judged this week", ["A change will be judged this week."], todo="")
+    days = " and ".join(_day(on) for on in looks_of_week(plan, asked.day)) or "this week"
+    question = f"On {days} the weeks since the change are compared with those before it: did {_lower(plan)} get better?"
+    return ReasonText("A change will be judged this week", [question, *_change(asked)], todo="")
+
+
+def _verdict(asked: Asked) -> ReasonText:
+    study = asked.study
+    if study.verdict is None:
+        why = [reason for reason in [asked.notice.facts.reason] if reason]
+        return ReasonText(TAKEN_BACK, [*map(_sentence, why), "The study goes on."], todo="")
+    return ReasonText(VERDICTS[study.verdict], [*_found(study), *_change(asked)], todo=DECIDE)
+
+
+def _found(study: StudyFacts) -> list[str]:
+    """What the study found, as the message says it."""
+    result = next((words for name, words in RESULTS.items() if name == study.result), None)
+    told = (study.sentence, study.effect_sentence, result, confounded_note(study.confounded_with))
+    return [sentence for sentence in told if sentence]
+
+
+def _change(asked: Asked) -> list[str]:
+    """What was changed, and when."""
+    plan = asked.plan
+    return [_sentence(f"The change of {_day(plan.change_date)}: {plan.change}")] if plan else []
+
+
+def _gain(headline: str, usual: str, todo: str) -> Callable[[Asked], ReasonText]:
+    def text(asked: Asked) -> ReasonText:
+        facts = asked.notice.facts
+        of_gain = facts.change in (TicketChange.HELD, TicketChange.FADING, TicketChange.DECAYED)
+        told = _sentence(facts.reason) if of_gain and facts.reason else usual
+        # The headline may say it already.
+        news = [line for line in (told, *_change(asked)) if line != f"{headline}."]
+        return ReasonText(headline, news or [told], todo=todo)
+
+    return text
+
+
+def _escalated(asked: Asked) -> ReasonText:
+    within = f" within {asked.within}" if asked.within else ""
+    return ReasonText("Escalated", [f"Nobody has acknowledged this ticket{within}."])
+
+
+def _cord(asked: Asked) -> ReasonText:
+    is_again = asked.notice.facts.change is TicketChange.PULLED
+    return ReasonText("Somebody pulled the cord again" if is_again else "Somebody pulled the cord")
+
+
+_TEXTS: Mapping[NoticeReason, Callable[[Asked], ReasonText]] = {
+    NoticeReason.OPENED: _opened,
+    NoticeReason.GREW: _grew,
+    NoticeReason.REOPENED: _reopened,
+    NoticeReason.CLEARED: _cleared,
+    NoticeReason.OPENED_AND_CLEARED: _opened_and_cleared,
+    NoticeReason.PLAN_DUE: _plan_due,
+    NoticeReason.LOOK_DUE: _look_due,
+    NoticeReason.VERDICT: _verdict,
+    NoticeReason.HELD: _gain("The gain holds", "The gain holds.", ""),
+    NoticeReason.FADING: _gain(
+        "Part of the gain may be lost", "Part of the gain may be lost.", "Look at what has changed since."
+    ),
+    NoticeReason.DECAYED: _gain(
+        "The gain is lost",
+        "The gain is lost: the last weeks are worse than those after the change, and no better than before it.",
+        "The ticket is open again: plan another change.",
+    ),
+    NoticeReason.ESCALATED: _escalated,
+    NoticeReason.CORD: _cord,
+}
+
+
+def _day(on: date) -> str:
+    """`Thursday 5 March`"""
+    return f"{on:%A} {on.day} {on:%B}"
+
+
+def _lower(plan: PlanFacts) -> str:
+    """A measure within a sentence; names such as `WIP` stay."""
+    words = plan.measure_words
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
+
+
+def _sentence(reason: str) -> str:
+    """A reason with a capital and a full stop."""
+    text = reason.strip()
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -1,0 +1,232 @@
+"""What mails of each reason say, in text and in HTML."""
+
+from __future__ import annotations
+
+import email
+from datetime import date
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any
+
+import pytest
+
+from services.notifier.domain.links import Links
+from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread
+from services.notifier.domain.report import PipelineReport, ReportData, ReportedLook, ReportedVerdict, WaitingTicket
+from services.notifier.render.compose import Composer
+from shared.contracts.notices import NoticeReason
+from shared.contracts.problems import ProblemInterval
+from shared.contracts.tickets import Actor, StudyFacts, TicketChange, TicketState
+from shared.policy import parse
+from tests.support.notices import HEAD, LINKS
+from tests.support.plan_facts import plan_facts
+from tests.support.problems import POLICY, day, ticket_event
+
+OWNER = "owner: {name: Head of new business, mail: head@sales.example}"
+MORE = "\n    ack_within: 2d\n    recipients: [{name: Deputy, mail: deputy@sales.example, role: deputy}]"
+RULES = parse(POLICY.replace(OWNER, OWNER + MORE))
+STUDY = StudyFacts(
+    verdict="verified",
+    week=8,
+    sentence="Of 100 pairs of a week before and a week after, in 89 the later was better.",
+    effect_sentence="3.1 days better, probably between 1.8 and 4.2 days (90 %).",
+    result="hit",
+    confounded_with=(7,),
+)
+OVER = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
+PROBLEM = "The ticket is about: 12 deals have been in Proposal for more than 21 days; usually 3."
+
+
+def mail(
+    why: NoticeReason,
+    change: TicketChange,
+    at: float = 0,
+    to: str = HEAD,
+    links: Links = LINKS,
+    what: TicketChange | NoticeReason | None = None,
+    **fields: Any,
+) -> EmailMessage:
+    """The mail about one change or occasion, as its receiver parses it."""
+    facts = ticket_event(change, seq=5, at=day(at), **fields).data
+    covered = CoveredChange.model_validate({"change": what or change, "at": day(at), "count": 12})
+    notice = Notice(1, 5, why, facts, (covered,), 1, Thread("[Andon] x", "<1@x.example>"))
+    written = Mail(1, "<2@x.example>", "Head", to, day(at), 1, day(99), (notice,))
+    return read(written, links)
+
+
+def read(written: Mail, links: Links = LINKS) -> EmailMessage:
+    raw = Composer("andon@x.example", "x.example", RULES, links).compose(written).as_bytes()
+    return email.message_from_bytes(raw, policy=default)  # type: ignore[return-value, unused-ignore]
+
+
+def parts(made: EmailMessage) -> list[str]:
+    """Both parts, each as one line of words."""
+    bodies = [made.get_body((kind,)) for kind in ("plain", "html")]
+    return [" ".join(str(body.get_content()).split()) for body in bodies if body is not None]
+
+
+def says(made: EmailMessage, *sentences: str) -> bool:
+    """Whether both parts have all of it, in order."""
+    for text in parts(made):
+        at = -1
+        for sentence in sentences:
+            at = text.find(sentence, at + 1)
+            if at < 0:
+                return False
+    return True
+
+
+def test_a_verdict_comes_with_the_sentences_of_its_message() -> None:
+    made = mail(NoticeReason.VERDICT, TicketChange.VERDICT, plan=plan_facts(), study=STUDY, state=TicketState.VERIFYING)
+
+    assert says(
+        made,
+        "Verdict: verified",
+        STUDY.sentence or "",
+        STUDY.effect_sentence or "",
+        "The prediction held.",
+        "The change of ticket 7 falls into the same weeks",
+        "The change of Monday 9 March: Proposals above 50,000",
+        PROBLEM,
+        "adopt the change, adapt it, or drop it",
+    )
+    assert all("Deal 0" not in text for text in parts(made))
+
+
+def test_a_verdict_that_was_taken_back_says_why() -> None:
+    made = mail(
+        NoticeReason.VERDICT, TicketChange.VERIFYING, study=StudyFacts(), reason="late events changed the weeks"
+    )
+
+    assert says(made, "The verdict was taken back", "Late events changed the weeks.", "The study goes on.")
+
+
+@pytest.mark.parametrize(
+    ("at", "due"),
+    [
+        (1, ("Thursday 5 March: Tell all teams (sales operations)",)),
+        (3, ("Thursday 5 March, today: Tell all teams (sales operations)",)),
+        (6, ("Thursday 5 March, past: Tell all teams", "Monday 9 March, tomorrow: The change: Proposals above 50,000")),
+    ],
+)
+def test_a_plan_lists_what_is_near_or_past(at: float, due: tuple[str, ...]) -> None:
+    made = mail(NoticeReason.PLAN_DUE, TicketChange.PLANNED, at, what=NoticeReason.PLAN_DUE, plan=plan_facts())
+    plain = parts(made)[0]
+
+    assert says(made, "The plan is due", PROBLEM)
+    assert all(one in plain for one in due)
+    assert plain.count("March, ") - plain.count("2 March, 10:00") == sum("," in one.partition(":")[0] for one in due)
+
+
+def test_a_look_says_what_will_be_asked() -> None:
+    made = mail(NoticeReason.LOOK_DUE, TicketChange.VERIFYING, 35, what=NoticeReason.LOOK_DUE, plan=plan_facts())
+
+    assert says(made, "On Monday 6 April the weeks", "did time in stage (median), Proposal get better?", PROBLEM)
+
+
+@pytest.mark.parametrize(
+    ("reason", "change", "headline"),
+    [
+        (NoticeReason.HELD, TicketChange.HELD, "The gain holds"),
+        (NoticeReason.FADING, TicketChange.FADING, "Part of the gain may be lost"),
+        (NoticeReason.DECAYED, TicketChange.DECAYED, "The gain is lost"),
+    ],
+)
+def test_a_gain_says_what_became_of_it_once(reason: NoticeReason, change: TicketChange, headline: str) -> None:
+    with_own = mail(reason, change, plan=plan_facts(), reason=f"{headline.lower()}")
+    other = mail(reason, change, plan=plan_facts(), reason="weeks 9 to 21 say so")
+
+    for made in (with_own, other):
+        assert says(made, headline, "The change of Monday 9 March")
+    assert parts(with_own)[0].count(headline) == 1
+    assert says(other, "Weeks 9 to 21 say so.")
+
+
+def test_an_escalation_says_how_long_nobody_took_it_and_shows_the_deals() -> None:
+    made = mail(NoticeReason.ESCALATED, TicketChange.OPENED, what=NoticeReason.ESCALATED, to="deputy@sales.example")
+
+    assert says(made, "Nobody has acknowledged this ticket within 2 days.", PROBLEM, "What to do:", "Deal 0")
+    assert says(made, "the policy lists you as deputy of New business in Andon")
+
+
+def test_a_cord_that_is_pulled_again_is_not_a_reopening() -> None:
+    facts = {"actor": Actor.PERSON, "key": "cord/new/proposal", "kind": "cord"}
+
+    assert says(mail(NoticeReason.CORD, TicketChange.PULLED, **facts), "Somebody pulled the cord again")
+    assert "again" not in parts(mail(NoticeReason.CORD, TicketChange.OPENED, **facts))[0]
+
+
+def test_a_problem_that_clears_while_its_change_is_studied_leaves_the_ticket_open() -> None:
+    made = mail(NoticeReason.CLEARED, TicketChange.CLEARED, problem=OVER, state=TicketState.VERIFYING)
+
+    assert says(made, "The problem is over", "The ticket stays open")
+    assert all("closed by itself" not in text for text in parts(made))
+
+
+def report(*pipelines: PipelineReport) -> EmailMessage:
+    data = ReportData(begin=day(0), end=day(7), zone="Europe/Berlin", pipelines=pipelines)
+    return read(Mail(1, "<2@x.example>", "Head", HEAD, day(7), 1, day(9), (), report=data))
+
+
+def test_a_report_lists_what_to_chase() -> None:
+    named = {"ticket": 1, "title": "Deals wait too long", "url": "https://andon.example/tickets/1"}
+    open_since = {"since": day(-5), "opened_at": day(-5)}
+    snoozed = {"state": TicketState.SNOOZED, "snoozed_until": day(9)}
+    made = report(
+        PipelineReport(
+            name="New business",
+            waiting=(
+                WaitingTicket(**named, **open_since, state=TicketState.OPEN),
+                WaitingTicket(**named, **open_since, **snoozed),
+            ),
+            waiting_total=5,
+            verdicts=(ReportedVerdict(**named, outcome="not-shown", sentence="The weeks do not show a change."),),
+            verdicts_total=1,
+            looks=(ReportedLook(**named, measure="Time in stage, Legal", on=date(2026, 3, 12)),),
+            looks_total=1,
+        ),
+        PipelineReport(name="Renewals"),
+    )
+
+    assert made["Subject"] == "[Andon] Week to 9 March: 5 open tickets"
+    assert says(
+        made,
+        "The week from 2 March to 9 March",
+        "waits for somebody to acknowledge it, for 12 days",
+        "snoozed until 11 March",
+        "and 3 more",
+        "Not shown. The weeks do not show a change.",
+        "Thursday 12 March: did it get better? Time in stage, Legal",
+        "Renewals",
+        "There is nothing to chase here.",
+    )
+
+
+def test_a_report_says_so_when_there_is_nothing_to_chase() -> None:
+    made = report(PipelineReport(name="New business"))
+
+    assert made["Subject"] == "[Andon] Week to 9 March: nothing to chase"
+    assert says(made, "There is nothing to chase: no ticket is open, and no change is being judged.")
+
+
+@pytest.mark.parametrize(
+    ("url", "link", "one_click"),
+    [
+        ("https://andon.example", True, "List-Unsubscribe=One-Click"),
+        ("http://127.0.0.1:8084", True, None),
+        ("", False, None),
+    ],
+)
+def test_one_click_needs_https(url: str, link: bool, one_click: str | None) -> None:
+    """RFC 8058, 3.1."""
+    made = mail(NoticeReason.OPENED, TicketChange.OPENED, links=Links(b"key", url))
+
+    assert (made["List-Unsubscribe"] is not None) is link
+    assert made["List-Unsubscribe-Post"] == one_click
+    assert all(("unsubscribe" in text) is link for text in parts(made))
+
+
+def test_the_same_mail_has_the_same_bytes() -> None:
+    one, again = (mail(NoticeReason.GREW, TicketChange.GREW).as_bytes() for _ in range(2))
+
+    assert one == again
