@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.flow.intervals import RuleState, advance, boundaries, intervals
-from shared.flow.preview import CountedDeal, StagePast, decisive, run_rule
+from shared.flow.intervals import RuleState, advance, decisive, intervals
+from shared.flow.preview import CountedDeal, StagePast, run_rule
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.crossings import DAY
@@ -19,6 +19,7 @@ from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit
 from shared.policy import parse
 from tests.support import histories
+from tests.support.boundaries import boundaries
 from tests.support.examples import examples
 
 UNTIL = 40
