@@ -8,6 +8,7 @@ can resume from an old one.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -143,16 +144,22 @@ def intervals(state: RuleState, transitions: Iterable[Transition]) -> list[Inter
     return found
 
 
-def decisive(rule: Rule, spans: Sequence[Span], until: int) -> Iterator[Boundary]:
-    """The changes of the count that can decide anything: one an instant, in order, up to `until`.
+def marks_of(spans: Sequence[Span], until: int) -> array[int]:
+    """The changes of a count up to an instant, in order: twice the instant, and one more where the count rises.
 
-    Left out: changes between two counts that are both no breach, and so neither open, clear nor are a peak.
+    The last is the end, just after `until`.
     """
-    # Odd: the count rises.
     marks = [2 * start + 1 for start, _ in spans if start <= until]
     marks += [2 * end for _, end in spans if end is not None and end <= until]
     marks.sort()
-    marks.append(2 * until + 2)
+    return array("q", [*marks, 2 * until + 2])
+
+
+def decisive(rule: Rule, marks: array[int]) -> Iterator[Boundary]:
+    """The changes of the count that can decide anything, one an instant, in order; `marks`: all of them.
+
+    Left out: changes between two counts that are both no breach, and so neither open, clear nor are a peak.
+    """
     is_breach = cache(rule.breached)
     level = told = 0
     at, was_breached, begins = marks[0] >> 1, False, False

@@ -6,15 +6,17 @@ thousands of visits takes tenths of a second.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
-from shared.flow.intervals import Interval, RuleState, advance, decisive, intervals
+from shared.contracts.measures import Measure
+from shared.flow.intervals import Interval, RuleState, advance, decisive, intervals, marks_of
 from shared.flow.rules import Rule
 from shared.flow.rules.rule import Span
 from shared.flow.statistics.aging_learned import LearnedRule, problem_intervals
@@ -46,6 +48,13 @@ class CountedDeal(NamedTuple):
     since: int
 
 
+class CountedVisits(NamedTuple):
+    """When each visit of a stage counts, and the changes of the count: see `marks_of`."""
+
+    spans: Sequence[Sequence[Span]]
+    marks: array[int]
+
+
 @dataclass(frozen=True)
 class StagePast:
     """One stage as of an instant, in microseconds: `deals` has the deal of each visit of `history`."""
@@ -59,6 +68,16 @@ class StagePast:
     def week_start(self) -> int:
         """Chances are told as of the start of the week."""
         return self.weeks.start(self.weeks.of(self.as_of))
+
+    def counted(self, spans: Callable[[Visit], Sequence[Span]]) -> CountedVisits:
+        """When each visit counts, and the changes of the count."""
+        found = list(map(spans, self.history.visits))
+        return CountedVisits(found, marks_of(list(chain.from_iterable(found)), self.as_of))
+
+    @cached_property
+    def wip(self) -> CountedVisits:
+        """Each visit while it lasts: the same for every rule on WIP."""
+        return self.counted(lambda visit: [(visit.entered, visit.left)])
 
     @cached_property
     def recent(self) -> Sequence[Visit]:
@@ -83,9 +102,8 @@ class RuleRun:
 
 def run_rule(rule: Rule, past: StagePast, since: int) -> RuleRun:
     """The problems of a rule on a count as of the instant; the deals of the newest that were open after `since`."""
-    spans = list(map(rule.spans, past.history.visits))
-    changes = decisive(rule, list(chain.from_iterable(spans)), past.as_of)
-    found = intervals(*advance(rule, RuleState(), changes, past.as_of))
+    spans, marks = past.wip if rule.measure is Measure.WIP else past.counted(rule.spans)
+    found = intervals(*advance(rule, RuleState(), decisive(rule, marks), past.as_of))
     seen = rule_crossings(rule, past.recent, past.weeks.first_event, past.week_start)
     chance = chance_of(rule, seen, past.recent, past.week_start)
     return RuleRun(found, chance, _suggested(rule, seen), _counted(spans, past.deals, _shown(found, since)))

@@ -9,7 +9,7 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from shared.flow.coverage import Coverage, apply_covered
-from shared.flow.intervals import Interval, RuleState, advance, decisive, intervals
+from shared.flow.intervals import Interval, RuleState, advance, decisive, intervals, marks_of
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
@@ -106,4 +106,4 @@ def _folded(
 def _evaluate(rule: Rule, visits: Iterable[Visit], as_of: int) -> list[Interval]:
     """`visits`: all of the rule's stage."""
     spans = [span for visit in visits for span in rule.spans(visit)]
-    return intervals(*advance(rule, RuleState(), decisive(rule, spans, as_of), as_of))
+    return intervals(*advance(rule, RuleState(), decisive(rule, marks_of(spans, as_of)), as_of))

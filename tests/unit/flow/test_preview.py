@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.flow.intervals import RuleState, advance, decisive, intervals
+from shared.flow.intervals import RuleState, advance, decisive, intervals, marks_of
 from shared.flow.preview import CountedDeal, StagePast, run_rule
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
@@ -50,7 +50,7 @@ def test_what_is_left_out_decides_nothing(fields: dict[str, Any], spans: list[tu
     until = UNTIL * second
     whole = advance(rule, RuleState(), sorted(b for b in boundaries(long) if b[0] <= until), until)
 
-    found = advance(rule, RuleState(), decisive(rule, long, until), until)
+    found = advance(rule, RuleState(), decisive(rule, marks_of(long, until)), until)
 
     assert intervals(*found) == intervals(*whole)
 
