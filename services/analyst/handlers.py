@@ -8,11 +8,11 @@ from aiokafka import ConsumerRecord
 
 from services.analyst.store import charts, pipelines, receipts
 from services.analyst.store.pipelines import PipelineState
-from shared.contracts.measures import Column, MeasureData, MeasureEvent
+from shared.contracts.measures import MeasureData, MeasureEvent
 from shared.contracts.receipts import HourReceipts, Judged, ReceiptsEvent
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.contracts.topics import MEASURES, RECEIPTS, RELOCKS
-from shared.flow.statistics.columns import Chart
+from shared.flow.statistics.columns import COLUMNS, Chart
 from shared.stream import relocks, weekly_points
 from shared.stream.processor import Decoder, Received, contract
 from shared.stream.transaction import Transaction
@@ -63,16 +63,19 @@ def _data(messages: Iterable[Received[ConsumedMessage]]) -> Iterable[ConsumedDat
 def _states(weekly: Iterable[MeasureData], changed: set[Chart]) -> dict[str, PipelineState]:
     """The newest state of each pipeline. Points that change nothing only say how many weeks are over."""
     found: dict[str, PipelineState] = {}
-    for data in weekly:
-        before = found.get(data.pipeline, PipelineState(0, 0))
-        is_new = Chart(data.pipeline, data.stage or "", Column(data.measure.value)) in changed
-        numbering, over = max((data.numbering or 0, data.over or 0), before[:2])
-        reached = [before.reached, data.end if data.is_revised and is_new else None]
-        since = [before.since, data.since]
-        found[data.pipeline] = PipelineState(
-            numbering,
-            over,
+    # Of the points of a week nearly all say the same.
+    for pipeline, said in {(data.pipeline, _state(data, changed)) for data in weekly}:
+        before = found.get(pipeline, PipelineState(0, 0))
+        reached, since = [before.reached, said.reached], [before.since, said.since]
+        found[pipeline] = PipelineState(
+            *max(said[:2], before[:2]),
             max((at for at in reached if at is not None), default=None),
             min((at for at in since if at is not None), default=None),
         )
     return found
+
+
+def _state(data: MeasureData, changed: set[Chart]) -> PipelineState:
+    """What one point says."""
+    is_news = data.is_revised and Chart(data.pipeline, data.stage or "", COLUMNS[data.measure.value]) in changed
+    return PipelineState(data.numbering or 0, data.over or 0, data.end if is_news else None, data.since)

@@ -108,8 +108,9 @@ def _price(side: PolicyFindings, key: str) -> str:
 
 
 def _totals(side: PolicyFindings) -> Iterator[str]:
+    names = {key: rule.name for key, rule in side.rules.items()}
     for name, total in side.sums.items():
-        yield f"{side.answer.policy.pipelines[name].name}: {sum_of(total)}"
+        yield f"{side.answer.policy.pipelines[name].name}: {sum_of(total, names)}"
 
 
 def _record(first: PolicyFindings, second: PolicyFindings) -> dict[str, Any]:
@@ -140,8 +141,5 @@ def _side(side: PolicyFindings) -> dict[str, Any]:
         "file": side.file,
         "version": side.answer.policy.digest,
         "unjudged": side.answer.coverage.unjudged,
-        "pipelines": {
-            name: {"false_alarms": float(one.accepted), "by_chance": one.by_chance, "unknown": one.unknown}
-            for name, one in side.sums.items()
-        },
+        "pipelines": {name: one.fields() for name, one in side.sums.items()},
     }

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import IO, Any, cast
 
 from pydantic import ValidationError
@@ -13,6 +14,8 @@ from pydantic import ValidationError
 from shared.contracts.events import DealEvent
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+# Lines that are read at once.
+_AT_ONCE = 128
 _EXPECTED = "name a file of events, one JSON object per line"
 _TABLE_STARTS = (b"PK\x03\x04", b"PAR1", b"\xd0\xcf\x11\xe0")  # .xlsx, Parquet, .xls
 _DELIMITERS = (b",", b";", b"\t", b"|")
@@ -58,16 +61,26 @@ def read_events(path: str) -> Iterator[tuple[int, bytes, DealEvent]]:
 
 def read_lines(path: str) -> Iterator[tuple[int, bytes]]:
     """Number and text of each line that is not empty. Raises FileError."""
-    is_first = True
-    with opened(path) as lines:
-        for number, raw in enumerate(lines, 1):
-            line = raw.removeprefix(BYTE_ORDER_MARK).strip() if number == 1 else raw.strip()
-            if not line:
-                continue
-            if is_first:
-                _check_form(path, line)
+    for numbers, lines in read_batches(path):
+        yield from zip(numbers, lines, strict=True)
+
+
+def read_batches(path: str) -> Iterator[tuple[Sequence[int], Sequence[bytes]]]:
+    """As `read_lines`, many lines at once: their numbers, and their texts."""
+    is_first, begun = True, 0
+    with opened(path) as file:
+        while raw := list(islice(file, _AT_ONCE)):
+            numbers: Sequence[int] = range(begun + 1, begun + 1 + len(raw))
+            if not begun:
+                raw[0] = raw[0].removeprefix(BYTE_ORDER_MARK)
+            begun += len(raw)
+            lines = list(map(bytes.strip, raw))
+            if not all(lines):
+                numbers, lines = [n for n, line in zip(numbers, lines, strict=True) if line], list(filter(None, lines))
+            if is_first and lines:
+                _check_form(path, lines[0])
                 is_first = False
-            yield number, line
+            yield numbers, lines
 
 
 def parse_line(path: str, number: int, line: bytes) -> DealEvent:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from services.cli.console import aligned, counted
+from services.cli.console import aligned
 from services.cli.what_if_sentences import JudgedRule
 from shared.contracts.envelope import iso
 from shared.flow.statistics.chance import CountChance
@@ -14,6 +14,7 @@ from shared.flow.what_if import Found
 from shared.policy import Policy
 from shared.policy.numbers import decimal
 from shared.runtime.instants import moment
+from shared.wording.prices import sum_sentences
 from shared.wording.quantities import number
 
 _HEADER = ("openings a quarter by chance", "usual number", "will exceed the limit", "rule")
@@ -24,11 +25,11 @@ _RAREST = 0.001
 def price_lines(found: Found, policy: Policy, rules: Sequence[JudgedRule]) -> Iterator[str]:
     """By pipeline: each rule's price, their sum beside what the owner accepts, and rules that ask for too much."""
     prices = rule_prices(policy, found.statistics)
-    sums = pipeline_prices(policy, prices.values())
+    sums, names = pipeline_prices(policy, prices.values()), {rule.key: rule.name for rule in rules}
     for name, pipeline in policy.pipelines.items():
         own = [(rule, prices[rule.key]) for rule in rules if prices[rule.key].pipeline == name]
         if own:
-            yield from ("", f"{pipeline.name}: {sum_of(sums[name])}", *_table(own))
+            yield from ("", f"{pipeline.name}: {sum_of(sums[name], names)}", *_table(own))
             yield from (_too_much(rule, price) for rule, price in own if price.is_usual)
     of_sources = [(rule, prices[rule.key]) for rule in rules if not prices[rule.key].pipeline]
     if of_sources:
@@ -45,25 +46,18 @@ def price_record(found: Found, policy: Policy) -> dict[str, Any]:
             key: price.chance.fields() | {"mode": price.mode.value, "is_usual": price.is_usual}
             for key, price in prices.items()
         },
-        "pipelines": {
-            name: {"false_alarms": float(one.accepted), "by_chance": one.by_chance, "unknown": one.unknown}
-            for name, one in sums.items()
-        },
+        "pipelines": {name: one.fields() for name, one in sums.items()},
     }
 
 
-def sum_of(price: PipelinePrice) -> str:
-    """`chance alone opens at most 1.4 tickets a quarter; the policy accepts 2.`"""
-    verdict = "; the policy accepts {accepted} (false_alarms)"
+def sum_of(price: PipelinePrice, names: Mapping[str, str]) -> str:
+    """`chance alone opens at most 1.4 tickets a quarter; the policy accepts 2.` `names`: of rules, by problem key."""
+    accepted = decimal(price.accepted)
+    verdict = f"; the policy accepts {accepted} (false_alarms)"
     if price.is_exceeded:
-        verdict = ", more than the {accepted} that the policy accepts (false_alarms): raise limits or counts"
-    shown = rate(price.by_chance)
-    tickets = "ticket" if shown == "1" else "tickets"
-    text = f"chance alone opens at most {shown} {tickets} a quarter{verdict}."
-    if price.unknown:
-        rules = counted(price.unknown, "rule is", "rules are")
-        text += f" {rules} not in the sum: the log covers less than 180 days."
-    return text.format(accepted=decimal(price.accepted))
+        verdict = f", more than the {accepted} that the policy accepts (false_alarms): raise limits or counts"
+    openings = None if price.by_chance is None else rate(price.by_chance)
+    return sum_sentences(openings, verdict, [names[key] for key in price.unpriced])
 
 
 def _table(priced: Sequence[tuple[JudgedRule, RulePrice]]) -> Iterator[str]:

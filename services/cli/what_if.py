@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from services.cli import stage_file
 from services.cli.arguments import parse_time
 from services.cli.console import OutputForm, message, print_json, print_line
-from services.cli.event_files import FileError, parse_line, read_lines
+from services.cli.event_files import FileError, parse_line, read_batches
 from services.cli.progress import counter
 from services.cli.usual_events import ReadEvents, of_contract, usual_events
 from services.cli.what_if_json import answer_record, statistics_record
@@ -31,8 +30,6 @@ from shared.runtime.instants import micros, moment
 from shared.runtime.yaml_file import read_text
 
 COMPLETE, INCOMPLETE = 0, 3
-# Lines that are read at once.
-_AT_ONCE = 128
 
 
 class WhatIfAnswer(NamedTuple):
@@ -100,9 +97,8 @@ def _read(path: str, with_receipts: bool) -> tuple[list[Event], dict[str, array[
     """The events, and when each source was heard."""
     events, receipts = list[Event](), ReceiptLog()
     with counter("events read") as show:
-        lines = read_lines(path)
-        while some := list(islice(lines, _AT_ONCE)):
-            for read in _events(path, some):
+        for numbers, lines in read_batches(path):
+            for read in _events(path, numbers, lines):
                 events += read.events
                 if with_receipts:
                     receipts.add(read.sources, [event.key.id for event in read.events], read.received)
@@ -110,16 +106,18 @@ def _read(path: str, with_receipts: bool) -> tuple[list[Event], dict[str, array[
     return events, receipts.by_source()
 
 
-def _events(path: str, lines: Sequence[tuple[int, bytes]]) -> Iterator[ReadEvents]:
+def _events(path: str, numbers: Sequence[int], lines: Sequence[bytes]) -> Iterator[ReadEvents]:
     """The events of numbered lines. Where not all are usual, those of either half."""
-    if (found := usual_events([line for _, line in lines])) is not None:
+    if not lines:
+        return
+    if (found := usual_events(lines)) is not None:
         yield found
     elif len(lines) == 1:
-        yield of_contract(parse_line(path, *lines[0]))
+        yield of_contract(parse_line(path, numbers[0], lines[0]))
     else:
         middle = len(lines) // 2
-        yield from _events(path, lines[:middle])
-        yield from _events(path, lines[middle:])
+        yield from _events(path, numbers[:middle], lines[:middle])
+        yield from _events(path, numbers[middle:], lines[middle:])
 
 
 def _read_relocks(path: Path, policies: Sequence[Policy], log: EventLog) -> list[Relock]:

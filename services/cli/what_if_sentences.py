@@ -9,17 +9,17 @@ from zoneinfo import ZoneInfo
 
 from services.cli.console import counted
 from shared import wording
-from shared.contracts.problems import SignalDetail
 from shared.flow.coverage import Coverage
 from shared.flow.intervals import Interval
 from shared.flow.rules import Rule
-from shared.flow.statistics.findings import ProblemFinding, bottleneck_detail
+from shared.flow.statistics.findings import ProblemFinding, bottleneck_detail, window_detail
 from shared.flow.statistics.watched import WatchedChart
 from shared.flow.what_if import Found
 from shared.policy import Mode, Policy, StageTitles
 from shared.policy.model import CALENDAR
 from shared.runtime.instants import moment
 from shared.wording.kind import ProblemFacts
+from shared.wording.measures import day_of
 from shared.wording.problem_text import watched
 from shared.wording.quantities import age
 
@@ -73,10 +73,17 @@ class RuleSentences:
         return self._judged(watch.key, watch.kind, name, stage, f": {what}", watch.mode, facts)
 
     def _chart_facts(self, place: str, watch: WatchedChart, found: ProblemFinding) -> ProblemFacts:
-        weeks = tuple(map(self._found.statistics.weeks.name, found.trigger))
-        peak = found.interval.peak
-        signal = SignalDetail(measure=watch.chart.column, weeks=weeks, baseline=(), pairs=peak, pairs_needed=0)
-        return ProblemFacts(place, peak, 0, "", is_over=True, signal=signal, chance=float(watch.per_quarter))
+        signal = window_detail(watch, found.trigger, self._found.statistics.charts)
+        return ProblemFacts(
+            place,
+            found.interval.peak,
+            signal.pairs_needed,
+            "",
+            is_over=True,
+            signal=signal,
+            chance=float(watch.per_quarter),
+            day_seconds=day_of(watch.chart, self._policy),
+        )
 
     def _learned(self) -> Iterator[JudgedRule]:
         for rule in self._found.statistics.learned_rules:

@@ -80,7 +80,8 @@ class MeasureData(Message):
 
     pipeline: Name
     stage: Name | None
-    measure: Measure | Column
+    # No name is in both: the first that fits is right, and weeks have many more points than days.
+    measure: Column | Measure = Field(union_mode="left_to_right")
     period: Literal["day", "week"] = "day"
     start: Moment
     end: Moment

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pydantic import Field, FiniteFloat
 
-from shared.contracts.envelope import Count, Message, Moment, Name, Words
+from shared.contracts.envelope import Count, Message, Moment, Name, OptionalName, Words
+from shared.contracts.measures import Column
 from shared.contracts.problems import ProblemInterval
 
 # Quarters are 91 days, counted back from the instant of the answer.
@@ -57,14 +58,19 @@ class PreviewedRule(Message):
     )
     is_learned: bool = Field(False, description="`suggested` is what the rule has learned: it is in force already")
     is_usual: bool = Field(False, description="the stage is usually in the state that the rule calls a problem")
+    weeks: Count | None = Field(None, description="of a rule on a chart: how many weeks could be judged")
 
 
 class RulePreview(Message):
-    """One rule, under the policy in force and under the other one; null where that has no such rule, or has it off."""
+    """One rule, under the policy in force and under the other one; null where that has no such rule, or has it off.
+
+    `stage`: empty for a chart of the pipeline. `measure`: of a rule on a chart.
+    """
 
     key: Name
     kind: Name
-    stage: Name
+    stage: OptionalName
+    measure: Column | None = None
     before: PreviewedRule | None = None
     after: PreviewedRule | None = None
 

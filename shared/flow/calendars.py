@@ -11,7 +11,7 @@ import hashlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import cache
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
@@ -38,6 +38,9 @@ class AgeClock(Protocol):
     def due(self, since: int, length: int) -> int:
         """The instant at which an age of `length`, counted from `since`, is reached."""
 
+    def dues(self, since: Sequence[int], length: int) -> list[int]:
+        """As `due`, of many."""
+
     def age(self, since: int, until: int) -> int:
         """The time of this clock between two instants."""
 
@@ -53,6 +56,9 @@ class CalendarClock:
 
     def due(self, since: int, length: int) -> int:
         return since + length
+
+    def dues(self, since: Sequence[int], length: int) -> list[int]:
+        return [one + length for one in since]
 
     def age(self, since: int, until: int) -> int:
         return until - since
@@ -97,7 +103,7 @@ class BusinessClock:
         """As `AgeClock.due`; the greatest instant where the age is not reached before the year 9999."""
         if length == 0:
             return since
-        year = moment(since).year
+        year = _year(since)
         spans = self._spans(year)
         target = spans.worked(since) + length
         while target > spans.total:
@@ -109,15 +115,26 @@ class BusinessClock:
         at = bisect_left(spans.sums, target) - 1
         return spans.begins[at] + target - spans.sums[at]
 
+    def dues(self, since: Sequence[int], length: int) -> list[int]:
+        return [self.due(one, length) for one in since]
+
     def age(self, since: int, until: int) -> int:
         if until < since:
             return -self.age(until, since)
-        first, last = moment(since).year, moment(until).year
+        first, last = _year(since), _year(until)
         before = sum(self._spans(year).total for year in range(first, last))
         return before + self._spans(last).worked(until) - self._spans(first).worked(since)
 
     def reading(self, origin: int) -> Callable[[int], int]:
-        return partial(self.age, origin)
+        beginnings: dict[int, int] = {}
+
+        def shown(instant: int) -> int:
+            year = _year(instant)
+            if year not in beginnings:
+                beginnings[year] = self.age(origin, _year_starts()[year])
+            return beginnings[year] + self._spans(year).worked(instant)
+
+        return shown
 
     def _spans(self, year: int) -> _Spans:
         found = self._years.get(year)
@@ -145,6 +162,17 @@ class BusinessClock:
             if day.weekday() in self._weekdays and day not in self._policy.holidays:
                 for begin, finish in self._policy.hours:
                     yield number * _DAY + begin * _SECOND, number * _DAY + finish * _SECOND
+
+
+@cache
+def _year_starts() -> list[int]:
+    """The first instant of each year in UTC, by year. There is no year 0; it has the place of year 1."""
+    return [micros(datetime(max(year, 1), 1, 1, tzinfo=UTC)) for year in range(10_000)]
+
+
+def _year(instant: int) -> int:
+    """The year in UTC that holds an instant: faster than by way of a datetime."""
+    return bisect_right(_year_starts(), instant) - 1
 
 
 def offsets(zone: ZoneInfo, first: int, last: int) -> Iterator[tuple[int, int, int]]:

@@ -65,9 +65,9 @@ def apply_covered(
     state: DealState, history: Sequence[Event], ruleset: Ruleset, resolver: StageResolver, found: Coverage
 ) -> None:
     """Apply all events of one deal to its empty state, and add them to the coverage."""
-    here, counts = None, dict[StagePath | None, int]()
+    here, counts, take = None, dict[StagePath | None, int](), state.take
     for event in history:
-        state.take(event, resolver)
+        take(event, resolver)
         if (visit := state.current) is not None:
             here = visit.pipeline, visit.stage
         counts[here] = counts.get(here, 0) + 1

@@ -8,12 +8,15 @@ can resume from an old one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from typing import Any, NamedTuple
 
 from shared.flow.rules import Rule
+from shared.flow.rules.rule import Span
 
 Boundary = tuple[int, int]
 GROWN_BY = 1.5
@@ -141,11 +144,37 @@ def intervals(state: RuleState, transitions: Iterable[Transition]) -> list[Inter
     return found
 
 
-def boundaries(spans: Iterable[tuple[int, int | None]]) -> list[Boundary]:
-    """The starts and ends of spans, in no order."""
-    found: list[Boundary] = []
-    for start, end in spans:
-        found.append((start, 1))
-        if end is not None:
-            found.append((end, -1))
-    return found
+def marks_of(spans: Sequence[Span], until: int) -> array[int]:
+    """The changes of a count up to an instant, in order: twice the instant, and one more where the count rises.
+
+    The last is the end, just after `until`.
+    """
+    marks = [2 * start + 1 for start, _ in spans if start <= until]
+    marks += [2 * end for _, end in spans if end is not None and end <= until]
+    marks.sort()
+    return array("q", [*marks, 2 * until + 2])
+
+
+def decisive(rule: Rule, marks: array[int]) -> Iterator[Boundary]:
+    """The changes of the count that can decide anything, one an instant, in order; `marks`: all of them.
+
+    Left out: changes between two counts that are both no breach, and so neither open, clear nor are a peak.
+    """
+    is_breach = cache(rule.breached)
+    level = told = 0
+    at, was_breached, begins = marks[0] >> 1, False, False
+    # `wip-low` is judged from the first visit on.
+    is_judged = not rule.starves
+    for mark in marks:
+        instant = mark >> 1
+        if instant != at:
+            breached = is_judged and is_breach(level)
+            if breached or was_breached or begins:
+                yield at, level - told
+                told, begins = level, False
+            at, was_breached = instant, breached
+        if mark & 1:
+            level += 1
+            begins, is_judged = begins or not is_judged, True
+        else:
+            level -= 1

@@ -10,9 +10,9 @@ from shared.flow.visits import Visit, WithdrawnVisit
 
 def known_before(visits: Iterable[Visit], withdrawn: Iterable[WithdrawnVisit], instant: int) -> list[Visit]:
     """The visits that events before the instant make."""
-    found = [visit for visit in visits if visit.since < instant]
+    found = [visit for visit in visits if visit.entered < instant and visit.recorded < instant]
     found += [visit for visit, at in withdrawn if visit.since < instant <= at]
-    return [_cut(visit, instant) for visit in found]
+    return [visit if visit.left is not None and visit.left < instant else _cut(visit, instant) for visit in found]
 
 
 def _cut(visit: Visit, instant: int) -> Visit:

@@ -6,28 +6,33 @@ thousands of visits takes tenths of a second.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
-from shared.flow.intervals import Boundary, Interval, RuleState, advance, intervals
-from shared.flow.known_visits import known_before
+from shared.contracts.measures import Measure
+from shared.flow.intervals import Interval, RuleState, advance, decisive, intervals, marks_of
 from shared.flow.rules import Rule
 from shared.flow.rules.rule import Span
 from shared.flow.statistics.aging_learned import LearnedRule, problem_intervals
-from shared.flow.statistics.chance import CountChance, chance_of, rule_crossings
+from shared.flow.statistics.chance import CountChance, chance_of, past_year, rule_crossings
+from shared.flow.statistics.charts import ChartSegments
 from shared.flow.statistics.crossings import Crossings
+from shared.flow.statistics.findings import window_findings
 from shared.flow.statistics.learned_limits import (
-    COUNT_WINDOW,
     LearnedVersion,
     StageHistory,
     learn,
     relearning_instants,
 )
+from shared.flow.statistics.watched import WatchedChart
 from shared.flow.statistics.weeks import Weeks
+from shared.flow.statistics.windows import SHORT
 from shared.flow.visits import Visit
 
 # Openings a quarter by chance that a suggested number allows, as in `andon policy suggest`.
@@ -41,6 +46,13 @@ class CountedDeal(NamedTuple):
 
     deal: str
     since: int
+
+
+class CountedVisits(NamedTuple):
+    """When each visit of a stage counts, and the changes of the count: see `marks_of`."""
+
+    spans: Sequence[Sequence[Span]]
+    marks: array[int]
 
 
 @dataclass(frozen=True)
@@ -57,12 +69,20 @@ class StagePast:
         """Chances are told as of the start of the week."""
         return self.weeks.start(self.weeks.of(self.as_of))
 
+    def counted(self, spans: Callable[[Visit], Sequence[Span]]) -> CountedVisits:
+        """When each visit counts, and the changes of the count."""
+        found = list(map(spans, self.history.visits))
+        return CountedVisits(found, marks_of(list(chain.from_iterable(found)), self.as_of))
+
+    @cached_property
+    def wip(self) -> CountedVisits:
+        """Each visit while it lasts: the same for every rule on WIP."""
+        return self.counted(lambda visit: [(visit.entered, visit.left)])
+
     @cached_property
     def recent(self) -> Sequence[Visit]:
         """The visits that chances depend on, as known at the start of the week."""
-        edge = self.week_start - COUNT_WINDOW
-        visits = [one for one in self.history.visits if one.left is None or one.left > edge]
-        return known_before(visits, self.history.withdrawn, self.week_start)
+        return past_year(self.history, self.week_start)
 
 
 @dataclass(frozen=True)
@@ -70,26 +90,23 @@ class RuleRun:
     """What a rule finds. `deals`: by opening, those that it counted then, the longest counted first.
 
     `suggested`: the threshold that chance alone opens at most once in ten quarters; None where the log is too short.
+    `weeks`: of a rule on a chart, how many weeks could be judged.
     """
 
     intervals: Sequence[Interval]
     chance: CountChance
     suggested: int | None = None
     deals: Mapping[int, Sequence[CountedDeal]] = field(default_factory=dict)
+    weeks: int | None = None
 
 
 def run_rule(rule: Rule, past: StagePast, since: int) -> RuleRun:
     """The problems of a rule on a count as of the instant; the deals of the newest that were open after `since`."""
-    spans, deals = list[Span](), list[str]()
-    for deal, visit in zip(past.deals, past.history.visits, strict=True):
-        for span in rule.spans(visit):
-            spans.append(span)
-            deals.append(deal)
-    state, transitions = advance(rule, RuleState(), decisive(rule, spans, past.as_of), past.as_of)
-    found = intervals(state, transitions)
+    spans, marks = past.wip if rule.measure is Measure.WIP else past.counted(rule.spans)
+    found = intervals(*advance(rule, RuleState(), decisive(rule, marks), past.as_of))
     seen = rule_crossings(rule, past.recent, past.weeks.first_event, past.week_start)
     chance = chance_of(rule, seen, past.recent, past.week_start)
-    return RuleRun(found, chance, _suggested(rule, seen), _counted(spans, deals, _shown(found, since)))
+    return RuleRun(found, chance, _suggested(rule, seen), _counted(spans, past.deals, _shown(found, since)))
 
 
 def versions_of(past: StagePast) -> list[LearnedVersion]:
@@ -112,32 +129,11 @@ def run_learned(rule: LearnedRule, past: StagePast, learned: Sequence[LearnedVer
     return RuleRun(found, chance, versions[-1].count if versions else None, deals)
 
 
-def decisive(rule: Rule, spans: Sequence[Span], until: int) -> Iterator[Boundary]:
-    """The changes of the count that can decide anything: one an instant, in order, up to `until`.
-
-    Left out: changes between two counts that are both no breach, and so neither open, clear nor are a peak.
-    """
-    # Odd: the count rises.
-    marks = [2 * start + 1 for start, _ in spans if start <= until]
-    marks += [2 * end for _, end in spans if end is not None and end <= until]
-    marks.sort()
-    marks.append(2 * until + 2)
-    level = told = 0
-    at, was_breached, has_begun = marks[0] >> 1, False, False
-    begins = False
-    for mark in marks:
-        instant = mark >> 1
-        if instant != at:
-            breached = rule.breached(level) and (has_begun or not rule.starves)
-            if breached or was_breached or begins:
-                yield at, level - told
-                told, begins = level, False
-            at, was_breached = instant, breached
-        if mark & 1:
-            level += 1
-            begins, has_begun = begins or not has_begun, True
-        else:
-            level -= 1
+def run_watch(watch: WatchedChart, charts: ChartSegments) -> RuleRun:
+    """What a rule on a chart finds; `charts` has the weeks that are over."""
+    judged = [max(len(one.after) + 1 - SHORT, 0) for one in charts.judged(watch.chart)]
+    found = [one.interval for one in window_findings(watch, charts)]
+    return RuleRun(found, CountChance(float(watch.per_quarter)), weeks=sum(judged))
 
 
 def _shown(found: Sequence[Interval], since: int) -> list[int]:
@@ -154,14 +150,19 @@ def _suggested(rule: Rule, seen: Crossings | None) -> int | None:
     return next((number for number in numbers if seen.model.openings(number) <= SUGGESTED), None)
 
 
-def _counted(spans: Sequence[Span], deals: Sequence[str], instants: Sequence[int]) -> dict[int, list[CountedDeal]]:
-    """By instant, in order, the deals that are counted then."""
+def _counted(
+    spans: Sequence[Sequence[Span]], deals: Sequence[str], instants: Sequence[int]
+) -> dict[int, list[CountedDeal]]:
+    """By instant, in order, the deals that are counted then; `spans`: of each deal when it counts."""
     found: dict[int, list[CountedDeal]] = {instant: [] for instant in instants}
-    for (start, end), deal in zip(spans, deals, strict=True):
-        first = bisect_left(instants, start)
-        last = len(instants) if end is None else bisect_left(instants, end)
-        for instant in instants[first:last]:
-            found[instant].append(CountedDeal(deal, start))
+    for deal, own in zip(deals, spans, strict=True) if instants else ():
+        for start, end in own:
+            # Of a long history most ended before.
+            if start > instants[-1] or (end is not None and end <= instants[0]):
+                continue
+            last = len(instants) if end is None else bisect_left(instants, end)
+            for instant in instants[bisect_left(instants, start) : last]:
+                found[instant].append(CountedDeal(deal, start))
     for counted in found.values():
         counted.sort(key=lambda one: (one.since, one.deal))
     return found

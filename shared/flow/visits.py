@@ -20,7 +20,7 @@ from shared.flow.stage_lookup import ResolvedStage, StageLookup
 from shared.policy import StageOutcome
 
 CREATED, CHANGED, TOUCHED, REOPENED, MOVED, WON, LOST, MERGED, DELETED = (kind.rank for kind in EventType)
-_ENDS = (WON, LOST, MERGED, DELETED)
+_ENDS = frozenset({WON, LOST, MERGED, DELETED})
 # A stage as events name it: (pipeline, stage). The pipeline is None where no event named one.
 NamedStage = tuple[str | None, str]
 
@@ -93,7 +93,7 @@ class WithdrawnVisit(NamedTuple):
 
 
 ATTRIBUTES = ("name", "amount", "currency", "url", "expected_close")
-_ATTRIBUTES = frozenset(ATTRIBUTES)
+_UPDATES = frozenset({*ATTRIBUTES, "next_step_at"})  # Few events have any of these.
 
 
 @dataclass(slots=True)
@@ -151,8 +151,9 @@ class DealState:
         # The place of a merged deal is taken only by a new one, whose own events have not placed it yet.
         if self.staged and "merged_from" in data:
             return
-        self._update(time, data)
-        if "pipeline" in data:
+        if not _UPDATES.isdisjoint(data):
+            self._update(time, data)
+        if "pipeline" in data and (data["pipeline"] or None) != self.pipeline:
             self._set_pipeline(event, stages)
         if rank == CREATED and self.created is None:
             self.created = time
@@ -166,11 +167,9 @@ class DealState:
             self._touch(time)
 
     def _update(self, time: int, data: dict[str, Any]) -> None:
-        # Few events have any.
-        if not _ATTRIBUTES.isdisjoint(data):
-            for name in ATTRIBUTES:
-                if name in data:
-                    self.attributes[name] = data[name]
+        for name in ATTRIBUTES:
+            if name in data:
+                self.attributes[name] = data[name]
         if "next_step_at" in data:
             self.step = data["next_step_at"]
             if self.current is not None:
@@ -185,14 +184,14 @@ class DealState:
             self.touches.append(time)
 
     def _set_pipeline(self, event: Event, stages: StageLookup) -> None:
-        """An event names the pipeline: what that means for the current visit, before any stage that it names too.
+        """An event names another pipeline: what that means for the current visit, before any stage that it names too.
 
         A visit to a stage of the old pipeline ends, and one in the new pipeline begins. A stage that the old pipeline
         does not have was one of the new pipeline all along, as was one named without any pipeline.
         """
         stage, old = event.data.get("stage"), self.pipeline
         self.pipeline = event.data["pipeline"] or None
-        if self.pipeline == old or self.stage is None:
+        if self.stage is None:
             return
         alone = not stage or stage == self.stage[1]
         if self.current is None:
@@ -236,7 +235,8 @@ class DealState:
             return
         current = self.current
         if current is None or current.stage != resolved.stage or current.pipeline != resolved.pipeline:
-            self._leave(event.key.time)
+            if current is not None:
+                self._leave(event.key.time)
             self._enter(resolved, event.key.time, event.key.time if entered is None else entered, known)
         self.stage = self.pipeline, stage
 
@@ -259,7 +259,8 @@ class DealState:
 
     def _enter(self, resolved: ResolvedStage, recorded: int, time: int, known: bool) -> None:
         self.reopened = self.closed
-        self._open(recorded)
+        if self.closed:
+            self._open(recorded)
         pipeline, stage, _ = resolved
         steps: list[tuple[int, int | None]] = [(time, self.step)] if self.step is not None else []
         self.current = Visit(pipeline, stage, time, known, None, [], steps, recorded)
@@ -377,9 +378,9 @@ def unique(events: Iterable[Event]) -> list[Event]:
     """Each event once, in order. Of two with the same id, the same one stays in any order of arrival."""
     found: dict[str, Event] = {}
     for event in events:
-        name = event.key.id
-        if name not in found or precedence(event) < precedence(found[name]):
-            found[name] = event
+        other = found.setdefault(event.key.id, event)
+        if other is not event and precedence(event) < precedence(other):
+            found[event.key.id] = event
     return sorted(found.values(), key=attrgetter("key"))
 
 

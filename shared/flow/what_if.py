@@ -9,8 +9,8 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from shared.flow.coverage import Coverage, apply_covered
-from shared.flow.intervals import Boundary, Interval, RuleState, advance, boundaries, intervals
-from shared.flow.rules import Rule, Series
+from shared.flow.intervals import Interval, RuleState, advance, decisive, intervals, marks_of
+from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
@@ -72,12 +72,12 @@ def find(
     ruleset, resolver = Ruleset(policy), StageResolver(policy, stage_map or StageMap())
     covered = Coverage()
     deals = list(_folded(_histories(events, as_of), ruleset, resolver, covered))
-    counts = _count(ruleset, (visit for one in deals for visit in one.facts.visits))
-    counted = {rule.key: _evaluate(rule, counts[rule.series], as_of) for rule in ruleset.rules}
     first = min((one.first_event for one in deals), default=as_of)
     heard = {source: some[: bisect_right(some, as_of)] for source, some in (receipts or {}).items()}
     history = LogHistory(Weeks(first, policy.timezone), as_of, deals, {s: some for s, some in heard.items() if some})
-    return Found(as_of, counted, deals, ruleset, LogStatistics(history, policy, relocks), covered)
+    statistics = LogStatistics(history, policy, relocks)
+    counted = {rule.key: _evaluate(rule, statistics.visits_of(rule), as_of) for rule in ruleset.rules}
+    return Found(as_of, counted, deals, ruleset, statistics, covered)
 
 
 def _histories(events: Iterable[Event], as_of: int) -> dict[str, list[Event]]:
@@ -103,18 +103,7 @@ def _folded(
         yield FoldedDeal(deal, history[0].key.time, facts_of(state, history, zone), state.withdrawn)
 
 
-def _count(ruleset: Ruleset, found: Iterable[Visit]) -> dict[Series, list[Boundary]]:
-    """The changes of the series that rules watch."""
-    counts: dict[Series, list[Boundary]] = {series: [] for series, rules in ruleset.series.items() if rules}
-    for visit in found:
-        for series, spans in ruleset.spans(visit):
-            if series in counts:
-                counts[series] += boundaries(spans)
-    for changes in counts.values():
-        changes.sort()
-    return counts
-
-
-def _evaluate(rule: Rule, changes: list[Boundary], as_of: int) -> list[Interval]:
-    state, transitions = advance(rule, RuleState(), (b for b in changes if b[0] <= as_of), as_of)
-    return intervals(state, transitions)
+def _evaluate(rule: Rule, visits: Iterable[Visit], as_of: int) -> list[Interval]:
+    """`visits`: all of the rule's stage."""
+    spans = [span for visit in visits for span in rule.spans(visit)]
+    return intervals(*advance(rule, RuleState(), decisive(rule, marks_of(spans, as_of)), as_of))

@@ -44,12 +44,16 @@ class LearningStore(Store):
         """Publish weeks, learn, and class causes, until nothing is left."""
         now, is_complete = datetime.now(UTC), False
         while not is_complete:
-            async with self.pool.acquire() as connection, connection.transaction():
-                is_complete = (await self.weeks.publish_some(connection)).is_complete
+            is_complete = await self.publish_weeks()
             async with self.pool.acquire() as connection, connection.transaction():
                 is_complete = (await self.learner.learn_some(connection, now)).is_complete and is_complete
             async with self.pool.acquire() as connection, connection.transaction():
                 await self.reviser.revise(connection, now)
+
+    async def publish_weeks(self) -> bool:
+        """Publish some of the weeks that are over; True where none are left."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            return (await self.weeks.publish_some(connection)).is_complete
 
     async def relock(self, relocks: Sequence[Relock]) -> None:
         """Handle relocks as they come over Kafka."""

@@ -27,8 +27,8 @@ class Line:
             "ANDON_POLICY": str(folder / "policy.yaml"),
             "ANDON_SOURCES": str(folder / "sources.yaml"),
         }
-        self._services = {name: ServiceProcess(name, environment, folder) for name in SERVICES}
-        self.hook = f"{self._services['intake'].url}/v1/ingest/crm"
+        self.services = {name: ServiceProcess(name, environment, folder) for name in SERVICES}
+        self.hook = f"{self.services['intake'].url}/v1/ingest/crm"
 
     async def start(self, pipeline: str, stages: Sequence[tuple[str, str, str]], source: dict[str, Any]) -> None:
         """Write the policy and start all services. `stages`: id, name and outcome of each, in order."""
@@ -46,19 +46,19 @@ class Line:
         }
         (self._folder / "policy.yaml").write_text(json.dumps(policy))
         (self._folder / "sources.yaml").write_text(json.dumps({"sources": {"crm": source}}))
-        for service in self._services.values():
+        for service in self.services.values():
             service.start()
-        for service in self._services.values():
+        for service in self.services.values():
             service.ready()
 
     def stop(self) -> None:
-        for service in self._services.values():
+        for service in self.services.values():
             service.stop()
 
     async def ticket(self) -> tuple[str, str]:
         """Title and state of the only ticket; empty strings if there is none."""
         async with httpx.AsyncClient() as client:
-            answer = await client.get(f"{self._services['tickets'].url}/api/v1/tickets")
+            answer = await client.get(f"{self.services['tickets'].url}/api/v1/tickets")
         found = answer.json()["tickets"]
         assert len(found) <= 1
         return (found[0]["title"], found[0]["state"]) if found else ("", "")

@@ -22,13 +22,15 @@ _BATCH = 3000
 
 
 async def load_shop(pool: Pool, policy: Policy | None = None) -> LearningStore:
-    """All of the short shop, judged until its end."""
+    """All of the short shop, judged until its end, with its weekly measures."""
     await emptied(pool)
     store = LearningStore(pool, policy or shop_policy())
     values = [event.to_json() for event in short_shop()]
     for start in range(0, len(values), _BATCH):
         await store.take(values[start : start + _BATCH])
     await store.evaluate_at(UNTIL)
+    while not await store.publish_weeks():
+        pass
     return store
 
 

@@ -108,7 +108,7 @@ class SilenceEvaluator:
         self, connection: Connection, sources: Collection[str], since: int, now: datetime
     ) -> None:
         keys = [rule.key for source in sources if (rule := self._rule(source)) is not None]
-        rows = await problems.take_unruled(connection, "", keys, since)
+        rows = await problems.take_unruled(connection, {"": since}, keys)
         await self._messages.put_unruled(connection, rows, now)
 
 

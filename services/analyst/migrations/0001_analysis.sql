@@ -25,12 +25,18 @@ CREATE TABLE pipeline_state (
     since     timestamptz
 );
 
--- How far a chart is evaluated: to the end of its last week.
+-- How far a chart is evaluated: to the end of its last week, `until`, which never decreases. When it was evaluated last,
+-- points of `numbering` were known for `weeks` weeks without a gap, from `first_at` to `whole_until`: points stay, so that
+-- only newer ones have to be counted.
 CREATE TABLE chart_state (
-    pipeline text        NOT NULL,
-    stage    text        NOT NULL,
-    measure  text        NOT NULL,
-    until    timestamptz NOT NULL,
+    pipeline    text        NOT NULL,
+    stage       text        NOT NULL,
+    measure     text        NOT NULL,
+    numbering   int         NOT NULL,
+    weeks       int         NOT NULL,
+    first_at    timestamptz NOT NULL,
+    whole_until timestamptz NOT NULL,
+    until       timestamptz NOT NULL,
     PRIMARY KEY (pipeline, stage, measure)
 );
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
 from services.analyst.evaluate.charts import ChartSet, load
 from services.analyst.settings import EVENT_SOURCE
 from services.analyst.store import charts, pipelines, points
-from services.analyst.store.pipelines import PipelineState
 from shared.contracts.signals import (
     ChartData,
     ChartEvent,
@@ -59,25 +58,22 @@ class SignalPublisher:
         stale = await charts.take_signals(connection, AT_ONCE)
         if not stale:
             return None
-        states, count = await pipelines.known(connection), 0
-        for name in sorted({chart.pipeline for chart in stale} & states.keys()):
-            own = [chart for chart in stale if chart.pipeline == name and self._is_shown(chart)]
-            count += await self._publish(connection, own, states[name])
-        return count
+        states = await pipelines.known(connection)
+        wanted = {chart: states[chart.pipeline].numbering for chart in stale if chart.pipeline in states}
+        return await self._publish(connection, {chart: n for chart, n in wanted.items() if self._is_shown(chart)})
 
     def _is_shown(self, chart: Chart) -> bool:
         return chart.name in self._names and (chart.column in DRAWN or chart in self._watches)
 
-    async def _publish(self, connection: Connection, wanted: Sequence[Chart], state: PipelineState) -> int:
-        extents = await points.extents(connection, wanted, state.numbering)
-        known = await load(connection, extents, state.numbering, self._policy.timezone)
-        if known is None:
-            return 0
-        found = {chart: self._data(chart, known) for chart in sorted(known.charts)}
+    async def _publish(self, connection: Connection, wanted: Mapping[Chart, int]) -> int:
+        """`wanted`: charts with their numbering."""
+        extents = await points.extents(connection, wanted)
+        known = await load(connection, extents, self._policy.timezone)
+        found = {chart: self._data(chart, known[chart.pipeline]) for chart in sorted(extents)}
         digests = {data.key: _digest(data) for data in found.values()}
         published = await charts.digests(connection, digests)
         new = {c: data for c, data in found.items() if published.get(data.key) != digests[data.key]}
-        await outbox.put(connection, [self._message(data, known.until[chart]) for chart, data in new.items()])
+        await outbox.put(connection, [self._message(data, extents[chart].until) for chart, data in new.items()])
         await charts.save_digests(connection, {data.key: digests[data.key] for data in new.values()})
         return len(new)
 

@@ -1,12 +1,11 @@
-"""SQL of the charts to evaluate and to publish, and how far each is evaluated."""
+"""SQL of the charts to evaluate and to publish."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
 from typing import NamedTuple
 
-from shared.flow.statistics.columns import Chart, Column
+from shared.flow.statistics.columns import COLUMNS, Chart
 from shared.postgres.pool import Connection, Executor, Record
 
 _MARK = "INSERT INTO stale_chart SELECT *, $4 FROM unnest($1::text[], $2::text[], $3::text[])"
@@ -27,15 +26,6 @@ SELECT DISTINCT pipeline, stage, measure FROM weekly_point WHERE week = 0 AND EX
 """
 _POLICY = "SELECT policy FROM analysis_state"
 _TAKE = "DELETE FROM stale_chart RETURNING pipeline, stage, measure, is_relocked"
-_UNTIL = """
-SELECT pipeline, stage, measure, until FROM chart_state
-JOIN unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure) USING (pipeline, stage, measure)
-"""
-_SAVE_UNTIL = """
-INSERT INTO chart_state AS c (pipeline, stage, measure, until)
-SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[])
-ON CONFLICT (pipeline, stage, measure) DO UPDATE SET until = greatest(c.until, excluded.until)
-"""
 _MARK_SIGNALS = "INSERT INTO stale_signal SELECT * FROM unnest($1::text[], $2::text[], $3::text[])"
 _TAKE_SIGNALS = """
 DELETE FROM stale_signal WHERE (pipeline, stage, measure) IN (
@@ -55,9 +45,13 @@ class StaleCharts(NamedTuple):
     charts: set[Chart]
     relocked: set[Chart]
 
-    def of(self, pipeline: str) -> StaleCharts:
-        """Those of one pipeline."""
-        return StaleCharts(*({chart for chart in some if chart.pipeline == pipeline} for some in self))
+    def by_pipeline(self) -> dict[str, StaleCharts]:
+        """Those of each pipeline."""
+        found: dict[str, StaleCharts] = {}
+        for number, some in enumerate(self):
+            for chart in some:
+                found.setdefault(chart.pipeline, StaleCharts(set(), set()))[number].add(chart)
+        return found
 
 
 def columns_of(charts: Iterable[Chart]) -> tuple[list[str], list[str], list[str]]:
@@ -68,7 +62,7 @@ def columns_of(charts: Iterable[Chart]) -> tuple[list[str], list[str], list[str]
 
 def chart_of(row: Record) -> Chart:
     """The chart of a row with pipeline, stage and measure."""
-    return Chart(row["pipeline"], row["stage"], Column(row["measure"]))
+    return Chart(row["pipeline"], row["stage"], COLUMNS[row["measure"]])
 
 
 async def mark(connection: Connection, charts: Collection[Chart], is_relocked: bool = False) -> None:
@@ -104,19 +98,8 @@ async def take(connection: Connection) -> StaleCharts:
     """Take the charts to evaluate: those that are marked, and those of relocks."""
     if names := [row["chart"] for row in await connection.fetch(_TAKE_RELOCKS)]:
         await connection.execute(_MARK_RELOCKED, names)
-    rows = await connection.fetch(_TAKE)
-    return StaleCharts({chart_of(row) for row in rows}, {chart_of(row) for row in rows if row["is_relocked"]})
-
-
-async def until(executor: Executor, charts: Collection[Chart]) -> dict[Chart, datetime]:
-    """How far each of the charts is evaluated; those never evaluated are left out."""
-    return {chart_of(row): row["until"] for row in await executor.fetch(_UNTIL, *columns_of(charts))}
-
-
-async def save_until(connection: Connection, reached: Mapping[Chart, datetime]) -> None:
-    """Save how far charts are evaluated."""
-    if reached:
-        await connection.execute(_SAVE_UNTIL, *columns_of(reached), list(reached.values()))
+    taken = [(chart_of(row), row["is_relocked"]) for row in await connection.fetch(_TAKE)]
+    return StaleCharts({chart for chart, _ in taken}, {chart for chart, is_relocked in taken if is_relocked})
 
 
 async def mark_signals(connection: Connection, charts: Collection[Chart]) -> None:

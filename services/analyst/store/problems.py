@@ -18,7 +18,8 @@ SELECT key, opened_at, cleared_at, peak, mode, published_peak FROM problem
 JOIN unnest($1::text[], $2::timestamptz[]) AS w (key, since) USING (key) WHERE cleared_at IS NULL OR cleared_at > since
 """
 _UNRULED = """
-DELETE FROM problem WHERE pipeline = $1 AND key <> ALL($2::text[]) AND (cleared_at IS NULL OR cleared_at > $3)
+DELETE FROM problem USING unnest($1::text[], $2::timestamptz[]) AS w (name, since)
+WHERE pipeline = name AND key <> ALL($3::text[]) AND (cleared_at IS NULL OR cleared_at > since)
 RETURNING key, opened_at, cleared_at, peak, kind, pipeline, stage, mode, rule, policy_version
 """
 _DROP = """
@@ -67,9 +68,13 @@ async def published(executor: Executor, since: Mapping[str, int]) -> dict[str, d
     return found
 
 
-async def take_unruled(connection: Connection, pipeline: str, keys: Collection[str], since: int) -> list[Record]:
-    """Delete and return the intervals that last beyond `since` of keys that the policy no longer has."""
-    return list(await connection.fetch(_UNRULED, pipeline, list(keys), moment(max(since, 0))))
+async def take_unruled(connection: Connection, since: Mapping[str, int], keys: Collection[str]) -> list[Record]:
+    """Delete and return intervals of keys that the policy no longer has; `keys`: those that it has.
+
+    `since`: by pipeline, beyond which instant they last; sources are in a pipeline without a name.
+    """
+    instants = [moment(max(at, 0)) for at in since.values()]
+    return list(await connection.fetch(_UNRULED, list(since), instants, list(keys)))
 
 
 async def drop(connection: Connection, gone: Sequence[tuple[str, int]]) -> None:

@@ -14,10 +14,15 @@ from shared.flow.checkpoints import BEGINNING
 from shared.flow.preview import RuleRun, StagePast
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
+from shared.flow.statistics.charts import ChartSegments
+from shared.flow.statistics.columns import Chart, Value
 from shared.flow.statistics.learned_limits import LearnedVersion, StageHistory
+from shared.flow.statistics.measures import WeeklyMeasures
+from shared.flow.statistics.relocks import Relock
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit, WithdrawnVisit, fold
 from shared.postgres.pool import Connection, Pool
+from shared.stream import relocks
 
 _DEALS_AT_ONCE = 1000
 # Rules that were tried on one past.
@@ -36,7 +41,7 @@ class PipelinePast:
     """A pipeline as of an instant. `runs`: what rules found in it, by what defines them.
 
     `learned`: by stage. `full`: of stages whose rules need progress and planned steps too, which are stored with the
-    events only.
+    events only. `charts`: the weekly values that rules on charts judge.
     """
 
     pipeline: str
@@ -46,6 +51,13 @@ class PipelinePast:
     full: dict[str, StagePast] = field(default_factory=dict)
     learned: dict[str, list[LearnedVersion]] = field(default_factory=dict)
     runs: dict[str, RuleRun] = field(default_factory=dict)
+    charts: dict[Chart, list[Value | None]] = field(default_factory=dict)
+    relocks: list[Relock] = field(default_factory=list)
+
+    @property
+    def segments(self) -> ChartSegments:
+        """The charts as rules judge them."""
+        return ChartSegments(WeeklyMeasures(self.weeks, self.charts), self.weeks, self.relocks)
 
     @property
     def visits(self) -> int:
@@ -89,6 +101,13 @@ class PastReader:
             resolver = await self._stage_maps.refresh(connection)
             for stage in stages:
                 known.full[stage] = await self._full(connection, known, stage, resolver)
+
+    async def read_charts(self, known: PipelinePast, charts: Collection[Chart]) -> None:
+        """Add the weekly values of these charts, and their relocks."""
+        async with self._pool.acquire() as connection, connection.transaction(**_SNAPSHOT):
+            known.charts |= await past.chart_values(connection, charts, known.weeks, known.as_of)
+            locks = await relocks.load(connection, [chart.name for chart in charts])
+            known.relocks += [Relock.of(data) for data in locks]
 
     async def _full(
         self, connection: Connection, known: PipelinePast, stage: str, resolver: StageResolver

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from services.detector.preview.past import PastReader, PipelinePast
 from services.detector.store.past import DealLabel
-from shared.contracts.measures import Measure
+from shared.contracts.measures import Column, Measure
 from shared.contracts.preview import (
     QUARTERS,
     PreviewAnswer,
@@ -17,12 +17,13 @@ from shared.contracts.preview import (
     RulePreview,
 )
 from shared.flow.intervals import Interval
-from shared.flow.preview import CountedDeal, RuleRun, run_learned, run_rule, versions_of
+from shared.flow.preview import CountedDeal, RuleRun, run_learned, run_rule, run_watch, versions_of
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.aging_learned import LearnedRule
 from shared.flow.statistics.chance import is_usual
 from shared.flow.statistics.crossings import DAY, QUARTER_DAYS
+from shared.flow.statistics.watched import WatchedChart, pipeline_watches
 from shared.runtime.instants import moment
 
 QUARTER = QUARTER_DAYS * DAY
@@ -30,6 +31,7 @@ QUARTER = QUARTER_DAYS * DAY
 _MOST_PROBLEMS, _MOST_DEALS = 50, 10
 # Which policy a run belongs to.
 _BEFORE, _AFTER = 0, 1
+TriedRule = Rule | LearnedRule | WatchedChart
 
 
 async def try_rules(reader: PastReader, past: PipelinePast, before: Ruleset, after: Ruleset) -> list[RuleTried]:
@@ -41,6 +43,7 @@ async def try_rules(reader: PastReader, past: PipelinePast, before: Ruleset, aft
     same = {_definition(one) for one in _learned(before, past.pipeline)} & {
         _definition(one) for one in _learned(after, past.pipeline)
     }
+    await _read_charts(reader, past, [*_watched(before, past.pipeline), *_watched(after, past.pipeline)])
     for number, ruleset in ((_BEFORE, before), (_AFTER, after)):
         for rule in _rules(ruleset, past.pipeline):
             name = _definition(rule)
@@ -72,11 +75,13 @@ def since_of(past: PipelinePast) -> int:
 class RuleTried:
     """One rule under both policies."""
 
-    def __init__(self, rule: Rule | LearnedRule) -> None:
-        self.key, self.stage = rule.key, rule.stage
-        self._runs: dict[int, tuple[Rule | LearnedRule, RuleRun]] = {}
+    def __init__(self, rule: TriedRule) -> None:
+        self.key = rule.key
+        self.stage: str = rule.chart.stage if isinstance(rule, WatchedChart) else rule.stage
+        self._measure: Column | None = rule.chart.column if isinstance(rule, WatchedChart) else None
+        self._runs: dict[int, tuple[TriedRule, RuleRun]] = {}
 
-    def put(self, number: int, rule: Rule | LearnedRule, run: RuleRun) -> None:
+    def put(self, number: int, rule: TriedRule, run: RuleRun) -> None:
         self._runs[number] = rule, run
 
     def deals_shown(self) -> set[str]:
@@ -88,27 +93,43 @@ class RuleTried:
             None if one not in self._runs else _finding(*self._runs[one], as_of, labels) for one in (_BEFORE, _AFTER)
         )
         kind = self.key.partition("/")[0]
-        return RulePreview(key=self.key, kind=kind, stage=self.stage, before=before, after=after)
+        stage, measure = self.stage, self._measure
+        return RulePreview(key=self.key, kind=kind, stage=stage, measure=measure, before=before, after=after)
 
 
-def _rules(ruleset: Ruleset, pipeline: str) -> list[Rule | LearnedRule]:
+def _rules(ruleset: Ruleset, pipeline: str) -> list[TriedRule]:
     counted = [rule for rule in ruleset.rules if rule.pipeline == pipeline]
-    return [*counted, *_learned(ruleset, pipeline)]
+    return [*counted, *_learned(ruleset, pipeline), *_watched(ruleset, pipeline)]
 
 
 def _learned(ruleset: Ruleset, pipeline: str) -> list[LearnedRule]:
     return [rule for (name, _), rule in ruleset.learned_rules.items() if name == pipeline]
 
 
-def _definition(rule: Rule | LearnedRule) -> str:
+def _watched(ruleset: Ruleset, pipeline: str) -> list[WatchedChart]:
+    return pipeline_watches(pipeline, ruleset.policy.pipelines[pipeline])
+
+
+async def _read_charts(reader: PastReader, past: PipelinePast, watched: Iterable[WatchedChart]) -> None:
+    """The charts that have not been read yet."""
+    missing = {watch.chart for watch in watched} - past.charts.keys()
+    if missing:
+        await reader.read_charts(past, missing)
+
+
+def _definition(rule: TriedRule) -> str:
     """What decides what the rule finds. Its mode does not."""
+    if isinstance(rule, WatchedChart):
+        return f"{rule.key}:{rule.level}"
     if isinstance(rule, LearnedRule):
         return f"{rule.key}:{rule.policy.budget}:{rule.policy.clear_hold.micros()}"
     return f"{rule.key}:{rule.series.text}:{rule.threshold}:{rule.hold}:{rule.clear_hold}"
 
 
-async def _run(reader: PastReader, past: PipelinePast, rule: Rule | LearnedRule) -> RuleRun:
+async def _run(reader: PastReader, past: PipelinePast, rule: TriedRule) -> RuleRun:
     since = since_of(past)
+    if isinstance(rule, WatchedChart):
+        return await asyncio.to_thread(run_watch, rule, past.segments)
     if isinstance(rule, LearnedRule):
         stage = past.stages[rule.stage]
         if rule.stage not in past.learned:
@@ -121,7 +142,7 @@ async def _run(reader: PastReader, past: PipelinePast, rule: Rule | LearnedRule)
     return await asyncio.to_thread(run_rule, rule, past.full[rule.stage], since)
 
 
-def _finding(rule: Rule | LearnedRule, run: RuleRun, as_of: int, labels: Mapping[str, DealLabel]) -> PreviewedRule:
+def _finding(rule: TriedRule, run: RuleRun, as_of: int, labels: Mapping[str, DealLabel]) -> PreviewedRule:
     since = as_of - QUARTERS * QUARTER
     shown = [one for one in run.intervals if one.cleared_at is None or one.cleared_at > since]
     return PreviewedRule(
@@ -134,6 +155,7 @@ def _finding(rule: Rule | LearnedRule, run: RuleRun, as_of: int, labels: Mapping
         suggested=run.suggested,
         is_learned=isinstance(rule, LearnedRule),
         is_usual=isinstance(rule, Rule) and is_usual(rule, run.chance),
+        weeks=run.weeks,
     )
 
 

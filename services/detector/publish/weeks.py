@@ -17,7 +17,7 @@ from services.detector.store.weeks import WeekState
 from shared.contracts.measures import Column, MeasureData, MeasureEvent
 from shared.contracts.topics import MEASURES
 from shared.flow.checkpoints import BEGINNING
-from shared.flow.statistics.columns import Chart, Value, exact_text, printed
+from shared.flow.statistics.columns import COLUMNS, Chart, Value, exact_text, printed
 from shared.flow.statistics.measures import DEFINITION, MeasureTallies, WeeklyMeasures, definition_of
 from shared.flow.statistics.weeks import Weeks
 from shared.kafka.publisher import OutgoingMessage
@@ -151,7 +151,7 @@ class WeekPublisher:
             [printed(p.chart.column, p.value) for p in points],
             [exact_text(p.chart.column, p.value) for p in points],
         )
-        return {(Chart(row["pipeline"], row["stage"], Column(row["measure"])), numbers[row["end_at"]]) for row in rows}
+        return {(Chart(row["pipeline"], row["stage"], COLUMNS[row["measure"]]), numbers[row["end_at"]]) for row in rows}
 
     async def _messages(
         self, part: _WeekRange, state: WeekState, known_at: datetime, points: Sequence[_WeekPoint]

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from services.detector.store.history import attributes
+from shared.flow.statistics.columns import COLUMNS, Chart, Value, exact_value
+from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit
 from shared.postgres.pool import Connection, Executor
 from shared.runtime.instants import moment
@@ -16,6 +18,13 @@ _VISITS = f"""
 SELECT stage, array_agg(deal) AS deals, array_agg(known) AS known, {_MICROS.format(column="entered")} AS entered,
     {_MICROS.format(column="left_at")} AS left_at, {_MICROS.format(column="recorded")} AS recorded
 FROM visit WHERE pipeline = $1 AND stage = ANY($2::text[]) AND entered <= $3 GROUP BY stage
+"""
+_POINTS = """
+SELECT pipeline, stage, measure, array_agg(start_at ORDER BY start_at) AS starts,
+    array_agg(exact ORDER BY start_at) AS exact
+FROM measure JOIN unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure)
+    USING (pipeline, stage, measure)
+WHERE period = 'week' AND end_at <= $4 GROUP BY pipeline, stage, measure
 """
 _STATES = "SELECT deal, state FROM deal WHERE deal = ANY($1::text[])"
 
@@ -44,6 +53,24 @@ async def visits(connection: Connection, pipeline: str, stages: Collection[str],
             row["deals"],
             [Visit(pipeline, stage, entered, known, left, [], [], told or 0) for entered, known, left, told in columns],
         )
+    return found
+
+
+async def chart_values(
+    executor: Executor, charts: Collection[Chart], weeks: Weeks, as_of: int
+) -> dict[Chart, list[Value | None]]:
+    """The values of charts in the weeks that are over at an instant and computed, week 0 first."""
+    wanted = [list(column) for column in zip(*((c.pipeline, c.stage, c.column.value) for c in charts), strict=True)]
+    rows = await executor.fetch(_POINTS, *(wanted or ([], [], [])), moment(as_of))
+    numbers = {moment(weeks.start(week)): week for week in range(weeks.over(as_of))}
+    over = max((numbers.get(row["starts"][-1], -1) for row in rows), default=-1) + 1
+    found: dict[Chart, list[Value | None]] = {chart: [None] * over for chart in charts}
+    for row in rows:
+        chart = Chart(row["pipeline"], row["stage"], COLUMNS[row["measure"]])
+        for start, exact in zip(row["starts"], row["exact"], strict=True):
+            # Weeks may just have been counted anew, from another first event.
+            if start in numbers:
+                found[chart][numbers[start]] = exact_value(chart.column, exact)
     return found
 
 

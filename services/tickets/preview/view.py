@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from services.tickets.preview.fields import MODES, TriedRule, TriedWish
 from shared import wording
 from shared.contracts.preview import PreviewAnswer, PreviewedRule, PreviewProblem, RulePreview
 from shared.flow.statistics.watched import pipeline_watches
-from shared.policy import Mode, Policy, StageTitles
+from shared.policy import Mode, Pipeline, Policy, StageTitles
 from shared.policy.numbers import decimal
 from shared.policy.rule_checks import BOTTLENECK_BUDGET
 from shared.runtime.instants import micros
+from shared.wording.kind import KindWording
+from shared.wording.prices import sum_sentences
 from shared.wording.quantities import age, deals, rounded
 
 _LONGEST_LIST = 12
@@ -127,40 +130,55 @@ def rows(
 
 def result(one: RulePreview, answer: PreviewAnswer, name: str, policy: Policy, titles: StageTitles) -> ResultView:
     """What one rule finds in one stage."""
-    shown = one.after.problems if one.after else ()
+    shown, kind = one.after.problems if one.after else (), wording.of(one.kind)
+    place = titles.title(name, one.stage) if one.stage else policy.pipelines[name].name
     return ResultView(
-        titles.title(name, one.stage),
-        wording.of(one.kind).label,
+        place,
+        kind.label if one.measure is None else kind.title(place, one.measure),
         _finding(one.before),
         _finding(one.after),
         _hint(one),
-        [_found(problem, answer, wording.of(one.kind).extreme) for problem in shown[::-1][:_LONGEST_LIST]],
+        [_found(problem, answer, kind, one.measure is not None) for problem in shown[::-1][:_LONGEST_LIST]],
     )
 
 
-def sums(answer: PreviewAnswer, tried: Policy, name: str) -> Sums:
+def charts(answer: PreviewAnswer, name: str, policy: Policy, titles: StageTitles) -> list[ResultView]:
+    """What rules on charts find."""
+    return [result(one, answer, name, policy, titles) for one in answer.rules if one.measure is not None]
+
+
+def sums(answer: PreviewAnswer, tried: Policy, name: str, titles: StageTitles) -> Sums:
     """How many problems all rules find, and how many tickets chance alone would open with the rules as tried."""
     pipeline = tried.pipelines[name]
     modes = {f"{rule.kind}/{name}/{rule.stage}": rule.mode for rule in pipeline.count_rules}
-    active = [one.after for one in answer.rules if one.after and modes.get(one.key) is Mode.ACTIVE]
-    by_chance = sum(one.per_quarter or 0.0 for one in active)
-    watches = [watch for watch in pipeline_watches(name, pipeline) if watch.mode is Mode.ACTIVE]
-    narrow = [rule for rule in pipeline.bottleneck_rules.values() if rule.mode is Mode.ACTIVE]
-    learned = [rule.budget for rule in pipeline.learned_rules.values() if rule.mode is Mode.ACTIVE]
-    by_chance += float(sum(learned)) + float(
-        sum(watch.per_quarter for watch in watches) + BOTTLENECK_BUDGET * len(narrow)
-    )
-    accepted = decimal(pipeline.false_alarms)
-    unknown = sum(one.per_quarter is None for one in active)
-    words = f"at most {rounded_share(by_chance)} tickets a quarter; you accept {accepted}"
-    if unknown:
-        words += f". {unknown} {'rule is' if unknown == 1 else 'rules are'} not in the sum: the history is too short"
+    active = [(one, one.after.per_quarter) for one in answer.rules if one.after and modes.get(one.key) is Mode.ACTIVE]
+    known = [per_quarter for _, per_quarter in active if per_quarter is not None] + list(_budgets(pipeline, name))
+    unpriced = [
+        f"{titles.title(name, one.stage)}, {wording.of(one.kind).label}"
+        for one, per_quarter in active
+        if per_quarter is None
+    ]
+    openings = None if unpriced and not known else rounded_share(sum(known))
+    words = sum_sentences(openings, f"; you accept {decimal(pipeline.false_alarms)}", unpriced)
     return Sums(
         sum(sum(one.before.quarters) for one in answer.rules if one.before),
         sum(sum(one.after.quarters) for one in answer.rules if one.after),
-        words,
-        by_chance > float(pipeline.false_alarms) + 1e-9,
+        f"{words[:1].upper()}{words[1:]}",
+        sum(known) > float(pipeline.false_alarms) + 1e-9,
     )
+
+
+def _budgets(pipeline: Pipeline, name: str) -> Iterator[float]:
+    """Of the active rules whose budget says how often they open by chance."""
+    for watch in pipeline_watches(name, pipeline):
+        if watch.mode is Mode.ACTIVE:
+            yield float(watch.per_quarter)
+    for learned in pipeline.learned_rules.values():
+        if learned.mode is Mode.ACTIVE:
+            yield float(learned.budget)
+    for bottleneck in pipeline.bottleneck_rules.values():
+        if bottleneck.mode is Mode.ACTIVE:
+            yield float(BOTTLENECK_BUDGET)
 
 
 def rounded_share(value: float) -> str:
@@ -197,8 +215,10 @@ def _finding(found: PreviewedRule | None) -> FindingView | None:
 
 
 def _hint(one: RulePreview) -> str | None:
-    """What the stage's own past suggests for the number of the rule."""
+    """What the stage's own past suggests for the number of the rule, or what is missing to judge it."""
     found = one.after or one.before
+    if found is not None and found.weeks == 0:
+        return "Nothing could be judged yet: a baseline of 20 weeks and four weeks after it are needed."
     if found is None or found.suggested is None:
         return None
     usual = "" if found.usual is None else f"Usually {rounded(found.usual)} deals count. "
@@ -208,17 +228,15 @@ def _hint(one: RulePreview) -> str | None:
     return f"{usual}{exceed}With {found.suggested} in place of the number, chance opens it at most once in 10 quarters."
 
 
-def _found(problem: PreviewProblem, answer: PreviewAnswer, extreme: str) -> FoundView:
-    """`extreme`: before the peak, as `at most`."""
+def _found(problem: PreviewProblem, answer: PreviewAnswer, kind: KindWording[Any], is_on_chart: bool) -> FoundView:
     end = problem.cleared_at or answer.as_of
     shown = [
         (one.name or one.deal.partition(":")[2] or one.deal, _for(one.since, problem.opened_at), _safe(one.url))
         for one in problem.deals
     ]
     seconds = (micros(end) - micros(problem.opened_at)) / 1_000_000
-    return FoundView(
-        problem.opened_at, problem.cleared_at, age(seconds), f"{extreme} {deals(problem.peak)}", problem.total, shown
-    )
+    peak = f"{kind.extreme} {kind.counted(problem.peak) if is_on_chart else deals(problem.peak)}"
+    return FoundView(problem.opened_at, problem.cleared_at, age(seconds), peak, problem.total, shown)
 
 
 def _for(since: datetime, until: datetime) -> str:

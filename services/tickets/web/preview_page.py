@@ -101,7 +101,7 @@ class PreviewPage:
             wish=wish,
             reasons=reasons,
             answer=answer,
-            sums=view.sums(answer, parse(text), name) if answer else None,
+            sums=view.sums(answer, parse(text), name, titles) if answer else None,
             false_alarms=wish.changed.get(FALSE_ALARMS, decimal(self._policy.pipelines[name].false_alarms)),
             export=f"/what-if.yaml?{urlencode({PIPELINE: name} | wish.changed)}",
             plain=preview_address(name),
@@ -120,7 +120,8 @@ class PreviewPage:
             for one in (answer.rules if answer else ())
             if answer and one.before is None and (one.kind, one.stage) not in known and one.kind in NEW_KINDS
         ]
-        return {"rows": found, "added": added}
+        charts = view.charts(answer, name, self._policy, titles) if answer else []
+        return {"rows": found, "added": added, "charts": charts}
 
     def _new(self, name: str, titles: StageTitles) -> Mapping[str, object]:
         """The choices of a rule that is added."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 
 from shared.flow.known_visits import known_before
 from shared.flow.rules import Aging, Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.crossings import Crossings, crossings_of
-from shared.flow.statistics.learned_limits import StageHistory, recent_stays, window_of
+from shared.flow.statistics.learned_limits import COUNT_WINDOW, StageHistory, recent_stays, window_of
 from shared.flow.statistics.survival import MIN_FINISHED, Survival
 from shared.flow.statistics.watched import watches
 from shared.flow.statistics.weeks import Weeks
@@ -66,23 +67,32 @@ def chances(
     ruleset, at = Ruleset(policy), weeks.start(weeks.of(as_of))
     found: dict[str, Chance] = {watch.key: Chance(float(watch.per_quarter)) for watch in watches(policy)}
     found |= {key: Chance(float(budget)) for key, budget in _budgets(ruleset, sources)}
+    known = {path: past_year(histories[path], at) for path in {(rule.pipeline, rule.stage) for rule in ruleset.rules}}
     for rule in ruleset.rules:
-        found[rule.key] = count_chance(rule, histories[rule.pipeline, rule.stage], weeks.first_event, at)
+        visits = known[rule.pipeline, rule.stage]
+        found[rule.key] = chance_of(rule, rule_crossings(rule, visits, weeks.first_event, at), visits, at)
     return found
+
+
+def past_year(history: StageHistory, at: int) -> list[Visit]:
+    """The visits that chances as of an instant rest on: those open in the year before it, as events before it tell."""
+    edge = at - COUNT_WINDOW
+    visits = [visit for visit in history.visits if visit.left is None or visit.left > edge]
+    return known_before(visits, history.withdrawn, at)
 
 
 def count_chance(rule: Rule, history: StageHistory, first_event: int, at: int) -> CountChance:
     """Of a rule on a count, as of the start of a week `at`: from what events before it tell."""
-    known = known_before(history.visits, history.withdrawn, at)
+    known = past_year(history, at)
     return chance_of(rule, rule_crossings(rule, known, first_event, at), known, at)
 
 
 def rule_crossings(rule: Rule, known: Collection[Visit], first_event: int, at: int) -> Crossings | None:
-    """The count of a rule over the past year; `known`: the visits as known at `at`. None: the log is too short."""
+    """The count of a rule over the past year; `known`: see `past_year`. None: the log is too short."""
     window = window_of(first_event, at)
     if window is None:
         return None
-    return crossings_of((span for visit in known for span in rule.spans(visit)), at - window, at)
+    return crossings_of(chain.from_iterable(map(rule.spans, known)), at - window, at)
 
 
 def chance_of(rule: Rule, seen: Crossings | None, known: Collection[Visit], at: int) -> CountChance:

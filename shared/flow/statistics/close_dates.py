@@ -6,7 +6,7 @@ counts, also one that comes while the deal is deleted: when it is restored it ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from functools import lru_cache
 from typing import NamedTuple
@@ -68,22 +68,17 @@ def close_date(text: str, zone: ZoneInfo) -> date | None:
         return None
 
 
-def close_weeks(changes: Sequence[CloseChange], week_of: Callable[[int], int]) -> Iterator[CloseWeek]:
+def close_weeks(changes: Iterable[CloseChange], week_of: Callable[[int], int]) -> list[CloseWeek]:
     """The weeks in which the date was told, in order. There and back within a week is no push, nor is a first date."""
-    before: date | None = None
-    for week, told in _by_week(changes, week_of):
-        then = before if before is not None else next((day for day in told if day is not None), None)
-        before = told[-1]
-        yield CloseWeek(week, before, before is not None and then is not None and before > then)
-
-
-def _by_week(changes: Sequence[CloseChange], week_of: Callable[[int], int]) -> Iterator[tuple[int, list[date | None]]]:
-    here, told = -1, list[date | None]()
-    for change in changes:
-        if (week := week_of(change.time)) != here and told:
-            yield here, told
-            told = []
-        here = week
-        told.append(change.date)
-    if told:
-        yield here, told
+    found, then, last = list[CloseWeek](), None, None
+    for time, told in changes:
+        week = week_of(time)
+        if found and found[-1].week == week:
+            found.pop()
+        else:
+            then = last
+        # Where a week begins without a date, the first one told in it stands for that.
+        then = told if then is None else then
+        last = told
+        found.append(CloseWeek(week, told, told is not None and then is not None and told > then))
+    return found

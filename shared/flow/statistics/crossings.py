@@ -61,8 +61,8 @@ class Crossings(NamedTuple):
 
 def crossings_of(spans: Iterable[Span], begin: int, end: int, day: int = DAY) -> Crossings:
     """The crossings of the number of spans that hold an instant, over `[begin, end)`."""
-    held = [span for span in spans if span[0] < end and (span[1] is None or span[1] > max(span[0], begin))]
-    return crossings(sorted(s for s, _ in held), sorted(e for _, e in held if e is not None), begin, end, day)
+    held = [(s, e) for s, e in spans if s < end and (e is None or (e > begin and e > s))]
+    return crossings(sorted([s for s, _ in held]), sorted([e for _, e in held if e is not None]), begin, end, day)
 
 
 def crossings(starts: Sequence[int], ends: Sequence[int], begin: int, end: int, day: int = DAY) -> Crossings:

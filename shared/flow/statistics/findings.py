@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from statistics import median
 from typing import NamedTuple
 
-from shared.contracts.problems import BottleneckDetail, BottleneckLabel, CauseClass
+from shared.contracts.problems import BottleneckDetail, BottleneckLabel, CauseClass, SignalDetail
 from shared.flow.intervals import Interval
 from shared.flow.rules import Rule
 from shared.flow.statistics.aging_learned import LearnedRule, problem_intervals
 from shared.flow.statistics.bottleneck import BottleneckInterval, StageCharts, bottleneck_intervals
 from shared.flow.statistics.cause import Cause, cause_of
 from shared.flow.statistics.charts import ChartSegments
-from shared.flow.statistics.columns import Column
+from shared.flow.statistics.columns import Column, Value
 from shared.flow.statistics.learned_limits import LearnedVersion
 from shared.flow.statistics.segments import Segment
 from shared.flow.statistics.silence import SourceSilence
 from shared.flow.statistics.watched import WatchedChart
 from shared.flow.statistics.weeks import Weeks
-from shared.flow.statistics.windows import window_intervals
+from shared.flow.statistics.windows import pairs_needed, window_intervals, window_test
 from shared.flow.visits import Visit
 
 
@@ -64,6 +66,33 @@ def window_findings(watch: WatchedChart, charts: ChartSegments) -> list[ProblemF
         )
         for one in found
     ]
+
+
+def window_detail(watch: WatchedChart, trigger: Sequence[int], charts: ChartSegments) -> SignalDetail:
+    """What the sentence about a window problem needs; its pairs and medians are those of the weeks that opened it."""
+    parts = reversed(charts.judged(watch.chart))
+    segment = next(one for one in parts if one.points and one.points[0].week <= trigger[-1])
+    test, n = window_test(segment, watch.side, watch.level), len(trigger)
+    need = test.windows[n].need if test else None
+    if test is None or need is None:
+        raise ValueError(f"{watch.key}: a window without a baseline opened a problem")
+    column, weeks, pairs = watch.chart.column, set(trigger), len(segment.baseline) * n
+    recent = [point.value for point in segment.points if point.week in weeks]
+    twice = sum(map(test.score, recent))
+    return SignalDetail(
+        measure=column,
+        weeks=tuple(map(charts.weeks.name, trigger)),
+        baseline=tuple(charts.weeks.name(point.week) for point in segment.baseline),
+        pairs=100 * twice // (2 * pairs),
+        pairs_needed=pairs_needed(need, pairs),
+        recent=_middle(column, recent),
+        usual=_middle(column, (point.value for point in segment.baseline)),
+    )
+
+
+def _middle(column: Column, values: Iterable[Value]) -> float:
+    """The median in the unit in which the measure is printed; exact before it becomes a double."""
+    return float(median(map(Fraction, values)) / column.scale)
 
 
 def learned_findings(

@@ -9,7 +9,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import takewhile
+from itertools import compress, takewhile
+from operator import lt
 
 from shared.flow.calendars import AgeClock
 from shared.flow.visits import Visit, WithdrawnVisit
@@ -31,12 +32,21 @@ class _SortedTimes:
 
     def forward(self, number: int) -> None:
         """Move to the instant of that number, the one after the present."""
-        now = self.now
-        for time in self._gone[number]:
-            del now[bisect_left(now, time)]
-        now += self._come[number]
+        if self._gone[number]:
+            self.now = _without(self.now, sorted(self._gone[number]))
+        self.now += self._come[number]
         # Two sorted runs, nearly: this costs one comparison for each time.
-        now.sort()
+        self.now.sort()
+
+
+def _without(times: list[int], gone: list[int]) -> list[int]:
+    """Sorted times without some of them, in runs: to delete one after another would move all later ones each time."""
+    kept, start = list[int](), 0
+    for time in gone:
+        at = bisect_left(times, time, start)
+        kept += times[start:at]
+        start = at + 1
+    return kept + times[start:]
 
 
 class KnownStays:
@@ -65,20 +75,22 @@ class KnownStays:
 
     def _add(self, visit: Visit, until: int | None) -> tuple[int, int, int] | None:
         """Take in a visit; gives when it was left and entered, and its time in stage, where it was left."""
-        instants, position = self._instants, self._reading(visit.entered)
-        end = until if visit.left is None else visit.left
+        instants, entered, left = self._instants, visit.entered, visit.left
+        position, end = self._reading(entered), until if left is None else left
         known = bisect_right(instants, visit.since)
         closed = len(instants) if end is None else bisect_right(instants, end)
-        self._open.add(visit.entered, known, closed)
-        expired = bisect_right(instants, visit.entered + self._window)
-        if visit.known:
+        if known < closed:
+            self._open.add(entered, known, closed)
+        if not visit.known:
+            return None if left is None else (left, entered, self._reading(left) - position)
+        expired = bisect_right(instants, entered + self._window)
+        if known < closed:
             self._positions.add(position, known, min(closed, expired))
-        if visit.left is None:
+        if left is None:
             return None
-        length = self._reading(visit.left) - position
-        if visit.known:
-            self._finished.add(length, closed, expired)
-        return visit.left, visit.entered, length
+        length = self._reading(left) - position
+        self._finished.add(length, closed, expired)
+        return left, entered, length
 
     def forward(self, instant: int) -> None:
         """Move to one of the instants, not before the last one: what happened before it is known, at it nothing yet."""
@@ -106,11 +118,12 @@ class KnownStays:
         """
         first, last = bisect_right(self._left, begin), bisect_left(self._left, end)
         long = [number for number, length in enumerate(self._lengths[first:last], first) if length >= limit]
-        starts, ends, due = [], [], self._clock.due
-        for number in long:
-            if (start := due(self._entered[number], limit)) < self._left[number]:
-                starts.append(start)
-                ends.append(self._left[number])
+        starts = self._clock.dues([self._entered[number] for number in long], limit)
+        ends = [self._left[number] for number in long]
+        reached = list(map(lt, starts, ends))
+        if not all(reached):
+            starts, ends = list(compress(starts, reached)), list(compress(ends, reached))
         # Of two visits the one entered first reaches the limit first.
+        due = self._clock.due
         starts += takewhile(end.__gt__, (due(entered, limit) for entered in self._open.now))
         return sorted(starts), ends

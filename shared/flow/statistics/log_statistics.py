@@ -123,6 +123,10 @@ class LogStatistics:
                     stage[1].append(one)
         return {path: StageHistory(*visits, self._ruleset.clocks.of(*path)) for path, visits in found.items()}
 
+    def visits_of(self, rule: Rule) -> Sequence[Visit]:
+        """The visits of a rule's stage."""
+        return self.stages[rule.pipeline, rule.stage].visits
+
     @cached_property
     def learned_limits(self) -> dict[StagePath, LearnedLimit]:
         """The limit that each open stage's own past gives as of the instant."""

@@ -132,7 +132,9 @@ class MeasureTallies:
             if date is None:
                 continue
             for pipeline, first, last in open_weeks:
-                self._pipelines[pipeline].add_close(max(first, week), min(last, end), pushed and first <= week < last)
+                if first < end and week < last:
+                    is_pushed = pushed and first <= week
+                    self._pipelines[pipeline].add_close(max(first, week), min(last, end), is_pushed)
 
 
 class _StageTally:
@@ -209,11 +211,10 @@ class _PipelineTally:
 
     def add_close(self, first: int, last: int, pushed: bool) -> None:
         """Count a deal that is open with a close date at the ends of weeks `[first, last)`, and pushed in the first."""
-        if first < last:
-            self._with_close[first] += 1
-            self._with_close[last] -= 1
-            if pushed:
-                self._pushed[first] += 1
+        self._with_close[first] += 1
+        self._with_close[last] -= 1
+        if pushed:
+            self._pushed[first] += 1
 
     def values(self) -> dict[Column, list[Value | None]]:
         throughput = [won + lost for won, lost in zip(self._won, self._lost, strict=True)]

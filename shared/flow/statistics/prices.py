@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
@@ -29,17 +29,23 @@ class RulePrice(NamedTuple):
 class PipelinePrice(NamedTuple):
     """The active rules of a pipeline together, in openings in 91 days by chance alone.
 
-    `accepted`: what the owner accepts. `unknown`: rules that the log is too short for.
+    `accepted`: what the owner accepts. `by_chance`: None where no rule has a price, though there are rules. `unpriced`:
+    problem keys of the rules that the log is too short for.
     """
 
     accepted: Fraction
-    by_chance: float
-    unknown: int
+    by_chance: float | None
+    unpriced: Sequence[str] = ()
 
     @property
     def is_exceeded(self) -> bool:
         """Whether chance alone opens more than the owner accepts. Sums of doubles are equal within 1e-9."""
-        return self.by_chance > float(self.accepted) + 1e-9
+        return (self.by_chance or 0.0) > float(self.accepted) + 1e-9
+
+    def fields(self) -> dict[str, Any]:
+        """As it is printed."""
+        accepted = float(self.accepted)
+        return {"false_alarms": accepted, "by_chance": self.by_chance, "unknown": len(self.unpriced)}
 
 
 def rule_prices(policy: Policy, statistics: LogStatistics) -> dict[str, RulePrice]:
@@ -54,12 +60,16 @@ def rule_prices(policy: Policy, statistics: LogStatistics) -> dict[str, RulePric
 def pipeline_prices(policy: Policy, prices: Iterable[RulePrice]) -> dict[str, PipelinePrice]:
     """By pipeline, the sum over its active rules."""
     active = [price for price in prices if price.mode is Mode.ACTIVE]
-    found = {}
-    for name, pipeline in policy.pipelines.items():
-        known = [price.chance.per_quarter for price in active if price.pipeline == name]
-        by_chance = sum(one for one in known if one is not None)
-        found[name] = PipelinePrice(pipeline.false_alarms, by_chance, known.count(None))
-    return found
+    return {
+        name: _together(pipeline.false_alarms, [price for price in active if price.pipeline == name])
+        for name, pipeline in policy.pipelines.items()
+    }
+
+
+def _together(accepted: Fraction, prices: Sequence[RulePrice]) -> PipelinePrice:
+    known = [price.chance.per_quarter for price in prices if price.chance.per_quarter is not None]
+    unpriced = [price.key for price in prices if price.chance.per_quarter is None]
+    return PipelinePrice(accepted, None if unpriced and not known else sum(known), unpriced)
 
 
 def _count_price(rule: Rule, chance: Chance) -> RulePrice:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import compress, pairwise
 from math import floor
 from operator import itemgetter
 
@@ -45,12 +45,13 @@ class ReceiptLog:
     def __init__(self) -> None:
         self._heard: dict[str, tuple[list[str], list[int]]] = defaultdict(lambda: ([], []))
 
-    def add(self, sources: Iterable[str], event_ids: Iterable[str], instants: Iterable[int]) -> None:
+    def add(self, sources: Sequence[str], event_ids: Sequence[str], instants: Sequence[int]) -> None:
         """Events were received: of each the source, its id and when."""
-        for source, event_id, instant in zip(sources, event_ids, instants, strict=True):
+        for source in set(sources):
             ids, heard = self._heard[source]
-            ids.append(event_id)
-            heard.append(instant)
+            chosen = [one == source for one in sources]
+            ids += compress(event_ids, chosen)
+            heard += compress(instants, chosen)
 
     def by_source(self) -> dict[str, array[int]]:
         """The receipts of each source, in order."""

@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from shared.flow.statistics.columns import Point, Value
-from shared.flow.statistics.ranks import TOLERANCE, critical, memory, stretch
+from shared.flow.statistics.ranks import TOLERANCE, critical, in_order, memory, stretch
 from shared.flow.statistics.segments import Segment
 from shared.policy.watchable import Side
 
@@ -63,15 +63,18 @@ class WindowTest:
         """`level`: how often chance may fire a window at one look."""
         phi = memory(baseline)
         windows = {n: _window(phi, len(baseline), n, level) for n in (SHORT, LONG)}
-        ordered = sorted(baseline)
+        ordered = in_order(baseline)
         return cls(ordered, [float(value) for value in ordered], side, level, phi, windows)
 
     def score(self, value: Value) -> int:
         """Twice the number of baseline points than which the value is worse; a tie counts one half."""
         double = float(value)
-        start, end = bisect_left(self.doubles, double), bisect_right(self.doubles, double)
+        start = bisect_left(self.doubles, double)
+        end = bisect_right(self.doubles, double, start)
         # Values with different doubles are in the order of these; the others are compared exactly.
-        below = bisect_left(self.baseline, value, start, end) + bisect_right(self.baseline, value, start, end)
+        below = 2 * start
+        if start < end:
+            below = bisect_left(self.baseline, value, start, end) + bisect_right(self.baseline, value, start, end)
         return below if self.side is Side.HIGH else 2 * len(self.baseline) - below
 
     def fires(self, n: int, twice: int | None) -> bool:

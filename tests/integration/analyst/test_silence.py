@@ -9,14 +9,18 @@ import gzip
 import json
 import random
 from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from services.cli.usual_events import ReadEvents
 from services.cli.what_if_json import interval_json
 from services.detector.publish.receipts import ReceiptPublisher
 from services.detector.store import evaluation, receipts
@@ -25,12 +29,11 @@ from shared.contracts.problems import ProblemData, ProblemReason
 from shared.contracts.receipts import HourReceipts, ReceiptsEvent
 from shared.flow.what_if import find
 from shared.policy import Policy, load, parse
-from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Pool, open_pool
 from shared.runtime.instants import micros, moment
 from tests.support import histories
 from tests.support.analyst_store import AnalystStore, Intervals
-from tests.support.databases import new_database
+from tests.support.databases import migrated_database, new_database
 from tests.support.detector_store import WIP, Store, emptied, moved
 from tests.support.event_lines import read_events, receipts_of
 from tests.support.histories import START
@@ -74,14 +77,18 @@ class ReceiptsLine:
         return [event.data for event in await self.analyst.messages()]
 
 
-@pytest.fixture(scope="module")
-async def pools(postgres: str) -> AsyncIterator[tuple[Pool, Pool]]:
-    dsn = await new_database(postgres)
-    await migrate_all(dsn)
+@asynccontextmanager
+async def opened(dsn: str) -> AsyncIterator[tuple[Pool, Pool]]:
     flow, analysis = await open_flow(dsn, max_size=2), await open_pool(dsn, "analysis", max_size=2)
     yield flow, analysis
     await flow.close()
     await analysis.close()
+
+
+@pytest.fixture(scope="module")
+async def pools(postgres: str) -> AsyncIterator[tuple[Pool, Pool]]:
+    async with opened(await migrated_database(postgres)) as found:
+        yield found
 
 
 async def line_of(pools: tuple[Pool, Pool], policy: Policy) -> ReceiptsLine:
@@ -134,24 +141,49 @@ def sent(first: int, last: int, at: datetime = START) -> list[bytes]:
     return [moved(n, begin + n * STEP.total_seconds(), "a") for n in range(first, last)]
 
 
-async def ten_weeks(pools: tuple[Pool, Pool], policy: Policy) -> ReceiptsLine:
-    line = await line_of(pools, policy)
-    for first in range(0, EVENTS, 1008):
-        await line.take(sent(first, first + 1008))
+@pytest.fixture(scope="module")
+async def heard(postgres: str) -> str:
+    """The name of a database whose detector has taken the events of ten weeks: copied, it need not take them again."""
+    dsn = await migrated_database(postgres)
+    async with opened(dsn) as (flow, _):
+        store = Store(flow, policy_of())
+        for first in range(0, EVENTS, 1008):
+            await store.take(sent(first, first + 1008))
+    return urlsplit(dsn).path.removeprefix("/")
+
+
+@pytest.fixture
+async def copied(postgres: str, heard: str) -> AsyncIterator[tuple[Pool, Pool]]:
+    async with opened(await new_database(postgres, heard)) as found:
+        yield found
+
+
+async def ten_weeks(copied: tuple[Pool, Pool], policy: Policy) -> ReceiptsLine:
+    """What was heard is judged until it ends; policies differ in what decides nothing before."""
+    flow, analysis = copied
+    analyst = AnalystStore(analysis, policy)
+    await analyst.follow(policy)
+    line = ReceiptsLine(Store(flow, policy), analyst)
+    line.detector.offset = EVENTS
     await line.judge(QUIET_SINCE)
     return line
 
 
+@cache
+def read(events: tuple[bytes, ...]) -> ReadEvents:
+    return read_events(events)
+
+
 def expected(events: Iterable[bytes], until: datetime, policy: Policy) -> Intervals:
     """What what-if finds."""
-    read = read_events(events)
-    found = find(read.events, policy, micros(until), receipts=receipts_of(read))
+    known = read(tuple(events))
+    found = find(known.events, policy, micros(until), receipts=receipts_of(known))
     return {k: [interval_json(one) for one in some] for k, some in found.problems.items() if some and "silence" in k}
 
 
-async def test_a_problem_opens_while_no_event_comes_grows_and_clears(pools: tuple[Pool, Pool]) -> None:
+async def test_a_problem_opens_while_no_event_comes_grows_and_clears(copied: tuple[Pool, Pool]) -> None:
     policy = policy_of()
-    line, events = await ten_weeks(pools, policy), sent(0, EVENTS)
+    line, events = await ten_weeks(copied, policy), sent(0, EVENTS)
     assert await line.told() == []
     for hours in (3, 12, 24, 25, 30, 36, 48, 72):
         until = QUIET_SINCE + timedelta(hours=hours)
@@ -173,9 +205,9 @@ async def test_a_problem_opens_while_no_event_comes_grows_and_clears(pools: tupl
     assert await line.analyst.intervals() == expected([*events, *again], until, policy)
 
 
-async def test_a_gap_that_is_judged_in_one_step_is_opened_and_cleared_in_order(pools: tuple[Pool, Pool]) -> None:
+async def test_a_gap_that_is_judged_in_one_step_is_opened_and_cleared_in_order(copied: tuple[Pool, Pool]) -> None:
     """As after a stop of the services: what came meanwhile lies in Kafka, and judgement time comes to all of it."""
-    line = await ten_weeks(pools, policy_of())
+    line = await ten_weeks(copied, policy_of())
     await line.take(sent(EVENTS + 300, EVENTS + 310))
     await line.judge(QUIET_SINCE + timedelta(days=9))
 
@@ -187,9 +219,9 @@ async def test_a_gap_that_is_judged_in_one_step_is_opened_and_cleared_in_order(p
     assert told[0].opened_at < told[1].cleared_at < told[2].opened_at  # type: ignore[operator]
 
 
-async def test_an_event_that_comes_late_takes_a_problem_back(pools: tuple[Pool, Pool]) -> None:
+async def test_an_event_that_comes_late_takes_a_problem_back(copied: tuple[Pool, Pool]) -> None:
     policy = policy_of()
-    line = await ten_weeks(pools, policy)
+    line = await ten_weeks(copied, policy)
     until = QUIET_SINCE + timedelta(hours=40)
     await line.judge(until)
     await line.told()
@@ -221,9 +253,9 @@ async def test_a_history_that_is_loaded_is_judged_at_the_end_and_historic(pools:
     assert [(one.reason, one.historic) for one in await line.told()] == [(ProblemReason.CLEARED, True)]
 
 
-async def test_what_is_older_than_the_lateness_waits_for_reevaluate(pools: tuple[Pool, Pool]) -> None:
+async def test_what_is_older_than_the_lateness_waits_for_reevaluate(copied: tuple[Pool, Pool]) -> None:
     policy = policy_of(lateness="1d")
-    line = await ten_weeks(pools, policy)
+    line = await ten_weeks(copied, policy)
     events = [*sent(0, EVENTS), *sent(EVENTS + 300, EVENTS + 800)]
     until = START + (EVENTS + 800) * STEP
     await line.take(events[EVENTS:])
@@ -243,29 +275,29 @@ async def test_what_is_older_than_the_lateness_waits_for_reevaluate(pools: tuple
 
 @pytest.mark.parametrize(("silence", "reason"), [([{}, {"source": "crm", "mode": "off"}], "unruled"), ([], "unruled")])
 async def test_a_policy_without_the_rule_takes_the_problem_back(
-    pools: tuple[Pool, Pool], silence: list[Any], reason: str
+    copied: tuple[Pool, Pool], silence: list[Any], reason: str
 ) -> None:
-    line = await ten_weeks(pools, policy_of())
+    line = await ten_weeks(copied, policy_of())
     until = QUIET_SINCE + timedelta(hours=40)
     await line.judge(until)
     before = await line.analyst.intervals()
     await line.told()
     other = policy_of(silence=silence)
-    line.analyst = AnalystStore(pools[1], other)
+    line.analyst = AnalystStore(copied[1], other)
     await line.analyst.follow(other)
     await line.analyst.evaluate()
 
     assert len(before) == 1
     assert await line.analyst.intervals() == {}
     assert [(one.reason, one.source, one.pipeline) for one in await line.told()] == [(reason, "crm", "")]
-    line.analyst = AnalystStore(pools[1], policy_of())
+    line.analyst = AnalystStore(copied[1], policy_of())
     await line.analyst.follow(policy_of())
     await line.analyst.evaluate()
     assert await line.analyst.intervals() == before
 
 
-async def test_a_rule_that_only_monitors(pools: tuple[Pool, Pool]) -> None:
-    line = await ten_weeks(pools, policy_of(silence=[{"mode": "monitor", "budget": "0.2"}]))
+async def test_a_rule_that_only_monitors(copied: tuple[Pool, Pool]) -> None:
+    line = await ten_weeks(copied, policy_of(silence=[{"mode": "monitor", "budget": "0.2"}]))
     await line.judge(QUIET_SINCE + timedelta(hours=40))
 
     assert [(one.mode, one.chance) for one in await line.told()] == [("monitor", 0.2)]
@@ -287,9 +319,9 @@ async def test_hours_are_published_in_full_parts_where_they_change(pools: tuple[
     assert sum(isinstance(event.data, HourReceipts) for event in line.published) == 6
 
 
-async def test_judgement_time_that_was_set_back_takes_nothing_back(pools: tuple[Pool, Pool]) -> None:
+async def test_judgement_time_that_was_set_back_takes_nothing_back(copied: tuple[Pool, Pool]) -> None:
     policy = policy_of()
-    line = await ten_weeks(pools, policy)
+    line = await ten_weeks(copied, policy)
     until = QUIET_SINCE + timedelta(hours=40)
     await line.judge(until)
     before = await line.analyst.intervals()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import httpx
 import pytest
 
+from shared.contracts.measures import Column
 from shared.contracts.preview import PATH, PreviewAnswer, PreviewedRule, PreviewRefusal, PreviewRequest
 from shared.flow.statistics.chance import CountChance
+from shared.flow.statistics.relocks import Relock
 from shared.flow.what_if import Found
 from shared.policy import Policy, parse
 from shared.postgres.pool import Pool
@@ -27,6 +29,7 @@ OTHER = {
 }
 
 LEARNED = {"aging-learned/sales/proposal"}
+CHART_KINDS = ("shift", "rework", "slipping")
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +57,18 @@ async def ask(detector: httpx.AsyncClient, policy: str, pipeline: str = "sales")
     return await detector.post(PATH, content=content, headers={"content-type": "application/json"})
 
 
-def assert_as_found(answer: PreviewAnswer, side: str, policy: Policy, learned: set[str]) -> None:
-    """Openings, intervals, deals and chances of every rule on counts, and of the learned ones that were changed."""
-    found = what_if(short_shop(), policy, UNTIL)
-    kinds = ("aging", "stalled", "wip-high", "wip-low")
+def assert_as_found(
+    answer: PreviewAnswer, side: str, policy: Policy, learned: set[str], relocks: Sequence[Relock] = ()
+) -> None:
+    """Openings, intervals and chances of every rule on counts and on charts, and of the learned ones that changed."""
+    found = what_if(short_shop(), policy, UNTIL, relocks)
+    kinds = ("aging", "stalled", "wip-high", "wip-low", *CHART_KINDS)
     keys = {key for key in found.problems if key.split("/")[0] in kinds and key.split("/")[1] == "sales"} | learned
     told = {one.key: finding for one in answer.rules if (finding := getattr(one, side)) is not None}
     assert told.keys() == keys
-    assert any(len(found.problems[key]) > 1 for key in keys)
+    for on_charts in (False, True):
+        own = [key for key in keys if (key.split("/")[0] in CHART_KINDS) is on_charts]
+        assert any(len(found.problems[key]) > 1 for key in own)
     for key, finding in told.items():
         assert_finding(finding, key, found, answer)
 
@@ -97,6 +104,17 @@ async def test_it_finds_what_the_pure_function_finds(detector: httpx.AsyncClient
     assert_as_found(answer, "after", parse(text), LEARNED if changes else set())
 
 
+async def test_rules_on_charts_say_how_many_weeks_they_could_judge(detector: httpx.AsyncClient) -> None:
+    answer = PreviewAnswer.model_validate_json((await ask(detector, changed({}))).content)
+
+    weeks = {(one.measure, one.stage): one.after.weeks for one in answer.rules if one.after and one.kind == "shift"}
+    over, unjudged = (UNTIL - answer.first_event).days // 7, 20 + 3
+    assert weeks[Column.ARRIVALS, "lead"] == over - 1 - unjudged
+    # The first lead times of a log are no points.
+    assert weeks[Column.LEAD_TIME_MEDIAN, ""] == over - 27 - unjudged
+    assert {one.after.weeks for one in answer.rules if one.after and one.measure is None} == {None}
+
+
 async def test_deals_are_those_that_count_when_a_problem_opens(detector: httpx.AsyncClient) -> None:
     answer = PreviewAnswer.model_validate_json((await ask(detector, changed(OTHER))).content)
     found = what_if(short_shop(), parse(changed(OTHER)), UNTIL)
@@ -123,6 +141,18 @@ async def test_a_rule_that_is_off_or_new_stands_on_one_side(detector: httpx.Asyn
 
     gone = [one for one in off.rules if one.after is None]
     assert [(one.kind, one.before is not None) for one in gone] == [("wip-high", True)]
+
+
+async def test_rules_on_charts_follow_relocks(detector: httpx.AsyncClient, store: LearningStore) -> None:
+    relocks = [Relock(f"sales/{chart}", None, 12, "for a test") for chart in ("-/pushed_share", "demo/rework_rate")]
+    before = what_if(short_shop(), parse(policy_text()), UNTIL).problems
+    await store.relock(relocks)
+
+    answer = PreviewAnswer.model_validate_json((await ask(detector, policy_text())).content)
+
+    assert_as_found(answer, "after", parse(policy_text()), set(), relocks)
+    after = what_if(short_shop(), parse(policy_text()), UNTIL, relocks).problems
+    assert any(before[key] != after[key] for key in before)
 
 
 @pytest.mark.parametrize(

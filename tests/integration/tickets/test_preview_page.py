@@ -14,10 +14,9 @@ from services.detector.store.copy_tables import open_flow
 from services.tickets.app import Tickets, application
 from services.tickets.settings import TicketsSettings
 from shared.policy import parse
-from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import open_pool
 from tests.integration.tickets.test_now import words
-from tests.support.databases import new_database
+from tests.support.databases import migrated_database
 from tests.support.learning_store import what_if
 from tests.support.preview import load_shop, preview_app, served
 from tests.support.short_shop import UNTIL, policy_text, short_shop
@@ -27,8 +26,7 @@ PAGE = "/what-if?pipeline=sales"
 
 @pytest.fixture(scope="module")
 async def pages(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[httpx.AsyncClient]:
-    dsn = await new_database(postgres)
-    await migrate_all(dsn)
+    dsn = await migrated_database(postgres)
     flow, pool = await open_flow(dsn, max_size=3), await open_pool(dsn, "tickets")
     store = await load_shop(flow)
     policy = tmp_path_factory.mktemp("policy") / "policy.yaml"
@@ -131,7 +129,6 @@ async def test_without_the_detector_the_page_says_what_to_do(
     pages: httpx.AsyncClient, dsn: str, tmp_path: Path
 ) -> None:
     (tmp_path / "policy.yaml").write_text(policy_text())
-    await migrate_all(dsn)
     pool = await open_pool(dsn, "tickets")
     async with client_of(pool, tmp_path / "policy.yaml", "http://127.0.0.1:9") as client:
         answer = await client.get(PAGE)

@@ -70,10 +70,31 @@ def test_a_rule_that_asks_for_too_much_is_named() -> None:
 def test_a_log_that_is_too_short_has_no_price() -> None:
     name = policy("a", {"kind": "wip-high", "stage": "lead", "max": 1})
 
-    result = run("policy", "check", name, "--against", "short")
+    for command in (["policy", "check", name, "--against", "short"], ["what-if", "short", "-p", name]):
+        text = run(*command).stdout
+        assert (
+            "P: there is too little history (less than 180 days) to say how often chance alone opens a ticket."
+            " No price is known of P, lead: more than 1 deal (wip-high)."
+        ) in text
+        assert "not known" in text
+        assert "at most" not in text
+    compared = run("what-if", "short", "-p", name, "-p", name)
+    assert "A, P: there is too little history" in compared.stdout
+    record = json.loads(run("policy", "check", name, "--against", "short", "--format", "json").stdout)["against"]
+    assert record["pipelines"]["p"] == {"false_alarms": 1.0, "by_chance": None, "unknown": 1}
 
-    assert "1 rule is not in the sum: the log covers less than 180 days." in result.stdout
-    assert "not known" in result.stdout
+
+def test_rules_that_a_short_log_cannot_price_are_named_beside_the_sum() -> None:
+    limits = [{"kind": "wip-high", "stage": "lead", "max": 1}, {"kind": "aging", "stage": "offer", "limit": "3d"}]
+    name = policy("a", *limits, {"kind": "slipping"})
+
+    text = run("what-if", "short", "-p", name).stdout
+
+    assert (
+        "P: chance alone opens at most 1 ticket a quarter; the policy accepts 1 (false_alarms)."
+        " Not in the sum, for too little history (less than 180 days): P, lead: more than 1 deal (wip-high);"
+        " P, offer: any deal for longer than 3 days (aging)."
+    ) in text
 
 
 def test_events_that_no_rule_judges_are_named_on_standard_error() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +168,34 @@ def test_every_statistical_rule_has_its_key_and_its_line(folder: Path) -> None:
         "No event from crm (silence)",
     ):
         assert line in text
+
+
+def slower_since(week: int, weeks: int) -> list[dict[str, Any]]:
+    """Five deals come into lead each week, and stay two days there; since that week six."""
+    begin, found = datetime(2025, 1, 6, 9, tzinfo=UTC), list[dict[str, Any]]()
+    for number in range(weeks * 5):
+        came = begin + timedelta(weeks=number // 5, hours=number % 5)
+        left = came + timedelta(days=2 if number // 5 < week else 6)
+        for at, stage in ((came, "lead"), (left, "offer")):
+            one = event(0, str(number), "created" if stage == "lead" else "moved", pipeline="sales", stage=stage)
+            found.append(one | {"id": f"{number}-{stage}", "time": at.isoformat()})
+    return found
+
+
+def test_a_problem_on_a_chart_says_by_how_much(folder: Path) -> None:
+    rules = policy("lead", "offer", rules=[{"kind": "shift", "stage": "lead"}])
+    log = slower_since(24, weeks=30)
+    text = run(log, rules).stdout
+    (problem,) = json.loads(run(log, rules, "--format", "json", "--measures").stdout)["problems"][
+        "shift/sales/lead/time_in_stage_median"
+    ]
+
+    assert problem["trigger"] == ["2025-W25", "2025-W26", "2025-W27", "2025-W28"]
+    assert (
+        "In the last 4 weeks, deals usually stayed 6 days; in the 20 baseline weeks that they are compared with,"
+        " 2 days. Of 100 pairs of a baseline week and one of the last 4 weeks, in 87 the recent week was worse."
+        " By chance this chart says so about once in 1 quarters."
+    ) in text
 
 
 def test_measures_say_what_each_rule_costs(folder: Path) -> None:

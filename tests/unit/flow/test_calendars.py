@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
@@ -91,6 +91,21 @@ def test_an_earlier_year_changes_no_age() -> None:
     before = micros(datetime.fromisoformat("2019-03-02T00:00+00:00"))
 
     assert used.age(before, utc("03-02T00:00")) == fresh.age(before, utc("03-02T00:00"))
+
+
+NEW_YEARS = [micros(datetime(year, 1, 1, tzinfo=UTC)) for year in (2024, 2025, 2026)]
+_INSTANTS = st.builds(int.__add__, st.sampled_from(NEW_YEARS), st.integers(-2, 2) | st.integers(-40 * DAY, 40 * DAY))
+
+
+@settings(max_examples=examples(150), deadline=None)
+@given(st.sampled_from([BERLIN, OFFICE, CalendarClock()]), _INSTANTS, st.lists(_INSTANTS, min_size=2, max_size=5))
+def test_the_difference_of_two_readings_is_an_age(
+    one: BusinessClock | CalendarClock, origin: int, instants: list[int]
+) -> None:
+    reading, last = one.reading(origin), instants[-1]
+
+    assert [reading(last) - reading(at) for at in instants] == [one.age(at, last) for at in instants]
+    assert one.dues(instants, 30 * HOUR) == [one.due(at, 30 * HOUR) for at in instants]
 
 
 def test_the_calendar_never_stops() -> None:

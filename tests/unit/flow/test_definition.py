@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
-from shared.flow.intervals import RuleState, advance, boundaries, intervals
+from shared.flow.intervals import RuleState, advance, intervals
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
@@ -19,6 +19,7 @@ from shared.flow.what_if import find
 from shared.policy import parse
 from shared.runtime.instants import micros
 from tests.support import definition, histories
+from tests.support.boundaries import boundaries
 from tests.support.examples import examples
 from tests.support.histories import END, START, at
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.flow.intervals import RuleState, advance, boundaries, intervals
-from shared.flow.preview import CountedDeal, StagePast, decisive, run_rule
+from shared.flow.intervals import RuleState, advance, decisive, intervals, marks_of
+from shared.flow.preview import CountedDeal, StagePast, run_rule
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.crossings import DAY
@@ -19,6 +19,7 @@ from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit
 from shared.policy import parse
 from tests.support import histories
+from tests.support.boundaries import boundaries
 from tests.support.examples import examples
 
 UNTIL = 40
@@ -49,7 +50,7 @@ def test_what_is_left_out_decides_nothing(fields: dict[str, Any], spans: list[tu
     until = UNTIL * second
     whole = advance(rule, RuleState(), sorted(b for b in boundaries(long) if b[0] <= until), until)
 
-    found = advance(rule, RuleState(), decisive(rule, long, until), until)
+    found = advance(rule, RuleState(), decisive(rule, marks_of(long, until)), until)
 
     assert intervals(*found) == intervals(*whole)
 

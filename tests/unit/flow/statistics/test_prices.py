@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
 from shared.flow.statistics.prices import PipelinePrice, RulePrice, pipeline_prices, rule_prices
@@ -77,9 +79,9 @@ def test_statistical_rules_cost_what_the_owner_accepts() -> None:
 
     total = pipeline_prices(rules, prices_of(rules).values())["p"]
 
-    assert abs(total.by_chance - 1.5) < 1e-9
+    assert total.by_chance == pytest.approx(1.5, abs=1e-9)
     assert not total.is_exceeded
-    assert total.unknown == 0
+    assert total.unpriced == []
 
 
 def test_monitored_rules_cost_no_ticket() -> None:
@@ -105,11 +107,28 @@ def test_a_log_that_is_too_short_is_counted_as_unknown() -> None:
     assert found["wip-high/p/a"].chance.per_quarter is None
     assert not found["wip-high/p/a"].is_usual
     total = pipeline_prices(rules, found.values())["p"]
-    assert (total.by_chance, total.unknown) == (0.1, 1)
+    assert (total.by_chance, total.unpriced) == (0.1, ["wip-high/p/a"])
+
+
+@pytest.mark.parametrize(
+    ("rules", "by_chance", "unpriced"),
+    [
+        (["{kind: wip-high, stage: a, max: 5}", "{kind: aging, stage: b, limit: 3d}"], None, 2),
+        (["{kind: wip-high, stage: a, max: 5, mode: monitor}"], 0, 0),
+        (['{kind: shift, mode: "off"}'], 0, 0),
+    ],
+)
+def test_there_is_no_sum_where_no_rule_has_a_price(rules: list[str], by_chance: float | None, unpriced: int) -> None:
+    asked = policy(*rules)
+
+    total = pipeline_prices(asked, prices_of(asked, days=60).values())["p"]
+
+    assert (total.by_chance, len(total.unpriced), total.is_exceeded) == (by_chance, unpriced, False)
+    assert total.fields() == {"false_alarms": 1.0, "by_chance": by_chance, "unknown": unpriced}
 
 
 def test_a_sum_that_only_rounding_makes_greater_is_no_excess() -> None:
     rules = policy("{kind: shift}")
 
-    assert not PipelinePrice(rules.pipelines["p"].false_alarms, sum([0.1] * 10), 0).is_exceeded
-    assert PipelinePrice(rules.pipelines["p"].false_alarms, 1.01, 0).is_exceeded
+    assert not PipelinePrice(rules.pipelines["p"].false_alarms, sum([0.1] * 10)).is_exceeded
+    assert PipelinePrice(rules.pipelines["p"].false_alarms, 1.01).is_exceeded
