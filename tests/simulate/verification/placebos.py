@@ -60,9 +60,9 @@ def cells() -> Iterator[Cell]:
         yield Cell(STUDY, "bpic2012", _placebos, (_LOANS,))
 
 
-def _placebos(_: Random, __: float, name: str) -> Iterator[SimulatedFigure]:
+def _placebos(_: Random, __: float, log: str) -> Iterator[SimulatedFigure]:
     """The same at any scale: there is one log."""
-    made = list(placebo_changes(name))
+    made, name = list(placebo_changes(log)), log.partition("/")[0]
     quiet = [one for one in made if one.quiet]
     for column, some in groupby(sorted(quiet, key=lambda one: one.chart.column), lambda one: one.chart.column):
         yield _verified(f"{name}, {column.measure}", list(some), None)
@@ -97,11 +97,11 @@ def placebo_changes(name: str) -> Sequence[PlaceboChange]:
 def _placebo(log: PrintedLog, chart: Chart, week: int, window: int) -> PlaceboChange | None:
     points, end = log.judged(chart), week + window
     values = dict(points)
-    before, after = [values.get(one) for one in range(week)], [values.get(one) for one in range(week, end)]
+    before, after = [values.get(one) for one in range(1, week)], [values.get(one) for one in range(week, end)]
     found = verify(StudiedChange(bad_side(chart.column) is Side.LOW, before, after, Ground(), window=window))
     if found.seal is None:
         return None
-    first = found.weeks.reference[0]
+    first = 1 + found.weeks.reference[0]
     quiet = not any(first <= happened < end for happened in _happenings(chart.pipeline))
     return PlaceboChange(chart, is_verified(found), _is_marked(points, chart, week, end), quiet)
 
