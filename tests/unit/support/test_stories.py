@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from pathlib import Path
+from typing import Any
 
+import pytest
+from typer.testing import CliRunner
+
+from services.cli.main import app
 from shared.contracts.problems import CauseClass
 from shared.flow.statistics.verification import Conclusion
-from tests.system.stories.stories import KEY, OUTCOMES, SLOW, STORIES, Story
+from tests.system.stories.stories import KEY, MEASURE, OUTCOMES, SLOW, STORIES, Story, policy_text
 
 pytestmark = pytest.mark.slow
 
@@ -41,3 +47,53 @@ def test_stories_differ_only_after_the_change() -> None:
         assert story.events == sorted(story.events, key=lambda event: (event.time, event.id))
         assert len({event.id for event in story.events}) == len(story.events)
         assert story.in_force < story.events[-1].time < story.until
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
+def test_the_commands_say_the_same(story: Story, tmp_path: Path) -> None:
+    log, policy = tmp_path / "events.jsonl", tmp_path / "policy.yaml"
+    log.write_bytes(b"\n".join(event.to_json() for event in story.events))
+    policy.write_text(policy_text())
+
+    answer = command("what-if", str(log), "-p", str(policy), "--format", "json", "--measures")
+    question = tmp_path / "question.json"
+    question.write_text(json.dumps(question_of(story, answer)))
+    found = command("verify", str(question))
+
+    expected = story.study(story.weeks)
+    verdict = tuple(found[name] for name in Conclusion._fields)
+    assert verdict == expected.conclusion
+    assert (found["prediction"], found["hold"]) == (expected.prediction, expected.hold)
+    assert found["reference"] == list(expected.weeks.reference)
+    if expected.effect is not None:
+        assert found["effect"]["estimate"] == pytest.approx(float(expected.effect.estimate), rel=1e-6)
+
+
+def command(*arguments: str) -> dict[str, Any]:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.stderr
+    return dict(json.loads(result.stdout))
+
+
+def question_of(story: Story, answer: dict[str, Any]) -> dict[str, Any]:
+    """What `andon verify` is asked, from what `andon what-if` prints."""
+    rows = [row for row in answer["measures"] if row["stage"] == MEASURE.stage]
+    weeks = [row["period"] for row in rows][1:]
+    year, week, _ = story.change_date.isocalendar()
+    before, window = weeks.index(f"{year}-W{week:02}"), answer["windows"][MEASURE.name]
+    values = [row[MEASURE.column.value] for row in rows][1:]
+    trigger = [weeks.index(one) for one in answer["problems"][KEY][0]["trigger"]]
+    return {
+        "better": "lower",
+        "before": values[:before],
+        "after": values[before : before + story.weeks],
+        "trigger": trigger,
+        "class": answer["problems"][KEY][0]["cause"],
+        "opened": trigger[-1],
+        "prediction": {"size": str(story.predicted), "as": "share"},
+        "opening": {
+            "baseline": [values[weeks.index(one)] for one in window["baseline"]],
+            "level": window["level"],
+            "bad": "higher",
+        },
+    }
