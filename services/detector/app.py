@@ -32,7 +32,7 @@ from services.detector.store import watermark
 from services.detector.store.copy_tables import open_flow
 from services.detector.store.history import NewEvent
 from services.detector.store.stages import StageMapCache
-from services.detector.store.watermark import ClockKind, Standing
+from services.detector.store.watermark import Standing
 from shared.contracts.dead import DeadReason
 from shared.contracts.topics import EVENTS, RELOCKS, STAGES
 from shared.flow.ruleset import Ruleset
@@ -43,6 +43,7 @@ from shared.postgres.clock import DatabaseClock
 from shared.postgres.pool import TRANSIENT, Pool
 from shared.postgres.wakeups import Wakeups
 from shared.runtime.addresses import LOOPBACK, LOOPBACK_HOSTS
+from shared.runtime.clock import ClockKind
 from shared.runtime.health import PartProgress, Progress
 from shared.runtime.log import logger
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from services.detector.store.watermark import ClockKind
+from shared.runtime.clock import ClockKind
 from shared.runtime.settings import ServiceSettings
 
 # Of the events that it publishes.

@@ -22,11 +22,15 @@ from services.tickets.api.routes import Api
 from services.tickets.changes import TicketChanges
 from services.tickets.handlers import DECODERS, TicketHandlers
 from services.tickets.metrics import TicketMetrics
+from services.tickets.plan_changes import PlanChanges, TicketWriter
+from services.tickets.present import clock_of
 from services.tickets.preview.client import PreviewClient
 from services.tickets.publish import TicketPublisher
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import inbox, messages
 from services.tickets.store import tickets as ticket_store
+from services.tickets.study.loop import StudyLoop
+from services.tickets.study.student import Student
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.pages import TicketPages
@@ -94,7 +98,8 @@ class Tickets:
     """The loops of one replica."""
 
     def __init__(self, settings: TicketsSettings, pool: Pool, registry: CollectorRegistry) -> None:
-        self._pool, self.progress, self.clock = pool, Progress(), SystemClock()
+        self._pool, self.progress, self._wall = pool, Progress(), SystemClock()
+        self.clock = clock_of(settings.clock, self._wall)
         self.dependencies = dependencies_of(settings, registry)
         self.relocks_topic = settings.topic(RELOCKS)
         self.policy_text = read_text(settings.policy, "ANDON_POLICY")
@@ -107,11 +112,14 @@ class Tickets:
             pool, settings.topic(TICKETS), self.relay.wake.set, self._metrics, self.progress
         )
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
+        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
+        student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
+        self.studies = StudyLoop(pool, student, self._metrics, self.progress, self._on_study)
         self.processor = Processor(
             PostgresTransactions(pool),
-            TicketHandlers(self.changes, self.policy, self.clock, self.publisher.wake.set),
+            TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set, self.studies.wake.set),
             settings.topic_prefix,
-            lambda record: self.clock.now(),
+            lambda record: self._wall.now(),
             lambda reason: self._metrics.dead_letters.inc(),
             self.relay.wake.set,
         )
@@ -127,8 +135,19 @@ class Tickets:
             self.progress,
         )
 
+    def _on_study(self) -> None:
+        self.publisher.wake.set()
+        self.relay.wake.set()
+
     def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
-        return (self._consumer.run, self.publisher.run, self.relay.run, self._clock_loop, self.dependencies.run)
+        return (
+            self._consumer.run,
+            self.publisher.run,
+            self.relay.run,
+            self.studies.run,
+            self._clock_loop,
+            self.dependencies.run,
+        )
 
     async def _clock_loop(self) -> None:
         while True:
@@ -139,12 +158,12 @@ class Tickets:
             await asyncio.sleep(CLOCK_SECONDS)
 
     async def tick(self) -> None:
-        """Do what time asks for: end snoozes, forget old ids of the inbox, bring the gauges up to date."""
+        """Do what time asks for: end snoozes, begin studies, forget old ids of the inbox, refresh the gauges."""
         async with self._pool.acquire() as connection, connection.transaction():
-            woken = await self.changes.wake_due(connection)
-        if woken:
+            changed = await self.changes.wake_due(connection) + await self.changes.begin_studies(connection)
+        if changed:
             self.publisher.wake.set()
-        await inbox.forget(self._pool, self.clock.now() - self._inbox_age)
+        await inbox.forget(self._pool, self._wall.now() - self._inbox_age)
         self._metrics.count(await ticket_store.counts(self._pool))
         self._metrics.messages_oldest.set(await messages.oldest_seconds(self._pool))
 
@@ -167,7 +186,7 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
-    pages = TicketPages(pool, tickets.changes, tickets.policy, tickets.clock, tickets.publisher.wake.set)
+    pages = TicketPages(pool, tickets.writer, tickets.policy, tickets.clock, tickets.publisher.wake.set)
     stage = StagePage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     chart = ChartPage(
         pool,
@@ -180,7 +199,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     )
     preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
     ahead = ForecastPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
-    api = Api(pool, tickets.policy)
+    api = Api(pool, tickets.policy, tickets.writer, tickets.publisher.wake.set)
     return Starlette(
         routes=[
             *health_routes(tickets.progress, tickets.dependencies, registry),

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from services.tickets.charts.spec import Drawing
 from services.tickets.charts.ticket import mail_chart
-from services.tickets.domain import lifecycle
-from services.tickets.domain.lifecycle import Ticket, TicketStep
+from services.tickets.domain import commands, lifecycle, studying
+from services.tickets.domain.faults import NotPossibleError
+from services.tickets.domain.planning import DECISIONS
+from services.tickets.domain.ticket import WITHDRAWN, Ticket, TicketStep
 from services.tickets.messages import WITH_CHART, ticket_event
 from services.tickets.metrics import TicketMetrics
-from services.tickets.store import messages, problems, stages, tickets
+from services.tickets.plan_facts import plan_facts
+from services.tickets.present import day_in, present, start_of
+from services.tickets.store import messages, problems, stages, studies, tickets
 from shared.contracts.problems import ProblemData, ProblemReason
+from shared.contracts.tickets import TicketChange, TicketState
 from shared.policy import Policy, StageTitles
+from shared.postgres.locks import lock
 from shared.postgres.pool import Connection
 from shared.runtime.clock import Clock
 from shared.wording.problem_text import text_of
 
-# What a person asks of a ticket, as of an instant, and whether it is the newest one of its problem.
-# Raises NotPossibleError.
-Command = Callable[[Ticket, datetime, bool], TicketStep]
+
+class Situation(NamedTuple):
+    """When a person asks, `today` in the policy's zone, and whether the ticket is the newest one of its problem."""
+
+    now: datetime
+    today: date
+    is_newest: bool
+
+
+# What a person asks of a ticket. Raises NotPossibleError.
+Command = Callable[[Ticket, Situation], TicketStep]
 
 
 class TicketChanges:
@@ -43,11 +58,11 @@ class TicketChanges:
             connection, problem.key, problem.opened_at
         ):
             return 0
-        await problems.save(connection, problem, problem.reason in lifecycle.WITHDRAWN)
+        await problems.save(connection, problem, problem.reason in WITHDRAWN)
         newest = await tickets.lock_newest(connection, problem.key)
         steps = lifecycle.on_problem(newest, problem, self._reopen_within)
         for step in steps:
-            await self._save(connection, step, titles)
+            await self.save(connection, step, titles)
         if newest is not None and not steps and (followed := lifecycle.follow(newest, problem)) != newest:
             await tickets.follow(connection, followed)
         return len(steps)
@@ -61,26 +76,84 @@ class TicketChanges:
         ticket = await tickets.lock(connection, number)
         if ticket is None:
             return None
-        is_newest = await tickets.is_newest(connection, ticket)
-        step = lifecycle.run(ticket, version, lambda: command(ticket, self._clock.now(), is_newest))
-        return (await self._save(connection, step, await stages.titles(connection, self._policy))).ticket
+        situation = await self.situation(connection, ticket)
+        step = commands.run(ticket, version, lambda: command(ticket, situation))
+        if step.ticket.state is TicketState.DOING:
+            await self._check_doing_limit(connection, step.ticket)
+        return (await self.save(connection, step)).ticket
+
+    async def by_system(
+        self, connection: Connection, number: int, decide: Callable[[Ticket, bool], Sequence[TicketStep]]
+    ) -> Sequence[TicketStep]:
+        """Make the changes that the system decides on a ticket, and on whether it is the newest one of its problem."""
+        ticket = await tickets.lock(connection, number)
+        if ticket is None:
+            return ()
+        steps = decide(ticket, await tickets.is_newest(connection, ticket))
+        return [await self.save(connection, step) for step in steps]
+
+    async def situation(self, connection: Connection, ticket: Ticket) -> Situation:
+        """The situation of a locked ticket."""
+        now = await present(connection, self._clock)
+        return Situation(now, day_in(self._policy.timezone, now), await tickets.is_newest(connection, ticket))
 
     async def wake_due(self, connection: Connection) -> int:
         """Wake the tickets whose snooze has ended. Returns how many."""
-        now = self._clock.now()
+        now = await present(connection, self._clock)
         steps = [step for ticket in await tickets.lock_due(connection, now) if (step := lifecycle.wake(ticket, now))]
-        titles = await stages.titles(connection, self._policy) if steps else StageTitles.of(self._policy)
         for step in steps:
-            await self._save(connection, step, titles)
+            await self.save(connection, step)
         return len(steps)
 
-    async def _save(self, connection: Connection, step: TicketStep, titles: StageTitles) -> TicketStep:
+    async def begin_studies(self, connection: Connection) -> int:
+        """Begin the studies of the plans whose change date has come. Returns how many."""
+        zone = self._policy.timezone
+        due = await tickets.lock_due_plans(connection, day_in(zone, await present(connection, self._clock)))
+        for ticket in due:
+            assert ticket.change_date is not None  # noqa: S101 (chosen by it)
+            begun_at = start_of(ticket.change_date, zone).astimezone(UTC)
+            await self.save(connection, studying.begin_study(ticket, begun_at))
+        return len(due)
+
+    async def save(self, connection: Connection, step: TicketStep, titles: StageTitles | None = None) -> TicketStep:
+        """Write a change with its message."""
+        titles = titles or await stages.titles(connection, self._policy)
         step = await tickets.save(connection, step)
+        await self._follow_study(connection, step)
         text = text_of(step.ticket.problem, self._policy, titles)
         chart = await self._chart(connection, step, titles)
-        await messages.add(connection, ticket_event(step, text, self._url), chart)
+        plan = await plan_facts(connection, step.ticket, self._policy, titles)
+        study = await studies.facts(connection, step.ticket)
+        await messages.add(connection, ticket_event(step, text, self._url, plan, study), chart)
         self._metrics.changes[step.change].inc()
         return step
+
+    async def _follow_study(self, connection: Connection, step: TicketStep) -> None:
+        """Begin and end the study with the ticket's state, and keep what was decided on it."""
+        ticket = step.ticket
+        if ticket.state is TicketState.VERIFYING is not step.before:
+            await studies.begin(connection, ticket, step.at)
+        if step.before is TicketState.VERIFYING and not ticket.is_open and not ticket.has_verdict:
+            await studies.end(connection, ticket, step.at)
+        if step.change in DECISIONS:
+            decided = ticket.cycle - (step.change is TicketChange.ADAPTED)
+            await studies.decide(connection, ticket.id, decided, step.change, step.at, step.reason)
+
+    async def _check_doing_limit(self, connection: Connection, ticket: Ticket) -> None:
+        """Refuse another change of an owner who has as many under way as the policy allows."""
+        name, limit = ticket.problem.pipeline, self._policy.doing_limit
+        if name not in self._policy.pipelines:
+            return
+        owned = self._policy.owned_with(name)
+        # Two tickets of one owner may start at once.
+        await lock(connection, f"doing/{min(owned)}")
+        others = await tickets.being_done(connection, owned, ticket.id)
+        if len(others) >= limit:
+            listed = ", ".join(f"ticket {number}" for number in others)
+            raise NotPossibleError(
+                f"No more than {limit} changes of one owner may be under way at once (doing_limit in the policy): first"
+                f" finish or withdraw the change of {listed}."
+            )
 
     async def _chart(self, connection: Connection, step: TicketStep, titles: StageTitles) -> Drawing | None:
         if step.change not in WITH_CHART:

@@ -8,7 +8,7 @@ from typing import TypeVar
 from aiokafka import ConsumerRecord
 
 from services.tickets.changes import TicketChanges
-from services.tickets.store import daily_points, inbox, notices, stages
+from services.tickets.store import daily_points, inbox, notices, revised_points, stages, studies
 from services.tickets.store import now as now_store
 from shared.contracts.measures import MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeEvent
@@ -41,23 +41,38 @@ DECODERS: Mapping[str, Decoder[ConsumedEvent]] = {
 class TicketHandlers:
     """A `Handler`: problems change tickets; all other messages are kept for the pages.
 
-    `changed` is called after a commit that changed tickets.
+    `changed` is called after a commit that changed tickets, `studied` after one of something that studies rest on.
     """
 
     decoders = DECODERS
 
-    def __init__(self, changes: TicketChanges, policy: Policy, clock: Clock, changed: Callable[[], None]) -> None:
-        self._changes, self._policy, self._clock, self._changed = changes, policy, clock, changed
+    def __init__(
+        self,
+        changes: TicketChanges,
+        policy: Policy,
+        clock: Clock,
+        changed: Callable[[], None],
+        studied: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._changes, self._policy, self._clock = changes, policy, clock
+        self._changed, self._studied = changed, studied
 
     async def handle(self, transaction: Transaction, messages: list[Received[ConsumedEvent]]) -> None:
         """Save all facts first: the charts of the problems show them."""
         connection = transaction.connection
-        await _save_points(connection, [one.message.data for one in _of(messages, MeasureEvent)])
+        found = [one.message.data for one in _of(messages, ProblemEvent)]
+        studied = await _save_points(connection, [one.message.data for one in _of(messages, MeasureEvent)])
         await relocks.save(connection, [one.message.data for one in _of(messages, RelockEvent)])
         await notices.save(connection, [one.message.data for one in _of(messages, NoticeEvent)])
         await stages.save(connection, [one.message.data for one in _of(messages, StageStatusEvent)])
         await now_store.save(connection, [one.message.data for one in _of(messages, NowEvent)])
+        # Before any ticket is locked: studies read this with their ticket locked.
+        studied |= {pipeline for problem in found if problem.source for pipeline in problem.pipelines}
+        studied |= await studies.studied_pipelines(connection, {problem.key for problem in found})
+        await studies.mark_input(connection, studied)
         await self._on_problems(transaction, _of(messages, ProblemEvent))
+        if studied:
+            transaction.after_commit(self._studied)
 
     async def finish(self, transaction: Transaction, records: Sequence[ConsumerRecord]) -> None:
         """Nothing is left to do at the end of a batch."""
@@ -76,9 +91,12 @@ class TicketHandlers:
             transaction.after_commit(lambda: _log.info("tickets changed", changes=changes))
 
 
-async def _save_points(connection: Connection, points: Sequence[MeasureData]) -> None:
+async def _save_points(connection: Connection, points: Sequence[MeasureData]) -> set[str]:
+    """Save the points of all periods. Returns the pipelines of which weeks are new or have changed."""
+    weekly = [point for point in points if point.period == "week"]
     await daily_points.save(connection, [point for point in points if point.period == "day"])
-    await weekly_points.save(connection, [point for point in points if point.period == "week"])
+    await revised_points.save_replaced(connection, weekly)
+    return {row["pipeline"] for row in await weekly_points.save(connection, weekly)}
 
 
 def _of(messages: Sequence[Received[ConsumedEvent]], event: type[Event]) -> list[Received[Event]]:

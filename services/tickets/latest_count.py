@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from services.tickets.domain.lifecycle import Ticket
+from services.tickets.domain.ticket import Ticket
 from services.tickets.store import now as now_store
 from services.tickets.store.daily_points import Series
 from shared import wording

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from services.tickets.domain.lifecycle import TicketStep
+from services.tickets.domain.ticket import TicketStep
 from shared.contracts.envelope import content_id
 from shared.contracts.problems import ProblemInterval
-from shared.contracts.tickets import TicketChange, TicketData, TicketEvent
+from shared.contracts.tickets import PlanFacts, StudyFacts, TicketChange, TicketData, TicketEvent
 from shared.wording.problem_text import ProblemText
 
 # Changes that may be mailed, with the chart as it was then.
@@ -18,7 +18,9 @@ WITH_CHART = (
 )
 
 
-def ticket_event(step: TicketStep, text: ProblemText, url: str) -> TicketEvent:
+def ticket_event(
+    step: TicketStep, text: ProblemText, url: str, plan: PlanFacts | None = None, study: StudyFacts | None = None
+) -> TicketEvent:
     """The message of a change, without its chart. `url`: address of the pages."""
     return TicketEvent.new(
         id=content_id(step.ticket.id, step.ticket.seq, step.ticket.key, step.change.value, step.at),
@@ -26,7 +28,7 @@ def ticket_event(step: TicketStep, text: ProblemText, url: str) -> TicketEvent:
         type=f"andon.ticket.{step.change.value}",
         subject=str(step.ticket.id),
         time=step.at,
-        data=_data(step, text, url),
+        data=_data(step, text, url).model_copy(update={"plan": plan, "study": study}),
     )
 
 

@@ -8,11 +8,15 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from shared.runtime.addresses import LOOPBACK, LOOPBACK_HOSTS
+from shared.runtime.clock import ClockKind
 from shared.runtime.settings import ServiceSettings
 
 
 class TicketsSettings(ServiceSettings):
     port: int = Field(8080, ge=0, le=65535, description="port that the service's HTTP listens on")
+    clock: ClockKind = Field(
+        ClockKind.WALL, description="wall: live; log: replays, in which the judgement time of the log stands for now"
+    )
     tickets_url: str = Field(
         "http://127.0.0.1:8080",
         pattern=r"^https?://\S+$",

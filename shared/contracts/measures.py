@@ -99,6 +99,9 @@ class MeasureData(Message):
     since: Moment | None = Field(
         None, description="after `andon reevaluate`: problems that cleared later than this are to be found anew"
     )
+    known_at: Moment | None = Field(
+        None, description="of a week: the judgement time when the value was computed; null: not told"
+    )
     definition: int = 1
 
     @property

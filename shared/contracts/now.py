@@ -47,6 +47,9 @@ class StayCurve(Message):
     limit_seconds: FiniteFloat | None = Field(
         None, description="the learned limit, which 15 % of visits exceed; null: more exceed every time"
     )
+    median_seconds: FiniteFloat | None = Field(
+        None, description="the least time that at most half of the visits exceed; null: more exceed every time"
+    )
     steps: tuple[tuple[FiniteFloat, FiniteFloat], ...]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import Field, FiniteFloat
 
@@ -11,25 +13,42 @@ from shared.contracts.problems import CauseClass, Evidence, ProblemInterval
 
 
 class TicketState(StrEnum):
+    """How far the work on a ticket is. `planned`: a plan is sealed; `doing`: its change is under way; `verifying`: the
+    change has taken place, and the system studies the weeks after it.
+    """
+
     OPEN = "open"
     ACKNOWLEDGED = "acknowledged"
     SNOOZED = "snoozed"
+    PLANNED = "planned"
+    DOING = "doing"
+    VERIFYING = "verifying"
     CLOSED = "closed"
 
 
 class TicketOutcome(StrEnum):
-    """How a ticket ended. `changed-unplanned`: something was changed without a plan, so what it did is not known."""
+    """How a ticket ended. `changed-unplanned`: something was changed without a plan, so what it did is not known.
+
+    The verdicts of a study: `verified`, `not-shown`, and `restored`, which is back where it was, without knowing why.
+    """
 
     CLEARED_WITHOUT_CHANGE = "cleared-without-change"
     CHANGED_UNPLANNED = "changed-unplanned"
     ABANDONED = "abandoned"
     WONT_FIX = "wont-fix"
     RETRACTED = "retracted"
+    VERIFIED = "verified"
+    NOT_SHOWN = "not-shown"
+    RESTORED = "restored"
 
 
 class TicketChange(StrEnum):
-    """What happened to the ticket. `reopened`: its problem came back, or a person (the actor) opened it again;
-    `undone`: a person took back what a person did last.
+    """What happened to the ticket. `reopened`: its problem came back, its gain was lost, or a person (the actor) opened
+    it again; `undone`: a person took back what a person did last; `pulled`: somebody pulled the cord again.
+
+    Of a plan: `planned` (sealed), `rescheduled`, `withdrawn`, `started`, `verifying` (the change date has come). Of its
+    study: `verdict`, then what a person decides (`adopted`, `adapted`: a next cycle, `dropped`) and what becomes of the
+    gain (`held`, `fading`, `decayed`).
     """
 
     OPENED = "opened"
@@ -43,6 +62,19 @@ class TicketChange(StrEnum):
     CLOSED = "closed"
     NOTICED = "noticed"
     UNDONE = "undone"
+    PLANNED = "planned"
+    RESCHEDULED = "rescheduled"
+    WITHDRAWN = "withdrawn"
+    STARTED = "started"
+    VERIFYING = "verifying"
+    VERDICT = "verdict"
+    ADOPTED = "adopted"
+    ADAPTED = "adapted"
+    DROPPED = "dropped"
+    HELD = "held"
+    FADING = "fading"
+    DECAYED = "decayed"
+    PULLED = "pulled"
 
 
 class Actor(StrEnum):
@@ -50,6 +82,41 @@ class Actor(StrEnum):
 
     SYSTEM = "system"
     PERSON = "person"
+
+
+class PredictedFacts(Message):
+    """How much better the measure is to be; `size` null: only that it gets better."""
+
+    size: Words | None = Field(pattern=r"^[0-9]+(/[1-9][0-9]*)?$", description="exact, as 5 or 5/7, above 0")
+    unit: Literal["difference", "share"] = Field(description="of the measure's unit, or of its value before the change")
+    why: Words
+
+
+class PlanFacts(Message):
+    """The sealed plan in force; of a ticket that a study closed, the plan that was studied."""
+
+    cycle: Count = Field(description="of the ticket: 1, then 2 after an adapted or lost change")
+    number: Count = Field(1, description="how often the plan of this cycle was sealed")
+    measure: Name = Field(description="pipeline/stage/measure, `-` for the stage of a pipeline's measure")
+    measure_words: Words
+    change: Words
+    change_date: date
+    predicted: PredictedFacts
+    hash: Words = Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the sealed content")
+    looks: tuple[date, ...] = Field(description="the days on which the weeks of each look are over")
+
+
+class StudyFacts(Message):
+    """What the study of the plan has found so far. `verdict` null: not yet known."""
+
+    verdict: Literal["verified", "not-shown", "restored"] | None = None
+    reason: Name | None = Field(None, description="of `not-shown`")
+    week: Count | None = Field(None, description="the week after the change at whose end the verdict was reached")
+    sentence: Words | None = Field(None, description="the verdict in words")
+    effect_sentence: Words | None = None
+    result: Name | None = Field(None, description="what became of the prediction: hit, wrong-size-less, open, ...")
+    hold: Name | None = Field(None, description="what became of the gain: held, fading, decayed, unknown")
+    confounded_with: tuple[Number, ...] = Field((), description="tickets whose changes overlap with this one's")
 
 
 class TicketData(Message):
@@ -87,6 +154,8 @@ class TicketData(Message):
     chart_png: Words | None = Field(None, description="the ticket's chart in base64, on changes that cause a mail")
     chart_alt: Words | None = Field(None, description="what the chart shows, in words")
     url: Words = Field(description="address of the ticket's page")
+    plan: PlanFacts | None = None
+    study: StudyFacts | None = None
 
 
 class TicketEvent(Envelope[TicketData]):

@@ -296,6 +296,8 @@ class Policy(_Part):
     timezone: Zone = "UTC"
     lateness: Length = Duration("7d", 7, 0)
     reopen_within: Length = Duration("14d", 14, 0)
+    # Tickets of one owner whose changes may be under way at once.
+    doing_limit: int = Field(2, ge=1, le=100)
     clocks: dict[Name, ClockPolicy] = Field(default_factory=dict)
     pipelines: dict[Name, Pipeline] = Field(min_length=1)
     silence: tuple[SilenceRule, ...] = ()
@@ -305,6 +307,11 @@ class Policy(_Part):
     @property
     def digest(self) -> str:
         return f"{self.version}-{self._digest}"
+
+    def owned_with(self, pipeline: str) -> tuple[str, ...]:
+        """The pipelines of the owner of this one, by the mail address."""
+        mail = self.pipelines[pipeline].owner.mail.lower()
+        return tuple(name for name, one in self.pipelines.items() if one.owner.mail.lower() == mail)
 
     def stage(self, pipeline: str, stage: str) -> Stage | None:
         found = self.pipelines.get(pipeline)

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Protocol
+
+
+class ClockKind(StrEnum):
+    """`wall`: live. `log`: for replays; now is the time of the last record in the log."""
+
+    WALL = "wall"
+    LOG = "log"
 
 
 class Clock(Protocol):

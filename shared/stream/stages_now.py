@@ -18,6 +18,7 @@ _STAGES = """
 SELECT data, (SELECT at FROM judged) AS at FROM stage_now
 JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[]) AS w (pipeline, stage)) AS w USING (pipeline, stage)
 """
+_JUDGED = "SELECT at FROM judged"
 # A stage of a pipeline: the ids of both, the pipeline's first.
 Stage = tuple[str, str]
 
@@ -54,3 +55,9 @@ async def of_stages(executor: Executor, wanted: Iterable[Stage]) -> StagesNow:
     rows = await executor.fetch(_STAGES, [pipeline for pipeline, _ in listed], [stage for _, stage in listed])
     found = [NowData.model_validate(row["data"]) for row in rows]
     return StagesNow(rows[0]["at"] if rows else None, {(one.pipeline, one.stage): one for one in found})
+
+
+async def judged_at(executor: Executor) -> datetime | None:
+    """Until when all stages are known; None if nothing is known yet."""
+    at: datetime | None = await executor.fetchval(_JUDGED)
+    return at

@@ -96,6 +96,8 @@ class KindWording(ABC, Generic[Rule]):
     # None: charts of this kind are not known.
     chart: ClassVar[ChartSpec | None]
     deal_order: ClassVar[DealOrder] = DealOrder.LONGEST_IN_STAGE
+    # Whether too little work is the trouble: then more of it is better.
+    lacks_work: ClassVar[bool] = False
     # Before the peak: `at most it was 12`
     extreme: ClassVar[str] = "at most"
     # What the count is again once the condition no longer holds, before `since`.

@@ -12,6 +12,7 @@ class WipLowWording(KindWording[WipLowRule]):
     label = "running dry"
     chart = ChartSpec(Measure.WIP, "deals in work", "least")
     extreme = "at the lowest"
+    lacks_work = True
     eased = "No longer too few deals"
     no_deals = "No deal is behind this problem: it is about work that is missing."
     unknown_cause = "The cause is not known: look at how many deals come in and leave before you change anything."

@@ -23,7 +23,7 @@ from services.detector.publish.problems import ProblemPublisher
 from services.detector.settings import DetectorSettings
 from services.detector.store import history
 from services.detector.store.copy_tables import open_flow
-from services.detector.store.watermark import ClockKind, Standing, record
+from services.detector.store.watermark import Standing, record
 from services.simulator import dialects, run
 from shared.contracts.topics import EVENTS
 from shared.flow.deltas import CountDeltas
@@ -33,6 +33,7 @@ from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
 from shared.postgres.migrate import migrate_all
 from shared.postgres.pool import Connection, Pool
+from shared.runtime.clock import ClockKind
 from shared.runtime.instants import micros
 from tests.bench.figures import Figure, at_least, at_most
 from tests.support.processes import ServiceProcess

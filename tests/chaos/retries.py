@@ -45,7 +45,7 @@ console = Console()
 
 
 @dataclass(frozen=True)
-class Plan:
+class SoakPlan:
     """Minimum seconds and kills of a run, new arrays a second, and ranges of up and down times in seconds."""
 
     seconds: float
@@ -91,7 +91,7 @@ class Figures:
 class WebhookSender:
     """Delivers like HubSpot. Event `n` is a function of `n`, so none is kept."""
 
-    def __init__(self, url: str, plan: Plan, figures: Figures) -> None:
+    def __init__(self, url: str, plan: SoakPlan, figures: Figures) -> None:
         self._url, self._plan, self._figures = url, plan, figures
         self._chance = random.Random(plan.seed)
         self._hubspot = DIALECTS["hubspot"](SECRET, PUBLIC)
@@ -181,7 +181,7 @@ class WebhookSender:
 class Faults:
     """Kills and restarts the broker and intake until the plan is fulfilled; both run at the end."""
 
-    def __init__(self, broker: Kafka, intake: ServiceProcess, plan: Plan, figures: Figures) -> None:
+    def __init__(self, broker: Kafka, intake: ServiceProcess, plan: SoakPlan, figures: Figures) -> None:
         self._broker, self._intake, self._plan, self._figures = broker, intake, plan, figures
         self._chance, self._end = random.Random(plan.seed + 1), 0.0
 
@@ -209,7 +209,7 @@ class Faults:
         return time.monotonic() < self._end or kills < self._plan.kills
 
 
-async def soak(folder: Path, plan: Plan, show: Callable[[str], None] = lambda text: None) -> Figures:
+async def soak(folder: Path, plan: SoakPlan, show: Callable[[str], None] = lambda text: None) -> Figures:
     """One run; raises AssertionError if an event is lost, altered, or was never sent."""
     broker, figures = Kafka(folder / "kafka"), Figures()
     broker.start()
@@ -280,7 +280,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     chosen = parser.parse_args()
     console.print(f"soak of {chosen.minutes:g} minutes with seed {chosen.seed}")
-    plan = Plan(chosen.minutes * 60, chosen.per_second, seed=chosen.seed)
+    plan = SoakPlan(chosen.minutes * 60, chosen.per_second, seed=chosen.seed)
     with tempfile.TemporaryDirectory() as name, console.status("soak") as status:
         figures = asyncio.run(soak(Path(name), plan, status.update))
     console.print(f"Nothing lost, nothing doubled. {figures}")

@@ -15,7 +15,7 @@ from services.detector.evaluate.evaluator import Evaluator
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.metrics import DetectorMetrics
 from services.detector.publish.problems import ProblemPublisher
-from services.detector.store.watermark import ClockKind, Standing, record
+from services.detector.store.watermark import Standing, record
 from shared.contracts.events import DealEvent
 from shared.contracts.problems import ProblemEvent
 from shared.contracts.stages import StageEvent
@@ -26,6 +26,7 @@ from shared.flow.stage_map import StageMap
 from shared.flow.what_if import find
 from shared.policy import Policy
 from shared.postgres.pool import Connection, Pool
+from shared.runtime.clock import ClockKind
 from shared.runtime.instants import micros, moment
 from shared.stream.processor import Handler, Processor
 from shared.stream.transaction import PostgresTransaction, PostgresTransactions, Transaction, Transactions

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.chaos.retries import Plan, soak
+from tests.chaos.retries import SoakPlan, soak
 
 
 async def test_every_event_is_stored_unchanged_in_the_end(tmp_path: Path) -> None:
-    plan = Plan(seconds=8, kills=2, per_second=8, day=10, broker_up=(2, 4), broker_down=(0.2, 1.5), intake_up=(2, 5))
+    plan = SoakPlan(
+        seconds=8, kills=2, per_second=8, day=10, broker_up=(2, 4), broker_down=(0.2, 1.5), intake_up=(2, 5)
+    )
 
     figures = await soak(tmp_path, plan)
 

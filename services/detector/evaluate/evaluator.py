@@ -15,12 +15,13 @@ from zoneinfo import ZoneInfo
 from services.detector.evaluate.revise import FoundIntervals, revise
 from services.detector.publish.problems import Finding, ProblemPublisher, RuleRevision
 from services.detector.store import evaluation, history
-from services.detector.store.watermark import ClockKind, current_watermark
+from services.detector.store.watermark import current_watermark
 from shared.contracts.problems import ProblemReason
 from shared.flow.checkpoints import BEGINNING, Checkpoint, Pass, next_due, run, worth_keeping
 from shared.flow.deltas import SLOT, PackedDeltas
 from shared.flow.ruleset import Ruleset, wip
 from shared.postgres.pool import Connection
+from shared.runtime.clock import ClockKind
 from shared.runtime.instants import micros
 
 # Rows of changes that are in memory at once.

@@ -192,8 +192,11 @@ def _stay_curve(history: StageHistory, at: int) -> str | None:
     found = stay_shares(known_before(history.visits, history.withdrawn, at), history.clock, at)
     if found is None:
         return None
-    limit = None if found.limit is None else found.limit / _SECOND
-    steps = tuple((time / _SECOND, round(share, 4)) for time, share in found.steps)
     return StayCurve(
-        at=moment(at), finished=found.finished, open=found.open, limit_seconds=limit, steps=steps
+        at=moment(at),
+        finished=found.finished,
+        open=found.open,
+        limit_seconds=None if found.limit is None else found.limit / _SECOND,
+        median_seconds=None if found.median is None else found.median / _SECOND,
+        steps=tuple((time / _SECOND, round(share, 4)) for time, share in found.steps),
     ).model_dump_json()

@@ -15,11 +15,10 @@ from services.detector.metrics import DetectorMetrics
 from services.detector.settings import DetectorSettings
 from services.detector.store import evaluation, watermark
 from services.detector.store.stages import StageMapCache
-from services.detector.store.watermark import ClockKind
 from shared.contracts.topics import EVENTS
 from shared.postgres.clock import DatabaseClock
 from shared.postgres.pool import TRANSIENT, Pool
-from shared.runtime.clock import Clock
+from shared.runtime.clock import Clock, ClockKind
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
 from shared.stream.consumer import Consumer

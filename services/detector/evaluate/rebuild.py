@@ -16,7 +16,7 @@ from services.detector.settings import DetectorSettings
 from services.detector.store import causes, copy_tables, evaluation, fingerprint, history, learning, receipts, weeks
 from services.detector.store import stages as stage_store
 from services.detector.store.folded_deals import FoldedDeals
-from services.detector.store.watermark import ClockKind, bound, current_watermark
+from services.detector.store.watermark import bound, current_watermark
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.deltas import CountDeltas
 from shared.flow.handover import Handover
@@ -25,6 +25,7 @@ from shared.flow.stage_resolver import StageResolver
 from shared.flow.statistics.measures import definition_of
 from shared.flow.visits import Event, fold
 from shared.postgres.pool import TRANSIENT, Connection, Pool
+from shared.runtime.clock import ClockKind
 from shared.runtime.log import logger
 from shared.runtime.retry import retry_forever
 

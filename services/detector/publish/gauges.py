@@ -7,10 +7,10 @@ from datetime import datetime
 from services.detector.metrics import OTHER, DetectorMetrics
 from services.detector.publish.age_limit import latest_start
 from services.detector.store import evaluation
-from services.detector.store.watermark import ClockKind
 from shared.flow.rules import Aging
 from shared.flow.ruleset import Ruleset
 from shared.postgres.pool import Pool
+from shared.runtime.clock import ClockKind
 from shared.runtime.instants import micros, moment
 
 _OPEN = """

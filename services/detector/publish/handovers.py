@@ -11,13 +11,13 @@ from typing import Any
 
 from services.detector.store import handovers
 from services.detector.store.handovers import Move, Pair, PublishedMove
-from services.detector.store.watermark import ClockKind
 from shared.contracts.events import DealData, DealEvent, EventType
 from shared.contracts.topics import EVENTS
 from shared.flow.handover import Handover
 from shared.flow.stage_resolver import source_of
 from shared.kafka.publisher import OutgoingMessage
 from shared.postgres.pool import Connection
+from shared.runtime.clock import ClockKind
 from shared.runtime.instants import moment
 from shared.stream import outbox
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -107,7 +108,8 @@ class WeekPublisher:
         if is_complete and state.since is not None:
             # Something must bring `since` to who finds problems, also where nothing changed.
             wanted |= {(Chart(name, "", Column.THROUGHPUT), part.over - 1) for name in self._policy.pipelines}
-        messages = await self._messages(part, state, [point for point in points if point[:2] in wanted])
+        found = [point for point in points if point[:2] in wanted]
+        messages = await self._messages(part, state, moment(watermark), found)
         await outbox.put(connection, messages)
         state.over = max(state.over, part.last)
         if is_complete:
@@ -152,16 +154,16 @@ class WeekPublisher:
         return {(Chart(row["pipeline"], row["stage"], Column(row["measure"])), numbers[row["end_at"]]) for row in rows}
 
     async def _messages(
-        self, part: _WeekRange, state: WeekState, points: Sequence[_WeekPoint]
+        self, part: _WeekRange, state: WeekState, known_at: datetime, points: Sequence[_WeekPoint]
     ) -> list[OutgoingMessage]:
         found = []
         for number, point in enumerate(sorted(points, key=lambda point: point.week)):
             if number % _MESSAGES_AT_ONCE == 0:
                 await asyncio.sleep(0)
-            found.append(self._message(point, part, state))
+            found.append(self._message(point, part, state, known_at))
         return found
 
-    def _message(self, point: _WeekPoint, part: _WeekRange, state: WeekState) -> OutgoingMessage:
+    def _message(self, point: _WeekPoint, part: _WeekRange, state: WeekState, known_at: datetime) -> OutgoingMessage:
         end = part.weeks.end(point.week)
         value = printed(point.chart.column, point.value)
         data = MeasureData(
@@ -178,6 +180,7 @@ class WeekPublisher:
             over=part.over,
             numbering=state.numbering,
             since=None if state.since is None else moment(max(state.since, 0)),
+            known_at=known_at,
             definition=DEFINITION,
         )
         event = MeasureEvent.new(source=EVENT_SOURCE, subject=data.key, time=moment(end), data=data)

@@ -13,12 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
 
 from aiokafka import ConsumerRecord, TopicPartition
 
 from shared.kafka.records import Position, positions_of
 from shared.postgres.pool import Executor
+from shared.runtime.clock import ClockKind
 from shared.stream.log_ends import LogEnd
 
 # Many times the metadata age of a replica.
@@ -47,13 +47,6 @@ WHERE partition < (SELECT partitions FROM evaluation_state)
 """
 _BOUND = f"UPDATE progress SET read_at = least(read_at, {_NOW})"
 _PARTITIONS = "SELECT partitions FROM evaluation_state"
-
-
-class ClockKind(StrEnum):
-    """`wall`: live. `log`: for replays; now is the time of the last record in the log."""
-
-    WALL = "wall"
-    LOG = "log"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
+from services.tickets.domain.draft import PlanDraft
 from shared.contracts.envelope import Moment
 from shared.contracts.problems import CauseClass, Evidence, ProblemInterval
-from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
+from shared.contracts.tickets import Actor, PlanFacts, StudyFacts, TicketChange, TicketOutcome, TicketState
 
 
 class TicketNow(BaseModel):
@@ -93,6 +96,41 @@ class TicketWhole(TicketSummary):
     evidence_found: Evidence | None = Field(description="the deals that were in it when it was found")
     history: list[HistoryEntry]
     mails: list[TicketMail]
+    cycle: int = Field(description="of plan, change and study")
+    decision: Literal["adopted", "dropped"] | None = Field(description="what a person decided after the verdict")
+    plan: PlanFacts | None = Field(description="the sealed plan in force, or that was studied")
+    study: StudyFacts | None
+    draft_version: int = Field(description="how often the draft of the plan was saved; 0: there is none")
+
+
+class PlanMeasure(BaseModel):
+    """A measure that the plan may be about."""
+
+    name: str
+    words: str
+    unit: str = Field(description="of a predicted size: days, working days, %, deals")
+
+
+class TicketSeal(BaseModel):
+    """One sealed plan. `content`: the text that `hash` is the SHA-256 of."""
+
+    cycle: int
+    number: int
+    sealed_at: Moment
+    reason: str | None = Field(description="why it was sealed anew")
+    hash: str
+    before: str = Field(description="hash of the seal before it; empty: it is the first")
+    content: str
+
+
+class TicketPlan(BaseModel):
+    """The draft of a ticket's plan, what it may be about, and every seal, the oldest first."""
+
+    draft: PlanDraft
+    draft_version: int
+    saved_at: Moment | None
+    measures: list[PlanMeasure]
+    seals: list[TicketSeal]
 
 
 class TicketList(BaseModel):

@@ -19,6 +19,10 @@ class AlreadyDone(TooLateError):
     """The ticket is already in the wanted state: somebody else was first, or the form was sent twice."""
 
 
+class DraftChangedError(TooLateError):
+    """Somebody else has saved the draft of the plan. Nothing was done: show the one that is saved."""
+
+
 class UnconfirmedError(NotPossibleError):
     """The command fits, but a person must confirm it first."""
 

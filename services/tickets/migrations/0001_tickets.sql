@@ -52,6 +52,24 @@ CREATE TABLE weekly_point (
 );
 CREATE INDEX weekly_point_by_start ON weekly_point (numbering, start_at);
 
+-- Values that weekly points had until late events changed them: a study looks at weeks as they were known in time.
+CREATE TABLE weekly_point_was (
+    pipeline text        NOT NULL,
+    stage    text        NOT NULL,
+    measure  text        NOT NULL,
+    start_at timestamptz NOT NULL,
+    -- The judgement time at which another value was known.
+    until    timestamptz NOT NULL,
+    exact    text,
+    PRIMARY KEY (pipeline, stage, measure, start_at, until)
+);
+
+-- Counts how often something came that studies of a pipeline rest on: weekly points, silences, problems.
+CREATE TABLE study_input (
+    pipeline text   PRIMARY KEY,
+    version  bigint NOT NULL
+);
+
 -- From which week on a chart has a new baseline, and why; from_week empty: the first baseline. Not yet on flow.relocks
 -- while the outbox has it.
 CREATE TABLE relock (
@@ -112,9 +130,10 @@ CREATE TABLE ticket (
     key           text        NOT NULL,
     kind          text        NOT NULL,
     pipeline      text        NOT NULL,
-    state         text        NOT NULL CHECK (state IN ('open', 'acknowledged', 'snoozed', 'closed')),
+    state         text        NOT NULL CHECK (state IN ('open', 'acknowledged', 'snoozed', 'planned', 'doing', 'verifying',
+                              'closed')),
     outcome       text        CHECK (outcome IN ('cleared-without-change', 'changed-unplanned', 'abandoned', 'wont-fix',
-                              'retracted')),
+                              'retracted', 'verified', 'not-shown', 'restored')),
     seq           int         NOT NULL CHECK (seq > 0),
     opened_at     timestamptz NOT NULL,
     changed_at    timestamptz NOT NULL,
@@ -125,32 +144,186 @@ CREATE TABLE ticket (
     problem       jsonb       NOT NULL,
     -- Where it stood before a person's change, while that is the last one: it can be undone.
     before        jsonb,
+    -- The cycle of plan, change and study, and the number of the seal in force in it, with its change date.
+    cycle         int         NOT NULL DEFAULT 1 CHECK (cycle > 0),
+    plan          int,
+    change_date   date,
+    -- What a person decided after the verdict.
+    decision      text        CHECK (decision IN ('adopted', 'dropped')),
     CHECK ((state = 'closed') = (outcome IS NOT NULL)),
     CHECK ((state = 'closed') = (closed_at IS NOT NULL)),
-    CHECK ((state = 'snoozed') = (snoozed_until IS NOT NULL))
+    CHECK ((state = 'snoozed') = (snoozed_until IS NOT NULL)),
+    CHECK ((plan IS NULL) = (change_date IS NULL)),
+    CHECK (state = 'closed' OR (state IN ('planned', 'doing', 'verifying')) = (plan IS NOT NULL)),
+    -- No verdict without a plan.
+    CHECK (coalesce(outcome NOT IN ('verified', 'not-shown', 'restored'), true) OR plan IS NOT NULL),
+    CHECK (decision IS NULL OR coalesce(outcome IN ('verified', 'not-shown', 'restored'), false))
 );
 -- One open ticket for each problem key, even if messages arrive twice or at once.
 CREATE UNIQUE INDEX ticket_open ON ticket (key) WHERE state <> 'closed';
 CREATE INDEX ticket_by_key ON ticket (key, id DESC);
 CREATE INDEX ticket_by_stage ON ticket (pipeline, (problem ->> 'stage'), id DESC);
 CREATE INDEX ticket_snoozed ON ticket (snoozed_until) WHERE state = 'snoozed';
+CREATE INDEX ticket_with_plan ON ticket (change_date) WHERE state IN ('planned', 'doing');
 
 -- The whole history of a ticket, without a gap. `at`: when it became true; `recorded_at`: when it was written.
 CREATE TABLE change (
     ticket      bigint      NOT NULL REFERENCES ticket (id),
     seq         int         NOT NULL,
     change      text        NOT NULL,
+    -- The ticket's state before the change, none for the first, and after it.
+    from_state  text,
+    to_state    text        NOT NULL,
     at          timestamptz NOT NULL,
     recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     actor       text        NOT NULL CHECK (actor IN ('system', 'person')),
     reason      text,
-    outcome       text,
+    outcome     text,
     snoozed_until timestamptz,
     -- The interval that the ticket showed before, where late events moved it, and the one since.
     was         jsonb,
     became      jsonb,
-    PRIMARY KEY (ticket, seq)
+    PRIMARY KEY (ticket, seq),
+    -- domain/transitions.py, which a test compares with this.
+    CONSTRAINT change_is_allowed CHECK (coalesce(CASE change
+        WHEN 'opened' THEN from_state IS NULL AND to_state = 'open'
+        WHEN 'grew' THEN to_state = from_state AND to_state <> 'closed'
+        WHEN 'updated' THEN to_state = from_state
+        WHEN 'cleared' THEN to_state = from_state AND to_state <> 'closed'
+        WHEN 'noticed' THEN to_state = from_state
+        WHEN 'pulled' THEN to_state = from_state AND to_state <> 'closed'
+        WHEN 'reopened' THEN from_state = 'closed' AND to_state IN ('open', 'acknowledged')
+        WHEN 'acknowledged' THEN from_state IN ('open', 'snoozed') AND to_state = 'acknowledged'
+        WHEN 'snoozed' THEN from_state IN ('open', 'acknowledged', 'snoozed') AND to_state = 'snoozed'
+        WHEN 'woke' THEN from_state = 'snoozed' AND to_state = 'open'
+        WHEN 'closed' THEN from_state <> 'closed' AND to_state = 'closed'
+        WHEN 'undone' THEN (from_state, to_state) IN (
+            ('acknowledged', 'open'), ('acknowledged', 'snoozed'), ('acknowledged', 'closed'),
+            ('snoozed', 'open'), ('snoozed', 'acknowledged'), ('snoozed', 'snoozed'), ('doing', 'planned'))
+            OR from_state = 'closed' AND to_state <> 'closed'
+        WHEN 'planned' THEN from_state IN ('open', 'acknowledged') AND to_state = 'planned'
+        WHEN 'rescheduled' THEN from_state IN ('planned', 'doing') AND to_state = from_state
+        WHEN 'withdrawn' THEN from_state IN ('planned', 'doing') AND to_state = 'acknowledged'
+        WHEN 'started' THEN from_state = 'planned' AND to_state = 'doing'
+        WHEN 'verifying' THEN from_state IN ('planned', 'doing', 'closed') AND to_state = 'verifying'
+        WHEN 'verdict' THEN from_state IN ('verifying', 'closed') AND to_state = 'closed'
+        WHEN 'adopted' THEN from_state = 'closed' AND to_state = 'closed'
+        WHEN 'dropped' THEN from_state = 'closed' AND to_state = 'closed'
+        WHEN 'adapted' THEN from_state = 'closed' AND to_state = 'acknowledged'
+        WHEN 'held' THEN to_state = from_state
+        WHEN 'fading' THEN to_state = from_state
+        WHEN 'decayed' THEN to_state = from_state
+        ELSE false
+    END, false)),
+    CONSTRAINT change_has_states CHECK (
+        to_state IN ('open', 'acknowledged', 'snoozed', 'planned', 'doing', 'verifying', 'closed')
+        AND coalesce(from_state IN ('open', 'acknowledged', 'snoozed', 'planned', 'doing', 'verifying', 'closed'), true))
 );
+
+-- A ticket is opened, and changes its state only by a change in its history. Written in one transaction, the change first.
+CREATE FUNCTION check_ticket_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        IF (NEW.state, NEW.seq) <> ('open', 1) THEN
+            RAISE EXCEPTION 'a ticket begins as open (1), not as % (%)', NEW.state, NEW.seq
+                USING ERRCODE = 'check_violation';
+        END IF;
+        RETURN NEW;
+    END IF;
+    IF (NEW.state, NEW.seq) IS NOT DISTINCT FROM (OLD.state, OLD.seq) THEN
+        RETURN NEW;
+    END IF;
+    PERFORM FROM change WHERE ticket = NEW.id AND seq = NEW.seq AND from_state = OLD.state AND to_state = NEW.state;
+    IF NOT FOUND OR NEW.seq <> OLD.seq + 1 THEN
+        RAISE EXCEPTION 'ticket % cannot go from % (%) to % (%): its history has no such change',
+            NEW.id, OLD.state, OLD.seq, NEW.state, NEW.seq USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER ticket_change BEFORE INSERT OR UPDATE ON ticket
+    FOR EACH ROW EXECUTE FUNCTION check_ticket_change();
+
+-- The plan that people write, complete or not; kept after sealing, for the next cycle.
+CREATE TABLE plan_draft (
+    ticket   bigint      PRIMARY KEY REFERENCES ticket (id),
+    data     jsonb       NOT NULL,
+    version  int         NOT NULL CHECK (version > 0),
+    saved_at timestamptz NOT NULL
+);
+
+-- Sealed plans, append-only: `content` is canonical JSON that holds all other columns and the hash of the seal before it.
+CREATE TABLE sealed_plan (
+    ticket    bigint      NOT NULL REFERENCES ticket (id),
+    cycle     int         NOT NULL CHECK (cycle > 0),
+    number    int         NOT NULL CHECK (number > 0),
+    content   text        NOT NULL,
+    hash      text        NOT NULL,
+    sealed_at timestamptz NOT NULL,
+    -- Why it was sealed anew.
+    reason    text,
+    PRIMARY KEY (ticket, cycle, number),
+    CHECK (hash = encode(sha256(convert_to(content, 'UTF8')), 'hex')),
+    CHECK ((content::jsonb -> 'ticket', content::jsonb -> 'cycle', content::jsonb -> 'number')
+        = (to_jsonb(ticket), to_jsonb(cycle), to_jsonb(number)))
+);
+
+CREATE FUNCTION refuse_to_change_a_seal() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a sealed plan is never changed: % on sealed_plan refused', TG_OP
+        USING ERRCODE = 'check_violation', HINT = 'seal anew with a reason';
+END $$;
+CREATE TRIGGER sealed_plan_row BEFORE UPDATE OR DELETE ON sealed_plan
+    FOR EACH ROW EXECUTE FUNCTION refuse_to_change_a_seal();
+CREATE TRIGGER sealed_plan_table BEFORE TRUNCATE ON sealed_plan
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change_a_seal();
+
+-- Each seal follows the one before it, and none is made once the change has begun.
+CREATE FUNCTION check_seal() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    last sealed_plan;
+    now_in text;
+BEGIN
+    SELECT * INTO last FROM sealed_plan WHERE ticket = NEW.ticket ORDER BY cycle DESC, number DESC LIMIT 1;
+    SELECT state INTO now_in FROM ticket WHERE id = NEW.ticket;
+    IF NEW.content::jsonb ->> 'before' IS DISTINCT FROM coalesce(last.hash, '')
+        OR NEW.number <> (CASE WHEN NEW.cycle = last.cycle THEN last.number + 1 ELSE 1 END)
+        OR NEW.cycle < coalesce(last.cycle, 1)
+        OR now_in NOT IN ('open', 'acknowledged', 'planned', 'doing') THEN
+        RAISE EXCEPTION 'seal % of cycle % does not follow the last one of ticket %, which is %',
+            NEW.number, NEW.cycle, NEW.ticket, now_in USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER sealed_plan_follows BEFORE INSERT ON sealed_plan FOR EACH ROW EXECUTE FUNCTION check_seal();
+
+-- The study of a cycle's plan; begins when the change date has come. `data`: what was found last.
+CREATE TABLE study (
+    ticket      bigint      NOT NULL REFERENCES ticket (id),
+    cycle       int         NOT NULL CHECK (cycle > 0),
+    -- The seal that is studied, number of sealed_plan.
+    plan        int         NOT NULL,
+    started_at  timestamptz NOT NULL,
+    data        jsonb,
+    -- The version of study_input that was looked at last.
+    input       bigint,
+    verdict     text        CHECK (verdict IN ('verified', 'not-shown', 'restored')),
+    reason      text,
+    week        int,
+    verdict_at  timestamptz,
+    hold        text        CHECK (hold IN ('held', 'fading', 'decayed', 'unknown')),
+    decision    text        CHECK (decision IN ('adopted', 'adapted', 'dropped')),
+    decided_at  timestamptz,
+    decided_because text,
+    -- When nothing is left to study: the gain is judged, or a person closed the ticket.
+    ended_at    timestamptz,
+    PRIMARY KEY (ticket, cycle),
+    FOREIGN KEY (ticket, cycle, plan) REFERENCES sealed_plan (ticket, cycle, number),
+    CHECK ((verdict IS NULL) = (verdict_at IS NULL)),
+    CHECK ((decision IS NULL) = (decided_at IS NULL)),
+    CHECK (reason IS NULL OR coalesce(verdict = 'not-shown', false)),
+    CHECK (hold IS NULL OR coalesce(verdict = 'verified', false))
+);
+CREATE INDEX study_going_on ON study (ticket) WHERE ended_at IS NULL;
 
 -- Messages of tickets whose chart is still to be drawn. Deleted when the message is put into the outbox.
 CREATE TABLE ticket_message (
@@ -179,8 +352,17 @@ CREATE INDEX notice_by_ticket ON notice (ticket, at);
 -- For SQL readers (Grafana, analysts). Tables may change; these views stay.
 CREATE SCHEMA IF NOT EXISTS report;
 CREATE VIEW report.ticket AS
-    SELECT id, key, kind, pipeline, state, outcome, opened_at, changed_at, closed_at, snoozed_until FROM ticket;
+    SELECT id, key, kind, pipeline, state, outcome, opened_at, changed_at, closed_at, snoozed_until, cycle, change_date
+    FROM ticket;
 CREATE VIEW report.change AS
     SELECT ticket, seq, change, at, actor FROM change;
 CREATE VIEW report.notice AS
     SELECT ticket, reason, result, at FROM notice;
+CREATE VIEW report.sealed_plan AS
+    SELECT ticket, cycle, number, content::jsonb -> 'plan' AS plan, content::jsonb -> 'ground' AS ground, hash, sealed_at,
+        reason
+    FROM sealed_plan;
+CREATE VIEW report.study AS
+    SELECT ticket, cycle, plan, started_at, verdict, reason, week, verdict_at, hold, decision, decided_at, decided_because,
+        ended_at
+    FROM study;

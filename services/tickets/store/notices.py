@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.tickets.domain.lifecycle import Ticket
+from services.tickets.domain.ticket import Ticket
 from shared.contracts.notices import NoticeData
 from shared.postgres.pool import Connection, Executor, Record
 

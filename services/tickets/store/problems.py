@@ -34,6 +34,13 @@ SELECT EXISTS (
     SELECT FROM problem WHERE starts_with(key, 'silence/') AND cleared_at IS NULL AND data -> 'pipelines' ? $1
 )
 """
+# Those found going back, and over before, are left out: verdicts were reached without them.
+_SILENCES = """
+SELECT opened_at, cleared_at FROM problem
+WHERE starts_with(key, 'silence/') AND data -> 'pipelines' ? $1 AND NOT historic
+    AND (cleared_at IS NULL OR cleared_at > $2)
+ORDER BY opened_at
+"""
 # [opened_at, cleared_at); no end while the problem lasts.
 Interval = tuple[datetime, datetime | None]
 
@@ -84,6 +91,11 @@ async def found(executor: Executor, problems: Sequence[ProblemData]) -> list[Pro
 async def intervals(executor: Executor, key: str, since: datetime, until: datetime) -> Sequence[Interval]:
     """The intervals of a problem that overlap `[since, until]`, in order."""
     return [(row["opened_at"], row["cleared_at"]) for row in await executor.fetch(_INTERVALS, key, since, until)]
+
+
+async def silences(executor: Executor, pipeline: str, since: datetime) -> Sequence[Interval]:
+    """When a source that has had deals in the pipeline was silent, as far as that lasted beyond an instant."""
+    return [(row["opened_at"], row["cleared_at"]) for row in await executor.fetch(_SILENCES, pipeline, since)]
 
 
 async def is_a_source_silent(executor: Executor, pipeline: str) -> bool:

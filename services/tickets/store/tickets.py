@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 
 from pydantic import TypeAdapter
 
-from services.tickets.domain.lifecycle import Stand, Ticket, TicketStep
+from services.tickets.domain.ticket import Stand, Ticket, TicketStep
 from shared.contracts.problems import ProblemData, ProblemInterval
-from shared.contracts.tickets import TicketOutcome, TicketState
+from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
 from shared.postgres.pool import Connection, Executor, Record
 
 _COLUMNS = (
-    "id, key, state, seq, opened_at, changed_at, problem, outcome, closed_at, closed_because, snoozed_until, before"
+    "id, key, state, seq, opened_at, changed_at, problem, outcome, closed_at, closed_because, snoozed_until, before,"
+    " cycle, plan, change_date, decision"
 )
 _NEWEST = f"SELECT {_COLUMNS} FROM ticket WHERE key = $1 ORDER BY id DESC LIMIT 1 FOR UPDATE"
 _GET = f"SELECT {_COLUMNS} FROM ticket WHERE id = $1"
@@ -30,17 +31,21 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING id
 """
 _UPDATE = """
 UPDATE ticket SET state = $2, seq = $3, changed_at = $4, problem = $5, outcome = $6, closed_at = $7, snoozed_until = $8,
-    closed_because = $9, before = $10
+    closed_because = $9, before = $10, cycle = $11, plan = $12, change_date = $13, decision = $14
 WHERE id = $1
 """
 _FOLLOW = "UPDATE ticket SET problem = $2 WHERE id = $1"
 _CHANGE = """
-INSERT INTO change (ticket, seq, change, at, actor, reason, outcome, snoozed_until, was, became)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+INSERT INTO change (ticket, seq, change, at, actor, reason, outcome, snoozed_until, was, became, from_state, to_state)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 """
 _DUE = f"""
 SELECT {_COLUMNS} FROM ticket WHERE state = 'snoozed' AND snoozed_until <= $1 FOR UPDATE SKIP LOCKED
 """
+_DUE_PLANS = f"""
+SELECT {_COLUMNS} FROM ticket WHERE state IN ('planned', 'doing') AND change_date <= $1 FOR UPDATE SKIP LOCKED
+"""
+_DOING = "SELECT id FROM ticket WHERE state = 'doing' AND pipeline = ANY($1::text[]) AND id <> $2 ORDER BY id"
 _LIST = f"""
 SELECT {_COLUMNS} FROM ticket WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
     AND ($3::text IS NULL OR state = $3) AND ($4::bigint IS NULL OR id < $4)
@@ -110,6 +115,16 @@ async def lock_due(connection: Connection, now: datetime) -> list[Ticket]:
     return [_ticket(row) for row in await connection.fetch(_DUE, now)]
 
 
+async def lock_due_plans(connection: Connection, today: date) -> list[Ticket]:
+    """Tickets whose change date has come, locked. Skips those that another replica has locked."""
+    return [_ticket(row) for row in await connection.fetch(_DUE_PLANS, today)]
+
+
+async def being_done(connection: Connection, pipelines: Collection[str], besides: int) -> Sequence[int]:
+    """The tickets of these pipelines whose change is under way, besides one."""
+    return [row["id"] for row in await connection.fetch(_DOING, list(pipelines), besides)]
+
+
 async def find(executor: Executor, where: TicketFilter) -> list[Ticket]:
     """Tickets that pass the filter, newest first."""
     rows = await executor.fetch(
@@ -130,9 +145,11 @@ async def save(connection: Connection, step: TicketStep) -> TicketStep:
     ticket = step.ticket
     if ticket.id == 0:
         step = replace(step, ticket=replace(ticket, id=await _insert(connection, ticket)))
+        await _record(connection, step)
     else:
+        # The database checks the ticket's new state against the change.
+        await _record(connection, step)
         await _update(connection, ticket)
-    await _record(connection, step)
     return step
 
 
@@ -152,6 +169,8 @@ async def _record(connection: Connection, step: TicketStep) -> None:
         ticket.snoozed_until,
         was.model_dump(mode="json") if was else None,
         became.model_dump(mode="json") if was else None,
+        step.before.value if step.before else None,
+        ticket.state.value,
     )
 
 
@@ -193,6 +212,10 @@ async def _update(connection: Connection, ticket: Ticket) -> None:
         ticket.snoozed_until,
         ticket.closed_because,
         _STAND.dump_python(ticket.before, mode="json"),
+        ticket.cycle,
+        ticket.plan,
+        ticket.change_date,
+        ticket.decision.value if ticket.decision else None,
     )
 
 
@@ -231,4 +254,8 @@ def _ticket(row: Record) -> Ticket:
         row["closed_because"],
         row["snoozed_until"],
         _STAND.validate_python(row["before"]),
+        row["cycle"],
+        row["plan"],
+        row["change_date"],
+        TicketChange(row["decision"]) if row["decision"] else None,
     )

@@ -28,19 +28,33 @@ class ChartWeeks(NamedTuple):
     charts: Mapping[Chart, Sequence[Value | None]]
 
 
-async def load(executor: Executor, pipeline: str, charts: Collection[Chart], zone: str) -> ChartWeeks | None:
-    """Charts of a pipeline; None before its first point. Week 0 is the same for all pipelines."""
+class LogWeeks(NamedTuple):
+    """The weeks of the log; `numbering`: the one that counts, of those in which weeks were numbered anew."""
+
+    weeks: Weeks
+    numbering: int
+
+
+async def log_weeks(executor: Executor, zone: str) -> LogWeeks | None:
+    """None before the first point. Week 0 is the same for all pipelines."""
     numbering = await executor.fetchval(_NUMBERING)
-    over = await executor.fetchval(_OVER, pipeline, numbering)
-    if over is None:
+    if numbering is None:
         return None
     first = await executor.fetchrow(_FIRST, numbering)
-    assert first is not None  # noqa: S101 (the pipeline has a point)
+    assert first is not None  # noqa: S101 (a point has this numbering)
     known = Weeks(micros(first["start_at"]), zone)
-    weeks = Weeks(known.start(-first["week"]), zone)
+    return LogWeeks(Weeks(known.start(-first["week"]), zone), numbering)
+
+
+async def load(executor: Executor, pipeline: str, charts: Collection[Chart], zone: str) -> ChartWeeks | None:
+    """Charts of a pipeline; None before its first point."""
+    log = await log_weeks(executor, zone)
+    over = None if log is None else await executor.fetchval(_OVER, pipeline, log.numbering)
+    if log is None or over is None:
+        return None
     found: dict[Chart, list[Value | None]] = {chart: [None] * over for chart in charts}
     wanted = [chart.stage for chart in charts], [chart.column.value for chart in charts]
-    for row in await executor.fetch(_LOAD, pipeline, numbering, *wanted):
+    for row in await executor.fetch(_LOAD, pipeline, log.numbering, *wanted):
         column = Column(row["measure"])
         found[Chart(pipeline, row["stage"], column)][row["week"]] = exact_value(column, row["exact"])
-    return ChartWeeks(weeks, over, found)
+    return ChartWeeks(log.weeks, over, found)

@@ -14,6 +14,7 @@ from services.tickets.charts import measure
 from services.tickets.charts.signals import ChartSignals, chart_signals
 from services.tickets.charts.spec import Drawing
 from services.tickets.domain.faults import NotPossibleError
+from services.tickets.relocking import lock_chart, publish_relock
 from services.tickets.store import problems, stages, weekly_points
 from services.tickets.web import chart_words, forms, relock_form
 from services.tickets.web.chart_links import chart_address
@@ -22,20 +23,17 @@ from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.relock_form import RelockWish
 from services.tickets.web.stage_rows import stage_address
 from services.tickets.web.zones import page_zone
-from shared.contracts.envelope import content_id
 from shared.contracts.measures import Column
-from shared.contracts.relocks import RelockData, RelockEvent
+from shared.contracts.relocks import RelockData
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.forecast import Forecast, forecast
 from shared.flow.statistics.segments import BASELINE_LEAST, BASELINE_POINTS
 from shared.flow.statistics.watched import charts_of
-from shared.kafka.publisher import OutgoingMessage
 from shared.policy import Policy, StageTitles
-from shared.postgres import locks
 from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock
 from shared.runtime.instants import moment
-from shared.stream import outbox, relocks, stages_now
+from shared.stream import relocks, stages_now
 from shared.wording.measures import NAMES
 
 
@@ -118,11 +116,10 @@ class ChartPage:
         """Keep and publish a relock. False where others decided about the chart since the form was made."""
         data = wish.data(chart.name, self._clock.now())
         async with self._pool.acquire() as connection, connection.transaction():
-            await locks.lock(connection, f"relock:{chart.name}")
+            await lock_chart(connection, chart)
             if relock_form.digest(await relocks.load(connection, [chart.name])) != wish.seen:
                 return False
-            await relocks.save(connection, [data])
-            await outbox.put(connection, [OutgoingMessage(self._topic, data.key.encode(), _event(data).to_json())])
+            await publish_relock(connection, data, self._topic)
         return True
 
     async def _weeks(self, chart: Chart) -> list[str]:
@@ -195,13 +192,3 @@ class ChartPage:
 
     def _no_chart(self) -> Response:
         return self._error(404, "There is no such chart", "The page of pipelines links all that there are.")
-
-
-def _event(data: RelockData) -> RelockEvent:
-    return RelockEvent.new(
-        id=content_id(data.key, data.points, data.reason, data.at),
-        source="andon/tickets",
-        subject=data.key,
-        time=data.at,
-        data=data,
-    )

@@ -1,12 +1,20 @@
-"""The forms of the ticket page, and the commands that they give."""
+"""The forms of the ticket page, and the commands that they give.
+
+Fields of every form: `version` (the ticket's `seq`), `zone`, `confirmed` (yes, where a question was asked). By action:
+
+- acknowledge, undo, start: no more.
+- snooze: `until`. close: `outcome`, `reason`. reopen, withdraw: `reason`.
+- draft: the fields of a draft, see `domain/draft.py`, and `draft_version` (0: none was saved).
+- seal: `draft_version`. reschedule: `change_date`, `reason`. decide: `decision` (adopted, adapted, dropped), `reason`.
+"""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
-from typing import Annotated
+from datetime import UTC, date, datetime, time
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
@@ -14,10 +22,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Val
 from starlette.requests import Request
 
 from services.tickets.changes import Command
-from services.tickets.domain import lifecycle
+from services.tickets.domain import commands, planning
+from services.tickets.domain.draft import PlanDraft, draft_of, parse_day
 from services.tickets.domain.faults import NotPossibleError
+from services.tickets.domain.planning import DECISIONS
+from services.tickets.plan_changes import TicketWriter
 from services.tickets.web.zones import is_zone
-from shared.contracts.tickets import TicketOutcome
+from shared.contracts.tickets import TicketChange, TicketOutcome
+from shared.postgres.pool import Connection
 
 MAX_LETTERS = 2000
 # A snoozed ticket comes back at this time, in the zone of the page with the form.
@@ -45,6 +57,24 @@ def _until(text: str, info: ValidationInfo) -> datetime:
         raise ValueError(f"{text[:40]!r} is no day; choose one in the calendar, as 2026-03-31.") from None
 
 
+def _day(text: str) -> date:
+    day = parse_day(text)
+    if day is None:
+        raise ValueError(f"{text[:40]!r} is no day; choose one in the calendar, as 2026-03-31.")
+    return day
+
+
+def _version(text: str) -> int:
+    version = _number(text)
+    if version is None:
+        raise ValueError("The form does not say which version of the plan it is about; use the one below.")
+    return version
+
+
+def _decision(text: str) -> TicketChange | None:
+    return next((decision for decision in DECISIONS if decision.value == text), None)
+
+
 def _outcome(text: str) -> TicketOutcome | None:
     return next((outcome for outcome in TicketOutcome if outcome.value == text), None)
 
@@ -54,6 +84,7 @@ def _yes(text: str) -> bool:
 
 
 Reason = Annotated[str, AfterValidator(_reason)]
+Version = Annotated[int, BeforeValidator(_version)]
 
 
 class Form(BaseModel):
@@ -61,27 +92,43 @@ class Form(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    @classmethod
+    def fields_of(cls, form: Mapping[str, str]) -> Mapping[str, Any]:
+        """The values of the form's own fields."""
+        return {name: form.get(name, "") for name in cls.model_fields}
+
+    @abstractmethod
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
+        """Do what the form asks of the ticket; False: there is no such ticket. Raises NotPossibleError."""
+
+
+class CommandForm(Form):
+    """A form that asks for one step of the ticket alone."""
+
     @property
     @abstractmethod
     def command(self) -> Command:
         """What the form asks of the ticket."""
 
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
+        return await writer.changes.act(connection, number, self.command, version) is not None
 
-class AcknowledgeForm(Form):
+
+class AcknowledgeForm(CommandForm):
     @property
     def command(self) -> Command:
-        return lambda ticket, now, _: lifecycle.acknowledge(ticket, now)
+        return lambda ticket, at: commands.acknowledge(ticket, at.now)
 
 
-class SnoozeForm(Form):
+class SnoozeForm(CommandForm):
     until: Annotated[datetime, BeforeValidator(_until)]
 
     @property
     def command(self) -> Command:
-        return lambda ticket, now, _: lifecycle.snooze(ticket, self.until, now)
+        return lambda ticket, at: commands.snooze(ticket, self.until, at.now)
 
 
-class CloseForm(Form):
+class CloseForm(CommandForm):
     reason: Reason
     outcome: Annotated[TicketOutcome | None, BeforeValidator(_outcome)]
     # A second yes, where the problem goes on.
@@ -89,21 +136,76 @@ class CloseForm(Form):
 
     @property
     def command(self) -> Command:
-        return lambda ticket, now, _: lifecycle.close(ticket, self.outcome, self.reason, now, self.confirmed)
+        return lambda ticket, at: commands.close(ticket, self.outcome, self.reason, at.now, self.confirmed)
 
 
-class ReopenForm(Form):
+class ReopenForm(CommandForm):
     reason: Reason
 
     @property
     def command(self) -> Command:
-        return lambda ticket, now, is_newest: lifecycle.reopen(ticket, self.reason, now, is_newest)
+        return lambda ticket, at: commands.reopen(ticket, self.reason, at.now, at.is_newest)
 
 
-class UndoForm(Form):
+class UndoForm(CommandForm):
     @property
     def command(self) -> Command:
-        return lifecycle.undo
+        return lambda ticket, at: commands.undo(ticket, at.now, at.is_newest)
+
+
+class DraftForm(Form):
+    draft: PlanDraft
+    draft_version: Version
+
+    @classmethod
+    def fields_of(cls, form: Mapping[str, str]) -> Mapping[str, Any]:
+        return {"draft": draft_of(form), "draft_version": form.get("draft_version", "")}
+
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
+        return await writer.plans.save_draft(connection, number, self.draft, self.draft_version) is not None
+
+
+class SealForm(Form):
+    draft_version: Version
+    confirmed: Annotated[bool, BeforeValidator(_yes)]
+
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
+        plans, confirmed = writer.plans, self.confirmed
+        ticket = await plans.seal(connection, number, version, self.draft_version, is_confirmed=confirmed)
+        return ticket is not None
+
+
+class RescheduleForm(Form):
+    change_date: Annotated[date, BeforeValidator(_day)]
+    reason: Reason
+    confirmed: Annotated[bool, BeforeValidator(_yes)]
+
+    async def carry_out(self, writer: TicketWriter, connection: Connection, number: int, version: int) -> bool:
+        asked = connection, number, version, self.change_date, self.reason
+        return await writer.plans.reschedule(*asked, is_confirmed=self.confirmed) is not None
+
+
+class StartForm(CommandForm):
+    @property
+    def command(self) -> Command:
+        return lambda ticket, at: planning.start(ticket, at.now, at.today)
+
+
+class WithdrawForm(CommandForm):
+    reason: Reason
+
+    @property
+    def command(self) -> Command:
+        return lambda ticket, at: planning.withdraw(ticket, self.reason, at.now, at.today)
+
+
+class DecideForm(CommandForm):
+    decision: Annotated[TicketChange | None, BeforeValidator(_decision)]
+    reason: Reason
+
+    @property
+    def command(self) -> Command:
+        return lambda ticket, at: planning.decide(ticket, self.decision, self.reason, at.now, at.is_newest)
 
 
 FORMS: Mapping[str, type[Form]] = {
@@ -112,6 +214,12 @@ FORMS: Mapping[str, type[Form]] = {
     "close": CloseForm,
     "reopen": ReopenForm,
     "undo": UndoForm,
+    "draft": DraftForm,
+    "seal": SealForm,
+    "reschedule": RescheduleForm,
+    "start": StartForm,
+    "withdraw": WithdrawForm,
+    "decide": DecideForm,
 }
 
 
@@ -119,7 +227,7 @@ FORMS: Mapping[str, type[Form]] = {
 class Wish:
     """What a form asks of a ticket, and which version of the ticket its page showed."""
 
-    command: Command
+    form: Form
     version: int
 
 
@@ -132,16 +240,19 @@ def wish_of(action: str, form: Mapping[str, str], policy_zone: str) -> Wish:
         raise NotPossibleError("The form does not say which version of the ticket it is about; use the one below.")
     zone = form.get("zone", "")
     try:
-        fields = {name: form.get(name, "") for name in FORMS[action].model_fields}
+        fields = FORMS[action].fields_of(form)
         asked = FORMS[action].model_validate(fields, context={"zone": zone if is_zone(zone) else policy_zone})
     except ValidationError as error:
         raise _not_possible(error) from None
-    return Wish(asked.command, version)
+    return Wish(asked, version)
 
 
 def version_of(form: Mapping[str, str]) -> int | None:
     """The version of the ticket that a form was made from; None where it does not tell one."""
-    text = form.get("version", "")
+    return _number(form.get("version", ""))
+
+
+def _number(text: str) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MAX_VERSION))):
         return None
     return min(int(text), _MAX_VERSION)
@@ -150,7 +261,10 @@ def version_of(form: Mapping[str, str]) -> int | None:
 def _not_possible(error: ValidationError) -> NotPossibleError:
     """The first fault of a form, with its field."""
     first = error.errors(include_url=False)[0]
-    return NotPossibleError(str(first["ctx"]["error"]), str(first["loc"][0]))
+    place = [str(part) for part in first["loc"] if part != "draft"]
+    field = f"task_{int(place[1]) + 1}_{place[2]}" if place[0] == "tasks" else place[0]
+    text = str(first.get("ctx", {}).get("error", first["msg"]))
+    return NotPossibleError(text if text[:1].isupper() else f"{field} {text}.", field)
 
 
 def is_same_origin(request: Request) -> bool:

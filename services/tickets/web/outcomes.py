@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from services.tickets.domain.lifecycle import WITHDRAWN, Ticket
+from services.tickets.domain.ticket import WITHDRAWN, Ticket
 from shared.contracts.problems import ProblemReason
 from shared.contracts.tickets import TicketOutcome, TicketState
 

@@ -15,14 +15,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from services.tickets import deals_csv
-from services.tickets.changes import TicketChanges
 from services.tickets.charts import render
 from services.tickets.charts.spec import Drawing, LineChart
 from services.tickets.charts.ticket import age_chart, main_chart, with_newest
-from services.tickets.domain import lifecycle
 from services.tickets.domain.faults import AlreadyDone, NotPossibleError
-from services.tickets.domain.lifecycle import MARK, Ticket
+from services.tickets.domain.ticket import CHOICES, MARK, Ticket
 from services.tickets.latest_count import LatestCount, latest_counts, rule_series, with_deals
+from services.tickets.plan_changes import TicketWriter
 from services.tickets.query import QueryError
 from services.tickets.store import daily_points, notices, problems, stages, tickets
 from services.tickets.store.tickets import TicketFilter
@@ -75,9 +74,9 @@ class TicketPages:
     """Server-rendered pages over the ticket store. `changed` is called after a commit that changed a ticket."""
 
     def __init__(
-        self, pool: Pool, changes: TicketChanges, policy: Policy, clock: Clock, changed: Callable[[], None]
+        self, pool: Pool, writer: TicketWriter, policy: Policy, clock: Clock, changed: Callable[[], None]
     ) -> None:
-        self._pool, self._changes, self._policy, self._clock = pool, changes, policy, clock
+        self._pool, self._writer, self._policy, self._clock = pool, writer, policy, clock
         self._changed, self._clocks = changed, AgeClocks(policy)
         self._templates = templates(policy)
 
@@ -221,7 +220,7 @@ class TicketPages:
             earlier=[ticket_view(one, self._policy, page.titles, now) for one in page.earlier],
             history=history.history_rows(page.changes, page.mails, wording.of(ticket.problem.kind).is_weekly),
             is_newest=page.is_newest,
-            by_person=lifecycle.CHOICES,
+            by_person=CHOICES,
             rule=view_models.rule_words(ticket.problem),
             answer=refusal.error is not None,
             soonest=view_models.date_after(now, FIRST_SNOOZE_DAY, zone),
@@ -326,7 +325,7 @@ class TicketPages:
         try:
             wish = forms.wish_of(action, form, self._policy.timezone)
             async with self._pool.acquire() as connection, connection.transaction():
-                if await self._changes.act(connection, number, wish.command, wish.version) is None:
+                if not await wish.form.carry_out(self._writer, connection, number, wish.version):
                     return self._no_ticket(number)
             self._changed()
         except AlreadyDone:

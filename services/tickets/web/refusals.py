@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.tickets.domain.faults import ChangedMeanwhileError, NotPossibleError, TooLateError, UnconfirmedError
-from services.tickets.domain.lifecycle import Ticket
+from services.tickets.domain.ticket import Ticket
 from services.tickets.web.forms import FORMS, version_of
 from services.tickets.web.history import HistoryRow, since_version
 from shared.postgres.pool import Record

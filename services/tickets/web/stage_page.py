@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from services.tickets.charts.measure import FLOW_COLUMNS, cumulative_flow, time_chart
 from services.tickets.charts.spec import Drawing, LineChart
 from services.tickets.charts.stage import StageFacts, stage_charts
-from services.tickets.domain.lifecycle import Ticket
+from services.tickets.domain.ticket import Ticket
 from services.tickets.store import daily_points, stages, tickets, weekly_points
 from services.tickets.store import now as now_store
 from services.tickets.store.weekly_points import ChartWeeks

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from services.tickets.domain.lifecycle import Ticket
+from services.tickets.domain.ticket import Ticket
 from services.tickets.latest_count import LatestCount, latest_count
 from services.tickets.web.now_view import NowView, now_view
 from services.tickets.web.outcomes import MARKS, STATES, closing_reason, outcome_words

@@ -57,7 +57,7 @@ def printed(column: Column, value: Value | None) -> int | float | None:
 
 
 def exact_value(column: Column, text: str | None) -> Value | None:
-    """The value that messages write as `5` or `5/7`, in the unit in which it is printed."""
+    """A value as charts keep it, from the text of messages, `5` or `5/7` in the unit in which it is printed."""
     if text is None:
         return None
     numerator, _, denominator = text.partition("/")

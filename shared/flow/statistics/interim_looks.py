@@ -5,7 +5,7 @@ Values are oriented: less is better. The weeks after the change are those that a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -47,16 +47,10 @@ def enough(weeks: int) -> int:
     return -(-3 * weeks // 4)
 
 
-def looks(seal: Seal, before: WeekValues, after: WeekValues, window: int = WINDOW) -> Iterator[ChangeLook]:
-    """The looks at weeks that are over, up to the first that passes."""
-    reference = seal.before(before)
-    for week, level in zip(look_weeks(window), LEVELS, strict=True):
-        if week > len(after):
-            return
-        look = _look(seal, reference, after[:week], level)
-        yield look
-        if look.passed:
-            return
+def look_at(seal: Seal, before: WeekValues, after: WeekValues, week: int, window: int = WINDOW) -> ChangeLook:
+    """The look at the end of one of the look weeks, which is over."""
+    level = LEVELS[look_weeks(window).index(week)]
+    return _look(seal, seal.before(before), after[:week], level)
 
 
 def _look(seal: Seal, reference: Sequence[Value], after: WeekValues, level: Fraction) -> ChangeLook:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from fractions import Fraction
 from typing import NamedTuple
 
 from shared.flow.calendars import AgeClock
@@ -12,18 +13,20 @@ from shared.flow.visits import Visit
 
 # Times of a curve, evenly spaced; a drawing shows no more.
 POINTS = 60
+_HALF = Fraction(1, 2)
 
 
 class StayShares(NamedTuple):
     """The Kaplan-Meier estimate of visits entered in the past 180 days; times in microseconds of the stage's clock.
 
-    `limit`: the least time that at most 15 % of visits exceed, None where more exceed every time. `steps`: (time, share
-    that stays longer), from 0 to the longest time that a visit is known to have lasted.
+    `limit`: the least time that at most 15 % of visits exceed, None where more exceed every time; `median`: the same of
+    one half. `steps`: (time, share that stays longer), from 0 to the longest time that a visit is known to have lasted.
     """
 
     finished: int
     open: int
     limit: int | None
+    median: int | None
     steps: tuple[tuple[int, float], ...]
 
 
@@ -35,4 +38,5 @@ def stay_shares(known: Collection[Visit], clock: AgeClock, instant: int) -> Stay
     survival, longest = Survival(finished, ages), max(finished[-1:] + ages[-1:])
     times = dict.fromkeys(longest * number // POINTS for number in range(POINTS + 1))
     steps = tuple((time, float(survival.exceeding(time))) for time in times)
-    return StayShares(len(finished), len(ages), survival.quantile(LIMIT_SHARE), steps)
+    limit, median = survival.quantile(LIMIT_SHARE), survival.quantile(_HALF)
+    return StayShares(len(finished), len(ages), limit, median, steps)

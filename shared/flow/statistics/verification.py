@@ -5,15 +5,15 @@ Nothing here remembers an earlier answer: it is a function of the weekly values 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
 from shared.flow.statistics.columns import Value, WeekValues
 from shared.flow.statistics.effect import Effect, Prediction, PredictionResult, SizeUnit, effect, judge
-from shared.flow.statistics.held_gain import Hold, hold
-from shared.flow.statistics.interim_looks import WINDOW, ChangeLook, looks
+from shared.flow.statistics.held_gain import HOLD_WEEKS, Hold, hold
+from shared.flow.statistics.interim_looks import WINDOW, ChangeLook, look_at, look_weeks
 from shared.flow.statistics.placebo import same_time_last_year
 from shared.flow.statistics.restored import RESTORED_WEEKS, is_silent
 from shared.flow.statistics.sealing import LEAST_REFERENCE, Ground, NotShown, Seal, Weighed, seal, weigh
@@ -94,14 +94,28 @@ class Verification:
     hold: Hold | None = None
 
 
+# A change as known when late events can no longer change the look at the end of a week after it; of week 0: when they
+# can no longer change the weeks before.
+KnownAt = Callable[[int], StudiedChange]
+
+
 def verify(change: StudiedChange) -> Verification:
     """Judge a change by its weeks as they are known; with no week after it, say what could be shown."""
-    before = oriented(change.before, higher_is_better=change.higher_is_better)
-    sealed = seal(before, change.ground)
+    return verify_as_known(lambda week: change)
+
+
+def verify_as_known(at: KnownAt, decided: Conclusion | None = None) -> Verification:
+    """Judge a change where each look has its own knowledge of the weeks: what becomes known later does not change it.
+
+    `decided`: the verdict, where nothing can change it any more.
+    """
+    first = at(0)
+    before = oriented(first.before, higher_is_better=first.higher_is_better)
+    sealed = seal(before, first.ground)
     if isinstance(sealed, NotShown):
-        weeks = weigh(before, change.ground)
-        return Verification(_untestable(change, weeks, sealed), weeks)
-    return _study(change, sealed, before)
+        weeks = weigh(before, first.ground)
+        return Verification(decided or _untestable(at(RESTORED_WEEKS), weeks, sealed), weeks)
+    return _study(at, sealed, before, decided)
 
 
 def oriented(values: WeekValues, *, higher_is_better: bool) -> WeekValues:
@@ -109,15 +123,15 @@ def oriented(values: WeekValues, *, higher_is_better: bool) -> WeekValues:
     return [None if value is None else -value for value in values] if higher_is_better else values
 
 
-def _study(change: StudiedChange, sealed: Seal, before: WeekValues) -> Verification:
-    after = oriented(_heard(change, change.after), higher_is_better=change.higher_is_better)
-    found = list(looks(sealed, before, after, change.window))
-    balancing = None if change.balancing is None else _balance(change, change.balancing)
-    is_special, passed = change.ground.opened is not None, bool(found) and found[-1].passed
-    placebo = same_time_last_year(sealed, before, change.ground.since) if passed and not is_special else None
-    conclusion = _conclude(found, placebo=placebo, balancing=balancing, is_over=len(after) >= change.window)
+def _study(at: KnownAt, sealed: Seal, before: WeekValues, decided: Conclusion | None) -> Verification:
+    change = at(0)
+    found = list(_looks(at, sealed))
+    balancing = None if change.balancing is None else _balance(at)
+    placebo = _placebo(at, sealed, found)
+    is_over = len(at(change.window).after) >= change.window
+    conclusion = decided or _conclude(found, placebo=placebo, balancing=balancing, is_over=is_over)
     verified = conclusion.verdict is Verdict.VERIFIED
-    size = _effect(change, sealed, before, after)
+    size = _effect(at(change.window), sealed)
     return Verification(
         conclusion,
         sealed.weeks,
@@ -128,8 +142,37 @@ def _study(change: StudiedChange, sealed: Seal, before: WeekValues) -> Verificat
         smallest(sealed, before, change.window, share=change.predicts_share, higher=change.higher_is_better),
         size,
         judge(change.prediction, size, verified=verified) if change.prediction and size else None,
-        hold(sealed, before, after, change.window) if verified else None,
+        _hold(at(change.window + HOLD_WEEKS), sealed) if verified else None,
     )
+
+
+def _looks(at: KnownAt, sealed: Seal) -> Iterator[ChangeLook]:
+    """The looks at weeks that are over, up to the first that passes."""
+    for week in look_weeks(at(0).window):
+        change = at(week)
+        if week > len(change.after):
+            return
+        look = look_at(sealed, *_sides(change), week, change.window)
+        yield look
+        if look.passed:
+            return
+
+
+def _placebo(at: KnownAt, sealed: Seal, found: Sequence[ChangeLook]) -> bool | None:
+    """Asked only where a look passes, and not of a special cause."""
+    if not found or not found[-1].passed:
+        return None
+    change = at(found[-1].week)
+    if change.ground.opened is not None:
+        return None
+    return same_time_last_year(sealed, _sides(change)[0], change.ground.since)
+
+
+def _sides(change: StudiedChange) -> tuple[WeekValues, WeekValues]:
+    """The weeks before and after, oriented, without those in which a source was silent."""
+    higher = change.higher_is_better
+    after = oriented(_heard(change, change.after), higher_is_better=higher)
+    return oriented(change.before, higher_is_better=higher), after
 
 
 def _conclude(
@@ -168,24 +211,44 @@ def _untestable(change: StudiedChange, weeks: Weighed, reason: NotShown) -> Conc
     return Conclusion(Verdict.NOT_SHOWN, reason)
 
 
-def _balance(change: StudiedChange, series: BalancingSeries) -> BalancingResult:
+def _balance(at: KnownAt) -> BalancingResult:
     """Look for a change to the worse, as for a gain, with both sides exchanged."""
-    shift = len(series.before) - len(change.before)
-    ground = Ground([week + shift for week in change.ground.trigger], None, series.since)
-    before = oriented(series.before, higher_is_better=not series.higher_is_better)
-    sealed = seal(before, ground)
+
+    def turned(week: int) -> StudiedChange:
+        return _turned(at(week))
+
+    first = turned(0)
+    sealed = seal(oriented(first.before, higher_is_better=first.higher_is_better), first.ground)
     if isinstance(sealed, NotShown):
         return BalancingResult(unknown=sealed)
-    after = _heard(change, series.after[: len(change.after)])
-    turned = oriented(after, higher_is_better=not series.higher_is_better)
-    return BalancingResult(next((look for look in looks(sealed, before, turned, change.window) if look.passed), None))
+    return BalancingResult(next((look for look in _looks(turned, sealed) if look.passed), None))
 
 
-def _effect(change: StudiedChange, sealed: Seal, before: WeekValues, after: WeekValues) -> Effect | None:
-    if len(after) < change.window:
+def _turned(change: StudiedChange) -> StudiedChange:
+    """The change of the balancing measure, for which worse is better; never of a special cause."""
+    series = change.balancing
+    assert series is not None  # noqa: S101 (only asked where there is one)
+    shift = len(series.before) - len(change.before)
+    return replace(
+        change,
+        higher_is_better=not series.higher_is_better,
+        before=series.before,
+        after=series.after[: len(change.after)],
+        ground=Ground([week + shift for week in change.ground.trigger], None, series.since),
+        balancing=None,
+    )
+
+
+def _effect(change: StudiedChange, sealed: Seal) -> Effect | None:
+    if len(change.after) < change.window:
         return None
-    weeks, share, higher = after[: change.window], change.predicts_share, change.higher_is_better
-    return effect(sealed, before, weeks, share=share, higher=higher)
+    before, after = _sides(change)
+    share, higher = change.predicts_share, change.higher_is_better
+    return effect(sealed, before, after[: change.window], share=share, higher=higher)
+
+
+def _hold(change: StudiedChange, sealed: Seal) -> Hold | None:
+    return hold(sealed, *_sides(change), change.window)
 
 
 def _heard(change: StudiedChange, after: WeekValues) -> WeekValues:

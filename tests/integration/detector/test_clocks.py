@@ -10,11 +10,12 @@ import pytest
 from services.detector.evaluate import rebuild
 from services.detector.settings import DetectorSettings
 from services.detector.store import evaluation
-from services.detector.store.watermark import ClockKind, Standing, current_watermark, record
+from services.detector.store.watermark import Standing, current_watermark, record
 from shared.flow.ruleset import Ruleset
 from shared.policy import parse
 from shared.postgres.clock import DatabaseClock
 from shared.postgres.pool import Pool
+from shared.runtime.clock import ClockKind
 from shared.runtime.instants import micros
 from tests.support import histories
 from tests.support.detector_store import PARTITIONS, Store, emptied, moved

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from services.detector.store.watermark import ClockKind, Standing, current_watermark, record
+from services.detector.store.watermark import Standing, current_watermark, record
 from shared.postgres.pool import Pool
+from shared.runtime.clock import ClockKind
 from tests.support.detector_store import PARTITIONS, emptied
 
 GONE, NOW = 1_000_000, 2_000_000

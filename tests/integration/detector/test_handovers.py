@@ -16,11 +16,11 @@ from services.detector.evaluate import rebuild
 from services.detector.ingest.event_writer import EventWriter
 from services.detector.publish.handovers import HandoverPublisher
 from services.detector.settings import DetectorSettings
-from services.detector.store.watermark import ClockKind
 from shared.contracts.events import DealEvent
 from shared.flow.ruleset import Ruleset
 from shared.policy import Policy, parse
 from shared.postgres.pool import Pool
+from shared.runtime.clock import ClockKind
 from tests.integration.detector.test_stages import StageStore, a_description
 from tests.support import histories
 from tests.support.detector_store import Store, emptied, expected

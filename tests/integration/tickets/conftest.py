@@ -77,11 +77,22 @@ async def web(pool: Pool, parts: TicketParts) -> AsyncIterator[httpx.AsyncClient
     )
     notice = NoticeEvent(id="n", source="andon/notifier", subject="1", time=now, data=refused)
     await parts.handle(record(event(data), 0), record(notice, 0), *(record(m, n) for n, m in enumerate(measures)))
-    pages = TicketPages(pool, parts.changes, policy(), SystemClock(), nothing)
+    app = _application(pool, parts)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
+        yield client
+
+
+def _application(pool: Pool, parts: TicketParts) -> Starlette:
+    """All pages and the API."""
+    pages = TicketPages(pool, parts.writer, policy(), SystemClock(), nothing)
     stage = StagePage(pool, policy(), SystemClock(), pages.html, pages.error)
     chart = ChartPage(pool, policy(), SystemClock(), pages.html, pages.error, "flow.relocks", nothing)
     ahead = ForecastPage(pool, policy(), SystemClock(), pages.html, pages.error)
-    routes = [*Api(pool, policy()).routes(), *stage.routes(), *chart.routes(), *ahead.routes(), *pages.routes()]
-    app = Starlette(routes=routes, middleware=[Middleware(ReaderZone)])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
-        yield client
+    routes = [
+        *Api(pool, policy(), parts.writer, nothing).routes(),
+        *stage.routes(),
+        *chart.routes(),
+        *ahead.routes(),
+        *pages.routes(),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(ReaderZone)])

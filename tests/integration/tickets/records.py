@@ -13,6 +13,7 @@ from services.tickets.changes import TicketChanges
 from services.tickets.charts.render import png
 from services.tickets.handlers import TicketHandlers
 from services.tickets.metrics import TicketMetrics
+from services.tickets.plan_changes import PlanChanges, TicketWriter
 from services.tickets.publish import TicketPublisher
 from shared.contracts.tickets import TicketEvent
 from shared.policy import Policy
@@ -54,6 +55,7 @@ class TicketParts:
         self.policy, self.clock, self.metrics = policy, clock or SystemClock(), TicketMetrics(CollectorRegistry())
         self.pool = pool
         self.changes = TicketChanges(policy, "http://andon.example", self.metrics, self.clock)
+        self.writer = TicketWriter(self.changes, PlanChanges(self.changes, policy))
         self.publisher = TicketPublisher(pool, "improvement.tickets", nothing, self.metrics, Progress(), draw)
         self.handlers = TicketHandlers(self.changes, policy, self.clock, nothing)
 

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from services.tickets.api.routes import Api
 from services.tickets.app import Tickets, application
 from shared.postgres.pool import Pool
-from tests.integration.tickets.records import TicketParts, record
+from tests.integration.tickets.records import TicketParts, nothing, record
 from tests.support.problems import event, policy, problem
 
 
@@ -46,9 +46,11 @@ async def test_the_api_without_a_database_answers_as_json(pool: Pool, service: T
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
 
 
-async def test_answers_of_the_api_are_as_its_description_says(web: httpx.AsyncClient, pool: Pool) -> None:
+async def test_answers_of_the_api_are_as_its_description_says(
+    web: httpx.AsyncClient, pool: Pool, parts: TicketParts
+) -> None:
     described = (await web.get("/api/v1/openapi.json")).json()
-    assert described == Api(pool, policy()).application().openapi()
+    assert described == Api(pool, policy(), parts.writer, nothing).application().openapi()
 
     def check(value: Any, name: str) -> None:
         jsonschema.validate(value, {**described, "$ref": f"#/components/schemas/{name}"})
@@ -86,7 +88,7 @@ async def test_pages_of_the_api_follow_one_another(pool: Pool, parts: TicketPart
     for number in range(5):
         data = problem(opened=number * 40).model_copy(update={"key": f"aging/new/proposal-{number}"})
         await parts.handle(record(event(data), number))
-    app = Starlette(routes=Api(pool, policy()).routes())
+    app = Starlette(routes=Api(pool, policy(), parts.writer, nothing).routes())
     seen: list[int] = []
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
         before = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -12,6 +13,7 @@ from aiokafka import ConsumerRecord
 from aiokafka.errors import KafkaConnectionError
 
 from services.tickets.app import Tickets
+from services.tickets.domain import commands
 from services.tickets.handlers import TicketHandlers
 from services.tickets.store import tickets
 from services.tickets.store.tickets import TicketFilter
@@ -175,13 +177,16 @@ async def test_what_is_no_records_fault_puts_nothing_aside(pool: Pool, service: 
 
 async def test_what_rests_wakes(pool: Pool, parts: TicketParts) -> None:
     await parts.handle(record(event(problem()), 0))
-    await pool.execute("UPDATE ticket SET state = 'snoozed', snoozed_until = now() - interval '1 minute'")
+    until = datetime.now(UTC) + timedelta(days=1)
+    async with pool.acquire() as connection, connection.transaction():
+        await parts.changes.act(connection, 1, lambda ticket, at: commands.snooze(ticket, until, at.now), 1)
+    await pool.execute("UPDATE ticket SET snoozed_until = now() - interval '1 minute'")
 
     async with pool.acquire() as connection, connection.transaction():
         assert await parts.changes.wake_due(connection) == 1
         assert await parts.changes.wake_due(connection) == 0
 
-    assert [row["change"] for row in await tickets.history(pool, 1)] == ["opened", "woke"]
+    assert [row["change"] for row in await tickets.history(pool, 1)] == ["opened", "snoozed", "woke"]
 
 
 async def test_reasons_that_revise_keep_the_drawn_intervals_right(pool: Pool, parts: TicketParts) -> None:

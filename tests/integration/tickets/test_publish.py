@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from services.tickets.app import Tickets
 from services.tickets.charts.render import png
 from services.tickets.charts.spec import LineChart, from_json
-from services.tickets.domain import lifecycle
+from services.tickets.domain import commands
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import messages, tickets
 from shared.contracts.problems import ProblemReason
@@ -56,7 +56,7 @@ async def outbox(pool: Pool) -> list[TicketEvent]:
 async def acknowledge(parts: TicketParts, number: int) -> None:
     async with parts.pool.acquire() as connection, connection.transaction():
         seq = await connection.fetchval("SELECT seq FROM ticket WHERE id = $1", number)
-        await parts.changes.act(connection, number, lambda ticket, now, _: lifecycle.acknowledge(ticket, now), seq)
+        await parts.changes.act(connection, number, lambda ticket, at: commands.acknowledge(ticket, at.now), seq)
 
 
 async def test_while_a_chart_is_drawn_its_ticket_can_be_changed(pool: Pool, renderer: Renderer) -> None:

@@ -55,7 +55,7 @@ async def test_the_page_shows_unknown_stages_with_counts_and_hints(pool: Pool) -
     parts = TicketParts(pool, NAMELESS)
     rows = [seen(0, "7", name="<Legal>", deals=3, hint=HINT), seen(1, "x", "", deals=9), seen(2, "gone", deals=0)]
     await parts.handle(*rows, seen(3, "7", name="<Legal>", deals=4, hint=HINT))
-    pages = TicketPages(pool, parts.changes, NAMELESS, SystemClock(), nothing)
+    pages = TicketPages(pool, parts.writer, NAMELESS, SystemClock(), nothing)
     app = Starlette(routes=pages.routes())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         page = (await client.get("/pipelines")).text

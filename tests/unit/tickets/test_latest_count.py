@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.tickets.domain.lifecycle import Ticket
+from services.tickets.domain.ticket import Ticket
 from services.tickets.latest_count import count_now, latest_count
 from services.tickets.web.now_view import LATE, now_view
 from shared.contracts.now import NowData, RuleNow

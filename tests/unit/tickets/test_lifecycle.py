@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.tickets.domain import lifecycle
+from services.tickets.domain import commands, lifecycle
 from services.tickets.domain.faults import (
     AlreadyDone,
     ChangedMeanwhileError,
@@ -17,7 +18,8 @@ from services.tickets.domain.faults import (
     TooLateError,
     UnconfirmedError,
 )
-from services.tickets.domain.lifecycle import Ticket, on_problem
+from services.tickets.domain.lifecycle import on_problem
+from services.tickets.domain.ticket import BY_PERSON, CHOICES, Ticket
 from services.tickets.web.view_models import ticket_view
 from shared.contracts.problems import Mode, ProblemInterval, ProblemReason
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
@@ -32,7 +34,7 @@ def after(*messages: Any, ticket: Ticket | None = None) -> tuple[Ticket | None, 
     told = []
     for message in messages:
         for step in on_problem(ticket, message, FORTNIGHT):
-            ticket = step.ticket if step.ticket.id else lifecycle.replace(step.ticket, id=1)
+            ticket = step.ticket if step.ticket.id else replace(step.ticket, id=1)
             told.append(step.change.value)
     return ticket, told
 
@@ -75,10 +77,10 @@ def test_it_reopens_within_a_fortnight_and_is_a_new_ticket_after(again: float, c
 
 def close(ticket: Ticket, outcome: TicketOutcome, reason: str = "too dear", at: float = 1) -> Ticket:
     """The ticket, closed by a person who confirmed twice."""
-    return lifecycle.close(ticket, outcome, reason, day(at), is_confirmed=True).ticket
+    return commands.close(ticket, outcome, reason, day(at), is_confirmed=True).ticket
 
 
-@pytest.mark.parametrize("outcome", lifecycle.BY_PERSON)
+@pytest.mark.parametrize("outcome", BY_PERSON)
 @pytest.mark.parametrize(
     "message", [problem(ProblemReason.REVISED, opened=0, was=0), problem(ProblemReason.GREW, peak=90)]
 )
@@ -151,12 +153,12 @@ def test_a_person_acknowledges_puts_aside_and_closes() -> None:
     ticket = after(opened())[0]
     assert ticket is not None
 
-    seen = lifecycle.acknowledge(ticket, day(1)).ticket
-    aside = lifecycle.snooze(seen, day(9), day(1)).ticket
+    seen = commands.acknowledge(ticket, day(1)).ticket
+    aside = commands.snooze(seen, day(9), day(1)).ticket
     assert lifecycle.wake(aside, day(8)) is None
     woken = lifecycle.wake(aside, day(10))
     assert woken is not None
-    done = lifecycle.close(woken.ticket, TicketOutcome.WONT_FIX, " too dear ", day(11), is_confirmed=True)
+    done = commands.close(woken.ticket, TicketOutcome.WONT_FIX, " too dear ", day(11), is_confirmed=True)
 
     assert [seen.state, aside.state, woken.ticket.state] == ["acknowledged", "snoozed", "open"]
     assert (done.ticket.outcome, done.reason, done.ticket.seq) == (TicketOutcome.WONT_FIX, "too dear", 5)
@@ -166,40 +168,40 @@ def test_wishes_that_do_not_fit_say_what_to_do() -> None:
     ticket = after(opened())[0]
     assert ticket is not None
     closed = close(ticket, TicketOutcome.ABANDONED, "given up")
-    seen = lifecycle.acknowledge(ticket, day(1)).ticket
+    seen = commands.acknowledge(ticket, day(1)).ticket
 
     for wish in (
-        lambda: lifecycle.close(ticket, TicketOutcome.WONT_FIX, "  ", day(1)),
-        lambda: lifecycle.close(ticket, TicketOutcome.RETRACTED, "because", day(1)),
-        lambda: lifecycle.close(closed, TicketOutcome.WONT_FIX, "because", day(2)),
-        lambda: lifecycle.snooze(ticket, day(1), day(2)),
-        lambda: lifecycle.snooze(ticket, day(200), day(2)),
-        lambda: lifecycle.snooze(closed, day(9), day(2)),
-        lambda: lifecycle.acknowledge(closed, day(2)),
-        lambda: lifecycle.close(ticket, TicketOutcome.CLEARED_WITHOUT_CHANGE, "it is gone", day(2), is_confirmed=True),
-        lambda: lifecycle.close(ticket, None, "because", day(2), is_confirmed=True),
-        lambda: lifecycle.reopen(closed, " ", day(2), is_newest=True),
-        lambda: lifecycle.reopen(closed, "because", day(2), is_newest=False),
-        lambda: lifecycle.undo(ticket, day(2), is_newest=True),
-        lambda: lifecycle.undo(closed, day(2), is_newest=False),
+        lambda: commands.close(ticket, TicketOutcome.WONT_FIX, "  ", day(1)),
+        lambda: commands.close(ticket, TicketOutcome.RETRACTED, "because", day(1)),
+        lambda: commands.close(closed, TicketOutcome.WONT_FIX, "because", day(2)),
+        lambda: commands.snooze(ticket, day(1), day(2)),
+        lambda: commands.snooze(ticket, day(200), day(2)),
+        lambda: commands.snooze(closed, day(9), day(2)),
+        lambda: commands.acknowledge(closed, day(2)),
+        lambda: commands.close(ticket, TicketOutcome.CLEARED_WITHOUT_CHANGE, "it is gone", day(2), is_confirmed=True),
+        lambda: commands.close(ticket, None, "because", day(2), is_confirmed=True),
+        lambda: commands.reopen(closed, " ", day(2), is_newest=True),
+        lambda: commands.reopen(closed, "because", day(2), is_newest=False),
+        lambda: commands.undo(ticket, day(2), is_newest=True),
+        lambda: commands.undo(closed, day(2), is_newest=False),
     ):
         with pytest.raises(NotPossibleError):
             wish()
     with pytest.raises(AlreadyDone):
-        lifecycle.acknowledge(seen, day(2))
+        commands.acknowledge(seen, day(2))
 
 
 def test_closing_asks_twice_while_the_problem_goes_on_and_once_when_it_is_over() -> None:
     ticket = after(opened())[0]
     assert ticket is not None
     with pytest.raises(UnconfirmedError):
-        lifecycle.close(ticket, TicketOutcome.WONT_FIX, "too dear", day(1))
+        commands.close(ticket, TicketOutcome.WONT_FIX, "too dear", day(1))
 
     over = after(opened(), problem(ProblemReason.CLEARED, cleared=2))[0]
     assert over is not None
-    again = lifecycle.reopen(over, "we changed the price list", day(3), is_newest=True).ticket
-    for outcome in lifecycle.CHOICES:
-        assert lifecycle.close(again, outcome, "the price list", day(4)).ticket.outcome is outcome
+    again = commands.reopen(over, "we changed the price list", day(3), is_newest=True).ticket
+    for outcome in CHOICES:
+        assert commands.close(again, outcome, "the price list", day(4)).ticket.outcome is outcome
 
 
 def test_a_person_reopens_and_the_reason_stays_in_the_history() -> None:
@@ -207,13 +209,13 @@ def test_a_person_reopens_and_the_reason_stays_in_the_history() -> None:
     assert ticket is not None
     closed = close(ticket, TicketOutcome.ABANDONED)
 
-    step = lifecycle.reopen(closed, " there is money now ", day(2), is_newest=True)
+    step = commands.reopen(closed, " there is money now ", day(2), is_newest=True)
 
     assert (step.change, step.actor, step.reason) == (TicketChange.REOPENED, Actor.PERSON, "there is money now")
     assert (step.ticket.state, step.ticket.outcome, step.ticket.closed_because) == ("acknowledged", None, None)
     assert after(problem(ProblemReason.CLEARED, cleared=3), ticket=step.ticket)[1] == ["cleared", "closed"]
     with pytest.raises(AlreadyDone):
-        lifecycle.reopen(step.ticket, "again", day(2), is_newest=True)
+        commands.reopen(step.ticket, "again", day(2), is_newest=True)
 
 
 def test_what_never_was_a_problem_is_not_reopened() -> None:
@@ -221,7 +223,7 @@ def test_what_never_was_a_problem_is_not_reopened() -> None:
     assert ticket is not None
 
     with pytest.raises(TooLateError, match="no problem"):
-        lifecycle.reopen(ticket, "because", day(2), is_newest=True)
+        commands.reopen(ticket, "because", day(2), is_newest=True)
 
 
 @pytest.mark.parametrize("act", ["acknowledge", "snooze", "close", "reopen"])
@@ -231,17 +233,17 @@ def test_a_persons_last_change_can_be_undone_once_and_until_the_ticket_changes(a
     if act == "reopen":
         ticket = close(ticket, TicketOutcome.WONT_FIX)
     done = {
-        "acknowledge": lambda: lifecycle.acknowledge(ticket, day(1)),
-        "snooze": lambda: lifecycle.snooze(ticket, day(9), day(1)),
-        "close": lambda: lifecycle.close(ticket, TicketOutcome.WONT_FIX, "x", day(1), is_confirmed=True),
-        "reopen": lambda: lifecycle.reopen(ticket, "x", day(1), is_newest=True),
+        "acknowledge": lambda: commands.acknowledge(ticket, day(1)),
+        "snooze": lambda: commands.snooze(ticket, day(9), day(1)),
+        "close": lambda: commands.close(ticket, TicketOutcome.WONT_FIX, "x", day(1), is_confirmed=True),
+        "reopen": lambda: commands.reopen(ticket, "x", day(1), is_newest=True),
     }[act]().ticket
 
-    undone = lifecycle.undo(done, day(2), is_newest=True).ticket
+    undone = commands.undo(done, day(2), is_newest=True).ticket
 
     assert (undone.stand, undone.seq) == (ticket.stand, done.seq + 1)
     with pytest.raises(TooLateError, match="Nothing is left to undo"):
-        lifecycle.undo(undone, day(2), is_newest=True)
+        commands.undo(undone, day(2), is_newest=True)
     # A closed ticket follows its problem without a change, so that its closing can still be undone.
     grown, changes = after(problem(ProblemReason.GREW, peak=20), ticket=done)
     assert grown is not None
@@ -251,31 +253,31 @@ def test_a_persons_last_change_can_be_undone_once_and_until_the_ticket_changes(a
 def test_what_is_undone_after_its_snooze_has_ended_is_open() -> None:
     ticket = after(opened())[0]
     assert ticket is not None
-    snoozed = lifecycle.snooze(ticket, day(9), day(1)).ticket
-    seen = lifecycle.acknowledge(snoozed, day(2)).ticket
+    snoozed = commands.snooze(ticket, day(9), day(1)).ticket
+    seen = commands.acknowledge(snoozed, day(2)).ticket
 
-    assert lifecycle.undo(seen, day(3), is_newest=True).ticket.snoozed_until == day(9)
-    assert lifecycle.undo(seen, day(10), is_newest=True).ticket.state is TicketState.OPEN
+    assert commands.undo(seen, day(3), is_newest=True).ticket.snoozed_until == day(9)
+    assert commands.undo(seen, day(10), is_newest=True).ticket.state is TicketState.OPEN
 
 
 def test_a_command_from_an_old_page_overrides_nothing() -> None:
     ticket = after(opened())[0]
     assert ticket is not None
-    snoozed = lifecycle.snooze(ticket, day(9), day(1)).ticket
+    snoozed = commands.snooze(ticket, day(9), day(1)).ticket
 
     def close_it(is_confirmed: bool = True) -> Any:
-        return lifecycle.close(snoozed, TicketOutcome.WONT_FIX, "x", day(2), is_confirmed)
+        return commands.close(snoozed, TicketOutcome.WONT_FIX, "x", day(2), is_confirmed)
 
     for version in (ticket.seq, snoozed.seq + 1, 0):
         for is_confirmed in (True, False):
             with pytest.raises(ChangedMeanwhileError):
-                lifecycle.run(snoozed, version, lambda: close_it(is_confirmed))  # noqa: B023
+                commands.run(snoozed, version, lambda: close_it(is_confirmed))  # noqa: B023
         # What the ticket is already is done, however old the page.
         with pytest.raises(AlreadyDone):
-            lifecycle.run(snoozed, version, lambda: lifecycle.snooze(snoozed, day(9), day(1)))
+            commands.run(snoozed, version, lambda: commands.snooze(snoozed, day(9), day(1)))
     with pytest.raises(UnconfirmedError):
-        lifecycle.run(snoozed, snoozed.seq, lambda: close_it(is_confirmed=False))
-    assert lifecycle.run(snoozed, snoozed.seq, close_it).change is TicketChange.CLOSED
+        commands.run(snoozed, snoozed.seq, lambda: close_it(is_confirmed=False))
+    assert commands.run(snoozed, snoozed.seq, close_it).change is TicketChange.CLOSED
 
 
 def test_a_closing_that_is_sent_twice_is_done_and_another_one_too_late() -> None:
@@ -284,10 +286,10 @@ def test_a_closing_that_is_sent_twice_is_done_and_another_one_too_late() -> None
     closed = close(ticket, TicketOutcome.WONT_FIX)
 
     with pytest.raises(AlreadyDone):
-        lifecycle.close(closed, TicketOutcome.WONT_FIX, "too dear ", day(2))
+        commands.close(closed, TicketOutcome.WONT_FIX, "too dear ", day(2))
     for outcome, reason in ((TicketOutcome.ABANDONED, "too dear"), (TicketOutcome.WONT_FIX, "no time")):
         with pytest.raises(TooLateError) as raised:
-            lifecycle.close(closed, outcome, reason, day(2))
+            commands.close(closed, outcome, reason, day(2))
         assert not isinstance(raised.value, AlreadyDone)
 
 

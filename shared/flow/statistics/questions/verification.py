@@ -37,7 +37,11 @@ _GREATEST_WEEK = 10_000
 def answer(question: Mapping[str, Any]) -> dict[str, Any]:
     """Verdict, looks, effect and the rest, as printed. Raises QuestionError."""
     change = _change(Fields(question, _FIELDS))
-    found = verify(change)
+    return printed(verify(change), higher_is_better=change.higher_is_better)
+
+
+def printed(found: Verification, *, higher_is_better: bool) -> dict[str, Any]:
+    """All that is known of a change, as JSON."""
     verdict, reason, week = found.conclusion
     sealed = found.seal
     return {
@@ -48,7 +52,7 @@ def answer(question: Mapping[str, Any]) -> dict[str, Any]:
         "history": len(found.weeks.history),
         "phi": sealed and sealed.phi,
         "trend_z": sealed and sealed.trend_z,
-        "slope": sealed and float(-sealed.slope if change.higher_is_better else sealed.slope),
+        "slope": sealed and float(-sealed.slope if higher_is_better else sealed.slope),
         "looks": [_look(look) for look in found.looks],
         "placebo": found.placebo,
         "balancing": found.balancing and _balancing(found.balancing),

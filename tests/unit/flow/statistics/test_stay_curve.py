@@ -27,6 +27,8 @@ def test_it_falls_from_all_to_few_and_ends_at_the_longest_stay() -> None:
     assert found is not None
     assert (found.finished, found.open) == (40, 2)
     assert found.limit == learned_limit(visits, CalendarClock(), AT).limit == 9 * DAY
+    # Of 42 visits 20 have ended by the fifth day, 24 by the sixth.
+    assert found.median == 6 * DAY
     assert (found.steps[0], found.steps[-1][0]) == ((0, 1.0), 40 * DAY)
     assert len(found.steps) == POINTS + 1
     assert all(early >= late for (_, early), (_, late) in pairwise(found.steps))
