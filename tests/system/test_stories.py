@@ -12,7 +12,7 @@ import pytest
 from shared.runtime.instants import moment
 from tests.support.waiting import eventually
 from tests.system.stories.replay import CATCH_UP, ReplayedStory, draft_of, replayed
-from tests.system.stories.stories import DECAYED, IMPROVED, KEY, OUTCOMES, RESTORED, UNCHANGED, Story
+from tests.system.stories.stories import DECAYED, ENDS, IMPROVED, KEY, RESTORED, UNCHANGED, Story
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 _STUDY = "SELECT verdict, reason, week, hold, verdict_at FROM report.study WHERE ticket = $1"
@@ -64,7 +64,7 @@ async def check_sealed(company: ReplayedStory, number: int) -> None:
 async def check_verdict(company: ReplayedStory, number: int) -> None:
     """Nothing is said before the week in which the pure functions say it, and then the same."""
     story = company.story
-    ((week, conclusion),) = OUTCOMES[story.name].conclusions.items()
+    ((week, conclusion),) = ENDS[story.name].conclusions.items()
     await company.play_weeks(week - 1)
     assert await state(company, number) == ("verifying", None)
     await company.play_weeks(week)
@@ -101,7 +101,7 @@ async def test_a_change_that_is_not_shown(kafka: str, dsn: str, prefix: str, tmp
 
 @pytest.mark.parametrize("story", [IMPROVED, DECAYED], ids=lambda story: story.name)
 async def test_a_change_that_works(kafka: str, dsn: str, prefix: str, tmp_path: Path, story: Story) -> None:
-    hold = OUTCOMES[story.name].hold
+    hold = ENDS[story.name].hold
 
     async with replayed(story, kafka, dsn, prefix, tmp_path) as company:
         number = await planned(company)

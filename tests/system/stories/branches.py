@@ -23,7 +23,7 @@ SOURCE = "crm-eu"
 _LEAVES = {"andon.deal.won", "andon.deal.lost", "andon.deal.merged", "andon.deal.deleted"}
 
 
-class Pace(NamedTuple):
+class StagePace(NamedTuple):
     """From `since` on, stays in a stage take `factor` times as long, if they began in the time `entered`."""
 
     stage: str
@@ -48,7 +48,7 @@ def shop_sales(since: datetime) -> tuple[tuple[DealEvent, ...], ...]:
     return tuple(tuple(deal) for deal in deals.values() if deal[0].time >= since)
 
 
-def branch(since: datetime, until: datetime, paces: Sequence[Pace]) -> list[DealEvent]:
+def branch(since: datetime, until: datetime, paces: Sequence[StagePace]) -> list[DealEvent]:
     """The events up to `until`, in order of time, without those that were received late."""
     deals: Iterable[Sequence[DealEvent]] = shop_sales(since)
     for pace in paces:
@@ -56,7 +56,7 @@ def branch(since: datetime, until: datetime, paces: Sequence[Pace]) -> list[Deal
     return sorted((e for e in chain.from_iterable(deals) if e.time < until), key=lambda event: (event.time, event.id))
 
 
-def _repaced(deal: Sequence[DealEvent], pace: Pace) -> Iterator[DealEvent]:
+def _repaced(deal: Sequence[DealEvent], pace: StagePace) -> Iterator[DealEvent]:
     """The events of a deal, those after a stay at another pace moved."""
     delay, entered = timedelta(), _entered(deal[0], pace.stage, None)
     yield deal[0]

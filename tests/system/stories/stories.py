@@ -24,7 +24,7 @@ from shared.flow.what_if import Found, find
 from shared.policy import Policy, parse
 from shared.runtime.instants import micros
 from tests.support.short_shop import SHOP
-from tests.system.stories.branches import Pace, branch, day
+from tests.system.stories.branches import StagePace, branch, day
 
 MEASURE = Chart("sales", "demo", Column.TIME_IN_STAGE_MEDIAN)
 KEY = "shift/sales/demo/time_in_stage_median"
@@ -47,7 +47,7 @@ class Story:
     predicted: Fraction
     change_date: date
     weeks: int
-    paces: tuple[Pace, ...]
+    paces: tuple[StagePace, ...]
 
     @property
     def until(self) -> datetime:
@@ -111,7 +111,7 @@ class Story:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class StoryEnd:
     """How a story ends. `conclusions`: by week after the change, when the study has something new to say."""
 
     conclusions: Mapping[int, Conclusion]
@@ -120,8 +120,8 @@ class Outcome:
 
 
 _CHANGED, _CHANGED_SOON = date(2024, 12, 2), date(2024, 9, 23)
-_REPAIR = Pace("demo", 1 / SLOWER, day(_CHANGED.isoformat()), (SLOW, _ENDS))
-_GOES_ON = Pace("demo", SLOWER, _ENDS, (_ENDS, _NEVER))
+_REPAIR = StagePace("demo", 1 / SLOWER, day(_CHANGED.isoformat()), (SLOW, _ENDS))
+_GOES_ON = StagePace("demo", SLOWER, _ENDS, (_ENDS, _NEVER))
 _RELAPSE = day((_CHANGED + timedelta(weeks=WINDOW)).isoformat())
 
 IMPROVED = Story(
@@ -149,7 +149,7 @@ RESTORED = Story(
     predicted=Fraction(1, 2),
     change_date=_CHANGED_SOON,
     weeks=RESTORED_WEEKS,
-    paces=(Pace("demo", 1 / SLOWER, day(_CHANGED_SOON.isoformat()), (SLOW, _ENDS)),),
+    paces=(StagePace("demo", 1 / SLOWER, day(_CHANGED_SOON.isoformat()), (SLOW, _ENDS)),),
 )
 DECAYED = Story(
     name="decayed",
@@ -158,16 +158,16 @@ DECAYED = Story(
     predicted=Fraction(1, 2),
     change_date=_CHANGED,
     weeks=WINDOW + HOLD_WEEKS,
-    paces=(_REPAIR, Pace("demo", SLOWER, _RELAPSE, (_RELAPSE, _NEVER))),
+    paces=(_REPAIR, StagePace("demo", SLOWER, _RELAPSE, (_RELAPSE, _NEVER))),
 )
 STORIES = (IMPROVED, UNCHANGED, RESTORED, DECAYED)
 
 _VERIFIED = {8: Conclusion(Verdict.VERIFIED, None, 8)}
-OUTCOMES: Mapping[str, Outcome] = {
-    "improved": Outcome(_VERIFIED, PredictionResult.HIT, Hold.HELD),
-    "unchanged": Outcome({13: Conclusion(Verdict.NOT_SHOWN, NotShown.NO_DIFFERENCE, 13)}, PredictionResult.OPEN, None),
-    "restored": Outcome({8: Conclusion(Verdict.RESTORED, None, 8)}, None, None),
-    "decayed": Outcome(_VERIFIED, PredictionResult.HIT, Hold.DECAYED),
+ENDS: Mapping[str, StoryEnd] = {
+    "improved": StoryEnd(_VERIFIED, PredictionResult.HIT, Hold.HELD),
+    "unchanged": StoryEnd({13: Conclusion(Verdict.NOT_SHOWN, NotShown.NO_DIFFERENCE, 13)}, PredictionResult.OPEN, None),
+    "restored": StoryEnd({8: Conclusion(Verdict.RESTORED, None, 8)}, None, None),
+    "decayed": StoryEnd(_VERIFIED, PredictionResult.HIT, Hold.DECAYED),
 }
 
 

@@ -12,20 +12,20 @@ from typer.testing import CliRunner
 from services.cli.main import app
 from shared.contracts.problems import CauseClass
 from shared.flow.statistics.verification import Conclusion
-from tests.system.stories.stories import KEY, MEASURE, OUTCOMES, SLOW, STORIES, Story, policy_text
+from tests.system.stories.stories import ENDS, KEY, MEASURE, SLOW, STORIES, Story, policy_text
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
 def test_a_story_ends_as_it_is_meant_to(story: Story) -> None:
-    outcome, known = OUTCOMES[story.name], Conclusion()
+    end, known = ENDS[story.name], Conclusion()
 
     for week in range(story.weeks + 1):
-        known = outcome.conclusions.get(week, known)
+        known = end.conclusions.get(week, known)
         assert story.study(week).conclusion == known, week
-    end = story.study(story.weeks)
-    assert (end.prediction, end.hold) == (outcome.result, outcome.hold)
+    last = story.study(story.weeks)
+    assert (last.prediction, last.hold) == (end.result, end.hold)
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.name)
