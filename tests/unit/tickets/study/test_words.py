@@ -170,9 +170,11 @@ def chart(values: Sequence[Fraction | None]) -> RevisedChart:
     return RevisedChart.of(MEASURE.column, dict(enumerate(values, 1)), {})
 
 
-def before_of(outline: PlanOutline, values: Sequence[Fraction | None], opened: str | None = None) -> list[str]:
+def before_of(
+    outline: PlanOutline, values: Sequence[Fraction | None], opened: str | None = None, trigger: Sequence[str] = ()
+) -> list[str]:
     around = ChangeWeeks(WEEKS, change_instant(outline.change_date, 0, "Europe/Berlin"))
-    trouble = TroubleWeeks((), opened)
+    trouble = TroubleWeeks(tuple(trigger), opened)
     found = outlook(chart(values), around, trouble, None, outline, higher_is_better=False)
     ground = PlanGround(found, None, trouble, 0, around.looks(13), ())
     return plan_sentences(ground, outline, study_names(outline, policy(), StageTitles.of(policy())))
@@ -207,6 +209,16 @@ def test_a_plan_says_from_when_on_a_change_can_be_tested() -> None:
     )
     in_time = before_of(replace(predicting(3), change_date=date(2025, 8, 18)), few)[0]
     assert in_time == "Only 6 weeks to compare with; 8 are needed. By the change date there will be enough."
+
+
+def test_weeks_of_the_trouble_that_are_still_to_come_are_not_compared_with() -> None:
+    twelve, soon = [None] * 14 + list(USUAL[:12]), replace(predicting(3), change_date=date(2025, 7, 8))
+    found = before_of(soon, twelve, trigger=[WEEKS.name(number) for number in range(22, 28)])
+
+    # The last week of the trouble is the present one: the week after it is the eighth.
+    assert found[0] == (
+        "Only 7 weeks to compare with; 8 are needed. The earliest change date that can be tested is 21 July 2025."
+    )
 
 
 def test_a_special_cause_with_a_short_past_can_never_be_tested() -> None:
