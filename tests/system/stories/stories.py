@@ -92,17 +92,23 @@ class Story:
         """The measure from week 1 of the log on, of the weeks that are over at its end."""
         return self.at_end.statistics.charts.values(MEASURE)[1:]
 
+    def planned(self, at: datetime) -> Verification:
+        """What is known of the change while it is planned."""
+        return self._verify(self.at_change.statistics.weeks.of(micros(at)) - 1, 0)
+
     def study(self, weeks: int) -> Verification:
         """What is concluded once so many weeks after the change are over."""
-        statistics = self.at_change.statistics
-        (segment,), opened = statistics.charts.judged(MEASURE), self.opening.trigger[-1]
-        before = statistics.weeks.of(micros(self.in_force)) - 1
+        return self._verify(self.at_change.statistics.weeks.of(micros(self.in_force)) - 1, weeks)
+
+    def _verify(self, before: int, after: int) -> Verification:
+        """By so many weeks before the change and after it."""
+        (segment,), opened = self.at_change.statistics.charts.judged(MEASURE), self.opening.trigger[-1]
         watch = next(one for one in watches(story_policy()) if one.key == KEY)
         return verify(
             StudiedChange(
                 higher_is_better=False,
                 before=self.values[:before],
-                after=self.values[before : before + weeks],
+                after=self.values[before : before + after],
                 ground=Ground([week - 1 for week in self.opening.trigger], opened - 1),
                 prediction=self.prediction,
                 opening=window_test(segment, watch.side, watch.level),
