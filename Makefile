@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test coverage test-containers check format docs lock bench simulate-signals chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test coverage test-containers check format docs lock bench simulate-signals simulate-verification chaos soak fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ bench: $(VENV)/.dev ## measure speed against bare baselines; writes bench.json
 
 simulate-signals: $(VENV)/.dev ## measure false tickets, and how soon a true change is found; writes simulated.json
 	$(BIN)/python -m tests.simulate.run
+
+simulate-verification: $(VENV)/.dev ## measure false verdicts on changes, and how many true gains are verified; writes simulated-verification.json
+	$(BIN)/python -m tests.simulate.run verification
 
 chaos: $(VENV)/.dev ## kill everything again and again, and compare with a clean run
 	$(BIN)/python -m tests.chaos.run

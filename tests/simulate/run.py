@@ -1,4 +1,6 @@
-"""`make simulate-signals`: simulates every study, prints a table and JSON. Exit code 1: a target was missed.
+"""`make simulate-signals`, `make simulate-verification`: simulate every study, print a table and JSON.
+
+Exit code 1: a target was missed.
 
 The figures are the same on every machine: each cell has a seed of its own.
 """
@@ -19,8 +21,17 @@ from rich.table import Table
 
 from tests.simulate import aging, bottlenecks, forecasts, silences, windows
 from tests.simulate.figures import Cell, SimulatedFigure
+from tests.simulate.verification import companions, false_verdicts, placebos, power, repairs, sizes, unseen
 
 STUDIES = {module.STUDY: module for module in (windows, aging, bottlenecks, silences, forecasts)}
+VERIFICATION_STUDIES = {
+    module.STUDY: module for module in (false_verdicts, power, sizes, repairs, companions, unseen, placebos)
+}
+# By name: the studies, and where their figures are written.
+SUITES = {
+    "signals": (STUDIES, Path("simulated.json")),
+    "verification": (VERIFICATION_STUDIES, Path("simulated-verification.json")),
+}
 
 
 def simulate(cells: Sequence[Cell], scale: float, jobs: int) -> list[SimulatedFigure]:
@@ -38,7 +49,7 @@ def simulate(cells: Sequence[Cell], scale: float, jobs: int) -> list[SimulatedFi
 
 def table(figures: Sequence[SimulatedFigure]) -> Table:
     """One row for each figure."""
-    shown = Table("study", "case", "what", "value", "target", "", title="simulated signals")
+    shown = Table("study", "case", "what", "value", "target", "", title="simulated")
     for one in figures:
         value = f"{one.value:.3f}".rstrip("0").rstrip(".")
         met = "" if not one.target else "met" if one.is_met else "[red]MISSED[/red]"
@@ -48,17 +59,20 @@ def table(figures: Sequence[SimulatedFigure]) -> Table:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--studies", nargs="+", choices=STUDIES, default=list(STUDIES))
+    parser.add_argument("suite", nargs="?", choices=SUITES, default="signals")
+    parser.add_argument("--studies", nargs="+", choices=[*STUDIES, *VERIFICATION_STUDIES], help="all of the suite")
     parser.add_argument("--scale", type=float, default=1.0, help="share of the histories; targets hold for 1")
-    parser.add_argument("--json", type=Path, default=Path("simulated.json"))
+    parser.add_argument("--json", type=Path)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     chosen = parser.parse_args()
-    cells = [cell for name in chosen.studies for cell in STUDIES[name].cells()]
+    studies, path = SUITES[chosen.suite]
+    cells = [cell for name, study in studies.items() if name in (chosen.studies or studies) for cell in study.cells()]
     figures = simulate(cells, chosen.scale, chosen.jobs)
     Console(width=160 if not sys.stdout.isatty() else None).print(table(figures))
-    chosen.json.write_text(json.dumps({"scale": chosen.scale, "figures": [f.as_json() for f in figures]}, indent=1))
+    written = {"scale": chosen.scale, "figures": [figure.as_json() for figure in figures]}
+    (chosen.json or path).write_text(json.dumps(written, indent=1))
     missed = [figure for figure in figures if not figure.is_met]
-    print(f"{len(figures)} figures, {len(missed)} missed; {chosen.json}")
+    print(f"{len(figures)} figures, {len(missed)} missed; {chosen.json or path}")
     return 1 if missed else 0
 
 

@@ -30,6 +30,10 @@ class WeekShape:
         values = zip(range(length), self.stream(random), strict=False)
         return [round(UNIT * (value + (worse if week >= since else 0))) for week, value in values]
 
+    def worse_by(self, sigmas: float) -> int:
+        """How far a value lies from one that is better by so many standard deviations."""
+        return round(UNIT * sigmas * self.sigma) * (1 if self.side is Side.HIGH else -1)
+
 
 def poisson(random: Random, mean: float) -> int:
     """Arrivals of a Poisson process in one unit of time."""
@@ -86,7 +90,7 @@ SHAPES = [
     COUNTS,
     WeekShape("counts, fewer is worse", _independent(lambda r: poisson(r, 4)), 2, Side.LOW),
     WeekShape("half idle", _independent(lambda r: r.lognormvariate(0, 0.5) if r.random() < 0.5 else 0), 0.7),
-    WeekShape("thin medians", _independent(_thin_median), 1),
+    WeekShape("thin medians", _independent(_thin_median), 1.18),
     WeekShape("AR .15", autoregressive(0.15), 1),
     AR3,
     WeekShape("AR .45", autoregressive(0.45), 1),

@@ -1,0 +1,1 @@
+"""Changes with a known effect, and changes that never were: what the product concludes of them."""
