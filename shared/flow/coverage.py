@@ -7,10 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from shared.flow.fold import unique
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import DealState, Event, unique
+from shared.flow.visits import DealState, Event
 from shared.policy import Policy
 
 # (pipeline, stage), as visits have them.

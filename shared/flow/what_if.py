@@ -9,6 +9,7 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from shared.flow.coverage import Coverage, apply_covered
+from shared.flow.fold import unique
 from shared.flow.intervals import Interval, RuleState, advance, decisive, intervals, marks_of
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
@@ -19,7 +20,7 @@ from shared.flow.statistics.log_statistics import FoldedDeal, LogHistory, LogSta
 from shared.flow.statistics.measures import facts_of
 from shared.flow.statistics.relocks import Relock
 from shared.flow.statistics.weeks import Weeks
-from shared.flow.visits import DealState, Event, Visit, unique
+from shared.flow.visits import DealState, Event, Visit
 from shared.policy import Policy
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from services.detector.store.handovers import event_id
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
+from shared.flow.fold import fold
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import fold
 from shared.policy import Policy
 from shared.runtime.instants import moment
 from tests.support.detector_store import Store

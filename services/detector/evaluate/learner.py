@@ -21,6 +21,7 @@ from shared.contracts.measures import Measure
 from shared.contracts.now import StayCurve
 from shared.contracts.problems import ProblemReason
 from shared.flow.checkpoints import BEGINNING
+from shared.flow.fold import fold
 from shared.flow.intervals import RuleState
 from shared.flow.known_visits import known_before
 from shared.flow.rules import Rule
@@ -30,7 +31,7 @@ from shared.flow.statistics.chance import CountChance, count_chance
 from shared.flow.statistics.learned_limits import COUNT_WINDOW, StageHistory, learn, relearning_instants
 from shared.flow.statistics.stay_curve import stay_shares
 from shared.flow.statistics.weeks import Weeks
-from shared.flow.visits import Visit, WithdrawnVisit, fold
+from shared.flow.visits import Visit, WithdrawnVisit
 from shared.postgres.pool import Connection
 from shared.runtime.instants import moment
 

@@ -19,11 +19,12 @@ from services.detector.store.folded_deals import FoldedDeals
 from services.detector.store.watermark import bound, current_watermark
 from shared.flow.checkpoints import BEGINNING
 from shared.flow.deltas import CountDeltas
+from shared.flow.fold import fold
 from shared.flow.handover import Handover
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.statistics.measures import definition_of
-from shared.flow.visits import Event, fold
+from shared.flow.visits import Event
 from shared.postgres.pool import TRANSIENT, Connection, Pool
 from shared.runtime.clock import ClockKind
 from shared.runtime.log import logger

@@ -15,10 +15,11 @@ from services.detector.store import copy_tables, history, learning, weeks
 from services.detector.store import stages as stage_store
 from services.detector.store.folded_deals import FoldedDeals
 from shared.flow.deltas import CountDeltas, PackedDeltas
+from shared.flow.fold import unique
 from shared.flow.handover import Handover
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import DealState, Event, unique
+from shared.flow.visits import DealState, Event
 from shared.postgres.pool import Connection
 
 _CHUNK = 5000

@@ -31,10 +31,11 @@ from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
 from shared.flow.deltas import CountDeltas
 from shared.flow.events import event_of
+from shared.flow.fold import fold
 from shared.flow.handover import Handover
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver, source_of
-from shared.flow.visits import ATTRIBUTES, CHANGED, LOST, TOUCHED, WON, DealState, Event, Visit, fold
+from shared.flow.visits import ATTRIBUTES, CHANGED, LOST, TOUCHED, WON, DealState, Event, Visit
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
 from shared.stream.processor import Received

@@ -11,6 +11,7 @@ from services.detector.ingest.stage_marks import stage_of
 from services.detector.store import evaluation, history, learning, past, weeks
 from services.detector.store.stages import StageMapCache
 from shared.flow.checkpoints import BEGINNING
+from shared.flow.fold import fold
 from shared.flow.preview import RuleRun, StagePast
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_resolver import StageResolver
@@ -20,7 +21,7 @@ from shared.flow.statistics.learned_limits import LearnedVersion, StageHistory
 from shared.flow.statistics.measures import WeeklyMeasures
 from shared.flow.statistics.relocks import Relock
 from shared.flow.statistics.weeks import Weeks
-from shared.flow.visits import Visit, WithdrawnVisit, fold
+from shared.flow.visits import Visit, WithdrawnVisit
 from shared.postgres.pool import Connection, Pool
 from shared.stream import relocks
 

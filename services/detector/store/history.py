@@ -12,7 +12,8 @@ from asyncpg import SerializationError, UniqueViolationError
 
 from services.detector.store.copy_tables import instant, stage
 from shared.flow.deltas import PackedDeltas
-from shared.flow.visits import Closing, Event, EventKey, Visit, WithdrawnVisit, precedence
+from shared.flow.fold import precedence
+from shared.flow.visits import Closing, Event, EventKey, Visit, WithdrawnVisit
 from shared.postgres.pool import Connection, Executor, Record
 from shared.runtime.instants import micros, moment
 
@@ -86,7 +87,7 @@ class Inserted(NamedTuple):
 async def insert_events(connection: Connection, events: Sequence[NewEvent], direct: bool) -> Inserted:
     """Insert events.
 
-    Of two with the same id the same one stays in any order of arrival, as in `visits.unique`. `direct`: first try an
+    Of two with the same id the same one stays in any order of arrival, as in `fold.unique`. `direct`: first try an
     insert as if all were new.
     """
     if direct and await _all_are_new(connection, events):

@@ -9,10 +9,11 @@ from itertools import combinations
 
 from shared.contracts.stages import StageOutcome
 from shared.flow.coverage import coverage
+from shared.flow.fold import unique
 from shared.flow.stage_lookup import UNKNOWN_PIPELINE
 from shared.flow.stage_map import StageKey, StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import LOST, WON, DealState, Event, unique
+from shared.flow.visits import LOST, WON, DealState, Event
 from shared.policy import Policy
 
 # The key of a pipeline that no event names.

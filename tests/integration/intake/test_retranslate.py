@@ -30,7 +30,7 @@ from shared.connectors.base.source import Request, Source
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.topics import EVENTS, RECEIVED
 from shared.flow.events import event_of
-from shared.flow.visits import unique
+from shared.flow.fold import unique
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.runtime.health import Progress
 from tests.integration.intake.test_line_to_kafka import records

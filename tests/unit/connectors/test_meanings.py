@@ -12,8 +12,9 @@ from shared.connectors.base.facts import DealFact, Ignored, Invalid, Parsed
 from shared.connectors.base.fields import amount_of
 from shared.contracts.events import DealData, EventType
 from shared.flow.events import fields_of
+from shared.flow.fold import visits
 from shared.flow.stage_lookup import ResolvedStage
-from shared.flow.visits import Event, EventKey, Visit, visits
+from shared.flow.visits import Event, EventKey, Visit
 from shared.policy import StageOutcome
 from tests.support.webhooks import sample
 from tests.unit.connectors.test_samples import posted, source

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from services.detector.ingest import first_change
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
+from shared.flow.fold import fold, unique
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import DealState, Event, fold, unique
+from shared.flow.visits import DealState, Event
 from shared.policy import parse
 from tests.support import histories
 

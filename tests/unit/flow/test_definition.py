@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
+from shared.flow.fold import visits
 from shared.flow.intervals import RuleState, advance, intervals
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import DealState, visits
+from shared.flow.visits import DealState
 from shared.flow.what_if import find
 from shared.policy import parse
 from shared.runtime.instants import micros

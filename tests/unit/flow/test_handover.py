@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from shared.contracts.events import EventType
+from shared.flow.fold import fold, visits
 from shared.flow.handover import Handover
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import DealState, Event, EventKey, fold, visits
+from shared.flow.visits import DealState, Event, EventKey
 from shared.policy import parse
 from tests.support import histories
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
+from shared.flow.fold import fold, unique
 from shared.flow.known_visits import known_before
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
-from shared.flow.visits import Visit, fold, unique
+from shared.flow.visits import Visit
 from shared.policy import parse
 from shared.runtime.instants import micros
 from tests.support import histories

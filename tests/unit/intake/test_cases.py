@@ -16,7 +16,7 @@ from shared.connectors.base.source import Request, Source
 from shared.connectors.config import load
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
-from shared.flow.visits import visits
+from shared.flow.fold import visits
 from shared.runtime.instants import moment
 from tests.unit.connectors.test_meanings import AnyStage
 

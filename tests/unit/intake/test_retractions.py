@@ -15,7 +15,8 @@ from shared.connectors.base.messages import to_messages
 from shared.contracts.events import DealEvent, EventType
 from shared.contracts.topics import EVENTS
 from shared.flow.events import event_of
-from shared.flow.visits import Event, unique
+from shared.flow.fold import unique
+from shared.flow.visits import Event
 from shared.kafka.publisher import OutgoingMessage
 
 START = datetime(2026, 3, 10, 9, tzinfo=UTC)

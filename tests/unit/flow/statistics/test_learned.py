@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from shared.contracts.events import EventType
 from shared.flow.calendars import AgeClock, AgeClocks
+from shared.flow.fold import fold
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.statistics.crossings import DAY
@@ -28,7 +29,7 @@ from shared.flow.statistics.learned_limits import (
     window_of,
 )
 from shared.flow.statistics.weeks import Weeks
-from shared.flow.visits import Event, EventKey, Visit, fold
+from shared.flow.visits import Event, EventKey, Visit
 from shared.policy import parse
 from shared.runtime.instants import micros
 from tests.support.examples import examples

@@ -16,6 +16,7 @@ import pytest
 from services.cli.what_if_json import interval_json
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
+from shared.flow.fold import fold
 from shared.flow.known_visits import known_before
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageMap
@@ -30,7 +31,7 @@ from shared.flow.statistics.learned_limits import (
     relearning_instants,
 )
 from shared.flow.statistics.weeks import Weeks
-from shared.flow.visits import Event, Visit, WithdrawnVisit, fold
+from shared.flow.visits import Event, Visit, WithdrawnVisit
 from shared.policy import load
 from shared.runtime.instants import micros
 from tests.support.outside import data

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
+from shared.flow.fold import fold, unique
 from shared.flow.stage_map import StageMap
 from shared.flow.stage_resolver import StageResolver
 from shared.flow.statistics.columns import Chart, Column, Value
 from shared.flow.statistics.measures import WeeklyMeasures, facts_of, weekly_measures
 from shared.flow.statistics.weeks import Days, Periods, Weeks
-from shared.flow.visits import DealState, fold, unique
+from shared.flow.visits import DealState
 from shared.policy import Policy, parse
 from shared.runtime.instants import micros
 from tests.support import definition, histories
