@@ -39,7 +39,7 @@ from tests.support.processes import ServiceProcess
 from tests.support.sink import Sink, sink
 
 MINUTES = float(os.environ.get("ANDON_TEST_TRUE_MINUTES", "1"))
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + 60 * MINUTES)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600 + 90 * MINUTES)]
 SECRET, DAYS, SEED = "a-secret-of-the-simulated-crm", 90, 7
 # Changes that are posted before the pages are compared, and by when the pages must have caught up on a busy machine.
 CHANGES, WITHIN = 12, 60.0
