@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.tickets.api import faults
@@ -120,7 +121,7 @@ class Tickets:
         self.changes = TicketChanges(self.policy, settings.tickets_url, self._metrics, self.clock)
         self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
         student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
-        self.studies = StudyLoop(pool, student, self.progress, self._on_study)
+        self.studies = StudyLoop(pool, student, self._metrics, self.progress, self._on_study)
         self.processor = Processor(
             PostgresTransactions(pool),
             TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set, self.studies.wake.set),
@@ -194,43 +195,12 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
     pages = TicketPages(pool, tickets.writer, tickets.policy, tickets.clock, tickets.publisher.wake.set)
-    board = BoardPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
-    meeting = MeetingPage(pool, tickets.policy, tickets.clock, pages.html, pages.error, tickets.renewals.due)
-    stage = StagePage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
-    chart = ChartPage(
-        pool,
-        tickets.policy,
-        tickets.clock,
-        pages.html,
-        pages.error,
-        tickets.relocks_topic,
-        tickets.relay.wake.set,
-    )
-    preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
-    ahead = ForecastPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
-    plan = PlanPage(
-        pool,
-        tickets.policy,
-        tickets.clock,
-        pages.html,
-        pages.error,
-        tickets.writer,
-        tickets.publisher.wake.set,
-    )
-    ledger = LedgerPage(pool, tickets.policy, tickets.clock, pages.html, pages.error)
     api = Api(pool, tickets.policy, tickets.writer, tickets.publisher.wake.set)
     return Starlette(
         routes=[
             *health_routes(tickets.progress, tickets.dependencies, registry),
             *api.routes(),
-            *board.routes(),
-            *meeting.routes(),
-            *stage.routes(),
-            *chart.routes(),
-            *preview.routes(),
-            *ahead.routes(),
-            *ledger.routes(),
-            *plan.routes(),
+            *_page_routes(tickets, pool, pages),
             *pages.routes(),
         ],
         middleware=[
@@ -240,6 +210,22 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         ],
         exception_handlers=_fault_pages(pages),
     )
+
+
+def _page_routes(tickets: Tickets, pool: Pool, pages: TicketPages) -> list[BaseRoute]:
+    """The pages beside the list and the tickets. They come first: the routes of a ticket's forms take any action."""
+    shared = pool, tickets.policy, tickets.clock, pages.html, pages.error
+    preview = PreviewPage(pool, tickets.policy, tickets.policy_text, tickets.preview, pages.html, pages.error)
+    return [
+        *BoardPage(*shared).routes(),
+        *MeetingPage(*shared, tickets.renewals.due).routes(),
+        *StagePage(*shared).routes(),
+        *ChartPage(*shared, tickets.relocks_topic, tickets.relay.wake.set).routes(),
+        *preview.routes(),
+        *ForecastPage(*shared).routes(),
+        *LedgerPage(*shared).routes(),
+        *PlanPage(*shared, tickets.writer, tickets.publisher.wake.set).routes(),
+    ]
 
 
 def _fault_pages(pages: TicketPages) -> Mapping[Any, Any]:

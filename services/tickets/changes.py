@@ -123,7 +123,7 @@ class TicketChanges:
         text = text_of(step.ticket.problem, self._policy, titles)
         chart = await self._chart(connection, step, titles)
         plan = await plan_facts(connection, step.ticket, self._policy, titles)
-        study = await studies.facts(connection, step.ticket)
+        study = await studies.facts(connection, step.ticket) if plan else None
         await messages.add(connection, ticket_event(step, text, self._url, plan, study), chart)
         self._metrics.changes[step.change].inc()
         return step

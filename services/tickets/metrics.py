@@ -38,6 +38,11 @@ class TicketMetrics:
             "charts that could not be drawn. Of a replica: aggregate by sum.",
             registry=registry,
         )
+        self.studies_failed = Counter(
+            "andon_tickets_studies_failed_total",
+            "looks at studies that failed. Of a replica: aggregate by sum.",
+            registry=registry,
+        )
         self.messages_oldest = MeasuredGauge(
             "andon_tickets_messages_oldest_seconds",
             "age of the oldest message that waits for its chart. Of the system: aggregate by max.",

@@ -73,6 +73,12 @@ def memory_sentence(clearer: float) -> str:
     )
 
 
+def balancing_sentence(measure: str) -> str:
+    """Of a balancing measure that cannot be judged."""
+    name = measure[:1].lower() + measure[1:]
+    return f"Whether {name} gets worse cannot be told: it has too few weeks, or never moved."
+
+
 def settling_sentence(weeks: int) -> str:
     """Of a change that touches only deals that newly enter."""
     count = "1 week" if weeks == 1 else f"{weeks} weeks"

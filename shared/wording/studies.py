@@ -103,7 +103,7 @@ def _verified(look: ChangeLook, window: int) -> str:
 def _balancing(found: Verification, names: StudyNames) -> str:
     worse = found.balancing.worse if found.balancing else None
     pairs = pairs_of(worse) if worse else None
-    return f"{names.measure} got better, but {names.balancing} got worse: in {pairs} of 100 pairs."
+    return f"{names.measure} got better, but {_within(names.balancing)} got worse: in {pairs} of 100 pairs."
 
 
 def pairs_of(look: ChangeLook) -> int | None:
@@ -148,7 +148,8 @@ def size_in_words(size: Fraction | float, unit: SizeUnit, names: StudyNames) -> 
     if unit is SizeUnit.SHARE:
         return f"{rounded(float(100 * size))} %"
     if unit_of(names.column, names.day) == SHARE:
-        return f"{rounded(in_unit(names.column, size, names.day))} percentage points"
+        points = rounded(in_unit(names.column, size, names.day))
+        return f"{points} percentage point{'' if points == '1' else 's'}"
     return in_words(names.column, float(size), names.day)
 
 
@@ -158,7 +159,7 @@ def balancing_note(found: Verification, names: StudyNames) -> str | None:
     if balancing is None or found.conclusion.reason is NotShown.BALANCING:
         return None
     if balancing.unknown is not None:
-        return f"Whether {names.balancing} got worse cannot be told: it has too few weeks, or never moved."
+        return f"Whether {_within(names.balancing)} got worse cannot be told: it has too few weeks, or never moved."
     if balancing.worse is None:
         return None
     return (
@@ -199,6 +200,11 @@ def confounded_note(tickets: Sequence[int]) -> str | None:
     return (
         f"The change of {others} falls into the same weeks of the same stage: no study can tell which of them did it."
     )
+
+
+def _within(name: str) -> str:
+    """The name of a measure within a sentence."""
+    return name[:1].lower() + name[1:]
 
 
 def _weeks(count: int) -> str:

@@ -1,10 +1,25 @@
-"""Topics that are deleted and created again under those who use them."""
+"""What is on a topic; topics that are deleted and created again under those who use them."""
 
 from __future__ import annotations
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from tests.support.waiting import eventually
+
+
+async def values_of(kafka: str, topic: str) -> list[bytes]:
+    """All values that are on a topic, partition by partition."""
+    consumer = AIOKafkaConsumer(topic, bootstrap_servers=kafka, auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        ends, found = await consumer.end_offsets(list(consumer.assignment())), list[bytes]()
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                found += [record.value for record in records]
+        return found
+    finally:
+        await consumer.stop()
 
 
 async def make_anew(kafka: str, topic: NewTopic) -> None:

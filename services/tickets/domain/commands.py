@@ -24,6 +24,7 @@ from services.tickets.domain.ticket import (
     reopening,
     undoable,
 )
+from services.tickets.domain.transitions import is_allowed
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 
 MAX_SNOOZE = timedelta(days=92)
@@ -55,6 +56,8 @@ def acknowledge(ticket: Ticket, now: datetime) -> TicketStep:
     """Somebody takes care of it."""
     if ticket.state is TicketState.ACKNOWLEDGED:
         raise AlreadyDone("The ticket is already acknowledged.")
+    if not is_allowed(ticket.state, TicketChange.ACKNOWLEDGED, TicketState.ACKNOWLEDGED):
+        raise TooLateError(f"The ticket is {ticket.state}; nothing is left to acknowledge.")
     return undoable(ticket, TicketChange.ACKNOWLEDGED, now, None, state=TicketState.ACKNOWLEDGED, snoozed_until=None)
 
 

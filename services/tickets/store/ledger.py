@@ -91,7 +91,7 @@ FROM wait GROUP BY wait
 """
 
 
-class Found(StrEnum):
+class AttemptOutcome(StrEnum):
     """What an attempt came to. `stopped`: withdrawn, or its ticket was closed, before there was a verdict."""
 
     VERIFIED = "verified"
@@ -116,7 +116,7 @@ class LedgerFilter:
     pipeline: str | None = None
     kind: str | None = None
     countermeasure: str | None = None
-    found: Found | None = None
+    found: AttemptOutcome | None = None
     text: str | None = None
 
 
@@ -127,7 +127,7 @@ class Attempt:
     sealed: SealedPlan
     problem: ProblemData
     state: TicketState
-    found: Found
+    found: AttemptOutcome
     study: StudyFacts
     decision: str | None
     because: str | None
@@ -225,7 +225,7 @@ def _attempt(row: Record) -> Attempt:
         read_sealed(row["content"]),
         ProblemData.model_validate(row["problem"]),
         TicketState(row["state"]),
-        Found(row["found"]),
+        AttemptOutcome(row["found"]),
         _facts(row),
         row["decision"],
         row["left_because"] or row["decided_because"],

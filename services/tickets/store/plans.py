@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 from services.tickets.domain.draft import PlanDraft
@@ -27,12 +27,14 @@ SELECT p.ticket, p.content FROM sealed_plan AS p
 JOIN ticket AS t ON (t.id, t.cycle, t.plan) = (p.ticket, p.cycle, p.number) WHERE t.id = ANY($1::bigint[])
 """
 _ONE = "SELECT content FROM sealed_plan WHERE (ticket, cycle, number) = ($1, $2, $3)"
-# Sealed changes that are still to come, or have taken place: the last seal of each cycle.
+# Sealed changes of some days that are still to come, or have taken place: the last seal of each cycle.
 _CHANGES = """
 SELECT DISTINCT ON (p.ticket, p.cycle) t.pipeline, t.problem ->> 'stage' AS stage, p.content
 FROM ticket AS t JOIN sealed_plan AS p ON p.ticket = t.id
-WHERE t.pipeline = ANY($1::text[]) AND (EXISTS (SELECT FROM study AS s WHERE (s.ticket, s.cycle) = (p.ticket, p.cycle))
-    OR (t.state IN ('planned', 'doing') AND t.cycle = p.cycle))
+WHERE t.pipeline = ANY($1::text[]) AND (
+    (t.state IN ('planned', 'doing') AND t.cycle = p.cycle AND t.change_date BETWEEN $2 AND $3)
+    OR EXISTS (SELECT FROM study AS s
+        WHERE (s.ticket, s.cycle) = (p.ticket, p.cycle) AND s.started_at::date BETWEEN $2 AND $3))
 ORDER BY p.ticket, p.cycle, p.number DESC
 """
 
@@ -105,7 +107,7 @@ async def in_force(executor: Executor, tickets: Collection[int]) -> Mapping[int,
     return {row["ticket"]: read_sealed(row["content"]) for row in rows}
 
 
-async def changes_in(executor: Executor, pipelines: Collection[str]) -> list[SealedChange]:
-    """The changes in these pipelines that are sealed and to come, or have taken place."""
-    rows = await executor.fetch(_CHANGES, list(pipelines))
+async def changes_in(executor: Executor, pipelines: Collection[str], first: date, last: date) -> list[SealedChange]:
+    """The changes in these pipelines of some days that are sealed and to come, or have taken place."""
+    rows = await executor.fetch(_CHANGES, list(pipelines), first, last)
     return [SealedChange(row["pipeline"], row["stage"], read_sealed(row["content"])) for row in rows]

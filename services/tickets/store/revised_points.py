@@ -20,15 +20,19 @@ _SAVE = """
 WITH came AS (
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::text[], $6::timestamptz[],
         $7::timestamptz[]) WITH ORDINALITY AS w (pipeline, stage, measure, start_at, exact, end_at, known_at, n)
+), newest AS (
+    SELECT pipeline, max(end_at) AS end_at FROM (
+        SELECT pipeline, end_at FROM weekly_point WHERE pipeline IN (SELECT pipeline FROM came WHERE known_at IS NULL)
+        UNION ALL SELECT pipeline, end_at FROM came WHERE known_at IS NULL
+    ) AS ends GROUP BY pipeline
 ), stated AS (
     SELECT p.pipeline, p.stage, p.measure, p.start_at, p.exact, NULL::timestamptz AS known_at, 0::bigint AS n
     FROM weekly_point AS p
     JOIN (SELECT DISTINCT pipeline, stage, measure, start_at FROM came) AS w USING (pipeline, stage, measure, start_at)
     UNION ALL
-    SELECT pipeline, stage, measure, start_at, exact, coalesce(known_at, greatest(
-        (SELECT max(end_at) FROM weekly_point AS p WHERE p.pipeline = came.pipeline),
-        (SELECT max(end_at) FROM came AS c WHERE c.pipeline = came.pipeline), (SELECT at FROM judged))), n
-    FROM came
+    SELECT pipeline, stage, measure, start_at, exact,
+        coalesce(came.known_at, greatest(newest.end_at, (SELECT at FROM judged))), n
+    FROM came LEFT JOIN newest USING (pipeline)
 ), steps AS (
     SELECT *, lag(exact) OVER values AS was, row_number() OVER values AS number FROM stated
     WINDOW values AS (PARTITION BY pipeline, stage, measure, start_at ORDER BY n)

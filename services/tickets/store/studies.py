@@ -14,10 +14,11 @@ from shared.flow.statistics.sealing import NotShown
 from shared.flow.statistics.verification import Conclusion, Verdict
 from shared.postgres.pool import Connection, Executor, Record
 
-# Where late events or an undone closing bring a study back, it goes on.
+# Where late events or an undone closing bring a study back, it goes on, and nothing is decided on it.
 _BEGIN = """
 INSERT INTO study (ticket, cycle, plan, started_at) VALUES ($1, $2, $3, $4)
-ON CONFLICT (ticket, cycle) DO UPDATE SET ended_at = NULL, input = NULL
+ON CONFLICT (ticket, cycle) DO UPDATE SET ended_at = NULL, input = NULL, decision = NULL, decided_at = NULL,
+    decided_because = NULL
 """
 _END = "UPDATE study SET ended_at = $3 WHERE (ticket, cycle) = ($1, $2) AND ended_at IS NULL"
 _DECIDE = """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import timedelta
 
 from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.ticket import Ticket
@@ -13,7 +14,10 @@ from services.tickets.study.change_weeks import ChangeWeeks, change_instant
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.weeks import Weeks
 from shared.postgres.pool import Executor
+from shared.runtime.instants import moment
 
+# Longer than any study.
+_LONGEST = timedelta(days=366)
 # A stage, or a whole pipeline where it is empty.
 Place = tuple[str, str]
 
@@ -47,7 +51,8 @@ def span_of(ticket: Ticket, sealed: SealedPlan, zone: str) -> ChangeSpan:
 
 async def overlapping(executor: Executor, span: ChangeSpan, zone: str) -> tuple[int, ...]:
     """The tickets whose changes overlap with this one, those not yet made too."""
-    found = await plans.changes_in(executor, {pipeline for pipeline, _ in span.places})
+    first, last = moment(span.start).date() - _LONGEST, moment(span.end).date() + _LONGEST
+    found = await plans.changes_in(executor, {pipeline for pipeline, _ in span.places}, first, last)
     return tuple(sorted({one.sealed.ticket for one in found if span.overlaps(_span(one, zone))}))
 
 

@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.studying import conclude, follow_gain, resume_study
-from services.tickets.domain.ticket import Ticket, TicketStep
+from services.tickets.domain.ticket import Ticket, TicketStep, advance
 from services.tickets.study.change_weeks import ChangeWeeks
 from services.tickets.study.evaluate import StudyResult
+from services.tickets.study.findings import StudyFindings
 from services.tickets.study.record import Study
 from shared.contracts.relocks import RelockData
 from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
@@ -83,14 +84,29 @@ def reached_at(at: StudiedTicket, found: Conclusion) -> datetime:
     return at.study.started_at if found.week is None else moment(at.around.end_of(found.week))
 
 
+def effect_steps(at: StudiedTicket, ticket: Ticket, result: StudyResult, findings: StudyFindings) -> list[TicketStep]:
+    """What is said once of the size of a change, where its verdict came before the end of the window.
+
+    `ticket`: after the verdict.
+    """
+    before, week, window = at.study.findings, result.found.conclusion.week, at.sealed.ground.window
+    is_told = before is not None and before.effect_sentence is not None
+    if findings.effect_sentence is None or is_told or week is None or week >= window:
+        return []
+    if not ticket.has_verdict or ticket.cycle != at.study.key.cycle:
+        return []
+    text = " ".join(one for one in (findings.effect_sentence, findings.result_sentence) if one)
+    return [advance(ticket, TicketChange.UPDATED, _no_earlier(ticket, moment(at.around.end_of(window))), text)]
+
+
 def gain_steps(at: StudiedTicket, ticket: Ticket, result: StudyResult, sentence: str | None) -> list[TicketStep]:
     """What is said of a gain, once. `ticket`: after the verdict. Of an adapted change nothing: another one follows."""
     hold = result.found.hold
     if hold is None or hold is at.study.hold or at.study.decision is TicketChange.ADAPTED:
         return []
     end = moment(at.around.end_of(at.sealed.ground.window + HOLD_WEEKS))
-    is_newest = at.is_newest
-    return follow_gain(ticket, at.study.key.cycle, hold, sentence, _no_earlier(ticket, end), is_newest=is_newest)
+    instant, cycle = _no_earlier(ticket, end), at.study.key.cycle
+    return follow_gain(ticket, cycle, hold, sentence, instant, is_newest=at.is_newest)
 
 
 def is_complete(at: StudiedTicket, result: StudyResult) -> bool:

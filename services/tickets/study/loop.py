@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from services.tickets.metrics import TicketMetrics
 from services.tickets.store import studies
 from services.tickets.study.record import StudyKey
 from services.tickets.study.student import Student
@@ -32,12 +33,13 @@ class StudyLoop:
         self,
         pool: Pool,
         student: Student,
+        metrics: TicketMetrics,
         progress: Progress,
         changed: Callable[[], None],
         pause: float = PAUSE_SECONDS,
     ) -> None:
-        self._pool, self._student, self._progress, self._changed = pool, student, progress, changed
-        self._pause = pause
+        self._pool, self._student, self._metrics, self._progress = pool, student, metrics, progress
+        self._changed, self._pause = changed, pause
         self.wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -57,9 +59,20 @@ class StudyLoop:
         changed = 0
         self._progress.beat(LOOP)
         for key in await studies.due(self._pool):
-            changed += await self._look(key)
+            changed += await self._look_or_log(key)
             self._progress.beat(LOOP)
         return changed
+
+    async def _look_or_log(self, key: StudyKey) -> bool:
+        """One study that cannot be looked at must not hold up all others; it is tried again."""
+        try:
+            return await self._look(key)
+        except TRANSIENT:
+            raise
+        except Exception as error:
+            self._metrics.studies_failed.inc()
+            _log.error("study failed", ticket=key.ticket, cycle=key.cycle, error=repr(error), exc_info=error)
+            return False
 
     async def _look(self, key: StudyKey) -> bool:
         async with self._pool.acquire() as connection, connection.transaction():

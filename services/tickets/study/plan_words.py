@@ -29,7 +29,7 @@ def plan_sentences(ground: PlanGround, outline: PlanOutline, names: StudyNames) 
     if ground.settling:
         found.append(plans.settling_sentence(ground.settling))
     if ground.balancing is not None and ground.balancing.weeks.untestable:
-        found.append(f"Whether {names.balancing} gets worse cannot be told: it has too few weeks, or never moved.")
+        found.append(plans.balancing_sentence(names.balancing))
     found.append(plans.looks_sentence(ground.looks))
     warning = confounded_note(ground.confounded_with)
     return [*([warning] if warning else []), *found]

@@ -109,7 +109,7 @@ def _untestable(
     outline: PlanOutline,
 ) -> MeasureOutlook:
     """What is missing, and when it will be there. What will be there by the change is not missing."""
-    more = _more_weeks(weeks, ground) if reason is NotShown.TOO_FEW_WEEKS_BEFORE else None
+    more = _more_weeks(weeks, ground, len(before)) if reason is NotShown.TOO_FEW_WEEKS_BEFORE else None
     week = len(before) + 1 + (more or 0)
     is_in_time = more is not None and week <= around.end_before
     first = None if more is None else around.weeks.first_day(week)
@@ -120,9 +120,15 @@ def _untestable(
     )
 
 
-def _more_weeks(weeks: SealedWeeks, ground: Ground) -> int | None:
-    """How many more weeks with a value are needed; None where no number of them is enough."""
-    history = LEAST_HISTORY - len(weeks.history)
-    if ground.opened is not None and history > 0:
+def _more_weeks(weeks: SealedWeeks, ground: Ground, known: int) -> int | None:
+    """How many more weeks with a value are needed after `known`; None where no number of them is enough."""
+    reference, history, opened = len(weeks.reference), len(weeks.history), ground.opened
+    if opened is not None and history < LEAST_HISTORY:
         return None
-    return max(LEAST_REFERENCE - len(weeks.reference), history)
+    week = known
+    while reference < LEAST_REFERENCE or history < LEAST_HISTORY:
+        # Weeks of the trouble show memory and trend, and are not compared with.
+        reference += week not in ground.trigger and (opened is None or week > opened)
+        history += opened is None
+        week += 1
+    return week - known

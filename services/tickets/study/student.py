@@ -20,6 +20,7 @@ from services.tickets.study.change_weeks import weeks_around
 from services.tickets.study.confounding import overlapping, span_of
 from services.tickets.study.consequences import (
     StudiedTicket,
+    effect_steps,
     gain_steps,
     is_complete,
     is_new,
@@ -109,8 +110,8 @@ class Student:
         if steps is None:
             result, steps = evaluate(evidence, at.study.conclusion), []
             findings = await self._findings(connection, at, result, is_decided=True)
-        after = steps[-1].ticket if steps else at.ticket
-        steps += gain_steps(at, after, result, findings.hold_sentence)
+        steps += effect_steps(at, _after(at, steps), result, findings)
+        steps += gain_steps(at, _after(at, steps), result, findings.hold_sentence)
         relocked = await self._relock(connection, at, evidence, result)
         await studies.save(connection, self._written(at, result, findings.model_copy(update={"relocked": relocked})))
         return [await self._changes.save(connection, step) for step in steps]
@@ -175,6 +176,10 @@ class Student:
             hold=result.found.hold,
             ended_at=at.now if is_over else None,
         )
+
+
+def _after(at: StudiedTicket, steps: Sequence[TicketStep]) -> Ticket:
+    return steps[-1].ticket if steps else at.ticket
 
 
 def _verdict_at(at: StudiedTicket, found: Conclusion) -> datetime | None:

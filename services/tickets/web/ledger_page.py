@@ -15,7 +15,7 @@ from services.tickets import ledger_csv
 from services.tickets.domain.plan import Countermeasure
 from services.tickets.query import QueryError, explain
 from services.tickets.store import ledger, stages
-from services.tickets.store.ledger import Found, LedgerFilter
+from services.tickets.store.ledger import AttemptOutcome, LedgerFilter
 from services.tickets.web import ledger_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.plan_form import COUNTERMEASURES
@@ -27,7 +27,7 @@ PAGE, GIVEN_UP, MAX_CSV = 50, 30, 10_000
 MAX_PAGE, MAX_QUERY = 10_000, 200
 
 
-def _one_of(kinds: type[Found] | type[Countermeasure]) -> Callable[[str], str]:
+def _one_of(kinds: type[AttemptOutcome] | type[Countermeasure]) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in list(kinds):
             raise ValueError(f"{text[:40]!r} is not known; use {', '.join(kinds)}")
@@ -55,7 +55,7 @@ class LedgerQuery(BaseModel):
     pipeline: _Text | None = None
     kind: _Text | None = None
     countermeasure: Annotated[Countermeasure | None, BeforeValidator(_one_of(Countermeasure))] = None
-    found: Annotated[Found | None, BeforeValidator(_one_of(Found))] = None
+    found: Annotated[AttemptOutcome | None, BeforeValidator(_one_of(AttemptOutcome))] = None
     page: Annotated[int, BeforeValidator(_page)] = 1
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.tickets.domain.plan import Countermeasure
-from services.tickets.store.ledger import Attempt, Found, GivenUp, Tally, Wait, WaitTimes
+from services.tickets.store.ledger import Attempt, AttemptOutcome, GivenUp, Tally, Wait, WaitTimes
 from services.tickets.web import plan_words
 from shared import wording
 from shared.flow.statistics.effect import PredictionResult
@@ -17,11 +17,11 @@ from shared.wording.problem_text import text_of
 from shared.wording.studies import RESULTS, hold_sentence
 
 FOUND = {
-    Found.VERIFIED: "the change worked",
-    Found.NOT_SHOWN: "not shown that it worked",
-    Found.RESTORED: "back where it was",
-    Found.RUNNING: "under way",
-    Found.STOPPED: "stopped before a verdict",
+    AttemptOutcome.VERIFIED: "the change worked",
+    AttemptOutcome.NOT_SHOWN: "not shown that it worked",
+    AttemptOutcome.RESTORED: "back where it was",
+    AttemptOutcome.RUNNING: "under way",
+    AttemptOutcome.STOPPED: "stopped before a verdict",
 }
 DECISIONS = {"adopted": "adopted", "adapted": "adapted: another attempt followed", "dropped": "dropped"}
 GIVEN_UP = {
@@ -97,7 +97,7 @@ def attempt_row(attempt: Attempt, policy: Policy, titles: StageTitles) -> Attemp
         plan_words.countermeasure_words(plan.countermeasure),
         plan_words.prediction_words(plan, attempt.problem.kind, policy),
         FOUND[attempt.found],
-        attempt.found is Found.VERIFIED,
+        attempt.found is AttemptOutcome.VERIFIED,
         facts.effect_sentence,
         RESULTS[PredictionResult(facts.result)] if facts.result else None,
         [*hold, *decided],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from starlette.requests import Request
@@ -14,9 +13,8 @@ from starlette.routing import BaseRoute, Route
 from services.tickets.charts import measure as measure_charts
 from services.tickets.charts.signals import chart_signals
 from services.tickets.charts.spec import Drawing
+from services.tickets.charts.ticket import main_chart
 from services.tickets.domain.draft import (
-    MAX_LETTERS,
-    MAX_TASKS,
     IncompletePlanError,
     PlanTerms,
     parse_day,
@@ -33,16 +31,15 @@ from services.tickets.domain.ticket import Ticket
 from services.tickets.plan_changes import DRAFTED, TicketWriter, terms_of
 from services.tickets.present import day_in, present
 from services.tickets.store import plans, stages, tickets, weekly_points
-from services.tickets.store.plans import SavedDraft
-from services.tickets.study.ground import PlanGround, ground_of_plan
+from services.tickets.study.ground import ground_of_plan
 from services.tickets.study.plan_words import plan_sentences, study_names
 from services.tickets.study.planning import PlanOutline
-from services.tickets.web import chart_words, forms, plan_form, plan_words
-from services.tickets.web.chart_links import chart_address
+from services.tickets.web import chart_words, forms, plan_form, plan_parts
 from services.tickets.web.chart_view import chart_view
 from services.tickets.web.forms import DraftForm
-from services.tickets.web.plan_answer import PlanAnswer, PlanRefused, conflict, refused
-from services.tickets.web.plan_form import SEAL, STEP_NAMES, STEP_OF, STEPS
+from services.tickets.web.plan_answer import PlanAnswer, PlanRefused, refused
+from services.tickets.web.plan_form import SEAL, STEP_NAMES, STEP_OF
+from services.tickets.web.plan_parts import PlanContent
 from services.tickets.web.plan_view import sealed_view
 from services.tickets.web.zones import page_zone
 from shared.flow.statistics.columns import Chart
@@ -51,23 +48,6 @@ from shared.postgres.pool import Connection, Pool
 from shared.runtime.clock import Clock
 from shared.stream import relocks
 from shared.wording.problem_text import text_of
-
-
-@dataclass(frozen=True)
-class PlanContent:
-    """What the database has for the form.
-
-    Of the chosen measure, None before one is chosen: `ground`, what it can show; `shows`, that in words; `drawing`.
-    """
-
-    ticket: Ticket
-    titles: StageTitles
-    saved: SavedDraft
-    terms: PlanTerms
-    chart: Chart | None
-    ground: PlanGround | None = None
-    shows: Sequence[str] = ()
-    drawing: Drawing | None = None
 
 
 class PlanPage:
@@ -213,7 +193,8 @@ class PlanPage:
         typed = answer.typed or plan_form.typed_of(saved.draft)
         chart = terms.charts.get(typed.get("measure", ""))
         if chart is None:
-            return PlanContent(ticket, titles, saved, terms, None)
+            trouble = await main_chart(connection, ticket.problem, self._policy, titles, now)
+            return PlanContent(ticket, titles, saved, terms, None, drawing=trouble)
         outline = _outline(typed, chart, terms)
         ground = await ground_of_plan(connection, ticket, outline, self._policy, now)
         shows = plan_sentences(ground, outline, study_names(outline, self._policy, titles))
@@ -230,54 +211,10 @@ class PlanPage:
         return measure_charts.week_chart(signals, self._policy, title, zone)
 
     async def _form(self, content: PlanContent, answer: PlanAnswer) -> Response:
-        ticket, titles, chart, ground = content.ticket, content.titles, content.chart, content.ground
-        kind, text = ticket.problem.kind, text_of(ticket.problem, self._policy, titles)
-        groups = plan_words.measure_groups(list(content.terms.charts.values()), kind, self._policy, titles)
-        labels = {
-            one.name: plan_words.measure_words(one, self._policy, titles) for one in content.terms.charts.values()
-        }
-        typed = answer.typed or plan_form.typed_of(content.saved.draft)
         drawings = [content.drawing] if content.drawing else []
         charts = await asyncio.to_thread(lambda: [chart_view(one, self._policy.timezone) for one in drawings])
-        plan, missing = plan_form.read_typed(typed, content.terms)
-        different = conflict(answer, labels)
-        wrong = {STEP_OF[name] for name in answer.faults} | {
-            one.step for one in (different.others if different else ())
-        }
-        opened = wrong or {answer.opened or plan_form.first_open(typed, labels)}
-        units = plan_words.unit_words(chart, self._policy)
-        steps = plan_form.step_views(typed, labels, units, opened)
-        return self._html(
-            "plan.html",
-            answer.status,
-            ticket=ticket,
-            title=text.title,
-            place=text.pipeline,
-            draft_version=content.saved.version,
-            typed=typed,
-            faults=answer.faults,
-            conflict=different,
-            question=answer.question,
-            steps=steps,
-            step_count=len(STEPS),
-            open_step=next((step for step in STEP_NAMES if step in opened), SEAL),
-            rows=plan_form.task_rows(typed),
-            max_tasks=MAX_TASKS,
-            max_letters=MAX_LETTERS,
-            measures=groups,
-            countermeasures=plan_form.COUNTERMEASURES,
-            units=units,
-            better=plan_words.better_words(chart, kind, self._policy, titles),
-            soonest=(content.terms.today + timedelta(days=1)).isoformat(),
-            shows=content.shows,
-            testable_from=ground.measure.testable_from if ground else None,
-            by_when=plan_words.by_when(ground.looks if ground else ()),
-            unanswered=[steps[name] for name in dict.fromkeys(STEP_OF[one] for one in missing)],
-            consequences=plan_words.consequences(plan, ground.looks) if plan and ground else [],
-            charts=charts,
-            chart_link=chart_address(chart) if chart else None,
-            answer=answer.typed is not None,
-        )
+        parts = plan_parts.of_form(content, answer, self._policy)
+        return self._html("plan.html", answer.status, charts=charts, **parts)
 
     def _no_ticket(self, number: int) -> Response:
         return self._error(404, f"There is no ticket {number}", "The list of tickets shows all that there are.")

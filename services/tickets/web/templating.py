@@ -33,7 +33,7 @@ def templates(policy: Policy) -> Environment:
         keep_together=keep_together,
         week=week,
         week_begin=week_begin,
-        date_words=day_words,
+        date_words=lambda day: keep_together(day_words(day)),
     )
     made.globals.update(
         kinds={kind: words.label for kind, words in wording.KINDS.items()},

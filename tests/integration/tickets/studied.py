@@ -191,7 +191,7 @@ class StudyParts(TicketParts):
         clock = clock_of(ClockKind.LOG, SystemClock())
         super().__init__(pool, used, clock)
         self.student = Student(self.changes, used, clock, SystemClock(), RELOCKS)
-        self.loop = StudyLoop(pool, self.student, Progress(), nothing, 0)
+        self.loop = StudyLoop(pool, self.student, self.metrics, Progress(), nothing, 0)
 
     async def play(self, *messages: Any) -> None:
         await self.handle(*records(messages))

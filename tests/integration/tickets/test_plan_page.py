@@ -39,6 +39,7 @@ async def test_a_new_plan_begins_with_its_first_question(web: httpx.AsyncClient)
 
     assert opened(page) == ["aim"]
     assert "Choose a measure: here you then see its weeks" in page
+    assert page.count("<svg") == 1, "what the problem is about"
     assert "Seal the plan" not in page
     assert await hidden(web) == {"version": "1", "draft_version": "0"}
     assert await state(web) == "open", "looking changes nothing"

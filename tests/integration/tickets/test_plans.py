@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from services.tickets.api.actions import ACTIONS
 from services.tickets.domain import studying
 from services.tickets.domain.plan import read_sealed
 from services.tickets.domain.planning import DECISIONS
@@ -22,7 +22,6 @@ from shared.postgres.pool import Pool
 from shared.runtime.clock import SystemClock
 from tests.integration.tickets.planning import CHANGE_DATE, DRAFT, MEASURE, PLANNED, PlanningParts
 from tests.integration.tickets.records import records
-from tests.support.problems import POLICY
 
 CHANGED = datetime(2026, 3, 15, 23, tzinfo=UTC)
 
@@ -58,6 +57,43 @@ async def test_a_plan_goes_from_draft_to_decision(parts: PlanningParts) -> None:
     assert await parts.pool.fetchval("SELECT (decision, decided_because)::text FROM study") == (
         '(adapted,"smaller batches")'
     )
+
+
+async def test_all_that_people_do_works_by_the_api(parts: PlanningParts) -> None:
+    number = await parts.open()
+    due = {"until": "2026-03-10T08:00:00Z"}
+    ended = {"outcome": "wont-fix", "reason": "x", "confirmed": True}
+    moved = {"change_date": "2026-03-24", "reason": "x"}
+    steps: list[tuple[str, dict[str, Any], str]] = [
+        ("acknowledge", {}, "acknowledged"),
+        ("snooze", due, "snoozed"),
+        ("undo", {}, "acknowledged"),
+        ("close", ended, "closed"),
+        ("reopen", {"reason": "x"}, "acknowledged"),
+        ("draft", {"draft": dict(DRAFT), "draft_version": 0}, "acknowledged"),
+        ("seal", {"draft_version": 1}, "planned"),
+        ("reschedule", moved, "planned"),
+        ("start", {}, "doing"),
+        ("undo", {}, "planned"),
+        ("start", {}, "doing"),
+        ("reschedule", moved | {"change_date": "2026-03-20"}, "doing"),
+        ("withdraw", {"reason": "x"}, "acknowledged"),
+        ("seal", {"draft_version": 1}, "planned"),
+        ("close", ended, "closed"),
+        ("undo", {}, "planned"),
+    ]
+
+    for action, fields, state in steps:
+        assert (await parts.do(number, action, **fields))["state"] == state, action
+
+    await parts.tick(CHANGED)
+    await parts.verdict(number, TicketOutcome.NOT_SHOWN, CHANGED + timedelta(weeks=13))
+    for decision in ("adopted", "dropped"):
+        assert (await parts.do(number, "decide", decision=decision, reason="x"))["decision"] == decision
+    assert {action for action, _, _ in steps} | {"decide"} == set(ACTIONS)
+    whole = await parts.get(number)
+    assert [entry["seq"] for entry in whole["history"]] == list(range(1, whole["seq"] + 1))
+    assert [message.data.seq for message in await parts.messages()] == list(range(1, whole["seq"] + 1))
 
 
 async def test_messages_and_the_api_say_what_is_planned_and_when_its_looks_are(parts: PlanningParts) -> None:
@@ -212,90 +248,6 @@ async def test_once_the_change_date_has_come_a_plan_is_not_moved_nor_withdrawn(p
     for action, fields in (("withdraw", {"reason": "x"}), ("start", {}), ("snooze", {"until": "2026-04-01T08:00:00Z"})):
         assert "being verified" in (await parts.do(number, action, 409, **fields))["detail"]
     assert await parts.pool.fetchval("SELECT count(*) FROM sealed_plan") == 1
-
-
-async def test_no_more_changes_of_an_owner_are_under_way_than_the_policy_allows(parts: PlanningParts) -> None:
-    numbers = [await parts.planned(stage) for stage in ("demo", "proposal", "legal")]
-    for number in numbers[:2]:
-        await parts.do(number, "start")
-
-    refused = await parts.do(numbers[2], "start", 422)
-
-    assert "doing_limit" in refused["detail"]
-    assert all(f"ticket {number}" in refused["detail"] for number in numbers[:2])
-    await parts.do(numbers[0], "undo")
-    assert (await parts.do(numbers[2], "start"))["state"] == "doing"
-
-
-async def test_an_undone_closing_does_not_pass_the_limit(pool: Pool) -> None:
-    parts = PlanningParts(
-        pool, POLICY.replace("timezone: Europe/Berlin\nclocks", "timezone: Europe/Berlin\ndoing_limit: 1\nclocks")
-    )
-    first, second = [await parts.planned(stage) for stage in ("demo", "proposal")]
-    await parts.do(first, "start")
-    await parts.do(first, "close", outcome="abandoned", reason="x", confirmed=True)
-    await parts.do(second, "start")
-
-    assert "doing_limit" in (await parts.do(first, "undo", 422))["detail"]
-    await parts.do(second, "withdraw", reason="x")
-    assert (await parts.do(first, "undo"))["state"] == "doing"
-
-
-async def test_of_two_who_start_at_once_only_as_many_begin_as_may(pool: Pool) -> None:
-    parts = [PlanningParts(pool) for _ in range(3)]
-    numbers = [await parts[0].planned(stage) for stage in ("demo", "proposal", "legal")]
-
-    answers = await asyncio.gather(
-        *(one.api.post(f"/tickets/{n}/start", json={"version": 3}) for one, n in zip(parts, numbers, strict=True))
-    )
-
-    assert sorted(answer.status_code for answer in answers) == [200, 200, 422]
-    assert await pool.fetchval("SELECT count(*) FROM ticket WHERE state = 'doing'") == 2
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        (("seal", {"draft_version": 1}), ("close", {"outcome": "wont-fix", "reason": "x", "confirmed": True})),
-        (("seal", {"draft_version": 1}), ("snooze", {"until": "2026-03-20T08:00:00Z"})),
-        (("close", {"outcome": "wont-fix", "reason": "x", "confirmed": True}), ("undo", {})),
-    ],
-)
-async def test_of_two_at_once_one_wins_and_the_other_sees_what_changed(
-    pool: Pool, one: tuple[str, dict[str, Any]], other: tuple[str, dict[str, Any]]
-) -> None:
-    parts = [PlanningParts(pool) for _ in range(2)]
-    number = await parts[0].open()
-    await parts[0].draft(number)
-
-    answers = await asyncio.gather(
-        *(
-            who.api.post(f"/tickets/{number}/{action}", json={"version": 2, **fields})
-            for who, (action, fields) in zip(parts, (one, other), strict=True)
-        )
-    )
-
-    assert sorted(answer.status_code for answer in answers) == [200, 409]
-    lost = next(answer.json() for answer in answers if answer.status_code == 409)
-    assert [entry["seq"] for entry in lost["changes"]] == [3]
-    whole = await parts[0].get(number)
-    assert whole["seq"] == len(whole["history"]) == 3
-    sealed = await pool.fetchval("SELECT count(*) FROM sealed_plan")
-    assert sealed == (whole["state"] == "planned")
-
-
-async def test_two_who_write_the_same_draft_do_not_overwrite_each_other(parts: PlanningParts) -> None:
-    number = await parts.open()
-    await parts.do(number, "draft", draft={"aim": "mine"}, draft_version=0)
-
-    refused = await parts.do(number, "draft", 409, draft={"aim": "yours"}, draft_version=0)
-
-    assert "Somebody else" in refused["detail"]
-    assert (await parts.get(number, "/plan"))["draft"]["aim"] == "mine"
-    await parts.do(number, "draft", draft={"aim": "mine"}, draft_version=0)
-    await parts.do(number, "draft", draft=dict(DRAFT), draft_version=1)
-    stale = await parts.do(number, "seal", 409, draft_version=1)
-    assert "confirm" not in stale
 
 
 @pytest.mark.parametrize(("starts", "state"), [(False, "closed"), (True, "doing")])

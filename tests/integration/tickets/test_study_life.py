@@ -86,8 +86,11 @@ async def test_the_effect_and_the_prediction_come_when_the_window_is_over(studie
     assert (await studied.study()).findings.effect_sentence is None  # type: ignore[union-attr]
 
     await studied.play(*case.points(case.weeks_after[12:]))
-    assert await studied.loop.run_once() == 0
+    assert await studied.loop.run_once() == 1
 
+    change = (await tickets.history(studied.pool, 1))[-1]
+    assert (change["change"], change["at"]) == ("updated", case.end_of(13))
+    assert change["reason"] == ("11 deals better, probably between 10 deals and 12 deals (90 %). The prediction held.")
     findings = (await studied.study()).findings
     assert findings is not None
     assert findings.effect_sentence == "11 deals better, probably between 10 deals and 12 deals (90 %)."
@@ -235,7 +238,7 @@ async def test_weeks_in_any_order_from_two_replicas_give_the_same(pool: Pool, st
 
     study = await studied.study()
     assert (study.conclusion.verdict, study.conclusion.week, study.hold) == (Verdict.VERIFIED, 8, Hold.HELD)
-    assert (await studied.history())[-2:] == ["verdict", "held"]
+    assert (await studied.history())[-3:] == ["verdict", "updated", "held"]
     seqs = [told.data.seq for told in await messages(studied)]
     assert seqs == list(range(1, len(seqs) + 1))
     assert await pool.fetchval("SELECT count(*) FROM outbox WHERE topic = $1", RELOCKS) in (1, 2)
@@ -257,6 +260,25 @@ async def test_a_crash_before_the_commit_leaves_nothing_and_the_next_look_all(st
     assert await studied.pool.fetchval("SELECT count(*) FROM relock") == 0
     assert await studied.loop.run_once() == 1
     assert await studied.history() == [*before, "verdict"]
+
+
+async def test_a_study_that_fails_holds_up_no_other(studied: StudyParts) -> None:
+    case = case_of([9] * 4)
+    await planned(studied, case)
+    opened = moment(WEEKS.start(20))
+    await studied.play(event(problem(key="wip-high/new/demo", kind="wip-high", stage="demo", opened_at=opened)))
+    await studied.seal(2, case.draft().model_copy(update={"change_date": (case.changes_at + DAY).date().isoformat()}))
+    await studied.play(*case.points(case.weeks_after), judged(case.changes_at + 2 * DAY))
+    await studied.begin()
+    # A study of the first ticket cannot be read.
+    await studied.pool.execute("""UPDATE study SET data = '{"weeks_over": "many"}' WHERE ticket = 1""")
+
+    await studied.loop.run_once()
+
+    assert [(await studied.ticket(number)).outcome for number in (1, 2)] == [None, TicketOutcome.VERIFIED]
+    assert studied.metrics.studies_failed._value.get() == 1
+    await studied.pool.execute("UPDATE study SET data = NULL")
+    assert await studied.loop.run_once() == 1
 
 
 async def test_a_silence_told_after_the_weeks_suspends_them(studied: StudyParts) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from services.tickets import ledger_csv
 from services.tickets.query import QueryError
-from services.tickets.store.ledger import Attempt, Found, LedgerFilter, Tally, Wait, WaitTimes
+from services.tickets.store.ledger import Attempt, AttemptOutcome, LedgerFilter, Tally, Wait, WaitTimes
 from services.tickets.web import ledger_page, ledger_view
 from shared.contracts.tickets import StudyFacts, TicketState
 from shared.policy import StageTitles
@@ -23,7 +23,7 @@ POLICY = policy()
 NONE = Tally(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
-def attempt(found: Found = Found.VERIFIED, study: StudyFacts | None = None, **fields: Any) -> Attempt:
+def attempt(found: AttemptOutcome = AttemptOutcome.VERIFIED, study: StudyFacts | None = None, **fields: Any) -> Attempt:
     known = StudyFacts(
         verdict="verified",
         sentence="Of 100 pairs of weeks, in 96 the later was better.",
@@ -47,7 +47,7 @@ def test_an_attempt_says_change_prediction_and_what_was_found() -> None:
 
 def test_an_attempt_that_goes_on_says_no_more_than_that() -> None:
     row = ledger_view.attempt_row(
-        attempt(Found.RUNNING, StudyFacts(), decision=None, because=None), POLICY, StageTitles.of(POLICY)
+        attempt(AttemptOutcome.RUNNING, StudyFacts(), decision=None, because=None), POLICY, StageTitles.of(POLICY)
     )
 
     assert (row.found, row.effect, row.result, list(row.then)) == ("under way", None, None, [])
@@ -120,7 +120,7 @@ def test_csv_has_one_line_for_each_attempt_and_no_formula() -> None:
 def test_filters_are_read_from_the_address() -> None:
     asked = ledger_page.parse({"q": "ro\x00ster", "kind": "aging", "found": "not-shown", "countermeasure": "tool"})
 
-    assert asked.filter == LedgerFilter(None, "aging", "tool", Found.NOT_SHOWN, "ro\ufffdster")
+    assert asked.filter == LedgerFilter(None, "aging", "tool", AttemptOutcome.NOT_SHOWN, "ro\ufffdster")
     assert ledger_page.parse({}).page == 1
 
 
