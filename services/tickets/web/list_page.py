@@ -42,7 +42,7 @@ class ShownPart:
     count: int
 
 
-class TicketList:
+class ListPage:
     """`html` makes a page of a template; `error` one that says why not."""
 
     def __init__(

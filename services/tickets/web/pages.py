@@ -20,7 +20,7 @@ from services.tickets.web.addresses import STATIC, favicon
 from services.tickets.web.chart_view import ChartView
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.drawn_page import DrawnPage
-from services.tickets.web.list_page import TicketList
+from services.tickets.web.list_page import ListPage
 from services.tickets.web.refusals import Refusal
 from services.tickets.web.stage_rows import open_stages
 from services.tickets.web.templating import templates
@@ -46,7 +46,7 @@ class TicketPages:
         self._pool, self._writer, self._policy, self._clock = pool, writer, policy, clock
         self._changed, self._clocks = changed, AgeClocks(policy)
         self._templates = templates(policy)
-        self._list = TicketList(pool, policy, clock, self.html, self.error)
+        self._list = ListPage(pool, policy, clock, self.html, self.error)
         self._ticket = TicketPage(pool, policy, clock, self.html, self.error)
 
     def routes(self) -> list[BaseRoute]:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from aiokafka import ConsumerRecord
 
 from shared.stream.processor import Processor
+from shared.stream.transaction import Transaction
 from tests.support.memory_transactions import Memory, MemoryTransactions
 
 
@@ -23,10 +24,10 @@ class SlowDecoding:
 
     decoders: ClassVar = {"things": slowly}
 
-    async def handle(self, transaction: Any, messages: Any) -> None:
+    async def handle(self, transaction: Transaction, messages: Any) -> None:
         """Keep nothing."""
 
-    async def finish(self, transaction: Any, records: Any) -> None:
+    async def finish(self, transaction: Transaction, records: Any) -> None:
         """Nothing is left to do."""
 
 
