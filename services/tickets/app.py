@@ -120,9 +120,7 @@ class Tickets:
         self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
         student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
         self.studies = StudyLoop(pool, student, self._metrics, self.progress, self._on_study)
-        self.cord = CordParts(
-            settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set
-        )
+        self.cord = CordParts(settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set)
         self.processor = Processor(
             PostgresTransactions(pool),
             TicketHandlers(self.changes, self.policy, self._wall, self.publisher.wake.set, self.studies.wake.set),

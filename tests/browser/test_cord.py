@@ -84,12 +84,14 @@ async def test_the_pages_keep_wcag(empty: tuple[str, str], desk: Page, stage: tu
     assert await violations(desk) == []
     await desk.locator("#seen").evaluate("field => field.removeAttribute('required')")
     await desk.get_by_role("button").click()
+    await desk.wait_for_load_state()
     assert "Write what you saw" in await desk.inner_text("main")
     assert await desk.evaluate("document.activeElement.className") == "wrong"
     assert await violations(desk) == []
     await desk.locator("#seen").fill(HOSTILE)
     await desk.locator("#deal").fill(HOSTILE[:250])
     await desk.get_by_role("button").click()
+    await desk.wait_for_load_state()
     assert "Thank you" in await desk.inner_text("h1")
     assert await violations(desk) == []
     assert await desk.evaluate("window.owned") is None

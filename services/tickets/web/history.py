@@ -29,13 +29,17 @@ CHANGES = {
     "verifying": "The change date has come: the weeks after it are studied",
     "verdict": "The study is over",
     "adopted": "The change was adopted",
-    "adapted": "The change is to be adapted: the ticket is open again for the next plan",
+    "adapted": "The change is to be adapted: the ticket is open again",
     "dropped": "The change was dropped",
     "held": "The gain holds",
     "fading": "Part of the gain may be lost",
     "decayed": "The gain is lost",
     "pulled": "The cord was pulled again",
 }
+# What follows from a study: its gain is lost, or late events took its verdict back.
+AGAIN = {"reopened": "Open again for the next attempt", "verifying": "The study goes on"}
+# Their reason says the same, in a sentence.
+SAID = ("grew", "updated", "held", "fading", "decayed")
 # What only a person does: nobody needs to be mentioned.
 BY_PERSON = ("acknowledged", "pulled", "adapted")
 MAILS = {
@@ -125,6 +129,8 @@ def _what(change: Record, shifts: Sequence[Shift]) -> str:
         return "Reopened by somebody on this page"
     if change["change"] == "reopened" and shifts:
         return "Late events show that the problem was not over"
+    if change["change"] in ("reopened", "verifying") and change["reason"] and not is_by_person:
+        return AGAIN[change["change"]]
     return f"{words} by somebody on this page" if is_by_person and change["change"] not in BY_PERSON else words
 
 
@@ -141,7 +147,9 @@ def _closing(change: Record) -> str:
 
 
 def _why(change: Record, shifts: Sequence[Shift]) -> str | None:
-    if change["change"] in ("grew", "updated") or shifts:
+    if change["change"] in SAID or shifts:
+        return None
+    if change["change"] == "reopened" and change["actor"] != "person":
         return None
     reason: str | None = change["reason"]
     return reason

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.tickets.domain.faults import ChangedMeanwhileError, NotPossibleError, TooLateError, UnconfirmedError
@@ -40,6 +40,11 @@ class Refusal:
         if self.error is None:
             return 200
         return 409 if isinstance(self.error, TooLateError | UnconfirmedError) else 422
+
+    @property
+    def fields(self) -> Collection[str]:
+        """The fields of the form that was sent."""
+        return FORMS[self.action].model_fields if self.action in FORMS else ()
 
     @property
     def anchor(self) -> str:

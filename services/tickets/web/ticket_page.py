@@ -115,6 +115,7 @@ class TicketPage:
             question=question,
             kept=refusal.form,
             sent=refusal.action,
+            sent_fields=refusal.fields,
             wrong_at=refusal.anchor,
             evidence=view_models.evidence_view(page.latest.problem, days),
             evidence_found=view_models.evidence_view(page.found, days) if page.latest.rule else None,

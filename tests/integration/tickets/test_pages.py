@@ -115,7 +115,7 @@ async def test_a_wish_that_comes_too_late_is_told_so_and_what_was_written_is_sho
 
     assert (late.status_code, "The ticket is closed already" in late.text) == (409, True)
     assert re.search(r"<textarea[^>]*readonly[^>]*>It is &lt;too&gt; dear.\r?\nAsk finance.</textarea>", late.text)
-    assert (seen.status_code, "it cannot be acknowledged" in seen.text) == (409, True)
+    assert (seen.status_code, "nothing is left to acknowledge" in seen.text) == (409, True)
     assert "What you had written" not in seen.text
 
 

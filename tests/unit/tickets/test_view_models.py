@@ -91,6 +91,20 @@ def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
     [
         (change("opened"), "The problem began", None),
         (change("grew", reason="to 14"), "The problem grew to 14 deals", None),
+        (change("planned", "person"), "A plan was sealed by somebody on this page", None),
+        (
+            change("rescheduled", "person", "No room"),
+            "The change date was moved by somebody on this page",
+            "No room",
+        ),
+        (change("verifying"), "The change date has come: the weeks after it are studied", None),
+        (change("verifying", reason="Late events"), "The study goes on", "Late events"),
+        (change("verdict", reason="In 95 of 100 pairs."), "The study is over", "In 95 of 100 pairs."),
+        (change("adapted", "person", "Less"), "The change is to be adapted: the ticket is open again", "Less"),
+        (change("decayed", reason="The gain is lost: weeks"), "The gain is lost", None),
+        (change("reopened", reason="The gain is lost: weeks"), "Open again for the next attempt", None),
+        (change("reopened"), "The problem came back", None),
+        (change("pulled", "person"), "Somebody pulled the cord", None),
         (change("closed"), "Closed: the problem went away by itself", None),
         (
             change("closed", "person", "No time"),
