@@ -157,6 +157,8 @@ async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
             "the password for the mail server crosses the network unencrypted: set ANDON_SMTP_SECURITY to starttls or"
             " tls, or remove ANDON_SMTP_USERNAME"
         )
+    if settings.notifier_bounce_port and not settings.notifier_bounce_domain:
+        _log.warning("no mail is returned to ANDON_NOTIFIER_BOUNCE_PORT: set ANDON_NOTIFIER_BOUNCE_DOMAIN, too")
     pool = await open_pool(settings.dsn, "notices")
     registry = new_registry()
     links = Links(await signing_key(pool), settings.notifier_url, settings.notifier_bounce_domain)
