@@ -24,8 +24,8 @@ STUDY = "power"
 GAINS = (0.5, 1, 1.5, 2)
 _FEW = 12
 _BEFORE = (20, 52)
-# By kind of weeks: the least share verified, by gain in standard deviations. With 20 weeks of history alone one in 15
-# seems to get better without a change; it must beat its own trend, which 13 weeks cannot show: see _least.
+# By kind of weeks: the least share verified, by gain in standard deviations. With 20 weeks of history one stable series
+# in twenty seems to get better already, and must beat a trend that so few weeks cannot tell from it: see _least.
 _INDEPENDENT, _THIN, _SHORT_MEMORY = {1: 0.5, 1.5: 0.85, 2: 0.93}, {1.5: 0.75}, {1.5: 0.6}
 _LEAST: Mapping[str, Mapping[float, float]] = {
     "normal": _INDEPENDENT,
