@@ -69,10 +69,10 @@ def _repairs(
     shape, made, end = studied_shape(name), 0, _SINCE + _SOUGHT
     for _ in range(count * _TRIES):
         weeks = shape.weeks(random, end + gap[1] + WINDOW + 1)
-        ground = special_ground(moved(weeks, shape, shift, _SINCE)[:end], shape)
-        if ground is None or ground.opened is None or ground.opened < _SINCE:
+        ground = special_ground(moved(weeks, shape, shift, _SINCE)[:end], shape, _SINCE)
+        if ground is None:
             continue
-        change = ground.opened + 1 + random.randint(*gap)
+        change = (ground.opened or 0) + 1 + random.randint(*gap)
         shifted = moved(weeks[: change + WINDOW], shape, shift, _SINCE, change if undone else None)
         yield SimulatedChange(shape, shifted, change, ground)
         made += 1

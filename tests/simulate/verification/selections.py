@@ -44,24 +44,25 @@ def _any_time(before: int) -> Selection:
     return changes
 
 
-def _special(random: Random, shape: WeekShape, count: int) -> Iterator[SimulatedChange]:
-    """A window fired by chance; the change comes once there are weeks enough since then to compare with."""
+def _special(since: int) -> Selection:
+    """A window fires by chance in week `since` or later; the change comes once enough weeks lie in between."""
+    end = max(_END, since + _SOUGHT)
 
-    def tries() -> Iterator[SimulatedChange]:
+    def tries(random: Random, shape: WeekShape, count: int) -> Iterator[SimulatedChange]:
         for _ in range(count * _TRIES):
-            weeks = shape.weeks(random, _END + SPECIAL_GAP[1] + WINDOW + 1)
-            if ground := special_ground(weeks[:_END], shape):
+            weeks = shape.weeks(random, end + SPECIAL_GAP[1] + WINDOW + 1)
+            if ground := special_ground(weeks[:end], shape, since):
                 change = (ground.opened or 0) + 1 + random.randint(*SPECIAL_GAP)
                 yield SimulatedChange(shape, weeks[: change + WINDOW], change, ground)
 
-    return islice(tries(), count)
+    return lambda random, shape, count: islice(tries(random, shape, count), count)
 
 
-def special_ground(weeks: list[int], shape: WeekShape) -> Ground | None:
-    """The first problem that a window opens in these weeks."""
+def special_ground(weeks: list[int], shape: WeekShape, since: int) -> Ground | None:
+    """The first problem that a window opens in week `since` or later."""
     segment = Segment([Point(week, value) for week, value in enumerate(weeks)], BASELINE_POINTS)
     found = window_intervals([segment], shape.side, OPENING_LEVEL)
-    return Ground(found[0].trigger, found[0].opened) if found else None
+    return next((Ground(one.trigger, one.opened) for one in found if one.opened >= since), None)
 
 
 def _after(opening: _Opening) -> Selection:
@@ -94,30 +95,44 @@ def _beyond_all(weeks: list[int], shape: WeekShape) -> int | None:
     return next((week for week, value in enumerate(weeks) if sign * value > limit), None)
 
 
-def _worst_four(random: Random, shape: WeekShape, count: int) -> Iterator[SimulatedChange]:
+def _worst_four(before: int) -> Selection:
     """The last four weeks are in the worst tenth of their kind; one to three weeks later something is changed."""
-    series = [shape.weeks(random, BASELINE_POINTS + 2 + WINDOW) for _ in range(_WORST_OF * count)]
-    series.sort(key=lambda weeks: sum(weeks[BASELINE_POINTS - 4 : BASELINE_POINTS]), reverse=shape.side is Side.HIGH)
-    for weeks in series[:count]:
-        change = BASELINE_POINTS - 1 + random.randint(1, 3)
-        yield SimulatedChange(shape, weeks[: change + WINDOW], change, trouble(BASELINE_POINTS - 1))
+
+    def changes(random: Random, shape: WeekShape, count: int) -> Iterator[SimulatedChange]:
+        series = [shape.weeks(random, before + 2 + WINDOW) for _ in range(_WORST_OF * count)]
+        series.sort(key=lambda weeks: sum(weeks[before - 4 : before]), reverse=shape.side is Side.HIGH)
+        for weeks in series[:count]:
+            change = before - 1 + random.randint(1, 3)
+            yield SimulatedChange(shape, weeks[: change + WINDOW], change, trouble(before - 1))
+
+    return changes
 
 
-def _worst_stage(random: Random, shape: WeekShape, count: int) -> Iterator[SimulatedChange]:
+def _worst_stage(before: int) -> Selection:
     """Of six stages the one with the worst eight weeks is changed at once."""
-    for _ in range(count):
-        stages = [shape.weeks(random, BASELINE_POINTS + WINDOW) for _ in range(_STAGES)]
-        stages.sort(key=lambda weeks: sum(weeks[BASELINE_POINTS - 8 : BASELINE_POINTS]))
-        worst = stages[-1 if shape.side is Side.HIGH else 0]
-        yield SimulatedChange(shape, worst, BASELINE_POINTS, trouble(BASELINE_POINTS - 1))
+
+    def changes(random: Random, shape: WeekShape, count: int) -> Iterator[SimulatedChange]:
+        for _ in range(count):
+            stages = [shape.weeks(random, before + WINDOW) for _ in range(_STAGES)]
+            stages.sort(key=lambda weeks: sum(weeks[before - 8 : before]))
+            worst = stages[-1 if shape.side is Side.HIGH else 0]
+            yield SimulatedChange(shape, worst, before, trouble(before - 1))
+
+    return changes
 
 
+_FIRED_EARLY = "a window fired from week 20 on, 8 to 12 weeks later"
 SELECTIONS: dict[str, Selection] = {
     "any time, 20 weeks before": _any_time(20),
     "any time, 52 weeks before": _any_time(52),
-    "a window fired, 8 to 12 weeks later": _special,
+    _FIRED_EARLY: _special(BASELINE_POINTS),
+    "a window fired from week 60 on, 8 to 12 weeks later": _special(60),
     "an XmR mark, 2 to 8 weeks later": _after(_marked),
     "a limit crossed, 2 to 8 weeks later": _after(_beyond_all),
-    "the worst four weeks in ten, 1 to 3 weeks later": _worst_four,
-    "the worst of six stages, at once": _worst_stage,
+    "the worst four weeks in ten, 20 weeks before": _worst_four(20),
+    "the worst four weeks in ten, 52 weeks before": _worst_four(52),
+    "the worst of six stages, 20 weeks before": _worst_stage(20),
+    "the worst of six stages, 52 weeks before": _worst_stage(52),
 }
+# Where weeks remember each other, too few of them show how much: they are chosen for seeming calm, or for a bad spell.
+SHORT_OF_MEMORY = {why for why in SELECTIONS if "20 weeks before" in why} | {_FIRED_EARLY}

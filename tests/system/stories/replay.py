@@ -57,7 +57,7 @@ class ReplayedStory:
 
     async def ask(self, number: int, action: str, **form: str) -> None:
         """Send a form of the ticket's page, made from its newest version."""
-        async with httpx.AsyncClient(base_url=self.pages) as web:
+        async with httpx.AsyncClient(base_url=self.pages, timeout=CATCH_UP) as web:
             ticket = (await web.get(f"/api/v1/tickets/{number}")).json()
             answer = await web.post(f"/tickets/{number}/{action}", data={"version": str(ticket["seq"])} | form)
         assert answer.status_code == 303, (action, answer.status_code, answer.text)

@@ -13,7 +13,7 @@ from tests.simulate.run import STUDIES, SUITES, VERIFICATION_STUDIES, table
 from tests.simulate.shapes import COUNTS, NORMAL, UNIT
 from tests.simulate.verification import placebos
 from tests.simulate.verification.changes import SimulatedChange, is_verified, moved, studied_shape
-from tests.simulate.verification.selections import SELECTIONS
+from tests.simulate.verification.selections import SELECTIONS, SHORT_OF_MEMORY
 
 CELLS = [cell for study in VERIFICATION_STUDIES.values() if study is not placebos for cell in study.cells()]
 
@@ -34,7 +34,7 @@ def test_every_cell_has_figures(one: Cell) -> None:
 
 
 def test_a_cell_repeats_itself() -> None:
-    case = "a window fired, 8 to 12 weeks later: normal"
+    case = "a window fired from week 20 on, 8 to 12 weeks later: normal"
 
     assert figures("false verdicts", case, 0.005) == figures("false verdicts", case, 0.005)
 
@@ -52,8 +52,9 @@ def test_no_two_cells_share_their_random_numbers() -> None:
 def test_changes_that_never_were_are_seldom_verified(why: str, shape: str) -> None:
     found = figures("false verdicts", f"{why}: {shape}", 0.1)
 
-    # Of 250 changes 13 verified ones would be unlikely at 3 in 100.
-    assert found[f"{why}: {shape}", "verified"].value <= 0.048
+    # Of 250 changes 13 verified ones would be unlikely at 3 in 100; where memory is short of weeks, 20 at 5 in 100.
+    most = 0.08 if "AR" in shape and why in SHORT_OF_MEMORY else 0.048
+    assert found[f"{why}: {shape}", "verified"].value <= most
 
 
 @pytest.mark.slow
