@@ -15,8 +15,8 @@ from services.notifier.domain.report import (
     PipelineReport,
     ReportData,
     ReportedLook,
+    ReportedTicket,
     ReportedVerdict,
-    WaitingTicket,
 )
 from services.notifier.domain.safe_text import one_line
 from services.notifier.store import ticket_now
@@ -117,8 +117,8 @@ def pipeline_report(
     )
 
 
-def _open(row: Record, facts: TicketData) -> WaitingTicket:
-    return WaitingTicket(
+def _open(row: Record, facts: TicketData) -> ReportedTicket:
+    return ReportedTicket(
         **_named(facts),
         state=TicketState(row["state"]),
         since=row["state_at"],

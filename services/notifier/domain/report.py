@@ -12,7 +12,7 @@ MAX_LISTED = 12
 MAX_CHARTS = 3
 
 
-class WaitingTicket(Message):
+class ReportedTicket(Message):
     """A ticket that is not closed. `since`: when it came into its state."""
 
     ticket: int
@@ -65,7 +65,7 @@ class PipelineReport(Message):
     """One pipeline. `waiting`: its open tickets, that waited longest first, of `waiting_total`."""
 
     name: str
-    waiting: tuple[WaitingTicket, ...] = ()
+    waiting: tuple[ReportedTicket, ...] = ()
     waiting_total: int = 0
     verdicts: tuple[ReportedVerdict, ...] = ()
     verdicts_total: int = 0

@@ -22,7 +22,7 @@ from services.notifier.domain.report import MAX_LISTED, ReportData
 from services.notifier.domain.safe_text import one_line
 from services.notifier.render.headers import MAIL, mailbox, unstructured
 from services.notifier.render.now_text import now_sentences
-from services.notifier.render.reason_text import Asked, ReasonText, reason_text
+from services.notifier.render.reason_text import DatedNotice, ReasonText, reason_text
 from services.notifier.render.report_text import report_subject, report_values
 from services.notifier.render.thread_index import thread_index
 from services.notifier.render.times import exact
@@ -118,12 +118,12 @@ class Composer:
         values = notice_values(notice, text, self._policy.timezone, self._day_seconds(notice))
         return values | {"owned": self._why(notice.facts, mail.to_mail.lower())}
 
-    def _asked(self, notice: Notice) -> Asked:
+    def _asked(self, notice: Notice) -> DatedNotice:
         """The notice as of the latest thing that it reports."""
         at = notice.changes[-1].at if notice.changes else notice.facts.at
         home = self._policy.pipelines.get(self._readers.home(notice.facts) or "")
         within = home.ack_within.words() if home and home.ack_within else None
-        return Asked(notice, at.astimezone(ZoneInfo(self._policy.timezone)).date(), within)
+        return DatedNotice(notice, at.astimezone(ZoneInfo(self._policy.timezone)).date(), within)
 
     def _add_headers(self, message: EmailMessage, mail: Mail, thread: Thread, began: datetime) -> None:
         """Gmail groups by subject and References, Apple Mail by References, Outlook by Thread-Index."""

@@ -51,7 +51,7 @@ class ReasonText:
 
 
 @dataclass(frozen=True)
-class Asked:
+class DatedNotice:
     """A notice, the day on which it is read, and how long a ticket may wait for somebody to acknowledge it."""
 
     notice: Notice
@@ -67,39 +67,39 @@ class Asked:
         return self.notice.facts.study or StudyFacts()
 
 
-def reason_text(asked: Asked) -> ReasonText:
+def reason_text(asked: DatedNotice) -> ReasonText:
     """The text of a notice's reason."""
     return _TEXTS[asked.notice.reason](asked)
 
 
-def _opened(asked: Asked) -> ReasonText:
+def _opened(asked: DatedNotice) -> ReasonText:
     return ReasonText()
 
 
-def _grew(asked: Asked) -> ReasonText:
+def _grew(asked: DatedNotice) -> ReasonText:
     return ReasonText("The problem has grown")
 
 
-def _reopened(asked: Asked) -> ReasonText:
+def _reopened(asked: DatedNotice) -> ReasonText:
     return ReasonText(
         "The problem has come back",
         more="Its ticket closed a short while ago. It is open again, with its history.",
     )
 
 
-def _cleared(asked: Asked) -> ReasonText:
+def _cleared(asked: DatedNotice) -> ReasonText:
     is_studied = asked.notice.facts.state in (TicketState.DOING, TicketState.VERIFYING)
     return ReasonText("The problem is over", more=STUDY_GOES_ON if is_studied else CLOSED_BY_ITSELF)
 
 
-def _opened_and_cleared(asked: Asked) -> ReasonText:
+def _opened_and_cleared(asked: DatedNotice) -> ReasonText:
     notice = asked.notice
     is_first = notice.seq == 1 or (bool(notice.changes) and notice.changes[0].actor is Actor.PERSON)
     headline = "A problem was found and is over already" if is_first else CAME_BACK_AND_OVER
     return ReasonText(headline, more=CLOSED_BY_ITSELF)
 
 
-def _plan_due(asked: Asked) -> ReasonText:
+def _plan_due(asked: DatedNotice) -> ReasonText:
     """What is near or past, the earliest first."""
     plan = asked.plan
     if plan is None:
@@ -121,7 +121,7 @@ def _due(on: date, day: date) -> str:
     return f"{_day(on)}, {words}" if words else f"{_day(on)}, past" if on < day else _day(on)
 
 
-def _look_due(asked: Asked) -> ReasonText:
+def _look_due(asked: DatedNotice) -> ReasonText:
     """What will be asked this week."""
     plan = asked.plan
     if plan is None:
@@ -131,7 +131,7 @@ def _look_due(asked: Asked) -> ReasonText:
     return ReasonText("A change will be judged this week", [question, *_change(asked)], todo="")
 
 
-def _verdict(asked: Asked) -> ReasonText:
+def _verdict(asked: DatedNotice) -> ReasonText:
     study = asked.study
     if study.verdict is None:
         why = [reason for reason in [asked.notice.facts.reason] if reason]
@@ -146,14 +146,14 @@ def _found(study: StudyFacts) -> list[str]:
     return [sentence for sentence in told if sentence]
 
 
-def _change(asked: Asked) -> list[str]:
+def _change(asked: DatedNotice) -> list[str]:
     """What was changed, and when."""
     plan = asked.plan
     return [_sentence(f"The change of {_day(plan.change_date)}: {plan.change}")] if plan else []
 
 
-def _gain(headline: str, usual: str, todo: str) -> Callable[[Asked], ReasonText]:
-    def text(asked: Asked) -> ReasonText:
+def _gain(headline: str, usual: str, todo: str) -> Callable[[DatedNotice], ReasonText]:
+    def text(asked: DatedNotice) -> ReasonText:
         facts = asked.notice.facts
         of_gain = facts.change in (TicketChange.HELD, TicketChange.FADING, TicketChange.DECAYED)
         told = _sentence(facts.reason) if of_gain and facts.reason else usual
@@ -164,17 +164,17 @@ def _gain(headline: str, usual: str, todo: str) -> Callable[[Asked], ReasonText]
     return text
 
 
-def _escalated(asked: Asked) -> ReasonText:
+def _escalated(asked: DatedNotice) -> ReasonText:
     within = f" within {asked.within}" if asked.within else ""
     return ReasonText("Escalated", [f"Nobody has acknowledged this ticket{within}."])
 
 
-def _cord(asked: Asked) -> ReasonText:
+def _cord(asked: DatedNotice) -> ReasonText:
     is_again = asked.notice.facts.change is TicketChange.PULLED
     return ReasonText("Somebody pulled the cord again" if is_again else "Somebody pulled the cord")
 
 
-_TEXTS: Mapping[NoticeReason, Callable[[Asked], ReasonText]] = {
+_TEXTS: Mapping[NoticeReason, Callable[[DatedNotice], ReasonText]] = {
     NoticeReason.OPENED: _opened,
     NoticeReason.GREW: _grew,
     NoticeReason.REOPENED: _reopened,

@@ -11,8 +11,8 @@ from services.notifier.domain.report import (
     PipelineReport,
     ReportData,
     ReportedLook,
+    ReportedTicket,
     ReportedVerdict,
-    WaitingTicket,
 )
 from shared.contracts.tickets import TicketState
 
@@ -62,7 +62,7 @@ def _pipeline(one: PipelineReport, report: ReportData, listed: int) -> dict[str,
     }
 
 
-def _waiting(ticket: WaitingTicket, report: ReportData) -> str:
+def _waiting(ticket: ReportedTicket, report: ReportData) -> str:
     """`waits for somebody to acknowledge it, for 12 days`"""
     if ticket.state is TicketState.SNOOZED and ticket.snoozed_until is not None:
         return f"snoozed until {_day(_local(ticket.snoozed_until, report.zone))}"

@@ -12,7 +12,7 @@ import pytest
 
 from services.notifier.domain.links import Links
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread
-from services.notifier.domain.report import PipelineReport, ReportData, ReportedLook, ReportedVerdict, WaitingTicket
+from services.notifier.domain.report import PipelineReport, ReportData, ReportedLook, ReportedTicket, ReportedVerdict
 from services.notifier.render.compose import Composer
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
@@ -176,8 +176,8 @@ def test_a_report_lists_what_to_chase() -> None:
         PipelineReport(
             name="New business",
             waiting=(
-                WaitingTicket(**named, **open_since, state=TicketState.OPEN),
-                WaitingTicket(**named, **open_since, **snoozed),
+                ReportedTicket(**named, **open_since, state=TicketState.OPEN),
+                ReportedTicket(**named, **open_since, **snoozed),
             ),
             waiting_total=5,
             verdicts=(ReportedVerdict(**named, outcome="not-shown", sentence="The weeks do not show a change."),),

@@ -20,8 +20,8 @@ from services.notifier.domain.report import (
     PipelineReport,
     ReportData,
     ReportedLook,
+    ReportedTicket,
     ReportedVerdict,
-    WaitingTicket,
 )
 from services.notifier.render.compose import Composer
 from services.notifier.reports import MAX_CHART, MAX_SENTENCE, MAX_TITLE
@@ -81,7 +81,7 @@ def test_a_chart_that_is_too_large_is_left_out() -> None:
 @pytest.mark.parametrize("pipelines", [1, 3, 20])
 def test_a_report_of_any_number_of_full_pipelines_is_small(text: str, pipelines: int) -> None:
     named = {"ticket": 1, "title": text[:MAX_TITLE], "url": URL}
-    waiting = WaitingTicket(**named, state=TicketState.OPEN, since=day(0), opened_at=day(0))
+    waiting = ReportedTicket(**named, state=TicketState.OPEN, since=day(0), opened_at=day(0))
     full = PipelineReport(
         name=text[:100],
         waiting=(waiting,) * MAX_LISTED,
