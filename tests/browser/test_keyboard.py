@@ -138,7 +138,7 @@ async def test_errors_stand_at_their_field_and_what_was_typed_is_kept(company: C
     assert await page.locator("#close-outcome").get_attribute("aria-describedby") == "close-outcome-fault"
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    assert await page.evaluate("document.activeElement.id") == "outcome"
+    assert await page.evaluate("document.activeElement.id") == "close-outcome"
 
 
 async def test_a_ticket_is_acknowledged_from_the_list_where_it_stands(company: Company, browser: Browser) -> None:

@@ -13,7 +13,7 @@ from shared.wording.quantities import week_begin
 from tests.browser.company import Company
 from tests.support.week_messages import WEEKS
 
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 # The rules that a colour can break: a scheme changes nothing else.
 COLOURS = WCAG | {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 WIDTHS, SCHEMES = (1280, 360), {"light": WCAG, "dark": COLOURS}
