@@ -88,12 +88,12 @@ def _fields(data: Any) -> dict[str, Any]:
     for name, value in data.items():
         if name in _STAGE_FIELDS and value in _STAGE_NAMES:
             data[name] = _STAGE_NAMES[value]
-        elif name not in _CHECKS:
+        elif name not in CHECKS:
             has_more = True
         elif value is not None:
-            data[name] = _CHECKS[name](value)
+            data[name] = CHECKS[name](value)
     # The owner is a person: nothing of it is kept.
-    return {name: data[name] for name in data if name in _CHECKS and name != "owner"} if has_more else data
+    return {name: data[name] for name in data if name in CHECKS and name != "owner"} if has_more else data
 
 
 def _names(values: list[Any]) -> list[str]:
@@ -150,7 +150,7 @@ def _instants(values: list[Any]) -> list[int]:
 
 
 # `intern` takes texts only, and keeps in memory once what many events say.
-_CHECKS: Mapping[str, Callable[[Any], Any]] = {
+CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "pipeline": _stage_name,
     "stage": _stage_name,
     "entered_at": _instant,
@@ -162,6 +162,8 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
     "next_step_at": _instant,
     "reason": intern,
     "into": _name,
+    "primary": _flag,
+    "merged_from": _name,
     "activity": intern,
     "buyer": _flag,
     "url": intern,

@@ -53,7 +53,7 @@ def test_a_signal_carries_the_middle_of_both_groups_of_weeks(
 ) -> None:
     watched = watch(column)
     values = {Chart(*watched.chart): [*baseline, *recent]}
-    known = ChartSet(WEEKS, ChartSegments(WeeklyMeasures(WEEKS, values), WEEKS, []), [], {})
+    known = ChartSet(WEEKS, ChartSegments(WeeklyMeasures(WEEKS, values), WEEKS, []), [])
 
     (detail,) = WindowRule(watched).find(known).details.values()
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from services.cli.usual_events import ReadEvents, of_contract, usual_events
+from services.cli.usual_events import CHECKS, ReadEvents, of_contract, usual_events
 from shared.contracts.events import DealData, DealEvent, EventType
 
 SHOP = Path(__file__).parents[2] / "data" / "shop" / "events.jsonl.gz"
@@ -133,3 +133,7 @@ def test_lines_read_at_once_give_what_each_gives() -> None:
 def test_a_whole_log_is_read_without_the_contract() -> None:
     with gzip.open(SHOP) as lines:
         assert all(agrees(line.strip()) for line in lines)
+
+
+def test_every_field_of_the_contract_is_read() -> None:
+    assert set(CHECKS) == set(DealData.model_fields)

@@ -104,7 +104,7 @@ def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
         (change("decayed", reason="The gain is lost: weeks"), "The gain is lost", None),
         (change("reopened", reason="The gain is lost: weeks"), "Open again for the next attempt", None),
         (change("reopened"), "The problem came back", None),
-        (change("pulled", "person"), "Somebody pulled the cord", None),
+        (change("pulled"), "The cord was pulled again", None),
         (change("closed"), "Closed: the problem went away by itself", None),
         (
             change("closed", "person", "No time"),
