@@ -22,6 +22,8 @@ _HELD_GAINS = (1, 1.5, 2)
 _WITHHELD, _CALLED_DECAYED, _DECAY_FOUND = 0.025, 0.02, 0.75
 # From here on a gain that holds must not be called decayed, and one that is lost must be found.
 _FIRM = 1.5
+# With such a memory 13 weeks are worth three: how many losses are found is only stated.
+_LONG_MEMORY = "AR .6"
 
 
 def cells() -> Iterator[Cell]:
@@ -68,7 +70,8 @@ def _hold(random: Random, scale: float, name: str) -> Iterator[SimulatedFigure]:
 def _hold_figures(case: str, found: Counter[Hold | None], gain: float, *, lost: bool) -> Iterator[SimulatedFigure]:
     for result in (Hold.HELD, Hold.FADING, Hold.DECAYED):
         most = _CALLED_DECAYED if result is Hold.DECAYED and not lost and gain >= _FIRM else None
-        least = _DECAY_FOUND if result is Hold.DECAYED and lost and gain >= _FIRM else None
+        is_found = lost and gain >= _FIRM and not case.startswith(_LONG_MEMORY)
+        least = _DECAY_FOUND if result is Hold.DECAYED and is_found else None
         yield SimulatedFigure(STUDY, case, f"called {result}", share(found[result], found.total()), most, least)
 
 

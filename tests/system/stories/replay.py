@@ -125,7 +125,7 @@ def _running(kafka: str, dsn: str, prefix: str, folder: Path) -> Iterator[dict[s
         for service in services.values():
             service.start()
         for service in services.values():
-            service.ready()
+            service.ready(CATCH_UP)
         yield services
     finally:
         for service in services.values():
