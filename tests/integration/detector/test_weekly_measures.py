@@ -172,12 +172,15 @@ async def test_a_week_is_published_once_when_it_is_over_and_again_where_a_late_e
     first = await store.messages()
 
     assert {(one.data.week, one.data.over, one.data.is_revised) for one in first} == {(0, 2, False), (1, 2, False)}
+    assert {one.data.known_at for one in first} == {START + 15 * day}
     assert await store.publish() == 0
 
     late = a_deal(2, 8 * day)
     await store.take(json_of(late))
+    await store.evaluate_at(START + 16 * day)
     await store.publish()
     revised = await store.messages()
+    assert {one.data.known_at for one in revised} == {START + 16 * day}
     assert {(one.data.week, one.data.measure.value, one.data.is_revised) for one in revised} == {
         (1, "arrivals", True),
         (1, "wip_end", True),
