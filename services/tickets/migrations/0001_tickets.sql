@@ -262,7 +262,7 @@ CREATE TABLE sealed_plan (
     -- Why it was sealed anew.
     reason    text,
     -- For the ledger, which reads all plans.
-    plan      jsonb       NOT NULL GENERATED ALWAYS AS (content::jsonb -> 'plan') STORED,
+    plan      jsonb       GENERATED ALWAYS AS (content::jsonb -> 'plan') STORED,
     PRIMARY KEY (ticket, cycle, number),
     CHECK (hash = encode(sha256(convert_to(content, 'UTF8')), 'hex')),
     CHECK ((content::jsonb -> 'ticket', content::jsonb -> 'cycle', content::jsonb -> 'number')
