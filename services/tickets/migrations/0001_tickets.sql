@@ -267,6 +267,8 @@ CREATE TABLE sealed_plan (
     sealed_at timestamptz NOT NULL,
     -- Why it was sealed anew.
     reason    text,
+    -- For the ledger, which reads all plans.
+    plan      jsonb       GENERATED ALWAYS AS (content::jsonb -> 'plan') STORED,
     PRIMARY KEY (ticket, cycle, number),
     CHECK (hash = encode(sha256(convert_to(content, 'UTF8')), 'hex')),
     CHECK ((content::jsonb -> 'ticket', content::jsonb -> 'cycle', content::jsonb -> 'number')
@@ -320,6 +322,8 @@ CREATE TABLE study (
     decision    text        CHECK (decision IN ('adopted', 'adapted', 'dropped')),
     decided_at  timestamptz,
     decided_because text,
+    -- What became of the prediction, for the ledger.
+    result      text        GENERATED ALWAYS AS (data ->> 'result') STORED,
     -- When nothing is left to study: the gain is judged, or a person closed the ticket.
     ended_at    timestamptz,
     PRIMARY KEY (ticket, cycle),

@@ -15,10 +15,10 @@ from shared.postgres.pool import Executor, Record
 # Each attempt: the newest seal of a cycle, with its study and how it stands. `found` is what an attempt came to.
 _ATTEMPTS = """
 WITH newest AS (
-    SELECT DISTINCT ON (ticket, cycle) ticket, cycle, content, content::jsonb -> 'plan' AS plan, sealed_at
-    FROM sealed_plan ORDER BY ticket, cycle, number DESC
+    SELECT ticket, cycle, content, plan, sealed_at FROM sealed_plan AS p WHERE NOT EXISTS (
+        SELECT FROM sealed_plan AS q WHERE (q.ticket, q.cycle) = (p.ticket, p.cycle) AND q.number > p.number)
 ), attempt AS (
-    SELECT newest.*, t.kind, t.pipeline, t.problem, t.state, s.verdict, s.reason, s.data, s.hold, s.decision,
+    SELECT newest.*, t.kind, t.pipeline, t.problem, t.state, s.verdict, s.reason, s.data, s.result, s.hold, s.decision,
         s.decided_because,
         left_off.reason AS left_because,
         CASE WHEN s.verdict IS NOT NULL THEN s.verdict
@@ -45,8 +45,8 @@ _TALLY = """
 count(*) AS tried, count(*) FILTER (WHERE found = 'verified') AS verified,
 count(*) FILTER (WHERE found = 'not-shown') AS not_shown, count(*) FILTER (WHERE found = 'restored') AS restored,
 count(*) FILTER (WHERE found = 'stopped') AS stopped, count(*) FILTER (WHERE found = 'running') AS running,
-count(*) FILTER (WHERE data ->> 'result' IN ('hit', 'hit-coarse')) AS held,
-count(*) FILTER (WHERE data ->> 'result' LIKE 'wrong-%') AS wrong,
+count(*) FILTER (WHERE result IN ('hit', 'hit-coarse')) AS held,
+count(*) FILTER (WHERE result LIKE 'wrong-%') AS wrong,
 count(*) FILTER (WHERE hold = 'decayed') AS lost
 """
 _COUNTS = f"""{_ATTEMPTS}
@@ -66,23 +66,24 @@ ORDER BY at DESC LIMIT $3
 # From a change that asks for a decision to the first later one that is one; the last, while there is none, waits. From
 # a pull of a cord that had to wait, to the first thing that a person did about its ticket.
 _WAITS = """
-WITH asked AS (
-    SELECT c.ticket, c.seq, c.at, t.state, t.outcome,
-        CASE WHEN c.change = 'verdict' THEN 'verdict' ELSE 'opened' END AS what
-    FROM change c JOIN ticket t ON t.id = c.ticket
-    WHERE c.actor = 'system' AND c.change IN ('opened', 'reopened', 'verdict')
-        AND ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
+WITH step AS (
+    SELECT c.ticket, c.seq, c.at, c.change, c.actor FROM change c JOIN ticket t ON t.id = c.ticket
+    WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2) AND c.change IN ('opened', 'reopened',
+        'verdict', 'acknowledged', 'snoozed', 'planned', 'closed', 'adopted', 'adapted', 'dropped')
+), asked AS (
+    SELECT wait, ticket, seq, step.at, answers FROM step
+    JOIN (VALUES ('seen', false, ARRAY['acknowledged', 'snoozed', 'planned', 'closed']),
+        ('planned', false, ARRAY['planned', 'closed']),
+        ('decided', true, ARRAY['adopted', 'adapted', 'dropped', 'reopened'])) AS what (wait, is_verdict, answers)
+        ON (change = 'verdict') = is_verdict
+    WHERE actor = 'system' AND change IN ('opened', 'reopened', 'verdict')
+), answered AS (
+    SELECT asked.wait, asked.ticket, asked.seq, asked.at, min(step.seq) AS answer FROM asked
+    LEFT JOIN step ON step.ticket = asked.ticket AND step.seq > asked.seq AND step.change = ANY (asked.answers)
+    GROUP BY asked.wait, asked.ticket, asked.seq, asked.at
 ), wait AS (
-    SELECT step.wait, asked.at, answer.at AS until, answer.change IS NOT NULL AND answer.actor = 'person' AS is_answered
-    FROM asked
-    JOIN (VALUES ('seen', 'opened', ARRAY['acknowledged', 'snoozed', 'planned', 'closed']),
-        ('planned', 'opened', ARRAY['planned', 'closed']),
-        ('decided', 'verdict', ARRAY['adopted', 'adapted', 'dropped', 'reopened'])) AS step (wait, what, answers)
-        USING (what)
-    LEFT JOIN LATERAL (
-        SELECT c.at, c.change, c.actor FROM change c
-        WHERE c.ticket = asked.ticket AND c.seq > asked.seq AND c.change = ANY (step.answers) ORDER BY c.seq LIMIT 1
-    ) AS answer ON true
+    SELECT answered.wait, answered.at, step.at AS until, coalesce(step.actor = 'person', false) AS is_answered
+    FROM answered LEFT JOIN step ON (step.ticket, step.seq) = (answered.ticket, answered.answer)
     UNION ALL
     SELECT 'answered', pulled_at, answered_at, answered_at IS NOT NULL FROM cord_pull
     WHERE waited AND ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR $2 = 'cord')

@@ -18,7 +18,8 @@ _COLUMNS = (
     "id, key, state, seq, opened_at, changed_at, problem, outcome, closed_at, closed_because, snoozed_until, before,"
     " cycle, plan, change_date, decision"
 )
-_NEWEST = f"SELECT {_COLUMNS} FROM ticket WHERE key = $1 ORDER BY id DESC LIMIT 1 FOR UPDATE"
+# An older one is open where it was opened again after the newest was retracted.
+_NEWEST = f"SELECT {_COLUMNS} FROM ticket WHERE key = $1 ORDER BY state = 'closed', id DESC LIMIT 1 FOR UPDATE"
 _GET = f"SELECT {_COLUMNS} FROM ticket WHERE id = $1"
 # Ticket.mark
 _OF_MARK = """
@@ -67,7 +68,9 @@ _HISTORY = """
 SELECT seq, change, at, recorded_at, actor, reason, outcome, snoozed_until, was, became FROM change
 WHERE ticket = $1 ORDER BY seq
 """
-_IS_NEWEST = "SELECT NOT EXISTS (SELECT FROM ticket WHERE key = $1 AND id > $2)"
+_IS_NEWEST = """
+SELECT NOT EXISTS (SELECT FROM ticket WHERE key = $1 AND id > $2 AND outcome IS DISTINCT FROM 'retracted')
+"""
 _EARLIER = f"SELECT {_COLUMNS} FROM ticket WHERE pipeline = $1 AND problem ->> 'stage'"
 _EARLIER_OF_STAGE = f"{_EARLIER} = $2 AND id < $3 ORDER BY id DESC LIMIT 10"
 _EARLIER_OF_SOURCE = f"""
@@ -108,7 +111,7 @@ class TicketName:
 
 
 async def lock_newest(connection: Connection, key: str) -> Ticket | None:
-    """The newest ticket of a problem key, locked until the transaction ends."""
+    """The open ticket of a problem key, else its newest one, locked until the transaction ends."""
     row = await connection.fetchrow(_NEWEST, key)
     return _ticket(row) if row else None
 
@@ -207,7 +210,7 @@ async def follow(connection: Connection, ticket: Ticket) -> None:
 
 
 async def is_newest(executor: Executor, ticket: Ticket) -> bool:
-    """Whether no newer ticket of the same problem exists."""
+    """Whether no newer ticket of the same problem exists, but for those of problems that never were."""
     return bool(await executor.fetchval(_IS_NEWEST, ticket.key, ticket.id))
 
 
