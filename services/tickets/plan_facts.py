@@ -18,28 +18,32 @@ async def plan_facts(executor: Executor, ticket: Ticket, policy: Policy, titles:
     if ticket.plan is None:
         return None
     sealed = await plans.sealed(executor, ticket.id, ticket.cycle, ticket.plan)
-    return sealed_facts(sealed, policy.timezone, titles) if sealed else None
+    return sealed_facts(sealed, policy, titles) if sealed else None
 
 
-def sealed_facts(sealed: SealedPlan, zone: str, titles: StageTitles) -> PlanFacts:
-    """A sealed plan as messages say it. `zone`: the policy's."""
+def sealed_facts(sealed: SealedPlan, policy: Policy, titles: StageTitles) -> PlanFacts:
+    """A sealed plan as messages say it."""
     plan, predicted = sealed.plan, sealed.plan.predicted
     size = None if predicted.size is None else str(predicted.size)
     return PlanFacts(
         cycle=sealed.cycle,
         number=sealed.number,
         measure=plan.measure.name,
-        measure_words=chart_words(plan.measure, titles),
+        measure_words=measure_words(plan.measure, policy, titles),
         change=plan.change,
         change_date=plan.change_date,
         predicted=PredictedFacts(size=size, unit=predicted.unit.value, why=predicted.why),
         hash=sealed.hash,
-        looks=looks_of(sealed, zone),
+        looks=looks_of(sealed, policy.timezone),
         tasks=tuple(TaskFacts(what=task.what, who=task.who, by=task.by) for task in plan.tasks),
     )
 
 
-def chart_words(chart: Chart, titles: StageTitles) -> str:
-    """`Time in stage (median), Proposal`; a pipeline's measure by its own name."""
-    name = NAMES[chart.column]
-    return f"{name}, {titles.title(chart.pipeline, chart.stage)}" if chart.stage else name
+def measure_words(chart: Chart, policy: Policy, titles: StageTitles) -> str:
+    """`Time in stage (median), Proposal`; a pipeline's measure with the pipeline's name.
+
+    What the policy no longer has goes by its id.
+    """
+    pipeline = policy.pipelines.get(chart.pipeline)
+    whole = pipeline.name if pipeline else chart.pipeline
+    return f"{NAMES[chart.column]}, {titles.title(chart.pipeline, chart.stage) if chart.stage else whole}"

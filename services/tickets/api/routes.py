@@ -34,7 +34,7 @@ from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.ticket import Ticket
 from services.tickets.latest_count import LatestCount, counted_at, latest_counts, with_deals
 from services.tickets.plan_changes import TicketWriter
-from services.tickets.plan_facts import chart_words, plan_facts
+from services.tickets.plan_facts import measure_words, plan_facts
 from services.tickets.query import TicketQuery, explain, number
 from services.tickets.store import notices, plans, problems, stages, studies, tickets
 from services.tickets.study.measures import measures_of
@@ -147,7 +147,7 @@ class Api:
         measures = [
             PlanMeasure(
                 name=chart.name,
-                words=chart_words(chart, titles),
+                words=measure_words(chart, self._policy, titles),
                 unit=unit_of(chart.column, day_of(chart, self._policy)),
             )
             for chart in measures_of(ticket.problem, self._policy)

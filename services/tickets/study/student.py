@@ -35,7 +35,7 @@ from services.tickets.study.findings import Places, StudyFindings, findings_of
 from services.tickets.study.ground import last_relock
 from services.tickets.study.known_weeks import ALL_KNOWN
 from services.tickets.study.measures import is_higher_better
-from services.tickets.study.plan_words import study_names
+from services.tickets.study.outlook_words import study_names
 from services.tickets.study.planning import PlanOutline
 from services.tickets.study.record import Study, StudyKey
 from shared.flow.statistics.interim_looks import WINDOW

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from services.tickets.domain.plan import Countermeasure
+from services.tickets.plan_facts import measure_words
 from services.tickets.store.ledger import Attempt, AttemptOutcome, GivenUp, Tally, Wait, WaitTimes
 from services.tickets.web import plan_words
 from shared import wording
@@ -94,7 +95,7 @@ def attempt_row(attempt: Attempt, policy: Policy, titles: StageTitles) -> Attemp
         attempt,
         text.title,
         " · ".join(one for one in (text.pipeline, text.stage) if one),
-        plan_words.measure_words(plan.measure, policy, titles),
+        measure_words(plan.measure, policy, titles),
         plan_words.countermeasure_words(plan.countermeasure),
         plan_words.prediction_words(plan, attempt.problem.kind, policy),
         FOUND[attempt.found],

@@ -32,7 +32,7 @@ from services.tickets.plan_changes import DRAFTED, TicketWriter, terms_of
 from services.tickets.present import day_in, present
 from services.tickets.store import plans, stages, tickets, weekly_points
 from services.tickets.study.ground import ground_of_plan
-from services.tickets.study.plan_words import plan_sentences, study_names
+from services.tickets.study.outlook_words import plan_sentences, study_names
 from services.tickets.study.planning import PlanOutline
 from services.tickets.web import chart_words, forms, plan_form, plan_parts
 from services.tickets.web.chart_view import chart_view

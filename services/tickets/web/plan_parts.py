@@ -10,6 +10,7 @@ from typing import Any
 from services.tickets.charts.spec import Drawing
 from services.tickets.domain.draft import MAX_LETTERS, MAX_TASKS, PlanTerms
 from services.tickets.domain.ticket import Ticket
+from services.tickets.plan_facts import measure_words
 from services.tickets.store.plans import SavedDraft
 from services.tickets.study.ground import PlanGround
 from services.tickets.web import plan_form, plan_words
@@ -45,7 +46,7 @@ class PlanContent:
     def labels(self, policy: Policy) -> Mapping[str, str]:
         """The measures in words, by the name of the chart."""
         charts = self.terms.charts.values()
-        return {chart.name: plan_words.measure_words(chart, policy, self.titles) for chart in charts}
+        return {chart.name: measure_words(chart, policy, self.titles) for chart in charts}
 
 
 def of_form(content: PlanContent, answer: PlanAnswer, policy: Policy) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from datetime import date
 
 from services.tickets.domain.plan import SealedPlan, SealedWeeks
 from services.tickets.domain.ticket import Ticket
+from services.tickets.plan_facts import measure_words
 from services.tickets.study.change_weeks import looks_of
 from services.tickets.study.findings import StudyFindings
-from services.tickets.study.plan_words import study_names
+from services.tickets.study.outlook_words import study_names
 from services.tickets.study.planning import PlanOutline
 from services.tickets.study.record import Study
 from services.tickets.web import plan_words
@@ -65,11 +66,11 @@ def sealed_view(sealed: SealedPlan, kind: str, policy: Policy, titles: StageTitl
     plan, ground, looks = sealed.plan, sealed.ground, looks_of(sealed, policy.timezone)
     return SealedView(
         sealed,
-        plan_words.measure_words(plan.measure, policy, titles),
+        measure_words(plan.measure, policy, titles),
         chart_address(plan.measure),
         plan_words.countermeasure_words(plan.countermeasure),
         plan_words.prediction_words(plan, kind, policy),
-        plan_words.measure_words(plan.balancing, policy, titles) if plan.balancing else None,
+        measure_words(plan.balancing, policy, titles) if plan.balancing else None,
         ENTRIES[plan.new_entries_only],
         day_words(plan.change_date),
         looks,

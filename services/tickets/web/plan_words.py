@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from services.tickets.domain.plan import Countermeasure, Plan
+from services.tickets.plan_facts import measure_words
 from services.tickets.study.measures import is_higher_better
 from services.tickets.web.plan_form import COUNTERMEASURES, day_words
 from shared.flow.statistics.columns import Chart
@@ -14,12 +15,6 @@ from shared.policy import Policy, StageTitles
 from shared.wording.measures import NAMES, SHARE, changed, day_of, in_unit, is_share, unit_of
 
 POINTS = "percentage points"
-
-
-def measure_words(chart: Chart, policy: Policy, titles: StageTitles) -> str:
-    """`Time in stage (median), Proposal`"""
-    place = titles.title(chart.pipeline, chart.stage) if chart.stage else policy.pipelines[chart.pipeline].name
-    return f"{NAMES[chart.column]}, {place}"
 
 
 def better(chart: Chart, kind: str) -> str:

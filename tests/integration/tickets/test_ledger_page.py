@@ -18,6 +18,7 @@ from shared.contracts.tickets import TicketOutcome
 from shared.postgres.pool import Pool
 from tests.integration.tickets.page_app import page_app
 from tests.integration.tickets.planning import CHANGE_DATE, OPENED, PLANNED, PlanningParts
+from tests.support.problems import POLICY
 
 CHANGED = datetime.fromisoformat(CHANGE_DATE).replace(tzinfo=UTC)
 VERDICT = CHANGED + timedelta(weeks=5)
@@ -170,6 +171,18 @@ async def test_an_empty_ledger_says_where_a_plan_begins(pool: Pool) -> None:
 
     assert "No change has been planned yet. A plan begins on the page of a ticket." in page
     assert "<table" not in page
+
+
+async def test_a_pipeline_that_the_policy_no_longer_has_stays_in_the_ledger(pool: Pool) -> None:
+    parts = PlanningParts(pool)
+    number = await parts.planned("proposal", measure="new/-/throughput", balancing="")
+    without = PlanningParts(pool, POLICY.replace("  new:\n", "  other:\n"))
+    transport = httpx.ASGITransport(page_app(without))
+    async with httpx.AsyncClient(transport=transport, base_url="http://andon.example") as client:
+        pages = [await client.get(address) for address in ("/ledger", f"/tickets/{number}", f"/tickets/{number}/plan")]
+
+    assert [page.status_code for page in pages] == [200] * 3
+    assert "Throughput, new" in pages[0].text
 
 
 async def test_the_ledger_is_sent_again_only_where_it_changed(web: httpx.AsyncClient) -> None:

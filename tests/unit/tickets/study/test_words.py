@@ -14,7 +14,7 @@ from services.tickets.domain.plan import Predicted, SealedWeeks
 from services.tickets.study.change_weeks import ChangeWeeks, change_instant
 from services.tickets.study.ground import PlanGround
 from services.tickets.study.known_weeks import RevisedChart
-from services.tickets.study.plan_words import plan_sentences, study_names
+from services.tickets.study.outlook_words import plan_sentences, study_names
 from services.tickets.study.planning import MeasureOutlook, PlanOutline, outlook
 from services.tickets.study.trouble import TroubleWeeks
 from shared.contracts.measures import Column
