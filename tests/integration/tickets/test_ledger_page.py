@@ -14,8 +14,10 @@ import pytest
 
 from services.tickets.store import ledger
 from services.tickets.store.ledger import LedgerFilter, Wait
+from shared.contracts.measures import Column
 from shared.contracts.tickets import TicketOutcome
 from shared.postgres.pool import Pool
+from shared.wording.measures import NAMES
 from tests.integration.tickets.page_app import page_app
 from tests.integration.tickets.planning import CHANGE_DATE, OPENED, PLANNED, PlanningParts
 from tests.support.problems import POLICY
@@ -182,7 +184,7 @@ async def test_a_pipeline_that_the_policy_no_longer_has_stays_in_the_ledger(pool
         pages = [await client.get(address) for address in ("/ledger", f"/tickets/{number}", f"/tickets/{number}/plan")]
 
     assert [page.status_code for page in pages] == [200] * 3
-    assert "Throughput, new" in pages[0].text
+    assert f"{NAMES[Column.THROUGHPUT]}, new" in pages[0].text
 
 
 async def test_the_ledger_is_sent_again_only_where_it_changed(web: httpx.AsyncClient) -> None:
