@@ -23,7 +23,7 @@ from shared.runtime.service import every
 from shared.stream import outbox
 
 _log = logger(__name__)
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 20.0
 # A replica that does not look for this long is stuck.
 STUCK_SECONDS = 300.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -66,6 +67,8 @@ from shared.stream.transaction import PostgresTransactions
 
 _log = logger(__name__)
 CLOCK_SECONDS = 5.0
+# What may be late is done at every so many ticks.
+TICKS_OF_CARE = 4
 # Messages carry charts: fewer of them make a batch.
 RELAY_BATCH = 20
 _HEADERS = (
@@ -114,7 +117,7 @@ class Tickets:
         self.preview = PreviewClient(settings.detector_url)
         self.renewals = BaselineRenewals(pool, self.policy)
         self._inbox_age = inbox_age(settings, self.policy)
-        self._metrics = TicketMetrics(registry)
+        self._metrics, self._ticks = TicketMetrics(registry), itertools.count()
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress, RELAY_BATCH)
         self.publisher = TicketPublisher(
             pool, settings.topic(TICKETS), self.relay.wake.set, self._metrics, self.progress
@@ -168,11 +171,17 @@ class Tickets:
             await asyncio.sleep(CLOCK_SECONDS)
 
     async def tick(self) -> None:
-        """Do what time asks for: end snoozes, begin studies, forget old ids of the inbox, refresh the gauges."""
+        """Do what time asks for: end snoozes, begin studies, and now and then what may be late."""
         async with self._pool.acquire() as connection, connection.transaction():
             changed = await self.changes.wake_due(connection) + await self.changes.begin_studies(connection)
         if changed:
             self.publisher.wake.set()
+            self.studies.wake.set()
+        if next(self._ticks) % TICKS_OF_CARE == 0:
+            await self._care()
+
+    async def _care(self) -> None:
+        """Find baselines to renew, forget old ids of the inbox, refresh the gauges."""
         await self.renewals.refresh()
         await inbox.forget(self._pool, self._wall.now() - self._inbox_age)
         self._metrics.count(await ticket_store.counts(self._pool))

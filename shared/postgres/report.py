@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 
 from shared.postgres import locks
-from shared.postgres.pool import connect
+from shared.postgres.pool import AnyConnection, connect
 
 ROLE = "andon_report"
 # Roles belong to the whole cluster: another database's migration may make the role at the same time.
@@ -26,6 +28,8 @@ ALTER ROLE {ROLE} SET default_transaction_read_only = on;
 ALTER ROLE {ROLE} SET statement_timeout = '30s';
 """
 _EXISTS = "SELECT FROM pg_roles WHERE rolname = $1"
+# How often to try where the migration of another database changes the role at the same time.
+_TRIES = 10
 
 
 class ReportRoleError(Exception):
@@ -46,10 +50,22 @@ async def grant_report(dsn: str, password: str | None = None) -> None:
         if password:
             # ALTER ROLE takes no parameters; quote_literal makes the literal.
             literal = await connection.fetchval("SELECT quote_literal($1::text)", password)
-            await connection.execute(_LIMITS + f"ALTER ROLE {ROLE} LOGIN PASSWORD {literal}")
+            await _change_role(connection, _LIMITS + f"ALTER ROLE {ROLE} LOGIN PASSWORD {literal}")
     except asyncpg.InsufficientPrivilegeError as error:
         raise ReportRoleError(
             f"role {ROLE} not made or changed: {error}; give this user CREATEROLE, or see docs/operator/sql-views.md"
         ) from None
     finally:
         await connection.close()
+
+
+async def _change_role(connection: AnyConnection, sql: str) -> None:
+    for left in reversed(range(_TRIES)):
+        try:
+            await connection.execute(sql)
+            return
+        except asyncpg.InternalServerError:
+            # "tuple concurrently updated": Postgres has no code of its own for it.
+            if not left:
+                raise
+            await asyncio.sleep(0.1)

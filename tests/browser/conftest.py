@@ -28,8 +28,8 @@ from services.notifier.domain.report import (
     PipelineReport,
     ReportData,
     ReportedLook,
+    ReportedTicket,
     ReportedVerdict,
-    WaitingTicket,
 )
 from services.notifier.render.compose import Composer
 from services.tickets.charts.render import png
@@ -154,7 +154,7 @@ def report_mail(url: str, chart: str) -> Mail:
     named = {"ticket": 1, "title": "Deals wait too long in Proposal", "url": url}
     pipeline = PipelineReport(
         name="New business",
-        waiting=(WaitingTicket(**named, state=TicketState.OPEN, since=day(0), opened_at=day(0)),),
+        waiting=(ReportedTicket(**named, state=TicketState.OPEN, since=day(0), opened_at=day(0)),),
         waiting_total=3,
         verdicts=(ReportedVerdict(**named, outcome="verified", sentence="The later week was better."),),
         verdicts_total=1,

@@ -28,8 +28,6 @@ HEADERS = {
     "Auto-Submitted",
     "X-Auto-Response-Suppress",
     "List-Id",
-    "List-Unsubscribe",
-    "List-Unsubscribe-Post",
     "Thread-Index",
     "Thread-Topic",
     "MIME-Version",

@@ -20,8 +20,8 @@ from shared.runtime.waiting import wait_within
 
 _log = logger(__name__)
 LOOP = "studies"
-# How often to look for studies that have begun, or that a crashed replica left.
-POLL_SECONDS = 5.0
+# How often to look for studies that a crashed replica left.
+POLL_SECONDS = 15.0
 # A week comes as many messages: they are looked at together.
 PAUSE_SECONDS = 1.0
 

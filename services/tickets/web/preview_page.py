@@ -121,7 +121,7 @@ class PreviewPage:
             if answer and one.before is None and (one.kind, one.stage) not in known and one.kind in NEW_KINDS
         ]
         charts = view.charts(answer, name, self._policy, titles) if answer else []
-        return {"rows": found, "added": added, "charts": charts}
+        return {"rows": found, "added": added, "on_charts": charts}
 
     def _new(self, name: str, titles: StageTitles) -> Mapping[str, object]:
         """The choices of a rule that is added."""

@@ -14,7 +14,21 @@ from shared.postgres.migrate import migrate_all
 from shared.postgres.report import ROLE, ReportRoleError, grant_report
 from tests.support.databases import new_database
 
-VIEWS = {"measure", "problem", "stage_now", "signal_problem", "ticket", "change", "sealed_plan", "study", "notice"}
+VIEWS = {
+    *("measure", "problem", "stage_now", "signal_problem"),
+    *("ticket", "cord_pull", "change", "sealed_plan", "study", "notice"),
+}
+    "measure",
+    "problem",
+    "stage_now",
+    "signal_problem",
+    "ticket",
+    "cord_pull",
+    "change",
+    "sealed_plan",
+    "study",
+    "notice",
+}
 
 
 # One for all tests: the role belongs to the whole server.
