@@ -18,7 +18,7 @@ from services.tickets.plan_facts import plan_facts
 from services.tickets.present import day_in, present, start_of
 from services.tickets.store import cord_pulls, messages, problems, stages, studies, tickets
 from shared.contracts.problems import ProblemData, ProblemReason
-from shared.contracts.tickets import Actor, TicketChange, TicketState
+from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 from shared.policy import Policy, StageTitles
 from shared.postgres.locks import lock
 from shared.postgres.pool import Connection
@@ -63,9 +63,22 @@ class TicketChanges:
         steps = lifecycle.on_problem(newest, problem, self._reopen_within)
         for step in steps:
             await self.save(connection, step, titles)
+        if any(step.ticket.outcome is TicketOutcome.RETRACTED for step in steps):
+            steps += await self._reopen_lost_gain(connection, problem, titles)
         if newest is not None and not steps and (followed := lifecycle.follow(newest, problem)) != newest:
             await tickets.follow(connection, followed)
         return len(steps)
+
+    async def _reopen_lost_gain(
+        self, connection: Connection, problem: ProblemData, titles: StageTitles
+    ) -> list[TicketStep]:
+        """Open the ticket whose lost gain the newer one, which never should have been, kept from opening."""
+        found = await tickets.lock_lost_gain(connection, problem.key)
+        if found is None or not await tickets.is_newest(connection, found[0]):
+            return []
+        step = studying.reopen_lost_gain(*found, problem.detected_at)
+        await self.save(connection, step, titles)
+        return [step]
 
     async def act(self, connection: Connection, number: int, command: Command, version: int) -> Ticket | None:
         """Run a person's command, made from a page that showed `version` of the ticket, its `seq` then.

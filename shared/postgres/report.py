@@ -7,7 +7,8 @@ import asyncio
 import asyncpg
 
 from shared.postgres import locks
-from shared.postgres.pool import AnyConnection, connect
+from shared.postgres.locks import AnyConnection
+from shared.postgres.pool import connect
 
 ROLE = "andon_report"
 # Roles belong to the whole cluster: another database's migration may make the role at the same time.

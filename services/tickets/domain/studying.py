@@ -63,5 +63,9 @@ def follow_gain(
     is_waiting = ticket.has_verdict and ticket.cycle == cycle and is_kept
     if hold is not Hold.DECAYED or not (is_waiting and is_newest):
         return [noted]
-    again = advance(noted.ticket, TicketChange.REOPENED, at, reason, **reopening(ticket, TicketState.OPEN))
-    return [noted, again]
+    return [noted, reopen_lost_gain(noted.ticket, reason, at)]
+
+
+def reopen_lost_gain(ticket: Ticket, reason: str | None, at: datetime) -> TicketStep:
+    """Open a ticket again whose gain is lost."""
+    return advance(ticket, TicketChange.REOPENED, at, reason, **reopening(ticket, TicketState.OPEN))

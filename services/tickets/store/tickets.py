@@ -71,6 +71,13 @@ WHERE ticket = $1 ORDER BY seq
 _IS_NEWEST = """
 SELECT NOT EXISTS (SELECT FROM ticket WHERE key = $1 AND id > $2 AND outcome IS DISTINCT FROM 'retracted')
 """
+_LOST_GAIN = f"""
+SELECT {_COLUMNS}, c.reason FROM ticket CROSS JOIN LATERAL (
+    SELECT change.change, change.reason FROM change WHERE (change.ticket, change.seq) = (ticket.id, ticket.seq)
+) AS c
+WHERE key = $1 AND c.change = 'decayed' AND state = 'closed' AND decision IS DISTINCT FROM 'dropped'
+ORDER BY id DESC LIMIT 1 FOR UPDATE OF ticket
+"""
 _EARLIER = f"SELECT {_COLUMNS} FROM ticket WHERE pipeline = $1 AND problem ->> 'stage'"
 _EARLIER_OF_STAGE = f"{_EARLIER} = $2 AND id < $3 ORDER BY id DESC LIMIT 10"
 _EARLIER_OF_SOURCE = f"""
@@ -212,6 +219,12 @@ async def follow(connection: Connection, ticket: Ticket) -> None:
 async def is_newest(executor: Executor, ticket: Ticket) -> bool:
     """Whether no newer ticket of the same problem exists, but for those of problems that never were."""
     return bool(await executor.fetchval(_IS_NEWEST, ticket.key, ticket.id))
+
+
+async def lock_lost_gain(connection: Connection, key: str) -> tuple[Ticket, str | None] | None:
+    """The newest closed ticket of a key whose last change is a lost gain, and how that was told; locked."""
+    row = await connection.fetchrow(_LOST_GAIN, key)
+    return (_ticket(row), row["reason"]) if row else None
 
 
 async def _insert(connection: Connection, ticket: Ticket) -> int:

@@ -18,17 +18,6 @@ VIEWS = {
     *("measure", "problem", "stage_now", "signal_problem"),
     *("ticket", "cord_pull", "change", "sealed_plan", "study", "notice"),
 }
-    "measure",
-    "problem",
-    "stage_now",
-    "signal_problem",
-    "ticket",
-    "cord_pull",
-    "change",
-    "sealed_plan",
-    "study",
-    "notice",
-}
 
 
 # One for all tests: the role belongs to the whole server.
