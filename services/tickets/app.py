@@ -117,7 +117,7 @@ class Tickets:
         self.preview = PreviewClient(settings.detector_url)
         self.renewals = BaselineRenewals(pool, self.policy)
         self._inbox_age = inbox_age(settings, self.policy)
-        self._metrics, self._ticks = TicketMetrics(registry), itertools.count()
+        self._metrics = TicketMetrics(registry)
         self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress, RELAY_BATCH)
         self.publisher = TicketPublisher(
             pool, settings.topic(TICKETS), self.relay.wake.set, self._metrics, self.progress
@@ -163,24 +163,24 @@ class Tickets:
         )
 
     async def _clock_loop(self) -> None:
-        while True:
+        for ticks in itertools.count():
             try:
                 await self.tick()
+                if ticks % TICKS_OF_CARE == 0:
+                    await self.care()
             except TRANSIENT as error:
                 _log.warning("clock loop waits: database unavailable", error=repr(error))
             await asyncio.sleep(CLOCK_SECONDS)
 
     async def tick(self) -> None:
-        """Do what time asks for: end snoozes, begin studies, and now and then what may be late."""
+        """Do what time asks for: end snoozes, begin studies."""
         async with self._pool.acquire() as connection, connection.transaction():
             changed = await self.changes.wake_due(connection) + await self.changes.begin_studies(connection)
         if changed:
             self.publisher.wake.set()
             self.studies.wake.set()
-        if next(self._ticks) % TICKS_OF_CARE == 0:
-            await self._care()
 
-    async def _care(self) -> None:
+    async def care(self) -> None:
         """Find baselines to renew, forget old ids of the inbox, refresh the gauges."""
         await self.renewals.refresh()
         await inbox.forget(self._pool, self._wall.now() - self._inbox_age)

@@ -148,7 +148,7 @@ async def test_the_clock_loop_forgets_in_small_batches(pool: Pool, service: Tick
 
     left = []
     for _ in range(3):
-        await service.tick()
+        await service.care()
         left.append(await pool.fetchval("SELECT count(*) FROM inbox"))
 
     assert left == [1500, 500, 0]

@@ -174,10 +174,10 @@ async def test_how_long_messages_wait_is_measured(pool: Pool, parts: TicketParts
     await parts.handle(record(event(problem()), 0))
     await pool.execute("UPDATE ticket_message SET created_at = created_at - interval '5 minutes'")
 
-    await service.tick()
+    await service.care()
     waiting = registry.get_sample_value("andon_tickets_messages_oldest_seconds")
     await parts.messages()
-    await service.tick()
+    await service.care()
 
     assert waiting == pytest.approx(300, abs=30)
     assert registry.get_sample_value("andon_tickets_messages_oldest_seconds") == 0
