@@ -115,6 +115,17 @@ async def empty(
     process.stop()
 
 
+@pytest.fixture(scope="session")
+async def corded(
+    browser: Browser, kafka: str, postgres: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[str, str]]:
+    """Address and DSN of a service whose cords are pulled."""
+    pages = Pages(kafka, postgres, tmp_path_factory.mktemp("corded"))
+    process = await pages.start()
+    yield process.url, pages.dsn
+    process.stop()
+
+
 def mails(url: str) -> Iterator[Any]:
     """One of each reason, about a ticket at the address; the last quotes what is hostile."""
     drawn = LineChart(

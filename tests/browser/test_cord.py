@@ -35,18 +35,18 @@ async def desk(browser: Browser) -> AsyncIterator[Page]:
     await context.close()
 
 
-async def link(empty: tuple[str, str], pipeline: str = "new", stage: str = "proposal") -> str:
+async def link(corded: tuple[str, str], pipeline: str = "new", stage: str = "proposal") -> str:
     """The address of a new link."""
-    url, dsn = empty
+    url, dsn = corded
     pool, token = await open_pool(dsn, "tickets", max_size=1), new_token()
     await cord_links.add(pool, token, pipeline, stage, datetime.now(UTC))
     await pool.close()
     return f"{url}/cord/{token}"
 
 
-async def test_a_pull_on_a_phone_without_scripts(empty: tuple[str, str], phone: BrowserContext) -> None:
+async def test_a_pull_on_a_phone_without_scripts(corded: tuple[str, str], phone: BrowserContext) -> None:
     page = await phone.new_page()
-    await page.goto(await link(empty))
+    await page.goto(await link(corded))
     await page.get_by_label("What did you see?").fill("Approvals of discounts take a week.")
     await page.get_by_label("With which deal?").fill("4711")
     await page.get_by_role("button", name="Pull the cord").click()
@@ -62,8 +62,8 @@ async def test_a_pull_on_a_phone_without_scripts(empty: tuple[str, str], phone: 
     assert "Approvals of discounts take a week." in await page.inner_text("main")
 
 
-async def test_the_keyboard_reaches_every_field(empty: tuple[str, str], desk: Page) -> None:
-    await desk.goto(await link(empty))
+async def test_the_keyboard_reaches_every_field(corded: tuple[str, str], desk: Page) -> None:
+    await desk.goto(await link(corded))
     await desk.keyboard.press("Tab")
     await desk.keyboard.press("Enter")
     await desk.keyboard.press("Tab")
@@ -78,8 +78,8 @@ async def test_the_keyboard_reaches_every_field(empty: tuple[str, str], desk: Pa
 
 
 @pytest.mark.parametrize("stage", [("new", "proposal"), ("odd", 'a"b')])
-async def test_the_pages_keep_wcag(empty: tuple[str, str], desk: Page, stage: tuple[str, str]) -> None:
-    address = await link(empty, *stage)
+async def test_the_pages_keep_wcag(corded: tuple[str, str], desk: Page, stage: tuple[str, str]) -> None:
+    address = await link(corded, *stage)
     await desk.goto(address)
     assert await violations(desk) == []
     await desk.locator("#seen").evaluate("field => field.removeAttribute('required')")
@@ -95,20 +95,20 @@ async def test_the_pages_keep_wcag(empty: tuple[str, str], desk: Page, stage: tu
     assert "Thank you" in await desk.inner_text("h1")
     assert await violations(desk) == []
     assert await desk.evaluate("window.owned") is None
-    await desk.goto(f"{empty[0]}/cord/nowhere")
+    await desk.goto(f"{corded[0]}/cord/nowhere")
     assert await violations(desk) == []
     assert await desk.context.cookies() == []
 
 
-async def test_the_ticket_of_a_pull_shows_hostile_words_as_words(empty: tuple[str, str], desk: Page) -> None:
-    await desk.goto(await link(empty, "odd", 'a"b'))
+async def test_the_ticket_of_a_pull_shows_hostile_words_as_words(corded: tuple[str, str], desk: Page) -> None:
+    await desk.goto(await link(corded, "odd", 'a"b'))
     await desk.locator("#seen").fill(HOSTILE)
     await desk.get_by_role("button").click()
-    connection = await asyncpg.connect(empty[1])
+    connection = await asyncpg.connect(corded[1])
     number = await connection.fetchval("SELECT max(id) FROM tickets.ticket WHERE pipeline = 'odd'")
     await connection.close()
 
-    await desk.goto(f"{empty[0]}/tickets/{number}")
+    await desk.goto(f"{corded[0]}/tickets/{number}")
 
     assert "Somebody pulled the cord in" in await desk.inner_text("h1") or "was pulled" in await desk.inner_text("main")
     assert await violations(desk) == []
