@@ -24,7 +24,8 @@ from shared.stream.positions import NOT_STORED, StoredPositions
 from shared.stream.truncation import LogTruncation
 
 _log = logger(__name__)
-LOAD_TIMEOUT_SECONDS = 2
+# Two questions to the leaders, of up to three seconds each, and two statements.
+CHECK_TIMEOUT_SECONDS = 10
 
 
 class Assignment:
@@ -141,22 +142,28 @@ class Assignment:
             self._restarting, self._truncated = set(), set()
 
     async def check(self) -> None:
-        """Check from time to time for truncated logs and positions set back that neither fetch nor batch shows."""
+        """Check from time to time for truncated logs and positions set back that neither fetch nor batch shows.
+
+        A database or broker that does not answer leaves it to the next check.
+        """
         if not self.cursors or self.lock.locked() or not self._truncation.is_due():
             return
         async with self.lock:
-            # Before the rows are loaded: batches may be committed in between.
-            known = self.known()
             try:
-                async with asyncio.timeout(LOAD_TIMEOUT_SECONDS):
-                    rows = await self._positions.load()
-            except TRANSIENT:
-                return
-            partitions = self.cursors.keys() - self._restarting
-            truncated = await self._truncation.find(partitions, rows)
-            set_back = {tp for tp in partitions if rows.get(tp, NOT_STORED).next_offset < known.get(tp, 0)}
-            self._truncated |= truncated
-            self._restarting |= truncated | set_back
+                async with asyncio.timeout(CHECK_TIMEOUT_SECONDS):
+                    await self._check()
+            except TRANSIENT as error:
+                _log.debug("logs and positions not checked", error=repr(error))
+
+    async def _check(self) -> None:
+        # Before the rows are loaded: batches may be committed in between.
+        known = self.known()
+        rows = await self._positions.load()
+        partitions = self.cursors.keys() - self._restarting
+        truncated = await self._truncation.find(partitions, rows)
+        set_back = {tp for tp in partitions if rows.get(tp, NOT_STORED).next_offset < known.get(tp, 0)}
+        self._truncated |= truncated
+        self._restarting |= truncated | set_back
 
     async def follow(self, partition: TopicPartition) -> None:
         """Let the cursor follow aiokafka over offsets that are never handed out."""

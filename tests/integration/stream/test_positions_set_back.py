@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 
 import pytest
+from aiokafka import TopicPartition
 
+from shared.stream.positions import StoredPosition, StoredPositions
 from tests.integration.stream.test_truncated_log import NEW, gone, missing, publish
 from tests.support.recorder import COUNT, Recorder, all_seen
 from tests.support.waiting import eventually
 
 SET_BACK = "UPDATE position SET next_offset = next_offset - 20"
 FORGET = "DELETE FROM position"
+NOBODY_LISTENS = "postgresql://andon@127.0.0.1:1/andon"
 
 
 @pytest.mark.parametrize(("lose", "lost"), [(SET_BACK, 4 * 20), (FORGET, COUNT)])
@@ -67,3 +71,31 @@ async def test_batches_that_are_queued_when_commits_are_lost_jump_nothing(
 
         assert not await missing(one, range(NEW.start, more.stop))
         assert len(await all_seen(one, 2 * 20 + len(NEW) + len(more))) == 2 * 20 + len(NEW) + len(more)
+
+
+class Lost(StoredPositions):
+    """Loses the database between the two statements of a check, once the first batches are handled."""
+
+    is_lost = False
+
+    async def verify(self, found: Mapping[TopicPartition, StoredPosition]) -> None:
+        if sum(position.next_offset for position in found.values()) >= COUNT:
+            Lost.is_lost = True
+            self._pool.set_connect_args(NOBODY_LISTENS)
+            await self._pool.expire_connections()
+        await super().verify(found)
+
+
+async def test_a_database_lost_in_the_middle_of_a_check_is_waited_for(recorder: Callable[..., Recorder]) -> None:
+    one = recorder(truncation_check_seconds=0.2, positions_type=Lost)
+    loop = asyncio.ensure_future(one.consumer.run())
+    await all_seen(one)
+
+    async def lost() -> bool:
+        return Lost.is_lost
+
+    await eventually(lost, bool)
+    done, _ = await asyncio.wait([loop], timeout=2)
+    loop.cancel()
+    await asyncio.wait([loop])
+    assert not done
