@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage, Message
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import getaddresses
 from html.parser import HTMLParser
-from itertools import permutations
+from itertools import islice, permutations
 
 from services.tickets.cord.pull import MAX_DEAL, MAX_SEEN, Pull
 from services.tickets.cord.typed_text import plain_line, plain_text
@@ -49,10 +49,23 @@ MAX_SIGNATURE_LINES = 8
 MAX_LINE = 300
 # Names and addresses of one mail that are looked for.
 MAX_NAMES = 500
+# Characters of one header that are read, and headers that name people: the library's time grows with their square.
+MAX_HEADER, MAX_HEADERS = 2048, 20
 _DEAL = re.compile(r"^deal\s*[:#]\s*(\S.*)$", re.IGNORECASE)
-_PEOPLE = ("From", "Sender", "Reply-To", "Return-Path", "Resent-From", "Disposition-Notification-To")
+_PEOPLE = frozenset(("from", "sender", "reply-to", "return-path", "resent-from", "disposition-notification-to"))
 _BLOCKS = frozenset(("p", "div", "br", "tr", "li", "h1", "h2", "h3", "blockquote", "table", "hr"))
 _HIDDEN = frozenset(("script", "style", "head", "title", "blockquote"))
+
+
+class _ShortHeaders(EmailPolicy):
+    """Reads no more than the beginning of a header."""
+
+    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
+        name, value = super().header_source_parse(sourcelines)
+        return name, value[:MAX_HEADER]
+
+
+_POLICY = _ShortHeaders()
 
 
 class NoText(Exception):
@@ -71,7 +84,7 @@ class MailWords:
 def mail_words(raw: bytes) -> MailWords:
     """The words of a mail. Raises NoText, also for a mail that cannot be read."""
     try:
-        message = message_from_bytes(raw, policy=SMTP)
+        message = message_from_bytes(raw, policy=_POLICY)
         text, people = _body(message), _people(message)
         date, automatic = str(message.get("Date", "")), str(message.get("Auto-Submitted", "no"))
     except NoText:
@@ -122,7 +135,8 @@ def _without_names(lines: list[str], people: Sequence[str]) -> list[str]:
 
 def _people(message: Message) -> list[str]:
     """What stands for a person in the headers: addresses, and names of two words or more, in any order."""
-    headers = [str(value) for name in _PEOPLE for value in message.get_all(name, [])][:20]
+    naming = ((name, value) for name, value in message.raw_items() if name.lower() in _PEOPLE)
+    headers = [str(_POLICY.header_fetch_parse(name, value)) for name, value in islice(naming, MAX_HEADERS)]
     found = set[str]()
     for name, address in getaddresses(headers):
         words = [word for word in re.split(r"[\s,;\"']+", name[:200]) if word][:8]
