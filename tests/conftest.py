@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import itertools
 import secrets
+import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -15,22 +16,35 @@ import typer.testing
 
 from shared.kafka.admin import create_topics
 from tests.support import examples, outside
-from tests.support.databases import migrated_database, new_database
+from tests.support.databases import drop_database, drop_databases, migrated_database, new_database
 from tests.support.servers import kafka_address, postgres_dsn
 from tests.support.shared_server import shared
 
-# Folders and files whose fixtures cost more than their tests: one worker runs each of them whole.
-GROUPS = ("tests/browser", "tests/integration/deploy", "tests/integration/detector/test_store.py")
+# What one worker runs whole, by the beginning of its path: fixtures that cost more than their tests, and demos, which
+# would choose the same ports at the same time.
+GROUPS = {
+    "tests/browser": "browser",
+    "tests/integration/deploy": "deploy",
+    "tests/integration/detector/test_store.py": "store",
+    "tests/integration/postgres/test_report.py": "report",
+    "tests/system/test_demo_servers.py": "demo",
+    "tests/system/test_line.py": "demo",
+}
 _numbers = itertools.count(1)
 examples.register()
 # Typer builds the tree of all commands at each invocation, which takes longer than the command itself.
 typer.testing._get_command = cache(typer.testing._get_command)
 
 
+def pytest_configure() -> None:
+    """End on SIGTERM as on Ctrl-C: fixtures stop their servers and remove what they made."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        for group in GROUPS:
-            if item.nodeid.startswith(group):
+        for beginning, group in GROUPS.items():
+            if item.nodeid.startswith(beginning):
                 item.add_marker(pytest.mark.xdist_group(group))
 
 
@@ -64,22 +78,33 @@ def kafka(run_folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres(run_folder: Path) -> Iterator[str]:
-    """DSN of a real Postgres on which databases may be made."""
+def postgres_server(run_folder: Path) -> Iterator[str]:
+    """DSN of a real Postgres."""
     with shared(run_folder / "postgres", postgres_dsn) as dsn:
         yield dsn
 
 
+@pytest.fixture(scope="session")
+async def postgres(postgres_server: str) -> AsyncIterator[str]:
+    """DSN of a real Postgres on which databases may be made."""
+    yield postgres_server
+    await drop_databases(postgres_server)
+
+
 @pytest.fixture
-async def dsn(postgres: str) -> str:
+async def dsn(postgres: str) -> AsyncIterator[str]:
     """DSN of a fresh database with the tables of all services."""
-    return await migrated_database(postgres)
+    made = await migrated_database(postgres)
+    yield made
+    await drop_database(postgres, made)
 
 
 @pytest.fixture
-async def empty_dsn(postgres: str) -> str:
+async def empty_dsn(postgres: str) -> AsyncIterator[str]:
     """DSN of a fresh, empty database."""
-    return await new_database(postgres)
+    made = await new_database(postgres)
+    yield made
+    await drop_database(postgres, made)
 
 
 @pytest.fixture

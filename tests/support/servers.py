@@ -37,9 +37,12 @@ def kafka_address(folder: Path) -> Iterator[str]:
         yield from _kafka_container()
     else:
         server = Kafka(folder / "kafka")
-        server.start()
-        yield server.bootstrap
-        server.stop()
+        try:
+            server.start()
+            yield server.bootstrap
+        finally:
+            server.stop()
+            shutil.rmtree(server.folder, ignore_errors=True)
 
 
 @contextmanager
@@ -51,15 +54,18 @@ def postgres_dsn(folder: Path) -> Iterator[str]:
         from testcontainers.community.postgres import PostgresContainer
 
         # As many as our own server allows: each test process keeps several pools.
-        command = "postgres -c max_connections=200"
+        command = "postgres -c max_connections=200 -c fsync=off"
         with PostgresContainer("postgres:18", driver=None).with_command(command) as container:
             yield container.get_connection_url()
     else:
-        server = Postgres(folder / "postgres")
-        server.start()
-        yield server.dsn
-        server.stop()
-        server.remove()
+        # No test cuts the power: what was committed survives a killed server without fsync too.
+        server = Postgres(folder / "postgres", options=("-c", "fsync=off"))
+        try:
+            server.start()
+            yield server.dsn
+        finally:
+            server.stop()
+            server.remove()
 
 
 def _kafka_container() -> Iterator[str]:
