@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from jinja2 import Environment
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from services.tickets.api.routes import Api
+from services.tickets.api.routes import PREFIX, Api
+from services.tickets.web import templating
 from services.tickets.web.board_page import BoardPage
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
@@ -16,6 +20,10 @@ from services.tickets.web.plan_page import PlanPage
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
 from tests.integration.tickets.records import TicketParts, nothing
+from tests.support.made_once import CompiledTemplates, LateRoutes
+
+# Each application compiles its templates, and FastAPI its routes: together more than half of the time of a test.
+templating.Environment = partial(Environment, bytecode_cache=CompiledTemplates())
 
 
 def page_app(parts: TicketParts) -> Starlette:
@@ -23,7 +31,7 @@ def page_app(parts: TicketParts) -> Starlette:
     pages = TicketPages(parts.pool, parts.writer, parts.policy, parts.clock, nothing)
     shared = parts.pool, parts.policy, parts.clock, pages.html, pages.error
     routes = [
-        *Api(parts.pool, parts.policy, parts.writer, nothing).routes(),
+        LateRoutes(PREFIX, Api(parts.pool, parts.policy, parts.writer, nothing).routes),
         *BoardPage(*shared).routes(),
         *MeetingPage(*shared, dict).routes(),
         *StagePage(*shared).routes(),
