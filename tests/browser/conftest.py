@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from services.demo.ports import free_port
 from services.notifier.domain.links import Links
@@ -48,6 +48,8 @@ from tests.support.waiting import eventually
 
 # The policy's zone: a page is rendered again for a reader in another zone.
 ZONE = {"TZ": "Europe/Berlin"}
+# Playwright itself waits 5 s for what it expects; a busy machine may take longer.
+expect.set_options(timeout=30_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -57,7 +59,9 @@ async def browser() -> AsyncIterator[Browser]:
         pytest.skip("Chromium is not installed (Debian's package chromium)")
     async with async_playwright() as playwright:
         # Without its own sandbox, as containers often forbid it; it sees nothing but these tests' own pages.
-        found = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"], env=os.environ | ZONE)
+        found = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], env=os.environ | ZONE, timeout=120_000
+        )
         yield found
         await found.close()
 

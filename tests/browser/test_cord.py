@@ -21,7 +21,6 @@ HOSTILE = '"><img src=x onerror="window.owned=1"><script>window.owned=1</script>
 @pytest.fixture
 async def phone(browser: Browser) -> AsyncIterator[BrowserContext]:
     context = await browser.new_context(viewport=PHONE, java_script_enabled=False)  # type: ignore[arg-type]
-    context.set_default_timeout(10_000)
     yield context
     await context.close()
 
@@ -30,7 +29,6 @@ async def phone(browser: Browser) -> AsyncIterator[BrowserContext]:
 async def desk(browser: Browser) -> AsyncIterator[Page]:
     """Scripts run here, so that axe-core does."""
     context = await browser.new_context()
-    context.set_default_timeout(10_000)
     yield await context.new_page()
     await context.close()
 

@@ -22,7 +22,6 @@ FOCUS = """() => { const e = document.activeElement, s = getComputedStyle(e);
 @pytest.fixture(params=[1280, 360])
 async def page(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
     context = await browser.new_context(viewport={"width": request.param, "height": 800})
-    context.set_default_timeout(10_000)
     yield await context.new_page()
     await context.close()
 
@@ -173,7 +172,6 @@ async def test_where_only_those_not_seen_are_shown_the_list_stays_right(company:
 async def test_a_list_that_is_old_says_what_became_of_the_ticket(company: Company, browser: Browser) -> None:
     number = company.numbers["stalled/new/demo"]
     context = await browser.new_context()
-    context.set_default_timeout(10_000)
     first, second = await context.new_page(), await context.new_page()
     for page in (first, second):
         await page.goto(company.url)
@@ -192,7 +190,6 @@ async def test_a_list_that_is_old_says_what_became_of_the_ticket(company: Compan
 
 async def test_a_list_whose_service_is_gone_says_so(company: Company, browser: Browser) -> None:
     context = await browser.new_context()
-    context.set_default_timeout(10_000)
     page = await context.new_page()
     await page.goto(company.url)
     await context.set_offline(True)

@@ -24,7 +24,6 @@ async def url(browser: Browser, postgres: str) -> AsyncIterator[str]:
 @pytest.fixture(params=[True, False], ids=["scripts", "no scripts"])
 async def page(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
     context = await browser.new_context(java_script_enabled=request.param)
-    context.set_default_timeout(10_000)
     yield await context.new_page()
     await context.close()
 
@@ -32,7 +31,6 @@ async def page(browser: Browser, request: pytest.FixtureRequest) -> AsyncIterato
 @pytest.fixture
 async def scripted(browser: Browser) -> AsyncIterator[Page]:
     context = await browser.new_context()
-    context.set_default_timeout(10_000)
     yield await context.new_page()
     await context.close()
 
