@@ -42,7 +42,7 @@ class ServiceProcess:
             self._process = subprocess.Popen(command, env=self._environment, stdout=log, stderr=log)
         return self
 
-    def ready(self, within: float = 40) -> ServiceProcess:
+    def ready(self, within: float = 120) -> ServiceProcess:
         """Wait until /readyz returns 200."""
         deadline = time.monotonic() + within
         while not self._is_ready():
@@ -74,7 +74,7 @@ class ServiceProcess:
         return self._end(signal.SIGTERM)
 
     def get(self, path: str) -> str:
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+        with urllib.request.urlopen(self.url + path, timeout=30) as answer:
             return str(answer.read().decode())
 
     def _is_ready(self) -> bool:
@@ -89,4 +89,4 @@ class ServiceProcess:
         if process is None:
             return 0
         process.send_signal(number)
-        return process.wait(40)
+        return process.wait(60)

@@ -87,7 +87,7 @@ async def _first_start(demo: DemoProcess, folder: Path) -> set[str]:
     pages, inbox = await demo.url("Tickets"), await demo.url("Inbox")
     # There may be others: the problems depend on the weekday on which the history ends.
     wanted = {"Deals wait too long in Proposal", "Discovery is running dry", "Too much work in Lead"}
-    titles = await eventually(lambda: titles_of(pages), wanted.__le__, 120)
+    titles = await eventually(lambda: titles_of(pages), wanted.__le__, 180)
 
     async def mails() -> list[Path]:
         return list((folder / "mails").glob("*.eml"))

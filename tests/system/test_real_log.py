@@ -181,7 +181,7 @@ async def check(
             }
 
         try:
-            await eventually(differing, lambda rest: not rest, 30)
+            await eventually(differing, lambda rest: not rest)
             assert await visits(connection) == stays
         finally:
             await connection.close()

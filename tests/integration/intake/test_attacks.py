@@ -52,7 +52,7 @@ async def told(service: ServiceProcess, request: bytes, answers: int = 1) -> byt
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     writer.write(request)
     said = b""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for _ in range(answers):
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)

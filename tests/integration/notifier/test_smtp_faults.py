@@ -69,7 +69,7 @@ async def all_sent(pool: Pool) -> None:
         found: int = await pool.fetchval("SELECT count(*) FROM mail WHERE state = 'waiting'")
         return found
 
-    await eventually(waiting, lambda found: found == 0, 30)
+    await eventually(waiting, lambda found: found == 0)
 
 
 def once(mails: Sink, step: str, answer: str) -> Callable[[], None]:  # noqa: F811

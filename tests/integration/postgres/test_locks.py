@@ -39,7 +39,7 @@ async def test_whoever_waits_gets_the_lock_next(pool: Pool) -> None:
             waiting = asyncio.ensure_future(locks.lock(two, "relay"))
             await asyncio.wait([waiting], timeout=0.2)
             assert not waiting.done()
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 60)
 
 
 async def test_shared_locks_keep_only_exclusive_ones_waiting(pool: Pool) -> None:
@@ -52,7 +52,7 @@ async def test_shared_locks_keep_only_exclusive_ones_waiting(pool: Pool) -> None
             await asyncio.wait([waiting], timeout=0.2)
             assert not waiting.done()
             assert not await locks.try_lock(two, "source.b")
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 60)
 
 
 async def test_schemas_do_not_lock_each_other_out(pool: Pool, dsn: str) -> None:

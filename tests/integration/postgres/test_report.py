@@ -12,7 +12,7 @@ import pytest
 
 from shared.postgres.migrate import migrate_all
 from shared.postgres.report import ROLE, ReportRoleError, grant_report
-from tests.support.databases import new_database
+from tests.support.databases import migrated_database, new_database
 
 VIEWS = {
     *("measure", "problem", "stage_now", "signal_problem"),
@@ -29,11 +29,18 @@ def as_user(dsn: str, user: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{user}:{quote(PASSWORD)}@{parts.hostname}:{parts.port}"))
 
 
-@pytest.fixture
-async def reader(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection of the role, as Grafana makes it."""
+@pytest.fixture(scope="module")
+async def reported(postgres: str) -> str:
+    """DSN of a database whose views the role may read: one for all tests, which change nothing."""
+    dsn = await migrated_database(postgres)
     await grant_report(dsn, PASSWORD)
-    connection = await asyncpg.connect(as_user(dsn, ROLE))
+    return dsn
+
+
+@pytest.fixture
+async def reader(reported: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the role, as Grafana makes it."""
+    connection = await asyncpg.connect(as_user(reported, ROLE))
     yield connection
     await connection.close()
 
@@ -62,14 +69,14 @@ async def test_every_view_can_be_read(reader: asyncpg.Connection) -> None:
     ],
 )
 @pytest.mark.parametrize("read_write", [False, True])
-async def test_nothing_else_can_be_done(reader: asyncpg.Connection, dsn: str, sql: str, read_write: bool) -> None:
+async def test_nothing_else_can_be_done(reader: asyncpg.Connection, reported: str, sql: str, read_write: bool) -> None:
     """A viewer may end the read-only default: the rights hold without it. Temporary tables alone stay possible."""
     if read_write:
         await reader.execute("SET default_transaction_read_only = off")
         if "TEMP" in sql:
             return
     with pytest.raises((asyncpg.InsufficientPrivilegeError, asyncpg.ReadOnlySQLTransactionError)):
-        await reader.execute(sql.format(owner=urlsplit(dsn).username))
+        await reader.execute(sql.format(owner=urlsplit(reported).username))
 
 
 async def test_many_databases_at_once_and_again(postgres: str) -> None:

@@ -92,7 +92,7 @@ async def test_a_database_that_cannot_tell_where_partitions_stand_ends_the_proce
             return await super().load()
 
     with pytest.raises(asyncpg.UndefinedTableError):
-        await asyncio.wait_for(recorder(positions_type=FailsOnce).consumer.run(), 30)
+        await asyncio.wait_for(recorder(positions_type=FailsOnce).consumer.run(), 60)
 
 
 async def test_behind_tells_what_waits_in_the_partitions_that_are_ours(
@@ -121,9 +121,9 @@ async def test_a_full_disk_in_a_handler_ends_the_process_and_is_not_retried_for_
     full = OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        await asyncio.wait_for(recorder(fails_with=full).consumer.run(), 20)
+        await asyncio.wait_for(recorder(fails_with=full).consumer.run(), 60)
 
 
 async def test_a_batch_that_is_cancelled_from_within_ends_the_process(recorder: Callable[..., Recorder]) -> None:
     with pytest.raises(BatchCancelled):
-        await asyncio.wait_for(recorder(fails_with=asyncio.CancelledError()).consumer.run(), 30)
+        await asyncio.wait_for(recorder(fails_with=asyncio.CancelledError()).consumer.run(), 60)

@@ -36,7 +36,7 @@ class Renderer:
 
     def draw(self, chart: LineChart) -> bytes:
         self.drawing.set()
-        assert self.go_on.wait(20)
+        assert self.go_on.wait(120)
         self.drawn.append(chart)
         return png(chart)
 
@@ -63,13 +63,13 @@ async def test_while_a_chart_is_drawn_its_ticket_can_be_changed(pool: Pool, rend
     parts = TicketParts(pool, policy(), draw=renderer.draw)
     await parts.handle(record(event(problem()), 0))
     publishing = asyncio.ensure_future(parts.messages())
-    await asyncio.to_thread(renderer.drawing.wait, 20)
+    await asyncio.to_thread(renderer.drawing.wait, 60)
 
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("SET LOCAL lock_timeout = '100ms'")
         await connection.fetch("SELECT FROM ticket FOR UPDATE NOWAIT")
-    await asyncio.wait_for(acknowledge(parts, 1), 5)
-    await asyncio.wait_for(parts.handle(record(event(problem(ProblemReason.GREW, peak=20)), 1)), 5)
+    await asyncio.wait_for(acknowledge(parts, 1), 60)
+    await asyncio.wait_for(parts.handle(record(event(problem(ProblemReason.GREW, peak=20)), 1)), 60)
 
     assert await outbox(pool) == []
     renderer.go_on.set()
@@ -94,7 +94,7 @@ async def test_a_replica_that_dies_while_it_draws_leaves_the_message_to_another(
     dying = TicketParts(pool, policy(), draw=renderer.draw)
     await dying.handle(record(event(problem()), 0))
     publishing = asyncio.ensure_future(dying.messages())
-    await asyncio.to_thread(renderer.drawing.wait, 20)
+    await asyncio.to_thread(renderer.drawing.wait, 60)
     publishing.cancel()
     await asyncio.wait([publishing])
 

@@ -200,6 +200,6 @@ async def test_refused_credentials_are_told_at_once(fake: FakeCrm) -> None:
 
 async def test_a_server_that_is_away_is_not_waited_for_for_ever(fake: FakeCrm) -> None:
     fake.stop()
-    async with asking(fake, give_up=0.5) as crm:
+    async with asking(fake, give_up=0.1) as crm:
         with pytest.raises(CrmUnavailable):
             await crm.read([fake.number(1)])

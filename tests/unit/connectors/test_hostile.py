@@ -347,7 +347,7 @@ def test_no_body_keeps_the_search_for_a_session_busy(part: bytes) -> None:
     assert source.archived_body(request) == (b"<a:" if unended else request.body)
     check(source, request)
 
-    assert process_time() - began < 2
+    assert process_time() - began < 10
 
 
 def test_the_history_is_long_enough_to_be_worth_it() -> None:

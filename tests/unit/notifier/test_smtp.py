@@ -137,8 +137,8 @@ async def test_a_lost_answer_to_the_content_leaves_open_who_has_the_mail(server:
 
 
 async def test_the_answer_to_the_content_may_take_longer_than_all_others(server: Sink) -> None:
-    server.answer_after = 1.0
-    await sent(settings(server, smtp_timeout_seconds=0.3))
+    server.answer_after = 1.2
+    await sent(settings(server, smtp_timeout_seconds=1))
 
     assert server.contents == 1
 

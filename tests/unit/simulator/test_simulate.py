@@ -27,7 +27,7 @@ class Rejecting(BaseHTTPRequestHandler):
 @pytest.fixture
 def rejecting() -> Iterator[str]:
     server = HTTPServer(("127.0.0.1", 0), Rejecting)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/v1/ingest/hubspot-demo"
     server.shutdown()
     server.server_close()

@@ -118,7 +118,7 @@ async def test_nobody_waits_for_workers_that_have_ended(cause: BaseException) ->
 
     working = asyncio.ensure_future(workers.run(fail))
     await workers.put({0: [1, 2, 3]})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await workers.drain()
         await workers.put({0: [4], 1: [5]})
         with pytest.raises(ExceptionGroup) as raised:
@@ -138,6 +138,6 @@ async def test_workers_that_are_cancelled_end_without_an_error() -> None:
     await workers.put({0: [1, 2]})
     await asyncio.sleep(0.01)
     working.cancel()
-    await asyncio.wait([working], timeout=10)
+    await asyncio.wait([working], timeout=60)
 
     assert working.cancelled()

@@ -30,7 +30,7 @@ def test_one_server_runs_until_the_last_worker_has_ended(tmp_path: Path) -> None
 
     def work(_: int) -> tuple[str, bool]:
         with shared(tmp_path / "kafka", server.start) as address:
-            all_in.wait(10)
+            all_in.wait(60)
             return address, server.running
 
     with ThreadPoolExecutor(4) as workers:

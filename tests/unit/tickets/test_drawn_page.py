@@ -34,7 +34,7 @@ async def test_the_words_are_sent_while_the_chart_is_still_being_drawn(monkeypat
     may_draw, draw = threading.Event(), ChartView.draw
 
     def slowly(self: ChartView) -> tuple[str, str]:
-        may_draw.wait(10)
+        may_draw.wait(60)
         return draw(self)
 
     monkeypatch.setattr(ChartView, "draw", slowly)

@@ -18,6 +18,7 @@ from services.tickets.domain.transitions import is_allowed
 from shared.contracts.problems import ProblemReason
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome
 from shared.flow.statistics.held_gain import Hold
+from tests.support.examples import examples
 from tests.support.problems import day, problem
 from tests.unit.tickets.life_model import Model
 
@@ -366,4 +367,4 @@ class TicketLife(RuleBasedStateMachine):
 
 
 TestTicketLife = TicketLife.TestCase
-TestTicketLife.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
+TestTicketLife.settings = settings(max_examples=examples(300), stateful_step_count=60, deadline=None)
