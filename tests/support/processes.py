@@ -43,12 +43,14 @@ class ServiceProcess:
         return self
 
     def ready(self, within: float = 120) -> ServiceProcess:
-        """Wait until /readyz returns 200."""
+        """Wait until /readyz returns 200; kill the process where it does not."""
         deadline = time.monotonic() + within
         while not self._is_ready():
             assert self._process is not None
             ended = self._process.poll() is not None
             if ended or time.monotonic() > deadline:
+                # Nobody else stops what did not become ready.
+                self.kill()
                 raise AssertionError(f"{self.service} is not ready:\n{tail(self.log, 40)}")
             time.sleep(0.1)
         return self
