@@ -18,10 +18,8 @@ from services.tickets.store import ledger, stages
 from services.tickets.store.ledger import AttemptOutcome, LedgerFilter
 from services.tickets.web import ledger_view
 from services.tickets.web.conditional import answer_if_changed
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.plan_form import COUNTERMEASURES
-from shared.policy import Policy
-from shared.postgres.pool import Pool
-from shared.runtime.clock import Clock
 
 PAGE, GIVEN_UP, MAX_CSV = 50, 30, 10_000
 MAX_PAGE, MAX_QUERY = 10_000, 200
@@ -75,15 +73,9 @@ def parse(query: Mapping[str, str]) -> LedgerQuery:
 class LedgerPage:
     """What the organisation knows of its own system: as a page, and as CSV."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        policy: Policy,
-        clock: Clock,
-        html: Callable[..., Response],
-        error: Callable[[int, str, str], Response],
-    ) -> None:
-        self._pool, self._policy, self._clock, self._html, self._error = pool, policy, clock, html, error
+    def __init__(self, context: PageContext) -> None:
+        self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
+        self._html, self._error = context.html, context.error
 
     def routes(self) -> list[BaseRoute]:
         return [Route("/ledger", self.page), Route("/ledger.csv", self.csv)]
