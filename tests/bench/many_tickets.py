@@ -10,10 +10,11 @@ from typing import Any
 
 from services.tickets.domain.plan import Countermeasure, Plan, Predicted, SealedGround, SealedPlan, SealedWeeks, Task
 from services.tickets.store import now as now_store
+from services.tickets.store.waits import BEGUN_BY, ENDED_BY
 from shared.contracts.measures import Column, Measure
 from shared.contracts.now import NowData, RuleNow
 from shared.contracts.problems import Evidence, EvidenceDeal, ProblemData
-from shared.contracts.tickets import TicketOutcome, TicketState
+from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.effect import SizeUnit
 from shared.flow.statistics.weeks import Weeks
@@ -159,6 +160,9 @@ async def _tickets(connection: Connection, found: Sequence[StoredTicket]) -> Non
     changes = [row for one in found for row in _change_rows(one)]
     columns = ["ticket", "seq", "change", "from_state", "to_state", "at", "actor", "outcome"]
     await connection.copy_records_to_table("change", columns=columns, records=changes)
+    columns = ["ticket", "seq", "wait", "begun_at", "ended_at", "by_person"]
+    waited = [row for one in found for row in _wait_rows(one)]
+    await connection.copy_records_to_table("ticket_wait", columns=columns, records=waited)
     columns = ["key", "opened_at", "cleared_at", "peak", "mode", "historic", "data", "found"]
     await connection.copy_records_to_table("problem", columns=columns, records=map(_problem_row, found))
 
@@ -193,6 +197,16 @@ def _change_rows(one: StoredTicket) -> Iterator[tuple[Any, ...]]:
         actor = "system" if change in ("opened", "verifying", "verdict") else "person"
         yield one.number, step + 1, change, before, after, one.at(step), actor, outcome
         before = after
+
+
+def _wait_rows(one: StoredTicket) -> Iterator[tuple[Any, ...]]:
+    """No path begins a wait twice."""
+    for step, change in enumerate(one.path):
+        for wait in BEGUN_BY.get(TicketChange(change), ()):
+            ends = (n for n, later in enumerate(one.path) if n > step and later in ENDED_BY[wait])
+            end = next(ends, None)
+            ended = (None, None) if end is None else (one.at(end), True)
+            yield one.number, step + 1, wait.value, one.at(step), *ended
 
 
 def _problem_row(one: StoredTicket) -> tuple[Any, ...]:

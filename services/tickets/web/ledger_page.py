@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from services.tickets import ledger_csv
 from services.tickets.domain.plan import Countermeasure
 from services.tickets.query import QueryError, explain
-from services.tickets.store import ledger, stages
+from services.tickets.store import ledger, stages, waits
 from services.tickets.store.ledger import AttemptOutcome, LedgerFilter
 from services.tickets.web import ledger_view
 from services.tickets.web.conditional import answer_if_changed
@@ -97,7 +97,7 @@ class LedgerPage:
             found = await ledger.attempts(connection, where, PAGE + 1, skipped)
             tallies = await ledger.tallies(connection, where)
             given_up = await ledger.given_up(connection, where, GIVEN_UP)
-            waits = await ledger.waits(connection, where, self._clock.now())
+            waited = await waits.times(connection, where.pipeline, where.kind, self._clock.now())
         chosen = {name: query.get(name, "") for name in LedgerQuery.model_fields}
         rest = {name: value for name, value in query.items() if name != "page"}
         return self._html(
@@ -108,7 +108,7 @@ class LedgerPage:
             by_kind=ledger_view.kind_rows(tallies.by_kind),
             by_countermeasure=ledger_view.countermeasure_rows(tallies.by_countermeasure),
             given_up=[ledger_view.given_up_row(one, self._policy, titles) for one in given_up],
-            waits=ledger_view.wait_rows(waits),
+            waits=ledger_view.wait_rows(waited),
             chosen=chosen,
             countermeasures=COUNTERMEASURES,
             outcomes=ledger_view.FOUND,

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from services.tickets.store import ledger
-from services.tickets.store.ledger import LedgerFilter, Wait
+from services.tickets.store import waits
+from services.tickets.store.waits import Wait
 from shared.contracts.measures import Column
 from shared.contracts.tickets import TicketOutcome
 from shared.postgres.pool import Pool
@@ -144,13 +144,12 @@ async def test_what_was_given_up_says_why(web: httpx.AsyncClient, planning: Plan
 async def test_waiting_for_decisions_is_measured_without_a_person(
     web: httpx.AsyncClient, planning: PlanningParts
 ) -> None:
-    async with planning.pool.acquire() as connection:
-        waits = await ledger.waits(connection, LedgerFilter(), VERDICT + timedelta(days=10))
+    found = await waits.times(planning.pool, None, None, VERDICT + timedelta(days=10))
 
-    assert (waits[Wait.SEEN].answered, waits[Wait.SEEN].waiting) == (3, 0)
-    assert waits[Wait.SEEN].median == PLANNED - OPENED
-    assert (waits[Wait.DECIDED].answered, waits[Wait.DECIDED].median) == (1, timedelta(days=4))
-    assert (waits[Wait.DECIDED].waiting, waits[Wait.DECIDED].waiting_longest) == (1, timedelta(days=10))
+    assert (found[Wait.SEEN].answered, found[Wait.SEEN].waiting) == (3, 0)
+    assert found[Wait.SEEN].median == PLANNED - OPENED
+    assert (found[Wait.DECIDED].answered, found[Wait.DECIDED].median) == (1, timedelta(days=4))
+    assert (found[Wait.DECIDED].waiting, found[Wait.DECIDED].waiting_longest) == (1, timedelta(days=10))
 
 
 async def test_the_ledger_as_csv_follows_the_choice(web: httpx.AsyncClient) -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from services.tickets import ledger_csv
 from services.tickets.query import QueryError
-from services.tickets.store.ledger import Attempt, AttemptOutcome, LedgerFilter, Tally, Wait, WaitTimes
+from services.tickets.store.ledger import Attempt, AttemptOutcome, LedgerFilter, Tally
+from services.tickets.store.waits import Wait, WaitTimes
 from services.tickets.web import ledger_page, ledger_view
 from shared.contracts.tickets import StudyFacts, TicketState
 from shared.policy import StageTitles
