@@ -66,7 +66,8 @@ class ListPage:
             found = await self._find(connection, asked)
             parts = listing.in_parts(found, asked.sort)
             shown = await self._shown(connection, parts, asked, titles)
-            flow = None if parts.needing else await problems.summary(connection)
+            is_quiet = not parts.needing
+            flow = await problems.summary(connection) if is_quiet else None
         chosen = {name: query.get(name, "") for name in FILTERS}
         page = self._html(
             "tickets.html",
@@ -75,7 +76,7 @@ class ListPage:
             outcomes=parts.outcomes,
             sort=asked.sort,
             flow=flow,
-            watching=self._watching(titles),
+            watching=self._watching(titles) if is_quiet else [],
             chosen=chosen,
             is_filtered=any(chosen[name] for name in ("pipeline", "kind", "state")),
             is_recent=asked.is_recent,
