@@ -41,6 +41,11 @@ WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
 _LIST = (
     f"{_ATTEMPTS} SELECT * FROM attempt {_WHERE} ORDER BY sealed_at DESC, ticket DESC, cycle DESC LIMIT $6 OFFSET $7"
 )
+_NUMBERS = f"{_ATTEMPTS} SELECT ticket, cycle FROM attempt {_WHERE} ORDER BY sealed_at DESC, ticket DESC, cycle DESC"
+_OF_NUMBERS = f"""
+{_ATTEMPTS} SELECT attempt.* FROM attempt
+JOIN unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS w (ticket, cycle, place) USING (ticket, cycle) ORDER BY place
+"""
 _TALLY = """
 count(*) AS tried, count(*) FILTER (WHERE found = 'verified') AS verified,
 count(*) FILTER (WHERE found = 'not-shown') AS not_shown, count(*) FILTER (WHERE found = 'restored') AS restored,
@@ -66,6 +71,10 @@ WHERE c.change IN ('withdrawn', 'dropped')
 ORDER BY c.at DESC LIMIT $3)
 ORDER BY at DESC LIMIT $3
 """
+
+
+# An attempt by its ticket and cycle.
+AttemptNumber = tuple[int, int]
 
 
 class AttemptOutcome(StrEnum):
@@ -140,6 +149,17 @@ class GivenUp:
 async def attempts(executor: Executor, where: LedgerFilter, limit: int, skipped: int = 0) -> list[Attempt]:
     """Attempts that pass the filter, the newest first."""
     return [_attempt(row) for row in await executor.fetch(_LIST, *_values(where), limit, skipped)]
+
+
+async def numbers(executor: Executor, where: LedgerFilter) -> list[AttemptNumber]:
+    """All attempts that pass the filter, the newest first."""
+    return [(row["ticket"], row["cycle"]) for row in await executor.fetch(_NUMBERS, *_values(where))]
+
+
+async def of_numbers(executor: Executor, wanted: Sequence[AttemptNumber]) -> list[Attempt]:
+    """These attempts, in this order."""
+    found = await executor.fetch(_OF_NUMBERS, [ticket for ticket, _ in wanted], [cycle for _, cycle in wanted])
+    return [_attempt(row) for row in found]
 
 
 async def tallies(executor: Executor, where: LedgerFilter) -> Tallies:

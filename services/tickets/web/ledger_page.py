@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Annotated
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from services.tickets import ledger_csv
 from services.tickets.domain.plan import Countermeasure
 from services.tickets.query import QueryError, explain
 from services.tickets.store import ledger, stages, waits
-from services.tickets.store.ledger import AttemptOutcome, LedgerFilter
+from services.tickets.store.ledger import AttemptNumber, AttemptOutcome, LedgerFilter
 from services.tickets.web import ledger_view
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.plan_form import COUNTERMEASURES
 
-PAGE, GIVEN_UP, MAX_CSV = 50, 30, 10_000
+PAGE, GIVEN_UP, CSV_ROWS = 50, 30, 50
 MAX_PAGE, MAX_QUERY = 10_000, 200
 
 
@@ -71,9 +71,10 @@ def parse(query: Mapping[str, str]) -> LedgerQuery:
 
 
 class LedgerPage:
-    """What the organisation knows of its own system: as a page, and as CSV."""
+    """What the organisation knows of its own system: as a page, and as CSV, read `csv_rows` attempts at a time."""
 
-    def __init__(self, context: PageContext) -> None:
+    def __init__(self, context: PageContext, csv_rows: int = CSV_ROWS) -> None:
+        self._csv_rows = csv_rows
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
         self._html, self._error = context.html, context.error
 
@@ -126,9 +127,16 @@ class LedgerPage:
             where = parse(query).filter
         except QueryError as error:
             return self._error(422, "The ledger cannot be shown like that", f"{error}.")
-        text = ledger_csv.write(await ledger.attempts(self._pool, where, MAX_CSV))
+        # Read before anything is sent, so that a fault of the database is answered by a page.
+        numbers = await ledger.numbers(self._pool, where)
         headers = {"content-disposition": 'attachment; filename="ledger.csv"'}
-        return Response(text, headers=headers, media_type="text/csv; charset=utf-8")
+        return StreamingResponse(self._lines(numbers), headers=headers, media_type="text/csv; charset=utf-8")
+
+    async def _lines(self, numbers: Sequence[AttemptNumber]) -> AsyncIterator[str]:
+        """A few attempts at a time: neither other requests nor, where a reader is slow, a connection wait for all."""
+        yield ledger_csv.head()
+        for start in range(0, len(numbers), self._csv_rows):
+            yield ledger_csv.lines(await ledger.of_numbers(self._pool, numbers[start : start + self._csv_rows]))
 
 
 def _address(rest: Mapping[str, str], page: int) -> str:
