@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 from services.tickets.domain.plan import Countermeasure, Plan, Predicted, SealedGround, SealedPlan, SealedWeeks, Task
+from services.tickets.store import cord_links
 from services.tickets.store import now as now_store
 from services.tickets.store.waits import BEGUN_BY, ENDED_BY
 from shared.contracts.measures import Column, Measure
@@ -33,6 +34,10 @@ KINDS = {
 TICKETS, OPEN, YEARS = 10_000, 400, 2
 DEALS = 40
 ZONE = "Europe/Berlin"
+# Of all pipelines; and how many readers have mails besides.
+OWNER, READERS = "head@sales.example", 200
+# Of a link to the cord of the first stage.
+CORD_TOKEN = "a" * 26
 # The open tickets in turn; work takes place on a few.
 _OPEN_STATES = [TicketState.OPEN] * 8 + [TicketState.ACKNOWLEDGED] * 6 + [TicketState.SNOOZED] * 2
 _OPEN_STATES += [TicketState.PLANNED, TicketState.DOING, TicketState.VERIFYING, TicketState.VERIFYING]
@@ -45,7 +50,8 @@ _STUDIED = (TicketState.PLANNED, TicketState.DOING, TicketState.VERIFYING)
 def policy_text() -> str:
     """Pipelines `p0` to `p11`; the stages of `p3` are `p3s0` to `p3s8`. Each stage has every rule on counts."""
     one = (
-        "  p{n}:\n    name: Pipeline {n}\n    owner: {{name: Head, mail: head@sales.example}}\n    stages: [{stages}]\n"
+        "  p{n}:\n    name: Pipeline {n}\n    owner: {{name: Head, mail: {mail}}}\n"
+        "    cord: true\n    stages: [{stages}]\n"
     )
     text = f"version: 1\ntimezone: {ZONE}\npipelines:\n"
     for n in range(PIPELINES):
@@ -54,7 +60,7 @@ def policy_text() -> str:
         rules = [
             f"      - {{kind: {kind}, stage: {name}, {limits}}}\n" for name in ids for kind, limits in KINDS.items()
         ]
-        text += one.format(n=n, stages=stages) + "    rules:\n      - {kind: shift}\n" + "".join(rules)
+        text += one.format(n=n, mail=OWNER, stages=stages) + "    rules:\n      - {kind: shift}\n" + "".join(rules)
     return text
 
 
@@ -95,6 +101,7 @@ async def fill(dsn: str, now: datetime) -> None:
         await _plans(connection, [one for one in found if one.is_planned])
         await _points(connection, policy, now)
         await now_store.save(connection, [_standing(policy, *stage, now) for stage in _stages(policy)])
+        await cord_links.add(connection, CORD_TOKEN, "p0", "p0s0", now)
         await connection.execute("ANALYZE")
     await pool.close()
 
