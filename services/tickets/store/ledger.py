@@ -32,16 +32,16 @@ WITH newest AS (
     ) AS left_off ON true
 )
 """
-_WHERE = """
-WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
-    AND ($3::text IS NULL OR plan ->> 'countermeasure' = $3) AND ($4::text IS NULL OR found = $4)
-    AND ($5::text IS NULL OR strpos(lower(concat_ws(' ', plan ->> 'aim', plan ->> 'change',
-        plan -> 'predicted' ->> 'why', problem ->> 'stage', decided_because, left_because)), lower($5)) > 0)
-"""
-_LIST = (
-    f"{_ATTEMPTS} SELECT * FROM attempt {_WHERE} ORDER BY sealed_at DESC, ticket DESC, cycle DESC LIMIT $6 OFFSET $7"
-)
-_NUMBERS = f"{_ATTEMPTS} SELECT ticket, cycle FROM attempt {_WHERE} ORDER BY sealed_at DESC, ticket DESC, cycle DESC"
+# What each filter asks for.
+_CONDITIONS = {
+    "pipeline": "pipeline = {}",
+    "kind": "kind = {}",
+    "countermeasure": "plan ->> 'countermeasure' = {}",
+    "found": "found = {}",
+    "text": """strpos(lower(concat_ws(' ', plan ->> 'aim', plan ->> 'change', plan -> 'predicted' ->> 'why',
+        problem ->> 'stage', decided_because, left_because)), lower({})) > 0""",
+}
+_NEWEST_FIRST = "ORDER BY sealed_at DESC, ticket DESC, cycle DESC"
 _OF_NUMBERS = f"""
 {_ATTEMPTS} SELECT attempt.* FROM attempt
 JOIN unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS w (ticket, cycle, place) USING (ticket, cycle) ORDER BY place
@@ -54,10 +54,7 @@ count(*) FILTER (WHERE result IN ('hit', 'hit-coarse')) AS held,
 count(*) FILTER (WHERE result LIKE 'wrong-%') AS wrong,
 count(*) FILTER (WHERE hold = 'decayed') AS lost
 """
-_COUNTS = f"""{_ATTEMPTS}
-SELECT kind, plan ->> 'countermeasure' AS countermeasure, {_TALLY} FROM attempt {_WHERE}
-GROUP BY GROUPING SETS ((), (kind), (plan ->> 'countermeasure'))
-"""
+_GROUPED = "GROUP BY GROUPING SETS ((), (kind), (plan ->> 'countermeasure'))"
 # Of both kinds the newest, each by its index.
 _GIVEN_UP = """
 (SELECT id AS ticket, problem, outcome AS how, closed_because AS reason, closed_at AS at FROM ticket
@@ -148,12 +145,17 @@ class GivenUp:
 
 async def attempts(executor: Executor, where: LedgerFilter, limit: int, skipped: int = 0) -> list[Attempt]:
     """Attempts that pass the filter, the newest first."""
-    return [_attempt(row) for row in await executor.fetch(_LIST, *_values(where), limit, skipped)]
+    condition, values = _where(where)
+    page = f"LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}"
+    sql = f"{_ATTEMPTS} SELECT * FROM attempt {condition} {_NEWEST_FIRST} {page}"
+    return [_attempt(row) for row in await executor.fetch(sql, *values, limit, skipped)]
 
 
 async def numbers(executor: Executor, where: LedgerFilter) -> list[AttemptNumber]:
     """All attempts that pass the filter, the newest first."""
-    return [(row["ticket"], row["cycle"]) for row in await executor.fetch(_NUMBERS, *_values(where))]
+    condition, values = _where(where)
+    rows = await executor.fetch(f"{_ATTEMPTS} SELECT ticket, cycle FROM attempt {condition} {_NEWEST_FIRST}", *values)
+    return [(row["ticket"], row["cycle"]) for row in rows]
 
 
 async def of_numbers(executor: Executor, wanted: Sequence[AttemptNumber]) -> list[Attempt]:
@@ -164,7 +166,9 @@ async def of_numbers(executor: Executor, wanted: Sequence[AttemptNumber]) -> lis
 
 async def tallies(executor: Executor, where: LedgerFilter) -> Tallies:
     """How the attempts that pass the filter came out."""
-    rows = await executor.fetch(_COUNTS, *_values(where))
+    condition, values = _where(where)
+    counts = f"{_ATTEMPTS} SELECT kind, plan ->> 'countermeasure' AS countermeasure, {_TALLY} FROM attempt"
+    rows = await executor.fetch(f"{counts} {condition} {_GROUPED}", *values)
     whole = next(row for row in rows if row["kind"] is None and row["countermeasure"] is None)
     return Tallies(
         _tally(whole),
@@ -182,9 +186,15 @@ async def given_up(executor: Executor, where: LedgerFilter, limit: int) -> list[
     ]
 
 
-def _values(where: LedgerFilter) -> Sequence[str | None]:
-    found = where.found.value if where.found else None
-    return where.pipeline, where.kind, where.countermeasure, found, where.text
+def _where(where: LedgerFilter) -> tuple[str, list[str]]:
+    """The condition of a filter with its values. What it leaves open is not asked: of a condition that any value may
+    pass, the planner expects few rows, and reads all attempts to find the newest.
+    """
+    given = {name: str(value) for name, value in vars(where).items() if value is not None}
+    if not given:
+        return "", []
+    conditions = [_CONDITIONS[name].format(f"${place}") for place, name in enumerate(given, 1)]
+    return f"WHERE {' AND '.join(conditions)}", list(given.values())
 
 
 def _tally(row: Record) -> Tally:
