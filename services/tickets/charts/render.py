@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from matplotlib import dates
@@ -177,6 +178,13 @@ def _legend(figure: Any, axes: Any, rows: Sequence[Sequence[str]]) -> None:
         )
 
 
+@lru_cache(maxsize=512)
+def _across(count: int) -> Sequence[str]:
+    """How far to the right each of a sparkline's points lies: a page draws a hundred lines of equally many."""
+    step = (_SPARK_SIZE[0] - 2) / (count - 1)
+    return [f"{index * step + 1:.1f}," for index in range(count)]
+
+
 def sparkline(points: Sequence[Point], limit: float | None, change: datetime | None = None) -> str:
     """A small line for a list, as SVG without text: the sentence next to it says what it shows.
 
@@ -186,9 +194,9 @@ def sparkline(points: Sequence[Point], limit: float | None, change: datetime | N
     if len(values) < 2:
         return ""
     top = max([*values, limit or 0, 1])
-    step = (width - 2) / (len(values) - 1)
+    step, low, high = (width - 2) / (len(values) - 1), height - 2, height - 4
     line = " ".join(
-        f"{index * step + 1:.1f},{height - 2 - value / top * (height - 4):.1f}" for index, value in enumerate(values)
+        [f"{x}{low - value / top * high:.1f}" for x, value in zip(_across(len(values)), values, strict=True)]
     )
     marks = ""
     if limit is not None:

@@ -1,10 +1,10 @@
-"""SQL of the learning ledger: over all tickets, what was changed, predicted and found, and how long decisions took."""
+"""SQL of the learning ledger: over all tickets, what was changed, predicted and found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from services.tickets.domain.plan import SealedPlan, read_sealed
@@ -32,15 +32,20 @@ WITH newest AS (
     ) AS left_off ON true
 )
 """
-_WHERE = """
-WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
-    AND ($3::text IS NULL OR plan ->> 'countermeasure' = $3) AND ($4::text IS NULL OR found = $4)
-    AND ($5::text IS NULL OR strpos(lower(concat_ws(' ', plan ->> 'aim', plan ->> 'change',
-        plan -> 'predicted' ->> 'why', problem ->> 'stage', decided_because, left_because)), lower($5)) > 0)
+# What each filter asks for.
+_CONDITIONS = {
+    "pipeline": "pipeline = {}",
+    "kind": "kind = {}",
+    "countermeasure": "plan ->> 'countermeasure' = {}",
+    "found": "found = {}",
+    "text": """strpos(lower(concat_ws(' ', plan ->> 'aim', plan ->> 'change', plan -> 'predicted' ->> 'why',
+        problem ->> 'stage', decided_because, left_because)), lower({})) > 0""",
+}
+_NEWEST_FIRST = "ORDER BY sealed_at DESC, ticket DESC, cycle DESC"
+_OF_NUMBERS = f"""
+{_ATTEMPTS} SELECT attempt.* FROM attempt
+JOIN unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS w (ticket, cycle, place) USING (ticket, cycle) ORDER BY place
 """
-_LIST = (
-    f"{_ATTEMPTS} SELECT * FROM attempt {_WHERE} ORDER BY sealed_at DESC, ticket DESC, cycle DESC LIMIT $6 OFFSET $7"
-)
 _TALLY = """
 count(*) AS tried, count(*) FILTER (WHERE found = 'verified') AS verified,
 count(*) FILTER (WHERE found = 'not-shown') AS not_shown, count(*) FILTER (WHERE found = 'restored') AS restored,
@@ -49,51 +54,24 @@ count(*) FILTER (WHERE result IN ('hit', 'hit-coarse')) AS held,
 count(*) FILTER (WHERE result LIKE 'wrong-%') AS wrong,
 count(*) FILTER (WHERE hold = 'decayed') AS lost
 """
-_COUNTS = f"""{_ATTEMPTS}
-SELECT kind, plan ->> 'countermeasure' AS countermeasure, {_TALLY} FROM attempt {_WHERE}
-GROUP BY GROUPING SETS ((), (kind), (plan ->> 'countermeasure'))
-"""
+_GROUPED = "GROUP BY GROUPING SETS ((), (kind), (plan ->> 'countermeasure'))"
+# Of both kinds the newest, each by its index.
 _GIVEN_UP = """
-SELECT id AS ticket, problem, outcome AS how, closed_because AS reason, closed_at AS at FROM ticket
+(SELECT id AS ticket, problem, outcome AS how, closed_because AS reason, closed_at AS at FROM ticket
 WHERE outcome IN ('abandoned', 'wont-fix', 'changed-unplanned')
     AND ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
+ORDER BY closed_at DESC LIMIT $3)
 UNION ALL
-SELECT c.ticket, t.problem, c.change, c.reason, c.at FROM change c JOIN ticket t ON t.id = c.ticket
+(SELECT c.ticket, t.problem, c.change, c.reason, c.at FROM change c JOIN ticket t ON t.id = c.ticket
 WHERE c.change IN ('withdrawn', 'dropped')
     AND ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
+ORDER BY c.at DESC LIMIT $3)
 ORDER BY at DESC LIMIT $3
 """
-# From a change that asks for a decision to the first later one that is one; the last, while there is none, waits. From
-# a pull of a cord that had to wait, to the first thing that a person did about its ticket.
-_WAITS = """
-WITH step AS (
-    SELECT c.ticket, c.seq, c.at, c.change, c.actor FROM change c JOIN ticket t ON t.id = c.ticket
-    WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2) AND c.change IN ('opened', 'reopened',
-        'verdict', 'acknowledged', 'snoozed', 'planned', 'closed', 'adopted', 'adapted', 'dropped')
-), asked AS (
-    SELECT wait, ticket, seq, step.at, answers FROM step
-    JOIN (VALUES ('seen', false, ARRAY['acknowledged', 'snoozed', 'planned', 'closed']),
-        ('planned', false, ARRAY['planned', 'closed']),
-        ('decided', true, ARRAY['adopted', 'adapted', 'dropped', 'reopened'])) AS what (wait, is_verdict, answers)
-        ON (change = 'verdict') = is_verdict
-    WHERE actor = 'system' AND change IN ('opened', 'reopened', 'verdict')
-), answered AS (
-    SELECT asked.wait, asked.ticket, asked.seq, asked.at, min(step.seq) AS answer FROM asked
-    LEFT JOIN step ON step.ticket = asked.ticket AND step.seq > asked.seq AND step.change = ANY (asked.answers)
-    GROUP BY asked.wait, asked.ticket, asked.seq, asked.at
-), wait AS (
-    SELECT answered.wait, answered.at, step.at AS until, coalesce(step.actor = 'person', false) AS is_answered
-    FROM answered LEFT JOIN step ON (step.ticket, step.seq) = (answered.ticket, answered.answer)
-    UNION ALL
-    SELECT 'answered', pulled_at, answered_at, answered_at IS NOT NULL FROM cord_pull
-    WHERE waited AND ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR $2 = 'cord')
-)
-SELECT wait, count(*) FILTER (WHERE is_answered) AS answered,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY until - at) FILTER (WHERE is_answered) AS median,
-    max(until - at) FILTER (WHERE is_answered) AS longest,
-    count(*) FILTER (WHERE until IS NULL) AS waiting, max($3 - at) FILTER (WHERE until IS NULL) AS waiting_longest
-FROM wait GROUP BY wait
-"""
+
+
+# An attempt by its ticket and cycle.
+AttemptNumber = tuple[int, int]
 
 
 class AttemptOutcome(StrEnum):
@@ -104,18 +82,6 @@ class AttemptOutcome(StrEnum):
     RESTORED = "restored"
     RUNNING = "running"
     STOPPED = "stopped"
-
-
-class Wait(StrEnum):
-    """What a ticket waits for: to be seen, to be planned or closed, that its verdict is acted on.
-
-    `answered`: what whoever pulled a cord waits for.
-    """
-
-    SEEN = "seen"
-    PLANNED = "planned"
-    DECIDED = "decided"
-    ANSWERED = "answered"
 
 
 @dataclass(frozen=True)
@@ -177,25 +143,32 @@ class GivenUp:
     at: datetime
 
 
-@dataclass(frozen=True)
-class WaitTimes:
-    """How long tickets waited. `answered`: how many waits are over; `waiting`: how many go on, the longest since."""
-
-    answered: int
-    median: timedelta | None
-    longest: timedelta | None
-    waiting: int
-    waiting_longest: timedelta | None
-
-
 async def attempts(executor: Executor, where: LedgerFilter, limit: int, skipped: int = 0) -> list[Attempt]:
     """Attempts that pass the filter, the newest first."""
-    return [_attempt(row) for row in await executor.fetch(_LIST, *_values(where), limit, skipped)]
+    condition, values = _where(where)
+    page = f"LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}"
+    sql = f"{_ATTEMPTS} SELECT * FROM attempt {condition} {_NEWEST_FIRST} {page}"
+    return [_attempt(row) for row in await executor.fetch(sql, *values, limit, skipped)]
+
+
+async def numbers(executor: Executor, where: LedgerFilter) -> list[AttemptNumber]:
+    """All attempts that pass the filter, the newest first."""
+    condition, values = _where(where)
+    rows = await executor.fetch(f"{_ATTEMPTS} SELECT ticket, cycle FROM attempt {condition} {_NEWEST_FIRST}", *values)
+    return [(row["ticket"], row["cycle"]) for row in rows]
+
+
+async def of_numbers(executor: Executor, wanted: Sequence[AttemptNumber]) -> list[Attempt]:
+    """These attempts, in this order."""
+    found = await executor.fetch(_OF_NUMBERS, [ticket for ticket, _ in wanted], [cycle for _, cycle in wanted])
+    return [_attempt(row) for row in found]
 
 
 async def tallies(executor: Executor, where: LedgerFilter) -> Tallies:
     """How the attempts that pass the filter came out."""
-    rows = await executor.fetch(_COUNTS, *_values(where))
+    condition, values = _where(where)
+    counts = f"{_ATTEMPTS} SELECT kind, plan ->> 'countermeasure' AS countermeasure, {_TALLY} FROM attempt"
+    rows = await executor.fetch(f"{counts} {condition} {_GROUPED}", *values)
     whole = next(row for row in rows if row["kind"] is None and row["countermeasure"] is None)
     return Tallies(
         _tally(whole),
@@ -213,16 +186,15 @@ async def given_up(executor: Executor, where: LedgerFilter, limit: int) -> list[
     ]
 
 
-async def waits(executor: Executor, where: LedgerFilter, now: datetime) -> dict[Wait, WaitTimes]:
-    """How long tickets waited for people; of the filter, pipeline and kind count."""
-    rows = await executor.fetch(_WAITS, where.pipeline, where.kind, now)
-    fields = WaitTimes.__dataclass_fields__
-    return {Wait(row["wait"]): WaitTimes(**{name: row[name] for name in fields}) for row in rows}
-
-
-def _values(where: LedgerFilter) -> Sequence[str | None]:
-    found = where.found.value if where.found else None
-    return where.pipeline, where.kind, where.countermeasure, found, where.text
+def _where(where: LedgerFilter) -> tuple[str, list[str]]:
+    """The condition of a filter with its values. What it leaves open is not asked: of a condition that any value may
+    pass, the planner expects few rows, and reads all attempts to find the newest.
+    """
+    given = {name: str(value) for name, value in vars(where).items() if value is not None}
+    if not given:
+        return "", []
+    conditions = [_CONDITIONS[name].format(f"${place}") for place, name in enumerate(given, 1)]
+    return f"WHERE {' AND '.join(conditions)}", list(given.values())
 
 
 def _tally(row: Record) -> Tally:
