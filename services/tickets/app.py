@@ -18,6 +18,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.tickets.access.guard import guard
+from services.tickets.access.parts import AccessParts
+from services.tickets.access.rules import RULES
 from services.tickets.api import faults
 from services.tickets.api.routes import Api
 from services.tickets.changes import TicketChanges
@@ -49,7 +52,6 @@ from shared.contracts.topics import RELOCKS, TICKETS
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, parse
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
-from shared.runtime.addresses import LOOPBACK
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -126,6 +128,7 @@ class Tickets:
         self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
         student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
         self.studies = StudyLoop(pool, student, self._metrics, self.progress, self._on_study)
+        self.access = AccessParts(settings, pool, self._wall)
         self.cord = CordParts(settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set)
         self.processor = Processor(
             PostgresTransactions(pool),
@@ -181,9 +184,10 @@ class Tickets:
             self.studies.wake.set()
 
     async def care(self) -> None:
-        """Find baselines to renew, forget old ids of the inbox, refresh the gauges."""
+        """Find baselines to renew, forget old ids of the inbox and sessions that are over, refresh the gauges."""
         await self.renewals.refresh()
         await inbox.forget(self._pool, self._wall.now() - self._inbox_age)
+        await self.access.forget()
         self._metrics.count(await ticket_store.counts(self._pool))
         self._metrics.messages_oldest.set(await messages.oldest_seconds(self._pool))
 
@@ -210,8 +214,10 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     pages = TicketPages(pool, tickets.writer, policy, tickets.clock, changed)
     every = pool, policy, tickets.clock, pages.html, pages.error
     cord = tickets.cord.pages(pages.html)
+    signing_in = tickets.access.pages(pages.html, pages.error)
     # Routes of tickets' forms take any action, so they come last.
     parts = (
+        signing_in,
         Api(pool, policy, tickets.writer, changed),
         cord,
         BoardPage(*every),
@@ -224,15 +230,23 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         PlanPage(*every, tickets.writer, changed),
         pages,
     )
-    routes = [route for part in parts for route in part.routes()]
+    routes = [*health_routes(tickets.progress, tickets.dependencies, registry)]
+    routes += [route for part in parts for route in part.routes()]
+
+    def refuse(request: Request, status: int) -> Response:
+        return faults.answer_of_status(status) if faults.is_api(request) else signing_in.refuse(request, status)
+
+    guard(routes, RULES, refuse)
+    handlers = _fault_pages(pages, cord)
     return Starlette(
-        routes=[*health_routes(tickets.progress, tickets.dependencies, registry), *routes],
+        routes=routes,
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
             Middleware(SafeHeaders),
             Middleware(ReaderZone),
+            tickets.access.middleware(handlers[TRANSIENT[0]]),
         ],
-        exception_handlers=_fault_pages(pages, cord),
+        exception_handlers=handlers,
     )
 
 
@@ -261,8 +275,6 @@ def _fault_pages(pages: TicketPages, cord: CordPages) -> Mapping[Any, Any]:
 @asynccontextmanager
 async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
-    if settings.host not in LOOPBACK:
-        _log.warning("no sign-in yet: anyone who reaches this port can change tickets", host=settings.host)
     pool = await open_pool(settings.dsn, "tickets")
     registry = new_registry()
     tickets = Tickets(settings, pool, registry)

@@ -1,0 +1,41 @@
+-- Who may sign in. `password`: a hash; null where another way of sign-in is used. The first to sign in is an admin.
+CREATE TABLE account (
+    id          int         GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email       text        NOT NULL,
+    name        text        NOT NULL,
+    role        int         NOT NULL CHECK (role BETWEEN 1 AND 4),
+    password    text,
+    -- Of an identity provider; `subject` is its name of the person.
+    issuer      text,
+    subject     text,
+    made_at     timestamptz NOT NULL,
+    disabled_at timestamptz,
+    UNIQUE (issuer, subject),
+    CHECK ((issuer IS NULL) = (subject IS NULL))
+);
+CREATE UNIQUE INDEX account_by_email ON account (lower(email));
+
+-- Known to the browser by a secret, of which this is the hash.
+CREATE TABLE session (
+    hash     bytea       PRIMARY KEY,
+    account  int         NOT NULL REFERENCES account ON DELETE CASCADE,
+    began_at timestamptz NOT NULL,
+    seen_at  timestamptz NOT NULL
+);
+CREATE INDEX session_by_account ON session (account);
+
+-- Links that work once: to choose a password, and for the first admin, who has no account yet.
+CREATE TABLE sign_in_link (
+    hash       bytea       PRIMARY KEY,
+    account    int         REFERENCES account ON DELETE CASCADE,
+    expires_at timestamptz NOT NULL
+);
+
+-- A browser that was sent to the identity provider and has not come back.
+CREATE TABLE provider_visit (
+    hash       bytea       PRIMARY KEY,
+    nonce      text        NOT NULL,
+    verifier   text        NOT NULL,
+    back_to    text        NOT NULL,
+    expires_at timestamptz NOT NULL
+);
