@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ import httpx
 
 from services.demo.ports import free_port
 
-FOLDER = Path(__file__).parents[1] / "oidc"
+# Where make installs it.
+FOLDER = Path(sys.prefix) / "oidc"
 SECRET = "a-secret-of-the-tests"
 
 
