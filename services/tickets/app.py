@@ -43,6 +43,7 @@ from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.ledger_page import LedgerPage
 from services.tickets.web.meeting_page import MeetingPage
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.pages import TicketPages
 from services.tickets.web.plan_page import PlanPage
 from services.tickets.web.preview_page import PreviewPage
@@ -211,24 +212,23 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
 def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
     """Pages, API, health."""
     policy, changed = tickets.policy, tickets.publisher.wake.set
-    pages = TicketPages(pool, tickets.writer, policy, tickets.clock, changed)
-    every = pool, policy, tickets.clock, pages.html, pages.error
-    cord = tickets.cord.pages(pages.html)
-    signing_in = tickets.access.pages(pages.html, pages.error)
+    context = PageContext(pool, policy, tickets.clock)
+    cord = tickets.cord.pages(context.html)
+    signing_in = tickets.access.pages(context)
     # Routes of tickets' forms take any action, so they come last.
     parts = (
         signing_in,
         Api(pool, policy, tickets.writer, changed),
         cord,
-        BoardPage(*every),
-        MeetingPage(*every, tickets.renewals.due),
-        StagePage(*every),
-        ChartPage(*every, tickets.relocks_topic, tickets.relay.wake.set),
-        PreviewPage(pool, policy, tickets.policy_text, tickets.preview, pages.html, pages.error),
-        ForecastPage(*every),
-        LedgerPage(*every),
-        PlanPage(*every, tickets.writer, changed),
-        pages,
+        BoardPage(context),
+        MeetingPage(context, tickets.renewals.due),
+        StagePage(context),
+        ChartPage(context, tickets.relocks_topic, tickets.relay.wake.set),
+        PreviewPage(context, tickets.policy_text, tickets.preview),
+        ForecastPage(context),
+        LedgerPage(context),
+        PlanPage(context, tickets.writer, changed),
+        TicketPages(context, tickets.writer, changed),
     )
     routes = [*health_routes(tickets.progress, tickets.dependencies, registry)]
     routes += [route for part in parts for route in part.routes()]
@@ -237,7 +237,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         return faults.answer_of_status(status) if faults.is_api(request) else signing_in.refuse(request, status)
 
     guard(routes, RULES, refuse)
-    handlers = _fault_pages(pages, cord)
+    handlers = _fault_pages(context, cord)
     return Starlette(
         routes=routes,
         middleware=[
@@ -250,7 +250,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     )
 
 
-def _fault_pages(pages: TicketPages, cord: CordPages) -> Mapping[Any, Any]:
+def _fault_pages(context: PageContext, cord: CordPages) -> Mapping[Any, Any]:
     """Every fault as a page that says what to do, or as a `Problem` under `/api`."""
 
     async def fault(request: Request, error: Exception) -> Response:
@@ -260,14 +260,16 @@ def _fault_pages(pages: TicketPages, cord: CordPages) -> Mapping[Any, Any]:
         if is_cord(request):
             return cord.fault(status, "This page does not work like that", "Open the link of the cord again.")
         if status == 404:
-            return pages.error(404, "There is no such page", "Check the address, or start at the list.")
+            return context.error(404, "There is no such page", "Check the address, or start at the list.")
         if status == 405:
-            return pages.error(405, "This page does not work like that", "Open the ticket and use its buttons.")
-        return pages.error(status, "This did not work", "Try again; if it keeps failing, contact those who run Andon.")
+            return context.error(405, "This page does not work like that", "Open the ticket and use its buttons.")
+        return context.error(
+            status, "This did not work", "Try again; if it keeps failing, contact those who run Andon."
+        )
 
     async def unavailable(request: Request, error: Exception) -> Response:
         _log.warning("page failed: database unavailable", error=repr(error))
-        return pages.error(503, "The database does not answer just now", "Nothing is lost. Try again in a minute.")
+        return context.error(503, "The database does not answer just now", "Nothing is lost. Try again in a minute.")
 
     return {HTTPException: fault, 500: fault} | dict.fromkeys(TRANSIENT, unavailable)
 

@@ -37,17 +37,23 @@ COLUMNS = (
 )
 
 
-def write(attempts: Iterable[Attempt]) -> str:
-    """One line for each attempt, with the mark by which spreadsheets know UTF-8.
+def head() -> str:
+    """The names of the columns, with the mark by which spreadsheets know UTF-8."""
+    return MARK + _lines([COLUMNS])
+
+
+def lines(attempts: Iterable[Attempt]) -> str:
+    """One line for each attempt.
 
     `predicted_size`: in the unit of the measure as messages print it, or a share of 1.
     """
+    return _lines(map(as_text, _cells(attempt)) for attempt in attempts)
+
+
+def _lines(rows: Iterable[Iterable[str]]) -> str:
     out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(COLUMNS)
-    for attempt in attempts:
-        writer.writerow(map(as_text, _cells(attempt)))
-    return MARK + out.getvalue()
+    csv.writer(out).writerows(rows)
+    return out.getvalue()
 
 
 def _cells(attempt: Attempt) -> Iterator[str | None]:

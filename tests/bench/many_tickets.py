@@ -9,11 +9,13 @@ from fractions import Fraction
 from typing import Any
 
 from services.tickets.domain.plan import Countermeasure, Plan, Predicted, SealedGround, SealedPlan, SealedWeeks, Task
+from services.tickets.store import cord_links
 from services.tickets.store import now as now_store
+from services.tickets.store.waits import BEGUN_BY, ENDED_BY
 from shared.contracts.measures import Column, Measure
 from shared.contracts.now import NowData, RuleNow
 from shared.contracts.problems import Evidence, EvidenceDeal, ProblemData
-from shared.contracts.tickets import TicketOutcome, TicketState
+from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.effect import SizeUnit
 from shared.flow.statistics.weeks import Weeks
@@ -32,6 +34,10 @@ KINDS = {
 TICKETS, OPEN, YEARS = 10_000, 400, 2
 DEALS = 40
 ZONE = "Europe/Berlin"
+# Of all pipelines; and how many readers have mails besides.
+OWNER, READERS = "head@sales.example", 200
+# Of a link to the cord of the first stage.
+CORD_TOKEN = "a" * 26
 # The open tickets in turn; work takes place on a few.
 _OPEN_STATES = [TicketState.OPEN] * 8 + [TicketState.ACKNOWLEDGED] * 6 + [TicketState.SNOOZED] * 2
 _OPEN_STATES += [TicketState.PLANNED, TicketState.DOING, TicketState.VERIFYING, TicketState.VERIFYING]
@@ -44,7 +50,8 @@ _STUDIED = (TicketState.PLANNED, TicketState.DOING, TicketState.VERIFYING)
 def policy_text() -> str:
     """Pipelines `p0` to `p11`; the stages of `p3` are `p3s0` to `p3s8`. Each stage has every rule on counts."""
     one = (
-        "  p{n}:\n    name: Pipeline {n}\n    owner: {{name: Head, mail: head@sales.example}}\n    stages: [{stages}]\n"
+        "  p{n}:\n    name: Pipeline {n}\n    owner: {{name: Head, mail: {mail}}}\n"
+        "    cord: true\n    stages: [{stages}]\n"
     )
     text = f"version: 1\ntimezone: {ZONE}\npipelines:\n"
     for n in range(PIPELINES):
@@ -53,7 +60,7 @@ def policy_text() -> str:
         rules = [
             f"      - {{kind: {kind}, stage: {name}, {limits}}}\n" for name in ids for kind, limits in KINDS.items()
         ]
-        text += one.format(n=n, stages=stages) + "    rules:\n      - {kind: shift}\n" + "".join(rules)
+        text += one.format(n=n, mail=OWNER, stages=stages) + "    rules:\n      - {kind: shift}\n" + "".join(rules)
     return text
 
 
@@ -94,6 +101,7 @@ async def fill(dsn: str, now: datetime) -> None:
         await _plans(connection, [one for one in found if one.is_planned])
         await _points(connection, policy, now)
         await now_store.save(connection, [_standing(policy, *stage, now) for stage in _stages(policy)])
+        await cord_links.add(connection, CORD_TOKEN, "p0", "p0s0", now)
         await connection.execute("ANALYZE")
     await pool.close()
 
@@ -159,6 +167,9 @@ async def _tickets(connection: Connection, found: Sequence[StoredTicket]) -> Non
     changes = [row for one in found for row in _change_rows(one)]
     columns = ["ticket", "seq", "change", "from_state", "to_state", "at", "actor", "outcome"]
     await connection.copy_records_to_table("change", columns=columns, records=changes)
+    columns = ["ticket", "seq", "wait", "begun_at", "ended_at", "by_person"]
+    waited = [row for one in found for row in _wait_rows(one)]
+    await connection.copy_records_to_table("ticket_wait", columns=columns, records=waited)
     columns = ["key", "opened_at", "cleared_at", "peak", "mode", "historic", "data", "found"]
     await connection.copy_records_to_table("problem", columns=columns, records=map(_problem_row, found))
 
@@ -193,6 +204,16 @@ def _change_rows(one: StoredTicket) -> Iterator[tuple[Any, ...]]:
         actor = "system" if change in ("opened", "verifying", "verdict") else "person"
         yield one.number, step + 1, change, before, after, one.at(step), actor, outcome
         before = after
+
+
+def _wait_rows(one: StoredTicket) -> Iterator[tuple[Any, ...]]:
+    """No path begins a wait twice."""
+    for step, change in enumerate(one.path):
+        for wait in BEGUN_BY.get(TicketChange(change), ()):
+            ends = (n for n, later in enumerate(one.path) if n > step and later in ENDED_BY[wait])
+            end = next(ends, None)
+            ended = (None, None) if end is None else (one.at(end), True)
+            yield one.number, step + 1, wait.value, one.at(step), *ended
 
 
 def _problem_row(one: StoredTicket) -> tuple[Any, ...]:

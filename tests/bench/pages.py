@@ -13,14 +13,18 @@ from urllib.parse import quote
 import asyncpg
 import orjson
 
+from services.notifier.domain.links import Links
+from services.notifier.store import addresses as known_addresses
+from services.notifier.store.signing_key import signing_key
 from services.tickets.web.chart_links import board_address, forecast_address
 from services.tickets.web.stage_rows import stage_address
 from shared.postgres.migrate import migrate_all
+from shared.postgres.pool import open_pool
 from tests.bench import many_tickets
 from tests.bench.figures import Figure, at_most
 from tests.bench.intake import SECRET, URL, sources
 from tests.bench.load import flood, paced, post
-from tests.bench.many_tickets import OPEN, PIPELINES, STAGES, TICKETS
+from tests.bench.many_tickets import CORD_TOKEN, OPEN, OWNER, PIPELINES, READERS, STAGES, TICKETS
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 from tests.support.webhooks import signed_v3
@@ -49,7 +53,26 @@ def addresses(times: int) -> Mapping[str, list[str]]:
         "chart": weeks,
         "chart of closings": [f"/charts/{quote(f'{pipeline}/-/throughput')}" for pipeline, _ in spread],
         "forecast": [forecast_address(pipeline) for pipeline, _ in spread],
+        "ledger": ["/ledger", "/ledger?pipeline=p3", "/ledger?q=legal", "/ledger?page=9"] * (times // 4),
+        "ledger as CSV": ["/ledger.csv"] * (times // 10),
+        "plan form": [f"/tickets/{TICKETS - OPEN + 1 + n * 20 % OPEN}/plan" for n in range(times)],
+        "sealed plan": [f"/tickets/{TICKETS - n * 20 % OPEN}/plan" for n in range(times)],
+        "cord": [f"/cord/{CORD_TOKEN}"] * times,
+        "tickets of the API": [
+            f"/api/v1/tickets?limit=200&before={TICKETS + 1 - n * _ODD % TICKETS}" for n in range(times)
+        ],
+        "ticket of the API": [f"/api/v1/tickets/{TICKETS - n * _ODD % OPEN}" for n in range(times)],
     }
+
+
+async def mail_addresses(dsn: str, times: int) -> Mapping[str, list[str]]:
+    """The same of the notifier's pages, of which a reader's needs the signed link of a mail."""
+    pool = await open_pool(dsn, "notices", 1)
+    readers = [OWNER, *(f"reader{n}@sales.example" for n in range(READERS))]
+    await known_addresses.know(pool, readers, datetime.now(UTC))
+    token = Links(await signing_key(pool)).token(OWNER)
+    await pool.close()
+    return {"preferences": [f"/mail/{token}"] * times, "addresses": ["/addresses"] * times}
 
 
 async def measure(
@@ -63,7 +86,8 @@ async def measure(
     try:
         await _enter(services["intake"].port, dsn, visits, show)
         webhooks = asyncio.create_task(_webhooks(services["intake"].port, per_second))
-        found = await _ask(services["tickets"].port, TIMES, show)
+        found = await _ask(services["tickets"].port, addresses(TIMES), show)
+        found |= await _ask(services["notifier"].port, await mail_addresses(dsn, TIMES), show)
         webhooks.cancel()
     finally:
         for service in services.values():
@@ -81,7 +105,9 @@ def _start(kafka: str, dsn: str, prefix: str, folder: Path) -> dict[str, Service
         "ANDON_POLICY": str(file),
         "ANDON_SOURCES": str(sources(folder)),
     }
-    services = {name: ServiceProcess(name, environment, folder) for name in ("intake", "detector", "tickets")}
+    services = {
+        name: ServiceProcess(name, environment, folder) for name in ("intake", "detector", "tickets", "notifier")
+    }
     for service in services.values():
         service.start()
     for service in services.values():
@@ -137,10 +163,10 @@ async def _webhooks(port: int, per_second: int) -> None:
     await paced(port, lambda n: _post([_move(first + n, 0)]), 10**9, per_second, lambda n: None)
 
 
-async def _ask(port: int, times: int, show: Callable[[str], None]) -> dict[str, list[float]]:
+async def _ask(port: int, pages: Mapping[str, list[str]], show: Callable[[str], None]) -> dict[str, list[float]]:
     """Milliseconds to the first byte, by kind of page."""
     found: dict[str, list[float]] = {}
-    for name, asked in addresses(times).items():
+    for name, asked in pages.items():
         show(f"pages: {name}")
         found[name] = []
         for address in asked:

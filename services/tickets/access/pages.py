@@ -24,7 +24,7 @@ from services.tickets.access.sign_in import SignIn, SignInRefused, Vouched
 from services.tickets.domain.rates import TooOften
 from services.tickets.store import accounts, sessions
 from services.tickets.web.forms import is_same_origin
-from shared.postgres.pool import Pool
+from services.tickets.web.page_context import PageContext
 from shared.runtime.clock import Clock
 
 Handler = Callable[..., Awaitable[Response]]
@@ -46,21 +46,19 @@ def _of_these_pages(handler: Handler) -> Handler:
 
 
 class SignInPages:
-    """`provider`: None where there is none. `html` makes a page of a template, `error` one that says what is wrong."""
+    """`provider`: None where there is none."""
 
     def __init__(
         self,
+        context: PageContext,
         settings: AccessSettings,
         sign_in: SignIn,
         provider: Provider | None,
         cookie: SessionCookie,
-        pool: Pool,
         wall: Clock,
-        html: Callable[..., Response],
-        error: Callable[[int, str, str], Response],
     ) -> None:
         self._settings, self._sign_in, self._provider, self._cookie = settings, sign_in, provider, cookie
-        self._pool, self._wall, self._html, self.error = pool, wall, html, error
+        self._pool, self._wall, self._html, self.error = context.pool, wall, context.html, context.error
 
     def routes(self) -> list[BaseRoute]:
         return [

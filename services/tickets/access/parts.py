@@ -16,6 +16,7 @@ from services.tickets.access.provider import Provider, ProviderAccess
 from services.tickets.access.sign_in import SignIn
 from services.tickets.settings import TicketsSettings
 from services.tickets.store import sessions
+from services.tickets.web.page_context import PageContext
 from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock
 
@@ -27,9 +28,9 @@ class AccessParts:
         self._settings, self._pool, self._wall = settings, pool, wall
         self._cookie = SessionCookie(urlsplit(settings.tickets_url).scheme == "https")
 
-    def pages(self, html: Callable[..., Response], error: Callable[[int, str, str], Response]) -> SignInPages:
+    def pages(self, context: PageContext) -> SignInPages:
         sign_in = SignIn(self._pool, self._wall, self._settings.new_role)
-        return SignInPages(self._settings, sign_in, self._provider(), self._cookie, self._pool, self._wall, html, error)
+        return SignInPages(context, self._settings, sign_in, self._provider(), self._cookie, self._wall)
 
     def middleware(self, unavailable: Callable[[Request, Exception], Awaitable[Response]]) -> Middleware:
         """Tells each request who it comes from."""

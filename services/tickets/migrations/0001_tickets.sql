@@ -169,6 +169,7 @@ CREATE INDEX ticket_snoozed ON ticket (snoozed_until) WHERE state = 'snoozed';
 CREATE INDEX ticket_by_closing ON ticket (closed_at) WHERE state = 'closed';
 CREATE INDEX ticket_undecided ON ticket (id)
     WHERE outcome IN ('verified', 'not-shown', 'restored') AND decision IS NULL;
+CREATE INDEX ticket_given_up ON ticket (closed_at) WHERE outcome IN ('abandoned', 'wont-fix', 'changed-unplanned');
 CREATE INDEX ticket_left ON ticket (closed_at) WHERE outcome = 'wont-fix' AND problem ->> 'cleared_at' IS NULL;
 CREATE INDEX ticket_with_plan ON ticket (change_date) WHERE state IN ('planned', 'doing');
 
@@ -226,6 +227,21 @@ CREATE TABLE change (
         AND coalesce(from_state IN ('open', 'acknowledged', 'snoozed', 'planned', 'doing', 'verifying', 'closed'), true))
 );
 
+CREATE INDEX change_given_up ON change (at) WHERE change IN ('withdrawn', 'dropped');
+
+-- What tickets waited for, from the change that began it, and whether a person ended it. Worked out from the history.
+CREATE TABLE ticket_wait (
+    ticket    bigint      NOT NULL,
+    seq       int         NOT NULL,
+    wait      text        NOT NULL CHECK (wait IN ('seen', 'planned', 'decided')),
+    begun_at  timestamptz NOT NULL,
+    ended_at  timestamptz,
+    by_person boolean,
+    PRIMARY KEY (ticket, seq, wait),
+    FOREIGN KEY (ticket, seq) REFERENCES change (ticket, seq),
+    CHECK ((ended_at IS NULL) = (by_person IS NULL))
+);
+
 -- A ticket is opened, and changes its state only by a change in its history. Written in one transaction, the change first.
 CREATE FUNCTION check_ticket_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -274,6 +290,7 @@ CREATE TABLE sealed_plan (
     CHECK ((content::jsonb -> 'ticket', content::jsonb -> 'cycle', content::jsonb -> 'number')
         = (to_jsonb(ticket), to_jsonb(cycle), to_jsonb(number)))
 );
+CREATE INDEX sealed_plan_newest ON sealed_plan (sealed_at DESC, ticket DESC, cycle DESC);
 
 CREATE FUNCTION refuse_to_change_a_seal() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

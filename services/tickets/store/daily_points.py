@@ -15,11 +15,17 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::timestamptz[], $5::float8[])
     WITH ORDINALITY AS w (p, s, m, e, v, n) ORDER BY p, s, m, e, n DESC
 ON CONFLICT (pipeline, stage, measure, end_at) DO UPDATE SET value = excluded.value
 """
+# A row for each series: pages draw a hundred, and a row for each point would cost more than all else of them.
 _POINTS = """
-SELECT m.pipeline, m.stage, m.measure, m.end_at, m.value FROM measure AS m
-JOIN (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure)) AS w
-    USING (pipeline, stage, measure)
-WHERE m.end_at > $4 AND m.end_at <= $5 ORDER BY m.end_at
+SELECT w.pipeline, w.stage, w.measure, m.ends, m.values
+FROM (SELECT DISTINCT * FROM unnest($1::text[], $2::text[], $3::text[]) AS w (pipeline, stage, measure)) AS w
+CROSS JOIN LATERAL (
+    SELECT array_agg(end_at) AS ends, array_agg(value) AS values FROM (
+        SELECT end_at, value FROM measure AS m
+        WHERE (m.pipeline, m.stage, m.measure) = (w.pipeline, w.stage, w.measure)
+            AND end_at > $4 AND end_at <= $5 AND value IS NOT NULL ORDER BY end_at
+    ) AS ordered
+) AS m WHERE m.ends IS NOT NULL
 """
 _NEWEST = """
 SELECT w.pipeline, w.stage, w.measure, m.end_at, m.value
@@ -54,8 +60,7 @@ async def points(
     """The daily points of each series in `(since, until]`, in order of time. Days without a value are left out."""
     found: dict[Series, list[Point]] = {series: [] for series in wanted}
     for row in await executor.fetch(_POINTS, *_columns(wanted), since, until):
-        if row["value"] is not None:
-            found[row["pipeline"], row["stage"], row["measure"]].append((row["end_at"], row["value"]))
+        found[row["pipeline"], row["stage"], row["measure"]] = list(zip(row["ends"], row["values"], strict=True))
     return found
 
 

@@ -1,10 +1,10 @@
-"""SQL of the learning ledger: over all tickets, what was changed, predicted and found, and how long decisions took."""
+"""SQL of the learning ledger: over all tickets, what was changed, predicted and found."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from services.tickets.domain.plan import SealedPlan, read_sealed
@@ -41,6 +41,11 @@ WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
 _LIST = (
     f"{_ATTEMPTS} SELECT * FROM attempt {_WHERE} ORDER BY sealed_at DESC, ticket DESC, cycle DESC LIMIT $6 OFFSET $7"
 )
+_NUMBERS = f"{_ATTEMPTS} SELECT ticket, cycle FROM attempt {_WHERE} ORDER BY sealed_at DESC, ticket DESC, cycle DESC"
+_OF_NUMBERS = f"""
+{_ATTEMPTS} SELECT attempt.* FROM attempt
+JOIN unnest($1::bigint[], $2::int[]) WITH ORDINALITY AS w (ticket, cycle, place) USING (ticket, cycle) ORDER BY place
+"""
 _TALLY = """
 count(*) AS tried, count(*) FILTER (WHERE found = 'verified') AS verified,
 count(*) FILTER (WHERE found = 'not-shown') AS not_shown, count(*) FILTER (WHERE found = 'restored') AS restored,
@@ -53,47 +58,23 @@ _COUNTS = f"""{_ATTEMPTS}
 SELECT kind, plan ->> 'countermeasure' AS countermeasure, {_TALLY} FROM attempt {_WHERE}
 GROUP BY GROUPING SETS ((), (kind), (plan ->> 'countermeasure'))
 """
+# Of both kinds the newest, each by its index.
 _GIVEN_UP = """
-SELECT id AS ticket, problem, outcome AS how, closed_because AS reason, closed_at AS at FROM ticket
+(SELECT id AS ticket, problem, outcome AS how, closed_because AS reason, closed_at AS at FROM ticket
 WHERE outcome IN ('abandoned', 'wont-fix', 'changed-unplanned')
     AND ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
+ORDER BY closed_at DESC LIMIT $3)
 UNION ALL
-SELECT c.ticket, t.problem, c.change, c.reason, c.at FROM change c JOIN ticket t ON t.id = c.ticket
+(SELECT c.ticket, t.problem, c.change, c.reason, c.at FROM change c JOIN ticket t ON t.id = c.ticket
 WHERE c.change IN ('withdrawn', 'dropped')
     AND ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2)
+ORDER BY c.at DESC LIMIT $3)
 ORDER BY at DESC LIMIT $3
 """
-# From a change that asks for a decision to the first later one that is one; the last, while there is none, waits. From
-# a pull of a cord that had to wait, to the first thing that a person did about its ticket.
-_WAITS = """
-WITH step AS (
-    SELECT c.ticket, c.seq, c.at, c.change, c.actor FROM change c JOIN ticket t ON t.id = c.ticket
-    WHERE ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR kind = $2) AND c.change IN ('opened', 'reopened',
-        'verdict', 'acknowledged', 'snoozed', 'planned', 'closed', 'adopted', 'adapted', 'dropped')
-), asked AS (
-    SELECT wait, ticket, seq, step.at, answers FROM step
-    JOIN (VALUES ('seen', false, ARRAY['acknowledged', 'snoozed', 'planned', 'closed']),
-        ('planned', false, ARRAY['planned', 'closed']),
-        ('decided', true, ARRAY['adopted', 'adapted', 'dropped', 'reopened'])) AS what (wait, is_verdict, answers)
-        ON (change = 'verdict') = is_verdict
-    WHERE actor = 'system' AND change IN ('opened', 'reopened', 'verdict')
-), answered AS (
-    SELECT asked.wait, asked.ticket, asked.seq, asked.at, min(step.seq) AS answer FROM asked
-    LEFT JOIN step ON step.ticket = asked.ticket AND step.seq > asked.seq AND step.change = ANY (asked.answers)
-    GROUP BY asked.wait, asked.ticket, asked.seq, asked.at
-), wait AS (
-    SELECT answered.wait, answered.at, step.at AS until, coalesce(step.actor = 'person', false) AS is_answered
-    FROM answered LEFT JOIN step ON (step.ticket, step.seq) = (answered.ticket, answered.answer)
-    UNION ALL
-    SELECT 'answered', pulled_at, answered_at, answered_at IS NOT NULL FROM cord_pull
-    WHERE waited AND ($1::text IS NULL OR pipeline = $1) AND ($2::text IS NULL OR $2 = 'cord')
-)
-SELECT wait, count(*) FILTER (WHERE is_answered) AS answered,
-    percentile_cont(0.5) WITHIN GROUP (ORDER BY until - at) FILTER (WHERE is_answered) AS median,
-    max(until - at) FILTER (WHERE is_answered) AS longest,
-    count(*) FILTER (WHERE until IS NULL) AS waiting, max($3 - at) FILTER (WHERE until IS NULL) AS waiting_longest
-FROM wait GROUP BY wait
-"""
+
+
+# An attempt by its ticket and cycle.
+AttemptNumber = tuple[int, int]
 
 
 class AttemptOutcome(StrEnum):
@@ -104,18 +85,6 @@ class AttemptOutcome(StrEnum):
     RESTORED = "restored"
     RUNNING = "running"
     STOPPED = "stopped"
-
-
-class Wait(StrEnum):
-    """What a ticket waits for: to be seen, to be planned or closed, that its verdict is acted on.
-
-    `answered`: what whoever pulled a cord waits for.
-    """
-
-    SEEN = "seen"
-    PLANNED = "planned"
-    DECIDED = "decided"
-    ANSWERED = "answered"
 
 
 @dataclass(frozen=True)
@@ -177,20 +146,20 @@ class GivenUp:
     at: datetime
 
 
-@dataclass(frozen=True)
-class WaitTimes:
-    """How long tickets waited. `answered`: how many waits are over; `waiting`: how many go on, the longest since."""
-
-    answered: int
-    median: timedelta | None
-    longest: timedelta | None
-    waiting: int
-    waiting_longest: timedelta | None
-
-
 async def attempts(executor: Executor, where: LedgerFilter, limit: int, skipped: int = 0) -> list[Attempt]:
     """Attempts that pass the filter, the newest first."""
     return [_attempt(row) for row in await executor.fetch(_LIST, *_values(where), limit, skipped)]
+
+
+async def numbers(executor: Executor, where: LedgerFilter) -> list[AttemptNumber]:
+    """All attempts that pass the filter, the newest first."""
+    return [(row["ticket"], row["cycle"]) for row in await executor.fetch(_NUMBERS, *_values(where))]
+
+
+async def of_numbers(executor: Executor, wanted: Sequence[AttemptNumber]) -> list[Attempt]:
+    """These attempts, in this order."""
+    found = await executor.fetch(_OF_NUMBERS, [ticket for ticket, _ in wanted], [cycle for _, cycle in wanted])
+    return [_attempt(row) for row in found]
 
 
 async def tallies(executor: Executor, where: LedgerFilter) -> Tallies:
@@ -211,13 +180,6 @@ async def given_up(executor: Executor, where: LedgerFilter, limit: int) -> list[
         GivenUp(row["ticket"], ProblemData.model_validate(row["problem"]), row["how"], row["reason"], row["at"])
         for row in rows
     ]
-
-
-async def waits(executor: Executor, where: LedgerFilter, now: datetime) -> dict[Wait, WaitTimes]:
-    """How long tickets waited for people; of the filter, pipeline and kind count."""
-    rows = await executor.fetch(_WAITS, where.pipeline, where.kind, now)
-    fields = WaitTimes.__dataclass_fields__
-    return {Wait(row["wait"]): WaitTimes(**{name: row[name] for name in fields}) for row in rows}
 
 
 def _values(where: LedgerFilter) -> Sequence[str | None]:

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pydantic import TypeAdapter
 
 from services.tickets.domain.ticket import Stand, Ticket, TicketStep
+from services.tickets.store import waits
 from shared.contracts.measures import Column
 from shared.contracts.problems import ProblemData, ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
@@ -209,6 +210,7 @@ async def _record(connection: Connection, step: TicketStep) -> None:
         step.before.value if step.before else None,
         ticket.state.value,
     )
+    await waits.record(connection, step)
 
 
 async def follow(connection: Connection, ticket: Ticket) -> None:

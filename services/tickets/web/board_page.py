@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 from starlette.requests import Request
@@ -13,24 +12,21 @@ from services.tickets.store import daily_points, plans, stages, tickets, weekly_
 from services.tickets.web import board_view
 from services.tickets.web.board_view import CLOSED_COLUMNS, STAGE_COLUMNS, BoardFacts
 from services.tickets.web.conditional import answer_if_changed
+from services.tickets.web.page_context import PageContext
 from shared.contracts.measures import Measure
 from shared.flow.calendars import AgeClocks
-from shared.policy import Policy
-from shared.postgres.pool import Pool
-from shared.runtime.clock import Clock
 from shared.stream import stages_now
 
 SPARK_DAYS = 60
 
 
 class BoardPage:
-    """One page for each pipeline of the policy. `html` makes a page of a template; `error` one that says why not."""
+    """One page for each pipeline of the policy."""
 
-    def __init__(
-        self, pool: Pool, policy: Policy, clock: Clock, html: Callable[..., Response], error: Callable[..., Response]
-    ) -> None:
-        self._pool, self._policy, self._clock, self._clocks = pool, policy, clock, AgeClocks(policy)
-        self._html, self._error = html, error
+    def __init__(self, context: PageContext) -> None:
+        self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
+        self._clocks = AgeClocks(context.policy)
+        self._html, self._error = context.html, context.error
 
     def routes(self) -> list[BaseRoute]:
         return [Route("/pipelines/{name:path}", self.board)]

@@ -19,6 +19,7 @@ from services.tickets.web import chart_words, forms, relock_form
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.chart_view import ChartView, chart_view
 from services.tickets.web.conditional import answer_if_changed
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.relock_form import RelockWish
 from services.tickets.web.stage_rows import stage_address
 from services.tickets.web.zones import page_zone
@@ -28,9 +29,7 @@ from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.forecast import Forecast, forecast
 from shared.flow.statistics.segments import BASELINE_LEAST, BASELINE_POINTS
 from shared.flow.statistics.watched import charts_of
-from shared.policy import Policy, StageTitles
-from shared.postgres.pool import Pool
-from shared.runtime.clock import Clock
+from shared.policy import StageTitles
 from shared.runtime.instants import moment
 from shared.stream import relocks, stages_now
 from shared.wording.measures import NAMES
@@ -65,24 +64,16 @@ NOT_SENT = RelockAnswer()
 
 
 class ChartPage:
-    """One page for each chart of the policy. `html` makes a page of a template; `error` one that says why not.
+    """One page for each chart of the policy.
 
     `published` is called after a commit that put a message into the outbox.
     """
 
-    def __init__(
-        self,
-        pool: Pool,
-        policy: Policy,
-        clock: Clock,
-        html: Callable[..., Response],
-        error: Callable[..., Response],
-        topic: str,
-        published: Callable[[], None],
-    ) -> None:
-        self._pool, self._policy, self._clock, self._html, self._error = pool, policy, clock, html, error
+    def __init__(self, context: PageContext, topic: str, published: Callable[[], None]) -> None:
+        self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
+        self._html, self._error = context.html, context.error
         self._topic, self._published = topic, published
-        self._charts = {chart.name: chart for chart in charts_of(policy)}
+        self._charts = {chart.name: chart for chart in charts_of(context.policy)}
 
     def routes(self) -> list[BaseRoute]:
         return [

@@ -5,7 +5,7 @@ Everything is in the address: it can be sent, and works without scripts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -21,12 +21,11 @@ from services.tickets.web import chart_words
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.chart_view import ChartView, chart_view
 from services.tickets.web.conditional import answer_if_changed
+from services.tickets.web.page_context import PageContext
 from shared.contracts.measures import Column
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.forecast import Forecast, Outlook, forecast
-from shared.policy import Policy, StageTitles
-from shared.postgres.pool import Pool
-from shared.runtime.clock import Clock
+from shared.policy import StageTitles
 from shared.runtime.instants import moment
 from shared.stream import relocks, stages_now
 from shared.stream.stages_now import StagesNow
@@ -69,12 +68,11 @@ class ForecastContent:
 
 
 class ForecastPage:
-    """`html` makes a page of a template; `error` one that says why not."""
+    """The page of a pipeline's forecast."""
 
-    def __init__(
-        self, pool: Pool, policy: Policy, clock: Clock, html: Callable[..., Response], error: Callable[..., Response]
-    ) -> None:
-        self._pool, self._policy, self._clock, self._html, self._error = pool, policy, clock, html, error
+    def __init__(self, context: PageContext) -> None:
+        self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
+        self._html, self._error = context.html, context.error
 
     def routes(self) -> list[BaseRoute]:
         return [Route("/forecast", self.page)]

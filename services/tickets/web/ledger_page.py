@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Annotated
 from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from services.tickets import ledger_csv
 from services.tickets.domain.plan import Countermeasure
 from services.tickets.query import QueryError, explain
-from services.tickets.store import ledger, stages
-from services.tickets.store.ledger import AttemptOutcome, LedgerFilter
+from services.tickets.store import ledger, stages, waits
+from services.tickets.store.ledger import AttemptNumber, AttemptOutcome, LedgerFilter
 from services.tickets.web import ledger_view
 from services.tickets.web.conditional import answer_if_changed
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.plan_form import COUNTERMEASURES
-from shared.policy import Policy
-from shared.postgres.pool import Pool
-from shared.runtime.clock import Clock
 
-PAGE, GIVEN_UP, MAX_CSV = 50, 30, 10_000
+PAGE, GIVEN_UP, CSV_ROWS = 50, 30, 50
 MAX_PAGE, MAX_QUERY = 10_000, 200
 
 
@@ -73,17 +71,12 @@ def parse(query: Mapping[str, str]) -> LedgerQuery:
 
 
 class LedgerPage:
-    """What the organisation knows of its own system: as a page, and as CSV."""
+    """What the organisation knows of its own system: as a page, and as CSV, read `csv_rows` attempts at a time."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        policy: Policy,
-        clock: Clock,
-        html: Callable[..., Response],
-        error: Callable[[int, str, str], Response],
-    ) -> None:
-        self._pool, self._policy, self._clock, self._html, self._error = pool, policy, clock, html, error
+    def __init__(self, context: PageContext, csv_rows: int = CSV_ROWS) -> None:
+        self._csv_rows = csv_rows
+        self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
+        self._html, self._error = context.html, context.error
 
     def routes(self) -> list[BaseRoute]:
         return [Route("/ledger", self.page), Route("/ledger.csv", self.csv)]
@@ -105,7 +98,7 @@ class LedgerPage:
             found = await ledger.attempts(connection, where, PAGE + 1, skipped)
             tallies = await ledger.tallies(connection, where)
             given_up = await ledger.given_up(connection, where, GIVEN_UP)
-            waits = await ledger.waits(connection, where, self._clock.now())
+            waited = await waits.times(connection, where.pipeline, where.kind, self._clock.now())
         chosen = {name: query.get(name, "") for name in LedgerQuery.model_fields}
         rest = {name: value for name, value in query.items() if name != "page"}
         return self._html(
@@ -116,7 +109,7 @@ class LedgerPage:
             by_kind=ledger_view.kind_rows(tallies.by_kind),
             by_countermeasure=ledger_view.countermeasure_rows(tallies.by_countermeasure),
             given_up=[ledger_view.given_up_row(one, self._policy, titles) for one in given_up],
-            waits=ledger_view.wait_rows(waits),
+            waits=ledger_view.wait_rows(waited),
             chosen=chosen,
             countermeasures=COUNTERMEASURES,
             outcomes=ledger_view.FOUND,
@@ -134,9 +127,16 @@ class LedgerPage:
             where = parse(query).filter
         except QueryError as error:
             return self._error(422, "The ledger cannot be shown like that", f"{error}.")
-        text = ledger_csv.write(await ledger.attempts(self._pool, where, MAX_CSV))
+        # Read before anything is sent, so that a fault of the database is answered by a page.
+        numbers = await ledger.numbers(self._pool, where)
         headers = {"content-disposition": 'attachment; filename="ledger.csv"'}
-        return Response(text, headers=headers, media_type="text/csv; charset=utf-8")
+        return StreamingResponse(self._lines(numbers), headers=headers, media_type="text/csv; charset=utf-8")
+
+    async def _lines(self, numbers: Sequence[AttemptNumber]) -> AsyncIterator[str]:
+        """A few attempts at a time: neither other requests nor, where a reader is slow, a connection wait for all."""
+        yield ledger_csv.head()
+        for start in range(0, len(numbers), self._csv_rows):
+            yield ledger_csv.lines(await ledger.of_numbers(self._pool, numbers[start : start + self._csv_rows]))
 
 
 def _address(rest: Mapping[str, str], page: int) -> str:

@@ -8,7 +8,8 @@ from datetime import timedelta
 
 from services.tickets.domain.plan import Countermeasure
 from services.tickets.plan_facts import measure_words
-from services.tickets.store.ledger import Attempt, AttemptOutcome, GivenUp, Tally, Wait, WaitTimes
+from services.tickets.store.ledger import Attempt, AttemptOutcome, GivenUp, Tally
+from services.tickets.store.waits import Wait, WaitTimes
 from services.tickets.web import plan_words
 from shared import wording
 from shared.flow.statistics.effect import PredictionResult

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from urllib.parse import urlencode
@@ -20,11 +20,11 @@ from services.tickets.store.listed import ListedTicket
 from services.tickets.web import listing
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.listing import ListParts, ListQuery
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.view_models import RuleView, TicketView, rule_view, ticket_view
 from shared.contracts.tickets import TicketState
-from shared.policy import Policy, StageTitles
-from shared.postgres.pool import Connection, Pool
-from shared.runtime.clock import Clock
+from shared.policy import StageTitles
+from shared.postgres.pool import Connection
 
 SPARK_DAYS = 60
 CLOSED_DAYS = 30
@@ -43,12 +43,11 @@ class ShownPart:
 
 
 class ListPage:
-    """`html` makes a page of a template; `error` one that says why not."""
+    """The list, by its filters and in its order."""
 
-    def __init__(
-        self, pool: Pool, policy: Policy, clock: Clock, html: Callable[..., Response], error: Callable[..., Response]
-    ) -> None:
-        self._pool, self._policy, self._clock, self._html, self._error = pool, policy, clock, html, error
+    def __init__(self, context: PageContext) -> None:
+        self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
+        self._html, self._error = context.html, context.error
 
     def routes(self) -> list[BaseRoute]:
         return [Route("/", self.tickets), Route("/tickets", self.tickets)]
@@ -67,7 +66,8 @@ class ListPage:
             found = await self._find(connection, asked)
             parts = listing.in_parts(found, asked.sort)
             shown = await self._shown(connection, parts, asked, titles)
-            flow = None if parts.needing else await problems.summary(connection)
+            is_quiet = not parts.needing
+            flow = await problems.summary(connection) if is_quiet else None
         chosen = {name: query.get(name, "") for name in FILTERS}
         page = self._html(
             "tickets.html",
@@ -76,7 +76,7 @@ class ListPage:
             outcomes=parts.outcomes,
             sort=asked.sort,
             flow=flow,
-            watching=self._watching(titles),
+            watching=self._watching(titles) if is_quiet else [],
             chosen=chosen,
             is_filtered=any(chosen[name] for name in ("pipeline", "kind", "state")),
             is_recent=asked.is_recent,

@@ -23,12 +23,12 @@ from services.tickets.web import meeting_view
 from services.tickets.web.chart_links import board_address, chart_address
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.meeting_view import HEADINGS, SHOWN, Asked, MeetingItem, MeetingPart
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.view_models import ticket_view
 from shared.contracts.tickets import TicketState
 from shared.flow.statistics.columns import Chart
-from shared.policy import Policy, StageTitles
-from shared.postgres.pool import Connection, Pool
-from shared.runtime.clock import Clock
+from shared.policy import StageTitles
+from shared.postgres.pool import Connection
 from shared.wording.measures import NAMES
 from shared.wording.quantities import day
 
@@ -55,19 +55,12 @@ class MeetingContent:
 
 
 class MeetingPage:
-    """One page for all pipelines, or for one. `html` makes a page of a template; `error` one that says why not."""
+    """One page for all pipelines, or for one."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        policy: Policy,
-        clock: Clock,
-        html: Callable[..., Response],
-        error: Callable[..., Response],
-        renewals: Renewals,
-    ) -> None:
-        self._pool, self._policy, self._clock, self._html, self._error = pool, policy, clock, html, error
-        self._renewals, self._zone = renewals, ZoneInfo(policy.timezone)
+    def __init__(self, context: PageContext, renewals: Renewals) -> None:
+        self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
+        self._html, self._error = context.html, context.error
+        self._renewals, self._zone = renewals, ZoneInfo(context.policy.timezone)
 
     def routes(self) -> list[BaseRoute]:
         return [Route("/meeting", self.meeting)]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -17,21 +16,15 @@ from services.tickets.plan_changes import TicketWriter
 from services.tickets.store import daily_points, stages, tickets
 from services.tickets.web import forms, stage_rows
 from services.tickets.web.addresses import STATIC, favicon
-from services.tickets.web.chart_view import ChartView
 from services.tickets.web.conditional import answer_if_changed
-from services.tickets.web.drawn_page import DrawnPage
 from services.tickets.web.list_page import ListPage
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.refusals import Refusal
 from services.tickets.web.stage_rows import open_stages
-from services.tickets.web.templating import templates
 from services.tickets.web.ticket_page import TicketPage
 from services.tickets.web.view_models import named_ticket
-from services.tickets.web.zones import page_zone
 from shared.contracts.measures import Measure
 from shared.flow.calendars import AgeClocks
-from shared.policy import Policy
-from shared.postgres.pool import Pool
-from shared.runtime.clock import Clock
 from shared.stream import stages_now
 
 SPARK_DAYS = 60
@@ -40,14 +33,11 @@ SPARK_DAYS = 60
 class TicketPages:
     """Server-rendered pages over the ticket store. `changed` is called after a commit that changed a ticket."""
 
-    def __init__(
-        self, pool: Pool, writer: TicketWriter, policy: Policy, clock: Clock, changed: Callable[[], None]
-    ) -> None:
-        self._pool, self._writer, self._policy, self._clock = pool, writer, policy, clock
-        self._changed, self._clocks = changed, AgeClocks(policy)
-        self._templates = templates(policy)
-        self._list = ListPage(pool, policy, clock, self.html, self.error)
-        self._ticket = TicketPage(pool, policy, clock, self.html, self.error)
+    def __init__(self, context: PageContext, writer: TicketWriter, changed: Callable[[], None]) -> None:
+        self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
+        self._html, self._error = context.html, context.error
+        self._writer, self._changed, self._clocks = writer, changed, AgeClocks(context.policy)
+        self._list, self._ticket = ListPage(context), TicketPage(context)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -60,16 +50,6 @@ class TicketPages:
             Mount("/static", StaticFiles(directory=STATIC)),
         ]
 
-    def html(self, name: str, status: int = 200, **values: Any) -> Response:
-        values = {"now": self._clock.now(), "zone": page_zone(self._policy.timezone)} | values
-        text = self._templates.get_template(name).render(values)
-        charts: Sequence[ChartView] = values.get("charts", ())  # type: ignore[assignment]
-        return DrawnPage(text, charts, status) if charts else HTMLResponse(text, status)
-
-    def error(self, status: int, title: str, detail: str) -> Response:
-        """A page that says what went wrong and what to do."""
-        return self.html("error.html", status, title=title, detail=detail)
-
     async def back(self, request: Request) -> Response:
         """The address of a form, opened as a page: after an error it is in the address bar."""
         return RedirectResponse(f"/tickets/{request.path_params['number']}", 303)
@@ -78,7 +58,7 @@ class TicketPages:
         """A form of the ticket page was sent."""
         number = request.path_params["number"]
         if not forms.is_same_origin(request):
-            return self.error(403, "This form came from another site", "Open the ticket's page and use its buttons.")
+            return self._error(403, "This form came from another site", "Open the ticket's page and use its buttons.")
         form = {name: str(value) for name, value in (await request.form()).items()}
         action = request.path_params["action"]
         try:
@@ -111,7 +91,7 @@ class TicketPages:
             for name in self._policy.pipelines
         }
         silent = [one for one in named if one.of.source]
-        page = self.html(
+        page = self._html(
             "pipelines.html", rows=rows, whole=whole, silent=silent, unwatched=unwatched, as_of=standing.at
         )
         return answer_if_changed(request, page)

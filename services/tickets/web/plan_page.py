@@ -37,15 +37,15 @@ from services.tickets.study.planning import PlanOutline
 from services.tickets.web import chart_words, forms, plan_form, plan_parts
 from services.tickets.web.chart_view import chart_view
 from services.tickets.web.forms import DraftForm
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.plan_answer import PlanAnswer, PlanRefused, refused
 from services.tickets.web.plan_form import SEAL, STEP_NAMES, STEP_OF
 from services.tickets.web.plan_parts import PlanContent
 from services.tickets.web.plan_view import sealed_view
 from services.tickets.web.zones import page_zone
 from shared.flow.statistics.columns import Chart
-from shared.policy import Policy, StageTitles
-from shared.postgres.pool import Connection, Pool
-from shared.runtime.clock import Clock
+from shared.policy import StageTitles
+from shared.postgres.pool import Connection
 from shared.stream import relocks
 from shared.wording.problem_text import text_of
 
@@ -53,17 +53,9 @@ from shared.wording.problem_text import text_of
 class PlanPage:
     """Guides through a plan, question by question, and shows what is sealed. Nothing is fixed before the seal."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        policy: Policy,
-        clock: Clock,
-        html: Callable[..., Response],
-        error: Callable[[int, str, str], Response],
-        writer: TicketWriter,
-        changed: Callable[[], None],
-    ) -> None:
-        self._pool, self._policy, self._clock, self._html, self._error = pool, policy, clock, html, error
+    def __init__(self, context: PageContext, writer: TicketWriter, changed: Callable[[], None]) -> None:
+        self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
+        self._html, self._error = context.html, context.error
         self._writer, self._changed = writer, changed
 
     def routes(self) -> list[BaseRoute]:

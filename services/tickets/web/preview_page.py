@@ -5,7 +5,7 @@ Everything is in the address: it can be sent, works without scripts, and changes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
 from starlette.requests import Request
@@ -27,31 +27,23 @@ from services.tickets.preview.fields import (
 )
 from services.tickets.store import stages
 from services.tickets.web.chart_links import preview_address
+from services.tickets.web.page_context import PageContext
 from shared import wording
 from shared.contracts.preview import PreviewAnswer
-from shared.policy import Policy, PolicyError, StageTitles, parse
+from shared.policy import PolicyError, StageTitles, parse
 from shared.policy.edit import NotEditable, with_changes
 from shared.policy.numbers import decimal
-from shared.postgres.pool import Pool
 
 PIPELINE = "pipeline"
 _YAML = "application/yaml; charset=utf-8"
 
 
 class PreviewPage:
-    """`text`: the policy file as it was read. `html` makes a page of a template; `error` one that says why not."""
+    """`text`: the policy file as it was read."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        policy: Policy,
-        text: str,
-        client: PreviewClient,
-        html: Callable[..., Response],
-        error: Callable[..., Response],
-    ) -> None:
-        self._pool, self._policy, self._text, self._client = pool, policy, text, client
-        self._html, self._error = html, error
+    def __init__(self, context: PageContext, text: str, client: PreviewClient) -> None:
+        self._pool, self._policy, self._text, self._client = context.pool, context.policy, text, client
+        self._html, self._error = context.html, context.error
 
     def routes(self) -> list[BaseRoute]:
         return [Route("/what-if", self.page), Route("/what-if.yaml", self.file)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -19,15 +19,14 @@ from services.tickets.store import now as now_store
 from services.tickets.store.weekly_points import ChartWeeks
 from services.tickets.web.chart_view import chart_view
 from services.tickets.web.conditional import answer_if_changed
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.stage_rows import oldest
 from services.tickets.web.view_models import rule_view, ticket_view
 from services.tickets.web.zones import page_zone
 from shared.contracts.measures import Column, Measure
 from shared.flow.calendars import AgeClocks
 from shared.flow.statistics.columns import Chart
-from shared.policy import Policy, StageTitles
-from shared.postgres.pool import Pool
-from shared.runtime.clock import Clock
+from shared.policy import StageTitles
 from shared.stream import stages_now
 from shared.stream.stages_now import StagesNow
 
@@ -46,13 +45,12 @@ class StageContent:
 
 
 class StagePage:
-    """One page for each stage of the policy. `html` makes a page of a template; `error` one that says why not."""
+    """One page for each stage of the policy."""
 
-    def __init__(
-        self, pool: Pool, policy: Policy, clock: Clock, html: Callable[..., Response], error: Callable[..., Response]
-    ) -> None:
-        self._pool, self._policy, self._clock, self._clocks = pool, policy, clock, AgeClocks(policy)
-        self._html, self._error = html, error
+    def __init__(self, context: PageContext) -> None:
+        self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
+        self._clocks = AgeClocks(context.policy)
+        self._html, self._error = context.html, context.error
 
     def routes(self) -> list[BaseRoute]:
         return [Route("/stage", self.stage)]

@@ -23,6 +23,7 @@ from services.tickets.web import history, tried_plans, view_models
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.chart_view import chart_view
 from services.tickets.web.conditional import answer_if_changed
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.refusals import NONE_REFUSED, Refusal, question_of
 from services.tickets.web.tried_plans import TriedPlans
 from services.tickets.web.view_models import ticket_view
@@ -31,9 +32,8 @@ from shared import wording
 from shared.contracts.problems import ProblemData
 from shared.flow.calendars import AgeClocks
 from shared.flow.statistics.columns import Chart
-from shared.policy import Policy, StageTitles
-from shared.postgres.pool import Connection, Pool, Record
-from shared.runtime.clock import Clock
+from shared.policy import StageTitles
+from shared.postgres.pool import Connection, Record
 from shared.wording.quantities import CALENDAR_DAY
 
 FIRST_SNOOZE_DAY, LAST_SNOOZE_DAY = 1, 90
@@ -58,16 +58,10 @@ class TicketContent:
 class TicketPage:
     """A ticket with what is known of its problem. `render` also shows what became of a form."""
 
-    def __init__(
-        self,
-        pool: Pool,
-        policy: Policy,
-        clock: Clock,
-        html: Callable[..., Response],
-        error: Callable[[int, str, str], Response],
-    ) -> None:
-        self._pool, self._policy, self._clock, self._html, self._error = pool, policy, clock, html, error
-        self._clocks = AgeClocks(policy)
+    def __init__(self, context: PageContext) -> None:
+        self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
+        self._html, self._error = context.html, context.error
+        self._clocks = AgeClocks(context.policy)
 
     def routes(self) -> list[BaseRoute]:
         return [

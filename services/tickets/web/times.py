@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from services.tickets.web.zones import page_zone
 
@@ -52,7 +52,8 @@ class Times:
             return self._element(since, f"since {day}")
         whole = [f"for {ago(since, now)}"] + ([] if day == "today" else [f"since {day}"])
         # In a narrow column a line may end after the comma only.
-        return self._element(since, Markup(", ").join(map(Markup('<span class="whole">{}</span>').format, whole)))
+        parts = ", ".join(f'<span class="whole">{escape(part)}</span>' for part in whole)
+        return self._element(since, Markup(parts))
 
     def day_ended(self, at: datetime) -> str:
         """What a daily point belongs to: `Mon 26 October`, or where the page's days end at other times, its end.
@@ -70,9 +71,9 @@ class Times:
     def _element(self, at: datetime, text: str) -> Markup:
         local = _local(at, self._zone)
         exact = f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
-        return Markup('<time datetime="{}" title="{}">{}</time>').format(
-            at.astimezone(UTC).isoformat(timespec="seconds"), exact, text
-        )
+        utc = at.astimezone(UTC).isoformat(timespec="seconds")
+        # A list has two hundred: `Markup.format` would take several times as long.
+        return Markup(f'<time datetime="{utc}" title="{escape(exact)}">{escape(text)}</time>')
 
 
 def _is_midnight(local: datetime) -> bool:

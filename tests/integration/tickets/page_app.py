@@ -11,6 +11,7 @@ from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.ledger_page import LedgerPage
 from services.tickets.web.meeting_page import MeetingPage
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.pages import TicketPages
 from services.tickets.web.plan_page import PlanPage
 from services.tickets.web.stage_page import StagePage
@@ -20,17 +21,16 @@ from tests.integration.tickets.records import TicketParts, nothing
 
 def page_app(parts: TicketParts) -> Starlette:
     """As `services.tickets.app` puts them together, without what needs Kafka."""
-    pages = TicketPages(parts.pool, parts.writer, parts.policy, parts.clock, nothing)
-    shared = parts.pool, parts.policy, parts.clock, pages.html, pages.error
+    context = PageContext(parts.pool, parts.policy, parts.clock)
     routes = [
         *Api(parts.pool, parts.policy, parts.writer, nothing).routes(),
-        *BoardPage(*shared).routes(),
-        *MeetingPage(*shared, dict).routes(),
-        *StagePage(*shared).routes(),
-        *ChartPage(*shared, "flow.relocks", nothing).routes(),
-        *ForecastPage(*shared).routes(),
-        *LedgerPage(*shared).routes(),
-        *PlanPage(*shared, parts.writer, nothing).routes(),
-        *pages.routes(),
+        *BoardPage(context).routes(),
+        *MeetingPage(context, dict).routes(),
+        *StagePage(context).routes(),
+        *ChartPage(context, "flow.relocks", nothing).routes(),
+        *ForecastPage(context).routes(),
+        *LedgerPage(context).routes(),
+        *PlanPage(context, parts.writer, nothing).routes(),
+        *TicketPages(context, parts.writer, nothing).routes(),
     ]
     return Starlette(routes=routes, middleware=[Middleware(ReaderZone)])

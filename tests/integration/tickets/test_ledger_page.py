@@ -11,9 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.applications import Starlette
 
-from services.tickets.store import ledger
-from services.tickets.store.ledger import LedgerFilter, Wait
+from services.tickets.store import waits
+from services.tickets.store.waits import Wait
+from services.tickets.web.ledger_page import LedgerPage
+from services.tickets.web.page_context import PageContext
 from shared.contracts.measures import Column
 from shared.contracts.tickets import TicketOutcome
 from shared.postgres.pool import Pool
@@ -144,13 +147,12 @@ async def test_what_was_given_up_says_why(web: httpx.AsyncClient, planning: Plan
 async def test_waiting_for_decisions_is_measured_without_a_person(
     web: httpx.AsyncClient, planning: PlanningParts
 ) -> None:
-    async with planning.pool.acquire() as connection:
-        waits = await ledger.waits(connection, LedgerFilter(), VERDICT + timedelta(days=10))
+    found = await waits.times(planning.pool, None, None, VERDICT + timedelta(days=10))
 
-    assert (waits[Wait.SEEN].answered, waits[Wait.SEEN].waiting) == (3, 0)
-    assert waits[Wait.SEEN].median == PLANNED - OPENED
-    assert (waits[Wait.DECIDED].answered, waits[Wait.DECIDED].median) == (1, timedelta(days=4))
-    assert (waits[Wait.DECIDED].waiting, waits[Wait.DECIDED].waiting_longest) == (1, timedelta(days=10))
+    assert (found[Wait.SEEN].answered, found[Wait.SEEN].waiting) == (3, 0)
+    assert found[Wait.SEEN].median == PLANNED - OPENED
+    assert (found[Wait.DECIDED].answered, found[Wait.DECIDED].median) == (1, timedelta(days=4))
+    assert (found[Wait.DECIDED].waiting, found[Wait.DECIDED].waiting_longest) == (1, timedelta(days=10))
 
 
 async def test_the_ledger_as_csv_follows_the_choice(web: httpx.AsyncClient) -> None:
@@ -164,6 +166,19 @@ async def test_the_ledger_as_csv_follows_the_choice(web: httpx.AsyncClient) -> N
     assert sorted((line["found"], line["prediction"]) for line in lines) == [("stopped", ""), ("verified", "hit")]
     assert {len(line["hash"]) for line in lines} == {64}
     assert (await web.get("/ledger.csv?found=lost")).status_code == 422
+
+
+async def test_the_csv_has_every_attempt_once_however_many_are_read_at_a_time(
+    web: httpx.AsyncClient, planning: PlanningParts
+) -> None:
+    page = LedgerPage(PageContext(planning.pool, planning.policy, planning.clock), csv_rows=2)
+    transport = httpx.ASGITransport(Starlette(routes=page.routes()))
+    async with httpx.AsyncClient(transport=transport, base_url="http://andon.example") as by_two:
+        whole, parts = [(await client.get("/ledger.csv")).text for client in (web, by_two)]
+
+    assert parts == whole
+    assert whole.count("ticket,attempt,kind") == 1
+    assert len(list(csv.DictReader(io.StringIO(whole.removeprefix("\ufeff"))))) == 3
 
 
 async def test_an_empty_ledger_says_where_a_plan_begins(pool: Pool) -> None:

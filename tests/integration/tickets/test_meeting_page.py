@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 
 from services.tickets.renewals import BaselineRenewals
 from services.tickets.web.meeting_page import MeetingPage
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.pages import TicketPages
 from shared.contracts.relocks import RelockData, RelockEvent
 from shared.policy import parse
@@ -232,8 +233,8 @@ async def renewing(pool: Pool, parts: TicketParts) -> AsyncIterator[tuple[httpx.
     """The meeting of a company that watches its closings, and its renewals."""
     watching = parse(POLICY + "      - {kind: shift, measure: throughput}\n")
     renewals = BaselineRenewals(pool, watching)
-    pages = TicketPages(pool, parts.writer, watching, SystemClock(), nothing)
-    meeting = MeetingPage(pool, watching, SystemClock(), pages.html, pages.error, renewals.due)
+    context = PageContext(pool, watching, SystemClock())
+    meeting, pages = MeetingPage(context, renewals.due), TicketPages(context, parts.writer, nothing)
     app = Starlette(routes=[*meeting.routes(), *pages.routes()])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         yield client, renewals

@@ -10,6 +10,7 @@ from aiokafka import ConsumerRecord
 from starlette.applications import Starlette
 
 from services.tickets.store import stages
+from services.tickets.web.page_context import PageContext
 from services.tickets.web.pages import TicketPages
 from shared.contracts.stages import StageStatusData, StageStatusEvent
 from shared.policy import StageTitles, parse
@@ -55,7 +56,7 @@ async def test_the_page_shows_unknown_stages_with_counts_and_hints(pool: Pool) -
     parts = TicketParts(pool, NAMELESS)
     rows = [seen(0, "7", name="<Legal>", deals=3, hint=HINT), seen(1, "x", "", deals=9), seen(2, "gone", deals=0)]
     await parts.handle(*rows, seen(3, "7", name="<Legal>", deals=4, hint=HINT))
-    pages = TicketPages(pool, parts.writer, NAMELESS, SystemClock(), nothing)
+    pages = TicketPages(PageContext(pool, NAMELESS, SystemClock()), parts.writer, nothing)
     app = Starlette(routes=pages.routes())
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example") as client:
         page = (await client.get("/pipelines")).text

@@ -13,8 +13,8 @@ import pytest
 from services.tickets.domain import commands
 from services.tickets.domain.ticket import Ticket, TicketStep
 from services.tickets.domain.tokens import new_token
-from services.tickets.store import cord_links, ledger
-from services.tickets.store.ledger import LedgerFilter, Wait
+from services.tickets.store import cord_links, waits
+from services.tickets.store.waits import Wait
 from shared.contracts.tickets import TicketOutcome
 from tests.integration.tickets.cord.conftest import CordWorld
 
@@ -125,10 +125,10 @@ async def test_only_pulls_that_had_to_wait_measure_the_answer(world: CordWorld) 
 
     rows = await world.pool.fetch("SELECT * FROM report.cord_pull ORDER BY pulled_at")
     assert [row["answered_at"] and row["answered_at"] - row["pulled_at"] for row in rows] == [timedelta(hours=4), None]
-    where = (LedgerFilter(), LedgerFilter("new", "cord"), LedgerFilter("new"), LedgerFilter(None, "aging"))
-    waits = [await ledger.waits(world.pool, one, world.clock.now()) for one in where]
-    assert [one[Wait.ANSWERED].median for one in waits[:3]] == [timedelta(hours=4)] * 3
-    assert Wait.ANSWERED not in waits[3]
+    where = ((None, None), ("new", "cord"), ("new", None), (None, "aging"))
+    found = [await waits.times(world.pool, *one, world.clock.now()) for one in where]
+    assert [one[Wait.ANSWERED].median for one in found[:3]] == [timedelta(hours=4)] * 3
+    assert Wait.ANSWERED not in found[3]
     samples = next(iter(world.parts.metrics.cord_answer_seconds.collect())).samples
     assert {s.name: s.value for s in samples if not s.labels} == {
         "andon_cord_answer_seconds_count": 1.0,

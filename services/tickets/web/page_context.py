@@ -1,0 +1,43 @@
+"""What every page is made with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from jinja2 import Environment
+from starlette.responses import HTMLResponse, Response
+
+from services.tickets.web.chart_view import ChartView
+from services.tickets.web.drawn_page import DrawnPage
+from services.tickets.web.templating import templates
+from services.tickets.web.zones import page_zone
+from shared.policy import Policy
+from shared.postgres.pool import Pool
+from shared.runtime.clock import Clock
+
+
+@dataclass(frozen=True)
+class PageContext:
+    """Where pages read, the policy that they show, the clock that they tell the time by, and their templates."""
+
+    pool: Pool
+    policy: Policy
+    clock: Clock
+
+    def html(self, name: str, status: int = 200, /, **values: Any) -> Response:
+        """A page of a template. Where `values` have charts, they are drawn while the page is sent."""
+        values = {"now": self.clock.now(), "zone": page_zone(self.policy.timezone)} | values
+        text = self._templates.get_template(name).render(values)
+        charts: Sequence[ChartView] = values.get("charts", ())  # type: ignore[assignment]
+        return DrawnPage(text, charts, status) if charts else HTMLResponse(text, status)
+
+    def error(self, status: int, title: str, detail: str) -> Response:
+        """A page that says what went wrong and what to do."""
+        return self.html("error.html", status, title=title, detail=detail)
+
+    @cached_property
+    def _templates(self) -> Environment:
+        return templates(self.policy)
