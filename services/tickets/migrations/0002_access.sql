@@ -15,6 +15,11 @@ CREATE TABLE account (
 );
 CREATE UNIQUE INDEX account_by_email ON account (lower(email));
 
+-- Who worked on the ticket, where people sign in: for those who work on it with them. Nothing else reads it, and it
+-- leaves the database with no message.
+ALTER TABLE change ADD COLUMN account int REFERENCES account ON DELETE SET NULL;
+CREATE INDEX change_by_account ON change (account) WHERE account IS NOT NULL;
+
 -- Known to the browser by a secret, of which this is the hash.
 CREATE TABLE session (
     hash     bytea       PRIMARY KEY,

@@ -13,7 +13,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from services.tickets.access.guard import GuardedRoute, methods_of
 from services.tickets.access.roles import Role
 from services.tickets.access.rules import RULES
-from tests.support.signed_in import Browser
+from services.tickets.store import accounts
+from shared.postgres.pool import Pool
+from shared.runtime.clock import SystemClock
+from tests.integration.tickets.records import TicketParts, record
+from tests.support.problems import event, policy, problem
+from tests.support.signed_in import PASSWORD, Browser, hashed
 
 MakeBrowser = Callable[..., Browser]
 # What an address holds in place of each of its parameters.
@@ -88,3 +93,31 @@ async def test_a_session_does_nothing_by_api_that_another_site_could_ask_of_it(
     answer = await one.client.post("/api/v1/tickets/1/acknowledge", json={"version": 1}, headers=foreign)
 
     assert answer.status_code == 403
+
+
+async def test_a_baseline_is_set_by_the_owner_of_its_pipeline_and_by_owners_of_all(
+    browser: MakeBrowser, people: dict[Role, str], pool: Pool
+) -> None:
+    mail = policy().pipelines["new"].owner.mail
+    await accounts.add(pool, mail.upper(), "Own", Role.MEMBER, SystemClock().now(), hashed(PASSWORD))
+    for email, status in ((people[Role.MEMBER], 403), (people[Role.OWNER], 422), (mail, 422)):
+        one = browser()
+        await one.sign_in(email)
+        answer = await one.send("/charts/new/proposal/arrivals", "/account", from_week="", points="", reason="")
+        assert answer.status_code == status, email
+
+
+async def test_the_history_says_who_worked_on_the_ticket_on_its_page_only_until_they_are_forgotten(
+    browser: MakeBrowser, people: dict[Role, str], pool: Pool, parts: TicketParts
+) -> None:
+    await parts.handle(record(event(problem()), 0))
+    one = browser()
+    await one.sign_in(people[Role.MEMBER])
+    answer = await one.send("/tickets/1/acknowledge", "/account", version="1")
+
+    assert answer.status_code == 303
+    assert "Member has seen it" in (await one.get("/tickets/1")).text
+    assert "Member" not in (await one.client.get("/api/v1/tickets/1")).text
+    await pool.execute("DELETE FROM account WHERE email = $1", people[Role.MEMBER])
+    await browser().sign_in(people[Role.VIEWER])
+    assert await pool.fetchval("SELECT count(*) FROM change WHERE change = 'acknowledged' AND account IS NULL") == 1
