@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.commands import (
+    audit,
     cord,
     crm,
     dead_letters,
@@ -65,6 +66,7 @@ app.add_typer(sources.app, name="source", rich_help_panel=SETUP)
 app.add_typer(stages.app, name="stages", rich_help_panel=SETUP)
 app.add_typer(cord.app, name="cord", rich_help_panel=SETUP)
 app.add_typer(user.app, name="user", rich_help_panel=SETUP)
+app.add_typer(audit.app, name="audit", rich_help_panel=SETUP)
 app.add_typer(topics.app, name="topics", rich_help_panel=SETUP)
 app.command(rich_help_panel=SETUP)(migrate.migrate)
 for service in (

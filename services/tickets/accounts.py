@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
+from services.tickets.access.audit import AuditEvent, AuditRow
 from services.tickets.access.roles import Role
 from services.tickets.access.sessions import new_secret
 from services.tickets.access.sign_in import LINK_LASTS
 from services.tickets.settings import TicketsSettings
-from services.tickets.store import accounts, sessions
+from services.tickets.store import accounts, audit, sessions
 from services.tickets.store.accounts import Account
 from shared.postgres.pool import Connection, Executor, open_pool
 from shared.runtime.clock import SystemClock
@@ -36,6 +37,7 @@ async def add(settings: TicketsSettings, email: str, name: str, role: Role) -> P
         number = await accounts.add(connection, email, name, role, now)
         if number is None:
             raise AccountRefused(f"{email} has an account already; see andon user list")
+        await _record(connection, number, made=role.name.lower())
         return await _link(connection, settings, number, now)
 
 
@@ -64,8 +66,10 @@ async def list_all(settings: TicketsSettings) -> Sequence[Account]:
 async def set_role(settings: TicketsSettings, email: str, role: Role) -> None:
     """Raises AccountRefused."""
     async with _transaction(settings) as connection:
-        if await accounts.set_role(connection, email, role) is None:
+        number = await accounts.set_role(connection, email, role)
+        if number is None:
             raise _unknown(email)
+        await _record(connection, number, role=role.name.lower())
 
 
 async def disable(settings: TicketsSettings, email: str) -> None:
@@ -75,13 +79,28 @@ async def disable(settings: TicketsSettings, email: str) -> None:
         if number is None:
             raise _unknown(email)
         await sessions.end_all(connection, number)
+        await _record(connection, number, disabled=True)
 
 
 async def enable(settings: TicketsSettings, email: str) -> None:
     """Let somebody who was disabled sign in again. Raises AccountRefused."""
     async with _transaction(settings) as connection:
-        if await accounts.enable(connection, email) is None:
+        number = await accounts.enable(connection, email)
+        if number is None:
             raise _unknown(email)
+        await _record(connection, number, disabled=False)
+
+
+async def audit_rows(settings: TicketsSettings) -> list[AuditRow]:
+    """The whole audit log."""
+    async with _transaction(settings) as connection:
+        return [row async for row in audit.rows(connection)]
+
+
+async def _record(connection: Connection, account: int, **detail: object) -> None:
+    """Write a change of an account down. Whoever uses the command line has no account."""
+    now = SystemClock().now()
+    await audit.record(connection, now, AuditEvent.ACCOUNT_CHANGED, None, changed=account, **detail)
 
 
 async def _link(executor: Executor, settings: TicketsSettings, account: int | None, now: datetime) -> PasswordLink:

@@ -232,11 +232,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     )
     routes = [*health_routes(tickets.progress, tickets.dependencies, registry)]
     routes += [route for part in parts for route in part.routes()]
-
-    def refuse(request: Request, status: int) -> Response:
-        return faults.answer_of_status(status) if faults.is_api(request) else signing_in.refuse(request, status)
-
-    guard(routes, RULES, refuse)
+    guard(routes, RULES, tickets.access.door(signing_in))
     handlers = _fault_pages(context, cord)
     return Starlette(
         routes=routes,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
@@ -12,13 +13,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.tickets.access.roles import Role, Visitor, current_visitor
+from services.tickets.access.rules import EXPORTS
 
 # More than the longest form of a page has.
 MAX_FORM_BYTES = 512 * 1024
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 _SAFE = ("GET", "HEAD")
 _FORM = "application/x-www-form-urlencoded"
-Refuse = Callable[[Request, int], Response]
 Rules = Mapping[tuple[str, str], Role]
 
 
@@ -27,24 +28,37 @@ def methods_of(route: Route) -> Iterable[str]:
     return {"GET" if method == "HEAD" else method for method in route.methods or ()}
 
 
-def guard(routes: Iterable[BaseRoute], rules: Rules, refuse: Refuse, prefix: str = "") -> None:
-    """Put the rules before each of the routes, and those that are mounted. `refuse` makes the answer of a status."""
+def guard(routes: Iterable[BaseRoute], rules: Rules, door: Door, prefix: str = "") -> None:
+    """Put the rules before each of the routes, and those that are mounted."""
     for route in routes:
         if isinstance(route, Route):
             wanted = {method: rules.get((method, prefix + route.path)) for method in methods_of(route)}
-            route.app = GuardedRoute(route.app, wanted, refuse, is_form=not prefix)
+            route.app = GuardedRoute(route.app, wanted, door, not prefix, prefix + route.path in EXPORTS)
         elif isinstance(route, Mount) and route.routes:
-            guard(route.routes, rules, refuse, prefix + route.path)
+            guard(route.routes, rules, door, prefix + route.path)
         elif isinstance(route, Mount):
             role = rules.get(("GET", f"{prefix}{route.path}/{{path:path}}"))
-            route.app = GuardedRoute(route.app, {"GET": role}, refuse, is_form=False)
+            route.app = GuardedRoute(route.app, {"GET": role}, door, is_form=False)
+
+
+class Door(Protocol):
+    """What happens beside letting a request through."""
+
+    async def refused(self, request: Request, status: int) -> Response:
+        """The answer to a request that may not be."""
+
+    async def exported(self, request: Request) -> None:
+        """Somebody takes data with them."""
 
 
 class GuardedRoute:
     """One route. `wanted`: the role by method; None: not declared, so nobody may. `is_form`: POSTs carry a token."""
 
-    def __init__(self, app: ASGIApp, wanted: Mapping[str, Role | None], refuse: Refuse, is_form: bool) -> None:
-        self._app, self.wanted, self._refuse, self._is_form = app, wanted, refuse, is_form
+    def __init__(
+        self, app: ASGIApp, wanted: Mapping[str, Role | None], door: Door, is_form: bool, is_export: bool = False
+    ) -> None:
+        self._app, self.wanted, self._door = app, wanted, door
+        self._is_form, self._is_export = is_form, is_export
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request, visitor = Request(scope, receive), current_visitor()
@@ -56,9 +70,12 @@ class GuardedRoute:
             status = 413 if body is None else 0 if _is_of_session(request, body, visitor) else 403
             receive = _again(body or b"", receive)
         if status:
-            await self._refuse(request, status)(scope, receive, send)
-        else:
-            await self._app(scope, receive, send)
+            answer = await self._door.refused(request, status)
+            await answer(scope, receive, send)
+            return
+        if self._is_export:
+            await self._door.exported(request)
+        await self._app(scope, receive, send)
 
 
 def _refused(role: Role | None, visitor: Visitor) -> int:

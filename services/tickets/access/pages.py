@@ -162,9 +162,7 @@ class SignInPages:
         return answer
 
     async def sign_out(self, request: Request) -> Response:
-        await sessions.end(self._pool, self._cookie.read(request))
-        answer = RedirectResponse("/sign-in", 303)
-        self._cookie.drop(answer)
+        answer = await self._sign_out(request, everywhere=False)
         # What a page kept in the browser is not for the next one at this machine.
         answer.headers["Clear-Site-Data"] = '"cache", "storage"'
         return answer
@@ -190,9 +188,12 @@ class SignInPages:
 
     async def end_sessions(self, request: Request) -> Response:
         """Sign out in all browsers."""
+        return await self._sign_out(request, everywhere=True)
+
+    async def _sign_out(self, request: Request, everywhere: bool) -> Response:
         visitor = current_visitor()
         if visitor.account is not None:
-            await sessions.end_all(self._pool, visitor.account)
+            await self._sign_in.sign_out(self._cookie.read(request), visitor.account, everywhere)
         answer = RedirectResponse("/sign-in", 303)
         self._cookie.drop(answer)
         return answer

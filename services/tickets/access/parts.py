@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from starlette.middleware import Middleware
@@ -10,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from services.tickets.access.cookies import SessionCookie
+from services.tickets.access.door import AuditedDoor
 from services.tickets.access.identity import Identity
 from services.tickets.access.pages import SignInPages
 from services.tickets.access.provider import Provider, ProviderAccess
 from services.tickets.access.sign_in import SignIn
 from services.tickets.settings import TicketsSettings
-from services.tickets.store import sessions
+from services.tickets.store import audit, sessions
 from services.tickets.web.page_context import PageContext
 from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock
@@ -32,6 +34,9 @@ class AccessParts:
         sign_in = SignIn(self._pool, self._wall, self._settings.new_role)
         return SignInPages(context, self._settings, sign_in, self._provider(), self._cookie, self._wall)
 
+    def door(self, pages: SignInPages) -> AuditedDoor:
+        return AuditedDoor(pages, self._pool, self._wall)
+
     def middleware(self, unavailable: Callable[[Request, Exception], Awaitable[Response]]) -> Middleware:
         """Tells each request who it comes from."""
         return Middleware(
@@ -44,8 +49,10 @@ class AccessParts:
         )
 
     async def forget(self) -> None:
-        """Remove sessions that are over."""
-        await sessions.forget(self._pool, self._wall.now(), self._settings.session_limits)
+        """Remove sessions that are over, and what the audit log has kept for long enough."""
+        now = self._wall.now()
+        await sessions.forget(self._pool, now, self._settings.session_limits)
+        await audit.forget(self._pool, now - timedelta(days=self._settings.sign_in_audit_days))
 
     def _provider(self) -> Provider | None:
         settings = self._settings

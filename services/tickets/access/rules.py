@@ -12,6 +12,9 @@ READ, WORK, OWN, RUN = Role.VIEWER, Role.MEMBER, Role.OWNER, Role.ADMIN
 _API = "/api/v1"
 _TICKET = "/tickets/{number:ticket}"
 
+# Data that people take with them: the audit log says who did.
+EXPORTS = (f"{_TICKET}/deals.csv", "/ledger.csv", f"{_API}/tickets/{{number}}/deals.csv")
+
 # GET stands for HEAD as well. `{action}` of a ticket's form is any step of a ticket.
 RULES: Mapping[tuple[str, str], Role] = {
     # For machines.

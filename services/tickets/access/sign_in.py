@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.tickets.access import passwords
+from services.tickets.access.audit import AuditEvent
 from services.tickets.access.roles import Role
 from services.tickets.access.sessions import new_secret
 from services.tickets.domain.rates import Rate, Rates
-from services.tickets.store import accounts, sessions
+from services.tickets.store import accounts, audit, sessions
 from services.tickets.store.accounts import Account, Subject
 from shared.postgres.pool import Connection, Pool
 from shared.runtime.clock import Clock
 
 LINK_LASTS = timedelta(days=2)
 # Slowed, not locked: else anyone could lock anyone else out.
+_NO_FIT = "This mail address and password do not fit. Try again, or ask who runs Andon for a link."
 _NO_FIT = "This mail address and password do not fit. Try again, or ask who runs Andon for a link."
 PER_ACCOUNT, PER_ADDRESS = Rate(5, timedelta(seconds=30)), Rate(20, timedelta(seconds=10))
 
@@ -48,11 +50,12 @@ class SignIn:
         account = await accounts.by_mail(self._pool, key)
         matches = await passwords.is_password(account.password if account else None, password[: passwords.LONGEST + 1])
         if account is None or not matches or account.disabled_at:
-            raise SignInRefused(
-                "This mail address and password do not fit. Try again, or ask who runs Andon for a link."
-            )
+            known = account.id if account else None
+            await audit.note(self._pool, now, AuditEvent.SIGN_IN_REFUSED, known, address=address)
+            raise SignInRefused(_NO_FIT)
         self._by_account.clear(key)
-        return await self._begin(self._pool, account.id, now)
+        async with self._pool.acquire() as connection, connection.transaction():
+            return await self._begin(connection, account.id, now, "password")
 
     async def by_link(self, token: str, email: str, name: str, password: str) -> str:
         """Choose a password at a link; the first admin also says who they are. Raises SignInRefused, WeakPassword."""
@@ -66,7 +69,7 @@ class SignIn:
             else:
                 number = link.account
                 await self._set_password(connection, number, password)
-            return await self._begin(connection, number, now)
+            return await self._begin(connection, number, now, "link")
 
     async def vouched(self, person: Vouched) -> str:
         """Raises SignInRefused."""
@@ -76,7 +79,7 @@ class SignIn:
             number = account.id if account else await self._make(connection, person, now)
             if number is None or (account is not None and account.disabled_at):
                 raise SignInRefused("You have no account here. Ask who runs Andon for one.")
-            return await self._begin(connection, number, now)
+            return await self._begin(connection, number, now, person.subject.issuer if person.subject else "proxy")
 
     async def change_password(self, account: int, email: str, password: str) -> str:
         """Ends all sessions of the account; returns the secret of a new one. Raises WeakPassword."""
@@ -85,7 +88,14 @@ class SignIn:
         async with self._pool.acquire() as connection, connection.transaction():
             await accounts.set_password(connection, account, hashed)
             await sessions.end_all(connection, account)
-            return await self._begin(connection, account, now)
+            await audit.record(connection, now, AuditEvent.PASSWORD_CHANGED, account)
+            return await self._begin(connection, account, now, "new password")
+
+    async def sign_out(self, secret: str, account: int, everywhere: bool = False) -> None:
+        """End a session, or all of its account."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await (sessions.end_all(connection, account) if everywhere else sessions.end(connection, secret))
+            await audit.record(connection, self._wall.now(), AuditEvent.SIGNED_OUT, account, everywhere=everywhere)
 
     async def _first(self, connection: Connection, email: str, name: str, password: str, now: datetime) -> int:
         await accounts.lock_first(connection)
@@ -116,7 +126,8 @@ class SignIn:
             connection, person.email, person.name or person.email, self._new_role, now, subject=person.subject
         )
 
-    async def _begin(self, executor: Pool | Connection, account: int, now: datetime) -> str:
+    async def _begin(self, connection: Connection, account: int, now: datetime, by: str) -> str:
         secret = new_secret()
-        await sessions.begin(executor, secret, account, now)
+        await sessions.begin(connection, secret, account, now)
+        await audit.record(connection, now, AuditEvent.SIGNED_IN, account, by=by)
         return secret

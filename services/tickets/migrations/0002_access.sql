@@ -44,3 +44,27 @@ CREATE TABLE provider_visit (
     back_to    text        NOT NULL,
     expires_at timestamptz NOT NULL
 );
+
+-- What people did, were refused, and took with them. Each row holds the hash of itself and of the row before it.
+-- `account` stays when its account is forgotten: a number without a name.
+CREATE TABLE audit (
+    id       bigint      PRIMARY KEY,
+    at       timestamptz NOT NULL,
+    event    text        NOT NULL,
+    account  int,
+    detail   jsonb       NOT NULL,
+    previous bytea       NOT NULL,
+    hash     bytea       NOT NULL
+);
+CREATE INDEX audit_by_age ON audit (at);
+
+CREATE FUNCTION keep_audit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- Only retention removes rows, the oldest first.
+    IF TG_OP = 'DELETE' AND current_setting('andon.audit_retention', true) = 'on' THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'the audit log is append-only';
+END $$;
+CREATE TRIGGER audit_row BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION keep_audit();
+CREATE TRIGGER audit_table BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION keep_audit();

@@ -8,9 +8,10 @@ from datetime import date, datetime
 
 from pydantic import TypeAdapter
 
+from services.tickets.access.audit import AuditEvent
 from services.tickets.access.roles import current_visitor
 from services.tickets.domain.ticket import Stand, Ticket, TicketStep
-from services.tickets.store import waits
+from services.tickets.store import audit, waits
 from shared.contracts.measures import Column
 from shared.contracts.problems import ProblemData, ProblemInterval
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
@@ -195,7 +196,7 @@ async def save(connection: Connection, step: TicketStep) -> TicketStep:
 
 async def _record(connection: Connection, step: TicketStep) -> None:
     """Write a change into the history."""
-    ticket, was = step.ticket, step.was
+    ticket, was, visitor = step.ticket, step.was, current_visitor()
     became = ProblemInterval(**{name: getattr(ticket.problem, name) for name in ProblemInterval.model_fields})
     await connection.execute(
         _CHANGE,
@@ -211,8 +212,11 @@ async def _record(connection: Connection, step: TicketStep) -> None:
         became.model_dump(mode="json") if was else None,
         step.before.value if step.before else None,
         ticket.state.value,
-        current_visitor().account if step.actor is Actor.PERSON else None,
+        visitor.account if step.actor is Actor.PERSON else None,
     )
+    if step.actor is Actor.PERSON and visitor.is_signed_in:
+        said = {"ticket": ticket.id, "seq": ticket.seq, "change": step.change.value}
+        await audit.record(connection, step.at, AuditEvent.TICKET_CHANGED, visitor.account, **said)
     await waits.record(connection, step)
 
 
