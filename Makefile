@@ -28,10 +28,13 @@ demo: $(VENV)/.demo ## run everything on this machine, with a simulated CRM
 clean-demo: $(VENV)/.demo ## remove the data of the demo
 	@$(BIN)/andon demo --clean
 
-$(VENV)/.dev: requirements/dev.txt pyproject.toml
+$(VENV)/.dev: requirements/dev.txt pyproject.toml tests/support/oidc_provider/package-lock.json
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python requirements/install.py requirements/dev.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@mkdir -p $(VENV)/oidc && cp tests/support/oidc_provider/* $(VENV)/oidc; \
+	if command -v npm >/dev/null; then (cd $(VENV)/oidc && npm ci --silent --no-audit --no-fund); \
+		else echo "No npm: the tests of sign-in at an OpenID provider are skipped"; fi
 	touch $@ $(VENV)/.demo
 
 unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, nothing slow

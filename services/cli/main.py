@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from services.cli.commands import (
+    audit,
     cord,
     crm,
     dead_letters,
@@ -23,6 +24,7 @@ from services.cli.commands import (
     sources,
     stages,
     topics,
+    user,
     verify,
 )
 from services.cli.errors import AndonCommands
@@ -63,6 +65,8 @@ app.add_typer(policy.app, name="policy", rich_help_panel=SETUP)
 app.add_typer(sources.app, name="source", rich_help_panel=SETUP)
 app.add_typer(stages.app, name="stages", rich_help_panel=SETUP)
 app.add_typer(cord.app, name="cord", rich_help_panel=SETUP)
+app.add_typer(user.app, name="user", rich_help_panel=SETUP)
+app.add_typer(audit.app, name="audit", rich_help_panel=SETUP)
 app.add_typer(topics.app, name="topics", rich_help_panel=SETUP)
 app.command(rich_help_panel=SETUP)(migrate.migrate)
 for service in (

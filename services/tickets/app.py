@@ -18,6 +18,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from services.tickets.access.guard import guard
+from services.tickets.access.parts import AccessParts
+from services.tickets.access.rules import RULES
 from services.tickets.api import faults
 from services.tickets.api.routes import Api
 from services.tickets.changes import TicketChanges
@@ -50,7 +53,6 @@ from shared.contracts.topics import RELOCKS, TICKETS
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, parse
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
-from shared.runtime.addresses import LOOPBACK
 from shared.runtime.clock import SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
@@ -127,6 +129,7 @@ class Tickets:
         self.writer = TicketWriter(self.changes, PlanChanges(self.changes, self.policy))
         student = Student(self.changes, self.policy, self.clock, self._wall, self.relocks_topic)
         self.studies = StudyLoop(pool, student, self._metrics, self.progress, self._on_study)
+        self.access = AccessParts(settings, pool, self._wall)
         self.cord = CordParts(settings, pool, self.policy, self.changes, self.clock, registry, self.publisher.wake.set)
         self.processor = Processor(
             PostgresTransactions(pool),
@@ -182,9 +185,10 @@ class Tickets:
             self.studies.wake.set()
 
     async def care(self) -> None:
-        """Find baselines to renew, forget old ids of the inbox, refresh the gauges."""
+        """Find baselines to renew, forget old ids of the inbox and sessions that are over, refresh the gauges."""
         await self.renewals.refresh()
         await inbox.forget(self._pool, self._wall.now() - self._inbox_age)
+        await self.access.forget()
         self._metrics.count(await ticket_store.counts(self._pool))
         self._metrics.messages_oldest.set(await messages.oldest_seconds(self._pool))
 
@@ -210,8 +214,10 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     policy, changed = tickets.policy, tickets.publisher.wake.set
     context = PageContext(pool, policy, tickets.clock)
     cord = tickets.cord.pages(context.html)
+    signing_in = tickets.access.pages(context)
     # Routes of tickets' forms take any action, so they come last.
     parts = (
+        signing_in,
         Api(pool, policy, tickets.writer, changed),
         cord,
         BoardPage(context),
@@ -224,15 +230,19 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         PlanPage(context, tickets.writer, changed),
         TicketPages(context, tickets.writer, changed),
     )
-    routes = [route for part in parts for route in part.routes()]
+    routes = [*health_routes(tickets.progress, tickets.dependencies, registry)]
+    routes += [route for part in parts for route in part.routes()]
+    guard(routes, RULES, tickets.access.door(signing_in))
+    handlers = _fault_pages(context, cord)
     return Starlette(
-        routes=[*health_routes(tickets.progress, tickets.dependencies, registry), *routes],
+        routes=routes,
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
             Middleware(SafeHeaders),
             Middleware(ReaderZone),
+            tickets.access.middleware(handlers[TRANSIENT[0]]),
         ],
-        exception_handlers=_fault_pages(context, cord),
+        exception_handlers=handlers,
     )
 
 
@@ -263,8 +273,6 @@ def _fault_pages(context: PageContext, cord: CordPages) -> Mapping[Any, Any]:
 @asynccontextmanager
 async def build(settings: TicketsSettings) -> AsyncIterator[Service]:
     """Connect and put the parts together."""
-    if settings.host not in LOOPBACK:
-        _log.warning("no sign-in yet: anyone who reaches this port can change tickets", host=settings.host)
     pool = await open_pool(settings.dsn, "tickets")
     registry = new_registry()
     tickets = Tickets(settings, pool, registry)

@@ -7,12 +7,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
+from services.tickets.access.settings import AccessSettings
 from services.tickets.cord.settings import CordSettings
 from shared.runtime.addresses import LOOPBACK, LOOPBACK_HOSTS
 from shared.runtime.clock import ClockKind
 
 
-class TicketsSettings(CordSettings):
+class TicketsSettings(CordSettings, AccessSettings):
     port: int = Field(8080, ge=0, le=65535, description="port that the service's HTTP listens on")
     clock: ClockKind = Field(
         ClockKind.WALL, description="wall: live; log: replays, in which the judgement time of the log stands for now"
@@ -27,12 +28,6 @@ class TicketsSettings(CordSettings):
         pattern=r"^https?://\S+$",
         description="address of the detector's HTTP, which tries other rules on the history for the pages",
     )
-    tickets_let_anyone_read_and_change: bool = Field(
-        False,
-        description="there is no sign-in yet: pages are for this machine only, unless this is true, and then for anyone"
-        " who can reach the port",
-    )
-
     tickets_inbox_days: int = Field(
         30,
         ge=1,
@@ -55,10 +50,15 @@ class TicketsSettings(CordSettings):
 
     @model_validator(mode="after")
     def _is_closed(self) -> Self:
-        if self.host not in LOOPBACK and not self.tickets_let_anyone_read_and_change:
+        if self.host not in LOOPBACK and not self.asks_to_sign_in:
             raise ValueError(
-                f"ANDON_HOST={self.host} would show the tickets to anyone who reaches this port, as there is no sign-in"
-                " yet; use 127.0.0.1, or set ANDON_TICKETS_LET_ANYONE_READ_AND_CHANGE=true behind a proxy that asks"
-                " who comes"
+                f"ANDON_HOST={self.host} would show the tickets to anyone who reaches this port; use 127.0.0.1, or set"
+                " ANDON_SIGN_IN to password, provider or proxy"
+            )
+        url = urlsplit(self.tickets_url)
+        if self.asks_to_sign_in and url.scheme != "https" and url.hostname not in LOOPBACK:
+            raise ValueError(
+                f"ANDON_TICKETS_URL={self.tickets_url} would send passwords and sessions in the clear; use an https"
+                " address"
             )
         return self

@@ -78,7 +78,7 @@ class TicketChange(StrEnum):
 
 
 class Actor(StrEnum):
-    """Who made the change: the system, or a person on the page. People are not named, as there is no sign-in."""
+    """Who made the change: the system, or a person on the page. People are never named here."""
 
     SYSTEM = "system"
     PERSON = "person"

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from services.demo.ports import free_port
+from tests.support.signed_in import PASSWORD
 from tests.support.waiting import eventually
 from tests.support.webhooks import signed_v3
 
@@ -101,6 +102,16 @@ def creations(count: int) -> bytes:
     return json.dumps(events + [base | stage | {"objectId": n, "eventId": 100 + n} for n in range(count)]).encode()
 
 
+async def tickets_of(stack: Stack) -> list[Any]:
+    """As a new viewer sees them, at the link that the command line gives."""
+    mail = f"viewer-{time.time_ns()}@example.org"
+    link = stack.compose("exec", "-T", "tickets", "andon", "user", "add", mail, "--role", "viewer").split()[0]
+    async with httpx.AsyncClient(timeout=20, follow_redirects=True) as client:
+        # The link begins with the address at which browsers find the pages.
+        await client.post(stack.url("TICKETS") + httpx.URL(link).path, data={"password": PASSWORD})
+        return list((await client.get(f"{stack.url('TICKETS')}/api/v1/tickets")).json()["tickets"])
+
+
 async def test_a_webhook_leads_to_a_ticket_and_a_mail(stack: Stack) -> None:
     body = creations(3)
     async with httpx.AsyncClient(timeout=20) as client:
@@ -112,7 +123,7 @@ async def test_a_webhook_leads_to_a_ticket_and_a_mail(stack: Stack) -> None:
             return list((await client.get(f"{stack.url('MAILPIT')}/api/v1/messages")).json()["messages"])
 
         (mail,) = await eventually(mails, bool, 60)
-        (ticket,) = (await client.get(f"{stack.url('TICKETS')}/api/v1/tickets")).json()["tickets"]
+        (ticket,) = await tickets_of(stack)
 
     assert mail["Subject"] == "[Andon] Too much work in Appointment scheduled (Sales pipeline)"
     assert mail["To"][0]["Address"] == "sales@example.org"
@@ -134,8 +145,7 @@ async def test_prometheus_scrapes_every_service(stack: Stack) -> None:
 async def test_killed_services_restart_and_lose_nothing(stack: Stack) -> None:
     stack.compose("kill", "-s", "KILL", *SERVICES - {"intake"})
     await asyncio.to_thread(stack.up, 120)
-    async with httpx.AsyncClient(timeout=20) as client:
-        tickets = (await client.get(f"{stack.url('TICKETS')}/api/v1/tickets")).json()["tickets"]
+    tickets = await tickets_of(stack)
 
     assert [ticket["title"] for ticket in tickets] == ["Too much work in Appointment scheduled"]
 

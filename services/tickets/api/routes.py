@@ -83,7 +83,7 @@ class Api:
         app = _Described(
             title="Andon",
             version="1",
-            description="Improvement tickets. Whoever can read them can change them: there is no sign-in yet.",
+            description="Improvement tickets: read them, and work on them.",
             openapi_url="/openapi.json",
             docs_url=None,
             redoc_url=None,

@@ -9,12 +9,12 @@ from datetime import timedelta
 
 from services.tickets.changes import TicketChanges
 from services.tickets.cord import stage_numbers
-from services.tickets.cord.link_rates import LinkRates, PullRate
 from services.tickets.cord.metrics import CordMetrics, Way
 from services.tickets.cord.problem import PullFacts
 from services.tickets.cord.pull import Pull
 from services.tickets.cord.steps import has_to_wait, steps_of
-from services.tickets.domain.pull_faults import LinkRevoked, TooManyPulls
+from services.tickets.domain.pull_faults import LinkRevoked
+from services.tickets.domain.rates import Rate, Rates, TooOften
 from services.tickets.domain.tokens import TOKEN, new_token
 from services.tickets.present import present
 from services.tickets.store import cord_links, cord_pulls, tickets
@@ -43,22 +43,27 @@ class Cords:
         policy: Policy,
         changes: TicketChanges,
         clock: Clock,
-        rate: PullRate,
+        rate: Rate,
         metrics: CordMetrics,
         changed: Callable[[], None],
         wall: Clock | None = None,
     ) -> None:
         self._pool, self._policy, self._changes, self._clock = pool, policy, changes, clock
-        self._rates, self._metrics, self._changed, self._wall = LinkRates(rate), metrics, changed, wall or SystemClock()
+        self._rates, self._metrics, self._changed, self._wall = (
+            Rates[int](rate),
+            metrics,
+            changed,
+            wall or SystemClock(),
+        )
         self._gate, self._waiting = asyncio.Semaphore(AT_ONCE), 0
         self._reopen_within = timedelta(microseconds=policy.reopen_within.micros())
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for work on cords. Raises TooManyPulls where too many wait for one."""
+        """A connection for work on cords. Raises TooOften where too many wait for one."""
         if self._waiting >= WAITING:
             self._metrics.refused.labels("busy").inc()
-            raise TooManyPulls(timedelta(seconds=10))
+            raise TooOften(timedelta(seconds=10))
         self._waiting += 1
         try:
             async with self._gate, self._pool.acquire() as connection:
@@ -77,7 +82,7 @@ class Cords:
         return found
 
     async def pull(self, link: CordLink, pull: Pull, receipt: str) -> str:
-        """Take a pull by form; returns its receipt. Raises TooManyPulls, LinkRevoked.
+        """Take a pull by form; returns its receipt. Raises TooOften, LinkRevoked.
 
         `receipt`: as the form has it, by which a form that is sent twice is one pull. Another content is another pull.
         """
@@ -94,13 +99,13 @@ class Cords:
     async def take(self, connection: Connection, link: CordLink, pull: Pull, receipt: str, way: Way) -> None:
         """Take a pull in the caller's transaction, which holds the cord's lock; call `taken` after the commit.
 
-        Raises TooManyPulls, LinkRevoked. A pull that is rolled back counts for the rate all the same.
+        Raises TooOften, LinkRevoked. A pull that is rolled back counts for the rate all the same.
         """
         if not await cord_links.is_in_force(connection, link):
             raise LinkRevoked
         try:
             self._rates.take(link.id, self._wall.now())
-        except TooManyPulls:
+        except TooOften:
             self._metrics.refused.labels("too-often").inc()
             raise
         facts = await self._facts(connection, link, pull)

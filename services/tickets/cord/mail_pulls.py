@@ -30,7 +30,7 @@ class MailPulls:
     async def take(self, raw: bytes, found: Sequence[CordLink], way: Way) -> None:
         """Pull the cords of these links, all or none. A mail that did so before does nothing.
 
-        Raises MailRefused, TooManyPulls and LinkRevoked.
+        Raises MailRefused, TooOften and LinkRevoked.
         """
         mail = await self._read(raw)
         async with self._cords.connection() as connection, connection.transaction():

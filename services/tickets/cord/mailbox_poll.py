@@ -18,7 +18,8 @@ from services.tickets.cord.mail_address import CordAddress
 from services.tickets.cord.mail_pulls import MAX_BYTES, MailPulls, MailRefused
 from services.tickets.cord.mailbox import CordMailbox, MailboxAccess, MailboxRefused
 from services.tickets.cord.metrics import CordMetrics, Way
-from services.tickets.domain.pull_faults import LinkRevoked, TooManyPulls
+from services.tickets.domain.pull_faults import LinkRevoked
+from services.tickets.domain.rates import TooOften
 from services.tickets.store.cord_links import CordLink
 from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
@@ -102,7 +103,7 @@ class MailboxPoll:
         """Whether the mail is done with. One that comes too often waits in the mailbox."""
         try:
             await self._mails.take(content, found, Way.IMAP)
-        except (TooManyPulls, LinkRevoked):
+        except (TooOften, LinkRevoked):
             return False
         except MailRefused:
             return True

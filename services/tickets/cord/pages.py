@@ -22,7 +22,8 @@ from services.tickets.cord.form_body import UnreadableForm, read_form
 from services.tickets.cord.pull import MAX_DEAL, MAX_SEEN, OLDEST, read_pull
 from services.tickets.cord.story import answered, story
 from services.tickets.domain.faults import NotPossibleError
-from services.tickets.domain.pull_faults import LinkRevoked, TooManyPulls
+from services.tickets.domain.pull_faults import LinkRevoked
+from services.tickets.domain.rates import TooOften
 from services.tickets.domain.tokens import TOKEN, new_token
 from services.tickets.store import cord_pulls, stages, tickets
 from services.tickets.store.cord_links import CordLink
@@ -58,7 +59,7 @@ def _guarded(handler: Handler) -> Handler:
         with reader_in(None):
             try:
                 return await handler(self, request)
-            except TooManyPulls as error:
+            except TooOften as error:
                 return self.too_many(error.wait)
             except TRANSIENT as error:
                 _log.warning("cord waits: database unavailable", error=type(error).__name__)
@@ -111,7 +112,7 @@ class CordPages:
             receipt = await self._cords.pull(link, pull, receipt if TOKEN.fullmatch(receipt) else new_token())
         except NotPossibleError as error:
             return await self._form(request, link, 422, error, typed)
-        except TooManyPulls as error:
+        except TooOften as error:
             # With what was typed, which waits there.
             page = await self._form(request, link, 429, NotPossibleError(_too_many(error.wait)), typed)
             return _retry_after(page, error.wait)

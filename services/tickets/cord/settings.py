@@ -8,8 +8,8 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from services.tickets.cord.link_rates import PullRate
 from services.tickets.cord.mailbox import MailboxAccess
+from services.tickets.domain.rates import Rate
 from services.tickets.domain.tokens import LETTERS
 from shared.runtime.addresses import ADDRESS
 from shared.runtime.settings import ServiceSettings
@@ -50,8 +50,8 @@ class CordSettings(ServiceSettings):
     cord_imap_every_seconds: int = Field(60, ge=1, le=86_400, description="seconds between two looks into the mailbox")
 
     @property
-    def pull_rate(self) -> PullRate:
-        return PullRate(self.cord_burst, timedelta(seconds=self.cord_every_seconds))
+    def pull_rate(self) -> Rate:
+        return Rate(self.cord_burst, timedelta(seconds=self.cord_every_seconds))
 
     @property
     def mailbox(self) -> MailboxAccess | None:

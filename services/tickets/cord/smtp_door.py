@@ -17,7 +17,8 @@ from services.tickets.cord.cords import Cords
 from services.tickets.cord.mail_address import CordAddress
 from services.tickets.cord.mail_pulls import MAX_BYTES, MailPulls, MailRefused
 from services.tickets.cord.metrics import CordMetrics, Way
-from services.tickets.domain.pull_faults import LinkRevoked, TooManyPulls
+from services.tickets.domain.pull_faults import LinkRevoked
+from services.tickets.domain.rates import TooOften
 from services.tickets.store.cord_links import CordLink
 from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
@@ -51,7 +52,7 @@ class CordMailHandler:
         token = self._address.token_in(address)
         try:
             link = await self._cords.link(token) if token else None
-        except (TooManyPulls, *TRANSIENT):
+        except (TooOften, *TRANSIENT):
             return LATER
         if link is None:
             self._metrics.refused.labels("no-cord").inc()
@@ -74,7 +75,7 @@ class CordMailHandler:
             await self._mails.take(content, links, Way.SMTP)
         except MailRefused as error:
             return f"554 5.6.0 {error}"
-        except TooManyPulls:
+        except TooOften:
             return "450 4.7.1 this cord was pulled very often; try again later"
         except LinkRevoked:
             return "550 5.1.1 no cord has this address"

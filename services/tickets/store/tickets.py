@@ -8,11 +8,13 @@ from datetime import date, datetime
 
 from pydantic import TypeAdapter
 
+from services.tickets.access.audit import AuditEvent
+from services.tickets.access.roles import current_visitor
 from services.tickets.domain.ticket import Stand, Ticket, TicketStep
-from services.tickets.store import waits
+from services.tickets.store import audit, waits
 from shared.contracts.measures import Column
 from shared.contracts.problems import ProblemData, ProblemInterval
-from shared.contracts.tickets import TicketChange, TicketOutcome, TicketState
+from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 from shared.postgres.pool import Connection, Executor, Record
 
 _COLUMNS = (
@@ -39,8 +41,9 @@ WHERE id = $1
 """
 _FOLLOW = "UPDATE ticket SET problem = $2 WHERE id = $1"
 _CHANGE = """
-INSERT INTO change (ticket, seq, change, at, actor, reason, outcome, snoozed_until, was, became, from_state, to_state)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+INSERT INTO change
+    (ticket, seq, change, at, actor, reason, outcome, snoozed_until, was, became, from_state, to_state, account)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 _DUE = f"""
 SELECT {_COLUMNS} FROM ticket WHERE state = 'snoozed' AND snoozed_until <= $1 FOR UPDATE SKIP LOCKED
@@ -66,8 +69,8 @@ FROM ticket CROSS JOIN jsonb_to_record(problem) AS p (stage text, source text, s
 WHERE state <> 'closed' AND ($1::text IS NULL OR pipeline = $1) ORDER BY id DESC
 """
 _HISTORY = """
-SELECT seq, change, at, recorded_at, actor, reason, outcome, snoozed_until, was, became FROM change
-WHERE ticket = $1 ORDER BY seq
+SELECT seq, change, at, recorded_at, actor, reason, outcome, snoozed_until, was, became, account.name AS who
+FROM change LEFT JOIN account ON account.id = change.account WHERE ticket = $1 ORDER BY seq
 """
 _IS_NEWEST = """
 SELECT NOT EXISTS (SELECT FROM ticket WHERE key = $1 AND id > $2 AND outcome IS DISTINCT FROM 'retracted')
@@ -193,7 +196,7 @@ async def save(connection: Connection, step: TicketStep) -> TicketStep:
 
 async def _record(connection: Connection, step: TicketStep) -> None:
     """Write a change into the history."""
-    ticket, was = step.ticket, step.was
+    ticket, was, visitor = step.ticket, step.was, current_visitor()
     became = ProblemInterval(**{name: getattr(ticket.problem, name) for name in ProblemInterval.model_fields})
     await connection.execute(
         _CHANGE,
@@ -209,7 +212,11 @@ async def _record(connection: Connection, step: TicketStep) -> None:
         became.model_dump(mode="json") if was else None,
         step.before.value if step.before else None,
         ticket.state.value,
+        visitor.account if step.actor is Actor.PERSON else None,
     )
+    if step.actor is Actor.PERSON and visitor.is_signed_in:
+        said = {"ticket": ticket.id, "seq": ticket.seq, "change": step.change.value}
+        await audit.record(connection, step.at, AuditEvent.TICKET_CHANGED, visitor.account, **said)
     await waits.record(connection, step)
 
 

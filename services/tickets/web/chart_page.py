@@ -9,12 +9,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from services.tickets.access.audit import AuditEvent
+from services.tickets.access.roles import Role, current_visitor
 from services.tickets.charts import measure
 from services.tickets.charts.signals import ChartSignals, chart_signals
 from services.tickets.charts.spec import Drawing
 from services.tickets.domain.faults import NotPossibleError
 from services.tickets.relocking import lock_chart, publish_relock
-from services.tickets.store import problems, stages, weekly_points
+from services.tickets.store import audit, problems, stages, weekly_points
 from services.tickets.web import chart_words, forms, relock_form
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.chart_view import ChartView, chart_view
@@ -92,6 +94,8 @@ class ChartPage:
             return self._no_chart()
         if not forms.is_same_origin(request):
             return self._error(403, "This form came from another site", "Open the chart's page and use its form.")
+        if not self._may_relock(chart):
+            return self._error(403, "Only its owner sets a new baseline", "Ask the owner of this pipeline.")
         form = {name: str(value) for name, value in (await request.form()).items()}
         try:
             wish = relock_form.read_wish(form, await self._weeks(chart))
@@ -102,14 +106,26 @@ class ChartPage:
         self._published()
         return RedirectResponse(chart_address(chart), 303)
 
+    def _choices(self, chart: Chart, signals: ChartSignals | None) -> list[str]:
+        """The weeks from which this visitor may begin a baseline, the newest first."""
+        if signals is None or not self._may_relock(chart):
+            return []
+        return [signals.weeks.name(one.week) for one in reversed(signals.points)]
+
+    def _may_relock(self, chart: Chart) -> bool:
+        return current_visitor().role_in(chart.pipeline, self._policy) >= Role.OWNER
+
     async def _save(self, chart: Chart, wish: RelockWish) -> bool:
         """Keep and publish a relock. False where others decided about the chart since the form was made."""
-        data = wish.data(chart.name, self._clock.now())
+        data, visitor = wish.data(chart.name, self._clock.now()), current_visitor()
         async with self._pool.acquire() as connection, connection.transaction():
             await lock_chart(connection, chart)
             if relock_form.digest(await relocks.load(connection, [chart.name])) != wish.seen:
                 return False
             await publish_relock(connection, data, self._topic)
+            if visitor.is_signed_in:
+                said = {"chart": chart.name, "from_week": data.from_week}
+                await audit.record(connection, data.at, AuditEvent.BASELINE_CHANGED, visitor.account, **said)
         return True
 
     async def _weeks(self, chart: Chart) -> list[str]:
@@ -155,7 +171,7 @@ class ChartPage:
             windows=[chart_words.look_sentence(one) for one in signals.windows] if signals else [],
             segments=chart_words.segment_rows(signals, self._policy) if signals else [],
             forecast=chart_words.forecast_sentences(content.forecast) if content.forecast else [],
-            choices=[signals.weeks.name(one.week) for one in reversed(signals.points)] if signals else [],
+            choices=self._choices(chart, signals),
             sizes=(BASELINE_LEAST, BASELINE_POINTS),
             max_reason=relock_form.MAX_REASON,
             seen=relock_form.digest(content.relocks),

@@ -42,6 +42,7 @@ AGAIN = {"reopened": "Open again for the next attempt", "verifying": "The study 
 SAID = ("grew", "updated", "held", "fading", "decayed")
 # What only a person does: nobody needs to be mentioned.
 BY_PERSON = ("acknowledged", "pulled", "adapted")
+SOMEBODY = "somebody on this page"
 MAILS = {
     "opened": "it opened",
     "grew": "it grew",
@@ -118,7 +119,8 @@ def _change_row(change: Record) -> HistoryRow:
 
 def _what(change: Record, shifts: Sequence[Shift]) -> str:
     """A change in words."""
-    words, is_by_person = CHANGES.get(change["change"], change["change"]), change["actor"] == "person"
+    by = str(change["who"] or SOMEBODY)
+    words, is_by_person = str(CHANGES.get(change["change"], change["change"])), change["actor"] == "person"
     if change["change"] == "grew" and change["reason"]:
         return f"{words} {change['reason']} deals"
     if change["change"] == "updated":
@@ -126,12 +128,16 @@ def _what(change: Record, shifts: Sequence[Shift]) -> str:
     if change["change"] == "closed":
         return _closing(change)
     if change["change"] == "reopened" and is_by_person:
-        return "Reopened by somebody on this page"
+        return f"Reopened by {by}"
     if change["change"] == "reopened" and shifts:
         return "Late events show that the problem was not over"
     if change["change"] in ("reopened", "verifying") and change["reason"] and not is_by_person:
         return AGAIN[change["change"]]
-    return f"{words} by somebody on this page" if is_by_person and change["change"] not in BY_PERSON else words
+    if not is_by_person or (change["change"] in BY_PERSON and not change["who"]):
+        return words
+    if change["change"] == "acknowledged":
+        return f"{by} has seen it"
+    return f"{words} ({by})" if change["change"] in BY_PERSON else f"{words} by {by}"
 
 
 def _sentence(reason: str | None) -> str:
@@ -142,7 +148,7 @@ def _closing(change: Record) -> str:
     """`Closed by somebody on this page as “given up”`"""
     words = OUTCOMES.get(TicketOutcome(change["outcome"])) if change["outcome"] else None
     if change["actor"] == "person":
-        return "Closed by somebody on this page" + (f" as “{words}”" if words else "")
+        return f"Closed by {change['who'] or SOMEBODY}" + (f" as “{words}”" if words else "")
     return f"Closed: {words}" if words else "Closed"
 
 

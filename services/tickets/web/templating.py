@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
+from services.tickets.access.guard import CSRF_FIELD
+from services.tickets.access.roles import Role, current_visitor
 from services.tickets.web.chart_links import ChartLinks, board_address, forecast_address, preview_address
 from services.tickets.web.listing import SORTS
 from services.tickets.web.outcomes import CHOICES, MEANINGS, STATES
@@ -42,6 +45,9 @@ def templates(policy: Policy) -> Environment:
         meanings=MEANINGS,
         sorts=SORTS,
         policy=policy,
+        visitor=current_visitor,
+        roles=Role,
+        csrf=csrf_field,
         stage_address=stage_address,
         board_address=board_address,
         chart_links=ChartLinks(policy).of,
@@ -49,3 +55,9 @@ def templates(policy: Policy) -> Environment:
         forecast_address=forecast_address,
     )
     return made
+
+
+def csrf_field() -> Markup:
+    """The field of each form that shows that it was sent from a page of this session."""
+    token = current_visitor().csrf
+    return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, token) if token else Markup()

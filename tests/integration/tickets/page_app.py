@@ -7,7 +7,9 @@ from functools import partial
 from jinja2 import Environment
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.tickets.access.roles import THIS_MACHINE, visiting
 from services.tickets.api.routes import PREFIX, Api
 from services.tickets.web import templating
 from services.tickets.web.board_page import BoardPage
@@ -41,4 +43,15 @@ def page_app(parts: TicketParts) -> Starlette:
         *PlanPage(context, parts.writer, nothing).routes(),
         *TicketPages(context, parts.writer, nothing).routes(),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(ReaderZone)])
+    return Starlette(routes=routes, middleware=[Middleware(ReaderZone), Middleware(AtThisMachine)])
+
+
+class AtThisMachine:
+    """Middleware: as where nobody needs to sign in."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with visiting(THIS_MACHINE):
+            await self._app(scope, receive, send)

@@ -36,9 +36,24 @@ def test_one_environment_serves_all_parts() -> None:
     assert ServiceSettings.from_environment(environment).port == 8080
 
 
-def test_pages_are_for_this_machine_unless_a_setting_says_what_it_means() -> None:
-    with pytest.raises(SettingsError, match="ANDON_TICKETS_LET_ANYONE_READ_AND_CHANGE"):
+def test_pages_are_for_this_machine_unless_people_sign_in() -> None:
+    with pytest.raises(SettingsError, match="set ANDON_SIGN_IN to password, provider or proxy"):
         TicketsSettings.from_environment({"ANDON_HOST": "0.0.0.0"})
-    opened = {"ANDON_HOST": "0.0.0.0", "ANDON_TICKETS_LET_ANYONE_READ_AND_CHANGE": "true"}
+    opened = {"ANDON_HOST": "0.0.0.0", "ANDON_SIGN_IN": "password"}
     assert TicketsSettings.from_environment(opened).host == "0.0.0.0"
     assert TicketsSettings.from_environment({}).host == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"ANDON_SIGN_IN": "password", "ANDON_TICKETS_URL": "http://andon.example"}, "use an https address"),
+        ({"ANDON_SIGN_IN": "provider"}, "ANDON_SIGN_IN_ISSUER or ANDON_SIGN_IN_CLIENT is missing"),
+        ({"ANDON_SIGN_IN": "proxy"}, "ANDON_SIGN_IN_PROXIES is missing"),
+        ({"ANDON_SIGN_IN": "proxy", "ANDON_SIGN_IN_PROXIES": "10.1.0.0/99"}, "write addresses or networks"),
+        ({"ANDON_SIGN_IN": "magic"}, "ANDON_SIGN_IN"),
+    ],
+)
+def test_a_sign_in_that_is_not_whole_is_refused(settings: dict[str, str], fault: str) -> None:
+    with pytest.raises(SettingsError, match=fault):
+        TicketsSettings.from_environment(settings)

@@ -71,6 +71,7 @@ def change(name: str, actor: str = "system", reason: str | None = None, at: floa
         "recorded_at": day(at),
         "change": name,
         "actor": actor,
+        "who": None,
         "reason": reason,
         "outcome": outcome.get(name),
         "snoozed_until": None,
@@ -84,6 +85,20 @@ def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
         {"reason": reason, "result": "sent", "at": day(at), "detail": None, "role": None} for reason, at in mails
     ]
     return [row.what for row in history_rows(history, notices)]
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("acknowledged", "Ada has seen it"),
+        ("planned", "A plan was sealed by Ada"),
+        ("adapted", "The change is to be adapted: the ticket is open again (Ada)"),
+        ("reopened", "Reopened by Ada"),
+        ("closed", "Closed by Ada as “nothing will be changed”"),
+    ],
+)
+def test_the_history_names_who_worked_on_the_ticket_where_people_sign_in(name: str, what: str) -> None:
+    assert told([change(name, "person") | {"who": "Ada"}]) == [what]
 
 
 @pytest.mark.parametrize(

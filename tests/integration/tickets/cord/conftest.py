@@ -14,10 +14,10 @@ from starlette.middleware import Middleware
 from starlette.responses import HTMLResponse, Response
 
 from services.tickets.cord.cords import Cords
-from services.tickets.cord.link_rates import PullRate
 from services.tickets.cord.mail_pulls import MailPulls
 from services.tickets.cord.metrics import CordMetrics
 from services.tickets.cord.pages import CordPages
+from services.tickets.domain.rates import Rate
 from services.tickets.domain.tokens import new_token
 from services.tickets.store import cord_links
 from services.tickets.store.cord_links import CordLink
@@ -32,7 +32,7 @@ from tests.support.problems import POLICY
 CORDS = POLICY.replace("{id: proposal, name: Proposal}", "{id: proposal, name: Proposal, cord: true}").replace(
     "{id: demo, name: Demo}", "{id: demo, name: Demo, cord: true}"
 )
-RATE = PullRate(burst=4, every=timedelta(minutes=5))
+RATE = Rate(burst=4, every=timedelta(minutes=5))
 
 
 class SetClock:

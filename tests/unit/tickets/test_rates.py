@@ -8,28 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.tickets.cord.link_rates import MAX_LINKS, LinkRates, PullRate
-from services.tickets.domain.pull_faults import TooManyPulls
+from services.tickets.domain.rates import MAX_KEYS, Rate, Rates, TooOften
 from tests.support.problems import BASE
 
-RATE = PullRate(3, timedelta(minutes=5))
+RATE = Rate(3, timedelta(minutes=5))
 
 
 def at(minutes: float) -> datetime:
     return BASE + timedelta(minutes=minutes)
 
 
-def wait(rates: LinkRates, minutes: float, link: int = 1) -> float:
+def wait(rates: Rates, minutes: float, link: int = 1) -> float:
     """0 where the link may be used, else after how many minutes."""
     try:
         rates.take(link, at(minutes))
-    except TooManyPulls as error:
+    except TooOften as error:
         return error.wait / timedelta(minutes=1)
     return 0.0
 
 
 def test_a_burst_and_then_the_rate() -> None:
-    rates = LinkRates(RATE)
+    rates = Rates(RATE)
 
     assert [wait(rates, minutes) for minutes in (0, 0, 0, 0, 4)] == [0, 0, 0, 5, 1]
     assert [wait(rates, minutes) for minutes in (5, 5, 10, 30, 30, 30, 30)] == [0, 5, 0, 0, 0, 0, 5]
@@ -37,16 +36,16 @@ def test_a_burst_and_then_the_rate() -> None:
 
 
 def test_memory_is_bounded() -> None:
-    rates = LinkRates(RATE)
-    for number in range(3 * MAX_LINKS):
+    rates = Rates(RATE)
+    for number in range(3 * MAX_KEYS):
         rates.take(number, at(number))
 
-    assert wait(rates, 3 * MAX_LINKS) == 0
+    assert wait(rates, 3 * MAX_KEYS) == 0
 
 
 @given(st.lists(st.floats(0, 100), max_size=60))
 def test_no_span_holds_more_than_burst_and_rate_allow(times: list[float]) -> None:
-    rates = LinkRates(RATE)
+    rates = Rates(RATE)
     taken = [one for one in sorted(times) if wait(rates, one) == 0]
 
     for first in range(len(taken)):
@@ -56,7 +55,7 @@ def test_no_span_holds_more_than_burst_and_rate_allow(times: list[float]) -> Non
 
 @pytest.mark.parametrize("minutes", [0, 1, 4.99])
 def test_after_the_wait_the_link_may_be_used(minutes: float) -> None:
-    rates = LinkRates(RATE)
+    rates = Rates(RATE)
     for _ in range(3):
         rates.take(1, at(0))
 

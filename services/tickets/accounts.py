@@ -1,0 +1,123 @@
+"""What the command line may do with accounts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from services.tickets.access.audit import AuditEvent, AuditRow
+from services.tickets.access.roles import Role
+from services.tickets.access.sessions import new_secret
+from services.tickets.access.sign_in import LINK_LASTS
+from services.tickets.settings import TicketsSettings
+from services.tickets.store import accounts, audit, sessions
+from services.tickets.store.accounts import Account
+from shared.postgres.pool import Connection, Executor, open_pool
+from shared.runtime.clock import SystemClock
+
+
+class AccountRefused(ValueError):
+    """What was asked cannot be done; the text says why and the way out."""
+
+
+@dataclass(frozen=True)
+class PasswordLink:
+    """A link to choose a password at, which works once. Its secret is kept nowhere."""
+
+    address: str
+    expires_at: datetime
+
+
+async def add(settings: TicketsSettings, email: str, name: str, role: Role) -> PasswordLink:
+    """Make an account. Raises AccountRefused."""
+    now = SystemClock().now()
+    async with _transaction(settings) as connection:
+        number = await accounts.add(connection, email, name, role, now)
+        if number is None:
+            raise AccountRefused(f"{email} has an account already; see andon user list")
+        await _record(connection, number, made=role.name.lower())
+        return await _link(connection, settings, number, now)
+
+
+async def reset(settings: TicketsSettings, email: str) -> PasswordLink:
+    """Let somebody choose a new password. Raises AccountRefused. The old one works until then."""
+    async with _transaction(settings) as connection:
+        found = await accounts.by_mail(connection, email)
+        if found is None:
+            raise _unknown(email)
+        return await _link(connection, settings, found.id, SystemClock().now())
+
+
+async def first(settings: TicketsSettings) -> PasswordLink:
+    """The link for the first admin. Raises AccountRefused where there are accounts."""
+    async with _transaction(settings) as connection:
+        if await accounts.is_any(connection):
+            raise AccountRefused("there are accounts already; make another with andon user add MAIL --role admin")
+        return await _link(connection, settings, None, SystemClock().now())
+
+
+async def list_all(settings: TicketsSettings) -> Sequence[Account]:
+    async with _transaction(settings) as connection:
+        return await accounts.all_accounts(connection)
+
+
+async def set_role(settings: TicketsSettings, email: str, role: Role) -> None:
+    """Raises AccountRefused."""
+    async with _transaction(settings) as connection:
+        number = await accounts.set_role(connection, email, role)
+        if number is None:
+            raise _unknown(email)
+        await _record(connection, number, role=role.name.lower())
+
+
+async def disable(settings: TicketsSettings, email: str) -> None:
+    """Sign somebody out everywhere, for good. Raises AccountRefused."""
+    async with _transaction(settings) as connection:
+        number = await accounts.disable(connection, email, SystemClock().now())
+        if number is None:
+            raise _unknown(email)
+        await sessions.end_all(connection, number)
+        await _record(connection, number, disabled=True)
+
+
+async def enable(settings: TicketsSettings, email: str) -> None:
+    """Let somebody who was disabled sign in again. Raises AccountRefused."""
+    async with _transaction(settings) as connection:
+        number = await accounts.enable(connection, email)
+        if number is None:
+            raise _unknown(email)
+        await _record(connection, number, disabled=False)
+
+
+async def audit_rows(settings: TicketsSettings) -> list[AuditRow]:
+    """The whole audit log."""
+    async with _transaction(settings) as connection:
+        return [row async for row in audit.rows(connection)]
+
+
+async def _record(connection: Connection, account: int, **detail: object) -> None:
+    """Write a change of an account down. Whoever uses the command line has no account."""
+    now = SystemClock().now()
+    await audit.record(connection, now, AuditEvent.ACCOUNT_CHANGED, None, changed=account, **detail)
+
+
+async def _link(executor: Executor, settings: TicketsSettings, account: int | None, now: datetime) -> PasswordLink:
+    secret, expires_at = new_secret(), now + LINK_LASTS
+    await accounts.add_link(executor, secret, account, now, expires_at)
+    return PasswordLink(f"{settings.tickets_url.rstrip('/')}/sign-in/link/{secret}", expires_at)
+
+
+def _unknown(email: str) -> AccountRefused:
+    return AccountRefused(f"{email} has no account; see andon user list")
+
+
+@asynccontextmanager
+async def _transaction(settings: TicketsSettings) -> AsyncIterator[Connection]:
+    pool = await open_pool(settings.dsn, "tickets", max_size=1)
+    try:
+        async with pool.acquire() as connection, connection.transaction():
+            yield connection
+    finally:
+        await pool.close()

@@ -1,0 +1,70 @@
+-- Who may sign in. `password`: a hash; null where another way of sign-in is used. The first to sign in is an admin.
+CREATE TABLE account (
+    id          int         GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    email       text        NOT NULL,
+    name        text        NOT NULL,
+    role        int         NOT NULL CHECK (role BETWEEN 1 AND 4),
+    password    text,
+    -- Of an identity provider; `subject` is its name of the person.
+    issuer      text,
+    subject     text,
+    made_at     timestamptz NOT NULL,
+    disabled_at timestamptz,
+    UNIQUE (issuer, subject),
+    CHECK ((issuer IS NULL) = (subject IS NULL))
+);
+CREATE UNIQUE INDEX account_by_email ON account (lower(email));
+
+-- Who worked on the ticket, where people sign in: for those who work on it with them. Nothing else reads it, and it
+-- leaves the database with no message.
+ALTER TABLE change ADD COLUMN account int REFERENCES account ON DELETE SET NULL;
+CREATE INDEX change_by_account ON change (account) WHERE account IS NOT NULL;
+
+-- Known to the browser by a secret, of which this is the hash.
+CREATE TABLE session (
+    hash     bytea       PRIMARY KEY,
+    account  int         NOT NULL REFERENCES account ON DELETE CASCADE,
+    began_at timestamptz NOT NULL,
+    seen_at  timestamptz NOT NULL
+);
+CREATE INDEX session_by_account ON session (account);
+
+-- Links that work once: to choose a password, and for the first admin, who has no account yet.
+CREATE TABLE sign_in_link (
+    hash       bytea       PRIMARY KEY,
+    account    int         REFERENCES account ON DELETE CASCADE,
+    expires_at timestamptz NOT NULL
+);
+
+-- A browser that was sent to the identity provider and has not come back.
+CREATE TABLE provider_visit (
+    hash       bytea       PRIMARY KEY,
+    nonce      text        NOT NULL,
+    verifier   text        NOT NULL,
+    back_to    text        NOT NULL,
+    expires_at timestamptz NOT NULL
+);
+
+-- What people did, were refused, and took with them. Each row holds the hash of itself and of the row before it.
+-- `account` stays when its account is forgotten: a number without a name.
+CREATE TABLE audit (
+    id       bigint      PRIMARY KEY,
+    at       timestamptz NOT NULL,
+    event    text        NOT NULL,
+    account  int,
+    detail   jsonb       NOT NULL,
+    previous bytea       NOT NULL,
+    hash     bytea       NOT NULL
+);
+CREATE INDEX audit_by_age ON audit (at);
+
+CREATE FUNCTION keep_audit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- Only retention removes rows, the oldest first.
+    IF TG_OP = 'DELETE' AND current_setting('andon.audit_retention', true) = 'on' THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'the audit log is append-only';
+END $$;
+CREATE TRIGGER audit_row BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION keep_audit();
+CREATE TRIGGER audit_table BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION keep_audit();
