@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from services.tickets.deals_csv import MARK, as_text
 from services.tickets.store.ledger import Attempt
 from shared.contracts.envelope import iso
+from shared.contracts.tickets import CordFacts
 
 COLUMNS = (
     "ticket",
@@ -34,13 +35,17 @@ COLUMNS = (
     "hold",
     "decision",
     "because",
+    "cord_pulls",
+    "cord_waited",
+    "cord_answered",
+    "cord_answer_seconds",
 )
 
 
 def write(attempts: Iterable[Attempt]) -> str:
     """One line for each attempt, with the mark by which spreadsheets know UTF-8.
 
-    `predicted_size`: in the unit of the measure as messages print it, or a share of 1.
+    `predicted_size`: in the unit of the measure as messages print it, or a share of 1. `cord_*`: see CordFacts.
     """
     out = io.StringIO()
     writer = csv.writer(out)
@@ -60,3 +65,12 @@ def _cells(attempt: Attempt) -> Iterator[str | None]:
     yield from (None if size is None else f"{float(size):.12g}", plan.predicted.unit.value, plan.predicted.why)
     yield from (attempt.found.value, facts.reason, facts.sentence, facts.effect_sentence, facts.result)
     yield from (facts.hold, attempt.decision, attempt.because)
+    yield from _cord_cells(attempt.cord)
+
+
+def _cord_cells(cord: CordFacts | None) -> Iterator[str | None]:
+    if cord is None:
+        yield from (None, None, None, None)
+        return
+    yield from (str(cord.pulls), str(cord.waited), str(cord.answered))
+    yield None if cord.answer_seconds is None else f"{cord.answer_seconds:.0f}"

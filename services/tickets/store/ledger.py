@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from services.tickets.domain.plan import SealedPlan, read_sealed
+from services.tickets.store import cord_pulls
 from shared.contracts.problems import ProblemData
-from shared.contracts.tickets import StudyFacts, TicketState
+from shared.contracts.tickets import CordFacts, StudyFacts, TicketState
 from shared.postgres.pool import Executor, Record
 
 # Each attempt: the newest seal of a cycle, with its study and how it stands. `found` is what an attempt came to.
@@ -131,7 +132,10 @@ class LedgerFilter:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One plan of one ticket and what came of it. `because`: why it was stopped, or what was decided on its verdict."""
+    """One plan of one ticket and what came of it. `because`: why it was stopped, or what was decided on its verdict.
+
+    `cord`: the pulls of the ticket; None: it is not about a cord.
+    """
 
     sealed: SealedPlan
     problem: ProblemData
@@ -140,6 +144,7 @@ class Attempt:
     study: StudyFacts
     decision: str | None
     because: str | None
+    cord: CordFacts | None
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,9 @@ class WaitTimes:
 
 async def attempts(executor: Executor, where: LedgerFilter, limit: int, skipped: int = 0) -> list[Attempt]:
     """Attempts that pass the filter, the newest first."""
-    return [_attempt(row) for row in await executor.fetch(_LIST, *_values(where), limit, skipped)]
+    rows = await executor.fetch(_LIST, *_values(where), limit, skipped)
+    cords = await cord_pulls.facts(executor, {row["ticket"] for row in rows})
+    return [_attempt(row, cords.get(row["ticket"])) for row in rows]
 
 
 async def tallies(executor: Executor, where: LedgerFilter) -> Tallies:
@@ -229,7 +236,7 @@ def _tally(row: Record) -> Tally:
     return Tally(**{name: row[name] for name in Tally.__dataclass_fields__})
 
 
-def _attempt(row: Record) -> Attempt:
+def _attempt(row: Record, cord: CordFacts | None) -> Attempt:
     return Attempt(
         read_sealed(row["content"]),
         ProblemData.model_validate(row["problem"]),
@@ -238,6 +245,7 @@ def _attempt(row: Record) -> Attempt:
         _facts(row),
         row["decision"],
         row["left_because"] or row["decided_because"],
+        cord,
     )
 
 
