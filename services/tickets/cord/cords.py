@@ -84,7 +84,7 @@ class Cords:
         async with self.connection() as connection, connection.transaction():
             await lock_cord(connection, link)
             stored = await cord_pulls.of_receipt(connection, receipt)
-            if stored is not None and _is_same(stored, pull):
+            if stored is not None and _is_same(stored, link, pull):
                 return receipt
             receipt = receipt if stored is None else new_token()
             await self.take(connection, link, pull, receipt, Way.FORM)
@@ -125,9 +125,10 @@ class Cords:
         return PullFacts(link.pipeline, link.stage, pull, now, standing, self._policy.digest, deal)
 
 
-def _is_same(stored: StoredPull, pull: Pull) -> bool:
-    """Whether a form was sent twice."""
-    return (stored.seen, stored.day, stored.deal) == (pull.seen, pull.day, pull.deal)
+def _is_same(stored: StoredPull, link: CordLink, pull: Pull) -> bool:
+    """Whether a form was sent twice: of the same stage, with the same words."""
+    before = stored.pipeline, stored.stage, stored.seen, stored.day, stored.deal
+    return before == (*link.stage_key, pull.seen, pull.day, pull.deal)
 
 
 async def lock_cord(connection: Connection, link: CordLink) -> None:
