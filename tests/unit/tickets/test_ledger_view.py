@@ -133,6 +133,8 @@ def test_filters_are_read_from_the_address() -> None:
         ({"page": "0"}, "page: '0' is not the number of a page"),
         ({"page": "²"}, "page"),
         ({"page": "9" * 40}, "page"),
+        ({"page": "000001" + "9" * 30}, "page"),
+        ({"page": "0" * 5000}, "page"),
         ({"owner": "x"}, "owner: no such filter; use q,"),
     ],
 )
