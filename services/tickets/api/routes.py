@@ -32,6 +32,7 @@ from services.tickets.api.models import (
 from services.tickets.domain.faults import AlreadyDone, NotPossibleError
 from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.ticket import Ticket
+from services.tickets.domain.typed import storable
 from services.tickets.latest_count import LatestCount, counted_at, latest_counts, with_deals
 from services.tickets.plan_changes import TicketWriter
 from services.tickets.plan_facts import measure_words, plan_facts
@@ -335,7 +336,7 @@ def _handlers() -> dict[Any, Any]:
         return faults.answer(error.problem)
 
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        return faults.answer(Problem(status=422, detail=_explain(error.errors())))
+        return faults.answer(Problem(status=422, detail=storable(_explain(error.errors()))))
 
     async def status(request: Request, error: HTTPException) -> Response:
         # GET and HEAD of an address are two routes, and the answer names the methods of the first only.

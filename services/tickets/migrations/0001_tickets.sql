@@ -284,6 +284,8 @@ CREATE TRIGGER sealed_plan_row BEFORE UPDATE OR DELETE ON sealed_plan
     FOR EACH ROW EXECUTE FUNCTION refuse_to_change_a_seal();
 CREATE TRIGGER sealed_plan_table BEFORE TRUNCATE ON sealed_plan
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change_a_seal();
+-- In a session that replicates, too: setting session_replication_role skips other triggers.
+ALTER TABLE sealed_plan ENABLE ALWAYS TRIGGER sealed_plan_row, ENABLE ALWAYS TRIGGER sealed_plan_table;
 
 -- Each seal follows the one before it, and none is made once the change has begun.
 CREATE FUNCTION check_seal() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -108,6 +108,16 @@ async def test_a_sealed_plan_is_never_changed_in_sql(parts: PlanningParts, state
     assert await parts.pool.fetchrow("SELECT * FROM sealed_plan WHERE ticket = $1", number) == before
 
 
+@pytest.mark.parametrize("statement", ["UPDATE sealed_plan SET reason = 'x'", "DELETE FROM sealed_plan"])
+async def test_a_session_that_replicates_changes_no_sealed_plan_either(parts: PlanningParts, statement: str) -> None:
+    await parts.planned()
+
+    async with parts.pool.acquire() as connection:
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute(f"SET session_replication_role = replica; {statement}")
+        await connection.execute("SET session_replication_role = origin")
+
+
 async def test_a_ticket_with_a_sealed_plan_cannot_be_deleted(parts: PlanningParts) -> None:
     await parts.planned()
 
