@@ -237,6 +237,10 @@ BEGIN
         RETURN NEW;
     END IF;
     IF (NEW.state, NEW.seq) IS NOT DISTINCT FROM (OLD.state, OLD.seq) THEN
+        IF (NEW.cycle, NEW.plan, NEW.change_date) IS DISTINCT FROM (OLD.cycle, OLD.plan, OLD.change_date) THEN
+            RAISE EXCEPTION 'ticket % cannot take another plan without a change in its history', NEW.id
+                USING ERRCODE = 'check_violation';
+        END IF;
         RETURN NEW;
     END IF;
     PERFORM FROM change WHERE ticket = NEW.id AND seq = NEW.seq AND from_state = OLD.state AND to_state = NEW.state;

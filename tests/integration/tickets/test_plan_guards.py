@@ -65,6 +65,9 @@ async def test_the_database_allows_the_same_transitions_as_the_machine(parts: Pl
         "UPDATE ticket SET state = 'closed', outcome = 'verified', closed_at = now()",
         "UPDATE ticket SET outcome = 'verified'",
         "UPDATE ticket SET change_date = NULL",
+        "UPDATE ticket SET change_date = change_date + 7",
+        "UPDATE ticket SET plan = 2",
+        "UPDATE ticket SET cycle = 2",
         "UPDATE ticket SET plan = NULL, change_date = NULL",
         "UPDATE ticket SET decision = 'adopted'",
         "INSERT INTO ticket (key, kind, pipeline, state, seq, opened_at, changed_at, problem, plan, change_date)"

@@ -338,7 +338,7 @@ async def test_what_the_api_is_asked_wrongly_is_answered_by_field(parts: Plannin
         assert f"change_date: '{wrong}': is no day" in asked["detail"]
     half = r'{"draft": {"\ud800": 1}, "draft_version": 0}'
     named = await parts.api.post(f"/tickets/{number}/draft", content=half, headers=JSON)
-    assert (named.status_code, "no such field" in named.text) == (422, True)
+    assert (named.status_code, "draft" in named.json()["detail"]) == (422, True)
     assert (await parts.api.post("/tickets/99/start", json={"version": 1})).status_code == 404
     assert (await parts.api.get(f"/tickets/{number}/start")).headers["allow"] == "POST"
     other = {"sec-fetch-site": "cross-site"}
