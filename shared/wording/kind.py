@@ -141,7 +141,7 @@ class KindWording(ABC, Generic[Rule]):
 
     def counted(self, count: int) -> str:
         """What the count of a problem counts, where no sentence says it."""
-        return str(count)
+        return deals(count)
 
     def breached(self, count: int, threshold: int) -> bool:
         """Whether a count is one that the rule calls a problem."""

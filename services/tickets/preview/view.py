@@ -235,7 +235,7 @@ def _found(problem: PreviewProblem, answer: PreviewAnswer, kind: KindWording[Any
         for one in problem.deals
     ]
     seconds = (micros(end) - micros(problem.opened_at)) / 1_000_000
-    peak = f"{kind.extreme} {kind.counted(problem.peak) if is_on_chart else deals(problem.peak)}"
+    peak = f"{kind.extreme} {kind.counted(problem.peak)}"
     return FoundView(problem.opened_at, problem.cleared_at, age(seconds), peak, problem.total, shown)
 
 
