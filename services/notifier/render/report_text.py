@@ -14,6 +14,7 @@ from services.notifier.domain.report import (
     ReportedTicket,
     ReportedVerdict,
 )
+from services.notifier.render.reason_text import in_sentence
 from shared.contracts.tickets import TicketState
 
 NOTHING = "There is nothing to chase: no ticket is open, and no change is being judged."
@@ -76,15 +77,15 @@ def _verdict(one: ReportedVerdict) -> str:
 
 
 def _look(one: ReportedLook) -> str:
-    return f"{one.on:%A} {one.on.day} {one.on:%B}: did it get better? {one.measure}"
+    return f"{one.on:%A} {one.on.day} {one.on:%B}: did {in_sentence(one.measure)} get better?"
 
 
 def _budget(one: AlarmBudget) -> str:
     """What statistical rules opened, beside what chance alone brings."""
     tickets = "1 ticket" if one.opened == 1 else f"{one.opened} tickets"
     return (
-        f"Statistical rules opened {tickets} in 91 days. The policy accepts {one.allowed} by chance in that time"
-        " (false_alarms)."
+        f"False alarms: in 91 days the rules on weekly charts and learned limits opened {tickets}. The policy accepts"
+        f" that chance alone opens {one.allowed} in that time."
     )
 
 

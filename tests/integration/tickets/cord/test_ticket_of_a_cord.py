@@ -52,7 +52,7 @@ async def test_a_pull_within_the_limits_says_so_with_this_stages_numbers(
 
     said = await asks_for(world)
 
-    assert said.startswith("The stage's own numbers move within their limits: in the week of ")
+    assert "The stage's own numbers move within their limits: in the week of " in said
     assert "time in stage (median): 39 days (usual 32 days to 48 days)" in said
     assert "deals in work at the end of the week: 59 deals (usual 52 deals to 68 deals)" in said
     assert said.endswith("A reaction to a single week makes a stable stage swing more.")
