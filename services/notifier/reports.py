@@ -12,6 +12,7 @@ from services.notifier.domain.report import (
     MAX_LISTED,
     AlarmBudget,
     ChartImage,
+    CordReport,
     PipelineReport,
     ReportData,
     ReportedLook,
@@ -19,8 +20,9 @@ from services.notifier.domain.report import (
     ReportedVerdict,
 )
 from services.notifier.domain.safe_text import one_line
-from services.notifier.store import ticket_now
+from services.notifier.store import cord_waits, ticket_now
 from services.notifier.store.addresses import Address
+from services.notifier.store.cord_waits import CordWaits
 from shared.contracts.envelope import content_id
 from shared.contracts.notices import NoticeReason
 from shared.contracts.tickets import TicketData, TicketState
@@ -74,6 +76,7 @@ class ReportWriter:
         rows = await ticket_now.of_report(connection, list(pipelines), begin)
         kinds = sorted({kind for one in pipelines.values() for kind in statistical_kinds(one)})
         opened = await ticket_now.opened_by_rules(connection, list(pipelines), end - QUARTER, kinds)
+        waits = await cord_waits.of_span(connection, list(pipelines), begin, end)
         day = end.astimezone(ZoneInfo(reader.zone)).date()
         return ReportData(
             begin=begin,
@@ -82,7 +85,7 @@ class ReportWriter:
             pipelines=tuple(
                 pipeline_report(
                     one, [row for row in rows if row["home"] == name], (begin, end), day, opened.get(name, 0)
-                )
+                ).model_copy(update={"cords": cord_report(waits[name], end) if name in waits else None})
                 for name, one in pipelines.items()
             ),
             charts=charts(rows),
@@ -114,6 +117,19 @@ def pipeline_report(
         looks=tuple(looks[:MAX_LISTED]),
         looks_total=len(looks),
         budget=budget if statistical_kinds(pipeline) else None,
+    )
+
+
+def cord_report(waits: CordWaits, end: datetime) -> CordReport:
+    """How long pulled cords waited for an answer, as of the end of a report."""
+    median, longest = waits.median, waits.longest
+    since = waits.waiting_since
+    return CordReport(
+        answered=waits.answered,
+        median=median.total_seconds() if median is not None else None,
+        longest=longest.total_seconds() if longest is not None else None,
+        waiting=waits.waiting,
+        waiting_longest=max(0.0, (end - since).total_seconds()) if since is not None else None,
     )
 
 

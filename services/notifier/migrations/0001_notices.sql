@@ -133,6 +133,21 @@ CREATE INDEX ticket_now_remind ON ticket_now (remind_on) WHERE remind_on IS NOT 
 CREATE INDEX ticket_now_open ON ticket_now (home) WHERE state <> 'closed';
 CREATE INDEX ticket_now_verdict ON ticket_now (verdict_at) WHERE verdict_at IS NOT NULL;
 
+-- Pulls of a cord that nobody was at work on, and when somebody was: for weekly reports. Nothing says who.
+CREATE TABLE cord_wait (
+    ticket      bigint      NOT NULL,
+    key         text        NOT NULL,
+    opened_at   timestamptz NOT NULL,
+    -- The pull, as a change of the ticket.
+    seq         int         NOT NULL,
+    pulled_at   timestamptz NOT NULL,
+    answered_at timestamptz,
+    -- When the answer was written here.
+    known_at    timestamptz,
+    PRIMARY KEY (ticket, key, opened_at, seq),
+    CHECK ((answered_at IS NULL) = (known_at IS NULL))
+);
+
 -- How each stage stands now, from flow.now, with the worst deals of each problem.
 CREATE TABLE stage_now (
     pipeline text  NOT NULL,

@@ -128,7 +128,8 @@ def _look_due(asked: DatedNotice) -> ReasonText:
     if plan is None:
         return _of_plan("A change will be judged this week", ["The weeks since the change are compared."])
     days = " and ".join(_day(on) for on in looks_of_week(plan, asked.day)) or "this week"
-    question = f"On {days} the weeks since the change are compared with those before it: did {in_sentence(plan.measure_words)} get better?"
+    compared = f"On {days} the weeks since the change are compared with those before it"
+    question = f"{compared}: did {in_sentence(plan.measure_words)} get better?"
     return _of_plan("A change will be judged this week", [question, *_change(asked), NOTHING_TO_DO])
 
 

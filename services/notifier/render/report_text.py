@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from services.notifier.domain.report import (
     AlarmBudget,
+    CordReport,
     PipelineReport,
     ReportData,
     ReportedLook,
@@ -16,6 +17,7 @@ from services.notifier.domain.report import (
 )
 from services.notifier.render.reason_text import in_sentence
 from shared.contracts.tickets import TicketState
+from shared.wording.quantities import age
 
 NOTHING = "There is nothing to chase: no ticket is open, and no change is being judged."
 _STATES = {
@@ -59,6 +61,7 @@ def _pipeline(one: PipelineReport, report: ReportData, listed: int) -> dict[str,
         "looks": [(look, _look(look)) for look in one.looks[:listed]],
         "more_looks": one.looks_total - len(one.looks[:listed]),
         "quiet": one.is_quiet and not report.is_quiet,
+        "cords": _cords(one.cords) if one.cords else "",
         "budget": _budget(one.budget) if one.budget else "",
     }
 
@@ -78,6 +81,20 @@ def _verdict(one: ReportedVerdict) -> str:
 
 def _look(one: ReportedLook) -> str:
     return f"{one.on:%A} {one.on.day} {one.on:%B}: did {in_sentence(one.measure)} get better?"
+
+
+def _cords(one: CordReport) -> str:
+    """`Pulled cords: 1 was answered in this week, after 4 hours; 1 still waits for an answer, for 3 days.`"""
+    found = []
+    if one.answered == 1:
+        found.append(f"1 was answered in this week, after {age(one.longest or 0)}")
+    elif one.answered:
+        waits = f"the median wait was {age(one.median or 0)}, the longest {age(one.longest or 0)}"
+        found.append(f"{one.answered} were answered in this week: {waits}")
+    if one.waiting:
+        longest = f"{'for' if one.waiting == 1 else 'the longest for'} {age(one.waiting_longest or 0)}"
+        found.append(f"{one.waiting} still wait{'s' if one.waiting == 1 else ''} for an answer, {longest}")
+    return f"Pulled cords: {'; '.join(found)}."
 
 
 def _budget(one: AlarmBudget) -> str:

@@ -13,7 +13,14 @@ import pytest
 
 from services.notifier.domain.links import Links
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread
-from services.notifier.domain.report import PipelineReport, ReportData, ReportedLook, ReportedTicket, ReportedVerdict
+from services.notifier.domain.report import (
+    CordReport,
+    PipelineReport,
+    ReportData,
+    ReportedLook,
+    ReportedTicket,
+    ReportedVerdict,
+)
 from services.notifier.render.compose import Composer
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
@@ -224,6 +231,29 @@ def test_a_report_lists_what_to_chase() -> None:
         "Renewals",
         "There is nothing to chase here.",
     )
+
+
+@pytest.mark.parametrize(
+    ("cords", "words"),
+    [
+        (
+            {"answered": 1, "median": 14400, "longest": 14400, "waiting": 0},
+            "Pulled cords: 1 was answered in this week, after 4 hours.",
+        ),
+        (
+            {"answered": 3, "median": 7200, "longest": 2 * 86_400, "waiting": 1, "waiting_longest": 60},
+            "Pulled cords: 3 were answered in this week: the median wait was 2 hours, the longest 2 days; 1 still waits"
+            " for an answer, for less than an hour.",
+        ),
+        (
+            {"answered": 0, "waiting": 2, "waiting_longest": 3 * 86_400},
+            "Pulled cords: 2 still wait for an answer, the longest for 3 days.",
+        ),
+    ],
+)
+def test_a_report_says_how_long_pulled_cords_waited(cords: dict[str, Any], words: str) -> None:
+    assert says(report(PipelineReport(name="New business", cords=CordReport(**cords))), words)
+    assert all("cord" not in text for text in parts(report(PipelineReport(name="New business"))))
 
 
 def test_a_report_says_so_when_there_is_nothing_to_chase() -> None:
