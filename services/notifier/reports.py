@@ -25,7 +25,7 @@ from services.notifier.store.addresses import Address
 from services.notifier.store.cord_waits import CordWaits
 from shared.contracts.envelope import content_id
 from shared.contracts.notices import NoticeReason
-from shared.contracts.tickets import TicketData, TicketState
+from shared.contracts.tickets import StudyFacts, TicketData, TicketState
 from shared.policy import AgingLearnedRule, MeasureRule, Mode, Pipeline, Policy
 from shared.policy.numbers import decimal
 from shared.postgres.pool import Connection, Pool, Record
@@ -105,7 +105,7 @@ def pipeline_report(
     begin, end = span
     facts = [(row, TicketData.model_validate(row["data"])) for row in rows]
     waiting = sorted((_open(row, one) for row, one in facts if row["state"] != "closed"), key=lambda one: one.since)
-    verdicts = [_verdict(one) for row, one in facts if row["verdict_at"] and begin <= row["verdict_at"] < end]
+    verdicts = [_verdict(row, one) for row, one in facts if row["verdict"] and begin <= row["verdict_at"] < end]
     looks = sorted((look for _, one in facts for look in _looks(one, day)), key=lambda look: look.on)
     budget = AlarmBudget(opened=opened, allowed=decimal(pipeline.false_alarms))
     return PipelineReport(
@@ -143,10 +143,11 @@ def _open(row: Record, facts: TicketData) -> ReportedTicket:
     )
 
 
-def _verdict(facts: TicketData) -> ReportedVerdict:
-    study = facts.study
-    sentence = one_line((study.sentence if study else None) or "", MAX_SENTENCE)
-    return ReportedVerdict(**_named(facts), outcome=(study.verdict if study else None) or "", sentence=sentence)
+def _verdict(row: Record, facts: TicketData) -> ReportedVerdict:
+    """The study as it was then: the ticket may be in its next cycle."""
+    study = StudyFacts.model_validate(row["verdict"])
+    sentence = one_line(study.sentence or "", MAX_SENTENCE)
+    return ReportedVerdict(**_named(facts), outcome=study.verdict or "", sentence=sentence)
 
 
 def _looks(facts: TicketData, day: date) -> Iterable[ReportedLook]:

@@ -59,10 +59,14 @@ _WEIGHT = (
 
 def reason_of(facts: TicketData, was: TicketState | None) -> NoticeReason | None:
     """Why a change is worth a mail; None: it is not. `was`: the state before it, where known."""
-    if facts.change is TicketChange.VERIFYING and was is TicketState.CLOSED:
-        # Late events took back a verdict.
+    if takes_verdict_back(facts.change, was):
         return NoticeReason.VERDICT
     return NoticeReason.CORD if is_pull(facts) else REASONS.get(facts.change)
+
+
+def takes_verdict_back(change: TicketChange, was: TicketState | None) -> bool:
+    """Whether late events took back a verdict. `was`: the state before the change."""
+    return change is TicketChange.VERIFYING and was is TicketState.CLOSED
 
 
 def is_pull(facts: TicketData) -> bool:

@@ -125,7 +125,9 @@ CREATE TABLE ticket_now (
     -- The last day whose reminders were written, and the next one that has some.
     reminded   date        NOT NULL,
     remind_on  date,
+    -- The latest verdict that was not taken back, and when it came: the study as it was then.
     verdict_at timestamptz,
+    verdict    jsonb,
     PRIMARY KEY (ticket, key, opened_at)
 );
 CREATE INDEX ticket_now_waits ON ticket_now (waits_from) WHERE waits_from IS NOT NULL;

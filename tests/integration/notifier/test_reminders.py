@@ -244,6 +244,27 @@ async def test_the_weekly_report_lists_what_to_chase(rig: NoticeRig) -> None:
     assert len((await report_of(rig)).charts) == 3
 
 
+@pytest.mark.parametrize(
+    ("change", "state", "reported"),
+    [
+        (TicketChange.ADAPTED, TicketState.ACKNOWLEDGED, ["It got better."]),
+        (TicketChange.VERIFYING, TicketState.VERIFYING, []),
+    ],
+)
+async def test_a_verdict_stays_in_the_report_unless_it_was_taken_back(
+    rig: NoticeRig, change: TicketChange, state: TicketState, reported: list[str]
+) -> None:
+    study = StudyFacts(verdict="verified", week=8, sentence="It got better.")
+    closed = {"outcome": TicketOutcome.VERIFIED, "plan": plan(), "study": study}
+    await rig.handle(
+        step(TicketChange.VERDICT, 4, TicketState.CLOSED, **closed), step(change, 5, state, study=StudyFacts())
+    )
+    await rig.at(MONDAY)
+
+    (pipeline,) = (await report_of(rig)).pipelines
+    assert [one.sentence for one in pipeline.verdicts] == reported
+
+
 async def cords_of(rig: NoticeRig) -> CordReport | None:
     (pipeline,) = (await report_of(rig)).pipelines
     return pipeline.cords
