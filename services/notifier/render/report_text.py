@@ -99,7 +99,7 @@ def _cords(one: CordReport) -> str:
 
 def _budget(one: AlarmBudget) -> str:
     """What statistical rules opened, beside what chance alone brings."""
-    tickets = "1 ticket" if one.opened == 1 else f"{one.opened} tickets"
+    tickets = {0: "no ticket", 1: "1 ticket"}.get(one.opened, f"{one.opened} tickets")
     return (
         f"False alarms: in 91 days the rules on weekly charts and learned limits opened {tickets}. The policy accepts"
         f" that chance alone opens {one.allowed} in that time."
