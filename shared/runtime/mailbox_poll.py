@@ -56,7 +56,7 @@ class MailboxPoll:
         transient: tuple[type[Exception], ...],
     ) -> None:
         self._access, self._handler, self._seconds = access, handler, seconds
-        self._faults = (*MAILBOX_FAULTS, *transient)
+        self._faults: tuple[type[Exception], ...] = (*MAILBOX_FAULTS, *transient)
         # Mails of others, by number within the mailbox's epoch.
         self._epoch, self._others = "", set[str]()
 
