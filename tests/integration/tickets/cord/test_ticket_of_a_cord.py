@@ -92,7 +92,7 @@ async def test_a_deal_that_is_known_becomes_evidence(world: CordWorld, web: http
     (message,) = await world.messages()
     assert message.data.evidence is not None
     assert [deal.deal for deal in message.data.evidence.worst] == ["crm:n3"]
-    assert "seen at the deal New 3: “It waits”" in message.data.sentence
+    assert "Seen in Proposal at the deal New 3: “It waits”" in message.data.sentence
     assert "The only deal, longest in the stage" in words(await web.get("/tickets/1"))
 
 
@@ -104,7 +104,7 @@ async def test_a_deal_that_is_not_known_is_shown_as_it_was_written(world: CordWo
 
     (message,) = await world.messages()
     assert message.data.evidence is None
-    assert f"seen at the deal {named}: “It waits”" in message.data.sentence
+    assert f"Seen in Proposal at the deal {named}: “It waits”" in message.data.sentence
 
 
 async def test_every_page_shows_it(world: CordWorld, web: httpx.AsyncClient) -> None:
@@ -116,7 +116,7 @@ async def test_every_page_shows_it(world: CordWorld, web: httpx.AsyncClient) -> 
     listed, page = words(await web.get("/tickets")), words(await web.get("/tickets/1"))
     one = (await web.get("/api/v1/tickets/1")).json()
     assert "Somebody pulled the cord in Proposal" in listed
-    assert "The cord was pulled 2 times in Proposal, seen on 1 November: “It waits again”." in listed
+    assert "Pulled 2 times in Proposal. Last seen on 1 November: “It waits again”." in listed
     assert "It began" in page
     assert "When it was found" not in page
     assert "The cord was pulled: It waits &lt;i&gt;long&lt;/i&gt;." in page
