@@ -112,6 +112,8 @@ class KindWording(ABC, Generic[Rule]):
     is_weekly: ClassVar[bool] = False
     # Whether the sentence itself says what is usual, and how often chance alone does it.
     says_chance: ClassVar[bool] = False
+    # Before the instant of the opening.
+    began: ClassVar[str] = "It began"
     # What its history says of the opening; empty: as for most kinds.
     opened: ClassVar[str] = ""
     # Whether only a person, or the study of a plan, ends its problems: no count does.

@@ -25,7 +25,9 @@ async def chromium() -> AsyncIterator[Browser]:
     expect.set_options(timeout=30_000)
     async with async_playwright() as playwright:
         # Without its own sandbox, as containers often forbid it; it sees nothing but these tests' own pages.
-        found = await playwright.chromium.launch(executable_path=_path(), args=["--no-sandbox"], env=os.environ | ZONE)
+        found = await playwright.chromium.launch(
+            executable_path=_path(), args=["--no-sandbox"], env=os.environ | ZONE, timeout=120_000
+        )
         yield found
         await found.close()
 

@@ -43,7 +43,7 @@ class MailboxAccess:
     ca: Path | None = None
 
 
-class CordMailbox:
+class ImapMailbox:
     """An open mailbox. Raises MailboxRefused, OSError and IMAP4.error."""
 
     def __init__(self, access: MailboxAccess) -> None:
