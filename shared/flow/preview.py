@@ -90,21 +90,17 @@ class StagePast:
 
 @dataclass(frozen=True)
 class TriedBottleneck:
-    """A rule `bottleneck` of one stage, with the charts that it judges."""
+    """A rule `bottleneck` of one stage, with the charts that it judges. `key`: of its problem."""
 
-    pipeline: str
+    key: str
     stage: str
     judged: BottleneckCharts
-
-    @property
-    def key(self) -> str:
-        return f"bottleneck/{self.pipeline}/{self.stage}"
 
 
 def tried_bottlenecks(name: str, pipeline: Pipeline) -> list[TriedBottleneck]:
     """The rules `bottleneck` of a pipeline that are not off, one for each stage."""
     return [
-        TriedBottleneck(name, stage, BottleneckCharts.of(name, stage, pipeline.open_stages))
+        TriedBottleneck(f"{rule.kind}/{name}/{stage}", stage, BottleneckCharts.of(name, stage, pipeline.open_stages))
         for stage, rule in pipeline.bottleneck_rules.items()
         if rule.mode is not Mode.OFF
     ]
