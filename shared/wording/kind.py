@@ -141,6 +141,10 @@ class KindWording(ABC, Generic[Rule]):
         """What a problem asks for, where its own facts say more than the class of its cause; else None."""
         return None
 
+    def cause_facts(self, problem: ProblemData) -> str:
+        """What the problem's own facts add to what the class of its cause asks for, as sentences; empty: nothing."""
+        return ""
+
     def counted(self, count: int) -> str:
         """What the count of a problem counts, where no sentence says it."""
         return deals(count)
