@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS = $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 
 .DEFAULT_GOAL := help
-.PHONY: help demo clean-demo unit test coverage test-containers check format docs lock bench simulate-signals simulate-verification chaos soak fuzz clean
+.PHONY: help demo clean-demo unit test pictures coverage test-containers check format docs lock bench simulate-signals simulate-verification chaos soak fuzz clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ unit: $(VENV)/.dev ## run the unit tests: no servers, a tenth of the examples, n
 
 test: $(VENV)/.dev ## run every test, with four tenths of the examples, on one real Kafka and one real Postgres
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+
+pictures: $(VENV)/.dev ## play the four stories in Chromium, and write the pictures of docs/user
+	$(BIN)/python -m tests.browser.pictures
 
 coverage: $(VENV)/.dev ## show the lines that no unit test reaches (the whole suite is too slow to trace on Python 3.11)
 	$(BIN)/python -m pytest -q -n logical -m "not slow" --hypothesis-profile=unit --cov=services --cov=shared --cov-report=term:skip-covered tests/unit

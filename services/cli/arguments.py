@@ -8,8 +8,6 @@ from typing import Annotated
 
 import typer
 
-from shared.connectors.base.fields import utc_time_of
-
 PolicyOption = Annotated[Path, typer.Option("--policy", "-p", help="Policy file.", envvar="ANDON_POLICY")]
 SourceOption = Annotated[str, typer.Option(help="Name of the source in the sources file.")]
 SeedOption = Annotated[int, typer.Option(help="Seed of the simulated company: the same seed, the same deals.")]
@@ -17,6 +15,8 @@ SeedOption = Annotated[int, typer.Option(help="Seed of the simulated company: th
 
 def parse_time(text: str) -> datetime:
     """An ISO 8601 date or time, UTC unless it has an offset; raises ValueError that shows how to write one."""
+    from shared.connectors.base.fields import utc_time_of
+
     try:
         if len(text) == len("2026-03-01"):
             return datetime.combine(date.fromisoformat(text), time(), UTC)

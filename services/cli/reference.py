@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from services.analyst.settings import AnalystSettings
-from services.cli.commands.migrate import MigrateSettings
+from services.cli.migrate_settings import MigrateSettings
 from services.detector.settings import DetectorSettings
 from services.enricher.settings import EnricherSettings
 from services.intake.settings import IntakeSettings

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.notifier.bounces.door import BounceDoor
+from services.notifier.bounces.returned import BounceMailboxHandler
 from services.notifier.delivery.queue import MailQueue, QueueTimes
 from services.notifier.delivery.sender import Sender
 from services.notifier.delivery.smtp import SmtpServer
@@ -34,6 +35,7 @@ from shared.postgres.pruning import Retention
 from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from shared.runtime.log import logger
+from shared.runtime.mailbox_poll import MailboxPoll
 from shared.runtime.metrics import ConsumerMetrics, OutboxMetrics
 from shared.runtime.service import Loop, Service, every, health_routes, new_registry
 from shared.runtime.service import main as run_service
@@ -78,7 +80,7 @@ class Notifier:
         self._reminders = Reminders(pool, policy, writer, self.progress, settings.follows_log, self._written)
         self._retention = Retention(partial(retention.prune, pool), timedelta(days=settings.notifier_keep_days), clock)
         self.preferences = Preferences(pool, policy, readers, links, metrics, topic, clock, wake)
-        self._door = _door(settings, self.preferences)
+        self._returned = _returned(settings, self.preferences)
 
     def loops(self) -> Sequence[Loop]:
         return (
@@ -89,7 +91,7 @@ class Notifier:
             self._retention.run,
             self.dependencies.run,
             self._measure_forever,
-            *([self._door.run] if self._door else []),
+            *self._returned,
         )
 
     def _written(self) -> None:
@@ -108,9 +110,15 @@ class Notifier:
             _log.warning("metrics refresh failed: database unavailable", error=repr(error))
 
 
-def _door(settings: NotifierSettings, preferences: Preferences) -> BounceDoor | None:
-    port = settings.notifier_bounce_port
-    return BounceDoor(settings.host, port, preferences) if port else None
+def _returned(settings: NotifierSettings, preferences: Preferences) -> list[Loop]:
+    """The ways of returned mails that are switched on."""
+    found: list[Loop] = []
+    if settings.notifier_bounce_port:
+        found.append(BounceDoor(settings.host, settings.notifier_bounce_port, preferences).run)
+    if access := settings.bounce_mailbox:
+        every_seconds = settings.notifier_bounce_imap_every_seconds
+        found.append(MailboxPoll(access, BounceMailboxHandler(preferences), every_seconds, TRANSIENT).run)
+    return found
 
 
 def build_sender(
@@ -157,8 +165,8 @@ async def build(settings: NotifierSettings) -> AsyncIterator[Service]:
             "the password for the mail server crosses the network unencrypted: set ANDON_SMTP_SECURITY to starttls or"
             " tls, or remove ANDON_SMTP_USERNAME"
         )
-    if settings.notifier_bounce_port and not settings.notifier_bounce_domain:
-        _log.warning("no mail is returned to ANDON_NOTIFIER_BOUNCE_PORT: set ANDON_NOTIFIER_BOUNCE_DOMAIN, too")
+    if settings.takes_returned_mails and not settings.notifier_bounce_domain:
+        _log.warning("no mail is returned to the bounce port or mailbox: set ANDON_NOTIFIER_BOUNCE_DOMAIN, too")
     pool = await open_pool(settings.dsn, "notices")
     registry = new_registry()
     links = Links(await signing_key(pool), settings.notifier_url, settings.notifier_bounce_domain)

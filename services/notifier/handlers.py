@@ -12,7 +12,7 @@ from services.notifier.domain.decide import Decision, NoticeHistory, decide, dec
 from services.notifier.domain.readers import Addressee, Choice
 from services.notifier.domain.reasons import reason_of
 from services.notifier.present import present
-from services.notifier.store import ticket_now
+from services.notifier.store import cord_waits, ticket_now
 from services.notifier.store.notices import News
 from services.notifier.writing import NoticeWriter
 from shared.contracts.notices import NoticeReason
@@ -70,6 +70,7 @@ class NoticeHandler:
         """Keep the ticket for reminders and reports; the state before the change."""
         now, home = self._writer.clock.now(), self._writer.readers.home(facts) or ""
         day = remind.today(await present(connection, now, self._follows_log), self._zone)
+        await cord_waits.record(connection, facts, now)
         return await ticket_now.save(connection, facts, home, now, self._writer.waits_from(facts, now), day)
 
     def _decide(

@@ -56,6 +56,11 @@ class NotifierMetrics:
             ["kind"],
             registry=registry,
         )
+        self.mailbox_failures = Counter(
+            "andon_notifier_mailbox_failures_total",
+            "looks into the mailbox of returned mails that failed. Of a replica: aggregate by sum.",
+            registry=registry,
+        )
         self.off = MeasuredGauge(
             "andon_notifier_addresses_off",
             "addresses that get no mails: their reader does not want them, or they are returned. Of the system:"

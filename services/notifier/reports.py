@@ -12,6 +12,7 @@ from services.notifier.domain.report import (
     MAX_LISTED,
     AlarmBudget,
     ChartImage,
+    CordReport,
     PipelineReport,
     ReportData,
     ReportedLook,
@@ -19,11 +20,12 @@ from services.notifier.domain.report import (
     ReportedVerdict,
 )
 from services.notifier.domain.safe_text import one_line
-from services.notifier.store import ticket_now
+from services.notifier.store import cord_waits, ticket_now
 from services.notifier.store.addresses import Address
+from services.notifier.store.cord_waits import CordWaits
 from shared.contracts.envelope import content_id
 from shared.contracts.notices import NoticeReason
-from shared.contracts.tickets import TicketData, TicketState
+from shared.contracts.tickets import StudyFacts, TicketData, TicketState
 from shared.policy import AgingLearnedRule, MeasureRule, Mode, Pipeline, Policy
 from shared.policy.numbers import decimal
 from shared.postgres.pool import Connection, Pool, Record
@@ -74,6 +76,7 @@ class ReportWriter:
         rows = await ticket_now.of_report(connection, list(pipelines), begin)
         kinds = sorted({kind for one in pipelines.values() for kind in statistical_kinds(one)})
         opened = await ticket_now.opened_by_rules(connection, list(pipelines), end - QUARTER, kinds)
+        waits = await cord_waits.of_span(connection, list(pipelines), begin, end)
         day = end.astimezone(ZoneInfo(reader.zone)).date()
         return ReportData(
             begin=begin,
@@ -82,7 +85,7 @@ class ReportWriter:
             pipelines=tuple(
                 pipeline_report(
                     one, [row for row in rows if row["home"] == name], (begin, end), day, opened.get(name, 0)
-                )
+                ).model_copy(update={"cords": cord_report(waits[name], end) if name in waits else None})
                 for name, one in pipelines.items()
             ),
             charts=charts(rows),
@@ -102,7 +105,7 @@ def pipeline_report(
     begin, end = span
     facts = [(row, TicketData.model_validate(row["data"])) for row in rows]
     waiting = sorted((_open(row, one) for row, one in facts if row["state"] != "closed"), key=lambda one: one.since)
-    verdicts = [_verdict(one) for row, one in facts if row["verdict_at"] and begin <= row["verdict_at"] < end]
+    verdicts = [_verdict(row, one) for row, one in facts if row["verdict"] and begin <= row["verdict_at"] < end]
     looks = sorted((look for _, one in facts for look in _looks(one, day)), key=lambda look: look.on)
     budget = AlarmBudget(opened=opened, allowed=decimal(pipeline.false_alarms))
     return PipelineReport(
@@ -117,6 +120,19 @@ def pipeline_report(
     )
 
 
+def cord_report(waits: CordWaits, end: datetime) -> CordReport:
+    """How long pulled cords waited for an answer, as of the end of a report."""
+    median, longest = waits.median, waits.longest
+    since = waits.waiting_since
+    return CordReport(
+        answered=waits.answered,
+        median=median.total_seconds() if median is not None else None,
+        longest=longest.total_seconds() if longest is not None else None,
+        waiting=waits.waiting,
+        waiting_longest=max(0.0, (end - since).total_seconds()) if since is not None else None,
+    )
+
+
 def _open(row: Record, facts: TicketData) -> ReportedTicket:
     return ReportedTicket(
         **_named(facts),
@@ -127,10 +143,11 @@ def _open(row: Record, facts: TicketData) -> ReportedTicket:
     )
 
 
-def _verdict(facts: TicketData) -> ReportedVerdict:
-    study = facts.study
-    sentence = one_line((study.sentence if study else None) or "", MAX_SENTENCE)
-    return ReportedVerdict(**_named(facts), outcome=(study.verdict if study else None) or "", sentence=sentence)
+def _verdict(row: Record, facts: TicketData) -> ReportedVerdict:
+    """The study as it was then: the ticket may be in its next cycle."""
+    study = StudyFacts.model_validate(row["verdict"])
+    sentence = one_line(study.sentence or "", MAX_SENTENCE)
+    return ReportedVerdict(**_named(facts), outcome=study.verdict or "", sentence=sentence)
 
 
 def _looks(facts: TicketData, day: date) -> Iterable[ReportedLook]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ssl
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from shared.runtime.addresses import ADDRESS, DOMAIN, HELO_NAME
 from shared.runtime.clock import ClockKind
+from shared.runtime.mailbox import MailboxAccess
 from shared.runtime.settings import ServiceSettings
 
 
@@ -69,8 +71,26 @@ class NotifierSettings(ServiceSettings):
     notifier_bounce_domain: str = Field(
         "",
         pattern=rf"^({DOMAIN})?$",
-        description="mail domain whose server hands mails for bounce+...@ to that port; empty: mails are returned to"
-        " ANDON_SMTP_SENDER",
+        description="mail domain whose server hands mails for bounce+...@ to that port, or into that mailbox; empty:"
+        " mails are returned to ANDON_SMTP_SENDER",
+    )
+    notifier_bounce_imap_host: str = Field(
+        "", description="IMAP server with the mailbox of returned mails; empty: none"
+    )
+    notifier_bounce_imap_port: int = Field(993, ge=1, le=65535, description="port of that server")
+    notifier_bounce_imap_security: Literal["tls", "none"] = Field(
+        "tls", description="tls, or none for a server on this machine"
+    )
+    notifier_bounce_imap_ca: Path | None = Field(
+        None, description="certificates (PEM) of a private CA that signed the server's"
+    )
+    notifier_bounce_imap_user: str = Field("", description="user of the mailbox")
+    notifier_bounce_imap_password: SecretStr = Field(
+        SecretStr(""), description="its password; ANDON_NOTIFIER_BOUNCE_IMAP_PASSWORD_FILE names a file"
+    )
+    notifier_bounce_imap_folder: str = Field("INBOX", min_length=1, description="folder that the mails are in")
+    notifier_bounce_imap_every_seconds: int = Field(
+        60, ge=1, le=86_400, description="seconds between two looks into the mailbox"
     )
     clock: ClockKind = Field(
         ClockKind.WALL, description="wall: live; log: replays, in which plans and looks fall due by the log's time"
@@ -85,6 +105,36 @@ class NotifierSettings(ServiceSettings):
             except (ssl.SSLError, ValueError) as error:
                 raise ValueError(f"holds no certificate in PEM ({error}); give the CA's certificate") from None
         return text
+
+    @model_validator(mode="after")
+    def _mailbox_is_whole(self) -> Self:
+        if not self.notifier_bounce_imap_host:
+            return self
+        if not (self.notifier_bounce_imap_user and self.notifier_bounce_imap_password.get_secret_value()):
+            raise ValueError(
+                "ANDON_NOTIFIER_BOUNCE_IMAP_USER or ANDON_NOTIFIER_BOUNCE_IMAP_PASSWORD is missing; set both"
+            )
+        return self
+
+    @property
+    def takes_returned_mails(self) -> bool:
+        """Whether there is a way for them to come."""
+        return bool(self.notifier_bounce_port or self.notifier_bounce_imap_host)
+
+    @property
+    def bounce_mailbox(self) -> MailboxAccess | None:
+        """The mailbox of returned mails; None: none."""
+        if not self.notifier_bounce_imap_host:
+            return None
+        return MailboxAccess(
+            self.notifier_bounce_imap_host,
+            self.notifier_bounce_imap_port,
+            self.notifier_bounce_imap_user,
+            self.notifier_bounce_imap_password.get_secret_value(),
+            self.notifier_bounce_imap_folder,
+            self.notifier_bounce_imap_security == "tls",
+            self.notifier_bounce_imap_ca,
+        )
 
     @property
     def sends_password_in_clear(self) -> bool:

@@ -58,7 +58,17 @@ def _indexed(text: str) -> str:
 
 def _any_moment(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
     """One function in place of one for each check: every call from pydantic costs, and every event has a time."""
-    return _to_utc(_leap_second(value, read) if isinstance(value, str) and ":60" in value else read(value))
+    if isinstance(value, str):
+        if _AS_WRITTEN.fullmatch(value):
+            try:
+                # As pydantic reads it, at half the cost: the result is in UTC already.
+                return datetime.fromisoformat(value)
+            except ValueError:
+                # A leap second, or no instant at all.
+                pass
+        if ":60" in value:
+            return _to_utc(_leap_second(value, read))
+    return _to_utc(read(value))
 
 
 def _moment(value: Any, read: ValidatorFunctionWrapHandler) -> datetime:
@@ -86,6 +96,8 @@ def _to_utc(moment: datetime) -> datetime:
 EARLIEST_YEAR, LATEST_YEAR = 1970, 9999
 # Two names of this length and a time fit into one index entry of Postgres.
 INDEXED_BYTES = 1300
+# What `iso` writes.
+_AS_WRITTEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 _LEAP_SECOND = re.compile(r"(?<=\d)([Tt ]\d\d:\d\d):60(?:\.\d+)?(?=[Zz+-]|$)")
 _WRITTEN = PlainSerializer(iso, return_type=str, when_used="json")
 AnyMoment = Annotated[AwareDatetime, WrapValidator(_any_moment), _WRITTEN]
@@ -113,7 +125,7 @@ def content_id(*parts: object) -> str:
 class Message(BaseModel):
     """Base of everything on a topic."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, defer_build=True)
 
 
 class Envelope(Message, Generic[Data]):

@@ -20,10 +20,11 @@ from shared.flow.intervals import Interval, RuleState, advance, decisive, interv
 from shared.flow.rules import Rule
 from shared.flow.rules.rule import Span
 from shared.flow.statistics.aging_learned import LearnedRule, problem_intervals
+from shared.flow.statistics.bottleneck import BottleneckCharts, bottleneck_looks
 from shared.flow.statistics.chance import CountChance, chance_of, past_year, rule_crossings
 from shared.flow.statistics.charts import ChartSegments
 from shared.flow.statistics.crossings import Crossings
-from shared.flow.statistics.findings import window_findings
+from shared.flow.statistics.findings import bottleneck_findings, window_findings
 from shared.flow.statistics.learned_limits import (
     LearnedVersion,
     StageHistory,
@@ -34,6 +35,8 @@ from shared.flow.statistics.watched import WatchedChart
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.statistics.windows import SHORT
 from shared.flow.visits import Visit
+from shared.policy import Mode, Pipeline
+from shared.policy.rule_checks import BOTTLENECK_BUDGET
 
 # Openings a quarter by chance that a suggested number allows, as in `andon policy suggest`.
 SUGGESTED = Fraction(1, 10)
@@ -86,6 +89,24 @@ class StagePast:
 
 
 @dataclass(frozen=True)
+class TriedBottleneck:
+    """A rule `bottleneck` of one stage, with the charts that it judges. `key`: of its problem."""
+
+    key: str
+    stage: str
+    judged: BottleneckCharts
+
+
+def tried_bottlenecks(name: str, pipeline: Pipeline) -> list[TriedBottleneck]:
+    """The rules `bottleneck` of a pipeline that are not off, one for each stage."""
+    return [
+        TriedBottleneck(f"{rule.kind}/{name}/{stage}", stage, BottleneckCharts.of(name, stage, pipeline.open_stages))
+        for stage, rule in pipeline.bottleneck_rules.items()
+        if rule.mode is not Mode.OFF
+    ]
+
+
+@dataclass(frozen=True)
 class RuleRun:
     """What a rule finds. `deals`: by opening, those that it counted then, the longest counted first.
 
@@ -134,6 +155,13 @@ def run_watch(watch: WatchedChart, charts: ChartSegments) -> RuleRun:
     judged = [max(len(one.after) + 1 - SHORT, 0) for one in charts.judged(watch.chart)]
     found = [one.interval for one in window_findings(watch, charts)]
     return RuleRun(found, CountChance(float(watch.per_quarter)), weeks=sum(judged))
+
+
+def run_bottleneck(rule: TriedBottleneck, charts: ChartSegments) -> RuleRun:
+    """As `run_watch`, of `bottleneck`."""
+    judged = rule.judged.judged(charts)
+    found = [one.interval for one in bottleneck_findings(judged, charts.weeks)]
+    return RuleRun(found, CountChance(float(BOTTLENECK_BUDGET)), weeks=len(bottleneck_looks(judged)))
 
 
 def _shown(found: Sequence[Interval], since: int) -> list[int]:

@@ -12,6 +12,11 @@ from aiokafka import ConsumerRecord, TopicPartition
 _PARTITION, _TIMESTAMP = attrgetter("topic", "partition"), attrgetter("timestamp")
 
 
+def partitions_of(records: Iterable[ConsumerRecord]) -> set[TopicPartition]:
+    """The partitions that have any of these records."""
+    return {TopicPartition(*partition) for partition in set(map(_PARTITION, records))}
+
+
 def by_partition(records: Iterable[ConsumerRecord]) -> dict[TopicPartition, list[ConsumerRecord]]:
     """Group records by partition, in order. Fetches return runs of one partition, so grouping by run is cheap."""
     found: dict[TopicPartition, list[ConsumerRecord]] = {}

@@ -175,7 +175,7 @@ async def _serve(service: Service, settings: ServiceSettings, stopped: asyncio.F
     gc.collect()
     gc.freeze()
     # Thousands of live models make collections at the default thresholds expensive.
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(100_000, 20, 50)
     _log.info("started", host=settings.host, port=settings.port)
     await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
     failed = _crashed(tasks)

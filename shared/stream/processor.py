@@ -88,7 +88,9 @@ class Handler(Protocol[Message]):
 
 def contract(model: type[Envelope[Any]]) -> Callable[[ConsumerRecord], Any]:
     """A decoder of one message type."""
-    return lambda record: model.model_validate_json(record.value or b"")
+    # What `model_validate_json` calls, which adds a tenth to the cost of an event.
+    validate = model.__pydantic_validator__.validate_json
+    return lambda record: validate(record.value or b"")
 
 
 class Processor(Generic[Message]):

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from shared.kafka.records import partitions_of
 from shared.runtime.log import logger
 from shared.runtime.retry import retry_forever
 
@@ -123,7 +124,7 @@ class Reader:
         self.poll += 1
         records: tuple[ConsumerRecord, ...] = await self._get_records(consumer)
         self._polled_at = time.monotonic()
-        await self._callbacks.polled({TopicPartition(record.topic, record.partition) for record in records})
+        await self._callbacks.polled(partitions_of(records))
         return records
 
     async def _receive(self, message: KafkaMessage) -> None:

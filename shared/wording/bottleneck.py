@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from shared.contracts.measures import Column
+from shared.contracts.problems import BottleneckLabel, ProblemData
 from shared.policy.model import BottleneckRule
 from shared.wording.kind import FOUND, KindWording, ProblemFacts
 from shared.wording.quantities import rounded
+
+# What a label means to somebody who does not know these words.
+_LABELS = {
+    BottleneckLabel.CAPACITY: "Capacity: fewer deals leave the stage than before. Look for what holds them up there.",
+    BottleneckLabel.DEMAND: "Demand: more deals come into the stage than before. Look at where they come from.",
+    BottleneckLabel.UNCLEAR: "",
+}
 
 
 class BottleneckWording(KindWording[BottleneckRule]):
@@ -36,6 +44,13 @@ class BottleneckWording(KindWording[BottleneckRule]):
         if facts.bottleneck is None:
             return self.title(facts.stage, None)
         return f"{facts.bottleneck.net} more deals came into {facts.stage} than left it in 13 weeks"
+
+    def cause_facts(self, problem: ProblemData) -> str:
+        found = problem.bottleneck
+        if found is None:
+            return ""
+        starved = "Meanwhile the next stage has less to work on than before." if found.next_starved else ""
+        return " ".join(filter(None, (_LABELS[found.label], starved)))
 
     def watched(self, rule: BottleneckRule, day: str) -> str:
         return "more deals come in than leave, and they grow older"

@@ -14,10 +14,7 @@ from shared.wording.quantities import week
 
 # Letters of what was seen in a sentence; the history has all of it.
 MAX_QUOTED = 240
-NO_DATE = (
-    "No date will explain this: ask what gets in the way each time, and change the way of working. A reaction to a"
-    " single week makes a stable stage swing more."
-)
+NO_DATE = "Ask what gets in the way each time, and change the way of working: no date will explain this."
 TOO_FEW = "Ask those who work in this stage what gets in the way, before you change anything."
 
 
@@ -28,6 +25,7 @@ class CordWording(KindWording[RulePolicy]):
     chart = None
     says_chance = True
     opened = "The cord was pulled"
+    began = "The cord was first pulled"
     ends_by_person = True
     no_deals = "No deal that is known here was named when the cord was pulled."
     unknown_cause = TOO_FEW
@@ -36,10 +34,11 @@ class CordWording(KindWording[RulePolicy]):
         return f"Somebody pulled the cord in {place}"
 
     def sentence(self, facts: ProblemFacts) -> str:
-        times = "Somebody pulled the cord" if facts.count == 1 else f"The cord was pulled {facts.count} times"
         if facts.cord is None:
-            return f"{times} in {facts.stage}"
-        return f"{times} in {facts.stage}{_at(facts.cord)}: “{quoted(facts.cord.seen)}”"
+            return self.title(facts.stage, None)
+        times = "Seen" if facts.count == 1 else f"Pulled {facts.count} times"
+        last = "" if facts.count == 1 else ". Last seen"
+        return f"{times} in {facts.stage}{last}{_at(facts.cord)}: “{quoted(facts.cord.seen)}”"
 
     def finding(self, facts: ProblemFacts) -> str:
         return f"How long deals usually stay in {facts.stage}, week by week"
@@ -62,7 +61,10 @@ class CordWording(KindWording[RulePolicy]):
         if unusual:
             return f"Something stands out: {_listed(unusual, day_seconds)}. Look at that week first."
         shown = f": {_listed(numbers, day_seconds)}" if numbers else ""
-        return f"The stage's own numbers move within their limits{shown}. {NO_DATE}"
+        return (
+            f"{NO_DATE} The stage's own numbers move within their limits{shown}. A reaction to a single week makes a"
+            " stable stage swing more."
+        )
 
 
 def quoted(seen: str) -> str:
@@ -72,12 +74,12 @@ def quoted(seen: str) -> str:
 
 
 def _at(cord: CordDetail) -> str:
-    """`, seen on 3 November at the deal Miller & Co`"""
+    """` on 3 November at the deal Miller & Co`"""
     deal = f" at the deal {quoted(cord.deal)}" if cord.deal else ""
     if cord.day is None:
-        return f", seen{deal}" if deal else ""
+        return deal
     seen = date.fromisoformat(cord.day)
-    return f", seen on {seen.day} {seen:%B}{deal}"
+    return f" on {seen.day} {seen:%B}{deal}"
 
 
 def _listed(numbers: Sequence[StageNumber], day_seconds: int) -> str:

@@ -112,6 +112,8 @@ class KindWording(ABC, Generic[Rule]):
     is_weekly: ClassVar[bool] = False
     # Whether the sentence itself says what is usual, and how often chance alone does it.
     says_chance: ClassVar[bool] = False
+    # Before the instant of the opening.
+    began: ClassVar[str] = "It began"
     # What its history says of the opening; empty: as for most kinds.
     opened: ClassVar[str] = ""
     # Whether only a person, or the study of a plan, ends its problems: no count does.
@@ -139,9 +141,13 @@ class KindWording(ABC, Generic[Rule]):
         """What a problem asks for, where its own facts say more than the class of its cause; else None."""
         return None
 
+    def cause_facts(self, problem: ProblemData) -> str:
+        """What the problem's own facts add to what the class of its cause asks for, as sentences; empty: nothing."""
+        return ""
+
     def counted(self, count: int) -> str:
         """What the count of a problem counts, where no sentence says it."""
-        return str(count)
+        return deals(count)
 
     def breached(self, count: int, threshold: int) -> bool:
         """Whether a count is one that the rule calls a problem."""

@@ -22,7 +22,8 @@ def sum_sentences(openings: str | None, verdict: str, unpriced: Sequence[str]) -
     text = f"chance alone opens at most {openings} {tickets} a quarter{verdict}."
     if not unpriced:
         return text
-    return f"{text} Not in the sum, for too little history (less than 180 days): {_names(unpriced)}."
+    # First what is missing: the sum alone reads as a promise for all rules.
+    return f"there is too little history (less than 180 days) to price {_names(unpriced)}. Of the other rules, {text}"
 
 
 def _names(unpriced: Sequence[str]) -> str:

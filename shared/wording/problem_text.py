@@ -69,9 +69,7 @@ def text_of(problem: ProblemData, policy: Policy, titles: StageTitles, zone: str
         stage,
         kind.title(stage, problem.signal.measure if problem.signal else None),
         f"{kind.sentence(facts)}{'' if kind.says_chance else _context(problem, kind)}.",
-        # Weeks are those of the policy, for all readers.
-        kind.asks_for(problem, _stage_day(problem, policy))
-        or asks_for(problem, policy.timezone if kind.is_weekly else zone),
+        kind.asks_for(problem, _stage_day(problem, policy)) or _cause_words(problem, kind, policy, zone),
         kind.finding(facts),
         found_text(problem.kind, problem, policy.timezone),
     )
@@ -126,6 +124,12 @@ def asks_for(problem: ProblemData, zone: str) -> str:
     if problem.cause_points is None or problem.cause_needed is None:
         return wording.of(problem.kind).unknown_cause
     return f"Too few weeks to tell: {problem.cause_points} of {problem.cause_needed}."
+
+
+def _cause_words(problem: ProblemData, kind: KindWording[Any], policy: Policy, zone: str) -> str:
+    # Weeks are those of the policy, for all readers.
+    asked = asks_for(problem, policy.timezone if kind.is_weekly else zone)
+    return f"{asked} {kind.cause_facts(problem)}".rstrip()
 
 
 def _week(problem: ProblemData, zone: str) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import base64
-import os
 import secrets
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, async_playwright, expect
+from playwright.async_api import Browser
 
 from services.demo.ports import free_port
 from services.notifier.domain.links import Links
@@ -40,30 +38,20 @@ from shared.contracts.tickets import StudyFacts, TicketState
 from shared.kafka.admin import create_topics
 from shared.policy import parse
 from tests.browser.company import POLICY, Company
+from tests.support.chromium import MISSING, chromium, is_installed
 from tests.support.databases import migrated_database
 from tests.support.plan_facts import plan_facts
 from tests.support.problems import day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 
-# The policy's zone: a page is rendered again for a reader in another zone.
-ZONE = {"TZ": "Europe/Berlin"}
-# Playwright itself waits 5 s for what it expects; a busy machine may take longer.
-expect.set_options(timeout=30_000)
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed (Debian's package chromium)")
-    async with async_playwright() as playwright:
-        # Without its own sandbox, as containers often forbid it; it sees nothing but these tests' own pages.
-        found = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox"], env=os.environ | ZONE, timeout=120_000
-        )
+    if not is_installed():
+        pytest.skip(MISSING)
+    async with chromium() as found:
         yield found
-        await found.close()
 
 
 class Pages:

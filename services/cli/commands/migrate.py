@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from pydantic import Field, SecretStr
-
 from services.cli.console import fail, message
-from shared.runtime.settings import ServiceSettings
-
-
-class MigrateSettings(ServiceSettings):
-    """Settings of `andon migrate`."""
-
-    report_password: SecretStr | None = Field(
-        None, description="password of the role andon_report, which reads the SQL views; without one it cannot sign in"
-    )
 
 
 def migrate() -> None:
     """Create or update the database tables of every service, and the role that reads the SQL views."""
+    from services.cli.migrate_settings import MigrateSettings
     from services.cli.servers import check_servers
     from shared.postgres.migrate import MigrationError, migrate_all
     from shared.postgres.report import ReportRoleError, grant_report

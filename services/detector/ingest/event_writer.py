@@ -38,7 +38,7 @@ from shared.flow.stage_resolver import StageResolver, source_of
 from shared.flow.visits import ATTRIBUTES, CHANGED, LOST, TOUCHED, WON, DealState, Event, Visit
 from shared.postgres.pool import Connection
 from shared.runtime.instants import micros
-from shared.stream.processor import Received
+from shared.stream.processor import Received, contract
 from shared.stream.transaction import Transaction
 
 # Folding this many deals takes about a millisecond: between them other tasks run.
@@ -49,6 +49,7 @@ DIRECT_COPY_MIN = 200
 BATCHES_WITHOUT_DIRECT_COPY = 50
 # Fields that change no visit.
 _DESCRIBING = frozenset((*ATTRIBUTES, "reason", "activity", "buyer", "translation"))
+_KEY, _TIME = attrgetter("key"), attrgetter("key.time")
 One = TypeVar("One")
 
 
@@ -105,10 +106,11 @@ class EventWriter:
         self._source_pipelines = SourcePipelines()
         self._weeks = weeks or WeekMarks(ruleset.policy.timezone)
         self._handovers = handovers or HandoverPublisher()
+        self._message_of = contract(DealEvent)
         self.decoders = {EVENTS: self._decode}
 
     def _decode(self, record: ConsumerRecord) -> NewEvent:
-        message = DealEvent.model_validate_json(record.value or b"")
+        message: DealEvent = self._message_of(record)
         self._future.check(record, message.time)
         event = event_of(message)
         received = event.key.time if message.receivedat is None else micros(message.receivedat)
@@ -125,13 +127,12 @@ class EventWriter:
         read, handed_over = len(events), _handed_over(events)
         new, former, first_seen = await self._insert(transaction.connection, events)
         await receipts.append(transaction.connection, _by_source(first_seen))
-        applied, by_deal = len(new), _by_deal(new)
+        applied, by_deal, first = len(new), _by_deal(new), min(map(_TIME, new), default=0)
         del first_seen
         events.clear()
         new.clear()
         transaction.after_commit(lambda: self._metrics.record_batch(applied, read))
         if by_deal:
-            first = min(event.key.time for events in by_deal.values() for event in events)
             await self._write(transaction, by_deal, _by_deal(former), handed_over)
             await self._weeks.note_events(transaction, first, former)
 
@@ -195,7 +196,7 @@ class EventWriter:
             for deal in part:
                 events = new[deal]
                 state = DealState.unpack(stored[deal].state) if deal in stored else DealState()
-                events.sort(key=attrgetter("key"))
+                events.sort(key=_KEY)
                 if deal in former or (state.last is not None and events[0].key < state.last):
                     out_of_order.append(deal)
                 else:

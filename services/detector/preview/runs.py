@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 
 from services.detector.preview.past import PastReader, PipelinePast
 from services.detector.store.past import DealLabel
@@ -17,11 +17,22 @@ from shared.contracts.preview import (
     RulePreview,
 )
 from shared.flow.intervals import Interval
-from shared.flow.preview import CountedDeal, RuleRun, run_learned, run_rule, run_watch, versions_of
+from shared.flow.preview import (
+    CountedDeal,
+    RuleRun,
+    TriedBottleneck,
+    run_bottleneck,
+    run_learned,
+    run_rule,
+    run_watch,
+    tried_bottlenecks,
+    versions_of,
+)
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
 from shared.flow.statistics.aging_learned import LearnedRule
 from shared.flow.statistics.chance import is_usual
+from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.crossings import DAY, QUARTER_DAYS
 from shared.flow.statistics.watched import WatchedChart, pipeline_watches
 from shared.runtime.instants import moment
@@ -31,7 +42,7 @@ QUARTER = QUARTER_DAYS * DAY
 _MOST_PROBLEMS, _MOST_DEALS = 50, 10
 # Which policy a run belongs to.
 _BEFORE, _AFTER = 0, 1
-TriedRule = Rule | LearnedRule | WatchedChart
+TriedRule = Rule | LearnedRule | WatchedChart | TriedBottleneck
 
 
 async def try_rules(reader: PastReader, past: PipelinePast, before: Ruleset, after: Ruleset) -> list[RuleTried]:
@@ -43,15 +54,17 @@ async def try_rules(reader: PastReader, past: PipelinePast, before: Ruleset, aft
     same = {_definition(one) for one in _learned(before, past.pipeline)} & {
         _definition(one) for one in _learned(after, past.pipeline)
     }
-    await _read_charts(reader, past, [*_watched(before, past.pipeline), *_watched(after, past.pipeline)])
-    for number, ruleset in ((_BEFORE, before), (_AFTER, after)):
-        for rule in _rules(ruleset, past.pipeline):
-            name = _definition(rule)
-            if name in same:
-                continue
-            if name not in past.runs:
-                past.keep(name, await _run(reader, past, rule))
-            tried.setdefault(rule.key, RuleTried(rule)).put(number, rule, past.runs[name])
+    rules = [
+        (number, rule) for number, one in ((_BEFORE, before), (_AFTER, after)) for rule in _rules(one, past.pipeline)
+    ]
+    await _read_charts(reader, past, {chart for _, rule in rules for chart in _charts(rule)})
+    for number, rule in rules:
+        name = _definition(rule)
+        if name in same:
+            continue
+        if name not in past.runs:
+            past.keep(name, await _run(reader, past, rule))
+        tried.setdefault(rule.key, RuleTried(rule)).put(number, rule, past.runs[name])
     return list(tried.values())
 
 
@@ -97,22 +110,30 @@ class RuleTried:
         return RulePreview(key=self.key, kind=kind, stage=stage, measure=measure, before=before, after=after)
 
 
-def _rules(ruleset: Ruleset, pipeline: str) -> list[TriedRule]:
-    counted = [rule for rule in ruleset.rules if rule.pipeline == pipeline]
-    return [*counted, *_learned(ruleset, pipeline), *_watched(ruleset, pipeline)]
+def _rules(ruleset: Ruleset, name: str) -> list[TriedRule]:
+    counted, pipeline = [rule for rule in ruleset.rules if rule.pipeline == name], ruleset.policy.pipelines[name]
+    return [
+        *counted,
+        *_learned(ruleset, name),
+        *tried_bottlenecks(name, pipeline),
+        *pipeline_watches(name, pipeline),
+    ]
 
 
 def _learned(ruleset: Ruleset, pipeline: str) -> list[LearnedRule]:
     return [rule for (name, _), rule in ruleset.learned_rules.items() if name == pipeline]
 
 
-def _watched(ruleset: Ruleset, pipeline: str) -> list[WatchedChart]:
-    return pipeline_watches(pipeline, ruleset.policy.pipelines[pipeline])
+def _charts(rule: TriedRule) -> list[Chart]:
+    """The charts that the rule judges."""
+    if isinstance(rule, TriedBottleneck):
+        return rule.judged.charts
+    return [rule.chart] if isinstance(rule, WatchedChart) else []
 
 
-async def _read_charts(reader: PastReader, past: PipelinePast, watched: Iterable[WatchedChart]) -> None:
-    """The charts that have not been read yet."""
-    missing = {watch.chart for watch in watched} - past.charts.keys()
+async def _read_charts(reader: PastReader, past: PipelinePast, charts: Set[Chart]) -> None:
+    """Read those that have not been read yet."""
+    missing = charts - past.charts.keys()
     if missing:
         await reader.read_charts(past, missing)
 
@@ -121,6 +142,8 @@ def _definition(rule: TriedRule) -> str:
     """What decides what the rule finds. Its mode does not."""
     if isinstance(rule, WatchedChart):
         return f"{rule.key}:{rule.level}"
+    if isinstance(rule, TriedBottleneck):
+        return rule.key
     if isinstance(rule, LearnedRule):
         return f"{rule.key}:{rule.policy.budget}:{rule.policy.clear_hold.micros()}"
     return f"{rule.key}:{rule.series.text}:{rule.threshold}:{rule.hold}:{rule.clear_hold}"
@@ -130,6 +153,8 @@ async def _run(reader: PastReader, past: PipelinePast, rule: TriedRule) -> RuleR
     since = since_of(past)
     if isinstance(rule, WatchedChart):
         return await asyncio.to_thread(run_watch, rule, past.segments)
+    if isinstance(rule, TriedBottleneck):
+        return await asyncio.to_thread(run_bottleneck, rule, past.segments)
     if isinstance(rule, LearnedRule):
         stage = past.stages[rule.stage]
         if rule.stage not in past.learned:

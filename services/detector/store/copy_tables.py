@@ -6,7 +6,7 @@ of each transaction. Their times are microseconds since 1970, as in the domain, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from shared.postgres.pool import Connection, Pool, open_pool
@@ -44,6 +44,6 @@ async def clear(connection: Connection) -> None:
     await connection.execute("TRUNCATE staged_event, staged_deal, staged_visit")
 
 
-async def stage(connection: Connection, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Add rows, with values in the order of the table's columns."""
+async def stage(connection: Connection, table: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Add rows, with values in the order of the table's columns. A generator's rows are in memory one at a time."""
     await connection.copy_records_to_table(table, records=rows, schema_name="pg_temp")

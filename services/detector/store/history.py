@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -92,7 +91,7 @@ async def insert_events(connection: Connection, events: Sequence[NewEvent], dire
     """
     if direct and await _all_are_new(connection, events):
         return Inserted([one.event for one in events], [], events)
-    rows = [(deal, id_, time, rank, text) for (deal, (time, rank, id_), _), text, _, _, _ in events]
+    rows = ((deal, id_, time, rank, text) for (deal, (time, rank, id_), _), text, _, _, _ in events)
     await stage(connection, "staged_event", rows)
     new = {(row["deal"], row["id"]) for row in await connection.fetch(_NEW)}
     if len(new) == len(events):
@@ -109,7 +108,7 @@ async def insert_events(connection: Connection, events: Sequence[NewEvent], dire
 
 async def _all_are_new(connection: Connection, events: Sequence[NewEvent]) -> bool:
     """Write all if all are new, else none: by COPY straight into the table, at half the database's work."""
-    rows = [(deal, id_, at, rank, text) for (deal, (_, rank, id_), _), text, at, _, _ in events]
+    rows = ((deal, id_, at, rank, text) for (deal, (_, rank, id_), _), text, at, _, _ in events)
     try:
         async with connection.transaction():
             await connection.copy_records_to_table(
@@ -205,7 +204,7 @@ async def save_deals(connection: Connection, changed: Sequence[tuple[str, bytes,
 
 async def overwrite_states(connection: Connection, states: Sequence[tuple[str, bytes]]) -> None:
     """Replace the states of deals that nobody else can write at the time."""
-    await stage(connection, "staged_deal", [(deal, state, None) for deal, state in states])
+    await stage(connection, "staged_deal", ((deal, state, None) for deal, state in states))
     await connection.execute(_OVERWRITE_STATES)
 
 
@@ -219,11 +218,16 @@ async def save_visits(connection: Connection, visits: Sequence[tuple[str, Visit]
     """Insert or update visits."""
     if not visits:
         return
-    rows = [
-        (deal, v.entered, v.pipeline, v.stage, v.left, v.known, v.progressed, _recorded_later(v)) for deal, v in visits
-    ]
-    await stage(connection, "staged_visit", sorted(rows, key=itemgetter(0, 1)))
+    rows = (
+        (deal, v.entered, v.pipeline, v.stage, v.left, v.known, v.progressed, _recorded_later(v))
+        for deal, v in sorted(visits, key=_visit_key)
+    )
+    await stage(connection, "staged_visit", rows)
     await connection.execute(_SAVE_VISITS)
+
+
+def _visit_key(visit: tuple[str, Visit]) -> tuple[str, int]:
+    return visit[0], visit[1].entered
 
 
 def _moment(instant: int | None) -> datetime | None:

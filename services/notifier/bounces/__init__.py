@@ -1,1 +1,1 @@
-"""Mails that are returned: what their notifications say, and an SMTP server that takes them."""
+"""Mails that are returned: what their notifications say, and the SMTP server and the mailbox that they come by."""

@@ -7,14 +7,12 @@ from typing import Any
 
 from aiosmtpd.smtp import SMTP
 
-from services.notifier.bounces.dsn import parse_dsn
+from services.notifier.bounces.returned import MAX_BYTES, record_returned
 from services.notifier.preferences import Preferences
 from shared.postgres.pool import TRANSIENT
 from shared.runtime.log import logger
 
 _log = logger(__name__)
-# A notification may hold the returned mail, which is below 100 kB.
-MAX_BYTES = 1_000_000
 # Of a connection that says nothing.
 IDLE_SECONDS = 60
 
@@ -55,12 +53,9 @@ class BounceDoor:
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 (aiosmtpd's name)
         """Store what the notification says."""
         mail = self._preferences.links.mail_of(envelope.rcpt_tos[0])
-        report = parse_dsn(envelope.content)
-        if mail is None or report is None:
-            _log.info("an answer to a mail is no notification of a mail server", mail=mail)
-            return "250 OK"
+        assert mail is not None  # noqa: S101 (no other recipient is taken)
         try:
-            await self._preferences.record(mail, report)
+            await record_returned(self._preferences, mail, envelope.content)
         except TRANSIENT as error:
             _log.warning("a returned mail waits: database unavailable", error=repr(error))
             return "451 4.3.0 try again later"

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from services.notifier.delivery.answer_log import kind_of
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, ProblemNow, Thread
+from services.notifier.domain.reasons import OF_PROBLEM
 from services.notifier.domain.report import ReportData
 from services.notifier.publish import result_message
 from shared.contracts.notices import NoticeReason, NoticeResult
@@ -85,10 +86,13 @@ UPDATE mail SET wanted_at = greatest(wanted_at, now() + $2::interval),
     due = greatest(due, now() + $2::interval)
 WHERE id IN ({_SIBLINGS}) AND state = 'waiting' AND claimed_until IS NULL
 """
-# Its ticket's state is known from a later mail: to send it again would only confuse.
+# How its problem is, is known from a later mail: to send it again would only confuse. What else a mail reports, as a
+# verdict, no later mail does.
 _SUPERSEDE = f"""
 UPDATE mail SET state = 'dropped', ended_at = clock_timestamp()
-WHERE id IN ({_SIBLINGS}) AND id < $1 AND state = 'waiting' AND claimed_until IS NULL AND unanswered > 0 RETURNING id
+WHERE id IN ({_SIBLINGS}) AND id < $1 AND state = 'waiting' AND claimed_until IS NULL AND unanswered > 0
+    AND NOT EXISTS (SELECT FROM notice WHERE notice.mail = mail.id AND NOT dropped AND reason <> ALL($2::text[]))
+RETURNING id
 """
 _RECORD_OUTAGE = """
 UPDATE mail SET answer = $2 WHERE id IN (
@@ -102,6 +106,8 @@ SELECT name, notice.ticket, key, reason, mail.message_id, role
 FROM notice JOIN mail ON mail.id = notice.mail JOIN thread ON thread.id = notice.thread
 WHERE mail.id = ANY($1::bigint[]) AND NOT dropped ORDER BY notice.id
 """
+# Reasons of mails that say how a problem is.
+_STATES = [reason.value for reason in OF_PROBLEM]
 # Mails that one statement marks in an outage.
 OUTAGE_LIMIT = 500
 SUPERSEDED = "a later mail about this ticket was sent"
@@ -203,7 +209,7 @@ class MailQueue:
                 return False
             await self._publish(connection, [mail.id], result, answer, now)
             if result is NoticeResult.SENT:
-                superseded = [row["id"] for row in await connection.fetch(_SUPERSEDE, mail.id)]
+                superseded = [row["id"] for row in await connection.fetch(_SUPERSEDE, mail.id, _STATES)]
                 await self._publish(connection, superseded, NoticeResult.DROPPED, SUPERSEDED, now)
                 await connection.execute(_HOLD_BACK, mail.id, self._times.mail_every)
         self._published()

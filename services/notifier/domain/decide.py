@@ -79,13 +79,14 @@ class NoticeHistory:
 class Decision:
     """Write a new notice for `reason`, due at `due`, or update the waiting notice `into`; drop the notices `dropped`.
 
-    Without a reason there is nothing to write, only to drop.
+    What the notices `absorbed` report goes into `into`. Without a reason there is nothing to write, only to drop.
     """
 
     reason: NoticeReason | None
     due: datetime
     into: int | None = None
     dropped: tuple[int, ...] = ()
+    absorbed: tuple[int, ...] = ()
 
 
 def decide(
@@ -120,17 +121,20 @@ def report(
 ) -> Decision | None:
     """Report something: in the notice that waits, else in a new one where the recipient wants it. Drops `dropped`.
 
-    A notice that waits follows its problem, wanted or not: it is to say how things are.
+    A notice that waits follows its problem, wanted or not: it is to say how things are. Of several, the oldest goes
+    out first and takes in the others: they were written while a sender had it, and could not deliver it.
     """
     changeable = history.open_to_change
     if not changeable or (reason not in wanted and reason not in OF_PROBLEM):
         if reason in wanted:
             return Decision(reason, history.due(now, every), None, dropped)
         return Decision(None, now, None, dropped) if dropped else None
-    *outdated, pending = changeable
-    dropped += tuple(notice.id for notice in outdated)
-    merged = _merged(reason, pending.reason, history.known)
-    return Decision(merged, history.due(now, every), pending.id, dropped)
+    oldest, *later = changeable
+    merged = oldest.reason
+    for one in (*(notice.reason for notice in later), reason):
+        merged = _merged(one, merged, history.known)
+    absorbed = tuple(notice.id for notice in later)
+    return Decision(merged, history.due(now, every), oldest.id, dropped, absorbed)
 
 
 def decide_by_person(

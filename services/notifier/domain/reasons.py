@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.contracts.notices import NoticeReason
-from shared.contracts.tickets import TicketChange, TicketData, TicketState
+from shared.contracts.tickets import Actor, TicketChange, TicketData, TicketState
 
 CORD_KIND = "cord"
 REASONS: Mapping[TicketChange, NoticeReason] = {
@@ -59,13 +59,22 @@ _WEIGHT = (
 
 def reason_of(facts: TicketData, was: TicketState | None) -> NoticeReason | None:
     """Why a change is worth a mail; None: it is not. `was`: the state before it, where known."""
-    if facts.change is TicketChange.VERIFYING and was is TicketState.CLOSED:
-        # Late events took back a verdict.
+    if takes_verdict_back(facts.change, was):
         return NoticeReason.VERDICT
-    reason = REASONS.get(facts.change)
-    if reason in (NoticeReason.OPENED, NoticeReason.REOPENED) and facts.kind == CORD_KIND:
-        return NoticeReason.CORD
-    return reason
+    return NoticeReason.CORD if is_pull(facts) else REASONS.get(facts.change)
+
+
+def takes_verdict_back(change: TicketChange, was: TicketState | None) -> bool:
+    """Whether late events took back a verdict. `was`: the state before the change."""
+    return change is TicketChange.VERIFYING and was is TicketState.CLOSED
+
+
+def is_pull(facts: TicketData) -> bool:
+    """Whether a change is a pull of a cord. A ticket of one may also be opened again as its gain was lost."""
+    if facts.kind != CORD_KIND or facts.actor is Actor.PERSON:
+        return False
+    is_reopened = facts.change is TicketChange.REOPENED and facts.problem.opened_at == facts.at
+    return is_reopened or facts.change in (TicketChange.OPENED, TicketChange.PULLED)
 
 
 def weightier(one: NoticeReason, other: NoticeReason) -> NoticeReason:

@@ -61,8 +61,24 @@ class AlarmBudget(Message):
     allowed: str
 
 
+class CordReport(Message):
+    """How long pulled cords waited for an answer: the `answered` ones of the week, and those that wait.
+
+    Times in seconds, null where there is none. Of the system: nothing says who answered.
+    """
+
+    answered: int
+    median: float | None = None
+    longest: float | None = None
+    waiting: int
+    waiting_longest: float | None = None
+
+
 class PipelineReport(Message):
-    """One pipeline. `waiting`: its open tickets, that waited longest first, of `waiting_total`."""
+    """One pipeline. `waiting`: its open tickets, that waited longest first, of `waiting_total`.
+
+    `cords`: null where no pulled cord waited.
+    """
 
     name: str
     waiting: tuple[ReportedTicket, ...] = ()
@@ -72,6 +88,7 @@ class PipelineReport(Message):
     looks: tuple[ReportedLook, ...] = ()
     looks_total: int = 0
     budget: AlarmBudget | None = None
+    cords: CordReport | None = None
 
     @property
     def is_quiet(self) -> bool:

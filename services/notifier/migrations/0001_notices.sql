@@ -125,13 +125,30 @@ CREATE TABLE ticket_now (
     -- The last day whose reminders were written, and the next one that has some.
     reminded   date        NOT NULL,
     remind_on  date,
+    -- The latest verdict that was not taken back, and when it came: the study as it was then.
     verdict_at timestamptz,
+    verdict    jsonb,
     PRIMARY KEY (ticket, key, opened_at)
 );
 CREATE INDEX ticket_now_waits ON ticket_now (waits_from) WHERE waits_from IS NOT NULL;
 CREATE INDEX ticket_now_remind ON ticket_now (remind_on) WHERE remind_on IS NOT NULL;
 CREATE INDEX ticket_now_open ON ticket_now (home) WHERE state <> 'closed';
 CREATE INDEX ticket_now_verdict ON ticket_now (verdict_at) WHERE verdict_at IS NOT NULL;
+
+-- Pulls of a cord that nobody was at work on, and when somebody was: for weekly reports. Nothing says who.
+CREATE TABLE cord_wait (
+    ticket      bigint      NOT NULL,
+    key         text        NOT NULL,
+    opened_at   timestamptz NOT NULL,
+    -- The pull, as a change of the ticket.
+    seq         int         NOT NULL,
+    pulled_at   timestamptz NOT NULL,
+    answered_at timestamptz,
+    -- When the answer was written here.
+    known_at    timestamptz,
+    PRIMARY KEY (ticket, key, opened_at, seq),
+    CHECK ((answered_at IS NULL) = (known_at IS NULL))
+);
 
 -- How each stage stands now, from flow.now, with the worst deals of each problem.
 CREATE TABLE stage_now (

@@ -206,7 +206,7 @@ def notice_values(notice: Notice, text: ReasonText, zone: str, day_seconds: int)
     facts = notice.facts
     withdrawn = facts.reason if facts.outcome is TicketOutcome.RETRACTED else None
     over = bool(facts.problem.cleared_at or withdrawn)
-    shows_deals = text.is_about_problem and not over
+    shows_deals = text.shows_deals and not over
     return {
         "facts": facts,
         "headline": WITHDRAWN if withdrawn else text.headline,
@@ -250,7 +250,7 @@ def _when(facts: TicketData, zone: str) -> str:
     if found:
         return found
     ended = f" and ended on {exact(facts.problem.cleared_at, zone)}" if facts.problem.cleared_at else ""
-    return f"It began on {exact(facts.problem.opened_at, zone)}{ended}"
+    return f"{wording.of(facts.kind).began} on {exact(facts.problem.opened_at, zone)}{ended}"
 
 
 def _stake(facts: TicketData) -> MoneyAtStake:

@@ -21,6 +21,13 @@ CLOSED_BY_ITSELF = (
 STUDY_GOES_ON = "The ticket stays open: the study of its change says whether the change did it."
 DECIDE = "Decide on the ticket's page: adopt the change, adapt it, or drop it."
 VERDICTS = {"verified": "Verdict: verified", "not-shown": "Verdict: not shown", "restored": "Verdict: restored"}
+# Before the numbers. What `restored` means is the sentence of its message.
+MEANINGS = {
+    "verified": "The weeks after the change are better than those before it, by more than chance explains.",
+    "not-shown": "The weeks after the change do not show that it worked.",
+}
+NOTHING_TO_DO = "You do not have to do anything now."
+ACKNOWLEDGE = "Acknowledge it on the ticket's page, so that it does not wait any longer."
 TAKEN_BACK = "The verdict was taken back"
 # Of the tasks that are near or past, the latest.
 MAX_TASKS = 10
@@ -33,21 +40,16 @@ class ReasonText:
     """The parts of a mail that depend on its reason.
 
     `headline`: None for a new problem, whose mail begins with its sentence. `news`: paragraphs before the problem's
-    sentence; with some, the problem is what the ticket is about, not what is new. `listed`: (when, what) below
-    `list_of`. `todo`: None for what the cause asks for, empty for nothing.
+    sentence; with some, the problem is what the ticket is about, not what is new. `listed`: (when, what) below them.
+    `todo`: None for what the cause asks for, empty for nothing. `shows_deals`: with what they are worth.
     """
 
     headline: str | None = None
     news: Sequence[str] = ()
-    list_of: str = ""
     listed: Sequence[tuple[str, str]] = field(default=())
     more: str = ""
     todo: str | None = None
-
-    @property
-    def is_about_problem(self) -> bool:
-        """Whether it shows the deals, and what they are worth."""
-        return not self.news or self.todo is None
+    shows_deals: bool = True
 
 
 @dataclass(frozen=True)
@@ -103,16 +105,15 @@ def _plan_due(asked: DatedNotice) -> ReasonText:
     """What is near or past, the earliest first."""
     plan = asked.plan
     if plan is None:
-        return ReasonText("The plan is due", ["The plan of this ticket is due."], todo="")
+        return _of_plan("The plan is due", ["The plan of this ticket is due."])
     due = [(task.by, f"{one_line(task.what, MAX_TASK)} ({one_line(task.who, MAX_TASK)})") for task in plan.tasks]
     due = sorted([*due, (plan.change_date, f"The change: {one_line(plan.change, MAX_TASK)}")], key=lambda one: one[0])
     near = [(_due(on, asked.day), what) for on, what in due if on <= asked.day + NEAR][-MAX_TASKS:]
-    return ReasonText(
+    return _of_plan(
         "The plan is due",
-        ["Part of the plan is near its day, or past it."],
-        "Due",
+        ["These parts of the plan are near their day, or past it:"],
+        "Carry them out, or give the change another date on the ticket's page before its day has come.",
         near,
-        todo="Carry it out, or give the change another date on the ticket's page before its day has come.",
     )
 
 
@@ -125,25 +126,30 @@ def _look_due(asked: DatedNotice) -> ReasonText:
     """What will be asked this week."""
     plan = asked.plan
     if plan is None:
-        return ReasonText("A change will be judged this week", ["A change will be judged this week."], todo="")
+        return _of_plan("A change will be judged this week", ["The weeks since the change are compared."])
     days = " and ".join(_day(on) for on in looks_of_week(plan, asked.day)) or "this week"
-    question = f"On {days} the weeks since the change are compared with those before it: did {_lower(plan)} get better?"
-    return ReasonText("A change will be judged this week", [question, *_change(asked)], todo="")
+    compared = f"On {days} the weeks since the change are compared with those before it"
+    question = f"{compared}: did {in_sentence(plan.measure_words)} get better?"
+    return _of_plan("A change will be judged this week", [question, *_change(asked), NOTHING_TO_DO])
 
 
 def _verdict(asked: DatedNotice) -> ReasonText:
     study = asked.study
     if study.verdict is None:
         why = [reason for reason in [asked.notice.facts.reason] if reason]
-        return ReasonText(TAKEN_BACK, [*map(_sentence, why), "The study goes on."], todo="")
-    return ReasonText(VERDICTS[study.verdict], [*_found(study), *_change(asked)], todo=DECIDE)
+        return _of_plan(TAKEN_BACK, [*map(_sentence, why), "The study goes on."])
+    meaning = [MEANINGS[study.verdict]] if study.verdict in MEANINGS else []
+    return _of_plan(VERDICTS[study.verdict], [*meaning, *_change(asked), *_found(asked)], DECIDE)
 
 
-def _found(study: StudyFacts) -> list[str]:
+def _found(asked: DatedNotice) -> list[str]:
     """What the study found, as the message says it."""
+    study, plan = asked.study, asked.plan
+    of = f"{plan.measure_words}: " if plan else ""
+    effect = f"{of}{study.effect_sentence}" if study.effect_sentence else None
     result = next((words for name, words in RESULTS.items() if name == study.result), None)
-    told = (study.sentence, study.effect_sentence, result, confounded_note(study.confounded_with))
-    return [sentence for sentence in told if sentence]
+    found = (study.sentence, effect, result, confounded_note(study.confounded_with))
+    return [sentence for sentence in found if sentence]
 
 
 def _change(asked: DatedNotice) -> list[str]:
@@ -156,22 +162,31 @@ def _gain(headline: str, usual: str, todo: str) -> Callable[[DatedNotice], Reaso
     def text(asked: DatedNotice) -> ReasonText:
         facts = asked.notice.facts
         of_gain = facts.change in (TicketChange.HELD, TicketChange.FADING, TicketChange.DECAYED)
-        told = _sentence(facts.reason) if of_gain and facts.reason else usual
-        # The headline may say it already.
-        news = [line for line in (told, *_change(asked)) if line != f"{headline}."]
-        return ReasonText(headline, news or [told], todo=todo)
+        found = _sentence(facts.reason) if of_gain and facts.reason else usual
+        # The headline may say it already, or its beginning.
+        rest = _sentence(found.removeprefix(f"{headline}:")) if found != f"{headline}." else ""
+        nothing = [] if todo else [NOTHING_TO_DO]
+        news = [line for line in (rest, *_change(asked), *nothing) if line]
+        return _of_plan(headline, news or [found], todo)
 
     return text
 
 
 def _escalated(asked: DatedNotice) -> ReasonText:
     within = f" within {asked.within}" if asked.within else ""
-    return ReasonText("Escalated", [f"Nobody has acknowledged this ticket{within}."])
+    todo = f"{ACKNOWLEDGE} {asked.notice.facts.asks_for}"
+    return ReasonText("Escalated", [f"Nobody has acknowledged this ticket{within}."], todo=todo)
 
 
 def _cord(asked: DatedNotice) -> ReasonText:
+    """The title of the first mail says it."""
     is_again = asked.notice.facts.change is TicketChange.PULLED
-    return ReasonText("Somebody pulled the cord again" if is_again else "Somebody pulled the cord")
+    return ReasonText("The cord was pulled again" if is_again else None)
+
+
+def _of_plan(headline: str, news: Sequence[str], todo: str = "", listed: Sequence[tuple[str, str]] = ()) -> ReasonText:
+    """About a plan or its study: the deals of the problem are not what it is about."""
+    return ReasonText(headline, news, listed, todo=todo, shows_deals=False)
 
 
 _TEXTS: Mapping[NoticeReason, Callable[[DatedNotice], ReasonText]] = {
@@ -202,9 +217,8 @@ def _day(on: date) -> str:
     return f"{on:%A} {on.day} {on:%B}"
 
 
-def _lower(plan: PlanFacts) -> str:
+def in_sentence(words: str) -> str:
     """A measure within a sentence; names such as `WIP` stay."""
-    words = plan.measure_words
     return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 

@@ -8,13 +8,16 @@ from zoneinfo import ZoneInfo
 
 from services.notifier.domain.report import (
     AlarmBudget,
+    CordReport,
     PipelineReport,
     ReportData,
     ReportedLook,
     ReportedTicket,
     ReportedVerdict,
 )
+from services.notifier.render.reason_text import in_sentence
 from shared.contracts.tickets import TicketState
+from shared.wording.quantities import age
 
 NOTHING = "There is nothing to chase: no ticket is open, and no change is being judged."
 _STATES = {
@@ -58,6 +61,7 @@ def _pipeline(one: PipelineReport, report: ReportData, listed: int) -> dict[str,
         "looks": [(look, _look(look)) for look in one.looks[:listed]],
         "more_looks": one.looks_total - len(one.looks[:listed]),
         "quiet": one.is_quiet and not report.is_quiet,
+        "cords": _cords(one.cords) if one.cords else "",
         "budget": _budget(one.budget) if one.budget else "",
     }
 
@@ -76,15 +80,29 @@ def _verdict(one: ReportedVerdict) -> str:
 
 
 def _look(one: ReportedLook) -> str:
-    return f"{one.on:%A} {one.on.day} {one.on:%B}: did it get better? {one.measure}"
+    return f"{one.on:%A} {one.on.day} {one.on:%B}: did {in_sentence(one.measure)} get better?"
+
+
+def _cords(one: CordReport) -> str:
+    """`Pulled cords: 1 was answered in this week, after 4 hours; 1 still waits for an answer, for 3 days.`"""
+    found = []
+    if one.answered == 1:
+        found.append(f"1 was answered in this week, after {age(one.longest or 0)}")
+    elif one.answered:
+        waits = f"the median wait was {age(one.median or 0)}, the longest {age(one.longest or 0)}"
+        found.append(f"{one.answered} were answered in this week: {waits}")
+    if one.waiting:
+        longest = f"{'for' if one.waiting == 1 else 'the longest for'} {age(one.waiting_longest or 0)}"
+        found.append(f"{one.waiting} still wait{'s' if one.waiting == 1 else ''} for an answer, {longest}")
+    return f"Pulled cords: {'; '.join(found)}."
 
 
 def _budget(one: AlarmBudget) -> str:
     """What statistical rules opened, beside what chance alone brings."""
-    tickets = "1 ticket" if one.opened == 1 else f"{one.opened} tickets"
+    tickets = {0: "no ticket", 1: "1 ticket"}.get(one.opened, f"{one.opened} tickets")
     return (
-        f"Statistical rules opened {tickets} in 91 days. The policy accepts {one.allowed} by chance in that time"
-        " (false_alarms)."
+        f"False alarms: in 91 days the rules on weekly charts and learned limits opened {tickets}. The policy accepts"
+        f" that chance alone opens {one.allowed} in that time."
     )
 
 

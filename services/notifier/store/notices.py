@@ -44,6 +44,22 @@ UPDATE notice SET reason = $2, facts = $3, covered = covered + 1,
     changes = CASE WHEN jsonb_array_length(changes) < $6 THEN changes ELSE changes - 0 END || $5::jsonb
 WHERE id = $1
 """
+# What one notice and later ones report becomes one notice. The later ones were written for changes that it covers now.
+_ABSORB = """
+WITH mine AS (
+    DELETE FROM notice WHERE id = ANY($2::bigint[]) RETURNING id, latest_seq, latest_at, covered, changes
+), listed AS (
+    SELECT id, place, change FROM (
+        SELECT id, changes FROM mine UNION ALL SELECT id, changes FROM notice WHERE id = $1
+    ) AS one, jsonb_array_elements(changes) WITH ORDINALITY AS of_one (change, place)
+    ORDER BY id DESC, place DESC LIMIT $3
+)
+UPDATE notice SET covered = covered + (SELECT sum(covered) FROM mine),
+    latest_seq = greatest(latest_seq, (SELECT max(latest_seq) FROM mine)),
+    latest_at = greatest(latest_at, (SELECT max(latest_at) FROM mine)),
+    changes = (SELECT jsonb_agg(change ORDER BY id, place) FROM listed)
+WHERE id = $1
+"""
 _HASTEN = """
 UPDATE mail SET due = least(due, $2), wanted_at = least(wanted_at, $2)
 WHERE id = (SELECT mail FROM notice WHERE id = $1) AND attempts = 0
@@ -99,13 +115,16 @@ async def apply(connection: Connection, news: News, decision: Decision, to: Addr
 
     Returns the notices that were dropped after they had been reported as waiting.
     """
-    dropped = await drop(connection, decision.dropped) if decision.dropped else []
+    gone = (*decision.dropped, *decision.absorbed)
+    dropped = await drop(connection, gone) if gone else []
     if decision.reason is None:
         return dropped
     due = to.due(decision.due, decision.reason)
     if decision.into is None:
         await _insert(connection, news, decision.reason, due, to, domain)
     else:
+        if decision.absorbed:
+            await connection.execute(_ABSORB, decision.into, list(decision.absorbed), LISTED_CHANGES)
         await _update(connection, news, decision.reason, decision.into)
         if decision.reason in URGENT:
             await connection.execute(_HASTEN, decision.into, due)

@@ -44,6 +44,18 @@ DELETE FROM ticket_now WHERE (ticket, key, opened_at) IN (
     WHERE state = 'closed' AND known_at < least($1, now() - interval '92 days') LIMIT $2
 )
 """
+# Weekly reports count the answered ones of a week. One that waits stays for as long as its ticket is open.
+_DELETE_WAITS = """
+DELETE FROM cord_wait WHERE (ticket, key, opened_at, seq) IN (
+    SELECT ticket, key, opened_at, seq FROM cord_wait AS wait
+    WHERE coalesce(known_at, pulled_at) < least($1, now() - interval '92 days')
+        AND (known_at IS NOT NULL OR NOT EXISTS (
+            SELECT FROM ticket_now AS t
+            WHERE (t.ticket, t.key, t.opened_at) = (wait.ticket, wait.key, wait.opened_at) AND state <> 'closed'
+        ))
+    LIMIT $2
+)
+"""
 _FORGET_REPORTS = "DELETE FROM report WHERE (address, due) IN (SELECT address, due FROM report WHERE due < $1 LIMIT $2)"
 _DELETE_MAILS = """
 DELETE FROM mail WHERE id IN (
@@ -61,6 +73,7 @@ async def prune(pool: Pool, before: datetime, limit: int) -> int:
         _DELETE_REPORTS,
         _DELETE_MAILS,
         _DELETE_TICKETS,
+        _DELETE_WAITS,
         _FORGET_REPORTS,
     )
     tags += [await pool.execute(statement, before, limit) for statement in statements]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from services.notifier.domain import remind
+from services.notifier.domain.reasons import takes_verdict_back
 from shared.contracts.tickets import TicketChange, TicketData, TicketState
 from shared.postgres.pool import Connection, Record
 
@@ -17,14 +18,15 @@ WHERE ticket = $1 AND key = $2 AND opened_at = $3 FOR UPDATE
 """
 _SAVE = """
 INSERT INTO ticket_now (ticket, key, opened_at, seq, at, known_at, home, state, state_at, data, chart, chart_alt,
-    waits_from, reminded, remind_on, verdict_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+    waits_from, reminded, remind_on, verdict_at, verdict)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 ON CONFLICT (ticket, key, opened_at) DO UPDATE SET seq = excluded.seq, at = greatest(ticket_now.at, excluded.at),
     known_at = excluded.known_at, home = excluded.home, state = excluded.state, state_at = excluded.state_at,
     data = excluded.data, chart = coalesce(excluded.chart, ticket_now.chart),
     chart_alt = coalesce(excluded.chart_alt, ticket_now.chart_alt), waits_from = excluded.waits_from,
     reminded = excluded.reminded, remind_on = excluded.remind_on,
-    verdict_at = coalesce(excluded.verdict_at, ticket_now.verdict_at)
+    verdict_at = CASE WHEN NOT $18 THEN coalesce(excluded.verdict_at, ticket_now.verdict_at) END,
+    verdict = CASE WHEN NOT $18 THEN coalesce(excluded.verdict, ticket_now.verdict) END
 """
 # By the wall clock for escalations, by the day of the log's clock for reminders.
 _DUE = """
@@ -38,7 +40,7 @@ UPDATE ticket_now SET reminded = $4, remind_on = $5, waits_from = CASE WHEN $6 T
 WHERE ticket = $1 AND key = $2 AND opened_at = $3
 """
 _OF_REPORT = """
-SELECT home, state, state_at, verdict_at, data, chart, chart_alt FROM ticket_now
+SELECT home, state, state_at, verdict_at, verdict, data, chart, chart_alt FROM ticket_now
 WHERE home = ANY($1::text[]) AND (state <> 'closed' OR verdict_at >= $2) ORDER BY ticket_now.opened_at
 """
 _OPENED = """
@@ -71,7 +73,7 @@ async def save(
     before = TicketState(row["state"]) if row else None
     if row is not None and facts.seq <= row["seq"] and facts.at <= row["at"]:
         return before
-    plan = facts.plan.hash if facts.plan else None
+    plan, is_verdict = facts.plan.hash if facts.plan else None, facts.change is TicketChange.VERDICT
     reminded = row["reminded"] if row and row["plan"] == plan else day
     await connection.execute(
         _SAVE,
@@ -81,7 +83,8 @@ async def save(
         *(facts.chart_png, facts.chart_alt if facts.chart_png else None),
         _waits_from(facts, row, before, waits_from),
         *(reminded, remind.next_reminder(facts, reminded)),
-        now if facts.change is TicketChange.VERDICT else None,
+        *((now, facts.study.model_dump(mode="json")) if is_verdict and facts.study else (None, None)),
+        takes_verdict_back(facts.change, before),
     )
     return before
 

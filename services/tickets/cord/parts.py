@@ -11,14 +11,15 @@ from services.tickets.changes import TicketChanges
 from services.tickets.cord.cords import Cords
 from services.tickets.cord.mail_address import CordAddress
 from services.tickets.cord.mail_pulls import MailPulls
-from services.tickets.cord.mailbox_poll import MailboxPoll
+from services.tickets.cord.mailbox_handler import CordMailboxHandler
 from services.tickets.cord.metrics import CordMetrics
 from services.tickets.cord.pages import CordPages
 from services.tickets.cord.smtp_door import CordMailHandler, SmtpDoor
 from services.tickets.settings import TicketsSettings
 from shared.policy import Policy
-from shared.postgres.pool import Pool
+from shared.postgres.pool import TRANSIENT, Pool
 from shared.runtime.clock import Clock
+from shared.runtime.mailbox_poll import MailboxPoll
 
 Loop = Callable[[], Coroutine[Any, Any, None]]
 
@@ -54,6 +55,6 @@ class CordParts:
             handler = CordMailHandler(self.cords, self.mails, address, self._metrics)
             found.append(SmtpDoor(settings.cord_smtp_host, settings.cord_smtp_port, handler, address).run)
         if access := settings.mailbox:
-            every = settings.cord_imap_every_seconds
-            found.append(MailboxPoll(access, self.cords, self.mails, address, self._metrics, every).run)
+            mailbox = CordMailboxHandler(self.cords, self.mails, address, self._metrics)
+            found.append(MailboxPoll(access, mailbox, settings.cord_imap_every_seconds, TRANSIENT).run)
         return found

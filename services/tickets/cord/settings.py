@@ -8,10 +8,10 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from services.tickets.cord.mailbox import MailboxAccess
 from services.tickets.domain.rates import Rate
 from services.tickets.domain.tokens import LETTERS
 from shared.runtime.addresses import ADDRESS
+from shared.runtime.mailbox import MailboxAccess
 from shared.runtime.settings import ServiceSettings
 
 # RFC 5321, 4.5.3.1.1: letters before the @.

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from shared.policy import AgingLearnedRule, CountRule, Mode, Pipeline
 from shared.policy.durations import parse_duration
 from shared.policy.edit import RuleChange
+from shared.policy.model import BottleneckRule
 from shared.policy.numbers import decimal, positive
 
 _MOST = 1_000_000
@@ -58,10 +59,10 @@ NEW_KIND, NEW_STAGE, NEW_LIMIT, NEW_NUMBER = "new.kind", "new.stage", "new.limit
 
 
 def rules_of(pipeline: Pipeline) -> list[TriedRule]:
-    """The rules on counts, and those that learn their limits."""
+    """The rules on counts, those that learn their limits, and those on bottlenecks."""
     found = []
     for rule in pipeline.rules:
-        if isinstance(rule, CountRule | AgingLearnedRule):
+        if isinstance(rule, CountRule | AgingLearnedRule | BottleneckRule):
             stage = rule.stage
             fields = [_field(rule.kind, stage, *one) for one in _written(rule)]
             found.append(TriedRule(rule.kind, stage, isinstance(rule, AgingLearnedRule), fields))
@@ -126,7 +127,7 @@ def _field(kind: str, stage: str | None, key: str, written: str) -> TriedField:
     return TriedField(f"{kind}.{stage or ''}.{key}", key, _LABELS[key], written, _CHECKS[key])
 
 
-def _written(rule: CountRule | AgingLearnedRule) -> Iterator[tuple[str, str]]:
+def _written(rule: CountRule | AgingLearnedRule | BottleneckRule) -> Iterator[tuple[str, str]]:
     """The fields that decide what the rule finds, as they are written."""
     known: dict[str, Any] = {name: getattr(rule, name, None) for name in _LABELS}
     for name, value in known.items():

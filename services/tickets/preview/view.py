@@ -218,7 +218,8 @@ def _hint(one: RulePreview) -> str | None:
     """What the stage's own past suggests for the number of the rule, or what is missing to judge it."""
     found = one.after or one.before
     if found is not None and found.weeks == 0:
-        return "Nothing could be judged yet: a baseline of 20 weeks and four weeks after it are needed."
+        after = "four" if one.measure else "eight"
+        return f"Nothing could be judged yet: a baseline of 20 weeks and {after} weeks after it are needed."
     if found is None or found.suggested is None:
         return None
     usual = "" if found.usual is None else f"Usually {rounded(found.usual)} deals count. "
@@ -235,7 +236,7 @@ def _found(problem: PreviewProblem, answer: PreviewAnswer, kind: KindWording[Any
         for one in problem.deals
     ]
     seconds = (micros(end) - micros(problem.opened_at)) / 1_000_000
-    peak = f"{kind.extreme} {kind.counted(problem.peak) if is_on_chart else deals(problem.peak)}"
+    peak = f"{kind.extreme} {kind.counted(problem.peak)}"
     return FoundView(problem.opened_at, problem.cleared_at, age(seconds), peak, problem.total, shown)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -92,37 +92,44 @@ class Shift:
     before: datetime | None
 
 
-def history_rows(changes: Sequence[Record], mails: Sequence[Record], opened: str = "") -> list[HistoryRow]:
+def history_rows(
+    changes: Sequence[Record], mails: Sequence[Record], counted: Callable[[int], str], opened: str = ""
+) -> list[HistoryRow]:
     """Changes and mails, newest first. What happened at one instant keeps its order, a mail after its change.
 
-    `opened`: what it is called when such a problem opens; empty: it begins.
+    `counted`: the count of such a problem in words. `opened`: what it is called when it opens; empty: it begins.
     """
-    rows = [_change_row(change) for change in changes]
+    rows = [_change_row(change, counted) for change in changes]
     if opened:
         rows = [replace(row, what=opened) if row.what == CHANGES["opened"] else row for row in rows]
     rows += [_mail_row(mail, changes) for mail in mails]
     return sorted(rows, key=lambda row: row.at)[::-1]
 
 
-def since_version(changes: Sequence[Record], version: int) -> list[HistoryRow]:
-    """What changed after a version of the ticket, in order."""
-    return [_change_row(change) for change in changes if change["seq"] > version]
+def since_version(changes: Sequence[Record], version: int, counted: Callable[[int], str]) -> list[HistoryRow]:
+    """What changed after a version of the ticket, in order. `counted`: the count of its problem in words."""
+    return [_change_row(change, counted) for change in changes if change["seq"] > version]
 
 
-def _change_row(change: Record) -> HistoryRow:
+def _change_row(change: Record, counted: Callable[[int], str]) -> HistoryRow:
     until = change["snoozed_until"] if change["change"] == "snoozed" else None
     shifts = _shifts(change)
     return HistoryRow(
-        change["at"], _what(change, shifts), _why(change, shifts), seq=change["seq"], until=until, shifts=shifts
+        change["at"],
+        _what(change, shifts, counted),
+        _why(change, shifts),
+        seq=change["seq"],
+        until=until,
+        shifts=shifts,
     )
 
 
-def _what(change: Record, shifts: Sequence[Shift]) -> str:
+def _what(change: Record, shifts: Sequence[Shift], counted: Callable[[int], str]) -> str:
     """A change in words."""
     by = str(change["who"] or SOMEBODY)
     words, is_by_person = str(CHANGES.get(change["change"], change["change"])), change["actor"] == "person"
     if change["change"] == "grew" and change["reason"]:
-        return f"{words} {change['reason']} deals"
+        return f"{words} to {counted(int(change['reason'].removeprefix('to ')))}"
     if change["change"] == "updated":
         return "Late events changed it" if shifts else _sentence(change["reason"]) or words
     if change["change"] == "closed":

@@ -129,7 +129,7 @@ def answers(typed: Mapping[str, str], labels: Mapping[str, str], units: Mapping[
         "tasks": ["; ".join(one for one in what if one.strip())],
         "when": [day_words(day) if day else when, ENTRIES[only_new]] if when else [],
         "prediction": [
-            f"{size} {units.get(typed.get('predicted_unit', ''), '')}" if size else "",
+            f"by {size} {units.get(typed.get('predicted_unit', ''), '')}" if size else "",
             typed.get("predicted_why", ""),
         ],
         "balancing": [labels.get(typed.get("balancing", ""), "no other measure")],

@@ -83,9 +83,11 @@ def sealed_view(sealed: SealedPlan, kind: str, policy: Policy, titles: StageTitl
 
 
 def _reference_words(weeks: SealedWeeks) -> str:
-    """`20 weeks, from that of 1 June 2026 to that of 12 October 2026`"""
+    """`20 weeks, from that of 1 June 2026 to that of 12 October 2026`, `1 week, that of 1 June 2026`"""
     if not weeks.reference:
         return "no week: there is nothing to compare with"
+    if len(weeks.reference) == 1:
+        return f"1 week, that of {week_begin(weeks.reference[0])}"
     ends = [week_begin(weeks.reference[at]) for at in (0, -1)]
     return f"{len(weeks.reference)} weeks, from that of {ends[0]} to that of {ends[1]}"
 

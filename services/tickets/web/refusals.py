@@ -9,6 +9,7 @@ from services.tickets.domain.faults import ChangedMeanwhileError, NotPossibleErr
 from services.tickets.domain.ticket import Ticket
 from services.tickets.web.forms import FORMS, version_of
 from services.tickets.web.history import HistoryRow, since_version
+from shared import wording
 from shared.contracts.tickets import TicketState
 from shared.postgres.pool import Record
 
@@ -77,7 +78,7 @@ def question_of(refusal: Refusal, ticket: Ticket, changes: Sequence[Record]) -> 
     version = version_of(refusal.form)
     if refusal.error is None or version is None:
         return None
-    meanwhile = since_version(changes, version)
+    meanwhile = since_version(changes, version, wording.of(ticket.problem.kind).counted)
     is_asked = isinstance(refusal.error, UnconfirmedError)
     if not (meanwhile or is_asked):
         return None

@@ -36,7 +36,7 @@ def templates(policy: Policy) -> Environment:
         keep_together=keep_together,
         week=week,
         week_begin=week_begin,
-        date_words=lambda day: keep_together(day_words(day)),
+        date_words=lambda day: day_words(day).replace(" ", "\u00a0"),
     )
     made.globals.update(
         kinds={kind: words.label for kind, words in wording.KINDS.items()},

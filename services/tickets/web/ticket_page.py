@@ -116,7 +116,12 @@ class TicketPage:
             chart_link=_chart_link(ticket.problem),
             charts=[chart_view(chart, self._policy.timezone) for chart in page.charts],
             earlier=[ticket_view(one, self._policy, page.titles, now) for one in page.earlier],
-            history=history.history_rows(page.changes, page.mails, wording.of(ticket.problem.kind).opened),
+            history=history.history_rows(
+                page.changes,
+                page.mails,
+                wording.of(ticket.problem.kind).counted,
+                wording.of(ticket.problem.kind).opened,
+            ),
             is_newest=page.is_newest,
             by_person=CHOICES,
             **page.tried.parts(ticket, self._policy, page.titles),

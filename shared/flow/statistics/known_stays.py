@@ -72,6 +72,8 @@ class KnownStays:
         # Of all visits that are left, in the order of leaving.
         self._left, self._entered = [left for left, _, _ in done], [entered for _, entered, _ in done]
         self._lengths = array("q", [length for _, _, length in done])
+        self._long = list[int]()
+        self._least: int | None = None
 
     def _add(self, visit: Visit, until: int | None) -> tuple[int, int, int] | None:
         """Take in a visit; gives when it was left and entered, and its time in stage, where it was left."""
@@ -117,7 +119,7 @@ class KnownStays:
         `end` is the instant moved to.
         """
         first, last = bisect_right(self._left, begin), bisect_left(self._left, end)
-        long = [number for number, length in enumerate(self._lengths[first:last], first) if length >= limit]
+        long = [number for number in self._longer(limit, first, last) if self._lengths[number] >= limit]
         starts = self._clock.dues([self._entered[number] for number in long], limit)
         ends = [self._left[number] for number in long]
         reached = list(map(lt, starts, ends))
@@ -127,3 +129,13 @@ class KnownStays:
         due = self._clock.due
         starts += takewhile(end.__gt__, (due(entered, limit) for entered in self._open.now))
         return sorted(starts), ends
+
+    def _longer(self, limit: int, first: int, last: int) -> list[int]:
+        """Numbers `[first, last)` of visits that are left, all that last for `limit` among them.
+
+        Limits of two instants differ little, so that a list of the long visits serves many of them.
+        """
+        if self._least is None or not self._least <= limit <= 2 * self._least:
+            self._least = least = limit * 3 // 4
+            self._long = [number for number, length in enumerate(self._lengths) if length >= least]
+        return self._long[bisect_left(self._long, first) : bisect_left(self._long, last)]

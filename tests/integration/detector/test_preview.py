@@ -62,7 +62,7 @@ def assert_as_found(
 ) -> None:
     """Openings, intervals and chances of every rule on counts and on charts, and of the learned ones that changed."""
     found = what_if(short_shop(), policy, UNTIL, relocks)
-    kinds = ("aging", "stalled", "wip-high", "wip-low", *CHART_KINDS)
+    kinds = ("aging", "stalled", "wip-high", "wip-low", "bottleneck", *CHART_KINDS)
     keys = {key for key in found.problems if key.split("/")[0] in kinds and key.split("/")[1] == "sales"} | learned
     told = {one.key: finding for one in answer.rules if (finding := getattr(one, side)) is not None}
     assert told.keys() == keys
@@ -112,7 +112,11 @@ async def test_rules_on_charts_say_how_many_weeks_they_could_judge(detector: htt
     assert weeks[Column.ARRIVALS, "lead"] == over - 1 - unjudged
     # The first lead times of a log are no points.
     assert weeks[Column.LEAD_TIME_MEDIAN, ""] == over - 27 - unjudged
-    assert {one.after.weeks for one in answer.rules if one.after and one.measure is None} == {None}
+    # Those on bottlenecks compare eight weeks.
+    bottlenecks = {one.stage: one.after.weeks for one in answer.rules if one.after and one.kind == "bottleneck"}
+    assert bottlenecks == dict.fromkeys(("demo", "legal"), over - 1 - 20 - 7)
+    on_counts = ("aging", "aging-learned", "stalled", "wip-high", "wip-low")
+    assert {one.after.weeks for one in answer.rules if one.after and one.kind in on_counts} == {None}
 
 
 async def test_deals_are_those_that_count_when_a_problem_opens(detector: httpx.AsyncClient) -> None:

@@ -7,13 +7,20 @@ import smtplib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
+import httpx
 import pytest
+from starlette.applications import Starlette
 
 from services.demo.ports import free_port
 from services.notifier.bounces.door import BounceDoor
+from services.notifier.bounces.returned import BounceMailboxHandler
 from services.notifier.store import addresses
+from services.notifier.web.pages import PreferencePages
 from shared.policy import parse
-from shared.postgres.pool import open_pool
+from shared.postgres.pool import TRANSIENT, open_pool
+from shared.runtime.mailbox import MailboxAccess
+from shared.runtime.mailbox_poll import MailboxPoll
+from tests.support.imap_server import ImapServer
 from tests.support.notice_rig import LINKS, NoticeRig
 from tests.support.problems import POLICY, ticket_event
 from tests.support.waiting import eventually
@@ -126,4 +133,59 @@ async def test_a_notification_of_any_size_costs_no_memory(rig: NoticeRig, door: 
     with pytest.raises(smtplib.SMTPException):
         await returned(door, await return_path(rig), UNKNOWN + b"x" * 2_000_000)
 
+    assert not await is_off(rig)
+
+
+@pytest.fixture
+async def mailbox(rig: NoticeRig) -> AsyncIterator[tuple[ImapServer, MailboxPoll]]:
+    server = ImapServer("bounce", "secret")
+    port = await server.start()
+    access = MailboxAccess("127.0.0.1", port, "bounce", "secret", "INBOX", tls=False)
+    yield server, MailboxPoll(access, BounceMailboxHandler(rig.preferences), 60, TRANSIENT)
+    await server.stop()
+
+
+def to(address: str, raw: bytes, header: str = "Delivered-To") -> bytes:
+    """A mail as a mailbox has it: the server adds whom it delivered it to."""
+    return f"{header}: {address}\r\n".encode() + raw
+
+
+async def test_a_notification_in_a_mailbox_turns_its_address_off(
+    rig: NoticeRig, mailbox: tuple[ImapServer, MailboxPoll]
+) -> None:
+    server, poll = mailbox
+    path = await return_path(rig)
+    for _ in range(2):
+        server.deliver(to(path, UNKNOWN))
+        assert await poll.look() == 1
+
+    assert await is_off(rig)
+    assert await rig.results() == [("opened", "bounced", "owner")]
+    assert server.mails == {}
+    transport = httpx.ASGITransport(Starlette(routes=PreferencePages(rig.preferences).routes()))
+    async with httpx.AsyncClient(transport=transport) as browser:
+        assert "5.1.1 550 5.1.1 user unknown" in (await browser.get(LINKS.page(HEAD) or "")).text
+
+
+@pytest.mark.parametrize("raw", [FULL, DELAYED, OUT_OF_OFFICE])
+async def test_what_may_pass_is_taken_from_the_mailbox_and_turns_nothing_off(
+    rig: NoticeRig, mailbox: tuple[ImapServer, MailboxPoll], raw: bytes
+) -> None:
+    server, poll = mailbox
+    server.deliver(to(await return_path(rig), raw))
+
+    assert await poll.look() == 1
+    assert server.mails == {}
+    assert not await is_off(rig)
+
+
+async def test_mails_to_others_and_forged_notifications_stay_in_the_mailbox(
+    rig: NoticeRig, mailbox: tuple[ImapServer, MailboxPoll]
+) -> None:
+    server, poll = mailbox
+    server.deliver(to("bounce+1-00000000000000000000@bounce.example", UNKNOWN))
+    server.deliver(to("boss@sales.example", UNKNOWN, "Cc"))
+
+    assert await poll.look() == 0
+    assert len(server.mails) == 2
     assert not await is_off(rig)

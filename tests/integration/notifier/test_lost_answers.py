@@ -106,6 +106,24 @@ async def test_later_mails_of_a_ticket_do_not_wait_for_a_lost_answer_and_end_its
     )
 
 
+async def test_a_verdict_whose_answer_was_lost_is_sent_again_though_a_later_mail_went_out(
+    pool: Pool,  # noqa: F811
+    mails: Sink,  # noqa: F811
+) -> None:
+    mails.on_mail = mails.hang_up
+    await change(pool, TicketChange.VERDICT, 1)
+    async with replica(pool, mails, notifier_mail_every_seconds=0):
+        await lost(pool, 1)
+        mails.on_mail = lambda: None
+        await change(pool, TicketChange.GREW, 2)
+        await eventually(lambda: mail_of(pool, 2), lambda row: row["state"] == "sent")
+        assert (await mail_of(pool, 1))["state"] == "waiting"
+        await pool.execute("UPDATE mail SET due = now() WHERE state = 'waiting'")
+        await eventually(lambda: mail_of(pool, 1), lambda row: row["state"] == "sent")
+
+    assert (mails.ids()[0], len(mails.ids()), len(set(mails.ids()))) == (mails.ids()[2], 3, 2)
+
+
 async def test_a_mail_after_a_lost_answer_keeps_the_distance_of_an_hour(pool: Pool, mails: Sink) -> None:  # noqa: F811
     mails.on_mail = mails.hang_up
     await write(pool, [1])

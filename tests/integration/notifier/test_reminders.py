@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.notifier.domain.readers import MailPace
-from services.notifier.domain.report import ReportData
+from services.notifier.domain.report import CordReport, ReportData
 from shared.contracts.now import NowData, NowEvent
 from shared.contracts.tickets import Actor, PlanFacts, StudyFacts, TicketChange, TicketEvent, TicketOutcome, TicketState
 from shared.policy import parse
@@ -242,6 +242,86 @@ async def test_the_weekly_report_lists_what_to_chase(rig: NoticeRig) -> None:
     assert pipeline.budget is not None
     assert (pipeline.budget.opened, pipeline.budget.allowed) == (1, "1")
     assert len((await report_of(rig)).charts) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "state", "reported"),
+    [
+        (TicketChange.ADAPTED, TicketState.ACKNOWLEDGED, ["It got better."]),
+        (TicketChange.VERIFYING, TicketState.VERIFYING, []),
+    ],
+)
+async def test_a_verdict_stays_in_the_report_unless_it_was_taken_back(
+    rig: NoticeRig, change: TicketChange, state: TicketState, reported: list[str]
+) -> None:
+    study = StudyFacts(verdict="verified", week=8, sentence="It got better.")
+    closed = {"outcome": TicketOutcome.VERIFIED, "plan": plan(), "study": study}
+    await rig.handle(
+        step(TicketChange.VERDICT, 4, TicketState.CLOSED, **closed), step(change, 5, state, study=StudyFacts())
+    )
+    await rig.at(MONDAY)
+
+    (pipeline,) = (await report_of(rig)).pipelines
+    assert [one.sentence for one in pipeline.verdicts] == reported
+
+
+async def cords_of(rig: NoticeRig) -> CordReport | None:
+    (pipeline,) = (await report_of(rig)).pipelines
+    return pipeline.cords
+
+
+async def test_the_weekly_report_says_how_long_pulled_cords_waited(rig: NoticeRig) -> None:
+    """Two are answered after 2 and 3 hours, one after 30; one is pulled while somebody is at work; one waits."""
+
+    def pull(change: TicketChange, seq: int, ticket: int, hours: float, **fields: Any) -> TicketEvent:
+        at = NOON + hours * HOUR
+        given = {"key": f"cord/new/{ticket}", "kind": "cord", "problem": {"opened_at": at, "peak": 1}}
+        return ticket_event(change, ticket, seq, **(given | {"at": at, "opened_at": NOON} | fields))
+
+    taken = {"actor": Actor.PERSON, "state": TicketState.ACKNOWLEDGED}
+    snoozed = {"actor": Actor.PERSON, "state": TicketState.SNOOZED, "snoozed_until": NOON + 99 * HOUR}
+    events = [
+        pull(TicketChange.OPENED, 1, 1, 0),
+        pull(TicketChange.PULLED, 2, 1, 1),
+        pull(TicketChange.ACKNOWLEDGED, 3, 1, 3, **taken),
+        pull(TicketChange.PULLED, 4, 1, 4, state=TicketState.ACKNOWLEDGED),
+        pull(TicketChange.OPENED, 1, 2, 5),
+        pull(TicketChange.SNOOZED, 2, 2, 35, **snoozed),
+        pull(TicketChange.PULLED, 3, 2, 40, state=TicketState.SNOOZED),
+        pull(TicketChange.WOKE, 4, 2, 40),
+    ]
+    await rig.handle(*events, *events)
+    await rig.at(MONDAY)
+
+    assert await cords_of(rig) == CordReport(
+        answered=3,
+        median=3 * 3600.0,
+        longest=30 * 3600.0,
+        waiting=1,
+        waiting_longest=(MONDAY - NOON - 40 * HOUR).total_seconds(),
+    )
+    await rig.at(MONDAY + timedelta(days=7))
+    assert (await cords_of(rig)) == CordReport(
+        answered=0, waiting=1, waiting_longest=(MONDAY + timedelta(days=7) - NOON - 40 * HOUR).total_seconds()
+    )
+
+
+async def test_a_pull_whose_ticket_closed_waits_for_nobody(rig: NoticeRig) -> None:
+    cord = {"key": "cord/new/proposal", "kind": "cord"}
+    await rig.handle(ticket_event(**cord))
+    await rig.handle(step(TicketChange.CLOSED, 2, TicketState.CLOSED, outcome=TicketOutcome.RETRACTED, **cord))
+    await rig.at(MONDAY)
+
+    assert await cords_of(rig) is None
+
+
+async def test_a_cord_whose_gain_is_lost_is_not_one_that_was_pulled(rig: NoticeRig) -> None:
+    cord = {"key": "cord/new/proposal", "kind": "cord"}
+    await rig.handle(step(TicketChange.REOPENED, 9, TicketState.OPEN, **cord))
+    await rig.at(MONDAY)
+
+    assert await about(rig) == [("reopened", "head"), ("escalated", "chief"), ("report", "head")]
+    assert await cords_of(rig) is None
 
 
 async def test_a_report_says_so_where_there_is_nothing_to_chase(rig: NoticeRig) -> None:

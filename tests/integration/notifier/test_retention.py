@@ -30,6 +30,7 @@ CHANGES = (
     TicketChange.VERDICT,
     TicketChange.HELD,
 )
+CORD = {"key": "cord/new/proposal", "kind": "cord"}
 _AGE = "UPDATE mail SET ended_at = ended_at - interval '500 days', created_at = created_at - interval '500 days'"
 _AGE_NOTICES = "UPDATE notice SET created_at = created_at - interval '500 days'"
 
@@ -101,17 +102,21 @@ async def test_closed_tickets_and_reports_of_long_ago_are_forgotten(pool: Pool) 
     rig = await NoticeRig(pool, policy(), datetime(2026, 3, 4, 12, tzinfo=UTC)).begin()
     closed = {"state": TicketState.CLOSED, "outcome": TicketOutcome.WONT_FIX}
     await rig.handle(
-        ticket_event(), ticket_event(ticket=2), ticket_event(TicketChange.CLOSED, ticket=2, seq=2, **closed)
+        ticket_event(**CORD),
+        ticket_event(ticket=2, **CORD),
+        ticket_event(TicketChange.CLOSED, ticket=2, seq=2, **CORD, **closed),
     )
     await rig.at(datetime(2026, 3, 9, 12, tzinfo=UTC))
     await rig.send()
     await pool.execute(_AGE)
     await pool.execute("UPDATE ticket_now SET known_at = known_at - interval '500 days'")
+    await pool.execute("UPDATE cord_wait SET pulled_at = pulled_at - interval '500 days'")
     await pool.execute("UPDATE report SET due = due - interval '500 days'")
 
     assert await pruner(pool).run_once() > 0
 
     assert [row["ticket"] for row in await pool.fetch("SELECT ticket FROM ticket_now")] == [1]
+    assert [row["ticket"] for row in await pool.fetch("SELECT ticket FROM cord_wait")] == [1]
     assert await pool.fetchval("SELECT count(*) FROM report") == 0
     assert await pool.fetchval("SELECT count(*) FROM mail WHERE report IS NOT NULL") == 0
     assert await pruner(pool).run_once() == 0

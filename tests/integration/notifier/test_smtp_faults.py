@@ -6,16 +6,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from services.notifier.app import build_sender
+from services.notifier.delivery.sender import Sender
 from services.notifier.metrics import NotifierMetrics
 from services.notifier.settings import NotifierSettings
 from shared.policy import Policy, parse
 from shared.postgres.pool import Pool, open_pool
-from shared.runtime.clock import SystemClock
+from shared.runtime.clock import Clock, SystemClock
 from shared.runtime.health import Progress
 from tests.integration.notifier.test_claims import mails  # noqa: F401 (fixture)
 from tests.support.notice_rig import LINKS, NoticeRig
@@ -37,18 +39,22 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
 
 
 @asynccontextmanager
-async def sending(pool: Pool, mails: Sink, rules: Policy = RULES, replicas: int = 2) -> AsyncIterator[None]:  # noqa: F811
-    """Senders at work."""
-    settings = NotifierSettings(smtp_port=mails.port)
+async def sending(
+    pool: Pool,
+    mails: Sink,  # noqa: F811
+    rules: Policy = RULES,
+    clock: Clock | None = None,
+    **given: Any,
+) -> AsyncIterator[list[Sender]]:
+    """Two senders at work. `given`: settings."""
+    settings, now = NotifierSettings(**({"smtp_port": mails.port} | given)), clock or SystemClock()
     senders = [
-        build_sender(
-            settings, pool, rules, LINKS, NotifierMetrics(CollectorRegistry()), Progress(), SystemClock(), lambda: None
-        )
-        for _ in range(replicas)
+        build_sender(settings, pool, rules, LINKS, NotifierMetrics(CollectorRegistry()), Progress(), now, lambda: None)
+        for _ in range(2)
     ]
     tasks = [asyncio.ensure_future(sender.run()) for sender in senders]
     try:
-        yield
+        yield senders
     finally:
         for task in tasks:
             task.cancel()

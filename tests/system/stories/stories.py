@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import cache, cached_property
 
+from services.tickets.domain.plan import Countermeasure
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
 from shared.flow.statistics.columns import Chart, Column, WeekValues
@@ -38,11 +39,14 @@ _ENDS, _NEVER = day("2025-02-24"), day("2026-01-01")
 class Story:
     """`change_date`: when the change that people plan comes into force. `paces`: what it, and the world, do.
 
-    `weeks`: how many after the change the story goes on. `predicted`: by what share the median stay gets shorter.
+    `region`: whose deals these are where one company lives through all stories at once. `weeks`: how many after the
+    change the story goes on. `predicted`: by what share the median stay gets shorter.
     """
 
     name: str
+    region: str
     change: str
+    countermeasure: Countermeasure
     why: str
     predicted: Fraction
     change_date: date
@@ -58,6 +62,36 @@ class Story:
     def events(self) -> list[DealEvent]:
         """The log, in order of time."""
         return branch(BEGIN, self.until, self.paces)
+
+    @property
+    def source(self) -> str:
+        """The CRM of its region."""
+        return f"crm-{self.region.lower()}"
+
+    @property
+    def key(self) -> str:
+        """Of its problem, in its region's pipeline."""
+        return KEY.replace(f"/{MEASURE.pipeline}/", f"/{self.name}/")
+
+    @property
+    def measure(self) -> Chart:
+        """What its plan is judged by, in its region's pipeline."""
+        return MEASURE._replace(pipeline=self.name)
+
+    @property
+    def events_of_region(self) -> list[DealEvent]:
+        """The log as the CRM of its region has it, for its region's pipeline, until the longest story is over."""
+        until = max(story.until for story in STORIES)
+        return [_in_region(event, self) for event in branch(BEGIN, until, self.paces)]
+
+    def over(self, weeks: int) -> datetime:
+        """The instant at which so many weeks after the change are over, and a day more."""
+        return self.in_force + timedelta(weeks=weeks, days=1)
+
+    @property
+    def sealing_day(self) -> datetime:
+        """The Thursday before the change."""
+        return self.in_force - timedelta(days=4)
 
     @property
     def prediction(self) -> Prediction:
@@ -116,6 +150,12 @@ class Story:
         )
 
 
+def _in_region(event: DealEvent, story: Story) -> DealEvent:
+    data = event.data.model_copy(update={"pipeline": story.name}) if event.data.pipeline else event.data
+    deal = event.subject.removeprefix(f"{event.source}:")
+    return event.model_copy(update={"source": story.source, "subject": f"{story.source}:{deal}", "data": data})
+
+
 @dataclass(frozen=True)
 class StoryEnd:
     """How a story ends. `conclusions`: by week after the change, when the study has something new to say."""
@@ -132,7 +172,9 @@ _RELAPSE = day((_CHANGED + timedelta(weeks=WINDOW)).isoformat())
 
 IMPROVED = Story(
     name="improved",
+    region="North",
     change="Two people give every demo, and its date is agreed in the first call",
+    countermeasure=Countermeasure.CAPACITY,
     why="Most of the stay is waiting for a date",
     predicted=Fraction(1, 2),
     change_date=_CHANGED,
@@ -141,7 +183,9 @@ IMPROVED = Story(
 )
 UNCHANGED = Story(
     name="unchanged",
+    region="East",
     change="A reminder by mail three days before each demo",
+    countermeasure=Countermeasure.TOOL,
     why="Demos are moved because customers forget them",
     predicted=Fraction(3, 10),
     change_date=_CHANGED,
@@ -150,7 +194,9 @@ UNCHANGED = Story(
 )
 RESTORED = Story(
     name="restored",
+    region="South",
     change="The broken booking page for demos is repaired",
+    countermeasure=Countermeasure.TOOL,
     why="Customers could not book a demo since it broke",
     predicted=Fraction(1, 2),
     change_date=_CHANGED_SOON,
@@ -159,7 +205,9 @@ RESTORED = Story(
 )
 DECAYED = Story(
     name="decayed",
+    region="West",
     change="A second engineer gives demos for a quarter of a year",
+    countermeasure=Countermeasure.CAPACITY,
     why="Most of the stay is waiting for an engineer",
     predicted=Fraction(1, 2),
     change_date=_CHANGED,
@@ -185,6 +233,30 @@ def story_policy() -> Policy:
 
 def policy_text() -> str:
     """As YAML."""
+    head, sales, tail = _policy_parts()
+    return head + sales + tail
+
+
+def company_policy_text() -> str:
+    """As YAML: a pipeline with rules and an owner of its own for each story."""
+    head, sales, tail = _policy_parts()
+    return head + "".join(_of_region(sales, story) for story in STORIES) + tail
+
+
+def _of_region(sales: str, story: Story) -> str:
+    for there, here in {
+        "  sales:": f"  {story.name}:",
+        "New business": f"New business {story.region}",
+        "Head of sales": f"Head of sales {story.region}",
+        "sales@": f"{story.name}@",
+    }.items():
+        assert sales.count(there) == 1
+        sales = sales.replace(there, here)
+    return sales
+
+
+def _policy_parts() -> tuple[str, str, str]:
+    """The shop's policy before the pipeline of sales, that pipeline, and what is after all pipelines."""
     text = (SHOP / "policy.yaml").read_text()
-    begin, end = text.index("  renewals:\n"), text.index("silence:\n")
-    return text[:begin] + text[end:]
+    sales, renewals, silence = (text.index(f"{one}:\n") for one in ("  sales", "  renewals", "silence"))
+    return text[:sales], text[sales:renewals], text[silence:]

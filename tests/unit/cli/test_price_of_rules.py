@@ -91,9 +91,9 @@ def test_rules_that_a_short_log_cannot_price_are_named_beside_the_sum() -> None:
     text = run("what-if", "short", "-p", name).stdout
 
     assert (
-        "P: chance alone opens at most 1 ticket a quarter; the policy accepts 1 (false_alarms)."
-        " Not in the sum, for too little history (less than 180 days): P, lead: more than 1 deal (wip-high);"
-        " P, offer: any deal for longer than 3 days (aging)."
+        "P: there is too little history (less than 180 days) to price P, lead: more than 1 deal (wip-high);"
+        " P, offer: any deal for longer than 3 days (aging). Of the other rules, chance alone opens at most 1 ticket"
+        " a quarter; the policy accepts 1 (false_alarms)."
     ) in text
 
 

@@ -7,12 +7,13 @@ import tracemalloc
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from shared.contracts.envelope import compact, iso
+from shared.contracts.envelope import AnyMoment, compact, iso
 from shared.contracts.events import DealEvent
 from shared.contracts.measures import Measure, MeasureData, MeasureEvent
 from shared.contracts.notices import NoticeData, NoticeEvent, NoticeReason, NoticeResult
@@ -108,6 +109,40 @@ def test_a_time_is_written_in_utc_with_six_digits(moment: datetime) -> None:
 
     assert written == moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
     assert datetime.fromisoformat(written) == moment.astimezone(UTC)
+
+
+_OURS, _PYDANTIC = TypeAdapter[datetime](AnyMoment), TypeAdapter[datetime](AwareDatetime)
+
+
+@given(st.from_regex(r"\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z") | st.datetimes(timezones=st.just(UTC)).map(iso))
+@example("2026-02-30T10:00:00.000000Z")
+@example("2026-03-10T24:00:00.000000Z")
+@example("2026-03-10T10:60:00.000000Z")
+@example("0000-03-10T10:00:00.000000Z")
+@example("2026-W11-2T10:00:00.000000Z")
+@example("2026-03-10T10:00:00,000000Z")
+@example("2026-03-10t10:00:00.000000z")
+@example("2026-03-10 10:00:00.000000Z")
+@example("２０２６-03-10T10:00:00.000000Z")
+@example("2026-03-10T10:00:00.000000Z\n")
+def test_a_time_as_we_write_it_is_read_as_any_other_is(text: str) -> None:
+    def read(adapter: TypeAdapter[Any]) -> tuple[datetime, Any] | list[Any]:
+        try:
+            moment = adapter.validate_json(orjson.dumps(text))
+        except ValidationError as error:
+            return [(fault["type"], fault["msg"]) for fault in error.errors()]
+        return moment, moment.utcoffset()
+
+    assume(":60." not in text)
+    assert read(_OURS) == read(_PYDANTIC)
+
+
+def test_a_leap_second_as_we_write_times_is_the_last_instant_of_its_minute() -> None:
+    read = _OURS.validate_json
+
+    assert read(b'"2025-12-31T23:59:60.500000Z"') == datetime(2025, 12, 31, 23, 59, 59, 999_999, UTC)
+    with pytest.raises(ValidationError, match="valid datetime"):
+        read(b'"2026-03-10T12:30:60.500000Z"')
 
 
 def test_what_waits_as_json_takes_no_more_than_it_needs() -> None:

@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.flow.intervals import RuleState, advance, decisive, intervals, marks_of
-from shared.flow.preview import CountedDeal, StagePast, run_rule
+from shared.flow.preview import CountedDeal, StagePast, run_bottleneck, run_rule, tried_bottlenecks
 from shared.flow.rules import Rule
 from shared.flow.ruleset import Ruleset
+from shared.flow.statistics.charts import ChartSegments
+from shared.flow.statistics.columns import Chart, Column, Value
 from shared.flow.statistics.crossings import DAY
 from shared.flow.statistics.learned_limits import StageHistory
+from shared.flow.statistics.measures import WeeklyMeasures
 from shared.flow.statistics.weeks import Weeks
 from shared.flow.visits import Visit
 from shared.policy import parse
@@ -82,3 +85,37 @@ def test_a_suggested_number_is_one_that_chance_seldom_opens() -> None:
     assert rates[0] is not None
     assert rates[1] is not None
     assert rates[0] <= 0.1 < rates[1]
+
+
+def test_a_bottleneck_is_found_at_the_end_of_the_week_that_the_rule_finds_it_in() -> None:
+    stages = [{"id": "lead"}, {"id": "won", "outcome": "won"}]
+    owner = {"name": "O", "mail": "o@x.example"}
+    rules = [{"kind": "bottleneck", "stage": "lead", "mode": "monitor"}]
+    sales = {"name": "S", "owner": owner, "stages": stages, "rules": rules}
+    pipeline = parse(json.dumps({"version": 1, "pipelines": {"sales": sales}})).pipelines["sales"]
+    series: dict[Column, list[Value]] = {
+        Column.ARRIVALS: [20, 19, 21] * 7 + [30] * 12,
+        Column.DEPARTURES: [20, 19, 21] * 7 + [20] * 12,
+        Column.WIP_END: [5, 6, 4] * 7 + [10 * week for week in range(1, 13)],
+        Column.OPEN_AGE_MEAN: [3, 2, 1] * 7 + [4 * week for week in range(1, 13)],
+    }
+    weeks = Weeks(0, "UTC")
+    # Week 0 is no point.
+    values = {Chart("sales", "lead", column): [None, *some] for column, some in series.items()}
+    [rule] = tried_bottlenecks("sales", pipeline)
+
+    run = run_bottleneck(rule, ChartSegments(WeeklyMeasures(weeks, values), weeks, []))
+
+    assert rule.key == "bottleneck/sales/lead"
+    assert [(one.cleared_at, one.peak) for one in run.intervals] == [(None, 120)]
+    # Points 0 to 19 are the baseline; the eighth after it is the first that can be asked.
+    assert run.weeks == len(series[Column.WIP_END]) - 20 - 7
+    assert run.intervals[0].opened_at >= weeks.end(28)
+    assert run.chance.per_quarter == 0.1
+
+
+def test_a_rule_on_bottlenecks_that_is_off_is_not_tried() -> None:
+    text = histories.policy_text([{"kind": "bottleneck", "mode": "off"}])
+    [(name, pipeline)] = parse(json.dumps(text)).pipelines.items()
+
+    assert tried_bottlenecks(name, pipeline) == []

@@ -304,9 +304,9 @@ def test_a_digest_lists_what_changed_since_the_last_mail() -> None:
     for kind in ("plain", "html"):
         text = part(made, kind)  # type: ignore[arg-type, unused-ignore]
         assert "earlier changes, not listed: 9" in text
-        for line in ("it was over", "it came back, with 41", "it grew to 42"):
+        for line in ("it was over", "it came back, with 41 deals", "it grew to 42 deals"):
             assert line in text
-    assert "- Tuesday 3 March, 10:00: it came back, with 41\r\n" in part(made, "plain")  # type: ignore[arg-type, unused-ignore]
+    assert "- Tuesday 3 March, 10:00: it came back, with 41 deals\r\n" in part(made, "plain")  # type: ignore[arg-type, unused-ignore]
     assert "Since the last mail" not in part(mail(), "plain")
 
 

@@ -117,7 +117,26 @@ def test_growth_updates_a_waiting_notice() -> None:
 def test_of_several_notices_that_wait_one_remains() -> None:
     waiting = [WaitingNotice(7, OPENED), WaitingNotice(8, GREW)]
 
-    assert decided(TicketChange.CLEARED, day(1), NoticeHistory(waiting), HOUR) == Decision(BOTH, day(1), 8, (7,))
+    assert decided(TicketChange.CLEARED, day(1), NoticeHistory(waiting), HOUR) == Decision(BOTH, day(1), 7, (), (8,))
+
+
+@pytest.mark.parametrize(
+    ("waiting", "merged"),
+    [
+        ((NoticeReason.VERDICT, GREW), NoticeReason.VERDICT),
+        ((GREW, NoticeReason.DECAYED), NoticeReason.DECAYED),
+        ((OPENED, CLEARED), OPENED),
+        ((GREW, NoticeReason.PLAN_DUE, NoticeReason.CORD), NoticeReason.CORD),
+    ],
+)
+def test_of_several_notices_that_wait_the_weightiest_names_the_mail(
+    waiting: tuple[NoticeReason, ...], merged: NoticeReason
+) -> None:
+    """A sender had the first one, and could not deliver it; meanwhile the others were written."""
+    notices = [WaitingNotice(number, reason) for number, reason in enumerate(waiting, 7)]
+    decision = decided(TicketChange.GREW, day(1), NoticeHistory(notices), HOUR)
+
+    assert decision == Decision(merged, day(1), 7, (), tuple(one.id for one in notices[1:]))
 
 
 @pytest.mark.parametrize("outcome", [TicketOutcome.RETRACTED, TicketOutcome.WONT_FIX, TicketOutcome.ABANDONED])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+import re
 from datetime import date
 from email.message import EmailMessage
 from email.policy import default
@@ -12,11 +13,18 @@ import pytest
 
 from services.notifier.domain.links import Links
 from services.notifier.domain.mail import CoveredChange, Mail, Notice, Thread
-from services.notifier.domain.report import PipelineReport, ReportData, ReportedLook, ReportedTicket, ReportedVerdict
+from services.notifier.domain.report import (
+    CordReport,
+    PipelineReport,
+    ReportData,
+    ReportedLook,
+    ReportedTicket,
+    ReportedVerdict,
+)
 from services.notifier.render.compose import Composer
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
-from shared.contracts.tickets import Actor, StudyFacts, TicketChange, TicketState
+from shared.contracts.tickets import StudyFacts, TicketChange, TicketState
 from shared.policy import parse
 from tests.support.notices import HEAD, LINKS
 from tests.support.plan_facts import plan_facts
@@ -33,6 +41,12 @@ STUDY = StudyFacts(
     result="hit",
     confounded_with=(7,),
 )
+CORD = {
+    "key": "cord/new/proposal",
+    "kind": "cord",
+    "title": "Somebody pulled the cord in Proposal",
+    "sentence": "Seen in Proposal on 3 March: “Approvals take a week”.",
+}
 OVER = ProblemInterval(opened_at=day(0), cleared_at=day(1), peak=12)
 PROBLEM = "The ticket is about: 12 deals have been in Proposal for more than 21 days; usually 3."
 
@@ -82,11 +96,12 @@ def test_a_verdict_comes_with_the_sentences_of_its_message() -> None:
     assert says(
         made,
         "Verdict: verified",
+        "The weeks after the change are better than those before it",
+        "The change of Monday 9 March: Proposals above 50,000",
         STUDY.sentence or "",
-        STUDY.effect_sentence or "",
+        "Time in stage (median), Proposal: 3.1 days better, probably",
         "The prediction held.",
         "The change of ticket 7 falls into the same weeks",
-        "The change of Monday 9 March: Proposals above 50,000",
         PROBLEM,
         "adopt the change, adapt it, or drop it",
     )
@@ -136,24 +151,40 @@ def test_a_gain_says_what_became_of_it_once(reason: NoticeReason, change: Ticket
     with_own = mail(reason, change, plan=plan_facts(), reason=f"{headline.lower()}")
     other = mail(reason, change, plan=plan_facts(), reason="weeks 9 to 21 say so")
 
-    for made in (with_own, other):
+    longer = mail(reason, change, plan=plan_facts(), reason=f"{headline}: weeks 9 to 21 say so.")
+    for made in (with_own, other, longer):
         assert says(made, headline, "The change of Monday 9 March")
-    assert parts(with_own)[0].count(headline) == 1
+        assert parts(made)[0].count(headline) == 1
     assert says(other, "Weeks 9 to 21 say so.")
+    assert says(longer, "Weeks 9 to 21 say so.")
 
 
 def test_an_escalation_says_how_long_nobody_took_it_and_shows_the_deals() -> None:
     made = mail(NoticeReason.ESCALATED, TicketChange.OPENED, what=NoticeReason.ESCALATED, to="deputy@sales.example")
 
     assert says(made, "Nobody has acknowledged this ticket within 2 days.", PROBLEM, "What to do:", "Deal 0")
+    assert says(made, "Acknowledge it on the ticket", "find it before you change")
     assert says(made, "the policy lists you as deputy of New business in Andon")
 
 
 def test_a_cord_that_is_pulled_again_is_not_a_reopening() -> None:
-    facts = {"actor": Actor.PERSON, "key": "cord/new/proposal", "kind": "cord"}
+    assert says(mail(NoticeReason.CORD, TicketChange.PULLED, **CORD), "The cord was pulled again")
+    assert "again" not in parts(mail(NoticeReason.CORD, TicketChange.OPENED, **CORD))[0]
 
-    assert says(mail(NoticeReason.CORD, TicketChange.PULLED, **facts), "Somebody pulled the cord again")
-    assert "again" not in parts(mail(NoticeReason.CORD, TicketChange.OPENED, **facts))[0]
+
+@pytest.mark.parametrize("reason", [one for one in NoticeReason if one is not NoticeReason.WEEKLY_REPORT])
+def test_no_mail_says_a_thing_twice(reason: NoticeReason) -> None:
+    """No sentence comes twice, and of the mail about a cord its title is said once, by the heading."""
+    made = mail(reason, TicketChange.OPENED, plan=plan_facts(), study=STUDY, **CORD)
+    plain, html = parts(made)
+    sentences = [one.strip() for one in re.split(r"[.:?] ", plain.partition("--")[0]) if len(one) > 12]
+
+    assert len(set(sentences)) == len(sentences)
+    assert plain.count("pulled the cord") == 0
+    assert re.sub("<title>.*?</title>|<img.*?>", "", html).count("pulled the cord") == 1
+    assert says(
+        made, "Seen in Proposal on 3 March: “Approvals take a week”.", "The cord was first pulled on Monday 2 March"
+    )
 
 
 def test_a_problem_that_clears_while_its_change_is_studied_leaves_the_ticket_open() -> None:
@@ -196,10 +227,33 @@ def test_a_report_lists_what_to_chase() -> None:
         "snoozed until 11 March",
         "and 3 more",
         "Not shown. The weeks do not show a change.",
-        "Thursday 12 March: did it get better? Time in stage, Legal",
+        "Thursday 12 March: did time in stage, Legal get better?",
         "Renewals",
         "There is nothing to chase here.",
     )
+
+
+@pytest.mark.parametrize(
+    ("cords", "words"),
+    [
+        (
+            {"answered": 1, "median": 14400, "longest": 14400, "waiting": 0},
+            "Pulled cords: 1 was answered in this week, after 4 hours.",
+        ),
+        (
+            {"answered": 3, "median": 7200, "longest": 2 * 86_400, "waiting": 1, "waiting_longest": 60},
+            "Pulled cords: 3 were answered in this week: the median wait was 2 hours, the longest 2 days; 1 still waits"
+            " for an answer, for less than an hour.",
+        ),
+        (
+            {"answered": 0, "waiting": 2, "waiting_longest": 3 * 86_400},
+            "Pulled cords: 2 still wait for an answer, the longest for 3 days.",
+        ),
+    ],
+)
+def test_a_report_says_how_long_pulled_cords_waited(cords: dict[str, Any], words: str) -> None:
+    assert says(report(PipelineReport(name="New business", cords=CordReport(**cords))), words)
+    assert all("cord" not in text for text in parts(report(PipelineReport(name="New business"))))
 
 
 def test_a_report_says_so_when_there_is_nothing_to_chase() -> None:

@@ -68,7 +68,7 @@ def test_a_folded_question_says_its_answer_shortly() -> None:
     assert said["change"] == "Two people answer each morning. · Capacity: more or fewer people or hours"
     assert said["tasks"] == "Roster; Tell everybody"
     assert said["when"] == "7 December 2026 · only for deals that come in from then on"
-    assert said["prediction"] == "20 % of what it is now · Half of the waiting is for an answer."
+    assert said["prediction"] == "by 20 % of what it is now · Half of the waiting is for an answer."
     assert said["balancing"] == "Share won, New business"
     assert plan_form.answers({}, LABELS, {})["balancing"] == "no other measure"
     assert plan_form.answers({"new_entries_only": "yes"}, LABELS, {})["when"] == ""

@@ -63,6 +63,9 @@ def test_the_weeks_that_are_compared_with_are_named() -> None:
 
     assert shown.reference_words == "20 weeks, from that of 22 June 2026 to that of 2 November 2026"
     assert len(shown.reference) == 20
+    ground = sealed().ground
+    one = replace(ground, measure=replace(ground.measure, reference=("2026-W26",)))
+    assert view(ground=one).reference_words == "1 week, that of 22 June 2026"
     assert shown.left_out == ["9 November 2026", "16 November 2026"]
     assert shown.judged == ["In 13 weeks this measure can show a lasting change of 25 % or more."]
 

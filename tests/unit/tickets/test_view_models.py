@@ -9,7 +9,9 @@ import pytest
 
 from services.tickets.web import view_models
 from services.tickets.web.history import history_rows
+from shared import wording
 from shared.contracts.problems import Evidence
+from shared.wording.quantities import deals
 from tests.support.problems import day, evidence, problem
 
 DAY = 86_400
@@ -84,7 +86,7 @@ def told(history: list[dict[str, Any]], *mails: tuple[str, float]) -> list[str]:
     notices = [
         {"reason": reason, "result": "sent", "at": day(at), "detail": None, "role": None} for reason, at in mails
     ]
-    return [row.what for row in history_rows(history, notices)]
+    return [row.what for row in history_rows(history, notices, deals)]
 
 
 @pytest.mark.parametrize(
@@ -130,9 +132,24 @@ def test_the_history_names_who_worked_on_the_ticket_where_people_sign_in(name: s
     ],
 )
 def test_history_is_told_in_words(row: dict[str, Any], what: str, why: str | None) -> None:
-    (told,) = history_rows([row], [])
+    (told,) = history_rows([row], [], deals)
 
     assert (told.what, told.why) == (what, why)
+
+
+@pytest.mark.parametrize(
+    ("kind", "what"),
+    [
+        ("aging", "The problem grew to 14 deals"),
+        ("shift", "The problem grew to 14 of 100 pairs of weeks"),
+        ("silence", "The problem grew to 14 expected events"),
+        ("cord", "The problem grew to 14 pulls"),
+    ],
+)
+def test_what_grew_is_what_the_problem_counts(kind: str, what: str) -> None:
+    (told,) = history_rows([change("grew", reason="to 14")], [], wording.of(kind).counted)
+
+    assert told.what == what
 
 
 def test_the_days_of_a_form_are_those_of_the_policys_zone() -> None:

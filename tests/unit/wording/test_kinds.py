@@ -16,7 +16,7 @@ from services.notifier.render.compose import Composer
 from shared import wording
 from shared.contracts.measures import Column
 from shared.contracts.notices import NoticeReason
-from shared.contracts.problems import BottleneckDetail, BottleneckLabel, SignalDetail
+from shared.contracts.problems import BottleneckDetail, BottleneckLabel, CauseClass, SignalDetail
 from shared.flow.rules import KINDS as RULES
 from shared.policy import StageTitles
 from shared.policy.model import CountRule
@@ -102,6 +102,42 @@ def test_a_bottleneck_says_how_much_more_came_in_and_why(fields: dict[str, Any],
         f"More came into Proposal than left it: 30 in 13 weeks, {wip} against 16, and its deals grow older."
         " Cause: capacity."
     )
+
+
+@pytest.mark.parametrize(
+    ("label", "cause", "starved", "says"),
+    [
+        (
+            BottleneckLabel.CAPACITY,
+            CauseClass.SPECIAL,
+            False,
+            "find it before you change anything."
+            " Capacity: fewer deals leave the stage than before. Look for what holds them up there.",
+        ),
+        (
+            BottleneckLabel.DEMAND,
+            CauseClass.SPECIAL,
+            True,
+            "find it before you change anything."
+            " Demand: more deals come into the stage than before. Look at where they come from."
+            " Meanwhile the next stage has less to work on than before.",
+        ),
+        (
+            BottleneckLabel.UNCLEAR,
+            CauseClass.UNKNOWN,
+            None,
+            "The cause is unclear: look at what comes in and at what leaves before you change anything.",
+        ),
+    ],
+)
+def test_a_bottleneck_says_what_its_label_means(
+    label: BottleneckLabel, cause: CauseClass, starved: bool | None, says: str
+) -> None:
+    detail = BottleneckDetail(label=label, net=30, wip=46, usual_wip=16.5, next_starved=starved)
+    fields = {"threshold": 0, "limit": None, "cause_class": cause, "cause_points": None, "cause_needed": None}
+    text = text_of(problem(kind="bottleneck", bottleneck=detail, **fields), policy(), StageTitles.of(policy()))
+
+    assert text.asks_for.endswith(says)
 
 
 def test_every_measure_that_a_policy_may_watch_has_a_title() -> None:

@@ -17,8 +17,8 @@ SEVEN = ["a", "b", "c", "d", "e", "f", "g"]
         (
             "0.5",
             ["a", "b"],
-            "chance alone opens at most 0.5 tickets a quarter; you accept 2."
-            " Not in the sum, for too little history (less than 180 days): a; b.",
+            "there is too little history (less than 180 days) to price a; b."
+            " Of the other rules, chance alone opens at most 0.5 tickets a quarter; you accept 2.",
         ),
         (
             None,

@@ -12,8 +12,10 @@ import pytest
 from services.demo.ports import free_port
 from services.tickets.cord.mail_address import CordAddress
 from services.tickets.cord.mail_pulls import MAX_BYTES
-from services.tickets.cord.mailbox import MailboxAccess, MailboxRefused
-from services.tickets.cord.mailbox_poll import MailboxPoll
+from services.tickets.cord.mailbox_handler import CordMailboxHandler
+from shared.postgres.pool import TRANSIENT
+from shared.runtime.mailbox import MailboxAccess, MailboxRefused
+from shared.runtime.mailbox_poll import MailboxPoll
 from tests.integration.tickets.cord.conftest import CordWorld
 from tests.support.imap_server import ImapServer
 
@@ -40,7 +42,12 @@ def access(server: ImapServer) -> MailboxAccess:
 
 
 def poll(world: CordWorld, server: ImapServer) -> MailboxPoll:
-    return MailboxPoll(access(server), world.cords, world.mails, ADDRESS, world.metrics, 60)
+    return poll_of(world, access(server))
+
+
+def poll_of(world: CordWorld, mailbox: MailboxAccess) -> MailboxPoll:
+    handler = CordMailboxHandler(world.cords, world.mails, ADDRESS, world.metrics)
+    return MailboxPoll(mailbox, handler, 60, TRANSIENT)
 
 
 @pytest.mark.parametrize("header", ["To", "Cc", "Delivered-To", "X-Original-To"])
@@ -121,4 +128,4 @@ async def test_a_mailbox_that_cannot_be_opened_says_so(world: CordWorld, server:
     ]
     for one, error in wrong:
         with pytest.raises(error):
-            await MailboxPoll(one, world.cords, world.mails, ADDRESS, world.metrics, 60).look()
+            await poll_of(world, one).look()

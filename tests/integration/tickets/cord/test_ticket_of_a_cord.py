@@ -53,7 +53,7 @@ async def test_a_pull_within_the_limits_says_so_with_this_stages_numbers(
 
     said = await asks_for(world)
 
-    assert said.startswith("The stage's own numbers move within their limits: in the week of ")
+    assert "The stage's own numbers move within their limits: in the week of " in said
     assert "time in stage (median): 39 days (usual 32 days to 48 days)" in said
     assert "deals in work at the end of the week: 59 deals (usual 52 deals to 68 deals)" in said
     assert said.endswith("A reaction to a single week makes a stable stage swing more.")
@@ -93,7 +93,7 @@ async def test_a_deal_that_is_known_becomes_evidence(world: CordWorld, web: http
     (message,) = await world.messages()
     assert message.data.evidence is not None
     assert [deal.deal for deal in message.data.evidence.worst] == ["crm:n3"]
-    assert "seen at the deal New 3: “It waits”" in message.data.sentence
+    assert "Seen in Proposal at the deal New 3: “It waits”" in message.data.sentence
     assert "The only deal, longest in the stage" in words(await web.get("/tickets/1"))
 
 
@@ -105,7 +105,7 @@ async def test_a_deal_that_is_not_known_is_shown_as_it_was_written(world: CordWo
 
     (message,) = await world.messages()
     assert message.data.evidence is None
-    assert f"seen at the deal {named}: “It waits”" in message.data.sentence
+    assert f"Seen in Proposal at the deal {named}: “It waits”" in message.data.sentence
 
 
 async def test_every_page_shows_it(world: CordWorld, web: httpx.AsyncClient) -> None:
@@ -117,7 +117,7 @@ async def test_every_page_shows_it(world: CordWorld, web: httpx.AsyncClient) -> 
     listed, page = words(await web.get("/tickets")), words(await web.get("/tickets/1"))
     one = (await web.get("/api/v1/tickets/1")).json()
     assert "Somebody pulled the cord in Proposal" in listed
-    assert "The cord was pulled 2 times in Proposal, seen on 1 November: “It waits again”." in listed
+    assert "Pulled 2 times in Proposal. Last seen on 1 November: “It waits again”." in listed
     assert "It began" in page
     assert "When it was found" not in page
     assert "The cord was pulled: It waits &lt;i&gt;long&lt;/i&gt;." in page

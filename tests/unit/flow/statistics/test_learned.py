@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 from random import Random
 from typing import Any, NamedTuple
@@ -119,12 +120,17 @@ def test_every_week_knows_what_events_before_it_tell(seed: int, clock: str) -> N
     first = min(event.key.time for events in deals for event in events)
     instants = [at for at in relearning_instants(Weeks(first, "UTC"), START + 600 * DAY) if chance.random() < 0.2]
 
+    @cache
+    def own_visits(number: int, told: int) -> list[Visit]:
+        """Those in the stage that the first events of a deal make."""
+        return [v for v in fold(deals[number][:told], resolver).visits if (v.pipeline, v.stage) == STAGE]
+
     for found in learn(StageHistory(visits, withdrawn, own), first, instants, Fraction(1, 10)):
         if found.why is NotLearned.LOG_TOO_SHORT:
             assert found.since - first < 180 * DAY
             continue
-        known = [fold((e for e in events if e.key.time < found.since), resolver) for events in deals]
-        here = [v for state in known for v in state.visits if (v.pipeline, v.stage) == STAGE]
+        known = (own_visits(n, sum(e.key.time < found.since for e in events)) for n, events in enumerate(deals))
+        here = [visit for some in known for visit in some]
         expected = by_definition(here, own, first, found.since)
         assert found.learned == expected.learned
         assert (found.crossings is None) == (expected.mean is None) == (found.why is not None)

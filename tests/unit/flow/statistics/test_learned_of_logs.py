@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
 from collections import defaultdict
@@ -13,9 +12,8 @@ from typing import Any
 
 import pytest
 
+from services.cli.what_if import read_log
 from services.cli.what_if_json import interval_json
-from shared.contracts.events import DealEvent
-from shared.flow.events import event_of
 from shared.flow.fold import fold
 from shared.flow.known_visits import known_before
 from shared.flow.ruleset import Ruleset
@@ -42,8 +40,7 @@ LOGS = ["shop", "bpic2012", "bpic2012/variation"]
 
 @cache
 def read(name: str) -> list[Event]:
-    with gzip.open(data(name.split("/")[0], "events.jsonl.gz")) as lines:
-        return [event_of(DealEvent.model_validate_json(line)) for line in lines]
+    return read_log(str(data(name.split("/")[0], "events.jsonl.gz")), with_receipts=False).events
 
 
 class WholeLog:
