@@ -55,8 +55,3 @@ def moved(weeks: Sequence[int], shape: WeekShape, worse: float, since: int, unti
     """The weeks with those from `since` up to `until` moved by `worse` standard deviations to the worse."""
     end, step = len(weeks) if until is None else until, shape.worse_by(worse)
     return [value + step if since <= week < end else value for week, value in enumerate(weeks)]
-
-
-def share(part: int, whole: int) -> float:
-    """0 of nothing."""
-    return part / max(whole, 1)
