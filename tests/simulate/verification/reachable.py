@@ -45,6 +45,8 @@ POWER: Mapping[str, Mapping[float, float]] = {
 }
 # The same by weeks before, of weeks of which 13 are worth about three independent ones.
 LONG_MEMORY_POWER: Mapping[int, float] = {20: 0.348, 52: 0.335}
+# Useless changes verified after a true shift.
+USELESS: Mapping[str, float] = {"AR .3": 0.0238, "AR .6": 0.0279}
 # 90 % intervals that hold the truth, by shape and weeks before.
 COVERED: Mapping[tuple[str, int], float] = {
     ("AR .3", 20): 0.876,

@@ -16,6 +16,7 @@ from shared.flow.statistics.verification import Verdict
 from shared.flow.statistics.windows import WindowTest
 from tests.simulate.figures import Cell, SimulatedFigure, scaled, share_figure
 from tests.simulate.verification.changes import HISTORIES, SimulatedChange, is_verified, moved, studied_shape
+from tests.simulate.verification.reachable import USELESS, gate_above
 from tests.simulate.verification.selections import OPENING_LEVEL, SPECIAL_GAP, special_ground
 
 STUDY = "repairs"
@@ -46,7 +47,8 @@ def _late(random: Random, scale: float, name: str) -> Iterator[SimulatedFigure]:
     yield share_figure(STUDY, case, "repairs verified: draft rule", marked, len(undone))
     lasting = list(_repairs(random, name, count, _SHIFT, SPECIAL_GAP, undone=False))
     wrong = sum(is_verified(change.verify()) for change in lasting)
-    yield share_figure(STUDY, case, "useless changes verified", wrong, len(lasting), most=_FALSE)
+    gate = gate_above(USELESS.get(name), _FALSE, HISTORIES)
+    yield share_figure(STUDY, case, "useless changes verified", wrong, len(lasting), most=_FALSE, gate=gate)
 
 
 def _soon(random: Random, scale: float, name: str) -> Iterator[SimulatedFigure]:

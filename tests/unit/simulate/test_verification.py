@@ -8,6 +8,7 @@ from fractions import Fraction
 from math import sqrt
 from pathlib import Path
 from random import Random
+from statistics import fmean
 from types import SimpleNamespace
 
 import pytest
@@ -108,8 +109,9 @@ def test_a_selection_leaves_a_whole_window_after_the_change(why: str) -> None:
 def test_chosen_weeks_are_bad_ones(why: str) -> None:
     changes = list(SELECTIONS[why](Random(why), NORMAL, 30))
     chosen = [change.weeks[week] for change in changes for week in change.ground.trigger]
+    later = [week for change in changes for week in change.weeks[change.change :]]
 
-    assert sum(chosen) / len(chosen) > 0.25 * UNIT
+    assert fmean(chosen) - fmean(later) > 0.25 * UNIT
 
 
 def test_worse_is_the_bad_side_of_a_shape() -> None:
@@ -162,6 +164,12 @@ def test_looks_that_ask_too_much_are_noticed(monkeypatch: pytest.MonkeyPatch) ->
     assert gains_found(0.04)
     monkeypatch.setattr(sealing, "stretch", lambda *arguments: 2 * stretch(*arguments))
     assert not gains_found(0.04)
+
+
+def test_the_draft_rule_sees_a_week_below_its_lower_limit() -> None:
+    weeks = moved(NORMAL.weeks(Random(1), 33), NORMAL, -8, 20, 21)
+
+    assert SimulatedChange(NORMAL, weeks, 20).is_marked
 
 
 def test_every_gate_belongs_to_a_figure() -> None:
