@@ -1,6 +1,6 @@
 """What a target that is out of reach is replaced by: the share in the long run, plus or less two standard errors.
 
-The shares are those of the definition itself: an independent program found them in 20,000 to 100,000 histories each.
+The shares are those of the definition itself: an independent program found them in 10,000 to 100,000 histories each.
 Why they lie beyond the targets: docs/developer/decisions/0018-reachable-targets.md.
 """
 
