@@ -13,12 +13,14 @@ from fractions import Fraction
 from functools import cache
 from math import comb, sqrt
 from operator import mul
+from typing import TypeVar
 
 from shared.flow.statistics.columns import Value
 
 # Comparisons with a needed distance, a double, hold within this.
 TOLERANCE = 1e-9
 _PHI_MAX = 0.9
+ValueT = TypeVar("ValueT", int, Fraction, Value)
 
 
 @cache
@@ -79,7 +81,7 @@ def _centred_ranks(values: Sequence[Value]) -> list[int]:
     return found
 
 
-def in_order(values: Iterable[Value]) -> list[Value]:
+def in_order(values: Iterable[ValueT]) -> list[ValueT]:
     """Sorted; fractions by their doubles where these differ: that is much faster than to compare fractions."""
     found = list(values)
     if all(isinstance(value, int) for value in found):

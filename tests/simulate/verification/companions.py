@@ -13,7 +13,7 @@ from shared.flow.statistics.verification import BalancingSeries
 from shared.policy.watchable import Side
 from tests.simulate.figures import Cell, SimulatedFigure, scaled, share_figure
 from tests.simulate.verification.changes import HISTORIES, SimulatedChange, is_verified, moved, studied_shape
-from tests.simulate.verification.reachable import LOSSES_FOUND, gate_below
+from tests.simulate.verification.reachable import CALLED_DECAYED, LOSSES_FOUND, gate_above, gate_below
 
 STUDY = "companions"
 _SHAPES = ("normal", "lognormal .5", "counts", "thin medians", "AR .3", "AR .6")
@@ -65,12 +65,15 @@ def _hold(random: Random, scale: float, name: str) -> Iterator[SimulatedFigure]:
                 verification = _gained(random, name, gain, WINDOW + HOLD_WEEKS, lost=lost).verify()
                 if is_verified(verification):
                     found[verification.hold] += 1
-            bounds = (_loss_bounds(name, gain) if lost else {"most": _CALLED_DECAYED}) if gain >= _FIRM else {}
+            bounds = _bounds(name, gain, lost=lost) if gain >= _FIRM else {}
             yield from _hold_figures(f"{name}, gain of {gain:g} sigma, {what}", found, bounds)
 
 
-def _loss_bounds(name: str, gain: float) -> dict[str, float | None]:
+def _bounds(name: str, gain: float, *, lost: bool) -> dict[str, float | None]:
     verified = round(HISTORIES * _VERIFIED)
+    if not lost:
+        long_run = CALLED_DECAYED.get(name) if gain == _FIRM else None
+        return {"most": _CALLED_DECAYED, "gate": gate_above(long_run, _CALLED_DECAYED, verified)}
     return {"least": _DECAY_FOUND, "gate": gate_below(LOSSES_FOUND.get((name, gain)), _DECAY_FOUND, verified)}
 
 

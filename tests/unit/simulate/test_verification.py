@@ -182,11 +182,11 @@ def test_every_gate_belongs_to_a_figure() -> None:
     assert shapes.issuperset(gated)
 
 
-def test_a_gate_lies_two_standard_errors_beyond_the_long_run() -> None:
-    assert gate_above(0.05, 0.03, 2500) == 0.059
+def test_a_gate_lies_three_standard_errors_beyond_the_long_run() -> None:
+    assert gate_above(0.05, 0.03, 2500) == 0.064
     assert gate_above(0.02, 0.03, 2500) is None
     assert gate_above(None, 0.03, 2500) is None
-    assert gate_below(0.8, 0.85, 2000) == 0.782
+    assert gate_below(0.8, 0.85, 2000) == 0.773
     assert gate_below(0.95, 0.85, 1600) is None
 
 
