@@ -43,13 +43,13 @@ def poisson(random: Random, mean: float) -> int:
     return found
 
 
-def autoregressive(phi: float) -> Stream:
-    """AR(1) with standard normal values."""
+def autoregressive(phi: float, mean: float = 0.0) -> Stream:
+    """AR(1) with normal values of a standard deviation of 1."""
 
     def stream(random: Random) -> Iterator[float]:
         value, innovation = random.gauss(0, 1), sqrt(1 - phi * phi)
         while True:
-            yield value
+            yield mean + value
             value = phi * value + random.gauss(0, innovation)
 
     return stream
@@ -78,11 +78,15 @@ def _lognormal_sigma(spread: float) -> float:
     return sqrt((exp(spread * spread) - 1) * exp(spread * spread))
 
 
-NORMAL = WeekShape("normal", autoregressive(0), 1)
+def _normal(name: str, phi: float) -> WeekShape:
+    """Far above 0, as measures are: an XmR chart has no lower limit below it."""
+    return WeekShape(name, autoregressive(phi, mean=10), 1)
+
+
+NORMAL = _normal("normal", 0)
 LOGNORMAL = WeekShape("lognormal .5", _independent(lambda r: r.lognormvariate(0, 0.5)), _lognormal_sigma(0.5))
 COUNTS = WeekShape("counts", _independent(lambda r: poisson(r, 4)), 2)
-AR3 = WeekShape("AR .3", autoregressive(0.3), 1)
-AR6 = WeekShape("AR .6", autoregressive(0.6), 1)
+AR3, AR6, AR75 = _normal("AR .3", 0.3), _normal("AR .6", 0.6), _normal("AR .75", 0.75)
 SHAPES = [
     NORMAL,
     LOGNORMAL,
@@ -91,9 +95,9 @@ SHAPES = [
     WeekShape("counts, fewer is worse", _independent(lambda r: poisson(r, 4)), 2, Side.LOW),
     WeekShape("half idle", _independent(lambda r: r.lognormvariate(0, 0.5) if r.random() < 0.5 else 0), 0.7),
     WeekShape("thin medians", _independent(_thin_median), 1.18),
-    WeekShape("AR .15", autoregressive(0.15), 1),
+    _normal("AR .15", 0.15),
     AR3,
-    WeekShape("AR .45", autoregressive(0.45), 1),
+    _normal("AR .45", 0.45),
     AR6,
     WeekShape("exp of AR .4", _exponential(0.4, 0.5), _lognormal_sigma(0.5)),
 ]

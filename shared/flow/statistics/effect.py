@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from shared.flow.statistics.columns import Value, WeekValues
 from shared.flow.statistics.interim_looks import enough
-from shared.flow.statistics.ranks import TOLERANCE, critical
+from shared.flow.statistics.ranks import TOLERANCE, critical, in_order
 from shared.flow.statistics.sealing import Seal
 
 _LEVEL = Fraction(1, 20)
@@ -70,7 +70,7 @@ def effect(seal: Seal, before: WeekValues, weeks: WeekValues, *, share: bool, hi
         return None
     if share and (ratios := _shares(seal.raw(before), [value for value in weeks if value is not None], higher=higher)):
         return _effect(SizeUnit.SHARE, ratios, _middle_share(ratios, higher=higher), seal, len(late))
-    gains = sorted(a - b for a in seal.before(before) for b in late)
+    gains = in_order(a - b for a in seal.before(before) for b in late)
     middle = Fraction(gains[len(gains) // 2] + gains[(len(gains) - 1) // 2]) / 2
     return _effect(SizeUnit.DIFFERENCE, gains, middle, seal, len(late))
 
@@ -106,7 +106,7 @@ def _shares(reference: Sequence[Value], late: Sequence[Value], *, higher: bool) 
     sign = -1 if higher else 1
     if min(sign * value for value in (*reference, *late)) <= 0:
         return []
-    return sorted(sign * (1 - Fraction(b, a)) for a in reference for b in late)
+    return in_order(sign * (1 - Fraction(b, a)) for a in reference for b in late)
 
 
 def _middle_share(shares: Sequence[Fraction], *, higher: bool) -> float:

@@ -13,12 +13,14 @@ from fractions import Fraction
 from functools import cache
 from math import comb, sqrt
 from operator import mul
+from typing import TypeVar
 
 from shared.flow.statistics.columns import Value
 
 # Comparisons with a needed distance, a double, hold within this.
 TOLERANCE = 1e-9
 _PHI_MAX = 0.9
+ValueT = TypeVar("ValueT", int, Fraction, Value)
 
 
 @cache
@@ -47,7 +49,7 @@ def critical(m: int, n: int, level: Fraction) -> int | None:
 
 def twice_u(reference: Sequence[Value], late: Sequence[Value], *, higher: bool) -> int:
     """Twice the number of pairs in which the late value is the higher (else: the lower) one; a tie counts one half."""
-    ordered = sorted(reference)
+    ordered = in_order(reference)
     below = sum(bisect_left(ordered, value) + bisect_right(ordered, value) for value in late)
     return below if higher else 2 * len(reference) * len(late) - below
 
@@ -79,9 +81,12 @@ def _centred_ranks(values: Sequence[Value]) -> list[int]:
     return found
 
 
-def in_order(values: Iterable[Value]) -> list[Value]:
-    """Sorted, by their doubles where these differ: that is much faster than to compare fractions."""
-    return [value for _, value in sorted((float(value), value) for value in values)]
+def in_order(values: Iterable[ValueT]) -> list[ValueT]:
+    """Sorted; fractions by their doubles where these differ: that is much faster than to compare fractions."""
+    found = list(values)
+    if all(isinstance(value, int) for value in found):
+        return sorted(found)
+    return [value for _, value in sorted((float(value), value) for value in found)]
 
 
 def vif(phi: float, n: int) -> float:

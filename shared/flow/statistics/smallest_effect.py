@@ -8,13 +8,13 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from fractions import Fraction
-from math import sqrt
+from math import ceil, sqrt
 from statistics import NormalDist
 from typing import NamedTuple
 
 from shared.flow.statistics.columns import Value, WeekValues
 from shared.flow.statistics.interim_looks import LEVELS
-from shared.flow.statistics.ranks import TOLERANCE, critical
+from shared.flow.statistics.ranks import TOLERANCE, critical, in_order
 from shared.flow.statistics.sealing import Seal
 
 # Standard deviations of U by which a change must exceed what is needed.
@@ -35,11 +35,15 @@ def smallest(
     moves = _moves(seal, before, share, higher)
     if needed is None:
         return None
-    none = 1 if moves.are_ratios else 0
-    for move in moves.ordered[bisect_right(moves.ordered, none) :]:
-        if Fraction(weeks * moves.twice_below(move), 2 * m) - Fraction(m * weeks, 2) >= needed:
-            return _size(move, higher) if moves.are_ratios else move
-    return None
+
+    # Twice the pairs, of m * m, that a move must make better; exact, whatever double `needed` is.
+    twice = ceil((Fraction(needed) + Fraction(m * weeks, 2)) * 2 * m / weeks)
+    # The larger a move, the more pairs it makes better.
+    none = bisect_right(moves.ordered, 1 if moves.are_ratios else 0)
+    least = bisect_left(moves.ordered, True, lo=none, key=lambda move: moves.twice_below(move) >= twice)
+    if least == len(moves.ordered):
+        return None
+    return _size(moves.ordered[least], higher) if moves.are_ratios else moves.ordered[least]
 
 
 def missed(seal: Seal, before: WeekValues, window: int, size: Value, *, share: bool, higher: bool) -> float | None:
@@ -74,9 +78,9 @@ class _Moves(NamedTuple):
 def _moves(seal: Seal, before: WeekValues, share: bool, higher: bool) -> _Moves:
     raw = [-value if higher else value for value in seal.raw(before)]
     if share and min(raw) > 0:
-        return _Moves(sorted(Fraction(b, a) for a in raw for b in raw), are_ratios=True)
+        return _Moves(in_order(Fraction(b, a) for a in raw for b in raw), are_ratios=True)
     reference = seal.before(before)
-    return _Moves(sorted(b - a for a in reference for b in reference), are_ratios=False)
+    return _Moves(in_order(b - a for a in reference for b in reference), are_ratios=False)
 
 
 def _size(ratio: Value, higher: bool) -> Value:

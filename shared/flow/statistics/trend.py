@@ -13,6 +13,7 @@ from itertools import combinations
 from math import sqrt
 
 from shared.flow.statistics.columns import Value
+from shared.flow.statistics.ranks import in_order
 
 # A trend counts from here: one side of 5 % of a normal distribution.
 TREND_Z = 1.645
@@ -32,7 +33,7 @@ def trend_z(values: Sequence[Value]) -> float:
 
 def slope(values: Sequence[Value]) -> Fraction:
     """The median slope of all pairs of values, per step from one value to the next. Needs two values or more."""
-    slopes = sorted(Fraction(b - a, j - i) for (i, a), (j, b) in combinations(enumerate(values), 2))
+    slopes = in_order(Fraction(b - a, j - i) for (i, a), (j, b) in combinations(enumerate(values), 2))
     return (slopes[len(slopes) // 2] + slopes[(len(slopes) - 1) // 2]) / 2
 
 

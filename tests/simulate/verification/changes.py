@@ -12,10 +12,9 @@ from shared.flow.statistics.segments import BASELINE_POINTS
 from shared.flow.statistics.verification import StudiedChange, Verdict, Verification, verify
 from shared.policy.watchable import Side
 from tests.simulate.alarms import marks
-from tests.simulate.shapes import SHAPES, WeekShape, autoregressive
+from tests.simulate.shapes import AR75, SHAPES, WeekShape
 
 # A memory this long is the longest for which false verdicts are promised.
-AR75 = WeekShape("AR .75", autoregressive(0.75), 1)
 STUDIED_SHAPES = [*SHAPES, AR75]
 # Histories of each cell.
 HISTORIES = 2500
@@ -55,8 +54,3 @@ def moved(weeks: Sequence[int], shape: WeekShape, worse: float, since: int, unti
     """The weeks with those from `since` up to `until` moved by `worse` standard deviations to the worse."""
     end, step = len(weeks) if until is None else until, shape.worse_by(worse)
     return [value + step if since <= week < end else value for week, value in enumerate(weeks)]
-
-
-def share(part: int, whole: int) -> float:
-    """0 of nothing."""
-    return part / max(whole, 1)

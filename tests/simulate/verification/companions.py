@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from random import Random
 
 from shared.flow.statistics.held_gain import HOLD_WEEKS, Hold
@@ -11,8 +11,9 @@ from shared.flow.statistics.interim_looks import WINDOW
 from shared.flow.statistics.sealing import NotShown
 from shared.flow.statistics.verification import BalancingSeries
 from shared.policy.watchable import Side
-from tests.simulate.figures import Cell, SimulatedFigure, scaled
-from tests.simulate.verification.changes import HISTORIES, SimulatedChange, is_verified, moved, share, studied_shape
+from tests.simulate.figures import Cell, SimulatedFigure, scaled, share_figure
+from tests.simulate.verification.changes import HISTORIES, SimulatedChange, is_verified, moved, studied_shape
+from tests.simulate.verification.reachable import CALLED_DECAYED, LOSSES_FOUND, gate_above, gate_below
 
 STUDY = "companions"
 _SHAPES = ("normal", "lognormal .5", "counts", "thin medians", "AR .3", "AR .6")
@@ -22,8 +23,8 @@ _HELD_GAINS = (1, 1.5, 2)
 _WITHHELD, _CALLED_DECAYED, _DECAY_FOUND = 0.025, 0.02, 0.75
 # From here on a gain that holds must not be called decayed, and one that is lost must be found.
 _FIRM = 1.5
-# With such a memory 13 weeks are worth three: how many losses are found is only stated.
-_LONG_MEMORY = "AR .6"
+# The share of gains that is verified at least, where weeks remember each other: only these are asked whether they hold.
+_VERIFIED = 0.35
 
 
 def cells() -> Iterator[Cell]:
@@ -42,11 +43,11 @@ def _balancing(random: Random, scale: float, name: str) -> Iterator[SimulatedFig
         ]
         # Gains that would be verified without the other measure.
         reasons = [one.conclusion.reason for one in found if one.conclusion.reason in (None, NotShown.BALANCING)]
-        withheld = share(reasons.count(NotShown.BALANCING), len(reasons))
+        withheld, most = reasons.count(NotShown.BALANCING), None if worse else _WITHHELD
         case = f"balancing measure, {name}, {what}"
-        yield SimulatedFigure(STUDY, case, "gains withheld", withheld, most=None if worse else _WITHHELD)
+        yield share_figure(STUDY, case, "gains withheld", withheld, len(reasons), most=most)
         told = sum(one.balancing is not None and one.balancing.worse is not None for one in found)
-        yield SimulatedFigure(STUDY, case, "called worse within 13 weeks", share(told, len(found)))
+        yield share_figure(STUDY, case, "called worse within 13 weeks", told, len(found))
 
 
 def _other(random: Random, name: str, worse: float) -> BalancingSeries:
@@ -64,15 +65,24 @@ def _hold(random: Random, scale: float, name: str) -> Iterator[SimulatedFigure]:
                 verification = _gained(random, name, gain, WINDOW + HOLD_WEEKS, lost=lost).verify()
                 if is_verified(verification):
                     found[verification.hold] += 1
-            yield from _hold_figures(f"{name}, gain of {gain:g} sigma, {what}", found, gain, lost=lost)
+            bounds = _bounds(name, gain, lost=lost) if gain >= _FIRM else {}
+            yield from _hold_figures(f"{name}, gain of {gain:g} sigma, {what}", found, bounds)
 
 
-def _hold_figures(case: str, found: Counter[Hold | None], gain: float, *, lost: bool) -> Iterator[SimulatedFigure]:
+def _bounds(name: str, gain: float, *, lost: bool) -> dict[str, float | None]:
+    verified = round(HISTORIES * _VERIFIED)
+    if not lost:
+        long_run = CALLED_DECAYED.get(name) if gain == _FIRM else None
+        return {"most": _CALLED_DECAYED, "gate": gate_above(long_run, _CALLED_DECAYED, verified)}
+    return {"least": _DECAY_FOUND, "gate": gate_below(LOSSES_FOUND.get((name, gain)), _DECAY_FOUND, verified)}
+
+
+def _hold_figures(
+    case: str, found: Counter[Hold | None], bounds: Mapping[str, float | None]
+) -> Iterator[SimulatedFigure]:
     for result in (Hold.HELD, Hold.FADING, Hold.DECAYED):
-        most = _CALLED_DECAYED if result is Hold.DECAYED and not lost and gain >= _FIRM else None
-        is_found = lost and gain >= _FIRM and not case.startswith(_LONG_MEMORY)
-        least = _DECAY_FOUND if result is Hold.DECAYED and is_found else None
-        yield SimulatedFigure(STUDY, case, f"called {result}", share(found[result], found.total()), most, least)
+        bound = bounds if result is Hold.DECAYED else {}
+        yield share_figure(STUDY, case, f"called {result}", found[result], found.total(), **bound)
 
 
 def _gained(random: Random, name: str, gain: float, after: int, *, lost: bool = False) -> SimulatedChange:

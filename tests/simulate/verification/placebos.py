@@ -22,8 +22,8 @@ from shared.flow.statistics.verification import StudiedChange, verify
 from shared.flow.statistics.watched import bad_side
 from shared.flow.statistics.xmr import xmr
 from shared.policy.watchable import PIPELINE_MEASURES, STAGE_MEASURES, Side
-from tests.simulate.figures import Cell, SimulatedFigure
-from tests.simulate.verification.changes import is_verified, share
+from tests.simulate.figures import Cell, SimulatedFigure, share_figure
+from tests.simulate.verification.changes import is_verified
 from tests.support.outside import ROOT
 from tests.support.printed_log import PrintedLog, folder
 
@@ -74,11 +74,11 @@ def _placebos(_: Random, __: float, log: str) -> Iterator[SimulatedFigure]:
 def _rules(case: str, made: Sequence[PlaceboChange], most: float | None) -> Iterator[SimulatedFigure]:
     yield SimulatedFigure(STUDY, case, "changes that never were", len(made))
     yield _verified(case, made, most)
-    yield SimulatedFigure(STUDY, case, "draft rule", share(sum(one.marked for one in made), len(made)))
+    yield share_figure(STUDY, case, "draft rule", sum(one.marked for one in made), len(made))
 
 
 def _verified(case: str, made: Sequence[PlaceboChange], most: float | None) -> SimulatedFigure:
-    return SimulatedFigure(STUDY, case, "verified", share(sum(one.verified for one in made), len(made)), most=most)
+    return share_figure(STUDY, case, "verified", sum(one.verified for one in made), len(made), most=most)
 
 
 @cache

@@ -14,8 +14,9 @@ from shared.flow.statistics.interim_looks import WINDOW
 from shared.flow.statistics.segments import BASELINE_POINTS
 from shared.flow.statistics.verification import Verdict
 from shared.flow.statistics.windows import WindowTest
-from tests.simulate.figures import Cell, SimulatedFigure, scaled
-from tests.simulate.verification.changes import HISTORIES, SimulatedChange, is_verified, moved, share, studied_shape
+from tests.simulate.figures import Cell, SimulatedFigure, scaled, share_figure
+from tests.simulate.verification.changes import HISTORIES, SimulatedChange, is_verified, moved, studied_shape
+from tests.simulate.verification.reachable import USELESS, gate_above
 from tests.simulate.verification.selections import OPENING_LEVEL, SPECIAL_GAP, special_ground
 
 STUDY = "repairs"
@@ -41,12 +42,13 @@ def _late(random: Random, scale: float, name: str) -> Iterator[SimulatedFigure]:
     count = scaled(HISTORIES, scale)
     undone = list(_repairs(random, name, count, _SHIFT, SPECIAL_GAP, undone=True))
     verified = sum(is_verified(change.verify()) for change in undone)
-    yield SimulatedFigure(STUDY, case, "repairs verified", share(verified, len(undone)), least=_LEAST.get(name))
+    yield share_figure(STUDY, case, "repairs verified", verified, len(undone), least=_LEAST.get(name))
     marked = sum(change.is_marked for change in undone)
-    yield SimulatedFigure(STUDY, case, "repairs verified: draft rule", share(marked, len(undone)))
+    yield share_figure(STUDY, case, "repairs verified: draft rule", marked, len(undone))
     lasting = list(_repairs(random, name, count, _SHIFT, SPECIAL_GAP, undone=False))
     wrong = sum(is_verified(change.verify()) for change in lasting)
-    yield SimulatedFigure(STUDY, case, "useless changes verified", share(wrong, len(lasting)), most=_FALSE)
+    gate = gate_above(USELESS.get(name), _FALSE, HISTORIES)
+    yield share_figure(STUDY, case, "useless changes verified", wrong, len(lasting), most=_FALSE, gate=gate)
 
 
 def _soon(random: Random, scale: float, name: str) -> Iterator[SimulatedFigure]:
@@ -56,8 +58,7 @@ def _soon(random: Random, scale: float, name: str) -> Iterator[SimulatedFigure]:
         for change in _repairs(random, name, scaled(HISTORIES, scale), _LARGE_SHIFT, _SOON, undone=undone):
             opening = WindowTest.of(change.weeks[:BASELINE_POINTS], change.shape.side, OPENING_LEVEL)
             verdicts[change.verify(opening=opening).conclusion.verdict] += 1
-        restored = share(verdicts[Verdict.RESTORED], verdicts.total())
-        yield SimulatedFigure(STUDY, case, f"{what}: restored", restored)
+        yield share_figure(STUDY, case, f"{what}: restored", verdicts[Verdict.RESTORED], verdicts.total())
         # With fewer than eight weeks since the opening nothing can be verified.
         yield SimulatedFigure(STUDY, case, f"{what}: verified", verdicts[Verdict.VERIFIED], most=0)
 

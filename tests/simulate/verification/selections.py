@@ -44,15 +44,15 @@ def _any_time(before: int) -> Selection:
     return changes
 
 
-def _special(since: int) -> Selection:
-    """A window fires by chance in week `since` or later; the change comes once enough weeks lie in between."""
+def _special(since: int, gap: tuple[int, int] = SPECIAL_GAP) -> Selection:
+    """A window fires by chance in week `since` or later; the change comes `gap` weeks later."""
     end = max(_END, since + _SOUGHT)
 
     def tries(random: Random, shape: WeekShape, count: int) -> Iterator[SimulatedChange]:
         for _ in range(count * _TRIES):
-            weeks = shape.weeks(random, end + SPECIAL_GAP[1] + WINDOW + 1)
+            weeks = shape.weeks(random, end + gap[1] + WINDOW + 1)
             if ground := special_ground(weeks[:end], shape, since):
-                change = (ground.opened or 0) + 1 + random.randint(*SPECIAL_GAP)
+                change = (ground.opened or 0) + 1 + random.randint(*gap)
                 yield SimulatedChange(shape, weeks[: change + WINDOW], change, ground)
 
     return lambda random, shape, count: islice(tries(random, shape, count), count)
@@ -121,11 +121,11 @@ def _worst_stage(before: int) -> Selection:
     return changes
 
 
-_FIRED_EARLY = "a window fired from week 20 on, 8 to 12 weeks later"
 SELECTIONS: dict[str, Selection] = {
     "any time, 20 weeks before": _any_time(20),
     "any time, 52 weeks before": _any_time(52),
-    _FIRED_EARLY: _special(BASELINE_POINTS),
+    "a window fired from week 20 on, 2 to 8 weeks later": _special(BASELINE_POINTS, _GAP),
+    "a window fired from week 20 on, 8 to 12 weeks later": _special(BASELINE_POINTS),
     "a window fired from week 60 on, 8 to 12 weeks later": _special(60),
     "an XmR mark, 2 to 8 weeks later": _after(_marked),
     "a limit crossed, 2 to 8 weeks later": _after(_beyond_all),
@@ -134,5 +134,3 @@ SELECTIONS: dict[str, Selection] = {
     "the worst of six stages, 20 weeks before": _worst_stage(20),
     "the worst of six stages, 52 weeks before": _worst_stage(52),
 }
-# Where weeks remember each other, too few of them show how much: they are chosen for seeming calm, or for a bad spell.
-SHORT_OF_MEMORY = {why for why in SELECTIONS if "20 weeks before" in why} | {_FIRED_EARLY}

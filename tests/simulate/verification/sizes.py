@@ -9,9 +9,10 @@ from statistics import fmean, median
 from shared.flow.statistics.effect import Effect, Prediction, PredictionResult, SizeUnit
 from shared.flow.statistics.interim_looks import WINDOW
 from shared.flow.statistics.verification import Verification
-from tests.simulate.figures import Cell, SimulatedFigure, scaled
+from tests.simulate.figures import Cell, SimulatedFigure, scaled, share_figure
 from tests.simulate.shapes import WeekShape
-from tests.simulate.verification.changes import HISTORIES, SimulatedChange, is_verified, moved, share, studied_shape
+from tests.simulate.verification.changes import HISTORIES, SimulatedChange, is_verified, moved, studied_shape
+from tests.simulate.verification.reachable import COVERED, gate_below
 
 STUDY = "sizes"
 _SHAPES = ("normal", "lognormal .5", "counts", "thin medians", "AR .3", "AR .6")
@@ -34,25 +35,25 @@ def _intervals(random: Random, scale: float, name: str, before: int) -> Iterator
         prediction = Prediction(truth, SizeUnit.DIFFERENCE) if gain else None
         changes = [_gained(shape, shape.weeks(random, before + WINDOW), before, gain) for _ in range(_count(scale))]
         found = [change.verify(prediction=prediction) for change in changes]
-        # Twenty weeks of history show too little of a memory.
-        least = None if "AR" in name and before == min(_BEFORE) else _COVERED
-        yield from _interval_figures(f"{name}, {before} weeks before, {gain:g} sigma", shape, found, truth, least)
+        gate = gate_below(COVERED.get((name, before)), _COVERED, HISTORIES)
+        yield from _interval_figures(f"{name}, {before} weeks before, {gain:g} sigma", shape, found, truth, gate)
 
 
 def _interval_figures(
-    case: str, shape: WeekShape, found: Sequence[Verification], truth: int, least: float | None
+    case: str, shape: WeekShape, found: Sequence[Verification], truth: int, gate: float | None
 ) -> Iterator[SimulatedFigure]:
     effects = [one.effect for one in found if one.effect is not None]
-    held = share(sum(_holds(effect, truth) for effect in effects), len(effects))
-    yield SimulatedFigure(STUDY, case, "90 % intervals that hold the truth", held, least=least)
+    held = sum(_holds(effect, truth) for effect in effects)
+    what = "90 % intervals that hold the truth"
+    yield share_figure(STUDY, case, what, held, len(effects), least=_COVERED, gate=gate)
     unbounded = sum(effect.low is None for effect in effects)
-    yield SimulatedFigure(STUDY, case, "effects without a bound", share(unbounded, len(effects)))
+    yield share_figure(STUDY, case, "effects without a bound", unbounded, len(effects))
     verified = [one for one in found if is_verified(one)]
     if truth and verified:
         seen = fmean(float(one.effect.estimate) for one in verified if one.effect) / abs(shape.worse_by(1))
         yield SimulatedFigure(STUDY, case, "sigma estimated where verified (mean)", seen)
         hits = sum(one.prediction in (PredictionResult.HIT, PredictionResult.HIT_COARSE) for one in verified)
-        yield SimulatedFigure(STUDY, case, "true predictions that hit where verified", share(hits, len(verified)))
+        yield share_figure(STUDY, case, "true predictions that hit where verified", hits, len(verified))
 
 
 def _holds(effect: Effect, truth: int) -> bool:
@@ -70,10 +71,10 @@ def _smallest(random: Random, scale: float, name: str, before: int) -> Iterator[
             sizes.append(float(size) / abs(shape.worse_by(1)))
             verified += is_verified(_gained(shape, weeks, before, sizes[-1]).verify())
     case = f"{name}, {before} weeks before, the smallest size that can be shown"
-    yield SimulatedFigure(STUDY, case, "verified", share(verified, len(sizes)))
+    yield share_figure(STUDY, case, "verified", verified, len(sizes))
     if sizes:
         yield SimulatedFigure(STUDY, case, "sigma (median)", median(sizes))
-    yield SimulatedFigure(STUDY, case, "histories that can show none", 1 - share(len(sizes), _count(scale)))
+    yield share_figure(STUDY, case, "histories that can show none", _count(scale) - len(sizes), _count(scale))
 
 
 def _gained(shape: WeekShape, weeks: Sequence[int], before: int, gain: float) -> SimulatedChange:

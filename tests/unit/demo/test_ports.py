@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from services.demo.ports import Ports, free_port
+from services.demo.ports import FIRST, LAST, Ports, free_port
 from services.demo.topology import POLICY, Topology
 
 
@@ -52,3 +52,9 @@ def test_the_settings_for_another_terminal_are_complete_and_hold_no_password(tmp
         f"export ANDON_SOURCES={tmp_path / 'sources.yaml'}",
     ]
     assert not any("secret" in line for line in exports("postgresql://andon:secret@db/andon"))
+
+
+def test_browsers_open_every_port_that_is_chosen() -> None:
+    # Fetch Standard, 2.9, "bad port".
+    refused = (6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080)
+    assert not [port for port in refused if FIRST <= port < LAST]
