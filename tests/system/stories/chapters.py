@@ -23,7 +23,7 @@ from shared.wording.studies import RESULTS, hold_sentence
 from tests.system.stories.records import TicketRecord
 from tests.system.stories.replay import ReplayedCompany, replayed
 from tests.system.stories.stories import DECAYED, IMPROVED, RESTORED, STORIES, UNCHANGED
-from tests.system.stories.visitor import PATIENCE, TITLE, Look, Visitor
+from tests.system.stories.visitor import PATIENCE, TITLE, Look, StoryVisitor
 
 Chapters: TypeAlias = AsyncIterator[datetime]
 WORKED, NOT_WORKED, BACK = "The change worked", "The weeks do not show that the change worked", "Back where it was"
@@ -35,7 +35,7 @@ async def tell_all(browser: Browser, kafka: str, dsn: str, prefix: str, folder: 
     context = await browser.new_context(viewport={"width": 1280, "height": 800})
     context.set_default_timeout(PATIENCE)
     async with replayed(kafka, dsn, prefix, folder) as company:
-        visitors = [Visitor(await context.new_page(), company.url, story, look) for story in STORIES]
+        visitors = [StoryVisitor(await context.new_page(), company.url, story, look) for story in STORIES]
         await tell(company, [TELLERS[one.story.name](one, company) for one in visitors])
     await context.close()
 
@@ -53,7 +53,7 @@ async def tell(company: ReplayedCompany, stories: Iterable[Chapters]) -> None:
             break
 
 
-async def gain_that_holds(visitor: Visitor, company: ReplayedCompany) -> Chapters:
+async def gain_that_holds(visitor: StoryVisitor, company: ReplayedCompany) -> Chapters:
     """The change works as predicted; it is adopted in the meeting, and its gain holds."""
     story = visitor.story
     yield story.sealing_day
@@ -79,7 +79,7 @@ async def gain_that_holds(visitor: Visitor, company: ReplayedCompany) -> Chapter
     await record.check_changes("adopted", "held")
 
 
-async def change_without_effect(visitor: Visitor, company: ReplayedCompany) -> Chapters:
+async def change_without_effect(visitor: StoryVisitor, company: ReplayedCompany) -> Chapters:
     """The weeks do not show that the change worked; the meeting leads to the decision, and it is dropped."""
     story = visitor.story
     yield story.sealing_day
@@ -96,7 +96,7 @@ async def change_without_effect(visitor: Visitor, company: ReplayedCompany) -> C
     await record.check_changes("dropped")
 
 
-async def trouble_that_went_away(visitor: Visitor, company: ReplayedCompany) -> Chapters:
+async def trouble_that_went_away(visitor: StoryVisitor, company: ReplayedCompany) -> Chapters:
     """A special cause is repaired before there are weeks enough to compare with: back where it was."""
     story = visitor.story
     yield story.sealing_day
@@ -114,7 +114,7 @@ async def trouble_that_went_away(visitor: Visitor, company: ReplayedCompany) -> 
     await expect(row).to_contain_text("back where it was. It was adopted.")
 
 
-async def gain_that_is_lost(visitor: Visitor, company: ReplayedCompany) -> Chapters:
+async def gain_that_is_lost(visitor: StoryVisitor, company: ReplayedCompany) -> Chapters:
     """The change works and is adopted; then the trouble comes back, and so does its ticket."""
     story = visitor.story
     yield story.sealing_day
@@ -135,7 +135,7 @@ async def gain_that_is_lost(visitor: Visitor, company: ReplayedCompany) -> Chapt
     await visitor.look("back")
 
 
-TELLERS: dict[str, Callable[[Visitor, ReplayedCompany], Chapters]] = {
+TELLERS: dict[str, Callable[[StoryVisitor, ReplayedCompany], Chapters]] = {
     IMPROVED.name: gain_that_holds,
     UNCHANGED.name: change_without_effect,
     RESTORED.name: trouble_that_went_away,
@@ -143,7 +143,7 @@ TELLERS: dict[str, Callable[[Visitor, ReplayedCompany], Chapters]] = {
 }
 
 
-async def plan_and_start(visitor: Visitor, company: ReplayedCompany) -> TicketRecord:
+async def plan_and_start(visitor: StoryVisitor, company: ReplayedCompany) -> TicketRecord:
     """Find the ticket, take it on, plan and seal a change, and begin to carry it out."""
     number = await visitor.find()
     record = TicketRecord(company.connection, visitor.story, number)
@@ -159,7 +159,7 @@ async def plan_and_start(visitor: Visitor, company: ReplayedCompany) -> TicketRe
     return record
 
 
-async def expect_on_board(visitor: Visitor) -> None:
+async def expect_on_board(visitor: StoryVisitor) -> None:
     """The board of the region shows at its stage what is going to be tried."""
     page = visitor.page
     await page.get_by_role("link", name="Pipelines").click()
@@ -171,7 +171,7 @@ async def expect_on_board(visitor: Visitor) -> None:
     await card.get_by_role("link", name=TITLE).click()
 
 
-async def expect_study(visitor: Visitor, record: TicketRecord) -> None:
+async def expect_study(visitor: StoryVisitor, record: TicketRecord) -> None:
     """The page says that the change was made, and nothing yet of what it did."""
     await expect(visitor.state).to_have_text("being verified", timeout=PATIENCE)
     await expect(visitor.tried).to_contain_text("The change was made on")
@@ -180,7 +180,7 @@ async def expect_study(visitor: Visitor, record: TicketRecord) -> None:
     await visitor.look("study")
 
 
-async def expect_verdict(visitor: Visitor, record: TicketRecord, sentence: str) -> None:
+async def expect_verdict(visitor: StoryVisitor, record: TicketRecord, sentence: str) -> None:
     """The page, open all the time, says what was found; the record has the same as the pure functions."""
     await expect(visitor.tried.locator(".verdict strong")).to_have_text(re.compile(f"{sentence}\\.$"), timeout=PATIENCE)
     await expect(visitor.state).to_have_text("closed")
@@ -189,14 +189,14 @@ async def expect_verdict(visitor: Visitor, record: TicketRecord, sentence: str) 
     await visitor.look("verdict")
 
 
-async def expect_effect(visitor: Visitor, result: PredictionResult) -> None:
+async def expect_effect(visitor: StoryVisitor, result: PredictionResult) -> None:
     """Prediction and effect stand side by side, with what became of the prediction."""
     found = visitor.tried.get_by_role("table", name="Prediction and effect")
     await expect(found).to_contain_text(f"{int(100 * visitor.story.predicted)} % shorter")
     await expect(found).to_contain_text(RESULTS[result], timeout=PATIENCE)
 
 
-async def expect_in_ledger(visitor: Visitor, record: TicketRecord, hold: Hold) -> None:
+async def expect_in_ledger(visitor: StoryVisitor, record: TicketRecord, hold: Hold) -> None:
     """The ledger has the change with what became of its gain, and leads to the ticket."""
     await visitor.page.get_by_role("link", name="Ledger").click()
     row = visitor.page.locator(f"#attempt-{record.number}-1")
@@ -206,12 +206,12 @@ async def expect_in_ledger(visitor: Visitor, record: TicketRecord, hold: Hold) -
     await row.get_by_role("link", name=TITLE).click()
 
 
-def part(visitor: Visitor, asked: str) -> Locator:
+def part(visitor: StoryVisitor, asked: str) -> Locator:
     """What of this story is in a part of the meeting."""
     section = visitor.page.locator(f"section[aria-labelledby=part-{asked}]")
     return section.locator(".item").filter(has_text=f"New business {visitor.story.region}")
 
 
-def meeting_item(visitor: Visitor, asked: str) -> Locator:
+def meeting_item(visitor: StoryVisitor, asked: str) -> Locator:
     """The ticket of this story in the meeting."""
     return part(visitor, asked).filter(has=visitor.page.get_by_role("link", name=TITLE))

@@ -18,7 +18,7 @@ TITLE = "Deals stay longer in Demo"
 PATIENCE = 90_000
 
 
-class Visitor:
+class StoryVisitor:
     """Works the ticket of one story. `look`: called with the page and a name at each point of the story."""
 
     def __init__(self, page: Page, url: str, story: Story, look: Look) -> None:
