@@ -69,7 +69,7 @@ async def test_a_night_has_an_hour_less_or_more_and_ends_with_one_mail(
         await eventually(lambda: asyncio.sleep(0, sent_to(mails, "deputy")))
         rig.clock.at = end - SECOND
         await rig.handle(ticket_event(TicketChange.GREW, seq=2, at=day(1)), ticket_event(ticket=2))
-        await look(senders, mails, "deputy", 2)
+        await look(senders, mails, "deputy", 3)
         assert sent_to(mails, "head") == []
 
         rig.clock.at = end

@@ -26,7 +26,7 @@ async def test_a_link_shows_its_own_problem_whatever_its_number_is_now(
     number = int(link.partition("?")[0].rpartition("/")[2])
 
     # Set back, and read again in another order: another problem takes the number first.
-    await pool.execute("DELETE FROM change; DELETE FROM ticket; DELETE FROM inbox")
+    await pool.execute("DELETE FROM ticket_wait; DELETE FROM change; DELETE FROM ticket; DELETE FROM inbox")
     await pool.execute("SELECT setval(pg_get_serial_sequence('ticket', 'id'), $1, false)", number)
     other = await link_of(parts, "negotiation", 11)
     assert other.partition("?")[0] == link.partition("?")[0]
