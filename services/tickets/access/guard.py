@@ -52,7 +52,10 @@ class Door(Protocol):
 
 
 class GuardedRoute:
-    """One route. `wanted`: the role by method; None: not declared, so nobody may. `is_form`: POSTs carry a token."""
+    """One route. `wanted`: the role by method; None: not declared, so nobody may.
+
+    What changes by a browser's session carries its CSRF token: a form in a field or the header, the API in the header.
+    """
 
     def __init__(
         self, app: ASGIApp, wanted: Mapping[str, Role | None], door: Door, is_form: bool, is_export: bool = False
@@ -65,10 +68,10 @@ class GuardedRoute:
         role = self.wanted.get("GET" if request.method == "HEAD" else request.method)
         status = _refused(role, visitor)
         # A form for everybody, such as the one to sign in, asks itself where it comes from.
-        if not status and role and self._is_form and visitor.csrf and request.method not in _SAFE:
-            body = await _body(request)
+        if not status and role and visitor.csrf and request.method not in _SAFE:
+            body = await _body(request) if self._is_form else b""
             status = 413 if body is None else 0 if _is_of_session(request, body, visitor) else 403
-            receive = _again(body or b"", receive)
+            receive = _again(body or b"", receive) if self._is_form else receive
         if status:
             answer = await self._door.refused(request, status)
             await answer(scope, receive, send)

@@ -41,6 +41,8 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("GET", "/account"): READ,
     ("POST", "/account/password"): READ,
     ("POST", "/account/sessions"): READ,
+    ("POST", "/account/tokens"): READ,
+    ("POST", "/account/tokens/{number:int}"): READ,
     # Pages.
     ("GET", "/"): READ,
     ("GET", "/tickets"): READ,

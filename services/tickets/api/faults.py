@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pydantic import BaseModel
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from services.tickets.api.models import HistoryEntry
@@ -14,8 +14,12 @@ from services.tickets.domain.faults import NotPossibleError, TooLateError, Uncon
 
 MEDIA_TYPE = "application/problem+json"
 _DETAILS = {
+    401: "show a valid API token, as in Authorization: Bearer andon_...; your account's page makes one",
+    403: "your role or your token's scope does not allow this; a browser's session needs the header X-CSRF-Token, too",
     404: "there is no such address",
     405: "this address does not work like that; use the method of the header Allow",
+    413: "the body is too long",
+    429: "too many requests with this token; wait as long as the header Retry-After says",
     503: "the database does not answer just now; try again in a minute",
 }
 _OTHER = "this did not work; try again, and contact those who run Andon if it keeps failing"
@@ -74,9 +78,11 @@ def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Respon
 def answer_of_status(status: int, headers: Mapping[str, str] | None = None) -> Response:
     """The answer where only a status is known."""
     detail = f"{_DETAILS.get(status, _OTHER)}; see /api/v1/openapi.json"
+    if status == 401:
+        headers = {"WWW-Authenticate": 'Bearer realm="andon"'} | dict(headers or {})
     return answer(Problem(status=status, detail=detail), headers)
 
 
-def is_api(request: Request) -> bool:
+def is_api(request: HTTPConnection) -> bool:
     """Whether a program asks, and not a person."""
     return f"{request.url.path}/".startswith("/api/")
