@@ -202,7 +202,9 @@ class SignInPages:
             return self.error(404, "There is no account", "Nobody signs in here, so programs need no token.")
         days = form.get("days", "").strip()
         try:
-            wish = TokenWish(form.get("name", "").strip(), form.get("scope", ""), int(days) if days.isdecimal() else 0)
+            wish = TokenWish(
+                form.get("name", "").strip(), form.get("scope", ""), int(days[:4]) if days.isdecimal() else 0
+            )
             async with self._pool.acquire() as connection, connection.transaction():
                 token = await api_tokens.add(connection, visitor.account, wish, now, visitor.account)
         except TokenRefused as error:

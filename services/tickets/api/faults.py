@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
@@ -35,8 +35,8 @@ class FieldFault(BaseModel):
 class Problem(BaseModel):
     """RFC 9457: what is wrong with a request, and the way out.
 
-    409: the ticket is other than the request takes it to be. `changes` has what changed since its version;
-    `confirm`: the same request is carried out with `version` as it is now, and `confirmed`.
+    409: the ticket is other than the request takes it to be, 412: than its If-Match does. `changes` has what changed
+    since its version; `confirm`: the same request is carried out with `version` as it is now, and `confirmed`.
     """
 
     status: int
@@ -50,9 +50,9 @@ class Problem(BaseModel):
 class ApiFault(Exception):
     """A request that is answered with a `Problem`."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, changes: Sequence[HistoryEntry] = (), confirm: bool = False) -> None:
         super().__init__(detail)
-        self.problem = Problem(status=status, detail=detail)
+        self.problem = Problem(status=status, detail=detail, changes=list(changes), confirm=confirm)
 
     @classmethod
     def refused(cls, error: NotPossibleError, meanwhile: list[HistoryEntry]) -> ApiFault:
