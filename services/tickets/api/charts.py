@@ -21,7 +21,7 @@ from services.tickets.domain.faults import NotPossibleError
 from services.tickets.relocking import lock_chart, relock, version_of
 from services.tickets.store import weekly_points
 from services.tickets.web import relock_form
-from shared.contracts.relocks import RelockData
+from shared.contracts.relocks import WEEK_PATTERN, RelockData
 from shared.flow.statistics.columns import Chart, Value, printed
 from shared.flow.statistics.segments import BASELINE_LEAST, BASELINE_POINTS
 from shared.flow.statistics.watched import charts_of
@@ -36,7 +36,9 @@ class NewBaseline(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    from_week: str | None = Field(description="its first week, 2026-W48; null: the first baseline, locked early")
+    from_week: str | None = Field(
+        pattern=WEEK_PATTERN, description="its first week, 2026-W48; null: the first baseline, locked early"
+    )
     points: int = Field(BASELINE_POINTS, ge=BASELINE_LEAST, le=BASELINE_POINTS)
     reason: Typed
     version: str | None = None
@@ -45,7 +47,7 @@ class NewBaseline(BaseModel):
     def form(self, seen: str) -> dict[str, str]:
         """The same as the form of its page."""
         return {
-            "from_week": self.from_week or relock_form.FIRST,
+            "from_week": relock_form.FIRST if self.from_week is None else self.from_week,
             "points": str(self.points),
             "reason": self.reason,
             "seen": seen,

@@ -79,7 +79,7 @@ class Api:
         parts = self._parts
         work = TicketWork(parts.pool, self._reader, parts.writer, self._answering, parts.changed)
         for name, model in ACTIONS.items():
-            _add_change(app, f"/tickets/{{number}}/{name}", work.endpoint(model), SUMMARIES[name], TicketWhole)
+            _add_change(app, f"/tickets/{{number}}/{name}", work.endpoint(name, model), SUMMARIES[name], TicketWhole)
 
     def _add_flow(self, app: FastAPI) -> None:
         pipelines, charts = PipelineEndpoints(self._parts), ChartEndpoints(self._parts, self._answering)
@@ -122,7 +122,10 @@ def _add(
     responses: dict[int | str, dict[str, Any]] = {
         status: {"model": Problem, "description": "What is wrong, and the way out"} for status in statuses
     }
-    app.add_api_route(path, endpoint, summary=summary, response_model=model, responses=responses)
+    name = endpoint.__name__
+    app.add_api_route(
+        path, endpoint, summary=summary, response_model=model, responses=responses, operation_id=name, name=name
+    )
     app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, response_model=model)
 
 
@@ -145,7 +148,17 @@ def _add_change(app: FastAPI, path: str, endpoint: Callable[..., Any], summary: 
         status: {"model": Problem, "description": "What does not fit, and the way out"}
         for status in (404, 409, 412, 422)
     }
-    app.add_api_route(path, endpoint, methods=["POST"], summary=summary, response_model=model, responses=refusals)
+    name = endpoint.__name__
+    app.add_api_route(
+        path,
+        endpoint,
+        methods=["POST"],
+        summary=summary,
+        response_model=model,
+        responses=refusals,
+        operation_id=name,
+        name=name,
+    )
 
 
 def _handlers() -> dict[Any, Any]:

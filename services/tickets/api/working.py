@@ -47,7 +47,7 @@ class TicketWork:
         self._pool, self._reader, self._writer = pool, reader, writer
         self._answering, self._changed = answering, changed
 
-    def endpoint(self, model: type[Action]) -> Callable[..., Any]:
+    def endpoint(self, name: str, model: type[Action]) -> Callable[..., Any]:
         """The endpoint of an action."""
 
         async def act(
@@ -61,6 +61,7 @@ class TicketWork:
 
         # FastAPI reads the body by the annotation.
         act.__annotations__["action"] = model
+        act.__name__ = name
         return act
 
     async def _answer(
