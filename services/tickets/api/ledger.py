@@ -6,7 +6,7 @@ import re
 from typing import Annotated
 
 from fastapi import Query
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,19 +22,16 @@ from services.tickets.web.ledger_page import LedgerChoice
 _CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,9})")
 
 
-def _cursor(text: str) -> AttemptNumber | None:
-    found = _CURSOR.fullmatch(text)
-    if text and found is None:
+def _cursor(text: str) -> str:
+    if text and _CURSOR.fullmatch(text) is None:
         raise ValueError(f"{text[:40]!r} is no place in the ledger; use next_before of the page before")
-    return (int(found[1]), int(found[2])) if found else None
+    return text
 
 
 class AttemptQuery(LedgerChoice):
     """Filters of the ledger; without one, all attempts."""
 
-    before: Annotated[AttemptNumber | None, BeforeValidator(_cursor)] = Field(
-        None, json_schema_extra={"type": "string"}, description="attempts after this one: ticket-cycle"
-    )
+    before: Annotated[str, AfterValidator(_cursor)] = Field("", description="attempts after this one: ticket-cycle")
     limit: Annotated[int, BeforeValidator(limit_of)] = Field(50, json_schema_extra={"minimum": 1, "maximum": MAX_LIMIT})
 
 
@@ -57,12 +54,13 @@ class LedgerEndpoint:
         return LedgerList(attempts=[_attempt(one) for one in found], next_before=more)
 
 
-def _place_after(numbers: list[AttemptNumber], before: AttemptNumber | None) -> int:
+def _place_after(numbers: list[AttemptNumber], before: str) -> int:
     """Where a page begins. Raises ApiFault where the attempt before it is none of the choice."""
-    if before is None:
+    if not before:
         return 0
+    ticket, cycle = map(int, before.split("-"))
     try:
-        return numbers.index(before) + 1
+        return numbers.index((ticket, cycle)) + 1
     except ValueError:
         raise ApiFault(422, "before: there is no such attempt; use next_before of the page before") from None
 

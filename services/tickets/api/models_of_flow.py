@@ -48,7 +48,7 @@ class StageRuleNow(BaseModel):
     since: Moment | None
 
 
-class StageStanding(BaseModel):
+class StageOnBoard(BaseModel):
     """An open stage as of `as_of`. `wip`: None until the detector has reported on it."""
 
     id: str
@@ -71,7 +71,7 @@ class PipelineBoard(BaseModel):
     closed: int | None = Field(description="deals closed in the last week")
     won: int | None
     lost: int | None
-    stages: list[StageStanding]
+    stages: list[StageOnBoard]
     tickets: list[int] = Field(description="open tickets of the whole pipeline")
 
 

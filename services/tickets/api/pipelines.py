@@ -12,8 +12,8 @@ from services.tickets.api.models_of_flow import (
     PipelineList,
     PipelineSummary,
     StageInPolicy,
+    StageOnBoard,
     StageRuleNow,
-    StageStanding,
 )
 from services.tickets.api.parts import ApiParts
 from services.tickets.store import stages, tickets, weekly_points
@@ -89,8 +89,8 @@ class PipelineEndpoints:
 
 def _standing(
     arrivals: Chart, title: str, now: NowData | None, week: LastWeek | None, tickets_of: list[int]
-) -> StageStanding:
-    return StageStanding(
+) -> StageOnBoard:
+    return StageOnBoard(
         id=arrivals.stage,
         name=title,
         wip=now.wip if now else None,

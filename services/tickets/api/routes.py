@@ -9,7 +9,7 @@ from fastapi import FastAPI, Query
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from services.tickets import deals_csv
@@ -36,6 +36,12 @@ from shared.runtime.log import logger
 _log = logger(__name__)
 PREFIX = "/api/v1"
 _ANY = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class CsvFile(Response):
+    """Says in the description what a table comes as."""
+
+    media_type = "text/csv"
 
 
 class Api:
@@ -124,7 +130,14 @@ def _add(
     }
     name = endpoint.__name__
     app.add_api_route(
-        path, endpoint, summary=summary, response_model=model, responses=responses, operation_id=name, name=name
+        path,
+        endpoint,
+        summary=summary,
+        response_model=model,
+        response_class=JSONResponse if model else CsvFile,
+        responses=responses,
+        operation_id=name,
+        name=name,
     )
     app.add_api_route(path, endpoint, methods=["HEAD"], include_in_schema=False, response_model=model)
 
