@@ -9,10 +9,11 @@ from typing import Any
 _PLAIN = {"string": "str", "integer": "int", "number": "float", "boolean": "bool", "null": "None"}
 _HEAD = """
 from __future__ import annotations
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal
 from urllib.parse import quote
 import httpx
 from pydantic import TypeAdapter
+from typing_extensions import NotRequired, TypedDict
 
 
 class Refused(Exception):

@@ -14,6 +14,7 @@ from services.tickets.domain.faults import NotPossibleError, TooLateError, Uncon
 
 MEDIA_TYPE = "application/problem+json"
 _DETAILS = {
+    400: "the body cannot be read; send JSON in UTF-8",
     401: "show a valid API token, as in Authorization: Bearer andon_...; your account's page makes one",
     403: "your role or your token's scope does not allow this; a browser's session needs the header X-CSRF-Token, too",
     404: "there is no such address",

@@ -159,7 +159,7 @@ def _add_change(app: FastAPI, path: str, endpoint: Callable[..., Any], summary: 
     """Add an endpoint for POST."""
     refusals: dict[int | str, dict[str, Any]] = {
         status: {"model": Problem, "description": "What does not fit, and the way out"}
-        for status in (404, 409, 412, 422)
+        for status in (400, 404, 409, 412, 413, 422)
     }
     name = endpoint.__name__
     app.add_api_route(

@@ -205,3 +205,23 @@ async def test_a_token_ends_with_its_account_and_is_forgotten_when_it_expires(
     assert [one.email for one in await api_tokens.valid(pool, SystemClock().now())] == [people[Role.MEMBER]]
     await pool.execute("DELETE FROM account WHERE email = $1", people[Role.MEMBER])
     assert await api_tokens.valid(pool, SystemClock().now()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "text"),
+    [
+        (b"\xff", 400, "JSON in UTF-8"),
+        (b"{", 422, "body"),
+        (b"[" * 100_000, 400, "JSON in UTF-8"),
+        (b'{"version": 1, "x": "' + b"x" * 600_000 + b'"}', 413, "too long"),
+        (b'{"version": 1e400}', 422, "version"),
+        (b"", 422, "body"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_answered(
+    robot: httpx.AsyncClient, pool: Pool, people: dict[Role, str], body: bytes, status: int, text: str
+) -> None:
+    shown = bearer(await token_of(pool, people[Role.MEMBER], "work")) | {"Content-Type": "application/json"}
+    answer = await robot.post(ACKNOWLEDGE, content=body, headers=shown)
+
+    assert (answer.status_code, text in answer.json()["detail"]) == (status, True), answer.text[:200]
