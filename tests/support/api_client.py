@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
@@ -102,5 +103,7 @@ def client_source(described: Mapping[str, Any]) -> str:
 def client_module(described: Mapping[str, Any]) -> ModuleType:
     """The module, loaded."""
     module = ModuleType("andon_client")
+    # Where pydantic looks for the classes that others name.
+    sys.modules[module.__name__] = module
     exec(compile(client_source(described), "andon_client.py", "exec", dont_inherit=True), vars(module))  # noqa: S102
     return module

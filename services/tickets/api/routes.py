@@ -150,6 +150,8 @@ def _explain(errors: Sequence[Any]) -> str:
     if first["type"] == "extra_forbidden":
         return f"{place}: no such {'field' if where == 'body' else 'filter'}; see {PREFIX}/openapi.json"
     text = str(first.get("ctx", {}).get("error") or first["msg"])
+    if first["type"] == "json_invalid":
+        return f"body: is no JSON: {text}, at character {place}"
     if first["type"] == "missing":
         return f"{place}: is missing; see {PREFIX}/openapi.json"
     return f"{place}: {str(first['input'])[:40]!r}: {text}" if where == "body" else f"{place}: {text}"
