@@ -11,8 +11,9 @@ from services.tickets.access.audit import AuditEvent, AuditRow
 from services.tickets.access.roles import Role
 from services.tickets.access.sessions import new_secret
 from services.tickets.access.sign_in import LINK_LASTS
+from services.tickets.access.tokens import StoredToken, TokenWish
 from services.tickets.settings import TicketsSettings
-from services.tickets.store import accounts, audit, sessions
+from services.tickets.store import accounts, api_tokens, audit, sessions
 from services.tickets.store.accounts import Account
 from shared.postgres.pool import Connection, Executor, open_pool
 from shared.runtime.clock import SystemClock
@@ -89,6 +90,28 @@ async def enable(settings: TicketsSettings, email: str) -> None:
         if number is None:
             raise _unknown(email)
         await _record(connection, number, disabled=False)
+
+
+async def add_token(settings: TicketsSettings, email: str, wish: TokenWish) -> str:
+    """Make an API token for an account, and return it: it is kept nowhere. Raises AccountRefused, TokenRefused."""
+    async with _transaction(settings) as connection:
+        found = await accounts.by_mail(connection, email)
+        if found is None:
+            raise _unknown(email)
+        return await api_tokens.add(connection, found.id, wish, SystemClock().now(), None)
+
+
+async def tokens(settings: TicketsSettings) -> Sequence[StoredToken]:
+    """The tokens of all accounts that have not expired."""
+    async with _transaction(settings) as connection:
+        return await api_tokens.valid(connection, SystemClock().now())
+
+
+async def revoke_token(settings: TicketsSettings, number: int) -> None:
+    """Raises AccountRefused."""
+    async with _transaction(settings) as connection:
+        if not await api_tokens.revoke(connection, number, SystemClock().now(), None):
+            raise AccountRefused(f"there is no token {number}; see andon user token list")
 
 
 async def audit_rows(settings: TicketsSettings) -> list[AuditRow]:

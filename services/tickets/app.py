@@ -22,6 +22,7 @@ from services.tickets.access.guard import guard
 from services.tickets.access.parts import AccessParts
 from services.tickets.access.rules import RULES
 from services.tickets.api import faults
+from services.tickets.api.parts import ApiParts
 from services.tickets.api.routes import Api
 from services.tickets.changes import TicketChanges
 from services.tickets.cord.pages import CordPages, is_cord
@@ -156,6 +157,20 @@ class Tickets:
         self.publisher.wake.set()
         self.relay.wake.set()
 
+    def api_parts(self) -> ApiParts:
+        """What the API works with."""
+        return ApiParts(
+            self._pool,
+            self.policy,
+            self.clock,
+            self.writer,
+            self.publisher.wake.set,
+            self.relay.wake.set,
+            self.relocks_topic,
+            self.renewals.due,
+            self._wall,
+        )
+
     def loops(self) -> Sequence[Callable[[], Coroutine[Any, Any, None]]]:
         return (
             self._consumer.run,
@@ -219,7 +234,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     # Routes of tickets' forms take any action, so they come last.
     parts = (
         signing_in,
-        Api(pool, policy, tickets.writer, changed),
+        Api(tickets.api_parts()),
         cord,
         BoardPage(context),
         MeetingPage(context, tickets.renewals.due),

@@ -36,7 +36,8 @@ def _before(text: str) -> int | None:
     return number(text) if text else None
 
 
-def _limit(text: str) -> int:
+def limit_of(text: str) -> int:
+    """How many a page has."""
     limit = number(text) if text else 0
     if not 0 < limit <= MAX_LIMIT:
         raise ValueError(f"{limit}; use 1 to {MAX_LIMIT}")
@@ -56,7 +57,7 @@ class TicketQuery(BaseModel):
     kind: _Text | None = None
     state: Annotated[TicketState | None, BeforeValidator(_state)] = None
     before: Annotated[int | None, BeforeValidator(_before)] = Field(None, description="tickets with a smaller number")
-    limit: Annotated[int, BeforeValidator(_limit)] = Field(50, json_schema_extra={"minimum": 1, "maximum": MAX_LIMIT})
+    limit: Annotated[int, BeforeValidator(limit_of)] = Field(50, json_schema_extra={"minimum": 1, "maximum": MAX_LIMIT})
 
     @property
     def filter(self) -> TicketFilter:
@@ -64,7 +65,7 @@ class TicketQuery(BaseModel):
         return TicketFilter(self.pipeline, self.kind, state, self.before, self.limit)
 
 
-def explain(errors: Sequence[Mapping[str, Any]], model: type[BaseModel] = TicketQuery) -> str:
+def explain(errors: Sequence[Mapping[str, Any]], model: type[BaseModel]) -> str:
     """The first fault of an address, unknown names first: `state: 'lost' is not a state; use ...`"""
     first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
     name = str(first["loc"][-1])

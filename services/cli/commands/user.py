@@ -12,6 +12,8 @@ import typer
 from services.cli.console import FormatOption, OutputForm, fail, message
 
 app = typer.Typer(no_args_is_help=True, help="Say who may sign in, and in which role.")
+token_app = typer.Typer(no_args_is_help=True, help="Manage API tokens: programs show one in place of signing in.")
+app.add_typer(token_app, name="token")
 Mail = Annotated[str, typer.Argument(help="Mail address of the account.")]
 
 
@@ -24,16 +26,25 @@ class RoleChoice(StrEnum):
     ADMIN = "admin"
 
 
+class ScopeChoice(StrEnum):
+    """read: sees everything; work: also changes tickets; own: also sets baselines. Never more than the account."""
+
+    READ = "read"
+    WORK = "work"
+    OWN = "own"
+
+
 def _refused(command: Callable[..., None]) -> Callable[..., None]:
     """Print why something was refused, and exit with 1."""
 
     @wraps(command)
     def told(**options: Any) -> None:
+        from services.tickets.access.tokens import TokenRefused
         from services.tickets.accounts import AccountRefused
 
         try:
             command(**options)
-        except AccountRefused as error:
+        except (AccountRefused, TokenRefused) as error:
             raise fail(error) from None
 
     return told
@@ -107,3 +118,38 @@ def list_(form: FormatOption = OutputForm.TEXT) -> None:
     from services.cli import users
 
     users.show(form)
+
+
+@token_app.command("add")
+@_refused
+def add_token(
+    email: Mail,
+    name: Annotated[str, typer.Option(help="What will use it.")],
+    scope: Annotated[ScopeChoice, typer.Option(help="What it may do.")] = ScopeChoice.READ,
+    days: Annotated[int, typer.Option(help="Days until it expires, at most 365.")] = 90,
+) -> None:
+    """Make a token for an account and print it, once."""
+    from services.cli import users
+
+    users.add_token(email, name, scope.value, days)
+
+
+@token_app.command("list")
+@_refused
+def list_tokens(form: FormatOption = OutputForm.TEXT) -> None:
+    """List the tokens of all accounts, without the tokens themselves."""
+    from services.cli import users
+
+    users.show_tokens(form)
+
+
+@token_app.command("revoke")
+@_refused
+def revoke_token(
+    number: Annotated[int, typer.Argument(help="Its number, as token list prints it.", min=1, max=2147483647)],
+) -> None:
+    """Take a token out of use, at once."""
+    from services.cli import users
+
+    users.revoke_token(number)
+    message(f"token {number} is revoked")

@@ -24,6 +24,7 @@ class AuditEvent(StrEnum):
     SIGNED_OUT = "signed-out"
     PASSWORD_CHANGED = "password-changed"  # noqa: S105
     ACCOUNT_CHANGED = "account-changed"
+    TOKEN_CHANGED = "token-changed"  # noqa: S105
     TICKET_CHANGED = "ticket-changed"
     BASELINE_CHANGED = "baseline-changed"
     REFUSED = "refused"

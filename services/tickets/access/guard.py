@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.tickets.access.roles import Role, Visitor, current_visitor
 from services.tickets.access.rules import EXPORTS
 
-# More than the longest form of a page has.
+# More than the longest form of a page, or a request to the API, has.
 MAX_FORM_BYTES = 512 * 1024
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 _SAFE = ("GET", "HEAD")
@@ -52,7 +52,10 @@ class Door(Protocol):
 
 
 class GuardedRoute:
-    """One route. `wanted`: the role by method; None: not declared, so nobody may. `is_form`: POSTs carry a token."""
+    """One route. `wanted`: the role by method; None: not declared, so nobody may.
+
+    What changes by a browser's session carries its CSRF token: a form in a field or the header, the API in the header.
+    """
 
     def __init__(
         self, app: ASGIApp, wanted: Mapping[str, Role | None], door: Door, is_form: bool, is_export: bool = False
@@ -65,9 +68,11 @@ class GuardedRoute:
         role = self.wanted.get("GET" if request.method == "HEAD" else request.method)
         status = _refused(role, visitor)
         # A form for everybody, such as the one to sign in, asks itself where it comes from.
-        if not status and role and self._is_form and visitor.csrf and request.method not in _SAFE:
+        if not status and role and request.method not in _SAFE:
             body = await _body(request)
-            status = 413 if body is None else 0 if _is_of_session(request, body, visitor) else 403
+            form = body if self._is_form else b""
+            is_foreign = bool(visitor.csrf) and not _is_of_session(request, form or b"", visitor)
+            status = 413 if body is None else 403 if is_foreign else 0
             receive = _again(body or b"", receive)
         if status:
             answer = await self._door.refused(request, status)

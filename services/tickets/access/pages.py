@@ -21,8 +21,9 @@ from services.tickets.access.roles import current_visitor
 from services.tickets.access.sessions import new_secret
 from services.tickets.access.settings import AccessSettings
 from services.tickets.access.sign_in import SignIn, SignInRefused, Vouched
+from services.tickets.access.tokens import MAX_DAYS, MAX_NAME, TokenRefused, TokenWish, scopes_of
 from services.tickets.domain.rates import TooOften
-from services.tickets.store import accounts, sessions
+from services.tickets.store import accounts, api_tokens, sessions
 from services.tickets.web.forms import is_same_origin
 from services.tickets.web.page_context import PageContext
 from shared.runtime.clock import Clock
@@ -31,6 +32,8 @@ Handler = Callable[..., Awaitable[Response]]
 EMPTY: Mapping[str, str] = {}
 STATE_COOKIE = "andon_state"
 _STATE_SECONDS = 600
+# Postgres counts tokens in an int.
+_MAX_NUMBER = 2**31
 
 
 def _of_these_pages(handler: Handler) -> Handler:
@@ -72,6 +75,8 @@ class SignInPages:
             Route("/account", self.account, methods=["GET"]),
             Route("/account/password", self.change_password, methods=["POST"]),
             Route("/account/sessions", self.end_sessions, methods=["POST"]),
+            Route("/account/tokens", self.make_token, methods=["POST"]),
+            Route("/account/tokens/{number:int}", self.revoke_token, methods=["POST"]),
         ]
 
     def refuse(self, request: Request, status: int) -> Response:
@@ -190,6 +195,32 @@ class SignInPages:
         """Sign out in all browsers."""
         return await self._sign_out(request, everywhere=True)
 
+    async def make_token(self, request: Request) -> Response:
+        """A token for a program was asked for: the answer shows it, once."""
+        form, visitor, now = await _fields(request), current_visitor(), self._wall.now()
+        if visitor.account is None:
+            return self.error(404, "There is no account", "Nobody signs in here, so programs need no token.")
+        days = form.get("days", "").strip()
+        try:
+            wish = TokenWish(
+                form.get("name", "").strip(), form.get("scope", ""), int(days[:4]) if days.isdecimal() else 0
+            )
+            async with self._pool.acquire() as connection, connection.transaction():
+                token = await api_tokens.add(connection, visitor.account, wish, now, visitor.account)
+        except TokenRefused as error:
+            return await self._account(request, 422, str(error), form)
+        return await self._account(request, token=token)
+
+    async def revoke_token(self, request: Request) -> Response:
+        number, account = request.path_params["number"], current_visitor().account
+        if account is None:
+            return self.error(404, "There is no account", "Nobody signs in here, so programs need no token.")
+        async with self._pool.acquire() as connection, connection.transaction():
+            found = number < _MAX_NUMBER and await api_tokens.revoke(connection, number, self._wall.now(), account)
+        if not found:
+            return self.error(404, "You have no such token", "It was revoked, or has expired.")
+        return RedirectResponse("/account", 303)
+
     async def _sign_out(self, request: Request, everywhere: bool) -> Response:
         visitor = current_visitor()
         if visitor.account is not None:
@@ -238,12 +269,16 @@ class SignInPages:
         values = {"is_first": is_first, "token": request.path_params["token"], "shortest": SHORTEST, "fault": fault}
         return self._html("sign_in_link.html", status, **values, form=form)
 
-    async def _account(self, request: Request, status: int = 200, fault: str = "") -> Response:
+    async def _account(
+        self, request: Request, status: int = 200, fault: str = "", form: Mapping[str, str] = EMPTY, token: str = ""
+    ) -> Response:
         visitor = current_visitor()
         number = await sessions.count(self._pool, visitor.account) if visitor.account else 0
         has_password = self._settings.sign_in in ("password", "provider") and visitor.is_signed_in
         values: dict[str, Any] = {"sessions": number, "has_password": has_password, "shortest": SHORTEST}
-        return self._html("account.html", status, **values, fault=fault)
+        tokens = await api_tokens.valid(self._pool, self._wall.now(), visitor.account) if visitor.account else []
+        values |= {"tokens": tokens, "scopes": scopes_of(visitor.role), "days": MAX_DAYS, "name_length": MAX_NAME}
+        return self._html("account.html", status, **values, fault=fault, form=form, token=token)
 
 
 def _too_often(error: TooOften) -> str:

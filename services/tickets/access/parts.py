@@ -17,7 +17,7 @@ from services.tickets.access.pages import SignInPages
 from services.tickets.access.provider import Provider, ProviderAccess
 from services.tickets.access.sign_in import SignIn
 from services.tickets.settings import TicketsSettings
-from services.tickets.store import audit, sessions
+from services.tickets.store import api_answers, api_tokens, audit, sessions
 from services.tickets.web.page_context import PageContext
 from shared.postgres.pool import Pool
 from shared.runtime.clock import Clock
@@ -49,8 +49,10 @@ class AccessParts:
         )
 
     async def forget(self) -> None:
-        """Remove sessions that are over, and what the audit log has kept for long enough."""
+        """Remove sessions and tokens that are over, and answers and audit rows that were kept for long enough."""
         now = self._wall.now()
+        await api_tokens.forget(self._pool, now)
+        await api_answers.forget(self._pool, now)
         await sessions.forget(self._pool, now, self._settings.session_limits)
         await audit.forget(self._pool, now - timedelta(days=self._settings.sign_in_audit_days))
 

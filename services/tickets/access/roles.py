@@ -28,13 +28,19 @@ class Role(IntEnum):
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who a request comes from. `account`: None where nobody needs to sign in, or nobody has."""
+    """Who a request comes from. `account`: None where nobody needs to sign in, or nobody has.
+
+    `csrf`: what changes by its session must carry; empty where it has no session. `token`: the API token that it came
+    with. `ceiling`: the role that a token may not go beyond, in any pipeline.
+    """
 
     role: Role
     account: int | None = None
     name: str = ""
     email: str = ""
     csrf: str = ""
+    token: int | None = None
+    ceiling: Role = Role.ADMIN
 
     @property
     def is_signed_in(self) -> bool:
@@ -48,7 +54,7 @@ class Visitor:
         """Its role for one pipeline: the policy names each pipeline's owner by mail address."""
         found = policy.pipelines.get(pipeline)
         owns = bool(self.email) and found is not None and found.owner.mail.lower() == self.email.lower()
-        return max(self.role, Role.OWNER) if owns and self.role > Role.NOBODY else self.role
+        return min(max(self.role, Role.OWNER), self.ceiling) if owns and self.role > Role.NOBODY else self.role
 
 
 NOBODY = Visitor(Role.NOBODY)

@@ -41,6 +41,8 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("GET", "/account"): READ,
     ("POST", "/account/password"): READ,
     ("POST", "/account/sessions"): READ,
+    ("POST", "/account/tokens"): READ,
+    ("POST", "/account/tokens/{number:int}"): READ,
     # Pages.
     ("GET", "/"): READ,
     ("GET", "/tickets"): READ,
@@ -74,6 +76,13 @@ RULES: Mapping[tuple[str, str], Role] = {
     ("GET", f"{_API}/tickets/{{number}}"): READ,
     ("GET", f"{_API}/tickets/{{number}}/deals.csv"): READ,
     ("GET", f"{_API}/tickets/{{number}}/plan"): READ,
+    ("GET", f"{_API}/pipelines"): READ,
+    ("GET", f"{_API}/pipelines/{{name:path}}"): READ,
+    ("GET", f"{_API}/charts/{{name:path}}"): READ,
+    ("GET", f"{_API}/ledger"): READ,
+    ("GET", f"{_API}/meeting"): READ,
+    # The handler asks for the owner of the chart's pipeline.
+    ("POST", f"{_API}/charts/{{name:path}}"): WORK,
     ("POST", f"{_API}/tickets/{{number}}/acknowledge"): WORK,
     ("POST", f"{_API}/tickets/{{number}}/snooze"): WORK,
     ("POST", f"{_API}/tickets/{{number}}/close"): WORK,

@@ -45,7 +45,15 @@ class Action(BaseModel):
 class VersionedAction(Action):
     """One request that names the ticket as it was decided on: nothing is overridden unseen."""
 
-    version: Version = Field(description="the ticket's `seq` that this was decided on")
+    version: Version | None = Field(
+        None, description="the ticket's `seq` that this was decided on; needed where no If-Match names it"
+    )
+
+    @property
+    def known_version(self) -> int:
+        """The version, named or as If-Match has it."""
+        assert self.version is not None  # noqa: S101 (requests without one are refused before)
+        return self.version
 
 
 class CommandAction(VersionedAction):
@@ -57,7 +65,7 @@ class CommandAction(VersionedAction):
         """What it asks of the ticket."""
 
     async def carry_out(self, writer: TicketWriter, connection: Connection, number: int) -> bool:
-        return await writer.changes.act(connection, number, self.command, self.version) is not None
+        return await writer.changes.act(connection, number, self.command, self.known_version) is not None
 
 
 class Acknowledge(CommandAction):
@@ -138,7 +146,7 @@ class SealDraft(VersionedAction):
 
     async def carry_out(self, writer: TicketWriter, connection: Connection, number: int) -> bool:
         plans, confirmed = writer.plans, self.confirmed
-        ticket = await plans.seal(connection, number, self.version, self.draft_version, is_confirmed=confirmed)
+        ticket = await plans.seal(connection, number, self.known_version, self.draft_version, is_confirmed=confirmed)
         return ticket is not None
 
 
@@ -148,7 +156,7 @@ class Reschedule(VersionedAction):
     confirmed: Confirmed = False
 
     async def carry_out(self, writer: TicketWriter, connection: Connection, number: int) -> bool:
-        asked = connection, number, self.version, self.change_date, self.reason
+        asked = connection, number, self.known_version, self.change_date, self.reason
         return await writer.plans.reschedule(*asked, is_confirmed=self.confirmed) is not None
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pydantic import BaseModel
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from services.tickets.api.models import HistoryEntry
@@ -14,9 +14,13 @@ from services.tickets.domain.faults import NotPossibleError, TooLateError, Uncon
 
 MEDIA_TYPE = "application/problem+json"
 _DETAILS = {
+    400: "the body cannot be read; send JSON in UTF-8",
+    401: "show a valid API token, as in Authorization: Bearer andon_...; your account's page makes one",
+    403: "your role or your token's scope does not allow this; a browser's session needs the header X-CSRF-Token, too",
     404: "there is no such address",
     405: "this address does not work like that; use the method of the header Allow",
     413: "the body is larger than 2 MB; send a shorter one",
+    429: "too many requests with this token; wait as long as the header Retry-After says",
     503: "the database does not answer just now; try again in a minute",
 }
 _OTHER = "this did not work; try again, and contact those who run Andon if it keeps failing"
@@ -32,8 +36,8 @@ class FieldFault(BaseModel):
 class Problem(BaseModel):
     """RFC 9457: what is wrong with a request, and the way out.
 
-    409: the ticket is other than the request takes it to be. `changes` has what changed since its version;
-    `confirm`: the same request is carried out with `version` as it is now, and `confirmed`.
+    409: the ticket is other than the request takes it to be, 412: than its If-Match does. `changes` has what changed
+    since its version; `confirm`: the same request is carried out with `version` as it is now, and `confirmed`.
     """
 
     status: int
@@ -47,9 +51,9 @@ class Problem(BaseModel):
 class ApiFault(Exception):
     """A request that is answered with a `Problem`."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, changes: Sequence[HistoryEntry] = (), confirm: bool = False) -> None:
         super().__init__(detail)
-        self.problem = Problem(status=status, detail=detail)
+        self.problem = Problem(status=status, detail=detail, changes=list(changes), confirm=confirm)
 
     @classmethod
     def refused(cls, error: NotPossibleError, meanwhile: list[HistoryEntry]) -> ApiFault:
@@ -75,9 +79,11 @@ def answer(problem: Problem, headers: Mapping[str, str] | None = None) -> Respon
 def answer_of_status(status: int, headers: Mapping[str, str] | None = None) -> Response:
     """The answer where only a status is known."""
     detail = f"{_DETAILS.get(status, _OTHER)}; see /api/v1/openapi.json"
+    if status == 401:
+        headers = {"WWW-Authenticate": 'Bearer realm="andon"'} | dict(headers or {})
     return answer(Problem(status=status, detail=detail), headers)
 
 
-def is_api(request: Request) -> bool:
+def is_api(request: HTTPConnection) -> bool:
     """Whether a program asks, and not a person."""
     return f"{request.url.path}/".startswith("/api/")

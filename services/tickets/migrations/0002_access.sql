@@ -29,6 +29,34 @@ CREATE TABLE session (
 );
 CREATE INDEX session_by_account ON session (account);
 
+-- What programs show in place of signing in: a secret, of which this is the hash. `role`: what it may do, at most what
+-- its account may. It works under the API only.
+CREATE TABLE api_token (
+    id         int         GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    hash       bytea       NOT NULL UNIQUE,
+    account    int         NOT NULL REFERENCES account ON DELETE CASCADE,
+    name       text        NOT NULL,
+    role       int         NOT NULL CHECK (role BETWEEN 1 AND 3),
+    made_at    timestamptz NOT NULL,
+    expires_at timestamptz NOT NULL CHECK (expires_at <= made_at + interval '366 days'),
+    used_at    timestamptz
+);
+CREATE INDEX api_token_by_account ON api_token (account);
+
+-- What the API answered to a request with an Idempotency-Key, for when it comes again. `request`: its hash.
+-- `account`: null where nobody signs in.
+CREATE TABLE api_answer (
+    account  int         REFERENCES account ON DELETE CASCADE,
+    key      text        NOT NULL,
+    request  bytea       NOT NULL,
+    status   int,
+    etag     text,
+    body     bytea,
+    asked_at timestamptz NOT NULL,
+    UNIQUE NULLS NOT DISTINCT (account, key)
+);
+CREATE INDEX api_answer_by_age ON api_answer (asked_at);
+
 -- Links that work once: to choose a password, and for the first admin, who has no account yet.
 CREATE TABLE sign_in_link (
     hash       bytea       PRIMARY KEY,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from services.tickets.access.audit import BEGINNING, AuditEvent, AuditRow, row_hash
+from services.tickets.access.roles import current_visitor
 from shared.postgres.pool import Connection, Pool, Record
 
 # One writer at a time, to the end of its transaction: each row needs the hash of the one before it.
@@ -21,7 +22,9 @@ _FORGET = "DELETE FROM audit WHERE at < $1 AND id < (SELECT max(id) FROM audit)"
 
 
 async def record(connection: Connection, now: datetime, event: AuditEvent, account: int | None, **detail: Any) -> None:
-    """Write a row down, in the transaction of what it tells."""
+    """Write a row down, in the transaction of what it tells. Where a program did it, with its token's number."""
+    by = current_visitor().token
+    detail = detail if by is None else detail | {"by_token": by}
     await connection.execute(_LOCK)
     last = await connection.fetchrow(_LAST)
     number, previous = (last["id"] + 1, last["hash"]) if last else (1, BEGINNING)

@@ -9,14 +9,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from services.tickets.access.audit import AuditEvent
 from services.tickets.access.roles import Role, current_visitor
 from services.tickets.charts import measure
 from services.tickets.charts.signals import ChartSignals, chart_signals
 from services.tickets.charts.spec import Drawing
 from services.tickets.domain.faults import NotPossibleError
-from services.tickets.relocking import lock_chart, publish_relock
-from services.tickets.store import audit, problems, stages, weekly_points
+from services.tickets.relocking import relock, version_of
+from services.tickets.store import problems, stages, weekly_points
 from services.tickets.web import chart_words, forms, relock_form
 from services.tickets.web.chart_links import chart_address
 from services.tickets.web.chart_view import ChartView, chart_view
@@ -117,16 +116,9 @@ class ChartPage:
 
     async def _save(self, chart: Chart, wish: RelockWish) -> bool:
         """Keep and publish a relock. False where others decided about the chart since the form was made."""
-        data, visitor = wish.data(chart.name, self._clock.now()), current_visitor()
+        data = wish.data(chart.name, self._clock.now())
         async with self._pool.acquire() as connection, connection.transaction():
-            await lock_chart(connection, chart)
-            if relock_form.digest(await relocks.load(connection, [chart.name])) != wish.seen:
-                return False
-            await publish_relock(connection, data, self._topic)
-            if visitor.is_signed_in:
-                said = {"chart": chart.name, "from_week": data.from_week}
-                await audit.record(connection, data.at, AuditEvent.BASELINE_CHANGED, visitor.account, **said)
-        return True
+            return await relock(connection, chart, data, wish.seen, self._topic)
 
     async def _weeks(self, chart: Chart) -> list[str]:
         """The weeks from which a baseline may begin, the newest first."""
@@ -174,7 +166,7 @@ class ChartPage:
             choices=self._choices(chart, signals),
             sizes=(BASELINE_LEAST, BASELINE_POINTS),
             max_reason=relock_form.MAX_REASON,
-            seen=relock_form.digest(content.relocks),
+            seen=version_of(content.relocks),
             consequences=relock_form.consequences(answer.wish, signals) if answer.wish and signals else [],
             sent=answer,
             proposal=relock_form.proposal(signals) if signals else None,

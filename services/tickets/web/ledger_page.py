@@ -45,8 +45,8 @@ def _page(text: str) -> int:
 _Text = Annotated[str, AfterValidator(lambda text: text.replace("\x00", "\ufffd")[:MAX_QUERY])]
 
 
-class LedgerQuery(BaseModel):
-    """The filters of the ledger; without one, all attempts."""
+class LedgerChoice(BaseModel):
+    """Which attempts of the ledger; without a filter, all."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,12 +55,17 @@ class LedgerQuery(BaseModel):
     kind: _Text | None = None
     countermeasure: Annotated[Countermeasure | None, BeforeValidator(_one_of(Countermeasure))] = None
     found: Annotated[AttemptOutcome | None, BeforeValidator(_one_of(AttemptOutcome))] = None
-    page: Annotated[int, BeforeValidator(_page)] = 1
 
     @property
     def filter(self) -> LedgerFilter:
         kind = self.countermeasure.value if self.countermeasure else None
         return LedgerFilter(self.pipeline, self.kind, kind, self.found, self.q)
+
+
+class LedgerQuery(LedgerChoice):
+    """One page of the choice."""
+
+    page: Annotated[int, BeforeValidator(_page)] = 1
 
 
 def parse(query: Mapping[str, str]) -> LedgerQuery:

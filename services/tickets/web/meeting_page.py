@@ -18,14 +18,13 @@ from services.tickets.latest_count import LatestCount, latest_counts, rule_serie
 from services.tickets.store import daily_points, meeting, plans, stages, tickets, weekly_points
 from services.tickets.store.daily_points import Point, Series
 from services.tickets.store.meeting import WaitingTicket
-from services.tickets.study.change_weeks import looks_of
 from services.tickets.web import meeting_view
 from services.tickets.web.chart_links import board_address, chart_address
 from services.tickets.web.conditional import answer_if_changed
 from services.tickets.web.meeting_view import HEADINGS, SHOWN, Asked, MeetingItem, MeetingPart
+from services.tickets.web.meeting_waiting import MeetingWaiting
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.view_models import ticket_view
-from shared.contracts.tickets import TicketState
 from shared.flow.statistics.columns import Chart
 from shared.policy import StageTitles
 from shared.postgres.pool import Connection
@@ -49,6 +48,7 @@ class MeetingContent:
     tickets: Mapping[int, Ticket]
     counts: Mapping[int, LatestCount]
     sealed: Mapping[int, SealedPlan]
+    looks: Mapping[int, date | None]
     found: Mapping[int, Sequence[str]]
     daily: Mapping[Series, Sequence[Point]]
     weekly: Mapping[Chart, Sequence[Point]]
@@ -61,6 +61,7 @@ class MeetingPage:
         self._pool, self._policy, self._clock = context.pool, context.policy, context.clock
         self._html, self._error = context.html, context.error
         self._renewals, self._zone = renewals, ZoneInfo(context.policy.timezone)
+        self._waiting = MeetingWaiting(context.policy)
 
     def routes(self) -> list[BaseRoute]:
         return [Route("/meeting", self.meeting)]
@@ -86,15 +87,12 @@ class MeetingPage:
         now = self._clock.now()
         async with self._pool.acquire() as connection:
             titles = await stages.titles(connection, self._policy)
-            waiting = await meeting.waiting(connection, pipeline, now - meeting_view.REVIEW_EVERY)
-            studied = [one.number for one in waiting if one.state is TicketState.VERIFYING]
-            sealed = dict(await plans.in_force(connection, studied))
-            looks = {number: self._next_look(plan, now) for number, plan in sealed.items()}
-            parts = meeting_view.in_parts(waiting, now, self._day(now), looks)
-            shown = [one for found in parts.values() for one in found[:SHOWN]]
-            return await self._of_shown(
-                connection, MeetingContent(now, titles, parts, {}, {}, sealed, {}, {}, {}), shown
+            waiting = await self._waiting.load(connection, pipeline, now)
+            shown = [one for found in waiting.parts.values() for one in found[:SHOWN]]
+            content = MeetingContent(
+                now, titles, waiting.parts, {}, {}, dict(waiting.sealed), waiting.looks, {}, {}, {}
             )
+            return await self._of_shown(connection, content, shown)
 
     async def _of_shown(
         self, connection: Connection, content: MeetingContent, shown: Sequence[WaitingTicket]
@@ -113,6 +111,7 @@ class MeetingPage:
             found,
             await latest_counts(connection, list(found.values())),
             sealed,
+            content.looks,
             await meeting.found(connection, [one.number for one in shown if one.outcome]),
             await daily_points.points(connection, series, now - timedelta(days=SPARK_DAYS), now),
             await weekly_points.recent(connection, charts, now - timedelta(weeks=SPARK_WEEKS)),
@@ -133,7 +132,7 @@ class MeetingPage:
     def _item(self, asked: Asked, one: WaitingTicket, content: MeetingContent) -> MeetingItem:
         ticket, sealed = content.tickets[one.number], content.sealed.get(one.number)
         view = ticket_view(ticket, self._policy, content.titles, content.now, content.counts.get(one.number))
-        look = self._next_look(sealed, content.now) if asked is Asked.LOOK and sealed else None
+        look = content.looks.get(one.number) if asked is Asked.LOOK else None
         planned = [f"Planned: {sealed.plan.change}"] if sealed else []
         return MeetingItem(
             f"ticket-{one.number}",
@@ -185,14 +184,6 @@ class MeetingPage:
     def _name(self, chart: Chart) -> str:
         stage = self._policy.stage(chart.pipeline, chart.stage)
         return f"{NAMES[chart.column]}, {stage.name or stage.id}" if stage else NAMES[chart.column]
-
-    def _next_look(self, sealed: SealedPlan, now: datetime) -> date | None:
-        """The first look whose day has not passed."""
-        today = self._day(now)
-        return next((look for look in looks_of(sealed, self._policy.timezone) if look >= today), None)
-
-    def _day(self, now: datetime) -> date:
-        return now.astimezone(self._zone).date()
 
 
 def _chart(ticket: Ticket, sealed: SealedPlan | None) -> Chart | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -80,11 +79,6 @@ def read_wish(form: Mapping[str, str], weeks: Sequence[str]) -> RelockWish:
         )
     week = None if from_week == FIRST else from_week
     return RelockWish(week, int(points), reason, form.get("seen", ""), form.get("confirmed") == "yes")
-
-
-def digest(relocks: Sequence[RelockData]) -> str:
-    """Says whether two pages showed the same relocks."""
-    return hashlib.sha256("".join(one.model_dump_json() for one in relocks).encode()).hexdigest()[:16]
 
 
 def consequences(wish: RelockWish, signals: ChartSignals) -> list[str]:

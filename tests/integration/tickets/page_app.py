@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.tickets.access.roles import THIS_MACHINE, visiting
-from services.tickets.api.routes import PREFIX, Api
+from services.tickets.api.routes import PREFIX
 from services.tickets.web import templating
 from services.tickets.web.board_page import BoardPage
 from services.tickets.web.chart_page import ChartPage
@@ -33,7 +33,7 @@ def page_app(parts: TicketParts) -> Starlette:
     """As `services.tickets.app` puts them together, without what needs Kafka."""
     context = PageContext(parts.pool, parts.policy, parts.clock)
     routes = [
-        LateRoutes(PREFIX, Api(parts.pool, parts.policy, parts.writer, nothing).routes),
+        LateRoutes(PREFIX, parts.make_api().routes),
         *BoardPage(context).routes(),
         *MeetingPage(context, dict).routes(),
         *StagePage(context).routes(),

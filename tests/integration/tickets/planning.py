@@ -9,13 +9,12 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
-from services.tickets.api.routes import Api
 from services.tickets.domain import studying
 from shared.contracts.measures import Column, MeasureData, MeasureEvent
 from shared.contracts.problems import CauseClass, ProblemReason
 from shared.policy import Policy, parse
 from shared.postgres.pool import Pool
-from tests.integration.tickets.records import TicketParts, nothing, records
+from tests.integration.tickets.records import TicketParts, records
 from tests.support.problems import POLICY, event, problem
 
 # The Monday on which the problem opens, at nine.
@@ -54,7 +53,7 @@ class PlanningParts(TicketParts):
         self.day_clock = DayClock()
         self.read_policy: Policy = parse(policy_text)
         super().__init__(pool, self.read_policy, self.day_clock)
-        app = Starlette(routes=Api(pool, self.policy, self.writer, nothing).routes())
+        app = Starlette(routes=self.make_api().routes())
         self.api = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x/api/v1")
 
     async def open(self, stage: str = "proposal", weeks: int = 40, cause: CauseClass = CauseClass.COMMON) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any
 
 from aiokafka import ConsumerRecord
 from prometheus_client import CollectorRegistry
 
+from services.tickets.api.parts import ApiParts
+from services.tickets.api.routes import Api
 from services.tickets.changes import TicketChanges
 from services.tickets.charts.render import png
 from services.tickets.handlers import TicketHandlers
@@ -58,6 +60,11 @@ class TicketParts:
         self.writer = TicketWriter(self.changes, PlanChanges(self.changes, policy))
         self.publisher = TicketPublisher(pool, "improvement.tickets", nothing, self.metrics, Progress(), draw)
         self.handlers = TicketHandlers(self.changes, policy, self.clock, nothing)
+
+    def make_api(self, published: Callable[[], None] = nothing) -> Api:
+        """The API over these parts."""
+        asked = self.pool, self.policy, self.clock, self.writer, nothing, published
+        return Api(ApiParts(*asked, relocks_topic="flow.relocks"))
 
     async def handle(self, *records: Any) -> None:
         await self.processor(self.handlers).run(records)

@@ -10,11 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.tickets.api.routes import Api
 from services.tickets.app import Tickets, application
 from shared.postgres.pool import Pool
-from tests.integration.tickets.records import TicketParts, nothing, record
-from tests.support.problems import event, policy, problem
+from tests.integration.tickets.records import TicketParts, record
+from tests.support.problems import event, problem
 
 
 @pytest.mark.parametrize(
@@ -46,11 +45,9 @@ async def test_the_api_without_a_database_answers_as_json(pool: Pool, service: T
     assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
 
 
-async def test_answers_of_the_api_are_as_its_description_says(
-    web: httpx.AsyncClient, pool: Pool, parts: TicketParts
-) -> None:
+async def test_answers_of_the_api_are_as_its_description_says(web: httpx.AsyncClient, parts: TicketParts) -> None:
     described = (await web.get("/api/v1/openapi.json")).json()
-    assert described == Api(pool, policy(), parts.writer, nothing).application().openapi()
+    assert described == parts.make_api().application().openapi()
 
     def check(value: Any, name: str) -> None:
         jsonschema.validate(value, {**described, "$ref": f"#/components/schemas/{name}"})
@@ -84,11 +81,11 @@ async def test_wrong_questions_to_the_api_are_answered(
     assert (answer.status_code, named in answer.text) == (status, True)
 
 
-async def test_pages_of_the_api_follow_one_another(pool: Pool, parts: TicketParts) -> None:
+async def test_pages_of_the_api_follow_one_another(parts: TicketParts) -> None:
     for number in range(5):
         data = problem(opened=number * 40).model_copy(update={"key": f"aging/new/proposal-{number}"})
         await parts.handle(record(event(data), number))
-    app = Starlette(routes=Api(pool, policy(), parts.writer, nothing).routes())
+    app = Starlette(routes=parts.make_api().routes())
     seen: list[int] = []
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
         before = ""
@@ -120,14 +117,21 @@ async def test_the_api_has_these_addresses_and_no_others(
     assert (await web.request(method, f"/api/v1{path}")).status_code == status
 
 
-async def test_the_description_tells_faults_as_what_they_are(web: httpx.AsyncClient) -> None:
+async def test_the_description_says_who_may_ask_and_what_faults_are(web: httpx.AsyncClient) -> None:
     described = (await web.get("/api/v1/openapi.json")).json()
 
-    responses = described["paths"]["/tickets/{number}"]["get"]["responses"]
-    assert described["servers"] == [{"url": "/api/v1"}]
-    assert {status: list(one["content"]) for status, one in responses.items()} == {
-        "200": ["application/json"],
-        "404": ["application/problem+json"],
-        "422": ["application/problem+json"],
-    }
+    assert (described["openapi"], described["servers"]) == ("3.1.0", [{"url": "/api/v1"}])
+    assert described["security"] == [{"token": []}, {"session": []}]
+    assert described["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    operations = [one for path in described["paths"].values() for one in path.values()]
+    for operation in operations:
+        responses = operation["responses"]
+        assert {"200", "401", "403", "429"} <= responses.keys(), operation["summary"]
+        faults = {media for status, one in responses.items() if status != "200" for media in one["content"]}
+        assert faults == {"application/problem+json"}, operation["summary"]
+        assert "Retry-After" in responses["429"]["headers"]
+    assert len({one["operationId"] for one in operations}) == len(operations) == 21
     assert list(described["paths"]["/tickets"]) == ["get"]
+    changed = described["paths"]["/tickets/{number}/acknowledge"]["post"]
+    assert {one["name"] for one in changed["parameters"]} == {"number", "If-Match", "Idempotency-Key"}
+    assert {"409", "412", "422"} <= changed["responses"].keys()

@@ -208,3 +208,23 @@ async def test_the_ledger_is_sent_again_only_where_it_changed(web: httpx.AsyncCl
     again = await web.get("/ledger", headers={"if-none-match": first.headers["etag"]})
 
     assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_the_api_pages_through_the_ledger(web: httpx.AsyncClient) -> None:
+    whole = (await web.get("/api/v1/ledger")).json()
+    assert (len(whole["attempts"]), whole["next_before"]) == (3, None)
+    seen, address = [], "/api/v1/ledger?limit=1"
+    while address:
+        answer = await web.get(address)
+        seen += answer.json()["attempts"]
+        found = re.fullmatch(r'<(/api/v1/ledger\?limit=1&before=[\d-]+)>; rel="next"', answer.headers.get("link", ""))
+        address = found[1] if found else ""
+
+    assert seen == whole["attempts"]
+    verified = (await web.get("/api/v1/ledger?found=verified&countermeasure=limit")).json()["attempts"]
+    assert [(one["found"], one["study"]["result"], one["decision"]) for one in verified] == [
+        ("verified", "hit", "adopted")
+    ]
+    for wrong in ("found=lost", "page=1", "before=1", "before=9-9", "limit=0", "limit=201"):
+        answer = await web.get(f"/api/v1/ledger?{wrong}")
+        assert (answer.status_code, wrong.partition("=")[0] in answer.json()["detail"]) == (422, True), wrong

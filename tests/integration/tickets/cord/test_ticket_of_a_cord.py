@@ -9,7 +9,6 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from services.tickets.api.routes import Api
 from services.tickets.web.page_context import PageContext
 from services.tickets.web.pages import TicketPages
 from shared.contracts.measures import Column
@@ -27,7 +26,7 @@ STAGE = ("new", "proposal")
 @pytest.fixture
 async def web(world: CordWorld) -> AsyncIterator[httpx.AsyncClient]:
     pages = TicketPages(PageContext(world.pool, world.policy, world.clock), world.parts.writer, nothing)
-    routes = [*Api(world.pool, world.policy, world.parts.writer, nothing).routes(), *pages.routes()]
+    routes = [*world.parts.make_api().routes(), *pages.routes()]
     transport = httpx.ASGITransport(Starlette(routes=routes))
     async with httpx.AsyncClient(transport=transport, base_url="http://andon.example") as client:
         yield client
