@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.tickets.access.roles import Role, Visitor, current_visitor
 from services.tickets.access.rules import EXPORTS
 
-# More than the longest form of a page has.
-MAX_FORM_BYTES = 512 * 1024
+# More than the longest form of a page has. The application refuses longer bodies of any kind.
+MAX_BODY_BYTES = 512 * 1024
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 _SAFE = ("GET", "HEAD")
 _FORM = "application/x-www-form-urlencoded"
@@ -66,9 +66,9 @@ class GuardedRoute:
         status = _refused(role, visitor)
         # A form for everybody, such as the one to sign in, asks itself where it comes from.
         if not status and role and self._is_form and visitor.csrf and request.method not in _SAFE:
-            body = await _body(request)
-            status = 413 if body is None else 0 if _is_of_session(request, body, visitor) else 403
-            receive = _again(body or b"", receive)
+            body = await request.body()
+            status = 0 if _is_of_session(request, body, visitor) else 403
+            receive = _again(body, receive)
         if status:
             answer = await self._door.refused(request, status)
             await answer(scope, receive, send)
@@ -85,16 +85,6 @@ def _refused(role: Role | None, visitor: Visitor) -> int:
     if visitor.may(role):
         return 0
     return 403 if visitor.is_signed_in else 401
-
-
-async def _body(request: Request) -> bytes | None:
-    """None: too long."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_FORM_BYTES:
-            return None
-    return body
 
 
 def _is_of_session(request: Request, body: bytes, visitor: Visitor) -> bool:
