@@ -8,7 +8,7 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -48,6 +48,7 @@ from tests.support.waiting import eventually
 
 # The policy's zone: a page is rendered again for a reader in another zone.
 ZONE = {"TZ": "Europe/Berlin"}
+NO_SETTINGS: Mapping[str, str] = {}
 # Playwright itself waits 5 s for what it expects; a busy machine may take longer.
 expect.set_options(timeout=30_000)
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -73,9 +74,11 @@ class Pages:
         self.kafka, self.prefix = kafka, f"b{secrets.token_hex(4)}."
         self._postgres, self._folder = postgres, folder
 
-    async def start(self) -> ServiceProcess:
-        self.dsn = await migrated_database(self._postgres)
-        await create_topics(self.kafka, self.prefix)
+    async def start(self, settings: Mapping[str, str] = NO_SETTINGS, is_new: bool = True) -> ServiceProcess:
+        """`is_new`: on a new database, else on that of the last start."""
+        if is_new:
+            self.dsn = await migrated_database(self._postgres)
+            await create_topics(self.kafka, self.prefix)
         policy = self._folder / "policy.yaml"
         policy.write_text(POLICY)
         environment = {
@@ -84,7 +87,7 @@ class Pages:
             "ANDON_TOPIC_PREFIX": self.prefix,
             "ANDON_POLICY": str(policy),
         }
-        return ServiceProcess("tickets", environment, self._folder).start().ready()
+        return ServiceProcess("tickets", environment | dict(settings), self._folder).start().ready()
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ async def user(*arguments: str) -> Result:
 async def text_of_all_tables(pool: Pool) -> str:
     """Every row of the schema as text."""
     tables = await pool.fetch("SELECT tablename AS name FROM pg_tables WHERE schemaname = 'tickets'")
-    rows = [await pool.fetch(f'SELECT t::text FROM "{table["name"]}" AS t') for table in tables]  # noqa: S608
+    rows = [await pool.fetch(f'SELECT t::text FROM "{table["name"]}" AS t') for table in tables]
     return str(rows)
 
 
@@ -77,7 +77,7 @@ async def test_all_that_is_kept_is_shown_but_no_secret(worked: Browser, people: 
     )
     shown = {"session": "sessions", "sign_in_link": "links", "change": "changes", "audit": "audit"}
     assert {column["name"] for column in columns} == shown.keys()
-    assert shown.values() <= found.keys()
+    assert set(shown.values()) <= found.keys()
 
 
 async def test_a_person_is_forgotten_and_the_tickets_history_is_not(

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
 from argon2 import PasswordHasher
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
 
+from services.tickets.access.identity import network_of
 from services.tickets.access.roles import Role
 from services.tickets.access.rules import RULES
+from services.tickets.access.settings import AccessSettings
 from services.tickets.store import accounts, audit
 from shared.postgres.pool import Pool
 from tests.integration.tickets.access.test_every_route import address_of
@@ -60,6 +64,30 @@ async def send(visitor: RawVisitor, target: str, *headers: tuple[str, str], **fi
     return await visitor.ask("POST", target, FORM, *headers, body=[urlencode(fields).encode()])
 
 
+ADMIN = "admin@shop.example"
+NOT_NAMED: list[tuple[str, list[str]]] = [
+    ("192.0.2.7", [ADMIN]),
+    ("127.0.0.1", [ADMIN]),
+    ("10.0.0.50", [ADMIN]),
+    ("::ffff:192.0.2.7", [ADMIN]),
+    ("", [ADMIN]),
+    ("10.0.0.5", []),
+    ("10.0.0.5", [""]),
+    ("10.0.0.5", ["  "]),
+    ("10.0.0.5", [ADMIN, ADMIN]),
+    ("10.0.0.5", [ADMIN, ""]),
+    ("10.0.0.5", ["eve@evil.example,admin@shop.example"]),
+    ("10.0.0.5", ["admin@shop.example, eve@evil.example"]),
+    ("10.0.0.5", ["admin@shop.example;eve@evil.example"]),
+    ("10.0.0.5", ["Admin <admin@shop.example>"]),
+    ("10.0.0.5", ["admin"]),
+    ("10.0.0.5", ["@shop.example"]),
+    ("10.0.0.5", ["ädmin@shop.example"]),
+    ("10.0.0.5", ["a@" + "b" * 300 + ".example"]),
+    ("10.0.0.5", ["<script>@shop.example"]),
+]
+
+
 # Proxies.
 
 
@@ -67,44 +95,23 @@ async def by_proxy(app: Starlette, address: str, *names: str) -> RawAnswer:
     return await RawVisitor(app, address).ask("GET", "/sign-in", *((NAMED, name) for name in names))
 
 
-@pytest.mark.parametrize(
-    ("address", "names"),
-    [
-        ("192.0.2.7", ["admin@shop.example"]),
-        ("127.0.0.1", ["admin@shop.example"]),
-        ("10.0.0.50", ["admin@shop.example"]),
-        ("::ffff:192.0.2.7", ["admin@shop.example"]),
-        ("", ["admin@shop.example"]),
-        ("10.0.0.5", []),
-        ("10.0.0.5", [""]),
-        ("10.0.0.5", ["  "]),
-        ("10.0.0.5", ["admin@shop.example", "admin@shop.example"]),
-        ("10.0.0.5", ["admin@shop.example", ""]),
-        ("10.0.0.5", ["eve@evil.example,admin@shop.example"]),
-        ("10.0.0.5", ["admin@shop.example, eve@evil.example"]),
-        ("10.0.0.5", ["admin@shop.example;eve@evil.example"]),
-        ("10.0.0.5", ["Admin <admin@shop.example>"]),
-        ("10.0.0.5", ["admin"]),
-        ("10.0.0.5", ["@shop.example"]),
-        ("10.0.0.5", ["ädmin@shop.example"]),
-        ("10.0.0.5", ["a@" + "b" * 300 + ".example"]),
-        ("10.0.0.5", ["<script>@shop.example"]),
-    ],
-)
 async def test_nobody_comes_in_by_a_header_that_no_trusted_proxy_sent_or_that_names_not_one_person(
-    app_of: MakeApp, people: dict[Role, str], pool: Pool, address: str, names: list[str]
+    app_of: MakeApp, people: dict[Role, str], pool: Pool
 ) -> None:
-    answer = await by_proxy(app_of(**PROXY), address, *names)
+    app = app_of(**PROXY)
+    for address, names in NOT_NAMED:
+        answer = await by_proxy(app, address, *names)
+        assert (answer.status, answer.all("set-cookie")) == (403, []), (address, names)
 
-    assert (answer.status, answer.all("set-cookie")) == (403, [])
     assert len(await accounts.all_accounts(pool)) == len(people)
 
 
-@pytest.mark.parametrize("address", ["10.0.0.5", "10.1.255.255", "::ffff:10.0.0.5"])
 async def test_a_trusted_proxy_names_a_person_and_the_session_counts_only_through_it(
-    app_of: MakeApp, people: dict[Role, str], address: str
+    app_of: MakeApp, people: dict[Role, str]
 ) -> None:
-    app, name = app_of(**PROXY), people[Role.MEMBER]
+    app, name, address = app_of(**PROXY), people[Role.MEMBER], "10.0.0.5"
+    for other in ("10.1.255.255", "::ffff:10.0.0.5"):
+        assert (await by_proxy(app, other, name)).status == 303
     answer = await by_proxy(app, address, f" {name.upper()} ")
     assert (answer.status, answer.one("location")) == (303, "/")
     cookie = ("cookie", answer.one("set-cookie").partition(";")[0])
@@ -115,167 +122,157 @@ async def test_a_trusted_proxy_names_a_person_and_the_session_counts_only_throug
     assert (await RawVisitor(app).ask("GET", "/tickets", cookie, (NAMED, name))).status == 303
 
 
+OTHER_HEADERS = [
+    ("x-forwarded-user", "admin@shop.example"),
+    ("x-forwarded_email", "admin@shop.example"),
+    ("x_forwarded_email", "admin@shop.example"),
+    ("remote-user", "admin@shop.example"),
+    ("x-forwarded-for", "127.0.0.1"),
+    ("x-forwarded-for", "10.0.0.5"),
+    ("x-real-ip", "10.0.0.5"),
+    ("forwarded", "for=10.0.0.5;host=127.0.0.1;proto=https"),
+    ("x-original-url", "/sign-in"),
+    ("x-rewrite-url", "/sign-in"),
+    ("x-http-method-override", "GET"),
+    ("x-forwarded-prefix", "/cord/"),
+    ("authorization", "Basic YWRtaW46YWRtaW4="),
+]
+
+
 @pytest.mark.parametrize("sign_in", ["password", "proxy"])
-@pytest.mark.parametrize(
-    "header",
-    [
-        ("x-forwarded-user", "admin@shop.example"),
-        ("x-forwarded_email", "admin@shop.example"),
-        ("x_forwarded_email", "admin@shop.example"),
-        ("remote-user", "admin@shop.example"),
-        ("x-forwarded-for", "127.0.0.1"),
-        ("x-forwarded-for", "10.0.0.5"),
-        ("x-real-ip", "10.0.0.5"),
-        ("forwarded", "for=10.0.0.5;host=127.0.0.1;proto=https"),
-        ("x-original-url", "/sign-in"),
-        ("x-rewrite-url", "/sign-in"),
-        ("x-http-method-override", "GET"),
-        ("x-forwarded-prefix", "/cord/"),
-        ("authorization", "Basic YWRtaW46YWRtaW4="),
-    ],
-)
 async def test_no_other_header_makes_a_stranger_somebody(
-    app_of: MakeApp, people: dict[Role, str], sign_in: str, header: tuple[str, str]
+    app_of: MakeApp, people: dict[Role, str], sign_in: str
 ) -> None:
-    app = app_of(**(PROXY | {"sign_in": sign_in}))
-    answer = await RawVisitor(app).ask("GET", "/tickets", header, ("x-forwarded-email", people[Role.ADMIN]))
+    visitor = RawVisitor(app_of(**(PROXY | {"sign_in": sign_in})))
+    for header in OTHER_HEADERS:
+        answer = await visitor.ask("GET", "/tickets", header, (NAMED, people[Role.ADMIN]))
+        assert (answer.status, answer.one("location")) == (303, "/sign-in?to=%2Ftickets"), header
 
-    assert (answer.status, answer.one("location")) == (303, "/sign-in?to=%2Ftickets")
+
+GUESSERS = [
+    # A client writes what it likes; nobody believes it.
+    ("192.0.2.7", ["198.51.100.{n}"], True),
+    # Through a proxy, what is left of the client's address is the client's.
+    ("10.0.0.5", ["198.51.100.{n}, 192.0.2.7"], True),
+    ("10.0.0.5", ["198.51.100.{n}", "192.0.2.7"], True),
+    ("10.0.0.5", ["192.0.2.7, 10.1.0.9"], True),
+    # Some proxies add the port, which is another one each time.
+    ("10.0.0.5", ["192.0.2.7:40{n:02}"], True),
+    ("10.0.0.5", ["[2001:db8::7]:40{n:02}"], True),
+    # Whoever has one address of a network of IPv6 has them all.
+    ("10.0.0.5", ["2001:db8::{n}"], True),
+    # What is no address is nobody's.
+    ("10.0.0.5", ["unknown-{n}"], True),
+    ("10.0.0.5", ["192.0.2.{n}"], False),
+    ("10.0.0.5", ["2001:db8:0:{n}::7"], False),
+]
 
 
-@pytest.mark.parametrize(
-    ("peer", "forwarded", "are_one"),
-    [
-        # A client writes what it likes; nobody believes it.
-        ("192.0.2.7", ["198.51.100.{n}"], True),
-        # Through a proxy, what is left of the client's address is the client's.
-        ("10.0.0.5", ["198.51.100.{n}, 192.0.2.7"], True),
-        ("10.0.0.5", ["198.51.100.{n}", "192.0.2.7"], True),
-        ("10.0.0.5", ["192.0.2.7, 10.1.0.9"], True),
-        # Some proxies add the port, which is another one each time.
-        ("10.0.0.5", ["192.0.2.7:40{n:02}"], True),
-        ("10.0.0.5", ["[2001:db8::7]:40{n:02}"], True),
-        # Whoever has one address of a network of IPv6 has them all.
-        ("10.0.0.5", ["2001:db8::{n}"], True),
-        # What is no address is nobody's.
-        ("10.0.0.5", ["unknown-{n}"], True),
-        ("10.0.0.5", ["192.0.2.{n}"], False),
-        ("10.0.0.5", ["2001:db8:0:{n}::7"], False),
-    ],
-)
-async def test_who_guesses_is_known_by_the_address_that_only_a_proxy_can_say(
-    app_of: MakeApp, peer: str, forwarded: list[str], are_one: bool
-) -> None:
-    visitor = RawVisitor(app_of(sign_in_proxies=PROXY["sign_in_proxies"]), peer)
-    statuses = []
-    for n in range(24):
-        hops = [("x-forwarded-for", hop.format(n=n)) for hop in forwarded]
-        statuses.append((await send(visitor, "/sign-in", *hops, email=f"n{n}@shop.example", password="x")).status)
-
-    assert (statuses.count(429) > 0) == are_one
+def test_who_guesses_is_known_by_the_address_that_only_a_proxy_can_say() -> None:
+    settings = AccessSettings(**PROXY)  # type: ignore[arg-type]
+    for peer, forwarded, are_one in GUESSERS:
+        counted = set()
+        for n in range(24):
+            hops = [(b"x-forwarded-for", hop.format(n=n).encode()) for hop in forwarded]
+            counted.add(network_of(HTTPConnection({"type": "http", "client": (peer, 1), "headers": hops}), settings))
+        assert (len(counted) == 1) == are_one, (peer, forwarded, counted)
 
 
 # Where a request leads.
 
 
-@pytest.mark.parametrize("to", FOREIGN)
-async def test_no_sign_in_leads_to_another_site(
-    app_of: MakeApp, browser: MakeBrowser, people: dict[Role, str], to: str
-) -> None:
+async def test_no_sign_in_leads_to_another_site(app_of: MakeApp, browser: MakeBrowser, people: dict[Role, str]) -> None:
+    visitor, (_, cookie) = RawVisitor(app_of()), await signed_in(browser, people[Role.VIEWER])
+    for to in FOREIGN:
+        answer = await send(visitor, "/sign-in", email=people[Role.VIEWER], password=PASSWORD, to=to)
+        assert (answer.status, leads_here(answer), len(answer.all("set-cookie"))) == (303, True, 1), to
+        already = await visitor.ask("GET", f"/sign-in?{urlencode({'to': to})}", cookie)
+        assert (already.status, leads_here(already), already.all("set-cookie")) == (303, True, []), to
+
+
+TARGETS = [
+    "//evil.example/",
+    "//evil.example/%2e%2e",
+    "/tickets/",
+    "//tickets",
+    "/sign-in/",
+    "/%5cevil.example/",
+    "/api/v1/tickets/",
+    "/static//evil.example/",
+]
+FORGED = ["127.0.0.1:8080", "127.0.0.1:8080@evil.example", "127.0.0.1:x/evil"]
+
+
+async def test_no_path_and_no_host_leads_to_another_site(app_of: MakeApp) -> None:
     visitor = RawVisitor(app_of())
-    answer = await send(visitor, "/sign-in", email=people[Role.VIEWER], password=PASSWORD, to=to)
-    assert (answer.status, leads_here(answer), len(answer.all("set-cookie"))) == (303, True, 1)
-
-    _, cookie = await signed_in(browser, people[Role.VIEWER])
-    already = await visitor.ask("GET", f"/sign-in?{urlencode({'to': to})}", cookie)
-    assert (already.status, leads_here(already)) == (303, True)
-    assert already.all("set-cookie") == []
-
-
-@pytest.mark.parametrize(
-    "target",
-    [
-        "//evil.example/",
-        "//evil.example/%2e%2e",
-        "/tickets/",
-        "//tickets",
-        "/sign-in/",
-        "/%5cevil.example/",
-        "/api/v1/tickets/",
-        "/static//evil.example/",
-    ],
-)
-@pytest.mark.parametrize("host", ["127.0.0.1:8080", "127.0.0.1:8080@evil.example", "127.0.0.1:x/evil"])
-async def test_no_path_and_no_host_leads_to_another_site(app_of: MakeApp, target: str, host: str) -> None:
-    answer = await RawVisitor(app_of()).ask("GET", target, ("x-forwarded-host", "evil.example"), host=host)
-
-    assert answer.status in ((303, 404, 401) if host == "127.0.0.1:8080" else (400,)), answer.status
-    assert answer.status != 303 or leads_here(answer)
-    assert b"evil.example" not in answer.body
+    for target, host in product(TARGETS, FORGED):
+        answer = await visitor.ask("GET", target, ("x-forwarded-host", "evil.example"), host=host)
+        expected = (303, 404, 401) if host == "127.0.0.1:8080" else (400,)
+        assert answer.status in expected, (target, host, answer.status)
+        assert answer.status != 303 or leads_here(answer), target
+        assert b"evil.example" not in answer.body, (target, host)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/Tickets",
-        "/TICKETS/1",
-        "//tickets/1",
-        "/tickets//1",
-        "/tickets/1/",
-        "/tickets/1;x=y",
-        "/tickets;/1",
-        "/cord/..;/tickets/1",
-        "/cord/../tickets/1",
-        "/cord/%2e%2e/tickets/1",
-        "/cord/..%2ftickets%2f1",
-        "/static/../tickets/1",
-        "/static/%2e%2e/tickets/1",
-        "/static/..%2f..%2faccess%2frules.py",
-        "/static/%2e%2e%2f%2e%2e%2fmigrations%2f0002_access.sql",
-        "/static//etc/passwd",
-        "/static/..%5c..%5caccess%5crules.py",
-        "/favicon.ico/../tickets/1",
-        "/livez/../tickets/1",
-        "/metrics%2f..%2ftickets%2f1",
-        "/sign-in/../tickets/1",
-        "/sign-in/link/../../tickets/1",
-        "/tickets/1%00",
-        "/tickets/%31",
-        "/./tickets/1",
-        "/%2e/tickets/1",
-        "/tickets/1%0d%0aSet-Cookie:%20a=b",
-        "/api/v1/../../tickets/1",
-        "/api/v1//tickets/1",
-        "/API/v1/tickets/1",
-        "/api/v1/tickets/1%2f..%2f1",
-    ],
-)
-async def test_no_spelling_of_a_path_shows_a_stranger_a_ticket_or_a_file(
-    app_of: MakeApp, parts: TicketParts, path: str
-) -> None:
+SPELLINGS = [
+    "/Tickets",
+    "/TICKETS/1",
+    "//tickets/1",
+    "/tickets//1",
+    "/tickets/1/",
+    "/tickets/1;x=y",
+    "/tickets;/1",
+    "/cord/..;/tickets/1",
+    "/cord/../tickets/1",
+    "/cord/%2e%2e/tickets/1",
+    "/cord/..%2ftickets%2f1",
+    "/static/../tickets/1",
+    "/static/%2e%2e/tickets/1",
+    "/static/..%2f..%2faccess%2frules.py",
+    "/static/%2e%2e%2f%2e%2e%2fmigrations%2f0002_access.sql",
+    "/static//etc/passwd",
+    "/static/..%5c..%5caccess%5crules.py",
+    "/favicon.ico/../tickets/1",
+    "/livez/../tickets/1",
+    "/metrics%2f..%2ftickets%2f1",
+    "/sign-in/../tickets/1",
+    "/sign-in/link/../../tickets/1",
+    "/tickets/1%00",
+    "/tickets/%31",
+    "/./tickets/1",
+    "/%2e/tickets/1",
+    "/tickets/1%0d%0aSet-Cookie:%20a=b",
+    "/api/v1/../../tickets/1",
+    "/api/v1//tickets/1",
+    "/API/v1/tickets/1",
+    "/api/v1/tickets/1%2f..%2f1",
+]
+
+
+async def test_no_spelling_of_a_path_shows_a_stranger_a_ticket_or_a_file(app_of: MakeApp, parts: TicketParts) -> None:
     await parts.handle(record(event(problem()), 0))
-    for method in ("GET", "POST", "HEAD"):
-        answer = await RawVisitor(app_of()).ask(method, path)
+    visitor = RawVisitor(app_of())
+    for path, method in product(SPELLINGS, ("GET", "POST", "HEAD")):
+        answer = await visitor.ask(method, path)
 
-        assert answer.status in (303, 401, 403, 404, 405, 422), (method, answer.status)
-        assert answer.status != 303 or answer.one("location").startswith("/sign-in?to=")
-        assert not answer.all("set-cookie")
-        assert not any(text in answer.body for text in (b"Proposal", b"CREATE TABLE", b"RULES", b"root:"))
+        assert answer.status in (303, 401, 403, 404, 405, 422), (method, path, answer.status)
+        assert answer.status != 303 or answer.one("location").startswith("/sign-in?to="), path
+        assert not answer.all("set-cookie"), path
+        assert not any(text in answer.body for text in (b"Proposal", b"CREATE TABLE", b"RULES", b"root:")), path
 
 
-@pytest.mark.parametrize(
-    "method", ["TRACE", "TRACK", "CONNECT", "OPTIONS", "PUT", "DELETE", "PATCH", "PROPFIND", "get"]
-)
+METHODS = ["TRACE", "TRACK", "CONNECT", "OPTIONS", "PUT", "DELETE", "PATCH", "PROPFIND", "get"]
+
+
 async def test_a_method_that_a_route_does_not_have_does_nothing(
-    app_of: MakeApp, browser: MakeBrowser, people: dict[Role, str], method: str
+    app_of: MakeApp, browser: MakeBrowser, people: dict[Role, str]
 ) -> None:
     one, cookie = await signed_in(browser, people[Role.ADMIN])
     token, visitor, wrong = await one.token("/account"), RawVisitor(app_of()), list[str]()
-    for _, path in RULES:
+    for method, path in product(METHODS, {path for _, path in RULES}):
         if (method, path) not in RULES:
             answer = await visitor.ask(method, address_of(path), cookie, ("x-csrf-token", token), ("x-secret", "echo"))
             if answer.status not in (403, 404, 405) or b"echo" in answer.body:
-                wrong.append(f"{path} {answer.status}")
+                wrong.append(f"{method} {path} {answer.status}")
     assert wrong == []
     assert (await one.get("/account")).status_code == 200
 
@@ -306,37 +303,28 @@ async def test_no_form_is_taken_that_another_session_was_shown_or_that_is_older_
     assert (await one.get("/account")).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        [("origin", "https://evil.example")],
-        [("origin", "null")],
-        [("origin", "http://127.0.0.1:8081")],
-        [("origin", "http://127.0.0.1:8080.evil.example")],
-        [("sec-fetch-site", "cross-site")],
-        [("sec-fetch-site", "same-site")],
-        [("sec-fetch-site", "cross-site"), ("origin", "http://127.0.0.1:8080")],
-    ],
-)
-async def test_no_other_site_signs_a_browser_in_or_acts_by_api(
-    app_of: MakeApp, browser: MakeBrowser, people: dict[Role, str], headers: list[tuple[str, str]]
-) -> None:
-    visitor = RawVisitor(app_of())
-    answer = await send(visitor, "/sign-in", *headers, email=people[Role.VIEWER], password=PASSWORD)
-    assert (answer.status, answer.all("set-cookie")) == (403, [])
+CROSS_SITE = [
+    [("origin", "https://evil.example")],
+    [("origin", "null")],
+    [("origin", "http://127.0.0.1:8081")],
+    [("origin", "http://127.0.0.1:8080.evil.example")],
+    [("sec-fetch-site", "cross-site")],
+    [("sec-fetch-site", "same-site")],
+    [("sec-fetch-site", "cross-site"), ("origin", "http://127.0.0.1:8080")],
+]
 
-    _, cookie = await signed_in(browser, people[Role.ADMIN])
-    for kind in ("application/json", "text/plain"):
-        acted = await visitor.ask(
-            "POST",
-            "/api/v1/tickets/1/acknowledge",
-            cookie,
-            ("content-type", kind),
-            *headers,
-            body=[b'{"version": 1}'],
-        )
-        assert acted.status in (403, 415, 422)
-        assert kind == "text/plain" or acted.status == 403
+
+async def test_no_other_site_signs_a_browser_in_or_acts_by_api(
+    app_of: MakeApp, browser: MakeBrowser, people: dict[Role, str]
+) -> None:
+    visitor, (_, cookie) = RawVisitor(app_of()), await signed_in(browser, people[Role.ADMIN])
+    for headers in CROSS_SITE:
+        answer = await send(visitor, "/sign-in", *headers, email=people[Role.VIEWER], password=PASSWORD)
+        assert (answer.status, answer.all("set-cookie")) == (403, []), headers
+        for kind in ("application/json", "text/plain"):
+            sent = (cookie, ("content-type", kind), *headers)
+            acted = await visitor.ask("POST", "/api/v1/tickets/1/acknowledge", *sent, body=[b'{"version": 1}'])
+            assert acted.status == 403 or (kind, acted.status) == ("text/plain", 422), headers
 
 
 # Bodies.
@@ -411,69 +399,55 @@ async def test_no_broken_body_breaks_a_route(
     assert wrong == []
 
 
-@pytest.mark.parametrize(
-    "query", ["to=%00", "to=%ff", "to=" + "a" * 3000, "to", "to=/&to=//evil.example", "%00=%00", "&&="]
-)
-async def test_no_query_breaks_sign_in(app_of: MakeApp, query: str) -> None:
-    assert (await RawVisitor(app_of()).ask("GET", f"/sign-in?{query}")).status == 200
+async def test_no_query_breaks_sign_in(app_of: MakeApp) -> None:
+    visitor = RawVisitor(app_of())
+    for query in ("to=%00", "to=%ff", "to=" + "a" * 3000, "to", "to=/&to=//evil.example", "%00=%00", "&&="):
+        assert (await visitor.ask("GET", f"/sign-in?{query}")).status == 200, query
 
 
-@pytest.mark.parametrize(
-    ("email", "name"),
-    [
-        ("", "Ada"),
-        ("ada", "Ada"),
-        ("ada@shop.example, eve@evil.example", "Ada"),
-        ("ada@shop.example\r\nBcc: eve@evil.example", "Ada"),
-        ("a\x00da@shop.example", "Ada"),
-        ("ada@shop.example", "A\x00da"),
-        ("ada@shop.example", "A" * 101),
-        ("ada@shop.example", "Ada\r\nBcc: eve@evil.example"),
-        ("ada@shop.example", "Ad\u202ea"),
-    ],
-)
-async def test_the_first_admin_has_one_mail_address_and_a_name_that_can_be_shown(
-    app_of: MakeApp, pool: Pool, email: str, name: str
-) -> None:
+UNUSABLE = [
+    ("", "Ada"),
+    ("ada", "Ada"),
+    ("ada@shop.example, eve@evil.example", "Ada"),
+    ("ada@shop.example\r\nBcc: eve@evil.example", "Ada"),
+    ("a\x00da@shop.example", "Ada"),
+    ("ada@shop.example", "A\x00da"),
+    ("ada@shop.example", "A" * 101),
+    ("ada@shop.example", "Ada\r\nBcc: eve@evil.example"),
+    ("ada@shop.example", "Ad\u202ea"),
+]
+
+
+async def test_the_first_admin_has_one_mail_address_and_a_name_that_can_be_shown(app_of: MakeApp, pool: Pool) -> None:
     now = datetime.now(UTC)
     await accounts.add_link(pool, "x" * 43, None, now, now + timedelta(days=1))
-    answer = await send(RawVisitor(app_of()), f"/sign-in/link/{'x' * 43}", email=email, name=name, password=PASSWORD)
-
-    assert (answer.status, await accounts.is_any(pool)) == (422, False)
+    visitor = RawVisitor(app_of())
+    for email, name in UNUSABLE:
+        answer = await send(visitor, f"/sign-in/link/{'x' * 43}", email=email, name=name, password=PASSWORD)
+        assert (answer.status, await accounts.is_any(pool)) == (422, False), (email, name)
 
 
 # Cookies and sessions.
 
 
-@pytest.mark.parametrize("order", [0, 1])
 async def test_a_cookie_that_comes_twice_is_nobodys(
-    app_of: MakeApp, browser: MakeBrowser, people: dict[Role, str], order: int
+    app_of: MakeApp, browser: MakeBrowser, people: dict[Role, str]
 ) -> None:
     _, (_, mine) = await signed_in(browser, people[Role.VIEWER])
     _, (_, planted) = await signed_in(browser, people[Role.ADMIN])
-    pair, visitor = [mine, planted][:: 1 if order else -1], RawVisitor(app_of())
+    visitor = RawVisitor(app_of())
 
-    for headers in ([("cookie", "; ".join(pair))], [("cookie", one) for one in pair]):
+    doubled = [[("cookie", f"{first}; {second}")] for first, second in ((mine, planted), (planted, mine))]
+    for headers in (*doubled, [("cookie", mine), ("cookie", planted)]):
         assert (await visitor.ask("GET", "/tickets", *headers)).status == 303
     assert (await visitor.ask("GET", "/tickets", ("cookie", f"other=1; {mine}; andon_zone=UTC"))).status == 200
 
 
-@pytest.mark.parametrize(
-    "cookie",
-    [
-        "andon_session=",
-        "andon_session",
-        "andon_session=%00",
-        "andon_session=\xff",
-        "=" * 999,
-        ";;;",
-        "andon_session=" + "a" * 9000,
-    ],
-)
-async def test_no_cookie_breaks_a_page(app_of: MakeApp, people: dict[Role, str], cookie: str) -> None:
-    answer = await RawVisitor(app_of()).ask("GET", "/tickets", ("cookie", cookie))
-
-    assert (answer.status, answer.one("location")) == (303, "/sign-in?to=%2Ftickets")
+async def test_no_cookie_breaks_a_page(app_of: MakeApp) -> None:
+    visitor = RawVisitor(app_of())
+    for value in ("=", "", "=%00", "=\xff", "=" + "a" * 9000, '="', "=;;;="):
+        answer = await visitor.ask("GET", "/tickets", ("cookie", f"andon_session{value}"))
+        assert (answer.status, answer.one("location")) == (303, "/sign-in?to=%2Ftickets"), value
 
 
 async def test_a_session_that_a_stranger_made_up_does_not_become_the_one_of_who_signs_in(
