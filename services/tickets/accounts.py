@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from services.tickets.access.audit import AuditEvent, AuditRow
+from services.tickets.access.names import UnusableName, check_mail_address, check_name
 from services.tickets.access.roles import Role
 from services.tickets.access.sessions import new_secret
 from services.tickets.access.sign_in import LINK_LASTS
 from services.tickets.access.tokens import StoredToken, TokenWish
 from services.tickets.settings import TicketsSettings
-from services.tickets.store import accounts, api_tokens, audit, sessions
+from services.tickets.store import accounts, api_tokens, audit, personal, sessions
 from services.tickets.store.accounts import Account
 from shared.postgres.pool import Connection, Executor, open_pool
 from shared.runtime.clock import SystemClock
@@ -34,6 +36,11 @@ class PasswordLink:
 async def add(settings: TicketsSettings, email: str, name: str, role: Role) -> PasswordLink:
     """Make an account. Raises AccountRefused."""
     now = SystemClock().now()
+    try:
+        check_mail_address(email)
+        check_name(name)
+    except UnusableName as error:
+        raise AccountRefused(str(error)) from None
     async with _transaction(settings) as connection:
         number = await accounts.add(connection, email, name, role, now)
         if number is None:
@@ -112,6 +119,27 @@ async def revoke_token(settings: TicketsSettings, number: int) -> None:
     async with _transaction(settings) as connection:
         if not await api_tokens.revoke(connection, number, SystemClock().now(), None):
             raise AccountRefused(f"there is no token {number}; see andon user token list")
+
+
+async def export(settings: TicketsSettings, email: str) -> Mapping[str, Any]:
+    """All that is kept of a person, but for hashes. Raises AccountRefused. The audit log says that it was exported."""
+    async with _transaction(settings) as connection:
+        account = await personal.account(connection, email)
+        if account is None:
+            raise _unknown(email)
+        number = account["number"]
+        kept = await personal.rows(connection, number)
+        await audit.record(connection, SystemClock().now(), AuditEvent.EXPORTED, None, changed=number)
+    return {"account": dict(account) | {"role": Role(account["role"]).name.lower()}} | dict(kept)
+
+
+async def forget(settings: TicketsSettings, email: str) -> None:
+    """Remove an account, its sessions and links. What it did to tickets stays, by nobody. Raises AccountRefused."""
+    async with _transaction(settings) as connection:
+        number = await personal.forget(connection, email)
+        if number is None:
+            raise _unknown(email)
+        await _record(connection, number, forgotten=True)
 
 
 async def audit_rows(settings: TicketsSettings) -> list[AuditRow]:

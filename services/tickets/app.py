@@ -13,12 +13,11 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
-from services.tickets.access.guard import guard
+from services.tickets.access.guard import MAX_BODY_BYTES, guard
 from services.tickets.access.parts import AccessParts
 from services.tickets.access.rules import RULES
 from services.tickets.api import faults
@@ -40,9 +39,9 @@ from services.tickets.store import tickets as ticket_store
 from services.tickets.study.loop import StudyLoop
 from services.tickets.study.student import Student
 from services.tickets.web.board_page import BoardPage
-from services.tickets.web.body_limit import BodyLimit
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
+from services.tickets.web.headers import KnownHosts, SafeHeaders
 from services.tickets.web.ledger_page import LedgerPage
 from services.tickets.web.meeting_page import MeetingPage
 from services.tickets.web.page_context import PageContext
@@ -76,37 +75,6 @@ CLOCK_SECONDS = 5.0
 TICKS_OF_CARE = 4
 # Messages carry charts: fewer of them make a batch.
 RELAY_BATCH = 20
-_HEADERS = (
-    (
-        b"content-security-policy",
-        b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
-        b" frame-ancestors 'none'; form-action 'self'; base-uri 'none'",
-    ),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"same-origin"),
-)
-
-
-# Pages name deals and their worth, and are soon out of date: no cache keeps one, and "back" requests it again.
-# Linked files are cached, and revalidated on each use.
-_NOT_KEPT, _CHECKED = (b"cache-control", b"no-store"), (b"cache-control", b"no-cache")
-_FILES = ("/static/", "/favicon.ico")
-
-
-class SafeHeaders:
-    """No page runs foreign scripts, sits in a foreign frame, is kept by a cache, or tells where the reader was."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                kept = _CHECKED if scope["path"].startswith(_FILES) else _NOT_KEPT
-                message["headers"] = [*message["headers"], *_HEADERS, kept]
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
 
 
 class Tickets:
@@ -225,7 +193,20 @@ def inbox_age(settings: TicketsSettings, policy: Policy) -> timedelta:
     return age
 
 
-def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Starlette:
+class Application(Starlette):
+    """Its headers are on every answer, also where a fault is answered outside of all middleware."""
+
+    def __init__(self, is_https: bool, **parts: Any) -> None:
+        super().__init__(**parts, max_body_size=MAX_BODY_BYTES)
+        self._is_https = is_https
+        # Starlette would lead an address that ends in a slash to the host name of the request.
+        self.router.redirect_slashes = False
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return SafeHeaders(super().build_middleware_stack(), self._is_https)
+
+
+def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts: Sequence[str]) -> Application:
     """Pages, API, health."""
     policy, changed = tickets.policy, tickets.publisher.wake.set
     context = PageContext(pool, policy, tickets.clock)
@@ -250,12 +231,11 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
     routes += [route for part in parts for route in part.routes()]
     guard(routes, RULES, tickets.access.door(signing_in))
     handlers = _fault_pages(context, cord)
-    return Starlette(
+    return Application(
+        tickets.access.is_https,
         routes=routes,
         middleware=[
-            Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
-            Middleware(SafeHeaders),
-            Middleware(BodyLimit),
+            Middleware(KnownHosts, hosts=hosts, are_machines_free=tickets.access.is_on_network),
             Middleware(ReaderZone),
             tickets.access.middleware(handlers[TRANSIENT[0]]),
         ],
@@ -272,6 +252,8 @@ def _fault_pages(context: PageContext, cord: CordPages) -> Mapping[Any, Any]:
             return faults.answer_of_status(status, error.headers if isinstance(error, HTTPException) else None)
         if is_cord(request):
             return cord.fault(status, "This page does not work like that", "Open the link of the cord again.")
+        if status == 413:
+            return context.error(413, "This form is too long", "Shorten the texts, and send it again.")
         if status == 404:
             return context.error(404, "There is no such page", "Check the address, or start at the list.")
         if status == 405:

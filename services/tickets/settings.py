@@ -42,9 +42,7 @@ class TicketsSettings(CordSettings, AccessSettings):
 
     @property
     def hosts(self) -> list[str]:
-        """Host names that the pages answer to; on loopback only this machine's."""
-        if self.host not in LOOPBACK:
-            return ["*"]
+        """Host names that the pages answer to: those of their addresses, and this machine's."""
         addresses = self.tickets_url, self.cord_address
         return [*LOOPBACK_HOSTS, *(urlsplit(one).hostname or LOOPBACK[0] for one in addresses)]
 

@@ -6,7 +6,7 @@ import base64
 import secrets
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -45,6 +45,8 @@ from tests.support.problems import day, ticket_event
 from tests.support.processes import ServiceProcess
 from tests.support.waiting import eventually
 
+NO_SETTINGS: Mapping[str, str] = {}
+
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
@@ -61,9 +63,11 @@ class Pages:
         self.kafka, self.prefix = kafka, f"b{secrets.token_hex(4)}."
         self._postgres, self._folder = postgres, folder
 
-    async def start(self) -> ServiceProcess:
-        self.dsn = await migrated_database(self._postgres)
-        await create_topics(self.kafka, self.prefix)
+    async def start(self, settings: Mapping[str, str] = NO_SETTINGS, is_new: bool = True) -> ServiceProcess:
+        """`is_new`: on a new database, else on that of the last start."""
+        if is_new:
+            self.dsn = await migrated_database(self._postgres)
+            await create_topics(self.kafka, self.prefix)
         policy = self._folder / "policy.yaml"
         policy.write_text(POLICY)
         environment = {
@@ -72,7 +76,7 @@ class Pages:
             "ANDON_TOPIC_PREFIX": self.prefix,
             "ANDON_POLICY": str(policy),
         }
-        return ServiceProcess("tickets", environment, self._folder).start().ready()
+        return ServiceProcess("tickets", environment | dict(settings), self._folder).start().ready()
 
 
 @pytest.fixture(scope="session")

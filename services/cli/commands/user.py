@@ -111,6 +111,25 @@ def enable(email: Mail) -> None:
     message(f"{email} can sign in again")
 
 
+@app.command("export")
+@_refused
+def export(email: Mail) -> None:
+    """Print all that Andon keeps of a person, as JSON. Passwords, sessions and links are kept as hashes only."""
+    from services.cli import users
+
+    users.export(email)
+
+
+@app.command("forget")
+@_refused
+def forget(email: Mail) -> None:
+    """Erase an account with its sessions and links. Tickets keep what was done to them, by somebody."""
+    from services.cli import users
+
+    users.forget(email)
+    message(f"{email} is forgotten; where the policy file names them, change it there")
+
+
 @app.command("list")
 @_refused
 def list_(form: FormatOption = OutputForm.TEXT) -> None:

@@ -30,5 +30,5 @@ class AuditedDoor:
             await self._note(AuditEvent.EXPORTED, request)
 
     async def _note(self, event: AuditEvent, request: Request, **detail: int) -> None:
-        asked = {"method": request.method, "path": request.url.path[:200]} | detail
+        asked = {"method": request.method, "path": request.scope["path"][:200]} | detail
         await audit.note(self._pool, self._wall.now(), event, current_visitor().account, **asked)

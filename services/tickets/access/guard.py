@@ -15,8 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.tickets.access.roles import Role, Visitor, current_visitor
 from services.tickets.access.rules import EXPORTS
 
-# More than the longest form of a page, or a request to the API, has.
-MAX_FORM_BYTES = 512 * 1024
+# More than the longest plan has, each of its letters written as twelve bytes of a form. The application refuses longer
+# bodies of any kind.
+MAX_BODY_BYTES = 2 * 1024 * 1024
 CSRF_FIELD, CSRF_HEADER = "csrf", "x-csrf-token"
 _SAFE = ("GET", "HEAD")
 _FORM = "application/x-www-form-urlencoded"
@@ -68,12 +69,10 @@ class GuardedRoute:
         role = self.wanted.get("GET" if request.method == "HEAD" else request.method)
         status = _refused(role, visitor)
         # A form for everybody, such as the one to sign in, asks itself where it comes from.
-        if not status and role and request.method not in _SAFE:
-            body = await _body(request)
-            form = body if self._is_form else b""
-            is_foreign = bool(visitor.csrf) and not _is_of_session(request, form or b"", visitor)
-            status = 413 if body is None else 403 if is_foreign else 0
-            receive = _again(body or b"", receive)
+        if not status and role and visitor.csrf and request.method not in _SAFE:
+            body = await request.body()
+            status = 0 if _is_of_session(request, body if self._is_form else b"", visitor) else 403
+            receive = _again(body, receive)
         if status:
             answer = await self._door.refused(request, status)
             await answer(scope, receive, send)
@@ -90,16 +89,6 @@ def _refused(role: Role | None, visitor: Visitor) -> int:
     if visitor.may(role):
         return 0
     return 403 if visitor.is_signed_in else 401
-
-
-async def _body(request: Request) -> bytes | None:
-    """None: too long."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_FORM_BYTES:
-            return None
-    return body
 
 
 def _is_of_session(request: Request, body: bytes, visitor: Visitor) -> bool:

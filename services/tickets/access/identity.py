@@ -10,7 +10,9 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.tickets.access.cookies import SessionCookie
+from services.tickets.access.addresses import whose
+from services.tickets.access.cookies import SecretCookie
+from services.tickets.access.names import is_mail_address
 from services.tickets.access.roles import NOBODY, THIS_MACHINE, Visitor, visiting
 from services.tickets.access.sessions import NOTED_EVERY
 from services.tickets.access.settings import AccessSettings
@@ -34,7 +36,7 @@ class Identity:
         self,
         app: ASGIApp,
         settings: AccessSettings,
-        cookie: SessionCookie,
+        cookie: SecretCookie,
         pool: Pool,
         wall: Clock,
         unavailable: Callable[[Request, Exception], Awaitable[Response]],
@@ -103,18 +105,18 @@ def _bearer(request: HTTPConnection) -> str | None:
 
 
 def named_by_proxy(request: HTTPConnection, settings: AccessSettings) -> str:
-    """The mail address in the proxy's header; empty where the request comes from elsewhere, or names two."""
+    """The mail address in the proxy's header; empty where the request comes from elsewhere, or names not just one."""
     if request.client is None or not settings.is_proxy(request.client.host):
         return ""
-    named = request.headers.getlist(settings.sign_in_proxy_header)
-    return named[0].strip() if len(named) == 1 else ""
+    named = [name.strip() for name in request.headers.getlist(settings.sign_in_proxy_header)]
+    return named[0] if len(named) == 1 and is_mail_address(named[0]) else ""
 
 
-def address_of(request: HTTPConnection, settings: AccessSettings) -> str:
-    """The network address that a request comes from, as a trusted proxy says where there is one."""
+def network_of(request: HTTPConnection, settings: AccessSettings) -> str:
+    """Who a request counts for: its network address, as a trusted proxy says where there is one."""
     peer = request.client.host if request.client else ""
     hops = [hop.strip() for line in request.headers.getlist("x-forwarded-for") for hop in line.split(",")]
     # Each trusted proxy adds the address before it at the end; what stands further left anyone may have written.
     while hops and settings.is_proxy(peer):
         peer = hops.pop()
-    return peer
+    return whose(peer)

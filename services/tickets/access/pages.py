@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from math import ceil
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from services.tickets.access.back_to import START, safe_address
-from services.tickets.access.cookies import SessionCookie
-from services.tickets.access.identity import address_of, named_by_proxy
+from services.tickets.access.cookies import Cookies
+from services.tickets.access.identity import named_by_proxy, network_of
+from services.tickets.access.names import UnusableName
 from services.tickets.access.passwords import SHORTEST, WeakPassword
 from services.tickets.access.provider import Provider
 from services.tickets.access.roles import current_visitor
@@ -30,7 +31,6 @@ from shared.runtime.clock import Clock
 
 Handler = Callable[..., Awaitable[Response]]
 EMPTY: Mapping[str, str] = {}
-STATE_COOKIE = "andon_state"
 _STATE_SECONDS = 600
 # Postgres counts tokens in an int.
 _MAX_NUMBER = 2**31
@@ -57,10 +57,11 @@ class SignInPages:
         settings: AccessSettings,
         sign_in: SignIn,
         provider: Provider | None,
-        cookie: SessionCookie,
+        cookies: Cookies,
         wall: Clock,
     ) -> None:
-        self._settings, self._sign_in, self._provider, self._cookie = settings, sign_in, provider, cookie
+        self._settings, self._sign_in, self._provider = settings, sign_in, provider
+        self._cookie, self._visit_cookie = cookies.session, cookies.visit
         self._pool, self._wall, self._html, self.error = context.pool, wall, context.html, context.error
 
     def routes(self) -> list[BaseRoute]:
@@ -82,7 +83,7 @@ class SignInPages:
     def refuse(self, request: Request, status: int) -> Response:
         """The answer to a request that may not be: whoever has not signed in is asked to."""
         if status == 401 and request.method in ("GET", "HEAD"):
-            wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            wanted = quote(request.scope["path"]) + (f"?{request.url.query}" if request.url.query else "")
             return RedirectResponse(f"/sign-in?{urlencode({'to': wanted})}", 303)
         if status == 401:
             return self.error(401, "Sign in first", "Your session has ended. Sign in, and send the form again.")
@@ -132,7 +133,7 @@ class SignInPages:
             secret = await self._sign_in.by_link(
                 token, form.get("email", ""), form.get("name", ""), form.get("password", "")
             )
-        except (WeakPassword, SignInRefused) as error:
+        except (WeakPassword, UnusableName, SignInRefused) as error:
             return self._link(request, found is not None and found.account is None, 422, form, str(error))
         return await self._signed_in(request, secret, START)
 
@@ -146,15 +147,13 @@ class SignInPages:
         except SignInRefused as error:
             return self._form(to, 503, fault=str(error))
         answer = RedirectResponse(address, 303)
-        # Lax: the provider sends the browser back by a link. It binds the answer to this browser.
-        answer.set_cookie(
-            STATE_COOKIE, state, _STATE_SECONDS, path="/sign-in", secure=self._is_secure, httponly=True, samesite="lax"
-        )
+        # It binds the answer to this browser.
+        self._visit_cookie.put(answer, state, _STATE_SECONDS)
         return answer
 
     async def come_back(self, request: Request) -> Response:
         """Back from the identity provider."""
-        asked, state = request.query_params, request.cookies.get(STATE_COOKIE, "")
+        asked, state = request.query_params, self._visit_cookie.read(request)
         if self._provider is None or not state or asked.get("state") != state:
             return self._form(START, 403, fault="This sign-in was begun elsewhere, or took too long. Start again.")
         try:
@@ -163,7 +162,7 @@ class SignInPages:
         except SignInRefused as error:
             return self._form(START, 403, fault=str(error))
         answer = await self._signed_in(request, secret, safe_address(to))
-        answer.delete_cookie(STATE_COOKIE, path="/sign-in")
+        self._visit_cookie.drop(answer)
         return answer
 
     async def sign_out(self, request: Request) -> Response:
@@ -229,12 +228,8 @@ class SignInPages:
         self._cookie.drop(answer)
         return answer
 
-    @property
-    def _is_secure(self) -> bool:
-        return self._cookie.is_secure
-
     def _address(self, request: Request) -> str:
-        return address_of(request, self._settings)
+        return network_of(request, self._settings)
 
     async def _by_proxy(self, request: Request, to: str) -> Response:
         email = named_by_proxy(request, self._settings)

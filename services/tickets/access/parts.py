@@ -10,7 +10,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.tickets.access.cookies import SessionCookie
+from services.tickets.access.cookies import Cookies
 from services.tickets.access.door import AuditedDoor
 from services.tickets.access.identity import Identity
 from services.tickets.access.pages import SignInPages
@@ -20,6 +20,7 @@ from services.tickets.settings import TicketsSettings
 from services.tickets.store import api_answers, api_tokens, audit, sessions
 from services.tickets.web.page_context import PageContext
 from shared.postgres.pool import Pool
+from shared.runtime.addresses import LOOPBACK
 from shared.runtime.clock import Clock
 
 
@@ -28,11 +29,13 @@ class AccessParts:
 
     def __init__(self, settings: TicketsSettings, pool: Pool, wall: Clock) -> None:
         self._settings, self._pool, self._wall = settings, pool, wall
-        self._cookie = SessionCookie(urlsplit(settings.tickets_url).scheme == "https")
+        self.is_https = urlsplit(settings.tickets_url).scheme == "https"
+        self.is_on_network = settings.host not in LOOPBACK
+        self._cookies = Cookies(self.is_https)
 
     def pages(self, context: PageContext) -> SignInPages:
         sign_in = SignIn(self._pool, self._wall, self._settings.new_role)
-        return SignInPages(context, self._settings, sign_in, self._provider(), self._cookie, self._wall)
+        return SignInPages(context, self._settings, sign_in, self._provider(), self._cookies, self._wall)
 
     def door(self, pages: SignInPages) -> AuditedDoor:
         return AuditedDoor(pages, self._pool, self._wall)
@@ -42,7 +45,7 @@ class AccessParts:
         return Middleware(
             Identity,
             settings=self._settings,
-            cookie=self._cookie,
+            cookie=self._cookies.session,
             pool=self._pool,
             wall=self._wall,
             unavailable=unavailable,

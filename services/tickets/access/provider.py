@@ -20,6 +20,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from services.tickets.access.names import is_mail_address
 from services.tickets.access.sign_in import SignInRefused, Vouched
 from services.tickets.store import sessions
 from services.tickets.store.accounts import Subject
@@ -138,6 +139,6 @@ class Provider:
     def _person(self, claims: Mapping[str, Any]) -> Vouched:
         """A mail address decides whose pipelines these are: the provider must have checked it."""
         email = str(claims.get("email", ""))
-        if not email or claims.get("email_verified") is not True:
+        if not is_mail_address(email) or claims.get("email_verified") is not True:
             raise SignInRefused("Your provider gives no mail address that it has checked. Ask who runs it.")
         return Vouched(email, str(claims.get("name", "")), Subject(self._access.issuer, str(claims["sub"])))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from services.tickets.access.addresses import ip_of
 from services.tickets.access.roles import Role
 from services.tickets.access.sessions import SessionLimits
 from shared.runtime.settings import ServiceSettings
@@ -65,11 +66,8 @@ class AccessSettings(ServiceSettings):
 
     def is_proxy(self, address: str) -> bool:
         """Whether a request from this address comes through a trusted proxy."""
-        try:
-            found = ip_address(address)
-        except ValueError:
-            return False
-        return any(found in network for network in self.proxies)
+        found = ip_of(address)
+        return found is not None and any(found in network for network in self.proxies)
 
     @model_validator(mode="after")
     def _sign_in_is_whole(self) -> Self:

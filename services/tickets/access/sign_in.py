@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from services.tickets.access import passwords
+from services.tickets.access import names, passwords
 from services.tickets.access.audit import AuditEvent
 from services.tickets.access.roles import Role
 from services.tickets.access.sessions import new_secret
@@ -17,7 +17,6 @@ from shared.runtime.clock import Clock
 
 LINK_LASTS = timedelta(days=2)
 # Slowed, not locked: else anyone could lock anyone else out.
-_NO_FIT = "This mail address and password do not fit. Try again, or ask who runs Andon for a link."
 _NO_FIT = "This mail address and password do not fit. Try again, or ask who runs Andon for a link."
 PER_ACCOUNT, PER_ADDRESS = Rate(5, timedelta(seconds=30)), Rate(20, timedelta(seconds=10))
 
@@ -44,7 +43,8 @@ class SignIn:
 
     async def by_password(self, email: str, password: str, address: str) -> str:
         """The secret of a new session. Raises SignInRefused, and TooOften."""
-        now, key = self._wall.now(), email.strip().lower()
+        # Postgres keeps no NUL character, and no address is longer.
+        now, key = self._wall.now(), email.strip().lower().replace("\x00", "")[: names.LONGEST_ADDRESS + 1]
         self._by_address.take(address, now)
         self._by_account.take(key, now)
         account = await accounts.by_mail(self._pool, key)
@@ -58,7 +58,10 @@ class SignIn:
             return await self._begin(connection, account.id, now, "password")
 
     async def by_link(self, token: str, email: str, name: str, password: str) -> str:
-        """Choose a password at a link; the first admin also says who they are. Raises SignInRefused, WeakPassword."""
+        """Choose a password at a link; the first admin also says who they are.
+
+        Raises SignInRefused, WeakPassword, UnusableName.
+        """
         now = self._wall.now()
         async with self._pool.acquire() as connection, connection.transaction():
             link = await accounts.use_link(connection, token, now)
@@ -101,6 +104,8 @@ class SignIn:
         await accounts.lock_first(connection)
         if await accounts.is_any(connection):
             raise SignInRefused("Andon has accounts already. Sign in, or ask who runs Andon for a link.")
+        names.check_mail_address(email)
+        names.check_name(name)
         passwords.check_strength(password, email)
         hashed = await passwords.hash_password(password)
         number = await accounts.add(connection, email, name or email, Role.ADMIN, now, hashed)
@@ -122,9 +127,8 @@ class SignIn:
     async def _make(self, connection: Connection, person: Vouched, now: datetime) -> int | None:
         if self._new_role is None:
             return None
-        return await accounts.add(
-            connection, person.email, person.name or person.email, self._new_role, now, subject=person.subject
-        )
+        name = names.shown_name(person.name, person.email)
+        return await accounts.add(connection, person.email, name, self._new_role, now, subject=person.subject)
 
     async def _begin(self, connection: Connection, account: int, now: datetime, by: str) -> str:
         secret = new_secret()

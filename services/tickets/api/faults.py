@@ -86,4 +86,4 @@ def answer_of_status(status: int, headers: Mapping[str, str] | None = None) -> R
 
 def is_api(request: HTTPConnection) -> bool:
     """Whether a program asks, and not a person."""
-    return f"{request.url.path}/".startswith("/api/")
+    return f"{request.scope['path']}/".startswith("/api/")

@@ -70,6 +70,7 @@ class Api:
             openapi_url="/openapi.json",
             docs_url=None,
             redoc_url=None,
+            redirect_slashes=False,
             servers=[{"url": PREFIX}],
             root_path_in_servers=False,
             exception_handlers=_handlers(),

@@ -230,7 +230,7 @@ def _retry_after(page: Response, wait: timedelta) -> Response:
 
 def is_cord(request: Request) -> bool:
     """Whether a page of the cord was asked for."""
-    return request.url.path.startswith(PREFIX)
+    return str(request.scope["path"]).startswith(PREFIX)
 
 
 def _day_words(pull: StoredPull) -> str:

@@ -29,8 +29,11 @@ _DISABLE = "UPDATE account SET disabled_at = coalesce(disabled_at, $2) WHERE low
 _ENABLE = "UPDATE account SET disabled_at = NULL WHERE lower(email) = lower($1) RETURNING id"
 _ADD_LINK = "INSERT INTO sign_in_link (hash, account, expires_at) VALUES ($1, $2, $3)"
 _DROP_LINKS = "DELETE FROM sign_in_link WHERE account IS NOT DISTINCT FROM $1 OR expires_at <= $2"
-_FIND_LINK = "SELECT account FROM sign_in_link WHERE hash = $1 AND expires_at > $2"
-_USE_LINK = "DELETE FROM sign_in_link WHERE hash = $1 AND expires_at > $2 RETURNING account"
+_WORKS = """
+    hash = $1 AND expires_at > $2 AND (account IS NULL OR account IN (SELECT id FROM account WHERE disabled_at IS NULL))
+"""
+_FIND_LINK = f"SELECT account FROM sign_in_link WHERE {_WORKS}"
+_USE_LINK = f"DELETE FROM sign_in_link WHERE {_WORKS} RETURNING account"
 # Two first admins at once: one waits, and then finds the other.
 _FIRST = "SELECT pg_advisory_xact_lock(hashtext('andon first admin'))"
 

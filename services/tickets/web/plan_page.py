@@ -81,7 +81,7 @@ class PlanPage:
         if not forms.is_same_origin(request):
             return self._error(403, "This form came from another site", "Open the ticket's page and use its buttons.")
         form = {name: str(value) for name, value in (await request.form()).items()}
-        number, is_seal = request.path_params["number"], request.url.path.endswith("/seal")
+        number, is_seal = request.path_params["number"], request.scope["path"].endswith("/seal")
         try:
             where = await self._carry_out(number, form, is_seal=is_seal)
         except PlanRefused as refused:

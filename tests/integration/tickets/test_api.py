@@ -23,7 +23,7 @@ from tests.support.problems import event, problem
 async def test_the_api_tells_every_fault_as_json(
     pool: Pool, service: Tickets, method: str, path: str, status: int
 ) -> None:
-    app = application(service, pool, CollectorRegistry(), ["*"])
+    app = application(service, pool, CollectorRegistry(), ["127.0.0.1", "andon.example"])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
         answer = await client.request(method, path)
 
@@ -36,7 +36,7 @@ async def test_the_api_tells_every_fault_as_json(
 
 
 async def test_the_api_without_a_database_answers_as_json(pool: Pool, service: Tickets) -> None:
-    app = application(service, pool, CollectorRegistry(), ["*"])
+    app = application(service, pool, CollectorRegistry(), ["127.0.0.1", "andon.example"])
     await pool.execute("ALTER TABLE ticket RENAME TO away")
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:

@@ -40,7 +40,7 @@ async def pages(postgres: str, tmp_path_factory: pytest.TempPathFactory) -> Asyn
 def client_of(pool: object, policy: Path, detector: str) -> httpx.AsyncClient:
     registry = CollectorRegistry()
     tickets = Tickets(TicketsSettings(policy=policy, detector_url=detector), pool, registry)  # type: ignore[arg-type]
-    app = application(tickets, pool, registry, ["*"])  # type: ignore[arg-type]
+    app = application(tickets, pool, registry, ["127.0.0.1", "andon.example"])  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://andon.example")
 
 

@@ -29,7 +29,7 @@ def app_of(pool: Pool, tmp_path: Path) -> Callable[..., Starlette]:
     def made(**settings: Any) -> Starlette:
         values: dict[str, Any] = {"sign_in": "password", "policy": tmp_path / "policy.yaml"} | settings
         chosen, registry = TicketsSettings(**values), CollectorRegistry()
-        return application(Tickets(chosen, pool, registry), pool, registry, ["*"])
+        return application(Tickets(chosen, pool, registry), pool, registry, chosen.hosts)
 
     return made
 
