@@ -39,6 +39,7 @@ from services.tickets.store import tickets as ticket_store
 from services.tickets.study.loop import StudyLoop
 from services.tickets.study.student import Student
 from services.tickets.web.board_page import BoardPage
+from services.tickets.web.body_limit import BodyLimit
 from services.tickets.web.chart_page import ChartPage
 from services.tickets.web.forecast_page import ForecastPage
 from services.tickets.web.ledger_page import LedgerPage
@@ -239,6 +240,7 @@ def application(tickets: Tickets, pool: Pool, registry: CollectorRegistry, hosts
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=hosts),
             Middleware(SafeHeaders),
+            Middleware(BodyLimit),
             Middleware(ReaderZone),
             tickets.access.middleware(handlers[TRANSIENT[0]]),
         ],
@@ -259,6 +261,8 @@ def _fault_pages(context: PageContext, cord: CordPages) -> Mapping[Any, Any]:
             return context.error(404, "There is no such page", "Check the address, or start at the list.")
         if status == 405:
             return context.error(405, "This page does not work like that", "Open the ticket and use its buttons.")
+        if status == 413:
+            return context.error(413, "This is too long", "Nothing was saved. Go back, and write it shorter.")
         return context.error(
             status, "This did not work", "Try again; if it keeps failing, contact those who run Andon."
         )

@@ -17,6 +17,7 @@ from services.tickets.metrics import TicketMetrics
 from services.tickets.plan_facts import plan_facts
 from services.tickets.present import day_in, present, start_of
 from services.tickets.store import cord_pulls, messages, problems, stages, studies, tickets
+from services.tickets.store.cord_pulls import NewPull
 from shared.contracts.problems import ProblemData, ProblemReason
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 from shared.policy import Policy, StageTitles
@@ -128,10 +129,18 @@ class TicketChanges:
             await self.save(connection, studying.begin_study(ticket, begun_at))
         return len(due)
 
-    async def save(self, connection: Connection, step: TicketStep, titles: StageTitles | None = None) -> TicketStep:
-        """Write a change with its message."""
+    async def save(
+        self,
+        connection: Connection,
+        step: TicketStep,
+        titles: StageTitles | None = None,
+        pull: NewPull | None = None,
+    ) -> TicketStep:
+        """Write a change with its message. `pull`: the pull of a cord that the change is."""
         titles = titles or await stages.titles(connection, self._policy)
         step = await tickets.save(connection, step)
+        if pull is not None:
+            await cord_pulls.add(connection, step.ticket.id, step.ticket.seq, pull)
         await self._follow_study(connection, step)
         if step.actor is Actor.PERSON:
             for seconds in await cord_pulls.answer(connection, step.ticket.id, step.at):
@@ -140,7 +149,8 @@ class TicketChanges:
         chart = await self._chart(connection, step, titles)
         plan = await plan_facts(connection, step.ticket, self._policy, titles)
         study = await studies.facts(connection, step.ticket) if plan else None
-        await messages.add(connection, ticket_event(step, text, self._url, plan, study), chart)
+        cord = (await cord_pulls.facts(connection, [step.ticket.id])).get(step.ticket.id)
+        await messages.add(connection, ticket_event(step, text, self._url, plan, study, cord), chart)
         self._metrics.changes[step.change].inc()
         return step
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 
 from starlette.responses import Response
@@ -23,8 +24,9 @@ COLUMNS = (
     "url",
     "as_of",
 )
-# Spreadsheets run a cell that begins like this as a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Spreadsheets run a cell that begins like this as a formula, in full width too. Where they separate cells by another
+# character than a comma, a cell begins after that as well. Source: OWASP, CSV Injection.
+_FORMULA = re.compile(r"(^|[;|\t\r\n])(?=[=+\-@\t\r\n＝＋－＠])")  # noqa: RUF001
 MARK = "\ufeff"
 
 
@@ -61,4 +63,4 @@ def _cells(deal: EvidenceDeal) -> Iterator[str | int]:
 
 def as_text(value: str | None) -> str:
     """A text as text: never a formula."""
-    return f"'{value}" if value and value.startswith(_FORMULA) else value or ""
+    return _FORMULA.sub(r"\1'", value) if value else ""

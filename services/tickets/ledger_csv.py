@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from services.tickets.deals_csv import MARK, as_text
 from services.tickets.store.ledger import Attempt
 from shared.contracts.envelope import iso
+from shared.contracts.tickets import CordFacts
 
 COLUMNS = (
     "ticket",
@@ -34,6 +35,10 @@ COLUMNS = (
     "hold",
     "decision",
     "because",
+    "cord_pulls",
+    "cord_waited",
+    "cord_answered",
+    "cord_answer_seconds",
 )
 
 
@@ -45,7 +50,7 @@ def head() -> str:
 def lines(attempts: Iterable[Attempt]) -> str:
     """One line for each attempt.
 
-    `predicted_size`: in the unit of the measure as messages print it, or a share of 1.
+    `predicted_size`: in the unit of the measure as messages print it, or a share of 1. `cord_*`: see CordFacts.
     """
     return _lines(map(as_text, _cells(attempt)) for attempt in attempts)
 
@@ -66,3 +71,12 @@ def _cells(attempt: Attempt) -> Iterator[str | None]:
     yield from (None if size is None else f"{float(size):.12g}", plan.predicted.unit.value, plan.predicted.why)
     yield from (attempt.found.value, facts.reason, facts.sentence, facts.effect_sentence, facts.result)
     yield from (facts.hold, attempt.decision, attempt.because)
+    yield from _cord_cells(attempt.cord)
+
+
+def _cord_cells(cord: CordFacts | None) -> Iterator[str | None]:
+    if cord is None:
+        yield from (None, None, None, None)
+        return
+    yield from (str(cord.pulls), str(cord.waited), str(cord.answered))
+    yield None if cord.answer_seconds is None else f"{cord.answer_seconds:.0f}"

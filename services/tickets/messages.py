@@ -5,7 +5,7 @@ from __future__ import annotations
 from services.tickets.domain.ticket import TicketStep
 from shared.contracts.envelope import content_id
 from shared.contracts.problems import ProblemInterval
-from shared.contracts.tickets import PlanFacts, StudyFacts, TicketChange, TicketData, TicketEvent
+from shared.contracts.tickets import CordFacts, PlanFacts, StudyFacts, TicketChange, TicketData, TicketEvent
 from shared.wording.problem_text import ProblemText
 
 # Changes that may be mailed, with the chart as it was then.
@@ -24,7 +24,12 @@ WITH_CHART = (
 
 
 def ticket_event(
-    step: TicketStep, text: ProblemText, url: str, plan: PlanFacts | None = None, study: StudyFacts | None = None
+    step: TicketStep,
+    text: ProblemText,
+    url: str,
+    plan: PlanFacts | None = None,
+    study: StudyFacts | None = None,
+    cord: CordFacts | None = None,
 ) -> TicketEvent:
     """The message of a change, without its chart. `url`: address of the pages."""
     return TicketEvent.new(
@@ -33,7 +38,7 @@ def ticket_event(
         type=f"andon.ticket.{step.change.value}",
         subject=str(step.ticket.id),
         time=step.at,
-        data=_data(step, text, url).model_copy(update={"plan": plan, "study": study}),
+        data=_data(step, text, url).model_copy(update={"plan": plan, "study": study, "cord": cord}),
     )
 
 

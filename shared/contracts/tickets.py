@@ -128,6 +128,23 @@ class StudyFacts(Message):
     confounded_with: tuple[Number, ...] = Field((), description="tickets whose changes overlap with this one's")
 
 
+class CordFacts(Message):
+    """The pulls of the cord that a ticket is about, all of them since it was first opened.
+
+    Counts and times only: nothing of who pulled, and none of what they wrote.
+    """
+
+    pulls: Count
+    first_at: Moment
+    last_at: Moment
+    waited: Count = Field(description="pulls that came while nobody was at work on the ticket; others need no answer")
+    answered: Count = Field(description="of those that waited, how many a person has answered")
+    waiting_since: Moment | None = Field(None, description="when the first pull came that still waits for an answer")
+    answer_seconds: FiniteFloat | None = Field(
+        None, ge=0, description="the longest time from a pull that waited to its answer, of those answered"
+    )
+
+
 class TicketData(Message):
     """One change of one ticket. `seq` counts the changes of a ticket from 1 without a gap."""
 
@@ -165,6 +182,7 @@ class TicketData(Message):
     url: Words = Field(description="address of the ticket's page")
     plan: PlanFacts | None = None
     study: StudyFacts | None = None
+    cord: CordFacts | None = Field(None, description="of `cord`; null: nobody has pulled a cord for this ticket")
 
 
 class TicketEvent(Envelope[TicketData]):

@@ -16,6 +16,7 @@ MEDIA_TYPE = "application/problem+json"
 _DETAILS = {
     404: "there is no such address",
     405: "this address does not work like that; use the method of the header Allow",
+    413: "the body is larger than 2 MB; send a shorter one",
     503: "the database does not answer just now; try again in a minute",
 }
 _OTHER = "this did not work; try again, and contact those who run Andon if it keeps failing"

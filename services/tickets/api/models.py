@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from services.tickets.domain.draft import PlanDraft
 from shared.contracts.envelope import Moment
 from shared.contracts.problems import CauseClass, Evidence, ProblemInterval
-from shared.contracts.tickets import Actor, PlanFacts, StudyFacts, TicketChange, TicketOutcome, TicketState
+from shared.contracts.tickets import Actor, CordFacts, PlanFacts, StudyFacts, TicketChange, TicketOutcome, TicketState
 
 
 class TicketNow(BaseModel):
@@ -63,6 +63,7 @@ class TicketSummary(BaseModel):
     problem: ProblemInterval
     now: TicketNow | None = Field(description="empty once the problem is over, and until the first count has come")
     found: TicketFound
+    cord: CordFacts | None = Field(description="of `cord`: its pulls and their answers")
 
 
 class HistoryEntry(BaseModel):

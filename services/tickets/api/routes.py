@@ -32,14 +32,16 @@ from services.tickets.api.models import (
 from services.tickets.domain.faults import AlreadyDone, NotPossibleError
 from services.tickets.domain.plan import SealedPlan
 from services.tickets.domain.ticket import Ticket
+from services.tickets.domain.typed import storable
 from services.tickets.latest_count import LatestCount, counted_at, latest_counts, with_deals
 from services.tickets.plan_changes import TicketWriter
 from services.tickets.plan_facts import measure_words, plan_facts
 from services.tickets.query import TicketQuery, explain, number
-from services.tickets.store import notices, plans, problems, stages, studies, tickets
+from services.tickets.store import cord_pulls, notices, plans, problems, stages, studies, tickets
 from services.tickets.study.measures import measures_of
 from services.tickets.web.forms import is_same_origin
 from shared.contracts.problems import ProblemData, ProblemInterval
+from shared.contracts.tickets import CordFacts
 from shared.flow.calendars import AgeClocks
 from shared.policy import Policy, StageTitles
 from shared.postgres.pool import TRANSIENT, Connection, Pool, Record
@@ -104,9 +106,12 @@ class Api:
             found = await tickets.find(connection, query.filter)
             counts = await latest_counts(connection, found)
             first = await problems.found_without_deals(connection, [ticket.problem for ticket in found])
+            cords = await cord_pulls.facts(connection, [ticket.id for ticket in found])
             titles = await stages.titles(connection, self._policy)
         more = found[-1].id if len(found) == query.limit else None
-        shown = [self._summary(t, counts[t.id], one, titles) for t, one in zip(found, first, strict=True)]
+        shown = [
+            self._summary(t, counts[t.id], one, titles, cords.get(t.id)) for t, one in zip(found, first, strict=True)
+        ]
         return TicketList(tickets=shown, next_before=more)
 
     async def ticket(self, number: TicketNumber) -> TicketWhole:
@@ -122,8 +127,9 @@ class Api:
             plan = await plan_facts(connection, ticket, self._policy, titles)
             study = await studies.facts(connection, ticket)
             saved = await plans.draft(connection, number)
+            cords = await cord_pulls.facts(connection, [number])
         return TicketWhole(
-            **dict(self._summary(ticket, latest, found, titles)),
+            **dict(self._summary(ticket, latest, found, titles, cords.get(number))),
             asks_for=text_of(ticket.problem, self._policy, titles).asks_for,
             evidence=latest.problem.evidence,
             evidence_found=found.evidence,
@@ -204,7 +210,9 @@ class Api:
         latest = (await latest_counts(connection, [ticket]))[ticket.id]
         return await with_deals(connection, latest, self._policy, self._clocks)
 
-    def _summary(self, ticket: Ticket, latest: LatestCount, found: ProblemData, titles: StageTitles) -> TicketSummary:
+    def _summary(
+        self, ticket: Ticket, latest: LatestCount, found: ProblemData, titles: StageTitles, cord: CordFacts | None
+    ) -> TicketSummary:
         problem = latest.problem
         text = text_of(problem, self._policy, titles)
         return TicketSummary(
@@ -236,6 +244,7 @@ class Api:
             problem=ProblemInterval(opened_at=problem.opened_at, cleared_at=problem.cleared_at, peak=problem.peak),
             now=_now(latest),
             found=TicketFound(at=counted_at(found), count=found.count),
+            cord=cord,
         )
 
 
@@ -327,7 +336,7 @@ def _handlers() -> dict[Any, Any]:
         return faults.answer(error.problem)
 
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        return faults.answer(Problem(status=422, detail=_explain(error.errors())))
+        return faults.answer(Problem(status=422, detail=storable(_explain(error.errors()))))
 
     async def status(request: Request, error: HTTPException) -> Response:
         # GET and HEAD of an address are two routes, and the answer names the methods of the first only.

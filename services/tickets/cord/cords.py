@@ -19,7 +19,7 @@ from services.tickets.domain.tokens import TOKEN, new_token
 from services.tickets.present import present
 from services.tickets.store import cord_links, cord_pulls, tickets
 from services.tickets.store.cord_links import CordLink
-from services.tickets.store.cord_pulls import StoredPull
+from services.tickets.store.cord_pulls import NewPull, StoredPull
 from shared.policy import Policy
 from shared.postgres import locks
 from shared.postgres.pool import Connection, Pool
@@ -89,7 +89,7 @@ class Cords:
         async with self.connection() as connection, connection.transaction():
             await lock_cord(connection, link)
             stored = await cord_pulls.of_receipt(connection, receipt)
-            if stored is not None and _is_same(stored, pull):
+            if stored is not None and _is_same(stored, link, pull):
                 return receipt
             receipt = receipt if stored is None else new_token()
             await self.take(connection, link, pull, receipt, Way.FORM)
@@ -111,10 +111,13 @@ class Cords:
         facts = await self._facts(connection, link, pull)
         newest = await tickets.lock_newest(connection, facts.key)
         steps = steps_of(newest, facts, self._reopen_within)
-        first, *_ = [(await self._changes.save(connection, step)).ticket for step in steps]
-        await cord_pulls.add(connection, _stored(first.id, first.seq, facts, has_to_wait(newest)), receipt)
+        pulled, *after = steps
+        new = _new_pull(facts, receipt, has_to_wait(newest))
+        ticket = (await self._changes.save(connection, pulled, pull=new)).ticket
+        for step in after:
+            await self._changes.save(connection, step)
         self._metrics.pulls.labels(way.value).inc()
-        _log.info("cord pulled", pipeline=link.pipeline, stage=link.stage, ticket=first.id)
+        _log.info("cord pulled", pipeline=link.pipeline, stage=link.stage, ticket=ticket.id)
 
     def taken(self) -> None:
         """A pull was committed."""
@@ -127,9 +130,10 @@ class Cords:
         return PullFacts(link.pipeline, link.stage, pull, now, standing, self._policy.digest, deal)
 
 
-def _is_same(stored: StoredPull, pull: Pull) -> bool:
-    """Whether a form was sent twice."""
-    return (stored.seen, stored.day, stored.deal) == (pull.seen, pull.day, pull.deal)
+def _is_same(stored: StoredPull, link: CordLink, pull: Pull) -> bool:
+    """Whether a form was sent twice: of the same stage, with the same words."""
+    before = stored.pipeline, stored.stage, stored.seen, stored.day, stored.deal
+    return before == (*link.stage_key, pull.seen, pull.day, pull.deal)
 
 
 async def lock_cord(connection: Connection, link: CordLink) -> None:
@@ -137,6 +141,6 @@ async def lock_cord(connection: Connection, link: CordLink) -> None:
     await locks.lock(connection, f"cord:{link.pipeline}/{link.stage}")
 
 
-def _stored(ticket: int, seq: int, facts: PullFacts, waited: bool) -> StoredPull:
+def _new_pull(facts: PullFacts, receipt: str, waited: bool) -> NewPull:
     pull = facts.pull
-    return StoredPull(ticket, seq, facts.pipeline, facts.stage, facts.at, pull.seen, pull.day, pull.deal, waited, None)
+    return NewPull(receipt, facts.pipeline, facts.stage, facts.at, pull.seen, pull.day, pull.deal, waited)

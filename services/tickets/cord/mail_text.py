@@ -8,13 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from email import message_from_bytes
-from email.message import EmailMessage, Message
-from email.policy import EmailPolicy
+from email.message import EmailMessage
 from email.utils import getaddresses
 from html.parser import HTMLParser
-from itertools import islice, permutations
+from itertools import permutations
 
+from services.tickets.cord.bounded_mail import parse_mail
 from services.tickets.cord.pull import MAX_DEAL, MAX_SEEN, Pull
 from services.tickets.cord.typed_text import plain_line, plain_text
 
@@ -49,23 +48,14 @@ MAX_SIGNATURE_LINES = 8
 MAX_LINE = 300
 # Names and addresses of one mail that are looked for.
 MAX_NAMES = 500
-# Characters of one header that are read, and headers that name people: the library's time grows with their square.
-MAX_HEADER, MAX_HEADERS = 2048, 20
+_SUBADDRESS = re.compile(r"\+[^@]*@")
 _DEAL = re.compile(r"^deal\s*[:#]\s*(\S.*)$", re.IGNORECASE)
 _PEOPLE = frozenset(("from", "sender", "reply-to", "return-path", "resent-from", "disposition-notification-to"))
 _BLOCKS = frozenset(("p", "div", "br", "tr", "li", "h1", "h2", "h3", "blockquote", "table", "hr"))
 _HIDDEN = frozenset(("script", "style", "head", "title", "blockquote"))
-
-
-class _ShortHeaders(EmailPolicy):
-    """Reads no more than the beginning of a header."""
-
-    def header_source_parse(self, sourcelines: list[str]) -> tuple[str, str]:
-        name, value = super().header_source_parse(sourcelines)
-        return name, value[:MAX_HEADER]
-
-
-_POLICY = _ShortHeaders()
+# What the parser of HTML takes long for, and what is no text: comments, declarations, tags that have no end soon.
+_DECLARATION = re.compile(r"<!--.*?(?:-->|\Z)|<[!?][^>]*>?", re.DOTALL)
+_UNENDED = re.compile(r"<(?![^<>]{0,1000}>)")
 
 
 class NoText(Exception):
@@ -84,7 +74,7 @@ class MailWords:
 def mail_words(raw: bytes) -> MailWords:
     """The words of a mail. Raises NoText, also for a mail that cannot be read."""
     try:
-        message = message_from_bytes(raw, policy=_POLICY)
+        message = parse_mail(raw)
         text, people = _body(message), _people(message)
         date, automatic = str(message.get("Date", "")), str(message.get("Auto-Submitted", "no"))
     except NoText:
@@ -133,22 +123,23 @@ def _without_names(lines: list[str], people: Sequence[str]) -> list[str]:
     return lines
 
 
-def _people(message: Message) -> list[str]:
-    """What stands for a person in the headers: addresses, and names of two words or more, in any order."""
-    naming = ((name, value) for name, value in message.raw_items() if name.lower() in _PEOPLE)
-    headers = [str(_POLICY.header_fetch_parse(name, value)) for name, value in islice(naming, MAX_HEADERS)]
+def _people(message: EmailMessage) -> list[str]:
+    """What stands for a person in the headers: addresses, and names of two words or more, in any order.
+
+    Of a subaddress (RFC 5233), `erika+andon@example.org`, also the address itself.
+    """
+    headers = [str(value) for name in _PEOPLE for value in message.get_all(name, [])][:20]
     found = set[str]()
     for name, address in getaddresses(headers):
         words = [word for word in re.split(r"[\s,;\"']+", name[:200]) if word][:8]
-        found |= {address, " ".join(words)}
+        found |= {address, _SUBADDRESS.sub("@", address), " ".join(words)}
         for first, last in permutations(words, 2):
             found |= {f"{first} {last}", f"{first}, {last}"}
     return [one for one in found if len(one) > 2][:MAX_NAMES]
 
 
-def _body(message: Message) -> str:
+def _body(message: EmailMessage) -> str:
     """The first text, plain if there is one."""
-    assert isinstance(message, EmailMessage)  # noqa: S101 (the policy makes it)
     part = message.get_body(("plain", "html"))
     if part is None:
         raise NoText
@@ -186,6 +177,6 @@ class _Texts(HTMLParser):
 
 def _of_html(text: str) -> str:
     reader = _Texts()
-    reader.feed(text)
+    reader.feed(_UNENDED.sub(" ", _DECLARATION.sub(" ", text)))
     reader.close()
     return "".join(reader.parts)

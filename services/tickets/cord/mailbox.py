@@ -18,6 +18,8 @@ from typing import Any
 
 # Of each answer of the server. A stop of the service waits for no longer.
 TIMEOUT_SECONDS = 8
+# Bytes of all headers with recipients, letters of one: reading them takes time that grows with the square of that.
+MAX_HEADERS, MAX_HEADER = 64 * 1024, 10_000
 # Where servers write whom a mail was delivered to.
 _RECIPIENTS = ("TO", "CC", "DELIVERED-TO", "X-ORIGINAL-TO", "ENVELOPE-TO", "X-ENVELOPE-TO")
 _HEADERS = f"(BODY.PEEK[HEADER.FIELDS ({' '.join(_RECIPIENTS)})])"
@@ -63,8 +65,8 @@ class CordMailbox:
 
     def recipients(self, number: str) -> Sequence[str]:
         """The addresses that a mail was sent or delivered to."""
-        headers = message_from_bytes(self._fetch(number, _HEADERS), policy=compat32)
-        written = [str(value) for name in _RECIPIENTS for value in headers.get_all(name, [])]
+        headers = message_from_bytes(self._fetch(number, _HEADERS)[:MAX_HEADERS], policy=compat32)
+        written = [str(value)[:MAX_HEADER] for name in _RECIPIENTS for value in headers.get_all(name, [])]
         return [address for _, address in getaddresses(written[:50])]
 
     def content(self, number: str, limit: int) -> bytes:

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from services.tickets.cord.problem import PullFacts, problem_of
 from services.tickets.cord.pull import words_of
-from services.tickets.domain.lifecycle import on_problem
+from services.tickets.domain.lifecycle import open_or_reopen
 from services.tickets.domain.ticket import Ticket, TicketStep, advance
 from shared.contracts.tickets import TicketChange, TicketState
 
@@ -22,10 +22,9 @@ UNANSWERED = (TicketState.OPEN, TicketState.SNOOZED)
 def steps_of(last: Ticket | None, facts: PullFacts, reopen_within: timedelta) -> list[TicketStep]:
     """The changes, of which the first one is the pull. `last`: the newest ticket of the cord."""
     if last is None or not last.is_open:
-        return [
-            replace(step, reason=words_of(facts.pull))
-            for step in on_problem(last, problem_of(facts, None), reopen_within)
-        ]
+        # Even at the instant at which the ticket was opened or closed: the clock of a log may stand still.
+        begun = open_or_reopen(last, problem_of(facts, None), reopen_within)
+        return [replace(begun, reason=words_of(facts.pull))]
     pulled = advance(last, TicketChange.PULLED, facts.at, words_of(facts.pull), problem=problem_of(facts, last))
     if last.state is not TicketState.SNOOZED:
         return [pulled]

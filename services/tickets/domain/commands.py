@@ -25,6 +25,7 @@ from services.tickets.domain.ticket import (
     undoable,
 )
 from services.tickets.domain.transitions import is_allowed
+from services.tickets.domain.typed import trimmed
 from shared.contracts.tickets import Actor, TicketChange, TicketOutcome, TicketState
 
 MAX_SNOOZE = timedelta(days=92)
@@ -78,7 +79,7 @@ def close(
 
     Needs confirmation where the problem goes on, and where a plan or its study ends with it.
     """
-    reason = reason.strip()
+    reason = trimmed(reason)
     if not ticket.is_open:
         if (outcome, reason) == (ticket.outcome, ticket.closed_because):
             raise AlreadyDone("The ticket is closed already, as you asked.")
@@ -98,7 +99,7 @@ def close(
 
 def reopen(ticket: Ticket, reason: str, now: datetime, is_newest: bool) -> TicketStep:
     """Open a closed ticket again: somebody works on it. `is_newest`: of the tickets of its problem."""
-    reason = reason.strip()
+    reason = trimmed(reason)
     if ticket.is_open:
         raise AlreadyDone("The ticket is open.")
     if not is_newest:

@@ -20,6 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from services.tickets.domain.faults import NotPossibleError
 from services.tickets.domain.plan import Countermeasure, Plan, Predicted, Task
 from services.tickets.domain.planning import date_fault
+from services.tickets.domain.typed import storable, trimmed
 from shared.flow.statistics.columns import Chart
 from shared.flow.statistics.effect import SizeUnit
 from shared.policy import Policy
@@ -30,8 +31,7 @@ _SIZE = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
 
 def _typed(text: str) -> str:
-    # Postgres keeps no NUL character. A browser sends a line break as two letters and counts it as one.
-    kept = text.replace("\x00", "").replace("\r\n", "\n")
+    kept = storable(text)
     if len(kept) > MAX_LETTERS:
         raise ValueError(f"has {len(kept):,} letters; write it with {MAX_LETTERS:,} at most")
     return kept
@@ -137,7 +137,7 @@ class _Reading:
         self.faults.append(PlanFault(field, text))
 
     def _text(self, field: str, ask: str) -> str:
-        text: str = getattr(self._draft, field).strip()
+        text = trimmed(getattr(self._draft, field))
         if not text:
             self._fault(field, ask)
         return text
@@ -177,7 +177,7 @@ class _Reading:
         if not listed:
             self._fault("task_1_what", "Write who does what by when: one task at least.")
         for number, task in listed:
-            what, who = task.what.strip(), task.who.strip()
+            what, who = trimmed(task.what), trimmed(task.who)
             if not what:
                 self._fault(f"task_{number}_what", f"Write what is to be done in task {number}, or empty its line.")
             if not who:

@@ -41,10 +41,10 @@ def on_problem(last: Ticket | None, problem: ProblemData, reopen_within: timedel
         return _continue(last, problem)
     if problem.cleared_at is not None or (last is not None and _is_decided(last, problem)):
         return []
-    return [_begin(last, problem, reopen_within)]
+    return [open_or_reopen(last, problem, reopen_within)]
 
 
-def _begin(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> TicketStep:
+def open_or_reopen(last: Ticket | None, problem: ProblemData, reopen_within: timedelta) -> TicketStep:
     """Reopen a ticket that closed a short while ago; else open a new one."""
     at = problem.opened_at
     if last is not None and last.closed_at is not None and at <= last.closed_at + reopen_within:

@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 
 from services.tickets.domain.faults import AlreadyDone, NotPossibleError, TooLateError
 from services.tickets.domain.ticket import WITHDRAWN, Ticket, TicketStep, advance, reopening, undoable
+from services.tickets.domain.typed import trimmed
 from shared.contracts.tickets import Actor, TicketChange, TicketState
 
 LONGEST_WAIT = timedelta(days=366)
@@ -31,7 +32,7 @@ def reschedule(
     if ticket.change_date is not None and change_date == ticket.change_date:
         raise AlreadyDone("The change date is that day already.")
     moved = {"plan": number, "change_date": change_date}
-    step = advance(ticket, TicketChange.RESCHEDULED, now, reason.strip(), Actor.PERSON, **moved)
+    step = advance(ticket, TicketChange.RESCHEDULED, now, trimmed(reason), Actor.PERSON, **moved)
     _check_not_begun(ticket, today, "moved")
     if fault := date_fault(change_date, today):
         raise NotPossibleError(fault, "change_date")
@@ -51,7 +52,7 @@ def start(ticket: Ticket, now: datetime, today: date) -> TicketStep:
 def withdraw(ticket: Ticket, reason: str, now: datetime, today: date) -> TicketStep:
     """Give the plan up before its change; the ticket may get another one."""
     fields = {"state": TicketState.ACKNOWLEDGED, "plan": None, "change_date": None}
-    step = advance(ticket, TicketChange.WITHDRAWN, now, reason.strip(), Actor.PERSON, **fields)
+    step = advance(ticket, TicketChange.WITHDRAWN, now, trimmed(reason), Actor.PERSON, **fields)
     _check_not_begun(ticket, today, "withdrawn")
     _check_reason(reason, "Write why the plan is withdrawn.")
     return step
@@ -72,7 +73,7 @@ def decide(ticket: Ticket, decision: TicketChange | None, reason: str, now: date
         return _adapt(ticket, reason, now, is_newest)
     if decision is TicketChange.DROPPED:
         _check_reason(reason, "Write why the change is dropped.")
-    return advance(ticket, decision, now, reason.strip() or None, Actor.PERSON, decision=decision)
+    return advance(ticket, decision, now, trimmed(reason) or None, Actor.PERSON, decision=decision)
 
 
 def date_fault(change_date: date | None, today: date) -> str:
@@ -96,7 +97,7 @@ def _adapt(ticket: Ticket, reason: str, now: datetime, is_newest: bool) -> Ticke
     if ticket.problem.reason in WITHDRAWN:
         raise TooLateError(f"Nothing is left to work on: {WITHDRAWN[ticket.problem.reason]}.")
     fields = reopening(ticket, TicketState.ACKNOWLEDGED)
-    return advance(ticket, TicketChange.ADAPTED, now, reason.strip() or None, Actor.PERSON, **fields)
+    return advance(ticket, TicketChange.ADAPTED, now, trimmed(reason) or None, Actor.PERSON, **fields)
 
 
 def _check_not_begun(ticket: Ticket, today: date, done: str) -> None:
@@ -105,5 +106,5 @@ def _check_not_begun(ticket: Ticket, today: date, done: str) -> None:
 
 
 def _check_reason(reason: str, ask: str) -> None:
-    if not reason.strip():
+    if not trimmed(reason):
         raise NotPossibleError(ask, "reason")

@@ -253,6 +253,10 @@ BEGIN
         RETURN NEW;
     END IF;
     IF (NEW.state, NEW.seq) IS NOT DISTINCT FROM (OLD.state, OLD.seq) THEN
+        IF (NEW.cycle, NEW.plan, NEW.change_date) IS DISTINCT FROM (OLD.cycle, OLD.plan, OLD.change_date) THEN
+            RAISE EXCEPTION 'ticket % cannot take another plan without a change in its history', NEW.id
+                USING ERRCODE = 'check_violation';
+        END IF;
         RETURN NEW;
     END IF;
     PERFORM FROM change WHERE ticket = NEW.id AND seq = NEW.seq AND from_state = OLD.state AND to_state = NEW.state;
@@ -301,6 +305,8 @@ CREATE TRIGGER sealed_plan_row BEFORE UPDATE OR DELETE ON sealed_plan
     FOR EACH ROW EXECUTE FUNCTION refuse_to_change_a_seal();
 CREATE TRIGGER sealed_plan_table BEFORE TRUNCATE ON sealed_plan
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change_a_seal();
+-- In a session that replicates, too: setting session_replication_role skips other triggers.
+ALTER TABLE sealed_plan ENABLE ALWAYS TRIGGER sealed_plan_row, ENABLE ALWAYS TRIGGER sealed_plan_table;
 
 -- Each seal follows the one before it, and none is made once the change has begun.
 CREATE FUNCTION check_seal() RETURNS trigger LANGUAGE plpgsql AS $$

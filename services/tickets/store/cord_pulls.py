@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from services.tickets.domain.tokens import digest
 from shared.contracts.problems import EvidenceDeal
+from shared.contracts.tickets import CordFacts
 from shared.postgres.pool import Connection, Executor
 
 _ADD = """
@@ -23,6 +24,15 @@ SELECT {_COLUMNS} FROM cord_pull WHERE (pipeline, stage) = ($1, $2) ORDER BY pul
 _ANSWER = """
 UPDATE cord_pull SET answered_at = $2 WHERE ticket = $1 AND answered_at IS NULL RETURNING pulled_at, waited
 """
+_FACTS = """
+SELECT ticket, count(*) AS pulls, min(pulled_at) AS first_at, max(pulled_at) AS last_at,
+    count(*) FILTER (WHERE waited) AS waited,
+    count(*) FILTER (WHERE waited AND answered_at IS NOT NULL) AS answered,
+    min(pulled_at) FILTER (WHERE waited AND answered_at IS NULL) AS waiting_since,
+    max(greatest(extract(epoch FROM answered_at - pulled_at), 0)) FILTER (
+        WHERE waited AND answered_at IS NOT NULL) AS answer_seconds
+FROM cord_pull WHERE ticket = ANY($1::bigint[]) GROUP BY ticket
+"""
 # A deal by its id with or without the source, its address in the CRM, or its name.
 _DEALS = """
 SELECT DISTINCT ON (deal ->> 'deal') deal
@@ -32,6 +42,20 @@ WHERE (pipeline, stage) = ($1, $2) AND $3 IN (
     deal ->> 'deal', substr(deal ->> 'deal', strpos(deal ->> 'deal', ':') + 1), deal ->> 'url', deal ->> 'name')
 LIMIT 2
 """
+
+
+@dataclass(frozen=True)
+class NewPull:
+    """A pull of a stage's cord, before it belongs to a ticket. `waited`: nobody was at work on its ticket."""
+
+    receipt: str
+    pipeline: str
+    stage: str
+    pulled_at: datetime
+    seen: str
+    day: date | None
+    deal: str | None
+    waited: bool
 
 
 @dataclass(frozen=True)
@@ -53,13 +77,13 @@ class StoredPull:
     answered_at: datetime | None
 
 
-async def add(connection: Connection, one: StoredPull, receipt: str) -> None:
-    """Keep a pull with the hash of its receipt."""
+async def add(connection: Connection, ticket: int, seq: int, one: NewPull) -> None:
+    """Keep a pull, which is this change of the ticket, with the hash of its receipt."""
     await connection.execute(
         _ADD,
-        digest(receipt),
-        one.ticket,
-        one.seq,
+        digest(one.receipt),
+        ticket,
+        seq,
         one.pipeline,
         one.stage,
         one.pulled_at,
@@ -83,6 +107,14 @@ async def of_ticket(executor: Executor, ticket: int) -> Sequence[StoredPull]:
 async def of_stage(executor: Executor, pipeline: str, stage: str, limit: int) -> Sequence[StoredPull]:
     """The newest pulls of a stage."""
     return [StoredPull(**dict(row)) for row in await executor.fetch(_OF_STAGE, pipeline, stage, limit)]
+
+
+async def facts(executor: Executor, tickets: Collection[int]) -> dict[int, CordFacts]:
+    """What messages and the API say of the pulls, by ticket; of those that were pulled."""
+    rows = await executor.fetch(_FACTS, list(tickets)) if tickets else []
+    return {
+        row["ticket"]: CordFacts.model_validate({name: row[name] for name in CordFacts.model_fields}) for row in rows
+    }
 
 
 async def answer(connection: Connection, ticket: int, at: datetime) -> Sequence[float]:

@@ -8,8 +8,9 @@ from datetime import datetime
 from enum import StrEnum
 
 from services.tickets.domain.plan import SealedPlan, read_sealed
+from services.tickets.store import cord_pulls
 from shared.contracts.problems import ProblemData
-from shared.contracts.tickets import StudyFacts, TicketState
+from shared.contracts.tickets import CordFacts, StudyFacts, TicketState
 from shared.postgres.pool import Executor, Record
 
 # Each attempt: the newest seal of a cycle, with its study and how it stands. `found` is what an attempt came to.
@@ -97,7 +98,10 @@ class LedgerFilter:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One plan of one ticket and what came of it. `because`: why it was stopped, or what was decided on its verdict."""
+    """One plan of one ticket and what came of it. `because`: why it was stopped, or what was decided on its verdict.
+
+    `cord`: the pulls of the ticket; None: it is not about a cord.
+    """
 
     sealed: SealedPlan
     problem: ProblemData
@@ -106,6 +110,7 @@ class Attempt:
     study: StudyFacts
     decision: str | None
     because: str | None
+    cord: CordFacts | None
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,7 @@ async def attempts(executor: Executor, where: LedgerFilter, limit: int, skipped:
     condition, values = _where(where)
     page = f"LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}"
     sql = f"{_ATTEMPTS} SELECT * FROM attempt {condition} {_NEWEST_FIRST} {page}"
-    return [_attempt(row) for row in await executor.fetch(sql, *values, limit, skipped)]
+    return await _with_cords(executor, await executor.fetch(sql, *values, limit, skipped))
 
 
 async def numbers(executor: Executor, where: LedgerFilter) -> list[AttemptNumber]:
@@ -161,7 +166,12 @@ async def numbers(executor: Executor, where: LedgerFilter) -> list[AttemptNumber
 async def of_numbers(executor: Executor, wanted: Sequence[AttemptNumber]) -> list[Attempt]:
     """These attempts, in this order."""
     found = await executor.fetch(_OF_NUMBERS, [ticket for ticket, _ in wanted], [cycle for _, cycle in wanted])
-    return [_attempt(row) for row in found]
+    return await _with_cords(executor, found)
+
+
+async def _with_cords(executor: Executor, rows: Sequence[Record]) -> list[Attempt]:
+    cords = await cord_pulls.facts(executor, {row["ticket"] for row in rows})
+    return [_attempt(row, cords.get(row["ticket"])) for row in rows]
 
 
 async def tallies(executor: Executor, where: LedgerFilter) -> Tallies:
@@ -201,7 +211,7 @@ def _tally(row: Record) -> Tally:
     return Tally(**{name: row[name] for name in Tally.__dataclass_fields__})
 
 
-def _attempt(row: Record) -> Attempt:
+def _attempt(row: Record, cord: CordFacts | None) -> Attempt:
     return Attempt(
         read_sealed(row["content"]),
         ProblemData.model_validate(row["problem"]),
@@ -210,6 +220,7 @@ def _attempt(row: Record) -> Attempt:
         _facts(row),
         row["decision"],
         row["left_because"] or row["decided_because"],
+        cord,
     )
 
 

@@ -26,6 +26,7 @@ from services.tickets.domain import commands, planning
 from services.tickets.domain.draft import PlanDraft, draft_of, parse_day
 from services.tickets.domain.faults import NotPossibleError
 from services.tickets.domain.planning import DECISIONS
+from services.tickets.domain.typed import storable
 from services.tickets.plan_changes import TicketWriter
 from services.tickets.web.zones import is_zone
 from shared.contracts.tickets import TicketChange, TicketOutcome
@@ -39,8 +40,7 @@ _MAX_VERSION = 2**31 - 1
 
 
 def _reason(text: str) -> str:
-    # Postgres keeps no NUL character. A browser sends a line break as two letters and counts it as one.
-    reason = text.replace("\x00", "").replace("\r\n", "\n")
+    reason = storable(text)
     if len(reason) > MAX_LETTERS:
         raise ValueError(f"The reason has {len(reason):,} letters; write it with {MAX_LETTERS:,} at most.")
     return reason

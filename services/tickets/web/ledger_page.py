@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute, Route
 
 from services.tickets import ledger_csv
 from services.tickets.domain.plan import Countermeasure
-from services.tickets.query import QueryError, explain
+from services.tickets.query import QueryError, explain, number
 from services.tickets.store import ledger, stages, waits
 from services.tickets.store.ledger import AttemptNumber, AttemptOutcome, LedgerFilter
 from services.tickets.web import ledger_view
@@ -35,9 +35,10 @@ def _one_of(kinds: type[AttemptOutcome] | type[Countermeasure]) -> Callable[[str
 
 
 def _page(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MAX_PAGE):
+    page = number(text)
+    if not 1 <= page <= MAX_PAGE:
         raise ValueError(f"{text[:40]!r} is not the number of a page; use 1 to {MAX_PAGE}")
-    return int(text)
+    return page
 
 
 # Postgres keeps no NUL character, so nothing is found by it.

@@ -12,6 +12,7 @@ from services.tickets.store.ledger import Attempt, AttemptOutcome, GivenUp, Tall
 from services.tickets.store.waits import Wait, WaitTimes
 from services.tickets.web import plan_words
 from shared import wording
+from shared.contracts.tickets import CordFacts
 from shared.flow.statistics.effect import PredictionResult
 from shared.flow.statistics.held_gain import Hold
 from shared.policy import Policy, StageTitles
@@ -43,7 +44,7 @@ WAITS = {
 
 @dataclass(frozen=True)
 class AttemptRow:
-    """One attempt in words. `found`: what was found, the most important sentence first."""
+    """One attempt in words. `found`: what was found, the most important sentence first. `cord`: of its pulls."""
 
     attempt: Attempt
     title: str
@@ -56,6 +57,7 @@ class AttemptRow:
     effect: str | None
     result: str | None
     then: Sequence[str]
+    cord: str | None
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,19 @@ def attempt_row(attempt: Attempt, policy: Policy, titles: StageTitles) -> Attemp
         facts.effect_sentence,
         RESULTS[PredictionResult(facts.result)] if facts.result else None,
         [*hold, *decided],
+        cord_words(attempt.cord) if attempt.cord else None,
     )
+
+
+def cord_words(cord: CordFacts) -> str:
+    """`pulled 3 times; 2 of 3 that waited were answered, after 2 hours at the longest`"""
+    pulled = "pulled once" if cord.pulls == 1 else f"pulled {cord.pulls} times"
+    if not cord.waited:
+        return f"{pulled} while somebody was at work on it"
+    if not cord.answered:
+        return f"{pulled}; nobody has answered yet"
+    longest = length(timedelta(seconds=cord.answer_seconds or 0))
+    return f"{pulled}; {cord.answered} of {cord.waited} that waited were answered, after {longest} at the longest"
 
 
 def held_words(tally: Tally) -> str:

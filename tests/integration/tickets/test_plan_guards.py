@@ -65,6 +65,9 @@ async def test_the_database_allows_the_same_transitions_as_the_machine(parts: Pl
         "UPDATE ticket SET state = 'closed', outcome = 'verified', closed_at = now()",
         "UPDATE ticket SET outcome = 'verified'",
         "UPDATE ticket SET change_date = NULL",
+        "UPDATE ticket SET change_date = change_date + 7",
+        "UPDATE ticket SET plan = 2",
+        "UPDATE ticket SET cycle = 2",
         "UPDATE ticket SET plan = NULL, change_date = NULL",
         "UPDATE ticket SET decision = 'adopted'",
         "INSERT INTO ticket (key, kind, pipeline, state, seq, opened_at, changed_at, problem, plan, change_date)"
@@ -106,6 +109,16 @@ async def test_a_sealed_plan_is_never_changed_in_sql(parts: PlanningParts, state
         await parts.pool.execute(statement)
 
     assert await parts.pool.fetchrow("SELECT * FROM sealed_plan WHERE ticket = $1", number) == before
+
+
+@pytest.mark.parametrize("statement", ["UPDATE sealed_plan SET reason = 'x'", "DELETE FROM sealed_plan"])
+async def test_a_session_that_replicates_changes_no_sealed_plan_either(parts: PlanningParts, statement: str) -> None:
+    await parts.planned()
+
+    async with parts.pool.acquire() as connection:
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute(f"SET session_replication_role = replica; {statement}")
+        await connection.execute("SET session_replication_role = origin")
 
 
 async def test_a_ticket_with_a_sealed_plan_cannot_be_deleted(parts: PlanningParts) -> None:

@@ -23,6 +23,8 @@ from tests.integration.tickets.records import records
 
 CHANGED = datetime(2026, 3, 15, 23, tzinfo=UTC)
 
+JSON = {"content-type": "application/json"}
+
 
 @pytest.fixture
 def parts(pool: Pool) -> PlanningParts:
@@ -313,6 +315,17 @@ async def test_a_ticket_lives_in_the_time_of_the_log_where_that_counts(parts: Pl
     assert (await parts.get(number))["state"] == "verifying"
 
 
+async def test_text_that_cannot_be_stored_as_it_is_becomes_text_that_can(parts: PlanningParts) -> None:
+    number = await parts.open()
+    draft = r'{"draft": {"aim": "a\u0000b\ud800c\r\nd \ud83d\ude00"}, "draft_version": 0}'
+
+    assert (await parts.api.post(f"/tickets/{number}/draft", content=draft, headers=JSON)).status_code == 200
+    assert (await parts.get(number, "/plan"))["draft"]["aim"] == "ab\ufffdc\nd \U0001f600"
+    close = r'{"version": 2, "outcome": "wont-fix", "reason": "\udfff no", "confirmed": true}'
+    assert (await parts.api.post(f"/tickets/{number}/close", content=close, headers=JSON)).status_code == 200
+    assert (await parts.get(number))["closed_because"] == "\ufffd no"
+
+
 async def test_what_the_api_is_asked_wrongly_is_answered_by_field(parts: PlanningParts) -> None:
     number = await parts.open()
 
@@ -323,6 +336,9 @@ async def test_what_the_api_is_asked_wrongly_is_answered_by_field(parts: Plannin
     for wrong in (0, "1774224000", "2026-02-30", "23.03.2026"):
         asked = await parts.do(number, "reschedule", 422, change_date=wrong, reason="x")
         assert f"change_date: '{wrong}': is no day" in asked["detail"]
+    half = r'{"draft": {"\ud800": 1}, "draft_version": 0}'
+    named = await parts.api.post(f"/tickets/{number}/draft", content=half, headers=JSON)
+    assert (named.status_code, "draft" in named.json()["detail"]) == (422, True)
     assert (await parts.api.post("/tickets/99/start", json={"version": 1})).status_code == 404
     assert (await parts.api.get(f"/tickets/{number}/start")).headers["allow"] == "POST"
     other = {"sec-fetch-site": "cross-site"}

@@ -36,7 +36,7 @@ def test_without_deals_the_columns_remain() -> None:
     assert deals_csv.write(problem(evidence=None)).strip() == ",".join(deals_csv.COLUMNS)
 
 
-@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠"])
 def test_no_text_of_a_crm_is_a_formula(begin: str) -> None:
     text = f'{begin}HYPERLINK("http://evil.example","open")'
     deal = evidence(1).worst[0].model_copy(update={"name": text, "url": text})
@@ -44,3 +44,19 @@ def test_no_text_of_a_crm_is_a_formula(begin: str) -> None:
     (row,) = rows(Evidence(at=day(0), total=1, worst=(deal,)))
 
     assert row["name"] == row["url"] == f"'{text}"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a;=1+1", "a;'=1+1"),
+        ("a\t@b", "a\t'@b"),
+        ("a\n-1", "a\n'-1"),
+        ("a|+1", "a|'+1"),
+        (";;=1", ";;'=1"),
+        ("\t\t=1", "'\t'\t'=1"),
+        ("2 - 1 = 1; see a@b, c=d", "2 - 1 = 1; see a@b, c=d"),
+    ],
+)
+def test_no_cell_of_a_spreadsheet_that_separates_by_another_character_is_one(text: str, written: str) -> None:
+    assert deals_csv.as_text(text) == written

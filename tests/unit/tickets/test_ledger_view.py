@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,12 +15,13 @@ from services.tickets.query import QueryError
 from services.tickets.store.ledger import Attempt, AttemptOutcome, LedgerFilter, Tally
 from services.tickets.store.waits import Wait, WaitTimes
 from services.tickets.web import ledger_page, ledger_view
-from shared.contracts.tickets import StudyFacts, TicketState
+from shared.contracts.tickets import CordFacts, StudyFacts, TicketState
 from shared.policy import StageTitles
 from tests.support.plans import sealed
 from tests.support.problems import policy, problem
 
 POLICY = policy()
+AT = datetime(2026, 11, 2, 9, tzinfo=UTC)
 NONE = Tally(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
@@ -32,7 +33,7 @@ def attempt(found: AttemptOutcome = AttemptOutcome.VERIFIED, study: StudyFacts |
         result="hit",
         hold="held",
     )
-    decided = {"decision": "adopted", "because": "The roster stays."} | fields
+    decided = {"decision": "adopted", "because": "The roster stays.", "cord": None} | fields
     return Attempt(sealed(), problem(), TicketState.CLOSED, found, study or known, **decided)
 
 
@@ -133,9 +134,27 @@ def test_filters_are_read_from_the_address() -> None:
         ({"page": "0"}, "page: '0' is not the number of a page"),
         ({"page": "²"}, "page"),
         ({"page": "9" * 40}, "page"),
+        ({"page": "000001" + "9" * 30}, "page"),
+        ({"page": "0" * 5000}, "page"),
         ({"owner": "x"}, "owner: no such filter; use q,"),
     ],
 )
 def test_filters_that_cannot_be_used_are_named(query: dict[str, str], named: str) -> None:
     with pytest.raises(QueryError, match=named.replace("(", r"\(")):
         ledger_page.parse(query)
+
+
+@pytest.mark.parametrize(
+    ("waited", "answered", "seconds", "words"),
+    [
+        (0, 0, None, "pulled 3 times while somebody was at work on it"),
+        (2, 0, None, "pulled 3 times; nobody has answered yet"),
+        (2, 1, 7200.0, "pulled 3 times; 1 of 2 that waited were answered, after 2 hours at the longest"),
+        (2, 2, 0.0, "pulled 3 times; 2 of 2 that waited were answered, after less than a minute at the longest"),
+    ],
+)
+def test_pulls_of_a_cord_in_words(waited: int, answered: int, seconds: float | None, words: str) -> None:
+    cord = CordFacts(pulls=3, first_at=AT, last_at=AT, waited=waited, answered=answered, answer_seconds=seconds)
+
+    assert ledger_view.cord_words(cord) == words
+    assert ledger_view.cord_words(cord.model_copy(update={"pulls": 1})).startswith("pulled once")

@@ -95,6 +95,16 @@ async def test_a_form_that_is_sent_twice_is_one_pull(world: CordWorld) -> None:
     assert [change[3] for change in await world.changes()] == ["twice", "more"]
 
 
+async def test_a_form_with_the_receipt_of_another_stage_pulls_its_own_cord(world: CordWorld) -> None:
+    one, other, receipt = await world.link(), await world.link("demo"), new_token()
+
+    await world.pull(one, "It waits", receipt=receipt)
+    answer = await world.pull(other, "It waits", receipt=receipt)
+
+    assert answer.headers["location"] != f"/cord/{other}/{receipt}"
+    assert [change[:3] for change in await world.changes()] == [(1, 1, "opened"), (2, 1, "opened")]
+
+
 async def test_the_receipt_says_what_became_of_it(world: CordWorld) -> None:
     token = await world.link()
     first = (await world.pull(token, "first")).headers["location"]

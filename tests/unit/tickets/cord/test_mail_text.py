@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from contextlib import suppress
 from email.message import EmailMessage
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -147,6 +149,89 @@ def test_mails_that_are_not_as_they_should_be_are_read_or_refused(raw: bytes) ->
     except NoText:
         return
     assert words.pull.seen
+
+
+SIZE = 2 * 1024 * 1024
+HTML = b"Content-Type: text/html\r\n\r\n"
+
+
+def around(depth: int, line: bytes) -> bytes:
+    """Nested parts with lines in the innermost, up to the size that a mail may have."""
+    head = nested(depth)
+    return head + line * ((SIZE - len(head)) // len(line))
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        around(800, b"-x\r\n"),
+        b"Content-Type: message/rfc822\r\n\r\n" * 60_000,
+        b"From: " + b"a " * (SIZE // 2) + b"<a@b.example>\r\n\r\nhello",
+        b"Reply-To: " + b"a@b.example, " * (SIZE // 13) + b"\r\n\r\nhello",
+        b"From: " + b"<" * SIZE + b"\r\n\r\nhello",
+        b"From: a\r\n" + b" <b\r\n" * (SIZE // 5) + b"\r\nhello",
+        b"Content-Type: text/plain; " + b"a=b; " * (SIZE // 5) + b"\r\n\r\nhello",
+        b'Content-Type: text/plain; charset="' + b'"' * SIZE + b"\r\n\r\nhello",
+        HTML + b"<a " * (SIZE // 3),
+        HTML + b"<!-- >" * (SIZE // 6),
+        HTML + b"<![ >" * (SIZE // 5),
+    ],
+    ids=["parts", "mails", "name", "addresses", "brackets", "folded", "params", "quotes", "tags", "comments", "marks"],
+)
+def test_no_mail_takes_long(raw: bytes) -> None:
+    before = process_time()
+    with suppress(NoText):
+        mail_words(raw)
+
+    # Seconds of work of this process. Before mails were read within bounds: from 10 seconds to minutes.
+    assert process_time() - before < 5
+
+
+def test_no_header_takes_much_memory() -> None:
+    raw = b"From: " + b"(" * SIZE + b"\r\n\r\nhello"
+    tracemalloc.start()
+    with suppress(NoText):
+        mail_words(raw)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 8 * SIZE
+
+
+def test_the_words_are_read_before_a_large_attachment() -> None:
+    message = EmailMessage()
+    message["From"] = SENDER
+    message.set_content("It waits.")
+    message.add_alternative("<p>It waits.</p>", subtype="html")
+    message.add_attachment(b"\x89" * SIZE, maintype="image", subtype="png")
+
+    assert mail_words(bytes(message)).pull.seen == "It waits."
+
+
+@pytest.mark.parametrize("html", ["<p>a<!-- Erika > b -->b</p>", "a<![if !mso]>b<![endif]>", "<!DOCTYPE html><a\n>ab"])
+def test_comments_and_declarations_are_no_text(html: str) -> None:
+    assert "".join(mail_words(HTML + html.encode()).pull.seen.split()) == "ab"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "It waits.\n\nErika Musterfrau\nSales\nerika@sales.example\n",
+        "It waits. From: erika@sales.example",
+        "Write to ERIKA@Sales.example or erika+andon@sales.example about it.",
+        "From: Erika Musterfrau <erika@sales.example>\nIt waits.",
+    ],
+)
+def test_the_address_without_its_subaddress_is_hidden_too(text: str) -> None:
+    message = EmailMessage()
+    message["From"] = "Erika Musterfrau <erika+andon@sales.example>"
+    message.set_content(text)
+    try:
+        words = mail_words(bytes(message)).pull.seen
+    except NoText:
+        return
+
+    assert "erika" not in words.lower()
 
 
 @given(st.binary(max_size=300), st.text(max_size=300))

@@ -61,6 +61,16 @@ def test_a_pull_soon_after_the_closing_reopens_the_ticket(at: float, change: str
     assert ticket.problem.count == 1
 
 
+@pytest.mark.parametrize("outcome", [TicketOutcome.ABANDONED, TicketOutcome.CLEARED_WITHOUT_CHANGE])
+def test_a_pull_counts_while_the_clock_stands_still(outcome: TicketOutcome) -> None:
+    opened = pulled(None, 0)[0]
+    ended = commands.close(opened, outcome, "no money", day(0)).ticket
+
+    ticket, changes = pulled(ended, 0, "It waits again")
+
+    assert (changes, ticket.state, ticket.problem.count) == (["reopened"], TicketState.OPEN, 1)
+
+
 def test_a_pull_wakes_a_snoozed_ticket() -> None:
     snoozed = commands.snooze(pulled(None, 0)[0], day(9), day(1)).ticket
 
