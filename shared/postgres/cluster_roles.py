@@ -51,4 +51,4 @@ async def change(connection: AnyConnection, sql: str) -> None:
 
 def not_made(role: str, error: asyncpg.InsufficientPrivilegeError, page: str) -> RoleError:
     """The error for people. `page`: the one of docs/operator that says what to do."""
-    return RoleError(f"role {role} not made or changed: {error}; give this user CREATEROLE, or see {page}")
+    return RoleError(f"role {role} not made or changed: {error.args[0]}; give this user CREATEROLE, or see {page}")
