@@ -123,8 +123,8 @@ class Demo:
         """Start everything, then wait until Stopped is raised."""
         started = time.monotonic()
         with self._step("Kafka and Postgres"):
-            kafka, postgres = self._start_servers()
-        topology = Topology(self._folder, kafka, postgres, self._ports)
+            kafka, postgres, is_own = self._start_servers()
+        topology = Topology(self._folder, kafka, postgres, self._ports, is_own)
         for moved in self._ports.moved:
             console.print(f"[yellow]{moved}[/yellow]")
         with self._step("topics and tables"):
@@ -170,8 +170,8 @@ class Demo:
             yield
         console.print(f"[green]✓[/green] {name} [dim]{time.monotonic() - started:.1f} s[/dim]")
 
-    def _start_servers(self) -> tuple[str, str]:
-        """The addresses of Kafka and Postgres: from the environment, or of servers started here.
+    def _start_servers(self) -> tuple[str, str, bool]:
+        """The addresses of Kafka and Postgres: from the environment, or of servers started here; is Postgres ours?
 
         Our own addresses may be in the environment as well, if the settings of an earlier run were exported.
         """
@@ -189,7 +189,7 @@ class Demo:
         with ThreadPoolExecutor() as threads:
             list(threads.map(lambda server: server.start(), servers))
         self._look_after(servers)
-        return given
+        return *given, postgres in servers
 
     def _start_children(self, topology: Topology) -> None:
         children = topology.children()

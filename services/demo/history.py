@@ -17,6 +17,7 @@ from services.simulator.post import poster
 from services.simulator.run import SimulationJournal
 from shared.kafka.admin import create_topics
 from shared.postgres.migrate import migrate_all
+from shared.postgres.roles import grant_roles
 from shared.runtime.addresses import printable_dsn
 
 # Shows progress: called with a label and an estimate of the total, as services.cli.progress.load_bars.
@@ -31,6 +32,8 @@ async def prepare(topology: Topology, hold: bool) -> None:
         raise ServerError(f"Kafka at {topology.kafka} (ANDON_KAFKA) cannot be used: {error}") from None
     try:
         await migrate_all(topology.postgres)
+        if topology.passwords:
+            await grant_roles(topology.postgres, topology.passwords)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         address = printable_dsn(topology.postgres)
         raise ServerError(f"Postgres at {address} (ANDON_POSTGRES) cannot be used: {error}") from None

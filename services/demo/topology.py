@@ -10,7 +10,8 @@ from pathlib import Path
 from services.demo.ports import Ports
 from services.demo.processes import ChildProcess
 from services.detector.settings import DetectorSettings
-from shared.runtime.addresses import printable_dsn
+from shared.postgres.roles import SCHEMAS, role_of
+from shared.runtime.addresses import dsn_of_user, printable_dsn
 
 POLICY = Path(__file__).parent / "policy.yaml"
 SOURCE = "hubspot-demo"
@@ -32,10 +33,13 @@ class Topology:
     """Ports, addresses and settings of the services, the mail inbox and the simulated CRM.
 
     `kafka` is its bootstrap address, `postgres` its DSN. If the environment names a mail server, there is no inbox.
+    `is_own_postgres`: each service signs in with its own role, and a new password at each start. On another server the
+    demo changes no passwords: roles belong to the whole server, and an installation may use them.
     """
 
-    def __init__(self, folder: Path, kafka: str, postgres: str, ports: Ports) -> None:
+    def __init__(self, folder: Path, kafka: str, postgres: str, ports: Ports, is_own_postgres: bool = False) -> None:
         self.folder, self.kafka, self.postgres = folder, kafka, postgres
+        self.passwords = {service: secrets.token_urlsafe(32) for service in SCHEMAS if is_own_postgres}
         self.ports = {name: ports.choose(name, preferred) for name, preferred in PREFERRED_PORTS.items()}
         self._has_inbox = "ANDON_SMTP_HOST" not in os.environ
         self.secret = _load_secret(folder / SECRET_FILE)
@@ -73,7 +77,7 @@ class Topology:
         """The settings of a service, as environment variables."""
         settings = {
             "ANDON_KAFKA": self.kafka,
-            "ANDON_POSTGRES": self.postgres,
+            "ANDON_POSTGRES": self._postgres_of(service),
             "ANDON_POLICY": str(POLICY),
             "ANDON_SOURCES": str(self._write_sources()),
             "ANDON_LOG": "console",
@@ -88,6 +92,10 @@ class Topology:
         if self._has_inbox:
             settings |= {"ANDON_SMTP_HOST": "127.0.0.1", "ANDON_SMTP_PORT": str(self.ports["smtp"])}
         return settings
+
+    def _postgres_of(self, service: str) -> str:
+        password = self.passwords.get(service)
+        return dsn_of_user(self.postgres, role_of(service), password) if password else self.postgres
 
     def detector_settings(self) -> DetectorSettings:
         return DetectorSettings.from_environment(self.environment("detector"))

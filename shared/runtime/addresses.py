@@ -6,7 +6,7 @@ server offers SMTPUTF8.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -28,3 +28,10 @@ def printable_dsn(dsn: str) -> str:
         return "(not an address)"
     credentials, at, host = parts.netloc.rpartition("@")
     return urlunsplit((parts.scheme, credentials.partition(":")[0] + at + host, parts.path, "", ""))
+
+
+def dsn_of_user(dsn: str, user: str, password: str) -> str:
+    """The same database, for another user."""
+    parts = urlsplit(dsn)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(user, safe='')}:{quote(password, safe='')}@{host}"))

@@ -26,6 +26,7 @@ OTHER_PARTS = (
     "intake_",
     "notifier_",
     "report_",
+    "role_",
     "sign_in",
     "smtp_",
     "sources",

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from services.demo.ports import free_port
+from shared.postgres.roles import SCHEMAS, role_of
 from tests.support.signed_in import PASSWORD
 from tests.support.waiting import eventually
 from tests.support.webhooks import signed_v3
@@ -51,6 +52,7 @@ class Stack:
             "POSTGRES_PASSWORD": "a-password-for-the-test",
             "POSTGRES_ADMIN_PASSWORD": "another-password",
             "REPORT_PASSWORD": "of-the-views",
+            **{f"POSTGRES_{service.upper()}_PASSWORD": f"of-{service}" for service in SCHEMAS},
             "GRAFANA_PASSWORD": "of-grafana",
             "HUBSPOT_SECRET": SECRET,
             "ANDON_POLICY_FILE": str(folder / "policy.yaml"),
@@ -151,7 +153,7 @@ async def test_killed_services_restart_and_lose_nothing(stack: Stack) -> None:
 
 
 def test_no_service_and_no_reader_is_a_superuser(stack: Stack) -> None:
-    sql = "SELECT rolname FROM pg_roles WHERE rolsuper AND rolname IN ('andon', 'andon_report')"
+    sql = "SELECT rolname FROM pg_roles WHERE rolsuper AND rolname LIKE 'andon%'"
     query = ["exec", "-T", "postgres", "psql", "-U", "postgres", "-d", "andon", "-At", "-c"]
 
     assert stack.compose(*query, sql) == ""
@@ -160,8 +162,19 @@ def test_no_service_and_no_reader_is_a_superuser(stack: Stack) -> None:
     )
 
 
+def test_each_service_signs_in_with_its_role(stack: Stack) -> None:
+    sql = "SELECT DISTINCT usename FROM pg_stat_activity WHERE application_name LIKE 'andon-%'"
+    found = stack.compose("exec", "-T", "postgres", "psql", "-U", "postgres", "-d", "andon", "-At", "-c", sql)
+
+    assert set(found.split()) == {role_of(service) for service in SCHEMAS}
+
+
 @pytest.mark.parametrize(
-    "name", ["GRAFANA_PASSWORD", "REPORT_PASSWORD", "POSTGRES_PASSWORD", "POSTGRES_ADMIN_PASSWORD"]
+    "name",
+    [
+        *("GRAFANA_PASSWORD", "REPORT_PASSWORD", "POSTGRES_PASSWORD", "POSTGRES_ADMIN_PASSWORD"),
+        *(f"POSTGRES_{service.upper()}_PASSWORD" for service in SCHEMAS),
+    ],
 )
 def test_compose_refuses_to_start_without_a_password(stack: Stack, name: str, tmp_path: Path) -> None:
     lines = [line for line in (ROOT / ".env.example").read_text().splitlines() if not line.startswith("#")]

@@ -1,33 +1,47 @@
-"""Intake, detector and tickets as real processes, for tests with a real CRM."""
+"""Services as real processes, each signed in to Postgres with its own role, for tests with a real CRM."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import httpx
 
+from shared.postgres.roles import SCHEMAS
+from tests.support.databases import as_service
 from tests.support.processes import ServiceProcess
 
 SERVICES = ("intake", "detector", "tickets")
 
 
 class Line:
-    """Services that receive a real CRM's webhooks. The policy allows one deal in the second of the CRM's stages."""
+    """Services that receive a real CRM's webhooks. The policy allows one deal in the second of the CRM's stages.
 
-    def __init__(self, kafka: str, dsn: str, prefix: str, folder: Path) -> None:
+    `dsn`: of the owner of the tables. `settings`: more of them, for all services.
+    """
+
+    def __init__(
+        self,
+        kafka: str,
+        dsn: str,
+        prefix: str,
+        folder: Path,
+        services: Sequence[str] = SERVICES,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self._dsn, self._folder = dsn, folder
         environment = {
+            **(settings or {}),
             "ANDON_KAFKA": kafka,
-            "ANDON_POSTGRES": dsn,
             "ANDON_TOPIC_PREFIX": prefix,
             "ANDON_POLICY": str(folder / "policy.yaml"),
             "ANDON_SOURCES": str(folder / "sources.yaml"),
         }
-        self.services = {name: ServiceProcess(name, environment, folder) for name in SERVICES}
+        signed_in = {name: {"ANDON_POSTGRES": as_service(dsn, name)} for name in services if name in SCHEMAS}
+        self.services = {name: ServiceProcess(name, environment | signed_in.get(name, {}), folder) for name in services}
         self.hook = f"{self.services['intake'].url}/v1/ingest/crm"
 
     async def start(self, pipeline: str, stages: Sequence[tuple[str, str, str]], source: dict[str, Any]) -> None:

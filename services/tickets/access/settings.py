@@ -26,7 +26,7 @@ class AccessSettings(ServiceSettings):
     )
     sign_in_idle_hours: int = Field(12, ge=1, le=720, description="hours without a request after which a session ends")
     sign_in_days: int = Field(7, ge=1, le=90, description="days after which a session ends in any case")
-    sign_in_audit_days: int = Field(400, ge=1, le=36_500, description="days that the audit log is kept")
+    sign_in_audit_days: int = Field(400, ge=30, le=36_500, description="days that the audit log is kept")
     sign_in_new_role: Literal["none", "viewer", "member"] = Field(
         "viewer",
         description="role of whom the provider or the proxy brings for the first time; none: they get in"

@@ -96,3 +96,14 @@ BEGIN
 END $$;
 CREATE TRIGGER audit_row BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION keep_audit();
 CREATE TRIGGER audit_table BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION keep_audit();
+
+-- Retention, for the service's role, which may delete nothing itself: as the owner, but never what is younger than 30 days.
+-- The newest row stays: without it, nothing would show that the ones after it are missing.
+CREATE FUNCTION forget_audit(before timestamptz) RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path = tickets, pg_temp AS $$
+BEGIN
+    PERFORM set_config('andon.audit_retention', 'on', true);
+    DELETE FROM audit WHERE at < least(before, now() - interval '30 days') AND id < (SELECT max(id) FROM audit);
+    PERFORM set_config('andon.audit_retention', 'off', true);
+END $$;
+REVOKE ALL ON FUNCTION forget_audit(timestamptz) FROM PUBLIC;

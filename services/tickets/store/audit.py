@@ -17,8 +17,7 @@ _ADD = """
 INSERT INTO audit (id, at, event, account, detail, previous, hash) VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 _SINCE = "SELECT id, at, event, account, detail, previous, hash FROM audit WHERE id > $1 ORDER BY id LIMIT 1000"
-# The newest row stays: without it, nothing would show that the ones after it are missing.
-_FORGET = "DELETE FROM audit WHERE at < $1 AND id < (SELECT max(id) FROM audit)"
+_FORGET = "SELECT forget_audit($1)"
 
 
 async def record(connection: Connection, now: datetime, event: AuditEvent, account: int | None, **detail: Any) -> None:
@@ -48,10 +47,8 @@ async def rows(connection: Connection, after: int = 0) -> AsyncIterator[AuditRow
 
 
 async def forget(pool: Pool, before: datetime) -> None:
-    """Remove rows that are older."""
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SET LOCAL andon.audit_retention = 'on'")
-        await connection.execute(_FORGET, before)
+    """Remove rows that are older. The newest row stays, and all of the last 30 days."""
+    await pool.execute(_FORGET, before)
 
 
 def _row(row: Record) -> AuditRow:

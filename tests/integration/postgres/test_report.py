@@ -10,8 +10,9 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import asyncpg
 import pytest
 
+from shared.postgres.cluster_roles import RoleError
 from shared.postgres.migrate import migrate_all
-from shared.postgres.report import ROLE, ReportRoleError, grant_report
+from shared.postgres.report import ROLE, grant_report
 from tests.support.databases import migrated_database, new_database
 
 VIEWS = {
@@ -106,5 +107,5 @@ async def test_the_services_need_no_superuser(postgres: str, right: str) -> None
     if right == "CREATEROLE":
         await grant_report(as_user(dsn, user), PASSWORD)
         return
-    with pytest.raises(ReportRoleError, match="give this user CREATEROLE"):
+    with pytest.raises(RoleError, match="give this user CREATEROLE"):
         await grant_report(as_user(dsn, user), PASSWORD)

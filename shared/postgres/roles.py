@@ -1,0 +1,95 @@
+"""One role for each service: it reads and writes its own schema, as the service's rights.yaml says, and nothing else.
+
+The owner of the schemas, who runs the migrations, is another user. So a service that was broken into can change neither
+tables nor triggers, and no data of other services.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+import asyncpg
+
+from shared.postgres import cluster_roles, locks
+from shared.postgres.locks import AnyConnection
+from shared.postgres.migrate import SERVICES
+from shared.postgres.pool import connect
+from shared.runtime.yaml_file import read_yaml
+
+SCHEMAS = {package.rpartition(".")[2]: schema for schema, package in SERVICES.items()}
+"""The schema of each service that has one."""
+_MAY_MAKE_TEMPORARY = "SELECT has_database_privilege($1, current_database(), 'TEMPORARY')"
+
+
+@dataclass(frozen=True)
+class ServiceRights:
+    """What a service may do in its schema. `tables`: rights beside SELECT, by table; `functions`: with argument types.
+
+    `temporary`: whether it may make temporary tables.
+    """
+
+    tables: Mapping[str, tuple[str, ...]]
+    functions: tuple[str, ...]
+    temporary: bool
+
+
+def role_of(service: str) -> str:
+    """The role of a service, such as andon_detector."""
+    return f"andon_{service}"
+
+
+def rights_of(service: str) -> ServiceRights:
+    """What rights.yaml beside the migrations declares, of the tables of every service and of its own."""
+    tables: dict[str, tuple[str, ...]] = {}
+    functions: tuple[str, ...] = ()
+    temporary = False
+    for owner in ("shared.postgres", SERVICES[SCHEMAS[service]]):
+        file = resources.files(owner) / "migrations" / "rights.yaml"
+        _, declared = read_yaml(file.read_text(encoding="utf-8"))
+        tables |= {table: tuple((rights or "").split()) for table, rights in declared["tables"].items()}
+        functions += tuple(declared.get("functions", ()))
+        temporary |= declared.get("temporary") == "true"
+    return ServiceRights(tables, functions, temporary)
+
+
+async def grant_roles(dsn: str, passwords: Mapping[str, str]) -> None:
+    """Make the roles, and give each its rights and no others. Safe to run concurrently, and while services run.
+
+    `passwords` by service: a role with one may sign in; others stay as they are. Raises RoleError where the user of
+    `dsn` may not do that.
+    """
+    connection = await connect(dsn)
+    try:
+        await locks.session_lock(connection, "roles")
+        for service in SCHEMAS:
+            await _grant(connection, service, passwords.get(service))
+    finally:
+        await connection.close()
+
+
+async def _grant(connection: AnyConnection, service: str, password: str | None) -> None:
+    role, rights = role_of(service), rights_of(service)
+    try:
+        await cluster_roles.ensure(connection, role)
+        async with connection.transaction():
+            await connection.execute(";".join(_grants(SCHEMAS[service], role, rights)))
+        if rights.temporary and not await connection.fetchval(_MAY_MAKE_TEMPORARY, role):
+            database = await connection.fetchval("SELECT quote_ident(current_database())")
+            await connection.execute(f"GRANT TEMPORARY ON DATABASE {database} TO {role}")
+        if password:
+            await cluster_roles.let_sign_in(connection, role, password)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise cluster_roles.not_made(role, error, "docs/operator/install.md") from None
+
+
+def _grants(schema: str, role: str, rights: ServiceRights) -> Iterator[str]:
+    yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {role}"
+    yield f"REVOKE ALL ON ALL ROUTINES IN SCHEMA {schema} FROM {role}"
+    yield f"REVOKE ALL ON SCHEMA {schema} FROM {role}"
+    yield f"GRANT USAGE ON SCHEMA {schema} TO {role}"
+    for table, given in sorted(rights.tables.items()):
+        yield f"GRANT {', '.join(('SELECT', *given))} ON {schema}.{table} TO {role}"
+    for function in rights.functions:
+        yield f"GRANT EXECUTE ON FUNCTION {schema}.{function} TO {role}"
