@@ -37,6 +37,7 @@ from services.tickets.charts.spec import LineChart
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import StudyFacts, TicketState
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from shared.policy import parse
 from tests.browser.company import POLICY, Company
@@ -75,7 +76,7 @@ class Pages:
 
     async def start(self) -> ServiceProcess:
         self.dsn = await migrated_database(self._postgres)
-        await create_topics(self.kafka, self.prefix)
+        await create_topics(KafkaAccess(self.kafka), self.prefix)
         policy = self._folder / "policy.yaml"
         policy.write_text(POLICY)
         environment = {

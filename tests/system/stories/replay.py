@@ -13,6 +13,7 @@ import httpx
 
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.runtime.instants import micros
 from tests.support.processes import ServiceProcess
@@ -38,7 +39,7 @@ class ReplayedStory:
         """Publish what happens until an instant, and wait until it is judged."""
         events = [event for event in self.story.events[self._done :] if event.time < until]
         self._done += len(events)
-        publisher = Publisher(self._kafka, deadline_seconds=60)
+        publisher = Publisher(KafkaAccess(self._kafka), deadline_seconds=60)
         for day in _days(events):
             await publisher.publish_all(
                 [OutgoingMessage(self._topic, e.deal.encode(), e.to_json(), micros(e.time) // 1000) for e in day]
