@@ -11,10 +11,10 @@ done
 mkdir -p "$folder"
 cd "$folder"
 if [ ! -e ca.key ]; then
-  openssl req -x509 -newkey rsa:3072 -nodes -days 3650 -subj "/CN=andon-ca" -keyout ca.key -out ca.pem \
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 3650 -subj "/CN=andon-ca" -keyout ca.key -out ca.pem \
     -addext "keyUsage=critical,keyCertSign,cRLSign" 2>/dev/null
 fi
-openssl req -newkey rsa:3072 -nodes -subj "/CN=andon-broker" -keyout broker.key -out broker.csr 2>/dev/null
+openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "/CN=andon-broker" -keyout broker.key -out broker.csr 2>/dev/null
 printf 'subjectAltName=%s\nextendedKeyUsage=serverAuth,clientAuth\n' "$names" > broker.ext
 openssl x509 -req -in broker.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 825 -extfile broker.ext \
   -out broker.crt 2>/dev/null

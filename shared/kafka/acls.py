@@ -71,6 +71,6 @@ async def _add(client: Any, acl: Acl) -> None:
         _ALLOW,
     )
     answer = await client.send(client.get_random_node(), request)
-    for code, text in answer.creation_responses:
+    for code, _ in answer.creation_responses:
         if code:
-            raise for_code(code)(f"{acl.operation} on {acl.resource} {acl.name} for {acl.user}: {text or 'refused'}")
+            raise for_code(code)(f"{acl.operation} on {acl.resource} {acl.name} for {acl.user}")

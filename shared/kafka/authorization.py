@@ -45,7 +45,7 @@ async def _missing_on_groups(connection: Any, groups: Iterable[str]) -> list[str
     return [f"use group {group}" for group, answer in answers.items() if answer.error_code == refused]
 
 
-class _OperationsResponse(Response):
+class _OperationsResponse(Response):  # type: ignore[misc]
     """Metadata, version 8, which aiokafka does not have."""
 
     API_KEY, API_VERSION = 3, 8
@@ -82,7 +82,7 @@ class _OperationsResponse(Response):
     )
 
 
-class _OperationsRequestV8(RequestStruct):
+class _OperationsRequestV8(RequestStruct):  # type: ignore[misc]
     API_KEY, API_VERSION = 3, 8
     RESPONSE_TYPE = _OperationsResponse
     SCHEMA = Schema(
@@ -93,7 +93,7 @@ class _OperationsRequestV8(RequestStruct):
     )
 
 
-class _OperationsRequest(Request[_OperationsRequestV8]):
+class _OperationsRequest(Request[_OperationsRequestV8]):  # type: ignore[misc]
     """What we may do with these topics."""
 
     API_KEY = 3

@@ -111,9 +111,12 @@ async def _open(kafka: KafkaAccess, host: str, port: int, seconds: float) -> Any
     limit = int(seconds * 1000)
     try:
         async with asyncio.timeout(seconds):
-            return await create_conn(
+            connection = await create_conn(
                 host, port, client_id="andon-probe", request_timeout_ms=limit, **kafka.connection_options()
             )
+            # A broker gives its versions to everybody: only another request shows whether we should have signed in.
+            await connection.send(MetadataRequest([]))
+            return connection
     except (OSError, KafkaError) as error:
         raise _reason(error, kafka, host, seconds) from None
     except Exception as error:

@@ -44,7 +44,7 @@ class SecureKafka(Kafka):
             subprocess.run([DEPLOY / "certificates.sh", self.certificates], check=True)
         text = (DEPLOY / "server.properties").read_text()
         own = {
-            "CLIENTS://:9092": f"CLIENTS://127.0.0.1:{self.port}",
+            "CLIENTS://:9092": f"CLIENTS://:{self.port}",
             "CLIENTS://kafka:9092": f"CLIENTS://127.0.0.1:{self.port}",
             "127.0.0.1:9093": f"127.0.0.1:{controller}",
             "127.0.0.1:9094": f"127.0.0.1:{free_port()}",
