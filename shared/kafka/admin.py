@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from shared.contracts.topics import ALL_TOPICS, Topic
 from shared.kafka.access import KafkaAccess
@@ -62,11 +62,13 @@ def _check_partitions(existing: dict[str, int], topics: tuple[Topic, ...], prefi
 
 
 async def partitions_of(kafka: KafkaAccess, topic: str) -> list[int]:
-    """The numbers of a topic's partitions; empty for a topic that does not exist."""
+    """The numbers of a topic's partitions; empty for a topic that does not exist. Raises KafkaError for one we may not see."""
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:
         (described,) = await admin.describe_topics([topic])
+        if described["error_code"] == TopicAuthorizationFailedError.errno:
+            raise TopicAuthorizationFailedError(topic)
         return sorted(partition["partition"] for partition in described["partitions"])
     finally:
         await admin.close()

@@ -135,9 +135,9 @@ def _reason(error: Exception, kafka: KafkaAccess, host: str, seconds: float) -> 
         return KafkaRefused(
             f"it does not speak TLS on this port ({error.reason}); check ANDON_KAFKA_SECURITY and the port"
         )
-    if isinstance(error, KafkaConnectionError) and kafka.security != "sasl_tls":
-        hint = "a port with TLS or a sign-in does that; check ANDON_KAFKA_SECURITY"
-        return KafkaUnreachable(f"it closes the connection ({hint})")
+    if isinstance(error, KafkaConnectionError | ConnectionResetError):
+        way_out = "if it is up, check that ANDON_KAFKA_SECURITY is what this port asks for"
+        return KafkaUnreachable(f"it closes the connection; {way_out}")
     return KafkaUnreachable(reason_of(error, seconds))
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import urllib.error
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -59,8 +61,6 @@ def andon(secure: SecureKafka, *arguments: str, user: str = OPERATOR) -> subproc
 
 
 def _plain() -> dict[str, str]:
-    import os
-
     return {name: value for name, value in os.environ.items() if not name.startswith("ANDON_")}
 
 
@@ -84,7 +84,9 @@ async def test_a_fault_of_the_connection_names_the_setting_to_change(secure: Sec
 
 
 async def test_a_broker_without_tls_is_not_sent_a_password(kafka: str, secure: SecureKafka) -> None:
-    assert "does not speak TLS" in await fault(KafkaAccess(kafka, "sasl_tls", OPERATOR, "a-password", secure.ca))
+    found = await fault(KafkaAccess(kafka, "sasl_tls", OPERATOR, "a-password", secure.ca))
+
+    assert "ANDON_KAFKA_SECURITY" in found
 
 
 async def test_a_command_names_what_its_user_may_not_do(topics: SecureKafka) -> None:
@@ -119,7 +121,7 @@ async def line(topics: SecureKafka, dsn: str, tmp_path: Path) -> AsyncIterator[t
             cleanup.callback(service.stop)
             service.start()
         for name, service in services.items():
-            await eventually(lambda s=service: asyncio.to_thread(unready, s), _lacks(name), WITHIN)
+            await eventually(partial(asyncio.to_thread, unready, service), _lacks(name), WITHIN)
         granted = await asyncio.to_thread(andon, topics, "topics", "acl", "--apply")
         assert granted.returncode == 0, granted.stderr
         for service in services.values():
@@ -127,7 +129,7 @@ async def line(topics: SecureKafka, dsn: str, tmp_path: Path) -> AsyncIterator[t
         yield run, server
 
 
-def _lacks(name: str):
+def _lacks(name: str) -> Callable[[str], bool]:
     return lambda text: f"andon topics acl {name} --user andon-{name} --apply" in text
 
 
@@ -180,7 +182,9 @@ async def test_a_user_may_do_nothing_but_what_its_service_needs(granted: SecureK
         missing = await missing_rights(connection, TopicRights(groups, every, every), PREFIX)
         connection.close()
 
-        assert set(missing) == {
+        # Dead letters have no dead letters of their own.
+        existing = {one for one in missing if one.split()[1] == "group" or one.split(PREFIX)[1] in every}
+        assert existing == {
             *(f"read topic {PREFIX}{topic}" for topic in set(every) - set(rights.reads)),
             *(f"write topic {PREFIX}{topic}" for topic in set(every) - set(rights.writes)),
             *(f"use group {PREFIX}{group}" for group in set(groups) - set(rights.groups)),
