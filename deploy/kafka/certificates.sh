@@ -22,4 +22,4 @@ cat broker.key broker.crt ca.pem > broker.pem
 rm broker.key broker.csr broker.ext broker.crt
 chmod 644 ca.pem
 # The user in the broker's container.
-if [ "$(id -u)" = 0 ]; then chown 1000 broker.pem "$(pwd)"; chmod 755 "$(pwd)"; fi
+if [ "$(id -u)" = 0 ]; then chown 1000 broker.pem; fi

@@ -62,7 +62,10 @@ def _check_partitions(existing: dict[str, int], topics: tuple[Topic, ...], prefi
 
 
 async def partitions_of(kafka: KafkaAccess, topic: str) -> list[int]:
-    """The numbers of a topic's partitions; empty for a topic that does not exist. Raises KafkaError for one we may not see."""
+    """The numbers of a topic's partitions; empty for a topic that does not exist.
+
+    Raises TopicAuthorizationFailedError for one that the user may not see.
+    """
     admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:

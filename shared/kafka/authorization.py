@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.coordination import FindCoordinatorRequest
@@ -17,7 +17,7 @@ READ, WRITE = 3, 4
 _GROUP = 0
 
 
-async def missing_rights(connection: Any, rights: TopicRights, prefix: str) -> list[str]:
+async def missing_rights(connection: AIOKafkaConnection, rights: TopicRights, prefix: str) -> list[str]:
     """`read topic flow.problems`, `use group andon-tickets` and so on: what the user of the connection may not do.
 
     Says nothing about topics that do not exist.
@@ -27,7 +27,9 @@ async def missing_rights(connection: Any, rights: TopicRights, prefix: str) -> l
     return topics + await _missing_on_groups(connection, [prefix + group for group in rights.groups])
 
 
-async def _missing_on_topics(connection: Any, topics: Sequence[str], verb: str, operation: int) -> list[str]:
+async def _missing_on_topics(
+    connection: AIOKafkaConnection, topics: Sequence[str], verb: str, operation: int
+) -> list[str]:
     if not topics:
         # An empty list would ask for all.
         return []
@@ -39,7 +41,7 @@ async def _missing_on_topics(connection: Any, topics: Sequence[str], verb: str, 
     )
 
 
-async def _missing_on_groups(connection: Any, groups: Iterable[str]) -> list[str]:
+async def _missing_on_groups(connection: AIOKafkaConnection, groups: Iterable[str]) -> list[str]:
     answers = {group: await connection.send(FindCoordinatorRequest(group, _GROUP)) for group in groups}
     refused = GroupAuthorizationFailedError.errno
     return [f"use group {group}" for group, answer in answers.items() if answer.error_code == refused]

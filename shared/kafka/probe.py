@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Collection
-from typing import Any
 
-from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
@@ -84,7 +83,7 @@ async def missing_topics(kafka: KafkaAccess, topics: Collection[str], seconds: f
     return {str(topic) for error, topic, *_ in answer.topics if error == UnknownTopicOrPartitionError.errno}
 
 
-async def _connect(kafka: KafkaAccess, seconds: float) -> Any:
+async def _connect(kafka: KafkaAccess, seconds: float) -> AIOKafkaConnection:
     """A connection to the first bootstrap server that answers."""
     try:
         hosts = [(host, port) for host, port, _ in collect_hosts(kafka.bootstrap)]
@@ -106,7 +105,7 @@ async def _connect(kafka: KafkaAccess, seconds: float) -> Any:
     raise fault
 
 
-async def _open(kafka: KafkaAccess, host: str, port: int, seconds: float) -> Any:
+async def _open(kafka: KafkaAccess, host: str, port: int, seconds: float) -> AIOKafkaConnection:
     """Connect, exchange versions, which only Kafka does, and sign in. Raises KafkaUnreachable."""
     limit = int(seconds * 1000)
     try:

@@ -280,10 +280,8 @@ async def test_whatever_a_broken_translator_said_is_taken_back(espo: IntakeRig) 
     assert expected[1]
     assert found([event_of(event) for event in await espo.events()]) != expected
 
-    counts = [
-        await retranslate(KafkaAccess(espo.kafka), espo.prefix, broken, long_ago(), lambda done, total: None)
-        for _ in "12"
-    ]
+    access = KafkaAccess(espo.kafka)
+    counts = [await retranslate(access, espo.prefix, broken, long_ago(), lambda done, total: None) for _ in "12"]
 
     assert counts[0]["retracted"] > 50
     assert counts[1]["retracted"] == 0

@@ -15,7 +15,7 @@ from shared.contracts.rights import RIGHTS
 from shared.contracts.topics import ALL_TOPICS, PROBLEMS
 
 ROOT = Path(__file__).resolve().parents[3]
-NAMES = {name: value for name, value in vars(topics).items() if value in {topic.name for topic in ALL_TOPICS}}
+NAMES = {name: value for name, value in vars(topics).items() if value in [topic.name for topic in ALL_TOPICS]}
 
 
 def imported(service: str) -> set[str]:
