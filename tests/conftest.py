@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import typer.testing
 
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from tests.support import examples, outside
 from tests.support.databases import drop_database, drop_databases, migrated_database, new_database
@@ -111,7 +112,7 @@ async def empty_dsn(postgres: str) -> AsyncIterator[str]:
 async def prefix(kafka: str) -> str:
     """A prefix under which all topics have been made, so that tests share a broker without meeting."""
     name = f"t{next(_numbers)}-{secrets.token_hex(4)}."
-    await create_topics(kafka, name)
+    await create_topics(KafkaAccess(kafka), name)
     return name
 
 

@@ -17,6 +17,7 @@ from services.analyst.publish.problems import ProblemMessages
 from services.analyst.publish.signals import SignalPublisher
 from services.analyst.settings import AnalystSettings
 from services.analyst.store import charts, receipts
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, load
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
@@ -43,8 +44,8 @@ class Analyst:
 
     def __init__(self, settings: AnalystSettings, policy: Policy, pool: Pool, registry: CollectorRegistry) -> None:
         clock, metrics = SystemClock(), AnalystMetrics(registry)
-        self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
-        self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
+        self.progress, self.dependencies = Progress(), dependencies_of("analyst", settings, registry)
+        self._relay = Relay(pool, Publisher(KafkaAccess.of(settings)), OutboxMetrics(registry), self.progress)
         messages = ProblemMessages(policy, settings.topic_prefix)
         self.evaluation = ChartEvaluationLoop(
             pool,
@@ -66,7 +67,7 @@ class Analyst:
         )
         names = {settings.topic(name): name for name in DECODERS}
         self._consumer = Consumer(
-            Subscription(settings.kafka, list(names), settings.topic("andon-analyst")),
+            Subscription(KafkaAccess.of(settings), list(names), settings.topic("andon-analyst")),
             processor.run,
             StoredPositions(pool, list(names)),
             ConsumerMetrics.of_topics(registry, names),

@@ -19,6 +19,7 @@ from services.enricher.settings import EnricherSettings
 from services.importer.load import LoadProgress, LoadResult
 from shared.connectors.base.api_client import CrmRejected, CrmUnavailable, error_text
 from shared.connectors.base.crm_api import CrmApi
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.postgres.pool import Pool, open_pool
 from shared.runtime.clock import SystemClock
@@ -41,7 +42,7 @@ def backfill(name: str, since: datetime, progress: LoadProgress) -> tuple[BackFi
 
 async def _reconcile(settings: EnricherSettings, name: str, show: Show) -> int:
     registry, progress = CollectorRegistry(), Progress()
-    metrics, publisher = EnricherMetrics(registry, [name]), Publisher(settings.kafka)
+    metrics, publisher = EnricherMetrics(registry, [name]), Publisher(KafkaAccess.of(settings))
     async with _connected(settings, name, metrics) as (crm, pool):
         relay = Relay(pool, publisher, OutboxMetrics(registry), progress)
         context = Context(pool, settings.topic_prefix, metrics, progress, SystemClock(), relay.wake)

@@ -15,6 +15,7 @@ from services.cli.console import OutputForm, message, print_json, print_line
 from services.cli.servers import check_servers
 from shared.contracts.dead import DeadEvent
 from shared.contracts.topics import PRODUCT_TOPICS, dead
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.runtime.settings import ServiceSettings
 from shared.stream import dead_letters
@@ -120,7 +121,7 @@ def publish_again(wanted: list[str] | None, topic: str | None) -> Redriven:
 
 async def _publish_again(wanted: list[str] | None, topic: str | None) -> Redriven:
     settings, left = ServiceSettings.from_environment(), list[str]()
-    publisher = Publisher(settings.kafka)
+    publisher = Publisher(KafkaAccess.of(settings))
     try:
         letters = _redrivable(topic, left) if not wanted else _each(await _named(set(wanted), topic))
         async with aclosing(letters):
@@ -166,4 +167,4 @@ def _checked(topic: str | None) -> str | None:
 
 def _read(topic: str | None) -> AsyncGenerator[Letter, None]:
     settings = ServiceSettings.from_environment()
-    return dead_letters.read(settings.kafka, settings.topic_prefix, topic)
+    return dead_letters.read(KafkaAccess.of(settings), settings.topic_prefix, topic)

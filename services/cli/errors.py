@@ -37,7 +37,7 @@ def explain(error: Exception) -> str | None:
     if isinstance(error, SettingsError | ServersUnusable | FaultsError):
         return str(error)
     if isinstance(error, KafkaError):
-        return kafka_fault(ServiceSettings.from_environment(), str(error))
+        return kafka_fault(ServiceSettings.from_environment(), error)
     if isinstance(error, UndefinedTableError):
         return f"Postgres (ANDON_POSTGRES) has not all tables of this version ({error}); run: andon migrate"
     if isinstance(error, DatabaseUnavailable | PostgresError | InterfaceError):

@@ -13,14 +13,15 @@ from services.intake.explain import explain_facts
 from services.intake.received import read_requests
 from shared.connectors.base.source import Source
 from shared.contracts.topics import RECEIVED
+from shared.kafka.access import KafkaAccess
 
 
-def show(bootstrap: str, prefix: str, source: Source) -> None:
+def show(kafka: KafkaAccess, prefix: str, source: Source) -> None:
     """Print what the next webhook means; Ctrl-C ends the wait."""
     console = Console()
 
     async def run() -> None:
-        async for line in wait(bootstrap, prefix, source):
+        async for line in wait(kafka, prefix, source):
             print_plain(console, line)
 
     with console.status("waiting for the first webhook (Ctrl-C to stop; rejected ones are in intake's log)"):
@@ -30,9 +31,9 @@ def show(bootstrap: str, prefix: str, source: Source) -> None:
             message(f"Stopped waiting. {source.name} is added, and works without this.")
 
 
-async def wait(bootstrap: str, prefix: str, source: Source) -> AsyncIterator[str]:
+async def wait(kafka: KafkaAccess, prefix: str, source: Source) -> AsyncIterator[str]:
     """The explanation of the next request of `source` that intake accepts, line by line."""
-    consumer = AIOKafkaConsumer(prefix + RECEIVED, bootstrap_servers=bootstrap, auto_offset_reset="latest")
+    consumer = AIOKafkaConsumer(prefix + RECEIVED, **kafka.client_options(), auto_offset_reset="latest")
     await consumer.start()
     try:
         async for record in consumer:

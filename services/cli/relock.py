@@ -12,6 +12,7 @@ from shared.contracts.relocks import RelockData, RelockEvent
 from shared.contracts.topics import RELOCKS
 from shared.flow.statistics.relocks import chart_names, relock_faults
 from shared.flow.statistics.weeks import Weeks
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
 from shared.runtime.instants import micros
@@ -56,7 +57,7 @@ def _refuse(entry: dict[str, Any], charts: set[str], weeks: Weeks | None, now: d
 
 async def _publish(settings: ServiceSettings, data: RelockData) -> None:
     event = RelockEvent.new(source="andon/cli", subject=data.chart, time=data.at, data=data)
-    publisher = Publisher(settings.kafka)
+    publisher = Publisher(KafkaAccess.of(settings))
     try:
         await publisher.publish_all([OutgoingMessage(settings.topic(RELOCKS), data.key.encode(), event.to_json())])
     finally:

@@ -9,6 +9,7 @@ from services.cli.event_files import LineError, read_events
 from shared.contracts.envelope import iso
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.runtime.settings import ServiceSettings
 
@@ -33,7 +34,7 @@ async def replay(settings: ServiceSettings, path: str, total: int | None, now: d
     `total`: what `count_events` returned. Raises FileError for a fault on standard input, once the lines before it
     are published.
     """
-    publisher = Publisher(settings.kafka, deadline_seconds=60)
+    publisher = Publisher(KafkaAccess.of(settings), deadline_seconds=60)
     await publisher.start()
     batch: list[OutgoingMessage] = []
     count = 0

@@ -10,6 +10,7 @@ from services.cli.progress import bar
 from services.intake import retranslate as intake
 from services.intake.settings import IntakeSettings
 from shared.connectors.config import load
+from shared.kafka.access import KafkaAccess
 
 
 def retranslate(name: str, since: datetime) -> Counter[str]:
@@ -19,4 +20,6 @@ def retranslate(name: str, since: datetime) -> Counter[str]:
     if name not in sources:
         raise ValueError(f"{name}: no such source in {settings.sources}; known are {', '.join(sorted(sources))}")
     with bar("records read") as show:
-        return asyncio.run(intake.retranslate(settings.kafka, settings.topic_prefix, sources[name], since, show))
+        return asyncio.run(
+            intake.retranslate(KafkaAccess.of(settings), settings.topic_prefix, sources[name], since, show)
+        )

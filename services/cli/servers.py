@@ -11,14 +11,25 @@ from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import Future
 
 import asyncpg
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+)
 
 from shared.kafka import probe
-from shared.kafka.probe import KafkaUnreachable
+from shared.kafka.access import KafkaAccess
+from shared.kafka.probe import KafkaRefused, KafkaUnreachable
 from shared.runtime.dependencies import reason_of
 from shared.runtime.settings import ServiceSettings
 
 # The rest of the 5 s is for starting Python.
 WITHIN_SECONDS = 3.5
+_FORBIDDEN = {
+    TopicAuthorizationFailedError: "use a topic",
+    GroupAuthorizationFailedError: "use a consumer group",
+    ClusterAuthorizationFailedError: "change the cluster",
+}
 _MISSING = """
 SELECT name FROM unnest($1::text[]) AS name WHERE to_regclass(quote_ident(name) || '.schema_migrations') IS NULL
 """
@@ -44,9 +55,22 @@ def check_servers(topics: Collection[str] | None = None, schemas: Collection[str
         raise ServersUnusable("\n".join(faults))
 
 
-def kafka_fault(settings: ServiceSettings, reason: str) -> str:
+def kafka_fault(settings: ServiceSettings, error: Exception) -> str:
     """`Kafka at ... (ANDON_KAFKA) cannot be used: ...`"""
-    return f"Kafka at {settings.kafka} (ANDON_KAFKA) cannot be used: {reason}; start it, or set its address"
+    reason = reason_of(error, WITHIN_SECONDS)
+    if not isinstance(error, KafkaRefused):
+        reason = _forbidden(settings, error) or f"{reason}; start it, or set its address"
+    return f"Kafka at {settings.kafka} (ANDON_KAFKA) cannot be used: {reason}"
+
+
+def _forbidden(settings: ServiceSettings, error: Exception) -> str | None:
+    """What the user may not do; None for any other error. The error names the topic or the group."""
+    for kind, what in _FORBIDDEN.items():
+        if isinstance(error, kind):
+            named = ", ".join(str(part) for part in error.args) or "it names none"
+            user = settings.kafka_user or "a client that does not sign in"
+            return f"{user} may not {what} ({named}); grant it, or set ANDON_KAFKA_USER to the user of an operator"
+    return None
 
 
 def postgres_fault(settings: ServiceSettings, reason: str) -> str:
@@ -72,9 +96,11 @@ def _ask(faults: Callable[[], Awaitable[list[str]]]) -> Future[list[str]]:
 async def _kafka_faults(settings: ServiceSettings, topics: Collection[str]) -> list[str]:
     try:
         async with asyncio.timeout(WITHIN_SECONDS):
-            absent = await probe.missing_topics(settings.kafka, [settings.topic(t) for t in topics], WITHIN_SECONDS)
+            absent = await probe.missing_topics(
+                KafkaAccess.of(settings), [settings.topic(t) for t in topics], WITHIN_SECONDS
+            )
     except (KafkaUnreachable, TimeoutError) as error:
-        return [kafka_fault(settings, reason_of(error, WITHIN_SECONDS))]
+        return [kafka_fault(settings, error)]
     if not absent:
         return []
     named = f"topic {min(absent)}" if len(absent) == 1 else f"topics {', '.join(sorted(absent))}"

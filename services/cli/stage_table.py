@@ -17,6 +17,7 @@ from services.intake.settings import IntakeSettings
 from shared.connectors.config import load as load_sources
 from shared.contracts.stages import StageData, StageEvent
 from shared.contracts.topics import STAGES
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
 from shared.runtime.settings import ServiceSettings
@@ -39,7 +40,7 @@ def _message(data: StageData, now: datetime, topic: str) -> OutgoingMessage:
 
 
 async def _publish(settings: ServiceSettings, messages: list[OutgoingMessage]) -> None:
-    publisher = Publisher(settings.kafka)
+    publisher = Publisher(KafkaAccess.of(settings))
     try:
         await publisher.publish_all(messages)
     finally:

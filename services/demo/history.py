@@ -15,6 +15,7 @@ from services.importer.load import LoadProgress, wait_and_reevaluate
 from services.simulator import run
 from services.simulator.post import poster
 from services.simulator.run import SimulationJournal
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from shared.postgres.migrate import migrate_all
 from shared.postgres.roles import grant_roles
@@ -27,7 +28,7 @@ ShowLoad = Callable[[str, Callable[[int], int | None]], AbstractContextManager[L
 async def prepare(topology: Topology, hold: bool) -> None:
     """Create topics and tables; `hold` pauses evaluation, for a history to be loaded. Raises ServerError."""
     try:
-        await create_topics(topology.kafka)
+        await create_topics(KafkaAccess.of(topology.detector_settings()))
     except KafkaError as error:
         raise ServerError(f"Kafka at {topology.kafka} (ANDON_KAFKA) cannot be used: {error}") from None
     try:

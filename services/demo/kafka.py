@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from services.demo.jars import jars
@@ -54,13 +55,21 @@ class Kafka(Server):
         self._controller = self._controller or free_port()
         (self.folder / "log4j2.properties").write_text(LOG4J)
         properties = self.folder / "server.properties"
-        properties.write_text(PROPERTIES.format(port=self.port, controller=self._controller, folder=self.folder))
+        properties.write_text(self._properties(self._controller))
         if not (self.folder / "log" / "meta.properties").exists():
             self._format_storage(properties)
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 self._command("kafka.Kafka", str(properties)), stdout=log, stderr=log, start_new_session=True
             )
+
+    def _properties(self, controller: int) -> str:
+        """The text of server.properties."""
+        return PROPERTIES.format(port=self.port, controller=controller, folder=self.folder)
+
+    def _format_arguments(self) -> Sequence[str]:
+        """Arguments for formatting the storage, besides the file of properties."""
+        return ()
 
     def _is_ready(self) -> bool:
         return answers(self.port)
@@ -74,7 +83,9 @@ class Kafka(Server):
 
     def _format_storage(self, properties: Path) -> None:
         command = self._command("kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", CLUSTER_ID)
-        ended = subprocess.run([*command, "-c", str(properties)], capture_output=True, check=False)
+        ended = subprocess.run(
+            [*command, "-c", str(properties), *self._format_arguments()], capture_output=True, check=False
+        )
         if ended.returncode:
             output = ended.stdout.decode() + ended.stderr.decode()
             raise ServerError(f"Kafka's storage could not be formatted:\n{output}")

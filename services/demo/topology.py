@@ -87,6 +87,8 @@ class Topology:
             "ANDON_REPLICA": f"{service}-demo",
             "ANDON_HOST": "127.0.0.1",
         }
+        # How to sign in to a Kafka that the environment names.
+        settings |= {name: value for name, value in os.environ.items() if name.startswith("ANDON_KAFKA_")}
         if service in self.ports:
             settings["ANDON_PORT"] = str(self.ports[service])
         if self._has_inbox:

@@ -37,6 +37,7 @@ from shared.contracts.dead import DeadReason
 from shared.contracts.topics import EVENTS, RELOCKS, STAGES
 from shared.flow.ruleset import Ruleset
 from shared.flow.stage_map import StageField
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.policy import load
 from shared.postgres.clock import DatabaseClock
@@ -72,12 +73,12 @@ class Detector:
 
     def __init__(self, settings: DetectorSettings, ruleset: Ruleset, pool: Pool, registry: CollectorRegistry) -> None:
         self._settings, self._ruleset, self._pool = settings, ruleset, pool
-        self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
+        self.progress, self.dependencies = Progress(), dependencies_of("detector", settings, registry)
         self._metrics = DetectorMetrics(registry)
         self._clock = DatabaseClock(pool)
         self._activity = Activity()
         self._wakeups = Wakeups(pool, CHANNEL, self._activity.mark)
-        self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
+        self._relay = Relay(pool, Publisher(KafkaAccess.of(settings)), OutboxMetrics(registry), self.progress)
         self._consumed = ConsumerMetrics.of_topics(
             registry, {settings.topic(topic): topic for topic in (EVENTS, STAGES, RELOCKS)}
         )
@@ -188,7 +189,7 @@ class Detector:
     ) -> Consumer:
         name = self._settings.topic(topic)
         subscription = Subscription(
-            self._settings.kafka,
+            KafkaAccess.of(self._settings),
             [name],
             self._settings.topic(group),
             max_records=self._settings.detector_batch,

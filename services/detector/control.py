@@ -22,6 +22,7 @@ from services.detector.store.watermark import current_watermark
 from shared.contracts.problems import ProblemReason
 from shared.contracts.topics import EVENTS
 from shared.flow.ruleset import Ruleset
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import partitions_of
 from shared.policy import Policy, load
 from shared.postgres import locks
@@ -92,7 +93,7 @@ async def wait_until_read(
     `patience` seconds.
     """
     topic = settings.topic(EVENTS)
-    ends = await _end_offsets(settings.kafka, topic)
+    ends = await _end_offsets(KafkaAccess.of(settings), topic)
     total, read, moved = sum(ends.values()), -1, time.monotonic()
     async with _pool(settings) as pool:
         while not await _is_ready(pool, settings, read, total):
@@ -145,11 +146,11 @@ def _offset(stored: Mapping[TopicPartition, positions.StoredPosition], partition
     return stored.get(partition, positions.NOT_STORED).next_offset
 
 
-async def _end_offsets(bootstrap: str, topic: str) -> dict[TopicPartition, int]:
-    numbers = await partitions_of(bootstrap, topic)
+async def _end_offsets(kafka: KafkaAccess, topic: str) -> dict[TopicPartition, int]:
+    numbers = await partitions_of(kafka, topic)
     if not numbers:
         raise TopicMissing(f"there is no topic {topic}: make it with andon topics create")
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(**kafka.client_options(), enable_auto_commit=False)
     await consumer.start()
     try:
         ends: dict[TopicPartition, int] = await consumer.end_offsets([TopicPartition(topic, n) for n in numbers])

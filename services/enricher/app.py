@@ -21,6 +21,7 @@ from services.enricher.settings import EnricherSettings
 from services.enricher.stage_names import StageNames
 from shared.connectors.base.source import Source
 from shared.contracts.topics import EVENTS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
 from shared.postgres.pruning import Retention
@@ -50,11 +51,11 @@ class Enricher:
         self, settings: EnricherSettings, sources: dict[str, Source], pool: Pool, registry: CollectorRegistry
     ) -> None:
         self._settings, self._clock = settings, SystemClock()
-        self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
+        self.progress, self.dependencies = Progress(), dependencies_of("enricher", settings, registry)
         metrics = EnricherMetrics(registry, sources)
         self._connections = connect(settings, sources, metrics)
         self._crms = [one.crm for one in self._connections.values() if one.crm is not None]
-        self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
+        self._relay = Relay(pool, Publisher(KafkaAccess.of(settings)), OutboxMetrics(registry), self.progress)
         self._context = Context(
             pool,
             settings.topic_prefix,
@@ -78,7 +79,9 @@ class Enricher:
             context.wake.set,
         )
         return Consumer(
-            Subscription(self._settings.kafka, [topic], self._settings.topic("andon-enricher"), max_records=2000),
+            Subscription(
+                KafkaAccess.of(self._settings), [topic], self._settings.topic("andon-enricher"), max_records=2000
+            ),
             processor.run,
             StoredPositions(context.pool, [topic]),
             ConsumerMetrics.of_topics(registry, {topic: EVENTS}),

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError
 from services.detector import control
 from services.detector.control import MessageCounts, ReportProgress
 from services.detector.settings import DetectorSettings
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.postgres.pool import TRANSIENT
 
@@ -65,7 +66,7 @@ async def load(settings: DetectorSettings, portions: AsyncIterable[Portion], pro
 
     Takes the next portion once the broker has acknowledged the last, so the caller can journal its progress.
     """
-    publisher = Publisher(settings.kafka, deadline_seconds=60)
+    publisher = Publisher(KafkaAccess.of(settings), deadline_seconds=60)
     try:
         async with control.exclusive_load(settings):
             count, since = await publish_portions(

@@ -15,7 +15,9 @@ from services.intake.metrics import IntakeMetrics
 from services.intake.rate_limits import MemoryBudget
 from services.intake.settings import IntakeSettings
 from shared.connectors.config import load
+from shared.contracts.rights import RIGHTS
 from shared.kafka import probe
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.runtime.dependencies import Dependencies
 from shared.runtime.health import Progress
@@ -29,10 +31,11 @@ async def build(settings: IntakeSettings) -> AsyncIterator[Service]:
     sources = load(settings.sources)
     registry, progress = new_registry(), Progress()
     metrics = IntakeMetrics(registry, sources)
-    publisher = Publisher(settings.kafka, settings.intake_deadline_seconds, metrics.publish_seconds.observe)
+    publisher = Publisher(KafkaAccess.of(settings), settings.intake_deadline_seconds, metrics.publish_seconds.observe)
     delivery = Delivery(publisher, metrics, progress)
     ingest = Ingest(sources, delivery, metrics, settings.topic_prefix, MemoryBudget(settings.intake_bytes_in_hand))
-    dependencies = Dependencies({"Kafka": partial(probe.ping, settings.kafka)}, registry)
+    kafka = partial(probe.check_rights, KafkaAccess.of(settings), "intake", RIGHTS["intake"], settings.topic_prefix)
+    dependencies = Dependencies({"Kafka": kafka}, registry)
     endpoint = IngestEndpoint(ingest.answer, Starlette(routes=health_routes(progress, dependencies, registry)))
     yield Service(endpoint, [delivery.run, dependencies.run])
     await publisher.stop()

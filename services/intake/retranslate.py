@@ -11,6 +11,7 @@ from services.intake.retractions import Retractions
 from shared.connectors.base.messages import to_messages, translate_request
 from shared.connectors.base.source import Request, Source
 from shared.contracts.topics import DEAD_SUFFIX, EVENTS, RECEIVED
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.kafka.topic_range import TopicRange, topic_range
 
@@ -22,7 +23,7 @@ PUBLISH_BATCH = 1000
 
 
 async def retranslate(
-    bootstrap: str, prefix: str, source: Source, since: datetime, show: Callable[[int, int], None]
+    kafka: KafkaAccess, prefix: str, source: Source, since: datetime, show: Callable[[int, int], None]
 ) -> Counter[str]:
     """Publish the events of all requests to `source` since a time; returns counts of requests and results.
 
@@ -31,12 +32,12 @@ async def retranslate(
     """
     # In seconds, so that each run outranks earlier runs and the live translations.
     translation = int((datetime.now(UTC) - _TRANSLATION_EPOCH).total_seconds())
-    publisher = Publisher(bootstrap, deadline_seconds=60)
+    publisher = Publisher(kafka, deadline_seconds=60)
     run = _Run(publisher, source, prefix, translation)
     try:
         async with (
-            topic_range(bootstrap, prefix + RECEIVED, since) as received,
-            topic_range(bootstrap, prefix + EVENTS, since - MARGIN) as published,
+            topic_range(kafka, prefix + RECEIVED, since) as received,
+            topic_range(kafka, prefix + EVENTS, since - MARGIN) as published,
         ):
             total = received.total + published.total
             async for requests, done in _requests(received, source.name):

@@ -28,6 +28,7 @@ from services.notifier.store.signing_key import signing_key
 from services.notifier.web.pages import PreferencePages
 from services.notifier.writing import NoticeWriter
 from shared.contracts.topics import NOTICES, NOW, TICKETS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, load
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
@@ -62,8 +63,8 @@ class Notifier:
 
     def __init__(self, settings: NotifierSettings, pool: Pool, registry: CollectorRegistry, links: Links) -> None:
         clock, policy, metrics = SystemClock(), load(settings.policy), NotifierMetrics(registry)
-        self.progress, self.dependencies = Progress(), dependencies_of(settings, registry)
-        self._relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress)
+        self.progress, self.dependencies = Progress(), dependencies_of("notifier", settings, registry)
+        self._relay = Relay(pool, Publisher(KafkaAccess.of(settings)), OutboxMetrics(registry), self.progress)
         wake, topic, readers = self._relay.wake.set, settings.topic(NOTICES), MailReaders(policy)
         self._sender = build_sender(settings, pool, policy, links, metrics, self.progress, clock, wake)
         mail_every = timedelta(seconds=settings.notifier_mail_every_seconds)
@@ -149,7 +150,7 @@ def _consumer(
 ) -> Consumer:
     names = {settings.topic(topic): topic for topic in (TICKETS, NOW)}
     return Consumer(
-        Subscription(settings.kafka, list(names), settings.topic("andon-notifier"), max_records=100),
+        Subscription(KafkaAccess.of(settings), list(names), settings.topic("andon-notifier"), max_records=100),
         handle,
         StoredPositions(pool, list(names)),
         ConsumerMetrics.of_topics(registry, names),

@@ -51,6 +51,7 @@ from services.tickets.web.preview_page import PreviewPage
 from services.tickets.web.stage_page import StagePage
 from services.tickets.web.zones import ReaderZone
 from shared.contracts.topics import RELOCKS, TICKETS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.policy import Policy, parse
 from shared.postgres.pool import TRANSIENT, Pool, open_pool
@@ -83,7 +84,7 @@ class Tickets:
     def __init__(self, settings: TicketsSettings, pool: Pool, registry: CollectorRegistry) -> None:
         self._pool, self.progress, self._wall = pool, Progress(), SystemClock()
         self.clock = clock_of(settings.clock, self._wall)
-        self.dependencies = dependencies_of(settings, registry)
+        self.dependencies = dependencies_of("tickets", settings, registry)
         self.relocks_topic = settings.topic(RELOCKS)
         self.policy_text = read_text(settings.policy, "ANDON_POLICY")
         self.policy = parse(self.policy_text)
@@ -91,7 +92,9 @@ class Tickets:
         self.renewals = BaselineRenewals(pool, self.policy)
         self._inbox_age = inbox_age(settings, self.policy)
         self._metrics = TicketMetrics(registry)
-        self.relay = Relay(pool, Publisher(settings.kafka), OutboxMetrics(registry), self.progress, RELAY_BATCH)
+        self.relay = Relay(
+            pool, Publisher(KafkaAccess.of(settings)), OutboxMetrics(registry), self.progress, RELAY_BATCH
+        )
         self.publisher = TicketPublisher(
             pool, settings.topic(TICKETS), self.relay.wake.set, self._metrics, self.progress
         )
@@ -114,7 +117,7 @@ class Tickets:
     def _consumer_of(self, settings: TicketsSettings, registry: CollectorRegistry) -> Consumer:
         names = {settings.topic(name): name for name in DECODERS}
         return Consumer(
-            Subscription(settings.kafka, list(names), settings.topic("andon-tickets")),
+            Subscription(KafkaAccess.of(settings), list(names), settings.topic("andon-tickets")),
             self.processor.run,
             positions.StoredPositions(self._pool, list(names)),
             ConsumerMetrics.of_topics(registry, names),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from shared.contracts.topics import ALL_TOPICS, Topic
+from shared.kafka.access import KafkaAccess
 
 
 class TopicMismatchError(Exception):
@@ -14,19 +17,20 @@ class TopicMismatchError(Exception):
 
 
 async def create_topics(
-    bootstrap: str,
+    kafka: KafkaAccess,
     prefix: str = "",
     topics: tuple[Topic, ...] = ALL_TOPICS,
     replication: int = 1,
     partitions: int | None = None,
 ) -> list[str]:
-    """Create missing topics and return their names. Raises TopicMismatchError where a topic has too few partitions.
+    """Create missing topics and return their names. Raises TopicMismatchError where a topic has too few partitions,
+    KafkaError where the broker refuses to create one.
 
     `partitions` replaces the usual number for each topic that has more than one.
     """
     if partitions is not None:
         topics = tuple(replace(t, partitions=partitions) if t.partitions > 1 else t for t in topics)
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:
         existing = {t["topic"]: len(t["partitions"]) for t in await admin.describe_topics(await admin.list_topics())}
@@ -34,10 +38,17 @@ async def create_topics(
         missing = [topic for topic in topics if prefix + topic.name not in existing]
         new = [NewTopic(prefix + t.name, t.partitions, replication, topic_configs=t.config) for t in missing]
         if new:
-            await admin.create_topics(new)
+            _check_created(await admin.create_topics(new))
         return [topic.name for topic in new]
     finally:
         await admin.close()
+
+
+def _check_created(answer: Any) -> None:
+    """Raises KafkaError for a topic that the broker refused to create; another run may have created it meanwhile."""
+    for topic, code, text in answer.topic_errors:
+        if code not in (0, TopicAlreadyExistsError.errno):
+            raise for_code(code)(f"{topic}: {text or 'not created'}")
 
 
 def _check_partitions(existing: dict[str, int], topics: tuple[Topic, ...], prefix: str) -> None:
@@ -50,12 +61,17 @@ def _check_partitions(existing: dict[str, int], topics: tuple[Topic, ...], prefi
             )
 
 
-async def partitions_of(bootstrap: str, topic: str) -> list[int]:
-    """The numbers of a topic's partitions; empty for a topic that does not exist."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+async def partitions_of(kafka: KafkaAccess, topic: str) -> list[int]:
+    """The numbers of a topic's partitions; empty for a topic that does not exist.
+
+    Raises TopicAuthorizationFailedError for one that the user may not see.
+    """
+    admin = AIOKafkaAdminClient(**kafka.client_options())
     await admin.start()
     try:
         (described,) = await admin.describe_topics([topic])
+        if described["error_code"] == TopicAuthorizationFailedError.errno:
+            raise TopicAuthorizationFailedError(topic)
         return sorted(partition["partition"] for partition in described["partitions"])
     finally:
         await admin.close()

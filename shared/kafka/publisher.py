@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLarg
 from aiokafka.partitioner import murmur2
 
 from shared.contracts.envelope import Envelope
+from shared.kafka.access import KafkaAccess
 
 
 class OutgoingMessage(NamedTuple):
@@ -57,9 +58,9 @@ class Publisher:
     """
 
     def __init__(
-        self, bootstrap: str, deadline_seconds: float = 10, wrote: Callable[[float], None] = lambda seconds: None
+        self, kafka: KafkaAccess, deadline_seconds: float = 10, wrote: Callable[[float], None] = lambda seconds: None
     ) -> None:
-        self._bootstrap, self._deadline, self._wrote = bootstrap, deadline_seconds, wrote
+        self._kafka, self._deadline, self._wrote = kafka, deadline_seconds, wrote
         self._producer: Any = None
         self._waiting: list[Waiter] = []
         self._writing: asyncio.Future[None] | None = None
@@ -72,7 +73,7 @@ class Publisher:
             if self._producer is not None:
                 return
             producer = AIOKafkaProducer(
-                bootstrap_servers=self._bootstrap,
+                **self._kafka.client_options(),
                 acks="all",
                 enable_idempotence=True,
                 max_batch_size=131072,

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import partitions_of
 
 FETCH_RECORDS = 200
@@ -55,13 +56,13 @@ class TopicRange:
 
 
 @asynccontextmanager
-async def topic_range(bootstrap: str, topic: str, since: datetime) -> AsyncIterator[TopicRange]:
+async def topic_range(kafka: KafkaAccess, topic: str, since: datetime) -> AsyncIterator[TopicRange]:
     """The records of a topic with timestamps at or after `since`."""
     # "latest" would skip a partition whose beginning retention deletes while others are read.
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(**kafka.client_options(), enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
     try:
-        partitions = [TopicPartition(topic, number) for number in await partitions_of(bootstrap, topic)]
+        partitions = [TopicPartition(topic, number) for number in await partitions_of(kafka, topic)]
         consumer.assign(partitions)
         starts = await consumer.offsets_for_times(dict.fromkeys(partitions, int(since.timestamp() * 1000)))
         ends = await consumer.end_offsets(partitions)

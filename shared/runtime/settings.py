@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self, TypeAlias
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.runtime.addresses import printable_dsn
 from shared.runtime.log import LogForm
 
 PREFIX = "ANDON_"
+KafkaSecurity: TypeAlias = Literal["plaintext", "tls", "sasl_tls"]
 # One environment may serve all parts: a variable of another part is not a misspelt one of this part.
 OTHER_PARTS = (
     "clock",
@@ -45,6 +47,21 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     kafka: str = Field("127.0.0.1:9092", description="Kafka bootstrap servers, host:port[,host:port]")
+    kafka_security: KafkaSecurity = Field(
+        "plaintext",
+        description="plaintext; tls: encrypted, without a user; sasl_tls: encrypted, and signed in by SCRAM-SHA-512",
+    )
+    kafka_ca: str = Field(
+        "",
+        description="certificates (PEM) of the CA to trust for Kafka instead of the system's; ANDON_KAFKA_CA_FILE names"
+        " a file with them",
+    )
+    kafka_user: str = Field(
+        "", validate_default=True, description="user on Kafka; each service has one of its own, e.g. andon-tickets"
+    )
+    kafka_password: SecretStr = Field(
+        SecretStr(""), validate_default=True, description="its password; ANDON_KAFKA_PASSWORD_FILE names a file"
+    )
     postgres: SecretStr = Field(
         SecretStr("postgresql://andon@127.0.0.1:5432/andon"),
         description="Postgres DSN; ANDON_POSTGRES_FILE names a file",
@@ -55,6 +72,33 @@ class ServiceSettings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="port that the HTTP server listens on")
     replica: str = Field(default_factory=socket.gethostname, description="name of this replica, unique per service")
     topic_prefix: str = Field("", description="prefix of every topic name, to share one Kafka")
+
+    @field_validator("kafka_ca")
+    @classmethod
+    def _check_kafka_ca(cls, text: str, info: ValidationInfo) -> str:
+        if text and info.data.get("kafka_security") == "plaintext":
+            raise ValueError("is not used without TLS; set ANDON_KAFKA_SECURITY to tls or sasl_tls")
+        if text:
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+            except (ssl.SSLError, ValueError) as error:
+                raise ValueError(f"holds no certificate in PEM ({error}); give the CA's certificate") from None
+        return text
+
+    @field_validator("kafka_user")
+    @classmethod
+    def _check_kafka_user(cls, user: str, info: ValidationInfo) -> str:
+        _check_signs_in(bool(user), info)
+        # SCRAM's own separators, which brokers and clients escape differently.
+        if "," in user or "=" in user:
+            raise ValueError("must not contain , or =")
+        return user
+
+    @field_validator("kafka_password")
+    @classmethod
+    def _check_kafka_password(cls, password: SecretStr, info: ValidationInfo) -> SecretStr:
+        _check_signs_in(bool(password.get_secret_value()), info)
+        return password
 
     @property
     def dsn(self) -> str:
@@ -80,6 +124,16 @@ class ServiceSettings(BaseSettings):
             return cls.model_validate(known)
         except ValidationError as error:
             raise SettingsError(_explain(error)) from None
+
+
+def _check_signs_in(given: bool, info: ValidationInfo) -> None:
+    """User and password are needed to sign in to Kafka, and sent to nobody otherwise."""
+    # Absent if it is wrong itself.
+    security = info.data.get("kafka_security")
+    if security == "sasl_tls" and not given:
+        raise ValueError("is missing; ANDON_KAFKA_SECURITY=sasl_tls needs it")
+    if security in ("plaintext", "tls") and given:
+        raise ValueError(f"is not used with ANDON_KAFKA_SECURITY={security}; set it to sasl_tls")
 
 
 def _with_files(values: dict[str, str]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from shared.contracts.dead import DeadData, DeadEvent, DeadReason
 from shared.contracts.envelope import iso
 from shared.contracts.topics import ALL_TOPICS, DEAD_SUFFIX, dead
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 
 # The header of a redriven record that says when it was first tried.
@@ -93,11 +94,11 @@ def _first_attempt(record: ConsumerRecord) -> datetime | None:
 
 
 async def read(
-    bootstrap: str, prefix: str = "", topic: str | None = None
+    kafka: KafkaAccess, prefix: str = "", topic: str | None = None
 ) -> AsyncGenerator[DeadEvent | Unreadable, None]:
     """All dead letters of one topic, or topic by topic, oldest first. Only a batch is in memory at a time."""
     names = [dead(topic)] if topic else [t.name for t in ALL_TOPICS if t.name.endswith(DEAD_SUFFIX)]
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+    consumer = AIOKafkaConsumer(**kafka.client_options(), enable_auto_commit=False, auto_offset_reset="earliest")
     try:
         await consumer.start()
         partitions = [TopicPartition(prefix + name, 0) for name in names]

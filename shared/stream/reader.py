@@ -15,7 +15,9 @@ from aiokafka import ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.security import BaseSecurity, SASLScram512
 
+from shared.kafka.access import KafkaAccess
 from shared.kafka.records import partitions_of
 from shared.runtime.log import logger
 from shared.runtime.retry import retry_forever
@@ -38,7 +40,7 @@ class Subscription:
     than this counts as stuck. `follow_seconds`: how often to look for offsets that are never handed out.
     """
 
-    bootstrap: str
+    kafka: KafkaAccess
     topics: Sequence[str]
     group: str
     max_records: int = 500
@@ -65,7 +67,8 @@ class Reader:
         self._subscription, self._callbacks = subscription, callbacks
         self.poll, self._polled_at = 0, time.monotonic()
         self._broker = KafkaBroker(
-            subscription.bootstrap,
+            subscription.kafka.bootstrap,
+            security=_security(subscription.kafka),
             logger=logging.getLogger("faststream"),
             log_level=logging.DEBUG,
             graceful_timeout=14,
@@ -129,6 +132,14 @@ class Reader:
 
     async def _receive(self, message: KafkaMessage) -> None:
         await self._callbacks.received(message.raw_message)
+
+
+def _security(kafka: KafkaAccess) -> BaseSecurity | None:
+    """How the broker object signs in, in FastStream's terms."""
+    options = kafka.connection_options()
+    if kafka.signs_in:
+        return SASLScram512(kafka.user, kafka.password, ssl_context=options["ssl_context"], use_ssl=True)
+    return BaseSecurity(ssl_context=options["ssl_context"], use_ssl=True) if options else None
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -12,6 +12,7 @@ import asyncpg
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from shared.contracts.events import DealEvent
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import partitions_of
 
 TABLES = """
@@ -66,7 +67,7 @@ async def consume(kafka: str, dsn: str, topic: str, expected: int, batch_size: i
     await database.execute("DROP SCHEMA IF EXISTS bare CASCADE;" + TABLES)
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka, enable_auto_commit=False, auto_offset_reset="earliest")
     await consumer.start()
-    partitions = [TopicPartition(topic, number) for number in await partitions_of(kafka, topic)]
+    partitions = [TopicPartition(topic, number) for number in await partitions_of(KafkaAccess(kafka), topic)]
     consumer.assign(partitions)
     await consumer.seek_to_beginning(*partitions)
     done, started = 0, 0.0

@@ -29,6 +29,7 @@ from shared.contracts.topics import EVENTS
 from shared.flow.deltas import CountDeltas
 from shared.flow.ruleset import Ruleset
 from shared.flow.visits import Visit
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
 from shared.postgres.migrate import migrate_all
@@ -60,7 +61,7 @@ def histories(companies: int) -> list[dict[str, Any]]:
 async def fill(kafka: str, prefix: str) -> int:
     """Publish the histories of SEEDS companies; returns the number of events."""
     events = histories(SEEDS)
-    publisher = Publisher(kafka, deadline_seconds=60)
+    publisher = Publisher(KafkaAccess(kafka), deadline_seconds=60)
     for start in range(0, len(events), 5000):
         part = events[start : start + 5000]
         await publisher.publish_all(

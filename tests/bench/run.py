@@ -20,6 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from tests.bench import answers, detector, intake, memory, pages, statistics_cost, webhook_to_mail, weeks, what_if
 from tests.bench.figures import Figure
@@ -44,7 +45,7 @@ _numbers = itertools.count(1)
 
 async def prefix(kafka: str) -> str:
     name = f"bench{os.getpid()}-{next(_numbers)}."
-    await create_topics(kafka, name)
+    await create_topics(KafkaAccess(kafka), name)
     return name
 
 

@@ -15,6 +15,7 @@ from shared.contracts.now import NowData, NowEvent, RuleNow
 from shared.contracts.problems import CauseClass, Evidence, EvidenceDeal, ProblemData, ProblemReason
 from shared.contracts.topics import MEASURES, NOTICES, NOW, PROBLEMS
 from shared.flow.statistics.columns import Chart
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from tests.support.problems import event
 from tests.support.waiting import eventually
@@ -201,7 +202,7 @@ class Company:
         )
         data = NowData(pipeline=pipeline, stage=stage, as_of=now, wip=count, rules=(rule,))
         told = NowEvent(id=f"{now}", source="andon/detector", subject=data.key, time=now, data=data)
-        publisher = Publisher(self._kafka)
+        publisher = Publisher(KafkaAccess(self._kafka))
         await publisher.publish_all([OutgoingMessage(self._prefix + NOW, data.key.encode(), told.to_json())])
         await publisher.stop()
 
@@ -209,7 +210,7 @@ class Company:
         """Publish everything, act as people do, and wait until the pages show it."""
         self._kafka, self._prefix = kafka, prefix
         now = datetime.now(UTC)
-        publisher = Publisher(kafka)
+        publisher = Publisher(KafkaAccess(kafka))
         told = [event(data) for data in problems(now)]
         points = [MeasureEvent(id=p.key, source="x", subject=p.key, time=p.end, data=p) for p in measures(now)]
         points += weeks()

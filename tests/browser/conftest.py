@@ -35,6 +35,7 @@ from services.tickets.charts.spec import LineChart
 from shared.contracts.notices import NoticeReason
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import StudyFacts, TicketState
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from shared.policy import parse
 from tests.browser.company import POLICY, Company
@@ -67,7 +68,7 @@ class Pages:
         """`is_new`: on a new database, else on that of the last start."""
         if is_new:
             self.dsn = await migrated_database(self._postgres)
-            await create_topics(self.kafka, self.prefix)
+            await create_topics(KafkaAccess(self.kafka), self.prefix)
         policy = self._folder / "policy.yaml"
         policy.write_text(POLICY)
         environment = {

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 from PIL import Image
 from playwright.async_api import Page
 
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from tests.support.chromium import MISSING, chromium, is_installed
 from tests.support.databases import migrated_database
@@ -72,7 +73,7 @@ def save(screenshot: bytes, picture: Picture) -> None:
 
 async def play(kafka: str, postgres: str, folder: Path) -> None:
     dsn, prefix = await migrated_database(postgres), f"pictures-{secrets.token_hex(4)}."
-    await create_topics(kafka, prefix)
+    await create_topics(KafkaAccess(kafka), prefix)
     async with chromium() as browser:
         await tell_all(browser, kafka, dsn, prefix, folder, take)
 

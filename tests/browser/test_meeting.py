@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, expect
 
 from shared.contracts.measures import MeasureEvent
 from shared.contracts.topics import MEASURES, PROBLEMS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.postgres.pool import open_pool
 from tests.browser.company import measures, problem
@@ -31,7 +32,7 @@ EFFECT = "4.2 days better, probably between 1.9 and 6.8 days (90 %)."
 
 async def start(pages: Pages, url: str) -> None:
     """Twelve tickets that ask for every kind of decision that a ticket can ask for."""
-    now, publisher = datetime.now(UTC), Publisher(pages.kafka)
+    now, publisher = datetime.now(UTC), Publisher(KafkaAccess(pages.kafka))
     told = [
         event(problem(kind, stage, now, 3 + n))
         for n, kind in enumerate(("aging", "stalled", "wip-high"))

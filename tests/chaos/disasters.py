@@ -15,6 +15,7 @@ import psutil
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 
 from shared.contracts.topics import ALL_TOPICS, EVENTS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import partitions_of
 from tests.chaos.world import REPLICATED, World
 from tests.support.processes import ServiceProcess
@@ -93,14 +94,14 @@ class Disasters:
     async def more_partitions(self, post: Step, settle: Step) -> None:
         """Add two partitions to `pipeline.events` while webhooks come in."""
         bootstrap = self._world.kafka.bootstrap
-        count = len(await partitions_of(bootstrap, EVENTS)) + 2
+        count = len(await partitions_of(KafkaAccess(bootstrap), EVENTS)) + 2
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
         await admin.start()
         try:
             await asyncio.gather(post(), admin.create_partitions({EVENTS: NewPartitions(count)}))
         finally:
             await admin.close()
-        assert len(await partitions_of(bootstrap, EVENTS)) == count
+        assert len(await partitions_of(KafkaAccess(bootstrap), EVENTS)) == count
         await settle()
 
     async def set_back(self, post: Step, settle: Step) -> None:

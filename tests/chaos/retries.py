@@ -34,6 +34,7 @@ from services.demo.kafka import Kafka
 from services.simulator.dialects import DIALECTS
 from shared.contracts.envelope import iso
 from shared.contracts.topics import ALL_TOPICS, EVENTS, RECEIVED, dead
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from tests.support.processes import ServiceProcess
 
@@ -213,7 +214,7 @@ async def soak(folder: Path, plan: SoakPlan, show: Callable[[str], None] = lambd
     """One run; raises AssertionError if an event is lost, altered, or was never sent."""
     broker, figures = Kafka(folder / "kafka"), Figures()
     broker.start()
-    await create_topics(broker.bootstrap)
+    await create_topics(KafkaAccess(broker.bootstrap))
     source = {"kind": "hubspot", "secrets": [SECRET], "public_url": PUBLIC}
     (folder / "sources.yaml").write_text(json.dumps({"sources": {"crm": source}}))
     environment = {"ANDON_KAFKA": broker.bootstrap, "ANDON_SOURCES": str(folder / "sources.yaml")}

@@ -32,6 +32,7 @@ from shared.connectors.config import parse
 from shared.contracts.events import DealEvent
 from shared.flow.events import event_of
 from shared.flow.what_if import find
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from shared.policy import load
 from shared.postgres.migrate import migrate_all
@@ -265,7 +266,7 @@ async def run_chaos(chosen: argparse.Namespace, folder: Path) -> dict[str, int]:
         show = status.update if console.is_terminal else console.log
         world = World(folder, random.Random(chosen.seed), mails, show)
         try:
-            await create_topics(world.kafka.bootstrap)
+            await create_topics(KafkaAccess(world.kafka.bootstrap))
             await migrate_all(world.postgres.dsn)
             await Chaos(world, mails, show).run(chosen.events, chosen.kills, chosen.disasters)
         finally:

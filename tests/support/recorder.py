@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from shared.contracts.topics import EVENTS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.offsets import LogOffsets
 from shared.postgres.pool import Pool
 from shared.runtime.health import Progress
@@ -58,7 +59,7 @@ class Recorder:
         self.group = f"{topic}.group"
         stored = _Slow(pool, [topic], slow_to_load) if slow_to_load else positions_type(pool, [topic])
         self.consumer = Consumer(
-            Subscription(kafka, [topic], self.group, max_records=50, **options),
+            Subscription(KafkaAccess(kafka), [topic], self.group, max_records=50, **options),
             self._take,
             stored,
             metrics,

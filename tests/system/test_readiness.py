@@ -14,6 +14,7 @@ import pytest
 from services.demo.kafka import Kafka
 from services.demo.postgres import Postgres
 from services.demo.server import Server
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from shared.postgres.migrate import migrate_all
 from tests.support.processes import ServiceProcess
@@ -37,7 +38,7 @@ async def services(tmp_path: Path) -> AsyncIterator[tuple[list[ServiceProcess], 
         for server in (kafka, postgres):
             await asyncio.to_thread(server.start)
             cleanup.callback(server.stop)
-        await create_topics(kafka.bootstrap)
+        await create_topics(KafkaAccess(kafka.bootstrap))
         await migrate_all(postgres.dsn)
         environment = {
             "ANDON_KAFKA": kafka.bootstrap,

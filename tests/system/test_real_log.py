@@ -21,6 +21,7 @@ from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
 from shared.flow.events import event_of
 from shared.flow.what_if import find
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import load
@@ -54,7 +55,7 @@ def micros_of(text: str) -> int:
 
 async def publish(kafka: str, topic: str, chunks: Sequence[Lines]) -> None:
     """Write one chunk after the other."""
-    publisher = Publisher(kafka, deadline_seconds=60)
+    publisher = Publisher(KafkaAccess(kafka), deadline_seconds=60)
     for chunk in chunks:
         await publisher.publish_all([OutgoingMessage(topic, deal, line, at) for at, deal, line in chunk])
     await publisher.stop()
@@ -209,7 +210,7 @@ async def test_the_real_log_gives_exactly_the_expected_problems(
 
 async def test_the_number_of_partitions_does_not_matter(bpic2012: Path, kafka: str, dsn: str, tmp_path: Path) -> None:
     prefix = f"many-{secrets.token_hex(4)}."
-    await create_topics(kafka, prefix, partitions=9)
+    await create_topics(KafkaAccess(kafka), prefix, partitions=9)
     lines = read_lines(bpic2012 / "events.jsonl.gz")[:20_000]
 
     await check(2, 500, duplicated_and_delayed, False, lines, bpic2012 / "policy.yaml", kafka, dsn, prefix, tmp_path)

@@ -60,6 +60,7 @@ def add(
     from services.cli.servers import ServersUnusable, check_servers
     from services.intake.settings import IntakeSettings
     from shared.contracts.topics import RECEIVED
+    from shared.kafka.access import KafkaAccess
     from shared.runtime.yaml_file import FaultsError
 
     settings = IntakeSettings.from_environment()
@@ -73,6 +74,6 @@ def add(
         return
     try:
         check_servers(topics=(RECEIVED,))
-        first_webhook.show(settings.kafka, settings.topic_prefix, source)
+        first_webhook.show(KafkaAccess.of(settings), settings.topic_prefix, source)
     except ServersUnusable as error:
         raise fail(f"{source.name} is added; its first webhook cannot be shown:\n{error}") from None

@@ -29,6 +29,7 @@ from shared.flow.statistics.measures import WeeklyMeasures
 from shared.flow.statistics.relocks import Relock
 from shared.flow.statistics.watched import watches
 from shared.flow.statistics.weeks import Weeks
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.policy import Policy, load, parse
 from shared.postgres.pool import Pool, open_pool
@@ -372,7 +373,7 @@ async def test_behind_a_real_kafka(
     events, seed = point_events(shop), random.Random(6)
     mixed = [*events, *seed.sample(events, len(events) // 10)]
     seed.shuffle(mixed)
-    publisher = Publisher(kafka, deadline_seconds=60)
+    publisher = Publisher(KafkaAccess(kafka), deadline_seconds=60)
     messages = [OutgoingMessage(prefix + MEASURES, event.subject.encode(), event.to_json()) for event in mixed]
     messages += [OutgoingMessage(prefix + RELOCKS, e.subject.encode(), e.to_json()) for e in relock_events()]
     analyst = ServiceProcess("analyst", environment, tmp_path).start().ready()

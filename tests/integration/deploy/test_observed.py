@@ -16,6 +16,7 @@ import pytest
 
 from services.demo.ports import free_port
 from services.demo.server import tail
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from shared.runtime.yaml_file import read_yaml, write_yaml
 from tests.support.databases import migrated_database
@@ -74,7 +75,7 @@ async def services(kafka: str, postgres: str, tmp_path_factory: pytest.TempPathF
     """All of them, on an empty database of their own."""
     folder = tmp_path_factory.mktemp("observed")
     dsn = await migrated_database(postgres)
-    await create_topics(kafka, "observed.")
+    await create_topics(KafkaAccess(kafka), "observed.")
     environment = {
         "ANDON_KAFKA": kafka,
         "ANDON_POSTGRES": dsn,

@@ -6,6 +6,7 @@ import asyncio
 import re
 from pathlib import Path
 
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from tests.integration.deploy.test_observed import DEPLOY
 from tests.support.databases import migrated_database
@@ -38,7 +39,7 @@ _SAMPLE = re.compile(r"^(andon_\w+)[ {]", re.MULTILINE)
 
 async def test_no_gauge_keeps_its_value_after_postgres_is_lost(kafka: str, postgres: str, tmp_path: Path) -> None:
     dsn = await migrated_database(postgres)
-    await create_topics(kafka, "unmeasured.")
+    await create_topics(KafkaAccess(kafka), "unmeasured.")
     async with wire(dsn) as (line, dsn_over_wire):
         running = [ServiceProcess(name, environment(kafka, dsn_over_wire), tmp_path) for name in MEASURED]
         try:

@@ -21,6 +21,7 @@ from shared.contracts.topics import EVENTS
 from shared.flow.events import event_of
 from shared.flow.visits import Event
 from shared.flow.what_if import find
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.runtime.instants import micros
 from tests.integration.intake.test_line_to_kafka import records
@@ -85,7 +86,7 @@ class EnricherRig:
         await self.publish(events[leave_out:])
 
     async def publish(self, events: Iterable[DealEvent]) -> None:
-        publisher = Publisher(self.kafka)
+        publisher = Publisher(KafkaAccess(self.kafka))
         topic = self.prefix + EVENTS
         await publisher.publish_all([OutgoingMessage(topic, e.subject.encode(), e.to_json()) for e in events])
         await publisher.stop()

@@ -15,6 +15,7 @@ from services.intake.retranslate import retranslate
 from shared.connectors.config import parse
 from shared.contracts.stages import StageEvent
 from shared.contracts.topics import STAGES
+from shared.kafka.access import KafkaAccess
 from tests.integration.intake.test_line_to_kafka import deals, records
 from tests.support.processes import ServiceProcess
 from tests.support.webhooks import sample
@@ -60,7 +61,9 @@ async def test_a_stage_of_pipedrive_is_on_the_topic_when_it_is_accepted(url: str
     (event,) = await described(kafka, prefix)
     assert (event.data.path, event.data.name, event.data.probability) == ("pipe/1/3", "Proposal", 0.6)
 
-    counts = await retranslate(kafka, prefix, parse(SOURCES)["pipe"], before - timedelta(minutes=1), lambda *_: None)
+    counts = await retranslate(
+        KafkaAccess(kafka), prefix, parse(SOURCES)["pipe"], before - timedelta(minutes=1), lambda *_: None
+    )
     assert counts == {
         "requests": 1,
         "described": 1,

@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from services.cli import first_webhook
 from services.intake.received import request_records
 from shared.connectors.base.source import Request
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from tests.support.webhooks import sample
 from tests.unit.connectors.test_samples import source
 
 
 async def test_it_says_what_was_understood(kafka: str, prefix: str) -> None:
-    odoo, publisher = source("odoo"), Publisher(kafka)
+    odoo, publisher = source("odoo"), Publisher(KafkaAccess(kafka))
     waiting = asyncio.ensure_future(_lines(kafka, prefix))
     request = Request("POST", {}, "key=x", sample("odoo-crm-lead-17.json"), datetime.now(UTC))
     while not waiting.done():
@@ -31,4 +32,4 @@ async def test_it_says_what_was_understood(kafka: str, prefix: str) -> None:
 
 
 async def _lines(kafka: str, prefix: str) -> list[str]:
-    return [line async for line in first_webhook.wait(kafka, prefix, source("odoo"))]
+    return [line async for line in first_webhook.wait(KafkaAccess(kafka), prefix, source("odoo"))]

@@ -21,6 +21,7 @@ from services.demo.kafka import Kafka
 from shared.contracts.dead import DeadEvent
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS, PRODUCT_TOPICS, dead
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from tests.support.examples import examples
 from tests.support.processes import ServiceProcess
@@ -192,7 +193,7 @@ def published(service: ServiceProcess) -> str:
 async def test_without_a_broker_the_answer_is_503_at_once_and_it_comes_back_by_itself(tmp_path: Path) -> None:
     broker = Kafka(tmp_path / "kafka")
     broker.start()
-    await create_topics(broker.bootstrap)
+    await create_topics(KafkaAccess(broker.bootstrap))
     service = intake(broker.bootstrap, tmp_path)
     assert post(service.url, events(3)).status_code == 202
 

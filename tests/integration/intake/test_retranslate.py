@@ -31,6 +31,7 @@ from shared.contracts.events import DealEvent, EventType
 from shared.contracts.topics import EVENTS, RECEIVED
 from shared.flow.events import event_of
 from shared.flow.fold import unique
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.runtime.health import Progress
 from tests.integration.intake.test_line_to_kafka import records
@@ -45,7 +46,7 @@ class IntakeRig:
     def __init__(self, kafka: str, prefix: str, source: Source) -> None:
         self.kafka, self.prefix = kafka, prefix
         metrics = IntakeMetrics(CollectorRegistry(), ["crm"])
-        self.publisher = Publisher(kafka)
+        self.publisher = Publisher(KafkaAccess(kafka))
         self.delivery = Delivery(self.publisher, metrics, Progress())
         endpoint = IngestEndpoint(
             Ingest({"crm": source}, self.delivery, metrics, prefix, MemoryBudget(2**25)).answer, Starlette()
@@ -99,13 +100,15 @@ async def test_a_request_is_kept_byte_for_byte_and_without_its_key(odoo: IntakeR
 async def test_what_another_program_wrote_beside_the_requests_is_passed_over(odoo: IntakeRig) -> None:
     body = b'{"_model": "crm.lead",  "_id": 5, "stage_id": 3, "write_date": "2026-03-10 09:00:00"}'
     await odoo.client.post(f"{PATH}?key={DIALECTS['odoo'].secret}", content=body)
-    publisher = Publisher(odoo.kafka)
+    publisher = Publisher(KafkaAccess(odoo.kafka))
     for headers in ((("ce_type", None), ("ce_part", None)), (("ce_part", b"\xff"),), (("ce_part", b"one/two"),)):
         await publisher.publish_all([OutgoingMessage(odoo.prefix + RECEIVED, b"crm", b"{", None, headers)])
     await publisher.stop()
 
     since = datetime.now(UTC) - timedelta(hours=1)
-    counts = await retranslate(odoo.kafka, odoo.prefix, source_of(DIALECTS["odoo"]), since, lambda done, total: None)
+    counts = await retranslate(
+        KafkaAccess(odoo.kafka), odoo.prefix, source_of(DIALECTS["odoo"]), since, lambda done, total: None
+    )
 
     assert (counts["requests"], counts["accepted"]) == (1, 1)
 
@@ -133,7 +136,9 @@ async def test_a_large_body_lies_in_several_records(kafka: str, prefix: str) -> 
     assert len(request_records) == len(webhook.body) // 800_000 + 1 >= 2
     (request,) = read_requests(request_records)
     assert request.body == webhook.body
-    counts = await retranslate(kafka, prefix, source_of(DIALECTS["hubspot"]), long_ago(), lambda done, total: None)
+    counts = await retranslate(
+        KafkaAccess(kafka), prefix, source_of(DIALECTS["hubspot"]), long_ago(), lambda done, total: None
+    )
     assert (counts["requests"], counts["accepted"]) == (1, 100)
 
 
@@ -154,12 +159,12 @@ async def test_large_requests_that_replicas_wrote_at_once_are_each_found(kafka: 
         ]
         body = json.dumps(events).encode()
         written.append(request_records(source, Request("POST", {}, "", body, datetime.now(UTC)), prefix))
-    publisher = Publisher(kafka)
+    publisher = Publisher(KafkaAccess(kafka))
     for message in (part for parts in zip(*written, strict=True) for part in parts):
         await publisher.publish_all([message])
     await publisher.stop()
 
-    counts = await retranslate(kafka, prefix, source, long_ago(), lambda done, total: None)
+    counts = await retranslate(KafkaAccess(kafka), prefix, source, long_ago(), lambda done, total: None)
 
     assert (counts["requests"], counts["accepted"]) == (2, 200)
 
@@ -201,7 +206,7 @@ async def test_after_mending_all_is_as_if_it_had_never_been_broken(espo: IntakeR
     assert 0 < len(before) < len(never_broken) == len(some)
 
     for _ in range(2):
-        counts = await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None)
+        counts = await retranslate(KafkaAccess(espo.kafka), espo.prefix, broken, long_ago(), lambda done, total: None)
         assert (counts["requests"], counts["dead"]) == (len(some), 0)
 
     expected = {(f"crm:{one.deal}", one.id, one.time) for one in never_broken if isinstance(one, DealFact)}
@@ -235,7 +240,7 @@ async def test_what_was_translated_wrongly_is_taken_back(espo: IntakeRig) -> Non
         for message in to_messages("crm", broken.translate(request), request.received_at, "").messages
     ]
 
-    await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None)
+    await retranslate(KafkaAccess(espo.kafka), espo.prefix, broken, long_ago(), lambda done, total: None)
 
     after = [event_of(event) for event in await espo.events()]
     assert {"a wrong stage", "zz wrong stage"} <= {event.data.get("stage") for event in after}
@@ -275,7 +280,8 @@ async def test_whatever_a_broken_translator_said_is_taken_back(espo: IntakeRig) 
     assert expected[1]
     assert found([event_of(event) for event in await espo.events()]) != expected
 
-    counts = [await retranslate(espo.kafka, espo.prefix, broken, long_ago(), lambda done, total: None) for _ in "12"]
+    access = KafkaAccess(espo.kafka)
+    counts = [await retranslate(access, espo.prefix, broken, long_ago(), lambda done, total: None) for _ in "12"]
 
     assert counts[0]["retracted"] > 50
     assert counts[1]["retracted"] == 0
@@ -316,7 +322,7 @@ async def test_what_cannot_be_translated_any_more_is_not_taken_back(espo: Intake
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(source), "parse_part", faulty)
-        counts = await retranslate(espo.kafka, espo.prefix, source, long_ago(), lambda done, total: None)
+        counts = await retranslate(KafkaAccess(espo.kafka), espo.prefix, source, long_ago(), lambda done, total: None)
 
     assert (counts["accepted"], counts["retracted"]) == (0, 0)
     assert counts["dead"] == counts["requests"] > 10

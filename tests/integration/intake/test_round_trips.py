@@ -18,6 +18,7 @@ from services.intake.http import IngestEndpoint
 from services.intake.ingest import Ingest
 from services.intake.metrics import IntakeMetrics
 from services.intake.rate_limits import MemoryBudget
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import Publisher
 from shared.runtime.health import Progress
 from tests.integration.intake.test_line_to_kafka import events
@@ -47,7 +48,7 @@ class CountingPublisher(Publisher):
 
 @asynccontextmanager
 async def intake(kafka: str, prefix: str) -> AsyncIterator[tuple[httpx.AsyncClient, CountingPublisher]]:
-    metrics, publisher = IntakeMetrics(CollectorRegistry(), ["acme"]), CountingPublisher(kafka)
+    metrics, publisher = IntakeMetrics(CollectorRegistry(), ["acme"]), CountingPublisher(KafkaAccess(kafka))
     delivery = Delivery(publisher, metrics, Progress())
     endpoint = IngestEndpoint(
         Ingest({"acme": source("hubspot")}, delivery, metrics, prefix, MemoryBudget(2**25)).answer, Starlette()

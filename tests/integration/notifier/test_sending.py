@@ -16,6 +16,7 @@ from shared.contracts.notices import NoticeEvent
 from shared.contracts.problems import ProblemInterval
 from shared.contracts.tickets import TicketChange, TicketEvent, TicketOutcome, TicketState
 from shared.contracts.topics import NOTICES, TICKETS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from tests.support import notices
 from tests.support.problems import POLICY, day, ticket_event
@@ -46,7 +47,7 @@ class NotifierRig:
         return ServiceProcess("notifier", self.environment, self.folder).start().ready()
 
     async def publish(self, *events: TicketEvent | bytes) -> None:
-        publisher = Publisher(self.kafka)
+        publisher = Publisher(KafkaAccess(self.kafka))
         values = [e if isinstance(e, bytes) else e.to_json() for e in events]
         keys = [b"1" if isinstance(e, bytes) else str(e.data.ticket).encode() for e in events]
         await publisher.publish_all(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.topics import EVENTS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.postgres.pool import open_pool
 from tests.support.recorder import COUNT, Recorder
@@ -16,7 +17,7 @@ from tests.support.recorder import COUNT, Recorder
 async def recorder(kafka: str, prefix: str, dsn: str) -> Any:
     pool = await open_pool(dsn, "flow")
     topic = prefix + EVENTS
-    publisher = Publisher(kafka)
+    publisher = Publisher(KafkaAccess(kafka))
     await publisher.publish_all([OutgoingMessage(topic, str(n % 9).encode(), str(n).encode()) for n in range(COUNT)])
     await publisher.stop()
 

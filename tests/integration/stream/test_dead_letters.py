@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from services.cli.main import app
 from shared.contracts.dead import DeadData, DeadEvent, DeadReason
+from shared.kafka.access import KafkaAccess
 from shared.kafka.admin import create_topics
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.stream import dead_letters
@@ -24,7 +25,7 @@ HOSTILE = "[/red] [link=javascript:alert(1)]x[/link] \x1b]0;owned\x07 \x1b[2J"
 
 
 async def publish(kafka: str, prefix: str) -> None:
-    await create_topics(kafka, prefix)
+    await create_topics(KafkaAccess(kafka), prefix)
     data = DeadData(
         topic="pipeline.events",
         reason=DeadReason.BAD_SHAPE,
@@ -37,14 +38,14 @@ async def publish(kafka: str, prefix: str) -> None:
         last_attempt_at=day(0),
     )
     letter = DeadEvent(id="pipeline.events/0/1", source="andon/dead-letters", subject="x", time=day(0), data=data)
-    publisher = Publisher(kafka)
+    publisher = Publisher(KafkaAccess(kafka))
     for value in (b"\xff{", letter.to_json()):
         await publisher.publish_all([OutgoingMessage(prefix + "pipeline.events.dead", b"k", value)])
     await publisher.stop()
 
 
 async def letters(kafka: str, prefix: str, topic: str) -> list[Any]:
-    return [letter async for letter in dead_letters.read(kafka, prefix, topic)]
+    return [letter async for letter in dead_letters.read(KafkaAccess(kafka), prefix, topic)]
 
 
 async def records(kafka: str, topic: str, count: int = 4) -> list[Any]:
@@ -59,13 +60,13 @@ async def records(kafka: str, topic: str, count: int = 4) -> list[Any]:
 
 
 async def test_what_is_driven_again_is_as_it_was_and_keeps_its_first_attempt(kafka: str, prefix: str) -> None:
-    publisher, topic = Publisher(kafka), "flow.problems"
+    publisher, topic = Publisher(KafkaAccess(kafka)), "flow.problems"
     keys = [b"k", b"\xff\x00", b"", None]
     for number, key in enumerate(keys):
         record = ConsumerRecord(prefix + topic, 0, number, 0, 0, key, b"{", 0, 1, 0, (("trace", b"1"),))
         await publisher.publish_all([dead_letters.of_record(record, topic, DeadReason.NOT_JSON, "why", day(0))])
 
-    assert await dead_letters.redrive(publisher, dead_letters.read(kafka, prefix, topic), prefix) == 4
+    assert await dead_letters.redrive(publisher, dead_letters.read(KafkaAccess(kafka), prefix, topic), prefix) == 4
     again = await records(kafka, prefix + topic)
 
     assert {record.key for record in again} == set(keys)
@@ -79,7 +80,7 @@ async def test_what_is_driven_again_is_as_it_was_and_keeps_its_first_attempt(kaf
 
 
 async def test_headers_of_any_kind_are_kept(kafka: str, prefix: str) -> None:
-    publisher, topic = Publisher(kafka), "flow.problems"
+    publisher, topic = Publisher(KafkaAccess(kafka)), "flow.problems"
     headers = [("none", None), ("broken", b"\xff"), ("empty", b""), (dead_letters.FIRST_ATTEMPT, None)]
     producer = AIOKafkaProducer(bootstrap_servers=kafka)
     await producer.start()
@@ -93,7 +94,7 @@ async def test_headers_of_any_kind_are_kept(kafka: str, prefix: str) -> None:
     for letter in await letters(kafka, prefix, topic):
         assert letter.data.headers | {dead_letters.FIRST_ATTEMPT: None} == letter.data.headers
         assert letter.data.headers | {"none": None, "broken": "\\xff", "empty": ""} == letter.data.headers
-    assert await dead_letters.redrive(publisher, dead_letters.read(kafka, prefix, topic), prefix) == 4
+    assert await dead_letters.redrive(publisher, dead_letters.read(KafkaAccess(kafka), prefix, topic), prefix) == 4
     again = [r for r in await records(kafka, prefix + topic, 8) if dict(r.headers)[dead_letters.FIRST_ATTEMPT]]
     assert [dict(record.headers)["none"] for record in again] == [None] * 4
     await publisher.stop()
@@ -101,7 +102,7 @@ async def test_headers_of_any_kind_are_kept(kafka: str, prefix: str) -> None:
 
 @pytest.mark.parametrize("part", ["key", "header", "headers", "body"])
 async def test_a_record_too_large_for_its_dead_letters_is_cut_and_says_so(part: str, kafka: str, prefix: str) -> None:
-    publisher, topic = Publisher(kafka), "flow.problems"
+    publisher, topic = Publisher(KafkaAccess(kafka)), "flow.problems"
     # What a topic takes compressed may be any size; no byte grows more in JSON than this one.
     much = b"\x01" * 30_000_000
     key, body = (much if part == "key" else b"k"), (much if part == "body" else b"{")
@@ -116,12 +117,12 @@ async def test_a_record_too_large_for_its_dead_letters_is_cut_and_says_so(part: 
     assert f"{part.removesuffix('s')}" in letter.data.detail[1000:]
     assert "the first" in letter.data.detail
     with pytest.raises(dead_letters.NotRedrivableError, match="cut"):
-        await dead_letters.redrive(publisher, dead_letters.read(kafka, prefix, topic), prefix)
+        await dead_letters.redrive(publisher, dead_letters.read(KafkaAccess(kafka), prefix, topic), prefix)
     await publisher.stop()
 
 
 async def test_the_largest_record_that_a_topic_takes_has_room_in_its_dead_letters(kafka: str, prefix: str) -> None:
-    publisher, topic = Publisher(kafka), "flow.problems"
+    publisher, topic = Publisher(KafkaAccess(kafka)), "flow.problems"
     huge = OutgoingMessage(prefix + topic, b"k", secrets.token_bytes(2_090_000))
     await publisher.publish_all([huge])
     record = ConsumerRecord(prefix + topic, 0, 0, 0, 0, b"k", huge.value, 0, len(huge.value), 0, ())

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client import CollectorRegistry
 
 from shared.contracts.topics import PROBLEMS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.postgres.pool import open_pool
 from shared.runtime.health import Progress
@@ -37,7 +38,7 @@ async def test_the_relay_keeps_order_and_deletes_only_what_was_acknowledged(dsn:
     topic = prefix + PROBLEMS
     messages = [OutgoingMessage(topic, f"k{n % 3}".encode(), str(n).encode()) for n in range(1200)]
     await outbox.put(pool, messages)
-    publisher = Publisher(kafka)
+    publisher = Publisher(KafkaAccess(kafka))
     relays = [outbox.Relay(pool, publisher, OutboxMetrics(CollectorRegistry()), Progress()) for _ in range(2)]
 
     while any(await asyncio.gather(*(relay.run_once() for relay in relays))):
@@ -56,7 +57,7 @@ async def test_a_message_too_large_for_its_topic_is_kept_and_blocks_nothing(dsn:
     messages = [OutgoingMessage(topic, f"k{n % 2}".encode(), str(n).encode()) for n in range(10)]
     messages[4] = messages[4]._replace(value=huge)
     await outbox.put(pool, messages)
-    publisher, registry = Publisher(kafka), CollectorRegistry()
+    publisher, registry = Publisher(KafkaAccess(kafka)), CollectorRegistry()
     relay = outbox.Relay(pool, publisher, OutboxMetrics(registry), Progress())
 
     assert await relay.run_once() == 10

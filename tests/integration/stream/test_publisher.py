@@ -9,13 +9,14 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from services.demo.ports import free_port
 from shared.contracts.topics import EVENTS, PROBLEMS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 
 CALLERS, EACH = 40, 25
 
 
 async def test_many_at_once_keep_the_order_of_each_key(kafka: str, prefix: str) -> None:
-    publisher, topics = Publisher(kafka), [prefix + EVENTS, prefix + PROBLEMS]
+    publisher, topics = Publisher(KafkaAccess(kafka)), [prefix + EVENTS, prefix + PROBLEMS]
 
     async def caller(number: int) -> None:
         key = f"key-{number}".encode()
@@ -33,7 +34,7 @@ async def test_many_at_once_keep_the_order_of_each_key(kafka: str, prefix: str) 
 
 async def test_a_key_has_the_partition_that_other_clients_give_it(kafka: str, prefix: str) -> None:
     keys = [f"crm:{number}".encode() for number in range(60)]
-    publisher, other = Publisher(kafka), AIOKafkaProducer(bootstrap_servers=kafka)
+    publisher, other = Publisher(KafkaAccess(kafka)), AIOKafkaProducer(bootstrap_servers=kafka)
     await publisher.publish_all([OutgoingMessage(prefix + EVENTS, key, b"ours") for key in keys])
     await publisher.stop()
     await other.start()
@@ -55,7 +56,7 @@ async def test_a_key_has_the_partition_that_other_clients_give_it(kafka: str, pr
 
 
 async def test_all_who_wait_for_a_broker_that_is_not_there_are_told_together() -> None:
-    publisher = Publisher(f"127.0.0.1:{free_port()}", deadline_seconds=1)
+    publisher = Publisher(KafkaAccess(f"127.0.0.1:{free_port()}"), deadline_seconds=1)
     message = OutgoingMessage("t", b"k", b"v")
 
     told = await asyncio.gather(*(publisher.publish_all([message]) for _ in range(30)), return_exceptions=True)

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from shared.contracts.topics import EVENTS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.topic_range import topic_range
 
 EACH = 50
@@ -43,7 +44,7 @@ async def read(kafka: str, topic: str, admin: AIOKafkaAdminClient, before: list[
     """
     found: Counter[int] = Counter()
     done = 0
-    async with topic_range(kafka, topic, datetime.now(UTC) - timedelta(hours=1)) as held:
+    async with topic_range(KafkaAccess(kafka), topic, datetime.now(UTC) - timedelta(hours=1)) as held:
         async for partition, records, done in held.batches():  # noqa: B007
             if not found:
                 others = [TopicPartition(topic, number) for number in range(4) if number != partition]

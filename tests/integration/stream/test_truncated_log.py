@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 
 from shared.contracts.topics import EVENTS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.offsets import LogOffsets
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.postgres.pool import Pool
@@ -28,7 +29,7 @@ class NoEnds(LogOffsets):
 
 
 async def publish(kafka: str, topic: str, numbers: range) -> None:
-    publisher = Publisher(kafka)
+    publisher = Publisher(KafkaAccess(kafka))
     await publisher.publish_all([OutgoingMessage(topic, str(n % 9).encode(), str(n).encode()) for n in numbers])
     await publisher.stop()
 

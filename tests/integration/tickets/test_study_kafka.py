@@ -13,6 +13,7 @@ from services.tickets.store import studies, tickets
 from services.tickets.study.record import Study
 from shared.contracts.topics import RELOCKS, TICKETS
 from shared.flow.statistics.interim_looks import WINDOW
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.postgres.pool import Pool
 from shared.runtime.instants import moment
@@ -32,7 +33,7 @@ class PlayedLog:
     """Puts messages on their topics, and waits until the services have handled them."""
 
     def __init__(self, kafka: str, prefix: str, pool: Pool) -> None:
-        self._publisher, self._prefix, self._pool = Publisher(kafka, deadline_seconds=60), prefix, pool
+        self._publisher, self._prefix, self._pool = Publisher(KafkaAccess(kafka), deadline_seconds=60), prefix, pool
 
     async def play(self, messages: Iterable[Any]) -> None:
         await self._publisher.publish_all(

@@ -14,6 +14,7 @@ import asyncpg
 
 from shared.contracts.events import DealEvent
 from shared.contracts.topics import EVENTS
+from shared.kafka.access import KafkaAccess
 from shared.kafka.publisher import OutgoingMessage, Publisher
 from shared.runtime.instants import micros
 from tests.support.processes import ServiceProcess
@@ -46,7 +47,7 @@ class ReplayedCompany:
         events, self._done = self._events[self._done : end], end
         if not events:
             return
-        publisher = Publisher(self._kafka, deadline_seconds=60)
+        publisher = Publisher(KafkaAccess(self._kafka), deadline_seconds=60)
         for day in _days(events):
             await publisher.publish_all(
                 [OutgoingMessage(self._topic, e.deal.encode(), e.to_json(), micros(e.time) // 1000) for e in day]

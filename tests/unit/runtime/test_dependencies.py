@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 
 from services.demo.ports import free_port
 from shared.kafka import probe
+from shared.kafka.access import KafkaAccess
 from shared.postgres.probe import PostgresProbe
 from shared.runtime import dependencies
 from shared.runtime.dependencies import Dependencies
@@ -45,7 +46,7 @@ async def server(answer: Answer) -> AsyncIterator[int]:
 
 def watched(port: int, registry: CollectorRegistry) -> Dependencies:
     dsn = f"postgresql://andon@127.0.0.1:{port}/andon"
-    kafka = partial(probe.ping, f"127.0.0.1:{port}", 0.2)
+    kafka = partial(probe.ping, KafkaAccess(f"127.0.0.1:{port}"), 0.2)
     return Dependencies({"Kafka": kafka, "Postgres": PostgresProbe(dsn)}, registry)
 
 

@@ -1,0 +1,58 @@
+"""Which service reads and writes which topic: no service needs more of Kafka, and none is granted more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shared.contracts.topics import (
+    EVENTS,
+    MEASURES,
+    NOTICES,
+    NOW,
+    PROBLEMS,
+    RECEIPTS,
+    RECEIVED,
+    RELOCKS,
+    SIGNALS,
+    STAGE_STATUS,
+    STAGES,
+    TICKETS,
+    dead,
+)
+
+
+@dataclass(frozen=True)
+class TopicRights:
+    """Topics that a service consumes, in these groups, and topics that it produces to besides. Without prefix.
+
+    A consumer writes what it cannot handle to the dead letters of the topic.
+    """
+
+    groups: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    publishes: tuple[str, ...] = ()
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        return (*self.publishes, *(dead(topic) for topic in self.reads if dead(topic) not in self.publishes))
+
+
+RIGHTS: Mapping[str, TopicRights] = {
+    "intake": TopicRights(publishes=(RECEIVED, EVENTS, STAGES, dead(EVENTS))),
+    "detector": TopicRights(
+        groups=("andon-detector", "andon-detector-stages", "andon-detector-relocks"),
+        reads=(EVENTS, STAGES, RELOCKS),
+        publishes=(EVENTS, PROBLEMS, MEASURES, STAGE_STATUS, NOW, RECEIPTS),
+    ),
+    "analyst": TopicRights(
+        groups=("andon-analyst",), reads=(MEASURES, RELOCKS, RECEIPTS), publishes=(SIGNALS, PROBLEMS)
+    ),
+    "enricher": TopicRights(groups=("andon-enricher",), reads=(EVENTS,), publishes=(EVENTS, STAGES)),
+    "tickets": TopicRights(
+        groups=("andon-tickets",),
+        reads=(PROBLEMS, MEASURES, NOTICES, STAGE_STATUS, NOW, RELOCKS),
+        publishes=(TICKETS, RELOCKS),
+    ),
+    "notifier": TopicRights(groups=("andon-notifier",), reads=(TICKETS, NOW), publishes=(NOTICES,)),
+}
