@@ -6,11 +6,14 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
+from services.detector import control
+from services.detector.settings import DetectorSettings
 from services.tickets.access.audit import AuditEvent, first_fault
 from services.tickets.store import audit
 from shared.postgres.cluster_roles import RoleError
@@ -20,6 +23,7 @@ from shared.postgres.report import ROLE
 from shared.postgres.roles import SCHEMAS, grant_roles, rights_of, role_of
 from shared.runtime.addresses import dsn_of_user
 from tests.support.databases import PASSWORD, PASSWORDS, as_service, migrated_database, new_database
+from tests.support.problems import POLICY
 
 SERVICES = sorted(SCHEMAS)
 TABLE_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER", "MAINTAIN")
@@ -235,6 +239,17 @@ async def test_the_tickets_role_forgets_old_rows_of_the_audit_log_and_no_others(
 
     assert [row.account for row in rows] == [29, 0]
     assert first_fault(rows) is None
+
+
+async def test_the_detectors_role_can_rebuild_everything(dsn: str, tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    environment = {"ANDON_POSTGRES": as_service(dsn, "detector"), "ANDON_POLICY": str(tmp_path / "policy.yaml")}
+    settings = DetectorSettings.from_environment(environment)
+
+    await control.hold(settings)
+
+    # Nothing was read yet, so that the detector evaluates by itself.
+    assert await control.reevaluate(settings, 0, lambda done, total: None) is None
 
 
 async def test_rights_that_are_no_longer_declared_are_taken_back(dsn: str) -> None:
