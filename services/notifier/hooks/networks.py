@@ -15,10 +15,15 @@ from ipaddress import (
 
 # IPv6 addresses of IPv4 hosts behind a translator (RFC 6052).
 _NAT64 = ip_network("64:ff9b::/96")
-# Services of cloud providers for their own machines, at addresses that look public.
-_OF_CLOUDS = (ip_network("168.63.129.16/32"),)
-# Not among the private networks of the standard library: site-local, deprecated since RFC 3879.
-_SITE_LOCAL = ip_network("fec0::/10")
+# Not special in every Python: services of cloud providers at addresses that look public, what IANA's registries of
+# special-purpose addresses list, and site-local addresses, deprecated since RFC 3879.
+_SPECIAL = tuple(
+    ip_network(one)
+    for one in (
+        *("168.63.129.16/32", "192.0.0.0/24", "192.88.99.0/24"),
+        *("2001::/23", "3fff::/20", "5f00::/16", "fec0::/10"),
+    )
+)
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -67,8 +72,7 @@ def embedded(address: Address) -> Address:
 
 def is_public(address: Address) -> bool:
     """Whether it is on the internet: not loopback, private, link-local, shared, reserved or multicast."""
-    special = (*_OF_CLOUDS, _SITE_LOCAL)
-    if any(address in network for network in special):
+    if any(address in network for network in _SPECIAL):
         return False
     is_special = address.is_private or address.is_multicast or address.is_reserved or address.is_unspecified
     return address.is_global and not is_special

@@ -26,9 +26,9 @@ GOOD = f"""hooks:
 """
 
 
-def faults(text: str, reachable: Reachable = Reachable()) -> list[str]:
+def faults(text: str) -> list[str]:
     with pytest.raises(FaultsError) as caught:
-        parse(text, policy(), reachable)
+        parse(text, policy(), Reachable())
     return [str(fault) for fault in caught.value.faults]
 
 
