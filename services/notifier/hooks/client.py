@@ -59,7 +59,7 @@ class HookAnswer:
 
 def tls_of(authorities: Path | None) -> ssl.SSLContext:
     """Trusts the system's authorities, and those in a file (PEM). Raises FaultsError if it holds none."""
-    context = httpx.create_ssl_context(trust_env=False)
+    context = ssl.create_default_context()
     if authorities is not None:
         try:
             context.load_verify_locations(cafile=authorities)

@@ -31,10 +31,14 @@ class HookMetrics:
             buckets=SECONDS,
             registry=registry,
         )
-        self._waiting = _gauge(registry, "waiting", "messages that wait")
-        self._oldest = _gauge(registry, "oldest_waiting_seconds", "how long the oldest message waits")
-        self._dead = _gauge(registry, "dead", "messages that were given up")
-        self._disabled = _gauge(registry, "disabled", "1: the receiver answered 410 and is sent nothing")
+        self._waiting = _gauge(registry, "andon_notifier_hook_waiting", "messages that wait")
+        self._oldest = _gauge(
+            registry, "andon_notifier_hook_oldest_waiting_seconds", "how long the oldest message waits"
+        )
+        self._dead = _gauge(registry, "andon_notifier_hook_dead", "messages that were given up")
+        self._disabled = _gauge(
+            registry, "andon_notifier_hook_disabled", "1: the receiver answered 410 and is sent nothing"
+        )
         for hook in hooks:
             self.seconds.labels(hook)
             for result in RESULTS:
@@ -50,4 +54,4 @@ class HookMetrics:
 
 def _gauge(registry: CollectorRegistry, name: str, meaning: str) -> MeasuredGauge:
     help_text = f"{meaning}. Of the system: aggregate by max."
-    return MeasuredGauge(f"andon_notifier_hook_{name}", help_text, HOOK, registry=registry)
+    return MeasuredGauge(name, help_text, HOOK, registry=registry)

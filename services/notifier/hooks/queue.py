@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from services.notifier.hooks.message import HookEvent
 from services.notifier.hooks.retry_delays import GIVE_UP
-from shared.postgres.pool import Connection, Executor, Pool, Record
+from shared.postgres.pool import Connection, Executor, Pool
 
 # Of a ticket, only the oldest one that waits. After a start of the database, claims that expired are left to their
 # holder for $3: it may have sent the message and failed to mark it.
@@ -78,6 +79,19 @@ _END_DISABLED = f"""
     AND EXISTS (SELECT FROM hook WHERE name = $1 AND disabled_at IS NOT NULL) RETURNING id
 """
 _STATUS = """
+SELECT listed.name, waiting, dead, coalesce(oldest, 0)::float8 AS oldest_seconds, disabled_at
+FROM unnest($1::text[]) AS listed (name) LEFT JOIN hook USING (name),
+    LATERAL (
+        SELECT count(*) AS waiting, extract(epoch FROM clock_timestamp() - min(wanted_at)) AS oldest
+        FROM hook_delivery WHERE hook = listed.name AND state = 'waiting'
+    ) AS of_waiting,
+    LATERAL (SELECT count(*) AS dead FROM hook_delivery WHERE hook = listed.name AND state = 'dead') AS of_dead
+"""
+DISABLED = f"""
+{_DEAD} WHERE hook = $1 AND state = 'waiting' AND (claimed_until IS NULL OR claimed_until < clock_timestamp())
+    AND EXISTS (SELECT FROM hook WHERE name = $1 AND disabled_at IS NOT NULL) RETURNING id
+"""
+_STATUS = """
 SELECT name, coalesce(waiting, 0) AS waiting, coalesce(dead, 0) AS dead, coalesce(oldest, 0)::float8 AS oldest_seconds,
     disabled_at
 FROM unnest($1::text[]) AS listed (name) LEFT JOIN hook USING (name) LEFT JOIN (
@@ -90,12 +104,12 @@ DISABLED = "the receiver answered 410 Gone, and is sent nothing"
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """A message that this worker has claimed until `claim`."""
+class HookDelivery:
+    """A message that this worker has claimed until `claim`. `event`: as stored, perhaps by another version."""
 
     id: int
     name: str
-    event: HookEvent
+    event: Any
     attempts: int
     wanted_at: datetime
     claim: datetime
@@ -118,24 +132,24 @@ class HookQueue:
     def __init__(self, pool: Pool, hook: str, lease: timedelta, settle: timedelta) -> None:
         self._pool, self._hook, self._lease, self._settle = pool, hook, lease, settle
 
-    async def claim(self) -> Delivery | None:
+    async def claim(self) -> HookDelivery | None:
         """One message that is due."""
         row = await self._pool.fetchrow(_CLAIM, self._hook, self._lease, self._settle)
-        return None if row is None else _delivery(row)
+        return None if row is None else HookDelivery(**dict(row))
 
     async def seconds_to_next(self) -> float | None:
         """When the next one falls due; None: none waits."""
         found: float | None = await self._pool.fetchval(_NEXT, self._hook)
         return found
 
-    async def sent(self, delivery: Delivery) -> bool:
+    async def sent(self, delivery: HookDelivery) -> bool:
         """Mark it; False: another replica did."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_WORKS, self._hook)
             return await connection.fetchval(_SENT, delivery.id) is not None
 
     async def defer(
-        self, delivery: Delivery, pause: timedelta, answer: str, asked: timedelta | None, unavailable: bool
+        self, delivery: HookDelivery, pause: timedelta, answer: str, asked: timedelta | None, unavailable: bool
     ) -> str | None:
         """Try it again after `pause`, and not before what the receiver `asked` for; its state, None: not ours any more.
 
@@ -150,7 +164,7 @@ class HookQueue:
             )
             return state
 
-    async def disable(self, delivery: Delivery, answer: str) -> int:
+    async def disable(self, delivery: HookDelivery, answer: str) -> int:
         """The receiver wants nothing any more: all that waits becomes dead; how many."""
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.execute(_DISABLE, self._hook)
@@ -170,10 +184,6 @@ async def statuses(executor: Executor, hooks: Sequence[str]) -> list[HookStatus]
     """How receivers stand, in this order."""
     found = {row["name"]: HookStatus(**dict(row)) for row in await executor.fetch(_STATUS, list(hooks))}
     return [found[name] for name in hooks]
-
-
-def _delivery(row: Record) -> Delivery:
-    return Delivery(**(dict(row) | {"event": HookEvent.model_validate(row["event"])}))
 
 
 _INSERT = """

@@ -7,8 +7,9 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from services.notifier.hooks.client import HookAnswer, HookClient
+from services.notifier.hooks.message import HookEvent
 from services.notifier.hooks.metrics import HookMetrics
-from services.notifier.hooks.queue import Delivery, HookQueue
+from services.notifier.hooks.queue import HookDelivery, HookQueue
 from services.notifier.hooks.receivers.registry import AnyReceiver
 from services.notifier.hooks.retry_delays import pause_after
 from shared.postgres.pool import TRANSIENT
@@ -54,7 +55,7 @@ class HookWorker:
             _log.warning("messages wait: database unavailable", hook=self._receiver.name, error=repr(error))
             return POLL_SECONDS
 
-    async def _send_shielded(self, delivery: Delivery) -> None:
+    async def _send_shielded(self, delivery: HookDelivery) -> None:
         """Let a stop wait for the current request: what was sent and is not marked would be sent again."""
         sending = asyncio.ensure_future(self._send(delivery))
         try:
@@ -63,7 +64,7 @@ class HookWorker:
             await sending
             raise
 
-    async def _send(self, delivery: Delivery) -> None:
+    async def _send(self, delivery: HookDelivery) -> None:
         answer = await self._ask(delivery)
         if answer.is_accepted:
             await self._mark_sent(delivery)
@@ -73,16 +74,17 @@ class HookWorker:
         else:
             await self._defer(delivery, answer)
 
-    async def _ask(self, delivery: Delivery) -> HookAnswer:
+    async def _ask(self, delivery: HookDelivery) -> HookAnswer:
         try:
-            request = self._receiver.request(delivery.name, delivery.event, datetime.now(UTC))
+            event = HookEvent.model_validate(delivery.event)
+            request = self._receiver.request(delivery.name, event, datetime.now(UTC))
         except Exception as error:
             _log.exception("message cannot be written", hook=self._receiver.name, message=delivery.name)
             return HookAnswer(400, f"cannot be written: {type(error).__name__}")
         with self._metrics.seconds.labels(self._receiver.name).time():
             return await self._client.post(self._receiver.settings.url, request)
 
-    async def _defer(self, delivery: Delivery, answer: HookAnswer) -> None:
+    async def _defer(self, delivery: HookDelivery, answer: HookAnswer) -> None:
         asked = None if answer.after is None else timedelta(seconds=answer.after)
         pause = pause_after(delivery.attempts, random.random())
         state = await self._queue.defer(delivery, pause, answer.text, asked, answer.is_unavailable)
@@ -93,7 +95,7 @@ class HookWorker:
         if state is not None:
             self._count("dead" if state == "dead" else "deferred")
 
-    async def _mark_sent(self, delivery: Delivery) -> None:
+    async def _mark_sent(self, delivery: HookDelivery) -> None:
         """Wait for the database as long as it takes: what was sent and is not marked would be sent again."""
         async for attempt in retry_forever(
             _log,

@@ -44,7 +44,7 @@ class HookSettings(BaseModel):
             parsed = httpx.URL(url)
         except httpx.InvalidURL:
             raise ValueError("is not an address; write https://host/path") from None
-        if parsed.scheme not in ("https", "http") or not parsed.host or not url.isascii():
+        if parsed.scheme not in ("https", "http") or not parsed.host:
             raise ValueError("is not an address; write https://host/path")
         if parsed.userinfo or parsed.fragment:
             raise ValueError("holds a user, a password or a #; remove that")

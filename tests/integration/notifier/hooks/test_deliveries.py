@@ -194,3 +194,15 @@ async def _count(one: HookRig, hook: str, state: str) -> int:
     query = "SELECT count(*) FROM hook_delivery WHERE hook = $1 AND state = $2"
     found: int = await one.pool.fetchval(query, hook, state)
     return found
+
+
+async def test_a_message_of_another_version_stops_no_other(rig: MakeRig) -> None:
+    with hook_receiver() as server:
+        one = rig(erp=f"url: '{server.url}'")
+        await one.handle(change(1, TicketChange.OPENED, 1), change(2, TicketChange.OPENED, 1))
+        await one.pool.execute("UPDATE hook_delivery SET event = '{}' WHERE ticket = 1")
+        async with one.at_work():
+            await eventually(one.states, lambda found: found[1][2] == "sent")
+
+        (first, _) = await one.rows()
+        assert (first["state"], first["answer"]) == ("waiting", "cannot be written: ValidationError")
